@@ -1,0 +1,102 @@
+"""Settings: one frozen dataclass, made at start from flags and `PACKHOUSE_…` variables.
+
+Nothing else reads the environment. Each field has a flag `--like-this` and a variable `PACKHOUSE_LIKE_THIS`;
+docs/reference/settings.md lists them, and a test compares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from packhouse import limits
+from packhouse.errors import Invalid
+
+ENV_PREFIX = "PACKHOUSE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What an operator may choose. Units stand in the names; defaults suit one machine."""
+
+    data: Path = field(default=Path("data"), metadata={"help": "folder of the database, packs and caches"})
+    database: str = field(
+        default="", metadata={"help": "postgresql://… address; empty: SQLite in the data folder"}
+    )
+    listen: str = field(default="127.0.0.1:8080", metadata={"help": "address and port to serve on"})
+    workers: int = field(default=1, metadata={"help": "server processes"})
+    threads: int = field(default=8, metadata={"help": "worker threads of each server process"})
+    tls_cert: Path | None = field(default=None, metadata={"help": "PEM file with the certificate chain"})
+    tls_key: Path | None = field(
+        default=None, metadata={"help": "PEM file with the certificate's private key"}
+    )
+    public_url: str = field(
+        default="",
+        metadata={"help": "address clients use, for http_url; empty: taken from each request's Host"},
+    )
+    shutdown_grace_s: int = field(
+        default=30, metadata={"help": "how long running requests may finish after SIGTERM", "unit": "seconds"}
+    )
+    push_max_bytes: int = field(
+        default=10 * limits.GIB, metadata={"help": "largest pack that a push may send", "unit": "bytes"}
+    )
+    commit_max_bytes: int = field(
+        default=10 * limits.GIB, metadata={"help": "largest commit-pack body", "unit": "bytes"}
+    )
+    blob_max_bytes: int = field(
+        default=4 * limits.GIB, metadata={"help": "largest single file in a REST commit", "unit": "bytes"}
+    )
+    git_processes_max: int = field(
+        default=32, metadata={"help": "git processes that one server process runs at once"}
+    )
+    log_level: str = field(default="info", metadata={"help": "debug, info, warning or error"})
+
+    @property
+    def database_url(self) -> str:
+        """The database to open: the setting, or the SQLite file in the data folder."""
+        return self.database or f"sqlite:///{self.data / 'packhouse.db'}"
+
+
+def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
+    """Return the settings: a flag wins over its variable, that over the default.
+
+    Raises Invalid on an unknown `PACKHOUSE_…` variable and on a value that does not fit its field.
+    """
+    known = {f"{ENV_PREFIX}{f.name.upper()}": f for f in fields(Config)}
+    for name in environ:
+        if name.startswith(ENV_PREFIX) and name not in known:
+            raise Invalid("unknown setting", variable=name)
+    values: dict[str, object] = {}
+    for variable, setting in known.items():
+        given = flags.get(setting.name)
+        if given is None:
+            given = environ.get(variable)
+        if given is not None:
+            values[setting.name] = _convert(setting.name, str(setting.type), given)
+    config = Config(**values)  # type: ignore[arg-type]  # converted one by one above
+    _check(config)
+    return config
+
+
+def _convert(name: str, type_name: str, value: object) -> object:
+    text = str(value)
+    if "Path" in type_name:
+        return Path(text).absolute() if text else None
+    if type_name == "<class 'int'>" or type_name == "int":
+        try:
+            return int(text)
+        except ValueError:
+            raise Invalid("setting is not a whole number", setting=name, value=text) from None
+    return text
+
+
+def _check(config: Config) -> None:
+    if (config.tls_cert is None) != (config.tls_key is None):
+        raise Invalid("settings tls_cert and tls_key go together")
+    for name in ("workers", "threads", "git_processes_max"):
+        if not 1 <= getattr(config, name) <= 1024:
+            raise Invalid("setting out of range 1 to 1024", setting=name, value=getattr(config, name))
+    if config.database and not config.database.startswith(("postgresql://", "postgres://")):
+        raise Invalid("setting database must start with postgresql://")
+    host, _, port = config.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise Invalid("setting listen must be ADDRESS:PORT", value=config.listen)

@@ -1,0 +1,47 @@
+"""Object ids: forty lower-case hex digits of SHA-1, the only object format served."""
+
+import hashlib
+import re
+from typing import Final, NewType
+
+from packhouse.errors import Invalid
+
+Oid = NewType("Oid", str)
+
+ZERO_OID: Final = Oid("0" * 40)
+"""On the wire: "does not exist". Inside, that is None."""
+
+EMPTY_TREE_OID: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+
+_OID = re.compile(r"[0-9a-f]{40}")
+
+
+def is_oid(text: str) -> bool:
+    """Tell whether `text` is a full object id in lower case."""
+    return _OID.fullmatch(text) is not None
+
+
+def parse_oid(text: str) -> Oid:
+    """Return `text` in lower case; raise Invalid unless it is forty hex digits."""
+    lowered = text.lower()
+    if not is_oid(lowered):
+        raise Invalid("not an object id", value=text[:80])
+    return Oid(lowered)
+
+
+def oid_from_wire(text: str) -> Oid | None:
+    """Return the id, or None for the zero id that means "does not exist" in ref updates."""
+    oid = parse_oid(text)
+    return None if oid == ZERO_OID else oid
+
+
+def oid_to_wire(oid: Oid | None) -> Oid:
+    """Return the id, or forty zeros for None."""
+    return ZERO_OID if oid is None else oid
+
+
+def hash_object(kind: str, content: bytes) -> Oid:
+    """Return the id git gives to `content` as an object of `kind` (blob, tree, commit or tag)."""
+    digest = hashlib.sha1(b"%s %d\0" % (kind.encode("ascii"), len(content)), usedforsecurity=False)
+    digest.update(content)
+    return Oid(digest.hexdigest())

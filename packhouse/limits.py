@@ -1,0 +1,59 @@
+"""Every bound of the server, with its unit, in one place.
+
+A loop, queue, body, page or subprocess without a bound from here is a bug. Bounds that an operator may
+change are settings in `config.py`; these are the ones that belong to the contract or protect the process.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+# Requests
+json_body_max_bytes = 16 * MIB
+request_target_max_bytes = 64 * KIB
+request_headers_max_bytes = 64 * KIB
+body_stall_max_s = 60  # a client that sends nothing for so long is gone
+refused_body_drain_max_bytes = 64 * MIB
+token_max_bytes = 16 * KIB
+
+# Commit streams (NDJSON)
+chunk_decoded_max_bytes = 4 * MIB
+chunk_line_max_bytes = 6 * MIB
+metadata_line_max_bytes = 64 * MIB
+blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
+commit_files_max = 200_000
+guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch
+
+# Names and paths
+repo_name_max_bytes = 255
+tree_path_max_bytes = 4096
+refname_max_bytes = 1024
+attributes_line_max_bytes = 2048
+
+# Pages
+page_default = 20
+page_max = 100
+files_page_default = 1000
+files_page_max = 5000
+metadata_page_default = 200
+metadata_page_max = 1000
+
+# Git over HTTP
+fetch_request_max_bytes = 32 * MIB  # wants and haves, after gunzip
+push_commands_max_bytes = 16 * MIB
+push_commands_max = 50_000
+push_options_max_bytes = 64 * KIB
+pkt_line_max_bytes = 65520
+
+# Git processes
+git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
+git_call_max_s = 60
+git_stall_max_s = 300  # a transfer in which nothing moves for so long is ended
+git_memory_max_bytes = 4 * GIB  # address space of one child
+process_kill_grace_s = 1.0
+
+# Packs
+packs_before_consolidation = 40
+reader_pool_max = 256  # open repositories kept per process
+object_cache_max_bytes = 64 * MIB
+object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
