@@ -1,0 +1,306 @@
+"""The only place that starts a program: git, with an environment of its own and a bound on everything.
+
+A child sees no configuration but ours, no hooks, no credential helpers and no prompts, and may talk to no
+remote. It leads a process group, so that killing it takes its own children along, and its memory is limited
+through prlimit(2) after the start: `preexec_fn` would force a real fork of this large process.
+"""
+
+import contextlib
+import fcntl
+import os
+import resource
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Final
+
+from packhouse import limits
+from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+
+PIPE_BYTES: Final = limits.MIB
+
+_CONFIG: Final[dict[str, str]] = {
+    # Without these three, one large blob costs its whole size in memory (git-config(1)).
+    "core.bigFileThreshold": "16m",
+    "core.packedGitWindowSize": "16m",
+    "core.packedGitLimit": "64m",
+    "core.deltaBaseCacheLimit": "32m",
+    "pack.windowMemory": "64m",
+    # What other systems would expand to `.git` is refused everywhere.
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.hooksPath": "/dev/null",
+    "core.attributesFile": "/dev/null",
+    "core.fsync": "all",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    # Folders belong to whoever runs the server, but an operator may run a command as root.
+    "safe.directory": "*",
+    "transfer.advertiseSID": "false",
+    "advice.detachedHead": "false",
+}
+
+
+class GitFailed(PackhouseError):
+    """Git ended with an exit code that the caller did not expect. The text is git's, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What a finished git left behind."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def git_environment(
+    git_dir: Path | None, *, extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the whole environment of a git child: nothing is inherited but PATH."""
+    settings = {**_CONFIG, **(config or {})}
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_CONFIG_COUNT": str(len(settings)),
+    }
+    for number, (name, value) in enumerate(settings.items()):
+        environment[f"GIT_CONFIG_KEY_{number}"] = name
+        environment[f"GIT_CONFIG_VALUE_{number}"] = value
+    if git_dir is not None:
+        environment["GIT_DIR"] = str(git_dir)
+    environment.update(extra or {})
+    return environment
+
+
+class GitProcess:
+    """A running git with three pipes. Leaving the `with` block kills what still runs and reaps it."""
+
+    def __init__(
+        self,
+        git_dir: Path | None,
+        args: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        large_pipes: bool = False,
+    ) -> None:
+        self._process = subprocess.Popen(
+            ["git", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=git_environment(git_dir, extra=env, config=config),
+            cwd="/",
+            bufsize=0,
+            pass_fds=tuple(pass_fds),
+            process_group=0,
+        )
+        self._limit_memory()
+        if large_pipes:
+            self._enlarge_pipes()
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """The pipe that git reads; close it to tell git that the input ends."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """The pipe that git writes; unbuffered."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> IO[bytes]:
+        """Git's messages; must be read, or git stops once the pipe is full."""
+        assert self._process.stderr is not None
+        return self._process.stderr
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also the id of its group."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while git runs."""
+        return self._process.poll()
+
+    def wait(self, timeout_s: float) -> int:
+        """Return the exit code; raise TimedOut when git still runs after `timeout_s` seconds."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimedOut("git did not end in time", seconds=timeout_s) from None
+
+    def kill(self) -> None:
+        """End git and every process it started, and reap it. Harmless when it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def close(self) -> None:
+        """Kill what still runs, reap it and close the pipes."""
+        self.kill()
+        for pipe in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def __enter__(self) -> "GitProcess":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _limit_memory(self) -> None:
+        bound = limits.git_memory_max_bytes
+        # The child may have ended already; then there is nothing to limit.
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (bound, bound))
+
+    def _enlarge_pipes(self) -> None:
+        for pipe in (self.stdin, self.stdout):
+            # The kernel bounds the pipe memory of one user (pipe(7)); small pipes work too, only slower.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def spawn_git(
+    git_dir: Path | None,
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    large_pipes: bool = False,
+) -> GitProcess:
+    """Start git and return it running; the caller uses it in a `with` block and bounds the time."""
+    return GitProcess(git_dir, args, env=env, config=config, pass_fds=pass_fds, large_pipes=large_pipes)
+
+
+def run_git(
+    git_dir: Path | None,
+    *args: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    ok_codes: frozenset[int] = frozenset({0}),
+    timeout_s: float = limits.git_call_max_s,
+    output_max_bytes: int = limits.git_output_max_bytes,
+) -> GitResult:
+    """Run git to its end and return its output.
+
+    Raises GitFailed when the exit code is not in `ok_codes`, TimedOut after `timeout_s` seconds and
+    LimitExceeded when git writes more than `output_max_bytes`.
+    """
+    with spawn_git(git_dir, *args, env=env, config=config, pass_fds=pass_fds) as git:
+        stdout, stderr = _communicate(git, stdin, time.monotonic() + timeout_s, output_max_bytes)
+        code = git.wait(timeout_s)
+    if code not in ok_codes:
+        raise GitFailed(
+            "git failed", command=args[0], code=code, text=stderr[-2000:].decode("utf-8", "replace")
+        )
+    return GitResult(code, stdout, stderr)
+
+
+def iter_git_output(
+    git_dir: Path | None,
+    *args: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    timeout_s: float = limits.git_call_max_s,
+) -> Iterator[bytes]:
+    """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
+
+    Input larger than a pipe is not for this function. Raises GitFailed after the last piece when git failed.
+    """
+    deadline = time.monotonic() + timeout_s
+    with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
+        git.stdin.write(stdin)
+        git.stdin.close()
+        stderr = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(git.stdout, selectors.EVENT_READ)
+            selector.register(git.stderr, selectors.EVENT_READ)
+            while selector.get_map():
+                for key, _ in selector.select(_time_left(deadline)):
+                    piece = os.read(key.fd, PIPE_BYTES)
+                    if not piece:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is git.stdout:
+                        yield piece
+                    else:
+                        stderr += piece[: limits.KIB]
+        code = git.wait(_time_left(deadline))
+    if code != 0:
+        raise GitFailed(
+            "git failed", command=args[0], code=code, text=stderr[-2000:].decode("utf-8", "replace")
+        )
+
+
+def _communicate(
+    git: GitProcess, stdin: bytes, deadline: float, output_max_bytes: int
+) -> tuple[bytes, bytes]:
+    """Feed `stdin` and collect both outputs at once, so that no side waits for the other."""
+    output = {git.stdout: bytearray(), git.stderr: bytearray()}
+    rest = memoryview(stdin)
+    with selectors.DefaultSelector() as selector:
+        for pipe in output:
+            selector.register(pipe, selectors.EVENT_READ)
+        if rest:
+            os.set_blocking(git.stdin.fileno(), False)
+            selector.register(git.stdin, selectors.EVENT_WRITE)
+        else:
+            git.stdin.close()
+        while selector.get_map():
+            for key, _ in selector.select(_time_left(deadline)):
+                if key.fileobj is git.stdin:
+                    rest = _feed(git, rest, selector)
+                    continue
+                piece = os.read(key.fd, PIPE_BYTES)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                    continue
+                collected = output[key.fileobj]  # type: ignore[index]  # only the pipes above are registered
+                collected += piece
+                if len(collected) > output_max_bytes:
+                    raise LimitExceeded("git wrote more than expected", max_bytes=output_max_bytes)
+    return bytes(output[git.stdout]), bytes(output[git.stderr])
+
+
+def _feed(git: GitProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview:
+    """Write what the pipe takes and return what is left; close the pipe at the end or when git left."""
+    try:
+        rest = rest[os.write(git.stdin.fileno(), rest[:PIPE_BYTES]) :]
+    except BrokenPipeError:  # git ended without reading all of it; its exit code tells why
+        rest = rest[:0]
+    if not rest:
+        selector.unregister(git.stdin)
+        git.stdin.close()
+    return rest
+
+
+def _time_left(deadline: float) -> float:
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimedOut("git took too long")
+    return left
