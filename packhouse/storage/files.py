@@ -1,0 +1,65 @@
+"""Durable file work: what is said to be written is on the disk, names included."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def fsync_path(path: Path) -> None:
+    """Force a file's bytes, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folders(path: Path, *, stop: Path) -> None:
+    """Make `path` and its missing parents below `stop`, each entry forced to the disk."""
+    missing = []
+    while path != stop and not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # another process may make it at the same moment
+            folder.mkdir()
+        fsync_path(folder.parent)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put `content` at `path` in one step: a reader sees the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    with temporary.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    fsync_path(path.parent)
+
+
+@contextlib.contextmanager
+def lock_file(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[int | None]:
+    """Hold flock(2) on `path` and give its descriptor; None when `wait` is off and somebody holds it.
+
+    The lock belongs to the open file, so a child that inherits the descriptor keeps it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if try_lock(descriptor, exclusive=exclusive, wait=wait):
+            yield descriptor
+        else:
+            yield None
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(descriptor: int, *, exclusive: bool, wait: bool) -> bool:
+    """Take flock(2) on an open file; False when `wait` is off and somebody else holds it."""
+    operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    try:
+        fcntl.flock(descriptor, operation if wait else operation | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,286 @@
+"""The packs of all repositories under one folder: publish them, read them, remove what was replaced.
+
+    DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
+        packhouse.lock              flock: shared by whoever reads, exclusive to unlink packs
+    DATA/quarantine/<random>/       objects not accepted yet
+
+Order of a write (a crash between any two steps loses nothing acknowledged): pack and idx are forced to the
+disk in quarantine, moved in, pack first, and their folder forced; only then may SQL name what they hold.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.reader import ObjectReader
+from packhouse.storage.files import fsync_path, lock_file, make_folders, try_lock, write_file
+from packhouse.storage.quarantine import Quarantine, sweep_quarantines
+
+LOCK_NAME: Final = "packhouse.lock"
+MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
+
+_CONFIG: Final = b"""\
+[core]
+\trepositoryformatversion = 1
+\tbare = true
+[extensions]
+\tpreciousObjects = true
+[gc]
+\tauto = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PackFile:
+    """A pack in place: name is the hex of its trailer, as in `pack-<name>.pack`."""
+
+    name: str
+    size_bytes: int
+    objects: int
+
+
+class PackStore:
+    """Packs on the local disk. Safe for threads and for several server processes on one folder."""
+
+    def __init__(self, data: Path) -> None:
+        self._repos = data / "repos"
+        self._quarantines = data / "quarantine"
+        for folder in (data, self._repos, self._quarantines):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._pool = _ReaderPool(limits.reader_pool_max)
+
+    def repo_path(self, repo_id: str) -> Path:
+        """Return the folder of a repository, which exists once it holds objects. `repo_id` is `repo_…`."""
+        key = repo_id.removeprefix("repo_")
+        assert len(key) >= 4 and key.isalnum(), repo_id
+        return self._repos / key[:2] / key[2:4] / repo_id
+
+    def has_repo(self, repo_id: str) -> bool:
+        """Tell whether the repository has a folder: its first objects have arrived."""
+        return (self.repo_path(repo_id) / "config").exists()
+
+    def ensure_repo(self, repo_id: str) -> Path:
+        """Make the bare repository unless it is there, durably, parents included; return its folder.
+
+        Git takes a folder without `refs/` for no repository at all. The config comes last: its presence says
+        that everything else is in place.
+        """
+        path = self.repo_path(repo_id)
+        if (path / "config").exists():
+            return path
+        for folder in ("objects/pack", "objects/info", "refs/heads"):
+            make_folders(path / folder, stop=self._repos)
+        write_file(path / "HEAD", b"ref: refs/heads/main\n")
+        write_file(path / "config", _CONFIG)
+        return path
+
+    def new_quarantine(self) -> Quarantine:
+        """Return an empty quarantine on the same disk, so that publishing is a rename."""
+        return Quarantine(self._quarantines)
+
+    def publish(self, quarantine: Quarantine, repo_id: str) -> list[PackFile]:
+        """Move every pack of the quarantine into the repository; return them once they are durable."""
+        names = sorted(path.stem for path in quarantine.pack_dir.glob("pack-*.idx"))
+        if not names:
+            return []
+        pack_dir = self.ensure_repo(repo_id) / "objects" / "pack"
+        published = [_move_pack(quarantine.pack_dir, pack_dir, name) for name in names]
+        fsync_path(pack_dir)
+        return published
+
+    def list_packs(self, repo_id: str) -> list[PackFile]:
+        """Return the packs in place, retired ones included until they are unlinked, in name order."""
+        pack_dir = self.repo_path(repo_id) / "objects" / "pack"
+        if not pack_dir.is_dir():
+            return []
+        packs = []
+        for idx in sorted(pack_dir.glob("pack-*.idx")):
+            # Maintenance of another process may unlink it between the listing and the look.
+            with contextlib.suppress(FileNotFoundError):
+                packs.append(_describe_pack(idx.with_suffix(".pack")))
+        return packs
+
+    def count_packs(self, repo_id: str) -> int:
+        """Return the number of packs in the folder, by one listing."""
+        try:
+            names = os.listdir(self.repo_path(repo_id) / "objects" / "pack")
+        except FileNotFoundError:
+            return 0
+        return sum(name.endswith(".idx") for name in names)
+
+    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait: bool = False) -> bool:
+        """Remove packs whose objects are all in others; False when readers are at work and `wait` is off.
+
+        The caller has published a multi-pack-index that does not name them: one that does makes libgit2
+        report existing objects as missing. The idx goes first, so that no new reader finds the pack.
+        """
+        path = self.repo_path(repo_id)
+        with lock_file(path / LOCK_NAME, exclusive=True, wait=wait) as held:
+            if held is None:
+                return False
+            pack_dir = path / "objects" / "pack"
+            for name in names:
+                for suffix in (".idx", ".rev", ".bitmap", ".pack"):
+                    (pack_dir / f"pack-{name}{suffix}").unlink(missing_ok=True)
+            fsync_path(pack_dir)
+        return True
+
+    @contextlib.contextmanager
+    def reader(self, repo_id: str) -> Iterator[ObjectReader]:
+        """Lend an open object reader; no pack that it may use is unlinked meanwhile.
+
+        Raises FileNotFoundError when the repository holds no object yet (ask `has_repo`).
+        """
+        path = self.repo_path(repo_id)
+        pooled = self._pool.take(path)
+        try:
+            assert pooled.reader is not None
+            yield pooled.reader
+        finally:
+            self._pool.give_back(path, pooled)
+
+    @contextlib.contextmanager
+    def hold(self, repo_id: str) -> Iterator[int]:
+        """Keep packs in place for as long as a git child runs; pass the descriptor to it (`pass_fds`)."""
+        with lock_file(self.repo_path(repo_id) / LOCK_NAME, exclusive=False) as descriptor:
+            assert descriptor is not None
+            yield descriptor
+
+    @contextlib.contextmanager
+    def maintenance(self, repo_id: str) -> Iterator[bool]:
+        """Give True to the one process that may rewrite this repository's packs now, False to others."""
+        with lock_file(self.repo_path(repo_id) / MAINTENANCE_LOCK_NAME, exclusive=True, wait=False) as held:
+            yield held is not None
+
+    def sweep(self) -> int:
+        """Remove the quarantines of dead processes; return how many."""
+        return sweep_quarantines(self._quarantines)
+
+    def iter_repo_ids(self) -> Iterator[str]:
+        """Yield the ids of the repositories that have a folder."""
+        for config in self._repos.glob("*/*/repo_*/config"):
+            yield config.parent.name
+
+    def remove_repo(self, repo_id: str) -> None:
+        """Delete the folder of a deleted repository. Harmless when it is gone."""
+        path = self.repo_path(repo_id)
+        self._pool.forget(path)
+        if path.exists():
+            shutil.rmtree(path)
+
+    def check(self) -> None:
+        """Raise OSError unless a file can be made, forced to the disk and removed here."""
+        probe = self._quarantines / f".probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            with probe.open("xb") as file:
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Close every pooled reader."""
+        self._pool.close()
+
+
+def _move_pack(source: Path, target: Path, name: str) -> PackFile:
+    """Force one pack to the disk and move it in: pack, then reverse index, then the idx that shows it."""
+    pack, idx = source / f"{name}.pack", source / f"{name}.idx"
+    fsync_path(pack)
+    fsync_path(idx)
+    described = _describe_pack(pack)
+    for suffix in (".pack", ".rev", ".idx"):
+        file = source / f"{name}{suffix}"
+        if file.exists():
+            file.rename(target / file.name)
+    return described
+
+
+def _describe_pack(pack: Path) -> PackFile:
+    with pack.open("rb") as file:
+        header = file.read(12)
+    if len(header) < 12 or header[:4] != b"PACK":
+        raise Corrupt("not a pack", file=pack.name)
+    return PackFile(pack.stem.removeprefix("pack-"), pack.stat().st_size, struct.unpack(">I", header[8:])[0])
+
+
+@dataclass(slots=True)
+class _Pooled:
+    reader: ObjectReader | None
+    lock: int
+    midx: tuple[int, int] | None
+
+
+def _midx_stamp(path: Path) -> tuple[int, int] | None:
+    """Identify the multi-pack-index: libgit2 keeps the packs it saw, so a new one asks for a new reader."""
+    try:
+        status = os.stat(path / "objects" / "pack" / "multi-pack-index")
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+class _ReaderPool:
+    """Open readers waiting for work, the least recently used closed first."""
+
+    def __init__(self, size_max: int) -> None:
+        self._size_max = size_max
+        self._guard = threading.Lock()
+        self._idle: OrderedDict[Path, list[_Pooled]] = OrderedDict()
+        self._count = 0
+
+    def take(self, path: Path) -> _Pooled:
+        with self._guard:
+            waiting = self._idle.get(path)
+            pooled = waiting.pop() if waiting else None
+            if pooled is not None:
+                self._count -= 1
+        if pooled is None:
+            pooled = _Pooled(None, os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC), None)
+        try_lock(pooled.lock, exclusive=False, wait=True)
+        # Under the lock no pack is unlinked, so what the reader opens from here on stays.
+        stamp = _midx_stamp(path)
+        if pooled.reader is None or stamp != pooled.midx:
+            pooled.reader, pooled.midx = ObjectReader(path), stamp
+        return pooled
+
+    def give_back(self, path: Path, pooled: _Pooled) -> None:
+        fcntl.flock(pooled.lock, fcntl.LOCK_UN)
+        with self._guard:
+            self._idle.setdefault(path, []).append(pooled)
+            self._idle.move_to_end(path)
+            self._count += 1
+            dropped = self._shrink()
+        for old in dropped:
+            os.close(old.lock)
+
+    def forget(self, path: Path) -> None:
+        with self._guard:
+            dropped = self._idle.pop(path, [])
+            self._count -= len(dropped)
+        for old in dropped:
+            os.close(old.lock)
+
+    def close(self) -> None:
+        for path in list(self._idle):
+            self.forget(path)
+
+    def _shrink(self) -> list[_Pooled]:
+        dropped: list[_Pooled] = []
+        while self._count > self._size_max:
+            path, waiting = next(iter(self._idle.items()))
+            if waiting:
+                dropped.append(waiting.pop(0))
+                self._count -= 1
+            if not waiting:
+                del self._idle[path]
+        return dropped

@@ -1,0 +1,81 @@
+"""Where new objects wait until a write is accepted: a folder of its own that nobody else reads.
+
+It holds `objects/` in git's layout, so that git works in it with the repository's objects as alternates. Its
+lock is held as long as the process that made it lives; the sweeper removes folders whose lock is free.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from packhouse.storage.files import try_lock
+
+LOCK_NAME = "lock"
+
+
+class Quarantine:
+    """One set of objects. Leaving the `with` block removes whatever was not published."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / os.urandom(12).hex()
+        self.object_dir = self.path / "objects"
+        self.pack_dir = self.object_dir / "pack"
+        self.pack_dir.mkdir(parents=True)
+        (self.object_dir / "info").mkdir()
+        self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try_lock(self._lock, exclusive=True, wait=True)
+
+    def environment(self, repo_path: Path | None) -> Mapping[str, str]:
+        """Return what makes git write here and read `repo_path` (when it exists) beneath."""
+        environment = {"GIT_OBJECT_DIRECTORY": str(self.object_dir)}
+        if repo_path is not None:
+            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(repo_path / "objects")
+        return environment
+
+    def discard(self) -> None:
+        """Remove the folder and everything in it. Harmless when done before."""
+        if self._lock >= 0:
+            shutil.rmtree(self.path, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> "Quarantine":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+
+def sweep_quarantines(root: Path) -> int:
+    """Remove the quarantines of processes that are gone; return how many."""
+    removed = 0
+    for folder in root.iterdir():
+        try:
+            descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            # Just being made or just being removed, or a crash came between folder and lock file: an age
+            # of an hour tells which.
+            if _age_s(folder) > 3600:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+            continue
+        try:
+            if try_lock(descriptor, exclusive=True, wait=False):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        finally:
+            os.close(descriptor)
+    return removed
+
+
+def _age_s(path: Path) -> float:
+    try:
+        changed = path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+    return time.time() - changed
