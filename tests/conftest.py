@@ -1,0 +1,116 @@
+"""Fixtures: running servers, organisations with keys, repositories and git.
+
+Servers are shared by all tests of one pytest process; a test keeps to its own repository (`repo`) or its
+own organisation (`new_org`), so tests run in any order and side by side. A test asks for another kind of
+server by `@pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)`.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.git import Git
+from tests.support.org import Org
+from tests.support.repo import Repo
+from tests.support.server import Server, ServerOptions
+from tests.support.tls import TlsFiles, make_tls_files
+
+StartServer = Callable[..., Server]
+
+
+class ServerPool:
+    """Servers by kind, started when first asked for and stopped when pytest ends."""
+
+    def __init__(self, folder: Path, request: pytest.FixtureRequest) -> None:
+        self._folder = folder
+        self._request = request
+        self._running: dict[str, Server] = {}
+
+    def get(self, kind: str) -> Server:
+        """Return the server of a kind: sqlite, postgres, tls or workers (two processes)."""
+        if kind not in self._running:
+            self._running[kind] = Server(self._folder / kind, self._options(kind)).start()
+        return self._running[kind]
+
+    def _options(self, kind: str) -> ServerOptions:
+        if kind == "postgres":
+            return ServerOptions(database=self._request.getfixturevalue("postgres_database"))
+        if kind == "tls":
+            return ServerOptions(tls=self._request.getfixturevalue("tls_files"))
+        return ServerOptions(workers={"sqlite": 1, "workers": 2}[kind])
+
+    def stop(self) -> None:
+        """Stop them all; the first failure is raised after the last one was tried."""
+        failures = []
+        for server in self._running.values():
+            try:
+                server.stop()
+            except AssertionError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+
+@pytest.fixture(scope="session")
+def tls_files(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """Certificate, key and the authority that signed them."""
+    return make_tls_files(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def server_pool(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[ServerPool]:
+    """The servers that tests share."""
+    pool = ServerPool(tmp_path_factory.mktemp("servers"), request)
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture
+def server(server_pool: ServerPool, request: pytest.FixtureRequest) -> Server:
+    """A running server: SQLite and one process, unless the test is parametrised with another kind."""
+    return server_pool.get(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers of the test's own: `start_server(ServerOptions(…))`; they are stopped after it."""
+    started: list[Server] = []
+
+    def start(options: ServerOptions | None = None, *, name: str = "") -> Server:
+        server = Server(tmp_path / (name or f"server{len(started)}"), options or ServerOptions())
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def org(server: Server) -> Org:
+    """An organisation with a registered key; shared, so make repositories with names of their own in it."""
+    return server.shared_org()
+
+
+@pytest.fixture
+def new_org(server: Server) -> Org:
+    """An organisation that only this test uses."""
+    return server.new_org()
+
+
+@pytest.fixture
+def repo(org: Org) -> Repo:
+    """An existing, empty repository that only this test uses; its default branch is main."""
+    return org.create_repo(f"team/{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def git(tmp_path: Path, request: pytest.FixtureRequest) -> Git:
+    """The real git with a home of its own; it trusts the test's TLS server."""
+    tls = "tls_files" in request.fixturenames or "server" in request.fixturenames
+    ca = request.getfixturevalue("tls_files").ca if tls else None
+    return Git(tmp_path / "home", ca=ca)
