@@ -16,6 +16,14 @@ body_stall_max_s = 60  # a client that sends nothing for so long is gone
 refused_body_drain_max_bytes = 64 * MIB
 token_max_bytes = 16 * KIB
 
+# Tokens and keys
+public_key_max_bytes = 16 * KIB
+org_name_max_chars = 255
+subject_max_chars = 255  # of a token's `sub`, which is only logged
+verified_tokens_max_bytes = 4 * MIB  # text of the tokens that a server process remembers as good
+cached_issuers_max = 10_000
+keys_version_max_age_s = 2.0  # how long a server may not notice that a key was added or revoked
+
 # Commit streams (NDJSON)
 chunk_decoded_max_bytes = 4 * MIB
 chunk_line_max_bytes = 6 * MIB
@@ -54,6 +62,8 @@ process_kill_grace_s = 1.0
 
 # Packs
 packs_before_consolidation = 40
+pack_buffer_max_bytes = 4 * MIB  # of a new pack that wait in memory; most packs never reach it
+copy_buffer_bytes = MIB
 reader_pool_max = 256  # open repositories kept per process
 object_cache_max_bytes = 64 * MIB
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2

@@ -1,0 +1,351 @@
+"""Commits, trees and tags as bytes: written exactly as git writes them, read more tolerantly.
+
+Sources: git-commit-tree(1) and git-mktree(1) for the forms; git's ident.c, commit.c and fsck.c for what is
+stripped, converted and refused. Old histories hold odd dates, zones and headers; reading never fails on
+those.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from packhouse.errors import Corrupt, Invalid
+from packhouse.git.oid import Oid, is_oid
+
+MODE_FILE: Final = 0o100644
+MODE_EXECUTABLE: Final = 0o100755
+MODE_SYMLINK: Final = 0o120000
+MODE_GITLINK: Final = 0o160000
+MODE_TREE: Final = 0o040000
+
+FILE_MODES: Final = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
+"""The modes a path of a commit may have; folders come and go with their files."""
+
+_CRUD = bytes(range(33)) + b".,:;<>\"\\'"
+_NOT_A_CHARACTER = re.compile(
+    "[\ufdd0-\ufdef"
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(0, 17, 2))
+    + "]"
+)
+_DATE = re.compile(
+    r"(\d{4})-?(\d\d)-?(\d\d)"
+    r"(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?(?: ?([Zz]|[+-]\d\d(?::?\d\d)?))?)?",
+    re.ASCII,
+)
+_PERSON_DATE = re.compile(rb"\s*(-?\d{1,18})(?:\s+([+-]\d+))?")
+_PARSED_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who made an object and when.
+
+    `when` is in seconds since 1970; `tz` is the offset from UTC as git writes it, `+hhmm` or `-hhmm`.
+    """
+
+    name: str
+    email: str
+    when: int
+    tz: str
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A parsed commit. `message` has no trailing newlines; `headers` are those beyond the five usual ones."""
+
+    tree: Oid
+    parents: tuple[Oid, ...]
+    author: Person
+    committer: Person
+    message: str
+    encoding: str | None
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    @property
+    def subject(self) -> str:
+        """The first paragraph as one line, which is git's `%s`."""
+        paragraph = re.split(r"\n[^\S\n]*\n", self.message.lstrip("\n"), maxsplit=1)[0]
+        return " ".join(line.strip() for line in paragraph.split("\n")).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A parsed annotated tag. Tags of before 2005 have no tagger. `message` has no trailing newlines."""
+
+    target: Oid
+    target_kind: str
+    name: str
+    tagger: Person | None
+    message: str
+
+
+class TreeEntry(NamedTuple):
+    """One row of a tree."""
+
+    mode: int
+    name: bytes
+    oid: Oid
+
+
+# Text that callers give
+
+
+def clean_message(text: str) -> bytes:
+    """Return the message as stored: trimmed, with exactly one newline at its end.
+
+    Raises Invalid for a blank message, for NUL, which git-commit-tree(1) refuses, and for half a surrogate
+    pair.
+    """
+    trimmed = text.strip()
+    if not trimmed:
+        raise Invalid("message is empty")
+    if "\0" in trimmed:
+        raise Invalid("message holds a NUL character")
+    return _encode_text(trimmed, what="message") + b"\n"
+
+
+def clean_identity(text: str) -> bytes:
+    """Return a name or email as git stores it.
+
+    Control characters, spaces and the characters `.,:;<>"\\'` are taken off both ends, and `<`, `>` and
+    newlines out of the middle. The result may be empty. Source: git's ident.c, strbuf_addstr_without_crud();
+    git 2.43 and later keep full stops at the ends, earlier ones and this function do not.
+    """
+    return _encode_text(text, what="name or email").strip(_CRUD).translate(None, b"<>\n")
+
+
+def make_person(name: str, email: str, when: int, tz: str) -> Person:
+    """Return a person whom git would accept as author; raise Invalid for others.
+
+    Name and email are trimmed and must then hold something, without `<`, `>`, newline or NUL. A name of
+    nothing but characters that git strips is refused, as git does; such an email becomes empty, as in git.
+    """
+    for field, value in (("name", name), ("email", email)):
+        if not value.strip():
+            raise Invalid("person without name or email", field=field)
+        if not {"<", ">", "\n", "\0"}.isdisjoint(value.strip()):
+            raise Invalid("name or email holds a forbidden character", field=field)
+    person = Person(name.strip(), email.strip(), when, tz)
+    if not clean_identity(person.name):
+        raise Invalid("name consists of punctuation only", field="name")
+    encode_person(person)
+    return person
+
+
+def parse_date(text: str) -> tuple[int, str]:
+    """Return (seconds since 1970, `+hhmm`) of an ISO 8601 date; UTC when it names no offset.
+
+    A date without a time is midnight; fractions of a second are dropped. Raises Invalid for anything else and
+    for dates before 1970, which git cannot store.
+    """
+    match = _DATE.fullmatch(text.strip())
+    if match is None:
+        raise Invalid("not an ISO 8601 date", value=text[:80])
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    sign, offset_min = _parse_offset(match[7])
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as error:
+        raise Invalid("not an ISO 8601 date", value=text[:80]) from error
+    when = int(moment.timestamp()) - sign * offset_min * 60
+    if when < 0 or offset_min >= 24 * 60:
+        raise Invalid("date is out of range", value=text[:80])
+    return when, f"{'-' if sign < 0 and offset_min else '+'}{offset_min // 60:02d}{offset_min % 60:02d}"
+
+
+def _parse_offset(text: str | None) -> tuple[int, int]:
+    """Return (sign, minutes); an impossible count of minutes comes back as a whole day."""
+    if text is None or text in "Zz":
+        return 1, 0
+    digits = text[1:].replace(":", "").ljust(4, "0")
+    hours, minutes = int(digits[:2]), int(digits[2:])
+    return (-1 if text[0] == "-" else 1), (hours * 60 + minutes if minutes < 60 else 24 * 60)
+
+
+def _encode_text(text: str, *, what: str) -> bytes:
+    """Return `text` in UTF-8 as git stores it.
+
+    Git takes the code points that Unicode calls non-characters for Latin-1 and converts their bytes
+    (commit.c, verify_utf8()); an id is only the same as git's when we do so too.
+    """
+    try:
+        return _NOT_A_CHARACTER.sub(lambda match: match[0].encode().decode("latin-1"), text).encode()
+    except UnicodeEncodeError as error:
+        raise Invalid("text is not valid Unicode", field=what) from error
+
+
+# Writing
+
+
+def encode_person(person: Person) -> bytes:
+    """Return `name <email> seconds zone`."""
+    if person.when < 0 or not re.fullmatch(r"[+-]\d{4}", person.tz, re.ASCII):
+        raise Invalid("date is out of range", when=person.when, tz=person.tz)
+    name, email = clean_identity(person.name), clean_identity(person.email)
+    if b"\0" in name or b"\0" in email:
+        raise Invalid("name or email holds a forbidden character")
+    return b"%s <%s> %d %s" % (name, email, person.when, person.tz.encode())
+
+
+def encode_commit(
+    *, tree: Oid, parents: Iterable[Oid], author: Person, committer: Person, message: bytes
+) -> bytes:
+    """Return the content of a commit object; `message` comes from clean_message()."""
+    lines = [b"tree " + tree.encode()]
+    lines += [b"parent " + parent.encode() for parent in parents]
+    lines.append(b"author " + encode_person(author))
+    lines.append(b"committer " + encode_person(committer))
+    return b"\n".join(lines) + b"\n\n" + message
+
+
+def encode_tag(*, target: Oid, target_kind: str, name: str, tagger: Person, message: bytes) -> bytes:
+    """Return the content of an annotated tag; `message` comes from clean_message()."""
+    head = f"object {target}\ntype {target_kind}\ntag {name}\n".encode()
+    return head + b"tagger " + encode_person(tagger) + b"\n\n" + message
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """Return the content of a tree object with its entries in git's order; the empty tree is no bytes."""
+    rows = sorted((tree_sort_key(entry.mode, entry.name), entry) for entry in entries)
+    return b"".join(encode_tree_entry(*entry) for _, entry in rows)
+
+
+def encode_tree_entry(mode: int, name: bytes, oid: Oid) -> bytes:
+    """Return one row of a tree object."""
+    return b"%o %s\0%s" % (mode, name, bytes.fromhex(oid))
+
+
+def tree_sort_key(mode: int, name: bytes) -> bytes:
+    """Return what git orders entries by: a folder sorts as if its name ended in a slash."""
+    return name + b"/" if mode == MODE_TREE else name
+
+
+# Reading
+
+
+def parse_tree(content: bytes) -> list[TreeEntry]:
+    """Return the entries in stored order; raise Corrupt when the bytes are not a tree object.
+
+    Modes come back as stored (old trees hold 100664); zero-padded ones are equal to their usual spelling.
+    """
+    entries = []
+    position = 0
+    for match in _PARSED_ENTRY.finditer(content):
+        if match.start() != position:
+            break
+        position = match.end()
+        entries.append(TreeEntry(int(match[1], 8), match[2], Oid(match[3].hex())))
+    if position != len(content):
+        raise Corrupt("not a tree object", position=position)
+    return entries
+
+
+def parse_commit(content: bytes) -> Commit:
+    """Return the parts of a commit; raise Corrupt without a tree, or with a parent that is no object id.
+
+    Text is decoded as the `encoding` header says (UTF-8 without one or with an unknown one); bytes that do
+    not fit become U+FFFD. A missing or unreadable person or date reads as empty, and as the start of 1970.
+    """
+    headers, body = _split_headers(content)
+    encoding = _find_header(headers, b"encoding")
+    codec = _codec(encoding)
+    tree = _find_header(headers, b"tree")
+    known = {b"tree", b"parent", b"author", b"committer", b"encoding"}
+    return Commit(
+        tree=_parse_header_oid(tree),
+        parents=tuple(_parse_header_oid(value) for key, value in headers if key == b"parent"),
+        author=parse_person(_find_header(headers, b"author") or b"", codec),
+        committer=parse_person(_find_header(headers, b"committer") or b"", codec),
+        message=body.decode(codec, "replace").rstrip("\n"),
+        encoding=None if encoding is None else encoding.decode("utf-8", "replace"),
+        headers=tuple((key, value) for key, value in headers if key not in known),
+    )
+
+
+def parse_tag(content: bytes) -> Tag:
+    """Return the parts of an annotated tag; raise Corrupt when it does not say what it points to."""
+    headers, body = _split_headers(content)
+    kind = _find_header(headers, b"type") or b""
+    if kind not in {b"commit", b"tree", b"blob", b"tag"}:
+        raise Corrupt("not a tag object", kind=kind[:20])
+    codec = _codec(_find_header(headers, b"encoding"))
+    tagger = _find_header(headers, b"tagger")
+    return Tag(
+        target=_parse_header_oid(_find_header(headers, b"object")),
+        target_kind=kind.decode("ascii"),
+        name=(_find_header(headers, b"tag") or b"").decode("utf-8", "replace"),
+        tagger=None if tagger is None else parse_person(tagger, codec),
+        message=body.decode(codec, "replace").rstrip("\n"),
+    )
+
+
+def parse_person(line: bytes, codec: str = "utf-8") -> Person:
+    """Return the person of an author, committer or tagger line, as git's split_ident_line() reads it.
+
+    The email ends at the first `>` after it began, the date starts after the last one.
+    """
+    name, _, rest = line.partition(b"<")
+    email = rest.partition(b">")[0]
+    when, tz = 0, "+0000"
+    match = _PERSON_DATE.match(rest.rpartition(b">")[2])
+    if match is not None:
+        when = int(match[1])
+        tz = _normal_zone(match[2])
+    return Person(name.decode(codec, "replace").strip(), email.decode(codec, "replace").strip(), when, tz)
+
+
+def split_signature(content: bytes) -> tuple[bytes, bytes] | None:
+    """Return (signature without its folding, the commit without that header), or None for an unsigned commit.
+
+    The second part is what was signed. Source: git's commit.c, parse_signed_commit().
+    """
+    end = content.find(b"\n\n")
+    head = content if end < 0 else content[: end + 1]
+    match = re.search(rb"^gpgsig (.*\n(?: .*(?:\n|\Z))*)", head, re.MULTILINE)
+    if match is None:
+        return None
+    signature = match[1].replace(b"\n ", b"\n").rstrip(b"\n")
+    return signature, content[: match.start()] + content[match.end() :]
+
+
+def _split_headers(content: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    head, _, body = content.partition(b"\n\n")
+    headers: list[tuple[bytes, bytes]] = []
+    for line in head.split(b"\n"):
+        if line.startswith(b" ") and headers:
+            key, value = headers[-1]
+            headers[-1] = (key, value + b"\n" + line[1:])
+        else:
+            key, _, value = line.partition(b" ")
+            headers.append((key, value))
+    return headers, body
+
+
+def _find_header(headers: list[tuple[bytes, bytes]], key: bytes) -> bytes | None:
+    return next((value for name, value in headers if name == key), None)
+
+
+def _parse_header_oid(value: bytes | None) -> Oid:
+    text = "" if value is None else value.decode("ascii", "replace")
+    if not is_oid(text):
+        raise Corrupt("object header holds no object id", value=text[:80])
+    return Oid(text)
+
+
+def _codec(encoding: bytes | None) -> str:
+    """Return a text codec that Python knows; UTF-8 for none and for those it does not know."""
+    name = "" if encoding is None else encoding.decode("ascii", "replace").strip()
+    try:
+        b"".decode(name or "utf-8", "replace")
+    except (LookupError, ValueError):
+        return "utf-8"
+    return name or "utf-8"
+
+
+def _normal_zone(text: bytes | None) -> str:
+    """Return `+hhmm`; a zone that is none, of which old histories hold some, reads as UTC."""
+    if text is None or len(text) != 5 or int(text[1:3]) > 23 or int(text[3:]) > 59:
+        return "+0000"
+    return text.decode("ascii")

@@ -1,0 +1,285 @@
+"""Writing packs of whole objects (no deltas) and their idx, as data arrives.
+
+Source: gitformat-pack(5), version 2 of both files.
+
+The trailer of a pack is the hash of all before it, its header included, and the header holds the count of
+objects, known only at the end. So nothing is hashed while writing: a small pack is hashed in memory when
+finished, a large one is read back once. That is one pass of SHA-1 either way; reading back costs a copy out
+of the page cache, a tenth of the hashing.
+"""
+
+import hashlib
+import os
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from isal import isal_zlib
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.oid import Oid
+
+KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+
+PACK_HEADER: Final = struct.Struct(">4sII")
+IDX_MAGIC: Final = b"\xfftOc\x00\x00\x00\x02"
+_LEVEL: Final = 1
+"""Level 1 of isal packs text as well as zlib's fast levels and stores random bytes almost as they are."""
+
+
+class PackEntry(NamedTuple):
+    """Where one object lies in a pack: what its idx says. `crc32` is over the entry as stored."""
+
+    oid: Oid
+    crc32: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """A finished pack. `name` is its trailer in hex, which names the files."""
+
+    name: str
+    size_bytes: int
+    entries: tuple[PackEntry, ...]
+
+    @property
+    def objects(self) -> int:
+        return len(self.entries)
+
+
+class PackWriter:
+    """Collects objects into one pack; each object is stored once however often it is added.
+
+    `file` is an empty file opened for reading and writing in binary; the writer does not sync or close it.
+    Memory is bounded by `limits.pack_buffer_max_bytes` plus a small record for each object.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._offset = PACK_HEADER.size
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._spilled = False
+        self._entries: dict[Oid, PackEntry] = {}
+
+    def __contains__(self, oid: Oid) -> bool:
+        return oid in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add_object(self, kind: str, content: bytes) -> Oid:
+        """Add one object that is in memory and return its id."""
+        digest = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)), usedforsecurity=False)
+        digest.update(content)
+        oid = Oid(digest.hexdigest())
+        if oid not in self._entries:
+            entry = encode_entry_header(kind, len(content)) + isal_zlib.compress(content, _LEVEL)
+            self._entries[oid] = PackEntry(oid, isal_zlib.crc32(entry), self._offset)
+            self._append(entry)
+        return oid
+
+    def add_blob_chunks(self, size_bytes: int, chunks: Iterable[bytes]) -> Oid:
+        """Add a blob that arrives in pieces, with memory for one piece, and return its id.
+
+        Raises Corrupt when the pieces do not add up to `size_bytes`; the pack is then as before the call.
+        """
+        self._spill()
+        start = self._offset
+        entry_file = _EntryFile(self._file)
+        digest = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
+        deflate = isal_zlib.compressobj(_LEVEL)
+        entry_file.write(encode_entry_header("blob", size_bytes))
+        received = 0
+        for chunk in chunks:
+            received += len(chunk)
+            digest.update(chunk)
+            entry_file.write(deflate.compress(chunk))
+        entry_file.write(deflate.flush())
+        oid = Oid(digest.hexdigest())
+        if received != size_bytes:
+            raise Corrupt("blob has another length than announced", announced=size_bytes, received=received)
+        if oid not in self._entries:
+            self._entries[oid] = PackEntry(oid, entry_file.crc32, start)
+            self._offset += entry_file.size_bytes
+        return oid
+
+    def mark(self) -> int:
+        """Return a mark to which rewind() can go back."""
+        return len(self._entries)
+
+    def rewind(self, mark: int) -> None:
+        """Forget all objects added since `mark`, also after finish(), so that others can follow instead."""
+        dropped = list(self._entries.values())[mark:]
+        if not dropped:
+            return
+        self._spill()
+        for entry in dropped:
+            del self._entries[entry.oid]
+        self._offset = dropped[0].offset
+
+    def finish(self) -> PackInfo:
+        """Write what is missing, flush, and return what idx and file names need."""
+        header = PACK_HEADER.pack(b"PACK", 2, len(self._entries))
+        if self._spilled:
+            trailer = self._finish_spilled(header)
+        else:
+            body = b"".join((header, *self._pending))
+            trailer = hashlib.sha1(body, usedforsecurity=False).digest()
+            self._file.seek(0)
+            self._file.write(body + trailer)
+            self._file.flush()
+            self._spilled, self._pending, self._pending_bytes = True, [], 0
+        return PackInfo(trailer.hex(), self._offset + len(trailer), tuple(self._entries.values()))
+
+    def _finish_spilled(self, header: bytes) -> bytes:
+        self._spill()
+        self._file.seek(0)
+        self._file.write(header)
+        self._file.seek(self._offset)
+        self._file.truncate()
+        self._file.seek(0)
+        digest = hashlib.sha1(usedforsecurity=False)
+        while piece := self._file.read(limits.copy_buffer_bytes):
+            digest.update(piece)
+        self._file.write(digest.digest())
+        self._file.flush()
+        return digest.digest()
+
+    def _append(self, entry: bytes) -> None:
+        self._pending.append(entry)
+        self._pending_bytes += len(entry)
+        self._offset += len(entry)
+        if self._pending_bytes > limits.pack_buffer_max_bytes:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Write what waits in memory; from now on the file is at the end of the entries."""
+        self._file.seek(self._offset - self._pending_bytes)
+        self._file.write(b"".join(self._pending))
+        self._pending, self._pending_bytes, self._spilled = [], 0, True
+
+
+class _EntryFile:
+    """Counts and sums what goes into one entry."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._write = file.write
+        self.size_bytes = 0
+        self.crc32 = 0
+
+    def write(self, data: bytes) -> None:
+        self.size_bytes += len(data)
+        self.crc32 = isal_zlib.crc32(data, self.crc32)
+        self._write(data)
+
+
+def encode_entry_header(kind: str, size_bytes: int) -> bytes:
+    """Return the kind and length in front of a pack entry's data: four bits of length, then seven a byte."""
+    byte = KIND_NUMBERS[kind] << 4 | size_bytes & 0x0F
+    size_bytes >>= 4
+    header = bytearray()
+    while size_bytes:
+        header.append(byte | 0x80)
+        byte = size_bytes & 0x7F
+        size_bytes >>= 7
+    header.append(byte)
+    return bytes(header)
+
+
+def encode_idx(entries: Iterable[PackEntry], *, pack_name: str) -> bytes:
+    """Return the idx, version 2, of a pack with these entries."""
+    rows = sorted(entries)
+    counts = [0] * 256
+    for row in rows:
+        counts[int(row.oid[:2], 16)] += 1
+    large: list[int] = []
+    offsets: list[int] = []
+    for row in rows:
+        if row.offset < 0x8000_0000:
+            offsets.append(row.offset)
+        else:
+            offsets.append(0x8000_0000 | len(large))
+            large.append(row.offset)
+    body = b"".join(
+        (
+            IDX_MAGIC,
+            struct.pack(">256I", *accumulate(counts)),
+            bytes.fromhex("".join(row.oid for row in rows)),
+            struct.pack(f">{len(rows)}I", *(row.crc32 for row in rows)),
+            struct.pack(f">{len(rows)}I", *offsets),
+            struct.pack(f">{len(large)}Q", *large),
+            bytes.fromhex(pack_name),
+        )
+    )
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class PackFiles:
+    """A finished pack on disk, both files synced and read-only."""
+
+    pack: Path
+    idx: Path
+    info: PackInfo
+
+
+class PackFolder:
+    """Writes one pack into a folder of a quarantine: `with PackFolder(folder) as pack: …; pack.finish()`.
+
+    Until finish() it is `incoming.pack`; leaving the block without it removes that file. The folder itself is
+    the caller's to sync. As long as nobody moved the finished files, `writer.rewind()`, more objects and
+    another finish() replace them.
+    """
+
+    def __init__(self, folder: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
+        self._folder = folder
+        self._sync = sync
+        self._incoming = folder / "incoming.pack"
+        self._finished: PackFiles | None = None
+        self._file: BinaryIO = self._incoming.open("x+b")
+        self.writer = PackWriter(self._file)
+
+    def __enter__(self) -> "PackFolder":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+        self._incoming.unlink(missing_ok=True)
+
+    def finish(self) -> PackFiles:
+        """Finish the pack, write its idx, sync both and give them their names."""
+        if self._finished is not None:
+            self._finished.idx.unlink()
+            self._finished.pack.rename(self._incoming)
+        info = self.writer.finish()
+        os.fchmod(self._file.fileno(), 0o444)
+        self._sync(self._file.fileno())
+        pack = self._folder / f"pack-{info.name}.pack"
+        idx = pack.with_suffix(".idx")
+        write_idx(idx, info, sync=self._sync)
+        self._incoming.rename(pack)
+        self._finished = PackFiles(pack, idx, info)
+        return self._finished
+
+
+def write_idx(path: Path, info: PackInfo, *, sync: Callable[[int], None] = os.fsync) -> None:
+    """Write the idx of a finished pack as a new, synced, read-only file."""
+    with path.open("xb") as file:
+        file.write(encode_idx(info.entries, pack_name=info.name))
+        file.flush()
+        os.fchmod(file.fileno(), 0o444)
+        sync(file.fileno())
+
+
+def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> PackFiles:
+    """Write (kind, content) pairs as one pack with its idx into `folder`, durably."""
+    with PackFolder(folder) as pack:
+        for kind, content in objects:
+            pack.writer.add_object(kind, content)
+        return pack.finish()
