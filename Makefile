@@ -1,22 +1,38 @@
 # Every target works from a fresh checkout with Python 3.11+, git >= 2.38 and make, as any user.
+# `make test` also needs PostgreSQL's server programs (14 or newer); see README.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install dev run test check bench clean lock
+.PHONY: help install dev run test check bench clean lock
+
+help:
+	@echo "make run      start a server with a demo organisation on 127.0.0.1:8080"
+	@echo "make test     set up everything and run all tests"
+	@echo "make check    lint, type-check and the quick tests"
+	@echo "make install  make $(BIN)/packhouse"
+	@echo "make bench    measure; BENCH='commits reads' chooses sections"
+	@echo "make lock     pin the dependencies anew (needs uv)"
+	@echo "make clean    remove what these targets made"
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
 
-$(VENV)/.installed: requirements/runtime.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.lock -r requirements/runtime.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	touch $@
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Packhouse needs Python 3.11 or newer; choose one with make PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }
+
+$(VENV)/.installed: requirements/build.lock requirements/runtime.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements/build.lock -r requirements/runtime.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	touch $@
+	$(PIP) --require-hashes -r requirements/dev.lock
+	@touch $@
 
 run: install
 	$(BIN)/packhouse demo
@@ -32,12 +48,16 @@ test: dev
 	./.ci/test
 
 bench: dev
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(BENCH)
 
 lock:
 	uv pip compile -q requirements/build.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.lock
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/runtime.lock
 	uv pip compile -q pyproject.toml requirements/dev.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/dev.lock
+	uv pip compile -q requirements/node.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/node.lock
+	npm install --prefix tests/js --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	$(PYTHON) tests/js/strip_lock.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf tests/js/node_modules
