@@ -1,0 +1,75 @@
+"""The compact form of a signed token: three parts of base64url between dots (RFC 7515 section 7.1).
+
+Only the form is read here. Nothing that comes out may be believed before a signature over `signed_bytes`
+holds.
+"""
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.errors import Unauthenticated
+
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class TokenRefused(Unauthenticated):
+    """The token convinces us of nothing. The message says which check failed, and never holds the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompactToken:
+    """A token taken apart: header and claims as JSON objects, and the bytes under the signature."""
+
+    header: dict[str, object]
+    claims: dict[str, object]
+    signed_bytes: bytes
+    signature: bytes
+
+
+def parse_compact_token(token: str) -> CompactToken:
+    """Return the parts of `token`; raise TokenRefused when it is too large or not in form."""
+    if len(token) > limits.token_max_bytes:
+        raise TokenRefused("token is too large")
+    parts = token.split(".", 3)
+    if len(parts) != 3:
+        raise TokenRefused("token does not have three parts")
+    header, claims, signature = (_decode_part(part) for part in parts)
+    return CompactToken(
+        header=_read_object(header),
+        claims=_read_object(claims),
+        signed_bytes=token.rpartition(".")[0].encode("ascii"),
+        signature=signature,
+    )
+
+
+def _decode_part(part: str) -> bytes:
+    # Python's decoder skips what is outside the alphabet; the form allows nothing to be skipped.
+    if not _BASE64URL.fullmatch(part):
+        raise TokenRefused("token is not base64url")
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except binascii.Error:
+        raise TokenRefused("token is not base64url") from None
+
+
+def _read_object(encoded: bytes) -> dict[str, object]:
+    """Return the JSON object in `encoded`, all of whose text is valid Unicode."""
+    try:
+        text = encoded.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant)
+        if "\\u" in text:
+            # An escaped half of a surrogate pair is no text: it could reach neither SQL nor a reply.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise TokenRefused("token does not hold valid JSON") from None
+    if not isinstance(value, dict):
+        raise TokenRefused("token does not hold a JSON object")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,94 @@
+"""The active keys of issuers, kept in memory for as long as the database says that no key has changed."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from packhouse import limits
+from packhouse.auth.public_keys import PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key that may verify tokens. `kid` is the issuer's own name for it, "" when there is none."""
+
+    key_id: str
+    kid: str
+    algorithm: str
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class OrgKeys:
+    """An organisation with its active keys, newest first."""
+
+    org_id: int
+    org_name: str
+    keys: tuple[VerificationKey, ...]
+    key_ids: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key_ids", frozenset(key.key_id for key in self.keys))
+
+
+LoadKeys = Callable[[str], OrgKeys | None]
+"""Reads the active keys of the organisation of that name; None when there is no such organisation."""
+
+LoadVersion = Callable[[], int]
+"""Reads the number that grows whenever any key is added or revoked, by whatever process."""
+
+
+class KeyRing:
+    """Answers `find(issuer)` from memory, so that a flood of calls or unknown issuers spares the database.
+
+    The version is read again when it is older than `limits.keys_version_max_age_s`; a new version makes
+    every entry stale at once. Entries remember the version under which their reading began: one read while
+    a key was being revoked is not believed afterwards. Issuers that do not exist are remembered too, and
+    the number of entries is bounded. Safe to share between threads.
+    """
+
+    def __init__(
+        self,
+        load_keys: LoadKeys,
+        load_version: LoadVersion,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load_keys = load_keys
+        self._load_version = load_version
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._version: int | None = None
+        self._version_read_at = 0.0
+        self._entries: OrderedDict[str, tuple[int, OrgKeys | None]] = OrderedDict()
+
+    def find(self, issuer: str) -> OrgKeys | None:
+        """Return the issuer's active keys, or None for an unknown one. At most a few seconds old."""
+        version = self._current_version()
+        with self._lock:
+            entry = self._entries.get(issuer)
+            if entry is not None and entry[0] == version:
+                self._entries.move_to_end(issuer)
+                return entry[1]
+        keys = self._load_keys(issuer)
+        with self._lock:
+            self._entries[issuer] = (version, keys)
+            self._entries.move_to_end(issuer)
+            while len(self._entries) > limits.cached_issuers_max:
+                self._entries.popitem(last=False)
+        return keys
+
+    def _current_version(self) -> int:
+        now = self._monotonic()
+        with self._lock:
+            if self._version is not None and now - self._version_read_at < limits.keys_version_max_age_s:
+                return self._version
+        # The age counts from before the reading, so a change can hide no longer than the bound.
+        version = self._load_version()
+        with self._lock:
+            if self._version is None or now >= self._version_read_at:
+                self._version = version
+                self._version_read_at = now
+            return self._version

@@ -1,0 +1,190 @@
+"""Ref policies: ordered rules in a token on which refs it may change, and how.
+
+The claims: `refs` is an ordered list of `[pattern, [op, …]]`, where the first pattern that matches a ref
+decides and an empty list of ops allows; `ops` is the older form, ops for every ref. No match allows.
+docs/howto/keys.md tells the same to those who issue tokens.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from packhouse.errors import Denied
+from packhouse.git.refname import EPHEMERAL, RefName, is_refname
+
+NO_PUSH: Final = "no-push"
+NO_FORCE_PUSH: Final = "no-force-push"
+VERIFY_SIG: Final = "verify-sig"
+
+_KNOWN_OPS = frozenset({NO_PUSH, NO_FORCE_PUSH, VERIFY_SIG})
+_PRINTABLE_OP = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_NO_OPS: Final[frozenset[str]] = frozenset()
+_EVERYTHING: Final = b"*"
+_SYMBOLIC_HEAD: Final = b"HEAD"
+_EPHEMERAL_PREFIX: Final = b"refs/namespaces/" + EPHEMERAL.encode("ascii") + b"/"
+
+
+class RefChange(Enum):
+    """What an update does to its ref. A tag that moves is FORCED unless the new target descends."""
+
+    CREATE = "create"
+    FAST_FORWARD = "fast-forward"
+    FORCED = "forced"
+    DELETE = "delete"
+
+
+class PolicyDenied(Denied):
+    """The token's ref policy refuses this change of this ref. Fields: `refname` (text) and `op`.
+
+    To users the sentence starts with `denied by policy`, which clients look for. `op` holds no character that
+    could break a protocol line, whatever the token said.
+    """
+
+    def __init__(self, refname: RefName, op: str) -> None:
+        printable = op if _PRINTABLE_OP.fullmatch(op) else "unknown operation"
+        super().__init__("denied by policy", refname=refname.decode("utf-8", "replace"), op=printable)
+        self.op = printable
+
+
+class PolicyUnusable(Denied):
+    """The token's `refs` or `ops` claim is malformed, so the token may not write at all. Field: `reason`."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("token has invalid ref policy claims", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class RefRule:
+    """One entry of the policy. `pattern` is `*`, `HEAD`, a full refname, or a prefix that ends in `/*`."""
+
+    pattern: bytes
+    ops: frozenset[str]
+
+    def matches(self, name: bytes) -> bool:
+        """Tell whether the rule is for the full refname `name`; `HEAD` is for no ref that can change."""
+        if self.pattern == _EVERYTHING:
+            return True
+        if self.pattern.endswith(b"/*"):
+            return name.startswith(self.pattern[:-1])
+        return name == self.pattern and name != _SYMBOLIC_HEAD
+
+
+@dataclass(frozen=True, slots=True)
+class RefPolicy:
+    """The rules of a token, in order. With an `invalid` reason the token may read but not write."""
+
+    rules: tuple[RefRule, ...] = ()
+    invalid: str = ""
+
+    @classmethod
+    def parse(cls, claims: Mapping[str, object]) -> "RefPolicy":
+        """Return the policy that the claims `refs` and `ops` state; malformed ones give an invalid policy.
+
+        Never raises: reads ignore policies, so a malformed one may only matter once the caller writes.
+        """
+        try:
+            rules = _parse_refs(claims["refs"]) if "refs" in claims else []
+            if "ops" in claims:
+                rules = _merge_legacy_ops(rules, _parse_ops(claims["ops"]))
+        except _Malformed as fault:
+            return cls(invalid=fault.reason)
+        return cls(rules=tuple(rules))
+
+    def require_usable(self) -> None:
+        """Return if the token may write at all; raise PolicyUnusable when its claims are malformed."""
+        if self.invalid:
+            raise PolicyUnusable(self.invalid)
+
+    def ops_for(self, namespace: str, refname: RefName) -> frozenset[str]:
+        """Return the ops of the first rule that matches the ref; none when no rule does.
+
+        A ref of the ephemeral namespace matches by the name the client sees (`refs/heads/x`) or by the stored
+        one (`refs/namespaces/ephemeral/refs/heads/x`). Raises PolicyUnusable.
+        """
+        self.require_usable()
+        stored = _EPHEMERAL_PREFIX + refname if namespace == EPHEMERAL else refname
+        for rule in self.rules:
+            if rule.matches(refname) or rule.matches(stored):
+                return rule.ops
+        return _NO_OPS
+
+    def decide(
+        self,
+        namespace: str,
+        refname: RefName,
+        change: RefChange,
+        *,
+        signatures_verify: Callable[[], bool] | None = None,
+    ) -> None:
+        """Return if the change is allowed; raise PolicyDenied or PolicyUnusable otherwise.
+
+        `signatures_verify` answers, only when a rule asks, whether every commit that the update introduces
+        carries a signature of a registered key. Without it (what the server itself commits is unsigned) such
+        a ref cannot be written. A deletion introduces no commit. An op we do not know refuses, so that a rule
+        of a newer release protects on an older server too.
+        """
+        ops = self.ops_for(namespace, refname)
+        if NO_PUSH in ops:
+            raise PolicyDenied(refname, NO_PUSH)
+        unknown = sorted(ops - _KNOWN_OPS)
+        if unknown:
+            raise PolicyDenied(refname, unknown[0])
+        # A deletion counts as forced: delete and recreate would otherwise get round the rule.
+        if NO_FORCE_PUSH in ops and change in (RefChange.FORCED, RefChange.DELETE):
+            raise PolicyDenied(refname, NO_FORCE_PUSH)
+        # Signatures are not yet supported: no caller passes a check, so every such write is refused.
+        if VERIFY_SIG not in ops or change is RefChange.DELETE:
+            return
+        if signatures_verify is None or not signatures_verify():
+            raise PolicyDenied(refname, VERIFY_SIG)
+
+
+class _Malformed(Exception):
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _parse_refs(claim: object) -> list[RefRule]:
+    if not isinstance(claim, list):
+        raise _Malformed("refs is not a list")
+    rules = []
+    for entry in claim:
+        if not isinstance(entry, list) or len(entry) != 2:
+            raise _Malformed("an entry of refs is not a pair of pattern and operations")
+        rules.append(RefRule(_parse_pattern(entry[0]), _parse_ops(entry[1])))
+    return rules
+
+
+def _parse_ops(claim: object) -> frozenset[str]:
+    if not isinstance(claim, list) or not all(isinstance(op, str) for op in claim):
+        raise _Malformed("operations are not a list of strings")
+    return frozenset(claim)
+
+
+def _parse_pattern(pattern: object) -> bytes:
+    if not isinstance(pattern, str):
+        raise _Malformed("a pattern of refs is not a string")
+    if pattern in ("*", "HEAD"):
+        return pattern.encode("ascii")
+    full = pattern if pattern.startswith("refs/") else f"refs/heads/{pattern}"
+    try:
+        encoded = full.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _Malformed("a pattern of refs is not valid Unicode") from None
+    # A pattern that no ref can have would protect nothing, silently: the issuer meant something else.
+    example = encoded[:-1] + b"x" if encoded.endswith(b"/*") else encoded
+    if not is_refname(example):
+        raise _Malformed("a pattern of refs is neither a ref name nor a prefix that ends in /*")
+    return encoded
+
+
+def _merge_legacy_ops(rules: list[RefRule], ops: frozenset[str]) -> list[RefRule]:
+    """Return `rules` with `ops` added to the entry for `*`, wherever it stands, or to a new last one."""
+    for position, rule in enumerate(rules):
+        if rule.pattern == _EVERYTHING:
+            merged = RefRule(rule.pattern, rule.ops | ops)
+            return [*rules[:position], merged, *rules[position + 1 :]]
+    return [*rules, RefRule(_EVERYTHING, ops)]

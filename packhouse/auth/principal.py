@@ -1,0 +1,65 @@
+"""Who calls, and what the token that came with the call allows."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.policy import RefPolicy
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Denied
+
+ORGANISATION_CLAIM = "org"
+"""The `repo` claim of a token for calls that concern no repository; no repository can have this name."""
+
+
+class ScopeMissing(Denied):
+    """The token is valid, but lists none of the scopes that the call needs."""
+
+    def __init__(self, *needed: Scope) -> None:
+        super().__init__("token lacks the scope", needed=[scope.value for scope in needed])
+
+
+class RepoClaimMismatch(Denied):
+    """The token is valid, but for another repository or for none."""
+
+    def __init__(self) -> None:
+        super().__init__("token is not for this repository")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The verified content of a token.
+
+    `subject` is any text of the issuer's, for logs and the ref log only ("" when absent). `repo_claim` is
+    None when the token names no repository. `expires_at` is in seconds since 1970. `key_id` names the key
+    whose signature convinced us.
+    """
+
+    org_id: int
+    org_name: str
+    subject: str
+    scopes: frozenset[Scope]
+    repo_claim: str | None
+    policy: RefPolicy
+    expires_at: int
+    key_id: str = ""
+
+    def require_scope(self, *any_of: Scope) -> None:
+        """Return if the token carries one of `any_of`; raise ScopeMissing otherwise."""
+        if self.scopes.isdisjoint(any_of):
+            raise ScopeMissing(*any_of)
+
+    def require_repo(self, name: str) -> None:
+        """Return if the token is for the repository `name`, code point for code point.
+
+        Raises RepoClaimMismatch also for organisation tokens, whose claim is absent or `org`.
+        """
+        if self.repo_claim in (None, ORGANISATION_CLAIM) or self.repo_claim != name:
+            raise RepoClaimMismatch()
+
+    def read_repo_claim(self) -> str:
+        """Return the name of the repository that the token is for.
+
+        Raises RepoClaimMismatch when the token is an organisation's.
+        """
+        if self.repo_claim is None or self.repo_claim == ORGANISATION_CLAIM:
+            raise RepoClaimMismatch()
+        return self.repo_claim

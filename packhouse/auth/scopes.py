@@ -1,0 +1,27 @@
+"""What a token may allow, as the `scopes` claim lists it."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """One entry of the `scopes` claim. `git:write` includes `git:read`; the others include nothing."""
+
+    GIT_READ = "git:read"
+    GIT_WRITE = "git:write"
+    REPO_WRITE = "repo:write"
+    ORG_READ = "org:read"
+
+
+_KNOWN = frozenset(scope.value for scope in Scope)
+
+
+def parse_scopes(entries: Iterable[object]) -> frozenset[Scope]:
+    """Return the scopes that `entries` name, with what they include.
+
+    Entries that are unknown or no strings are ignored: clients send scopes of services we do not have.
+    """
+    scopes = {Scope(entry) for entry in entries if isinstance(entry, str) and entry in _KNOWN}
+    if Scope.GIT_WRITE in scopes:
+        scopes.add(Scope.GIT_READ)
+    return frozenset(scopes)

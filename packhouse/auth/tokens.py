@@ -1,0 +1,182 @@
+"""Verifying tokens: JSON Web Tokens (RFC 7519) that an organisation signs with its own private key.
+
+The order of the checks is part of the contract: form, algorithm, issuer, key, signature, times, claims. The
+algorithm is checked before a key is chosen, since a token that chooses how it is verified verifies itself.
+"""
+
+import hashlib
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import jwt
+
+from packhouse import limits
+from packhouse.auth.compact_token import CompactToken, TokenRefused, parse_compact_token
+from packhouse.auth.keyring import KeyRing, OrgKeys, VerificationKey
+from packhouse.auth.policy import RefPolicy
+from packhouse.auth.principal import Principal
+from packhouse.auth.public_keys import ALGORITHMS
+from packhouse.auth.scopes import parse_scopes
+from packhouse.clock import TIMESTAMP_MAX, Clock, system_clock
+
+LEEWAY_S: Final = 60
+"""How far the clocks of issuers may be off."""
+
+
+class _Algorithm(Protocol):
+    def verify(self, msg: bytes, key: object, sig: bytes) -> bool: ...
+
+
+_VERIFIERS: Final[Mapping[str, _Algorithm]] = {name: jwt.get_algorithm_by_name(name) for name in ALGORITHMS}
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    principal: Principal
+    issuer: str
+    size_bytes: int
+
+
+class TokenVerifier:
+    """Turns tokens into principals, and remembers those that were good.
+
+    A remembered token is good until it expires, or until the key that verified it is no longer active, which
+    the key ring learns within seconds. Tokens are remembered by their SHA-256: a dump of this memory holds
+    none that works. Safe to share between threads.
+    """
+
+    def __init__(self, keyring: KeyRing, *, clock: Clock = system_clock) -> None:
+        self._keyring = keyring
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._verified_bytes = 0
+
+    def verify(self, token: str) -> Principal:
+        """Return who signed `token` and what it allows; raise TokenRefused (Unauthenticated) if in doubt."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            known = self._verified.get(digest)
+            if known is not None:
+                self._verified.move_to_end(digest)
+        if known is not None and self._key_is_active(known):
+            _check_not_expired(known.principal.expires_at, self._clock())
+            return known.principal
+        verified = self._verify(token)
+        self._remember(digest, verified)
+        return verified.principal
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        with self._lock:
+            replaced = self._verified.pop(digest, None)
+            self._verified[digest] = verified
+            self._verified_bytes += verified.size_bytes - (replaced.size_bytes if replaced else 0)
+            while self._verified_bytes > limits.verified_tokens_max_bytes:
+                self._verified_bytes -= self._verified.popitem(last=False)[1].size_bytes
+
+    def _key_is_active(self, known: _Verified) -> bool:
+        org = self._keyring.find(known.issuer)
+        return (
+            org is not None and org.org_id == known.principal.org_id and known.principal.key_id in org.key_ids
+        )
+
+    def _verify(self, token: str) -> _Verified:
+        parsed = parse_compact_token(token)
+        algorithm = _read_algorithm(parsed.header)
+        issuer = _read_issuer(parsed.claims)
+        org = self._keyring.find(issuer)
+        if org is None:
+            raise TokenRefused("token issuer is unknown")
+        key = _find_signing_key(parsed, algorithm, org)
+        expires_at = _check_times(parsed.claims, self._clock())
+        return _Verified(_make_principal(parsed.claims, org, key, expires_at), issuer, len(token))
+
+
+def _read_algorithm(header: Mapping[str, object]) -> str:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in _VERIFIERS:
+        raise TokenRefused("token algorithm is not ES256, RS256 or EdDSA")
+    if "crit" in header:
+        # RFC 7515 section 4.1.11: what the signer calls critical and we do not know, we must refuse.
+        raise TokenRefused("token header has critical extensions")
+    return algorithm
+
+
+def _read_issuer(claims: Mapping[str, object]) -> str:
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str):
+        raise TokenRefused("token has no issuer")
+    if not issuer or len(issuer) > limits.org_name_max_chars or not issuer.isprintable():
+        raise TokenRefused("token issuer is unknown")
+    return issuer
+
+
+def _find_signing_key(token: CompactToken, algorithm: str, org: OrgKeys) -> VerificationKey:
+    """Return the active key that made the signature; the one that `kid` names is tried before the newest."""
+    kid = token.header.get("kid")
+    usable = [key for key in org.keys if key.algorithm == algorithm]
+    usable.sort(key=lambda key: not (isinstance(kid, str) and kid and kid in (key.kid, key.key_id)))
+    if not usable:
+        raise TokenRefused("token issuer has no active key for this algorithm")
+    verifier = _VERIFIERS[algorithm]
+    for key in usable:
+        if verifier.verify(token.signed_bytes, key.public_key, token.signature):
+            return key
+    raise TokenRefused("no active key of the issuer verifies the token's signature")
+
+
+def _check_times(claims: Mapping[str, object], now: int) -> int:
+    """Return when the token expires, in seconds since 1970; raise TokenRefused unless it is valid `now`."""
+    if "exp" not in claims:
+        raise TokenRefused("token has no expiry time")
+    expires_at = _read_time(claims["exp"])
+    _check_not_expired(expires_at, now)
+    if "nbf" in claims and _read_time(claims["nbf"]) > now + LEEWAY_S:
+        raise TokenRefused("token is not yet valid")
+    if "iat" in claims and _read_time(claims["iat"]) > now + LEEWAY_S:
+        raise TokenRefused("token was issued in the future")
+    return expires_at
+
+
+def _check_not_expired(expires_at: int, now: int) -> None:
+    if now >= expires_at + LEEWAY_S:
+        raise TokenRefused("token expired")
+
+
+def _read_time(value: object) -> int:
+    """Return a NumericDate (RFC 7519 section 2) in whole seconds, clamped to the years that dates can say."""
+    # bool is an int to Python, not to JSON.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(_as_float(value)):
+        raise TokenRefused("token time is not a number")
+    return int(min(max(value, -TIMESTAMP_MAX), TIMESTAMP_MAX))
+
+
+def _as_float(value: int | float) -> float:
+    # An integer beyond the range of float is a number nonetheless, and is clamped.
+    return 0.0 if isinstance(value, int) else value
+
+
+def _make_principal(
+    claims: Mapping[str, object], org: OrgKeys, key: VerificationKey, expires_at: int
+) -> Principal:
+    scopes = claims.get("scopes")
+    if not isinstance(scopes, list):
+        raise TokenRefused("token scopes are missing or not a list")
+    repo = claims.get("repo")
+    if "repo" in claims and not isinstance(repo, str):
+        raise TokenRefused("token repo claim is not a string")
+    subject = claims.get("sub")
+    return Principal(
+        org_id=org.org_id,
+        org_name=org.org_name,
+        subject=subject[: limits.subject_max_chars] if isinstance(subject, str) else "",
+        scopes=parse_scopes(scopes),
+        repo_claim=repo if isinstance(repo, str) else None,
+        policy=RefPolicy.parse(claims),
+        expires_at=expires_at,
+        key_id=key.key_id,
+    )

@@ -1,0 +1,161 @@
+"""What a server remembers about tokens and keys, and when it stops believing that."""
+
+import pytest
+
+from packhouse import limits
+from packhouse.auth.compact_token import TokenRefused
+from packhouse.auth.tokens import TokenVerifier
+from tests.unit.auth.forge import NOW, Issuers, claims, forge, verification_key
+
+pytestmark = pytest.mark.quick
+
+
+class Server:
+    """A verifier with a clock that tests move."""
+
+    def __init__(self, issuers: Issuers) -> None:
+        self.now = NOW
+        self.issuers = issuers
+        self.verifier = TokenVerifier(issuers.keyring(), clock=lambda: self.now)
+
+    def pass_time(self, seconds: float) -> None:
+        self.issuers.now += seconds
+        self.now += int(seconds)
+
+    def accepts(self, token: str) -> bool:
+        try:
+            self.verifier.verify(token)
+        except TokenRefused:
+            return False
+        return True
+
+
+def test_a_verified_token_is_the_same_principal_and_asks_the_database_once() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims())
+    first = server.verifier.verify(token)
+    assert all(server.verifier.verify(token) is first for _ in range(1000))
+    assert (issuers.loads, issuers.version_reads) == (1, 1)
+
+
+def test_a_remembered_token_expires() -> None:
+    server = Server(Issuers(northwind=(verification_key(),)))
+    token = forge(claims(exp=NOW + 100))
+    assert server.accepts(token)
+    server.pass_time(159)
+    assert server.accepts(token)
+    server.pass_time(1)
+    with pytest.raises(TokenRefused, match="expired"):
+        server.verifier.verify(token)
+
+
+def test_a_revoked_key_is_noticed_within_the_bound() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims())
+    assert server.accepts(token)
+    issuers.change({"northwind": ()})
+    server.pass_time(limits.keys_version_max_age_s)
+    assert not server.accepts(token)
+
+
+def test_an_added_key_is_noticed_within_the_bound() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims(), number=2)
+    assert not server.accepts(token)
+    issuers.change({"northwind": (verification_key(number=2), verification_key())})
+    server.pass_time(limits.keys_version_max_age_s)
+    assert server.accepts(token)
+
+
+def test_an_organisation_made_later_is_noticed_within_the_bound() -> None:
+    issuers = Issuers()
+    server = Server(issuers)
+    assert not server.accepts(forge(claims()))
+    issuers.change({"northwind": (verification_key(),)})
+    server.pass_time(limits.keys_version_max_age_s)
+    assert server.accepts(forge(claims()))
+
+
+def test_a_key_of_another_organisation_does_not_make_tokens_be_verified_anew() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    first = server.verifier.verify(forge(claims()))
+    token = forge(claims(sub="other"))
+    second = server.verifier.verify(token)
+    issuers.change({"zenith": (verification_key(number=2),)})
+    server.pass_time(limits.keys_version_max_age_s)
+    assert server.verifier.verify(token) is second
+    assert first is not second
+
+
+def test_an_organisation_made_again_under_its_old_name_is_another_one() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims())
+    old = server.verifier.verify(token)
+    issuers.change({"aaa": ()})  # gives northwind another id in this double
+    server.pass_time(limits.keys_version_max_age_s)
+    assert server.verifier.verify(token).org_id != old.org_id
+
+
+def test_unknown_issuers_do_not_hammer_the_database() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    for number in range(500):
+        assert not server.accepts(forge(claims(iss="nobody", sub=str(number % 5))))
+    assert (issuers.loads, issuers.version_reads) == (1, 1)
+
+
+def test_the_version_is_read_at_most_once_in_its_bound() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims())
+    for _ in range(100):
+        server.accepts(token)
+        server.pass_time(limits.keys_version_max_age_s / 10)
+    assert issuers.version_reads <= 11
+
+
+def test_keys_read_while_one_was_being_revoked_are_not_believed_later() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    keyring = issuers.keyring()
+    keyring.find("warm-up")
+    stale = issuers.load_keys("northwind")
+
+    def load_slowly(issuer: str) -> object:
+        # While this thread holds what it read, the key is revoked and another thread learns the new version.
+        issuers.change({"northwind": ()})
+        issuers.now += limits.keys_version_max_age_s
+        keyring._load_keys = issuers.load_keys
+        assert keyring.find("northwind") is not None
+        return stale
+
+    keyring._load_keys = load_slowly  # type: ignore[assignment]  # the double returns what it read before
+    assert keyring.find("northwind") is stale
+    found = keyring.find("northwind")
+    assert found is not None
+    assert found.keys == ()
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = [forge(claims(sub=f"caller {number:02}")) for number in range(10)]
+    monkeypatch.setattr(limits, "verified_tokens_max_bytes", 3 * len(tokens[0]))
+    monkeypatch.setattr(limits, "cached_issuers_max", 2)
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    assert all(server.accepts(token) for token in tokens * 2)
+    assert len(server.verifier._verified) == 3
+    for number in range(10):
+        server.accepts(forge(claims(iss=f"nobody{number}")))
+    assert len(server.verifier._keyring._entries) == 2
+
+
+def test_the_memory_holds_no_token_in_clear() -> None:
+    server = Server(Issuers(northwind=(verification_key(),)))
+    token = forge(claims())
+    server.accepts(token)
+    assert token.encode() not in b"".join(server.verifier._verified)
+    assert all(token not in repr(entry) for entry in server.verifier._verified.values())
