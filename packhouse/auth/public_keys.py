@@ -32,6 +32,7 @@ class KeyRejected(Invalid):
 
     def __init__(self, reason: str) -> None:
         super().__init__("key not accepted", reason=reason)
+        self.reason = reason
 
 
 def parse_public_key(pem: str) -> PublicKey:

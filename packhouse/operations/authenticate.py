@@ -1,0 +1,14 @@
+"""Who calls?"""
+
+from packhouse.auth.principal import Principal
+from packhouse.operations.node import Node
+
+
+def authenticate(node: Node, token: str) -> Principal:
+    """Return who signed `token` and what it allows.
+
+    Raises TokenRefused (Unauthenticated) with the check that failed. Costs no query while the token is
+    remembered; a key that was revoked, by whatever process, is refused within
+    `limits.keys_version_max_age_s`.
+    """
+    return node.tokens.verify(token)

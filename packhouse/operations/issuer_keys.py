@@ -1,0 +1,50 @@
+"""From key rows to keys that verify tokens."""
+
+import logging
+
+from packhouse.auth.keyring import KeyRing, OrgKeys, VerificationKey
+from packhouse.auth.public_keys import KeyRejected, key_algorithm, parse_public_key
+from packhouse.auth.tokens import TokenVerifier
+from packhouse.clock import Clock
+from packhouse.db.database import Database
+from packhouse.db.keys import Key, list_keys, read_keys_version
+from packhouse.db.orgs import find_org
+from packhouse.log import log_event
+
+
+def make_token_verifier(database: Database, clock: Clock) -> TokenVerifier:
+    """Return a verifier that believes the active keys in `database`, each change within seconds."""
+    return TokenVerifier(
+        KeyRing(
+            lambda issuer: load_org_keys(database, issuer),
+            lambda: _load_keys_version(database),
+        ),
+        clock=clock,
+    )
+
+
+def load_org_keys(database: Database, org_name: str) -> OrgKeys | None:
+    """Return the organisation's active keys, newest first; None when there is no such organisation."""
+    with database.snapshot() as session:
+        org = find_org(session, org_name)
+        if org is None:
+            return None
+        rows = list_keys(session, org.id, active_only=True)
+    rows.sort(key=lambda row: (row.created_at, row.id), reverse=True)
+    keys = (_make_verification_key(row) for row in rows)
+    return OrgKeys(org.id, org.name, tuple(key for key in keys if key is not None))
+
+
+def _load_keys_version(database: Database) -> int:
+    with database.read() as session:
+        return read_keys_version(session)
+
+
+def _make_verification_key(row: Key) -> VerificationKey | None:
+    try:
+        public_key = parse_public_key(row.public_pem)
+    except KeyRejected as fault:
+        # Keys are checked when they are added: this one was accepted under other rules, or put in by hand.
+        log_event("key can not be used", level=logging.WARNING, key_id=row.key_id, reason=fault.reason)
+        return None
+    return VerificationKey(row.key_id, row.kid, key_algorithm(public_key), public_key)
