@@ -37,6 +37,7 @@ repo_name_max_bytes = 255
 tree_path_max_bytes = 4096
 refname_max_bytes = 1024
 attributes_line_max_bytes = 2048
+attributes_file_max_bytes = 100 * MIB
 
 # Pages
 page_default = 20
@@ -52,6 +53,14 @@ push_commands_max_bytes = 16 * MIB
 push_commands_max = 50_000
 push_options_max_bytes = 64 * KIB
 pkt_line_max_bytes = 65520
+ref_prefixes_max = 65_536  # of one ls-refs; with more, every ref is shown, as git does
+fetch_request_small_bytes = MIB  # larger requests are read two at a time, since they are kept in memory
+large_fetch_requests_max = 2
+git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
+git_keepalive_s = 5  # a waiting client sees a byte at least so often
+git_queue_max_s = 30  # how long a request waits for its turn to run git
+git_retry_after_s = 5
+connectivity_check_max_s = 3600
 
 # Git processes
 git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
@@ -67,3 +76,10 @@ copy_buffer_bytes = MIB
 reader_pool_max = 256  # open repositories kept per process
 object_cache_max_bytes = 64 * MIB
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
+
+# Database
+database_wait_max_s = 10  # for a connection, or for a lock that another program holds
+transaction_max_s = 60  # PostgreSQL ends a transaction of ours that is idle for so long
+transaction_attempts_max = 5  # of one that gives way to concurrent ones
+idle_connections_max = 32  # kept open by one process for reuse
+deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed
