@@ -11,7 +11,7 @@ of the page cache, a tenth of the hashing.
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -220,66 +220,10 @@ def encode_idx(entries: Iterable[PackEntry], *, pack_name: str) -> bytes:
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class PackFiles:
-    """A finished pack on disk, both files synced and read-only."""
-
-    pack: Path
-    idx: Path
-    info: PackInfo
-
-
-class PackFolder:
-    """Writes one pack into a folder of a quarantine: `with PackFolder(folder) as pack: …; pack.finish()`.
-
-    Until finish() it is `incoming.pack`; leaving the block without it removes that file. The folder itself is
-    the caller's to sync. As long as nobody moved the finished files, `writer.rewind()`, more objects and
-    another finish() replace them.
-    """
-
-    def __init__(self, folder: Path, *, sync: Callable[[int], None] = os.fsync) -> None:
-        self._folder = folder
-        self._sync = sync
-        self._incoming = folder / "incoming.pack"
-        self._finished: PackFiles | None = None
-        self._file: BinaryIO = self._incoming.open("x+b")
-        self.writer = PackWriter(self._file)
-
-    def __enter__(self) -> "PackFolder":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._file.close()
-        self._incoming.unlink(missing_ok=True)
-
-    def finish(self) -> PackFiles:
-        """Finish the pack, write its idx, sync both and give them their names."""
-        if self._finished is not None:
-            self._finished.idx.unlink()
-            self._finished.pack.rename(self._incoming)
-        info = self.writer.finish()
-        os.fchmod(self._file.fileno(), 0o444)
-        self._sync(self._file.fileno())
-        pack = self._folder / f"pack-{info.name}.pack"
-        idx = pack.with_suffix(".idx")
-        write_idx(idx, info, sync=self._sync)
-        self._incoming.rename(pack)
-        self._finished = PackFiles(pack, idx, info)
-        return self._finished
-
-
-def write_idx(path: Path, info: PackInfo, *, sync: Callable[[int], None] = os.fsync) -> None:
+def write_idx(path: Path, info: PackInfo) -> None:
     """Write the idx of a finished pack as a new, synced, read-only file."""
     with path.open("xb") as file:
         file.write(encode_idx(info.entries, pack_name=info.name))
         file.flush()
         os.fchmod(file.fileno(), 0o444)
-        sync(file.fileno())
-
-
-def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> PackFiles:
-    """Write (kind, content) pairs as one pack with its idx into `folder`, durably."""
-    with PackFolder(folder) as pack:
-        for kind, content in objects:
-            pack.writer.add_object(kind, content)
-        return pack.finish()
+        os.fsync(file.fileno())

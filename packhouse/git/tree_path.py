@@ -1,0 +1,92 @@
+"""Paths inside a tree: checked where they enter, so that no checkout on any system is led into `.git`.
+
+HFS+ ignores some code points in file names and NTFS has short names, alternate streams and names that may end
+in dots and spaces, so `.git` has many spellings. The rules are those of `git fsck` with core.protectHFS and
+core.protectNTFS: git's utf8.c, is_hfs_dot_generic(), and path.c, is_ntfs_dotgit() and is_ntfs_dot_generic().
+"""
+
+import re
+
+from packhouse import limits
+from packhouse.errors import Invalid
+
+_IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*+"
+"""U+200C-200F, U+202A-202E, U+206A-206F and U+FEFF: what HFS+ does not see in a name."""
+
+_CHARACTER = (
+    rb"(?:[\x01-.0-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee][\x80-\xbf]{2}"
+    rb"|\xed[\x80-\x9f][\x80-\xbf]|\xef(?!\xbf[\xbe\xbf])[\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}"
+    rb"|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})"
+)
+"""A character other than the slash. To git's reader a name ends where none follows, so also at bad UTF-8."""
+
+
+def _hfs_pattern(name: str) -> bytes:
+    letters = b"".join(re.escape(letter.encode()) + _IGNORED for letter in f".{name}")
+    return _IGNORED + letters + b"(?!" + _CHARACTER + b")"
+
+
+def _ntfs_pattern(name: str, short: str) -> bytes:
+    """Match the long name, its short names ~1 to ~4, and the short names that NTFS makes of a checksum."""
+    hashed = (
+        f"{short[:kept]}~[1-9]" + (f"[0-9]{{{6 - kept}}}" if kept < 6 else "")
+        for kept in range(len(short) + 1)
+    )
+    return rf"(?:\.{name}|{name[:6]}~[1-4]|{'|'.join(hashed)})[ .]*+(?:\Z|:)".encode()
+
+
+_NTFS_DOTGIT = re.compile(rb"(?:\A|\\)(?:\.git|git~1)[. ]*+(?:\Z|[\\/:])", re.IGNORECASE)
+_HFS_DOTGIT = re.compile(_hfs_pattern("git"), re.IGNORECASE)
+_HFS_GITMODULES = re.compile(_hfs_pattern("gitmodules"), re.IGNORECASE)
+_NTFS_GITMODULES = re.compile(rb"(?:\A|\\)" + _ntfs_pattern("gitmodules", "gi7eba"), re.IGNORECASE)
+_HFS_GITATTRIBUTES = re.compile(_hfs_pattern("gitattributes"), re.IGNORECASE)
+_NTFS_GITATTRIBUTES = re.compile(_ntfs_pattern("gitattributes", "gi7d29"), re.IGNORECASE)
+
+_PLAIN = re.compile(rb"(?:[\w+@-][\w.+@ -]*+(?:/(?!\Z)|\Z))+", re.ASCII)
+"""Nearly every path there is: no segment begins with a dot, nor holds what the patterns above look for."""
+
+
+def check_tree_path(path: str | bytes, *, deletes: bool = False) -> bytes:
+    """Return a path as callers give it in the form that trees use.
+
+    Leading slashes are taken off, and one trailing slash when the path is to be deleted. Raises Invalid for
+    an empty path, an empty, `.` or `..` segment, `.git` in any spelling, NUL, and more than 4096 bytes. A
+    backslash is an ordinary character, but not in front of `.git`.
+    """
+    if isinstance(path, str):
+        try:
+            path = path.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid("path is not valid Unicode") from error
+    path = path.lstrip(b"/")
+    if deletes:
+        path = path.removesuffix(b"/")
+    if not path:
+        raise Invalid("path is empty")
+    if len(path) > limits.tree_path_max_bytes:
+        raise Invalid("path is too long", bytes=len(path))
+    if _PLAIN.fullmatch(path) is not None:
+        return path
+    if b"\0" in path:
+        raise Invalid("path holds a NUL byte", path=path)
+    for segment in path.split(b"/"):
+        if segment in {b"", b".", b".."}:
+            raise Invalid("path has an empty, `.` or `..` segment", path=path)
+        if is_dotgit_name(segment):
+            raise Invalid("path names `.git`", path=path)
+    return path
+
+
+def is_dotgit_name(name: bytes) -> bool:
+    """Tell whether some file system takes this entry, or one that it hides behind a backslash, for `.git`."""
+    return _NTFS_DOTGIT.search(name) is not None or _HFS_DOTGIT.match(name) is not None
+
+
+def is_gitmodules_name(name: bytes) -> bool:
+    """Tell whether some file system takes this entry for `.gitmodules`, whose content git then checks."""
+    return _NTFS_GITMODULES.search(name) is not None or _HFS_GITMODULES.match(name) is not None
+
+
+def is_gitattributes_name(name: bytes) -> bool:
+    """Tell whether some file system takes this entry for `.gitattributes`, whose content git then checks."""
+    return _NTFS_GITATTRIBUTES.match(name) is not None or _HFS_GITATTRIBUTES.match(name) is not None
