@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.policy import RefPolicy
 from packhouse.auth.scopes import Scope
+from packhouse.clock import TIMESTAMP_MAX
 from packhouse.errors import Denied
 
 ORGANISATION_CLAIM = "org"
@@ -63,3 +64,16 @@ class Principal:
         if self.repo_claim is None or self.repo_claim == ORGANISATION_CLAIM:
             raise RepoClaimMismatch()
         return self.repo_claim
+
+
+def operator_principal(org_id: int, org_name: str) -> Principal:
+    """Return the principal of an operator at the command line, who opens the database and may do it all."""
+    return Principal(
+        org_id=org_id,
+        org_name=org_name,
+        subject="operator",
+        scopes=frozenset(Scope),
+        repo_claim=None,
+        policy=RefPolicy(),
+        expires_at=TIMESTAMP_MAX,
+    )

@@ -56,7 +56,7 @@ def parse_public_key(pem: str) -> PublicKey:
         key = load_pem_public_key(pem.encode("utf-8"))
     except (ValueError, UnsupportedAlgorithm):
         raise KeyRejected("the PEM block is damaged or of an unknown type") from None
-    return _check_key(key)
+    return check_key(key)
 
 
 def key_algorithm(key: PublicKey) -> str:
@@ -71,7 +71,8 @@ def encode_public_key(key: PublicKey) -> str:
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
-def _check_key(key: object) -> PublicKey:
+def check_key(key: object) -> PublicKey:
+    """Return `key` if tokens may be signed with its private half; raise KeyRejected otherwise."""
     if isinstance(key, EllipticCurvePublicKey):
         if key.curve.name != "secp256r1":
             raise KeyRejected(f"EC keys must be on the curve P-256, this one is on {key.curve.name}")

@@ -7,7 +7,7 @@ from packhouse.auth.public_keys import KeyRejected, key_algorithm, parse_public_
 from packhouse.auth.tokens import TokenVerifier
 from packhouse.clock import Clock
 from packhouse.db.database import Database
-from packhouse.db.keys import Key, list_keys, read_keys_version
+from packhouse.db.keys import Key, get_keys_version, list_keys
 from packhouse.db.orgs import find_org
 from packhouse.log import log_event
 
@@ -30,14 +30,13 @@ def load_org_keys(database: Database, org_name: str) -> OrgKeys | None:
         if org is None:
             return None
         rows = list_keys(session, org.id, active_only=True)
-    rows.sort(key=lambda row: (row.created_at, row.id), reverse=True)
     keys = (_make_verification_key(row) for row in rows)
     return OrgKeys(org.id, org.name, tuple(key for key in keys if key is not None))
 
 
 def _load_keys_version(database: Database) -> int:
     with database.read() as session:
-        return read_keys_version(session)
+        return get_keys_version(session)
 
 
 def _make_verification_key(row: Key) -> VerificationKey | None:
