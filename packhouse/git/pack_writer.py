@@ -8,10 +8,11 @@ finished, a large one is read back once. That is one pass of SHA-1 either way; r
 of the page cache, a tenth of the hashing.
 """
 
+import contextlib
 import hashlib
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -89,25 +90,45 @@ class PackWriter:
 
         Raises Corrupt when the pieces do not add up to `size_bytes`; the pack is then as before the call.
         """
-        self._spill()
-        start = self._offset
-        entry_file = _EntryFile(self._file)
         digest = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
         deflate = isal_zlib.compressobj(_LEVEL)
-        entry_file.write(encode_entry_header("blob", size_bytes))
         received = 0
-        for chunk in chunks:
-            received += len(chunk)
-            digest.update(chunk)
-            entry_file.write(deflate.compress(chunk))
-        entry_file.write(deflate.flush())
+
+        def entry_pieces() -> Iterator[bytes]:
+            nonlocal received
+            yield encode_entry_header("blob", size_bytes)
+            for chunk in chunks:
+                received += len(chunk)
+                digest.update(chunk)
+                yield deflate.compress(chunk)
+            yield deflate.flush()
+
+        with self._undone_on_error():
+            crc32, offset = self._append_pieces(entry_pieces())
+            if received != size_bytes:
+                raise Corrupt(
+                    "blob has another length than announced", announced=size_bytes, received=received
+                )
         oid = Oid(digest.hexdigest())
-        if received != size_bytes:
-            raise Corrupt("blob has another length than announced", announced=size_bytes, received=received)
-        if oid not in self._entries:
-            self._entries[oid] = PackEntry(oid, entry_file.crc32, start)
-            self._offset += entry_file.size_bytes
+        if oid in self._entries:
+            self._go_back(offset)
+        else:
+            self._entries[oid] = PackEntry(oid, crc32, offset)
         return oid
+
+    def copy_entry(self, entry: PackEntry, pieces: Iterable[bytes]) -> None:
+        """Add an object, unless it is here already, as another pack stores it: header and deflated data.
+
+        Raises Corrupt when the pieces do not have the CRC that the other pack's idx names; the pack is then
+        as before the call.
+        """
+        if entry.oid in self._entries:
+            return
+        with self._undone_on_error():
+            crc32, offset = self._append_pieces(pieces)
+            if crc32 != entry.crc32:
+                raise Corrupt("pack entry has another checksum than its idx says", oid=entry.oid)
+        self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
     def mark(self) -> int:
         """Return a mark to which rewind() can go back."""
@@ -116,12 +137,10 @@ class PackWriter:
     def rewind(self, mark: int) -> None:
         """Forget all objects added since `mark`, also after finish(), so that others can follow instead."""
         dropped = list(self._entries.values())[mark:]
-        if not dropped:
-            return
-        self._spill()
-        for entry in dropped:
-            del self._entries[entry.oid]
-        self._offset = dropped[0].offset
+        if dropped:
+            self._go_back(dropped[0].offset)
+            for entry in dropped:
+                del self._entries[entry.oid]
 
     def finish(self) -> PackInfo:
         """Write what is missing, flush, and return what idx and file names need."""
@@ -133,50 +152,57 @@ class PackWriter:
             trailer = hashlib.sha1(body, usedforsecurity=False).digest()
             self._file.seek(0)
             self._file.write(body + trailer)
-            self._file.flush()
             self._spilled, self._pending, self._pending_bytes = True, [], 0
+        self._file.flush()
         return PackInfo(trailer.hex(), self._offset + len(trailer), tuple(self._entries.values()))
 
     def _finish_spilled(self, header: bytes) -> bytes:
         self._spill()
         self._file.seek(0)
         self._file.write(header)
-        self._file.seek(self._offset)
-        self._file.truncate()
+        self._file.truncate(self._offset)
         self._file.seek(0)
         digest = hashlib.sha1(usedforsecurity=False)
         while piece := self._file.read(limits.copy_buffer_bytes):
             digest.update(piece)
         self._file.write(digest.digest())
-        self._file.flush()
         return digest.digest()
 
-    def _append(self, entry: bytes) -> None:
-        self._pending.append(entry)
-        self._pending_bytes += len(entry)
-        self._offset += len(entry)
+    def _append_pieces(self, pieces: Iterable[bytes]) -> tuple[int, int]:
+        """Append one entry and return its (crc32, offset)."""
+        offset = self._offset
+        crc32 = 0
+        for piece in pieces:
+            crc32 = isal_zlib.crc32(piece, crc32)
+            self._append(piece)
+        return crc32, offset
+
+    def _append(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        self._offset += len(data)
         if self._pending_bytes > limits.pack_buffer_max_bytes:
             self._spill()
 
     def _spill(self) -> None:
-        """Write what waits in memory; from now on the file is at the end of the entries."""
+        """Write what waits in memory."""
         self._file.seek(self._offset - self._pending_bytes)
         self._file.write(b"".join(self._pending))
         self._pending, self._pending_bytes, self._spilled = [], 0, True
 
+    @contextlib.contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        offset = self._offset
+        try:
+            yield
+        except BaseException:
+            self._go_back(offset)
+            raise
 
-class _EntryFile:
-    """Counts and sums what goes into one entry."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._write = file.write
-        self.size_bytes = 0
-        self.crc32 = 0
-
-    def write(self, data: bytes) -> None:
-        self.size_bytes += len(data)
-        self.crc32 = isal_zlib.crc32(data, self.crc32)
-        self._write(data)
+    def _go_back(self, offset: int) -> None:
+        """Continue at `offset`; what the file holds beyond is overwritten or cut off by finish()."""
+        self._spill()
+        self._offset = offset
 
 
 def encode_entry_header(kind: str, size_bytes: int) -> bytes:
