@@ -1,0 +1,244 @@
+"""PostgreSQL 14 or newer through psycopg and its pool; transactions are READ COMMITTED.
+
+Source for error codes and isolation: PostgreSQL manual, appendix A and chapter 13.
+"""
+
+import os
+import re
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+import psycopg
+from psycopg import errors as pg_errors
+from psycopg.types.numeric import Int8Dumper
+from psycopg_pool import ConnectionPool
+
+from packhouse import limits
+from packhouse.clock import Clock, system_clock
+from packhouse.db.schema import POSTGRESQL_WORDS, apply_migrations
+from packhouse.db.session import (
+    QUERIES,
+    Database,
+    DatabaseAway,
+    Row,
+    Session,
+    SqlValue,
+    TransactionLost,
+)
+from packhouse.errors import Corrupt
+
+_MIGRATION_LOCK: Final = 0x7061636B  # "pack": any number that other users of the database do not take
+_PARAM: Final = re.compile(r"(?<!:):([a-z]\w*)")
+_Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def _translate_query(query: str) -> bytes:
+    return _PARAM.sub(r"%(\1)s", query.replace("%", "%%")).encode("utf-8")
+
+
+_QUERIES: Final = {name: _translate_query(text) for name, text in QUERIES.items()}
+
+
+class PostgresqlSession(Session):
+    """A session on one connection of the pool."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    def all(self, query: str, /, **params: SqlValue) -> list[Row]:
+        """See Session."""
+        try:
+            return self._connection.execute(_QUERIES[query], params, prepare=True).fetchall()
+        except psycopg.Error as error:
+            _raise_translated(error)
+
+    def one(self, query: str, /, **params: SqlValue) -> Row | None:
+        """See Session."""
+        try:
+            return self._connection.execute(_QUERIES[query], params, prepare=True).fetchone()
+        except psycopg.Error as error:
+            _raise_translated(error)
+
+    def run(self, query: str, /, **params: SqlValue) -> int:
+        """See Session."""
+        try:
+            return self._connection.execute(_QUERIES[query], params, prepare=True).rowcount
+        except psycopg.Error as error:
+            _raise_translated(error)
+
+    def run_many(self, query: str, rows: Sequence[Mapping[str, SqlValue]], /) -> int:
+        """See Session."""
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.executemany(_QUERIES[query], rows)
+                return cursor.rowcount
+        except psycopg.Error as error:
+            _raise_translated(error)
+
+    def define(self, statement: str, /) -> None:
+        """See Session."""
+        try:
+            self._connection.execute(statement.encode("utf-8"), prepare=False)
+        except psycopg.Error as error:
+            _raise_translated(error)
+
+
+class PostgresqlDatabase(Database):
+    """A database on a server. At most `connections_max` connections; more sessions wait for one."""
+
+    def __init__(self, url: str, *, connections_max: int) -> None:
+        self._url = url
+        self._connections_max = connections_max
+        self._opening = threading.Lock()
+        self._pool: ConnectionPool[_Connection] | None = None
+        self._closed = False
+        _databases.add(self)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """See Database."""
+        with self._connection() as connection:
+            yield PostgresqlSession(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """See Database."""
+        with (
+            self._connection() as connection,
+            _transaction(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+        ):
+            yield PostgresqlSession(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """See Database."""
+        with (
+            self._connection() as connection,
+            _transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
+        ):
+            yield PostgresqlSession(connection)
+
+    def migrate(self, clock: Clock = system_clock) -> None:
+        """See Database."""
+        with self.write() as session:
+            session.define(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            apply_migrations(session, POSTGRESQL_WORDS, now=clock())
+
+    def close(self) -> None:
+        """See Database."""
+        self._closed = True
+        with self._opening:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[_Connection]:
+        pool = self._pool or self._open_pool()
+        try:
+            connection = pool.getconn()
+        except psycopg.Error as error:
+            raise DatabaseAway() from error
+        try:
+            yield connection
+        finally:
+            broken = connection.broken
+            pool.putconn(connection)
+            if broken:
+                # The others were most likely cut by the same event: replace them before anyone meets them.
+                pool.check()
+
+    def _open_pool(self) -> "ConnectionPool[_Connection]":
+        with self._opening:
+            if self._closed:
+                raise DatabaseAway()
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self._url,
+                    connection_class=psycopg.Connection,
+                    kwargs={"autocommit": True, "connect_timeout": limits.database_wait_max_s},
+                    configure=_configure,
+                    min_size=1,
+                    max_size=self._connections_max,
+                    timeout=limits.database_wait_max_s,
+                    open=True,
+                )
+            return self._pool
+
+    def _forget_after_fork(self) -> None:
+        """Leave the parent's connections alone and open others when first needed."""
+        self._opening = threading.Lock()
+        if self._pool is not None:
+            _inherited.append(self._pool)
+            self._pool = None
+
+
+_databases: "weakref.WeakSet[PostgresqlDatabase]" = weakref.WeakSet()
+_inherited: "list[ConnectionPool[_Connection]]" = []
+
+
+def _forget_all_after_fork() -> None:
+    for database in list(_databases):
+        database._forget_after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_all_after_fork)
+
+
+def _configure(connection: _Connection) -> None:
+    """Make commits durable whatever the server's default; let no stopped process hold a repository's row."""
+    # One integer type for all values, else each query would be prepared again for each size of number.
+    connection.adapters.register_dumper(int, Int8Dumper)
+    connection.prepared_max = len(_QUERIES) + 100
+    connection.execute(
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') = 'off'"
+    )
+    connection.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
+        [f"{limits.transaction_max_s}s"],
+    )
+
+
+@contextmanager
+def _transaction(connection: _Connection, begin: str) -> Iterator[None]:
+    try:
+        connection.execute(begin.encode("ascii"), prepare=False)
+    except psycopg.Error as error:
+        _raise_translated(error)
+    try:
+        yield
+    except BaseException:
+        _roll_back(connection)
+        raise
+    try:
+        connection.execute("COMMIT", prepare=False)
+    except psycopg.Error as error:
+        _roll_back(connection)
+        _raise_translated(error)
+
+
+def _roll_back(connection: _Connection) -> None:
+    if connection.broken or connection.closed:
+        return  # the server rolls back by itself when a connection goes
+    try:
+        connection.execute("ROLLBACK", prepare=False)
+    except psycopg.Error:
+        # The failure that brought us here is the one to report, and the pool drops a closed connection.
+        connection.close()
+
+
+def _raise_translated(error: psycopg.Error) -> NoReturn:
+    """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
+    if isinstance(error, pg_errors.DeadlockDetected | pg_errors.SerializationFailure):
+        raise TransactionLost() from error
+    if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
+        raise Corrupt("database is damaged") from error
+    if isinstance(error, psycopg.OperationalError):
+        raise DatabaseAway() from error
+    raise error

@@ -1,0 +1,67 @@
+-- The unique database index on names of living repositories decides who of two creators comes first.
+-- name: insert_repo
+INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at)
+VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at)
+ON CONFLICT (org_id, name) WHERE deleted_at IS NULL DO NOTHING
+RETURNING id;
+
+-- name: find_repo
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
+
+-- name: find_repo_by_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+WHERE r.id = :repo_id;
+
+-- name: find_repo_by_public_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+WHERE r.public_id = :public_id;
+
+-- What most reads need, in one round trip. An absent refname means the default branch.
+-- name: find_repo_and_ref
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at
+FROM repos AS r
+JOIN orgs AS o ON o.id = r.org_id
+LEFT JOIN refs AS f
+    ON f.repo_id = r.id
+    AND f.namespace = :namespace
+    AND f.refname = COALESCE(CAST(:refname AS text), 'refs/heads/' || r.default_branch)
+WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
+
+-- name: list_repos
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+WHERE r.org_id = :org_id AND r.deleted_at IS NULL AND (r.created_at, r.id) > (:after_time, :after_id)
+ORDER BY r.created_at, r.id
+LIMIT :limit;
+
+-- name: search_repos
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+WHERE r.org_id = :org_id AND r.deleted_at IS NULL AND (r.created_at, r.id) > (:after_time, :after_id)
+    AND r.name_folded LIKE :pattern ESCAPE '\'
+ORDER BY r.created_at, r.id
+LIMIT :limit;
+
+-- The default branch is part of what the refs say (HEAD), hence the new version; the row lock holds off ref
+-- transactions until this one ends.
+-- name: set_default_branch
+UPDATE repos SET default_branch = :default_branch, refs_version = refs_version + 1
+WHERE id = :repo_id AND deleted_at IS NULL;
+
+-- name: mark_repo_deleted
+UPDATE repos SET deleted_at = :now, refs_version = refs_version + 1
+WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL
+RETURNING id, public_id;
+
+-- name: mark_repo_cleaned
+UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
+
+-- name: has_pending_deletion
+SELECT 1 FROM repos
+WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
+LIMIT 1;

@@ -1,0 +1,286 @@
+"""The only way to change refs: several at once, each by compare-and-swap, logged, in one transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.db.packs import PackRow, insert_packs
+from packhouse.db.repos import RepoNotFound
+from packhouse.db.session import Session, SqlValue
+from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
+from packhouse.git.oid import Oid
+from packhouse.git.refname import HEADS, PERSISTENT, RefName
+
+__all__ = [
+    "DefaultBranchProtected",
+    "PackRow",
+    "RefMismatch",
+    "RefMissing",
+    "RefNameConflict",
+    "RefOutcome",
+    "RefUpdate",
+    "apply_ref_updates",
+]
+
+_NAMES_PAGE: Final = 256
+_ROOT_PARTS: Final = 2  # `refs` and `refs/heads` are folders of every repository and never refs
+
+
+@dataclass(frozen=True, slots=True)
+class RefUpdate:
+    """Move a ref from `old_oid` to `new_oid`; None says that it does not exist before, or after.
+
+    With `any_old` the ref is moved from wherever it is. `peeled_oid` is what a new annotated tag points to in
+    the end. An update from None to None asks for nothing: it succeeds while the ref does not exist.
+    """
+
+    namespace: str
+    refname: RefName
+    old_oid: Oid | None
+    new_oid: Oid | None
+    peeled_oid: Oid | None = None
+    any_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefOutcome:
+    """What became of an update: done when `error` is None. `previous_oid` is what the ref was before it."""
+
+    update: RefUpdate
+    previous_oid: Oid | None
+    error: PackhouseError | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the ref is another one now. False also for an update to the value that it had."""
+        return self.error is None and self.previous_oid != self.update.new_oid
+
+
+class RefMismatch(Conflict):
+    """The ref is not what the caller saw. `actual` is what it is; None: it does not exist."""
+
+    def __init__(self, refname: RefName, *, expected: Oid | None, actual: Oid | None) -> None:
+        super().__init__("ref has moved", refname=refname, expected=expected, actual=actual)
+        self.refname = refname
+        self.expected = expected
+        self.actual = actual
+
+
+class RefMissing(NotFound):
+    """The ref to delete does not exist."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("ref does not exist", refname=refname)
+        self.refname = refname
+
+
+class RefNameConflict(Conflict):
+    """Git clients cannot store a ref beside another whose name is a folder of it, as `a` and `a/b`."""
+
+    def __init__(self, refname: RefName, existing: RefName) -> None:
+        super().__init__("ref name conflicts with another ref", refname=refname, existing=existing)
+        self.refname = refname
+        self.existing = existing
+
+
+class DefaultBranchProtected(Conflict):
+    """The default branch is not deleted; make another branch the default one first."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("default branch is not deleted", refname=refname)
+        self.refname = refname
+
+
+def apply_ref_updates(
+    session: Session,
+    repo_id: int,
+    updates: Sequence[RefUpdate],
+    *,
+    actor: str,
+    action: str,
+    now: int,
+    packs: Sequence[PackRow] = (),
+    atomic: bool = True,
+) -> list[RefOutcome]:
+    """Apply `updates` in the session's transaction, log them, list `packs`; return outcomes in their order.
+
+    Deletions are applied first, so `a` can make room for `a/b`. With `atomic` the first update that fails is
+    raised, and the caller's transaction must end with it; without, failing updates are skipped and their
+    outcomes say why. Raises RepoNotFound when the repository is gone. Errors of an update: RefMismatch,
+    RefMissing, RefNameConflict, DefaultBranchProtected, and Invalid for a ref that is named twice.
+    """
+    row = session.one("begin_ref_transaction", repo_id=repo_id)
+    if row is None:
+        raise RepoNotFound(repo_id)
+    refs_version, default_branch = row
+    view = _RefView(session, repo_id)
+    repeated = _find_repeated(updates)
+    outcomes: dict[int, RefOutcome] = {}
+    in_order = sorted(enumerate(updates), key=lambda item: item[1].new_oid is not None)
+    for position, update in in_order:
+        outcome = _decide(view, update, default_branch=default_branch, repeated=repeated)
+        if outcome.error is not None and atomic:
+            raise outcome.error
+        outcomes[position] = outcome
+    _write(
+        session,
+        repo_id,
+        [outcomes[position] for position, _ in in_order],
+        refs_version=refs_version,
+        actor=actor,
+        action=action,
+        now=now,
+    )
+    insert_packs(session, repo_id, packs, now=now)
+    return [outcomes[position] for position in range(len(updates))]
+
+
+class _RefView:
+    """The refs as this transaction sees them: the stored ones and, over them, the updates decided so far."""
+
+    def __init__(self, session: Session, repo_id: int) -> None:
+        self._session = session
+        self._repo_id = repo_id
+        self._created_below: dict[tuple[str, bytes], RefName] = {}
+        self._created: set[tuple[str, bytes]] = set()
+        self._deleted: set[tuple[str, bytes]] = set()
+
+    def get(self, namespace: str, refname: RefName) -> Oid | None:
+        """Return the stored value; every ref is asked for once, before its own update is decided."""
+        row = self._session.one(
+            "get_ref", repo_id=self._repo_id, namespace=namespace, refname=refname.decode("utf-8")
+        )
+        return None if row is None else Oid(row[2])
+
+    def find_conflict(self, namespace: str, refname: RefName) -> RefName | None:
+        """Return a ref that is a folder of `refname`, or that lies below it."""
+        for folder in _folders(refname):
+            if (namespace, folder) in self._created:
+                return RefName(folder)
+            if (namespace, folder) not in self._deleted and self.get(namespace, RefName(folder)) is not None:
+                return RefName(folder)
+        below = self._created_below.get((namespace, refname))
+        return below if below is not None else self._find_stored_below(namespace, refname)
+
+    def create(self, namespace: str, refname: RefName) -> None:
+        """Note that the ref exists now."""
+        self._created.add((namespace, refname))
+        for folder in _folders(refname):
+            self._created_below[(namespace, folder)] = refname
+
+    def delete(self, namespace: str, refname: RefName) -> None:
+        """Note that the ref does not exist any more."""
+        self._deleted.add((namespace, refname))
+
+    def _find_stored_below(self, namespace: str, refname: RefName) -> RefName | None:
+        name = refname.decode("utf-8")
+        low = name + "/"
+        while True:
+            rows = self._session.all(
+                "list_ref_names_between",
+                repo_id=self._repo_id,
+                namespace=namespace,
+                low=low,
+                high=name + "0",  # the byte after "/"
+                limit=_NAMES_PAGE,
+            )
+            for (stored,) in rows:
+                found = RefName(stored.encode("utf-8"))
+                if (namespace, found) not in self._deleted:
+                    return found
+            if len(rows) < _NAMES_PAGE:
+                return None
+            low = rows[-1][0] + "\x01"  # no refname holds a control character, so this skips none
+
+
+def _folders(refname: RefName) -> Iterable[bytes]:
+    """Yield the names that must not be refs while `refname` is one, the shortest first."""
+    parts = refname.split(b"/")
+    for length in range(_ROOT_PARTS + 1, len(parts)):
+        yield b"/".join(parts[:length])
+
+
+def _find_repeated(updates: Sequence[RefUpdate]) -> set[tuple[str, RefName]]:
+    seen: set[tuple[str, RefName]] = set()
+    repeated: set[tuple[str, RefName]] = set()
+    for update in updates:
+        key = (update.namespace, update.refname)
+        (repeated if key in seen else seen).add(key)
+    return repeated
+
+
+def _decide(
+    view: _RefView, update: RefUpdate, *, default_branch: str, repeated: set[tuple[str, RefName]]
+) -> RefOutcome:
+    """Return what becomes of one update and note it in `view`."""
+    namespace, refname = update.namespace, update.refname
+    previous = view.get(namespace, refname)
+
+    def refuse(error: PackhouseError) -> RefOutcome:
+        return RefOutcome(update, previous, error)
+
+    if (namespace, refname) in repeated:
+        return refuse(Invalid("ref named twice in one transaction", refname=refname))
+    if not refname.startswith(b"refs/") or refname.count(b"/") < _ROOT_PARTS:
+        return refuse(Invalid("invalid ref name", refname=refname))
+    if not update.any_old and update.old_oid != previous:
+        return refuse(RefMismatch(refname, expected=update.old_oid, actual=previous))
+    if update.new_oid is None:
+        if namespace == PERSISTENT and refname == HEADS + default_branch.encode("utf-8"):
+            return refuse(DefaultBranchProtected(refname))
+        if previous is None and update.any_old:
+            return refuse(RefMissing(refname))
+        view.delete(namespace, refname)
+    elif previous is None:
+        existing = view.find_conflict(namespace, refname)
+        if existing is not None:
+            return refuse(RefNameConflict(refname, existing))
+        view.create(namespace, refname)
+    return RefOutcome(update, previous)
+
+
+def _write(
+    session: Session,
+    repo_id: int,
+    outcomes: Iterable[RefOutcome],
+    *,
+    refs_version: int,
+    actor: str,
+    action: str,
+    now: int,
+) -> None:
+    """Write what was decided. The statements hold the guards too: none may find another value than we did."""
+    rows: dict[str, list[dict[str, SqlValue]]] = {"delete_ref": [], "update_ref": [], "insert_ref": []}
+    log: list[dict[str, SqlValue]] = []
+    for outcome in outcomes:
+        if not outcome.moved:
+            continue
+        update = outcome.update
+        key: dict[str, SqlValue] = {
+            "repo_id": repo_id,
+            "namespace": update.namespace,
+            "refname": update.refname.decode("utf-8"),
+        }
+        value: dict[str, SqlValue] = {"new_oid": update.new_oid, "peeled_oid": update.peeled_oid, "now": now}
+        if update.new_oid is None:
+            rows["delete_ref"].append({**key, "old_oid": outcome.previous_oid})
+        elif outcome.previous_oid is None:
+            rows["insert_ref"].append({**key, **value})
+        else:
+            rows["update_ref"].append({**key, **value, "old_oid": outcome.previous_oid})
+        log.append(
+            {
+                **key,
+                "refs_version": refs_version,
+                "old_oid": outcome.previous_oid,
+                "new_oid": update.new_oid,
+                "actor": actor,
+                "action": action,
+                "now": now,
+            }
+        )
+    for statement, params in rows.items():
+        if params and session.run_many(statement, params) != len(params):
+            raise AssertionError("refs changed under the lock of their repository")
+    if log:
+        session.run_many("insert_ref_log", log)

@@ -1,0 +1,143 @@
+"""Refs as stored. `ref_transaction.py` alone changes them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from packhouse.db.session import Session
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A ref. `namespace` is "" or "ephemeral"; `peeled_oid` is what an annotated tag points to in the end.
+
+    `created_at` is when this server first saw the ref, `updated_at` when it last moved.
+    """
+
+    namespace: str
+    refname: RefName
+    oid: Oid
+    peeled_oid: Oid | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefLogEntry:
+    """One ref update of the past; None for an oid means that the ref did not exist."""
+
+    id: int
+    refs_version: int
+    namespace: str
+    refname: RefName
+    old_oid: Oid | None
+    new_oid: Oid | None
+    actor: str
+    action: str
+    created_at: int
+
+
+def ref_from_row(row: tuple[Any, ...]) -> Ref:
+    """Return the Ref in a row of namespace, refname, oid, peeled_oid, created_at, updated_at."""
+    namespace, refname, oid, peeled_oid, created_at, updated_at = row
+    return Ref(namespace, RefName(refname.encode("utf-8")), oid, peeled_oid, created_at, updated_at)
+
+
+def get_ref(session: Session, repo_id: int, namespace: str, refname: RefName) -> Ref | None:
+    """Return the ref of that full name."""
+    row = session.one("get_ref", repo_id=repo_id, namespace=namespace, refname=refname.decode("utf-8"))
+    return None if row is None else ref_from_row(row)
+
+
+def list_refs(session: Session, repo_id: int, namespace: str | None = None) -> list[Ref]:
+    """Return all refs of a namespace, or of both one after the other, each sorted by the bytes of the name.
+
+    Their number is bounded only by what was pushed: this is for advertisements, which must name them all.
+    """
+    if namespace is None:
+        rows = session.all("list_all_refs", repo_id=repo_id)
+    else:
+        rows = session.all("list_refs", repo_id=repo_id, namespace=namespace)
+    return [ref_from_row(row) for row in rows]
+
+
+def list_branches_page(
+    session: Session, repo_id: int, namespace: str, *, after: tuple[int, RefName] | None, limit: int
+) -> list[Ref]:
+    """Return at most `limit` branches by creation time, then name; strictly after (created_at, refname)."""
+    after_time, after_name = after or (-1, b"")
+    rows = session.all(
+        "list_branches_page",
+        repo_id=repo_id,
+        namespace=namespace,
+        after_time=after_time,
+        after_name=after_name.decode("utf-8"),
+        limit=limit,
+    )
+    return [ref_from_row(row) for row in rows]
+
+
+def list_refs_page(
+    session: Session, repo_id: int, namespace: str, *, prefix: bytes, after: RefName | None, limit: int
+) -> list[Ref]:
+    """Return at most `limit` refs below `prefix`, which ends in `/`, by the bytes of names, after `after`."""
+    assert prefix.endswith(b"/"), "only whole folders of refs are listed"
+    low = prefix.decode("utf-8")
+    rows = session.all(
+        "list_refs_page",
+        repo_id=repo_id,
+        namespace=namespace,
+        low=low,
+        high=low[:-1] + "0",  # the byte after "/"
+        after=(after or b"").decode("utf-8"),
+        limit=limit,
+    )
+    return [ref_from_row(row) for row in rows]
+
+
+def has_branches(session: Session, repo_id: int, namespace: str = "") -> bool:
+    """Tell whether the repository has any branch in the namespace."""
+    return session.one("has_branches", repo_id=repo_id, namespace=namespace) is not None
+
+
+def list_ref_log(
+    session: Session,
+    repo_id: int,
+    *,
+    ref: tuple[str, RefName] | None = None,
+    before: int | None = None,
+    limit: int,
+) -> list[RefLogEntry]:
+    """Return at most `limit` ref updates, newest first, of the repository or of one (namespace, refname).
+
+    `before` is the id of an entry: the page starts with the one that came before it.
+    """
+    before = before if before is not None else 2**63 - 1
+    if ref is None:
+        rows = session.all("list_ref_log", repo_id=repo_id, before=before, limit=limit)
+    else:
+        rows = session.all(
+            "list_ref_log_of_ref",
+            repo_id=repo_id,
+            namespace=ref[0],
+            refname=ref[1].decode("utf-8"),
+            before=before,
+            limit=limit,
+        )
+    return [_log_entry_from_row(row) for row in rows]
+
+
+def _log_entry_from_row(row: tuple[Any, ...]) -> RefLogEntry:
+    entry_id, refs_version, namespace, refname, old_oid, new_oid, actor, action, created_at = row
+    return RefLogEntry(
+        entry_id,
+        refs_version,
+        namespace,
+        RefName(refname.encode("utf-8")),
+        old_oid,
+        new_oid,
+        actor,
+        action,
+        created_at,
+    )

@@ -1,0 +1,160 @@
+"""Repositories as rows; what they hold is in refs and packs."""
+
+from dataclasses import dataclass
+
+from packhouse.db.refs import Ref, ref_from_row
+from packhouse.db.session import Session
+from packhouse.db.text import fold_case, is_storable, substring_pattern
+from packhouse.errors import Conflict, NotFound
+from packhouse.git.refname import RefName
+
+SEARCH_MAX_BYTES = 2048  # of folded text; names are 255 bytes at most, so nothing longer can be found
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A repository. `default_branch` is a short name; `refs_version` grows with every change of its refs."""
+
+    id: int
+    public_id: str
+    org_id: int
+    org_name: str
+    name: str
+    default_branch: str
+    refs_version: int
+    created_at: int
+    deleted_at: int | None
+
+
+class RepoExists(Conflict):
+    """A repository of that name exists in the organisation."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("repository exists", repo=name)
+
+
+class RepoNotFound(NotFound):
+    """There is no such repository, or it was deleted."""
+
+    def __init__(self, repo: str | int) -> None:
+        super().__init__("repository not found", repo=repo)
+
+
+def insert_repo(
+    session: Session, *, public_id: str, org_id: int, name: str, default_branch: str, now: int
+) -> int:
+    """Add a repository and return its id, 1 to 2147483647, never given out before.
+
+    Raises RepoExists when a living repository has the name.
+    """
+    row = session.one(
+        "insert_repo",
+        public_id=public_id,
+        org_id=org_id,
+        name=name,
+        name_folded=fold_case(name),
+        default_branch=default_branch,
+        created_at=now,
+    )
+    if row is None:
+        raise RepoExists(name)
+    return int(row[0])
+
+
+def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
+    """Return the living repository of that exact name."""
+    if not is_storable(name):
+        return None
+    row = session.one("find_repo", org_id=org_id, name=name)
+    return None if row is None else Repo(*row)
+
+
+def find_repo_by_id(session: Session, repo_id: int) -> Repo | None:
+    """Return the repository of that id, deleted or not."""
+    row = session.one("find_repo_by_id", repo_id=repo_id)
+    return None if row is None else Repo(*row)
+
+
+def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
+    """Return the repository of that `repo_…` id, deleted or not."""
+    if not is_storable(public_id):
+        return None
+    row = session.one("find_repo_by_public_id", public_id=public_id)
+    return None if row is None else Repo(*row)
+
+
+def find_repo_and_ref(
+    session: Session, org_id: int, name: str, namespace: str, refname: RefName | None
+) -> tuple[Repo, Ref | None] | None:
+    """Return the living repository of that name and one of its refs, in one query.
+
+    Without `refname` the ref is the default branch, looked up in `namespace`. The ref is None when it does
+    not exist, the whole answer when the repository does not.
+    """
+    if not is_storable(name):
+        return None
+    row = session.one(
+        "find_repo_and_ref",
+        org_id=org_id,
+        name=name,
+        namespace=namespace,
+        refname=None if refname is None else refname.decode("utf-8"),
+    )
+    if row is None:
+        return None
+    return Repo(*row[:9]), None if row[9] is None else ref_from_row(row[9:])
+
+
+def list_repos(
+    session: Session, org_id: int, *, q: str = "", after: tuple[int, int] | None, limit: int
+) -> list[Repo]:
+    """Return at most `limit` living repositories by creation time, then id; strictly after (created_at, id).
+
+    With `q` only those whose names hold it, whatever the case.
+    """
+    after_time, after_id = after or (-1, 0)
+    if not q:
+        rows = session.all("list_repos", org_id=org_id, after_time=after_time, after_id=after_id, limit=limit)
+        return [Repo(*row) for row in rows]
+    folded = fold_case(q)
+    if not is_storable(folded) or len(folded.encode("utf-8")) > SEARCH_MAX_BYTES:
+        return []
+    rows = session.all(
+        "search_repos",
+        org_id=org_id,
+        pattern=substring_pattern(folded),
+        after_time=after_time,
+        after_id=after_id,
+        limit=limit,
+    )
+    return [Repo(*row) for row in rows]
+
+
+def set_default_branch(session: Session, repo_id: int, default_branch: str) -> None:
+    """Make another branch the default one and hold off ref transactions until this transaction ends.
+
+    Raises RepoNotFound when the repository was deleted.
+    """
+    if session.run("set_default_branch", repo_id=repo_id, default_branch=default_branch) == 0:
+        raise RepoNotFound(repo_id)
+
+
+def mark_repo_deleted(session: Session, org_id: int, name: str, *, now: int) -> tuple[int, str] | None:
+    """Delete the living repository of that name and return its (id, public id); its name is free at once.
+
+    What it holds stays until it is cleaned up. None when there is no such repository.
+    """
+    if not is_storable(name):
+        return None
+    row = session.one("mark_repo_deleted", org_id=org_id, name=name, now=now)
+    return None if row is None else (row[0], row[1])
+
+
+def mark_repo_cleaned(session: Session, repo_id: int, *, now: int) -> bool:
+    """Note that a deleted repository holds nothing any more; False when it was not waiting for that."""
+    return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
+
+
+def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
+    """Tell whether a repository of that name was deleted and not cleaned up yet."""
+    return is_storable(name) and session.one("has_pending_deletion", org_id=org_id, name=name) is not None

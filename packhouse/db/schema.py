@@ -1,0 +1,71 @@
+"""Migrations: `db/migrations/NNNN_name.sql`, one text for both engines, braces where their words differ.
+
+A migration is never changed once released. The last release's code must still run on the new schema, so a
+column goes in two releases: first unused, then dropped. An older release leaves a newer schema alone.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packhouse.db.session import Session
+
+_MIGRATIONS_DIR: Final = Path(__file__).parent / "migrations"
+_FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
+_COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+
+SQLITE_WORDS: Final = {
+    # AUTOINCREMENT: the id of a deleted row is never given out again.
+    "serial": "integer PRIMARY KEY AUTOINCREMENT",
+    "big_serial": "integer PRIMARY KEY AUTOINCREMENT",
+    "bigint": "integer",
+    "text": "text",
+    "blob": "blob",
+    "strict": "STRICT",
+    "strict_by_key": "STRICT, WITHOUT ROWID",
+}
+POSTGRESQL_WORDS: Final = {
+    "serial": "integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
+    "big_serial": "bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY",
+    "bigint": "bigint",
+    "text": 'text COLLATE "C"',
+    "blob": "bytea",
+    "strict": "",
+    "strict_by_key": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step of the schema."""
+
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def load_migrations(words: Mapping[str, str]) -> list[Migration]:
+    """Return the migrations in their order, spelled for the engine whose `words` are given."""
+    migrations = []
+    for path in sorted(_MIGRATIONS_DIR.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        assert match, f"{path.name} is not named NNNN_name.sql"
+        text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
+        # Migrations hold no triggers and no semicolons in texts, so this is where statements end.
+        statements = (part.strip().format_map(words) for part in text.split(";"))
+        migrations.append(Migration(int(match[1]), match[2], tuple(s for s in statements if s)))
+    return migrations
+
+
+def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) -> None:
+    """Run, in the transaction of `session`, the migrations that this database has not seen yet."""
+    session.run("create_schema_migrations")
+    done = {row[0] for row in session.all("list_schema_migrations")}
+    for migration in load_migrations(words):
+        if migration.version in done:
+            continue
+        for statement in migration.statements:
+            session.define(statement)
+        session.run("insert_schema_migration", version=migration.version, name=migration.name, now=now)

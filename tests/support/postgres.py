@@ -1,0 +1,172 @@
+"""A throw-away PostgreSQL server: real, on the loopback address, gone when the tests end."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+
+INSTALL_HINT = (
+    "PostgreSQL is not installed; on Debian: apt-get install postgresql (package postgresql-15 or newer)"
+)
+START_MAX_S = 60
+STOP_MAX_S = 20
+
+
+class PostgresServer:
+    """Starts `postgres` on a fresh cluster in a temporary folder; `new_database()` gives an address.
+
+    PostgreSQL refuses to run as root, so then its processes belong to the user `postgres` or `nobody`.
+    """
+
+    def __init__(self) -> None:
+        self._bin = _find_binaries()
+        self._folder = Path(tempfile.mkdtemp(prefix="packhouse-pg-"))
+        self._as_user = _choose_user()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._databases = 0
+        self.port = 0
+
+    def start(self) -> "PostgresServer":
+        """Create the cluster, start the server and return when it answers."""
+        try:
+            if self._as_user is not None:
+                os.chown(self._folder, self._as_user.pw_uid, self._as_user.pw_gid)
+            self._run(
+                "initdb", "-D", str(self.data), "-U", "packhouse", "-A", "trust", "-E", "UTF8",
+                "--no-sync", "--locale=C.UTF-8", "--no-instructions",
+            )  # fmt: skip
+            self.launch()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def launch(self) -> None:
+        """Start the server process on the existing cluster, on a port that is kept over restarts."""
+        self.port = self.port or _find_free_port()
+        log = (self._folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                self._command(
+                    "postgres", "-D", str(self.data), "-p", str(self.port), 
+                    "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
+                    "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal",
+                ),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                user=None if self._as_user is None else self._as_user.pw_uid,
+                group=None if self._as_user is None else self._as_user.pw_gid,
+                extra_groups=None if self._as_user is None else [],
+            )  # fmt: skip
+        self._wait_until_ready()
+
+    @property
+    def data(self) -> Path:
+        """The folder of the cluster."""
+        return self._folder / "data"
+
+    def url(self, database: str) -> str:
+        """Return the address of a database on this server."""
+        return f"postgresql://packhouse@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self, *, locale: str | None = None) -> str:
+        """Create an empty database and return its address."""
+        self._databases += 1
+        name = f"packhouse_{self._databases}"
+        options = "" if locale is None else f" TEMPLATE template0 LOCALE '{locale}'"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}{options}".encode())
+        return self.url(name)
+
+    def halt(self, *, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server process and keep the cluster. SIGINT cuts connections, SIGQUIT does not clean up."""
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_MAX_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(STOP_MAX_S)
+        self._process = None
+
+    def stop(self) -> None:
+        """End the server, whatever state it is in, and remove the cluster."""
+        try:
+            self.halt()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> "PostgresServer":
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _command(self, program: str, *args: str) -> list[str]:
+        return [str(self._bin / program), *args]
+
+    def _run(self, program: str, *args: str) -> None:
+        done = subprocess.run(
+            self._command(program, *args),
+            capture_output=True,
+            cwd=self._folder,
+            user=None if self._as_user is None else self._as_user.pw_uid,
+            group=None if self._as_user is None else self._as_user.pw_gid,
+            extra_groups=None if self._as_user is None else [],
+        )
+        assert done.returncode == 0, f"{program} failed: {done.stderr.decode(errors='replace')}"
+
+    def _wait_until_ready(self) -> None:
+        assert self._process is not None
+        give_up_at = time.monotonic() + START_MAX_S
+        while True:
+            log = (self._folder / "log").read_text(errors="replace")
+            assert self._process.poll() is None, f"postgres ended at once: {log}"
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=5).close()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.05)
+
+
+def _find_binaries() -> Path:
+    """Return the newest folder that holds initdb and postgres; fail with the package's name if none does."""
+
+    def version(folder: Path) -> int:
+        return int(folder.parent.name) if folder.parent.name.isdigit() else 0
+
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=version, reverse=True)
+    on_path = [Path(folder) for folder in os.get_exec_path()]
+    for folder in [*packaged, *on_path]:
+        if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
+            return folder
+    raise AssertionError(INSTALL_HINT)
+
+
+def _choose_user() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise AssertionError("running as root and neither user postgres nor nobody exists")
+
+
+def _find_free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
