@@ -3,8 +3,12 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+_POLL_S: Final = 0.002
 
 
 def fsync_path(path: Path) -> None:
@@ -40,14 +44,24 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def lock_file(path: Path, *, exclusive: bool, wait: bool = True) -> Iterator[int | None]:
+def lock_file(
+    path: Path, *, exclusive: bool, wait: bool = True, poll_max_s: float = 0.0
+) -> Iterator[int | None]:
     """Hold flock(2) on `path` and give its descriptor; None when `wait` is off and somebody holds it.
+
+    Instead of waiting, which for an exclusive lock may be forever while shared ones come and go, a caller may
+    ask again and again for `poll_max_s` seconds.
 
     The lock belongs to the open file, so a child that inherits the descriptor keeps it.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        if try_lock(descriptor, exclusive=exclusive, wait=wait):
+        deadline = time.monotonic() + poll_max_s
+        held = try_lock(descriptor, exclusive=exclusive, wait=wait)
+        while not held and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+            held = try_lock(descriptor, exclusive=exclusive, wait=wait)
+        if held:
             yield descriptor
         else:
             yield None

@@ -24,6 +24,7 @@ from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.reader import ObjectReader
 from packhouse.storage.files import fsync_path, lock_file, make_folders, try_lock, write_file
+from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 
 LOCK_NAME: Final = "packhouse.lock"
@@ -58,6 +59,8 @@ class PackStore:
         for folder in (data, self._repos, self._quarantines):
             folder.mkdir(parents=True, exist_ok=True)
         self._pool = _ReaderPool(limits.reader_pool_max)
+        self._scratch: Quarantine | None = None
+        self._scratch_guard = threading.Lock()
 
     def repo_path(self, repo_id: str) -> Path:
         """Return the folder of a repository, which exists once it holds objects. `repo_id` is `repo_…`."""
@@ -87,6 +90,26 @@ class PackStore:
     def new_quarantine(self) -> Quarantine:
         """Return an empty quarantine on the same disk, so that publishing is a rename."""
         return Quarantine(self._quarantines)
+
+    def new_draft(self) -> PackDraft:
+        """Return an empty pack of this process's own making, on the same disk."""
+        return PackDraft(self.scratch_dir())
+
+    def scratch_dir(self) -> Path:
+        """Return this process's folder for temporary files; a later process sweeps it after a crash."""
+        with self._scratch_guard:
+            if self._scratch is None:
+                self._scratch = Quarantine(self._quarantines)
+            return self._scratch.path
+
+    def publish_draft(self, draft: PackDraft, repo_id: str) -> PackFile:
+        """Finish the draft and move it into the repository; return the pack once it is durable."""
+        info, pack, idx = draft.finish()
+        pack_dir = self.ensure_repo(repo_id) / "objects" / "pack"
+        pack.rename(pack_dir / f"pack-{info.name}.pack")
+        idx.rename(pack_dir / f"pack-{info.name}.idx")
+        fsync_path(pack_dir)
+        return PackFile(info.name, info.size_bytes, info.objects)
 
     def publish(self, quarantine: Quarantine, repo_id: str) -> list[PackFile]:
         """Move every pack of the quarantine into the repository; return them once they are durable."""
@@ -118,14 +141,14 @@ class PackStore:
             return 0
         return sum(name.endswith(".idx") for name in names)
 
-    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait: bool = False) -> bool:
-        """Remove packs whose objects are all in others; False when readers are at work and `wait` is off.
+    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait_max_s: float) -> bool:
+        """Remove packs whose objects are all in others; False when readers were at work all the time.
 
         The caller has published a multi-pack-index that does not name them: one that does makes libgit2
         report existing objects as missing. The idx goes first, so that no new reader finds the pack.
         """
         path = self.repo_path(repo_id)
-        with lock_file(path / LOCK_NAME, exclusive=True, wait=wait) as held:
+        with lock_file(path / LOCK_NAME, exclusive=True, wait=False, poll_max_s=wait_max_s) as held:
             if held is None:
                 return False
             pack_dir = path / "objects" / "pack"
@@ -188,8 +211,12 @@ class PackStore:
             probe.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close every pooled reader."""
+        """Close every pooled reader and remove this process's scratch folder."""
         self._pool.close()
+        with self._scratch_guard:
+            if self._scratch is not None:
+                self._scratch.discard()
+                self._scratch = None
 
 
 def _move_pack(source: Path, target: Path, name: str) -> PackFile:

@@ -28,6 +28,12 @@ class Quarantine:
         self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try_lock(self._lock, exclusive=True, wait=True)
 
+    def make_repository(self) -> Path:
+        """Make the folder a repository in git's eyes, for work on a repository that has no folder yet."""
+        (self.path / "refs").mkdir(exist_ok=True)
+        (self.path / "HEAD").write_bytes(b"ref: refs/heads/main\n")
+        return self.path
+
     def environment(self, repo_path: Path | None) -> Mapping[str, str]:
         """Return what makes git write here and read `repo_path` (when it exists) beneath."""
         environment = {"GIT_OBJECT_DIRECTORY": str(self.object_dir)}

@@ -1,0 +1,159 @@
+"""Contents of files as they arrive in pieces, in any order, with memory bounded whatever their size.
+
+What fits waits in memory; when all that waits grows over the bound, the largest moves to a temporary file. A
+content that is complete goes into the pack at once.
+"""
+
+import os
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+
+from packhouse import limits
+from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.oid import ZERO_OID, Oid, parse_oid
+from packhouse.storage.pack_draft import PackDraft
+
+
+class ContentUse(Enum):
+    """What becomes of a content: a blob, the id of a gitlink, or nothing (its path is deleted)."""
+
+    BLOB = "blob"
+    GITLINK = "gitlink"
+    IGNORED = "ignored"
+
+
+_GITLINK_MAX_BYTES = 256
+
+
+class _Partial:
+    """A content that is not complete yet."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = 0
+        self.file: Path | None = None
+
+    def add(self, data: bytes) -> None:
+        self.waiting.append(data)
+        self.waiting_bytes += len(data)
+        self.size_bytes += len(data)
+
+    def spill(self, folder: Path) -> None:
+        if self.file is None:
+            self.file = folder / f"content-{os.urandom(8).hex()}"
+        with self.file.open("ab") as file:
+            for piece in self.waiting:
+                file.write(piece)
+        self.waiting, self.waiting_bytes = [], 0
+
+    def iter_pieces(self) -> Iterator[bytes]:
+        if self.file is not None:
+            with self.file.open("rb") as file:
+                while piece := file.read(limits.MIB):
+                    yield piece
+        yield from self.waiting
+
+    def discard(self) -> None:
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+
+class BlobIntake:
+    """Takes the chunks of a commit stream and puts complete contents into the draft.
+
+    `uses` names every content id that may come, with all that it is used for. Leaving the `with` block
+    removes temporary files.
+    """
+
+    def __init__(
+        self, draft: PackDraft, scratch: Path, uses: dict[str, frozenset[ContentUse]], *, blob_max_bytes: int
+    ) -> None:
+        self._draft = draft
+        self._scratch = scratch
+        self._uses = uses
+        self._blob_max_bytes = blob_max_bytes
+        self._partial: dict[str, _Partial] = {}
+        self._waiting_bytes = 0
+        self._complete: set[str] = set()
+        self.blobs: dict[str, Oid] = {}
+        self.gitlinks: dict[str, Oid] = {}
+
+    def __enter__(self) -> "BlobIntake":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the temporary files of incomplete contents. Harmless when done before."""
+        for partial in self._partial.values():
+            partial.discard()
+        self._partial.clear()
+
+    def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
+        """Append to a content; with `eof` it is complete.
+
+        Raises Invalid for an id that no file uses, for a chunk after the last one and for a gitlink that is
+        no object id, LimitExceeded for a content over the size limit.
+        """
+        uses = self._uses.get(content_id)
+        if uses is None:
+            raise Invalid("chunk for an unknown content_id", content_id=content_id[:200])
+        if uses == {ContentUse.IGNORED}:
+            return
+        if content_id in self._complete:
+            raise Invalid("chunk after the last one of its content", content_id=content_id[:200])
+        partial = self._partial.get(content_id)
+        if partial is None:
+            partial = self._partial[content_id] = _Partial()
+        partial.add(data)
+        self._waiting_bytes += len(data)
+        if partial.size_bytes > self._blob_max_bytes:
+            raise LimitExceeded("file is larger than this server accepts", max_bytes=self._blob_max_bytes)
+        if eof:
+            self._finish_content(content_id, partial, uses)
+        elif self._waiting_bytes > limits.blob_in_memory_max_bytes:
+            self._spill_largest()
+
+    def require_complete(self) -> None:
+        """Raise Invalid when a content that a file needs is missing or has had no last chunk."""
+        for content_id, uses in self._uses.items():
+            if uses != {ContentUse.IGNORED} and content_id not in self._complete:
+                raise Invalid("content is missing its last chunk (eof)", content_id=content_id[:200])
+
+    def _finish_content(self, content_id: str, partial: _Partial, uses: frozenset[ContentUse]) -> None:
+        del self._partial[content_id]
+        self._waiting_bytes -= partial.waiting_bytes
+        try:
+            if ContentUse.GITLINK in uses:
+                self.gitlinks[content_id] = _parse_gitlink(partial)
+            if ContentUse.BLOB in uses:
+                self.blobs[content_id] = self._write_blob(partial)
+        finally:
+            partial.discard()
+        self._complete.add(content_id)
+
+    def _write_blob(self, partial: _Partial) -> Oid:
+        if partial.file is None:
+            return self._draft.writer.add_object("blob", b"".join(partial.waiting))
+        return self._draft.writer.add_blob_chunks(partial.size_bytes, partial.iter_pieces())
+
+    def _spill_largest(self) -> None:
+        largest = max(self._partial.values(), key=lambda partial: partial.waiting_bytes)
+        self._waiting_bytes -= largest.waiting_bytes
+        largest.spill(self._scratch)
+
+
+def _parse_gitlink(partial: _Partial) -> Oid:
+    if partial.size_bytes > _GITLINK_MAX_BYTES:
+        raise Invalid("content of a submodule is not an object id")
+    content = b"".join(partial.iter_pieces()).strip()
+    try:
+        oid = parse_oid(content.decode("ascii"))
+    except (UnicodeDecodeError, Invalid):
+        raise Invalid("content of a submodule is not an object id") from None
+    if oid == ZERO_OID:
+        raise Invalid("a submodule cannot be at the zero id")
+    return oid

@@ -1,0 +1,146 @@
+"""One commit from a stream of files: the main way in which programs write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid
+from packhouse.git.fsck import is_attributes_path, needs_git_fsck
+from packhouse.git.index_pack import STRICT_OPTION
+from packhouse.git.objects import MODE_GITLINK
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+from packhouse.git.tree_edit import TreeEditor
+from packhouse.operations.blob_intake import BlobIntake, ContentUse
+from packhouse.operations.commit_target import CommitTarget
+from packhouse.operations.land_commit import CommitFacts, LandedCommit, TreeMaker, land_commit
+from packhouse.operations.node import Node
+from packhouse.storage.pack_draft import PackDraft
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One entry of the file list, in order. `mode` is None for a deletion."""
+
+    path: bytes
+    content_id: str
+    mode: int | None
+
+
+class CommitPack:
+    """A commit in the making: chunks come in, then `land` puts it on its branch.
+
+    The metadata is complete before the first chunk. Leaving the `with` block removes all that did not land.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        caller: Principal,
+        repo: Repo,
+        target: CommitTarget,
+        facts: CommitFacts,
+        files: Sequence[FileChange],
+    ) -> None:
+        self._node = node
+        self._caller = caller
+        self._repo = repo
+        self._target = target
+        self._facts = facts
+        self._files = files
+        self._draft = node.store.new_draft()
+        self._intake = BlobIntake(
+            self._draft, node.store.scratch_dir(), _uses(files), blob_max_bytes=node.config.blob_max_bytes
+        )
+
+    def __enter__(self) -> "CommitPack":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove everything that did not land. Harmless when done before."""
+        self._intake.discard()
+        self._draft.discard()
+
+    @property
+    def blob_count(self) -> int:
+        """The number of files that the commit writes."""
+        return sum(change.mode is not None for change in self._files)
+
+    def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
+        """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
+        self._intake.add_chunk(content_id, data, eof=eof)
+
+    def land(self) -> LandedCommit:
+        """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
+        self._intake.require_complete()
+        return land_commit(
+            self._node,
+            self._caller,
+            self._repo,
+            self._target,
+            self._facts,
+            self._draft,
+            self._make_tree,
+            action="commit-pack",
+            check_pack=self._check_with_git if self._needs_git() else None,
+        )
+
+    def _needs_git(self) -> bool:
+        files = [(change.path, change.mode) for change in self._files if change.mode is not None]
+        return needs_git_fsck(files) or any(is_attributes_path(path, mode) for path, mode in files)
+
+    def _make_tree(self, maker: TreeMaker) -> Oid:
+        editor = TreeEditor(maker.read_tree, maker.parent_tree)
+        for change in self._files:
+            if change.mode is None:
+                editor.delete(change.path)
+            elif change.mode == MODE_GITLINK:
+                editor.upsert(change.path, change.mode, self._intake.gitlinks[change.content_id])
+            else:
+                editor.upsert(change.path, change.mode, self._intake.blobs[change.content_id])
+        return editor.write(maker.emit)
+
+    def _check_with_git(self, draft: PackDraft) -> None:
+        check_pack_strictly(self._node, self._repo, draft)
+
+
+def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
+    """Let git judge the objects of a finished draft, `.gitmodules` and `.gitattributes` contents included.
+
+    Raises Invalid with git's reason. Needed for few commits only: everything else is checked as it is built.
+    """
+    _info, pack, _idx = draft.finish()
+    with node.store.new_quarantine() as quarantine:
+        quarantine.make_repository()
+        repo_path = node.store.repo_path(repo.public_id) if node.store.has_repo(repo.public_id) else None
+        judged = run_git(
+            quarantine.path,
+            "index-pack",
+            STRICT_OPTION,
+            "-o",
+            str(quarantine.path / "judged.idx"),
+            str(pack),
+            env=quarantine.environment(repo_path),
+            ok_codes=frozenset({0, 128}),
+        )
+    if judged.code != 0:
+        reason = judged.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise Invalid("git refuses an object of this commit", reason="".join(reason)[:300])
+
+
+def _uses(files: Sequence[FileChange]) -> dict[str, frozenset[ContentUse]]:
+    uses: dict[str, frozenset[ContentUse]] = {}
+    for change in files:
+        if change.mode is None:
+            use = ContentUse.IGNORED
+        else:
+            use = ContentUse.GITLINK if change.mode == MODE_GITLINK else ContentUse.BLOB
+        uses[change.content_id] = uses.get(change.content_id, frozenset()) | {use}
+    return uses

@@ -1,0 +1,102 @@
+"""On which commit a new one is put: target branch, base branch and guard, as every writing endpoint has."""
+
+from dataclasses import dataclass
+
+from packhouse.db.refs import get_ref, has_branches
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid, NotFound, PreconditionFailed
+from packhouse.git.oid import ZERO_OID, Oid, is_oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+
+
+class GuardMismatch(PreconditionFailed):
+    """The branch is not where the caller expected it. Fields: branch, expected (text), actual (oid, None)."""
+
+    def __init__(self, refname: RefName, *, expected: str, actual: Oid | None) -> None:
+        super().__init__(
+            "branch is not at the expected commit",
+            branch=short_name(refname),
+            expected=expected,
+            actual=actual,
+        )
+
+
+class BranchNotFound(NotFound):
+    """Field: branch."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("branch does not exist", branch=short_name(refname))
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTarget:
+    """The branch to commit to.
+
+    `base_refname` seeds a branch that does not exist yet. `expected` is the guard: an object id, or any text
+    that names a commit.
+    """
+
+    namespace: str
+    refname: RefName
+    base_namespace: str = PERSISTENT
+    base_refname: RefName | None = None
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """`tip` is where the target branch is (None: nowhere yet), `parent` what the commit goes on top of."""
+
+    tip: Oid | None
+    parent: Oid | None
+
+
+def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
+    """Return the state that the commit builds on, guard checked.
+
+    The guard is compared with the target's tip or, while the target does not exist, with the base's. Without
+    either, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound.
+    """
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, target.namespace, target.refname)
+        if ref is not None:
+            state = TargetState(ref.oid, ref.oid)
+        elif target.base_refname is not None:
+            base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
+            if base is None:
+                raise BranchNotFound(target.base_refname)
+            state = TargetState(None, base.oid)
+        else:
+            state = TargetState(None, None)
+            first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
+            if target.expected is None and not first:
+                raise BranchNotFound(target.refname)
+    if target.expected is not None:
+        _check_guard(node, repo, target, target.expected, state)
+    return state
+
+
+def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:
+    """Raise Invalid for an ephemeral base without the name of a base."""
+    if base_is_ephemeral and target.base_refname is None:
+        raise Invalid("base_is_ephemeral needs base_branch")
+
+
+def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, state: TargetState) -> None:
+    guarded = state.tip if state.tip is not None else state.parent
+    if guarded is None and expected == ZERO_OID:
+        return
+    if is_oid(expected.lower()):
+        resolved = expected.lower()
+    else:
+        try:
+            resolved = resolve_ref(node, repo, expected, ephemeral=target.namespace == EPHEMERAL).commit
+        except (Invalid, NotFound):
+            resolved = ""
+    if guarded is None or resolved != guarded:
+        compared = (
+            target.refname if state.tip is not None or target.base_refname is None else target.base_refname
+        )
+        raise GuardMismatch(compared, expected=expected, actual=guarded)

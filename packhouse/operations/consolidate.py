@@ -1,0 +1,141 @@
+"""Keeping packs few: many small packs become one, and small tiers become larger ones.
+
+Every commit over HTTP makes a pack; a thousand of them cost a reader milliseconds and a clone most of a second.
+Packs of like size are merged whenever there are too many, so that each object is copied a number of times that
+grows with the logarithm of the repository, not with its age. Nothing is dropped: unreachable objects are what
+undo works with.
+
+Order: the new pack is durable and in place; a multi-pack-index that names only what stays is published; SQL
+lists the new pack and retires the old; then, once no reader is at work, the old ones are unlinked. A crash
+between any two steps leaves more packs than needed and nothing missing.
+"""
+
+from collections.abc import Sequence
+
+from packhouse import limits
+from packhouse.db.packs import delete_pack_rows, insert_packs, list_retired_packs, retire_packs
+from packhouse.db.ref_transaction import PackRow
+from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.errors import Invalid
+from packhouse.git.pack_concat import concatenate_packs
+from packhouse.git.process import run_git
+from packhouse.operations.node import Node
+from packhouse.storage.pack_store import PackFile
+
+_IN_PROCESS_MAX_BYTES = 64 * limits.MIB
+_REPACK_MAX_S = 3600
+_UNLINK_WAIT_S = 2.0
+
+
+def consolidate(node: Node, repo_id: str) -> int:
+    """Merge packs of the repository until they are few; return how many were replaced.
+
+    Does nothing while another process works on the same repository, or when its packs are few.
+    """
+    with node.store.maintenance(repo_id) as ours:
+        if not ours:
+            return 0
+        with node.database.read() as session:
+            repo = find_repo_by_public_id(session, repo_id)
+        if repo is None:
+            return 0
+        replaced = 0
+        retired = _unlink_retired(node, repo)
+        while chosen := choose_packs(_packs_in_use(node, repo_id, retired)):
+            merged = _merge(node, repo_id, chosen)
+            old = [pack for pack in chosen if pack.name != merged.name]
+            _replace(node, repo, old, merged)
+            replaced += len(old)
+            retired = _unlink_retired(node, repo)
+        return replaced
+
+
+def choose_packs(packs: Sequence[PackFile]) -> list[PackFile]:
+    """Return the packs to merge next, none when they are few enough.
+
+    The smallest go first, and each larger one joins while it is no bigger than all chosen before it together,
+    so that a large pack is copied only when as much has come beside it.
+    """
+    if len(packs) <= limits.packs_before_consolidation:
+        return []
+    by_size = sorted(packs, key=lambda pack: (pack.size_bytes, pack.name))
+    surplus = len(packs) - limits.packs_before_consolidation // 2
+    chosen: list[PackFile] = []
+    total = 0
+    for pack in by_size:
+        if len(chosen) >= surplus and pack.size_bytes > total:
+            break
+        chosen.append(pack)
+        total += pack.size_bytes
+    return chosen if len(chosen) > 1 else []
+
+
+def _packs_in_use(node: Node, repo_id: str, retired: set[str]) -> list[PackFile]:
+    return [pack for pack in node.store.list_packs(repo_id) if pack.name not in retired]
+
+
+def _unlink_retired(node: Node, repo: Repo) -> set[str]:
+    """Unlink replaced packs unless a reader is at work for long; return the names of those that stay."""
+    with node.database.read() as session:
+        retired = [pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())]
+    if not retired:
+        return set()
+    if not node.store.unlink_packs(repo.public_id, retired, wait_max_s=_UNLINK_WAIT_S):
+        return set(retired)
+    with node.database.write() as session:
+        delete_pack_rows(session, repo.id, retired)
+    return set()
+
+
+def _merge(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:
+    """Put one pack with all objects of the chosen ones in place, durably."""
+    if sum(pack.size_bytes for pack in chosen) <= _IN_PROCESS_MAX_BYTES:
+        pack_dir = node.store.repo_path(repo_id) / "objects" / "pack"
+        with node.store.new_draft() as draft:
+            try:
+                concatenate_packs([pack_dir / f"pack-{pack.name}.pack" for pack in chosen], draft.writer)
+            except Invalid:  # deltas, which came by push: git knows how to copy those
+                return _merge_with_git(node, repo_id, chosen)
+            return node.store.publish_draft(draft, repo_id)
+    return _merge_with_git(node, repo_id, chosen)
+
+
+def _merge_with_git(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:
+    """Repack with git, which keeps unreachable objects too when it is given packs instead of refs."""
+    with node.store.new_quarantine() as quarantine, node.store.hold(repo_id) as lock:
+        run_git(
+            node.store.repo_path(repo_id),
+            "pack-objects",
+            "--stdin-packs",
+            "--quiet",
+            "--threads=1",
+            str(quarantine.pack_dir / "pack"),
+            stdin="".join(f"pack-{pack.name}.pack\n" for pack in chosen).encode("ascii"),
+            pass_fds=(lock,),
+            timeout_s=_REPACK_MAX_S,
+        )
+        published = node.store.publish(quarantine, repo_id)
+    assert len(published) == 1, "all chosen packs become one"
+    return published[0]
+
+
+def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile) -> None:
+    """Publish the multi-pack-index of what stays and tell SQL."""
+    gone = {pack.name for pack in old}
+    with node.database.read() as session:
+        gone |= {pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())}
+    staying = _packs_in_use(node, repo.public_id, gone)
+    with node.store.hold(repo.public_id) as lock:
+        run_git(
+            node.store.repo_path(repo.public_id),
+            "multi-pack-index",
+            "write",
+            "--stdin-packs",
+            stdin="".join(f"pack-{pack.name}.idx\n" for pack in staying).encode("ascii"),
+            pass_fds=(lock,),
+            timeout_s=_REPACK_MAX_S,
+        )
+    now = node.clock()
+    with node.database.write() as session:
+        insert_packs(session, repo.id, [PackRow(merged.name, merged.size_bytes, merged.objects)], now=now)
+        retire_packs(session, repo.id, [pack.name for pack in old], now=now)

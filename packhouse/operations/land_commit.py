@@ -1,0 +1,172 @@
+"""Landing one new commit on a branch: build it on the tip, make it durable, move the branch.
+
+Shared by every endpoint that commits without a working copy. Nobody holds a lock while the objects are
+written; whoever loses the race for the branch and gave no guard builds its trees again on the new tip.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.db.repos import Repo
+from packhouse.errors import Conflict
+from packhouse.git.objects import Person, encode_commit, parse_commit
+from packhouse.git.oid import Oid
+from packhouse.git.pack_writer import PackWriter
+from packhouse.git.refname import short_name
+from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
+from packhouse.operations.node import Node
+from packhouse.operations.refs import check_policy, move_refs
+from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_store import PackFile
+
+_RETRY_PAUSE_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFacts:
+    """What a commit says besides its tree and parent."""
+
+    message: bytes
+    author: Person
+    committer: Person
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCommit:
+    """`old_oid` is the branch's previous tip (None: it is new); `pack_bytes` what the commit's packs take."""
+
+    commit: Oid
+    tree: Oid
+    old_oid: Oid | None
+    pack_bytes: int
+
+
+@dataclass(slots=True)
+class TreeMaker:
+    """What a caller's `make_tree` works with: the parent's tree, and where new trees go.
+
+    `parent_tree` is None for a root commit.
+    """
+
+    parent_tree: Oid | None
+    read_tree: Callable[[Oid], bytes]
+    writer: PackWriter
+    written: dict[Oid, bytes] = field(default_factory=dict)
+
+    def emit(self, content: bytes) -> Oid:
+        """Store a new tree and return its id."""
+        oid = self.writer.add_object("tree", content)
+        self.written[oid] = content
+        return oid
+
+
+class BranchBusy(Conflict):
+    """Others kept moving the branch for as long as we tried. Field: branch."""
+
+
+def read_object(node: Node, repo: Repo, oid: Oid, kind: str) -> bytes:
+    """Return a commit or tree, from memory when this process used it lately."""
+    content = node.objects.get(repo.public_id, oid)
+    if content is None:
+        with node.store.reader(repo.public_id) as reader:
+            content = reader.read(oid, kind=kind)[1]
+        node.objects.put(repo.public_id, oid, content)
+    return content
+
+
+def land_commit(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    target: CommitTarget,
+    facts: CommitFacts,
+    draft: PackDraft,
+    make_tree: Callable[[TreeMaker], Oid],
+    *,
+    action: str,
+    check_pack: Callable[[PackDraft], None] | None = None,
+) -> LandedCommit:
+    """Put one commit on the target branch and return it once it is durable.
+
+    `draft` may hold blobs already; `make_tree` is called anew for each tip that is tried. `check_pack` sees
+    the finished pack before it is published and raises to refuse it. Raises what read_target, check_policy and
+    move_refs raise, and BranchBusy when an unguarded commit lost every race for 30 s.
+    """
+    deadline = time.monotonic() + limits.guard_wait_max_s
+    packs: list[PackFile] = []
+    with contextlib.ExitStack() as drafts:
+        while True:
+            state = read_target(node, repo, target)
+            built = _build(node, repo, state, facts, draft, make_tree)
+            update = RefUpdate(target.namespace, target.refname, state.tip, built.commit)
+            check_policy(caller, update, is_fast_forward=lambda: True)
+            if not _exists(node, repo, built.commit):
+                if check_pack is not None:
+                    check_pack(draft)
+                packs.append(node.store.publish_draft(draft, repo.public_id))
+            try:
+                move_refs(node, caller, repo, [update], action=action, packs=packs)
+            except RefMismatch:
+                if target.expected is not None:
+                    read_target(node, repo, target)  # raises, and tells which tip won
+                    raise
+                if time.monotonic() > deadline:
+                    raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None
+                time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+                # The blobs are in place with the first pack: what follows is new trees and a new commit.
+                draft = drafts.enter_context(node.store.new_draft())
+                continue
+            for oid, content in built.objects.items():
+                node.objects.put(repo.public_id, oid, content)
+            size_bytes = sum(pack.size_bytes for pack in packs)
+            return LandedCommit(built.commit, built.tree, state.tip, size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    commit: Oid
+    tree: Oid
+    objects: dict[Oid, bytes]
+
+
+def _build(
+    node: Node,
+    repo: Repo,
+    state: TargetState,
+    facts: CommitFacts,
+    draft: PackDraft,
+    make_tree: Callable[[TreeMaker], Oid],
+) -> _Built:
+    """Add trees and commit on top of `state.parent` to the draft."""
+
+    def read_tree(oid: Oid) -> bytes:
+        return read_object(node, repo, oid, "tree")
+
+    parent_tree = None
+    if state.parent is not None:
+        parent_tree = parse_commit(read_object(node, repo, state.parent, "commit")).tree
+    maker = TreeMaker(parent_tree, read_tree, draft.writer)
+    tree = make_tree(maker)
+    content = encode_commit(
+        tree=tree,
+        parents=[] if state.parent is None else [state.parent],
+        author=facts.author,
+        committer=facts.committer,
+        message=facts.message,
+    )
+    commit = draft.writer.add_object("commit", content)
+    return _Built(commit, tree, {**maker.written, commit: content})
+
+
+def _exists(node: Node, repo: Repo, oid: Oid) -> bool:
+    """Tell whether a pack in place holds the commit; packs are published whole, so all below it is there."""
+    if not node.store.has_repo(repo.public_id):
+        return False
+    with node.store.reader(repo.public_id) as reader:
+        return reader.exists(oid)

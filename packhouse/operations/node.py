@@ -1,0 +1,70 @@
+"""A node: the settings, the database and the packs that every operation works on.
+
+A node holds no truth but those; any number of processes may open one each on the same data.
+"""
+
+import queue
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from packhouse.auth.tokens import TokenVerifier
+from packhouse.clock import Clock, system_clock
+from packhouse.config import Config
+from packhouse.db.database import Database, open_database
+from packhouse.git.reader import configure_libgit2
+from packhouse.operations.issuer_keys import make_token_verifier
+from packhouse.operations.last_commit_cache import LastCommitCache
+from packhouse.operations.reachability_cache import ReachabilityCache
+from packhouse.storage.object_cache import ObjectCache
+from packhouse.storage.pack_store import PackStore
+
+MAINTENANCE_QUEUE_MAX = 10_000
+
+
+@dataclass(slots=True)
+class Node:
+    """What an operation needs. Time and randomness come in as arguments, so that a run can be replayed."""
+
+    config: Config
+    database: Database
+    store: PackStore
+    objects: ObjectCache = field(default_factory=ObjectCache)
+    reachability: ReachabilityCache = field(default_factory=ReachabilityCache)
+    last_commits: LastCommitCache = field(default_factory=LastCommitCache)
+    clock: Clock = system_clock
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))
+    tokens: TokenVerifier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens = make_token_verifier(self.database, self.clock)
+
+    def request_maintenance(self, repo_id: str) -> None:
+        """Ask this process's background thread to look at a repository's packs soon.
+
+        A full queue drops the request: the next write to the repository asks again.
+        """
+        try:
+            self.maintenance.put_nowait(repo_id)
+        except queue.Full:
+            return
+
+    def check(self) -> None:
+        """Raise when the database or the storage does not answer (readiness)."""
+        self.database.check()
+        self.store.check()
+
+    def close(self) -> None:
+        """Let go of every connection and file."""
+        self.store.close()
+        self.database.close()
+
+
+def open_node(config: Config) -> Node:
+    """Open the data folder and the database, bringing its schema up to date; remove leftovers of a crash."""
+    configure_libgit2()
+    store = PackStore(config.data)
+    database = open_database(config.database_url)
+    database.migrate()
+    return Node(config=config, database=database, store=store)

@@ -1,0 +1,124 @@
+"""Which commits and tags the current refs lead to: only those are served by id.
+
+A deleted or force-pushed commit is gone for readers at once, long before its objects are pruned. The set is
+kept per repository and brought up to date by what the moved refs gained and lost.
+"""
+
+from collections.abc import Iterable
+
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo
+from packhouse.errors import NotFound
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+from packhouse.git.reader import ObjectReader, tag_target
+from packhouse.operations.node import Node
+from packhouse.operations.reachability_cache import SET_COMMITS_MAX, Reachable
+
+
+def read_reachable(node: Node, repo: Repo) -> Reachable:
+    """Return what the refs lead to now (at `repo.refs_version` or later)."""
+    known = node.reachability.get(repo.id)
+    if known is not None and known.refs_version >= repo.refs_version:
+        return known
+    with node.database.read() as session:
+        refs = list_refs(session, repo.id)
+    peeled = frozenset(ref.peeled_oid or ref.oid for ref in refs)
+    tagged = {ref.oid for ref in refs if ref.peeled_oid is not None}
+    with node.store.reader(repo.public_id) as reader:
+        tips = frozenset(oid for oid in peeled if _is_commit(reader, oid))
+        tags = frozenset(_tag_chains(reader, tagged))
+    commits = _update_commits(node, repo, known, tips)
+    reachable = Reachable(repo.refs_version, tips, tags, commits)
+    node.reachability.put(repo.id, reachable)
+    return reachable
+
+
+def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
+    """Tell whether the commit or annotated tag `oid` is reachable from a current ref of either namespace."""
+    if not node.store.has_repo(repo.public_id):
+        return False
+    reachable = read_reachable(node, repo)
+    if oid in reachable.tips or oid in reachable.tags:
+        return True
+    if reachable.commits is not None:
+        return oid in reachable.commits
+    with node.store.reader(repo.public_id) as reader:
+        if not _is_commit(reader, oid):
+            return False
+    return not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1)
+
+
+def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
+    """Return the one reachable commit or tag whose id starts with `prefix`; raise NotFound otherwise."""
+    matches: set[Oid] = set()
+    if node.store.has_repo(repo.public_id):
+        reachable = read_reachable(node, repo)
+        if reachable.commits is not None:
+            known = reachable.commits | reachable.tags
+            matches = {oid for oid in known if oid.startswith(prefix)}
+        else:
+            matches = _disambiguate(node, repo, prefix)
+    if len(matches) != 1:
+        raise NotFound("abbreviated id is unknown or not unique", ref=prefix)
+    return matches.pop()
+
+
+def _disambiguate(node: Node, repo: Repo, prefix: str) -> set[Oid]:
+    path = node.store.repo_path(repo.public_id)
+    with node.store.hold(repo.public_id) as lock:
+        listed = run_git(path, "rev-parse", f"--disambiguate={prefix}", pass_fds=(lock,)).stdout.split()
+    candidates = {Oid(line.decode("ascii")) for line in listed[:1000]}
+    return {oid for oid in candidates if is_reachable(node, repo, oid)}
+
+
+def _update_commits(
+    node: Node, repo: Repo, known: Reachable | None, tips: frozenset[Oid]
+) -> frozenset[Oid] | None:
+    """Return all commits below `tips`: what `known` had, less what it lost, plus what is new."""
+    if known is None or known.commits is None:
+        found = _rev_list(node, repo, tips, count_max=SET_COMMITS_MAX + 1)
+        return None if len(found) > SET_COMMITS_MAX else frozenset(found)
+    lost = _rev_list(node, repo, known.tips - tips, exclude=tips, count_max=SET_COMMITS_MAX)
+    gained = _rev_list(node, repo, tips - known.tips, exclude=known.tips, count_max=SET_COMMITS_MAX + 1)
+    commits = known.commits.difference(lost).union(gained)
+    return None if len(commits) > SET_COMMITS_MAX else commits
+
+
+def _rev_list(
+    node: Node, repo: Repo, include: Iterable[Oid], *, exclude: Iterable[Oid] = (), count_max: int
+) -> list[Oid]:
+    """Return up to `count_max` commits reachable from `include` and not from `exclude`."""
+    wanted = list(include)
+    if not wanted:
+        return []
+    # git 2.39 takes exclusions on standard input in the form ^id only.
+    lines = [*wanted, *(f"^{oid}" for oid in exclude)]
+    with node.store.hold(repo.public_id) as lock:
+        listed = run_git(
+            node.store.repo_path(repo.public_id),
+            "rev-list",
+            f"--max-count={count_max}",
+            "--stdin",
+            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
+            pass_fds=(lock,),
+        ).stdout
+    return [Oid(line.decode("ascii")) for line in listed.split()]
+
+
+def _is_commit(reader: ObjectReader, oid: Oid) -> bool:
+    header = reader.kind_and_size(oid)
+    return header is not None and header[0] == "commit"
+
+
+def _tag_chains(reader: ObjectReader, tags: Iterable[Oid]) -> set[Oid]:
+    """Return the tags with the tags that they point at in turn."""
+    chains: set[Oid] = set()
+    waiting = list(tags)
+    while waiting:
+        oid = waiting.pop()
+        header = reader.kind_and_size(oid)
+        if oid not in chains and header is not None and header[0] == "tag":
+            chains.add(oid)
+            waiting.append(tag_target(reader.read(oid)[1]))
+    return chains

@@ -1,0 +1,111 @@
+"""Listing files and reading one: what an agent does most."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from packhouse.db.repos import Repo
+from packhouse.errors import NotFound
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
+from packhouse.git.oid import Oid
+from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
+from packhouse.operations.land_commit import read_object
+from packhouse.operations.last_commit import read_last_commit
+from packhouse.operations.last_commit_cache import LastCommit
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+
+
+class PathNotFound(NotFound):
+    """The commit has nothing (of the wanted sort) at the path. Field: path (text)."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__("path does not exist", path=path.decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class FileListing:
+    """One page of a listing; `ref` is the name to echo, `has_more` tells that entries follow the last one."""
+
+    ref: str
+    commit: Oid
+    entries: list[PathEntry]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """A file at a commit: its blob, that blob's size in bytes, and the commit that last touched the path."""
+
+    path: bytes
+    blob: Oid
+    size_bytes: int
+    last_commit: LastCommit
+
+
+def tree_reader(node: Node, repo: Repo) -> TreeReader:
+    """Return what reads trees of one repository through this process's memory."""
+
+    def read(oid: Oid) -> bytes:
+        return read_object(node, repo, oid, "tree")
+
+    return read
+
+
+def list_files(
+    node: Node,
+    repo: Repo,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes,
+    recursive: bool,
+    after: bytes,
+    count_max: int | None,
+) -> FileListing:
+    """Return the entries below the folder `path` (empty: all), or the one file at it, after the path `after`.
+
+    `count_max` None is the whole listing. Raises RefNotFound and PathNotFound.
+    """
+    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    read_tree = tree_reader(node, repo)
+    root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
+    top = find_path(read_tree, root, path)
+    if top is None:
+        raise PathNotFound(path)
+    found: Iterator[PathEntry]
+    if top.mode != MODE_TREE:
+        found = iter([top] if top.path > after else [])
+    elif recursive:
+        found = iter_leaves(read_tree, top.oid, path, after=after)
+    else:
+        found = iter_children(read_tree, top.oid, path, after=after)
+    entries = list(found if count_max is None else islice(found, count_max + 1))
+    has_more = count_max is not None and len(entries) > count_max
+    return FileListing(resolved.name, resolved.commit, entries[:count_max], has_more)
+
+
+def find_file(node: Node, repo: Repo, *, ref: str | None, ephemeral: bool, path: bytes) -> FileFacts:
+    """Return the facts of a file or symlink; raise PathNotFound also for a folder and a submodule."""
+    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
+    entry = find_path(tree_reader(node, repo), root, path)
+    if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
+        raise PathNotFound(path)
+    with node.store.reader(repo.public_id) as reader:
+        header = reader.kind_and_size(entry.oid)
+    if header is None:
+        raise NotFound("object does not exist", oid=entry.oid)
+    return FileFacts(path, entry.oid, header[1], read_last_commit(node, repo, resolved.commit, path))
+
+
+def read_small_blob(node: Node, repo: Repo, oid: Oid) -> bytes:
+    """Return a blob of at most `limits.object_in_process_max_bytes` whole."""
+    with node.store.reader(repo.public_id) as reader:
+        return reader.read(oid, kind="blob")[1]
+
+
+def iter_large_blob(node: Node, repo: Repo, oid: Oid, size_bytes: int) -> Iterator[bytes]:
+    """Yield a blob in pieces from a git process; its packs stay in place until the iterator is closed."""
+    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
+        yield from reader.iter_blob(oid, size_bytes)

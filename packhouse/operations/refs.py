@@ -1,0 +1,84 @@
+"""The one way in which refs change: policy, then one ref transaction, then what follows from it.
+
+Whoever has made objects durable (a commit over HTTP, a push, a merge) calls `move_refs`; nothing else writes
+ref rows, so that policies, the ref log, packs and events cannot be forgotten by a new endpoint.
+"""
+
+from collections.abc import Callable, Sequence
+
+from packhouse.auth.policy import RefChange
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import PackRow, RefOutcome, RefUpdate, apply_ref_updates
+from packhouse.db.repos import Repo
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+from packhouse.limits import packs_before_consolidation
+from packhouse.operations.node import Node
+from packhouse.storage.pack_store import PackFile
+
+
+def check_policy(caller: Principal, update: RefUpdate, *, is_fast_forward: Callable[[], bool]) -> None:
+    """Return if the caller's token lets it make this update; raise PolicyDenied or PolicyUnusable.
+
+    `is_fast_forward` is asked only when a rule for this ref depends on it.
+    """
+    ops = caller.policy.ops_for(update.namespace, update.refname)
+    if not ops:
+        return
+    if update.new_oid is None:
+        change = RefChange.DELETE
+    elif update.old_oid is None:
+        change = RefChange.CREATE
+    else:
+        change = RefChange.FAST_FORWARD if is_fast_forward() else RefChange.FORCED
+    caller.policy.decide(update.namespace, update.refname, change)
+
+
+def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
+    """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
+    if ancestor == descendant:
+        return True
+    with node.store.hold(repo.public_id) as lock:
+        answer = run_git(
+            node.store.repo_path(repo.public_id),
+            "merge-base",
+            "--is-ancestor",
+            ancestor,
+            descendant,
+            pass_fds=(lock,),
+            ok_codes=frozenset({0, 1, 128}),
+        )
+    return answer.code == 0
+
+
+def move_refs(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    updates: Sequence[RefUpdate],
+    *,
+    action: str,
+    packs: Sequence[PackFile] = (),
+    atomic: bool = True,
+) -> list[RefOutcome]:
+    """Move refs by compare-and-swap in one transaction, with the packs that hold the new objects.
+
+    The caller has checked the policy and published the packs. With `atomic` the first failure raises and
+    nothing moves; without, each outcome carries its own error. Raises NotFound when the repository is gone,
+    RefMismatch, RefNameConflict and DefaultBranchProtected.
+    """
+    rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+    with node.database.write() as session:
+        outcomes = apply_ref_updates(
+            session,
+            repo.id,
+            updates,
+            actor=caller.subject,
+            action=action,
+            now=node.clock(),
+            packs=rows,
+            atomic=atomic,
+        )
+    if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
+        node.request_maintenance(repo.public_id)
+    return outcomes
