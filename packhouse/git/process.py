@@ -13,7 +13,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -205,13 +205,16 @@ def run_git(
     ok_codes: frozenset[int] = frozenset({0}),
     timeout_s: float = limits.git_call_max_s,
     output_max_bytes: int = limits.git_output_max_bytes,
+    on_start: Callable[[GitProcess], None] | None = None,
 ) -> GitResult:
-    """Run git to its end and return its output.
+    """Run git to its end and return its output. `on_start` gets the process, so that others can end it.
 
     Raises GitFailed when the exit code is not in `ok_codes`, TimedOut after `timeout_s` seconds and
     LimitExceeded when git writes more than `output_max_bytes`.
     """
     with spawn_git(git_dir, *args, env=env, config=config, pass_fds=pass_fds) as git:
+        if on_start is not None:
+            on_start(git)
         stdout, stderr = _communicate(git, stdin, time.monotonic() + timeout_s, output_max_bytes)
         code = git.wait(timeout_s)
     if code not in ok_codes:

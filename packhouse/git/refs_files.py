@@ -1,0 +1,86 @@
+"""`HEAD` and `packed-refs` of a repository folder, written from SQL for git processes to read.
+
+The first line of packed-refs carries the refs_version it was written from; git ignores words there that it
+does not know (refs/packed-backend.c, "perhaps other traits later as well"). Source of the format:
+git-pack-refs(1) and gitrepository-layout(5).
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from packhouse.git.oid import Oid
+from packhouse.git.refname import EPHEMERAL, RefName
+
+NAMESPACES_PREFIX: Final = b"refs/namespaces/"
+EPHEMERAL_PREFIX: Final = NAMESPACES_PREFIX + EPHEMERAL.encode("ascii") + b"/"
+
+_HEADER: Final = b"# pack-refs with: peeled fully-peeled sorted refs-version=%d \n"
+_STAMP: Final = re.compile(rb"# pack-refs with: .* refs-version=(\d+) \n")
+_STAMP_LINE_MAX_BYTES: Final = 128
+_LOCK_NAME: Final = "refs.lock"
+
+StoredRef = tuple[str, RefName, Oid, Oid | None]
+"""Namespace, name inside it, value, and what an annotated tag peels to (None for anything else)."""
+
+
+def stored_name(namespace: str, refname: RefName) -> bytes:
+    """Return the name under which the repository folder knows the ref (gitnamespaces(7))."""
+    return EPHEMERAL_PREFIX + refname if namespace == EPHEMERAL else refname
+
+
+def are_current(git_dir: Path, *, refs_version: int, head_target: RefName) -> bool:
+    """Tell whether the files show the refs of `refs_version` or a later one, and this HEAD."""
+    try:
+        with (git_dir / "packed-refs").open("rb") as file:
+            stamp = _STAMP.fullmatch(file.readline(_STAMP_LINE_MAX_BYTES))
+        return (
+            stamp is not None
+            and int(stamp[1]) >= refs_version
+            and (git_dir / "HEAD").read_bytes() == _head(head_target)
+        )
+    except FileNotFoundError:
+        return False
+
+
+def write_ref_files(
+    git_dir: Path, refs: Iterable[StoredRef], *, refs_version: int, head_target: RefName
+) -> None:
+    """Write both files, each in one step, unless another process has written newer ones meanwhile."""
+    descriptor = os.open(git_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if are_current(git_dir, refs_version=refs_version, head_target=head_target):
+            return
+        lines = sorted(_line(ref) for ref in refs)
+        content = _HEADER % refs_version + b"".join(line for _, line in lines)
+        _replace(git_dir / "HEAD", _head(head_target))
+        _replace(git_dir / "packed-refs", content)
+    finally:
+        os.close(descriptor)
+
+
+def _head(target: RefName) -> bytes:
+    return b"ref: " + target + b"\n"
+
+
+def _line(ref: StoredRef) -> tuple[bytes, bytes]:
+    namespace, refname, oid, peeled_oid = ref
+    name = stored_name(namespace, refname)
+    line = oid.encode("ascii") + b" " + name + b"\n"
+    if peeled_oid is not None:
+        line += b"^" + peeled_oid.encode("ascii") + b"\n"
+    return name, line
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put the file in place durably: after a power cut its stamp must not stand over other content."""
+    temporary = path.with_name(f".{path.name}.new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

@@ -1,0 +1,144 @@
+"""Serving a fetch: refs from SQL, wants checked here, the pack from git's upload-pack.
+
+upload-pack by itself would serve any object the repository holds, whatever its settings say; the check of
+wants is ours, and it is the same in every protocol version.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.errors import Unavailable
+from packhouse.git.advertisement import upload_advertisement
+from packhouse.git.oid import Oid
+from packhouse.git.pktline import encode_error
+from packhouse.git.process import GitProcess, spawn_git
+from packhouse.git.protocol_v2 import CAPABILITIES, V2Request, encode_ls_refs, parse_ls_refs, parse_v2_request
+from packhouse.git.refname import EPHEMERAL
+from packhouse.git.refs_files import NAMESPACES_PREFIX
+from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
+from packhouse.operations.node import Node
+from packhouse.operations.reachability import is_reachable
+from packhouse.operations.remotes import Remote, materialise_refs, read_repo, read_view
+
+_CONFIG: Final = {
+    "uploadpack.allowFilter": "true",
+    # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
+    "uploadpack.allowAnySHA1InWant": "true",
+    "uploadpack.keepAlive": "5",
+    "transfer.hideRefs": "refs/namespaces",
+    # A delta cache of git's default size would dwarf every other bound of a small fetch.
+    "pack.deltaCacheSize": "16m",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One request of a fetch: the protocol `version` 0, 1 or 2, and the body after gunzip."""
+
+    remote: Remote
+    version: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAnswer:
+    """Either the whole answer, or a running upload-pack: feed it `request`, send what it writes, close it."""
+
+    body: bytes = b""
+    process: GitProcess | None = None
+    request: bytes = b""
+
+
+def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
+    """Return the body of `info/refs` for a fetch: the capabilities in v2, every ref before that."""
+    if version == 2:
+        with node.database.read() as session:
+            read_repo(session, caller, remote)
+        return CAPABILITIES
+    return upload_advertisement(read_view(node, caller, remote), version=version)
+
+
+def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
+    """Return the answer to one request of a fetch, or the process that writes it.
+
+    An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
+    packet with status 200. Raises RepoNotFound, and ProtocolError for what is not git's protocol.
+    """
+    if fetch.version != 2:
+        return _serve(node, caller, fetch, parse_upload_v0(fetch.body))
+    request = parse_v2_request(fetch.body)
+    if request is None:
+        with node.database.read() as session:
+            read_repo(session, caller, fetch.remote)
+        return FetchAnswer()
+    return _run_command(node, caller, fetch, request)
+
+
+def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request) -> FetchAnswer:
+    if request.command == "ls-refs":
+        asked = parse_ls_refs(request.arguments)
+        return FetchAnswer(encode_ls_refs(read_view(node, caller, fetch.remote), asked))
+    if request.command == "fetch":
+        return _serve(node, caller, fetch, parse_fetch_v2(request))
+    return FetchAnswer(encode_error(f"unknown command '{request.command[:100]}'"))
+
+
+def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
+    with node.database.read() as session:
+        repo = read_repo(session, caller, fetch.remote)
+    if not asked.wants:
+        return FetchAnswer()
+    refused = _find_refused(node, repo, asked.wants)
+    if refused is not None:
+        return FetchAnswer(encode_error(f"upload-pack: not our ref {refused}"))
+    if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
+        return FetchAnswer(encode_error("upload-pack: deepen-not names a hidden ref"))
+    materialise_refs(node, caller, fetch.remote, repo)
+    return FetchAnswer(process=_spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
+
+
+def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
+    """Return the first want that may not be fetched.
+
+    Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
+    there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
+    """
+    if not node.store.has_repo(repo.public_id):
+        return wants[0]
+    history: list[Oid] = []
+    with node.store.reader(repo.public_id) as reader:
+        for oid in wants:
+            header = reader.kind_and_size(oid)
+            if header is None:
+                return oid
+            if header[0] in ("commit", "tag"):
+                history.append(oid)
+    return next((oid for oid in history if not is_reachable(node, repo, oid)), None)
+
+
+def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
+    git_dir = node.store.repo_path(repo.public_id)
+    config, env = dict(_CONFIG), {}
+    if fetch.remote.namespace == EPHEMERAL:
+        env["GIT_NAMESPACE"] = EPHEMERAL
+        del config["transfer.hideRefs"]
+    if fetch.version:
+        env["GIT_PROTOCOL"] = f"version={fetch.version}"
+    # The lock travels with the child: no pack goes away under it, even when this server process dies.
+    with node.store.hold(repo.public_id) as lock:
+        try:
+            return spawn_git(
+                git_dir,
+                "upload-pack",
+                "--stateless-rpc",
+                "--strict",
+                str(git_dir),
+                env=env,
+                config=config,
+                pass_fds=(lock,),
+                large_pipes=True,
+            )
+        except OSError as error:
+            raise Unavailable("git cannot be started", reason=error.strerror) from error

@@ -1,0 +1,355 @@
+"""Taking a push: commands checked here, the pack judged in quarantine, then one ref transaction.
+
+    start_push    policy and names; a quarantine and index-pack, when a pack is to come
+    (the caller)  feeds the pack to `PendingPush.process`
+    finish_push   connectivity and history, publication, refs; nothing of a refused push stays
+
+What a ref is refused with is the text that the user reads behind `ng <ref>`.
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from packhouse.auth.policy import PolicyDenied
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import (
+    DefaultBranchProtected,
+    RefMismatch,
+    RefNameConflict,
+    RefOutcome,
+    RefUpdate,
+    apply_ref_updates,
+)
+from packhouse.db.repos import Repo
+from packhouse.errors import PackhouseError, Unavailable
+from packhouse.git.advertisement import receive_advertisement
+from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.oid import Oid
+from packhouse.git.process import GitProcess, spawn_git
+from packhouse.git.receive_request import ReceiveRequest, RefCommand
+from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
+from packhouse.operations.node import Node
+from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
+from packhouse.operations.refs import check_policy, move_refs
+from packhouse.operations.remotes import Remote, head_target, read_all_refs, read_view
+from packhouse.storage.quarantine import Quarantine
+
+ACTION: Final = "push"
+
+# fsck's own severities but for three faults that real histories hold (git-fsck(1), "FSCK MESSAGES").
+_STRICT: Final = "--strict=badTimezone=ignore,missingSpaceBeforeDate=ignore,zeroPaddedFilemode=ignore"
+
+_ATOMIC_FAILURE: Final = "atomic push failure"
+_DEFAULT_BRANCH: Final = "deletion of the default branch is not allowed"
+_MISSING: Final = "missing necessary objects"
+_SHALLOW: Final = "shallow update not allowed"
+
+_RefError = RefMismatch | RefNameConflict | DefaultBranchProtected
+_REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Which remote is pushed to, and what the client sent before the pack."""
+
+    remote: Remote
+    request: ReceiveRequest
+
+
+@dataclass(frozen=True, slots=True)
+class RefReport:
+    """What became of one command; `error` is None when the ref moved."""
+
+    name: bytes
+    error: str | None
+
+
+@dataclass(slots=True)
+class PendingPush:
+    """A push whose pack may still be on its way. Close it, whatever happens.
+
+    `refused` has a text for each command that cannot succeed, by its number. `process` is index-pack, waiting
+    for the pack; None when no pack is wanted, and what comes in its place is to be thrown away. `switch` ends
+    whatever git runs for this push, from any thread.
+    """
+
+    push: Push
+    repo: Repo
+    refused: dict[int, str] = field(default_factory=dict)
+    policy_lines: list[str] = field(default_factory=list)
+    quarantine: Quarantine | None = None
+    process: GitProcess | None = None
+    switch: KillSwitch = field(default_factory=KillSwitch)
+
+    @property
+    def commands(self) -> Sequence[RefCommand]:
+        """The commands, in the client's order."""
+        return self.push.request.commands
+
+    @property
+    def is_atomic(self) -> bool:
+        """Tell whether the client wants all or nothing."""
+        return "atomic" in self.push.request.capabilities
+
+    def refuse(self, number: int, text: str) -> None:
+        """Note why a command fails; the first reason stays."""
+        self.refused.setdefault(number, text)
+
+    def refuse_policy(self, number: int, denied: PolicyDenied) -> None:
+        """Note a refusal by policy, also for the line that the user sees."""
+        if number not in self.refused:
+            text = f"denied by policy ({denied.op})"
+            self.refused[number] = text
+            name = self.commands[number].name.decode("utf-8", "replace")
+            self.policy_lines.append(f"{name}: {text}")
+
+    def open_numbers(self) -> list[int]:
+        """Return the numbers of the commands that may still succeed: none of an atomic push that lost one."""
+        if self.is_atomic and self.refused:
+            return []
+        return [number for number in range(len(self.commands)) if number not in self.refused]
+
+    def reports(self) -> list[RefReport]:
+        """Return the outcome of every command, in the client's order."""
+        fallback = _ATOMIC_FAILURE if self.is_atomic and self.refused else None
+        return [
+            RefReport(command.name, self.refused.get(number, fallback))
+            for number, command in enumerate(self.commands)
+        ]
+
+    def close(self) -> None:
+        """End git and remove everything that was not published."""
+        self.switch.trip()
+        if self.process is not None:
+            self.process.close()
+        if self.quarantine is not None:
+            self.quarantine.discard()
+
+
+def advertise_push(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
+    """Return the body of `info/refs` for a push; protocol v2 has none, so it is answered in v0."""
+    return receive_advertisement(read_view(node, caller, remote), version=version if version == 1 else 0)
+
+
+def start_push(node: Node, caller: Principal, push: Push, *, pack_objects: int | None) -> PendingPush:
+    """Judge the commands as far as that goes without the pack, and make ready for the pack.
+
+    `pack_objects` is the count in the pack's header; None when there is no pack. Raises RepoNotFound and
+    PolicyUnusable; a command that fails alone is in the result's `refused`.
+    """
+    repo, _refs = read_all_refs(node, caller, push.remote)
+    caller.policy.require_usable()
+    pending = PendingPush(push, repo)
+    _check_commands(caller, pending)
+    # An empty pack, which git sends when the server has everything, is not worth a process or a file.
+    if pack_objects and any(pending.commands[number].new_oid for number in pending.open_numbers()):
+        _open_quarantine(node, pending)
+    return pending
+
+
+def _check_commands(caller: Principal, pending: PendingPush) -> None:
+    seen: set[bytes] = set()
+    for number, command in enumerate(pending.commands):
+        text = _name_fault(command.name, pending.push.remote.namespace)
+        if text is None and command.name in seen:
+            text = "more than one update of the same ref"
+        seen.add(command.name)
+        if text is not None:
+            pending.refuse(number, text)
+            continue
+        try:
+            check_policy(caller, _update(pending, number), is_fast_forward=lambda: True)
+        except PolicyDenied as denied:
+            pending.refuse_policy(number, denied)
+            continue
+        is_default = command.name == head_target(pending.repo) and not pending.push.remote.namespace
+        if command.new_oid is None and is_default:
+            pending.refuse(number, _DEFAULT_BRANCH)
+
+
+def _name_fault(name: bytes, namespace: str) -> str | None:
+    """Return why a ref of this name cannot be pushed, or None when it can."""
+    if not is_refname(name):
+        return "invalid name"
+    if namespace == EPHEMERAL:
+        return None if name.startswith((HEADS, TAGS)) else "only branches and tags can be pushed here"
+    return None if name.startswith((HEADS, TAGS, NOTES)) else "only branches, tags and notes can be pushed"
+
+
+def _update(pending: PendingPush, number: int, peeled_oid: Oid | None = None) -> RefUpdate:
+    command = pending.commands[number]
+    return RefUpdate(
+        pending.push.remote.namespace, RefName(command.name), command.old_oid, command.new_oid, peeled_oid
+    )
+
+
+def _open_quarantine(node: Node, pending: PendingPush) -> None:
+    """Start index-pack on an empty quarantine, with the repository's objects beneath it."""
+    try:
+        pending.quarantine = node.store.new_quarantine()
+        objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
+        shallow = objects.write_shallow_file(pending.push.request.shallow)
+        quiet = "quiet" in pending.push.request.capabilities
+        with objects.hold() as locks:
+            pending.process = spawn_git(
+                objects.git_dir,
+                "index-pack",
+                "--stdin",
+                "--fix-thin",
+                _STRICT,
+                f"--max-input-size={node.config.push_max_bytes}",
+                *([] if quiet else ["--show-resolving-progress"]),
+                env={**objects.environment, **shallow},
+                pass_fds=locks,
+                large_pipes=True,
+            )
+        pending.switch.attach(pending.process)
+    except OSError as error:
+        pending.close()
+        raise Unavailable("quarantine cannot be made", reason=error.strerror) from error
+
+
+def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[RefReport]:
+    """Check what arrived, publish it and move the refs; return the outcome of every command.
+
+    index-pack has ended well, if there was one. Raises what stops the whole push (the repository was deleted
+    meanwhile, a process ran out of time); then nothing moved.
+    """
+    objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
+    kinds = _check_kinds(pending, objects)
+    _check_connected(node, caller, pending, objects)
+    _check_history(caller, pending, objects)
+    updates = _open_updates(pending, kinds)
+    if updates and pending.quarantine is not None:
+        _rehearse(node, caller, pending, updates)
+        updates = _open_updates(pending, kinds)
+    if updates:
+        _move(node, caller, pending, updates)
+    return pending.reports()
+
+
+Updates = dict[int, RefUpdate]
+"""The updates that may still succeed, by the number of their command."""
+
+
+def _open_tips(pending: PendingPush) -> dict[int, Oid]:
+    """Return the new values of the commands that may still succeed, deletions left out."""
+    commands = ((number, pending.commands[number]) for number in pending.open_numbers())
+    return {number: command.new_oid for number, command in commands if command.new_oid is not None}
+
+
+def _open_updates(pending: PendingPush, kinds: dict[Oid, PushedKind]) -> Updates:
+    updates = {}
+    for number in pending.open_numbers():
+        new_oid = pending.commands[number].new_oid
+        updates[number] = _update(pending, number, kinds[new_oid].peeled_oid if new_oid else None)
+    return updates
+
+
+def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, PushedKind]:
+    """Refuse new values that are missing, or no commit on a branch; return the kinds of the others."""
+    tips = _open_tips(pending)
+    if not tips:
+        return {}
+    kinds = objects.read_kinds(list(tips.values()), pending.switch)
+    for number, oid in tips.items():
+        if oid not in kinds:
+            pending.refuse(number, _MISSING)
+        elif kinds[oid].kind != "commit" and pending.commands[number].name.startswith(HEADS):
+            pending.refuse(number, "a branch must point to a commit")
+    return kinds
+
+
+def _check_connected(node: Node, caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
+    tips = _open_tips(pending)
+    if not tips:
+        return
+    _repo, refs = read_all_refs(node, caller, pending.push.remote)
+    known = list({ref.oid for ref in refs})
+    unconnected = find_unconnected(objects, list(set(tips.values())), known, pending.switch)
+    for number, oid in tips.items():
+        if oid in unconnected:
+            pending.refuse(number, _SHALLOW if pending.push.request.shallow else _MISSING)
+
+
+def _check_history(caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
+    """Refuse forced updates where the policy forbids them; only now are both histories at hand."""
+    for number in pending.open_numbers():
+        update = _update(pending, number)
+        old_oid, new_oid = update.old_oid, update.new_oid
+        if old_oid is None or new_oid is None:
+            continue
+        is_fast_forward = partial(objects.is_ancestor, old_oid, new_oid, pending.switch)
+        try:
+            check_policy(caller, update, is_fast_forward=is_fast_forward)
+        except PolicyDenied as denied:
+            pending.refuse_policy(number, denied)
+
+
+class _Rehearsed(Exception):
+    """Takes back the rehearsal's transaction."""
+
+
+def _rehearse(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:
+    """Refuse what the ref transaction would refuse now, before a pack is published for nothing."""
+    with contextlib.suppress(_Rehearsed), node.database.write() as session:
+        try:
+            outcomes = apply_ref_updates(
+                session,
+                pending.repo.id,
+                list(updates.values()),
+                actor=caller.subject,
+                action=ACTION,
+                now=node.clock(),
+                atomic=pending.is_atomic,
+            )
+            _refuse_failed(pending, updates, outcomes)
+        except _REF_ERRORS as error:
+            _refuse_atomic(pending, updates, error)
+        raise _Rehearsed
+
+
+def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:
+    """Publish the pack, then move the refs and note each one that lost a race."""
+    packs = []
+    if pending.quarantine is not None:
+        packs = node.store.publish(pending.quarantine, pending.repo.public_id)
+    try:
+        outcomes = move_refs(
+            node,
+            caller,
+            pending.repo,
+            list(updates.values()),
+            action=ACTION,
+            packs=packs,
+            atomic=pending.is_atomic,
+        )
+        _refuse_failed(pending, updates, outcomes)
+    except _REF_ERRORS as error:
+        _refuse_atomic(pending, updates, error)
+
+
+def _refuse_failed(pending: PendingPush, updates: Updates, outcomes: Sequence[RefOutcome]) -> None:
+    for number, outcome in zip(updates, outcomes, strict=True):
+        if outcome.error is not None:
+            pending.refuse(number, _error_text(outcome.error))
+
+
+def _refuse_atomic(pending: PendingPush, updates: Updates, error: _RefError) -> None:
+    """Note the one update that failed an atomic push; the others fail with it."""
+    for number, update in updates.items():
+        if update.refname == error.refname:
+            pending.refuse(number, _error_text(error))
+
+
+def _error_text(error: PackhouseError) -> str:
+    if isinstance(error, RefMismatch):
+        return "the ref has moved, fetch first" if error.actual is not None else "the ref does not exist"
+    if isinstance(error, RefNameConflict):
+        return f"conflicts with {error.existing.decode('utf-8')}"
+    if isinstance(error, DefaultBranchProtected):
+        return _DEFAULT_BRANCH
+    return error.message
