@@ -12,12 +12,21 @@ GIB = 1024 * MIB
 json_body_max_bytes = 16 * MIB
 request_target_max_bytes = 64 * KIB
 request_headers_max_bytes = 64 * KIB
+request_headers_max = 500
+request_head_max_s = 30  # from the connection, or the last answer's keep-alive time, to the end of the headers
+keep_alive_s = 75  # how long a connection may be idle between requests
+pipelined_requests_max = 32  # that wait on one connection while another is answered
+connections_max = 4096  # of one server process
+query_fields_max = 200
+waiting_calls_max = 1024  # that wait for a worker thread; one more is answered 503
+background_stop_max_s = 5.0
+worker_restarts_max = 5  # of crashed server processes within a minute, then the server gives up
 body_stall_max_s = 60  # a client that sends nothing for so long is gone
 refused_body_drain_max_bytes = 64 * MIB
 token_max_bytes = 16 * KIB
 
 # Tokens and keys
-public_key_max_bytes = 16 * KIB
+key_file_max_bytes = 64 * KIB
 org_name_max_chars = 255
 subject_max_chars = 255  # of a token's `sub`, which is only logged
 verified_tokens_max_bytes = 4 * MIB  # text of the tokens that a server process remembers as good
@@ -83,3 +92,4 @@ transaction_max_s = 60  # PostgreSQL ends a transaction of ours that is idle for
 transaction_attempts_max = 5  # of one that gives way to concurrent ones
 idle_connections_max = 32  # kept open by one process for reuse
 deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed
+key_text_max_chars = 200  # label and kid of a key

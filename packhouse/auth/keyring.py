@@ -80,10 +80,21 @@ class KeyRing:
                 self._entries.popitem(last=False)
         return keys
 
+    def recall(self, issuer: str) -> OrgKeys | None:
+        """Return what `find` would, when no query is needed for that; None otherwise. Never waits."""
+        now = self._monotonic()
+        with self._lock:
+            entry = self._entries.get(issuer)
+            fresh = entry is not None and entry[0] == self._version and self._is_fresh(now)
+            return entry[1] if entry is not None and fresh else None
+
+    def _is_fresh(self, now: float) -> bool:
+        return self._version is not None and now - self._version_read_at < limits.keys_version_max_age_s
+
     def _current_version(self) -> int:
         now = self._monotonic()
         with self._lock:
-            if self._version is not None and now - self._version_read_at < limits.keys_version_max_age_s:
+            if self._version is not None and self._is_fresh(now):
                 return self._version
         # The age counts from before the reading, so a change can hide no longer than the bound.
         version = self._load_version()

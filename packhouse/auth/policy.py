@@ -18,7 +18,7 @@ NO_PUSH: Final = "no-push"
 NO_FORCE_PUSH: Final = "no-force-push"
 VERIFY_SIG: Final = "verify-sig"
 
-_KNOWN_OPS = frozenset({NO_PUSH, NO_FORCE_PUSH, VERIFY_SIG})
+KNOWN_OPS = frozenset({NO_PUSH, NO_FORCE_PUSH, VERIFY_SIG})
 _PRINTABLE_OP = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 _NO_OPS: Final[frozenset[str]] = frozenset()
 _EVERYTHING: Final = b"*"
@@ -128,7 +128,7 @@ class RefPolicy:
         ops = self.ops_for(namespace, refname)
         if NO_PUSH in ops:
             raise PolicyDenied(refname, NO_PUSH)
-        unknown = sorted(ops - _KNOWN_OPS)
+        unknown = sorted(ops - KNOWN_OPS)
         if unknown:
             raise PolicyDenied(refname, unknown[0])
         # A deletion counts as forced: delete and recreate would otherwise get round the rule.

@@ -41,8 +41,8 @@ def parse_public_key(pem: str) -> PublicKey:
     Raises KeyRejected, with a sentence for the operator, for anything else: a private key, a certificate, a
     key of another type, curve or size.
     """
-    if len(pem) > limits.public_key_max_bytes:
-        raise KeyRejected(f"the file is larger than {limits.public_key_max_bytes} bytes")
+    if len(pem) > limits.key_file_max_bytes:
+        raise KeyRejected(f"the file is larger than {limits.key_file_max_bytes} bytes")
     if "PRIVATE KEY-----" in pem:
         raise KeyRejected(
             "this is a private key; it must stay with you. Give the public one: "

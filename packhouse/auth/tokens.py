@@ -58,17 +58,32 @@ class TokenVerifier:
 
     def verify(self, token: str) -> Principal:
         """Return who signed `token` and what it allows; raise TokenRefused (Unauthenticated) if in doubt."""
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        with self._lock:
-            known = self._verified.get(digest)
-            if known is not None:
-                self._verified.move_to_end(digest)
-        if known is not None and self._key_is_active(known):
+        digest = _digest(token)
+        known = self._look_up(digest)
+        if known is not None and _key_is_active(known, self._keyring.find(known.issuer)):
             _check_not_expired(known.principal.expires_at, self._clock())
             return known.principal
         verified = self._verify(token)
         self._remember(digest, verified)
         return verified.principal
+
+    def recall(self, token: str) -> Principal | None:
+        """Return what `verify` would, when neither a query nor a signature check is needed for that.
+
+        None says nothing about the token: `verify` it, in a thread that may wait.
+        """
+        known = self._look_up(_digest(token))
+        if known is None or not _key_is_active(known, self._keyring.recall(known.issuer)):
+            return None
+        expired = _is_expired(known.principal.expires_at, self._clock())
+        return None if expired else known.principal
+
+    def _look_up(self, digest: bytes) -> _Verified | None:
+        with self._lock:
+            known = self._verified.get(digest)
+            if known is not None:
+                self._verified.move_to_end(digest)
+            return known
 
     def _remember(self, digest: bytes, verified: _Verified) -> None:
         with self._lock:
@@ -77,12 +92,6 @@ class TokenVerifier:
             self._verified_bytes += verified.size_bytes - (replaced.size_bytes if replaced else 0)
             while self._verified_bytes > limits.verified_tokens_max_bytes:
                 self._verified_bytes -= self._verified.popitem(last=False)[1].size_bytes
-
-    def _key_is_active(self, known: _Verified) -> bool:
-        org = self._keyring.find(known.issuer)
-        return (
-            org is not None and org.org_id == known.principal.org_id and known.principal.key_id in org.key_ids
-        )
 
     def _verify(self, token: str) -> _Verified:
         parsed = parse_compact_token(token)
@@ -94,6 +103,15 @@ class TokenVerifier:
         key = _find_signing_key(parsed, algorithm, org)
         expires_at = _check_times(parsed.claims, self._clock())
         return _Verified(_make_principal(parsed.claims, org, key, expires_at), issuer, len(token))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _key_is_active(known: _Verified, org: OrgKeys | None) -> bool:
+    principal = known.principal
+    return org is not None and org.org_id == principal.org_id and principal.key_id in org.key_ids
 
 
 def _read_algorithm(header: Mapping[str, object]) -> str:
@@ -143,8 +161,12 @@ def _check_times(claims: Mapping[str, object], now: int) -> int:
 
 
 def _check_not_expired(expires_at: int, now: int) -> None:
-    if now >= expires_at + LEEWAY_S:
+    if _is_expired(expires_at, now):
         raise TokenRefused("token expired")
+
+
+def _is_expired(expires_at: int, now: int) -> bool:
+    return now >= expires_at + LEEWAY_S
 
 
 def _read_time(value: object) -> int:

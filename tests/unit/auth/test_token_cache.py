@@ -159,3 +159,24 @@ def test_the_memory_holds_no_token_in_clear() -> None:
     server.accepts(token)
     assert token.encode() not in b"".join(server.verifier._verified)
     assert all(token not in repr(entry) for entry in server.verifier._verified.values())
+
+
+def test_a_verified_token_is_recalled_without_any_query_until_something_may_have_changed() -> None:
+    issuers = Issuers(northwind=(verification_key(),))
+    server = Server(issuers)
+    token = forge(claims(exp=NOW + 1))
+    assert server.verifier.recall(token) is None
+    principal = server.verifier.verify(token)
+    assert server.verifier.recall(token) is principal
+    server.pass_time(limits.keys_version_max_age_s)
+    assert server.verifier.recall(token) is None
+    assert server.verifier.verify(token) is principal
+    assert server.verifier.recall(token) is principal
+    server.now = NOW + 61
+    assert server.verifier.recall(token) is None
+    assert not server.accepts(token)
+    server.now = NOW
+    issuers.change({"northwind": ()})
+    server.pass_time(limits.keys_version_max_age_s)
+    assert not server.accepts(token)
+    assert server.verifier.recall(token) is None
