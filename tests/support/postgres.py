@@ -56,9 +56,9 @@ class PostgresServer:
         with log:
             self._process = subprocess.Popen(
                 self._command(
-                    "postgres", "-D", str(self.data), "-p", str(self.port), 
-                    "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "max_connections=200",
-                    "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal",
+                    "postgres", "-D", str(self.data), "-p", str(self.port),
+                    "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+                    "-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal",
                 ),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 user=None if self._as_user is None else self._as_user.pw_uid,

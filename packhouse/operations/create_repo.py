@@ -1,0 +1,74 @@
+"""Creating a repository: one row. Its folder comes with its first object."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import insert_repo
+from packhouse.errors import Invalid
+from packhouse.git.refname import branch_refname, short_name
+from packhouse.operations.ids import new_public_id
+from packhouse.operations.node import Node
+from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.repo_name import check_repo_name
+
+DEFAULT_BRANCH: Final = "main"
+
+
+class NotSupported(Invalid):
+    """The request asks for something that this server does not do; the message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRepo:
+    """What the caller asked for. `base_repo` and `initial_commit` are the JSON objects of the request.
+
+    `default_branch` is the body's or else the query's; None or blank: not given. `deployment` tells that the
+    request has such settings.
+    """
+
+    name: str
+    default_branch: str | None = None
+    base_repo: Mapping[str, object] | None = None
+    initial_commit: Mapping[str, object] | None = None
+    deployment: bool = False
+
+
+def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
+    """Create an empty repository in the caller's organisation and return what became of it.
+
+    Touches the database only. Raises RepoNameInvalid, Invalid for the branch, NotSupported, and RepoExists.
+    """
+    name = check_repo_name(command.name)
+    _check_base(command)
+    default_branch = check_default_branch(command.default_branch) or DEFAULT_BRANCH
+    public_id = new_public_id("repo", node.random_bytes)
+    now = node.clock()
+    with node.database.write() as session:
+        repo_id = insert_repo(
+            session,
+            public_id=public_id,
+            org_id=caller.org_id,
+            name=name,
+            default_branch=default_branch,
+            now=now,
+        )
+    return RepoInfo(public_id=public_id, id=repo_id, name=name, default_branch=default_branch, created_at=now)
+
+
+def check_default_branch(branch: str | None) -> str | None:
+    """Return the short name of `branch`, trimmed; None when it is absent or blank. Raises Invalid."""
+    trimmed = (branch or "").strip()
+    return short_name(branch_refname(trimmed)) if trimmed else None
+
+
+def _check_base(command: CreateRepo) -> None:
+    """Refuse what only a repository with a source can have, and sources themselves until they are built."""
+    if command.deployment:
+        raise NotSupported("deployment settings are not supported")
+    operation = command.base_repo.get("operation") if command.base_repo is not None else None
+    if command.initial_commit is not None and operation != "snapshot":
+        raise Invalid("initial_commit needs base_repo with operation snapshot")
+    if command.base_repo is not None:
+        raise NotSupported("base_repo is not supported yet: create the repository empty, then push to it")

@@ -1,0 +1,53 @@
+"""Deleting a repository: gone for everybody at once, its storage some time later."""
+
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.jobs import insert_job
+from packhouse.db.repos import RepoNotFound, has_pending_deletion, mark_repo_deleted
+from packhouse.db.session import Session
+from packhouse.errors import Conflict
+from packhouse.operations.node import Node
+
+
+class DeletionPending(Conflict):
+    """A repository of that name was deleted already, and its storage is still to be cleaned up."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("repository deletion is pending", repo=name)
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedRepo:
+    """What was deleted; `public_id` is the internal `repo_…` id."""
+
+    public_id: str
+    name: str
+
+
+def delete_repo(node: Node, caller: Principal, name: str) -> DeletedRepo:
+    """Delete the repository; its name is free at once, a job removes what it held.
+
+    Raises DeletionPending when only a deleted one of that name waits for the job, RepoNotFound otherwise.
+    """
+    now = node.clock()
+
+    def delete(session: Session) -> DeletedRepo:
+        deleted = mark_repo_deleted(session, caller.org_id, name, now=now)
+        if deleted is None:
+            if has_pending_deletion(session, caller.org_id, name):
+                raise DeletionPending(name)
+            raise RepoNotFound(name)
+        repo_id, public_id = deleted
+        insert_job(
+            session,
+            "clean_repo",
+            public_id,
+            repo_id=repo_id,
+            run_at=now + limits.deleted_repo_keep_s,
+            now=now,
+        )
+        return DeletedRepo(public_id=public_id, name=name)
+
+    return node.database.transact(delete)

@@ -1,0 +1,41 @@
+"""What callers are told about a repository."""
+
+from dataclasses import dataclass
+
+from packhouse.db.repos import Repo
+
+
+@dataclass(frozen=True, slots=True)
+class BaseRepo:
+    """The upstream that a repository follows; `upstream_host` is "" for a provider's usual host."""
+
+    provider: str
+    owner: str
+    name: str
+    upstream_host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepoInfo:
+    """A repository: `public_id` is the internal `repo_…` id, `id` the positive integer that is never reused.
+
+    `created_at` is in seconds since 1970. `base_repo` is None unless the repository follows an upstream.
+    """
+
+    public_id: str
+    id: int
+    name: str
+    default_branch: str
+    created_at: int
+    base_repo: BaseRepo | None = None
+
+
+def repo_info(repo: Repo) -> RepoInfo:
+    """Return what callers are told about the repository in a row."""
+    return RepoInfo(
+        public_id=repo.public_id,
+        id=repo.id,
+        name=repo.name,
+        default_branch=repo.default_branch,
+        created_at=repo.created_at,
+    )

@@ -1,0 +1,49 @@
+"""Which names a repository may have."""
+
+import unicodedata
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import ORGANISATION_CLAIM
+from packhouse.errors import Invalid
+
+# `.git` ends a clone address, `+ephemeral` and `+import` choose a remote of a repository, and git refuses
+# `.lock` in refs that platforms derive from names.
+_RESERVED_ENDINGS: Final = (".git", ".lock", "+ephemeral", "+import")
+
+
+class RepoNameInvalid(Invalid):
+    """The name cannot be given to a repository. Fields: `repo` (shortened), `reason` (a sentence's end)."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__("invalid repository name", repo=name[:100], reason=reason)
+
+
+def check_repo_name(name: str) -> str:
+    """Return `name` as it is; raise RepoNameInvalid when no repository can have it.
+
+    A name is 1 to 255 bytes of UTF-8 in segments parted by `/`; case matters and nothing is normalised.
+    """
+    reason = _find_fault(name)
+    if reason is not None:
+        raise RepoNameInvalid(name, reason)
+    return name
+
+
+def _find_fault(name: str) -> str | None:
+    try:
+        size_bytes = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "it is not valid Unicode text"
+    if not 1 <= size_bytes <= limits.repo_name_max_bytes:
+        return f"it must have 1 to {limits.repo_name_max_bytes} bytes of UTF-8"
+    if name == ORGANISATION_CLAIM:
+        return "it is reserved for tokens of the organisation"
+    if any(segment in ("", ".", "..") for segment in name.split("/")):
+        return "its segments between slashes must not be empty, '.' or '..'"
+    if "\\" in name or any(unicodedata.category(character) == "Cc" for character in name):
+        return "it must not hold backslashes or control characters"
+    for ending in _RESERVED_ENDINGS:
+        if name.endswith(ending):
+            return f"it must not end in {ending}"
+    return None
