@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from encodings.aliases import aliases
 from typing import Final, NamedTuple
 
 from packhouse.errors import Corrupt, Invalid
@@ -23,18 +24,28 @@ MODE_TREE: Final = 0o040000
 FILE_MODES: Final = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
 """The modes a path of a commit may have; folders come and go with their files."""
 
+_WHEN_MAX: Final = 253_402_214_400
+"""The start of 9999-12-31, the last day that is a date in every zone."""
+
 _CRUD = bytes(range(33)) + b".,:;<>\"\\'"
 _NOT_A_CHARACTER = re.compile(
     "[\ufdd0-\ufdef"
     + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(0, 17, 2))
     + "]"
 )
+_CODECS: Final = frozenset({*aliases.values(), "koi8_u", "koi8_t", "cp737", "cp874"}) - {
+    *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
+    *("mbcs", "punycode", "idna", "unicode_escape", "raw_unicode_escape"),
+}
+"""Python's encodings of text, without those that are none or that only Python has."""
+
 _DATE = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)"
     r"(?:[Tt ](\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d+)?)?(?: ?([Zz]|[+-]\d\d(?::?\d\d)?))?)?",
     re.ASCII,
 )
-_PERSON_DATE = re.compile(rb"\s*(-?\d{1,18})(?:\s+([+-]\d+))?")
+_PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
+_SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
 _PARSED_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
@@ -137,8 +148,8 @@ def make_person(name: str, email: str, when: int, tz: str) -> Person:
 def parse_date(text: str) -> tuple[int, str]:
     """Return (seconds since 1970, `+hhmm`) of an ISO 8601 date; UTC when it names no offset.
 
-    A date without a time is midnight; fractions of a second are dropped. Raises Invalid for anything else and
-    for dates before 1970, which git cannot store.
+    A date without a time is midnight; fractions of a second are dropped. Raises Invalid for anything else, for
+    dates before 1970, which git cannot store, and after 9999.
     """
     match = _DATE.fullmatch(text.strip())
     if match is None:
@@ -150,7 +161,7 @@ def parse_date(text: str) -> tuple[int, str]:
     except ValueError as error:
         raise Invalid("not an ISO 8601 date", value=text[:80]) from error
     when = int(moment.timestamp()) - sign * offset_min * 60
-    if when < 0 or offset_min >= 24 * 60:
+    if not 0 <= when <= _WHEN_MAX or offset_min >= 24 * 60:
         raise Invalid("date is out of range", value=text[:80])
     return when, f"{'-' if sign < 0 and offset_min else '+'}{offset_min // 60:02d}{offset_min % 60:02d}"
 
@@ -258,7 +269,7 @@ def parse_commit(content: bytes) -> Commit:
         parents=tuple(_parse_header_oid(value) for key, value in headers if key == b"parent"),
         author=parse_person(_find_header(headers, b"author") or b"", codec),
         committer=parse_person(_find_header(headers, b"committer") or b"", codec),
-        message=body.decode(codec, "replace").rstrip("\n"),
+        message=_decode(body, codec).rstrip("\n"),
         encoding=None if encoding is None else encoding.decode("utf-8", "replace"),
         headers=tuple((key, value) for key, value in headers if key not in known),
     )
@@ -277,37 +288,42 @@ def parse_tag(content: bytes) -> Tag:
         target_kind=kind.decode("ascii"),
         name=(_find_header(headers, b"tag") or b"").decode("utf-8", "replace"),
         tagger=None if tagger is None else parse_person(tagger, codec),
-        message=body.decode(codec, "replace").rstrip("\n"),
+        message=_decode(body, codec).rstrip("\n"),
     )
 
 
 def parse_person(line: bytes, codec: str = "utf-8") -> Person:
     """Return the person of an author, committer or tagger line, as git's split_ident_line() reads it.
 
-    The email ends at the first `>` after it began, the date starts after the last one.
+    The email ends at the first `>` after it began, the date starts after the last one. A date that is none,
+    or after 9999, reads as the start of 1970.
     """
     name, _, rest = line.partition(b"<")
     email = rest.partition(b">")[0]
     when, tz = 0, "+0000"
     match = _PERSON_DATE.match(rest.rpartition(b">")[2])
-    if match is not None:
+    if match is not None and len(match[1]) <= 12 and int(match[1]) <= _WHEN_MAX:
         when = int(match[1])
         tz = _normal_zone(match[2])
-    return Person(name.decode(codec, "replace").strip(), email.decode(codec, "replace").strip(), when, tz)
+    return Person(_decode(name, codec).strip(), _decode(email, codec).strip(), when, tz)
 
 
 def split_signature(content: bytes) -> tuple[bytes, bytes] | None:
-    """Return (signature without its folding, the commit without that header), or None for an unsigned commit.
+    """Return (signature without its folding, what was signed), or None for an unsigned commit.
 
-    The second part is what was signed. Source: git's commit.c, parse_signed_commit().
+    What was signed is the commit without its signature headers, also those for another object format.
+    Source: git's commit.c, parse_signed_commit().
     """
-    end = content.find(b"\n\n")
-    head = content if end < 0 else content[: end + 1]
-    match = re.search(rb"^gpgsig (.*\n(?: .*(?:\n|\Z))*)", head, re.MULTILINE)
-    if match is None:
+    head, blank, body = content.partition(b"\n\n")
+    head += b"\n"
+    signature = b"".join(
+        header[len(b"gpgsig ") :].replace(b"\n ", b"\n")
+        for header in _SIGNATURE_HEADER.findall(head)
+        if header.startswith(b"gpgsig ")
+    )
+    if not signature:
         return None
-    signature = match[1].replace(b"\n ", b"\n").rstrip(b"\n")
-    return signature, content[: match.start()] + content[match.end() :]
+    return signature, _SIGNATURE_HEADER.sub(b"", head) + blank[1:] + body
 
 
 def _split_headers(content: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
@@ -335,13 +351,23 @@ def _parse_header_oid(value: bytes | None) -> Oid:
 
 
 def _codec(encoding: bytes | None) -> str:
-    """Return a text codec that Python knows; UTF-8 for none and for those it does not know."""
-    name = "" if encoding is None else encoding.decode("ascii", "replace").strip()
+    """Return the codec of an `encoding` header; UTF-8 for none and for unknown ones.
+
+    Names are looked up in the table of known ones only: Python remembers each unknown name it is asked for.
+    """
+    name = "" if encoding is None else encoding[:80].decode("ascii", "replace").strip().lower()
+    for spelling in (re.sub(r"[^a-z0-9]+", "_", name), re.sub(r"[^a-z0-9]+", "", name)):
+        codec = aliases.get(spelling, spelling)
+        if codec in _CODECS:
+            return codec
+    return "utf-8"
+
+
+def _decode(data: bytes, codec: str) -> str:
     try:
-        b"".decode(name or "utf-8", "replace")
-    except (LookupError, ValueError):
-        return "utf-8"
-    return name or "utf-8"
+        return data.decode(codec, "replace")
+    except UnicodeError:  # a few codecs give up even so
+        return data.decode("utf-8", "replace")
 
 
 def _normal_zone(text: bytes | None) -> str:
