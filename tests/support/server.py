@@ -43,7 +43,7 @@ class Server:
         self.folder = folder
         self.data = folder / "data"
         self.options = options
-        self.port = _free_port()
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.stderr_path = folder / "stderr.log"
         ca = options.tls.ca if options.tls else None
@@ -209,7 +209,8 @@ class Server:
         return self._shared_org
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

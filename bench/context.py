@@ -1,0 +1,88 @@
+"""What every section is given: a folder on the disk to be measured, servers, prepared requests."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.load import COUNTER_MARK, Job, Outcome, run_load
+from tests.support.git import Git
+from tests.support.org import Org
+from tests.support.repo import AUTHOR, Repo, ndjson_line
+from tests.support.server import Server, ServerOptions
+
+
+@dataclass
+class Context:
+    """`quick` asks for runs that only show that the section works; their figures mean nothing."""
+
+    folder: Path
+    quick: bool = False
+    _servers: list[Server] = field(default_factory=list)
+
+    def start_server(self, options: ServerOptions | None = None) -> Server:
+        """Start a server with a data folder of its own; it is stopped when the section ends."""
+        quiet = options or ServerOptions(settings={"log_level": "warning"})
+        server = Server(self.folder / f"server{len(self._servers)}", quiet)
+        self._servers.append(server)
+        return server.start()
+
+    def stop_servers(self) -> None:
+        """Stop what the section started."""
+        while self._servers:
+            self._servers.pop().stop()
+
+    def git(self) -> Git:
+        """Return the real git with a home in the section's folder."""
+        return Git(self.folder / "home")
+
+    def seconds(self, full: float) -> float:
+        """Return how long to measure."""
+        return 0.3 if self.quick else full
+
+    def count(self, full: int) -> int:
+        """Return how often to do something."""
+        return max(2, full // 50) if self.quick else full
+
+
+def request_bytes(
+    repo: Repo | Org, method: str, target: str, *, token: str, body: bytes = b"", kind: str = ""
+) -> bytes:
+    """Return one HTTP/1.1 request as it goes over the wire."""
+    server = repo.server if isinstance(repo, Org) else repo.org.server
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {server.host_port}", f"Authorization: Bearer {token}"]
+    if kind:
+        lines += [f"Content-Type: {kind}", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def commit_request(
+    repo: Repo, path: str, *, token: str, size_bytes: int = 2048, branch: str = "main"
+) -> bytes:
+    """Return a commit of one file whose bytes differ each time the request is sent."""
+    entry = {"path": path, "content_id": "c", "operation": "upsert", "mode": "100644"}
+    metadata = {"target_branch": branch, "commit_message": "change", "author": AUTHOR, "files": [entry]}
+    # Digits are base64 too, so the counter changes the file without decoding it here.
+    content = COUNTER_MARK.decode() + "QUJD" * ((size_bytes * 4 // 3 - len(COUNTER_MARK)) // 4)
+    chunk = {"blob_chunk": {"content_id": "c", "data": content, "eof": True}}
+    body = ndjson_line({"metadata": metadata}) + json.dumps(chunk).encode() + b"\n"
+    target = f"/api/repos/{quote(repo.name, safe='')}/commit-pack"
+    return request_bytes(repo, "POST", target, token=token, body=body, kind="application/x-ndjson")
+
+
+def measure(
+    server: Server, connections: Iterable[list[bytes]], *, duration_s: float = 0.0, warm_up_s: float = 0.0
+) -> Outcome:
+    """Send prepared requests from another process and return what happened."""
+    job = Job("127.0.0.1", server.port, list(connections), duration_s, warm_up_s)
+    return run_load(job)
+
+
+def make_files(count: int, size_bytes: int) -> Mapping[str, bytes]:
+    """Return files in a few folders, each of random hex text."""
+    return {
+        f"src/part{number % 4}/file{number:02}.txt": os.urandom(size_bytes // 2).hex().encode()
+        for number in range(count)
+    }

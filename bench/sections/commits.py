@@ -1,0 +1,137 @@
+"""Durable commits of one 2 KB file, over HTTP and in process."""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from bench.context import Context, commit_request, make_files, measure
+from bench.report import Measure, percentiles
+from packhouse.auth.principal import operator_principal
+from packhouse.config import load_config
+from packhouse.db.orgs import find_org
+from packhouse.db.repos import find_repo
+from packhouse.git.objects import MODE_FILE, Person
+from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.operations.commit_pack import CommitPack, FileChange
+from packhouse.operations.commit_target import CommitTarget
+from packhouse.operations.consolidate import consolidate
+from packhouse.operations.land_commit import CommitFacts
+from packhouse.operations.node import Node, open_node
+from tests.support.org import Org
+from tests.support.repo import Repo
+from tests.support.server import Server, ServerOptions
+
+CLIENTS = 8
+FILES = 1000
+SIZE_BYTES = 2048
+
+
+def run(context: Context) -> Iterator[Measure]:
+    """Measure commits in process, then over HTTP with one and with eight clients."""
+    server = context.start_server()
+    org = server.new_org()
+    seconds = context.seconds(8)
+    single = _in_process(server, org, threads=1, seconds=seconds)
+    yield Measure("in process, 1 thread", single, "/s")
+    several = _in_process(server, org, threads=CLIENTS, seconds=seconds)
+    yield Measure(f"in process, {CLIENTS} threads, a repository each", several, "/s")
+    for workers in (1, 2):
+        running = server if workers == 1 else context.start_server(_workers(workers))
+        label = "" if workers == 1 else f", --workers {workers}"
+        owner = running.new_org()
+        yield _over_http(context, running, owner, 1, f"HTTP, 1 connection{label}", ("in process", single))
+        yield _over_http(
+            context,
+            running,
+            owner,
+            CLIENTS,
+            f"HTTP, {CLIENTS} clients, a repository each{label}",
+            (f"in process, {CLIENTS} threads", several),
+            aim=400,
+        )
+        yield _one_branch(context, running, owner, f"HTTP, {CLIENTS} clients, all on one branch{label}")
+
+
+def _workers(number: int) -> ServerOptions:
+    return ServerOptions(workers=number, settings={"log_level": "warning"})
+
+
+def _seeded_repo(org: Org) -> Repo:
+    repo = org.create_repo()
+    repo.write_commit("main", make_files(FILES, 64))
+    return repo
+
+
+def _over_http(
+    context: Context,
+    server: Server,
+    org: Org,
+    clients: int,
+    name: str,
+    baseline: tuple[str, float],
+    aim: float | None = None,
+) -> Measure:
+    repos = [_seeded_repo(org) for _ in range(clients)]
+    requests = [[commit_request(repo, "src/part0/new.txt", token=repo.token())] for repo in repos]
+    outcome = measure(server, requests, duration_s=context.seconds(8), warm_up_s=context.seconds(1))
+    return Measure(
+        name, outcome.rate(201), "/s", aim=aim, baseline=baseline, note=percentiles(outcome.latencies_s)
+    )
+
+
+def _one_branch(context: Context, server: Server, org: Org, name: str) -> Measure:
+    repo = _seeded_repo(org)
+    token = repo.token()
+    requests = [[commit_request(repo, f"src/part0/new{n}.txt", token=token)] for n in range(CLIENTS)]
+    outcome = measure(server, requests, duration_s=context.seconds(8), warm_up_s=context.seconds(1))
+    return Measure(name, outcome.rate(201), "/s", note=percentiles(outcome.latencies_s))
+
+
+def _in_process(server: Server, org: Org, *, threads: int, seconds: float) -> float:
+    """Return commits a second of the operation itself, without HTTP, tokens and JSON."""
+    repos = [_seeded_repo(org) for _ in range(threads)]
+    node = open_node(load_config({"data": server.data}, {}))
+    ended = threading.Event()
+    keeper = threading.Thread(target=_keep_packs_few, args=(node, ended))
+    keeper.start()
+    try:
+        begin = time.monotonic()
+        with ThreadPoolExecutor(threads) as pool:
+            counts = list(pool.map(lambda repo: _commit_until(node, org, repo, begin + seconds), repos))
+        return sum(counts) / (time.monotonic() - begin)
+    finally:
+        ended.set()
+        keeper.join()
+        node.close()
+
+
+def _keep_packs_few(node: Node, ended: threading.Event) -> None:
+    """Do what the server does beside its commits."""
+    while not ended.is_set():
+        try:
+            consolidate(node, node.maintenance.get(timeout=0.1))
+        except queue.Empty:
+            continue
+
+
+def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
+    with node.database.read() as session:
+        owner = find_org(session, org.name)
+        assert owner is not None
+        row = find_repo(session, owner.id, repo.name)
+        assert row is not None
+    caller = operator_principal(owner.id, owner.name)
+    person = Person("Ada", "ada@example.test", int(time.time()), "+0000")
+    facts = CommitFacts(b"change\n", person, person)
+    target = CommitTarget(PERSISTENT, branch_refname("main"))
+    count = 0
+    while time.monotonic() < deadline:
+        change = FileChange(b"src/part0/new.txt", "c", MODE_FILE)
+        with CommitPack(node, caller, row, target, facts, [change]) as commit:
+            commit.add_chunk("c", os.urandom(16) + b"x" * (SIZE_BYTES - 16), eof=True)
+            commit.land()
+        count += 1
+    return count
