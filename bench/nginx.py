@@ -1,5 +1,6 @@
 """The yardstick for Git over HTTP: nginx, fcgiwrap and git-http-backend on a folder of bare repositories."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.git import Git
+from tests.support.processes import signal_session, wait_until_gone
 from tests.support.server import free_port
 
 _SBIN = "/usr/sbin:/usr/local/sbin"
@@ -15,6 +17,7 @@ _PROGRAMS = ("nginx", "fcgiwrap")
 
 _CONFIG = """\
 daemon off;
+{user}
 worker_processes 2;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -89,7 +92,9 @@ class NginxGit:
             for buffering, port in self._ports.items()
         )
         config = self._folder / "nginx.conf"
-        config.write_text(_CONFIG.format(folder=self._folder, servers=servers))
+        # Started as root it would hand its work to a user who may not read this folder.
+        user = "user root;" if os.geteuid() == 0 else ""
+        config.write_text(_CONFIG.format(folder=self._folder, servers=servers, user=user))
         socket = self._folder / "fcgi.sock"
         self._start(_find("fcgiwrap"), "-c", "8", "-s", f"unix:{socket}")
         while not socket.exists():
@@ -111,8 +116,9 @@ class NginxGit:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for process in reversed(self._processes):
-            process.send_signal(signal.SIGTERM)
+            signal_session(process.pid, signal.SIGTERM)  # fcgiwrap does not end its children
             process.wait()
+            wait_until_gone(process.pid, 5)
 
     def add_repo(self, name: str, source: Path) -> None:
         """Serve a bare copy of `source` as `name`."""
