@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from packhouse import limits
+from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import NotFound
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
@@ -12,6 +14,7 @@ from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_child
 from packhouse.operations.land_commit import read_object
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommit
+from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
 
@@ -37,6 +40,7 @@ class FileListing:
 class FileFacts:
     """A file at a commit: its blob, that blob's size in bytes, and the commit that last touched the path."""
 
+    repo: Repo
     path: bytes
     blob: Oid
     size_bytes: int
@@ -54,7 +58,8 @@ def tree_reader(node: Node, repo: Repo) -> TreeReader:
 
 def list_files(
     node: Node,
-    repo: Repo,
+    caller: Principal,
+    name: str,
     *,
     ref: str | None,
     ephemeral: bool,
@@ -65,8 +70,9 @@ def list_files(
 ) -> FileListing:
     """Return the entries below the folder `path` (empty: all), or the one file at it, after the path `after`.
 
-    `count_max` None is the whole listing. Raises RefNotFound and PathNotFound.
+    `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound and PathNotFound.
     """
+    repo = lookup_repo(node, caller, name)
     resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
     read_tree = tree_reader(node, repo)
     root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
@@ -85,8 +91,11 @@ def list_files(
     return FileListing(resolved.name, resolved.commit, entries[:count_max], has_more)
 
 
-def find_file(node: Node, repo: Repo, *, ref: str | None, ephemeral: bool, path: bytes) -> FileFacts:
+def find_file(
+    node: Node, caller: Principal, name: str, *, ref: str | None, ephemeral: bool, path: bytes
+) -> FileFacts:
     """Return the facts of a file or symlink; raise PathNotFound also for a folder and a submodule."""
+    repo = lookup_repo(node, caller, name)
     resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
     root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
     entry = find_path(tree_reader(node, repo), root, path)
@@ -96,16 +105,26 @@ def find_file(node: Node, repo: Repo, *, ref: str | None, ephemeral: bool, path:
         header = reader.kind_and_size(entry.oid)
     if header is None:
         raise NotFound("object does not exist", oid=entry.oid)
-    return FileFacts(path, entry.oid, header[1], read_last_commit(node, repo, resolved.commit, path))
+    last_commit = read_last_commit(node, repo, resolved.commit, path)
+    return FileFacts(repo, path, entry.oid, header[1], last_commit)
 
 
-def read_small_blob(node: Node, repo: Repo, oid: Oid) -> bytes:
-    """Return a blob of at most `limits.object_in_process_max_bytes` whole."""
-    with node.store.reader(repo.public_id) as reader:
-        return reader.read(oid, kind="blob")[1]
+def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:
+    """Yield the bytes of a file from `first` up to, not including, `end`, in pieces.
 
-
-def iter_large_blob(node: Node, repo: Repo, oid: Oid, size_bytes: int) -> Iterator[bytes]:
-    """Yield a blob in pieces from a git process; its packs stay in place until the iterator is closed."""
-    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
-        yield from reader.iter_blob(oid, size_bytes)
+    A large file comes from a git process; its packs stay in place until the iterator is closed.
+    """
+    if file.size_bytes <= limits.object_in_process_max_bytes:
+        with node.store.reader(file.repo.public_id) as reader:
+            content = reader.read(file.blob, kind="blob")[1]
+        yield content if (first, end) == (0, len(content)) else content[first:end]
+        return
+    position = 0
+    with node.store.hold(file.repo.public_id), node.store.reader(file.repo.public_id) as reader:
+        for piece in reader.iter_blob(file.blob, file.size_bytes):
+            wanted = piece[max(first - position, 0) : end - position]
+            if wanted:
+                yield wanted
+            position += len(piece)
+            if position >= end:
+                return

@@ -1,0 +1,64 @@
+"""Branches as callers see them."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import Ref, get_ref, list_branches_page
+from packhouse.git.oid import Oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, is_refname, short_name
+from packhouse.operations.commit_target import BranchNotFound
+from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A branch. `created_at` is when this server first saw it, in seconds since 1970."""
+
+    name: str
+    head: Oid
+    created_at: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPage:
+    """One page, ordered by creation time, then name."""
+
+    branches: list[Branch]
+    has_more: bool
+
+
+def list_branches(
+    node: Node, caller: Principal, name: str, *, ephemeral: bool, cursor: str | None, count_max: int
+) -> BranchPage:
+    """Return the branches after `cursor` (None: from the first), at most `count_max`; raise BadCursor."""
+    after = None if cursor is None else _parse_cursor(cursor)
+    repo = lookup_repo(node, caller, name)
+    namespace = EPHEMERAL if ephemeral else PERSISTENT
+    with node.database.read() as session:
+        page = list_branches_page(session, repo.id, namespace, after=after, limit=count_max + 1)
+    return BranchPage([_branch(ref) for ref in page[:count_max]], len(page) > count_max)
+
+
+def read_branch(node: Node, caller: Principal, name: str, refname: RefName, *, ephemeral: bool) -> Branch:
+    """Return one branch by its exact name; raise BranchNotFound."""
+    repo = lookup_repo(node, caller, name)
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, EPHEMERAL if ephemeral else PERSISTENT, refname)
+    if ref is None:
+        raise BranchNotFound(refname)
+    return _branch(ref)
+
+
+def _branch(ref: Ref) -> Branch:
+    cursor = encode_cursor(str(ref.created_at).encode("ascii"), ref.refname)
+    return Branch(short_name(ref.refname), ref.oid, ref.created_at, cursor)
+
+
+def _parse_cursor(cursor: str) -> tuple[int, RefName]:
+    created_at, refname = decode_cursor(cursor, parts=2)
+    if not is_refname(refname):
+        raise BadCursor()
+    return decode_number(created_at), RefName(refname)

@@ -1,0 +1,266 @@
+"""Commits made without a working copy: streams of files (NDJSON)."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
+from packhouse.git.fsck import check_upsert
+from packhouse.git.objects import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    Person,
+    clean_message,
+    make_person,
+    parse_date,
+)
+from packhouse.git.oid import oid_to_wire
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.git.tree_path import check_tree_path
+from packhouse.operations.commit_pack import CommitPack, FileChange
+from packhouse.operations.commit_target import CommitTarget, check_base
+from packhouse.operations.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.lookup import lookup_repo
+from packhouse.web.body import iter_body
+from packhouse.web.dialects import with_old_names
+from packhouse.web.fields import Verbatim, parse_object
+from packhouse.web.ndjson import LineSplitter, parse_chunk_line, parse_metadata_line
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import ErrorStyle, Route
+
+_BATCH_BYTES: Final = 256 * limits.KIB  # collected before a worker thread is asked to digest them
+
+_MODES: Final = {
+    "100644": MODE_FILE,
+    "100755": MODE_EXECUTABLE,
+    "120000": MODE_SYMLINK,
+    "160000": MODE_GITLINK,
+}
+
+
+class PersonFields(msgspec.Struct):
+    """Who wrote or committed. `date` is ISO 8601, now when absent."""
+
+    name: str
+    email: str
+    date: str | None = None
+
+
+class FileFields(msgspec.Struct):
+    """One entry of the file list."""
+
+    path: Verbatim
+    content_id: str
+    operation: str | None = None
+    mode: str | None = None
+
+
+class CommitMetadata(msgspec.Struct):
+    """The metadata line of a commit stream."""
+
+    target_branch: str
+    commit_message: str
+    author: PersonFields
+    committer: PersonFields | None = None
+    expected_target_sha: str | None = None
+    base_branch: str | None = None
+    target_is_ephemeral: bool = False
+    base_is_ephemeral: bool = False
+
+
+class CommitPackMetadata(CommitMetadata):
+    """The metadata line of a commit from files."""
+
+    files: list[FileFields] = []
+
+
+class CommitReply(msgspec.Struct):
+    """The new commit."""
+
+    commit_sha: str
+    tree_sha: str
+    target_branch: str
+    pack_bytes: int
+    blob_count: int
+
+
+class CommitResult(msgspec.Struct):
+    """What happened to the branch."""
+
+    branch: str
+    target_branch: str
+    old_sha: str
+    new_sha: str
+    success: bool
+    status: str
+
+
+class CommitAnswer(msgspec.Struct):
+    """The answer of every endpoint that commits."""
+
+    commit: CommitReply
+    result: CommitResult
+
+
+def read_person(fields: PersonFields, *, now: int) -> Person:
+    """Return the person as git stores it; raise Invalid for a name, email or date that git would refuse."""
+    when, tz = (now, "+0000") if fields.date is None else parse_date(fields.date)
+    return make_person(fields.name, fields.email, when, tz)
+
+
+def read_target(metadata: CommitMetadata) -> CommitTarget:
+    """Return target, base and guard of a commit; raise Invalid for bad branch names."""
+    base = None if metadata.base_branch is None else branch_refname(metadata.base_branch)
+    target = CommitTarget(
+        namespace=EPHEMERAL if metadata.target_is_ephemeral else PERSISTENT,
+        refname=branch_refname(metadata.target_branch),
+        base_namespace=EPHEMERAL if metadata.base_is_ephemeral else PERSISTENT,
+        base_refname=base,
+        expected=metadata.expected_target_sha,
+    )
+    check_base(target, base_is_ephemeral=metadata.base_is_ephemeral)
+    return target
+
+
+def read_facts(metadata: CommitMetadata, *, now: int) -> CommitFacts:
+    """Return message and persons of a commit; the committer is the author unless given."""
+    author = read_person(metadata.author, now=now)
+    committer = author if metadata.committer is None else read_person(metadata.committer, now=now)
+    return CommitFacts(clean_message(metadata.commit_message), author, committer)
+
+
+def read_files(files: Sequence[FileFields]) -> list[FileChange]:
+    """Return the file list, paths and modes checked; raise Invalid naming what is wrong."""
+    if len(files) > limits.commit_files_max:
+        raise Invalid("too many files in one commit", max_files=limits.commit_files_max)
+    changes = []
+    for entry in files:
+        operation = (entry.operation or "upsert").strip()
+        content_id = entry.content_id.strip()
+        if operation not in ("upsert", "delete"):
+            raise Invalid("unknown file operation", operation=operation[:80])
+        if not content_id:
+            raise Invalid("field is required", field="content_id")
+        path = check_tree_path(entry.path, deletes=operation == "delete")
+        mode = None
+        if operation == "upsert":
+            mode = _MODES.get((entry.mode or "100644").strip())
+            if mode is None:
+                raise Invalid("unknown file mode", mode=str(entry.mode)[:80])
+            check_upsert(path, mode)
+        changes.append(FileChange(path, content_id, mode))
+    return changes
+
+
+def commit_answer(
+    request: Request, target: CommitTarget, landed: LandedCommit, *, blob_count: int
+) -> Response:
+    """Return the 201 answer of every endpoint that commits."""
+    branch = short_name(target.refname)
+    commit = {
+        "commit_sha": landed.commit,
+        "tree_sha": landed.tree,
+        "target_branch": branch,
+        "pack_bytes": landed.pack_bytes,
+        "blob_count": blob_count,
+    }
+    result = {
+        "target_branch": branch,
+        "old_sha": oid_to_wire(landed.old_oid),
+        "new_sha": landed.commit,
+        "success": True,
+        "status": "ok",
+    }
+    return json_response({"commit": commit, "result": with_old_names("commit_result", result)}, 201)
+
+
+class _FileStream:
+    """Digests a commit stream piece by piece, in worker threads; `pack` is there after the metadata line."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._lines = LineSplitter()
+        self.pack: CommitPack | None = None
+        self.target: CommitTarget | None = None
+
+    def feed(self, data: bytes) -> None:
+        for line in self._lines.feed(data):
+            self._take(line)
+
+    def finish(self) -> CommitPack:
+        for line in self._lines.finish():
+            self._take(line)
+        if self.pack is None:
+            raise Invalid("first line must be an object with metadata")
+        return self.pack
+
+    def discard(self) -> None:
+        if self.pack is not None:
+            self.pack.discard()
+
+    def _take(self, line: bytes) -> None:
+        if self.pack is None:
+            self._start(parse_metadata_line(line))
+            return
+        chunk = parse_chunk_line(line, patch=False)
+        assert chunk.content_id is not None
+        self.pack.add_chunk(chunk.content_id, chunk.data, eof=chunk.eof)
+
+    def _start(self, raw: Any) -> None:
+        request = self._request
+        metadata = parse_object(raw, CommitPackMetadata, where="create_commit", at="metadata")
+        request.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
+        self.target = read_target(metadata)
+        facts = read_facts(metadata, now=request.node.clock())
+        changes = read_files(metadata.files)
+        caller = request.caller
+        repo = lookup_repo(request.node, caller.principal, caller.repo)
+        self.pack = CommitPack(request.node, caller.principal, repo, self.target, facts, changes)
+
+
+async def create_commit(request: Request) -> Response:
+    """POST …/commit-pack: one commit from a stream of files."""
+    stream = _FileStream(request)
+    try:
+        waiting: list[bytes] = []
+        waiting_bytes = 0
+        async for piece in iter_body(request, max_bytes=request.config.commit_max_bytes):
+            waiting.append(piece)
+            waiting_bytes += len(piece)
+            if waiting_bytes >= _BATCH_BYTES:
+                await request.in_thread(stream.feed, b"".join(waiting))
+                waiting, waiting_bytes = [], 0
+        await request.in_thread(stream.feed, b"".join(waiting))
+        pack = stream.finish()
+        assert stream.target is not None
+        async with request.branch_turn(stream.target.namespace, stream.target.refname):
+            landed = await request.in_thread(pack.land)
+        return commit_answer(request, stream.target, landed, blob_count=pack.blob_count)
+    finally:
+        await request.in_thread(stream.discard)
+
+
+ROUTES = (
+    Route(
+        "create_commit",
+        "POST",
+        create_commit,
+        released="/api/v1/repos/commit-pack",
+        preferred="/api/repos/{repo}/commit-pack",
+        scopes=(Scope.GIT_WRITE,),
+        errors=ErrorStyle.COMMIT_RESULT,
+        summary="Create a commit from a stream of files",
+        body=CommitPackMetadata,
+        body_media="application/x-ndjson",
+        reply=CommitAnswer,
+        status=201,
+        failures=(400, 404, 408, 409, 413),
+    ),
+)

@@ -1,0 +1,220 @@
+"""Files: list them, read one."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
+from packhouse.git.tree_path import check_tree_path
+from packhouse.git.tree_walk import PathEntry
+from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
+from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
+from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
+from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse, json_response
+from packhouse.web.routing import Route
+from packhouse.web.streams import iter_in_threads
+
+
+class ListFilesQuery(msgspec.Struct):
+    """What to list; a page only when `cursor` or `limit` is given."""
+
+    ref: str | None = None
+    ephemeral: bool = False
+    path: Verbatim | None = None
+    recursive: bool = True
+    cursor: Verbatim | None = None
+    limit: int | None = None
+
+
+class ListedFile(msgspec.Struct):
+    """One entry; `type` is blob, tree, symlink or submodule."""
+
+    path: str
+    type: str
+    mode: str
+
+
+class FileList(msgspec.Struct):
+    """A listing in git's order. `paths` holds every entry that is no tree."""
+
+    paths: list[str]
+    entries: list[ListedFile]
+    ref: str
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class FileQuery(msgspec.Struct):
+    """Which file at which ref; `ephemeral_base` has no effect."""
+
+    path: Verbatim
+    ref: str | None = None
+    ephemeral: bool = False
+    ephemeral_base: bool = False
+
+
+def path_text(path: bytes) -> str:
+    """Return a path for JSON; bytes that are not UTF-8 become U+FFFD."""
+    return path.decode("utf-8", "replace")
+
+
+def path_cursor(path: bytes) -> str:
+    """Return the cursor of a page that ends with `path`: the path, or NUL and hex when it is not UTF-8."""
+    try:
+        return path.decode("utf-8")
+    except UnicodeDecodeError:
+        return "\0" + path.hex()
+
+
+def parse_path_cursor(cursor: str) -> bytes:
+    """Return the path in a cursor; raise Invalid for text that cannot come from path_cursor()."""
+    try:
+        path = bytes.fromhex(cursor[1:]) if cursor.startswith("\0") else cursor.encode("utf-8")
+    except (ValueError, UnicodeEncodeError):
+        raise Invalid("unreadable cursor") from None
+    if b"\0" in path or len(path) > limits.tree_path_max_bytes:
+        raise Invalid("unreadable cursor")
+    return path
+
+
+def parse_folder(path: str | None) -> bytes:
+    """Return the folder to list, empty for the root; raise Invalid for a path that no tree can hold."""
+    if path is None or not path.strip("/"):
+        return b""
+    return check_tree_path(path, deletes=True)
+
+
+def entry_mode(entry: PathEntry) -> str:
+    """Return the mode as six octal digits."""
+    return f"{entry.mode:06o}"
+
+
+async def handle_list(request: Request) -> Response:
+    """GET …/files."""
+    query = parse_query(request.scope["query_string"], ListFilesQuery, where="list_files")
+    paged = query.cursor is not None or query.limit is not None
+    count_max = None
+    if paged:
+        count_max = page_limit(
+            query.limit or 0, default=limits.files_page_default, maximum=limits.files_page_max
+        )
+    listing = await request.operate(
+        list_files,
+        request.caller.repo,
+        ref=query.ref,
+        ephemeral=query.ephemeral,
+        path=parse_folder(query.path),
+        recursive=query.recursive,
+        after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
+        count_max=count_max,
+    )
+    return await request.in_thread(_list_answer, listing)
+
+
+def _list_answer(listing: FileListing) -> Response:
+    entries = [
+        {"path": path_text(entry.path), "type": entry.kind, "mode": entry_mode(entry)}
+        for entry in listing.entries
+    ]
+    answer: dict[str, Any] = {
+        "paths": [entry["path"] for entry in entries if entry["type"] != "tree"],
+        "entries": entries,
+        "ref": listing.ref,
+        "has_more": listing.has_more,
+    }
+    if listing.has_more:
+        answer["next_cursor"] = path_cursor(listing.entries[-1].path)
+    return json_response(answer)
+
+
+async def handle_file(request: Request) -> Response:
+    """GET and HEAD …/file."""
+    query = parse_query(request.scope["query_string"], FileQuery, where="file")
+    if not query.path.strip():
+        raise Invalid("field is required", field="path")
+    path = check_tree_path(query.path)
+    return await request.in_thread(_file_answer, request, query, path)
+
+
+def _file_answer(request: Request, query: FileQuery, path: bytes) -> Response:
+    caller = request.caller
+    file = find_file(
+        request.node, caller.principal, caller.repo, ref=query.ref, ephemeral=query.ephemeral, path=path
+    )
+    decision = decide(
+        request.headers,
+        entity_tag=file.blob,
+        modified_at=file.last_commit.committed_at,
+        size_bytes=file.size_bytes,
+    )
+    if decision.verdict is Verdict.PRECONDITION_FAILED:
+        raise FilePreconditionFailed("file does not meet the condition", blob=file.blob)
+    if decision.verdict is Verdict.NOT_SATISFIABLE:
+        raise RangeNotSatisfiable("range is not satisfiable", size_bytes=file.size_bytes)
+    headers = _file_headers(file)
+    if decision.verdict is Verdict.NOT_MODIFIED:
+        return Response(status_code=304, headers=headers)
+    return _content_answer(request, file, decision, headers)
+
+
+def _content_answer(
+    request: Request, file: FileFacts, decision: Decision, headers: dict[str, str]
+) -> Response:
+    length = decision.end - decision.first
+    headers["Content-Length"] = str(length)
+    if decision.verdict is Verdict.SEND_PART:
+        headers["Content-Range"] = f"bytes {decision.first}-{decision.end - 1}/{file.size_bytes}"
+    status = decision.verdict.value
+    media_type = "application/octet-stream"
+    if request.method == "HEAD" or length == 0:
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    pieces = iter_file(request.node, file, first=decision.first, end=decision.end)
+    if file.size_bytes <= limits.object_in_process_max_bytes:
+        return Response(b"".join(pieces), status, headers, media_type)
+    return StreamResponse(
+        iter_in_threads(request, pieces), status, headers, media_type=media_type, size_bytes=length
+    )
+
+
+def _file_headers(file: FileFacts) -> dict[str, str]:
+    return {
+        "ETag": f'"{file.blob}"',
+        "Last-Modified": format_http_date(file.last_commit.committed_at),
+        "Accept-Ranges": "bytes",
+        "X-Blob-Sha": file.blob,
+        "X-Last-Commit-Sha": file.last_commit.oid,
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+ROUTES = (
+    Route(
+        "list_files",
+        "GET",
+        handle_list,
+        released="/api/v1/repos/files",
+        preferred="/api/repos/{repo}/files",
+        scopes=(Scope.GIT_READ,),
+        summary="List files",
+        query=ListFilesQuery,
+        reply=FileList,
+        failures=(400, 404),
+    ),
+    Route(
+        "file",
+        "GET",
+        handle_file,
+        released="/api/v1/repos/file",
+        preferred="/api/repos/{repo}/file",
+        scopes=(Scope.GIT_READ,),
+        summary="Read a file, or with HEAD its metadata",
+        query=FileQuery,
+        reply_media="application/octet-stream",
+        failures=(400, 404, 412, 416),
+    ),
+)

@@ -1,0 +1,121 @@
+"""Conditional and range requests for one representation (RFC 9110 sections 13 and 14)."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from enum import Enum
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from packhouse.clock import TIMESTAMP_MAX, TIMESTAMP_MIN
+
+_RANGE: Final = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
+_ENTITY_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_DIGITS_MAX: Final = 30
+
+
+class Verdict(Enum):
+    """What the conditions make of the request."""
+
+    SEND = 200
+    SEND_PART = 206
+    NOT_MODIFIED = 304
+    PRECONDITION_FAILED = 412
+    NOT_SATISFIABLE = 416
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict, and the bytes to send: from `first` up to, not including, `end`."""
+
+    verdict: Verdict
+    first: int
+    end: int
+
+
+def format_http_date(time_s: int) -> str:
+    """Return the time as RFC 9110 wants it, `Wed, 21 Oct 2026 07:28:00 GMT`."""
+    clamped = min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
+    return format_datetime(datetime.fromtimestamp(clamped, UTC), usegmt=True)
+
+
+def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: int) -> Decision:
+    """Return what to send, in the order of evaluation of RFC 9110 section 13.2.2.
+
+    `entity_tag` is the strong tag without quotes, `modified_at` in seconds since 1970. A range is also honoured
+    for HEAD, whose clients ask it for the headers that a GET would bring.
+    """
+    whole = Decision(Verdict.SEND, 0, size_bytes)
+    if_match = headers.getlist("if-match")
+    if if_match:
+        if not _tag_listed(if_match, entity_tag, weak=False):
+            return Decision(Verdict.PRECONDITION_FAILED, 0, 0)
+    else:
+        unmodified_since = _parse_date(headers.get("if-unmodified-since"))
+        if unmodified_since is not None and modified_at > unmodified_since:
+            return Decision(Verdict.PRECONDITION_FAILED, 0, 0)
+    if_none_match = headers.getlist("if-none-match")
+    if if_none_match:
+        if _tag_listed(if_none_match, entity_tag, weak=True):
+            return Decision(Verdict.NOT_MODIFIED, 0, 0)
+    else:
+        modified_since = _parse_date(headers.get("if-modified-since"))
+        if modified_since is not None and modified_at <= modified_since:
+            return Decision(Verdict.NOT_MODIFIED, 0, 0)
+    if not _range_applies(headers.get("if-range"), entity_tag, modified_at):
+        return whole
+    return _decide_range(headers.getlist("range"), size_bytes) or whole
+
+
+def _decide_range(values: list[str], size_bytes: int) -> Decision | None:
+    """Return the part asked for; None when the header is absent, malformed or asks for several parts."""
+    if len(values) != 1:
+        return None
+    match = _RANGE.fullmatch(values[0].strip())
+    if match is None or not (match[1] or match[2]) or max(len(match[1]), len(match[2])) > _DIGITS_MAX:
+        return None
+    if not match[1]:
+        length = min(int(match[2]), size_bytes)
+        first, end = size_bytes - length, size_bytes
+    else:
+        first = int(match[1])
+        last = int(match[2]) if match[2] else size_bytes - 1
+        if match[2] and last < first:
+            return None
+        end = min(last + 1, size_bytes)
+    if first >= end:
+        return Decision(Verdict.NOT_SATISFIABLE, 0, 0)
+    return Decision(Verdict.SEND_PART, first, end)
+
+
+def _range_applies(if_range: str | None, entity_tag: str, modified_at: int) -> bool:
+    """Tell whether If-Range lets Range count: same strong tag, or exactly the same date (section 13.1.5)."""
+    if if_range is None:
+        return True
+    text = if_range.strip()
+    if text.startswith(('"', "W/")):
+        return text == f'"{entity_tag}"'
+    return _parse_date(text) == modified_at
+
+
+def _tag_listed(values: list[str], entity_tag: str, *, weak: bool) -> bool:
+    """Tell whether `*` or the tag is listed; weak tags count only in a weak comparison (section 8.8.3.2)."""
+    text = ", ".join(values)
+    if text.strip() == "*":
+        return True
+    return any(tag == entity_tag and (weak or not is_weak) for is_weak, tag in _ENTITY_TAG.findall(text))
+
+
+def _parse_date(text: str | None) -> int | None:
+    """Return an HTTP date in seconds since 1970; None when absent or unreadable, which means ignored."""
+    if text is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(text.strip())
+    except (ValueError, IndexError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp())

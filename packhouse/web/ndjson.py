@@ -1,0 +1,145 @@
+"""Commit streams: newline-delimited JSON, a metadata line and then chunks of base64.
+
+Lines are taken apart as bytes arrive; memory holds one line. A line of 4 MiB of data is 5.6 MB of text.
+"""
+
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import pybase64
+
+from packhouse import limits
+from packhouse.errors import Invalid
+from packhouse.web.body import decode_json
+
+
+class _BlobChunk(msgspec.Struct):
+    content_id: str
+    data: msgspec.Raw
+    eof: bool | None = False
+
+
+class _DiffChunk(msgspec.Struct):
+    data: msgspec.Raw
+    eof: bool | None = False
+
+
+class _Line(msgspec.Struct):
+    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    blob_chunk: _BlobChunk | msgspec.UnsetType = msgspec.UNSET
+    diff_chunk: _DiffChunk | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder: Final = msgspec.json.Decoder(_Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of content; `content_id` is None for a piece of a patch."""
+
+    content_id: str | None
+    data: bytes
+    eof: bool
+
+
+class LineSplitter:
+    """Cuts a byte stream into lines; `\\r\\n` counts as one end, blank lines are dropped.
+
+    The first line may be as long as metadata, later ones as long as a chunk.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._searched = 0
+        self._line_max_bytes = limits.metadata_line_max_bytes
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines that `data` completes; raise Invalid for a line that is too long."""
+        self._rest += data
+        start = 0
+        while (end := self._rest.find(b"\n", max(start, self._searched))) >= 0:
+            self._searched = end + 1
+            line = self._cut(start, end)
+            start = end + 1
+            if line:
+                yield line
+        del self._rest[:start]
+        self._searched = len(self._rest)
+        self._check_length(len(self._rest))
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the last line when the stream did not end with a newline."""
+        line = self._cut(0, len(self._rest))
+        if line:
+            yield line
+
+    def _cut(self, start: int, end: int) -> bytes:
+        self._check_length(end - start)
+        line = bytes(self._rest[start:end]).strip(b" \t\r")
+        if line:
+            self._line_max_bytes = limits.chunk_line_max_bytes
+        return line
+
+    def _check_length(self, length: int) -> None:
+        if length > self._line_max_bytes:
+            raise Invalid("line is too long", max_bytes=self._line_max_bytes)
+
+
+def parse_metadata_line(line: bytes) -> Any:
+    """Return the value of `metadata` of a first line; raise Invalid for any other line."""
+    value = decode_json(line)
+    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+        raise Invalid("first line must be an object with metadata")
+    return value["metadata"]
+
+
+def parse_chunk_line(line: bytes, *, patch: bool) -> Chunk:
+    """Return the chunk of a later line: `diff_chunk` when `patch`, else `blob_chunk`.
+
+    Raises Invalid for anything else, for bad base64 and for more than 4 MiB of data.
+    """
+    wanted = "diff_chunk" if patch else "blob_chunk"
+    try:
+        parsed = _decoder.decode(line)
+    except msgspec.ValidationError as error:
+        raise Invalid("chunk line does not fit", reason=str(error)[:200]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid("line is not valid JSON", reason=str(error)[:200]) from None
+    except RecursionError:
+        raise Invalid("line is nested too deeply") from None
+    if parsed.metadata is not msgspec.UNSET:
+        raise Invalid("metadata may come only once, on the first line")
+    chunks = [kind for kind in ("blob_chunk", "diff_chunk") if getattr(parsed, kind) is not msgspec.UNSET]
+    if chunks != [wanted]:
+        raise Invalid("each line after the first must hold one chunk", expected=wanted)
+    if patch:
+        assert isinstance(parsed.diff_chunk, _DiffChunk)
+        return Chunk(None, _decode_data(parsed.diff_chunk.data), bool(parsed.diff_chunk.eof))
+    assert isinstance(parsed.blob_chunk, _BlobChunk)
+    content_id = parsed.blob_chunk.content_id.strip()
+    return Chunk(content_id, _decode_data(parsed.blob_chunk.data), bool(parsed.blob_chunk.eof))
+
+
+def _decode_data(raw: msgspec.Raw) -> bytes:
+    """Return the bytes of a JSON string of base64 (RFC 4648 section 4), without copying the text first."""
+    text = memoryview(raw)
+    if bytes(text[:1]) != b'"':
+        raise Invalid("data must be a string of base64")
+    try:
+        data = pybase64.b64decode(text[1:-1], validate=True)
+    except (binascii.Error, ValueError):
+        data = _decode_escaped(raw)
+    if len(data) > limits.chunk_decoded_max_bytes:
+        raise Invalid("data of one chunk is too large", max_bytes=limits.chunk_decoded_max_bytes)
+    return data
+
+
+def _decode_escaped(raw: msgspec.Raw) -> bytes:
+    """Decode base64 in which characters are escaped (`\\/`, `\\u002b`), which is legal JSON."""
+    try:
+        return pybase64.b64decode(msgspec.json.decode(raw, type=str), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("data is not valid base64") from None

@@ -1,0 +1,19 @@
+"""From a blocking iterator in worker threads to the asynchronous one that an answer sends."""
+
+from collections.abc import AsyncIterator, Iterator
+
+from packhouse.web.request import Request
+
+
+async def iter_in_threads(request: Request, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what `pieces` yields, each step in a worker thread; close it in every case.
+
+    Between two pieces no thread is held, so slow clients cost memory for one piece each.
+    """
+    try:
+        while (piece := await request.in_thread(next, pieces, None)) is not None:
+            yield piece
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            await request.in_thread(close)
