@@ -1,0 +1,172 @@
+"""SIGKILL at any moment: what was acknowledged is there afterwards, and nothing is broken."""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import StartServer
+from tests.support.git import Git, GitError
+from tests.support.repo import Repo
+from tests.support.server import Server, ServerOptions
+
+ROUNDS = 4
+COMMITTERS = 3
+PUSHERS = 2
+LOAD_MAX_S = 2.5
+SWEEP_TIMEOUT_S = 20
+
+
+@dataclass
+class Acknowledged:
+    """What clients were told is stored: branch to the commits acknowledged on it, oldest first."""
+
+    repo: Repo
+    commits: dict[str, list[str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, branch: str, commit: str) -> None:
+        with self.lock:
+            self.commits.setdefault(branch, []).append(commit)
+
+    def count(self) -> int:
+        return sum(map(len, self.commits.values()))
+
+
+def commit_until(stop: threading.Event, done: Acknowledged, number: int) -> None:
+    """Commit over HTTP, to a branch of one's own and to one that all share, until the server is gone."""
+    turn = 0
+    while not stop.is_set():
+        turn += 1
+        branch = "shared" if turn % 3 == 0 else f"committer{number}"
+        try:
+            reply = done.repo.post_commit(
+                branch, {f"{number}/f{turn % 7}": os.urandom(500)}, base_branch="main"
+            )
+        except httpx.TransportError:
+            return
+        if reply.status_code == 201:
+            done.add(branch, reply.json()["commit"]["commit_sha"])
+
+
+def push_until(stop: threading.Event, done: Acknowledged, number: int, git: Git, work: Path) -> None:
+    """Push commits of growing size until the server is gone."""
+    branch = f"pusher{number}"
+    turn = 0
+    while not stop.is_set():
+        turn += 1
+        commit = git.commit(work, {f"{number}/p{turn % 5}": os.urandom(2000 * turn)})
+        try:
+            git.run("push", "--quiet", done.repo.remote(), f"HEAD:refs/heads/{branch}", cwd=work)
+        except GitError:
+            return
+        done.add(branch, commit)
+
+
+def run_load(server: Server, done: Acknowledged, git: Git, scratch: Path, *, kill_after_s: float) -> None:
+    """Write from several clients at once and kill the server under them."""
+    stop = threading.Event()
+    jobs: list[Callable[[], None]] = [
+        lambda number=number: commit_until(stop, done, number)  # type: ignore[misc]  # bound at once
+        for number in range(COMMITTERS)
+    ]
+    for number in range(PUSHERS):
+        work = git.clone(done.repo.remote(), scratch / f"work{number}")
+        jobs.append(lambda number=number, work=work: push_until(stop, done, number, git, work))  # type: ignore[misc]  # bound at once
+    threads = [threading.Thread(target=job) for job in jobs]
+    for thread in threads:
+        thread.start()
+    time.sleep(kill_after_s)
+    server.kill()
+    stop.set()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def check_everything_is_there(done: Acknowledged, git: Git, mirror: Path) -> None:
+    """Clone what the restarted server has and look for every acknowledged commit in it."""
+    git.clone(done.repo.remote(), mirror, "--mirror")
+    git.run("fsck", "--strict", "--full", cwd=mirror)
+    for branch, commits in done.commits.items():
+        history = git.run("rev-list", f"refs/heads/{branch}", cwd=mirror).split()
+        lost = [commit for commit in commits if commit not in set(history)]
+        assert not lost, f"{branch} lost {len(lost)} of {len(commits)} acknowledged commits"
+
+
+def check_the_folder(server: Server, git: Git) -> None:
+    """Look at the repositories on disk as an operator would, with git itself."""
+    for config in server.data.glob("repos/*/*/*/config"):
+        folder = config.parent
+        git.run("fsck", "--strict", "--full", "--no-dangling", cwd=folder, env={"GIT_DIR": str(folder)})
+        assert "preciousobjects = true" in config.read_text().lower()
+
+
+def leftovers(data: Path) -> list[str]:
+    """Return files that only an unfinished write can have left."""
+    found = [str(path) for path in (data / "quarantine").glob("*")]
+    for folder in data.glob("repos/*/*/*/objects/pack"):
+        names = {path.name for path in folder.iterdir()}
+        found += [name for name in names if name.startswith((".", "tmp"))]
+        found += [name for name in names if name.endswith(".pack") and f"{name[:-5]}.idx" not in names]
+    return found
+
+
+def wait_until_swept(data: Path) -> None:
+    """Wait until nothing unfinished is left."""
+    deadline = time.monotonic() + SWEEP_TIMEOUT_S
+    while (found := leftovers(data)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not found, f"not swept within {SWEEP_TIMEOUT_S} s: {found[:5]}"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_under_load_it_keeps_every_acknowledged_write(
+    start_server: StartServer, git: Git, tmp_path: Path, workers: int
+) -> None:
+    chance = random.Random(f"crash {workers}")
+    server = start_server(ServerOptions(workers=workers))
+    repo = server.new_org().create_repo()
+    repo.write_commit("main", {"README.md": b"# Shop\n"})
+    done = Acknowledged(repo)
+    for number in range(ROUNDS):
+        before = done.count()
+        scratch = tmp_path / f"round{number}"
+        scratch.mkdir()
+        run_load(server, done, git, scratch, kill_after_s=chance.uniform(0.3, LOAD_MAX_S))
+        server.start()
+        check_everything_is_there(done, git, scratch / "mirror.git")
+        check_the_folder(server, git)
+        wait_until_swept(server.data)
+        assert done.count() > before, "the round tested nothing: no write was acknowledged"
+    repo.write_commit("main", {"after": b"it still takes writes\n"})
+
+
+def test_a_server_killed_while_a_push_arrives_forgets_it(
+    start_server: StartServer, git: Git, tmp_path: Path
+) -> None:
+    server = start_server()
+    repo = server.new_org().create_repo()
+    tip = repo.write_commit("main", {"a": b"1"})
+    work = git.clone(repo.remote(), tmp_path / "work")
+    git.commit(work, {"large": os.urandom(40_000_000)})
+    pushing = threading.Thread(
+        target=git.try_run, args=("push", "origin", "main"), kwargs={"cwd": work}, daemon=True
+    )
+    pushing.start()
+    deadline = time.monotonic() + 30
+    while not list((server.data / "quarantine").glob("*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    server.kill()
+    pushing.join(60)
+    server.start()
+    assert repo.branches() == {"main": tip}
+    wait_until_swept(server.data)
+    git.run("push", "--quiet", "origin", "main", cwd=work)
+    assert repo.branches() == {"main": git.run("rev-parse", "HEAD", cwd=work)}
