@@ -13,7 +13,6 @@ json_body_max_bytes = 16 * MIB
 request_target_max_bytes = 64 * KIB
 request_headers_max_bytes = 64 * KIB
 request_headers_max = 500
-request_head_max_s = 30  # from the connection, or the last answer's keep-alive time, to the end of the headers
 keep_alive_s = 75  # how long a connection may be idle between requests
 pipelined_requests_max = 32  # that wait on one connection while another is answered
 connections_max = 4096  # of one server process
@@ -68,6 +67,7 @@ large_fetch_requests_max = 2
 git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
 git_keepalive_s = 5  # a waiting client sees a byte at least so often
 git_queue_max_s = 30  # how long a request waits for its turn to run git
+git_queue_max = 1024  # requests that wait so
 git_retry_after_s = 5
 connectivity_check_max_s = 3600
 

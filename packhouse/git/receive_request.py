@@ -55,9 +55,9 @@ class ReceiveRequest:
         return not self.capabilities.isdisjoint({"report-status", "report-status-v2"})
 
     @property
-    def band_packet_max_bytes(self) -> int | None:
-        """The largest side-band packet the client takes, or None when it knows no side-band."""
-        return limits.pkt_line_max_bytes if "side-band-64k" in self.capabilities else None
+    def has_bands(self) -> bool:
+        """Tell whether report and messages go in side-band packets; without, there is only the report."""
+        return "side-band-64k" in self.capabilities
 
 
 class _Stage(Enum):

@@ -41,6 +41,11 @@ class Fetch:
     version: int
     body: bytes
 
+    @property
+    def is_listing(self) -> bool:
+        """Tell whether this only lists refs, for which no process starts."""
+        return self.version == 2 and self.body[4:].startswith(b"command=ls-refs")
+
 
 @dataclass(frozen=True, slots=True)
 class FetchAnswer:
@@ -49,6 +54,11 @@ class FetchAnswer:
     body: bytes = b""
     process: GitProcess | None = None
     request: bytes = b""
+
+    def close(self) -> None:
+        """End the process, if there is one, with everything that it started."""
+        if self.process is not None:
+            self.process.close()
 
 
 def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -64,7 +74,7 @@ def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
     """Return the answer to one request of a fetch, or the process that writes it.
 
     An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
-    packet with status 200. Raises RepoNotFound, and ProtocolError for what is not git's protocol.
+    packet with status 200. Raises NotFound, and ProtocolError for what is not git's protocol.
     """
     if fetch.version != 2:
         return _serve(node, caller, fetch, parse_upload_v0(fetch.body))

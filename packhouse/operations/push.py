@@ -137,7 +137,7 @@ def advertise_push(node: Node, caller: Principal, remote: Remote, version: int) 
 def start_push(node: Node, caller: Principal, push: Push, *, pack_objects: int | None) -> PendingPush:
     """Judge the commands as far as that goes without the pack, and make ready for the pack.
 
-    `pack_objects` is the count in the pack's header; None when there is no pack. Raises RepoNotFound and
+    `pack_objects` is the count in the pack's header; None when there is no pack. Raises NotFound and
     PolicyUnusable; a command that fails alone is in the result's `refused`.
     """
     repo, _refs = read_all_refs(node, caller, push.remote)

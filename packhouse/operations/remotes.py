@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import Ref, list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo
+from packhouse.db.repos import Repo, find_repo
 from packhouse.db.session import Session
+from packhouse.errors import NotFound
 from packhouse.git.advertisement import AdvertisedRef, RefView
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.git.refs_files import are_current, write_ref_files
@@ -21,10 +22,13 @@ class Remote:
 
 
 def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
-    """Return the repository; raise RepoNotFound when the organisation has none of that name."""
+    """Return the repository; raise NotFound when the organisation has none of that name.
+
+    The error does not repeat the name: users of git typed the address themselves.
+    """
     repo = find_repo(session, caller.org_id, remote.repo)
     if repo is None:
-        raise RepoNotFound(remote.repo)
+        raise NotFound("repository not found")
     return repo
 
 

@@ -1,0 +1,1 @@
+"""Git over HTTP: one module per service, each with its ROUTES."""

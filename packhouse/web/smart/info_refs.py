@@ -1,0 +1,46 @@
+"""GET {remote}/info/refs: what a client may fetch or push to; and the refusal of the dumb protocol."""
+
+from starlette.responses import Response
+
+from packhouse.errors import Denied
+from packhouse.git.advertisement import Service, protocol_version
+from packhouse.operations.fetch import advertise_fetch
+from packhouse.operations.push import advertise_push
+from packhouse.web.request import Request
+from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.remote_path import authorise_remote
+
+NO_CACHE = {"Cache-Control": "no-cache"}
+
+_SERVICES = {service.value: service for service in Service}
+
+# What git asks for once a server has not answered in the smart protocol (gitprotocol-http(5), "Dumb Clients").
+_DUMB_PATHS = ("/HEAD", "/objects/info/{file}", "/objects/pack/{file}", "/objects/{folder}/{file}")
+
+
+async def info_refs(request: Request) -> Response:
+    """GET {remote}/info/refs?service=git-upload-pack or git-receive-pack"""
+    service = _SERVICES.get(request.query_params.get("service", ""))
+    if service is None:
+        return await refuse_dumb(request)
+    principal, remote = await authorise_remote(request, service)
+    version = protocol_version(request.headers.get("git-protocol", ""))
+    advertise = advertise_fetch if service is Service.UPLOAD_PACK else advertise_push
+    body = await request.in_thread(advertise, request.node, principal, remote, version)
+    return Response(body, 200, NO_CACHE, f"application/x-{service.value}-advertisement")
+
+
+async def refuse_dumb(_request: Request) -> Response:
+    """Every path of the dumb protocol: the same for all, so it needs no token."""
+    raise Denied("only git's smart protocol is served")
+
+
+ROUTES = (
+    Route("info_refs", "GET", info_refs, git_suffix="/info/refs", claim=Claim.HANDLER, errors=ErrorStyle.GIT),
+    *(
+        Route(
+            "dumb_protocol", "GET", refuse_dumb, git_suffix=path, claim=Claim.HANDLER, errors=ErrorStyle.GIT
+        )
+        for path in _DUMB_PATHS
+    ),
+)

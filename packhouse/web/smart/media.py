@@ -1,0 +1,22 @@
+"""Media types of the two services (gitprotocol-http(5))."""
+
+from typing import TYPE_CHECKING
+
+from packhouse.git.advertisement import Service
+from packhouse.web.errors import UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from packhouse.web.request import Request
+
+
+def result_type(service: Service) -> str:
+    """Return the content type of an answer to a POST."""
+    return f"application/x-{service.value}-result"
+
+
+def check_request_type(request: "Request", service: Service) -> None:
+    """Return if the body is announced as a request to this service; raise UnsupportedMediaType otherwise."""
+    expected = f"application/x-{service.value}-request"
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != expected:
+        raise UnsupportedMediaType(expected)

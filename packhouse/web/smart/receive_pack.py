@@ -1,0 +1,199 @@
+"""POST {remote}/git-receive-pack: a push. Commands are read here, the pack goes from the socket to git."""
+
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.git.advertisement import Service
+from packhouse.git.pktline import (
+    BAND_DATA,
+    BAND_PROGRESS,
+    FLUSH_PKT,
+    KEEPALIVE,
+    ProtocolError,
+    encode_band,
+)
+from packhouse.git.receive_request import ReceiveRequest, ReceiveRequestParser, encode_report
+from packhouse.operations.push import PendingPush, Push, RefReport, finish_push, start_push
+from packhouse.web.body import iter_body
+from packhouse.web.errors import describe_failure, log_failure
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse
+from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.gate import Call
+from packhouse.web.smart.info_refs import NO_CACHE
+from packhouse.web.smart.media import check_request_type, result_type
+from packhouse.web.smart.pipes import Messages, PipeWriter
+from packhouse.web.smart.remote_path import authorise_remote
+
+_MEDIA_TYPE = result_type(Service.RECEIVE_PACK)
+_PACK_HEADER_BYTES = 12
+
+
+async def receive_pack(request: Request) -> Response:
+    """POST {remote}/git-receive-pack"""
+    principal, remote = await authorise_remote(request, Service.RECEIVE_PACK)
+    check_request_type(request, Service.RECEIVE_PACK)
+    gate = request.git_gate
+    # A little more than the pack's own bound, so that it is git which says that the pack is too large.
+    body_max = request.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
+    chunks = iter_body(request, max_bytes=body_max)
+    asked, first = await _read_commands(chunks)
+    if not asked.commands:
+        # The probe by which a client learns whether its credentials are good, before it sends a large body.
+        return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
+    async with contextlib.AsyncExitStack() as held:
+        await held.enter_async_context(gate.turn())
+        first, pack_objects = await _read_pack_header(asked, chunks, first)
+        push = Push(remote, asked)
+        starting = gate.start(start_push, request.node, principal, push, pack_objects=pack_objects)
+        held.push_async_callback(gate.close_result, starting, PendingPush.close)
+        transfer = _Transfer(request, await starting.result())
+        held.push_async_callback(transfer.close)
+        await transfer.feed(first, chunks)
+        return StreamResponse(
+            transfer.answer(), headers=NO_CACHE, media_type=_MEDIA_TYPE, cleanup=held.pop_all().aclose
+        )
+
+
+async def _read_commands(chunks: AsyncIterator[bytes]) -> tuple[ReceiveRequest, bytes]:
+    """Return what stands before the pack, and the first bytes of the pack that came with it."""
+    parser = ReceiveRequestParser()
+    async for chunk in chunks:
+        parser.feed(chunk)
+        if parser.is_complete:
+            break
+    return parser.finish()
+
+
+async def _read_pack_header(
+    asked: ReceiveRequest, chunks: AsyncIterator[bytes], first: bytes
+) -> tuple[bytes, int | None]:
+    """Return the bytes read so far and the number of objects the pack announces; None when no pack is due.
+
+    Raises ProtocolError for what is no pack (gitformat-pack(5): "PACK", version, number of objects).
+    """
+    if not asked.has_pack:
+        return first, None
+    async for chunk in chunks:
+        first += chunk
+        if len(first) >= _PACK_HEADER_BYTES:
+            break
+    if len(first) < _PACK_HEADER_BYTES or first[:4] != b"PACK":
+        raise ProtocolError("expected a pack after the commands")
+    return first, struct.unpack(">I", first[8:_PACK_HEADER_BYTES])[0]
+
+
+@dataclass(slots=True)
+class _Transfer:
+    """One push from the first byte of its pack to the last of its report."""
+
+    request: Request
+    pending: PendingPush
+    messages: Messages | None = None
+    finishing: Call[list[RefReport]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.pending.process is not None:
+            self.messages = Messages(self.pending.process.stderr)
+
+    async def feed(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
+        """Hand the pack to index-pack as it comes.
+
+        What nobody wants (every command is refused, or index-pack has given up) is read and dropped: a client
+        shows our report only once it has sent everything.
+        """
+        process = self.pending.process
+        writer = None if process is None else PipeWriter(process.stdin)
+        wanted = writer is not None and await writer.write(first)
+        async for chunk in chunks:
+            if wanted:
+                assert writer is not None
+                wanted = await writer.write(chunk)
+        if writer is not None:
+            writer.close()
+
+    async def answer(self) -> AsyncIterator[bytes]:
+        """Yield what the client sees: git's progress, signs of life while we check, and the report."""
+        unpack_error = None
+        if self.pending.process is not None:
+            async for message in self._iter_messages():
+                yield message
+            unpack_error = await self._unpack_error()
+        if unpack_error is None:
+            async for sign in self._finish():
+                yield sign
+        yield self._report(unpack_error)
+
+    async def _iter_messages(self) -> AsyncIterator[bytes]:
+        assert self.messages is not None
+        data = str(self.request.config.data).encode()
+        async for text in self.messages.iter_until_end():
+            if self._has_bands:
+                # Users need not know where the server keeps its files.
+                yield encode_band(BAND_PROGRESS, text.replace(data, b"")) or KEEPALIVE
+
+    async def _unpack_error(self) -> str | None:
+        """Return why the pack was not taken, or None when it was."""
+        process = self.pending.process
+        assert process is not None
+        waiting = self.request.git_gate.start(process.wait, limits.git_stall_max_s)
+        return "index-pack failed" if await waiting.result() else None
+
+    async def _finish(self) -> AsyncIterator[bytes]:
+        """Check and move the refs in a thread, with a sign of life every few seconds."""
+        principal = self.request.caller.principal
+        self.finishing = self.request.git_gate.start(finish_push, self.request.node, principal, self.pending)
+        while not await self.finishing.wait(limits.git_keepalive_s):
+            if self._has_bands:
+                yield KEEPALIVE
+
+    @property
+    def _has_bands(self) -> bool:
+        return self.pending.push.request.has_bands
+
+    def _report(self, unpack_error: str | None) -> bytes:
+        asked = self.pending.push.request
+        report = encode_report(unpack_error, self._outcomes(unpack_error)) if asked.wants_report else b""
+        if not asked.has_bands:
+            return report
+        lines = "".join(f"{line}\n" for line in self.pending.policy_lines)
+        told = encode_band(BAND_PROGRESS, lines.encode("utf-8"))
+        return told + encode_band(BAND_DATA, report) + FLUSH_PKT
+
+    def _outcomes(self, unpack_error: str | None) -> list[tuple[bytes, str | None]]:
+        commands = self.pending.commands
+        if unpack_error is not None:
+            return [(command.name, "unpacker error") for command in commands]
+        assert self.finishing is not None
+        failure = self.finishing.failure
+        if failure is None:
+            return [(report.name, report.error) for report in self.finishing.opened or []]
+        described = describe_failure(failure)
+        if described.status >= 500:
+            log_failure(self.request, failure, described.status)
+        return [(command.name, described.sentence) for command in commands]
+
+    async def close(self) -> None:
+        """End whatever still runs for this push and wait for it."""
+        self.pending.switch.trip()
+        if self.finishing is not None:
+            await self.finishing.wait()
+        if self.messages is not None:
+            await self.messages.close()
+
+
+ROUTES = (
+    Route(
+        "receive_pack",
+        "POST",
+        receive_pack,
+        git_suffix="/git-receive-pack",
+        claim=Claim.HANDLER,
+        errors=ErrorStyle.GIT,
+    ),
+)

@@ -1,0 +1,106 @@
+"""POST {remote}/git-upload-pack: a fetch. Refs are answered here; packs are streamed from git."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.git.advertisement import Service, protocol_version
+from packhouse.git.pktline import encode_error
+from packhouse.git.process import GitProcess
+from packhouse.log import log_event
+from packhouse.operations.fetch import Fetch, FetchAnswer, open_fetch
+from packhouse.web.body import iter_body
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse
+from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.info_refs import NO_CACHE
+from packhouse.web.smart.media import check_request_type, result_type
+from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
+from packhouse.web.smart.remote_path import authorise_remote
+
+_MEDIA_TYPE = result_type(Service.UPLOAD_PACK)
+
+
+async def upload_pack(request: Request) -> Response:
+    """POST {remote}/git-upload-pack"""
+    principal, remote = await authorise_remote(request, Service.UPLOAD_PACK)
+    check_request_type(request, Service.UPLOAD_PACK)
+    gate = request.git_gate
+    version = protocol_version(request.headers.get("git-protocol", ""))
+    async with contextlib.AsyncExitStack() as held:
+        body = await _read_request(request, held)
+        fetch = Fetch(remote, version, body)
+        if fetch.is_listing:
+            answer = await request.in_thread(open_fetch, request.node, principal, fetch)
+            return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
+        await held.enter_async_context(gate.turn())
+        opening = gate.start(open_fetch, request.node, principal, fetch)
+        held.push_async_callback(gate.close_result, opening, FetchAnswer.close)
+        answer = await opening.result()
+        if answer.process is None:
+            return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
+        return StreamResponse(
+            _relay(answer.process, answer.request),
+            headers=NO_CACHE,
+            media_type=_MEDIA_TYPE,
+            cleanup=held.pop_all().aclose,
+        )
+
+
+async def _read_request(request: Request, held: contextlib.AsyncExitStack) -> bytes:
+    """Return the whole request; of large ones few are kept in memory at once."""
+    body = bytearray()
+    is_large = False
+    async for piece in iter_body(request, max_bytes=limits.fetch_request_max_bytes):
+        body += piece
+        if not is_large and len(body) > limits.fetch_request_small_bytes:
+            is_large = True
+            await held.enter_async_context(request.git_gate.large_request())
+    return bytes(body)
+
+
+async def _relay(process: GitProcess, request_body: bytes) -> AsyncIterator[bytes]:
+    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads."""
+    output, messages = PipeReader(process.stdout), Messages(process.stderr)
+    feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), request_body))
+    sent = False
+    try:
+        while piece := await output.read():
+            yield piece
+            sent = True
+        if not sent:
+            # An empty answer means success to no client: say what is known, which is that git gave up.
+            text = await _last_words(messages)
+            if text:
+                yield encode_error("upload-pack: the request cannot be served")
+                log_event("upload-pack failed", level=logging.WARNING, text=text)
+    finally:
+        feeder.cancel()
+        await asyncio.gather(feeder, return_exceptions=True)
+        await messages.close()
+
+
+async def _feed(writer: PipeWriter, data: bytes) -> None:
+    await writer.write(data)
+    writer.close()
+
+
+async def _last_words(messages: Messages) -> str:
+    text = b"".join([piece async for piece in messages.iter_until_end()])
+    return text.decode("utf-8", "replace")[: limits.KIB]
+
+
+ROUTES = (
+    Route(
+        "upload_pack",
+        "POST",
+        upload_pack,
+        git_suffix="/git-upload-pack",
+        claim=Claim.HANDLER,
+        errors=ErrorStyle.GIT,
+    ),
+)
