@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.git import Git
 from tests.support.org import Org
+from tests.support.postgres import PostgresServer
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
 from tests.support.tls import TlsFiles, make_tls_files
@@ -114,3 +115,16 @@ def git(tmp_path: Path, request: pytest.FixtureRequest) -> Git:
     tls = "tls_files" in request.fixturenames or "server" in request.fixturenames
     ca = request.getfixturevalue("tls_files").ca if tls else None
     return Git(tmp_path / "home", ca=ca)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL server of this pytest process; fails, naming the package, where none is installed."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server: PostgresServer) -> str:
+    """The address of an empty PostgreSQL database, for the server that tests share."""
+    return postgres_server.new_database()

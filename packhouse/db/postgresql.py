@@ -73,6 +73,8 @@ class PostgresqlSession(Session):
 
     def run_many(self, query: str, rows: Sequence[Mapping[str, SqlValue]], /) -> int:
         """See Session."""
+        if len(rows) == 1:
+            return self.run(query, **rows[0])
         try:
             with self._connection.cursor() as cursor:
                 cursor.executemany(_QUERIES[query], rows)

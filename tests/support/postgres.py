@@ -26,7 +26,9 @@ class PostgresServer:
     PostgreSQL refuses to run as root, so then its processes belong to the user `postgres` or `nobody`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
+        """`durable` waits for the disk as a server in earnest does; tests are faster without."""
+        self._durable = durable
         self._bin = _find_binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="packhouse-pg-"))
         self._as_user = _choose_user()
@@ -59,6 +61,7 @@ class PostgresServer:
                     "postgres", "-D", str(self.data), "-p", str(self.port),
                     "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
                     "-c", "max_connections=200", "-c", "shared_buffers=32MB", "-c", "log_min_messages=fatal",
+                    "-c", f"fsync={'on' if self._durable else 'off'}",
                 ),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 user=None if self._as_user is None else self._as_user.pw_uid,
