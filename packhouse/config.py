@@ -36,6 +36,14 @@ class Config:
     shutdown_grace_s: int = field(
         default=30, metadata={"help": "how long running requests may finish after SIGTERM", "unit": "seconds"}
     )
+    header_timeout_s: int = field(
+        default=30,
+        metadata={"help": "how long a client may take to send a request's headers", "unit": "seconds"},
+    )
+    stall_timeout_s: int = field(
+        default=limits.body_stall_max_s,
+        metadata={"help": "how long a client may send nothing within a body", "unit": "seconds"},
+    )
     push_max_bytes: int = field(
         default=10 * limits.GIB, metadata={"help": "largest pack that a push may send", "unit": "bytes"}
     )

@@ -1,0 +1,32 @@
+"""The API's description of itself."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from packhouse.web.openapi import make_document
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Claim, Handler, Route
+
+
+def document_route(routes: Sequence[Route]) -> Route:
+    """Return the route that answers with the OpenAPI document of `routes` and of itself."""
+
+    def row(handler: Handler) -> Route:
+        return Route(
+            "openapi",
+            "GET",
+            handler,
+            preferred="/api/openapi.json",
+            claim=Claim.HANDLER,
+            summary="This document",
+        )
+
+    async def get_document(_request: Request) -> Response:
+        """GET /api/openapi.json"""
+        return json_response(document)
+
+    route = row(get_document)
+    document = make_document([*routes, route])
+    return route

@@ -1,0 +1,241 @@
+"""Repositories: create, list, get, update, delete (operations 1 to 5 of docs/reference/http-api.md)."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.delete_repo import delete_repo
+from packhouse.operations.get_repo import get_repo
+from packhouse.operations.list_repos import ListRepos, list_repos
+from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.update_repo import UpdateRepo, update_repo
+from packhouse.web.body import read_body
+from packhouse.web.dialects import with_old_names
+from packhouse.web.fields import parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Claim, Route
+
+
+class CreateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the new repository; its name is the token's `repo` claim."""
+
+    default_branch: str = ""
+    base_repo: dict[str, Any] | None = None
+    initial_commit: dict[str, Any] | None = None
+    deployment: msgspec.Raw | None = None
+
+
+class CreateRepoQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """The default branch, for callers that send no body."""
+
+    default_branch: str = ""
+
+
+class ListReposQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """`q` is searched in names, whatever the case."""
+
+    q: str = ""
+    cursor: str = ""
+    limit: int = 0
+
+
+class UpdateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What to change; the new default branch must exist unless the repository is empty."""
+
+    default_branch: str = ""
+    deployment: msgspec.Raw | None = None
+
+
+class BaseRepoReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The upstream that a repository follows."""
+
+    provider: str
+    owner: str
+    name: str
+
+
+class RepoReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository; `url` is the old name of `repo_name`."""
+
+    repo_id: str
+    repository_id: int
+    repo_name: str
+    url: str
+    default_branch: str
+    created_at: str
+    base_repo: BaseRepoReply | UnsetType = UNSET
+    http_url: str | UnsetType = UNSET
+
+
+class CreatedRepoReply(RepoReply, frozen=True, kw_only=True):
+    """A new repository; `id` and `url` are old names of `repo_name`."""
+
+    id: str
+    message: str
+
+
+class RepoListReply(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of repositories."""
+
+    repos: list[RepoReply]
+    has_more: bool
+    next_cursor: str | UnsetType = UNSET
+
+
+class UpdatedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A repository after a change."""
+
+    repo_id: str
+    repo_name: str
+    url: str
+    default_branch: str
+
+
+class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted, by its internal id."""
+
+    repo_id: str
+    message: str
+
+
+async def post_repo(request: Request) -> Response:
+    """POST /api/repos: create the repository that the token names."""
+    body = await read_body(request, CreateRepoBody)
+    query = parse_query(request.scope["query_string"], CreateRepoQuery, where="create_repo")
+    command = CreateRepo(
+        name=request.caller.repo,
+        default_branch=body.default_branch or query.default_branch or None,
+        base_repo=body.base_repo,
+        initial_commit=body.initial_commit,
+        deployment=body.deployment is not None,
+    )
+    repo = await request.operate(create_repo, command)
+    fields = _repo_fields(repo) | {
+        "http_url": request.clone_address(repo.name),
+        "message": "repository created",
+    }
+    return json_response(with_old_names("created_repo", fields), 201)
+
+
+async def get_repos(request: Request) -> Response:
+    """GET /api/repos: the organisation's repositories, page by page."""
+    query = parse_query(request.scope["query_string"], ListReposQuery, where="list_repos")
+    page = await request.operate(list_repos, ListRepos(q=query.q, cursor=query.cursor, limit=query.limit))
+    fields: dict[str, Any] = {
+        "repos": [with_old_names("repo", _repo_fields(repo)) for repo in page.repos],
+        "has_more": page.next_cursor is not None,
+    }
+    if page.next_cursor is not None:
+        fields["next_cursor"] = page.next_cursor
+    return json_response(fields)
+
+
+async def get_one_repo(request: Request) -> Response:
+    """GET /api/repos/{repo}: one repository."""
+    repo = await request.operate(get_repo, request.caller.repo)
+    fields = _repo_fields(repo) | {"http_url": request.clone_address(repo.name)}
+    return json_response(with_old_names("repo", fields))
+
+
+async def patch_repo(request: Request) -> Response:
+    """PATCH /api/repos/{repo}: change the default branch."""
+    body = await read_body(request, UpdateRepoBody)
+    command = UpdateRepo(
+        name=request.caller.repo,
+        default_branch=body.default_branch or None,
+        deployment=body.deployment is not None,
+    )
+    repo = await request.operate(update_repo, command)
+    fields = {"repo_id": repo.public_id, "repo_name": repo.name, "default_branch": repo.default_branch}
+    return json_response(with_old_names("repo", fields))
+
+
+async def delete_one_repo(request: Request) -> Response:
+    """DELETE /api/repos/{repo}: delete the repository; its storage goes later."""
+    deleted = await request.operate(delete_repo, request.caller.repo)
+    message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
+    return json_response({"repo_id": deleted.public_id, "message": message})
+
+
+def _repo_fields(repo: RepoInfo) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "repo_id": repo.public_id,
+        "repository_id": repo.id,
+        "repo_name": repo.name,
+        "default_branch": repo.default_branch,
+        "created_at": format_timestamp(repo.created_at),
+    }
+    if repo.base_repo is not None:
+        base = repo.base_repo
+        fields["base_repo"] = {"provider": base.provider, "owner": base.owner, "name": base.name}
+    return fields
+
+
+ROUTES = (
+    Route(
+        "create_repo",
+        "POST",
+        post_repo,
+        released="/api/v1/repos",
+        preferred="/api/repos",
+        scopes=(Scope.REPO_WRITE,),
+        summary="Create a repository, named by the token's repo claim",
+        query=CreateRepoQuery,
+        body=CreateRepoBody,
+        reply=CreatedRepoReply,
+        status=201,
+        failures=(409,),
+    ),
+    Route(
+        "list_repos",
+        "GET",
+        get_repos,
+        released="/api/v1/repos",
+        preferred="/api/repos",
+        scopes=(Scope.ORG_READ,),
+        claim=Claim.ORG,
+        summary="List the organisation's repositories",
+        query=ListReposQuery,
+        reply=RepoListReply,
+    ),
+    Route(
+        "get_repo",
+        "GET",
+        get_one_repo,
+        released="/api/v1/repo",
+        preferred="/api/repos/{repo}",
+        scopes=(Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE),
+        summary="Get a repository",
+        reply=RepoReply,
+        failures=(404,),
+    ),
+    Route(
+        "update_repo",
+        "PATCH",
+        patch_repo,
+        released="/api/v1/repo",
+        preferred="/api/repos/{repo}",
+        scopes=(Scope.REPO_WRITE,),
+        summary="Change a repository's default branch",
+        body=UpdateRepoBody,
+        reply=UpdatedRepoReply,
+        failures=(404,),
+    ),
+    Route(
+        "delete_repo",
+        "DELETE",
+        delete_one_repo,
+        released="/api/v1/repos/delete",
+        preferred="/api/repos/{repo}",
+        scopes=(Scope.REPO_WRITE,),
+        summary="Delete a repository",
+        reply=DeletedRepoReply,
+        failures=(404, 409),
+    ),
+)

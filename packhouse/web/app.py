@@ -1,0 +1,181 @@
+"""The ASGI application: route, authorise, handle, answer. One place for each."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from packhouse import limits
+from packhouse.config import Config
+from packhouse.errors import Unavailable
+from packhouse.log import log_event
+from packhouse.operations.node import open_node
+from packhouse.web.api import branches, commits, files, health, repos
+from packhouse.web.api.document import document_route
+from packhouse.web.auth import authorise
+from packhouse.web.background import BackgroundThreads
+from packhouse.web.body import ClientGone
+from packhouse.web.errors import log_failure, render_failure
+from packhouse.web.request import Request, Shared
+from packhouse.web.responses import ResponseAborted
+from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
+from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
+from packhouse.web.smart.gate import GitGate
+from packhouse.web.threads import WorkerThreads
+from packhouse.web.turns import Turns
+
+API: tuple[Route, ...] = (
+    *health.ROUTES,
+    *repos.ROUTES,
+    *branches.ROUTES,
+    *commits.ROUTES,
+    *files.ROUTES,
+)
+GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)
+ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)
+
+
+def make_app(config: Config, routes: Sequence[Route] = ROUTES) -> ASGIApp:
+    """Return the application; the node is opened by the lifespan's start-up and closed by its end."""
+    return App(config, routes)
+
+
+class App:
+    """One server process's application."""
+
+    def __init__(self, config: Config, routes: Sequence[Route]) -> None:
+        self._config = config
+        self._router = Router(routes)
+        self._shared: Shared | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the lifespan of the process (ASGI specification)."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        assert scope["type"] == "http", scope["type"]
+        assert self._shared is not None, "the lifespan has not started"
+        request = Request(scope, receive, self._shared)
+        await _Exchange(request, self._router, scope, receive, send).run()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            node = await asyncio.to_thread(open_node, self._config)
+        except Exception as error:  # noqa: BLE001  # whatever prevents the start: the server tells it and ends
+            await send({"type": "lifespan.startup.failed", "message": f"cannot start: {error}"})
+            return
+        self._shared = Shared(
+            node=node,
+            threads=WorkerThreads(self._config.threads, waiting_max=limits.waiting_calls_max),
+            turns=Turns(),
+            git_gate=GitGate(self._config.git_processes_max),
+        )
+        background = BackgroundThreads(node)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._shared.close()
+        await asyncio.to_thread(background.stop, limits.background_stop_max_s)
+        await asyncio.to_thread(node.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(
+        self,
+        request: Request,
+        router: Router,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._router = router
+        self._scope = scope
+        self._receive = receive
+        self._send_to_server = send
+        self._request = request
+        self._style = ErrorStyle.PLAIN
+        self._started_at = time.monotonic()
+        self._status = 0
+
+    async def run(self) -> None:
+        """Answer the request, whatever happens; only a broken connection goes without an answer."""
+        try:
+            await self._respond(await self._answer())
+        except ClientGone:
+            self._log("client left")
+        except ResponseAborted as error:
+            self._log("answer cut short", reason=str(error))
+            await self._cut_connection()
+        except asyncio.CancelledError:
+            # Only the end of the server's grace period cancels requests.
+            await self._fail(Unavailable("server is shutting down", retry_after_s=1))
+        except Exception as error:  # noqa: BLE001  # the outermost frame: every failure is answered and logged
+            await self._fail(error)
+        else:
+            self._log("request")
+
+    async def _answer(self) -> Response:
+        request = self._request
+        try:
+            request.match = self._router.match(request.method, self._scope["raw_path"])
+            route = request.match.route
+            self._style = route.errors
+            if route.claim is not Claim.HANDLER:
+                request.authorised = await authorise(request, route)
+            return await route.handler(request)
+        except RoutingFailure as failure:
+            self._style = failure.style
+            return render_failure(request, failure.error, failure.style)
+        except (ClientGone, ResponseAborted):
+            raise
+        except Exception as error:  # noqa: BLE001  # render_failure knows our errors, and logs all others
+            return render_failure(request, error, self._style)
+
+    async def _respond(self, response: Response) -> None:
+        """Send the answer once the client has sent its whole body; else close the connection after it."""
+        if not await self._request.upload.drain(limits.refused_body_drain_max_bytes):
+            response.headers["Connection"] = "close"
+        await response(self._scope, self._receive, self._send)
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+        await self._send_to_server(message)
+
+    async def _fail(self, error: BaseException) -> None:
+        """Answer a failure that came while the answer was made ready, or cut the answer that has begun."""
+        if self._status:
+            log_failure(self._request, error, self._status)
+            await self._cut_connection()
+            return
+        response = render_failure(self._request, error, self._style)
+        response.headers["Connection"] = "close"
+        await response(self._scope, self._receive, self._send)
+
+    async def _cut_connection(self) -> None:
+        """End the connection so that the client sees that the body is not whole."""
+        cut: Callable[[], None] | None = self._scope.get("packhouse.cut_connection")
+        if cut is not None:
+            cut()
+            await asyncio.sleep(0)  # the server learns of the lost connection before this task ends
+
+    def _log(self, message: str, reason: str = "") -> None:
+        request = self._request
+        caller = request.authorised
+        log_event(
+            message,
+            level=logging.DEBUG,
+            method=request.method,
+            route=request.match.route.name if request.match else "",
+            status=self._status,
+            seconds=round(time.monotonic() - self._started_at, 4),
+            org=caller.principal.org_name if caller else "",
+            repo=caller.repo if caller else "",
+            reason=reason,
+        )

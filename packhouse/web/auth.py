@@ -1,0 +1,98 @@
+"""Authorization header to principal, and may this principal call this route for this repository?
+
+The order of the checks: token, scope, repository. Policies come later, where refs change.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packhouse import limits
+from packhouse.auth.principal import Principal, ScopeMissing
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Unauthenticated
+from packhouse.operations.authenticate import authenticate
+from packhouse.web.routing import Claim, Dialect, Route
+
+if TYPE_CHECKING:
+    from packhouse.web.request import Request
+
+BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
+BEARER = "Bearer"
+BASIC = "Basic or Bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and for which repository ("" when the call concerns none)."""
+
+    principal: Principal
+    repo: str
+
+
+async def authorise(request: "Request", route: Route) -> Caller:
+    """Return the caller of a route of the API.
+
+    Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
+    know it as 401; Denied for a missing scope elsewhere and for a token of another repository.
+    """
+    principal = await request.in_thread(authenticate, request.node, read_token(request))
+    try:
+        principal.require_scope(*route.scopes)
+    except ScopeMissing as error:
+        if request.dialect is Dialect.RELEASED and route.released_scope_status == 401:
+            raise Unauthenticated(error.message, **error.fields) from None
+        raise
+    if route.claim is Claim.ORG:
+        return Caller(principal, "")
+    name = request.path_values.get("repo")
+    if name is None:
+        return Caller(principal, principal.read_repo_claim())
+    principal.require_repo(name)
+    return Caller(principal, name)
+
+
+async def authorise_git(request: "Request", repo: str, scope: Scope) -> Caller:
+    """Return the caller of a git request for the repository `repo` (its base name, decoded).
+
+    Takes Basic credentials, whose password is the token, besides Bearer. Raises Unauthenticated and Denied.
+    """
+    token = read_token(request, basic=True)
+    principal = await request.in_thread(authenticate, request.node, token)
+    principal.require_scope(scope)
+    principal.require_repo(repo)
+    return Caller(principal, repo)
+
+
+def read_token(request: "Request", *, basic: bool = False) -> str:
+    """Return the token of the Authorization header; raise Unauthenticated when there is none.
+
+    Scheme names are case-insensitive (RFC 9110 section 11.1). A token in the query counts for nothing.
+    """
+    given = request.headers.getlist("authorization")
+    if not given or not given[0].strip():
+        raise Unauthenticated("a token is required")
+    if len(given) > 1:
+        raise Unauthenticated("more than one Authorization header")
+    scheme, _, credentials = given[0].strip().partition(" ")
+    credentials = credentials.strip()
+    if scheme.lower() == "bearer" and credentials:
+        return credentials
+    if basic and scheme.lower() == "basic" and credentials:
+        return _basic_password(credentials)
+    raise Unauthenticated("Authorization header does not hold a token", schemes=BASIC if basic else BEARER)
+
+
+def _basic_password(credentials: str) -> str:
+    """Return the password of Basic credentials (RFC 7617 section 2); the user name is not looked at."""
+    if len(credentials) > BASIC_CREDENTIALS_MAX_CHARS:
+        raise Unauthenticated("token is too large")
+    try:
+        text = base64.b64decode(credentials, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise Unauthenticated("Basic credentials are not base64") from None
+    password = text.partition(":")[2]
+    if not password:
+        raise Unauthenticated("a token is required as the password")
+    return password

@@ -1,0 +1,39 @@
+"""What a server process does besides answering: loops in threads of their own, ended with the server."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from packhouse.log import log_event
+from packhouse.operations.node import Node
+
+Loop = Callable[[Node, threading.Event], None]
+"""Runs until the event is set, and then returns within a second or so."""
+
+LOOPS: tuple[Loop, ...] = ()
+
+
+class BackgroundThreads:
+    """The running loops of one server process."""
+
+    def __init__(self, node: Node, loops: Sequence[Loop] = LOOPS) -> None:
+        self._stopping = threading.Event()
+        self._threads = [
+            # daemon: a loop that hangs must not keep a process that was asked to end
+            threading.Thread(target=self._run, args=(loop, node), name=loop.__name__, daemon=True)
+            for loop in loops
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self, loop: Loop, node: Node) -> None:
+        try:
+            loop(node, self._stopping)
+        except Exception:  # noqa: BLE001  # the last frame of a thread: whatever it was, it must be seen
+            log_event("background loop ended", level=logging.ERROR, exc_info=True, loop=loop.__name__)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the loops to end and wait at most `timeout_s` for all of them together."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout_s / max(1, len(self._threads)))

@@ -1,0 +1,190 @@
+"""Request bodies: bounded, with a limit on silence, inflated when the client compressed them."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from starlette.types import Receive, Scope
+
+from packhouse import limits
+from packhouse.errors import Invalid, LimitExceeded, TimedOut
+from packhouse.web.fields import parse_object
+
+if TYPE_CHECKING:
+    from packhouse.web.request import Request
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_GZIP_WINDOW_BITS: Final = 31  # zlib's way to say "gzip format, largest window"
+_INFLATE_STEP_BYTES: Final = 256 * limits.KIB
+_JSON_INLINE_MAX_BYTES: Final = 256 * limits.KIB  # parsing more would hold up the event loop
+
+
+class BodyTooLarge(LimitExceeded):
+    """The body is larger than this call takes. Field: `max_bytes`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__("request body is too large", max_bytes=max_bytes)
+
+
+class ClientStalled(TimedOut):
+    """The client stopped in the middle of its body."""
+
+    def __init__(self, stall_max_s: float) -> None:
+        super().__init__("request body stalled", stall_max_s=stall_max_s)
+
+
+class ClientGone(Exception):
+    """The client closed the connection: there is nobody to answer."""
+
+
+class RequestBody:
+    """The body of one request as it arrives. Wire bytes: not yet inflated."""
+
+    def __init__(self, scope: Scope, receive: Receive, *, stall_max_s: float) -> None:
+        self._receive = receive
+        self._stall_max_s = stall_max_s
+        headers = dict(scope["headers"])
+        self.declared_bytes = _declared_bytes(headers)
+        self.continue_expected = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.encoding = headers.get(b"content-encoding", b"").strip().lower()
+        self.started = False
+        self.complete = self.declared_bytes == 0
+
+    async def read(self) -> bytes:
+        """Return the next bytes as they arrive, b"" at the end.
+
+        Raises ClientStalled when none arrive in time and ClientGone when the connection is lost.
+        """
+        while not self.complete:
+            self.started = True
+            try:
+                async with asyncio.timeout(self._stall_max_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise ClientStalled(self._stall_max_s) from None
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self.complete = not message.get("more_body", False)
+            if body := message.get("body", b""):
+                return bytes(body)
+        return b""
+
+    async def drain(self, max_bytes: int) -> bool:
+        """Read and drop what is left, at most `max_bytes`; tell whether the end was reached.
+
+        A client that is answered while it still sends may see a reset instead of the answer. One that waits
+        for `100 Continue` has sent nothing and must not be asked to.
+        """
+        if self.complete:
+            return True
+        if self.continue_expected and not self.started:
+            return False
+        left = max_bytes
+        if self.declared_bytes is not None and self.declared_bytes > max_bytes:
+            return False
+        try:
+            while chunk := await self.read():
+                left -= len(chunk)
+                if left < 0:
+                    return False
+        except ClientStalled:
+            return False
+        return True
+
+
+def _declared_bytes(headers: dict[bytes, bytes]) -> int | None:
+    """Return the declared length, 0 without a body, None when only its end will tell."""
+    if b"transfer-encoding" in headers:
+        return None
+    length = headers.get(b"content-length", b"0")
+    return int(length) if length.isdigit() else 0
+
+
+async def iter_body(request: "Request", *, max_bytes: int, decode_gzip: bool = True) -> AsyncIterator[bytes]:
+    """Yield the body in pieces of at most a few hundred KiB, inflated when it is sent as gzip.
+
+    Raises BodyTooLarge beyond `max_bytes` (counted after inflating, so that a body that inflates a
+    thousandfold costs one piece), Invalid on a damaged or unknown encoding, ClientStalled, ClientGone.
+    """
+    upload = request.upload
+    if upload.declared_bytes is not None and upload.declared_bytes > max_bytes:
+        raise BodyTooLarge(max_bytes)
+    gzip = upload.encoding in (b"gzip", b"x-gzip")
+    if upload.encoding not in (b"", b"identity") and not (gzip and decode_gzip):
+        raise Invalid(
+            "content encoding is not accepted here", encoding=upload.encoding.decode("latin-1")[:40]
+        )
+    seen = 0
+    async for piece in _inflate(upload) if gzip else _pieces(upload):
+        seen += len(piece)
+        if seen > max_bytes:
+            raise BodyTooLarge(max_bytes)
+        yield piece
+
+
+async def _pieces(upload: RequestBody) -> AsyncIterator[bytes]:
+    while chunk := await upload.read():
+        yield chunk
+
+
+async def _inflate(upload: RequestBody) -> AsyncIterator[bytes]:
+    """Inflate one gzip member; the output of one step is bounded, whatever the input's ratio."""
+    inflater = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
+    empty = True
+    while chunk := await upload.read():
+        empty = False
+        full = True
+        while chunk or full:
+            if inflater.eof:
+                break
+            try:
+                piece = inflater.decompress(chunk, _INFLATE_STEP_BYTES)
+            except zlib.error:
+                raise Invalid("request body is not valid gzip") from None
+            chunk = inflater.unconsumed_tail
+            # A full piece may be followed by more that the inflater keeps though it took all its input.
+            full = len(piece) == _INFLATE_STEP_BYTES
+            if piece:
+                yield piece
+                await asyncio.sleep(0)  # one small chunk may inflate to many pieces: let others run
+        if inflater.unused_data:
+            raise Invalid("request body has bytes after its gzip data")
+    if not empty and not inflater.eof:
+        raise Invalid("request body ends within its gzip data")
+
+
+async def read_body(request: "Request", kind: type[S], *, max_bytes: int = limits.json_body_max_bytes) -> S:
+    """Return the JSON body as `kind`; an empty body counts as `{}`, whatever its content type.
+
+    Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid naming the field that
+    does not fit, BodyTooLarge, ClientStalled, ClientGone.
+    """
+    raw = await read_json(request, max_bytes=max_bytes)
+    assert request.match is not None
+    return parse_object(raw, kind, where=request.match.route.name)
+
+
+async def read_json(request: "Request", *, max_bytes: int = limits.json_body_max_bytes) -> Any:
+    """Return the decoded JSON body, `{}` when it is empty or blank; errors as `read_body`."""
+    pieces = [piece async for piece in iter_body(request, max_bytes=max_bytes)]
+    text = b"".join(pieces)
+    if not text.strip():
+        return {}
+    if len(text) > _JSON_INLINE_MAX_BYTES:
+        return await request.in_thread(decode_json, text)
+    return decode_json(text)
+
+
+def decode_json(text: bytes) -> Any:
+    """Return the decoded value; raise Invalid for what is not JSON, or no JSON we can hold (RFC 8259)."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise Invalid("request body is not valid JSON", reason=str(error)[:200]) from None
+    except RecursionError:
+        raise Invalid("request body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise Invalid("request body is not valid UTF-8") from None

@@ -1,0 +1,72 @@
+"""Old and new names of one thing, as tables: handlers see the standard name only.
+
+Clients of both dialects, and builds in between, send either name on either family of paths; so every alias
+is accepted everywhere, and answers carry both names.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+Aliases = Mapping[str, tuple[str, ...]]
+
+_COMMIT_METADATA: Final[Aliases] = {
+    "expected_target_sha": ("expected_head_sha",),
+    "target_is_ephemeral": ("ephemeral",),
+    "base_is_ephemeral": ("ephemeral_base",),
+}
+_NOTES: Final[Aliases] = {
+    "object_ref": ("sha",),
+    "notes_ref": ("ref",),
+    "expected_notes_ref_sha": ("expected_ref_sha",),
+}
+
+REQUEST_ALIASES: Final[Mapping[str, Aliases]] = {
+    # route name: standard name: old names, the preferred one first
+    "list_commits": {"ref": ("branch",)},
+    "get_commit": {"ref": ("sha",)},
+    "commit_diff": {
+        "ref": ("sha",),
+        "base_ref": ("baseSha", "base_sha"),
+        "git_apply_compatible": ("gitApplyCompatible",),
+    },
+    "merge": {"source_ref": ("source_branch",)},
+    "preview_merge": {"source_ref": ("source_branch",)},
+    "create_tag": {"ref": ("target",)},
+    "create_branch": {"base_ref": ("base_branch",)},
+    "delete_branch": {"target_branch": ("name",)},
+    "create_commit": _COMMIT_METADATA,
+    "diff_commit": _COMMIT_METADATA,
+    "reset_commits": _COMMIT_METADATA,
+    "restore_commit": {
+        "base_ref": ("target_commit_sha",),
+        "expected_target_sha": ("expected_head_sha",),
+    },
+    "get_note": _NOTES,
+    "write_note": _NOTES,
+    "delete_note": _NOTES,
+    "grep": {"ref": ("rev",)},
+}
+
+REPLY_ALIASES: Final[Mapping[str, Aliases]] = {
+    # kind of object: standard name: old names
+    "repo": {"repo_name": ("url",)},
+    "created_repo": {"repo_name": ("url", "id")},
+    "deleted_branch": {"target_branch": ("name",)},
+    "merge_source": {"ref": ("branch",)},
+    "note_write": {"notes_ref": ("target_ref",)},
+    "commit_result": {"target_branch": ("branch",)},
+}
+
+
+def with_old_names(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an answer plus their old names; `kind` is a row of REPLY_ALIASES."""
+    members = dict(fields)
+    for name, old_names in REPLY_ALIASES[kind].items():
+        if name in members:
+            members.update(dict.fromkeys(old_names, members[name]))
+    return members
+
+
+def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `fields` without those that are None: clients refuse null where a member may be absent."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,283 @@
+"""The one table from domain error to status, sentence and body (RFC 9457 members).
+
+Nothing else knows status codes of failures. Fields of an error become the sentence a user reads; nothing
+parses that sentence.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.responses import Response
+
+from packhouse.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    LimitExceeded,
+    NotFound,
+    PackhouseError,
+    PreconditionFailed,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from packhouse.log import log_event
+from packhouse.web.body import ClientStalled
+from packhouse.web.responses import json_response
+from packhouse.web.routing import ErrorStyle, MethodNotAllowed
+
+if TYPE_CHECKING:
+    from packhouse.web.request import Request
+
+SENTENCE_MAX_CHARS: Final = 1000
+VALUE_MAX_CHARS: Final = 300
+INSTANCE_MAX_CHARS: Final = 1000
+GIT_CHALLENGE: Final = 'Basic realm="code storage", charset="UTF-8"'  # RFC 7617 section 2.1
+
+
+class Throttled(Unavailable):
+    """The caller asks too often. Field: `retry_after_s`."""
+
+
+class UpstreamFailed(Unavailable):
+    """A server that this one had to ask did not answer as it should."""
+
+
+class FilePreconditionFailed(PackhouseError):
+    """If-Match or If-Unmodified-Since does not hold (RFC 9110 section 13)."""
+
+
+class UnsupportedMediaType(PackhouseError):
+    """The body is announced as something that this call does not take. Field: `expected`."""
+
+    def __init__(self, expected: str) -> None:
+        super().__init__("content type does not fit", expected=expected)
+
+
+class RangeNotSatisfiable(PackhouseError):
+    """No byte of the range exists. Field: `size_bytes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: int
+    result_status: str
+
+
+ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
+    # the most special class of an error counts
+    Invalid: _Row(400, "invalid"),
+    Unauthenticated: _Row(401, "unauthorized"),
+    Denied: _Row(403, "forbidden"),
+    NotFound: _Row(404, "not_found"),
+    MethodNotAllowed: _Row(405, "invalid"),
+    ClientStalled: _Row(408, "timeout"),
+    Conflict: _Row(409, "conflict"),
+    PreconditionFailed: _Row(409, "precondition_failed"),
+    FilePreconditionFailed: _Row(412, "precondition_failed"),
+    LimitExceeded: _Row(413, "invalid"),
+    UnsupportedMediaType: _Row(415, "invalid"),
+    RangeNotSatisfiable: _Row(416, "invalid"),
+    Throttled: _Row(429, "unavailable"),
+    Corrupt: _Row(500, "internal"),
+    UpstreamFailed: _Row(502, "unavailable"),
+    Unavailable: _Row(503, "unavailable"),
+    TimedOut: _Row(504, "timeout"),
+    PackhouseError: _Row(500, "failed"),
+}
+
+INTERNAL: Final = _Row(500, "internal")
+
+SENTENCES: Final[Mapping[str, str]] = {
+    # constant message of an error: what the user reads, made from its fields
+    "API version is not served": "API version {version} is not served, use v1",
+    "abbreviated id is unknown or not unique": "abbreviated id {ref} is unknown or not unique",
+    "branch does not exist": "branch {branch} does not exist",
+    "branch is not at the expected commit": "branch {branch} is at {actual}, expected {expected}",
+    "branch kept moving": "branch {branch} kept moving while this was written, please retry",
+    "content encoding is not accepted here": "content encoding {encoding} is not accepted here",
+    "content type does not fit": "the content type of this request must be {expected}",
+    "default branch is not deleted": "{refname} is the default branch and cannot be deleted",
+    "denied by policy": "denied by policy ({op}): {refname}",
+    "expected a JSON object": "expected a JSON object in {field}",
+    "field does not fit": "field {field}: {reason}",
+    "field is required": "field {field} is required",
+    "git protocol error": "{reason}",
+    "invalid branch name": "invalid branch name {branch}",
+    "invalid ref": "invalid ref {ref}",
+    "invalid ref name": "invalid ref name {refname}",
+    "invalid repository name": "invalid repository name: {reason}",
+    "invalid tag name": "invalid tag name {tag}",
+    "limit is negative": "limit must not be negative",
+    "method is not allowed": "{method} is not allowed here, allowed: {allow}",
+    "not an ISO 8601 date": "{value} is not an ISO 8601 date",
+    "not an object id": "{value} is not an object id of 40 hex digits",
+    "object does not exist": "object {oid} does not exist",
+    "parameter is not a boolean": "parameter {field} must be true or false, not {value}",
+    "parameter is not a whole number": "parameter {field} must be a whole number, not {value}",
+    "parameter is required": "parameter {field} is required",
+    "path does not exist": "path {path} does not exist",
+    "query has too many parameters": "query has more than {fields_max} parameters",
+    "range is not satisfiable": "no byte of this range exists, the file has {size_bytes} bytes",
+    "ref does not exist": "ref {ref} does not exist",
+    "ref has moved": "{refname} is at {actual}, expected {expected}",
+    "ref name conflicts with another ref": "{refname} conflicts with the existing ref {existing}",
+    "repository exists": "repository {repo} already exists",
+    "repository not found": "repository {repo} not found",
+    "request body is not valid JSON": "request body is not valid JSON: {reason}",
+    "request body is too large": "request body is larger than {max_bytes} bytes",
+    "request body stalled": "nothing of the request body arrived for {stall_max_s} seconds",
+    "unsupported media type": "the body must be of type {expected}",
+    "not supported": "{what}",
+    "nothing to update": "nothing to update: give default_branch",
+    "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
+    "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",
+    "token lacks the scope": "token lacks the scope {needed}",
+}
+
+# Fields that become members of the problem, for clients that act on them (merge conflicts).
+_PROBLEM_MEMBERS: Final = ("conflict_type", "conflict_paths", "merge_base_sha")
+# Fields that only the operator needs.
+_HIDDEN_FIELDS: Final = frozenset({*_PROBLEM_MEMBERS, "retry_after_s", "allow"})
+_MULTIPLE_WORD: Final = " or "
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error as it goes over the wire. `sentence` is one line that holds no secret."""
+
+    status: int
+    result_status: str
+    sentence: str
+    fields: Mapping[str, object]
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Return status and sentence of any error; what is not one of ours says nothing of its inside."""
+    if not isinstance(error, PackhouseError):
+        return Failure(INTERNAL.status, INTERNAL.result_status, "internal server error", {})
+    row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
+    if isinstance(error, Corrupt):
+        return Failure(row.status, row.result_status, "stored data cannot be read", {})
+    return Failure(row.status, row.result_status, write_sentence(error), error.fields)
+
+
+def write_sentence(error: PackhouseError) -> str:
+    """Return the sentence for an error: its row in SENTENCES, or its message and fields."""
+    values = {name: _readable(value) for name, value in error.fields.items()}
+    template = SENTENCES.get(error.message)
+    if template is not None:
+        try:
+            return template.format_map(values)[:SENTENCE_MAX_CHARS]
+        except KeyError:  # raised without a field that the sentence wants: say what there is
+            return error.message
+    facts = ", ".join(f"{name} {value}" for name, value in values.items() if name not in _HIDDEN_FIELDS)
+    return (f"{error.message} ({facts})" if facts else error.message)[:SENTENCE_MAX_CHARS]
+
+
+def _readable(value: object) -> str:
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "replace")
+    elif isinstance(value, list | tuple | set | frozenset):
+        text = _MULTIPLE_WORD.join(map(str, value))
+    else:
+        text = "nothing" if value is None else str(value)
+    text = text.encode("utf-8", "replace").decode("utf-8")[:VALUE_MAX_CHARS]
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return shown.removeprefix("refs/heads/") if isinstance(value, bytes) else shown
+
+
+def render_failure(request: "Request", error: BaseException, style: ErrorStyle) -> Response:
+    """Return the answer for an error, in the form that the route's clients read."""
+    failure = describe_failure(error)
+    if failure.status >= 500:
+        log_failure(request, error, failure.status)
+    headers = _headers(failure, style)
+    if style is ErrorStyle.GIT:
+        return Response(failure.sentence + "\n", failure.status, headers, "text/plain; charset=utf-8")
+    if style is ErrorStyle.NOTE and "notes_ref" in failure.fields:
+        return json_response(_note_write(failure), failure.status, headers)
+    problem = _problem(request, failure)
+    if style is ErrorStyle.COMMIT_RESULT:
+        problem["result"] = _commit_result(request, failure)
+    wants_problem = "application/problem+json" in request.headers.get("accept", "").lower()
+    media = "application/problem+json" if wants_problem else "application/json"
+    return json_response(problem, failure.status, headers, media_type=media)
+
+
+def log_failure(request: "Request", error: BaseException, status: int) -> None:
+    """Log what an operator must know of; a traceback only for what is a bug."""
+    route = request.match.route.name if request.match else ""
+    expected = isinstance(error, PackhouseError) and not isinstance(error, Corrupt)
+    log_event(
+        "request failed",
+        level=logging.WARNING if expected else logging.ERROR,
+        exc_info=not expected,
+        route=route,
+        status=status,
+        reason=str(error) if isinstance(error, PackhouseError) else type(error).__name__,
+    )
+
+
+def _headers(failure: Failure, style: ErrorStyle) -> dict[str, str]:
+    headers = {}
+    if failure.status == 401:
+        headers["WWW-Authenticate"] = GIT_CHALLENGE if style is ErrorStyle.GIT else "Bearer"
+    if failure.status == 405:
+        headers["Allow"] = str(failure.fields.get("allow", ""))
+    if failure.status in (429, 503):
+        headers["Retry-After"] = str(failure.fields.get("retry_after_s", 1))
+    if failure.status == 416:
+        headers["Accept-Ranges"] = "bytes"
+        headers["Content-Range"] = f"bytes */{failure.fields.get('size_bytes', 0)}"
+    return headers
+
+
+def problem_members(status: int, sentence: str) -> dict[str, Any]:
+    """Return the members that every error body has; `error` is what the clients show."""
+    title = HTTPStatus(status).phrase
+    return {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
+
+
+def _problem(request: "Request", failure: Failure) -> dict[str, Any]:
+    problem = problem_members(failure.status, failure.sentence)
+    path = request.scope.get("raw_path") or b""
+    if len(path) <= INSTANCE_MAX_CHARS:
+        problem["instance"] = path.decode("ascii", "replace")
+    problem.update({name: failure.fields[name] for name in _PROBLEM_MEMBERS if name in failure.fields})
+    return problem
+
+
+def _commit_result(request: "Request", failure: Failure) -> dict[str, Any]:
+    """Return the `result` member: what is known of the branch, nothing blank."""
+    result: dict[str, Any] = {
+        "success": False,
+        "status": failure.result_status,
+        "message": failure.sentence,
+    }
+    fields = failure.fields
+    branch = fields.get("branch") or request.failure_facts.get("branch")
+    if branch is None and isinstance(refname := fields.get("refname"), bytes):
+        branch = _readable(refname)
+    if branch:
+        result["target_branch"] = result["branch"] = _readable(branch)
+    if actual := fields.get("actual"):
+        result["old_sha"] = result["new_sha"] = actual
+    return result
+
+
+def _note_write(failure: Failure) -> dict[str, Any]:
+    """Return the note write response of a failure that the notes ref caused; it has no `error` member."""
+    fields = failure.fields
+    notes_ref = _readable(fields["notes_ref"])
+    return {
+        "sha": str(fields.get("object_oid", "")),
+        "notes_ref": notes_ref,
+        "target_ref": notes_ref,
+        "new_ref_sha": str(fields.get("actual") or ""),
+        "result": {"success": False, "status": failure.result_status, "message": failure.sentence},
+    }

@@ -1,0 +1,116 @@
+"""The request as handlers see it: Starlette's, plus the route, the caller and the server's own parts."""
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from urllib.parse import quote
+
+from starlette.requests import Request as StarletteRequest
+from starlette.types import Receive, Scope
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.config import Config
+from packhouse.git.refname import RefName, short_name
+from packhouse.operations.node import Node
+from packhouse.web.body import RequestBody
+from packhouse.web.routing import Dialect, Match
+from packhouse.web.smart.gate import GitGate
+from packhouse.web.threads import WorkerThreads
+from packhouse.web.turns import Turns
+
+if TYPE_CHECKING:
+    from packhouse.web.auth import Caller
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all requests of one server process have in common."""
+
+    node: Node
+    threads: WorkerThreads
+    turns: Turns
+    git_gate: GitGate
+
+    def close(self) -> None:
+        """Take no more work; what runs goes on to its end."""
+        self.threads.close()
+        self.git_gate.close()
+
+
+class Request(StarletteRequest):
+    """One request. `failure_facts` are members (`branch`, …) that a handler knows for a `result` body."""
+
+    def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
+        super().__init__(scope, receive)
+        self.node = shared.node
+        self.threads = shared.threads
+        self.git_gate = shared.git_gate
+        self._turns = shared.turns
+        self.match: Match | None = None
+        self.authorised: Caller | None = None
+        self.upload = RequestBody(scope, receive, stall_max_s=self.node.config.stall_timeout_s)
+        self.failure_facts: dict[str, str] = {}
+
+    @property
+    def config(self) -> Config:
+        """The server's settings."""
+        return self.node.config
+
+    @property
+    def caller(self) -> "Caller":
+        """Who calls; only for routes whose claim is not left to the handler."""
+        assert self.authorised is not None, "this route does not authorise before its handler"
+        return self.authorised
+
+    @property
+    def dialect(self) -> Dialect:
+        """The family of paths by which the request came."""
+        return self.match.dialect if self.match else Dialect.NONE
+
+    @property
+    def path_values(self) -> Mapping[str, str]:
+        """The decoded values of the path's variables, such as `repo`."""
+        return self.match.values if self.match else {}
+
+    @property
+    def git_path(self) -> str:
+        """The decoded path in front of a git suffix, without a slash at either end."""
+        return self.match.git_path if self.match else ""
+
+    async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what blocks in a worker thread; see WorkerThreads.run."""
+        return await self.threads.run(function, *args, **kwargs)
+
+    async def operate(
+        self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an operation as the caller of this request, in a worker thread."""
+        return await self.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
+
+    def branch_turn(self, namespace: str, refname: RefName) -> AbstractAsyncContextManager[None]:
+        """Wait for this caller's turn to write to a branch, first come, first served."""
+        key = (self.caller.principal.org_id, self.caller.repo, namespace, refname)
+        return self._turns.take(key, branch=short_name(refname), wait_max_s=limits.guard_wait_max_s)
+
+    @property
+    def base_address(self) -> str:
+        """Scheme and host by which clients reach this server, without a slash at the end."""
+        if self.config.public_url:
+            return self.config.public_url.rstrip("/")
+        host = self.headers.get("host", "")
+        if not _HOST.fullmatch(host):
+            name, port = self.scope.get("server") or ("localhost", None)
+            host = f"{name}:{port}" if port else name
+        return f"{self.scope.get('scheme', 'http')}://{host}"
+
+    def clone_address(self, repo: str) -> str:
+        """Return the address from which git clones the repository, without credentials."""
+        return f"{self.base_address}/{quote(repo, safe='/+')}.git"

@@ -1,0 +1,114 @@
+"""Answers: JSON, and streams that end their producer when the client goes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from packhouse import limits
+
+_encoder = msgspec.json.Encoder()
+
+
+def json_response(
+    fields: object,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    *,
+    media_type: str = "application/json",
+) -> Response:
+    """Return `fields` (a struct or a mapping) as a JSON answer."""
+    return Response(_encoder.encode(fields), status, headers, media_type)
+
+
+class ResponseAborted(Exception):
+    """The body cannot be completed: the connection must be cut, so that nobody takes half for the whole."""
+
+
+class StreamResponse(Response):
+    """An answer whose body is produced while it is sent.
+
+    The producer is cancelled when the client goes, and when a client takes nothing for `stall_max_s`;
+    `cleanup` runs in every case, also when the producer was never started (HEAD). An error of the producer
+    after the first byte cuts the connection. With `size_bytes` the length is announced, otherwise the body is
+    chunked.
+    """
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        *,
+        media_type: str = "application/octet-stream",
+        size_bytes: int | None = None,
+        cleanup: Callable[[], Awaitable[None]] | None = None,
+        stall_max_s: float = limits.git_stall_max_s,
+    ) -> None:
+        self.status_code = status
+        self.media_type = media_type
+        self.background = None
+        self.chunks = chunks
+        self.cleanup = cleanup
+        self.stall_max_s = stall_max_s
+        self.size_bytes = size_bytes
+        self.init_headers(headers)
+        if size_bytes is not None:
+            self.headers["content-length"] = str(size_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer; raise ResponseAborted when the client or the producer failed half-way."""
+        try:
+            if scope["method"] == "HEAD":
+                await self._start(send)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                return
+            await self._stream_while_connected(receive, send)
+        finally:
+            await self._clean_up()
+
+    async def _start(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        await send(start)
+
+    async def _stream_while_connected(self, receive: Receive, send: Send) -> None:
+        producer = asyncio.ensure_future(self._pump(send))
+        watcher = asyncio.ensure_future(_wait_for_disconnect(receive))
+        try:
+            await asyncio.wait({producer, watcher}, return_when=asyncio.FIRST_COMPLETED)
+            if producer.done():
+                producer.result()
+            else:
+                raise ResponseAborted("the client closed the connection")
+        finally:
+            for task in (producer, watcher):
+                task.cancel()
+            await asyncio.gather(producer, watcher, return_exceptions=True)
+
+    async def _pump(self, send: Send) -> None:
+        await self._start(send)
+        try:
+            async for chunk in self.chunks:
+                async with asyncio.timeout(self.stall_max_s):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except TimeoutError:
+            raise ResponseAborted("the client took nothing for too long") from None
+
+    async def _clean_up(self) -> None:
+        """Close the producer and run `cleanup`; a cancelled request must not cut that short."""
+        async with contextlib.AsyncExitStack() as stack:
+            if self.cleanup is not None:
+                stack.push_async_callback(self.cleanup)
+            close: Any = getattr(self.chunks, "aclose", None)
+            if close is not None:
+                stack.push_async_callback(close)
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,249 @@
+"""Routes on the raw request target: which handler answers a method and path, in both dialects.
+
+Frameworks route on the decoded path, where `apps%2Fshop` and `apps/shop` look the same; here the target is
+split on `/` first and each segment is decoded once afterwards (RFC 3986 section 2.4).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid, NotFound, PackhouseError
+
+if TYPE_CHECKING:
+    import msgspec
+    from starlette.responses import Response
+
+    from packhouse.web.request import Request
+
+Handler = Callable[["Request"], Awaitable["Response"]]
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
+
+
+class Dialect(Enum):
+    """Which family of paths a request used."""
+
+    RELEASED = "/api/v1"
+    PREFERRED = "/api"
+    GIT = "git"
+    NONE = ""
+
+
+class Claim(Enum):
+    """What the token's `repo` claim must name before the handler runs."""
+
+    REPO = "the repository of the path, or on released paths any one repository"
+    ORG = "anything: the call concerns no repository"
+    HANDLER = "the handler authorises by itself"
+
+
+class ErrorStyle(Enum):
+    """How failures of a route look on the wire."""
+
+    PLAIN = "problem details"
+    COMMIT_RESULT = "problem details with a result object"
+    NOTE = "problem details, or the note write response when the notes ref is the reason"
+    GIT = "one line of text, as git shows it"
+
+
+class MethodNotAllowed(PackhouseError):
+    """The path exists, but not with this method. Field: `allow`, what the Allow header lists."""
+
+    def __init__(self, method: str, allow: str) -> None:
+        super().__init__("method is not allowed", method=method, allow=allow)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `released` and `preferred` are its paths in the two dialects; `{x}` takes one segment.
+
+    A route with `git_suffix` answers every path that ends so, whatever the repository part before it is; the
+    handler finds that part, decoded, in `request.git_path`. `scopes` are alternatives: one of them must be in
+    the token. `query`, `body` and `reply` describe the operation in the OpenAPI document. GET answers HEAD.
+    """
+
+    name: str
+    method: str
+    handler: Handler
+    released: str = ""
+    preferred: str = ""
+    git_suffix: str = ""
+    scopes: tuple[Scope, ...] = ()
+    claim: Claim = Claim.REPO
+    errors: ErrorStyle = ErrorStyle.PLAIN
+    released_scope_status: int = 401
+    summary: str = ""
+    query: "type[msgspec.Struct] | None" = None
+    body: "type[msgspec.Struct] | None" = None
+    body_media: str = "application/json"
+    reply: "type[msgspec.Struct] | None" = None
+    reply_media: str = "application/json"
+    status: int = 200
+    failures: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The route that answers a request, the dialect it was reached by, and the decoded path values.
+
+    `git_path` is the path in front of a git suffix: segments decoded, joined by slashes.
+    """
+
+    route: Route
+    dialect: Dialect
+    values: Mapping[str, str] = field(default_factory=dict)
+    git_path: str = ""
+
+
+@dataclass(slots=True)
+class _Place:
+    children: dict[str, "_Place"] = field(default_factory=dict)
+    variable: "tuple[str, _Place] | None" = None
+    routes: dict[str, tuple[Route, Dialect]] = field(default_factory=dict)
+
+
+class RoutingFailure(Exception):
+    """No route answers. Carries the failure and the style of the path, which is known even then."""
+
+    def __init__(self, error: PackhouseError, style: ErrorStyle) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.style = style
+
+
+class Router:
+    """All routes, looked up by method and raw path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Place()
+        self._suffixes: list[tuple[tuple[str, ...], dict[str, Route]]] = []
+        for route in routes:
+            self._add(route, route.released, Dialect.RELEASED)
+            self._add(route, route.preferred, Dialect.PREFERRED)
+            if route.git_suffix:
+                self._add_suffix(route)
+        self._suffixes.sort(key=lambda item: -len(item[0]))
+
+    def _add(self, route: Route, path: str, dialect: Dialect) -> None:
+        if not path:
+            return
+        place = self._root
+        for segment in path[1:].split("/"):
+            if segment.startswith("{"):
+                name = segment.strip("{}")
+                if place.variable is None:
+                    place.variable = (name, _Place())
+                assert place.variable[0] == name, f"{path}: two names for one path segment"
+                place = place.variable[1]
+            else:
+                place = place.children.setdefault(segment, _Place())
+        if not path.startswith("/api/"):
+            dialect = Dialect.NONE
+        assert route.method not in place.routes, f"{route.method} {path} is routed twice"
+        place.routes[route.method] = (route, dialect)
+
+    def _add_suffix(self, route: Route) -> None:
+        suffix = tuple(route.git_suffix[1:].split("/"))
+        for known, methods in self._suffixes:
+            if known == suffix:
+                methods[route.method] = route
+                return
+        self._suffixes.append((suffix, {route.method: route}))
+
+    def match(self, method: str, raw_path: bytes) -> Match:
+        """Return who answers; raise RoutingFailure (not found, method not allowed, undecodable path)."""
+        segments = split_path(raw_path)
+        other_version = _other_version(segments)
+        place, values = self._find(["api", "v1", *segments[2:]] if other_version else segments)
+        if place is not None:
+            found, style = _choose(place.routes, method)
+            if other_version:
+                raise RoutingFailure(NotFound("API version is not served", version=other_version), style)
+            _check_escapes(raw_path, style)
+            if found is None:
+                raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style)
+            return Match(found[0], found[1], values)
+        return self._match_suffix(method, raw_path, segments)
+
+    def _find(self, segments: list[str]) -> tuple[_Place | None, dict[str, str]]:
+        place, values = self._root, {}
+        for segment in segments:
+            if segment in place.children:
+                place = place.children[segment]
+            elif place.variable is not None and segment:
+                values[place.variable[0]] = segment
+                place = place.variable[1]
+            else:
+                return None, {}
+        return (place if place.routes else None), values
+
+    def _match_suffix(self, method: str, raw_path: bytes, segments: list[str]) -> Match:
+        for suffix, routes in self._suffixes:
+            values = _suffix_values(segments, suffix)
+            if values is None:
+                continue
+            _check_escapes(raw_path, ErrorStyle.GIT)
+            route = routes.get("GET" if method == "HEAD" else method)
+            if route is None:
+                style = next(iter(routes.values())).errors
+                raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), style)
+            return Match(route, Dialect.GIT, values, "/".join(segments[: -len(suffix)]))
+        _check_escapes(raw_path, ErrorStyle.PLAIN)
+        raise RoutingFailure(NotFound("no such path"), ErrorStyle.PLAIN)
+
+
+def split_path(raw_path: bytes) -> list[str]:
+    """Return the segments of a raw path, each decoded once; slashes repeated at the start count as one.
+
+    Elsewhere an empty segment stays: `/api/repos//branches` names no repository, least of all `branches`.
+    Bytes that are not UTF-8 become U+FFFD; the caller refuses such a path once it knows in which form.
+    """
+    path = raw_path.lstrip(b"/")
+    return [unquote_to_bytes(segment).decode("utf-8", "replace") for segment in path.split(b"/")]
+
+
+def _check_escapes(raw_path: bytes, style: ErrorStyle) -> None:
+    if _BAD_ESCAPE.search(raw_path):
+        raise RoutingFailure(Invalid("path has a bad percent escape"), style)
+    try:
+        unquote_to_bytes(raw_path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise RoutingFailure(Invalid("path is not UTF-8"), style) from None
+
+
+def _other_version(segments: list[str]) -> str:
+    if len(segments) < 3 or segments[0] != "api" or segments[1] == "v1":
+        return ""
+    return segments[1] if _VERSION_SEGMENT.match(segments[1]) else ""
+
+
+def _choose(
+    routes: Mapping[str, tuple[Route, Dialect]], method: str
+) -> tuple[tuple[Route, Dialect] | None, ErrorStyle]:
+    found = routes.get("GET" if method == "HEAD" else method)
+    style = found[0].errors if found else next(iter(routes.values()))[0].errors
+    return found, style
+
+
+def _suffix_values(segments: list[str], suffix: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the values of the suffix's variables when `segments` end with it and something is in front."""
+    if len(segments) <= len(suffix):
+        return None
+    values = {}
+    for segment, wanted in zip(segments[-len(suffix) :], suffix, strict=True):
+        if wanted.startswith("{"):
+            values[wanted.strip("{}")] = segment
+        elif segment != wanted:
+            return None
+    return values
+
+
+def _allow(routes: Mapping[str, object]) -> str:
+    methods = set(routes) | ({"HEAD"} if "GET" in routes else set())
+    return ", ".join(sorted(methods))

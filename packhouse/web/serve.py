@@ -1,0 +1,140 @@
+"""`packhouse serve`: the socket, one server process or several, and their end."""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import threading
+from types import FrameType
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from packhouse import limits
+from packhouse.config import Config
+from packhouse.errors import Invalid, Unavailable
+from packhouse.log import configure_logging, log_event
+from packhouse.web.app import make_app
+from packhouse.web.protocol import EdgeProtocol, EdgeUvicornConfig
+from packhouse.web.supervisor import supervise
+
+BACKLOG: Final = 2048
+OPEN_FILES_WANTED: Final = 65_536
+EXIT_START_FAILED: Final = 3
+
+
+def serve(config: Config) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    Running requests may finish within `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot
+    be used, and Unavailable when the address cannot be listened on.
+    """
+    configure_logging(config.log_level)
+    check_tls(config)
+    listener = open_listener(config.listen)
+    _raise_open_files_limit()
+    host, port = listener.getsockname()[:2]
+    scheme = "https" if config.tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    log_event("listening", address=f"{scheme}://{shown}:{port}", workers=config.workers, pid=os.getpid())
+    if config.workers == 1:
+        return run_worker(config, listener)
+    return supervise(lambda: run_worker(config, listener), config)
+
+
+def check_tls(config: Config) -> None:
+    """Raise Invalid unless certificate and key, when given, can be read and fit each other."""
+    if config.tls_cert is None or config.tls_key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.tls_cert, config.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(
+            "TLS certificate or key cannot be used",
+            tls_cert=str(config.tls_cert),
+            tls_key=str(config.tls_key),
+            reason=error.strerror or str(error),
+        ) from None
+
+
+def open_listener(listen: str) -> socket.socket:
+    """Return a listening socket for ADDRESS:PORT (an IPv6 address in brackets); raise Unavailable."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Unavailable("address cannot be resolved", listen=listen, reason=error.strerror) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable("address is in use by another program", listen=listen) from None
+        raise Unavailable("address cannot be listened on", listen=listen, reason=error.strerror) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _raise_open_files_limit() -> None:
+    """Allow as many open files as the system lets us, since every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server; a signal ends it with status 0 instead of being raised again afterwards."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def run_worker(config: Config, listener: socket.socket) -> int:
+    """Serve on `listener` in this process until a signal; return the exit status."""
+    # Uvicorn tells of every start and stop at level info; what matters of that we log ourselves.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server = _Server(
+        EdgeUvicornConfig(
+            make_app(config),
+            settings=config,
+            loop="none",
+            http=EdgeProtocol,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=limits.keep_alive_s,
+            timeout_graceful_shutdown=config.shutdown_grace_s,
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
+        )
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except SystemExit as ended:  # uvicorn's way to say that the start-up failed
+        return ended.code if isinstance(ended.code, int) else EXIT_START_FAILED
+    log_event("stopped", pid=os.getpid())
+    if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
+        # The grace period is over; waiting for a thread that hangs would keep the process for ever.
+        logging.shutdown()
+        os._exit(0)
+    return 0
