@@ -1,0 +1,114 @@
+"""`packhouse demo`: a server with something in it, and lines to paste."""
+
+import shlex
+from typing import Final
+from urllib.parse import quote
+
+import click
+
+from packhouse.auth.minting import sign_token
+from packhouse.auth.scopes import Scope
+from packhouse.cli.command import PackhouseCommand
+from packhouse.cli.node import opened_node
+from packhouse.cli.settings import load_settings, with_server_settings
+from packhouse.clock import system_clock
+from packhouse.config import Config
+from packhouse.operations.prepare_demo import Demo, prepare_demo
+from packhouse.web.serve import open_listener, serve
+
+TOKEN_TTL_S: Final = 30 * 86400
+
+_WELCOME: Final = """\
+Packhouse serves {url} with organisation {org}, whose private key is
+{key_path}
+
+Read a file with curl:
+
+{curl}
+
+Clone with git:
+
+{clone}
+
+Commit with the Python SDK (pip install pierre-storage):
+
+{python}
+
+The tokens in these lines are good for 30 days; starting again prints new ones and keeps the data.
+Ctrl-C stops the server.
+"""
+
+_PYTHON: Final = """\
+python3 - <<'PY'
+import asyncio
+from pierre_storage import GitStorage
+
+storage = GitStorage({{
+    "name": {org!r},
+    "key": open({key_path!r}).read(),
+    "api_base_url": {url!r},
+    "storage_base_url": {host!r},
+}})
+
+async def main():
+    repo = await storage.find_one(id={repo!r})
+    commit = repo.create_commit(
+        target_branch={branch!r},
+        commit_message="Greet from Python",
+        author={{"name": "Ada", "email": "ada@example.com"}},
+    )
+    result = await commit.add_file("greetings/python.txt", b"Hello from Python\\n").send()
+    print("committed", result["commit_sha"])
+    print("files", (await repo.list_files())["paths"])
+
+asyncio.run(main())
+PY"""
+
+
+@with_server_settings
+@click.command("demo", cls=PackhouseCommand)
+def demo() -> int:
+    """Serve a demo organisation with a key and a first repository, and print lines to try it with.
+
+    Takes the settings of `serve`. Starting it again keeps the data.
+    """
+    config = load_settings()
+    # Better to learn before anything is made and printed that another program has the address.
+    open_listener(config.listen).close()
+    with opened_node() as node:
+        prepared = prepare_demo(node)
+    click.echo(_WELCOME.format(**_lines(config, prepared)))
+    return serve(config)
+
+
+def _lines(config: Config, demo: Demo) -> dict[str, str]:
+    url = _url(config)
+    scheme, _, host = url.partition("://")
+    token = sign_token(
+        demo.key,
+        issuer=demo.org,
+        subject="packhouse demo",
+        repo=demo.repo,
+        scopes=[Scope.GIT_READ, Scope.GIT_WRITE],
+        issued_at=system_clock(),
+        ttl_s=TOKEN_TTL_S,
+    )
+    file_url = f"{url}/api/repos/{quote(demo.repo, safe='')}/file?path=README.md"
+    clone_url = f"{scheme}://t:{token}@{host}/{quote(demo.repo)}.git"
+    names = {"org": demo.org, "repo": demo.repo, "branch": demo.branch, "key_path": str(demo.key_path)}
+    return {
+        **names,
+        "url": url,
+        "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {token}", file_url]),
+        "clone": shlex.join(["git", "clone", clone_url]),
+        "python": _PYTHON.format(**names, url=url, host=host),
+    }
+
+
+def _url(config: Config) -> str:
+    """Return the address that a client on this machine uses."""
+    if config.public_url:
+        return config.public_url.rstrip("/")
+    host, _, port = config.listen.rpartition(":")
+    local = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104  # looked up, not bound
+    return f"{'https' if config.tls_cert else 'http'}://{local}:{port}"

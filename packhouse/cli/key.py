@@ -1,0 +1,89 @@
+"""`packhouse key`: the public keys whose signatures on tokens the server believes."""
+
+from pathlib import Path
+
+import click
+
+from packhouse.auth.public_keys import KeyRejected, key_algorithm, parse_public_key
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.limits import key_file_max_bytes
+from packhouse.operations.keys import Key, add_key, list_keys, revoke_key
+
+
+@click.group("key", cls=PackhouseGroup)
+def key_group() -> None:
+    """Public keys of organisations. Changes act on running servers within seconds."""
+
+
+@key_group.command("add")
+@click.argument("org")
+@click.argument("public_pem", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--label", default="", help="Words that tell people which key this is.")
+@click.option("--kid", default="", help="The name that tokens give this key in their header, if they do.")
+@json_option
+def add(*, org: str, public_pem: Path, label: str, kid: str, as_json: bool) -> None:
+    """Let the private half of PUBLIC_PEM sign tokens of ORG. Prints the key's id as the last word.
+
+    The file holds one PEM block 'BEGIN PUBLIC KEY': EC on P-256, RSA of 2048 bits or more, or Ed25519.
+    """
+    pem = _read_text(public_pem)
+    with opened_node() as node:
+        key = add_key(node, org, public_pem=pem, label=label, kid=kid)
+    if as_json:
+        print_record(_record(key), as_json=True)
+    else:
+        click.echo(f"added {_algorithm(key)} key {key.key_id}")
+
+
+@key_group.command("list")
+@click.argument("org")
+@json_option
+def list_(*, org: str, as_json: bool) -> None:
+    """List the keys of ORG, newest first, revoked ones too."""
+    with opened_node() as node:
+        records = [_record(key) for key in list_keys(node, org)]
+    columns = ["key_id", "algorithm", "kid", "label", "created_at", "revoked_at"]
+    print_table(records, columns, as_json=as_json)
+
+
+@key_group.command("revoke")
+@click.argument("org")
+@click.argument("key_id")
+@json_option
+def revoke(*, org: str, key_id: str, as_json: bool) -> None:
+    """Believe no token any more that the key KEY_ID of ORG has signed or will sign."""
+    with opened_node() as node:
+        key = revoke_key(node, org, key_id)
+    if as_json:
+        print_record(_record(key), as_json=True)
+    else:
+        click.echo(f"revoked {key.key_id}")
+
+
+def _read_text(path: Path) -> str:
+    with click.open_file(str(path), "rb") as file:
+        content: bytes = file.read(key_file_max_bytes + 1)
+    # Anything that is not PEM is refused with its reason where keys are checked.
+    return content.decode("utf-8", "replace")
+
+
+def _record(key: Key) -> Record:
+    return {
+        "key_id": key.key_id,
+        "algorithm": _algorithm(key),
+        "kid": key.kid,
+        "label": key.label,
+        "created_at": format_timestamp(key.created_at),
+        "revoked_at": None if key.revoked_at is None else format_timestamp(key.revoked_at),
+    }
+
+
+def _algorithm(key: Key) -> str:
+    try:
+        return key_algorithm(parse_public_key(key.public_pem))
+    except KeyRejected:
+        # Accepted under other rules, or put in by hand: it verifies nothing, but it can be revoked.
+        return "unusable"

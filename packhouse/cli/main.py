@@ -1,0 +1,91 @@
+"""The program `packhouse`: finds the command, and turns what goes wrong into one line and an exit code.
+
+Exit codes: 0 done, 1 it could not be done, 2 the command was called wrongly, 130 interrupted.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import click
+
+from packhouse import __version__
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.demo import demo
+from packhouse.cli.key import key_group
+from packhouse.cli.org import org_group
+from packhouse.cli.output import json_option, print_record
+from packhouse.cli.repo import repo_group
+from packhouse.cli.sentences import describe, one_line
+from packhouse.cli.serve import serve_command
+from packhouse.cli.settings import Invocation
+from packhouse.cli.token import token_command
+from packhouse.errors import PackhouseError
+from packhouse.log import configure_logging
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+
+@click.group(cls=PackhouseGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def root() -> None:
+    """Git storage that programs drive.
+
+    Settings are options of the commands or PACKHOUSE_… variables; `packhouse serve --help` lists them.
+    """
+
+
+@root.command()
+@json_option
+def version(*, as_json: bool) -> None:
+    """Print the version of this program and of what it runs on."""
+    if not as_json:
+        click.echo(f"packhouse {__version__}")
+        return
+    print_record({"version": __version__, "python": sys.version.split()[0]}, as_json=True)
+
+
+for _command in (serve_command, org_group, key_group, token_command, repo_group, demo):
+    root.add_command(_command)
+
+
+def main() -> None:
+    """Run the program with this process's arguments and environment, then end the process."""
+    sys.exit(run(sys.argv[1:], os.environ))
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command and return its exit code. Whatever fails, standard error gets one line."""
+    configure_logging("error")
+    try:
+        code = root.main(
+            list(arguments), prog_name="packhouse", obj=Invocation(environ), standalone_mode=False
+        )
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        wrong.show()
+        return EXIT_USAGE
+    except click.UsageError as wrong:
+        program = wrong.ctx.command_path if wrong.ctx else "packhouse"
+        return _fail(f"{wrong.format_message()} (see {program} --help)", EXIT_USAGE)
+    except click.ClickException as fault:
+        return _fail(fault.format_message(), EXIT_FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except PackhouseError as fault:
+        return _fail(describe(fault), EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python must not try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except OSError as fault:
+        where = f": {fault.filename}" if fault.filename else ""
+        return _fail(f"{fault.strerror or fault}{where}", EXIT_FAILED)
+    return code if isinstance(code, int) else 0
+
+
+def _fail(sentence: str, code: int) -> int:
+    click.echo(f"packhouse: {one_line(sentence)}", err=True)
+    return code

@@ -1,0 +1,40 @@
+"""`packhouse org`: organisations."""
+
+import click
+
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.operations.orgs import Org, create_org, iter_orgs
+
+
+@click.group("org", cls=PackhouseGroup)
+def org_group() -> None:
+    """Organisations: each has its own keys and its own repositories."""
+
+
+@org_group.command("create")
+@click.argument("name")
+@json_option
+def create(*, name: str, as_json: bool) -> None:
+    """Create the organisation NAME, which tokens name as their issuer."""
+    with opened_node() as node:
+        org = create_org(node, name)
+    if as_json:
+        print_record(_record(org), as_json=True)
+    else:
+        click.echo(f"created organisation {org.name}")
+
+
+@org_group.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List all organisations by name."""
+    with opened_node() as node:
+        records = [_record(org) for org in iter_orgs(node)]
+    print_table(records, ["name", "created_at"], as_json=as_json)
+
+
+def _record(org: Org) -> Record:
+    return {"name": org.name, "created_at": format_timestamp(org.created_at)}

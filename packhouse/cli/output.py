@@ -1,0 +1,49 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from packhouse.cli.sentences import one_line
+
+Record = Mapping[str, object]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def json_option(command: _Command) -> _Command:
+    """Add `--json` to a command, which takes it as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on a line of its own."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def print_table(records: Sequence[Record], columns: Sequence[str], *, as_json: bool) -> None:
+    """Print records: as a JSON array of objects, or as lines with aligned columns under a heading."""
+    if as_json:
+        print_json(list(records))
+        return
+    rows = [[_cell(record.get(column)) for column in columns] for record in records]
+    heading = [column.replace("_", " ").upper() for column in columns]
+    widths = [max(len(row[place]) for row in [heading, *rows]) for place in range(len(columns))]
+    for row in [heading, *rows]:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def print_record(record: Record, *, as_json: bool) -> None:
+    """Print one record: as a JSON object, or as a line for each field."""
+    if as_json:
+        print_json(record)
+        return
+    width = max(len(name) for name in record)
+    for name, value in record.items():
+        click.echo(f"{name.replace('_', ' '):{width}}  {_cell(value)}")
+
+
+def _cell(value: object) -> str:
+    return "-" if value in (None, "") else one_line(str(value))

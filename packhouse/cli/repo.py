@@ -1,0 +1,79 @@
+"""`packhouse repo`: look at repositories, and delete them."""
+
+from collections.abc import Iterator
+
+import click
+
+from packhouse.auth.principal import Principal
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.limits import page_max
+from packhouse.operations.act_as_operator import act_as_operator
+from packhouse.operations.delete_repo import delete_repo
+from packhouse.operations.get_repo import get_repo
+from packhouse.operations.list_repos import ListRepos, list_repos
+from packhouse.operations.node import Node
+from packhouse.operations.repo_info import RepoInfo
+
+
+@click.group("repo", cls=PackhouseGroup)
+def repo_group() -> None:
+    """Repositories of an organisation."""
+
+
+@repo_group.command("list")
+@click.argument("org")
+@click.option("--search", default="", metavar="TEXT", help="Only repositories with TEXT in their name.")
+@json_option
+def list_(*, org: str, search: str, as_json: bool) -> None:
+    """List the repositories of ORG, oldest first."""
+    with opened_node() as node:
+        records = [_record(repo) for repo in _iter_repos(node, act_as_operator(node, org), search)]
+    print_table(records, ["name", "default_branch", "created_at", "repo_id"], as_json=as_json)
+
+
+@repo_group.command("show")
+@click.argument("org")
+@click.argument("name")
+@json_option
+def show(*, org: str, name: str, as_json: bool) -> None:
+    """Show the repository NAME of ORG."""
+    with opened_node() as node:
+        repo = get_repo(node, act_as_operator(node, org), name)
+    print_record(_record(repo), as_json=as_json)
+
+
+@repo_group.command("delete")
+@click.argument("org")
+@click.argument("name")
+@json_option
+def delete(*, org: str, name: str, as_json: bool) -> None:
+    """Delete the repository NAME of ORG. Nobody can reach it from then on; its files go some time later."""
+    with opened_node() as node:
+        deleted = delete_repo(node, act_as_operator(node, org), name)
+    if as_json:
+        print_record({"repo_id": deleted.public_id, "name": deleted.name}, as_json=True)
+    else:
+        click.echo(f"deleted {deleted.name} ({deleted.public_id})")
+
+
+def _iter_repos(node: Node, operator: Principal, search: str) -> Iterator[RepoInfo]:
+    cursor: str | None = None
+    while True:
+        page = list_repos(node, operator, ListRepos(q=search, cursor=cursor, limit=page_max))
+        yield from page.repos
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
+
+
+def _record(repo: RepoInfo) -> Record:
+    return {
+        "repo_id": repo.public_id,
+        "repository_id": repo.id,
+        "name": repo.name,
+        "default_branch": repo.default_branch,
+        "created_at": format_timestamp(repo.created_at),
+    }

@@ -1,0 +1,18 @@
+"""Errors as the one line that a user of the command line reads."""
+
+from packhouse.errors import PackhouseError
+
+
+def describe(error: PackhouseError) -> str:
+    """Return the error as a sentence: its reason if it has one, or else the values that tell what was wrong."""
+    reason = error.fields.get("reason")
+    values = {name: value for name, value in error.fields.items() if name != "reason" and value is not None}
+    sentence = f"{error.message}: {reason}" if reason else error.message
+    if values:
+        sentence += f" ({', '.join(f'{name} {value}' for name, value in values.items())})"
+    return one_line(sentence)
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks and control characters, which stored text could play tricks with."""
+    return "".join(character if character.isprintable() else " " for character in text)

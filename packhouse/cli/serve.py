@@ -1,0 +1,14 @@
+"""`packhouse serve`: run the server."""
+
+import click
+
+from packhouse.cli.command import PackhouseCommand
+from packhouse.cli.settings import load_settings, with_server_settings
+from packhouse.web.serve import serve
+
+
+@with_server_settings
+@click.command("serve", cls=PackhouseCommand)
+def serve_command() -> int:
+    """Serve repositories until SIGTERM or SIGINT; then let running requests finish."""
+    return serve(load_settings())

@@ -1,0 +1,123 @@
+"""A demo organisation with a key and a first repository, so that a newcomer has something to clone."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.minting import (
+    PrivateKey,
+    encode_private_key,
+    make_private_key,
+    parse_private_key,
+    public_pem_of,
+)
+from packhouse.auth.principal import Principal
+from packhouse.db.orgs import OrgExists
+from packhouse.db.refs import has_branches
+from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
+from packhouse.git.objects import MODE_FILE, Person
+from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.operations.act_as_operator import act_as_operator
+from packhouse.operations.commit_pack import CommitPack, FileChange
+from packhouse.operations.commit_target import CommitTarget
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.keys import KeyExists, add_key
+from packhouse.operations.land_commit import CommitFacts
+from packhouse.operations.node import Node
+from packhouse.operations.orgs import create_org
+
+ORG_NAME: Final = "demo"
+REPO_NAME: Final = "hello"
+KEY_FILE: Final = "demo-key.pem"
+
+_README: Final = b"""\
+# Hello
+
+`packhouse demo` made this repository. Clone it, commit to it over HTTP, push to it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What there is to try. `key_path` is the file with the organisation's private key."""
+
+    org: str
+    repo: str
+    branch: str
+    key: PrivateKey
+    key_path: Path
+
+
+def prepare_demo(node: Node) -> Demo:
+    """Make whatever of the demo is missing, and return it; what is there stays as it is.
+
+    May be interrupted at any point and run again. Raises KeyRejected when the key file was spoiled.
+    """
+    _tolerate_existing_org(node)
+    key_path = node.config.data.absolute() / KEY_FILE
+    key = _read_or_make_key(key_path)
+    _tolerate_existing_key(node, key)
+    caller = act_as_operator(node, ORG_NAME)
+    _tolerate_existing_repo(node, caller)
+    with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, REPO_NAME)
+        if repo is None:
+            raise RepoNotFound(REPO_NAME)
+        is_empty = not has_branches(session, repo.id, PERSISTENT)
+    if is_empty:
+        _make_first_commit(node, caller, repo)
+    return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=key_path)
+
+
+def _tolerate_existing_org(node: Node) -> None:
+    try:
+        create_org(node, ORG_NAME)
+    except OrgExists:
+        return
+
+
+def _tolerate_existing_key(node: Node, key: PrivateKey) -> None:
+    try:
+        add_key(node, ORG_NAME, public_pem=public_pem_of(key), label="made by packhouse demo")
+    except KeyExists:
+        return
+
+
+def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
+    try:
+        create_repo(node, caller, CreateRepo(REPO_NAME))
+    except RepoExists:
+        return
+
+
+def _read_or_make_key(path: Path) -> PrivateKey:
+    try:
+        with path.open("rb") as file:
+            return parse_private_key(file.read(limits.key_file_max_bytes))
+    except FileNotFoundError:
+        key = make_private_key()
+        _write_private_file(path, encode_private_key(key).encode("ascii"))
+        return key
+
+
+def _write_private_file(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _make_first_commit(node: Node, caller: Principal, repo: Repo) -> None:
+    person = Person("Packhouse", "demo@packhouse.example", node.clock(), "+0000")
+    facts = CommitFacts(b"Say hello\n", author=person, committer=person)
+    target = CommitTarget(PERSISTENT, branch_refname(repo.default_branch))
+    files = [FileChange(b"README.md", "readme", MODE_FILE)]
+    with CommitPack(node, caller, repo, target, facts, files) as commit:
+        commit.add_chunk("readme", _README, eof=True)
+        commit.land()
