@@ -76,6 +76,7 @@ class ReceiveRequestParser:
     _capabilities: frozenset[str] = frozenset()
     _shallow: list[Oid] = field(default_factory=list)
     _push_options: list[bytes] = field(default_factory=list)
+    _push_options_bytes: int = 0
     _fed_bytes: int = 0
 
     @property
@@ -116,7 +117,8 @@ class ReceiveRequestParser:
     def _take_push_option(self, option: bytes) -> None:
         self._push_options.append(option)
         # Each counts at least its frame, so that empty ones are bounded too.
-        if sum(len(kept) + 4 for kept in self._push_options) > limits.push_options_max_bytes:
+        self._push_options_bytes += len(option) + 4
+        if self._push_options_bytes > limits.push_options_max_bytes:
             raise LimitExceeded("push options are too long", max_bytes=limits.push_options_max_bytes)
 
     def _take_command(self, packet: bytes) -> None:
