@@ -34,7 +34,7 @@ class StreamResponse(Response):
 
     The producer is cancelled when the client goes, and when a client takes nothing for `stall_max_s`;
     `cleanup` runs in every case, also when the producer was never started (HEAD). An error of the producer
-    after the first byte cuts the connection. With `size_bytes` the length is announced, otherwise the body is
+    before its first piece is answered like any other, a later one cuts the connection. With `size_bytes` the length is announced, otherwise the body is
     chunked.
     """
 
@@ -90,12 +90,18 @@ class StreamResponse(Response):
             await asyncio.gather(producer, watcher, return_exceptions=True)
 
     async def _pump(self, send: Send) -> None:
+        # The first piece comes before the status: a producer that fails at once can still be answered as such.
+        piece = await anext(self.chunks, None)
         await self._start(send)
+        while piece is not None:
+            await self._send_piece(send, piece)
+            piece = await anext(self.chunks, None)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_piece(self, send: Send, piece: bytes) -> None:
         try:
-            async for chunk in self.chunks:
-                async with asyncio.timeout(self.stall_max_s):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            async with asyncio.timeout(self.stall_max_s):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             raise ResponseAborted("the client took nothing for too long") from None
 
