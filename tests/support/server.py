@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -46,10 +47,8 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.stderr_path = folder / "stderr.log"
-        ca = options.tls.ca if options.tls else None
-        self.http = httpx.Client(
-            verify=str(ca) if ca else True, timeout=60, follow_redirects=False, trust_env=False
-        )
+        trust = ssl.create_default_context(cafile=str(options.tls.ca) if options.tls else None)
+        self.http = httpx.Client(verify=trust, timeout=60, follow_redirects=False, trust_env=False)
         self._orgs = 0
         self._shared_org: Org | None = None
 
