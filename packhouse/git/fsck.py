@@ -1,25 +1,20 @@
-"""The object rules that need no git process: what `git fsck --strict` says of trees and `.gitattributes`.
+"""What `git fsck --strict` says of files that are put into a tree, as far as no git process is needed.
 
-Source: git's fsck.c, fsck_tree() and fsck_blob(). The content of `.gitmodules` is git's own configuration
+Names are checked by check_tree_path(), order and form of trees are TreeEditor's own. Source: git's fsck.c,
+fsck_tree(), fsck_blob() and fsck_finish(). The content of `.gitmodules` is git's own configuration
 language; `git index-pack --strict` on the finished pack judges that (needs_git_fsck() says when).
 """
 
+import re
 from collections.abc import Iterable
-from itertools import pairwise
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.git.objects import (
-    FILE_MODES,
-    MODE_GITLINK,
-    MODE_SYMLINK,
-    MODE_TREE,
-    TreeEntry,
-    parse_tree,
-    tree_sort_key,
-)
+from packhouse.git.objects import MODE_GITLINK, MODE_SYMLINK, MODE_TREE
 from packhouse.git.oid import ZERO_OID, Oid
-from packhouse.git.tree_path import is_dotgit_name, is_gitattributes_name, is_gitmodules_name
+from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
+
+_LONG_LINE = re.compile(rb"^[^\n]{%d}" % limits.attributes_line_max_bytes, re.MULTILINE)
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
@@ -52,8 +47,8 @@ def check_attributes(chunks: Iterable[bytes]) -> None:
     A line may have 2047 bytes and the file 100 MiB; git stops reading at a NUL byte. The content may arrive
     in pieces of any size.
     """
-    line_bytes = 0
     size_bytes = 0
+    unfinished_line = b""
     ended = False
     for chunk in chunks:
         size_bytes += len(chunk)
@@ -63,37 +58,10 @@ def check_attributes(chunks: Iterable[bytes]) -> None:
             continue
         text, nul, _ = chunk.partition(b"\0")
         ended = bool(nul)
-        first, *others = text.split(b"\n")
-        longest = max(line_bytes + len(first), *map(len, others), 0)
-        if longest >= limits.attributes_line_max_bytes:
-            raise Invalid("attributes file has a line that is too long", line_max_bytes=2047)
-        line_bytes = len(others[-1]) if others else line_bytes + len(first)
-
-
-def check_tree(content: bytes) -> None:
-    """Raise Invalid when git's strict fsck would refuse a tree object, and Corrupt when it is none.
-
-    Zero-padded modes pass: old histories hold them and nobody is harmed. Content of files is not looked at.
-    """
-    entries = parse_tree(content)
-    for entry in entries:
-        _check_entry(entry)
-    keys = [tree_sort_key(entry.mode, entry.name) for entry in entries]
-    if any(first >= second for first, second in pairwise(keys)):
-        raise Invalid("tree is not sorted")
-    if len({entry.name for entry in entries}) != len(entries):
-        raise Invalid("tree has two entries of one name")
-
-
-def _check_entry(entry: TreeEntry) -> None:
-    name = entry.name
-    if name in {b".", b".."} or b"/" in name or is_dotgit_name(name):
-        raise Invalid("tree has a forbidden name", name=name)
-    if entry.oid == ZERO_OID:
-        raise Invalid("object id is zero", name=name)
-    if entry.mode not in FILE_MODES and entry.mode != MODE_TREE:
-        raise Invalid("tree has an unknown mode", name=name, mode=f"{entry.mode:o}")
-    _check_special_name(name, entry.mode, name)
+        text = unfinished_line + text
+        if _LONG_LINE.search(text) is not None:
+            raise Invalid("attributes file has a line that is too long")
+        unfinished_line = text[text.rfind(b"\n") + 1 :]
 
 
 def _check_special_name(name: bytes, mode: int, path: bytes) -> None:

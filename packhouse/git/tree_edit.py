@@ -23,7 +23,7 @@ from packhouse.git.objects import (
     parse_tree,
     tree_sort_key,
 )
-from packhouse.git.oid import Oid
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
 
 _WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20})*+", re.DOTALL)
 _ENTRY = re.compile(rb"(\d{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
@@ -122,6 +122,8 @@ class TreeEditor:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
+            if not folder.changes and folder.oid not in {None, EMPTY_TREE_OID}:
+                return False
             for change in folder.changes.values():
                 if isinstance(change, _Folder):
                     waiting.append(change)
