@@ -15,7 +15,7 @@ from packhouse.git.process import run_git
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.land_commit import CommitFacts, LandedCommit, TreeMaker, land_commit
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.node import Node
 from packhouse.storage.pack_draft import PackDraft
 
@@ -80,17 +80,14 @@ class CommitPack:
     def land(self) -> LandedCommit:
         """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
         self._intake.require_complete()
-        return land_commit(
-            self._node,
-            self._caller,
-            self._repo,
+        plan = CommitPlan(
             self._target,
             self._facts,
-            self._draft,
             self._make_tree,
             action="commit-pack",
             check_pack=self._check_with_git if self._needs_git() else None,
         )
+        return land_commit(self._node, self._caller, self._repo, plan, self._draft)
 
     def _needs_git(self) -> bool:
         files = [(change.path, change.mode) for change in self._files if change.mode is not None]

@@ -21,7 +21,7 @@ from packhouse.git.pack_writer import PackWriter
 from packhouse.git.refname import short_name
 from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
 from packhouse.operations.node import Node
-from packhouse.operations.refs import check_policy, move_refs
+from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
 
@@ -80,52 +80,65 @@ def read_object(node: Node, repo: Repo, oid: Oid, kind: str) -> bytes:
     return content
 
 
-def land_commit(
-    node: Node,
-    caller: Principal,
-    repo: Repo,
-    target: CommitTarget,
-    facts: CommitFacts,
-    draft: PackDraft,
-    make_tree: Callable[[TreeMaker], Oid],
-    *,
-    action: str,
-    check_pack: Callable[[PackDraft], None] | None = None,
-) -> LandedCommit:
-    """Put one commit on the target branch and return it once it is durable.
+@dataclass(frozen=True, slots=True)
+class CommitPlan:
+    """What to commit, however often it has to be tried.
 
-    `draft` may hold blobs already; `make_tree` is called anew for each tip that is tried. `check_pack` sees
-    the finished pack before it is published and raises to refuse it. Raises what read_target, check_policy and
-    move_refs raise, and BranchBusy when an unguarded commit lost every race for 30 s.
+    `make_tree` returns the new tree for a parent's; it is called anew for each tip that is tried. `check_pack`
+    sees the finished pack before it is published and raises to refuse it. `action` goes into the ref log.
+    """
+
+    target: CommitTarget
+    facts: CommitFacts
+    make_tree: Callable[[TreeMaker], Oid]
+    action: str
+    check_pack: Callable[[PackDraft], None] | None = None
+
+
+def land_commit(
+    node: Node, caller: Principal, repo: Repo, plan: CommitPlan, draft: PackDraft
+) -> LandedCommit:
+    """Put one commit on the target branch and return it once it is durable; `draft` may hold blobs already.
+
+    Raises what read_target, check_policy and move_refs raise, and BranchBusy when an unguarded commit lost
+    every race for 30 s.
     """
     deadline = time.monotonic() + limits.guard_wait_max_s
     packs: list[PackFile] = []
     with contextlib.ExitStack() as drafts:
         while True:
-            state = read_target(node, repo, target)
-            built = _build(node, repo, state, facts, draft, make_tree)
-            update = RefUpdate(target.namespace, target.refname, state.tip, built.commit)
-            check_policy(caller, update, is_fast_forward=lambda: True)
-            if not _exists(node, repo, built.commit):
-                if check_pack is not None:
-                    check_pack(draft)
-                packs.append(node.store.publish_draft(draft, repo.public_id))
             try:
-                move_refs(node, caller, repo, [update], action=action, packs=packs)
+                with node.store.turn(repo.public_id, plan.target.refname):
+                    return _try_once(node, caller, repo, plan, draft, packs)
             except RefMismatch:
-                if target.expected is not None:
-                    read_target(node, repo, target)  # raises, and tells which tip won
+                if plan.target.expected is not None:
+                    read_target(node, repo, plan.target)  # raises, and tells which tip won
                     raise
-                if time.monotonic() > deadline:
-                    raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None
-                time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
-                # The blobs are in place with the first pack: what follows is new trees and a new commit.
-                draft = drafts.enter_context(node.store.new_draft())
-                continue
-            for oid, content in built.objects.items():
-                node.objects.put(repo.public_id, oid, content)
-            size_bytes = sum(pack.size_bytes for pack in packs)
-            return LandedCommit(built.commit, built.tree, state.tip, size_bytes)
+            if time.monotonic() > deadline:
+                raise BranchBusy("branch kept moving", branch=short_name(plan.target.refname))
+            time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+            # The blobs are in place with the first pack: what follows is new trees and a new commit.
+            draft = drafts.enter_context(node.store.new_draft())
+
+
+def _try_once(
+    node: Node, caller: Principal, repo: Repo, plan: CommitPlan, draft: PackDraft, packs: list[PackFile]
+) -> LandedCommit:
+    """Build on the present tip, publish (noted in `packs`) and move the branch; raise RefMismatch when beaten."""
+    state = read_target(node, repo, plan.target)
+    built = _build(node, repo, state, plan, draft)
+    update = RefUpdate(plan.target.namespace, plan.target.refname, state.tip, built.commit)
+    check_policy(caller, update, is_fast_forward=lambda: True)
+    if state.tip is None:
+        rehearse_refs(node, caller, repo, [update])  # a name conflict must not cost a published pack
+    if not _exists(node, repo, built.commit):
+        if plan.check_pack is not None:
+            plan.check_pack(draft)
+        packs.append(node.store.publish_draft(draft, repo.public_id))
+    move_refs(node, caller, repo, [update], action=plan.action, packs=packs)
+    for oid, content in built.objects.items():
+        node.objects.put(repo.public_id, oid, content)
+    return LandedCommit(built.commit, built.tree, state.tip, sum(pack.size_bytes for pack in packs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +148,7 @@ class _Built:
     objects: dict[Oid, bytes]
 
 
-def _build(
-    node: Node,
-    repo: Repo,
-    state: TargetState,
-    facts: CommitFacts,
-    draft: PackDraft,
-    make_tree: Callable[[TreeMaker], Oid],
-) -> _Built:
+def _build(node: Node, repo: Repo, state: TargetState, plan: CommitPlan, draft: PackDraft) -> _Built:
     """Add trees and commit on top of `state.parent` to the draft."""
 
     def read_tree(oid: Oid) -> bytes:
@@ -152,13 +158,13 @@ def _build(
     if state.parent is not None:
         parent_tree = parse_commit(read_object(node, repo, state.parent, "commit")).tree
     maker = TreeMaker(parent_tree, read_tree, draft.writer)
-    tree = make_tree(maker)
+    tree = plan.make_tree(maker)
     content = encode_commit(
         tree=tree,
         parents=[] if state.parent is None else [state.parent],
-        author=facts.author,
-        committer=facts.committer,
-        message=facts.message,
+        author=plan.facts.author,
+        committer=plan.facts.committer,
+        message=plan.facts.message,
     )
     commit = draft.writer.add_object("commit", content)
     return _Built(commit, tree, {**maker.written, commit: content})

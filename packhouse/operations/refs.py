@@ -4,6 +4,7 @@ Whoever has made objects durable (a commit over HTTP, a push, a merge) calls `mo
 ref rows, so that policies, the ref log, packs and events cannot be forgotten by a new endpoint.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 from packhouse.auth.policy import RefChange
@@ -49,6 +50,32 @@ def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
             ok_codes=frozenset({0, 1, 128}),
         )
     return answer.code == 0
+
+
+def rehearse_refs(
+    node: Node, caller: Principal, repo: Repo, updates: Sequence[RefUpdate], *, atomic: bool = True
+) -> list[RefOutcome]:
+    """Return, or raise, what move_refs would at this moment, and change nothing.
+
+    Asked before a pack is published, so that what is refused anyway leaves no pack behind.
+    """
+    outcomes: list[RefOutcome] = []
+    with contextlib.suppress(_Rehearsed), node.database.write() as session:
+        outcomes = apply_ref_updates(
+            session,
+            repo.id,
+            updates,
+            actor=caller.subject,
+            action="rehearsal",
+            now=node.clock(),
+            atomic=atomic,
+        )
+        raise _Rehearsed
+    return outcomes
+
+
+class _Rehearsed(Exception):
+    """Takes back the rehearsal's transaction."""
 
 
 def move_refs(

@@ -3,6 +3,7 @@
     DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
         packhouse.lock              flock: shared by whoever reads, exclusive to unlink packs
     DATA/quarantine/<random>/       objects not accepted yet
+    DATA/locks/                     flock: whose turn it is to write to a ref
 
 Order of a write (a crash between any two steps loses nothing acknowledged): pack and idx are forced to the
 disk in quarantine, moved in, pack first, and their folder forced; only then may SQL name what they hold.
@@ -14,6 +15,7 @@ import os
 import shutil
 import struct
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 
 LOCK_NAME: Final = "packhouse.lock"
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
+_TURN_LOCKS: Final = 256
 
 _CONFIG: Final = b"""\
 [core]
@@ -56,7 +59,8 @@ class PackStore:
     def __init__(self, data: Path) -> None:
         self._repos = data / "repos"
         self._quarantines = data / "quarantine"
-        for folder in (data, self._repos, self._quarantines):
+        self._locks = data / "locks"
+        for folder in (data, self._repos, self._quarantines, self._locks):
             folder.mkdir(parents=True, exist_ok=True)
         self._pool = _ReaderPool(limits.reader_pool_max)
         self._scratch: Quarantine | None = None
@@ -178,6 +182,16 @@ class PackStore:
         with lock_file(self.repo_path(repo_id) / LOCK_NAME, exclusive=False) as descriptor:
             assert descriptor is not None
             yield descriptor
+
+    @contextlib.contextmanager
+    def turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
+        """Wait until no other process of this machine writes to the ref, then keep others waiting.
+
+        Only fairness hangs on it: it spares writers the work of a lost race. Different refs may share a lock.
+        """
+        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURN_LOCKS
+        with lock_file(self._locks / f"turn-{number:02x}", exclusive=True):
+            yield
 
     @contextlib.contextmanager
     def maintenance(self, repo_id: str) -> Iterator[bool]:
