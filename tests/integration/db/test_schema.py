@@ -1,0 +1,101 @@
+"""Migrations: one schema on both engines, made once whoever comes first."""
+
+import multiprocessing
+from pathlib import Path
+
+from packhouse.db.database import Database, open_database
+from packhouse.db.orgs import Org, find_org
+from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, load_migrations
+from tests.support.postgres import PostgresServer
+
+SPAWN = multiprocessing.get_context("spawn")
+
+_SQLITE_COLUMNS = """
+    SELECT t.name, c.name, c."notnull" OR c.pk FROM sqlite_schema AS t, pragma_table_info(t.name) AS c
+    WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%'
+"""
+_POSTGRESQL_COLUMNS = """
+    SELECT table_name, column_name, CASE is_nullable WHEN 'NO' THEN 1 ELSE 0 END
+    FROM information_schema.columns WHERE table_schema = 'public'
+"""
+
+
+def migrate(url: str) -> None:
+    database = open_database(url)
+    database.migrate()
+    database.close()
+
+
+def read_columns(database: Database, query: str) -> set[tuple[str, str, int]]:
+    with database.read() as session:
+        rows = session._connection.execute(query).fetchall()  # type: ignore[attr-defined]  # asks the engine
+    return set(rows)
+
+
+def test_both_engines_have_the_same_tables_and_columns(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    lite = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}")
+    full = open_database(postgres_server.new_database())
+    lite.migrate()
+    full.migrate()
+    columns = read_columns(lite, _SQLITE_COLUMNS)
+    assert columns == read_columns(full, _POSTGRESQL_COLUMNS)
+    tables = {table for table, _, _ in columns}
+    assert {table for table, column, _ in columns if column == "created_at"} == tables
+    assert tables > {
+        "orgs", "keys", "signing_keys", "repos", "refs", "ref_log", "packs", "upstreams", "git_credentials",
+        "webhooks", "jobs", "settings",
+    }  # fmt: skip
+    lite.close()
+    full.close()
+
+
+def test_text_is_compared_by_bytes_on_postgresql_whatever_the_locale(
+    postgres_server: PostgresServer,
+) -> None:
+    database = open_database(postgres_server.new_database())
+    database.migrate()
+    with database.read() as session:
+        connection = session._connection  # type: ignore[attr-defined]  # asks the engine
+        others = connection.execute(
+            """SELECT table_name, column_name FROM information_schema.columns
+               WHERE table_schema = 'public' AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'
+                   AND table_name <> 'schema_migrations'"""
+        ).fetchall()
+    assert others == []
+    database.close()
+
+
+def test_migrating_again_changes_nothing(database: Database, org: Org) -> None:
+    database.migrate()
+    with database.read() as session:
+        assert find_org(session, org.name) == org
+        assert session.all("list_schema_migrations") == [(1,)]
+
+
+def test_a_schema_of_a_later_release_is_left_alone(database: Database) -> None:
+    with database.write() as session:
+        session.run("insert_schema_migration", version=9999, name="from_the_future", now=1)
+    database.migrate()
+    with database.read() as session:
+        assert session.all("list_schema_migrations") == [(1,), (9999,)]
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    processes = [SPAWN.Process(target=migrate, args=(database_url,)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 4
+    database = open_database(database_url)
+    with database.read() as session:
+        assert session.all("list_schema_migrations") == [(1,)]
+    database.close()
+
+
+def test_each_migration_is_spelled_for_both_engines() -> None:
+    lite, full = load_migrations(SQLITE_WORDS), load_migrations(POSTGRESQL_WORDS)
+    assert [step.version for step in lite] == [step.version for step in full] == list(range(1, len(lite) + 1))
+    assert [len(step.statements) for step in lite] == [len(step.statements) for step in full]
