@@ -1,5 +1,6 @@
 """`packhouse demo`: a server with something in it, and lines to paste."""
 
+import json
 import shlex
 from typing import Final
 from urllib.parse import quote
@@ -44,16 +45,16 @@ import asyncio
 from pierre_storage import GitStorage
 
 storage = GitStorage({{
-    "name": {org!r},
-    "key": open({key_path!r}).read(),
-    "api_base_url": {url!r},
-    "storage_base_url": {host!r},
+    "name": {org},
+    "key": open({key_path}).read(),
+    "api_base_url": {url},
+    "storage_base_url": {host},
 }})
 
 async def main():
-    repo = await storage.find_one(id={repo!r})
+    repo = await storage.find_one(id={repo})
     commit = repo.create_commit(
-        target_branch={branch!r},
+        target_branch={branch},
         commit_message="Greet from Python",
         author={{"name": "Ada", "email": "ada@example.com"}},
     )
@@ -101,7 +102,9 @@ def _lines(config: Config, demo: Demo) -> dict[str, str]:
         "url": url,
         "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {token}", file_url]),
         "clone": shlex.join(["git", "clone", clone_url]),
-        "python": _PYTHON.format(**names, url=url, host=host),
+        "python": _PYTHON.format(
+            **{k: json.dumps(v) for k, v in (names | {"url": url, "host": host}).items()}
+        ),
     }
 
 
