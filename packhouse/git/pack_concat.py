@@ -41,15 +41,13 @@ def concatenate_packs(packs: Iterable[Path], writer: PackWriter) -> None:
                 entries = _list_entries(file, idx, pack)
             if not _holds_only_whole_objects(file, entries):
                 raise Invalid("pack holds deltas", file=pack.name)
-            ends = [entry.offset for entry in entries[1:]]
-            ends.append(os.fstat(file.fileno()).st_size - _TRAILER_BYTES)
-            for entry, end in zip(entries, ends, strict=True):
+            for entry, size_bytes in entries:
                 file.seek(entry.offset)
-                writer.copy_entry(entry, _iter_pieces(file, end - entry.offset))
+                writer.copy_entry(entry, _iter_pieces(file, size_bytes))
 
 
-def _list_entries(file: BinaryIO, idx: PackIdx, pack: Path) -> list[PackEntry]:
-    """Return the entries in order of offset, having checked that pack and idx belong together."""
+def _list_entries(file: BinaryIO, idx: PackIdx, pack: Path) -> list[tuple[PackEntry, int]]:
+    """Return (entry, bytes it takes) in order of offset, having checked that pack and idx fit together."""
     size = os.fstat(file.fileno()).st_size
     header = file.read(PACK_HEADER.size)
     if size < PACK_HEADER.size + _TRAILER_BYTES or header != PACK_HEADER.pack(b"PACK", 2, len(idx)):
@@ -59,14 +57,15 @@ def _list_entries(file: BinaryIO, idx: PackIdx, pack: Path) -> list[PackEntry]:
         raise Corrupt("pack has another trailer than its idx says", file=pack.name)
     entries = sorted(idx, key=lambda entry: entry.offset)
     starts = [entry.offset for entry in entries] + [size - _TRAILER_BYTES]
-    if starts[0] != PACK_HEADER.size or any(first >= second for first, second in pairwise(starts)):
+    sizes = [end - start for start, end in pairwise(starts)]
+    if starts[0] != PACK_HEADER.size or any(size_bytes <= 0 for size_bytes in sizes):
         raise Corrupt("pack idx has offsets that do not fit the pack", file=pack.name)
-    return entries
+    return list(zip(entries, sizes, strict=True))
 
 
-def _holds_only_whole_objects(file: BinaryIO, entries: list[PackEntry]) -> bool:
+def _holds_only_whole_objects(file: BinaryIO, entries: list[tuple[PackEntry, int]]) -> bool:
     descriptor = file.fileno()
-    return all(os.pread(descriptor, 1, entry.offset)[0] >> 4 & 7 in _WHOLE_KINDS for entry in entries)
+    return all(os.pread(descriptor, 1, entry.offset)[0] >> 4 & 7 in _WHOLE_KINDS for entry, _ in entries)
 
 
 def _iter_pieces(file: BinaryIO, size_bytes: int) -> Iterator[bytes]:

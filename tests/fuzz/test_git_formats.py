@@ -1,0 +1,227 @@
+"""Parsers of stored and sent bytes raise Invalid or Corrupt on garbage, and nothing else.
+
+The examples of `@example` are the corpus: each once showed something, or guards a branch that random bytes
+hardly reach.
+"""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from packhouse.errors import Corrupt, Invalid
+from packhouse.git.fsck import check_attributes, check_upsert, needs_git_fsck
+from packhouse.git.objects import (
+    TreeEntry,
+    clean_identity,
+    clean_message,
+    encode_commit,
+    encode_tree,
+    make_person,
+    parse_commit,
+    parse_date,
+    parse_person,
+    parse_tag,
+    parse_tree,
+    split_signature,
+)
+from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
+from packhouse.git.pack_concat import concatenate_packs, is_without_deltas
+from packhouse.git.pack_idx import PackIdx
+from packhouse.git.pack_writer import PackWriter
+from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_path import check_tree_path
+from tests.support.packs import write_pack
+
+pytestmark = pytest.mark.quick
+
+OID = hash_object("blob", b"")
+COMMIT = encode_commit(
+    tree=EMPTY_TREE_OID,
+    parents=[OID],
+    author=make_person("Ada", "a@b", 1, "+0100"),
+    committer=make_person("Ada", "a@b", 1, "+0100"),
+    message=b"m\n",
+).replace(b"\n\nm", b"\nencoding UTF-16\ngpgsig a\n b\n\nm")
+TAG = b"object %s\ntype commit\ntag v1\ntagger Ada <a@b> 1 +0000\n\nm\n" % OID.encode()
+TREE = encode_tree(
+    [TreeEntry(0o100644, b"a", OID), TreeEntry(0o040000, b"b", OID), TreeEntry(0o160000, b"c", OID)]
+)
+
+damages = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "insert", "swap"]), st.integers(0, 1 << 16), st.binary(max_size=9)
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def damage(content: bytes, damages: list[tuple[str, int, bytes]]) -> bytes:
+    """Return `content` after random accidents."""
+    for kind, number, noise in damages:
+        at = number % (len(content) + 1)
+        if kind == "cut":
+            content = content[:at]
+        elif kind == "insert":
+            content = content[:at] + noise + content[at:]
+        elif kind == "swap":
+            content = content[:at] + noise + content[at + len(noise) :]
+        elif at < len(content):
+            content = content[:at] + bytes([content[at] ^ 1 << number % 8]) + content[at + 1 :]
+    return content
+
+
+def objects_near(content: bytes) -> st.SearchStrategy[bytes]:
+    return st.binary(max_size=100) | st.builds(damage, st.just(content), damages)
+
+
+@settings(max_examples=300)
+@given(objects_near(COMMIT))
+@example(b"tree %s\nauthor a <b> 1 +\nencoding utf-7\n\n+" % OID.encode())
+@example(b"tree %s\nencoding idna\n\n\xff" % OID.encode())
+@example(b"tree %s\nencoding \0\n\n\xff" % OID.encode())
+@example(b"tree %s\n leading\n\n" % OID.encode())
+def test_commits(content: bytes) -> None:
+    split_signature(content)
+    try:
+        commit = parse_commit(content)
+    except Corrupt:
+        return
+    assert commit.subject is not None
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-7", "utf-16", "utf-32", "hz", "iso-2022-jp", "gb18030", "euc-kr", "big5"]
+)
+@given(body=st.binary(max_size=60))
+def test_commits_in_every_kind_of_encoding(encoding: str, body: bytes) -> None:
+    commit = parse_commit(b"tree %s\nencoding %s\n\n" % (OID.encode(), encoding.encode()) + body)
+    assert commit.encoding == encoding
+
+
+@settings(max_examples=200)
+@given(objects_near(TAG))
+def test_tags(content: bytes) -> None:
+    try:
+        parse_tag(content)
+    except Corrupt:
+        return
+
+
+@given(st.binary(max_size=60) | st.builds(damage, st.just(b"Ada <a@b> 1767342600 +0200"), damages))
+@example(b"<" * 10)
+@example(b"a <b> 999999999999999999999999999 +0000")
+@example(b"a <b> 1 +00000000000000000000000000")
+def test_persons(line: bytes) -> None:
+    person = parse_person(line)
+    assert person.when >= 0
+    assert len(person.tz) == 5
+
+
+@settings(max_examples=300)
+@given(objects_near(TREE), st.binary(min_size=1, max_size=3).filter(lambda name: not {0, 47} & set(name)))
+@example(b"100644 a\0" + b"100644 b\0" + b"x" * 11, b"b")
+@example(b"40000 a\0" + b"x" * 20 + b"40000 a\0" + b"y" * 20, b"a")
+def test_trees(content: bytes, name: bytes) -> None:
+    emitted: list[bytes] = []
+
+    def emit(tree: bytes) -> Oid:
+        emitted.append(tree)
+        return hash_object("tree", tree)
+
+    try:
+        before = parse_tree(content)
+    except Corrupt:
+        before = None
+    editor = TreeEditor(lambda _: content, OID)
+    try:
+        editor.upsert(name, 0o100644, OID)
+        editor.write(emit)
+    except (Corrupt, Invalid):
+        return
+    assert before is not None, "edited what cannot be parsed"
+    assert all(parse_tree(tree) for tree in emitted)
+
+
+@settings(max_examples=300)
+@given(
+    st.text(max_size=40)
+    | st.builds(damage, st.just(b"2026-01-02T08:30:00.5+02:00"), damages).map(
+        lambda raw: raw.decode("latin-1")
+    )
+)
+@example("9999-12-31T23:59:59-23:59")
+@example("2026-01-02T08:30:00+99:99")
+def test_dates(text: str) -> None:
+    try:
+        when, zone = parse_date(text)
+    except Invalid:
+        return
+    assert when >= 0
+    assert len(zone) == 5
+
+
+@settings(max_examples=300)
+@given(st.text(max_size=30) | st.text("/.git~1\\: \u200c\ud800\0", max_size=12), st.binary(max_size=40))
+def test_names_messages_and_paths(text: str, raw: bytes) -> None:
+    for parse in (
+        clean_message,
+        clean_identity,
+        check_tree_path,
+        lambda name: make_person(name, name, 0, "+0000"),
+    ):
+        try:
+            parse(text)
+        except Invalid:
+            continue
+    try:
+        path = check_tree_path(raw)
+        check_upsert(path, 0o120000)
+        needs_git_fsck([(path, 0o100644)])
+        check_attributes([raw, raw])
+    except Invalid:
+        return
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    objects = [("blob", b"%d" % number * 20) for number in range(5)]
+    return write_pack(tmp_path_factory.mktemp("packs"), objects)
+
+
+counter = itertools.count()
+
+
+@settings(max_examples=200, deadline=None)
+@given(idx_damages=damages | st.just([]), pack_damages=damages | st.just([]))
+@example(idx_damages=[("cut", 0, b"")], pack_damages=[])
+@example(idx_damages=[], pack_damages=[("cut", 0, b"")])
+@example(idx_damages=[("swap", 8, b"\xff\xff\xff\xff")], pack_damages=[])
+def test_packs(
+    tmp_path_factory: pytest.TempPathFactory,
+    pack: Path,
+    idx_damages: list[tuple[str, int, bytes]],
+    pack_damages: list[tuple[str, int, bytes]],
+) -> None:
+    damaged = tmp_path_factory.getbasetemp() / f"damaged{next(counter)}.pack"
+    damaged.write_bytes(damage(pack.read_bytes(), pack_damages))
+    damaged.with_suffix(".idx").write_bytes(damage(pack.with_suffix(".idx").read_bytes(), idx_damages))
+    unharmed = damaged.read_bytes() == pack.read_bytes()
+    try:
+        with PackIdx(damaged.with_suffix(".idx")) as idx:
+            assert OID not in idx
+            list(idx)
+            list(idx.iter_oids())
+            idx.verify()
+        is_without_deltas(damaged)
+        with damaged.with_suffix(".joined").open("x+b") as file:
+            concatenate_packs([damaged], PackWriter(file))
+        assert unharmed, "damage went unnoticed"
+    except (Corrupt, Invalid):
+        return
+    finally:
+        for suffix in (".pack", ".idx", ".joined"):
+            damaged.with_suffix(suffix).unlink(missing_ok=True)
