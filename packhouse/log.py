@@ -28,6 +28,7 @@ def configure_logging(level: str = "info") -> None:
     """Send everything from `level` up to standard error as JSON lines."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
+    handler.setLevel(level.upper())  # libraries may set a lower level on loggers of their own
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -68,7 +68,7 @@ PY"""
 
 @with_server_settings
 @click.command("demo", cls=PackhouseCommand)
-def demo() -> int:
+def command() -> int:
     """Serve a demo organisation with a key and a first repository, and print lines to try it with.
 
     Takes the settings of `serve`. Starting it again keeps the data.

@@ -14,11 +14,11 @@ from packhouse.operations.keys import Key, add_key, list_keys, revoke_key
 
 
 @click.group("key", cls=PackhouseGroup)
-def key_group() -> None:
+def command() -> None:
     """Public keys of organisations. Changes act on running servers within seconds."""
 
 
-@key_group.command("add")
+@command.command("add")
 @click.argument("org")
 @click.argument("public_pem", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--label", default="", help="Words that tell people which key this is.")
@@ -38,7 +38,7 @@ def add(*, org: str, public_pem: Path, label: str, kid: str, as_json: bool) -> N
         click.echo(f"added {_algorithm(key)} key {key.key_id}")
 
 
-@key_group.command("list")
+@command.command("list")
 @click.argument("org")
 @json_option
 def list_(*, org: str, as_json: bool) -> None:
@@ -49,7 +49,7 @@ def list_(*, org: str, as_json: bool) -> None:
     print_table(records, columns, as_json=as_json)
 
 
-@key_group.command("revoke")
+@command.command("revoke")
 @click.argument("org")
 @click.argument("key_id")
 @json_option

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 it could not be done, 2 the command was called wrongly, 13
 """
 
 import os
+import platform
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -11,16 +12,10 @@ from typing import Final
 import click
 
 from packhouse import __version__
-from packhouse.cli.command import PackhouseGroup
-from packhouse.cli.demo import demo
-from packhouse.cli.key import key_group
-from packhouse.cli.org import org_group
-from packhouse.cli.output import json_option, print_record
-from packhouse.cli.repo import repo_group
+from packhouse.cli.command import LazyGroup
+from packhouse.cli.output import json_option, print_json
 from packhouse.cli.sentences import describe, one_line
-from packhouse.cli.serve import serve_command
 from packhouse.cli.settings import Invocation
-from packhouse.cli.token import token_command
 from packhouse.errors import PackhouseError
 from packhouse.log import configure_logging
 
@@ -29,7 +24,14 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 
-@click.group(cls=PackhouseGroup, context_settings={"help_option_names": ["-h", "--help"]})
+COMMANDS: Final = ("serve", "demo", "org", "key", "token", "repo")
+
+
+@click.group(
+    cls=LazyGroup,
+    modules={name: f"packhouse.cli.{name}" for name in COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 def root() -> None:
     """Git storage that programs drive.
 
@@ -41,14 +43,10 @@ def root() -> None:
 @json_option
 def version(*, as_json: bool) -> None:
     """Print the version of this program and of what it runs on."""
-    if not as_json:
+    if as_json:
+        print_json({"version": __version__, "python": platform.python_version()})
+    else:
         click.echo(f"packhouse {__version__}")
-        return
-    print_record({"version": __version__, "python": sys.version.split()[0]}, as_json=True)
-
-
-for _command in (serve_command, org_group, key_group, token_command, repo_group, demo):
-    root.add_command(_command)
 
 
 def main() -> None:

@@ -10,11 +10,11 @@ from packhouse.operations.orgs import Org, create_org, iter_orgs
 
 
 @click.group("org", cls=PackhouseGroup)
-def org_group() -> None:
+def command() -> None:
     """Organisations: each has its own keys and its own repositories."""
 
 
-@org_group.command("create")
+@command.command("create")
 @click.argument("name")
 @json_option
 def create(*, name: str, as_json: bool) -> None:
@@ -27,7 +27,7 @@ def create(*, name: str, as_json: bool) -> None:
         click.echo(f"created organisation {org.name}")
 
 
-@org_group.command("list")
+@command.command("list")
 @json_option
 def list_(*, as_json: bool) -> None:
     """List all organisations by name."""

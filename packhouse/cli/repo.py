@@ -19,11 +19,11 @@ from packhouse.operations.repo_info import RepoInfo
 
 
 @click.group("repo", cls=PackhouseGroup)
-def repo_group() -> None:
+def command() -> None:
     """Repositories of an organisation."""
 
 
-@repo_group.command("list")
+@command.command("list")
 @click.argument("org")
 @click.option("--search", default="", metavar="TEXT", help="Only repositories with TEXT in their name.")
 @json_option
@@ -34,7 +34,7 @@ def list_(*, org: str, search: str, as_json: bool) -> None:
     print_table(records, ["name", "default_branch", "created_at", "repo_id"], as_json=as_json)
 
 
-@repo_group.command("show")
+@command.command("show")
 @click.argument("org")
 @click.argument("name")
 @json_option
@@ -45,7 +45,7 @@ def show(*, org: str, name: str, as_json: bool) -> None:
     print_record(_record(repo), as_json=as_json)
 
 
-@repo_group.command("delete")
+@command.command("delete")
 @click.argument("org")
 @click.argument("name")
 @json_option

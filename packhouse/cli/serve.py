@@ -9,6 +9,6 @@ from packhouse.web.serve import serve
 
 @with_server_settings
 @click.command("serve", cls=PackhouseCommand)
-def serve_command() -> int:
+def command() -> int:
     """Serve repositories until SIGTERM or SIGINT; then let running requests finish."""
     return serve(load_settings())

@@ -60,7 +60,7 @@ SCOPE: Final = click.Choice([scope.value for scope in Scope])
     f"Operations: {', '.join(sorted(KNOWN_OPS))}; none after = allows everything.",
 )
 @click.option("--subject", default="packhouse", show_default=True, help="Who the token is for, in logs.")
-def token_command(
+def command(
     *,
     org: str,
     key_path: Path,

@@ -1,0 +1,354 @@
+"""The command line as operators and scripts use it."""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from tests.support.git import Git
+from tests.support.keys import KeyPair, make_key_pair
+from tests.support.server import PROGRAM, Server, ServerOptions
+
+START_TIMEOUT_S = 60
+
+
+class Shell:
+    """Runs `packhouse` commands on a data folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
+        self.env = {**kept, "PACKHOUSE_DATA": str(folder / "data")}
+
+    def run(
+        self, *args: str | Path, stdin: str = "", env: dict[str, str] | None = None
+    ) -> tuple[int, str, str]:
+        done = subprocess.run(
+            [PROGRAM, *args],
+            env={**self.env, **(env or {})},
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert "Traceback" not in done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    def ok(self, *args: str | Path, **options: Any) -> str:
+        code, out, err = self.run(*args, **options)
+        assert code == 0, err
+        assert err == ""
+        return out.strip()
+
+    def fails(self, code: int, *args: str | Path, **options: Any) -> str:
+        """Return the one line that a command leaves on standard error when it fails with this exit code."""
+        actual, out, err = self.run(*args, **options)
+        assert (actual, out) == (code, ""), (out, err)
+        assert err.startswith("packhouse: ")
+        assert err.count("\n") == 1, err
+        return err
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pair() -> KeyPair:
+    return make_key_pair()
+
+
+def test_organisations_are_created_and_listed(shell: Shell) -> None:
+    assert shell.ok("org", "list", "--json") == "[]"
+    assert "northwind" in shell.ok("org", "create", "northwind")
+    assert json.loads(shell.ok("org", "create", "contoso", "--json"))["name"] == "contoso"
+    assert [org["name"] for org in json.loads(shell.ok("org", "list", "--json"))] == ["contoso", "northwind"]
+    lines = shell.ok("org", "list").splitlines()
+    assert lines[0].split() == ["NAME", "CREATED", "AT"]
+    assert lines[1].startswith("contoso ")
+    assert "northwind" in shell.fails(1, "org", "create", "northwind")
+    assert "a b" in shell.fails(1, "org", "create", "a b")
+
+
+def test_keys_are_added_listed_and_revoked(shell: Shell, pair: KeyPair) -> None:
+    shell.ok("org", "create", "northwind")
+    path = shell.write("public.pem", pair.public_pem)
+    first = shell.ok("key", "add", "northwind", path, "--label", "laptop", "--kid", "k1").split()[-1]
+    assert re.fullmatch(r"key_\w+", first)
+    second_pem = make_key_pair("ed25519").public_pem
+    second = json.loads(shell.ok("key", "add", "northwind", "-", "--json", stdin=second_pem))
+    assert second["algorithm"] == "EdDSA"
+    assert first in shell.fails(1, "key", "add", "northwind", path)
+    revoked = json.loads(shell.ok("key", "revoke", "northwind", first, "--json"))
+    assert revoked["revoked_at"] is not None
+    keys = {key["key_id"]: key for key in json.loads(shell.ok("key", "list", "northwind", "--json"))}
+    assert keys[second["key_id"]]["revoked_at"] is None
+    assert (keys[first]["label"], keys[first]["kid"], keys[first]["algorithm"]) == ("laptop", "k1", "ES256")
+    assert keys[first]["revoked_at"] == revoked["revoked_at"]
+    assert first in shell.ok("key", "list", "northwind")
+    assert "key_nothere" in shell.fails(1, "key", "revoke", "northwind", "key_nothere")
+    assert "nobody" in shell.fails(1, "key", "list", "nobody")
+
+
+def test_what_cannot_be_a_key_is_refused_with_the_reason(shell: Shell, pair: KeyPair) -> None:
+    shell.ok("org", "create", "northwind")
+    private = shell.write("private.pem", pair.private_pem)
+    said = shell.fails(1, "key", "add", "northwind", private)
+    assert "private key" in said
+    assert pair.private_pem.splitlines()[1] not in said
+    assert "PEM" in shell.fails(1, "key", "add", "northwind", shell.write("empty", ""))
+    assert "not exist" in shell.fails(2, "key", "add", "northwind", "missing.pem")
+    assert json.loads(shell.ok("key", "list", "northwind", "--json")) == []
+
+
+def test_a_token_says_what_was_asked_for(shell: Shell, pair: KeyPair) -> None:
+    key = shell.write("private.pem", pair.private_pem)
+    rules = (
+        "--ref-policy",
+        "main=no-push,verify-sig",
+        "--ref-policy",
+        "a=b/*=",
+        "--ref-policy",
+        "*=no-force-push",
+    )
+    scopes = ("--scope", "git:read", "--scope", "git:write")
+    token = shell.ok(
+        "token", "northwind", "--key", key, "--repo", "apps/shop", *scopes, "--ttl", "60", *rules
+    )
+    claims = jwt.decode(token, pair.public_pem, algorithms=["ES256"])
+    assert claims["exp"] - claims["iat"] == 60
+    assert (claims["iss"], claims["repo"]) == ("northwind", "apps/shop")
+    assert claims["scopes"] == ["git:read", "git:write"]
+    assert claims["refs"] == [["main", ["no-push", "verify-sig"]], ["a=b/*", []], ["*", ["no-force-push"]]]
+    listing = shell.ok("token", "northwind", "--key", key, "--scope", "org:read", "repo:write")
+    claims = jwt.decode(listing, pair.public_pem, algorithms=["ES256"])
+    assert (claims["repo"], claims["scopes"]) == ("org", ["org:read", "repo:write"])
+    assert "refs" not in claims
+    assert not (shell.folder / "data").exists()
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ed25519"])
+def test_tokens_are_signed_with_each_type_of_key(shell: Shell, kind: str) -> None:
+    other = make_key_pair(kind)
+    key = shell.write("private.pem", other.private_pem)
+    token = shell.ok("token", "northwind", "--key", key, "--repo", "a", "--scope", "git:read")
+    assert jwt.decode(token, other.public_pem, algorithms=[other.algorithm])["repo"] == "a"
+
+
+def test_a_token_that_would_not_work_is_not_made(shell: Shell, pair: KeyPair) -> None:
+    key = shell.write("private.pem", pair.private_pem)
+    public = shell.write("public.pem", pair.public_pem)
+    good = ("token", "northwind", "--key", key, "--scope", "git:read")
+    assert "--key" in shell.fails(2, "token", "northwind", "--scope", "git:read")
+    assert "--scope" in shell.fails(2, "token", "northwind", "--key", key)
+    assert "git:all" in shell.fails(2, *good, "--scope", "git:all")
+    assert "--ttl" in shell.fails(2, *good, "--ttl", "0")
+    assert "PATTERN" in shell.fails(2, *good, "--ref-policy", "main")
+    assert "--ref-policy" in shell.fails(2, *good, "--ref-policy", "ma*n=no-push")
+    assert "public key" in shell.fails(1, "token", "northwind", "--key", public, "--scope", "git:read")
+    assert "larger" in shell.fails(2, *good, "--repo", "x" * 17_000)
+    code, out, err = shell.run(*good, "--ref-policy", "main=no-such-op")
+    assert (code, out.count(".")) == (0, 2)
+    assert "no-such-op" in err
+
+
+def test_repositories_are_listed_shown_and_deleted(server: Server) -> None:
+    org = server.new_org()
+    names = [f"apps/number-{number}" for number in range(3)]
+    for name in names:
+        org.create_repo(name)
+    listed = json.loads(server.cli("repo", "list", org.name, "--json"))
+    assert [repo["name"] for repo in listed] == names
+    assert [
+        repo["name"] for repo in json.loads(server.cli("repo", "list", org.name, "--search", "R-1", "--json"))
+    ] == [names[1]]
+    shown = json.loads(server.cli("repo", "show", org.name, names[0], "--json"))
+    assert shown == listed[0]
+    assert re.fullmatch(r"repo_\w+", shown["repo_id"])
+    assert "default branch  main" in server.cli("repo", "show", org.name, names[0])
+    assert names[0] in server.cli("repo", "delete", org.name, names[0])
+    assert org.repo(names[0]).api("GET").status_code == 404
+    for command in ("show", "delete"):
+        gone = server.try_cli("repo", command, org.name, names[0])
+        assert (gone.returncode, gone.stdout) == (1, "")
+        assert gone.stderr.startswith("packhouse: repository")
+    assert len(json.loads(server.cli("repo", "list", org.name, "--json"))) == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "serve", "demo", "org", "org create", "key", "key add", "key list", "key revoke", "token", "repo",
+     "repo list", "repo show", "repo delete", "version"],
+)  # fmt: skip
+def test_every_command_explains_itself(shell: Shell, command: str) -> None:
+    text = shell.ok(*command.split(), "--help")
+    assert text.startswith(f"Usage: packhouse {command}".strip())
+    assert "--data" in text
+
+
+def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
+    assert "nonsense" in shell.fails(2, "nonsense")
+    assert "--nonsense" in shell.fails(2, "org", "list", "--nonsense")
+    assert "NAME" in shell.fails(2, "org", "create")
+    assert "--workers" in shell.fails(2, "serve", "--workers", "many")
+    assert "workers" in shell.fails(2, "serve", "--workers", "0")
+    assert "listen" in shell.fails(2, "serve", "--listen", "nowhere")
+    assert "tls_cert" in shell.fails(2, "serve", "--tls-cert", "cert.pem")
+    assert "PACKHOUSE_TYPO" in shell.fails(2, "org", "list", env={"PACKHOUSE_TYPO": "1"})
+    assert "threads" in shell.fails(2, "org", "list", env={"PACKHOUSE_THREADS": "x"})
+    assert "database" in shell.fails(2, "org", "list", "--database", "mysql://here")
+    code, out, err = shell.run()
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: packhouse")
+
+
+def test_what_cannot_be_done_is_one_line_and_exit_code_one(shell: Shell) -> None:
+    file = shell.write("file", "")
+    assert str(file) in shell.fails(1, "org", "list", "--data", file)
+
+
+def test_a_flag_wins_over_its_variable_wherever_it_stands(shell: Shell) -> None:
+    for number, words in enumerate(
+        (("--data", "X", "org", "list"), ("org", "--data", "X", "list"), ("org", "list", "--data", "X"))
+    ):
+        data = shell.folder / f"flag{number}"
+        shell.ok(*(str(data) if word == "X" else word for word in words))
+        assert data.is_dir()
+    assert not (shell.folder / "data").exists()
+
+
+def test_the_version_is_printed(shell: Shell) -> None:
+    assert re.fullmatch(r"packhouse \d+\.\d+\.\d+", shell.ok("version"))
+    assert re.fullmatch(r"\d+\.\d+\.\d+", json.loads(shell.ok("version", "--json"))["version"])
+
+
+# The demo
+
+
+class Demo:
+    """A running `packhouse demo` and the lines it printed."""
+
+    def __init__(self, shell: Shell, port: int) -> None:
+        self.process = subprocess.Popen(
+            [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
+            env=shell.env,
+            cwd=shell.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        self.text = "".join(lines)
+        assert "Ctrl-C" in self.text, self.text
+
+    def line(self, start: str) -> str:
+        return next(line for line in self.text.splitlines() if line.startswith(start))
+
+    def python(self) -> str:
+        return self.text[self.text.index("python3 - <<'PY'") :].split("\nPY\n")[0] + "\nPY\n"
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(20) == 0
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def paste(shell: Shell, git: Git, command: str) -> str:
+    """Run a line in a shell as a newcomer would, with the Python that has the client installed."""
+    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=shell.folder,
+        env={**git.env, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+    return number
+
+
+def test_the_demo_prints_lines_that_work_and_keeps_its_data(shell: Shell, git: Git, port: int) -> None:
+    demo = Demo(shell, port)
+    assert "# Hello" in paste(shell, git, demo.line("curl "))
+    paste(shell, git, demo.line("git clone "))
+    first = git.run("rev-parse", "HEAD", cwd=shell.folder / "hello")
+    assert "greetings/python.txt" in paste(shell, git, demo.python())
+    key = shell.folder / "data/demo-key.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    private_pem = key.read_text()
+    demo.stop()
+
+    demo = Demo(shell, port)
+    assert key.read_text() == private_pem
+    (shell.folder / "hello").rename(shell.folder / "before")
+    paste(shell, git, demo.line("git clone "))
+    log = git.run("log", "--format=%H", cwd=shell.folder / "hello").split()
+    assert len(log) == 2
+    assert log[1] == first
+    assert len(json.loads(shell.ok("key", "list", "demo", "--json"))) == 1
+    assert len(json.loads(shell.ok("repo", "list", "demo", "--json"))) == 1
+
+    said = shell.fails(1, "demo", "--listen", f"127.0.0.1:{port}", "--data", shell.folder / "second")
+    assert "in use" in said
+    assert f"127.0.0.1:{port}" in said
+    assert not (shell.folder / "second").exists()
+    assert "in use" in shell.fails(1, "serve", "--listen", f"127.0.0.1:{port}").splitlines()[-1]
+    demo.stop()
+
+
+def test_the_demo_makes_what_an_interrupted_start_left_out(shell: Shell, port: int, git: Git) -> None:
+    shell.ok("org", "create", "demo")
+    demo = Demo(shell, port)
+    assert "# Hello" in paste(shell, git, demo.line("curl "))
+    demo.stop()
+
+
+def test_the_demo_says_when_its_key_file_is_spoiled(shell: Shell, port: int) -> None:
+    (shell.folder / "data").mkdir()
+    shell.write("data/demo-key.pem", "rubbish")
+    assert "private key" in shell.fails(1, "demo", "--listen", f"127.0.0.1:{port}")
+
+
+def test_serving_reports_settings_it_cannot_serve_with(shell: Shell, tmp_path: Path) -> None:
+    cert = shell.write("cert.pem", "rubbish")
+    assert "TLS" in shell.fails(1, "serve", "--tls-cert", cert, "--tls-key", cert)
+
+
+def test_a_server_serves_what_the_command_line_made_before(tmp_path: Path, pair: KeyPair) -> None:
+    server = Server(tmp_path, ServerOptions())
+    org = server.new_org(pair)
+    try:
+        server.start()
+        assert org.request("GET", "/api/repos").status_code == 200
+    finally:
+        server.stop()
