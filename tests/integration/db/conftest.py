@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from packhouse.db.database import Database, open_database
@@ -11,21 +12,50 @@ from packhouse.db.orgs import Org, insert_org
 from tests.support.postgres import PostgresServer
 from tests.support.rows import add_repo
 
+_EMPTY_ALL_TABLES = """
+    DO $$ BEGIN EXECUTE (
+        SELECT 'TRUNCATE ' || string_agg(tablename, ', ') || ' RESTART IDENTITY'
+        FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ('schema_migrations', 'settings')
+    ); END $$
+"""
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database that only this test uses."""
-    if request.param == "sqlite":
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine of this run of the test."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, without a schema, that only this test uses."""
+    if engine == "sqlite":
         return f"sqlite:///{tmp_path / 'packhouse.db'}"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.new_database()
 
 
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """An open database with the schema of this release."""
-    database = open_database(database_url)
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: PostgresServer) -> str:
+    """The address of a PostgreSQL database with the schema of this release, shared: emptying is cheaper."""
+    url = postgres_server.new_database()
+    database = open_database(url)
     database.migrate()
+    database.close()
+    return url
+
+
+@pytest.fixture
+def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An open database with the schema of this release and nothing in it."""
+    if engine == "sqlite":
+        database = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}")
+        database.migrate()
+    else:
+        url: str = request.getfixturevalue("migrated_postgres")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_EMPTY_ALL_TABLES)
+        database = open_database(url)
     yield database
     database.close()
 
