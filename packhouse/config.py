@@ -4,6 +4,7 @@ Nothing else reads the environment. Each field has a flag `--like-this` and a va
 docs/reference/settings.md lists them, and a test compares.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,8 @@ from packhouse import limits
 from packhouse.errors import Invalid
 
 ENV_PREFIX = "PACKHOUSE_"
+INTEGER_MAX = 2**53
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
 def _convert(name: str, type_name: str, value: object) -> object:
     text = str(value)
     if "Path" in type_name:
+        if not text and "None" not in type_name:
+            raise Invalid("setting is empty", setting=name)
         return Path(text).absolute() if text else None
     if type_name == "<class 'int'>" or type_name == "int":
         try:
@@ -103,8 +108,14 @@ def _check(config: Config) -> None:
     for name in ("workers", "threads", "git_processes_max"):
         if not 1 <= getattr(config, name) <= 1024:
             raise Invalid("setting out of range 1 to 1024", setting=name, value=getattr(config, name))
+    for setting in fields(Config):
+        value = getattr(config, setting.name)
+        if isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
+            raise Invalid("setting out of range 0 to 2^53", setting=setting.name, value=value)
+    if config.log_level not in LOG_LEVELS:
+        raise Invalid("setting log_level must be debug, info, warning or error", value=config.log_level)
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):
         raise Invalid("setting database must start with postgresql://")
     host, _, port = config.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
         raise Invalid("setting listen must be ADDRESS:PORT", value=config.listen)

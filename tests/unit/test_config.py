@@ -1,0 +1,57 @@
+"""Settings: what is read from where, and what is refused at start."""
+
+from pathlib import Path
+
+import pytest
+
+from packhouse.config import Config, load_config
+from packhouse.errors import Invalid
+
+pytestmark = pytest.mark.quick
+
+
+def test_a_flag_wins_over_its_variable_and_that_over_the_default() -> None:
+    environ = {"PACKHOUSE_WORKERS": "3", "PACKHOUSE_THREADS": "4", "HOME": "elsewhere"}
+    config = load_config({"workers": 5, "listen": None}, environ)
+    assert (config.workers, config.threads, config.listen) == (5, 4, "127.0.0.1:8080")
+
+
+def test_folders_are_absolute_once_they_are_named() -> None:
+    assert load_config({"data": "here"}, {}).data == Path.cwd() / "here"
+    assert load_config({"tls_cert": ""}, {}).tls_cert is None
+
+
+def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
+    assert load_config({"data": "/srv/x"}, {}).database_url == "sqlite:////srv/x/packhouse.db"
+    named = "postgresql://db.example/packhouse"
+    assert load_config({}, {"PACKHOUSE_DATABASE": named}).database_url == named
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PACKHOUSE_WORKER": "1"},
+        {"PACKHOUSE_DATA": ""},
+        {"PACKHOUSE_WORKERS": ""},
+        {"PACKHOUSE_WORKERS": "0"},
+        {"PACKHOUSE_WORKERS": "9" * 5000},
+        {"PACKHOUSE_THREADS": "1025"},
+        {"PACKHOUSE_SHUTDOWN_GRACE_S": "-1"},
+        {"PACKHOUSE_PUSH_MAX_BYTES": "9" * 100},
+        {"PACKHOUSE_LOG_LEVEL": "loud"},
+        {"PACKHOUSE_LISTEN": "8080"},
+        {"PACKHOUSE_LISTEN": ":8080"},
+        {"PACKHOUSE_LISTEN": "localhost:http"},
+        {"PACKHOUSE_LISTEN": "localhost:\u00b2"},
+        {"PACKHOUSE_LISTEN": "localhost:65536"},
+        {"PACKHOUSE_TLS_CERT": "cert.pem"},
+        {"PACKHOUSE_DATABASE": "mysql://db.example/packhouse"},
+    ],
+)
+def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) -> None:
+    with pytest.raises(Invalid):
+        load_config({}, environ)
+
+
+def test_the_defaults_are_valid() -> None:
+    assert load_config({}, {}) == Config()
