@@ -23,7 +23,7 @@ from packhouse.git.objects import (
     parse_tree,
     tree_sort_key,
 )
-from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 
 _WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20})*+", re.DOTALL)
 _ENTRY = re.compile(rb"(\d{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
@@ -84,8 +84,12 @@ class TreeEditor:
             content = self._content(folder).with_changes(entries)
             if content is None:
                 results[id(folder)] = folder.oid
+            elif not content:
+                results[id(folder)] = None
+            elif folder.replaces is not None and hash_object("tree", content) == folder.replaces:
+                results[id(folder)] = folder.replaces
             else:
-                results[id(folder)] = emit(content) if content else None
+                results[id(folder)] = emit(content)
         root = results[id(self._root)]
         if root is None:
             return emit(b"")
@@ -98,6 +102,9 @@ class TreeEditor:
         if child is not None:
             raise Invalid("path goes through a file", path=path)
         created = _Folder(None)
+        deleted = self._content(folder).find(name)
+        if deleted is not None and deleted[0] == MODE_TREE:
+            created.replaces = deleted[1]
         folder.changes[name] = created
         return created
 
@@ -135,12 +142,16 @@ class TreeEditor:
 
 
 class _Folder:
-    """A folder on a changed path: the tree it was, and what is at each touched name now."""
+    """A folder on a changed path: the tree it was, and what is at each touched name now.
 
-    __slots__ = ("changes", "content", "oid")
+    `replaces` is the tree that was at its place when an edit had deleted that one whole.
+    """
+
+    __slots__ = ("changes", "content", "oid", "replaces")
 
     def __init__(self, oid: Oid | None) -> None:
         self.oid = oid
+        self.replaces: Oid | None = None
         self.content: _Content | None = None
         self.changes: dict[bytes, _Change] = {}
 

@@ -84,6 +84,8 @@ def test_edits_that_change_nothing_emit_nothing_and_keep_the_id(store: TreeStore
     editor.upsert(b"c", FILE, ONE)
     editor.upsert(b"n/e/w", FILE, ONE)
     editor.delete(b"n")
+    editor.delete(b"a")
+    editor.upsert(b"a/b", FILE, ONE)
     assert editor.write(store.emit) == root
     assert store.emitted == []
 
