@@ -10,6 +10,7 @@ import click
 from packhouse.auth.minting import sign_token
 from packhouse.auth.scopes import Scope
 from packhouse.cli.command import PackhouseCommand
+from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
 from packhouse.cli.settings import load_settings, with_server_settings
 from packhouse.clock import system_clock
@@ -79,7 +80,7 @@ def command() -> int:
     with opened_node() as node:
         prepared = prepare_demo(node)
     click.echo(_WELCOME.format(**_lines(config, prepared)))
-    return serve(config)
+    return serve(config, LOOPS)
 
 
 def _lines(config: Config, demo: Demo) -> dict[str, str]:

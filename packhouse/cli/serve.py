@@ -3,6 +3,7 @@
 import click
 
 from packhouse.cli.command import PackhouseCommand
+from packhouse.cli.loops import LOOPS
 from packhouse.cli.settings import load_settings, with_server_settings
 from packhouse.web.serve import serve
 
@@ -11,4 +12,4 @@ from packhouse.web.serve import serve
 @click.command("serve", cls=PackhouseCommand)
 def command() -> int:
     """Serve repositories until SIGTERM or SIGINT; then let running requests finish."""
-    return serve(load_settings())
+    return serve(load_settings(), LOOPS)

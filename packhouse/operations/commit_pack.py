@@ -116,14 +116,15 @@ def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
     _info, pack, _idx = draft.finish()
     with node.store.new_quarantine() as quarantine:
         quarantine.make_repository()
+        # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
+        judged_pack = quarantine.pack_dir / "pack-judged.pack"
+        judged_pack.hardlink_to(pack)
         repo_path = node.store.repo_path(repo.public_id) if node.store.has_repo(repo.public_id) else None
         judged = run_git(
             quarantine.path,
             "index-pack",
             STRICT_OPTION,
-            "-o",
-            str(quarantine.path / "judged.idx"),
-            str(pack),
+            str(judged_pack),
             env=quarantine.environment(repo_path),
             ok_codes=frozenset({0, 128}),
         )

@@ -16,7 +16,7 @@ from packhouse.operations.node import open_node
 from packhouse.web.api import branches, commits, files, health, repos
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
-from packhouse.web.background import BackgroundThreads
+from packhouse.web.background import BackgroundThreads, Loop
 from packhouse.web.body import ClientGone
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.request import Request, Shared
@@ -38,16 +38,17 @@ GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)
 
 
-def make_app(config: Config, routes: Sequence[Route] = ROUTES) -> ASGIApp:
+def make_app(config: Config, routes: Sequence[Route] = ROUTES, *, loops: Sequence[Loop] = ()) -> ASGIApp:
     """Return the application; the node is opened by the lifespan's start-up and closed by its end."""
-    return App(config, routes)
+    return App(config, routes, loops)
 
 
 class App:
     """One server process's application."""
 
-    def __init__(self, config: Config, routes: Sequence[Route]) -> None:
+    def __init__(self, config: Config, routes: Sequence[Route], loops: Sequence[Loop]) -> None:
         self._config = config
+        self._loops = loops
         self._router = Router(routes)
         self._shared: Shared | None = None
 
@@ -74,7 +75,7 @@ class App:
             turns=Turns(),
             git_gate=GitGate(self._config.git_processes_max),
         )
-        background = BackgroundThreads(node)
+        background = BackgroundThreads(node, self._loops)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._shared.close()

@@ -8,15 +8,13 @@ from packhouse.log import log_event
 from packhouse.operations.node import Node
 
 Loop = Callable[[Node, threading.Event], None]
-"""Runs until the event is set, and then returns within a second or so."""
-
-LOOPS: tuple[Loop, ...] = ()
+"""Runs until the event is set, and then returns within a second or so. Who starts the server chooses them."""
 
 
 class BackgroundThreads:
     """The running loops of one server process."""
 
-    def __init__(self, node: Node, loops: Sequence[Loop] = LOOPS) -> None:
+    def __init__(self, node: Node, loops: Sequence[Loop]) -> None:
         self._stopping = threading.Event()
         self._threads = [
             # daemon: a loop that hangs must not keep a process that was asked to end

@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import threading
+from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
@@ -20,6 +21,7 @@ from packhouse.config import Config
 from packhouse.errors import Invalid, Unavailable
 from packhouse.log import configure_logging, log_event
 from packhouse.web.app import make_app
+from packhouse.web.background import Loop
 from packhouse.web.protocol import EdgeProtocol, EdgeUvicornConfig
 from packhouse.web.supervisor import supervise
 
@@ -28,8 +30,8 @@ OPEN_FILES_WANTED: Final = 65_536
 EXIT_START_FAILED: Final = 3
 
 
-def serve(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+def serve(config: Config, loops: Sequence[Loop] = ()) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. Each process runs the background `loops`.
 
     Running requests may finish within `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot
     be used, and Unavailable when the address cannot be listened on.
@@ -43,8 +45,8 @@ def serve(config: Config) -> int:
     shown = f"[{host}]" if ":" in host else host
     log_event("listening", address=f"{scheme}://{shown}:{port}", workers=config.workers, pid=os.getpid())
     if config.workers == 1:
-        return run_worker(config, listener)
-    return supervise(lambda: run_worker(config, listener), config)
+        return run_worker(config, listener, loops)
+    return supervise(lambda: run_worker(config, listener, loops), config)
 
 
 def check_tls(config: Config) -> None:
@@ -103,13 +105,13 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def run_worker(config: Config, listener: socket.socket) -> int:
+def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
     """Serve on `listener` in this process until a signal; return the exit status."""
     # Uvicorn tells of every start and stop at level info; what matters of that we log ourselves.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     server = _Server(
         EdgeUvicornConfig(
-            make_app(config),
+            make_app(config, loops=loops),
             settings=config,
             loop="none",
             http=EdgeProtocol,

@@ -159,9 +159,7 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
     return changes
 
 
-def commit_answer(
-    request: Request, target: CommitTarget, landed: LandedCommit, *, blob_count: int
-) -> Response:
+def commit_answer(target: CommitTarget, landed: LandedCommit, *, blob_count: int) -> Response:
     """Return the 201 answer of every endpoint that commits."""
     branch = short_name(target.refname)
     commit = {
@@ -242,7 +240,7 @@ async def create_commit(request: Request) -> Response:
         assert stream.target is not None
         async with request.branch_turn(stream.target.namespace, stream.target.refname):
             landed = await request.in_thread(pack.land)
-        return commit_answer(request, stream.target, landed, blob_count=pack.blob_count)
+        return commit_answer(stream.target, landed, blob_count=pack.blob_count)
     finally:
         await request.in_thread(stream.discard)
 
