@@ -142,7 +142,7 @@ def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
 def _split_query(query_string: bytes) -> dict[str, list[str]]:
     try:
         pairs = parse_qsl(
-            query_string.decode("ascii"),
+            query_string.decode("utf-8"),
             keep_blank_values=True,
             errors="strict",
             max_num_fields=limits.query_fields_max,

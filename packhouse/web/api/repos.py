@@ -28,7 +28,7 @@ class CreateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
     default_branch: str = ""
     base_repo: dict[str, Any] | None = None
     initial_commit: dict[str, Any] | None = None
-    deployment: msgspec.Raw | None = None
+    deployment: Any = None
 
 
 class CreateRepoQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +49,7 @@ class UpdateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
     """What to change; the new default branch must exist unless the repository is empty."""
 
     default_branch: str = ""
-    deployment: msgspec.Raw | None = None
+    deployment: Any = None
 
 
 class BaseRepoReply(msgspec.Struct, frozen=True, kw_only=True):
