@@ -217,7 +217,7 @@ class PackStore:
 
     def check(self) -> None:
         """Raise OSError unless a file can be made, forced to the disk and removed here."""
-        probe = self._quarantines / f".probe-{os.getpid()}-{threading.get_ident()}"
+        probe = self._locks / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
             with probe.open("xb") as file:
                 os.fsync(file.fileno())

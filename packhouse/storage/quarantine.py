@@ -20,13 +20,11 @@ class Quarantine:
     """One set of objects. Leaving the `with` block removes whatever was not published."""
 
     def __init__(self, root: Path) -> None:
-        self.path = root / os.urandom(12).hex()
+        self.path, self._lock = _make_locked_folder(root)
         self.object_dir = self.path / "objects"
         self.pack_dir = self.object_dir / "pack"
         self.pack_dir.mkdir(parents=True)
         (self.object_dir / "info").mkdir()
-        self._lock = os.open(self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try_lock(self._lock, exclusive=True, wait=True)
 
     def make_repository(self) -> Path:
         """Make the folder a repository in git's eyes, for work on a repository that has no folder yet."""
@@ -55,6 +53,25 @@ class Quarantine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+
+def _make_locked_folder(root: Path) -> tuple[Path, int]:
+    """Return a new folder and the descriptor of its held lock.
+
+    Between making the lock file and holding it, a sweeper may take the folder for a dead process's; then it is
+    gone once we hold the lock, and another is made.
+    """
+    while True:
+        path = root / os.urandom(12).hex()
+        path.mkdir()
+        try:
+            lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
+        try_lock(lock, exclusive=True, wait=True)
+        if (path / LOCK_NAME).exists():
+            return path, lock
+        os.close(lock)
 
 
 def sweep_quarantines(root: Path) -> int:
