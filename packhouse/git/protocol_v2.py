@@ -71,7 +71,12 @@ def parse_v2_request(body: bytes) -> V2Request | None:
     in_arguments = False
     while (packet := decoder.next_packet()) is not None:
         if packet is Special.FLUSH:
-            return _finish(command, arguments, len(body) - decoder.pending_bytes, in_arguments)
+            size_bytes = len(body) - decoder.pending_bytes
+            if command:
+                return V2Request(command, tuple(arguments), size_bytes)
+            if size_bytes == len(FLUSH_PKT):
+                return None
+            raise ProtocolError("no command requested")
         if packet is Special.DELIM and not in_arguments:
             in_arguments = True
         elif isinstance(packet, Special):
@@ -93,14 +98,6 @@ def _read_capability(line: bytes, command: str) -> str:
     if name == b"object-format" and value != b"sha1":
         raise ProtocolError("only the object format sha1 is served")
     return command
-
-
-def _finish(command: str, arguments: list[bytes], size_bytes: int, in_arguments: bool) -> V2Request | None:
-    if command:
-        return V2Request(command, tuple(arguments), size_bytes)
-    if in_arguments:
-        raise ProtocolError("no command requested")
-    return None
 
 
 def parse_ls_refs(arguments: tuple[bytes, ...]) -> LsRefs:

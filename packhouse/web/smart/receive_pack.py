@@ -79,10 +79,8 @@ async def _read_pack_header(
     """
     if not asked.has_pack:
         return first, None
-    async for chunk in chunks:
+    while len(first) < _PACK_HEADER_BYTES and (chunk := await anext(chunks, b"")):
         first += chunk
-        if len(first) >= _PACK_HEADER_BYTES:
-            break
     if len(first) < _PACK_HEADER_BYTES or first[:4] != b"PACK":
         raise ProtocolError("expected a pack after the commands")
     return first, struct.unpack(">I", first[8:_PACK_HEADER_BYTES])[0]
