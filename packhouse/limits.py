@@ -44,8 +44,6 @@ guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a br
 repo_name_max_bytes = 255
 tree_path_max_bytes = 4096
 refname_max_bytes = 1024
-attributes_line_max_bytes = 2048
-attributes_file_max_bytes = 100 * MIB
 
 # Pages
 page_default = 20
@@ -93,3 +91,34 @@ transaction_attempts_max = 5  # of one that gives way to concurrent ones
 idle_connections_max = 32  # kept open by one process for reuse
 deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed
 key_text_max_chars = 200  # label and kid of a key
+
+# Diffs
+diff_raw_total_max_bytes = 64 * MIB  # patches in one answer; files beyond it are listed without theirs
+diff_files_max = 300_000
+diff_renames_max = 1000  # sources times targets is at most its square, as git's own diff.renameLimit
+diff_max_s = 50  # clients wait for a minute
+
+# Blame
+blame_ranges_max = 16
+blame_range_max_chars = 1000
+blame_file_max_bytes = 64 * MIB
+blame_lines_max = 100_000
+blame_max_s = 25  # clients wait for half a minute
+
+# Grep
+globs_max = 100  # of one kind in one request
+glob_max_chars = 1024
+grep_pattern_max_chars = 4096
+grep_context_max_lines = 50
+grep_lines_max = 2000
+grep_matches_max = 200  # matching lines of one page
+grep_file_matches_default = 200
+grep_file_matches_max = 100_000
+grep_line_max_bytes = 8 * KIB  # more of a line is not returned
+grep_file_max_bytes = 64 * MIB  # larger files are left out when searching them takes too much memory
+grep_max_s = 20
+regex_memory_max_bytes = GIB  # address space of a git that compiles a caller's regular expression
+
+# Merges
+merge_conflict_files_max = 50  # whose contents a preview shows
+merge_conflict_blob_max_bytes = 256 * KIB

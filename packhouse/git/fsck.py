@@ -1,20 +1,16 @@
 """What `git fsck --strict` says of files that are put into a tree, as far as no git process is needed.
 
 Names are checked by check_tree_path(), order and form of trees are TreeEditor's own. Source: git's fsck.c,
-fsck_tree(), fsck_blob() and fsck_finish(). The content of `.gitmodules` is git's own configuration
-language; `git index-pack --strict` on the finished pack judges that (needs_git_fsck() says when).
+fsck_tree() and fsck_finish(). Content is left to `git index-pack --strict` on the finished pack, and
+needs_git_fsck() says when: hardly ever.
 """
 
-import re
 from collections.abc import Iterable
 
-from packhouse import limits
 from packhouse.errors import Invalid
 from packhouse.git.objects import MODE_GITLINK, MODE_SYMLINK, MODE_TREE
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
-
-_LONG_LINE = re.compile(rb"^[^\n]{%d}" % limits.attributes_line_max_bytes, re.MULTILINE)
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
@@ -32,36 +28,18 @@ def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
 
 
 def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
-    """Tell whether one of these (path, mode) has content that only git judges: `.gitmodules`."""
-    return any(mode != MODE_GITLINK and is_gitmodules_name(path.rpartition(b"/")[2]) for path, mode in files)
+    """Tell whether one of these (path, mode) has content that git has rules for.
 
-
-def is_attributes_path(path: bytes, mode: int) -> bool:
-    """Tell whether check_attributes() applies to the content of this file."""
-    return mode not in {MODE_SYMLINK, MODE_GITLINK} and is_gitattributes_name(path.rpartition(b"/")[2])
-
-
-def check_attributes(chunks: Iterable[bytes]) -> None:
-    """Raise Invalid when git would refuse this content of a `.gitattributes` file.
-
-    A line may have 2047 bytes and the file 100 MiB; git stops reading at a NUL byte. The content may arrive
-    in pieces of any size.
+    Those are `.gitmodules` (names, paths and addresses of submodules) and `.gitattributes` (lines of at most
+    2047 bytes), in any spelling. Run `git index-pack --strict` on the finished pack then.
     """
-    size_bytes = 0
-    unfinished_line = b""
-    ended = False
-    for chunk in chunks:
-        size_bytes += len(chunk)
-        if size_bytes > limits.attributes_file_max_bytes:
-            raise Invalid("attributes file is too large")
-        if ended:
-            continue
-        text, nul, _ = chunk.partition(b"\0")
-        ended = bool(nul)
-        text = unfinished_line + text
-        if _LONG_LINE.search(text) is not None:
-            raise Invalid("attributes file has a line that is too long")
-        unfinished_line = text[text.rfind(b"\n") + 1 :]
+    for path, mode in files:
+        name = path.rpartition(b"/")[2]
+        if mode not in {MODE_SYMLINK, MODE_GITLINK} and (
+            is_gitmodules_name(name) or is_gitattributes_name(name)
+        ):
+            return True
+    return False
 
 
 def _check_special_name(name: bytes, mode: int, path: bytes) -> None:

@@ -19,15 +19,6 @@ _TRAILER_BYTES: Final = 20
 _WHOLE_KINDS: Final = frozenset(KIND_NUMBERS.values())
 
 
-def is_without_deltas(pack: Path) -> bool:
-    """Tell whether concatenate_packs() takes this pack, whose idx lies beside it.
-
-    Reads one byte of each entry. Raises Corrupt as concatenate_packs() does.
-    """
-    with pack.open("rb") as file, PackIdx(pack.with_suffix(".idx")) as idx:
-        return _holds_only_whole_objects(file, _list_entries(file, idx, pack))
-
-
 def concatenate_packs(packs: Iterable[Path], writer: PackWriter) -> None:
     """Add every object of `packs` to `writer`, each once, in the order in which the packs store them.
 

@@ -130,20 +130,11 @@ class PackWriter:
                 raise Corrupt("pack entry has another checksum than its idx says", oid=entry.oid)
         self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
-    def mark(self) -> int:
-        """Return a mark to which rewind() can go back."""
-        return len(self._entries)
-
-    def rewind(self, mark: int) -> None:
-        """Forget all objects added since `mark`, also after finish(), so that others can follow instead."""
-        dropped = list(self._entries.values())[mark:]
-        if dropped:
-            self._go_back(dropped[0].offset)
-            for entry in dropped:
-                del self._entries[entry.oid]
-
     def finish(self) -> PackInfo:
-        """Write what is missing, flush, and return what idx and file names need."""
+        """Write what is missing, flush, and return what idx and file names need.
+
+        May be called again, also after more objects came; the pack is then another one.
+        """
         header = PACK_HEADER.pack(b"PACK", 2, len(self._entries))
         if self._spilled:
             trailer = self._finish_spilled(header)

@@ -7,7 +7,7 @@ from types import TracebackType
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
-from packhouse.git.fsck import is_attributes_path, needs_git_fsck
+from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.index_pack import STRICT_OPTION
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
@@ -90,8 +90,7 @@ class CommitPack:
         return land_commit(self._node, self._caller, self._repo, plan, self._draft)
 
     def _needs_git(self) -> bool:
-        files = [(change.path, change.mode) for change in self._files if change.mode is not None]
-        return needs_git_fsck(files) or any(is_attributes_path(path, mode) for path, mode in files)
+        return needs_git_fsck((change.path, change.mode) for change in self._files if change.mode is not None)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         editor = TreeEditor(maker.read_tree, maker.parent_tree)
