@@ -34,8 +34,8 @@ class StreamResponse(Response):
 
     The producer is cancelled when the client goes, and when a client takes nothing for `stall_max_s`;
     `cleanup` runs in every case, also when the producer was never started (HEAD). An error of the producer
-    before its first piece is answered like any other, a later one cuts the connection. With `size_bytes` the length is announced, otherwise the body is
-    chunked.
+    before its first piece is answered like any other, a later one cuts the connection. With `size_bytes` the
+    length is announced, otherwise the body is chunked.
     """
 
     def __init__(

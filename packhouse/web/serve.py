@@ -23,11 +23,10 @@ from packhouse.log import configure_logging, log_event
 from packhouse.web.app import make_app
 from packhouse.web.background import Loop
 from packhouse.web.protocol import EdgeProtocol, EdgeUvicornConfig
-from packhouse.web.supervisor import supervise
+from packhouse.web.supervisor import EXIT_START_FAILED, supervise
 
 BACKLOG: Final = 2048
 OPEN_FILES_WANTED: Final = 65_536
-EXIT_START_FAILED: Final = 3
 
 
 def serve(config: Config, loops: Sequence[Loop] = ()) -> int:

@@ -21,7 +21,11 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.log import log_event
 
+EXIT_START_FAILED: Final = 3
+"""Exit status of a worker that could not open what it needs; the reason is logged."""
+
 KILL_MARGIN_S: Final = 5.0
+START_WINDOW_S: Final = 30.0
 RESTART_WINDOW_S: Final = 60.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
@@ -42,6 +46,7 @@ class _Supervisor:
         self._workers: set[int] = set()
         self._crashes: deque[float] = deque()
         self._stop_signal = 0
+        self._started_at = time.monotonic()
         # Workers hold the reading end; it reads end-of-file when this process is gone, however it went.
         self._life_reader, self._life_writer = os.pipe()
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -77,12 +82,18 @@ class _Supervisor:
         while not self._stop_signal:
             for process_id, status in self._reap():
                 log_event("worker ended", level=logging.ERROR, pid=process_id, status=status)
+                if status == EXIT_START_FAILED and not self._is_settled():
+                    return False
                 if not self._may_restart():
                     log_event("workers keep ending, giving up", level=logging.ERROR)
                     return False
                 self._start_worker()
             self._sleep(10)
         return True
+
+    def _is_settled(self) -> bool:
+        """Tell whether the first workers had time to start: later on, what prevents a start may pass."""
+        return time.monotonic() - self._started_at > START_WINDOW_S
 
     def _may_restart(self) -> bool:
         now = time.monotonic()
