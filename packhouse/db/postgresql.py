@@ -27,6 +27,7 @@ from packhouse.db.session import (
     Session,
     SqlValue,
     TransactionLost,
+    log_outage,
 )
 from packhouse.errors import Corrupt
 
@@ -145,6 +146,7 @@ class PostgresqlDatabase(Database):
         try:
             connection = pool.getconn()
         except psycopg.Error as error:
+            log_outage(error)
             raise DatabaseAway() from error
         try:
             yield connection
@@ -240,7 +242,9 @@ def _raise_translated(error: psycopg.Error) -> NoReturn:
     if isinstance(error, pg_errors.DeadlockDetected | pg_errors.SerializationFailure):
         raise TransactionLost() from error
     if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
+        log_outage(error)
         raise Corrupt("database is damaged") from error
     if isinstance(error, psycopg.OperationalError):
+        log_outage(error)
         raise DatabaseAway() from error
     raise error

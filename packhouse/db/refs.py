@@ -81,19 +81,27 @@ def list_branches_page(
 def list_refs_page(
     session: Session, repo_id: int, namespace: str, *, prefix: bytes, after: RefName | None, limit: int
 ) -> list[Ref]:
-    """Return at most `limit` refs below `prefix`, which ends in `/`, by the bytes of names, after `after`."""
-    assert prefix.endswith(b"/"), "only whole folders of refs are listed"
+    """Return at most `limit` refs whose name starts with `prefix`, by the bytes of names, after `after`.
+
+    The prefix need not end with a whole folder, but is UTF-8 as all names are.
+    """
     low = prefix.decode("utf-8")
     rows = session.all(
         "list_refs_page",
         repo_id=repo_id,
         namespace=namespace,
         low=low,
-        high=low[:-1] + "0",  # the byte after "/"
+        high=_after_all(low),
         after=(after or b"").decode("utf-8"),
         limit=limit,
     )
     return [ref_from_row(row) for row in rows]
+
+
+def _after_all(prefix: str) -> str:
+    """Return the first text after every one that starts with `prefix`; the order is that of code points."""
+    last = ord(prefix[-1]) + 1
+    return prefix[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else min(last, 0x10FFFF))
 
 
 def has_branches(session: Session, repo_id: int, namespace: str = "") -> bool:

@@ -3,6 +3,7 @@
 Statements are not written in Python: they have names and live in `db/queries/*.sql`.
 """
 
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.errors import Unavailable
+from packhouse.log import log_event
 
 SqlValue = str | int | bytes | None
 Row = tuple[Any, ...]
@@ -31,6 +33,14 @@ class DatabaseAway(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("database not available")
+
+
+def log_outage(error: Exception) -> None:
+    """Tell the operator what the database's driver says; callers only hear that it is not available.
+
+    Drivers name hosts and files in their messages, never passwords.
+    """
+    log_event("database failed", level=logging.ERROR, error=type(error).__name__, reason=str(error).strip())
 
 
 class Session(ABC):

@@ -18,8 +18,8 @@ from typing import Final, NoReturn
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.db.schema import SQLITE_WORDS, apply_migrations
-from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
-from packhouse.errors import Corrupt, PackhouseError
+from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue, log_outage
+from packhouse.errors import Corrupt
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _AWAY: Final = frozenset(
@@ -236,6 +236,7 @@ def _open_private(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
+        log_outage(error)
         raise DatabaseAway() from error
 
 
@@ -262,11 +263,7 @@ def _raise_translated(error: sqlite3.Error) -> NoReturn:
     """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
     # The low byte is the primary result code. Source: sqlite.org, "Result and Error Codes".
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    answer: PackhouseError
-    if code in _DAMAGED:
-        answer = Corrupt("database file is damaged")
-    elif code in _AWAY:
-        answer = DatabaseAway()
-    else:
+    if code not in _DAMAGED | _AWAY:
         raise error
-    raise answer from error
+    log_outage(error)
+    raise (Corrupt("database file is damaged") if code in _DAMAGED else DatabaseAway()) from error

@@ -1,0 +1,32 @@
+"""Operations on a node of their own, on SQLite and on PostgreSQL."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packhouse.auth.principal import Principal, operator_principal
+from packhouse.config import Config
+from packhouse.operations.node import Node, open_node
+from packhouse.operations.orgs import create_org
+from tests.support.postgres import PostgresServer
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def node(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Node]:
+    """A node with an empty database; its clock stands at 1000 until a test moves it."""
+    url = ""
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.new_database()
+    node = open_node(Config(data=tmp_path / "data", database=url))
+    node.clock = lambda: 1000
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def caller(node: Node) -> Principal:
+    """Someone who may do everything in organisation acme."""
+    org = create_org(node, "acme")
+    return operator_principal(org.id, org.name)

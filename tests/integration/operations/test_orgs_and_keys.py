@@ -1,0 +1,67 @@
+"""What an operator does with organisations and their keys."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+
+from packhouse.auth.public_keys import KeyRejected, encode_public_key
+from packhouse.db.orgs import OrgExists
+from packhouse.errors import Invalid
+from packhouse.operations.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
+from packhouse.operations.node import Node
+from packhouse.operations.orgs import OrgNameInvalid, OrgNotFound, create_org, iter_orgs
+
+
+@pytest.fixture
+def pem() -> str:
+    return encode_public_key(generate_private_key(SECP256R1()).public_key())
+
+
+def test_organisations_are_created_once_and_listed_by_name(node: Node) -> None:
+    for number in range(120):
+        create_org(node, f"org-{number:03}")
+    with pytest.raises(OrgExists):
+        create_org(node, "org-007")
+    assert [org.name for org in iter_orgs(node)] == [f"org-{number:03}" for number in range(120)]
+
+
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a b", "a/b", "ä", "a\n", "a" * 101, "a\0", "\ud800"])
+def test_a_name_that_fits_no_host_and_no_issuer_is_refused(node: Node, name: str) -> None:
+    with pytest.raises(OrgNameInvalid):
+        create_org(node, name)
+
+
+def test_a_key_is_added_listed_and_revoked_for_good(node: Node, pem: str) -> None:
+    create_org(node, "acme")
+    key = add_key(node, "acme", public_pem=pem, label="laptop", kid="k1")
+    assert key.key_id.startswith("key_")
+    assert (key.label, key.kid, key.created_at, key.revoked_at) == ("laptop", "k1", 1000, None)
+    assert list_keys(node, "acme") == [key]
+    assert revoke_key(node, "acme", key.key_id).revoked_at == 1000
+    node.clock = lambda: 2000
+    assert revoke_key(node, "acme", key.key_id).revoked_at == 1000
+
+
+def test_one_key_is_active_once_however_it_is_written(node: Node, pem: str) -> None:
+    create_org(node, "acme")
+    key = add_key(node, "acme", public_pem=pem)
+    with pytest.raises(KeyExists) as refusal:
+        add_key(node, "acme", public_pem="\n" + pem.replace("\n", "\r\n"))
+    assert refusal.value.fields["key_id"] == key.key_id
+    revoke_key(node, "acme", key.key_id)
+    assert add_key(node, "acme", public_pem=pem).key_id != key.key_id
+
+
+def test_wrong_keys_words_and_names_are_refused(node: Node, pem: str) -> None:
+    create_org(node, "acme")
+    with pytest.raises(KeyRejected):
+        add_key(node, "acme", public_pem="no key")
+    for words in ({"label": "x" * 201}, {"kid": "a\0"}, {"label": "\ud800"}):
+        with pytest.raises(Invalid):
+            add_key(node, "acme", public_pem=pem, **words)
+    with pytest.raises(OrgNotFound):
+        add_key(node, "nobody", public_pem=pem)
+    with pytest.raises(OrgNotFound):
+        list_keys(node, "a\0b")
+    with pytest.raises(KeyNotFound):
+        revoke_key(node, "acme", "key_none")
+    assert list_keys(node, "acme") == []
