@@ -1,5 +1,6 @@
 """What every section is given: a folder on the disk to be measured, servers, prepared requests."""
 
+import base64
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -65,7 +66,8 @@ def commit_request(
     entry = {"path": path, "content_id": "c", "operation": "upsert", "mode": "100644"}
     metadata = {"target_branch": branch, "commit_message": "change", "author": AUTHOR, "files": [entry]}
     # Digits are base64 too, so the counter changes the file without decoding it here.
-    content = COUNTER_MARK.decode() + "QUJD" * ((size_bytes * 4 // 3 - len(COUNTER_MARK)) // 4)
+    rest = base64.b64encode(os.urandom(size_bytes - len(COUNTER_MARK) // 4 * 3)).decode()
+    content = COUNTER_MARK.decode() + rest
     chunk = {"blob_chunk": {"content_id": "c", "data": content, "eof": True}}
     body = ndjson_line({"metadata": metadata}) + json.dumps(chunk).encode() + b"\n"
     target = f"/api/repos/{quote(repo.name, safe='')}/commit-pack"

@@ -9,12 +9,16 @@ import functools
 import subprocess
 import sys
 import time
+from typing import cast
 
 import msgspec
 import uvloop
 
 COUNTER_MARK = b"@@COUNTER-00000@"
 """Stands in a request where each sending needs other bytes; replaced by as many digits."""
+
+
+LOAD_TIMEOUT_S = 300
 
 
 class Job(msgspec.Struct):
@@ -58,6 +62,7 @@ def run_load(job: Job) -> Outcome:
         input=msgspec.msgpack.encode(job),
         capture_output=True,
         check=False,
+        timeout=job.warm_up_s + job.duration_s + LOAD_TIMEOUT_S,
     )
     if done.returncode != 0:
         raise RuntimeError(done.stderr.decode())
@@ -94,8 +99,7 @@ class _Connection(asyncio.Protocol):
         self._started = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
         self._send()
 
     def _send(self) -> None:

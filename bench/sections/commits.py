@@ -131,7 +131,7 @@ def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
     while time.monotonic() < deadline:
         change = FileChange(b"src/part0/new.txt", "c", MODE_FILE)
         with CommitPack(node, caller, row, target, facts, [change]) as commit:
-            commit.add_chunk("c", os.urandom(16) + b"x" * (SIZE_BYTES - 16), eof=True)
+            commit.add_chunk("c", os.urandom(SIZE_BYTES), eof=True)
             commit.land()
         count += 1
     return count

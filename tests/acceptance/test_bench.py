@@ -1,0 +1,28 @@
+"""`make bench` keeps working: a section runs against the server and prints its figures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.tidy.sources import ROOT
+
+
+def run_bench(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *args], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_a_section_prints_figures_with_the_machine_they_belong_to(tmp_path: Path) -> None:
+    done = run_bench("--quick", "--dir", str(tmp_path), "repositories")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "machine " in done.stdout
+    assert "git " in done.stdout
+    assert "created over HTTP, 8 clients" in done.stdout
+    assert not list(tmp_path.iterdir()), "the run leaves nothing on the disk"
+
+
+def test_an_unknown_section_is_refused_with_the_known_ones() -> None:
+    done = run_bench("nonsense")
+    assert done.returncode == 2
+    assert "commits, memory, reads, repositories" in done.stderr
