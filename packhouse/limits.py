@@ -52,6 +52,7 @@ files_page_default = 1000
 files_page_max = 5000
 metadata_page_default = 200
 metadata_page_max = 1000
+note_max_bytes = 16 * MIB  # of one that is read through the API
 
 # Git over HTTP
 fetch_request_max_bytes = 32 * MIB  # wants and haves, after gunzip

@@ -1,0 +1,222 @@
+"""Patterns for paths, as callers of grep and archive write them.
+
+`*` and `?` stay within one folder, `**` crosses folders, `**/` at the start of a segment also stands for no
+folder at all, `[...]` is a class, a backslash takes the next character as it is. A pattern with a slash is
+anchored at the root. One without matches the base name at any depth when it has a wildcard, and else the one
+path that it spells. A pattern that ends in a slash means everything below that folder.
+
+Patterns become regular expressions whose stars are atomic groups: the first way to go on after a star is
+never worse than a later one, so nothing needs to be tried twice and no pattern takes exponential time.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Invalid
+
+_WILD: Final = frozenset("*?[")
+_POSIX: Final = {
+    "alnum": "0-9A-Za-z",
+    "alpha": "A-Za-z",
+    "digit": "0-9",
+    "lower": "a-z",
+    "space": r"\s",
+    "upper": "A-Z",
+    "xdigit": "0-9A-Fa-f",
+}
+
+
+class BadGlob(Invalid):
+    """The text is no pattern. Fields: glob, reason."""
+
+    def __init__(self, glob: str, reason: str) -> None:
+        super().__init__("invalid glob", glob=glob[:200], reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """Patterns of which any one may match; none at all match nothing."""
+
+    expressions: tuple[re.Pattern[str], ...]
+
+    def matches(self, path: bytes) -> bool:
+        """Tell whether a full path from the root matches; bytes that are not UTF-8 count one by one."""
+        text = path.decode("utf-8", "surrogateescape")
+        return any(expression.fullmatch(text) for expression in self.expressions)
+
+
+@dataclass(frozen=True, slots=True)
+class PathFilter:
+    """Which files of a tree a caller asked for.
+
+    `prefixes` are literal paths of files or folders; an empty list, like no includes and no extensions, lets
+    every path through.
+    """
+
+    prefixes: tuple[bytes, ...] = ()
+    include: Globs | None = None
+    exclude: Globs | None = None
+    extensions: tuple[bytes, ...] = ()
+
+    @property
+    def takes_all(self) -> bool:
+        """Tell whether nothing but the prefixes decides."""
+        return self.include is None and self.exclude is None and not self.extensions
+
+    def takes(self, path: bytes) -> bool:
+        """Tell whether the file at `path` is asked for."""
+        if self.prefixes and not any(_is_below(path, prefix) for prefix in self.prefixes):
+            return False
+        if self.extensions and not path.rpartition(b"/")[2].endswith(self.extensions):
+            return False
+        if self.include is not None and not self.include.matches(path):
+            return False
+        return self.exclude is None or not self.exclude.matches(path)
+
+
+def compile_globs(patterns: Sequence[str]) -> Globs | None:
+    """Return the patterns ready for use, None for an empty list; raise BadGlob."""
+    if len(patterns) > limits.globs_max:
+        raise Invalid("too many globs", globs_max=limits.globs_max)
+    return Globs(tuple(_compile(pattern) for pattern in patterns)) if patterns else None
+
+
+def parse_extensions(extensions: Iterable[str]) -> tuple[bytes, ...]:
+    """Return file name endings, each with its dot, which callers may leave out; raise Invalid for others."""
+    endings = []
+    for extension in extensions:
+        ending = extension.strip().removeprefix(".")
+        if not ending or "/" in ending or "\0" in ending or len(ending) > limits.glob_max_chars:
+            raise Invalid("invalid extension", extension=extension[:200])
+        endings.append(b"." + ending.encode("utf-8", "surrogateescape"))
+    if len(endings) > limits.globs_max:
+        raise Invalid("too many extensions", extensions_max=limits.globs_max)
+    return tuple(endings)
+
+
+def _is_below(path: bytes, prefix: bytes) -> bool:
+    return path == prefix or path.startswith(prefix + b"/")
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    glob = pattern.removeprefix("/")
+    if not glob:
+        raise BadGlob(pattern, "is empty")
+    if len(glob) > limits.glob_max_chars:
+        raise BadGlob(pattern, f"is longer than {limits.glob_max_chars} characters")
+    if "\0" in glob:
+        raise BadGlob(pattern, "holds a NUL character")
+    if glob.endswith("/"):
+        glob += "**"
+    anchored = "/" in pattern or _WILD.isdisjoint(glob)
+    tokens = _tokenize(pattern, glob if anchored else f"**/{glob}")
+    return re.compile(_join(tokens), re.DOTALL)
+
+
+_STAR: Final = "[^/]*"
+_GLOBSTAR: Final = ".*"
+_FOLDERS: Final = "(?:.*/)?"
+
+
+def _tokenize(pattern: str, glob: str) -> list[str]:
+    """Return one regular expression per element: a character, a class, or one of the three stars."""
+    tokens: list[str] = []
+    at = 0
+    while at < len(glob):
+        char = glob[at]
+        if glob.startswith("**/", at) and (at == 0 or glob[at - 1] == "/"):
+            tokens.append(_FOLDERS)
+            at += 3
+        elif char == "*":
+            end = at
+            while end < len(glob) and glob[end] == "*":
+                end += 1
+            tokens.append(_STAR if end - at == 1 else _GLOBSTAR)
+            at = end
+        elif char == "[":
+            expression, at = _read_class(pattern, glob, at)
+            tokens.append(expression)
+        elif char == "\\":
+            if at + 1 == len(glob):
+                raise BadGlob(pattern, "ends in a backslash")
+            tokens.append(re.escape(glob[at + 1]))
+            at += 2
+        else:
+            tokens.append("[^/]" if char == "?" else re.escape(char))
+            at += 1
+    return tokens
+
+
+def _read_class(pattern: str, glob: str, start: int) -> tuple[str, int]:
+    """Return the class that begins at `start` as a regular expression, and where it ends."""
+    at = start + 1
+    negated = at < len(glob) and glob[at] in "!^"
+    at += negated
+    members = ""
+    first = True
+    while at < len(glob) and (first or glob[at] != "]"):
+        first = False
+        if glob.startswith("[:", at):
+            name = glob[at + 2 :].partition(":]")[0]
+            if name not in _POSIX:
+                raise BadGlob(pattern, "names an unknown class of characters")
+            members += _POSIX[name]
+            at += len(name) + 4
+            continue
+        low, at = _read_member(glob, at)
+        high = low
+        if at + 1 < len(glob) and glob[at] == "-" and glob[at + 1] != "]":
+            high, at = _read_member(glob, at + 1)
+        if high < low:
+            raise BadGlob(pattern, "has a range that runs backwards")
+        members += re.escape(low) if low == high else f"{re.escape(low)}-{re.escape(high)}"
+    if at >= len(glob):
+        raise BadGlob(pattern, "has a [ without a ]")
+    return f"(?!/)[{'^' if negated else ''}{members}]", at + 1
+
+
+def _read_member(glob: str, at: int) -> tuple[str, int]:
+    if glob[at] == "\\" and at + 1 < len(glob):
+        return glob[at + 1], at + 2
+    return glob[at], at + 1
+
+
+def _join(tokens: list[str]) -> str:
+    """Return the whole expression: what follows a star, up to the next star of its kind, is atomic with it.
+
+    The last star of each kind has to reach the end and may look further instead.
+    """
+    scopes: list[list[str]] = [[]]
+    stars: list[str] = []
+    for token in tokens:
+        if token in (_GLOBSTAR, _FOLDERS):
+            stars.append(token)
+            scopes.append([])
+        else:
+            scopes[-1].append(token)
+    parts = [_join_scope(scopes[0], last=not stars)]
+    for number, (star, scope) in enumerate(zip(stars, scopes[1:], strict=True)):
+        last = number == len(stars) - 1
+        lazy = ".*?" if star is _GLOBSTAR else "(?:.*?/)??"
+        inside = lazy + _join_scope(scope, last=last)
+        parts.append(f"(?:{inside})" if last else f"(?>{inside})")
+    return "".join(parts)
+
+
+def _join_scope(tokens: list[str], *, last: bool) -> str:
+    """Return a part without `**`; in the last one of a pattern the last star is followed by the end."""
+    pieces: list[list[str]] = [[]]
+    for token in tokens:
+        if token is _STAR:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    parts = ["".join(pieces[0])]
+    for number, piece in enumerate(pieces[1:], 1):
+        final = last and number == len(pieces) - 1
+        inside = "".join(piece)
+        parts.append(rf"[^/]*{inside}\Z" if final else f"(?>[^/]*?{inside})")
+    return "".join(parts)
