@@ -121,8 +121,8 @@ def clean_identity(text: str) -> bytes:
     """Return a name or email as git stores it.
 
     Control characters, spaces and the characters `.,:;<>"\\'` are taken off both ends, and `<`, `>` and
-    newlines out of the middle. The result may be empty. Source: git's ident.c, strbuf_addstr_without_crud();
-    git 2.43 and later keep full stops at the ends, earlier ones and this function do not.
+    newlines out of the middle. The result may be empty. Source: git's ident.c, strbuf_addstr_without_crud(),
+    as in git 2.39; newer versions keep full stops at the ends.
     """
     return _encode_text(text, what="name or email").strip(_CRUD).translate(None, b"<>\n")
 

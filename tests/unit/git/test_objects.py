@@ -1,5 +1,6 @@
 """Commits, trees and tags: the bytes that git makes, and patience with what old histories hold."""
 
+import functools
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,6 +72,13 @@ def make_commit_with_git(
     return git.try_run("commit-tree", *options, EMPTY_TREE_OID, cwd=folder, env=environment, stdin=message)
 
 
+@functools.cache
+def keeps_full_stops(git: Git) -> bool:
+    """Tell whether this git strips names differently from git 2.39, after which ours is made."""
+    environment = {"GIT_AUTHOR_NAME": "A.", "GIT_AUTHOR_EMAIL": "a@b"}
+    return git.run("var", "GIT_AUTHOR_IDENT", env=environment).startswith("A. <")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     name=names,
@@ -83,12 +91,14 @@ def make_commit_with_git(
 def test_a_commit_has_the_id_that_git_commit_tree_gives_it(
     repo: tuple[Git, Path], name: str, email: str, message: str, when: int, zone: str, has_parent: bool
 ) -> None:
+    git, folder = repo
+    if keeps_full_stops(git):
+        name, email = name.replace(".", ","), email.replace(".", ",")
     try:
         author = make_person(name, email, when, zone)
         stored = clean_message(message)
     except Invalid:
         return
-    git, folder = repo
     parents = []
     if has_parent:
         first = encode_commit(tree=EMPTY_TREE_OID, parents=[], author=ADA, committer=ADA, message=b"first\n")
