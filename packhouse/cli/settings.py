@@ -20,9 +20,9 @@ _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 @dataclass
 class Invocation:
-    """One run of the program: its environment, and the settings given as options so far."""
+    """One run of the program: its environment variables, and the settings given as options so far."""
 
-    environ: Mapping[str, str]
+    variables: Mapping[str, str]
     given: dict[str, object] = field(default_factory=dict)
 
 
@@ -46,7 +46,7 @@ def load_settings() -> Config:
     invocation = click.get_current_context().find_object(Invocation)
     assert invocation is not None, "the program starts with one"
     try:
-        return load_config(invocation.given, invocation.environ)
+        return load_config(invocation.given, invocation.variables)
     except Invalid as fault:
         raise click.UsageError(describe(fault)) from fault
 

@@ -1,18 +1,24 @@
 """The command line as operators and scripts use it."""
 
+import io
 import json
+import logging
 import os
 import re
 import signal
 import socket
 import stat
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from packhouse.cli.main import run
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.server import PROGRAM, Server, ServerOptions
@@ -21,7 +27,7 @@ START_TIMEOUT_S = 60
 
 
 class Shell:
-    """Runs `packhouse` commands on a data folder of its own."""
+    """Runs `packhouse` commands on a data folder of its own, in this process: starting one each time is slow."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,17 +37,10 @@ class Shell:
     def run(
         self, *args: str | Path, stdin: str = "", env: dict[str, str] | None = None
     ) -> tuple[int, str, str]:
-        done = subprocess.run(
-            [PROGRAM, *args],
-            env={**self.env, **(env or {})},
-            cwd=self.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert "Traceback" not in done.stderr
-        return done.returncode, done.stdout, done.stderr
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err), given_stdin(stdin), chdir(self.folder):
+            code = run([str(arg) for arg in args], {**self.env, **(env or {})})
+        return code, out.getvalue(), err.getvalue()
 
     def ok(self, *args: str | Path, **options: Any) -> str:
         code, out, err = self.run(*args, **options)
@@ -63,9 +62,22 @@ class Shell:
         return path
 
 
+@contextmanager
+def given_stdin(text: str) -> Iterator[None]:
+    before = sys.stdin
+    sys.stdin = io.TextIOWrapper(io.BytesIO(text.encode()))
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
 @pytest.fixture
-def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield Shell(tmp_path)
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +244,25 @@ def test_a_flag_wins_over_its_variable_wherever_it_stands(shell: Shell) -> None:
     assert not (shell.folder / "data").exists()
 
 
+def test_the_program_ends_with_the_exit_code_and_nothing_but_its_line(shell: Shell) -> None:
+    for args, code, lines in (
+        (("version",), 0, 0),
+        (("repo", "list", "nobody"), 1, 1),
+        (("nonsense",), 2, 1),
+    ):
+        done = subprocess.run([PROGRAM, *args], env=shell.env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code
+        assert done.stderr.count("\n") == lines
+    closed = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {PROGRAM} org list --help | head -n 0"],
+        env=shell.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert closed.stderr == ""
+
+
 def test_the_version_is_printed(shell: Shell) -> None:
     assert re.fullmatch(r"packhouse \d+\.\d+\.\d+", shell.ok("version"))
     assert re.fullmatch(r"\d+\.\d+\.\d+", json.loads(shell.ok("version", "--json"))["version"])
@@ -277,16 +308,23 @@ class Demo:
 def paste(shell: Shell, git: Git, command: str) -> str:
     """Run a line in a shell as a newcomer would, with the Python that has the client installed."""
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
+    pasted = subprocess.Popen(
         ["bash", "-c", command],
         cwd=shell.folder,
         env={**git.env, "PATH": path},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    try:
+        out, err = pasted.communicate(timeout=60)
+    finally:
+        # When a line failed, what it had started in the background must not stay.
+        with suppress(ProcessLookupError):
+            os.killpg(pasted.pid, signal.SIGKILL)
+    assert pasted.returncode == 0, err
+    return out
 
 
 @pytest.fixture
@@ -352,3 +390,28 @@ def test_a_server_serves_what_the_command_line_made_before(tmp_path: Path, pair:
         assert org.request("GET", "/api/repos").status_code == 200
     finally:
         server.stop()
+
+
+# The documents
+
+
+def test_the_commands_of_the_quickstart_work_as_they_stand(shell: Shell, git: Git, port: int) -> None:
+    text = (Path(__file__).parents[2] / "docs/quickstart.md").read_text()
+    script = "set -euo pipefail\n" + "".join(
+        re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    )
+    assert "127.0.0.1:8081" in script
+    (shell.folder / ".venv").symlink_to(PROGRAM.parents[1])
+    said = paste(shell, git, script.replace("127.0.0.1:8081", f"127.0.0.1:{port}"))
+    assert said.rstrip().endswith("items = []")
+    assert '"cart.py"' in said
+
+
+def test_the_commands_of_the_key_guide_work_as_they_stand(shell: Shell, git: Git) -> None:
+    text = (Path(__file__).parents[2] / "docs/howto/keys.md").read_text()
+    blocks = re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)
+    script = "set -euo pipefail\n" + "".join(line[4:] for block in blocks for line in block.splitlines(True))
+    assert script.count("packhouse ") == 4
+    said = paste(shell, git, f"export PACKHOUSE_DATA={shell.env['PACKHOUSE_DATA']}\n{script}").splitlines()
+    claims = jwt.decode(said[-1], (shell.folder / "northwind-public.pem").read_text(), algorithms=["ES256"])
+    assert claims["refs"] == [["agents/*", []], ["*", ["no-push"]]]
