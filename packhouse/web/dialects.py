@@ -14,6 +14,10 @@ _COMMIT_METADATA: Final[Aliases] = {
     "target_is_ephemeral": ("ephemeral",),
     "base_is_ephemeral": ("ephemeral_base",),
 }
+_RESTORE_METADATA: Final[Aliases] = {
+    "base_ref": ("target_commit_sha",),
+    "expected_target_sha": ("expected_head_sha",),
+}
 _NOTES: Final[Aliases] = {
     "object_ref": ("sha",),
     "notes_ref": ("ref",),
@@ -32,15 +36,11 @@ REQUEST_ALIASES: Final[Mapping[str, Aliases]] = {
     "merge": {"source_ref": ("source_branch",)},
     "preview_merge": {"source_ref": ("source_branch",)},
     "create_tag": {"ref": ("target",)},
-    "create_branch": {"base_ref": ("base_branch",)},
     "delete_branch": {"target_branch": ("name",)},
     "create_commit": _COMMIT_METADATA,
     "diff_commit": _COMMIT_METADATA,
-    "reset_commits": _COMMIT_METADATA,
-    "restore_commit": {
-        "base_ref": ("target_commit_sha",),
-        "expected_target_sha": ("expected_head_sha",),
-    },
+    "restore_commit": _RESTORE_METADATA,
+    "reset_commits": _RESTORE_METADATA,
     "get_note": _NOTES,
     "write_note": _NOTES,
     "delete_note": _NOTES,

@@ -1,4 +1,4 @@
-"""Branches: list them, get one."""
+"""Branches: list, get, create, promote and delete."""
 
 from typing import Any
 
@@ -8,8 +8,12 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
-from packhouse.git.refname import branch_refname
+from packhouse.git.refname import branch_refname, short_name
+from packhouse.operations.create_branch import CreateBranch, create_branch
+from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.read_branches import Branch, list_branches, read_branch
+from packhouse.web.body import read_body
+from packhouse.web.dialects import with_old_names
 from packhouse.web.fields import page_limit, parse_query
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -59,6 +63,42 @@ class BranchAnswer(msgspec.Struct):
     branch: BranchFields
 
 
+class CreateBranchBody(msgspec.Struct):
+    """Where to put which branch. `base_branch` is the old form of `base_ref` and names a branch only."""
+
+    target_branch: str
+    base_ref: str | None = None
+    base_branch: str | None = None
+    base_is_ephemeral: bool = False
+    target_is_ephemeral: bool = False
+    force: bool = False
+
+
+class CreatedBranch(msgspec.Struct):
+    """Where the branch is now."""
+
+    message: str
+    target_branch: str
+    target_is_ephemeral: bool
+    commit_sha: str
+
+
+class DeleteBranchBody(msgspec.Struct):
+    """Which branch to delete; the default branch only in the ephemeral namespace."""
+
+    target_branch: str
+    ephemeral: bool = False
+
+
+class DeletedBranch(msgspec.Struct):
+    """The branch that is gone, under its new and its old member."""
+
+    target_branch: str
+    name: str
+    message: str
+    ephemeral: bool
+
+
 def _fields(branch: Branch) -> dict[str, Any]:
     return {"name": branch.name, "head_sha": branch.head, "created_at": format_timestamp(branch.created_at)}
 
@@ -83,12 +123,52 @@ async def handle_list(request: Request) -> Response:
 async def handle_get(request: Request) -> Response:
     """GET …/branch."""
     query = parse_query(request.scope["query_string"], GetBranchQuery, where="get_branch")
-    if query.name.startswith("refs/"):
-        raise Invalid("invalid branch name", branch=query.name[:200])
+    _check_name(query.name)
     branch = await request.operate(
         read_branch, request.caller.repo, branch_refname(query.name), ephemeral=query.ephemeral
     )
     return json_response({"branch": _fields(branch)})
+
+
+def _check_name(name: str) -> None:
+    """Raise Invalid for a name with a `refs/` prefix where only plain names count."""
+    if name.startswith("refs/"):
+        raise Invalid("invalid branch name", branch=name[:200])
+
+
+async def handle_create(request: Request) -> Response:
+    """POST …/branches/create."""
+    body = await read_body(request, CreateBranchBody)
+    if body.base_ref is None and body.base_branch is None:
+        raise Invalid("field is required", field="base_ref")
+    command = CreateBranch(
+        repo=request.caller.repo,
+        target=branch_refname(body.target_branch),
+        target_is_ephemeral=body.target_is_ephemeral,
+        base_ref=body.base_ref,
+        base_branch=None if body.base_branch is None else branch_refname(body.base_branch),
+        base_is_ephemeral=body.base_is_ephemeral,
+        force=body.force,
+    )
+    tip = await request.operate(create_branch, command)
+    return json_response(
+        {
+            "message": "branch created",
+            "target_branch": short_name(command.target),
+            "target_is_ephemeral": command.target_is_ephemeral,
+            "commit_sha": tip,
+        }
+    )
+
+
+async def handle_delete(request: Request) -> Response:
+    """DELETE …/branches."""
+    body = await read_body(request, DeleteBranchBody)
+    _check_name(body.target_branch)
+    refname = branch_refname(body.target_branch)
+    await request.operate(delete_branch, request.caller.repo, refname, ephemeral=body.ephemeral)
+    fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
+    return json_response(with_old_names("deleted_branch", fields))
 
 
 ROUTES = (
@@ -115,5 +195,29 @@ ROUTES = (
         query=GetBranchQuery,
         reply=BranchAnswer,
         failures=(400, 404),
+    ),
+    Route(
+        "create_branch",
+        "POST",
+        handle_create,
+        released="/api/v1/repos/branches/create",
+        preferred="/api/repos/{repo}/branches/create",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Create a branch, or promote an ephemeral one",
+        body=CreateBranchBody,
+        reply=CreatedBranch,
+        failures=(400, 404, 409),
+    ),
+    Route(
+        "delete_branch",
+        "DELETE",
+        handle_delete,
+        released="/api/v1/repos/branches",
+        preferred="/api/repos/{repo}/branches",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Delete a branch",
+        body=DeleteBranchBody,
+        reply=DeletedBranch,
+        failures=(400, 404, 409),
     ),
 )

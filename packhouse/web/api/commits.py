@@ -27,7 +27,8 @@ from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget, check_base
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
-from packhouse.web.body import iter_body
+from packhouse.operations.restore_commit import RestoreCommit, restore_commit
+from packhouse.web.body import decode_json, iter_body
 from packhouse.web.dialects import with_old_names
 from packhouse.web.fields import Verbatim, parse_object
 from packhouse.web.ndjson import LineSplitter, parse_chunk_line, parse_metadata_line
@@ -79,6 +80,23 @@ class CommitPackMetadata(CommitMetadata):
     """The metadata line of a commit from files."""
 
     files: list[FileFields] = []
+
+
+class RestoreMetadata(msgspec.Struct):
+    """What to bring back on which branch."""
+
+    target_branch: str
+    base_ref: str
+    author: PersonFields
+    committer: PersonFields | None = None
+    commit_message: str | None = None
+    expected_target_sha: str | None = None
+
+
+class RestoreBody(msgspec.Struct):
+    """The body of restore-commit and reset-commits."""
+
+    metadata: RestoreMetadata
 
 
 class CommitReply(msgspec.Struct):
@@ -245,6 +263,60 @@ async def create_commit(request: Request) -> Response:
         await request.in_thread(stream.discard)
 
 
+async def restore(request: Request) -> Response:
+    """POST …/restore-commit and …/reset-commits: an earlier tree as a new commit."""
+    metadata = await _read_restore(request)
+    if metadata.target_branch.startswith("refs/"):
+        raise Invalid("invalid branch name", branch=metadata.target_branch[:200])
+    request.failure_facts["branch"] = metadata.target_branch
+    now = request.node.clock()
+    author = read_person(metadata.author, now=now)
+    target = CommitTarget(
+        namespace=PERSISTENT,
+        refname=branch_refname(metadata.target_branch),
+        expected=metadata.expected_target_sha,
+    )
+    command = RestoreCommit(
+        repo=request.caller.repo,
+        target=target,
+        base_ref=metadata.base_ref,
+        message=metadata.commit_message,
+        author=author,
+        committer=author if metadata.committer is None else read_person(metadata.committer, now=now),
+    )
+    async with request.branch_turn(target.namespace, target.refname):
+        landed = await request.operate(restore_commit, command)
+    return commit_answer(target, landed, blob_count=0)
+
+
+async def _read_restore(request: Request) -> RestoreMetadata:
+    """Return the metadata; the body is a JSON object, or the same as the one line of an NDJSON stream."""
+    pieces = [piece async for piece in iter_body(request, max_bytes=limits.json_body_max_bytes)]
+    body = decode_json(b"".join(pieces))
+    raw = body.get("metadata") if isinstance(body, dict) else None
+    if raw is None:
+        raise Invalid("field is required", field="metadata")
+    assert request.match is not None
+    return parse_object(raw, RestoreMetadata, where=request.match.route.name, at="metadata")
+
+
+def _restore_route(name: str, path: str) -> Route:
+    return Route(
+        name,
+        "POST",
+        restore,
+        released=f"/api/v1/repos/{path}",
+        preferred=f"/api/repos/{{repo}}/{path}",
+        scopes=(Scope.GIT_WRITE,),
+        errors=ErrorStyle.COMMIT_RESULT,
+        summary="Commit an earlier tree on top of a branch",
+        body=RestoreBody,
+        reply=CommitAnswer,
+        status=201,
+        failures=(400, 404, 409, 413),
+    )
+
+
 ROUTES = (
     Route(
         "create_commit",
@@ -261,4 +333,6 @@ ROUTES = (
         status=201,
         failures=(400, 404, 408, 409, 413),
     ),
+    _restore_route("restore_commit", "restore-commit"),
+    _restore_route("reset_commits", "reset-commits"),
 )

@@ -1,0 +1,23 @@
+"""Deleting a branch."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMissing, RefUpdate
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
+from packhouse.operations.commit_target import BranchNotFound
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.refs import check_policy, move_refs
+
+
+def delete_branch(node: Node, caller: Principal, name: str, refname: RefName, *, ephemeral: bool) -> None:
+    """Delete a branch wherever it is. Its commits can be brought back from the ref log until they are pruned.
+
+    Raises RepoNotFound, BranchNotFound, DefaultBranchProtected and PolicyDenied.
+    """
+    repo = lookup_repo(node, caller, name)
+    update = RefUpdate(EPHEMERAL if ephemeral else PERSISTENT, refname, None, None, any_old=True)
+    check_policy(caller, update, is_fast_forward=lambda: False)
+    try:
+        move_refs(node, caller, repo, [update], action="delete-branch")
+    except RefMissing:
+        raise BranchNotFound(refname) from None

@@ -1,0 +1,45 @@
+"""Bringing back an earlier state as one new commit; history is kept."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.git.objects import Person, clean_message, parse_commit
+from packhouse.git.refname import short_name
+from packhouse.operations.commit_target import BranchNotFound, CommitTarget
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreCommit:
+    """`base_ref` names the commit whose tree is brought back; `message` None asks for the usual one."""
+
+    repo: str
+    target: CommitTarget
+    base_ref: str
+    message: str | None
+    author: Person
+    committer: Person
+
+
+def restore_commit(node: Node, caller: Principal, command: RestoreCommit) -> LandedCommit:
+    """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
+
+    Raises RepoNotFound, BranchNotFound, RefNotFound and what land_commit raises.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    target = command.target
+    with node.database.read() as session:
+        if get_ref(session, repo.id, target.namespace, target.refname) is None:
+            raise BranchNotFound(target.refname)
+    source = resolve_ref(node, repo, command.base_ref).commit
+    restored = parse_commit(read_object(node, repo, source, "commit"))
+    message = command.message or f'Reset {short_name(target.refname)} to "{restored.subject}"'
+    facts = CommitFacts(clean_message(message), command.author, command.committer)
+    plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
+    with node.store.new_draft() as draft:
+        return land_commit(node, caller, repo, plan, draft)
