@@ -46,7 +46,8 @@ _DATE = re.compile(
 )
 _PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
-_PARSED_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
+_ENTRIES = re.compile(rb"(?:[0-7]{1,7} [^\0]++\0.{20})*+", re.DOTALL)
+_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,16 +242,9 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
 
     Modes come back as stored (old trees hold 100664); zero-padded ones are equal to their usual spelling.
     """
-    entries = []
-    position = 0
-    for match in _PARSED_ENTRY.finditer(content):
-        if match.start() != position:
-            break
-        position = match.end()
-        entries.append(TreeEntry(int(match[1], 8), match[2], Oid(match[3].hex())))
-    if position != len(content):
-        raise Corrupt("not a tree object", position=position)
-    return entries
+    if _ENTRIES.fullmatch(content) is None:  # else looking for entries could take quadratic time
+        raise Corrupt("not a tree object")
+    return [TreeEntry(int(mode, 8), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
 
 
 def parse_commit(content: bytes) -> Commit:
@@ -328,15 +322,14 @@ def split_signature(content: bytes) -> tuple[bytes, bytes] | None:
 
 def _split_headers(content: bytes) -> tuple[list[tuple[bytes, bytes]], bytes]:
     head, _, body = content.partition(b"\n\n")
-    headers: list[tuple[bytes, bytes]] = []
+    headers: list[tuple[bytes, list[bytes]]] = []
     for line in head.split(b"\n"):
         if line.startswith(b" ") and headers:
-            key, value = headers[-1]
-            headers[-1] = (key, value + b"\n" + line[1:])
+            headers[-1][1].append(line[1:])
         else:
             key, _, value = line.partition(b" ")
-            headers.append((key, value))
-    return headers, body
+            headers.append((key, [value]))
+    return [(key, b"\n".join(lines)) for key, lines in headers], body
 
 
 def _find_header(headers: list[tuple[bytes, bytes]], key: bytes) -> bytes | None:

@@ -185,6 +185,27 @@ def test_names_messages_and_paths(text: str, raw: bytes) -> None:
         return
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"tree %s\ngpgsig" % OID.encode() + b" \n" * 500_000,
+        b"tree %s\nauthor " % OID.encode() + b"<" * 1_000_000,
+        b"tree %s\n\n" % OID.encode() + b"\n \n" * 300_000,
+        b"1 " * 500_000,
+        b"1 a\0" * 300_000,
+    ],
+    ids=["continuation lines", "persons", "blank lines", "modes", "names"],
+)
+def test_a_megabyte_of_nonsense_takes_no_more_than_a_moment(content: bytes) -> None:
+    for parse in (parse_commit, parse_tag, parse_tree, split_signature):
+        try:
+            parse(content)
+        except Corrupt:
+            continue
+    if content.startswith(b"tree"):
+        assert len(parse_commit(content).subject) <= 1
+
+
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     objects = [("blob", b"%d" % number * 20) for number in range(5)]
