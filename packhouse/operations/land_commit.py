@@ -22,6 +22,7 @@ from packhouse.git.refname import short_name
 from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
+from packhouse.operations.stored_objects import read_object
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
 
@@ -68,16 +69,6 @@ class TreeMaker:
 
 class BranchBusy(Conflict):
     """Others kept moving the branch for as long as we tried. Field: branch."""
-
-
-def read_object(node: Node, repo: Repo, oid: Oid, kind: str) -> bytes:
-    """Return a commit or tree, from memory when this process used it lately."""
-    content = node.objects.get(repo.public_id, oid)
-    if content is None:
-        with node.store.reader(repo.public_id) as reader:
-            content = reader.read(oid, kind=kind)[1]
-        node.objects.put(repo.public_id, oid, content)
-    return content
 
 
 @dataclass(frozen=True, slots=True)

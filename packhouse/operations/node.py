@@ -13,6 +13,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
+from packhouse.operations.history_cache import HistoryCache
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.reachability_cache import ReachabilityCache
@@ -32,6 +33,7 @@ class Node:
     objects: ObjectCache = field(default_factory=ObjectCache)
     reachability: ReachabilityCache = field(default_factory=ReachabilityCache)
     last_commits: LastCommitCache = field(default_factory=LastCommitCache)
+    histories: HistoryCache = field(default_factory=HistoryCache)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))

@@ -4,6 +4,7 @@ A deleted or force-pushed commit is gone for readers at once, long before its ob
 kept per repository and brought up to date by what the moved refs gained and lost.
 """
 
+import itertools
 from collections.abc import Iterable
 
 from packhouse.db.refs import list_refs
@@ -55,7 +56,7 @@ def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
     if node.store.has_repo(repo.public_id):
         reachable = read_reachable(node, repo)
         if reachable.commits is not None:
-            known = reachable.commits | reachable.tags
+            known = itertools.chain(reachable.commits, reachable.tags)
             matches = {oid for oid in known if oid.startswith(prefix)}
         else:
             matches = _disambiguate(node, repo, prefix)

@@ -11,12 +11,12 @@ from packhouse.errors import NotFound
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
-from packhouse.operations.land_commit import read_object
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
 
 
 class PathNotFound(NotFound):

@@ -1,7 +1,8 @@
 """From what a caller wrote (a branch, tag, id, `main~2`, …) to one commit. The same for every endpoint.
 
 Order: full id; `refs/…`; branch; tag; `HEAD`; unique abbreviation of 4 to 39 digits; then `~n` and `^n`
-suffixes. In the ephemeral namespace names look among its branches only; ids work as ever.
+suffixes, which mean what gitrevisions(7) says. In the ephemeral namespace names look among its branches only;
+ids work as ever.
 """
 
 import re
@@ -18,12 +19,15 @@ from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable, resolve_abbreviation
+from packhouse.operations.stored_objects import read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
 _SUFFIX: Final = re.compile(r"([~^])([0-9]*)")
 _ABBREVIATION: Final = re.compile(r"[0-9a-f]{4,39}")
+_NEVER_A_REF: Final = re.compile(r"\A-|[\x00-\x1f\x7f:]|\.\.|@\{|\^\{/")
 _SUFFIXES_MAX: Final = 64
 _STEPS_MAX: Final = 2**31 - 1
+_STEPS_IN_PROCESS_MAX: Final = 100
 
 
 class RefNotFound(NotFound):
@@ -47,8 +51,11 @@ class ResolvedRef:
 def check_ref_input(text: str) -> str:
     """Return `text` trimmed; raise Invalid for what is no ref input in any repository."""
     ref = text.strip()
-    hostile = not ref or ref.startswith("-") or len(ref.encode("utf-8", "replace")) > limits.refname_max_bytes
-    if hostile or any(part in ref for part in ("..", "@{", ":", "^{/")) or not ref.isprintable():
+    try:
+        size_bytes = len(ref.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raise Invalid("invalid ref", ref=ref[:200]) from None
+    if not 0 < size_bytes <= limits.refname_max_bytes or _NEVER_A_REF.search(ref):
         raise Invalid("invalid ref", ref=ref[:200])
     return ref
 
@@ -67,27 +74,57 @@ def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = Fa
         refname, oid = found
         return ResolvedRef(name, oid, _peel_to_commit(node, repo, oid, name), refname)
     text = check_ref_input(ref)
-    match = _SUFFIXES.fullmatch(text)
-    if match is None:
-        raise RefNotFound(text)
-    base, suffixes = match["base"], _SUFFIX.findall(match["suffixes"])
+    base, suffixes = _split_suffixes(text)
     refname_found, oid = _resolve_base(node, repo, namespace, base, text)
     commit = _peel_to_commit(node, repo, oid, text)
     if not suffixes:
         return ResolvedRef(text, oid, commit, refname_found)
-    if len(suffixes) > _SUFFIXES_MAX:
-        raise Invalid("too many suffixes in ref", ref=text[:200])
     for operator, number in suffixes:
         commit = _step(node, repo, commit, operator, number, text)
     return ResolvedRef(text, commit, commit)
 
 
+def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
+    """Return the id of the object, of whatever kind, that `text` names: what a note can be attached to.
+
+    A full id may also name a file's or folder's object; a tag's name means what it leads to. Raises as
+    resolve_ref() does.
+    """
+    ref = check_ref_input(text)
+    base, suffixes = _split_suffixes(ref)
+    if suffixes:
+        return resolve_ref(node, repo, ref).commit
+    if is_oid(ref.lower()) and _holds_file_or_folder(node, repo, Oid(ref.lower())):
+        return Oid(ref.lower())
+    refname, oid = _resolve_base(node, repo, PERSISTENT, base, ref)
+    if refname is None:
+        return oid
+    with node.store.reader(repo.public_id) as reader:
+        return reader.peel(oid)[1]
+
+
+def _holds_file_or_folder(node: Node, repo: Repo, oid: Oid) -> bool:
+    if not node.store.has_repo(repo.public_id):
+        return False
+    with node.store.reader(repo.public_id) as reader:
+        header = reader.kind_and_size(oid)
+    return header is not None and header[0] in ("blob", "tree")
+
+
+def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what stands before the first `~` or `^`, and (operator, number) of each suffix."""
+    match = _SUFFIXES.fullmatch(text)
+    if match is None:
+        raise RefNotFound(text)
+    suffixes = _SUFFIX.findall(match["suffixes"])
+    if len(suffixes) > _SUFFIXES_MAX:
+        raise Invalid("too many suffixes in ref", ref=text[:200])
+    return match["base"], suffixes
+
+
 def _resolve_base(node: Node, repo: Repo, namespace: str, base: str, text: str) -> tuple[RefName | None, Oid]:
-    if is_oid(base.lower()):
-        oid = Oid(base.lower())
-        if not is_reachable(node, repo, oid):
-            raise RefNotFound(text)
-        return None, oid
+    if is_oid(base.lower()) and is_reachable(node, repo, Oid(base.lower())):
+        return None, Oid(base.lower())
     for candidate in _candidates(repo, namespace, base):
         found = _lookup(node, repo, namespace, candidate)
         if found is not None:
@@ -100,12 +137,11 @@ def _resolve_base(node: Node, repo: Repo, namespace: str, base: str, text: str) 
 def _candidates(repo: Repo, namespace: str, base: str) -> list[bytes]:
     """Return the full refnames that `base` may mean, in order."""
     name = base.encode("utf-8")
-    if namespace == EPHEMERAL:
-        return [name] if name.startswith(HEADS) else [HEADS + name]
-    if name.startswith((HEADS, TAGS, NOTES)):
-        return [name]
     if name.startswith(b"refs/"):
-        return []
+        served = (HEADS,) if namespace == EPHEMERAL else (HEADS, TAGS, NOTES)
+        return [name] if name.startswith(served) else []
+    if namespace == EPHEMERAL:
+        return [HEADS + name]
     names = [HEADS + name, TAGS + name]
     if base == "HEAD":
         names.append(HEADS + repo.default_branch.encode("utf-8"))
@@ -136,11 +172,18 @@ def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text:
     if count > _STEPS_MAX:
         raise RefNotFound(text)
     if operator == "^":
-        with node.store.reader(repo.public_id) as reader:
-            parents = parse_commit(reader.read(commit, kind="commit")[1]).parents
+        parents = _parents(node, repo, commit)
         if count > len(parents):
             raise RefNotFound(text)
         return parents[count - 1]
+    for _ in range(min(count, _STEPS_IN_PROCESS_MAX)):
+        parents = _parents(node, repo, commit)
+        if not parents:
+            raise RefNotFound(text)
+        commit = parents[0]
+    count -= min(count, _STEPS_IN_PROCESS_MAX)
+    if count == 0:
+        return commit
     with node.store.hold(repo.public_id) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
@@ -155,3 +198,7 @@ def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text:
     if not listed:
         raise RefNotFound(text)
     return Oid(listed[0].decode("ascii"))
+
+
+def _parents(node: Node, repo: Repo, commit: Oid) -> tuple[Oid, ...]:
+    return parse_commit(read_object(node, repo, commit, "commit")).parents

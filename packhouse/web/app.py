@@ -13,7 +13,7 @@ from packhouse.config import Config
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.node import open_node
-from packhouse.web.api import branches, commits, files, health, repos
+from packhouse.web.api import branches, commits, files, health, history, notes, repos, tags
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
 from packhouse.web.background import BackgroundThreads, Loop
@@ -33,6 +33,9 @@ API: tuple[Route, ...] = (
     *branches.ROUTES,
     *commits.ROUTES,
     *files.ROUTES,
+    *history.ROUTES,
+    *tags.ROUTES,
+    *notes.ROUTES,
 )
 GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)

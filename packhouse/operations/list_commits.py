@@ -1,0 +1,127 @@
+"""A branch's history, page by page, in the order of `git log`."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.git.objects import Commit, parse_commit
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+from packhouse.operations.cursors import BadCursor
+from packhouse.operations.history_cache import STRETCH_COMMITS, Stretch
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.reachability import is_reachable
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+_CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
+_SKIP_MAX: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCommit:
+    """A commit with its id."""
+
+    oid: Oid
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPage:
+    """Commits by committer date, newest first, none before its children; `next_cursor` None: no more."""
+
+    commits: list[ListedCommit]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitCursor:
+    """How many commits to skip, counted from `tip`; None: from what the ref names now."""
+
+    skip: int
+    tip: Oid | None
+
+    def __str__(self) -> str:
+        return str(self.skip) if self.tip is None else f"{self.skip}:{self.tip}"
+
+
+def parse_commit_cursor(cursor: str) -> CommitCursor:
+    """Return the cursor that a page ended with, or a bare number; raise BadCursor for other text."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise BadCursor()
+    return CommitCursor(int(match[1]), None if match[2] is None else Oid(match[2]))
+
+
+def list_commits(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes | None,
+    cursor: CommitCursor | None,
+    count_max: int,
+) -> CommitPage:
+    """Return the history of `ref`, with `path` only the commits that `git log -- <path>` shows.
+
+    A cursor keeps the tip it began from, so pages neither repeat nor miss a commit while the branch moves; once
+    that tip is no longer reachable, its number counts from the ref's present tip. Raises RepoNotFound,
+    RefNotFound.
+    """
+    repo = lookup_repo(node, caller, name)
+    tip = resolve_ref(node, repo, ref, ephemeral=ephemeral).commit
+    skip = 0
+    if cursor is not None:
+        skip = min(cursor.skip, _SKIP_MAX)
+        if cursor.tip is not None and is_reachable(node, repo, cursor.tip):
+            tip = cursor.tip
+    if path is None:
+        oids = _list_from(node, repo, tip, skip=skip, count_max=count_max + 1)
+    else:
+        oids = list(_rev_list(node, repo, tip, skip=skip, count_max=count_max + 1, path=path))
+    commits = [
+        ListedCommit(oid, parse_commit(read_object(node, repo, oid, "commit"))) for oid in oids[:count_max]
+    ]
+    next_cursor = str(CommitCursor(skip + count_max, tip)) if len(oids) > count_max else None
+    return CommitPage(commits, next_cursor)
+
+
+def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -> list[Oid]:
+    """Return ids from whole stretches, of which a run of pages asks git once each."""
+    oids: list[Oid] = []
+    number, offset = divmod(skip, STRETCH_COMMITS)
+    while len(oids) < count_max:
+        stretch = node.histories.get(repo.id, tip, number)
+        if stretch is None:
+            stretch = _rev_list(
+                node, repo, tip, skip=number * STRETCH_COMMITS, count_max=STRETCH_COMMITS, path=None
+            )
+            node.histories.put(repo.id, tip, number, stretch)
+        oids += stretch[offset : offset + count_max - len(oids)]
+        if len(stretch) < STRETCH_COMMITS:
+            break
+        number, offset = number + 1, 0
+    return oids
+
+
+def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
+    paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
+    with node.store.hold(repo.public_id) as lock:
+        listed = run_git(
+            node.store.repo_path(repo.public_id),
+            "rev-list",
+            f"--skip={skip}",
+            f"--max-count={count_max}",
+            "--end-of-options",
+            tip,
+            "--",
+            *paths,
+            env={"GIT_LITERAL_PATHSPECS": "1"},
+            pass_fds=(lock,),
+        ).stdout
+    return tuple(Oid(line.decode("ascii")) for line in listed.split())

@@ -1,0 +1,37 @@
+"""One commit, with its signature when it has one."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.git.objects import parse_commit, split_signature
+from packhouse.operations.list_commits import ListedCommit
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An armored OpenPGP, X.509 or SSH signature, and the bytes that it signs."""
+
+    armored: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCommit:
+    """A commit; `signature` is None when it is not signed."""
+
+    listed: ListedCommit
+    signature: Signature | None
+
+
+def read_commit(node: Node, caller: Principal, name: str, *, ref: str) -> SignedCommit:
+    """Return the commit that `ref` names; raise RepoNotFound, RefNotFound."""
+    repo = lookup_repo(node, caller, name)
+    oid = resolve_ref(node, repo, ref).commit
+    content = read_object(node, repo, oid, "commit")
+    split = split_signature(content)
+    signature = Signature(*split) if split is not None and split[0].strip() else None
+    return SignedCommit(ListedCommit(oid, parse_commit(content)), signature)

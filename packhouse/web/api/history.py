@@ -1,0 +1,152 @@
+"""History: list commits, get one."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.git.tree_path import check_tree_path
+from packhouse.operations.list_commits import CommitPage, ListedCommit, list_commits, parse_commit_cursor
+from packhouse.operations.read_commit import read_commit
+from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+
+class ListCommitsQuery(msgspec.Struct):
+    """Whose history; with `path` only the commits that touched that file or folder."""
+
+    ref: str | None = None
+    ephemeral: bool = False
+    path: Verbatim | None = None
+    cursor: str | None = None
+    limit: int = 0
+
+
+class GetCommitQuery(msgspec.Struct):
+    """Which commit: a branch, tag, id or an expression such as `main~2`."""
+
+    ref: str
+
+
+class CommitFields(msgspec.Struct):
+    """One commit; `date` is the committer's."""
+
+    sha: str
+    parent_shas: list[str]
+    message: str
+    author_name: str
+    author_email: str
+    committer_name: str
+    committer_email: str
+    date: str
+
+
+class SignedCommitFields(CommitFields):
+    """One commit, with signature and signed bytes when it is signed."""
+
+    signature: str | msgspec.UnsetType = msgspec.UNSET
+    payload: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CommitList(msgspec.Struct):
+    """A page of history, newest first."""
+
+    commits: list[CommitFields]
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class CommitDetails(msgspec.Struct):
+    """One commit."""
+
+    commit: SignedCommitFields
+
+
+def commit_fields(listed: ListedCommit) -> dict[str, Any]:
+    """Return the members that every answer about a commit has."""
+    commit = listed.commit
+    return {
+        "sha": listed.oid,
+        "parent_shas": list(commit.parents),
+        "message": commit.message,
+        "author_name": commit.author.name,
+        "author_email": commit.author.email,
+        "committer_name": commit.committer.name,
+        "committer_email": commit.committer.email,
+        "date": format_timestamp(commit.committer.when),
+    }
+
+
+def parse_path_filter(path: str | None) -> bytes | None:
+    """Return the file or folder that limits a history; None, the root included, for no limit."""
+    if path is None or not path.strip("/"):
+        return None
+    return check_tree_path(path, deletes=True)
+
+
+async def handle_list(request: Request) -> Response:
+    """GET …/commits."""
+    query = parse_query(request.scope["query_string"], ListCommitsQuery, where="list_commits")
+    page = await request.operate(
+        list_commits,
+        request.caller.repo,
+        ref=query.ref,
+        ephemeral=query.ephemeral,
+        path=parse_path_filter(query.path),
+        cursor=None if query.cursor is None else parse_commit_cursor(query.cursor),
+        count_max=page_limit(query.limit),
+    )
+    return json_response(_page_fields(page))
+
+
+def _page_fields(page: CommitPage) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "commits": [commit_fields(listed) for listed in page.commits],
+        "has_more": page.next_cursor is not None,
+    }
+    if page.next_cursor is not None:
+        answer["next_cursor"] = page.next_cursor
+    return answer
+
+
+async def handle_get(request: Request) -> Response:
+    """GET …/commit."""
+    query = parse_query(request.scope["query_string"], GetCommitQuery, where="get_commit")
+    found = await request.operate(read_commit, request.caller.repo, ref=query.ref)
+    fields = commit_fields(found.listed)
+    if found.signature is not None:
+        fields["signature"] = found.signature.armored.decode("utf-8", "replace")
+        fields["payload"] = found.signature.payload.decode("utf-8", "replace")
+    return json_response({"commit": fields})
+
+
+ROUTES = (
+    Route(
+        "list_commits",
+        "GET",
+        handle_list,
+        released="/api/v1/repos/commits",
+        preferred="/api/repos/{repo}/commits",
+        scopes=(Scope.GIT_READ,),
+        summary="List commits",
+        query=ListCommitsQuery,
+        reply=CommitList,
+        failures=(400, 404),
+    ),
+    Route(
+        "get_commit",
+        "GET",
+        handle_get,
+        released="/api/v1/repos/commit",
+        preferred="/api/repos/{repo}/commit",
+        scopes=(Scope.GIT_READ,),
+        summary="Get a commit",
+        query=GetCommitQuery,
+        reply=CommitDetails,
+        failures=(400, 404),
+    ),
+)
