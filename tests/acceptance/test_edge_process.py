@@ -1,0 +1,166 @@
+"""Server processes: start, several workers, crashes and the end."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import StartServer
+from tests.support import processes
+from tests.support.repo import Repo, commit_lines
+from tests.support.server import PROGRAM, Server, ServerOptions
+
+
+def serve_and_fail(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(PROGRAM), "serve", *options], env=environment, capture_output=True, text=True, timeout=30
+    )
+
+
+def workers_of(server: Server) -> list[int]:
+    return [process_id for process_id in server.members() if process_id != server.pid]
+
+
+def wait_for_workers(server: Server, count: int) -> list[int]:
+    deadline = time.monotonic() + 10
+    while len(found := workers_of(server)) != count and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(found) == count, server.stderr()
+    return found
+
+
+def test_a_port_in_use_is_told_in_one_line(server: Server, tmp_path: Path) -> None:
+    done = serve_and_fail(server.environment | {"PACKHOUSE_DATA": str(tmp_path)})
+    assert done.returncode != 0
+    assert f"127.0.0.1:{server.port}" in done.stderr
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--listen", "127.0.0.1:99999"), "listen"),
+        (("--listen", "nowhere.invalid:0"), "nowhere.invalid"),
+        (("--listen", "192.0.2.1:0"), "192.0.2.1"),
+        (("--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"), "/nonexistent"),
+        (("--database", "postgresql://127.0.0.1:1/none"), "database"),
+    ],
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_cannot_start_says_why_and_ends(
+    tmp_path: Path, options: tuple[str, ...], words: str, workers: str
+) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
+    environment = kept | {"PACKHOUSE_DATA": str(tmp_path), "PACKHOUSE_WORKERS": workers}
+    listen = () if "--listen" in options else ("--listen", "127.0.0.1:0")
+    done = serve_and_fail(environment, *options, *listen)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_address_is_logged_at_the_start(server: Server) -> None:
+    lines = [json.loads(line) for line in server.stderr().splitlines() if line.startswith("{")]
+    assert any(line.get("address") == server.url for line in lines)
+
+
+def test_an_upload_that_runs_may_finish_after_sigterm(start_server: StartServer) -> None:
+    server = start_server()
+    repo = server.new_org().create_repo()
+    lines = list(commit_lines("main", {"a.txt": b"hello"}))
+    asked_to_end = threading.Event()
+
+    def body() -> object:
+        yield lines[0]
+        os.kill(server.pid, signal.SIGTERM)
+        asked_to_end.set()
+        time.sleep(0.5)
+        yield from lines[1:]
+
+    headers = {"Authorization": f"Bearer {repo.token()}"}
+    with httpx.Client(trust_env=False) as client:
+        reply = client.post(f"{server.url}/api/v1/repos/commit-pack", content=body(), headers=headers)
+    assert asked_to_end.is_set()
+    assert reply.status_code == 201, reply.text
+    assert server.terminate() == 0
+
+
+def test_no_connection_is_taken_after_sigterm_and_idle_ones_are_closed(start_server: StartServer) -> None:
+    server = start_server()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(1000).startswith(b"HTTP/1.1 200")
+        assert server.terminate() == 0
+        assert idle.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_request_that_outlasts_the_grace_period_is_ended(start_server: StartServer, workers: int) -> None:
+    options = ServerOptions(workers=workers, settings={"shutdown_grace_s": "1"})
+    server = start_server(options)
+    repo = server.new_org().create_repo()
+    head = f"POST /api/v1/repos/commit-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {repo.token()}\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+        raw.sendall(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"met')
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert server.terminate() == 0
+        assert time.monotonic() - began < 8
+        answer = raw.recv(10_000)
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"server is shutting down" in answer
+    assert b'"result"' in answer
+
+
+def test_sigint_ends_the_server_like_sigterm(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(workers=2))
+    assert server.process is not None
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(10) == 0
+    assert not processes.wait_until_gone(server.process.pid, 2)
+    server.process = None
+
+
+@pytest.mark.parametrize("server", ["workers"], indirect=True)
+def test_workers_serve_one_address_together(server: Server, repo: Repo) -> None:
+    assert len(workers_of(server)) == 2
+    for _ in range(20):
+        with httpx.Client(trust_env=False) as client:  # a new connection may reach either worker
+            headers = {"Authorization": f"Bearer {repo.token()}"}
+            assert client.get(f"{server.url}/api/v1/repo", headers=headers).status_code == 200
+
+
+def test_a_worker_that_dies_is_replaced(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(workers=2))
+    first, second = wait_for_workers(server, 2)
+    os.kill(first, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        now = workers_of(server)
+        if first not in now and len(now) == 2:
+            break
+        time.sleep(0.02)
+    assert second in now
+    assert "worker ended" in server.stderr()
+    assert server.http.get(f"{server.url}/readyz").status_code == 200
+
+
+def test_workers_end_when_their_supervisor_is_killed(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(workers=2))
+    wait_for_workers(server, 2)
+    assert server.process is not None
+    session = server.pid
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.wait()
+    assert not processes.wait_until_gone(session, 10)
+    server.process = None
