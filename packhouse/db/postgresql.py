@@ -29,8 +29,9 @@ from packhouse.db.session import (
     TransactionLost,
     log_outage,
 )
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, Invalid
 
+_VERSION_MIN: Final = 140_000
 _MIGRATION_LOCK: Final = 0x7061636B  # "pack": any number that other users of the database do not take
 _PARAM: Final = re.compile(r"(?<!:):([a-z]\w*)")
 _Connection = psycopg.Connection[tuple[Any, ...]]
@@ -129,6 +130,7 @@ class PostgresqlDatabase(Database):
     def migrate(self, clock: Clock = system_clock) -> None:
         """See Database."""
         with self.write() as session:
+            _check_server(session)
             session.define(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             apply_migrations(session, POSTGRESQL_WORDS, now=clock())
 
@@ -207,6 +209,16 @@ def _configure(connection: _Connection) -> None:
         "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
         [f"{limits.transaction_max_s}s"],
     )
+
+
+def _check_server(session: Session) -> None:
+    row = session.one("get_server_facts")
+    assert row is not None, "a query without FROM returns one row"
+    version, encoding = row
+    if int(version) < _VERSION_MIN:
+        raise Invalid("PostgreSQL 14 or newer is needed", found=version)
+    if encoding != "UTF8":
+        raise Invalid("the PostgreSQL database must have the encoding UTF8", found=encoding)
 
 
 @contextmanager

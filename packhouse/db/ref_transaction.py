@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.db.packs import PackRow, insert_packs
-from packhouse.db.repos import RepoNotFound
+from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
 from packhouse.git.oid import Oid
@@ -20,6 +20,7 @@ __all__ = [
     "RefOutcome",
     "RefUpdate",
     "apply_ref_updates",
+    "preview_ref_updates",
 ]
 
 _NAMES_PAGE: Final = 256
@@ -113,25 +114,36 @@ def apply_ref_updates(
     if row is None:
         raise RepoNotFound(repo_id)
     refs_version, default_branch = row
+    outcomes = _decide_all(session, repo_id, updates, default_branch=default_branch, atomic=atomic)
+    _write(session, repo_id, outcomes, refs_version=refs_version, actor=actor, action=action, now=now)
+    insert_packs(session, repo_id, packs, now=now)
+    return outcomes
+
+
+def preview_ref_updates(
+    session: Session, repo_id: int, updates: Sequence[RefUpdate], *, atomic: bool = True
+) -> list[RefOutcome]:
+    """Return, or raise, what apply_ref_updates would in the state that `session` sees; change nothing.
+
+    A snapshot suffices: nobody waits for a preview, and nobody is bound by it.
+    """
+    repo = find_repo_by_id(session, repo_id)
+    if repo is None or repo.deleted_at is not None:
+        raise RepoNotFound(repo_id)
+    return _decide_all(session, repo_id, updates, default_branch=repo.default_branch, atomic=atomic)
+
+
+def _decide_all(
+    session: Session, repo_id: int, updates: Sequence[RefUpdate], *, default_branch: str, atomic: bool
+) -> list[RefOutcome]:
     view = _RefView(session, repo_id)
     repeated = _find_repeated(updates)
     outcomes: dict[int, RefOutcome] = {}
-    in_order = sorted(enumerate(updates), key=lambda item: item[1].new_oid is not None)
-    for position, update in in_order:
-        outcome = _decide(view, update, default_branch=default_branch, repeated=repeated)
+    for position in sorted(range(len(updates)), key=lambda position: updates[position].new_oid is not None):
+        outcome = _decide(view, updates[position], default_branch=default_branch, repeated=repeated)
         if outcome.error is not None and atomic:
             raise outcome.error
         outcomes[position] = outcome
-    _write(
-        session,
-        repo_id,
-        [outcomes[position] for position, _ in in_order],
-        refs_version=refs_version,
-        actor=actor,
-        action=action,
-        now=now,
-    )
-    insert_packs(session, repo_id, packs, now=now)
     return [outcomes[position] for position in range(len(updates))]
 
 

@@ -19,8 +19,9 @@ from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.db.schema import SQLITE_WORDS, apply_migrations
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue, log_outage
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, Invalid
 
+_VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _AWAY: Final = frozenset(
     {
@@ -114,6 +115,8 @@ class SqliteDatabase(Database):
     """A database file. Connections are kept for reuse and taken by one session each."""
 
     def __init__(self, path: Path) -> None:
+        if sqlite3.sqlite_version_info < _VERSION_MIN:
+            raise Invalid("SQLite 3.37 or newer is needed", found=sqlite3.sqlite_version)
         self._path = path
         self._idle: list[_Handle] = []
         self._busy: set[_Handle] = set()

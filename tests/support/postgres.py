@@ -79,13 +79,14 @@ class PostgresServer:
         """Return the address of a database on this server."""
         return f"postgresql://packhouse@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self, *, locale: str | None = None) -> str:
+    def new_database(self, *, encoding: str = "UTF8", locale: str = "C.UTF-8") -> str:
         """Create an empty database and return its address."""
         self._databases += 1
         name = f"packhouse_{self._databases}"
-        options = "" if locale is None else f" TEMPLATE template0 LOCALE '{locale}'"
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}{options}".encode())
+            connection.execute(
+                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE '{locale}'".encode()
+            )
         return self.url(name)
 
     def halt(self, *, how: signal.Signals = signal.SIGINT) -> None:

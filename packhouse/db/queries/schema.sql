@@ -13,3 +13,7 @@ SELECT version FROM schema_migrations ORDER BY version;
 
 -- name: insert_schema_migration
 INSERT INTO schema_migrations (version, name, created_at) VALUES (:version, :name, :now);
+
+-- PostgreSQL only.
+-- name: get_server_facts
+SELECT current_setting('server_version_num'), current_setting('server_encoding');

@@ -12,6 +12,7 @@ from packhouse.db.ref_transaction import (
     RefNameConflict,
     RefUpdate,
     apply_ref_updates,
+    preview_ref_updates,
 )
 from packhouse.db.refs import (
     get_ref,
@@ -337,3 +338,20 @@ def test_thousands_of_refs_move_in_one_transaction(database: Database, repo_id: 
         )
     ]
     assert {type(error) for error in errors} == {RefNameConflict}
+
+
+def test_a_preview_says_what_would_happen_and_changes_nothing(database: Database, repo_id: int) -> None:
+    apply(database, repo_id, branch_update("one", None, A))
+    updates = (branch_update("two", None, A), branch_update("one", B, C))
+    before = state(database, repo_id), version(database, repo_id)
+    with database.snapshot() as session:
+        foreseen = preview_ref_updates(session, repo_id, updates, atomic=False)
+        with pytest.raises(RefMismatch):
+            preview_ref_updates(session, repo_id, updates)
+        with pytest.raises(RepoNotFound):
+            preview_ref_updates(session, 2**31 - 1, updates)
+    assert (state(database, repo_id), version(database, repo_id)) == before
+    outcomes = apply(database, repo_id, *updates, atomic=False)
+    assert [(o.previous_oid, type(o.error)) for o in foreseen] == [
+        (o.previous_oid, type(o.error)) for o in outcomes
+    ]

@@ -1,11 +1,13 @@
 """Migrations: one schema on both engines, made once whoever comes first."""
 
 import multiprocessing
+import re
 from pathlib import Path
 
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, find_org
 from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, load_migrations
+from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -96,6 +98,25 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     with database.read() as session:
         assert session.all("list_schema_migrations") == [(1,)]
     database.close()
+
+
+def test_no_query_reads_a_whole_table(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}")
+    database.migrate()
+    scans = []
+    with database.read() as session:
+        for name, query in QUERIES.items():
+            # An INSERT's plan names child tables that it looks into only while a foreign key is violated.
+            if name in ("ping", "list_schema_migrations", "get_server_facts") or not query.startswith(
+                ("SELECT", "UPDATE", "DELETE")
+            ):
+                continue
+            nulls = dict.fromkeys(re.findall(r":([a-z]\w*)", query))
+            connection = session._connection  # type: ignore[attr-defined]  # asks the engine
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", nulls).fetchall()
+            scans += [(name, step[3]) for step in plan if "SCAN" in step[3]]
+    database.close()
+    assert scans == []
 
 
 def test_each_migration_is_spelled_for_both_engines() -> None:

@@ -270,3 +270,10 @@ def test_hot_reads_take_one_query_each(database: Database, org: Org, repo_id: in
         ref = get_ref(session, repo_id, "", RefName(b"refs/heads/main"))
         assert ref is not None
         assert (ref.oid, ref.created_at, ref.updated_at) == (oid(1), 200, 200)
+
+
+def test_a_postgresql_database_that_cannot_hold_unicode_is_refused(postgres_server: PostgresServer) -> None:
+    database = open_database(postgres_server.new_database(encoding="LATIN1", locale="C"))
+    with pytest.raises(Invalid):
+        database.migrate()
+    database.close()
