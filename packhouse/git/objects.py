@@ -192,7 +192,7 @@ def _encode_text(text: str, *, what: str) -> bytes:
 
 
 def encode_person(person: Person) -> bytes:
-    """Return `name <email> seconds zone`."""
+    """Return `name <email> seconds zone`; raise Invalid for what would not read back."""
     if person.when < 0 or not re.fullmatch(r"[+-]\d{4}", person.tz, re.ASCII):
         raise Invalid("date is out of range", when=person.when, tz=person.tz)
     name, email = clean_identity(person.name), clean_identity(person.email)
@@ -263,7 +263,7 @@ def parse_commit(content: bytes) -> Commit:
         parents=tuple(_parse_header_oid(value) for key, value in headers if key == b"parent"),
         author=parse_person(_find_header(headers, b"author") or b"", codec),
         committer=parse_person(_find_header(headers, b"committer") or b"", codec),
-        message=_decode(body, codec).rstrip("\n"),
+        message=body.decode(codec, "replace").rstrip("\n"),
         encoding=None if encoding is None else encoding.decode("utf-8", "replace"),
         headers=tuple((key, value) for key, value in headers if key not in known),
     )
@@ -282,7 +282,7 @@ def parse_tag(content: bytes) -> Tag:
         target_kind=kind.decode("ascii"),
         name=(_find_header(headers, b"tag") or b"").decode("utf-8", "replace"),
         tagger=None if tagger is None else parse_person(tagger, codec),
-        message=_decode(body, codec).rstrip("\n"),
+        message=body.decode(codec, "replace").rstrip("\n"),
     )
 
 
@@ -299,7 +299,7 @@ def parse_person(line: bytes, codec: str = "utf-8") -> Person:
     if match is not None and len(match[1]) <= 12 and int(match[1]) <= _WHEN_MAX:
         when = int(match[1])
         tz = _normal_zone(match[2])
-    return Person(_decode(name, codec).strip(), _decode(email, codec).strip(), when, tz)
+    return Person(name.decode(codec, "replace").strip(), email.decode(codec, "replace").strip(), when, tz)
 
 
 def split_signature(content: bytes) -> tuple[bytes, bytes] | None:
@@ -354,13 +354,6 @@ def _codec(encoding: bytes | None) -> str:
         if codec in _CODECS:
             return codec
     return "utf-8"
-
-
-def _decode(data: bytes, codec: str) -> str:
-    try:
-        return data.decode(codec, "replace")
-    except UnicodeError:  # a few codecs give up even so
-        return data.decode("utf-8", "replace")
 
 
 def _normal_zone(text: bytes | None) -> str:

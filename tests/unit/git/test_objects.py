@@ -16,6 +16,7 @@ from packhouse.git.objects import (
     clean_identity,
     clean_message,
     encode_commit,
+    encode_person,
     encode_tag,
     encode_tree,
     make_person,
@@ -147,6 +148,20 @@ def test_an_identity_loses_what_git_strips(written: str, stored: bytes) -> None:
 def test_a_person_that_git_could_not_store_is_refused(name: str, email: str) -> None:
     with pytest.raises(Invalid):
         make_person(name, email, 0, "+0000")
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        Person("Ada", "a@b", -1, "+0000"),
+        Person("Ada", "a@b", 0, "UTC"),
+        Person("Ada", "a@b", 0, "+00:00"),
+        Person("A\0da", "a@b", 0, "+0000"),
+    ],
+)
+def test_a_person_that_would_not_read_back_is_not_written(person: Person) -> None:
+    with pytest.raises(Invalid):
+        encode_person(person)
 
 
 @pytest.mark.parametrize("message", ["", " \n\t ", "a\0b", "\ud800"])
