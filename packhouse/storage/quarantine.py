@@ -81,9 +81,8 @@ def sweep_quarantines(root: Path) -> int:
         try:
             descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            # Just being made or just being removed, or a crash came between folder and lock file: an age
-            # of an hour tells which.
-            if _age_s(folder) > 3600:
+            # Being removed, or a crash came amid that; or still empty, being made: then an hour must pass.
+            if _has_entries(folder) or _age_s(folder) > 3600:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
             continue
@@ -94,6 +93,13 @@ def sweep_quarantines(root: Path) -> int:
         finally:
             os.close(descriptor)
     return removed
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
+        return False
 
 
 def _age_s(path: Path) -> float:

@@ -110,7 +110,8 @@ def check_the_folder(server: Server, git: Git) -> None:
 
 def leftovers(data: Path) -> list[str]:
     """Return files that only an unfinished write can have left."""
-    found = [str(path) for path in (data / "quarantine").glob("*")]
+    # An empty quarantine may belong to somebody who is about to fill it; it waits an hour.
+    found = [str(path) for path in (data / "quarantine").glob("*/*")]
     for folder in data.glob("repos/*/*/*/objects/pack"):
         names = {path.name for path in folder.iterdir()}
         found += [name for name in names if name.startswith((".", "tmp"))]
