@@ -28,7 +28,8 @@ token_max_bytes = 16 * KIB
 key_file_max_bytes = 64 * KIB
 org_name_max_chars = 255
 subject_max_chars = 255  # of a token's `sub`, which is only logged
-verified_tokens_max_bytes = 4 * MIB  # text of the tokens that a server process remembers as good
+verified_tokens_max_bytes = 16 * MIB  # memory for tokens that a server process remembers as good
+active_keys_max = 100  # of one organisation; a token without kid may be tried with each of them
 cached_issuers_max = 10_000
 keys_version_max_age_s = 2.0  # how long a server may not notice that a key was added or revoked
 
@@ -38,6 +39,7 @@ chunk_line_max_bytes = 6 * MIB
 metadata_line_max_bytes = 64 * MIB
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
+patch_max_bytes = 256 * MIB
 guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch
 
 # Names and paths

@@ -27,6 +27,10 @@ LEEWAY_S: Final = 60
 """How far the clocks of issuers may be off."""
 
 
+_PRINCIPAL_BYTES: Final = 1024
+_RULE_BYTES: Final = 400
+
+
 class _Algorithm(Protocol):
     def verify(self, msg: bytes, key: object, sig: bytes) -> bool: ...
 
@@ -102,7 +106,13 @@ class TokenVerifier:
             raise TokenRefused("token issuer is unknown")
         key = _find_signing_key(parsed, algorithm, org)
         expires_at = _check_times(parsed.claims, self._clock())
-        return _Verified(_make_principal(parsed.claims, org, key, expires_at), issuer, len(token))
+        principal = _make_principal(parsed.claims, org, key, expires_at)
+        return _Verified(principal, issuer, _estimate_size(token, principal))
+
+
+def _estimate_size(token: str, principal: Principal) -> int:
+    """Return about how many bytes of memory a principal takes; its texts are at most as long as the token."""
+    return _PRINCIPAL_BYTES + len(token) + _RULE_BYTES * len(principal.policy.rules)
 
 
 def _digest(token: str) -> bytes:

@@ -5,7 +5,7 @@ from packhouse.auth.public_keys import encode_public_key, parse_public_key
 from packhouse.db import keys as rows
 from packhouse.db.keys import Key
 from packhouse.db.text import is_storable
-from packhouse.errors import Conflict, Invalid, NotFound
+from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.node import Node
 from packhouse.operations.orgs import read_org
@@ -31,7 +31,7 @@ def add_key(node: Node, org_name: str, *, public_pem: str, label: str = "", kid:
     """Register a public key, a PEM SubjectPublicKeyInfo; `kid` and `label` are the organisation's own words.
 
     Running servers believe it within `limits.keys_version_max_age_s`. Raises KeyRejected, Invalid for the
-    words, OrgNotFound and KeyExists.
+    words, OrgNotFound, KeyExists, and LimitExceeded for more than `limits.active_keys_max` active keys.
     """
     for name, text in (("label", label), ("kid", kid)):
         if len(text) > limits.key_text_max_chars or not is_storable(text):
@@ -41,9 +41,12 @@ def add_key(node: Node, org_name: str, *, public_pem: str, label: str = "", kid:
     key_id = new_public_id("key", node.random_bytes)
     with node.database.write() as session:
         org = read_org(session, org_name)
-        for existing in rows.list_keys(session, org.id, active_only=True):
+        active = rows.list_keys(session, org.id, active_only=True)
+        for existing in active:
             if existing.public_pem == pem:
                 raise KeyExists(existing.key_id)
+        if len(active) >= limits.active_keys_max:
+            raise LimitExceeded("organisation has too many active keys", keys_max=limits.active_keys_max)
         return rows.insert_key(
             session, key_id=key_id, org_id=org.id, public_pem=pem, kid=kid, label=label, now=node.clock()
         )

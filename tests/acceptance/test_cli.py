@@ -18,6 +18,7 @@ from typing import Any
 import jwt
 import pytest
 
+from packhouse import limits
 from packhouse.cli.main import run
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
@@ -115,6 +116,18 @@ def test_keys_are_added_listed_and_revoked(shell: Shell, pair: KeyPair) -> None:
     assert first in shell.ok("key", "list", "northwind")
     assert "key_nothere" in shell.fails(1, "key", "revoke", "northwind", "key_nothere")
     assert "nobody" in shell.fails(1, "key", "list", "nobody")
+
+
+def test_the_number_of_active_keys_is_bounded(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "active_keys_max", 2)
+    shell.ok("org", "create", "northwind")
+    ids = [
+        shell.ok("key", "add", "northwind", "-", stdin=make_key_pair().public_pem).split()[-1] for _ in "12"
+    ]
+    third = make_key_pair().public_pem
+    assert "too many" in shell.fails(1, "key", "add", "northwind", "-", stdin=third)
+    shell.ok("key", "revoke", "northwind", ids[0])
+    shell.ok("key", "add", "northwind", "-", stdin=third)
 
 
 def test_what_cannot_be_a_key_is_refused_with_the_reason(shell: Shell, pair: KeyPair) -> None:

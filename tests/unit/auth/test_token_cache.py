@@ -142,12 +142,15 @@ def test_keys_read_while_one_was_being_revoked_are_not_believed_later() -> None:
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = [forge(claims(sub=f"caller {number:02}")) for number in range(10)]
-    monkeypatch.setattr(limits, "verified_tokens_max_bytes", 3 * len(tokens[0]))
+    monkeypatch.setattr(limits, "verified_tokens_max_bytes", 3 * (len(tokens[0]) + 1024))
     monkeypatch.setattr(limits, "cached_issuers_max", 2)
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     assert all(server.accepts(token) for token in tokens * 2)
     assert len(server.verifier._verified) == 3
+    rules = [[f"branch{number}", []] for number in range(100)]
+    assert server.accepts(forge(claims(refs=rules)))
+    assert not server.verifier._verified, "one that takes more memory than all may is not remembered"
     for number in range(10):
         server.accepts(forge(claims(iss=f"nobody{number}")))
     assert len(server.verifier._keyring._entries) == 2
