@@ -81,6 +81,8 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
         given = flags.get(setting.name)
         if given is None:
             given = environ.get(variable)
+        if given is None and isinstance(setting.default, Path):
+            given = setting.default  # made absolute like any other: git processes run in other folders
         if given is not None:
             values[setting.name] = _convert(setting.name, str(setting.type), given)
     config = Config(**values)  # type: ignore[arg-type]  # converted one by one above

@@ -288,9 +288,10 @@ class Demo:
     """A running `packhouse demo` and the lines it printed."""
 
     def __init__(self, shell: Shell, port: int) -> None:
+        # Without any setting that says where the data is, as `make run` starts it.
         self.process = subprocess.Popen(
             [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
-            env=shell.env,
+            env={name: value for name, value in shell.env.items() if name != "PACKHOUSE_DATA"},
             cwd=shell.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

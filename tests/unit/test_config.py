@@ -54,4 +54,4 @@ def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) 
 
 
 def test_the_defaults_are_valid() -> None:
-    assert load_config({}, {}) == Config()
+    assert load_config({}, {}) == Config(data=Path.cwd() / "data")
