@@ -71,10 +71,13 @@ git_queue_max_s = 30  # how long a request waits for its turn to run git
 git_queue_max = 1024  # requests that wait so
 git_retry_after_s = 5
 connectivity_check_max_s = 3600
+tag_chain_max = 32  # tags of tags; git itself has no limit
 
 # Git processes
 git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
 git_call_max_s = 60
+history_pass_max_s = 600  # one pass over a whole history; its answer is kept
+history_output_max_bytes = GIB
 git_stall_max_s = 300  # a transfer in which nothing moves for so long is ended
 git_memory_max_bytes = 4 * GIB  # address space of one child
 process_kill_grace_s = 1.0
@@ -85,11 +88,16 @@ pack_buffer_max_bytes = 4 * MIB  # of a new pack that wait in memory; most packs
 copy_buffer_bytes = MIB
 reader_pool_max = 256  # open repositories kept per process
 object_cache_max_bytes = 64 * MIB
+tree_table_entries_max = 100_000  # of all trees kept as tables by one process
+file_map_rows_max = 400_000  # of all "last commit of each path" answers kept in memory by one process
+commit_summaries_max = 20_000
+commit_summary_max_bytes = 4 * KIB  # text of one that is kept
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
 
 # Database
 database_wait_max_s = 10  # for a connection, or for a lock that another program holds
-transaction_max_s = 60  # PostgreSQL ends a transaction of ours that is idle for so long
+statement_max_s = 60  # PostgreSQL ends what takes longer; also a transaction that is idle for so long
+statement_lock_max_s = 30  # PostgreSQL: how long a statement waits for rows that others hold
 transaction_attempts_max = 5  # of one that gives way to concurrent ones
 idle_connections_max = 32  # kept open by one process for reuse
 deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed

@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 import psycopg
 from psycopg import errors as pg_errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool
 
@@ -34,6 +35,20 @@ from packhouse.errors import Corrupt, Invalid
 _VERSION_MIN: Final = 140_000
 _MIGRATION_LOCK: Final = 0x7061636B  # "pack": any number that other users of the database do not take
 _PARAM: Final = re.compile(r"(?<!:):([a-z]\w*)")
+_TIME_LIMITS_S: Final = {
+    "statement_timeout": limits.statement_max_s,
+    "lock_timeout": limits.statement_lock_max_s,
+    "idle_in_transaction_session_timeout": limits.statement_max_s,
+}
+# A server that vanished without a word is noticed. Source: PostgreSQL manual, 34.1.2 (libpq, parameters).
+_CONNECTION_DEFAULTS: Final = {
+    "application_name": "packhouse",
+    "connect_timeout": str(limits.database_wait_max_s),
+    "tcp_user_timeout": str(limits.database_wait_max_s * 1000),
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
 
@@ -96,6 +111,13 @@ class PostgresqlDatabase(Database):
     """A database on a server. At most `connections_max` connections; more sessions wait for one."""
 
     def __init__(self, url: str, *, connections_max: int) -> None:
+        try:
+            given = conninfo_to_dict(url)
+        except psycopg.ProgrammingError:
+            raise Invalid("database address is malformed") from None  # the driver's words repeat it
+        self._connect_options: dict[str, Any] = {
+            name: value for name, value in _CONNECTION_DEFAULTS.items() if name not in given
+        }
         self._url = url
         self._connections_max = connections_max
         self._opening = threading.Lock()
@@ -131,6 +153,8 @@ class PostgresqlDatabase(Database):
         """See Database."""
         with self.write() as session:
             _check_server(session)
+            session.define("SET LOCAL statement_timeout = 0")
+            session.define("SET LOCAL lock_timeout = 0")
             session.define(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             apply_migrations(session, POSTGRESQL_WORDS, now=clock())
 
@@ -167,7 +191,7 @@ class PostgresqlDatabase(Database):
                 self._pool = ConnectionPool(
                     self._url,
                     connection_class=psycopg.Connection,
-                    kwargs={"autocommit": True, "connect_timeout": limits.database_wait_max_s},
+                    kwargs={"autocommit": True, **self._connect_options},
                     configure=_configure,
                     min_size=1,
                     max_size=self._connections_max,
@@ -205,10 +229,8 @@ def _configure(connection: _Connection) -> None:
         "SELECT set_config('synchronous_commit', 'on', false)"
         " WHERE current_setting('synchronous_commit') = 'off'"
     )
-    connection.execute(
-        "SELECT set_config('idle_in_transaction_session_timeout', %s, false)",
-        [f"{limits.transaction_max_s}s"],
-    )
+    for setting, value_s in _TIME_LIMITS_S.items():
+        connection.execute("SELECT set_config(%s, %s, false)", [setting, f"{value_s}s"])
 
 
 def _check_server(session: Session) -> None:

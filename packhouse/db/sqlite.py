@@ -41,7 +41,7 @@ _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {64 * limits.MIB}",
-    f"PRAGMA cache_size = -{8 * limits.KIB}",
+    f"PRAGMA cache_size = -{2 * limits.KIB}",
 )
 
 
