@@ -203,6 +203,8 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
                 f"--max-input-size={node.config.push_max_bytes}",
                 *([] if quiet else ["--show-resolving-progress"]),
                 env={**objects.environment, **shallow},
+                # Publishing forces the pack to the disk; a refused one need never get there.
+                config={"core.fsync": "none"},
                 pass_fds=locks,
                 large_pipes=True,
             )
@@ -254,7 +256,7 @@ def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, Push
     tips = _open_tips(pending)
     if not tips:
         return {}
-    kinds = objects.read_kinds(list(tips.values()), pending.switch)
+    kinds = objects.read_kinds(tips.values())
     for number, oid in tips.items():
         if oid not in kinds:
             pending.refuse(number, _MISSING)

@@ -1,19 +1,20 @@
 """What git says about pushed objects while they are still in quarantine."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from packhouse import limits
+from packhouse.errors import LimitExceeded
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitResult, run_git
+from packhouse.git.reader import ObjectReader, tag_target
 from packhouse.storage.pack_store import PackStore
 from packhouse.storage.quarantine import Quarantine
 
 _SHALLOW_NAME = "shallow-of-client"
-_SUCCESS = frozenset({0})
 _ANSWERS = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
 _TIPS_JUDGED_ONE_BY_ONE_MAX = 100
 
@@ -56,21 +57,16 @@ class PushedObjects:
         path.write_text("".join(f"{oid}\n" for oid in shallow))
         return {"GIT_SHALLOW_FILE": str(path)}
 
-    def read_kinds(self, oids: Sequence[Oid], switch: KillSwitch) -> dict[Oid, PushedKind]:
-        """Return the kinds of those of `oids` that exist, tags of missing objects left out."""
+    def read_kinds(self, oids: Iterable[Oid]) -> dict[Oid, PushedKind]:
+        """Return the kinds of those of `oids` that exist, tags of missing objects left out.
+
+        Raises LimitExceeded for an annotated tag that is too large to be read in process.
+        """
         if self.git_dir is None:
             return {}
-        names = [name for oid in oids for name in (oid, f"{oid}^{{}}")]
-        ask = ("cat-file", "--batch-check=%(objectname) %(objecttype)")
-        listed = self._run(ask, names, switch, limits.git_call_max_s, ok_codes=_SUCCESS)
-        lines = listed.stdout.decode("ascii").splitlines()
-        kinds = {}
-        for oid, line, peeled_line in zip(oids, lines[::2], lines[1::2], strict=True):
-            kind, peeled_oid = line.partition(" ")[2], peeled_line.partition(" ")[0]
-            if "missing" in (kind, peeled_line.partition(" ")[2]):
-                continue
-            kinds[oid] = PushedKind(kind, Oid(peeled_oid) if kind == "tag" else None)
-        return kinds
+        reader = ObjectReader(self.git_dir)
+        kinds = ((oid, _read_kind(reader, oid)) for oid in oids)
+        return {oid: kind for oid, kind in kinds if kind is not None}
 
     def is_connected(self, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> bool:
         """Tell whether nothing is missing below `tips` that is not below `known`, which is complete."""
@@ -89,8 +85,6 @@ class PushedObjects:
         lines: Sequence[str],
         switch: KillSwitch,
         timeout_s: float,
-        *,
-        ok_codes: frozenset[int] = _ANSWERS,
     ) -> GitResult:
         with self.hold() as locks:
             return run_git(
@@ -99,7 +93,7 @@ class PushedObjects:
                 stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
                 env=self.environment,
                 pass_fds=locks,
-                ok_codes=ok_codes,
+                ok_codes=_ANSWERS,
                 timeout_s=timeout_s,
                 on_start=switch.attach,
             )
@@ -110,7 +104,27 @@ def open_objects(store: PackStore, repo_id: str, quarantine: Quarantine | None) 
     repo_path = store.repo_path(repo_id) if store.has_repo(repo_id) else None
     if quarantine is None:
         return PushedObjects(store, repo_id, repo_path, {})
+    if repo_path is not None:
+        # git takes the environment's word, libgit2 reads the file (gitrepository-layout(5)).
+        alternates = quarantine.object_dir / "info" / "alternates"
+        alternates.write_text(f"{repo_path.absolute() / 'objects'}\n")
     return PushedObjects(store, repo_id, quarantine.make_repository(), quarantine.environment(repo_path))
+
+
+def _read_kind(reader: ObjectReader, oid: Oid) -> PushedKind | None:
+    """Return the kind of an object, annotated tags followed; None when something on the way is missing."""
+    at = oid
+    for _ in range(limits.tag_chain_max):
+        header = reader.kind_and_size(at)
+        if header is None:
+            return None
+        kind, size = header
+        if kind != "tag":
+            return PushedKind(kind, None) if at == oid else PushedKind("tag", at)
+        if size > limits.object_in_process_max_bytes:
+            raise LimitExceeded("annotated tag is too large", max_bytes=limits.object_in_process_max_bytes)
+        at = tag_target(reader.read(at)[1])
+    raise LimitExceeded("annotated tag leads through too many tags", max_tags=limits.tag_chain_max)
 
 
 def find_unconnected(

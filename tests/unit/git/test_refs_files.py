@@ -1,5 +1,6 @@
 """HEAD and packed-refs are what git itself would have written, and never older than what is there."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,10 @@ def test_older_refs_do_not_replace_newer_ones(git: Git, bare: Path) -> None:
     write_ref_files(bare, [(PERSISTENT, MAIN, commit, None)], refs_version=9, head_target=MAIN)
     write_ref_files(bare, [], refs_version=8, head_target=MAIN)
     assert git.run("for-each-ref", "--format=%(refname)", cwd=bare) == "refs/heads/main"
+
+
+def test_files_from_before_a_restart_of_the_machine_are_written_anew(bare: Path) -> None:
+    write_ref_files(bare, [], refs_version=7, head_target=MAIN)
+    packed = bare / "packed-refs"
+    packed.write_bytes(re.sub(rb"boot=\S+", b"boot=another", packed.read_bytes()))
+    assert not are_current(bare, refs_version=7, head_target=MAIN)
