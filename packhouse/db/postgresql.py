@@ -180,8 +180,9 @@ class PostgresqlDatabase(Database):
             broken = connection.broken
             pool.putconn(connection)
             if broken:
-                # The others were most likely cut by the same event: replace them before anyone meets them.
-                pool.check()
+                # The others were most likely cut by the same event: replace them before anyone meets them,
+                # without asking each, which could wait for a network that swallows everything.
+                pool.drain()
 
     def _open_pool(self) -> "ConnectionPool[_Connection]":
         with self._opening:
