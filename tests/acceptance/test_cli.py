@@ -24,8 +24,6 @@ from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.server import PROGRAM, Server, ServerOptions
 
-START_TIMEOUT_S = 60
-
 
 class Shell:
     """Runs `packhouse` commands on a data folder of its own, in this process: starting one each time is slow."""
@@ -284,39 +282,39 @@ def test_the_version_is_printed(shell: Shell) -> None:
 # The demo
 
 
-class Demo:
-    """A running `packhouse demo` and the lines it printed."""
+@contextmanager
+def running_demo(shell: Shell, port: int) -> Iterator[str]:
+    """Run `packhouse demo` as `make run` does, without a setting for the data; give what it printed."""
+    demo = subprocess.Popen(
+        [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
+        env={name: value for name, value in shell.env.items() if name != "PACKHOUSE_DATA"},
+        cwd=shell.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert demo.stdout is not None
+    with demo.stdout:
+        try:
+            printed = ""
+            while "Ctrl-C" not in printed:
+                line = demo.stdout.readline()
+                assert line, f"the demo ended:\n{printed}"
+                printed += line
+            yield printed
+            demo.send_signal(signal.SIGINT)
+            assert demo.wait(20) == 0
+        finally:
+            demo.kill()
+            demo.wait()
 
-    def __init__(self, shell: Shell, port: int) -> None:
-        # Without any setting that says where the data is, as `make run` starts it.
-        self.process = subprocess.Popen(
-            [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
-            env={name: value for name, value in shell.env.items() if name != "PACKHOUSE_DATA"},
-            cwd=shell.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            if "Ctrl-C" in line:
-                break
-        self.text = "".join(lines)
-        assert "Ctrl-C" in self.text, self.text
 
-    def line(self, start: str) -> str:
-        return next(line for line in self.text.splitlines() if line.startswith(start))
+def line_of(printed: str, start: str) -> str:
+    return next(line for line in printed.splitlines() if line.startswith(start))
 
-    def python(self) -> str:
-        return self.text[self.text.index("python3 - <<'PY'") :].split("\nPY\n")[0] + "\nPY\n"
 
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(20) == 0
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+def python_of(printed: str) -> str:
+    return printed[printed.index("python3 - <<'PY'") :].split("\nPY\n")[0] + "\nPY\n"
 
 
 def paste(shell: Shell, git: Git, command: str) -> str:
@@ -350,39 +348,42 @@ def port() -> int:
 
 
 def test_the_demo_prints_lines_that_work_and_keeps_its_data(shell: Shell, git: Git, port: int) -> None:
-    demo = Demo(shell, port)
-    assert "# Hello" in paste(shell, git, demo.line("curl "))
-    paste(shell, git, demo.line("git clone "))
-    first = git.run("rev-parse", "HEAD", cwd=shell.folder / "hello")
-    assert "greetings/python.txt" in paste(shell, git, demo.python())
+    with running_demo(shell, port) as printed:
+        assert "# Hello" in paste(shell, git, line_of(printed, "curl "))
+        paste(shell, git, line_of(printed, "git clone "))
+        first = git.run("rev-parse", "HEAD", cwd=shell.folder / "hello")
+        assert "greetings/python.txt" in paste(shell, git, python_of(printed))
     key = shell.folder / "data/demo-key.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     private_pem = key.read_text()
-    demo.stop()
 
-    demo = Demo(shell, port)
-    assert key.read_text() == private_pem
     (shell.folder / "hello").rename(shell.folder / "before")
-    paste(shell, git, demo.line("git clone "))
+    with running_demo(shell, port) as printed:
+        paste(shell, git, line_of(printed, "git clone "))
+    assert key.read_text() == private_pem
     log = git.run("log", "--format=%H", cwd=shell.folder / "hello").split()
     assert len(log) == 2
     assert log[1] == first
     assert len(json.loads(shell.ok("key", "list", "demo", "--json"))) == 1
     assert len(json.loads(shell.ok("repo", "list", "demo", "--json"))) == 1
 
-    said = shell.fails(1, "demo", "--listen", f"127.0.0.1:{port}", "--data", shell.folder / "second")
-    assert "in use" in said
-    assert f"127.0.0.1:{port}" in said
-    assert not (shell.folder / "second").exists()
-    assert "in use" in shell.fails(1, "serve", "--listen", f"127.0.0.1:{port}").splitlines()[-1]
-    demo.stop()
+
+def test_an_address_in_use_is_told_before_anything_is_made(shell: Shell) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        said = shell.fails(1, "demo", "--listen", address)
+        assert "in use" in said
+        assert address in said
+        assert not (shell.folder / "data").exists()
+        assert "in use" in shell.fails(1, "serve", "--listen", address)
 
 
 def test_the_demo_makes_what_an_interrupted_start_left_out(shell: Shell, port: int, git: Git) -> None:
     shell.ok("org", "create", "demo")
-    demo = Demo(shell, port)
-    assert "# Hello" in paste(shell, git, demo.line("curl "))
-    demo.stop()
+    with running_demo(shell, port) as printed:
+        assert "# Hello" in paste(shell, git, line_of(printed, "curl "))
 
 
 def test_the_demo_says_when_its_key_file_is_spoiled(shell: Shell, port: int) -> None:
