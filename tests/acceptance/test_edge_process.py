@@ -51,7 +51,6 @@ def test_a_port_in_use_is_told_in_one_line(server: Server, tmp_path: Path) -> No
         (("--listen", "nowhere.invalid:0"), "nowhere.invalid"),
         (("--listen", "192.0.2.1:0"), "192.0.2.1"),
         (("--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"), "/nonexistent"),
-        (("--database", "postgresql://127.0.0.1:1/none"), "database"),
     ],
 )
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -64,6 +63,17 @@ def test_a_server_that_cannot_start_says_why_and_ends(
     done = serve_and_fail(environment, *options, *listen)
     assert done.returncode != 0
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_whose_database_cannot_be_opened_ends(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "packhouse.db").write_bytes(b"this is no database" * 1000)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
+    environment = kept | {"PACKHOUSE_DATA": str(tmp_path), "PACKHOUSE_WORKERS": workers}
+    done = serve_and_fail(environment, "--listen", "127.0.0.1:0")
+    assert done.returncode != 0
+    assert "database" in done.stderr
     assert "Traceback" not in done.stderr
 
 
