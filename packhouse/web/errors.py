@@ -26,6 +26,7 @@ from packhouse.errors import (
     Unavailable,
 )
 from packhouse.log import log_event
+from packhouse.operations.apply_patch import PatchDoesNotApply
 from packhouse.web.body import ClientStalled
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
@@ -71,6 +72,7 @@ class _Row:
 ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
     # the most special class of an error counts
     Invalid: _Row(400, "invalid"),
+    PatchDoesNotApply: _Row(400, "conflict"),
     Unauthenticated: _Row(401, "unauthorized"),
     Denied: _Row(403, "forbidden"),
     NotFound: _Row(404, "not_found"),
@@ -124,6 +126,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "parameter is not a boolean": "parameter {field} must be true or false, not {value}",
     "parameter is not a whole number": "parameter {field} must be a whole number, not {value}",
     "parameter is required": "parameter {field} is required",
+    "patch does not apply": "patch does not apply: {reason}",
     "path does not exist": "path {path} does not exist",
     "query has too many parameters": "query has more than {fields_max} parameters",
     "range is not satisfiable": "no byte of this range exists, the file has {size_bytes} bytes",

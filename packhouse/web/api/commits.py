@@ -1,7 +1,7 @@
 """Commits made without a working copy: streams of files (NDJSON)."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -25,6 +25,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_n
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget, check_base
+from packhouse.operations.diff_commit import DiffCommit
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.restore_commit import RestoreCommit, restore_commit
@@ -197,53 +198,68 @@ def commit_answer(target: CommitTarget, landed: LandedCommit, *, blob_count: int
     return json_response({"commit": commit, "result": with_old_names("commit_result", result)}, 201)
 
 
-class _FileStream:
-    """Digests a commit stream piece by piece, in worker threads; `pack` is there after the metadata line."""
+class CommitInTheMaking(Protocol):
+    """What a commit stream fills: files or a patch."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._lines = LineSplitter()
-        self.pack: CommitPack | None = None
-        self.target: CommitTarget | None = None
+    @property
+    def blob_count(self) -> int:
+        """How many files the commit writes; known once it has landed."""
+        ...
 
-    def feed(self, data: bytes) -> None:
-        for line in self._lines.feed(data):
-            self._take(line)
-
-    def finish(self) -> CommitPack:
-        for line in self._lines.finish():
-            self._take(line)
-        if self.pack is None:
-            raise Invalid("first line must be an object with metadata")
-        return self.pack
+    def land(self) -> LandedCommit:
+        """Commit once everything has come."""
+        ...
 
     def discard(self) -> None:
-        if self.pack is not None:
-            self.pack.discard()
-
-    def _take(self, line: bytes) -> None:
-        if self.pack is None:
-            self._start(parse_metadata_line(line))
-            return
-        chunk = parse_chunk_line(line, patch=False)
-        assert chunk.content_id is not None
-        self.pack.add_chunk(chunk.content_id, chunk.data, eof=chunk.eof)
-
-    def _start(self, raw: Any) -> None:
-        request = self._request
-        metadata = parse_object(raw, CommitPackMetadata, where="create_commit", at="metadata")
-        request.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
-        self.target = read_target(metadata)
-        facts = read_facts(metadata, now=request.node.clock())
-        changes = read_files(metadata.files)
-        caller = request.caller
-        repo = lookup_repo(request.node, caller.principal, caller.repo)
-        self.pack = CommitPack(request.node, caller.principal, repo, self.target, facts, changes)
+        """Remove everything that did not land."""
+        ...
 
 
-async def create_commit(request: Request) -> Response:
-    """POST …/commit-pack: one commit from a stream of files."""
-    stream = _FileStream(request)
+C = TypeVar("C", bound=CommitInTheMaking)
+
+
+class CommitStream(Generic[C]):
+    """Digests a commit stream piece by piece, in worker threads.
+
+    `start` makes the commit from the metadata line and names its target, `take` gives it each later line.
+    """
+
+    def __init__(
+        self, start: Callable[[Any], tuple[CommitTarget, C]], take: Callable[[C, bytes], None]
+    ) -> None:
+        self._lines = LineSplitter()
+        self._start = start
+        self._take = take
+        self._commit: C | None = None
+        self._target: CommitTarget | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body."""
+        for line in self._lines.feed(data):
+            self._take_line(line)
+
+    def finish(self) -> tuple[CommitTarget, C]:
+        """Take the end of the body and return what it holds; raise Invalid for a body without metadata."""
+        for line in self._lines.finish():
+            self._take_line(line)
+        if self._commit is None or self._target is None:
+            raise Invalid("first line must be an object with metadata")
+        return self._target, self._commit
+
+    def discard(self) -> None:
+        """Remove everything that did not land."""
+        if self._commit is not None:
+            self._commit.discard()
+
+    def _take_line(self, line: bytes) -> None:
+        if self._commit is None:
+            self._target, self._commit = self._start(parse_metadata_line(line))
+        else:
+            self._take(self._commit, line)
+
+
+async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
+    """Read the whole body, commit it when it is the caller's turn on the branch, and answer."""
     try:
         waiting: list[bytes] = []
         waiting_bytes = 0
@@ -254,13 +270,56 @@ async def create_commit(request: Request) -> Response:
                 await request.in_thread(stream.feed, b"".join(waiting))
                 waiting, waiting_bytes = [], 0
         await request.in_thread(stream.feed, b"".join(waiting))
-        pack = stream.finish()
-        assert stream.target is not None
-        async with request.branch_turn(stream.target.namespace, stream.target.refname):
-            landed = await request.in_thread(pack.land)
-        return commit_answer(stream.target, landed, blob_count=pack.blob_count)
+        target, commit = stream.finish()
+        async with request.branch_turn(target.namespace, target.refname):
+            landed = await request.in_thread(commit.land)
+        return commit_answer(target, landed, blob_count=commit.blob_count)
     finally:
         await request.in_thread(stream.discard)
+
+
+def _note_branch(request: Request, metadata: CommitMetadata) -> None:
+    request.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
+
+
+async def create_commit(request: Request) -> Response:
+    """POST …/commit-pack: one commit from a stream of files."""
+
+    def start(raw: Any) -> tuple[CommitTarget, CommitPack]:
+        metadata = parse_object(raw, CommitPackMetadata, where="create_commit", at="metadata")
+        _note_branch(request, metadata)
+        target = read_target(metadata)
+        facts = read_facts(metadata, now=request.node.clock())
+        changes = read_files(metadata.files)
+        caller = request.caller
+        repo = lookup_repo(request.node, caller.principal, caller.repo)
+        return target, CommitPack(request.node, caller.principal, repo, target, facts, changes)
+
+    def take(commit: CommitPack, line: bytes) -> None:
+        chunk = parse_chunk_line(line, patch=False)
+        assert chunk.content_id is not None
+        commit.add_chunk(chunk.content_id, chunk.data, eof=chunk.eof)
+
+    return await land_stream(request, CommitStream(start, take))
+
+
+async def commit_diff(request: Request) -> Response:
+    """POST …/diff-commit: one commit from a patch."""
+
+    def start(raw: Any) -> tuple[CommitTarget, DiffCommit]:
+        metadata = parse_object(raw, CommitMetadata, where="diff_commit", at="metadata")
+        _note_branch(request, metadata)
+        target = read_target(metadata)
+        facts = read_facts(metadata, now=request.node.clock())
+        caller = request.caller
+        repo = lookup_repo(request.node, caller.principal, caller.repo)
+        return target, DiffCommit(request.node, caller.principal, repo, target, facts)
+
+    def take(commit: DiffCommit, line: bytes) -> None:
+        chunk = parse_chunk_line(line, patch=True)
+        commit.add_chunk(chunk.data, eof=chunk.eof)
+
+    return await land_stream(request, CommitStream(start, take))
 
 
 async def restore(request: Request) -> Response:
@@ -328,6 +387,21 @@ ROUTES = (
         errors=ErrorStyle.COMMIT_RESULT,
         summary="Create a commit from a stream of files",
         body=CommitPackMetadata,
+        body_media="application/x-ndjson",
+        reply=CommitAnswer,
+        status=201,
+        failures=(400, 404, 408, 409, 413),
+    ),
+    Route(
+        "diff_commit",
+        "POST",
+        commit_diff,
+        released="/api/v1/repos/diff-commit",
+        preferred="/api/repos/{repo}/diff-commit",
+        scopes=(Scope.GIT_WRITE,),
+        errors=ErrorStyle.COMMIT_RESULT,
+        summary="Create a commit from a patch",
+        body=CommitMetadata,
         body_media="application/x-ndjson",
         reply=CommitAnswer,
         status=201,

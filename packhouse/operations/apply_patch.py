@@ -1,0 +1,183 @@
+"""Applying a patch to a tree with git apply, which sees nothing of the repository but what the patch names.
+
+A scratch repository of its own, without alternates, holds the pre-images and an index with just the paths in
+question: the `index` line of a binary patch cannot become a way to read objects by their ids.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid
+from packhouse.git.fsck import check_upsert
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE
+from packhouse.git.oid import Oid
+from packhouse.git.pack_writer import PackWriter
+from packhouse.git.patch_paths import find_patch_paths
+from packhouse.git.process import run_git
+from packhouse.git.reader import ObjectReader
+from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_path import check_tree_path
+from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_leaves
+from packhouse.operations.land_commit import TreeMaker
+from packhouse.operations.node import Node
+from packhouse.storage.pack_draft import PackDraft
+
+_MALFORMED: Final = re.compile(
+    r"No valid patches|unrecognized input|corrupt (binary )?patch|invalid path|patch with only garbage"
+    r"|lacks filename information|inconsistent (old|new|file)|invalid mode|affects file .* beyond|beyond a symbolic"
+    r"|unrecognized binary patch|patch fragment without header|No changes"
+)
+_ABOUT_A_PATH: Final = re.compile(
+    r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
+)
+_REASON_MAX_CHARS: Final = 300
+
+
+class PatchDoesNotApply(Invalid):
+    """The tree is not what the patch was made for. Field: reason, in git's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("patch does not apply", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class PatchedFile:
+    """What the patch makes of a path; `mode` and `oid` are None when it is deleted."""
+
+    path: bytes
+    mode: int | None
+    oid: Oid | None
+
+
+def apply_patch(node: Node, repo: Repo, patch: Path, maker: TreeMaker) -> tuple[Oid, list[PatchedFile]]:
+    """Return the tree that the patch makes of `maker.parent_tree`, and the files it changed.
+
+    New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, and Invalid for a patch that is
+    malformed, changes nothing, or touches a path that a tree must not hold.
+    """
+    with patch.open("rb") as file:
+        named = find_patch_paths(_iter_lines(file))
+    before = _find_entries(maker, named)
+    with node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
+        scratch.make_repository()
+        if node.store.has_repo(repo.public_id):
+            with node.store.reader(repo.public_id) as reader:
+                _provide_blobs(reader, images, before.values())
+        after = _run_apply(scratch.path, before.values(), patch)
+        changed = _compare(before, after)
+        if not changed:
+            raise Invalid("patch changes nothing")
+        _take_blobs(ObjectReader(scratch.path), maker.writer, changed)
+    editor = TreeEditor(maker.read_tree, maker.parent_tree)
+    for change in sorted(changed, key=lambda change: change.mode is not None):  # deletions make room first
+        if change.mode is None:
+            editor.delete(change.path)
+        else:
+            assert change.oid is not None
+            editor.upsert(change.path, change.mode, change.oid)
+    return editor.write(maker.emit), changed
+
+
+def _iter_lines(file: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the beginnings of lines, long enough for any path; the rest of a line names nothing."""
+    for line in file:
+        yield line[: 4 * limits.tree_path_max_bytes + 100]
+
+
+def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathEntry]:
+    """Return what the tree has at the named paths, at their folders (a file there is in the way), and one
+    file below each that is a folder itself."""
+    entries: dict[bytes, PathEntry] = {}
+    if maker.parent_tree is None:
+        return entries
+    candidates = {parent for path in named for parent in _with_parents(path)}
+    for path in candidates:
+        entry = _find_leaf(maker.read_tree, maker.parent_tree, path)
+        if entry is not None:
+            entries[entry.path] = entry
+    return entries
+
+
+def _with_parents(path: bytes) -> Iterator[bytes]:
+    parts = path.split(b"/")
+    for length in range(1, len(parts) + 1):
+        yield b"/".join(parts[:length])
+
+
+def _find_leaf(read_tree: TreeReader, root: Oid, path: bytes) -> PathEntry | None:
+    entry = find_path(read_tree, root, path)
+    if entry is not None and entry.mode == MODE_TREE:
+        return next(iter_leaves(read_tree, entry.oid, path), None)
+    return entry
+
+
+def _provide_blobs(reader: ObjectReader, images: PackDraft, entries: Iterable[PathEntry]) -> None:
+    """Put the pre-images into a pack of the scratch repository."""
+    for oid in {entry.oid for entry in entries if entry.mode != MODE_GITLINK}:
+        _copy_blob(reader, oid, images.writer)
+    if len(images.writer):
+        images.finish()
+
+
+def _copy_blob(reader: ObjectReader, oid: Oid, writer: PackWriter) -> None:
+    header = reader.kind_and_size(oid)
+    assert header is not None, "a tree names an object that is missing"
+    if header[1] <= limits.object_in_process_max_bytes:
+        writer.add_object("blob", reader.read(oid, kind="blob")[1])
+    else:
+        writer.add_blob_chunks(header[1], reader.iter_blob(oid, header[1]))
+
+
+def _run_apply(git_dir: Path, entries: Iterable[PathEntry], patch: Path) -> dict[bytes, PathEntry]:
+    """Return the index that git apply made of `entries`."""
+    index = {"GIT_INDEX_FILE": str(git_dir / "index")}
+    rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
+    run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=index)
+    applied = run_git(
+        git_dir, "apply", "--cached", "--binary", str(patch), env=index, ok_codes=frozenset({0, 1, 128})
+    )
+    if applied.code != 0:
+        _refuse(applied.stderr.decode("utf-8", "replace").replace(str(patch), "patch"))
+    listed = run_git(git_dir, "ls-files", "--stage", "-z", env=index).stdout
+    return {entry.path: entry for entry in map(_parse_row, listed.split(b"\0")[:-1])}
+
+
+def _refuse(messages: str) -> None:
+    errors = [line for line in messages.splitlines() if line.startswith(("error:", "fatal:"))]
+    reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS]
+    if any(_MALFORMED.search(line) for line in errors):
+        raise Invalid("not a patch that git accepts", reason=reason)
+    for line in errors:
+        about = _ABOUT_A_PATH.fullmatch(line)
+        if about is not None:
+            check_tree_path(about[1])  # a path that no tree may hold makes the patch itself wrong
+    raise PatchDoesNotApply(reason)
+
+
+def _parse_row(row: bytes) -> PathEntry:
+    facts, _, path = row.partition(b"\t")
+    mode, oid, _stage = facts.split(b" ")
+    return PathEntry(path, int(mode, 8), Oid(oid.decode("ascii")))
+
+
+def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]) -> list[PatchedFile]:
+    """Return what differs; raise Invalid for a new path that no tree of ours may hold."""
+    changed = [PatchedFile(path, None, None) for path in before if path not in after]
+    for path, entry in after.items():
+        if before.get(path) != entry:
+            if check_tree_path(path) != path:
+                raise Invalid("path is not relative", path=path)
+            check_upsert(path, entry.mode, entry.oid)
+            changed.append(PatchedFile(path, entry.mode, entry.oid))
+    return changed
+
+
+def _take_blobs(scratch: ObjectReader, writer: PackWriter, changed: Iterable[PatchedFile]) -> None:
+    for file in changed:
+        if file.oid is not None and file.mode != MODE_GITLINK:
+            _copy_blob(scratch, file.oid, writer)

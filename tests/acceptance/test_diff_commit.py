@@ -1,0 +1,192 @@
+"""POST …/diff-commit: what git apply --cached --binary accepts, all or nothing."""
+
+import base64
+import json
+import random
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.git import Git
+from tests.support.repo import Repo
+
+AUTHOR = {"name": "Ada", "email": "ada@northwind.example"}
+EDIT = b"--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-# Shop\n+# Web shop\n"
+
+
+def post(repo: Repo, patch: bytes, *, chunk_bytes: int = 0, **fields: Any) -> httpx.Response:
+    metadata = {"target_branch": "main", "commit_message": "patch", "author": AUTHOR, **fields}
+    size = chunk_bytes or max(len(patch), 1)
+    pieces = [patch[start : start + size] for start in range(0, len(patch), size)] or [b""]
+    lines: list[dict[str, Any]] = [{"metadata": metadata}]
+    for number, piece in enumerate(pieces):
+        data = base64.b64encode(piece).decode()
+        lines.append({"diff_chunk": {"data": data, "eof": number == len(pieces) - 1}})
+    return repo.api("POST", "/diff-commit", content="".join(json.dumps(line) + "\n" for line in lines))
+
+
+def refused(reply: httpx.Response, status: int, result_status: str) -> str:
+    assert (reply.status_code, reply.json()["result"]["status"]) == (status, result_status), reply.text
+    error: str = reply.json()["error"]
+    return error
+
+
+def test_a_patch_becomes_a_commit(repo: Repo) -> None:
+    head = repo.write_commit("main", {"README.md": b"# Shop\n", "other": b"x"})
+    reply = post(repo, EDIT, expected_target_sha=head, chunk_bytes=7)
+    assert reply.status_code == 201, reply.text
+    answer = reply.json()
+    assert answer["commit"]["blob_count"] == 1
+    assert answer["result"]["old_sha"] == head
+    assert repo.read_file("README.md") == b"# Web shop\n"
+    assert repo.list_paths() == ["README.md", "other"]
+
+
+def test_a_first_commit_can_be_a_patch(repo: Repo) -> None:
+    patch = (
+        b"diff --git a/new/a b/new/a\nnew file mode 100755\n--- /dev/null\n+++ b/new/a\n@@ -0,0 +1 @@\n+x\n"
+    )
+    assert post(repo, patch).status_code == 201
+    assert repo.read_file("new/a") == b"x\n"
+
+
+def test_a_patch_that_does_not_fit_is_a_conflict_and_changes_nothing(repo: Repo) -> None:
+    head = repo.write_commit("main", {"README.md": b"# Else\n"})
+    error = refused(post(repo, EDIT), 400, "conflict")
+    assert "README.md" in error
+    missing = EDIT.replace(b"README.md", b"gone.md")
+    refused(post(repo, missing), 400, "conflict")
+    both = b"diff --git a/n b/n\nnew file mode 100644\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n" + EDIT
+    refused(post(repo, both), 400, "conflict")
+    exists = b"--- /dev/null\n+++ b/README.md\n@@ -0,0 +1 @@\n+x\n"
+    refused(post(repo, exists), 400, "conflict")
+    assert repo.branches() == {"main": head}
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        b"",
+        b"hello\n",
+        b"\0\xff" * 50,
+        b"--- a/README.md\n+++ b/README.md\n@@ -1 +1,5 @@\n-# Shop\n",
+        b"diff --git a/README.md b/README.md\nold mode 100644\nnew mode 100644\n",
+        EDIT.replace(b"README.md", b".git/config"),
+        EDIT.replace(b"README.md", b"../escape"),
+        b"--- /dev/null\n+++ b/.git/hooks/x\n@@ -0,0 +1 @@\n+x\n",
+        b"--- /dev/null\n+++ b/../x\n@@ -0,0 +1 @@\n+x\n",
+        b"--- /dev/null\n+++ b/GIT~1/x\n@@ -0,0 +1 @@\n+x\n",
+        "--- /dev/null\n+++ b/.g\u200cit/x\n@@ -0,0 +1 @@\n+x\n".encode(),
+        b'--- /dev/null\n+++ b/.gitmodules\n@@ -0,0 +1,2 @@\n+[submodule "../x"]\n+\turl = https://x.example\n',
+    ],
+)
+def test_what_is_no_legal_patch_is_invalid(repo: Repo, patch: bytes) -> None:
+    head = repo.write_commit("main", {"README.md": b"# Shop\n", "x": b"1"})
+    refused(post(repo, patch), 400, "invalid")
+    assert repo.branches() == {"main": head}
+
+
+def test_a_patch_cannot_write_through_a_symlink(repo: Repo) -> None:
+    repo.write_commit("main", {"link": ("120000", b"/etc"), "x": b"1"})
+    patch = b"--- /dev/null\n+++ b/link/passwd\n@@ -0,0 +1 @@\n+x\n"
+    assert post(repo, patch).status_code == 400
+    below_a_file = patch.replace(b"link/passwd", b"x/below")
+    assert post(repo, below_a_file).status_code == 400
+
+
+def test_an_index_line_is_no_way_to_read_an_object_by_its_id(repo: Repo) -> None:
+    """A binary patch whose `index` names an object that only another branch holds must not bring it in."""
+    repo.write_commit("main", {"a": b"1"})
+    secret = b"\0secret\n"
+    repo.write_commit("hidden", {"s": secret}, base_branch="main")
+    oid = repo.api("HEAD", "/file", params={"path": "s", "ref": "hidden"}).headers["X-Blob-Sha"]
+    patch = (
+        f"diff --git a/a b/stolen\nsimilarity index 100%\ncopy from a\ncopy to stolen\nindex {oid}..{oid} 100644\n"
+        f"diff --git a/new b/new\nnew file mode 100644\nindex {'0' * 40}..{oid}\nBinary files differ\n"
+    ).encode()
+    refused(post(repo, patch), 400, "conflict")
+
+
+def test_framing_faults_are_refused(repo: Repo) -> None:
+    head = repo.write_commit("main", {"README.md": b"# Shop\n"})
+    metadata = {"metadata": {"target_branch": "main", "commit_message": "m", "author": AUTHOR}}
+    data = base64.b64encode(EDIT).decode()
+    whole = {"diff_chunk": {"data": data, "eof": True}}
+    streams: list[list[dict[str, Any]]] = [
+        [metadata],
+        [metadata, {"diff_chunk": {"data": data, "eof": False}}],
+        [metadata, whole, whole],
+        [metadata, {"blob_chunk": {"content_id": "c", "data": data, "eof": True}}],
+        [whole],
+    ]
+    for lines in streams:
+        body = "".join(json.dumps(line) + "\n" for line in lines)
+        refused(repo.api("POST", "/diff-commit", content=body), 400, "invalid")
+    assert repo.branches() == {"main": head}
+
+
+def test_random_patches_give_the_trees_that_git_apply_gives(repo: Repo, git: Git, tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    work = git.init(tmp_path / "work")
+    files: dict[str, bytes | None] = {
+        f"dir{number % 3}/file {number}.txt": b"".join(b"line %d\n" % rng.randrange(99) for _ in range(30))
+        for number in range(8)
+    }
+    files['odd"name\t'] = b"quoted\n"
+    files["crlf"] = b"one\r\ntwo\r\n"
+    files["bin"] = rng.randbytes(3000)
+    first = git.commit(work, files)
+    git.run("-C", str(work), "push", "--quiet", repo.remote(), "HEAD:refs/heads/main")
+    for _ in range(6):
+        _edit_randomly(rng, work)
+        git.run("-C", str(work), "add", "--all")
+        git.run("-C", str(work), "commit", "--quiet", "--allow-empty", "-m", "edit")
+        options = ["--binary", "-M", "-C", "--find-copies-harder"]
+        patch = subprocess.run(
+            ["git", "-C", str(work), "diff", *options, "HEAD~", "HEAD"], capture_output=True, check=True
+        ).stdout
+        if not patch:
+            continue
+        reply = post(repo, patch)
+        assert reply.status_code == 201, (reply.text, patch)
+        assert (
+            reply.json()["commit"]["tree_sha"] == git.run("-C", str(work), "rev-parse", "HEAD^{tree}").strip()
+        )
+    assert first
+
+
+def _edit_randomly(rng: random.Random, work: Path) -> None:
+    """Change a few files of a work tree in ways that a diff can say."""
+    paths = sorted(path for path in work.rglob("*") if path.is_file() and ".git" not in path.parts)
+    for number, path in enumerate(rng.sample(paths, min(4, len(paths)))):
+        kind = rng.choice(
+            ["edit", "rename", "copy", "mode", "delete", "no newline", "binary", "symlink", "empty"]
+        )
+        if path.is_symlink():
+            path.unlink()
+        elif kind == "edit":
+            lines = path.read_bytes().splitlines(keepends=True)
+            lines.insert(rng.randrange(len(lines) + 1), b"inserted %d\n" % rng.randrange(999))
+            path.write_bytes(b"".join(lines))
+        elif kind == "rename":
+            path.rename(path.with_name(f"renamed-{rng.randrange(999)}-{number}"))
+        elif kind == "copy":
+            path.with_name(f"copy-{rng.randrange(999)}-{number}").write_bytes(path.read_bytes() + b"more\n")
+        elif kind == "mode":
+            path.chmod(path.stat().st_mode ^ 0o111)
+        elif kind == "no newline":
+            path.write_bytes(path.read_bytes().rstrip(b"\n"))
+        elif kind == "binary":
+            path.write_bytes(rng.randbytes(rng.randrange(1, 4000)))
+        elif kind == "symlink":
+            path.unlink()
+            path.symlink_to("somewhere/else")
+        elif kind == "empty":
+            path.write_bytes(b"")
+        else:
+            path.unlink()
