@@ -171,6 +171,9 @@ def describe_failure(error: BaseException) -> Failure:
     row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
     if isinstance(error, Corrupt):
         return Failure(row.status, row.result_status, "stored data cannot be read", {})
+    if row is ROWS[PackhouseError]:
+        # Not meant for callers, such as a failed git process: its text names folders of this machine.
+        return Failure(INTERNAL.status, INTERNAL.result_status, "internal server error", {})
     return Failure(row.status, row.result_status, write_sentence(error), error.fields)
 
 
