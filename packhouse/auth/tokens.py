@@ -201,14 +201,19 @@ def _make_principal(
     repo = claims.get("repo")
     if "repo" in claims and not isinstance(repo, str):
         raise TokenRefused("token repo claim is not a string")
-    subject = claims.get("sub")
     return Principal(
         org_id=org.org_id,
         org_name=org.org_name,
-        subject=subject[: limits.subject_max_chars] if isinstance(subject, str) else "",
+        subject=_read_subject(claims.get("sub")),
         scopes=parse_scopes(scopes),
         repo_claim=repo if isinstance(repo, str) else None,
         policy=RefPolicy.parse(claims),
         expires_at=expires_at,
         key_id=key.key_id,
     )
+
+
+def _read_subject(claim: object) -> str:
+    """Return the subject as text that logs, terminals and both SQL engines take."""
+    text = claim[: limits.subject_max_chars] if isinstance(claim, str) else ""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

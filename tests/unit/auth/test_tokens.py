@@ -81,6 +81,11 @@ def test_other_claims_and_typ_are_ignored() -> None:
     assert verify(token).subject == ""
 
 
+def test_a_subject_becomes_text_that_logs_and_databases_take() -> None:
+    assert verify(forge(claims(sub="a\0b\n\x1b[31mc\u202e"))).subject == "a\ufffdb\ufffd\ufffd[31mc\ufffd"
+    assert verify(forge(claims(sub="Ad\u00e8le"))).subject == "Ad\u00e8le"
+
+
 @pytest.mark.parametrize("missing", ["sub", "repo", "iat"])
 def test_optional_claims_may_be_absent(missing: str) -> None:
     assert verify(forge(claims(**{missing: ...}))).org_name == "northwind"
