@@ -22,6 +22,7 @@ background_stop_max_s = 5.0
 worker_restarts_max = 5  # of crashed server processes within a minute, then the server gives up
 body_stall_max_s = 60  # a client that sends nothing for so long is gone
 refused_body_drain_max_bytes = 64 * MIB
+refused_body_linger_max_s = 3.0  # for clients that still send when they are answered
 token_max_bytes = 16 * KIB
 
 # Tokens and keys
@@ -119,7 +120,7 @@ blame_max_s = 25  # clients wait for half a minute
 # Grep
 globs_max = 100  # of one kind in one request
 glob_max_chars = 1024
-grep_pattern_max_chars = 4096
+grep_pattern_max_bytes = 4096
 grep_context_max_lines = 50
 grep_lines_max = 2000
 grep_matches_max = 200  # matching lines of one page
@@ -128,7 +129,7 @@ grep_file_matches_max = 100_000
 grep_line_max_bytes = 8 * KIB  # more of a line is not returned
 grep_file_max_bytes = 64 * MIB  # larger files are left out when searching them takes too much memory
 grep_max_s = 20
-regex_memory_max_bytes = GIB  # address space of a git that compiles a caller's regular expression
+regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a caller's regular expression
 
 # Merges
 merge_conflict_files_max = 50  # whose contents a preview shows

@@ -21,6 +21,7 @@ from typing import IO, Final
 
 from packhouse import limits
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+from packhouse.git.oid import EMPTY_TREE_OID
 
 PIPE_BYTES: Final = limits.MIB
 
@@ -75,6 +76,9 @@ def git_environment(
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "/bin/false",
         "GIT_NO_REPLACE_OBJECTS": "1",
+        # From 2.43 on git reads .gitattributes of a bare repository's HEAD; what a repository holds must not
+        # change how it is shown. Older ones do not know the variable (git(1)).
+        "GIT_ATTR_SOURCE": EMPTY_TREE_OID,
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_CONFIG_COUNT": str(len(settings)),
     }
@@ -230,22 +234,33 @@ def iter_git_output(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    ok_codes: frozenset[int] = frozenset({0}),
     timeout_s: float = limits.git_call_max_s,
+    on_start: Callable[[GitProcess], None] | None = None,
 ) -> Iterator[bytes]:
     """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
 
-    Input larger than a pipe is not for this function. Raises GitFailed after the last piece when git failed.
+    `on_start` gets the process first. Raises GitFailed after the last piece when git failed.
     """
     deadline = time.monotonic() + timeout_s
     with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
-        git.stdin.write(stdin)
-        git.stdin.close()
+        if on_start is not None:
+            on_start(git)
+        rest = memoryview(stdin)
         stderr = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(git.stdout, selectors.EVENT_READ)
             selector.register(git.stderr, selectors.EVENT_READ)
+            if rest:
+                os.set_blocking(git.stdin.fileno(), False)
+                selector.register(git.stdin, selectors.EVENT_WRITE)
+            else:
+                git.stdin.close()
             while selector.get_map():
                 for key, _ in selector.select(_time_left(deadline)):
+                    if key.fileobj is git.stdin:
+                        rest = _feed(git, rest, selector)
+                        continue
                     piece = os.read(key.fd, PIPE_BYTES)
                     if not piece:
                         selector.unregister(key.fileobj)
@@ -254,7 +269,7 @@ def iter_git_output(
                     else:
                         stderr += piece[: limits.KIB]
         code = git.wait(_time_left(deadline))
-    if code != 0:
+    if code not in ok_codes:
         raise GitFailed(
             "git failed", command=args[0], code=code, text=stderr[-2000:].decode("utf-8", "replace")
         )

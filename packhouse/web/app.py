@@ -13,7 +13,20 @@ from packhouse.config import Config
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.node import open_node
-from packhouse.web.api import branches, commits, files, health, history, notes, repos, tags
+from packhouse.web.api import (
+    blame,
+    branches,
+    commits,
+    diffs,
+    files,
+    grep,
+    health,
+    history,
+    merges,
+    notes,
+    repos,
+    tags,
+)
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
 from packhouse.web.background import BackgroundThreads, Loop
@@ -36,6 +49,10 @@ API: tuple[Route, ...] = (
     *history.ROUTES,
     *tags.ROUTES,
     *notes.ROUTES,
+    *diffs.ROUTES,
+    *blame.ROUTES,
+    *grep.ROUTES,
+    *merges.ROUTES,
 )
 GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)

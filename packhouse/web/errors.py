@@ -145,6 +145,16 @@ SENTENCES: Final[Mapping[str, str]] = {
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",
     "token lacks the scope": "token lacks the scope {needed}",
+    "blame has too many lines": "blame of more than {lines_max} lines, ask for ranges",
+    "diff has too many files": "more than {files_max} files differ",
+    "file is too large for blame": "blame takes files of at most {max_bytes} bytes",
+    "git took too long": "this took too long",
+    "histories are unrelated": "the histories have no common ancestor",
+    "invalid glob": "invalid glob {glob}: it {reason}",
+    "invalid pattern": "invalid pattern: {reason}",
+    "invalid range": "invalid range: {reason}",
+    "too many globs": "more than {globs_max} globs",
+    "too many ranges": "more than {ranges_max} ranges",
 }
 
 # Fields that become members of the problem, for clients that act on them (merge conflicts).

@@ -1,0 +1,127 @@
+"""Which commit last changed each line of a file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
+from packhouse.git.oid import Oid
+from packhouse.git.process import GitFailed, run_git
+from packhouse.git.regex_memory import limit_regex_memory
+from packhouse.git.tree_walk import find_path
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.read_files import PathNotFound, tree_reader
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+
+class BadRange(Invalid):
+    """The file has no such lines, or the text names none. Field: reason (git's words)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("invalid range", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Groups of lines in file order; `commits` has every commit that they name."""
+
+    ref: str
+    commit: Oid
+    groups: list[BlameGroup]
+    commits: dict[Oid, Commit]
+
+
+def blame_file(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes,
+    ranges: Sequence[str],
+    detect_moves: bool,
+) -> Blame:
+    """Return who last changed the lines of the file at `path`, of all or of those in `ranges` (blame's -L).
+
+    With `detect_moves` lines that were moved or copied belong to who first wrote them. Any blob is taken by
+    its lines, binary files and symlinks too. Raises RepoNotFound, RefNotFound, PathNotFound, BadRange,
+    LimitExceeded and TimedOut.
+    """
+    _check_ranges(ranges)
+    repo = lookup_repo(node, caller, name)
+    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    _check_file(node, repo, resolved.commit, path)
+    text = path.decode("utf-8", "surrogateescape")
+    arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
+    groups = parse_blame(_run_blame(node, repo, arguments, has_ranges=bool(ranges)))
+    if sum(group.count for group in groups) > limits.blame_lines_max:
+        raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
+    commits = {
+        oid: parse_commit(read_object(node, repo, oid, "commit")) for oid in {g.commit for g in groups}
+    }
+    return Blame(resolved.name, resolved.commit, groups, commits)
+
+
+def _check_ranges(ranges: Sequence[str]) -> None:
+    """Refuse what cannot be handed to git at all; git itself judges the rest."""
+    if len(ranges) > limits.blame_ranges_max:
+        raise Invalid("too many ranges", ranges_max=limits.blame_ranges_max)
+    for text in ranges:
+        if "\0" in text:
+            raise BadRange("it holds a NUL character")
+        if len(text) > limits.blame_range_max_chars:
+            raise BadRange(f"it is longer than {limits.blame_range_max_chars} characters")
+
+
+def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
+    root = parse_commit(read_object(node, repo, commit, "commit")).tree
+    entry = find_path(tree_reader(node, repo), root, path)
+    if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
+        raise PathNotFound(path)
+    with node.store.reader(repo.public_id) as reader:
+        header = reader.kind_and_size(entry.oid)
+    if header is not None and header[1] > limits.blame_file_max_bytes:
+        raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
+
+
+def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], *, has_ranges: bool) -> bytes:
+    with node.store.hold(repo.public_id) as lock:
+        try:
+            return run_git(
+                node.store.repo_path(repo.public_id),
+                *arguments,
+                pass_fds=(lock,),
+                timeout_s=limits.blame_max_s,
+                on_start=limit_regex_memory if has_ranges else None,
+            ).stdout
+        except GitFailed as error:
+            reason = _read_range_failure(error) if has_ranges else None
+            if reason is None:
+                raise
+            raise BadRange(reason) from None
+
+
+def _read_range_failure(error: GitFailed) -> str | None:
+    """Return git's reason for refusing a range, None when it failed for another one.
+
+    Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
+    more memory or stack than there is.
+    """
+    code, text = error.fields.get("code"), str(error.fields.get("text"))
+    if isinstance(code, int) and code < 0:
+        return "expression is too complex"
+    if code == 129:
+        return "it has no form that git blame -L knows"
+    for line in text.splitlines():
+        if line.startswith(("fatal: -L ", "fatal: file ")):
+            return line.removeprefix("fatal: ")
+        if "memory" in line:
+            return "expression is too complex"
+    return None

@@ -1,0 +1,252 @@
+"""What changed between two commits, as patches that are shown or applied.
+
+A few sorts of files are listed without their patch: binary ones, large ones, and lock files that tools write.
+A patch made for `git apply` keeps all text that it reasonably can.
+"""
+
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import Repo
+from packhouse.git.diff_stream import DiffEntry, FilePatch, diff_arguments, iter_patches
+from packhouse.git.objects import MODE_GITLINK, parse_commit
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.process import iter_git_output
+from packhouse.git.reader import ObjectReader
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
+from packhouse.operations.commit_target import BranchNotFound
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge_bases import find_merge_base
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+LOCK_FILES: Final = frozenset(
+    {
+        *(b"package-lock.json", b"npm-shrinkwrap.json", b"yarn.lock", b"pnpm-lock.yaml", b"bun.lockb"),
+        *(b"bun.lock", b"go.sum", b"Cargo.lock", b"poetry.lock", b"uv.lock", b"Pipfile.lock"),
+        *(b"composer.lock", b"Gemfile.lock", b"flake.lock"),
+    }
+)
+SHOWN_FILE_MAX_BYTES: Final = 500_000
+SHOWN_LINES_MAX: Final = 2000
+APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
+_PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One changed file. `raw` is None when it is filtered; its counts then go into the statistics only.
+
+    `size_bytes` is that of the patch, or of the blob when that is binary. `ends_with_newline` tells of the new
+    content, of the old one when the file is deleted.
+    """
+
+    entry: DiffEntry
+    raw: bytes | None
+    size_bytes: int
+    ends_with_newline: bool
+    additions: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDiff:
+    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base."""
+
+    commit: Oid
+    base: Oid | None
+    merge_base: Oid | None
+    files: list[FileDiff]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchDiff:
+    """What a branch changed since it left its base; without a common ancestor, the two trees compared."""
+
+    branch: str
+    base: str
+    merge_base: Oid | None
+    files: list[FileDiff]
+
+
+@dataclass(frozen=True, slots=True)
+class RefInput:
+    """What a caller wrote, and the namespace to look it up in."""
+
+    text: str
+    ephemeral: bool = False
+
+
+def diff_commit(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: RefInput,
+    base: RefInput | None,
+    applicable: bool,
+    paths: Sequence[bytes],
+) -> CommitDiff:
+    """Return what a commit changed against its first parent, or how its tree differs from that of `base`.
+
+    With `applicable` whitespace counts and the patches together rebuild the tree. Raises RepoNotFound,
+    RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
+    """
+    repo = lookup_repo(node, caller, name)
+    commit = resolve_ref(node, repo, ref.text, ephemeral=ref.ephemeral).commit
+    merge_base = None
+    if base is not None:
+        base_oid: Oid | None = resolve_ref(node, repo, base.text, ephemeral=base.ephemeral).commit
+        assert base_oid is not None
+        merge_base = find_merge_base(node, repo, base_oid, commit)
+    else:
+        parents = parse_commit(read_object(node, repo, commit, "commit")).parents
+        base_oid = parents[0] if parents else None
+    rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
+    files = _list_files(node, repo, base_oid or EMPTY_TREE_OID, commit, paths, rules)
+    return CommitDiff(commit, base_oid, merge_base, files)
+
+
+def diff_branch(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    branch: RefInput,
+    base: RefInput | None,
+    base_is_ephemeral: bool,
+    paths: Sequence[bytes],
+) -> BranchDiff:
+    """Return what `branch` changed since its merge base with `base` (None: the default branch).
+
+    Raises RepoNotFound, Invalid for a bad branch name, BranchNotFound, TimedOut, LimitExceeded.
+    """
+    repo = lookup_repo(node, caller, name)
+    base = base or RefInput(repo.default_branch, base_is_ephemeral)
+    refname, tip = _read_branch(node, repo, branch)
+    base_refname, base_tip = _read_branch(node, repo, base)
+    merge_base = find_merge_base(node, repo, base_tip, tip)
+    rules = _Rules(applicable=False, ignore_space_change=False)
+    files = _list_files(node, repo, merge_base or base_tip, tip, paths, rules)
+    return BranchDiff(short_name(refname), short_name(base_refname), merge_base, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    applicable: bool
+    ignore_space_change: bool
+
+    @property
+    def file_max_bytes(self) -> int:
+        return APPLICABLE_FILE_MAX_BYTES if self.applicable else SHOWN_FILE_MAX_BYTES
+
+    def hides(self, patch: FilePatch, size_bytes: int) -> bool:
+        """Tell whether a file is listed without its patch. `size_bytes` is that of its larger side."""
+        if patch.raw is None or patch.is_binary or size_bytes > self.file_max_bytes:
+            return True
+        if self.applicable:
+            return not _is_utf8(patch.raw)
+        too_long = patch.additions + patch.deletions > SHOWN_LINES_MAX
+        return too_long or is_lock_file(patch.entry.path)
+
+
+def is_lock_file(path: bytes) -> bool:
+    """Tell whether the file is one that a package manager writes."""
+    return path.rpartition(b"/")[2] in LOCK_FILES
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_branch(node: Node, repo: Repo, branch: RefInput) -> tuple[RefName, Oid]:
+    refname = branch_refname(branch.text)
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
+    if ref is None:
+        raise BranchNotFound(refname)
+    return refname, ref.oid
+
+
+def _list_files(
+    node: Node, repo: Repo, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules
+) -> list[FileDiff]:
+    arguments = diff_arguments(
+        old=old,
+        new=new,
+        paths=[path.decode("utf-8", "surrogateescape") for path in paths],
+        ignore_space_change=rules.ignore_space_change,
+    )
+    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
+        output = iter_git_output(
+            node.store.repo_path(repo.public_id),
+            *arguments,
+            env={"GIT_LITERAL_PATHSPECS": "1"},
+            timeout_s=limits.diff_max_s,
+        )
+        # Closing ends git also when an object turns out to be unreadable half-way.
+        with contextlib.closing(cast("Generator[bytes]", output)):
+            return list(_filter_files(reader, output, rules))
+
+
+def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
+    """Yield each file, its patch taken off when a rule or the bound on the whole answer says so."""
+    left = limits.diff_raw_total_max_bytes
+
+    def keep_max(entry: DiffEntry) -> int:
+        if not rules.applicable and is_lock_file(entry.path):
+            return 0
+        size = max(_sizes(reader, entry))
+        # A patch shows both sides, and a line of one byte takes two.
+        wanted = 4 * size + _PATCH_OVERHEAD_BYTES if size <= rules.file_max_bytes else 0
+        return min(wanted, left)
+
+    for patch in iter_patches(output, keep_max):
+        old_size, new_size = _sizes(reader, patch.entry)
+        hidden = rules.hides(patch, max(old_size, new_size))
+        raw = None if hidden else patch.raw
+        size_bytes = patch.size_bytes
+        if patch.is_binary:
+            size_bytes = old_size if patch.entry.new_oid is None else new_size
+        left -= len(raw or b"")
+        yield FileDiff(
+            patch.entry,
+            raw,
+            size_bytes,
+            _ends_with_newline(reader, patch.entry),
+            patch.additions,
+            patch.deletions,
+        )
+
+
+def _sizes(reader: ObjectReader, entry: DiffEntry) -> tuple[int, int]:
+    return (
+        _blob_size(reader, entry.old_mode, entry.old_oid),
+        _blob_size(reader, entry.new_mode, entry.new_oid),
+    )
+
+
+def _blob_size(reader: ObjectReader, mode: int, oid: Oid | None) -> int:
+    header = None if oid is None or mode == MODE_GITLINK else reader.kind_and_size(oid)
+    return 0 if header is None else header[1]
+
+
+def _ends_with_newline(reader: ObjectReader, entry: DiffEntry) -> bool:
+    """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
+    mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
+    if mode == MODE_GITLINK or oid is None:
+        return True
+    last = b""
+    for piece in reader.iter_blob(oid, _blob_size(reader, mode, oid)):
+        last = piece[-1:] or last
+    return last == b"\n"

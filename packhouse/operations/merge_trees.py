@@ -1,0 +1,120 @@
+"""Merging two commits without a working copy: the one place that asks git for a merge.
+
+The merge runs in a quarantine that git takes for a repository: what it writes goes there, what it reads comes
+from the repository's packs beneath. There it also finds two refs that carry the names which conflict markers
+show, since `git merge-tree` labels them with its arguments as given (tried on git 2.39.5).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.repos import Repo
+from packhouse.errors import Conflict
+from packhouse.git.merge_tree import MergedTree, merge_tree_arguments, parse_merge_tree
+from packhouse.git.oid import Oid, is_oid
+from packhouse.git.process import GitFailed, run_git
+from packhouse.git.reader import ObjectReader
+from packhouse.git.refname import HEADS, is_refname
+from packhouse.operations.node import Node
+from packhouse.storage.quarantine import Quarantine
+
+_HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
+
+
+class UnrelatedHistories(Conflict):
+    """The commits have no common ancestor."""
+
+    def __init__(self) -> None:
+        super().__init__("histories are unrelated")
+
+
+@dataclass(frozen=True, slots=True)
+class MergeSide:
+    """A commit, and what conflict markers call it."""
+
+    label: str
+    commit: Oid
+
+
+def merge_trees(
+    node: Node,
+    repo: Repo,
+    quarantine: Quarantine,
+    *,
+    ours: MergeSide,
+    theirs: MergeSide,
+    allow_unrelated: bool = False,
+) -> MergedTree:
+    """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
+
+    New objects are loose in the quarantine; `iter_new_objects` reads them, `open_merged` reads those and all
+    others. Raises UnrelatedHistories unless allowed, and TimedOut.
+    """
+    first, second = _distinct(ours, theirs)
+    scratch = prepare_scratch(node, repo, quarantine)
+    names = [_write_label(scratch, side) for side in (first, second)]
+    arguments = merge_tree_arguments(*names, allow_unrelated=allow_unrelated)
+    with node.store.hold(repo.public_id) as lock:
+        try:
+            result = run_git(
+                scratch,
+                *arguments,
+                pass_fds=(lock,),
+                ok_codes=frozenset({0, 1}),
+                timeout_s=limits.git_call_max_s,
+            )
+        except GitFailed as error:
+            if "unrelated histories" in str(error.fields.get("text")):
+                raise UnrelatedHistories from None
+            raise
+    return parse_merge_tree(result.stdout, clean=result.code == 0)
+
+
+def prepare_scratch(node: Node, repo: Repo, quarantine: Quarantine) -> Path:
+    """Make the quarantine a repository that reads the stored objects beneath its own; return its folder."""
+    scratch = quarantine.make_repository()
+    stored = node.store.repo_path(repo.public_id).absolute() / "objects"
+    (quarantine.object_dir / "info" / "alternates").write_bytes(bytes(stored) + b"\n")
+    return scratch
+
+
+def open_merged(quarantine: Quarantine) -> ObjectReader:
+    """Return what reads the objects of a merge, stored and new ones; hold the repository meanwhile."""
+    return ObjectReader(quarantine.path)
+
+
+def iter_new_objects(quarantine: Quarantine) -> Iterator[tuple[str, bytes]]:
+    """Yield (kind, content) of every object that git wrote loose in the quarantine: what to put in a pack."""
+    reader = open_merged(quarantine)
+    for folder in sorted(quarantine.object_dir.iterdir()):
+        if _HEX_FOLDER.fullmatch(folder.name):
+            for file in sorted(folder.iterdir()):
+                yield reader.read(Oid(folder.name + file.name))
+
+
+def _distinct(ours: MergeSide, theirs: MergeSide) -> tuple[MergeSide, MergeSide]:
+    """Give the second side another label when both have the same: a branch of each namespace, say."""
+    if ours.label == theirs.label:
+        return ours, replace(theirs, label=f"source/{theirs.label}")
+    return ours, theirs
+
+
+def _write_label(scratch: Path, side: MergeSide) -> str:
+    """Add a ref for the side's label to the scratch repository; return the argument that means this commit.
+
+    A label that git would take for something else (an id, an option, `HEAD`) is spelled `heads/…`; one that
+    can be no ref, such as `main~2`, is replaced by the commit's id.
+    """
+    refname = HEADS + side.label.encode("utf-8")
+    if not is_refname(refname) or is_oid(side.label):
+        return side.commit
+    # All refs stand in one file: as files of their own `a` and `a/b` could not exist side by side.
+    with (scratch / "packed-refs").open("ab") as file:
+        file.write(side.commit.encode("ascii") + b" " + refname + b"\n")
+    # Git would take some labels for an option, for another spelling of HEAD, or for a file of the folder.
+    special = side.label.startswith(("-", "@")) or (scratch / side.label.split("/")[0]).exists()
+    return f"heads/{side.label}" if special else side.label

@@ -1,0 +1,190 @@
+"""What a merge would do, without doing it: nothing is kept of what git writes on the way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import Repo
+from packhouse.git.merge_tree import ConflictedPath, ConflictSide, MergedTree
+from packhouse.git.objects import MODE_GITLINK
+from packhouse.git.oid import Oid
+from packhouse.git.reader import ObjectReader
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.git.tree_walk import TreeReader, find_path
+from packhouse.operations.commit_target import BranchNotFound
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge_bases import find_merge_base
+from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, merge_trees, open_merged
+from packhouse.operations.node import Node
+from packhouse.operations.resolve import resolve_ref
+
+NO_OP: Final = "no_op"
+FAST_FORWARD: Final = "fast_forward"
+MERGE_COMMIT: Final = "merge_commit"
+
+_BINARY_PROBE_BYTES: Final = 8000
+"""A NUL among so many first bytes makes a file binary (git's xdiff-interface.c, buffer_is_binary())."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictBlob:
+    """One side of a conflict. No `oid`: it does not exist. No `content`: it is binary, or no file."""
+
+    oid: Oid | None = None
+    content: bytes | None = None
+    is_truncated: bool = False
+    is_binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A path that could not be merged; `result` holds the conflict markers, `ours` is the target's side."""
+
+    path: bytes
+    result: ConflictBlob
+    base: ConflictBlob
+    ours: ConflictBlob
+    theirs: ConflictBlob
+
+
+@dataclass(frozen=True, slots=True)
+class MergePreview:
+    """`result` is what a merge would be: NO_OP, FAST_FORWARD or MERGE_COMMIT."""
+
+    result: str
+    source: str
+    target: str
+    source_tip: Oid
+    target_tip: Oid
+    merge_base: Oid | None
+    conflict_paths: list[bytes]
+    conflicts: list[Conflict]
+    is_clean: bool
+
+    @property
+    def omitted_paths(self) -> list[bytes]:
+        """The conflicted paths beyond those whose contents are shown."""
+        return self.conflict_paths[limits.merge_conflict_files_max :]
+
+
+def preview_merge(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    source: str,
+    source_is_ephemeral: bool,
+    target: str,
+    target_is_ephemeral: bool,
+    include_content: bool,
+) -> MergePreview:
+    """Return what merging `source` (a ref input) into the branch `target` would do.
+
+    Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, TimedOut.
+    """
+    repo = lookup_repo(node, caller, name)
+    refname = branch_refname(target)
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, EPHEMERAL if target_is_ephemeral else PERSISTENT, refname)
+    if ref is None:
+        raise BranchNotFound(refname)
+    found = resolve_ref(node, repo, source, ephemeral=source_is_ephemeral)
+    ours = MergeSide(short_name(refname), ref.oid)
+    theirs = MergeSide(found.name.removeprefix("refs/heads/"), found.commit)
+    merge_base = find_merge_base(node, repo, ours.commit, theirs.commit)
+    if merge_base is None:
+        raise UnrelatedHistories
+    preview = MergePreview(
+        _kind_of_merge(ours, theirs, merge_base),
+        source=theirs.label,
+        target=ours.label,
+        source_tip=theirs.commit,
+        target_tip=ours.commit,
+        merge_base=merge_base,
+        conflict_paths=[],
+        conflicts=[],
+        is_clean=True,
+    )
+    if preview.result == MERGE_COMMIT:
+        return _try_merge(node, repo, ours, theirs, preview, include_content=include_content)
+    return preview
+
+
+def _kind_of_merge(ours: MergeSide, theirs: MergeSide, merge_base: Oid) -> str:
+    if merge_base == theirs.commit:
+        return NO_OP
+    return FAST_FORWARD if merge_base == ours.commit else MERGE_COMMIT
+
+
+def _try_merge(
+    node: Node,
+    repo: Repo,
+    ours: MergeSide,
+    theirs: MergeSide,
+    preview: MergePreview,
+    *,
+    include_content: bool,
+) -> MergePreview:
+    with node.store.new_quarantine() as quarantine:
+        merged = merge_trees(node, repo, quarantine, ours=ours, theirs=theirs)
+        conflicts: list[Conflict] = []
+        if include_content and not merged.is_clean:
+            with node.store.hold(repo.public_id):
+                conflicts = list(_iter_conflicts(open_merged(quarantine), merged))
+    return replace(
+        preview,
+        conflict_paths=[conflict.path for conflict in merged.conflicts],
+        conflicts=conflicts,
+        is_clean=merged.is_clean,
+    )
+
+
+def _iter_conflicts(reader: ObjectReader, merged: MergedTree) -> Iterator[Conflict]:
+    def read_tree(oid: Oid) -> bytes:
+        return reader.read(oid, kind="tree")[1]
+
+    for conflict in merged.conflicts[: limits.merge_conflict_files_max]:
+        yield Conflict(
+            conflict.path,
+            result=_read_side(reader, _find_result(read_tree, merged, conflict)),
+            base=_read_side(reader, conflict.base),
+            ours=_read_side(reader, conflict.ours),
+            theirs=_read_side(reader, conflict.theirs),
+        )
+
+
+def _find_result(read_tree: TreeReader, merged: MergedTree, conflict: ConflictedPath) -> ConflictSide | None:
+    entry = find_path(read_tree, merged.tree, conflict.path)
+    return None if entry is None or entry.kind == "tree" else ConflictSide(entry.mode, entry.oid)
+
+
+def _read_side(reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
+    if side is None:
+        return ConflictBlob()
+    if side.mode == MODE_GITLINK:
+        return ConflictBlob(oid=side.oid)
+    header = reader.kind_and_size(side.oid)
+    if header is None:
+        return ConflictBlob()
+    content = _read_start(reader, side.oid, header[1])
+    if b"\0" in content[:_BINARY_PROBE_BYTES]:
+        return ConflictBlob(oid=side.oid, is_binary=True)
+    return ConflictBlob(side.oid, content, is_truncated=header[1] > len(content))
+
+
+def _read_start(reader: ObjectReader, oid: Oid, size: int) -> bytes:
+    """Return the first bytes of a blob, cut between two characters when it is longer than the bound."""
+    start = b""
+    for piece in reader.iter_blob(oid, size):
+        start += piece[: limits.merge_conflict_blob_max_bytes - len(start)]
+        if len(start) == limits.merge_conflict_blob_max_bytes:
+            break
+    if len(start) == size:
+        return start
+    cut = len(start)
+    while cut > len(start) - 4 and start[cut - 1] & 0xC0 == 0x80:
+        cut -= 1
+    return start[: cut - 1] if start[cut - 1] >= 0xC0 else start

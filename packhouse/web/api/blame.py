@@ -1,0 +1,121 @@
+"""Blame: who last changed which line."""
+
+from collections.abc import Iterator
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.errors import Invalid
+from packhouse.git.blame_stream import BlameGroup
+from packhouse.git.objects import Commit
+from packhouse.git.tree_path import check_tree_path
+from packhouse.operations.blame import Blame, blame_file
+from packhouse.web.api.files import path_text
+from packhouse.web.fields import Verbatim, VerbatimList, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+
+class BlameQuery(msgspec.Struct):
+    """Which file; `range` may be repeated, each as `git blame -L` takes it."""
+
+    path: Verbatim
+    ref: str | None = None
+    ephemeral: bool = False
+    range: VerbatimList = []
+    detect_moves: bool = False
+
+
+class BlameLine(msgspec.Struct):
+    """One line, without its text; no `previous_commit_sha` when it has no earlier version."""
+
+    line_number: int
+    commit_sha: str
+    original_line_number: int
+    original_path: str
+    author_name: str
+    author_email: str
+    author_time: str
+    committer_name: str
+    committer_email: str
+    committer_time: str
+    summary: str
+    previous_commit_sha: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class BlameAnswer(msgspec.Struct):
+    """The lines in file order."""
+
+    ref: str
+    path: str
+    commit_sha: str
+    lines: list[BlameLine]
+
+
+async def handle_blame(request: Request) -> Response:
+    """GET …/blame."""
+    query = parse_query(request.scope["query_string"], BlameQuery, where="blame")
+    if not query.path.strip():
+        raise Invalid("field is required", field="path")
+    path = check_tree_path(query.path)
+    blame = await request.operate(
+        blame_file,
+        request.caller.repo,
+        ref=query.ref,
+        ephemeral=query.ephemeral,
+        path=path,
+        ranges=query.range,
+        detect_moves=query.detect_moves,
+    )
+    return await request.in_thread(_answer, blame, path)
+
+
+def _answer(blame: Blame, path: bytes) -> Response:
+    lines = [line for group in blame.groups for line in _iter_lines(group, blame.commits[group.commit])]
+    return json_response(BlameAnswer(blame.ref, path_text(path), blame.commit, lines))
+
+
+def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
+    first = BlameLine(
+        line_number=group.line,
+        commit_sha=group.commit,
+        original_line_number=group.original_line,
+        original_path=path_text(group.original_path),
+        author_name=commit.author.name,
+        author_email=commit.author.email,
+        author_time=format_timestamp(commit.author.when),
+        committer_name=commit.committer.name,
+        committer_email=commit.committer.email,
+        committer_time=format_timestamp(commit.committer.when),
+        summary=_summary(group, commit),
+        previous_commit_sha=group.previous or msgspec.UNSET,
+    )
+    for offset in range(group.count):
+        yield msgspec.structs.replace(
+            first, line_number=group.line + offset, original_line_number=group.original_line + offset
+        )
+
+
+def _summary(group: BlameGroup, commit: Commit) -> str:
+    """Return the message's first line, or the id in brackets when there is none, as git blame shows it."""
+    lines = (line for line in commit.message.split("\n") if line.strip())
+    return next(lines, f"({group.commit})")
+
+
+ROUTES = (
+    Route(
+        "blame",
+        "GET",
+        handle_blame,
+        released="/api/v1/repos/blame",
+        preferred="/api/repos/{repo}/blame",
+        scopes=(Scope.GIT_READ,),
+        summary="Show who last changed each line of a file",
+        query=BlameQuery,
+        reply=BlameAnswer,
+        failures=(400, 404, 413, 504),
+    ),
+)

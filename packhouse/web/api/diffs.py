@@ -1,0 +1,220 @@
+"""Differences: of a commit, of a branch."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.git.tree_path import check_tree_path
+from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
+from packhouse.web.api.files import path_text
+from packhouse.web.fields import VerbatimList, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse
+from packhouse.web.routing import Route
+from packhouse.web.streams import iter_in_threads
+
+_PIECE_BYTES = 256 * limits.KIB
+_MEMBERS_BYTES = 256  # about what a file's other members take
+
+
+class CommitDiffQuery(msgspec.Struct):
+    """Which commit against which base, for showing or for `git apply`; `path` may be repeated."""
+
+    ref: str
+    base_ref: str | None = None
+    git_apply_compatible: bool = False
+    ref_is_ephemeral: bool = False
+    base_is_ephemeral: bool = False
+    path: VerbatimList = []
+
+
+class BranchDiffQuery(msgspec.Struct):
+    """Which branch against which, by default the default branch; `path` may be repeated."""
+
+    branch: str
+    base: str | None = None
+    ephemeral: bool = False
+    ephemeral_base: bool = False
+    path: VerbatimList = []
+
+
+class DiffStats(msgspec.Struct):
+    """Counts over shown and filtered files together."""
+
+    files: int
+    additions: int
+    deletions: int
+    changes: int
+
+
+class FilteredFile(msgspec.Struct):
+    """A changed file without its patch; `bytes` is what the patch, or the binary file, would take."""
+
+    path: str
+    state: str
+    old_path: str
+    bytes: int
+    is_eof: bool
+
+
+class ShownFile(FilteredFile):
+    """A changed file; `bytes` is the length of `raw`, `state` one of A, M, D, R, C and T."""
+
+    additions: int
+    deletions: int
+    raw: str
+
+
+class CommitDiffAnswer(msgspec.Struct):
+    """The changes of a commit."""
+
+    sha: str
+    base_sha: str
+    stats: DiffStats
+    files: list[ShownFile]
+    filtered_files: list[FilteredFile]
+    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class BranchDiffAnswer(msgspec.Struct):
+    """The changes of a branch since it left its base."""
+
+    branch: str
+    base: str
+    stats: DiffStats
+    files: list[ShownFile]
+    filtered_files: list[FilteredFile]
+    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def parse_paths(paths: Sequence[str]) -> list[bytes]:
+    """Return literal paths of files or folders; raise Invalid for one that no tree can hold.
+
+    A path of nothing but slashes is the root: everything.
+    """
+    if any(not path.strip("/") for path in paths):
+        return []
+    return [check_tree_path(path, deletes=True) for path in paths]
+
+
+async def handle_commit_diff(request: Request) -> Response:
+    """GET …/diff."""
+    query = parse_query(request.scope["query_string"], CommitDiffQuery, where="commit_diff")
+    diff = await request.operate(
+        diff_commit,
+        request.caller.repo,
+        ref=RefInput(query.ref, query.ref_is_ephemeral),
+        base=None if query.base_ref is None else RefInput(query.base_ref, query.base_is_ephemeral),
+        applicable=query.git_apply_compatible,
+        paths=parse_paths(query.path),
+    )
+    return _answer(request, _commit_members(diff, named_base=query.base_ref is not None), diff.files)
+
+
+async def handle_branch_diff(request: Request) -> Response:
+    """GET …/branches/diff."""
+    query = parse_query(request.scope["query_string"], BranchDiffQuery, where="branch_diff")
+    diff = await request.operate(
+        diff_branch,
+        request.caller.repo,
+        branch=RefInput(query.branch, query.ephemeral),
+        base=None if query.base is None else RefInput(query.base, query.ephemeral_base),
+        base_is_ephemeral=query.ephemeral_base,
+        paths=parse_paths(query.path),
+    )
+    return _answer(request, _branch_members(diff), diff.files)
+
+
+def _commit_members(diff: CommitDiff, *, named_base: bool) -> dict[str, Any]:
+    members: dict[str, Any] = {"sha": diff.commit, "base_sha": diff.base or ""}
+    if not named_base:
+        members["merge_base_sha"] = ""
+    elif diff.merge_base is not None:
+        members["merge_base_sha"] = diff.merge_base
+    return members
+
+
+def _branch_members(diff: BranchDiff) -> dict[str, Any]:
+    members: dict[str, Any] = {"branch": diff.branch, "base": diff.base}
+    if diff.merge_base is not None:
+        members["merge_base_sha"] = diff.merge_base
+    return members
+
+
+def _answer(request: Request, members: dict[str, Any], files: list[FileDiff]) -> Response:
+    """Return a large answer piece by piece: as text and as JSON, patches take several times their size."""
+    if sum(len(file.raw or b"") + _MEMBERS_BYTES for file in files) <= _PIECE_BYTES:
+        return Response(b"".join(_iter_answer(members, files)), media_type="application/json")
+    pieces = _join_pieces(_iter_answer(members, files))
+    return StreamResponse(iter_in_threads(request, pieces), media_type="application/json")
+
+
+def _iter_answer(members: dict[str, Any], files: list[FileDiff]) -> Iterator[bytes]:
+    encode = msgspec.json.encode
+    shown = [file for file in files if file.raw is not None]
+    filtered = [file for file in files if file.raw is None]
+    additions, deletions = sum(f.additions for f in files), sum(f.deletions for f in files)
+    members["stats"] = DiffStats(len(files), additions, deletions, additions + deletions)
+    yield encode(members)[:-1] + b',"files":['
+    for number, file in enumerate(shown):
+        yield (b"," if number else b"") + encode(_shown_file(file))
+    yield b'],"filtered_files":['
+    for number, file in enumerate(filtered):
+        yield (b"," if number else b"") + encode(FilteredFile(*_common(file), file.ends_with_newline))
+    yield b"]}"
+
+
+def _join_pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
+    waiting: list[bytes] = []
+    size = 0
+    for part in parts:
+        waiting.append(part)
+        size += len(part)
+        if size >= _PIECE_BYTES:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    yield b"".join(waiting)
+
+
+def _shown_file(file: FileDiff) -> ShownFile:
+    raw = (file.raw or b"").decode("utf-8", "replace")
+    path, state, old_path, _ = _common(file)
+    size = len(raw.encode("utf-8"))
+    return ShownFile(path, state, old_path, size, file.ends_with_newline, file.additions, file.deletions, raw)
+
+
+def _common(file: FileDiff) -> tuple[str, str, str, int]:
+    entry = file.entry
+    return path_text(entry.path), entry.status, path_text(entry.old_path), file.size_bytes
+
+
+ROUTES = (
+    Route(
+        "commit_diff",
+        "GET",
+        handle_commit_diff,
+        released="/api/v1/repos/diff",
+        preferred="/api/repos/{repo}/diff",
+        scopes=(Scope.GIT_READ,),
+        summary="Show what a commit changed",
+        query=CommitDiffQuery,
+        reply=CommitDiffAnswer,
+        failures=(400, 404, 413, 504),
+    ),
+    Route(
+        "branch_diff",
+        "GET",
+        handle_branch_diff,
+        released="/api/v1/repos/branches/diff",
+        preferred="/api/repos/{repo}/branches/diff",
+        scopes=(Scope.GIT_READ,),
+        summary="Show what a branch changed",
+        query=BranchDiffQuery,
+        reply=BranchDiffAnswer,
+        failures=(400, 404, 413, 504),
+    ),
+)

@@ -1,0 +1,204 @@
+"""Grep: search the files of a commit."""
+
+from itertools import groupby
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
+from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
+from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.operations.grep import GrepPage, PageBounds, grep_files
+from packhouse.web.api.diffs import parse_paths
+from packhouse.web.api.files import path_text
+from packhouse.web.body import read_body
+from packhouse.web.fields import page_limit
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+
+class GrepPattern(msgspec.Struct):
+    """An extended regular expression (POSIX)."""
+
+    pattern: str
+    case_sensitive: bool = True
+
+
+class GrepFileFilters(msgspec.Struct):
+    """Which files to search: all of these must let a file through."""
+
+    include_globs: list[str] = []
+    exclude_globs: list[str] = []
+    extension_filters: list[str] = []
+
+
+class GrepContext(msgspec.Struct):
+    """Lines to show around each match, 0 to 50."""
+
+    before: int = 0
+    after: int = 0
+
+
+class GrepLimits(msgspec.Struct):
+    """Bounds: on the lines of one answer, and on the matches of one file over all pages; 0 is the default."""
+
+    max_lines: int = 0
+    max_matches_per_file: int = 0
+
+
+class GrepPagination(msgspec.Struct):
+    """Which page; `limit` counts matching lines."""
+
+    cursor: str | None = None
+    limit: int = 0
+
+
+class GrepBody(msgspec.Struct):
+    """What to search for, and where; `paths` are literal files or folders."""
+
+    query: GrepPattern
+    ref: str | None = None
+    ephemeral: bool = False
+    paths: list[str] = []
+    file_filters: GrepFileFilters = msgspec.field(default_factory=GrepFileFilters)
+    context: GrepContext = msgspec.field(default_factory=GrepContext)
+    limits: GrepLimits = msgspec.field(default_factory=GrepLimits)
+    pagination: GrepPagination = msgspec.field(default_factory=GrepPagination)
+
+
+class GrepTarget(msgspec.Struct):
+    """What was searched."""
+
+    ref: str
+    commit: str
+
+
+class GrepLineFields(msgspec.Struct):
+    """A line; `type` is match or context."""
+
+    line_number: int
+    text: str
+    type: str
+
+
+class GrepMatch(msgspec.Struct):
+    """The lines of one file, in order."""
+
+    path: str
+    lines: list[GrepLineFields]
+
+
+class GrepAnswer(msgspec.Struct):
+    """A page of matches, by path and line."""
+
+    query: GrepPattern
+    repo: GrepTarget
+    matches: list[GrepMatch]
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def handle_grep(request: Request) -> Response:
+    """POST …/grep."""
+    body = await read_body(request, GrepBody)
+    page = await request.operate(
+        grep_files,
+        request.caller.repo,
+        ref=body.ref,
+        ephemeral=body.ephemeral,
+        query=_read_query(body),
+        files=_read_filter(body),
+        bounds=_read_bounds(body),
+    )
+    return json_response(_answer(body, page))
+
+
+def _read_query(body: GrepBody) -> GrepQuery:
+    matches_max = _bound(
+        body.limits.max_matches_per_file,
+        "limits.max_matches_per_file",
+        default=limits.grep_file_matches_default,
+        maximum=limits.grep_file_matches_max,
+    )
+    return GrepQuery(
+        body.query.pattern,
+        body.query.case_sensitive,
+        before=_clamp_context(body.context.before),
+        after=_clamp_context(body.context.after),
+        file_matches_max=matches_max,
+    )
+
+
+def _read_filter(body: GrepBody) -> PathFilter:
+    if len(body.paths) > limits.query_fields_max:
+        raise Invalid("too many paths", paths_max=limits.query_fields_max)
+    return PathFilter(
+        prefixes=tuple(parse_paths(body.paths)),
+        include=compile_globs(body.file_filters.include_globs),
+        exclude=compile_globs(body.file_filters.exclude_globs),
+        extensions=parse_extensions(body.file_filters.extension_filters),
+    )
+
+
+def _read_bounds(body: GrepBody) -> PageBounds:
+    matches_max = page_limit(
+        body.pagination.limit, default=limits.grep_matches_max, maximum=limits.grep_matches_max
+    )
+    lines_max = _bound(
+        body.limits.max_lines,
+        "limits.max_lines",
+        default=limits.grep_lines_max,
+        maximum=limits.grep_lines_max,
+    )
+    return PageBounds(body.pagination.cursor, matches_max, lines_max)
+
+
+def _bound(value: int, field: str, *, default: int, maximum: int) -> int:
+    if value < 0:
+        raise Invalid("field does not fit", field=field, reason="must not be negative")
+    return min(value or default, maximum)
+
+
+def _clamp_context(lines: int) -> int:
+    return min(max(lines, 0), limits.grep_context_max_lines)
+
+
+def _answer(body: GrepBody, page: GrepPage) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "query": body.query,
+        "repo": GrepTarget(page.ref, page.commit),
+        "matches": [
+            GrepMatch(path_text(path), [_line_fields(line) for line in lines])
+            for path, lines in groupby(page.lines, key=lambda line: line.path)
+        ],
+        "has_more": page.cursor is not None,
+    }
+    if page.cursor is not None:
+        answer["next_cursor"] = page.cursor
+    return answer
+
+
+def _line_fields(line: GrepLine) -> GrepLineFields:
+    return GrepLineFields(
+        line.number, line.text.decode("utf-8", "replace"), "match" if line.is_match else "context"
+    )
+
+
+ROUTES = (
+    Route(
+        "grep",
+        "POST",
+        handle_grep,
+        released="/api/v1/repos/grep",
+        preferred="/api/repos/{repo}/grep",
+        scopes=(Scope.GIT_READ,),
+        summary="Search files",
+        body=GrepBody,
+        reply=GrepAnswer,
+        failures=(400, 404, 504),
+    ),
+)

@@ -1,0 +1,138 @@
+"""Merges: what one would do."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.operations.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
+from packhouse.web.api.files import path_text
+from packhouse.web.dialects import without_nulls
+from packhouse.web.fields import parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+FILTERED_REASON = "max_conflict_files_exceeded"
+
+
+class PreviewMergeQuery(msgspec.Struct):
+    """What to merge into which branch; `include_content` asks for the contents of conflicted files."""
+
+    source_ref: str
+    target_branch: str
+    source_is_ephemeral: bool = False
+    target_is_ephemeral: bool = False
+    include_content: bool = False
+
+
+class ConflictBlobFields(msgspec.Struct):
+    """One side of a conflict; without `content` when it is binary or does not exist."""
+
+    truncated: bool
+    binary: bool
+    oid: str | msgspec.UnsetType = msgspec.UNSET
+    content: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class ConflictFields(msgspec.Struct):
+    """A conflicted file: with markers, and as base, target and source have it."""
+
+    path: str
+    result: ConflictBlobFields
+    base: ConflictBlobFields
+    ours: ConflictBlobFields
+    theirs: ConflictBlobFields
+
+
+class FilteredConflict(msgspec.Struct):
+    """A conflicted file whose contents are left out."""
+
+    path: str
+    reason: str
+
+
+class MergePreviewAnswer(msgspec.Struct):
+    """What a merge would do: `status` is clean or conflicted."""
+
+    status: str
+    result: str
+    source_branch: str
+    target_branch: str
+    source_tip_sha: str
+    target_tip_sha: str
+    conflict_paths: list[str]
+    conflicts: list[ConflictFields]
+    filtered_conflicts: list[FilteredConflict]
+    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def handle_preview(request: Request) -> Response:
+    """GET …/merge/preview."""
+    query = parse_query(request.scope["query_string"], PreviewMergeQuery, where="preview_merge")
+    preview = await request.operate(
+        preview_merge,
+        request.caller.repo,
+        source=query.source_ref,
+        source_is_ephemeral=query.source_is_ephemeral,
+        target=query.target_branch,
+        target_is_ephemeral=query.target_is_ephemeral,
+        include_content=query.include_content,
+    )
+    return await request.in_thread(_answer, preview, include_content=query.include_content)
+
+
+def _answer(preview: MergePreview, *, include_content: bool) -> Response:
+    omitted = preview.omitted_paths if include_content else []
+    fields: dict[str, Any] = {
+        "status": "clean" if preview.is_clean else "conflicted",
+        "result": preview.result,
+        "source_branch": preview.source,
+        "target_branch": preview.target,
+        "source_tip_sha": preview.source_tip,
+        "target_tip_sha": preview.target_tip,
+        "merge_base_sha": preview.merge_base,
+        "conflict_paths": [path_text(path) for path in preview.conflict_paths],
+        "conflicts": [_conflict_fields(conflict) for conflict in preview.conflicts],
+        "filtered_conflicts": [{"path": path_text(path), "reason": FILTERED_REASON} for path in omitted],
+    }
+    return json_response(without_nulls(fields))
+
+
+def _conflict_fields(conflict: Conflict) -> dict[str, Any]:
+    # The merged file is no object of the repository: its id would lead nowhere.
+    result = {name: value for name, value in _blob_fields(conflict.result).items() if name != "oid"}
+    return {
+        "path": path_text(conflict.path),
+        "result": result,
+        "base": _blob_fields(conflict.base),
+        "ours": _blob_fields(conflict.ours),
+        "theirs": _blob_fields(conflict.theirs),
+    }
+
+
+def _blob_fields(blob: ConflictBlob) -> dict[str, Any]:
+    fields = {
+        "oid": None if blob.is_binary else blob.oid,
+        "content": None if blob.content is None else blob.content.decode("utf-8", "replace"),
+        "truncated": blob.is_truncated,
+        "binary": blob.is_binary,
+    }
+    return without_nulls(fields)
+
+
+ROUTES = (
+    Route(
+        "preview_merge",
+        "GET",
+        handle_preview,
+        released="/api/v1/repos/merge/preview",
+        preferred="/api/repos/{repo}/merge/preview",
+        scopes=(Scope.GIT_READ,),
+        summary="Show what a merge would do",
+        query=PreviewMergeQuery,
+        reply=MergePreviewAnswer,
+        failures=(400, 404, 409, 504),
+    ),
+)
