@@ -24,6 +24,8 @@ from packhouse.operations.remotes import Remote, materialise_refs, read_repo, re
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",
+    # It takes a revision of the client's choosing, which our check of wants does not see.
+    "uploadpackfilter.sparse:oid.allow": "false",
     # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
     "uploadpack.allowAnySHA1InWant": "true",
     "uploadpack.keepAlive": "5",
@@ -105,7 +107,7 @@ def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) ->
         return FetchAnswer(encode_error(f"upload-pack: not our ref {refused}"))
     if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
         return FetchAnswer(encode_error("upload-pack: deepen-not names a hidden ref"))
-    materialise_refs(node, caller, fetch.remote, repo)
+    materialise_refs(node, repo)
     return FetchAnswer(process=_spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
 
 

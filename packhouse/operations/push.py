@@ -23,6 +23,7 @@ from packhouse.db.ref_transaction import (
     RefUpdate,
     apply_ref_updates,
 )
+from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
 from packhouse.errors import PackhouseError, Unavailable
 from packhouse.git.advertisement import receive_advertisement
@@ -34,7 +35,7 @@ from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_ref
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
 from packhouse.operations.refs import check_policy, move_refs
-from packhouse.operations.remotes import Remote, head_target, read_all_refs, read_view
+from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
 from packhouse.storage.quarantine import Quarantine
 
 ACTION: Final = "push"
@@ -140,7 +141,8 @@ def start_push(node: Node, caller: Principal, push: Push, *, pack_objects: int |
     `pack_objects` is the count in the pack's header; None when there is no pack. Raises NotFound and
     PolicyUnusable; a command that fails alone is in the result's `refused`.
     """
-    repo, _refs = read_all_refs(node, caller, push.remote)
+    with node.database.read() as session:
+        repo = read_repo(session, caller, push.remote)
     caller.policy.require_usable()
     pending = PendingPush(push, repo)
     _check_commands(caller, pending)
@@ -222,7 +224,7 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
     """
     objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
     kinds = _check_kinds(pending, objects)
-    _check_connected(node, caller, pending, objects)
+    _check_connected(node, pending, objects)
     _check_history(caller, pending, objects)
     updates = _open_updates(pending, kinds)
     if updates and pending.quarantine is not None:
@@ -265,12 +267,12 @@ def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, Push
     return kinds
 
 
-def _check_connected(node: Node, caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
+def _check_connected(node: Node, pending: PendingPush, objects: PushedObjects) -> None:
     tips = _open_tips(pending)
     if not tips:
         return
-    _repo, refs = read_all_refs(node, caller, pending.push.remote)
-    known = list({ref.oid for ref in refs})
+    with node.database.read() as session:
+        known = list({ref.oid for ref in list_refs(session, pending.repo.id)})
     unconnected = find_unconnected(objects, list(set(tips.values())), known, pending.switch)
     for number, oid in tips.items():
         if oid in unconnected:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
-from packhouse.db.refs import Ref, list_refs
-from packhouse.db.repos import Repo, find_repo
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, find_repo, find_repo_by_id
 from packhouse.db.session import Session
 from packhouse.errors import NotFound
 from packhouse.git.advertisement import AdvertisedRef, RefView
@@ -46,14 +46,7 @@ def head_target(repo: Repo) -> RefName:
     return RefName(HEADS + repo.default_branch.encode("utf-8"))
 
 
-def read_all_refs(node: Node, caller: Principal, remote: Remote) -> tuple[Repo, list[Ref]]:
-    """Return the repository and the refs of both namespaces, as of one moment."""
-    with node.database.snapshot() as session:
-        repo = read_repo(session, caller, remote)
-        return repo, list_refs(session, repo.id)
-
-
-def materialise_refs(node: Node, caller: Principal, remote: Remote, repo: Repo) -> None:
+def materialise_refs(node: Node, repo: Repo) -> None:
     """Bring `HEAD` and `packed-refs` of the repository folder up to `repo.refs_version`, if they are older.
 
     The folder exists: the repository holds objects.
@@ -61,7 +54,10 @@ def materialise_refs(node: Node, caller: Principal, remote: Remote, repo: Repo) 
     git_dir = node.store.repo_path(repo.public_id)
     if are_current(git_dir, refs_version=repo.refs_version, head_target=head_target(repo)):
         return
-    repo, refs = read_all_refs(node, caller, remote)
+    with node.database.snapshot() as session:
+        # By id: another repository may have taken the name meanwhile.
+        repo = find_repo_by_id(session, repo.id) or repo
+        refs = list_refs(session, repo.id)
     write_ref_files(
         git_dir,
         [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs],

@@ -1,12 +1,15 @@
 """Clones and fetches with the real git, in every protocol version."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
+from tests.support.server import ServerOptions
 
 
 @pytest.fixture(params=["0", "1", "2"], ids=["v0", "v1", "v2"])
@@ -89,8 +92,13 @@ def test_a_fetch_brings_only_what_is_new(git: Git, repo: Repo, tmp_path: Path) -
 def test_histories_that_went_apart_are_negotiated(git: Git, repo: Repo, tmp_path: Path) -> None:
     work = seed(git, repo, tmp_path / "work")
     clone = git.clone(repo.remote(), tmp_path / "clone")
-    for number in range(300):  # enough haves for several requests, compressed ones among them
-        git.run("commit", "--quiet", "--allow-empty", "-m", f"mine {number}", cwd=clone)
+    # Enough haves for several requests, compressed ones among them.
+    commits = "".join(
+        f"commit refs/heads/main\ncommitter A <a@b> {number} +0000\ndata 1\nx\n"
+        + ("from refs/heads/main^0\n" if not number else "")
+        for number in range(300)
+    )
+    git.run("fast-import", "--quiet", cwd=clone, stdin=commits.encode())
     git.commit(work, {"theirs": b"1"})
     git.run("push", "--quiet", repo.remote(), "main", cwd=work)
     git.run("fetch", "--quiet", cwd=clone)
@@ -245,3 +253,36 @@ def test_an_empty_clone_takes_the_default_branch(org: Org, tmp_path: Path) -> No
     tip = git.commit(clone, {"a": b"1"})
     git.run("push", "--quiet", "origin", "trunk", cwd=clone)
     assert git.ls_remote(repo.remote(), "HEAD") == {"HEAD": tip}
+
+
+def test_a_filter_that_names_a_revision_is_refused(git: Git, repo: Repo, tmp_path: Path) -> None:
+    seed(git, repo, tmp_path / "work")
+    done = git.try_run("clone", "--filter", "sparse:oid=main:README.md", repo.remote(), tmp_path / "clone")
+    assert done.returncode != 0
+
+
+def test_a_thousand_refs_are_pushed_listed_and_cloned(tmp_path: Path, repo: Repo) -> None:
+    git = Git(tmp_path / "home3")
+    work = git.init(tmp_path / "work")
+    tip = git.commit(work, {"a": b"1"})
+    names = [f"refs/tags/release/{number:05}" for number in range(1000)]
+    git.run("update-ref", "--stdin", cwd=work, stdin="".join(f"create {n} {tip}\n" for n in names).encode())
+    git.run("push", "--quiet", "--tags", repo.remote(), "main", cwd=work)
+    assert list(git.ls_remote(repo.remote(), "refs/tags/*")) == names
+    clone = git.clone(repo.remote(), tmp_path / "clone")
+    assert len(git.run("tag", "--list", cwd=clone).splitlines()) == 1000
+
+
+def test_more_clients_than_turns_are_served_one_after_the_other(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
+    repo = server.new_org().create_repo()
+    repo.write_commit("main", {"a": b"1"})
+    git = Git(tmp_path / "home4")
+
+    def clone(number: int) -> bytes:
+        return (git.clone(repo.remote(), tmp_path / f"clone{number}") / "a").read_bytes()
+
+    with ThreadPoolExecutor(6) as clients:
+        assert list(clients.map(clone, range(6))) == [b"1"] * 6

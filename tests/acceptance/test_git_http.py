@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import itertools
 import socket
 import struct
 import time
@@ -18,7 +19,7 @@ from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
-from tests.support.server import Server
+from tests.support.server import Server, ServerOptions
 
 ZERO = "0" * 40
 UPLOAD, RECEIVE = "git-upload-pack", "git-receive-pack"
@@ -450,3 +451,20 @@ def test_git_ends_when_a_pushing_client_vanishes(own_repo: Repo) -> None:
     connection.close()
     assert wait_for(lambda: not server.git_processes(), 2), server.git_processes()
     assert wait_for(lambda: not quarantines(server), 2)
+
+
+def test_a_pack_over_the_limit_is_refused_with_words(
+    start_server: StartServer, git: Git, tmp_path: Path
+) -> None:
+    server = start_server(ServerOptions(settings={"push_max_bytes": "100000"}))
+    repo = server.new_org().create_repo()
+    work = git.init(tmp_path / "work")
+    with Path("/dev/urandom").open("rb") as random:
+        git.commit(work, {"large": random.read(3 * 1024 * 1024)})
+    done = git.try_run("push", repo.remote(), "main", cwd=work)
+    assert done.returncode != 0
+    assert b"pack exceeds maximum allowed size" in done.stderr
+    assert not list((server.data / "repos").glob("*/*/*"))
+    endless = (b"\0" * 65536 for _ in range(2000))
+    head = command(b"refs/heads/main", "1" * 40) + b"0000" + pack()[:4]
+    assert post(repo, RECEIVE, itertools.chain([head], endless)).status_code == 413
