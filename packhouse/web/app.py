@@ -33,7 +33,7 @@ from packhouse.web.background import BackgroundThreads, Loop
 from packhouse.web.body import ClientGone
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.request import Request, Shared
-from packhouse.web.responses import ResponseAborted
+from packhouse.web.responses import ResponseAborted, StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 from packhouse.web.smart.gate import GitGate
@@ -160,13 +160,25 @@ class _Exchange:
 
     async def _respond(self, response: Response) -> None:
         """Send the answer once the client has sent its whole body; else close the connection after it."""
-        if not await self._request.upload.drain(limits.refused_body_drain_max_bytes):
-            response.headers["Connection"] = "close"
+        upload = self._request.upload
+        try:
+            if not await upload.drain(limits.refused_body_drain_max_bytes):
+                response.headers["Connection"] = "close"
+        except BaseException:
+            if isinstance(response, StreamResponse):
+                await response.close()
+            raise
         await response(self._scope, self._receive, self._send)
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
+        elif not message.get("more_body", False) and not self._request.upload.complete:
+            # The connection closes with the last message. Whoever still sends would see it reset before
+            # having read the answer, so take what comes for a little while.
+            await self._send_to_server({**message, "more_body": True})
+            await self._request.upload.linger(limits.refused_body_linger_max_s)
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send_to_server(message)
 
     async def _fail(self, error: BaseException) -> None:

@@ -1,6 +1,7 @@
 """Request bodies: bounded, with a limit on silence, inflated when the client compressed them."""
 
 import asyncio
+import contextlib
 import zlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -51,6 +52,7 @@ class RequestBody:
         self.continue_expected = headers.get(b"expect", b"").lower() == b"100-continue"
         self.encoding = headers.get(b"content-encoding", b"").strip().lower()
         self.started = False
+        self.stalled = False
         self.complete = self.declared_bytes == 0
 
     async def read(self) -> bytes:
@@ -64,6 +66,7 @@ class RequestBody:
                 async with asyncio.timeout(self._stall_max_s):
                     message = await self._receive()
             except TimeoutError:
+                self.stalled = True
                 raise ClientStalled(self._stall_max_s) from None
             if message["type"] == "http.disconnect":
                 raise ClientGone
@@ -80,7 +83,7 @@ class RequestBody:
         """
         if self.complete:
             return True
-        if self.continue_expected and not self.started:
+        if self.stalled or (self.continue_expected and not self.started):
             return False
         left = max_bytes
         if self.declared_bytes is not None and self.declared_bytes > max_bytes:
@@ -93,6 +96,15 @@ class RequestBody:
         except ClientStalled:
             return False
         return True
+
+    async def linger(self, timeout_s: float) -> None:
+        """Read and drop what arrives until the end, a lost connection or the time is over."""
+        if self.continue_expected and not self.started:
+            return
+        with contextlib.suppress(ClientGone, ClientStalled, TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while await self.read():
+                    continue
 
 
 def _declared_bytes(headers: dict[bytes, bytes]) -> int | None:

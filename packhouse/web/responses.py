@@ -69,7 +69,7 @@ class StreamResponse(Response):
                 return
             await self._stream_while_connected(receive, send)
         finally:
-            await self._clean_up()
+            await self.close()
 
     async def _start(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
@@ -105,8 +105,8 @@ class StreamResponse(Response):
         except TimeoutError:
             raise ResponseAborted("the client took nothing for too long") from None
 
-    async def _clean_up(self) -> None:
-        """Close the producer and run `cleanup`; a cancelled request must not cut that short."""
+    async def close(self) -> None:
+        """Close the producer and run `cleanup`; whoever does not send the answer calls this instead."""
         async with contextlib.AsyncExitStack() as stack:
             if self.cleanup is not None:
                 stack.push_async_callback(self.cleanup)

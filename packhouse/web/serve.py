@@ -15,6 +15,7 @@ from typing import Final
 
 import uvicorn
 import uvloop
+from starlette.types import ASGIApp
 
 from packhouse import limits
 from packhouse.config import Config
@@ -104,13 +105,11 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
-    """Serve on `listener` in this process until a signal; return the exit status."""
-    # Uvicorn tells of every start and stop at level info; what matters of that we log ourselves.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    server = _Server(
+def make_server(app: ASGIApp, config: Config) -> uvicorn.Server:
+    """Return a server of `app` with the bounds of our edge; `serve(sockets=…)` runs it."""
+    return _Server(
         EdgeUvicornConfig(
-            make_app(config, loops=loops),
+            app,
             settings=config,
             loop="none",
             http=EdgeProtocol,
@@ -128,6 +127,13 @@ def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -
             ssl_keyfile=config.tls_key,
         )
     )
+
+
+def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
+    """Serve on `listener` in this process until a signal; return the exit status."""
+    # Uvicorn tells of every start and stop at level info; what matters of that we log ourselves.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server = make_server(make_app(config, loops=loops), config)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))
