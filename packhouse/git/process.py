@@ -1,4 +1,4 @@
-"""The only place that starts a program: git, with an environment of its own and a bound on everything.
+"""The only place that starts a program, git as a rule, with an environment of its own and bounds on everything.
 
 A child sees no configuration but ours, no hooks, no credential helpers and no prompts, and may talk to no
 remote. It leads a process group, so that killing it takes its own children along, and its memory is limited
@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from packhouse import limits
-from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+from packhouse.errors import LimitExceeded, PackhouseError, TimedOut, Unavailable
 from packhouse.git.oid import EMPTY_TREE_OID
 
 PIPE_BYTES: Final = limits.MIB
@@ -52,9 +52,16 @@ class GitFailed(PackhouseError):
     """Git ended with an exit code that the caller did not expect. The text is git's, for the log."""
 
 
+class ProgramMissing(Unavailable):
+    """A program that this call needs is not installed. Field: program."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__("program is not installed", program=program)
+
+
 @dataclass(frozen=True, slots=True)
 class GitResult:
-    """What a finished git left behind."""
+    """What a finished git, or another program, left behind."""
 
     code: int
     stdout: bytes
@@ -91,49 +98,50 @@ def git_environment(
     return environment
 
 
-class GitProcess:
-    """A running git with three pipes. Leaving the `with` block kills what still runs and reaps it."""
+class ChildProcess:
+    """A running program with three pipes. Leaving the `with` block kills what still runs and reaps it."""
 
     def __init__(
         self,
-        git_dir: Path | None,
-        args: Sequence[str],
+        command: Sequence[str],
         *,
-        env: Mapping[str, str] | None = None,
-        config: Mapping[str, str] | None = None,
+        env: Mapping[str, str],
         pass_fds: Sequence[int] = (),
         large_pipes: bool = False,
     ) -> None:
-        self._process = subprocess.Popen(
-            ["git", *args],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=git_environment(git_dir, extra=env, config=config),
-            cwd="/",
-            bufsize=0,
-            pass_fds=tuple(pass_fds),
-            process_group=0,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=env,
+                cwd="/",
+                bufsize=0,
+                pass_fds=tuple(pass_fds),
+                process_group=0,
+            )
+        except FileNotFoundError:
+            raise ProgramMissing(command[0]) from None
         self._limit_memory()
         if large_pipes:
             self._enlarge_pipes()
 
     @property
     def stdin(self) -> IO[bytes]:
-        """The pipe that git reads; close it to tell git that the input ends."""
+        """The pipe that the program reads; close it to tell that the input ends."""
         assert self._process.stdin is not None
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """The pipe that git writes; unbuffered."""
+        """The pipe that the program writes; unbuffered."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     @property
     def stderr(self) -> IO[bytes]:
-        """Git's messages; must be read, or git stops once the pipe is full."""
+        """Its messages; must be read, or the program stops once the pipe is full."""
         assert self._process.stderr is not None
         return self._process.stderr
 
@@ -143,18 +151,18 @@ class GitProcess:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Return the exit code, or None while git runs."""
+        """Return the exit code, or None while the program runs."""
         return self._process.poll()
 
     def wait(self, timeout_s: float) -> int:
-        """Return the exit code; raise TimedOut when git still runs after `timeout_s` seconds."""
+        """Return the exit code; raise TimedOut when the program still runs after `timeout_s` seconds."""
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             raise TimedOut("git did not end in time", seconds=timeout_s) from None
 
     def kill(self) -> None:
-        """End git and every process it started, and reap it. Harmless when it has ended."""
+        """End the program and every process it started, and reap it. Harmless when it has ended."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -166,7 +174,7 @@ class GitProcess:
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
 
-    def __enter__(self) -> "GitProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -185,6 +193,23 @@ class GitProcess:
             # The kernel bounds the pipe memory of one user (pipe(7)); small pipes work too, only slower.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+class GitProcess(ChildProcess):
+    """A running git."""
+
+    def __init__(
+        self,
+        git_dir: Path | None,
+        args: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+        large_pipes: bool = False,
+    ) -> None:
+        environment = git_environment(git_dir, extra=env, config=config)
+        super().__init__(["git", *args], env=environment, pass_fds=pass_fds, large_pipes=large_pipes)
 
 
 def spawn_git(
@@ -226,6 +251,30 @@ def run_git(
             "git failed", command=args[0], code=code, text=stderr[-2000:].decode("utf-8", "replace")
         )
     return GitResult(code, stdout, stderr)
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    home: Path,
+    stdin: bytes = b"",
+    timeout_s: float,
+    output_max_bytes: int,
+) -> GitResult:
+    """Run another program than git to its end and return its output, whatever its exit code.
+
+    It inherits nothing but PATH; `home` is its home folder, its zone is UTC. Raises ProgramMissing, TimedOut,
+    and LimitExceeded when it writes more than `output_max_bytes`.
+    """
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "TZ": "UTC",
+        "HOME": str(home),
+    }
+    with ChildProcess(command, env=environment) as child:
+        stdout, stderr = _communicate(child, stdin, time.monotonic() + timeout_s, output_max_bytes)
+        return GitResult(child.wait(timeout_s), stdout, stderr)
 
 
 def iter_git_output(
@@ -276,7 +325,7 @@ def iter_git_output(
 
 
 def _communicate(
-    git: GitProcess, stdin: bytes, deadline: float, output_max_bytes: int
+    git: ChildProcess, stdin: bytes, deadline: float, output_max_bytes: int
 ) -> tuple[bytes, bytes]:
     """Feed `stdin` and collect both outputs at once, so that no side waits for the other."""
     output = {git.stdout: bytearray(), git.stderr: bytearray()}
@@ -305,7 +354,7 @@ def _communicate(
     return bytes(output[git.stdout]), bytes(output[git.stderr])
 
 
-def _feed(git: GitProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview:
+def _feed(git: ChildProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview:
     """Write what the pipe takes and return what is left; close the pipe at the end or when git left."""
     try:
         rest = rest[os.write(git.stdin.fileno(), rest[:PIPE_BYTES]) :]
