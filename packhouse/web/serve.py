@@ -131,8 +131,8 @@ def make_server(app: ASGIApp, config: Config) -> uvicorn.Server:
 
 def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
     """Serve on `listener` in this process until a signal; return the exit status."""
-    # Uvicorn tells of every start and stop at level info; what matters of that we log ourselves.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     server = make_server(make_app(config, loops=loops), config)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
