@@ -11,6 +11,7 @@ from urllib.parse import quote
 from bench.load import COUNTER_MARK, Job, Outcome, run_load
 from tests.support.git import Git
 from tests.support.org import Org
+from tests.support.processes import cpu_seconds
 from tests.support.repo import AUTHOR, Repo, ndjson_line
 from tests.support.server import Server, ServerOptions
 
@@ -77,9 +78,11 @@ def commit_request(
 def measure(
     server: Server, connections: Iterable[list[bytes]], *, duration_s: float = 0.0, warm_up_s: float = 0.0
 ) -> Outcome:
-    """Send prepared requests from another process and return what happened."""
-    job = Job("127.0.0.1", server.port, list(connections), duration_s, warm_up_s)
-    return run_load(job)
+    """Send prepared requests from another process and return what happened, with the server's processor time."""
+    before = cpu_seconds(server.pid)
+    outcome = run_load(Job("127.0.0.1", server.port, list(connections), duration_s, warm_up_s))
+    outcome.server_cpu_s = cpu_seconds(server.pid) - before
+    return outcome
 
 
 def make_files(count: int, size_bytes: int) -> Mapping[str, bytes]:

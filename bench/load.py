@@ -14,6 +14,8 @@ from typing import cast
 import msgspec
 import uvloop
 
+from bench.report import percentiles
+
 COUNTER_MARK = b"@@COUNTER-00000@"
 """Stands in a request where each sending needs other bytes; replaced by as many digits."""
 
@@ -35,17 +37,27 @@ class Job(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What happened after the warm-up: answers by status, their latencies, and how long it took."""
+    """What happened after the warm-up: answers by status, their latencies, and how long it took.
+
+    `sent` counts the warm-up too, as does `server_cpu_s`, which whoever knows the server fills in.
+    """
 
     statuses: dict[int, int]
     latencies_s: list[float]
     elapsed_s: float
     first_failure: str = ""
+    sent: int = 0
+    server_cpu_s: float = 0.0
 
     @property
     def answers(self) -> int:
         """How many answers came."""
         return sum(self.statuses.values())
+
+    def note(self) -> str:
+        """Return latencies and what a request costs the server, which a busy machine changes less."""
+        cpu_ms = self.server_cpu_s / max(1, self.sent) * 1000
+        return f"{percentiles(self.latencies_s)}, server CPU {cpu_ms:.2f} ms"
 
     def rate(self, *expected: int) -> float:
         """Return answers a second; raise when one had a status that is not expected."""
@@ -162,7 +174,7 @@ async def _run(job: Job) -> Outcome:
         waits.append(done)
     await asyncio.gather(*waits)
     elapsed_s = min(time.perf_counter(), recorder.ends_at or float("inf")) - counted_from
-    return Outcome(recorder.statuses, recorder.latencies_s, elapsed_s, recorder.first_failure)
+    return Outcome(recorder.statuses, recorder.latencies_s, elapsed_s, recorder.first_failure, recorder.sent)
 
 
 def main() -> None:

@@ -1,28 +1,11 @@
 """Peak memory of a server and everything it starts, sampled."""
 
-import os
 import threading
-from pathlib import Path
 from types import TracebackType
 
-from tests.support.processes import session_members
+from tests.support.processes import resident_bytes
 
 SAMPLE_INTERVAL_S = 0.02
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-def resident_bytes(session_id: int) -> int:
-    """Return the resident memory of every process of a session, added up.
-
-    Pages that several hold count for each, so the sum is an upper bound. Source: proc(5), statm.
-    """
-    total = 0
-    for process_id in session_members(session_id):
-        try:
-            total += int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * _PAGE_BYTES
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it ended while we looked
-    return total
 
 
 class PeakMemory:

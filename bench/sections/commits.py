@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from bench.context import Context, commit_request, make_files, measure
-from bench.report import Measure, percentiles
+from bench.report import Measure
 from packhouse.auth.principal import operator_principal
 from packhouse.config import load_config
 from packhouse.db.orgs import find_org
@@ -77,9 +77,7 @@ def _over_http(
     repos = [_seeded_repo(org) for _ in range(clients)]
     requests = [[commit_request(repo, "src/part0/new.txt", token=repo.token())] for repo in repos]
     outcome = measure(server, requests, duration_s=context.seconds(8), warm_up_s=context.seconds(1))
-    return Measure(
-        name, outcome.rate(201), "/s", aim=aim, baseline=baseline, note=percentiles(outcome.latencies_s)
-    )
+    return Measure(name, outcome.rate(201), "/s", aim=aim, baseline=baseline, note=outcome.note())
 
 
 def _one_branch(context: Context, server: Server, org: Org, name: str) -> Measure:
@@ -87,7 +85,7 @@ def _one_branch(context: Context, server: Server, org: Org, name: str) -> Measur
     token = repo.token()
     requests = [[commit_request(repo, f"src/part0/new{n}.txt", token=token)] for n in range(CLIENTS)]
     outcome = measure(server, requests, duration_s=context.seconds(8), warm_up_s=context.seconds(1))
-    return Measure(name, outcome.rate(201), "/s", note=percentiles(outcome.latencies_s))
+    return Measure(name, outcome.rate(201), "/s", note=outcome.note())
 
 
 def _in_process(server: Server, org: Org, *, threads: int, seconds: float) -> float:

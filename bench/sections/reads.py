@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlencode
 
 from bench.context import Context, make_files, measure, request_bytes
-from bench.report import Measure, percentiles
+from bench.report import Measure
 from tests.support.repo import Repo
 from tests.support.server import ServerOptions
 
@@ -31,7 +31,7 @@ def run(context: Context) -> Iterator[Measure]:
                 outcome.rate(200),
                 "/s",
                 aim=2000 if clients > 1 else None,
-                note=percentiles(outcome.latencies_s),
+                note=outcome.note(),
             )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.context import Context, measure, request_bytes
-from bench.report import Measure, percentiles
+from bench.report import Measure
 
 CLIENTS = 8
 
@@ -35,5 +35,5 @@ def run(context: Context) -> Iterator[Measure]:
             outcome.rate(201),
             "/s",
             aim=1000 if clients > 1 else None,
-            note=percentiles(outcome.latencies_s),
+            note=outcome.note(),
         )

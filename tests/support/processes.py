@@ -4,6 +4,9 @@ import os
 import time
 from pathlib import Path
 
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
 
 def session_members(session_id: int) -> dict[int, str]:
     """Return process id to command line of every live process in the session; zombies count as live."""
@@ -21,18 +24,33 @@ def session_members(session_id: int) -> dict[int, str]:
     return members
 
 
-def resident_bytes(process_id: int) -> int:
-    """Return the memory a process holds that no other holds too (private), and its fair part of the shared.
+def resident_bytes(session_id: int) -> int:
+    """Return the resident memory of every process of a session, added up.
 
-    0 when it has ended. Source: proc(5), smaps_rollup, "Pss".
+    Pages that several hold count for each, so the sum is an upper bound. Source: proc(5), statm.
     """
-    try:
-        for line in Path(f"/proc/{process_id}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return 0
-    return 0
+    total = 0
+    for process_id in session_members(session_id):
+        try:
+            total += int(Path(f"/proc/{process_id}/statm").read_text().split()[1]) * _PAGE_BYTES
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+    return total
+
+
+def cpu_seconds(session_id: int) -> float:
+    """Return the processor time that a session's processes and their ended children have used.
+
+    Source: proc(5), stat, fields 14 to 17.
+    """
+    ticks = 0
+    for process_id in session_members(session_id):
+        try:
+            fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        ticks += sum(map(int, fields[11:15]))
+    return ticks / _TICKS_PER_S
 
 
 def signal_session(session_id: int, number: int) -> None:
