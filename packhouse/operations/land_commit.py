@@ -121,7 +121,7 @@ def _try_once(
     update = RefUpdate(plan.target.namespace, plan.target.refname, state.tip, built.commit)
     check_policy(caller, update, is_fast_forward=lambda: True)
     if state.tip is None:
-        rehearse_refs(node, caller, repo, [update])  # a name conflict must not cost a published pack
+        rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
     if not _exists(node, repo, built.commit):
         if plan.check_pack is not None:
             plan.check_pack(draft)

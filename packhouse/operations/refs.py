@@ -4,12 +4,17 @@ Whoever has made objects durable (a commit over HTTP, a push, a merge) calls `mo
 ref rows, so that policies, the ref log, packs and events cannot be forgotten by a new endpoint.
 """
 
-import contextlib
 from collections.abc import Callable, Sequence
 
 from packhouse.auth.policy import RefChange
 from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import PackRow, RefOutcome, RefUpdate, apply_ref_updates
+from packhouse.db.ref_transaction import (
+    PackRow,
+    RefOutcome,
+    RefUpdate,
+    apply_ref_updates,
+    preview_ref_updates,
+)
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
@@ -18,10 +23,18 @@ from packhouse.operations.node import Node
 from packhouse.storage.pack_store import PackFile
 
 
-def check_policy(caller: Principal, update: RefUpdate, *, is_fast_forward: Callable[[], bool]) -> None:
+def check_policy(
+    caller: Principal,
+    update: RefUpdate,
+    *,
+    is_fast_forward: Callable[[], bool],
+    signatures_verify: Callable[[], bool] | None = None,
+) -> None:
     """Return if the caller's token lets it make this update; raise PolicyDenied or PolicyUnusable.
 
-    `is_fast_forward` is asked only when a rule for this ref depends on it.
+    Both questions are asked only when a rule for this ref depends on them. `signatures_verify` tells whether
+    every commit that the update introduces is signed (signed_updates.py); None says that the update brings a
+    commit made here, which is unsigned.
     """
     ops = caller.policy.ops_for(update.namespace, update.refname)
     if not ops:
@@ -32,7 +45,7 @@ def check_policy(caller: Principal, update: RefUpdate, *, is_fast_forward: Calla
         change = RefChange.CREATE
     else:
         change = RefChange.FAST_FORWARD if is_fast_forward() else RefChange.FORCED
-    caller.policy.decide(update.namespace, update.refname, change)
+    caller.policy.decide(update.namespace, update.refname, change, signatures_verify=signatures_verify)
 
 
 def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
@@ -53,29 +66,14 @@ def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
 
 
 def rehearse_refs(
-    node: Node, caller: Principal, repo: Repo, updates: Sequence[RefUpdate], *, atomic: bool = True
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], *, atomic: bool = True
 ) -> list[RefOutcome]:
     """Return, or raise, what move_refs would at this moment, and change nothing.
 
     Asked before a pack is published, so that what is refused anyway leaves no pack behind.
     """
-    outcomes: list[RefOutcome] = []
-    with contextlib.suppress(_Rehearsed), node.database.write() as session:
-        outcomes = apply_ref_updates(
-            session,
-            repo.id,
-            updates,
-            actor=caller.subject,
-            action="rehearsal",
-            now=node.clock(),
-            atomic=atomic,
-        )
-        raise _Rehearsed
-    return outcomes
-
-
-class _Rehearsed(Exception):
-    """Takes back the rehearsal's transaction."""
+    with node.database.snapshot() as session:
+        return preview_ref_updates(session, repo.id, updates, atomic=atomic)
 
 
 def move_refs(

@@ -14,6 +14,7 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.node import open_node
 from packhouse.web.api import (
+    archives,
     blame,
     branches,
     commits,
@@ -23,6 +24,7 @@ from packhouse.web.api import (
     health,
     history,
     merges,
+    metadata,
     notes,
     repos,
     tags,
@@ -46,9 +48,11 @@ API: tuple[Route, ...] = (
     *branches.ROUTES,
     *commits.ROUTES,
     *files.ROUTES,
+    *archives.ROUTES,
     *history.ROUTES,
     *tags.ROUTES,
     *notes.ROUTES,
+    *metadata.ROUTES,
     *diffs.ROUTES,
     *blame.ROUTES,
     *grep.ROUTES,

@@ -128,6 +128,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "parameter is required": "parameter {field} is required",
     "patch does not apply": "patch does not apply: {reason}",
     "path does not exist": "path {path} does not exist",
+    "program is not installed": "the server lacks the program {program}",
     "query has too many parameters": "query has more than {fields_max} parameters",
     "range is not satisfiable": "no byte of this range exists, the file has {size_bytes} bytes",
     "ref does not exist": "ref {ref} does not exist",
@@ -142,6 +143,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "not supported": "{what}",
     "nothing to update": "nothing to update: give default_branch",
     "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
+    "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",
     "token lacks the scope": "token lacks the scope {needed}",
@@ -220,6 +222,8 @@ def render_failure(request: "Request", error: BaseException, style: ErrorStyle) 
     headers = _headers(failure, style)
     if style is ErrorStyle.GIT:
         return Response(failure.sentence + "\n", failure.status, headers, "text/plain; charset=utf-8")
+    if style is ErrorStyle.CODEARTS:
+        return json_response(_codearts_members(failure), failure.status, headers)
     if style is ErrorStyle.NOTE and "notes_ref" in failure.fields:
         return json_response(_note_write(failure), failure.status, headers)
     problem = _problem(request, failure)
@@ -228,6 +232,19 @@ def render_failure(request: "Request", error: BaseException, style: ErrorStyle) 
     wants_problem = "application/problem+json" in request.headers.get("accept", "").lower()
     media = "application/problem+json" if wants_problem else "application/json"
     return json_response(problem, failure.status, headers, media_type=media)
+
+
+_CODEARTS_GIVEN: Final = {
+    401: ("DEV.00000003", "Authentication information expired."),
+    403: ("CH.004403", "Insufficient permissions. Apply for the required permissions and try again."),
+}
+
+
+def _codearts_members(failure: Failure) -> dict[str, str]:
+    """Return exactly the two members of that system; only the codes and texts of 401 and 403 are given by it."""
+    unexpected = "CH.000001" if failure.status == 500 else f"CH.004{failure.status}"
+    code, text = _CODEARTS_GIVEN.get(failure.status, (unexpected, failure.sentence))
+    return {"error_code": code, "error_msg": text}
 
 
 def log_failure(request: "Request", error: BaseException, status: int) -> None:

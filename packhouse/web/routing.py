@@ -50,6 +50,7 @@ class ErrorStyle(Enum):
     COMMIT_RESULT = "problem details with a result object"
     NOTE = "problem details, or the note write response when the notes ref is the reason"
     GIT = "one line of text, as git shows it"
+    CODEARTS = "error_code and error_msg, of the archive download that CodeArts clients call"
 
 
 class MethodNotAllowed(PackhouseError):

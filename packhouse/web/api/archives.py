@@ -1,0 +1,150 @@
+"""Archives of a tree: the API's own, and the download that CodeArts clients call."""
+
+import contextlib
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid, Unauthenticated
+from packhouse.git.archive_formats import FORMATS
+from packhouse.git.globs import PathFilter, compile_globs
+from packhouse.git.tree_path import check_tree_path
+from packhouse.operations.archive import (
+    Archive,
+    ArchiveOptions,
+    check_prefix,
+    iter_archive,
+    prepare_archive,
+    prepare_archive_of,
+    safe_name,
+)
+from packhouse.operations.lookup import lookup_repo_by_number
+from packhouse.web.auth import authenticate_token
+from packhouse.web.body import read_body
+from packhouse.web.fields import Verbatim, VerbatimList, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse
+from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.streams import iter_in_threads
+
+_PARAMETER_MAX_CHARS: Final = 100_000
+_REPOSITORY_ID_MAX: Final = 2**31 - 1
+
+
+class ArchiveLayout(msgspec.Struct):
+    """How the archive is laid out; `prefix` is a folder that everything is put below."""
+
+    prefix: Verbatim | None = None
+
+
+class ArchiveBody(msgspec.Struct):
+    """What to archive; the default is all of the default branch."""
+
+    ref: str | None = None
+    include_globs: VerbatimList | None = None
+    exclude_globs: VerbatimList | None = None
+    max_blob_size: int | None = None
+    archive: ArchiveLayout | None = None
+
+
+class CodeArtsQuery(msgspec.Struct):
+    """What to download: `sha` is a branch, tag or commit, `path` one file or folder."""
+
+    sha: str | None = None
+    path: Verbatim | None = None
+    archive_format: str | None = None
+
+
+async def handle_archive(request: Request) -> Response:
+    """POST …/archive: a tar.gz of a ref."""
+    body = await read_body(request, ArchiveBody)
+    if body.max_blob_size is not None and body.max_blob_size < 0:
+        raise Invalid("field does not fit", field="max_blob_size", reason="must not be negative")
+    prefix = body.archive.prefix if body.archive is not None else None
+    options = ArchiveOptions(
+        files=PathFilter(
+            include=compile_globs(body.include_globs or []), exclude=compile_globs(body.exclude_globs or [])
+        ),
+        blob_max_bytes=body.max_blob_size,
+        prefix=check_prefix(prefix or ""),
+    )
+    return await _send(
+        request, await request.operate(prepare_archive, request.caller.repo, body.ref, options)
+    )
+
+
+async def handle_codearts(request: Request) -> Response:
+    """GET /v4/repositories/{repository_id}/repository/archive."""
+    token = request.headers.get("x-auth-token", "").strip()
+    if not token or len(token) > _PARAMETER_MAX_CHARS:
+        raise Unauthenticated("a token is required")
+    principal = await authenticate_token(request, token)
+    number = request.path_values["repository_id"]
+    if not (number.isascii() and number.isdigit()) or not 1 <= int(number[:20]) <= _REPOSITORY_ID_MAX:
+        raise Invalid("repository_id is not a positive integer of 31 bits")
+    query = parse_query(request.scope["query_string"], CodeArtsQuery, where="codearts_archive")
+    path = _parse_path(query.path)
+    archive_format = query.archive_format or "tar.gz"
+    if archive_format not in FORMATS:
+        raise Invalid("unknown archive format", archive_format=archive_format[:80])
+    repo = await request.in_thread(lookup_repo_by_number, request.node, principal, int(number))
+    principal.require_scope(Scope.GIT_READ)
+    principal.require_repo(repo.name)
+    top = f"{safe_name(repo.name.rpartition('/')[2])}-{safe_name(query.sha or repo.default_branch)}/"
+    options = ArchiveOptions(format=archive_format, path=path, prefix=top.encode("ascii"))
+    return await _send(
+        request, await request.in_thread(prepare_archive_of, request.node, repo, query.sha, options)
+    )
+
+
+def _parse_path(path: str | None) -> bytes:
+    if path is None:
+        return b""
+    if not path.strip() or len(path) > _PARAMETER_MAX_CHARS:
+        raise Invalid("parameter does not fit", field="path")
+    return check_tree_path(path, deletes=True)
+
+
+async def _send(request: Request, archive: Archive) -> Response:
+    """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(request.git_gate.turn())
+        cleanup = stack.pop_all().aclose
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{archive.file_name}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    pieces = iter_in_threads(request, iter_archive(request.node, archive))
+    return StreamResponse(pieces, 200, headers, media_type=archive.media_type, cleanup=cleanup)
+
+
+ROUTES = (
+    Route(
+        "archive",
+        "POST",
+        handle_archive,
+        released="/api/v1/repos/archive",
+        preferred="/api/repos/{repo}/archive",
+        scopes=(Scope.GIT_READ,),
+        summary="Download a tree as tar.gz",
+        body=ArchiveBody,
+        reply_media="application/gzip",
+        failures=(400, 404),
+    ),
+    Route(
+        "codearts_archive",
+        "GET",
+        handle_codearts,
+        preferred="/v4/repositories/{repository_id}/repository/archive",
+        scopes=(Scope.GIT_READ,),
+        claim=Claim.HANDLER,
+        errors=ErrorStyle.CODEARTS,
+        summary="Download a tree in the manner of CodeArts Repo",
+        query=CodeArtsQuery,
+        reply_media="application/octet-stream",
+        failures=(400, 401, 403, 404),
+    ),
+)
