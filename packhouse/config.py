@@ -32,6 +32,10 @@ class Config:
     tls_key: Path | None = field(
         default=None, metadata={"help": "PEM file with the certificate's private key"}
     )
+    static_tokens: Path | None = field(
+        default=None,
+        metadata={"help": "file with fixed read tokens for archive downloads, TOKEN ORG REPO a line"},
+    )
     public_url: str = field(
         default="",
         metadata={"help": "address clients use, for http_url; empty: taken from each request's Host"},
@@ -55,6 +59,10 @@ class Config:
     )
     blob_max_bytes: int = field(
         default=4 * limits.GIB, metadata={"help": "largest single file in a REST commit", "unit": "bytes"}
+    )
+    last_commit_cache_max_bytes: int = field(
+        default=limits.GIB,
+        metadata={"help": "size of the cache of each path's last commit under DATA/cache", "unit": "bytes"},
     )
     git_processes_max: int = field(
         default=32, metadata={"help": "git processes that one server process runs at once"}

@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
+from tests.support.server import ServerOptions
 
 FILES: dict[str, bytes | tuple[str, bytes]] = {
     "README.md": b"# Shop\n",
@@ -171,6 +173,22 @@ def test_codearts_defaults_and_single_files(repo: Repo) -> None:
     assert len(members(codearts(repo, number_of(repo)))) == len(FILES)
     one = members(codearts(repo, number_of(repo), path="docs/guide.md"))
     assert [name.partition("/")[2] for name in one] == ["docs/guide.md"]
+
+
+def test_codearts_takes_fixed_tokens_from_a_file(start_server: StartServer, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# readers\n")
+    server = start_server(ServerOptions(settings={"static_tokens": str(tokens)}))
+    repo = server.new_org().create_repo("team/shop")
+    other = repo.org.create_repo("other")
+    for each in (repo, other):
+        each.write_commit("main", {"a": b"1"})
+    tokens.write_text(f"# readers\nsecret-1 {repo.org.name} team/shop\nsecret-2 {repo.org.name} *\n")
+    assert codearts(repo, number_of(repo), token="secret-1").status_code == 200
+    assert codearts(other, number_of(other), token="secret-1").status_code == 403
+    assert codearts(other, number_of(other), token="secret-2").status_code == 200
+    assert codearts(other, number_of(other), token="secret-3").status_code == 401
+    assert repo.api("GET", token="secret-2").status_code == 401
 
 
 def test_codearts_errors_have_their_own_two_members(repo: Repo, org: Org) -> None:

@@ -21,6 +21,7 @@ from packhouse.operations.archive import (
     safe_name,
 )
 from packhouse.operations.lookup import lookup_repo_by_number
+from packhouse.operations.static_tokens import ALL_REPOS, find_static_reader
 from packhouse.web.auth import authenticate_token
 from packhouse.web.body import read_body
 from packhouse.web.fields import Verbatim, VerbatimList, parse_query
@@ -80,7 +81,8 @@ async def handle_codearts(request: Request) -> Response:
     token = request.headers.get("x-auth-token", "").strip()
     if not token or len(token) > _PARAMETER_MAX_CHARS:
         raise Unauthenticated("a token is required")
-    principal = await authenticate_token(request, token)
+    static_reader = await request.in_thread(find_static_reader, request.node, token)
+    principal = static_reader or await authenticate_token(request, token)
     number = request.path_values["repository_id"]
     if not (number.isascii() and number.isdigit()) or not 1 <= int(number[:20]) <= _REPOSITORY_ID_MAX:
         raise Invalid("repository_id is not a positive integer of 31 bits")
@@ -91,7 +93,8 @@ async def handle_codearts(request: Request) -> Response:
         raise Invalid("unknown archive format", archive_format=archive_format[:80])
     repo = await request.in_thread(lookup_repo_by_number, request.node, principal, int(number))
     principal.require_scope(Scope.GIT_READ)
-    principal.require_repo(repo.name)
+    if static_reader is None or static_reader.repo_claim != ALL_REPOS:
+        principal.require_repo(repo.name)
     top = f"{safe_name(repo.name.rpartition('/')[2])}-{safe_name(query.sha or repo.default_branch)}/"
     options = ArchiveOptions(format=archive_format, path=path, prefix=top.encode("ascii"))
     return await _send(
