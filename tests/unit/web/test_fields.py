@@ -152,9 +152,10 @@ def test_any_query_is_read_or_refused(text: bytes) -> None:
         return
 
 
+words = st.text("ab \t\0\u00e9\u2028\U0001f600", max_size=8)
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
     max_leaves=8,
 )
 
