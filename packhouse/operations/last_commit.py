@@ -1,33 +1,69 @@
 """Which commit last touched a path, as `git log -1 <commit> -- <path>` says."""
 
+from typing import Final
+
 from packhouse.db.repos import Repo
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
+from packhouse.operations.attribution import History, Waiting, walk_near
+from packhouse.operations.file_maps import read_file_map
 from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.node import Node
+from packhouse.operations.reachability import read_reachable
+
+_WALKS_MIN: Final = 8
+_COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
+_WALKS_MAX: Final = 1000
 
 
 def read_last_commit(node: Node, repo: Repo, commit: Oid, path: bytes) -> LastCommit:
-    """Return the last commit that touched `path`, seen from `commit`; raise NotFound when none did."""
+    """Return the last commit that touched the file at `path`, seen from `commit`, which has it.
+
+    An answer in memory, or one about a near ancestor, costs no process. Otherwise git walks history for this
+    path alone; once that was done about as often as one pass for all paths would cost, that pass is made.
+    """
     cached = node.last_commits.get(repo.id, commit, path)
     if cached is not None:
         return cached
+    history = History(node, repo)
+    waiting: Waiting = {commit: {path}}
+
+    def known(at: Oid, path: bytes) -> Oid | None:
+        kept_map = node.last_commits.get_map(repo.id, at)
+        if kept_map is not None:
+            record = kept_map.find(path)
+            return None if record is None else record.last_commit
+        kept = node.last_commits.get(repo.id, at, path)
+        return None if kept is None else kept.oid
+
+    answers = walk_near(history, waiting, known)
+    oid = answers[path] if path in answers else _walk_far(node, repo, commit, next(iter(waiting)), path)
+    answer = LastCommit(oid, history.links(oid).committed_at)
+    node.last_commits.put(repo.id, commit, path, answer)
+    return answer
+
+
+def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
+    """Ask git, from the commit `at` where the short walk ended; or make the map of `commit`."""
+    reachable = read_reachable(node, repo).commits
+    walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
+    if node.last_commits.count_walk(repo.id, commit) > walks_max:
+        record = read_file_map(node, repo, commit).find(path)
+        if record is not None:
+            return record.last_commit
     with node.store.hold(repo.public_id) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
-            "log",
-            "-1",
-            "--format=%H %ct",
+            "rev-list",
+            "--max-count=1",
             "--end-of-options",
-            commit,
+            at,
             "--",
             path.decode("utf-8", "surrogateescape"),
             env={"GIT_LITERAL_PATHSPECS": "1"},
             pass_fds=(lock,),
         ).stdout.split()
-    if len(listed) != 2:
+    if len(listed) != 1:
         raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))
-    answer = LastCommit(Oid(listed[0].decode("ascii")), int(listed[1]))
-    node.last_commits.put(repo.id, commit, path, answer)
-    return answer
+    return Oid(listed[0].decode("ascii"))

@@ -17,6 +17,8 @@ from packhouse.operations.history_cache import HistoryCache
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.reachability_cache import ReachabilityCache
+from packhouse.operations.tree_tables import TreeTableCache
+from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache
 from packhouse.storage.pack_store import PackStore
 
@@ -34,13 +36,18 @@ class Node:
     reachability: ReachabilityCache = field(default_factory=ReachabilityCache)
     last_commits: LastCommitCache = field(default_factory=LastCommitCache)
     histories: HistoryCache = field(default_factory=HistoryCache)
+    tree_tables: TreeTableCache = field(default_factory=TreeTableCache)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))
     tokens: TokenVerifier = field(init=False)
+    file_maps: FileCache = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = make_token_verifier(self.database, self.clock)
+        self.file_maps = FileCache(
+            self.config.data / "cache" / "last-commits", max_bytes=self.config.last_commit_cache_max_bytes
+        )
 
     def request_maintenance(self, repo_id: str) -> None:
         """Ask this process's background thread to look at a repository's packs soon.

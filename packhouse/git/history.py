@@ -1,0 +1,145 @@
+"""The shape of history, and what each commit changed against its first parent, streamed from git."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.objects import parse_commit, parse_person
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+
+# A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
+_PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
+_LINKS: Final = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
+_COMMITTED_AT: Final = re.compile(rb"\ncommitter [^\n]*> ([0-9]{1,18})")
+_AUTHOR: Final = re.compile(rb"\nauthor (.*)")
+_LISTED: Final = re.compile(rb"([0-7]{6}) [a-z]+ [0-9a-f]{40} +([0-9]+|-)\t([^\0]+)\0")
+_PARENT_LINE_BYTES: Final = 48
+
+
+class CommitLinks(NamedTuple):
+    """What a walk needs of a commit. `committed_at` is in seconds since 1970, 0 when unreadable."""
+
+    tree: Oid
+    parents: tuple[Oid, ...]
+    committed_at: int
+
+
+def parse_links(content: bytes) -> CommitLinks:
+    """Return tree, parents and date of a commit, in a tenth of the time that parse_commit() takes."""
+    match = _LINKS.match(content)
+    if match is None:
+        raise Corrupt("not a commit object")
+    lines = match[2].decode("ascii")
+    starts = range(7, len(lines), _PARENT_LINE_BYTES)
+    head_end = content.find(b"\n\n")
+    date = _COMMITTED_AT.search(content, match.end() - 1, head_end if head_end >= 0 else len(content))
+    return CommitLinks(
+        Oid(match[1].decode("ascii")),
+        tuple(Oid(lines[start : start + 40]) for start in starts),
+        0 if date is None else int(date[1]),
+    )
+
+
+class CommitSummary(NamedTuple):
+    """What listings tell of a commit: author's name, author date in seconds since 1970, message."""
+
+    author: str
+    authored_at: int
+    message: str
+
+
+def parse_summary(content: bytes) -> CommitSummary:
+    """Return what parse_commit() would say of author and message, in a fifth of the time."""
+    head, _, body = content.partition(b"\n\n")
+    line = _AUTHOR.search(head)
+    if line is None or b"\nencoding " in head:
+        commit = parse_commit(content)
+        return CommitSummary(commit.author.name, commit.author.when, commit.message)
+    author = parse_person(line[1])
+    return CommitSummary(author.name, author.when, body.decode("utf-8", "replace").rstrip("\n"))
+
+
+def list_history(
+    git_dir: Path, tips: Iterable[Oid], *, pass_fds: Sequence[int]
+) -> list[tuple[Oid, tuple[Oid, ...]]]:
+    """Return (commit, parents) of everything reachable from `tips`, children before their parents."""
+    listed = run_git(
+        git_dir,
+        "rev-list",
+        "--topo-order",
+        "--parents",
+        "--stdin",
+        stdin="".join(f"{tip}\n" for tip in tips).encode("ascii"),
+        pass_fds=pass_fds,
+        timeout_s=limits.history_pass_max_s,
+        output_max_bytes=limits.history_output_max_bytes,
+    ).stdout.decode("ascii")
+    history = []
+    for line in listed.splitlines():
+        oid, *parents = line.split(" ")
+        history.append((Oid(oid), tuple(map(Oid, parents))))
+    return history
+
+
+def read_first_parent_changes(
+    git_dir: Path, history: Iterable[tuple[Oid, tuple[Oid, ...]]], *, pass_fds: Sequence[int]
+) -> dict[Oid, list[bytes]]:
+    """Return the paths in which each commit differs from its first parent.
+
+    Commits without parents, and those that change nothing, are left out. Renames are a deletion and an addition.
+    Source: git-diff-tree(1), "--stdin" and "Raw output format".
+    """
+    pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
+    output = run_git(
+        git_dir,
+        "diff-tree",
+        "--stdin",
+        "-r",
+        "-z",
+        "--raw",
+        "--no-renames",
+        stdin=pairs,
+        env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
+        config=_PASS_CONFIG,
+        pass_fds=pass_fds,
+        timeout_s=limits.history_pass_max_s,
+        output_max_bytes=limits.history_output_max_bytes,
+    ).stdout
+    changes: dict[Oid, list[bytes]] = {}
+    paths: list[bytes] = []
+    is_path = False
+    for token in output.split(b"\0")[:-1]:
+        if is_path:
+            paths.append(token)
+            is_path = False
+        elif token.startswith(b":"):
+            is_path = True
+        else:
+            paths = changes.setdefault(Oid(token.decode("ascii")), [])
+    return changes
+
+
+def list_sized_files(
+    git_dir: Path, tree: Oid, *, pass_fds: Sequence[int]
+) -> list[tuple[bytes, bytes, bytes]]:
+    """Return (mode, size, path) of everything below `tree` that is no folder, in git's order.
+
+    As git prints them: mode in six octal digits; the size of a submodule is `-`. Source: git-ls-tree(1), "-l".
+    """
+    output = run_git(
+        git_dir,
+        "ls-tree",
+        "-r",
+        "-l",
+        "-z",
+        "--full-tree",
+        tree,
+        pass_fds=pass_fds,
+        timeout_s=limits.history_pass_max_s,
+        output_max_bytes=limits.history_output_max_bytes,
+    ).stdout
+    return _LISTED.findall(output)

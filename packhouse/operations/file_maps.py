@@ -1,0 +1,179 @@
+"""The last commit of every path of a commit: computed once, derived from the parent's answer, kept on disk.
+
+A map depends on nothing but its commit's id, so it never grows stale. Under DATA/cache/last-commits there is a
+file for each, whole or as the difference from an earlier one; all of them may be deleted at any time.
+"""
+
+from typing import Final
+
+from packhouse.db.repos import Repo
+from packhouse.errors import Corrupt
+from packhouse.git.history import list_sized_files
+from packhouse.git.objects import MODE_GITLINK
+from packhouse.git.oid import Oid
+from packhouse.git.tree_table import iter_changes
+from packhouse.operations.attribution import History, Waiting, walk_all, walk_near
+from packhouse.operations.file_map import (
+    FileMap,
+    FileRecord,
+    StoredMap,
+    decode_stored,
+    edit_map,
+    encode_edits,
+    make_map,
+    make_record,
+)
+from packhouse.operations.node import Node
+
+_DERIVE_STEPS_MAX: Final = 200
+_CHAIN_MAX: Final = 32
+_WHOLE_ROWS_MAX: Final = 500  # smaller maps are always written whole
+
+
+def read_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
+    """Return every file of `commit` with the commit that last touched it.
+
+    Several callers for one commit cost one computation. Raises TimedOut when history is too long for one pass.
+    """
+    found = node.last_commits.get_map(repo.id, commit)
+    if found is not None:
+        return found
+    with node.last_commits.making(repo.id, commit):
+        found = node.last_commits.get_map(repo.id, commit) or _load(node, repo, commit)
+        if found is None:
+            with node.file_maps.lock(repo.public_id, commit):
+                found = _load(node, repo, commit) or _make(node, repo, commit)
+        node.last_commits.put_map(repo.id, commit, found)
+        return found
+
+
+def _make(node: Node, repo: Repo, commit: Oid) -> FileMap:
+    """Derive the map from that of a near ancestor, or compute it from all of history; keep it on the disk."""
+    history = History(node, repo)
+    line: list[Oid] = []
+    ancestor: Oid | None = commit
+    base: FileMap | None = None
+    while ancestor is not None and len(line) < _DERIVE_STEPS_MAX:
+        base = node.last_commits.get_map(repo.id, ancestor) or _load(node, repo, ancestor)
+        if base is not None:
+            break
+        line.append(ancestor)
+        ancestor = next(iter(history.links(ancestor).parents), None)
+    if base is None or ancestor is None:
+        made = _compute(history, commit)
+        return _keep(node, repo, commit, made, base=None, edits=None)
+    edits: dict[bytes, FileRecord | None] = {}
+    for step in reversed(line):
+        edits.update(_derive(history, step))
+    made = edit_map(base, edits)
+    is_stored = base.chain and node.file_maps.has(repo.public_id, ancestor)
+    chain = base.chain + 1
+    small = len(made.paths) <= _WHOLE_ROWS_MAX or len(edits) > len(made.paths) // 4
+    if not is_stored or chain > _CHAIN_MAX or small:
+        return _keep(node, repo, commit, made, base=None, edits=None)
+    return _keep(node, repo, commit, FileMap(made.paths, made.records, chain), base=ancestor, edits=edits)
+
+
+def _derive(history: History, commit: Oid) -> dict[bytes, FileRecord | None]:
+    """Return how the map of a commit differs from that of its first parent."""
+    links = history.links(commit)
+    parent_tree = history.links(links.parents[0]).tree
+    changes = list(iter_changes(history.table, parent_tree, links.tree))
+    answers = {change.path: commit for change in changes}
+    if len(links.parents) > 1:
+        answers.update(_ask_other_parents(history, commit, [c.path for c in changes if c.entry is not None]))
+    edits: dict[bytes, FileRecord | None] = {}
+    for path, entry in changes:
+        edits[path] = None
+        if entry is not None:
+            mode, oid = entry
+            edits[path] = make_record(path, mode, _size(history, mode, oid), answers[path])
+    return edits
+
+
+def _ask_other_parents(history: History, merge: Oid, paths: list[bytes]) -> dict[bytes, Oid]:
+    """Return the last commits of what a merge has from another parent than its first."""
+    links = history.links(merge)
+    others = links._replace(parents=links.parents[1:])
+    waiting: Waiting = {}
+    for path in paths:
+        parent = history.next_line(others, path)
+        if parent is not None:
+            waiting.setdefault(parent, set()).add(path)
+    return follow(history, waiting)
+
+
+def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
+    """Answer everything that waits: by maps in memory and a short walk, the rest by a pass of git."""
+    node, repo = history.node, history.repo
+
+    def known(commit: Oid, path: bytes) -> Oid | None:
+        kept = node.last_commits.get_map(repo.id, commit)
+        record = None if kept is None else kept.find(path)
+        return None if record is None else record.last_commit
+
+    answers = walk_near(history, waiting, known)
+    if waiting:
+        with node.store.hold(repo.public_id) as lock:
+            answers.update(walk_all(history, waiting, lock=lock))
+    return answers
+
+
+def _compute(history: History, commit: Oid) -> FileMap:
+    node, repo = history.node, history.repo
+    git_dir = node.store.repo_path(repo.public_id)
+    with node.store.hold(repo.public_id) as lock:
+        listed = list_sized_files(git_dir, history.links(commit).tree, pass_fds=(lock,))
+        paths = {path for _, _, path in listed}
+        answers = walk_all(history, {commit: paths} if paths else {}, lock=lock)
+    return make_map(listed, answers)
+
+
+def _size(history: History, mode: int, oid: Oid) -> int:
+    if mode == MODE_GITLINK:
+        return 0
+    with history.node.store.reader(history.repo.public_id) as reader:
+        header = reader.kind_and_size(oid)
+    if header is None:
+        raise Corrupt("tree names a missing object", oid=oid)
+    return header[1]
+
+
+def _keep(
+    node: Node,
+    repo: Repo,
+    commit: Oid,
+    made: FileMap,
+    *,
+    base: Oid | None,
+    edits: dict[bytes, FileRecord | None] | None,
+) -> FileMap:
+    """Write a map to the disk, whole without `base`; return it as it is kept."""
+    if base is None or edits is None:
+        made = FileMap(made.paths, made.records, 1)
+        edits = dict(zip(made.paths, made.records, strict=True))
+    node.file_maps.write(repo.public_id, commit, encode_edits(edits, base=base, chain=made.chain))
+    return made
+
+
+def _load(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
+    """Return the map that the disk has, or None when it or one that it builds on is missing or damaged."""
+    stack: list[StoredMap] = []
+    base: FileMap | None = None
+    at: Oid | None = commit
+    while at is not None and base is None:
+        content = node.file_maps.read(repo.public_id, at)
+        stored = None if content is None else decode_stored(content)
+        if stored is None or len(stack) > _CHAIN_MAX:
+            return None
+        stack.append(stored)
+        at = None if stored.base is None else Oid(stored.base)
+        base = None if at is None else node.last_commits.get_map(repo.id, at)
+    chain = stack[0].chain
+    if base is None:
+        base = stack.pop().whole()
+    edits: dict[bytes, FileRecord | None] = {}
+    for stored in reversed(stack):
+        edits.update(stored.edits())
+    made = edit_map(base, edits)
+    return FileMap(made.paths, made.records, chain)

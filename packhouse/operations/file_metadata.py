@@ -1,0 +1,79 @@
+"""Listing files with their sizes and the commits that last touched them."""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.git.history import CommitSummary, parse_links, parse_summary
+from packhouse.git.objects import MODE_TREE
+from packhouse.git.oid import Oid
+from packhouse.git.tree_walk import find_path
+from packhouse.operations.file_map import FileRecord
+from packhouse.operations.file_maps import read_file_map
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.read_files import PathNotFound, tree_reader
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import read_object
+
+
+@dataclass(frozen=True, slots=True)
+class FileMetadataPage:
+    """Files in git's order, and each commit that one of them names. `ref` is the name to echo.
+
+    `last_path` is where the page ended when more follow, else None.
+    """
+
+    ref: str
+    files: list[FileRecord]
+    commits: dict[Oid, CommitSummary]
+    last_path: bytes | None
+
+
+def list_file_metadata(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes,
+    after: bytes,
+    count_max: int | None,
+) -> FileMetadataPage:
+    """Return the files below the folder `path` (empty: all), or the one file at it, after the path `after`.
+
+    `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound and PathNotFound.
+    """
+    repo = lookup_repo(node, caller, name)
+    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    tree = parse_links(read_object(node, repo, resolved.commit, "commit")).tree
+    top = find_path(tree_reader(node, repo), tree, path)
+    if top is None:
+        raise PathNotFound(path)
+    found = read_file_map(node, repo, resolved.commit)
+    first, end = 0, len(found.paths)
+    if path and top.mode == MODE_TREE:
+        first, end = bisect_left(found.paths, path + b"/"), bisect_left(found.paths, path + b"0")
+    elif path:
+        first = bisect_left(found.paths, path)
+        end = first + 1
+    if after:
+        first = max(first, bisect_right(found.paths, after))
+    page_end = end if count_max is None else min(end, first + count_max)
+    files = found.records[first:page_end]
+    commits = _summaries(node, repo, {file.last_commit for file in files})
+    last_path = found.paths[page_end - 1] if first < page_end < end else None
+    return FileMetadataPage(resolved.name, files, commits, last_path)
+
+
+def _summaries(node: Node, repo: Repo, oids: set[Oid]) -> dict[Oid, CommitSummary]:
+    summaries = node.last_commits.get_summaries(repo.id, oids)
+    missing = oids.difference(summaries)
+    if missing:
+        with node.store.reader(repo.public_id) as reader:
+            for oid in missing:
+                summaries[oid] = parse_summary(reader.read(oid, kind="commit")[1])
+                node.last_commits.put_summary(repo.id, oid, summaries[oid])
+    return summaries

@@ -1,0 +1,109 @@
+"""Rebuildable files under DATA/cache: bounded in bytes, written whole or not at all, deleted at any time."""
+
+import contextlib
+import hashlib
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from packhouse.storage.files import lock_file
+
+_DIGEST_BYTES: Final = 20
+_LOCKS: Final = 64
+_SCANS_PER_FILL: Final = 16
+_KEEP_SHARE: Final = 0.8  # of the bound, after files were dropped
+
+
+class FileCache:
+    """Small files by (folder, name). Several processes may share one; whatever is damaged counts as absent."""
+
+    def __init__(self, folder: Path, *, max_bytes: int) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._guard = threading.Lock()
+        self._unscanned_bytes = max_bytes  # the first write finds out what is there
+
+    def has(self, folder: str, name: str) -> bool:
+        """Tell whether there is such a file, damaged or not."""
+        return (self._folder / folder / name).exists()
+
+    def read(self, folder: str, name: str) -> bytes | None:
+        """Return the content, or None when it is absent or not what was written."""
+        path = self._folder / folder / name
+        try:
+            stored = path.read_bytes()
+            os.utime(path)  # the least recently used go first
+        except OSError:
+            return None
+        digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
+        return content if _digest(content) == digest else None
+
+    def write(self, folder: str, name: str, content: bytes) -> None:
+        """Keep a file. A full or unwritable disk only means that the next reader finds nothing."""
+        path = self._folder / folder / name
+        temporary = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(_digest(content) + content)
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            return
+        with self._guard:
+            self._unscanned_bytes += len(content)
+            due = self._unscanned_bytes >= self._max_bytes // _SCANS_PER_FILL
+            if due:
+                self._unscanned_bytes = 0
+        if due:
+            self._shrink()
+
+    @contextlib.contextmanager
+    def lock(self, folder: str, name: str) -> Iterator[None]:
+        """Keep other processes from making the same file meanwhile; they may share the lock with others."""
+        number = zlib.crc32(f"{folder}/{name}".encode()) % _LOCKS
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            held = lock_file(self._folder / f".lock-{number:02x}", exclusive=True)
+            stack = contextlib.ExitStack()
+            stack.enter_context(held)
+        except OSError:  # the folder was deleted just now: only work is lost when two do the same
+            stack = contextlib.ExitStack()
+        with stack:
+            yield
+
+    def _shrink(self) -> None:
+        """Drop the least recently used files, and leftovers of crashes among them, until the bound holds."""
+        files = []
+        for folder in _entries(self._folder):
+            if folder.is_dir(follow_symlinks=False):
+                files += [entry for entry in _entries(Path(folder.path)) if entry.is_file()]
+        aged = []
+        for entry in files:
+            with contextlib.suppress(FileNotFoundError):
+                status = entry.stat()
+                aged.append((status.st_mtime_ns, status.st_size, entry.path))
+        total = sum(size for _, size, _ in aged)
+        if total <= self._max_bytes:
+            return
+        for _, size, path in sorted(aged):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            total -= size
+            if total <= self._max_bytes * _KEEP_SHARE:
+                return
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha1(content, usedforsecurity=False).digest()

@@ -1,0 +1,100 @@
+"""Files with metadata: sizes, and the commits that last touched them."""
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.operations.file_metadata import FileMetadataPage, list_file_metadata
+from packhouse.web.api.files import parse_folder, parse_path_cursor, path_cursor
+from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Dialect, Route
+
+
+class ListFilesMetadataQuery(msgspec.Struct):
+    """What to list. `recursive` has no effect: all files below the folder are listed."""
+
+    ref: str | None = None
+    ephemeral: bool = False
+    path: Verbatim | None = None
+    recursive: bool = True
+    cursor: Verbatim | None = None
+    limit: int | None = None
+
+
+class FileMetadata(msgspec.Struct, gc=False):
+    """One file; `size` is in bytes, 0 for a submodule."""
+
+    path: str
+    mode: str
+    type: str
+    size: int
+    last_commit_sha: str
+
+
+class LastCommitFields(msgspec.Struct):
+    """One commit; `date` is the author's."""
+
+    author: str
+    date: str
+    message: str
+
+
+class FileMetadataList(msgspec.Struct, omit_defaults=True):
+    """A listing in git's order, with each commit that it names."""
+
+    files: list[FileMetadata]
+    commits: dict[str, LastCommitFields]
+    ref: str
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def handle_list(request: Request) -> Response:
+    """GET …/files/metadata."""
+    query = parse_query(request.scope["query_string"], ListFilesMetadataQuery, where="list_files_metadata")
+    paged = query.cursor is not None or query.limit is not None or request.dialect is Dialect.PREFERRED
+    count_max = None
+    if paged:
+        count_max = page_limit(
+            query.limit or 0, default=limits.metadata_page_default, maximum=limits.metadata_page_max
+        )
+    page = await request.operate(
+        list_file_metadata,
+        request.caller.repo,
+        ref=query.ref,
+        ephemeral=query.ephemeral,
+        path=parse_folder(query.path),
+        after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
+        count_max=count_max,
+    )
+    return await request.in_thread(_answer, page)
+
+
+def _answer(page: FileMetadataPage) -> Response:
+    files = [FileMetadata(f.path, f.mode, f.kind, f.size_bytes, f.last_commit) for f in page.files]
+    commits: dict[str, LastCommitFields] = {
+        oid: LastCommitFields(summary.author, format_timestamp(summary.authored_at), summary.message)
+        for oid, summary in page.commits.items()
+    }
+    next_cursor = msgspec.UNSET if page.last_path is None else path_cursor(page.last_path)
+    return json_response(FileMetadataList(files, commits, page.ref, page.last_path is not None, next_cursor))
+
+
+ROUTES = (
+    Route(
+        "list_files_metadata",
+        "GET",
+        handle_list,
+        released="/api/v1/repos/files/metadata",
+        preferred="/api/repos/{repo}/files/metadata",
+        scopes=(Scope.GIT_READ,),
+        summary="List files with their last commits",
+        query=ListFilesMetadataQuery,
+        reply=FileMetadataList,
+        failures=(400, 404),
+    ),
+)

@@ -1,0 +1,192 @@
+"""The last commit of each path is what `git log -1` says, however it is found."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.config import Config
+from packhouse.db.repos import Repo
+from packhouse.git.oid import Oid
+from packhouse.operations import attribution, file_maps
+from packhouse.operations.file_map import FileMap
+from packhouse.operations.file_maps import read_file_map
+from packhouse.operations.last_commit import read_last_commit
+from packhouse.operations.last_commit_cache import LastCommitCache
+from packhouse.operations.node import Node, open_node
+from packhouse.operations.tree_tables import TreeTableCache
+from tests.support.git import Git
+from tests.support.histories import History, load_history, make_history
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node on SQLite: nothing here depends on the database."""
+    node = open_node(Config(data=tmp_path / "data"))
+    yield node
+    node.close()
+
+
+@pytest.fixture(params=[8, 40, 120])
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
+    """A history that nobody has seen before."""
+    git = Git(tmp_path / "home")
+    return make_history(git, tmp_path / "src.git", random.randrange(2**32), commits=request.param)
+
+
+def expected_answers(history: History, commit: str) -> dict[bytes, str]:
+    """Return what git says of every path of a commit."""
+    return {path: history.last_commit(commit, path) for path in history.files(commit)}
+
+
+def answers_of(found: FileMap) -> dict[bytes, str]:
+    """Return the map as git's answers look."""
+    return {path: str(record.last_commit) for path, record in zip(found.paths, found.records, strict=True)}
+
+
+def forget(node: Node) -> None:
+    """Let the node forget what it keeps in memory."""
+    node.last_commits = LastCommitCache()
+    node.tree_tables = TreeTableCache()
+
+
+def test_maps_are_right_computed_derived_and_read_back(
+    node: Node, caller: Principal, history: History
+) -> None:
+    repo = load_history(node, caller, history, "r")
+    rng = random.Random(history.seed)
+    commits = rng.sample(history.commits(), min(10, len(history.commits())))
+    expected = {commit: expected_answers(history, commit) for commit in commits}
+    for commit in commits:
+        assert answers_of(read_file_map(node, repo, Oid(commit))) == expected[commit], commit
+    forget(node)
+    for commit in reversed(commits):
+        found = read_file_map(node, repo, Oid(commit))
+        assert answers_of(found) == expected[commit], commit
+        listed = {path: record.mode for path, record in zip(found.paths, found.records, strict=True)}
+        assert listed == {path: mode for path, (mode, _) in history.files(commit).items()}
+        assert found.paths == sorted(found.paths)
+
+
+def test_each_commit_derived_from_its_parent_is_right(
+    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_maps, "_WHOLE_ROWS_MAX", 0)  # so that small maps are chained like large ones
+    repo = load_history(node, caller, history, "r")
+    line = history.run("rev-list", "--first-parent", "--reverse", history.branches[0]).split()
+    for commit in line[-40:]:
+        assert answers_of(read_file_map(node, repo, Oid(commit))) == expected_answers(history, commit), commit
+    forget(node)
+    assert answers_of(read_file_map(node, repo, Oid(line[-1]))) == expected_answers(history, line[-1])
+
+
+def test_single_paths_are_right_with_and_without_a_map(
+    node: Node, caller: Principal, history: History
+) -> None:
+    repo = load_history(node, caller, history, "r")
+    rng = random.Random(history.seed)
+    commits = rng.sample(history.commits(), min(6, len(history.commits())))
+    for commit in commits:
+        for path, last in expected_answers(history, commit).items():
+            assert read_last_commit(node, repo, Oid(commit), path).oid == last, (commit, path)
+
+
+def test_sizes_are_those_of_the_blobs(node: Node, caller: Principal, history: History) -> None:
+    repo = load_history(node, caller, history, "r")
+    tip = history.run("rev-parse", history.branches[0])
+    parent = history.run("rev-list", "--max-count=2", "--first-parent", tip).split()[-1]
+    read_file_map(node, repo, Oid(parent))
+    found = read_file_map(node, repo, Oid(tip))
+    for path, (mode, oid) in history.files(tip).items():
+        record = found.find(path)
+        assert record is not None
+        size = 0 if mode == "160000" else int(history.run("cat-file", "-s", oid))
+        assert record.size_bytes == size
+
+
+def linear(
+    node: Node, caller: Principal, tmp_path: Path, commits: int, files: int = 3
+) -> tuple[Repo, Git, Path]:
+    """Load a history in a line: commit n changes file n modulo `files`; the first one has them all."""
+    git = Git(tmp_path / "home")
+    folder = tmp_path / "line.git"
+    git.run("init", "--quiet", "--bare", folder)
+    out = []
+    for n in range(commits):
+        names = range(files) if n == 0 else [n % files]
+        rows = b"".join(b"M 100644 inline d/f%d\ndata <<E\n%d\nE\n" % (name, n) for name in names)
+        out.append(b"commit refs/heads/main\ncommitter A <a@x> %d +0000\ndata 0\n%s\n" % (10**9 + n, rows))
+    git.run("fast-import", "--quiet", cwd=folder, stdin=b"".join(out))
+    repo = load_history(node, caller, History(git, folder, 0, ["main"]), "line")
+    return repo, git, folder
+
+
+def test_a_damaged_or_missing_file_is_computed_again(node: Node, caller: Principal, tmp_path: Path) -> None:
+    repo, git, folder = linear(node, caller, tmp_path, 5)
+    tip = Oid(git.run("rev-parse", "main", cwd=folder))
+    expected = answers_of(read_file_map(node, repo, tip))
+    (stored,) = (node.config.data / "cache" / "last-commits").glob("repo_*/*")
+    whole = stored.read_bytes()
+    for damage in (b"", b"x" * 100, whole[:-1], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
+        stored.write_bytes(damage)
+        forget(node)
+        assert answers_of(read_file_map(node, repo, tip)) == expected
+        assert stored.read_bytes() == whole
+    stored.unlink()
+    stored.parent.rmdir()
+    forget(node)
+    assert answers_of(read_file_map(node, repo, tip)) == expected
+
+
+def test_a_cold_commit_is_computed_once_for_all_who_ask(
+    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo, git, folder = linear(node, caller, tmp_path, 50)
+    tip = Oid(git.run("rev-parse", "main", cwd=folder))
+    computed = []
+    compute = file_maps._compute
+
+    def counted(history: attribution.History, commit: Oid) -> FileMap:
+        computed.append(commit)
+        time.sleep(0.05)
+        return compute(history, commit)
+
+    monkeypatch.setattr(file_maps, "_compute", counted)
+    found: list[FileMap] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(read_file_map(node, repo, tip))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert computed == [tip]
+
+
+def test_the_cache_on_disk_keeps_to_its_bound(tmp_path: Path) -> None:
+    node = open_node(Config(data=tmp_path / "data", last_commit_cache_max_bytes=20_000))
+    for number in range(100):
+        node.file_maps.write(f"repo_{number % 7}", f"{number:040x}", b"x" * 1000)
+    folder = node.config.data / "cache" / "last-commits"
+    assert (
+        sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        <= 20_000 + 1020 + 20_000 // 16
+    )
+    assert node.file_maps.read("repo_1", f"{99:040x}") == b"x" * 1000
+    assert node.file_maps.read("repo_0", f"{0:040x}") is None
+    node.close()
+
+
+def test_a_path_that_history_touched_long_ago_is_found(node: Node, caller: Principal, tmp_path: Path) -> None:
+    repo, git, folder = linear(node, caller, tmp_path, 400, files=300)
+    tip = git.run("rev-parse", "main", cwd=folder)
+    for number in (0, 150, 99, 101, *range(200, 230)):
+        path = b"d/f%d" % number
+        expected = git.run("log", "-1", "--format=%H", tip, "--", path.decode(), cwd=folder)
+        assert read_last_commit(node, repo, Oid(tip), path).oid == expected
+    assert node.last_commits.get_map(repo.id, Oid(tip)) is not None  # so many walks paid for a map
