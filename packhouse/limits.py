@@ -134,3 +134,12 @@ regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a calle
 # Merges
 merge_conflict_files_max = 50  # whose contents a preview shows
 merge_conflict_blob_max_bytes = 256 * KIB
+
+# Signatures
+signing_keys_max = 200  # active ones of one organisation
+signed_commits_max = 5000  # that one update may introduce to a ref under `verify-sig`
+signatures_check_max_s = 150  # for all commits of one update
+signature_program_max_s = 20  # for one call of gpg or ssh-keygen
+signature_output_max_bytes = MIB
+signature_verdicts_max = 50_000  # kept by one process
+signature_verdict_max_age_s = 60  # a key that expires meanwhile is believed for as long
