@@ -24,12 +24,12 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 
-COMMANDS: Final = ("serve", "demo", "org", "key", "token", "repo")
+COMMANDS: Final = ("serve", "demo", "org", "key", "signing-key", "token", "repo")
 
 
 @click.group(
     cls=LazyGroup,
-    modules={name: f"packhouse.cli.{name}" for name in COMMANDS},
+    modules={name: f"packhouse.cli.{name.replace('-', '_')}" for name in COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def root() -> None:

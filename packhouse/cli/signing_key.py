@@ -1,0 +1,79 @@
+"""`packhouse signing-key`: the public keys whose signatures on commits count under the policy `verify-sig`."""
+
+from pathlib import Path
+
+import click
+
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.limits import key_file_max_bytes
+from packhouse.operations.signing_keys import (
+    SigningKeyRow,
+    add_signing_key,
+    list_signing_keys,
+    revoke_signing_key,
+)
+
+
+@click.group("signing-key", cls=PackhouseGroup)
+def command() -> None:
+    """Keys that sign an organisation's commits. Changes act on the next push."""
+
+
+@command.command("add")
+@click.argument("org")
+@click.argument("public_key", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--label", default="", help="Words that tell people whose key this is.")
+@json_option
+def add(*, org: str, public_key: Path, label: str, as_json: bool) -> None:
+    """Accept signatures of PUBLIC_KEY on commits of ORG. Prints the key's id as the last word.
+
+    The file holds one OpenPGP public key block (gpg --export --armor), one line of an SSH allowed-signers
+    file, or one SSH public key.
+    """
+    with click.open_file(str(public_key), "rb") as file:
+        content: bytes = file.read(key_file_max_bytes + 1)
+    with opened_node() as node:
+        row = add_signing_key(node, org, text=content.decode("utf-8", "replace"), label=label)
+    if as_json:
+        print_record(_record(row), as_json=True)
+    else:
+        click.echo(f"added {row.kind} signing key {row.fingerprint} as {row.signing_key_id}")
+
+
+@command.command("list")
+@click.argument("org")
+@json_option
+def list_(*, org: str, as_json: bool) -> None:
+    """List the signing keys of ORG, newest first, revoked ones too."""
+    with opened_node() as node:
+        records = [_record(row) for row in list_signing_keys(node, org)]
+    columns = ["signing_key_id", "kind", "fingerprint", "label", "created_at", "revoked_at"]
+    print_table(records, columns, as_json=as_json)
+
+
+@command.command("revoke")
+@click.argument("org")
+@click.argument("signing_key_id")
+@json_option
+def revoke(*, org: str, signing_key_id: str, as_json: bool) -> None:
+    """Accept no signature of the key SIGNING_KEY_ID of ORG any more, old ones included."""
+    with opened_node() as node:
+        row = revoke_signing_key(node, org, signing_key_id)
+    if as_json:
+        print_record(_record(row), as_json=True)
+    else:
+        click.echo(f"revoked {row.signing_key_id}")
+
+
+def _record(row: SigningKeyRow) -> Record:
+    return {
+        "signing_key_id": row.signing_key_id,
+        "kind": row.kind,
+        "fingerprint": row.fingerprint,
+        "label": row.label,
+        "created_at": format_timestamp(row.created_at),
+        "revoked_at": None if row.revoked_at is None else format_timestamp(row.revoked_at),
+    }
