@@ -134,7 +134,6 @@ class RefPolicy:
         # A deletion counts as forced: delete and recreate would otherwise get round the rule.
         if NO_FORCE_PUSH in ops and change in (RefChange.FORCED, RefChange.DELETE):
             raise PolicyDenied(refname, NO_FORCE_PUSH)
-        # Signatures are not yet supported: no caller passes a check, so every such write is refused.
         if VERIFY_SIG not in ops or change is RefChange.DELETE:
             return
         if signatures_verify is None or not signatures_verify():

@@ -14,6 +14,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, is_ancestor, move_refs
 from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.signed_updates import verify_introduced
 
 _TRIES_MAX = 10
 
@@ -61,7 +62,10 @@ def create_branch(node: Node, caller: Principal, command: CreateBranch) -> Oid:
         def is_fast_forward(update: RefUpdate = update) -> bool:
             return update.old_oid is not None and is_ancestor(node, repo, update.old_oid, base)
 
-        check_policy(caller, update, is_fast_forward=is_fast_forward)
+        def signatures_verify(update: RefUpdate = update) -> bool:
+            return verify_introduced(node, caller, repo, update)
+
+        check_policy(caller, update, is_fast_forward=is_fast_forward, signatures_verify=signatures_verify)
         if update.old_oid == base:
             return base
         try:

@@ -17,6 +17,7 @@ from packhouse.operations.history_cache import HistoryCache
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.reachability_cache import ReachabilityCache
+from packhouse.operations.signature_verdicts import SignatureVerdicts
 from packhouse.operations.tree_tables import TreeTableCache
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache
@@ -37,6 +38,7 @@ class Node:
     last_commits: LastCommitCache = field(default_factory=LastCommitCache)
     histories: HistoryCache = field(default_factory=HistoryCache)
     tree_tables: TreeTableCache = field(default_factory=TreeTableCache)
+    signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))
@@ -74,6 +76,6 @@ def open_node(config: Config) -> Node:
     """Open the data folder and the database, bringing its schema up to date; remove leftovers of a crash."""
     configure_libgit2()
     store = PackStore(config.data)
-    database = open_database(config.database_url)
+    database = open_database(config.database_url, connections_max=config.threads + 8)
     database.migrate()
     return Node(config=config, database=database, store=store)

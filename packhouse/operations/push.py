@@ -25,17 +25,18 @@ from packhouse.db.ref_transaction import (
 )
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
-from packhouse.errors import PackhouseError, Unavailable
+from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.advertisement import receive_advertisement
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitProcess, spawn_git
+from packhouse.git.process import GitProcess, ProgramMissing, spawn_git
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
 from packhouse.operations.refs import check_policy, move_refs
 from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
+from packhouse.operations.signed_updates import verify_introduced
 from packhouse.storage.quarantine import Quarantine
 
 ACTION: Final = "push"
@@ -163,7 +164,13 @@ def _check_commands(caller: Principal, pending: PendingPush) -> None:
             pending.refuse(number, text)
             continue
         try:
-            check_policy(caller, _update(pending, number), is_fast_forward=lambda: True)
+            # History and signatures are judged once the pack is here.
+            check_policy(
+                caller,
+                _update(pending, number),
+                is_fast_forward=lambda: True,
+                signatures_verify=lambda: True,
+            )
         except PolicyDenied as denied:
             pending.refuse_policy(number, denied)
             continue
@@ -225,7 +232,7 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
     objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
     kinds = _check_kinds(pending, objects)
     _check_connected(node, pending, objects)
-    _check_history(caller, pending, objects)
+    _check_history(node, caller, pending, objects)
     updates = _open_updates(pending, kinds)
     if updates and pending.quarantine is not None:
         _rehearse(node, caller, pending, updates)
@@ -279,18 +286,23 @@ def _check_connected(node: Node, pending: PendingPush, objects: PushedObjects) -
             pending.refuse(number, _SHALLOW if pending.push.request.shallow else _MISSING)
 
 
-def _check_history(caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
-    """Refuse forced updates where the policy forbids them; only now are both histories at hand."""
+def _check_history(node: Node, caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
+    """Refuse forced and unsigned updates where the policy forbids them; only now is all history at hand."""
     for number in pending.open_numbers():
         update = _update(pending, number)
         old_oid, new_oid = update.old_oid, update.new_oid
-        if old_oid is None or new_oid is None:
+        if new_oid is None:
             continue
-        is_fast_forward = partial(objects.is_ancestor, old_oid, new_oid, pending.switch)
+        is_fast_forward = partial(objects.is_ancestor, old_oid or new_oid, new_oid, pending.switch)
+        verify = partial(
+            verify_introduced, node, caller, pending.repo, update, objects=objects, switch=pending.switch
+        )
         try:
-            check_policy(caller, update, is_fast_forward=is_fast_forward)
+            check_policy(caller, update, is_fast_forward=is_fast_forward, signatures_verify=verify)
         except PolicyDenied as denied:
             pending.refuse_policy(number, denied)
+        except (LimitExceeded, ProgramMissing) as error:
+            pending.refuse(number, error.message)
 
 
 class _Rehearsed(Exception):

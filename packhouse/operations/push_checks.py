@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packhouse import limits
-from packhouse.errors import LimitExceeded
+from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitResult, run_git
@@ -78,6 +78,22 @@ class PushedObjects:
         """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
         test = ("merge-base", "--is-ancestor", ancestor, descendant)
         return self._run(test, (), switch, limits.git_call_max_s).code == 0
+
+    def list_commits(
+        self, include: Iterable[Oid], exclude: Iterable[Oid], switch: KillSwitch, *, count_max: int
+    ) -> list[Oid]:
+        """Return up to `count_max` commits reachable from `include` and not from `exclude`, newest first.
+
+        What does not exist, and what is neither a commit nor a tag, leads to none.
+        """
+        if self.git_dir is None:
+            return []
+        walk = ("rev-list", "--ignore-missing", f"--max-count={count_max}", "--stdin")
+        lines = [*include, *(f"^{oid}" for oid in exclude)]
+        listed = self._run(walk, lines, switch, limits.git_call_max_s)
+        if listed.code != 0:
+            raise Corrupt("history cannot be walked", reason=listed.stderr.decode("utf-8", "replace")[:300])
+        return [Oid(line.decode("ascii")) for line in listed.stdout.split()]
 
     def _run(
         self,
