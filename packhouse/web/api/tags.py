@@ -1,4 +1,4 @@
-"""Tags: list them, get one."""
+"""Tags: list, get, create and delete."""
 
 from typing import Any
 
@@ -6,8 +6,11 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
-from packhouse.git.refname import tag_refname
+from packhouse.git.refname import short_name, tag_refname
+from packhouse.operations.create_tag import CreateTag, create_tag
+from packhouse.operations.delete_tag import delete_tag
 from packhouse.operations.list_tags import Tag, list_tags, read_tag
+from packhouse.web.body import read_body
 from packhouse.web.fields import page_limit, parse_query
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -54,6 +57,34 @@ class TagAnswer(msgspec.Struct):
     tag: TagFields
 
 
+class CreateTagBody(msgspec.Struct):
+    """The tag's name and what it is put on: any ref input, `target` in its old form."""
+
+    name: str
+    ref: str
+
+
+class CreatedTag(msgspec.Struct):
+    """The new tag and its commit."""
+
+    name: str
+    sha: str
+    message: str
+
+
+class DeleteTagBody(msgspec.Struct):
+    """The name, where the path does not hold it."""
+
+    name: str
+
+
+class DeletedTag(msgspec.Struct):
+    """The tag that is gone."""
+
+    name: str
+    message: str
+
+
 def _fields(tag: Tag) -> dict[str, Any]:
     return {"name": tag.name, "sha": tag.target}
 
@@ -80,6 +111,31 @@ async def handle_get(request: Request) -> Response:
     return json_response({"tag": _fields(tag)})
 
 
+async def handle_create(request: Request) -> Response:
+    """POST …/tags."""
+    body = await read_body(request, CreateTagBody)
+    command = CreateTag(request.caller.repo, tag_refname(body.name), body.ref)
+    commit = await request.operate(create_tag, command)
+    return json_response({"name": short_name(command.refname), "sha": commit, "message": "tag created"})
+
+
+async def handle_delete(request: Request) -> Response:
+    """DELETE …/tags with the name in the body."""
+    body = await read_body(request, DeleteTagBody)
+    return await _delete(request, body.name)
+
+
+async def handle_delete_named(request: Request) -> Response:
+    """DELETE …/tags/{tag}; a body is ignored."""
+    return await _delete(request, request.path_values["tag"])
+
+
+async def _delete(request: Request, name: str) -> Response:
+    refname = tag_refname(name)
+    await request.operate(delete_tag, request.caller.repo, refname)
+    return json_response({"name": short_name(refname), "message": "tag deleted"})
+
+
 ROUTES = (
     Route(
         "list_tags",
@@ -103,6 +159,40 @@ ROUTES = (
         summary="Get a tag by name",
         query=GetTagQuery,
         reply=TagAnswer,
+        failures=(400, 404),
+    ),
+    Route(
+        "create_tag",
+        "POST",
+        handle_create,
+        released="/api/v1/repos/tags",
+        preferred="/api/repos/{repo}/tags",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Create a tag",
+        body=CreateTagBody,
+        reply=CreatedTag,
+        failures=(400, 404, 409),
+    ),
+    Route(
+        "delete_tag",
+        "DELETE",
+        handle_delete,
+        released="/api/v1/repos/tags",
+        preferred="/api/repos/{repo}/tags",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Delete a tag named in the body",
+        body=DeleteTagBody,
+        reply=DeletedTag,
+        failures=(400, 404),
+    ),
+    Route(
+        "delete_tag_by_path",
+        "DELETE",
+        handle_delete_named,
+        preferred="/api/repos/{repo}/tags/{tag}",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Delete a tag",
+        reply=DeletedTag,
         failures=(400, 404),
     ),
 )

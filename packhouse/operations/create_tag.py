@@ -1,0 +1,51 @@
+"""Creating a lightweight tag."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.errors import Conflict
+from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT, RefName, short_name
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.refs import check_policy, move_refs
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.signed_updates import verify_introduced
+
+
+class TagExists(Conflict):
+    """The repository has a tag of that name, wherever it points. Field: tag."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("tag already exists", tag=short_name(refname))
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTag:
+    """`ref` is any ref input; the tag is put on the commit that it leads to."""
+
+    repo: str
+    refname: RefName
+    ref: str
+
+
+def create_tag(node: Node, caller: Principal, command: CreateTag) -> Oid:
+    """Create the tag and return its commit.
+
+    Raises RepoNotFound, Invalid and RefNotFound for the ref, TagExists, RefNameConflict, PolicyDenied.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    commit = resolve_ref(node, repo, command.ref).commit
+    update = RefUpdate(PERSISTENT, command.refname, None, commit)
+    check_policy(
+        caller,
+        update,
+        is_fast_forward=lambda: True,
+        signatures_verify=lambda: verify_introduced(node, caller, repo, update),
+    )
+    try:
+        move_refs(node, caller, repo, [update], action="create-tag")
+    except RefMismatch:
+        raise TagExists(command.refname) from None
+    return commit

@@ -1,0 +1,20 @@
+"""Deleting a tag, lightweight or annotated."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMissing, RefUpdate
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.operations.list_tags import TagNotFound
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.refs import check_policy, move_refs
+
+
+def delete_tag(node: Node, caller: Principal, name: str, refname: RefName) -> None:
+    """Delete a tag wherever it points; raise RepoNotFound, TagNotFound, PolicyDenied."""
+    repo = lookup_repo(node, caller, name)
+    update = RefUpdate(PERSISTENT, refname, None, None, any_old=True)
+    check_policy(caller, update, is_fast_forward=lambda: False)
+    try:
+        move_refs(node, caller, repo, [update], action="delete-tag")
+    except RefMissing:
+        raise TagNotFound(refname) from None
