@@ -40,14 +40,6 @@ INSTANCE_MAX_CHARS: Final = 1000
 GIT_CHALLENGE: Final = 'Basic realm="code storage", charset="UTF-8"'  # RFC 7617 section 2.1
 
 
-class Throttled(Unavailable):
-    """The caller asks too often. Field: `retry_after_s`."""
-
-
-class UpstreamFailed(Unavailable):
-    """A server that this one had to ask did not answer as it should."""
-
-
 class FilePreconditionFailed(PackhouseError):
     """If-Match or If-Unmodified-Since does not hold (RFC 9110 section 13)."""
 
@@ -84,9 +76,7 @@ ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
     LimitExceeded: _Row(413, "invalid"),
     UnsupportedMediaType: _Row(415, "invalid"),
     RangeNotSatisfiable: _Row(416, "invalid"),
-    Throttled: _Row(429, "unavailable"),
     Corrupt: _Row(500, "internal"),
-    UpstreamFailed: _Row(502, "unavailable"),
     Unavailable: _Row(503, "unavailable"),
     TimedOut: _Row(504, "timeout"),
     PackhouseError: _Row(500, "failed"),
@@ -116,6 +106,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "invalid repository name": "invalid repository name: {reason}",
     "invalid tag name": "invalid tag name {tag}",
     "limit is negative": "limit must not be negative",
+    "merge conflict": "merge conflict",
+    "merge is no fast-forward": "{branch} cannot be fast-forwarded to {source}: it has commits of its own",
+    "merge target has moved": "branch {branch} has moved to {actual}, look at it and merge again",
     "method is not allowed": "{method} is not allowed here, allowed: {allow}",
     "no note for this object": "no note for object {oid}",
     "not an ISO 8601 date": "{value} is not an ISO 8601 date",
@@ -134,12 +127,12 @@ SENTENCES: Final[Mapping[str, str]] = {
     "ref does not exist": "ref {ref} does not exist",
     "ref has moved": "{refname} is at {actual}, expected {expected}",
     "ref name conflicts with another ref": "{refname} conflicts with the existing ref {existing}",
+    "repository changed during the merge": "the repository changed during the merge, please retry",
     "repository exists": "repository {repo} already exists",
     "repository not found": "repository {repo} not found",
     "request body is not valid JSON": "request body is not valid JSON: {reason}",
     "request body is too large": "request body is larger than {max_bytes} bytes",
     "request body stalled": "nothing of the request body arrived for {stall_max_s} seconds",
-    "unsupported media type": "the body must be of type {expected}",
     "not supported": "{what}",
     "nothing to update": "nothing to update: give default_branch",
     "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
@@ -267,7 +260,7 @@ def _headers(failure: Failure, style: ErrorStyle) -> dict[str, str]:
         headers["WWW-Authenticate"] = GIT_CHALLENGE if style is ErrorStyle.GIT else "Bearer"
     if failure.status == 405:
         headers["Allow"] = str(failure.fields.get("allow", ""))
-    if failure.status in (429, 503):
+    if failure.status == 503:
         headers["Retry-After"] = str(failure.fields.get("retry_after_s", 1))
     if failure.status == 416:
         headers["Accept-Ranges"] = "bytes"

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -88,7 +89,7 @@ def test_an_upload_that_runs_may_finish_after_sigterm(start_server: StartServer)
     lines = list(commit_lines("main", {"a.txt": b"hello"}))
     asked_to_end = threading.Event()
 
-    def body() -> object:
+    def body() -> Iterator[bytes]:
         yield lines[0]
         os.kill(server.pid, signal.SIGTERM)
         asked_to_end.set()
