@@ -1,0 +1,41 @@
+"""The reference page lists what is served, and nothing else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from packhouse.web.app import ROUTES
+from packhouse.web.dialects import REPLY_ALIASES, REQUEST_ALIASES
+from packhouse.web.errors import SENTENCES
+
+pytestmark = pytest.mark.quick
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/reference/http-api.md").read_text("utf-8")
+
+
+def test_every_route_has_its_row_and_every_row_its_route() -> None:
+    table = PAGE.partition("## Operations")[2].partition("## Errors")[0]
+    described = set(re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/\S+)`", table))
+    served = {(r.method, path) for r in ROUTES for path in (r.released, r.preferred) if path}
+    assert described == served
+
+
+def test_aliases_belong_to_routes() -> None:
+    names = {route.name for route in ROUTES}
+    planned = {"merge", "write_note", "delete_note"}
+    assert set(REQUEST_ALIASES) - planned <= names
+
+
+def test_no_alias_is_the_standard_name_of_the_same_operation() -> None:
+    for table in (REQUEST_ALIASES, REPLY_ALIASES):
+        for aliases in table.values():
+            for standard, old_names in aliases.items():
+                assert standard not in old_names
+
+
+def test_every_sentence_is_for_an_error_that_is_raised() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "packhouse").rglob("*.py")]
+    text = re.sub(r'^    "[^"]*": ', "", "\n".join(sources), flags=re.MULTILINE)
+    assert [message for message in SENTENCES if f'"{message}"' not in text] == []
