@@ -182,9 +182,13 @@ def _read_start(reader: ObjectReader, oid: Oid, size: int) -> bytes:
         start += piece[: limits.merge_conflict_blob_max_bytes - len(start)]
         if len(start) == limits.merge_conflict_blob_max_bytes:
             break
-    if len(start) == size:
-        return start
-    cut = len(start)
-    while cut > len(start) - 4 and start[cut - 1] & 0xC0 == 0x80:
-        cut -= 1
-    return start[: cut - 1] if start[cut - 1] >= 0xC0 else start
+    return start if len(start) == size else _drop_part_of_character(start)
+
+
+def _drop_part_of_character(text: bytes) -> bytes:
+    """Return UTF-8 text without the first bytes of a character that was cut off (RFC 3629 section 3)."""
+    lead = len(text) - 1
+    while lead > len(text) - 4 and text[lead] & 0xC0 == 0x80:
+        lead -= 1
+    length = next((n for n, mask in ((4, 0xF0), (3, 0xE0), (2, 0xC0)) if text[lead] & mask == mask), 1)
+    return text if lead + length <= len(text) else text[:lead]

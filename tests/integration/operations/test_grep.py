@@ -1,0 +1,220 @@
+"""Grep finds what git grep finds, whole and in pages, with and without filters."""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.config import Config
+from packhouse.errors import TimedOut
+from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
+from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.operations.cursors import BadCursor, encode_cursor
+from packhouse.operations.grep import BadPattern, GrepPage, PageBounds, grep_files
+from packhouse.operations.node import Node, open_node
+from tests.support.git import Git
+from tests.support.histories import History, load_history, make_history
+from tests.support.text_histories import make_text_history
+
+PATTERNS = ["tax", "^x|tax.*cart", "[0-9]+$", "Gr..e", ".", "größe", "--dash", "\\.", "o(n|w)", "12:34"]
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node on SQLite: nothing here depends on the database."""
+    node = open_node(Config(data=tmp_path / "data"))
+    yield node
+    node.close()
+
+
+@pytest.fixture(params=["mixed", "text"])
+def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
+    """A history that nobody has seen before, in the node's repository r."""
+    make = make_history if request.param == "mixed" else make_text_history
+    history = make(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32), commits=12)
+    history.run("branch", "-f", "topic", max(history.commits(), key=lambda c: len(history.files(c))))
+    load_history(node, caller, history, "r")
+    return history
+
+
+@pytest.fixture
+def text(tmp_path: Path, node: Node, caller: Principal) -> None:
+    """A history of text files, in the node's repository r."""
+    history = make_text_history(
+        Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32), commits=3
+    )
+    history.run("branch", "-f", "topic", "main")
+    load_history(node, caller, history, "r")
+
+
+def grep(
+    node: Node,
+    caller: Principal,
+    pattern: str,
+    *,
+    files: PathFilter | None = None,
+    ref: str = "topic",
+    cursor: str | None = None,
+    matches_max: int = 10**9,
+    lines_max: int = 10**9,
+    **query: Any,
+) -> GrepPage:
+    """Ask for a page, by default for everything."""
+    defaults: dict[str, Any] = {"case_sensitive": True, "before": 0, "after": 0, "file_matches_max": 10**6}
+    return grep_files(
+        node,
+        caller,
+        "r",
+        ref=ref,
+        ephemeral=False,
+        query=GrepQuery(pattern, **{**defaults, **query}),
+        files=files or PathFilter(),
+        bounds=PageBounds(cursor, matches_max, lines_max),
+    )
+
+
+def git_grep(
+    history: History, pattern: str, *options: str, ref: str = "topic"
+) -> list[tuple[bytes, int, bytes]]:
+    """Return (path, line, text) of what git itself finds."""
+    done = history.git.try_run(
+        *("grep", "-I", "-n", "-z", "-E", *options, "-e", pattern, ref), cwd=history.folder
+    )
+    found = []
+    rest = done.stdout
+    while rest:
+        if rest.startswith(b"--\n"):
+            rest = rest[3:]
+            continue
+        name, number, after = rest.split(b"\0", 2)
+        text, _, rest = after.partition(b"\n")
+        found.append((name.removeprefix(ref.encode() + b":"), int(number), text))
+    return found
+
+
+def expected_lines(
+    history: History, pattern: str, *options: str, context: tuple[int, int] = (0, 0)
+) -> list[GrepLine]:
+    """Return what git finds, each line with its sort."""
+    matches = {(path, number) for path, number, _ in git_grep(history, pattern, *options)}
+    before, after = context
+    lines = git_grep(history, pattern, *options, f"-B{before}", f"-A{after}")
+    return [GrepLine(path, number, text, (path, number) in matches) for path, number, text in lines]
+
+
+def read_pages(node: Node, caller: Principal, pattern: str, **options: Any) -> list[GrepPage]:
+    """Follow the cursors from the first page to the last."""
+    pages = [grep(node, caller, pattern, **options)]
+    while pages[-1].cursor is not None:
+        assert pages[-1].lines
+        pages.append(grep(node, caller, pattern, cursor=pages[-1].cursor, **options))
+    return pages
+
+
+def test_lines_and_context_are_gits(node: Node, caller: Principal, history: History) -> None:
+    for pattern in PATTERNS:
+        assert grep(node, caller, pattern).lines == expected_lines(history, pattern), pattern
+        folded = grep(node, caller, pattern.upper(), case_sensitive=False).lines
+        assert folded == expected_lines(history, pattern.upper(), "-i"), pattern
+        around = grep(node, caller, pattern, before=2, after=1).lines
+        assert around == expected_lines(history, pattern, context=(2, 1)), pattern
+
+
+def test_pages_neither_repeat_nor_miss_a_line(node: Node, caller: Principal, history: History) -> None:
+    rng = random.Random(history.seed)
+    for pattern in rng.sample(PATTERNS, 4):
+        before, after = rng.choice([(0, 0), (1, 1), (3, 0), (0, 4), (2, 5)])
+        bounds = {"matches_max": rng.randint(1, 6), "lines_max": rng.choice([1, 3, 7, 10**6])}
+        query = {"before": before, "after": after, "file_matches_max": rng.choice([2, 5, 10**6])}
+        per_file = f"--max-count={query['file_matches_max']}"
+        pages = read_pages(node, caller, pattern, **bounds, **query)
+        together = [line for page in pages for line in page.lines]
+        assert together == expected_lines(history, pattern, per_file, context=(before, after)), bounds
+        for page in pages:
+            assert len(page.lines) <= bounds["lines_max"]
+            assert sum(line.is_match for line in page.lines) <= bounds["matches_max"]
+
+
+def test_pages_stay_on_the_commit_they_began_with(node: Node, caller: Principal, history: History) -> None:
+    first, *_ = (c for c in history.commits() if len(git_grep(history, ".", ref=c)) > 3)
+    page = grep(node, caller, ".", ref=first, matches_max=1)
+    following = grep(node, caller, ".", ref="main", matches_max=1, cursor=page.cursor)
+    assert (following.commit, following.ref) == (first, "main")
+    assert following.lines != page.lines
+
+
+def test_filters_choose_files(node: Node, caller: Principal, history: History) -> None:
+    everything = expected_lines(history, ".")
+    filters = [
+        PathFilter(prefixes=(b"src",)),
+        PathFilter(prefixes=(b"src/cart.py", b"docs", b"a")),
+        PathFilter(prefixes=(b"nowhere",)),
+        PathFilter(include=compile_globs(["*.py", "docs/**"])),
+        PathFilter(exclude=compile_globs(["src/"])),
+        PathFilter(prefixes=(b"src",), include=compile_globs(["*a*"]), exclude=compile_globs(["**/b*"])),
+        PathFilter(extensions=parse_extensions(["md", ".txt"])),
+        PathFilter(include=compile_globs(["no*where"])),
+    ]
+    for files in filters:
+        expected = [line for line in everything if files.takes(line.path)]
+        assert grep(node, caller, ".", files=files).lines == expected, files
+        pages = read_pages(node, caller, ".", files=files, matches_max=7)
+        assert [line for page in pages for line in page.lines] == expected, files
+
+
+def test_files_beyond_memory_are_left_out(
+    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "regex_memory_max_bytes", 200 * limits.MIB)
+    monkeypatch.setattr(limits, "grep_file_max_bytes", limits.MIB)
+    git = Git(tmp_path / "home")
+    work = git.init(tmp_path / "work")
+    git.run("config", "core.bigFileThreshold", "1m", cwd=work)
+    content = b"needle\n" + b"x" * 99 + b"\n"
+    git.commit(work, {"small": content, "big": content + b"0123456789abcde\n" * 12 * limits.MIB})
+    git.run("branch", "big", cwd=work)
+    load_history(node, caller, History(git, work / ".git", 0), "big")
+    page = grep_files(
+        node,
+        caller,
+        "big",
+        ref="big",
+        ephemeral=False,
+        query=GrepQuery("needle", True, 0, 0, 10),
+        files=PathFilter(),
+        bounds=PageBounds(None, 10, 10),
+    )
+    assert [line.path for line in page.lines] == [b"small"]
+
+
+@pytest.mark.parametrize("pattern", ["a(", "[z", "a{2,1}", "(" * 2000, "*(", "\0", "a\0b", "x" * 5000, "\\"])
+def test_a_pattern_that_is_none_is_refused_at_once(
+    node: Node, caller: Principal, text: None, pattern: str
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(BadPattern):
+        grep(node, caller, pattern)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("pattern", ["(a{1,30000}){1,30000}", "(((a{1,255}){1,255}){1,255}){1,255}"])
+def test_a_pattern_that_eats_memory_or_time_is_stopped(
+    node: Node, caller: Principal, text: None, pattern: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "grep_max_s", 2)
+    monkeypatch.setattr(limits, "regex_memory_max_bytes", 256 * limits.MIB)
+    with pytest.raises((BadPattern, TimedOut)):
+        grep(node, caller, pattern)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!!", encode_cursor(b"a"), encode_cursor(b"0" * 40, b"a", b"1")])
+def test_a_cursor_that_no_page_ended_with_is_refused(
+    node: Node, caller: Principal, text: None, cursor: str
+) -> None:
+    with pytest.raises(BadCursor):
+        grep(node, caller, "x", cursor=cursor)

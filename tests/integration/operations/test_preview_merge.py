@@ -1,0 +1,191 @@
+"""A preview tells what git merge would do, and leaves nothing behind."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.config import Config
+from packhouse.git.oid import Oid, hash_object
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge_trees import MergeSide, iter_new_objects, merge_trees
+from packhouse.operations.merge_trees import UnrelatedHistories as Unrelated
+from packhouse.operations.node import Node, open_node
+from packhouse.operations.preview_merge import FAST_FORWARD, MERGE_COMMIT, NO_OP, MergePreview, preview_merge
+from tests.support.git import Git
+from tests.support.histories import History, load_history, make_history
+from tests.support.text_histories import make_text_history
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node on SQLite: nothing here depends on the database."""
+    node = open_node(Config(data=tmp_path / "data"))
+    yield node
+    node.close()
+
+
+@pytest.fixture(params=["mixed", "text"])
+def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
+    """A history that nobody has seen before, in the node's repository r; each commit is a branch of its own."""
+    make = make_history if request.param == "mixed" else make_text_history
+    history = make(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32))
+    for number, commit in enumerate(history.commits()):
+        history.run("branch", f"at/{number}", commit)
+    load_history(node, caller, history, "r")
+    return history
+
+
+def preview(node: Node, caller: Principal, source: str, target: str, **options: Any) -> MergePreview:
+    """Ask for a preview."""
+    defaults = {"source_is_ephemeral": False, "target_is_ephemeral": False, "include_content": True}
+    return preview_merge(
+        node, caller, options.pop("name", "r"), source=source, target=target, **{**defaults, **options}
+    )
+
+
+def git_merge(history: History, target: str, source: str) -> tuple[int, str, dict[bytes, dict[int, str]]]:
+    """Return git's exit code, the tree, and stages by conflicted path."""
+    done = history.git.try_run(
+        "merge-tree", "--write-tree", "--no-messages", "-z", target, source, cwd=history.folder
+    )
+    if done.returncode > 1:
+        return done.returncode, "", {}
+    tree, *rows = done.stdout.rstrip(b"\0").split(b"\0")
+    stages: dict[bytes, dict[int, str]] = {}
+    for row in rows:
+        facts, _, path = row.partition(b"\t")
+        _, oid, stage = facts.decode().split()
+        stages.setdefault(path, {})[int(stage)] = oid
+    return done.returncode, tree.decode(), stages
+
+
+def blob(history: History, name: str) -> bytes:
+    """Return a blob's bytes."""
+    return history.git.try_run("cat-file", "blob", name, cwd=history.folder).stdout
+
+
+def leftovers(node: Node) -> list[Path]:
+    """Return every quarantine that is there."""
+    return sorted((node.config.data / "quarantine").iterdir())
+
+
+def test_previews_agree_with_git(node: Node, caller: Principal, history: History) -> None:
+    rng = random.Random(history.seed)
+    branches = [f"at/{number}" for number in range(len(history.commits()))]
+    before = leftovers(node)
+    for _ in range(12):
+        target, source = rng.sample(branches, 2)
+        code, tree, stages = git_merge(history, target, source)
+        if code > 1:
+            with pytest.raises(Unrelated):
+                preview(node, caller, source, target)
+            continue
+        found = preview(node, caller, source, target)
+        base = history.run("merge-base", target, source).split()[0]
+        tips = [history.run("rev-parse", name) for name in (source, target)]
+        kind = {tips[0]: NO_OP, tips[1]: FAST_FORWARD}.get(base, MERGE_COMMIT)
+        assert (found.result, found.merge_base, found.is_clean) == (kind, base, code == 0)
+        assert found.conflict_paths == list(stages)
+        for conflict in found.conflicts:
+            sides = (conflict.base, conflict.ours, conflict.theirs)
+            assert [side.oid for side in sides] == [stages[conflict.path].get(n) for n in (1, 2, 3)]
+            name = conflict.path.decode("utf-8", "surrogateescape")
+            if conflict.result.content is not None:
+                assert conflict.result.content == blob(history, f"{tree}:{name}")
+    assert leftovers(node) == before
+
+
+@pytest.fixture
+def two_branches(tmp_path: Path, node: Node, caller: Principal) -> History:
+    """Branches main and feature/cart of repository r that changed the same files."""
+    git = Git(tmp_path / "home")
+    work = git.init(tmp_path / "work")
+    files: dict[str, bytes | None] = {f"f{n:02}": b"0\n" for n in range(55)}
+    git.commit(work, {**files, "binary": b"\0a", "long": b"", "gone": b"x\n"})
+    git.run("checkout", "-q", "-b", "feature/cart", cwd=work)
+    git.commit(
+        work,
+        {**dict.fromkeys(files, b"2\n"), "binary": b"\0b", "long": "é".encode() * 200_000, "gone": b"y\n"},
+    )
+    git.run("checkout", "-q", "main", cwd=work)
+    git.commit(work, {**dict.fromkeys(files, b"1\n"), "binary": b"\0c", "long": b"l\n", "gone": None})
+    history = History(git, work / ".git", 0)
+    load_history(node, caller, history, "r")
+    return history
+
+
+def test_contents_are_bounded_and_say_what_is_missing(
+    node: Node, caller: Principal, two_branches: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = preview(node, caller, "feature/cart", "main")
+    assert len(found.conflict_paths) == 58
+    assert len(found.conflicts) == limits.merge_conflict_files_max == 50
+    assert found.omitted_paths == found.conflict_paths[50:]
+    monkeypatch.setattr(limits, "merge_conflict_files_max", 100)
+    conflicts = {c.path: c for c in preview(node, caller, "feature/cart", "main").conflicts}
+    text = conflicts[b"f00"]
+    assert text.result.content == b"<<<<<<< main\n1\n=======\n2\n>>>>>>> feature/cart\n"
+    assert (text.base.content, text.ours.content, text.theirs.content) == (b"0\n", b"1\n", b"2\n")
+    assert conflicts[b"binary"].ours.is_binary and conflicts[b"binary"].ours.content is None
+    long = conflicts[b"long"].theirs
+    assert long.is_truncated and long.content == "é".encode() * (256 * 1024 // 2)
+    gone = conflicts[b"gone"]
+    assert (gone.ours.oid, gone.ours.content, gone.theirs.content) == (None, None, b"y\n")
+    assert preview(node, caller, "feature/cart", "main", include_content=False).conflicts == []
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("-x", "heads/-x"),
+        ("HEAD", "heads/HEAD"),
+        ("lock", "heads/lock"),
+        ("refs/x", "heads/refs/x"),
+        ("f00d", "f00d"),
+        ("a/b", "a/b"),
+        ("main/x", "main/x"),
+        ("größe", "größe"),
+        ("main~2", None),
+        ("main", "source/main"),
+    ],
+)
+def test_conflict_markers_name_the_sides_whatever_they_are_called(
+    node: Node, caller: Principal, two_branches: History, label: str, shown: str | None
+) -> None:
+    repo = lookup_repo(node, caller, "r")
+    ours, theirs = (Oid(two_branches.run("rev-parse", name)) for name in ("main", "feature/cart"))
+    with node.store.new_quarantine() as quarantine:
+        merged = merge_trees(
+            node, repo, quarantine, ours=MergeSide("main", ours), theirs=MergeSide(label, theirs)
+        )
+        objects = [content for kind, content in iter_new_objects(quarantine) if kind == "blob"]
+    assert not merged.is_clean
+    name = (shown or theirs).encode()
+    assert b"<<<<<<< main\n1\n=======\n2\n>>>>>>> " + name + b"\n" in objects
+
+
+def test_a_clean_merge_leaves_its_new_objects_to_whoever_asked(
+    node: Node, caller: Principal, two_branches: History
+) -> None:
+    git, bare = two_branches.git, two_branches.folder
+    tree = {"x": b"1\n", "dir/y": b"2\n"}
+    work = bare.parent
+    git.run("checkout", "-q", "-b", "one", "main", cwd=work)
+    one = git.commit(work, {"x": tree["x"]})
+    git.run("checkout", "-q", "-b", "two", "main", cwd=work)
+    two = git.commit(work, {"dir/y": tree["dir/y"]})
+    load_history(node, caller, two_branches, "clean")
+    repo = lookup_repo(node, caller, "clean")
+    with node.store.new_quarantine() as quarantine:
+        merged = merge_trees(
+            node, repo, quarantine, ours=MergeSide("one", Oid(one)), theirs=MergeSide("two", Oid(two))
+        )
+        objects = {hash_object(kind, content): kind for kind, content in iter_new_objects(quarantine)}
+    assert merged.is_clean
+    assert objects == {merged.tree: "tree"}
+    assert merged.tree == git.run("merge-tree", "--write-tree", one, two, cwd=work)
