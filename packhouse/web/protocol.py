@@ -140,7 +140,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._check_framing()
         if len(self.pipeline) >= limits.pipelined_requests_max:
             self._refuse(429, "too many requests at once on one connection")
-        self.scope["packhouse.cut_connection"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["packhouse.cut_connection"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # our own, for app.py
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # no upgrade is served, and the parser stops at one

@@ -4,7 +4,6 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -450,65 +449,3 @@ def test_failures_before_the_stream_have_a_result_too(repo: Repo, org: Org) -> N
     refused(released, 401, "unauthorized")
     refused(post(org.repo("no/such"), metadata()), 404, "not_found")
     assert repo.v1("PUT", "/repos/commit-pack").json()["result"]["status"] == "invalid"
-
-
-@pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
-def test_fifty_unguarded_commits_from_fifty_connections_all_land(repo: Repo) -> None:
-    repo.write_commit("main", {"start": b"0"})
-
-    def commit(number: int) -> int:
-        return post(repo, metadata(upsert(f"f{number}")), chunk(b"%d" % number)).status_code
-
-    with ThreadPoolExecutor(50) as pool:
-        assert list(pool.map(commit, range(50))) == [201] * 50
-    assert len(repo.list_paths()) == 51
-
-
-@pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
-def test_of_many_commits_with_one_guard_exactly_one_lands(repo: Repo) -> None:
-    head = repo.write_commit("main", {"a": b"1"})
-
-    def commit(number: int) -> int:
-        guarded = metadata(upsert(f"f{number}"), expected_head_sha=head)
-        return post(repo, guarded, chunk(b"%d" % number)).status_code
-
-    with ThreadPoolExecutor(12) as pool:
-        assert sorted(pool.map(commit, range(12))) == [201] + [409] * 11
-
-
-def test_a_large_file_streams_through(repo: Repo, git: Git, tmp_path: Path) -> None:
-    piece = bytes(range(256)) * 16 * 1024  # 4 MiB
-    lines = [metadata(upsert("big"), upsert("small", "c2")), chunk(b"s", "c2")]
-    lines += [chunk(piece, eof=False) for _ in range(6)] + [chunk(b"end")]
-    assert post(repo, *lines).status_code == 201
-    content = repo.read_file("big")
-    assert content == piece * 6 + b"end"
-    part = repo.api("GET", "/file", params={"path": "big"}, headers={"Range": "bytes=-5"})
-    assert (part.status_code, part.content) == (206, content[-5:])
-    git.run("clone", "--quiet", repo.remote(), str(tmp_path / "clone"))
-    assert (tmp_path / "clone" / "big").read_bytes() == content
-
-
-def test_an_aborted_stream_leaves_no_trace(repo: Repo, org: Org, server: Server) -> None:
-    head = repo.write_commit("main", {"a": b"1"})
-
-    def stream() -> Iterable[bytes]:
-        yield body([metadata(upsert("a")), chunk(b"x" * MIB, eof=False)])
-        raise ConnectionAbortedError
-
-    with pytest.raises(ConnectionAbortedError):
-        repo.api("POST", "/commit-pack", content=stream())
-    assert repo.branches() == {"main": head}
-
-
-def test_packs_stay_few_and_git_reads_them(new_org: Org, server: Server, git: Git, tmp_path: Path) -> None:
-    repo = new_org.create_repo("busy")
-    for number in range(130):
-        repo.write_commit("main", {f"f{number % 7}": b"%d" % number})
-    repo_id = repo.api("GET").json()["repo_id"]
-    [folder] = server.data.glob(f"repos/*/*/{repo_id}")
-    assert len(list(folder.glob("objects/pack/*.pack"))) < 100
-    assert git.count_commits(repo.remote(), "main", tmp_path / "count") == 130
-    head = repo.branches()["main"]
-    git.run("-C", str(folder), "rev-list", "--objects", head)
-    git.run("-C", str(folder), "fsck", "--strict", "--no-dangling", head)

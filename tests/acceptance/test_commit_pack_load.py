@@ -1,0 +1,72 @@
+"""POST …/commit-pack from many at once, with large files, cut off, and all day long."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.git import Git
+from tests.support.org import Org
+from tests.support.repo import Repo, commit_lines
+from tests.support.server import Server
+
+
+@pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
+def test_fifty_unguarded_commits_from_fifty_connections_all_land(repo: Repo) -> None:
+    repo.write_commit("main", {"start": b"0"})
+
+    def commit(number: int) -> int:
+        return repo.post_commit("main", {f"f{number}": b"%d" % number}).status_code
+
+    with ThreadPoolExecutor(50) as pool:
+        assert list(pool.map(commit, range(50))) == [201] * 50
+    assert len(repo.list_paths()) == 51
+
+
+@pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
+def test_of_many_commits_with_one_guard_exactly_one_lands(repo: Repo) -> None:
+    head = repo.write_commit("main", {"a": b"1"})
+
+    def commit(number: int) -> int:
+        files = {f"f{number}": b"%d" % number}
+        return repo.post_commit("main", files, expected_head_sha=head).status_code
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sorted(pool.map(commit, range(12))) == [201] + [409] * 11
+
+
+def test_a_large_file_streams_through(repo: Repo, git: Git, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 96 * 1024 + b"end"  # 24 MiB and a bit: seven chunks
+    repo.write_commit("main", {"big": content, "small": b"s"})
+    assert repo.read_file("big") == content
+    part = repo.api("GET", "/file", params={"path": "big"}, headers={"Range": "bytes=-5"})
+    assert (part.status_code, part.content) == (206, content[-5:])
+    git.run("clone", "--quiet", repo.remote(), str(tmp_path / "clone"))
+    assert (tmp_path / "clone" / "big").read_bytes() == content
+
+
+def test_an_aborted_stream_leaves_no_trace(repo: Repo) -> None:
+    head = repo.write_commit("main", {"a": b"1"})
+    lines = list(commit_lines("main", {"a": b"x" * 6_000_000}))
+
+    def stream() -> Iterable[bytes]:
+        yield from lines[:-1]
+        raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError):
+        repo.api("POST", "/commit-pack", content=stream())
+    assert repo.branches() == {"main": head}
+
+
+def test_packs_stay_few_and_git_reads_them(new_org: Org, server: Server, git: Git, tmp_path: Path) -> None:
+    repo = new_org.create_repo("busy")
+    for number in range(130):
+        repo.write_commit("main", {f"f{number % 7}": b"%d" % number})
+    repo_id = repo.api("GET").json()["repo_id"]
+    [folder] = server.data.glob(f"repos/*/*/{repo_id}")
+    assert len(list(folder.glob("objects/pack/*.pack"))) < 100
+    assert git.count_commits(repo.remote(), "main", tmp_path / "count") == 130
+    head = repo.branches()["main"]
+    git.run("-C", str(folder), "rev-list", "--objects", head)
+    git.run("-C", str(folder), "fsck", "--strict", "--no-dangling", head)
