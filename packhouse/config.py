@@ -14,6 +14,11 @@ from packhouse.errors import Invalid
 
 ENV_PREFIX = "PACKHOUSE_"
 INTEGER_MAX = 2**53
+_TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
+
+TrustedHost = tuple[str, str, int]
+"""Scheme, host (without brackets) and port."""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -67,12 +72,67 @@ class Config:
     git_processes_max: int = field(
         default=32, metadata={"help": "git processes that one server process runs at once"}
     )
+    secret_key_file: Path | None = field(
+        default=None,
+        metadata={
+            "help": "keys that seal stored secrets; made when missing; default secret-key in the data folder"
+        },
+    )
+    trusted_hosts: str = field(
+        default="",
+        metadata={
+            "help": "scheme://host:port,… to which outbound requests may go although private or plain http"
+        },
+    )
+    outbound_ca: Path | None = field(
+        default=None,
+        metadata={"help": "PEM file of authorities that outbound TLS believes besides the system's"},
+    )
+    job_threads: int = field(
+        default=4, metadata={"help": "background jobs that one server process runs at once"}
+    )
+    job_lease_s: int = field(
+        default=30,
+        metadata={
+            "help": "how long the work of a process that was killed waits for another",
+            "unit": "seconds",
+        },
+    )
+    webhook_threads: int = field(
+        default=64, metadata={"help": "webhook deliveries that one server process makes at once"}
+    )
+    event_keep_s: int = field(
+        default=7 * 24 * 3600,
+        metadata={"help": "how long events and ended deliveries are kept", "unit": "seconds"},
+    )
+    ephemeral_events: int = field(default=0, metadata={"help": "1: raise push events for ephemeral refs too"})
     log_level: str = field(default="info", metadata={"help": "debug, info, warning or error"})
 
     @property
     def database_url(self) -> str:
         """The database to open: the setting, or the SQLite file in the data folder."""
         return self.database or f"sqlite:///{self.data / 'packhouse.db'}"
+
+    @property
+    def secret_keys_path(self) -> Path:
+        """The file of the keys that seal stored secrets."""
+        return self.secret_key_file or self.data / "secret-key"
+
+    @property
+    def trusted_host_set(self) -> frozenset[TrustedHost]:
+        """The hosts that outbound requests may reach although private or plain http."""
+        return parse_trusted_hosts(self.trusted_hosts)
+
+
+def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
+    """Return the hosts of a comma-separated list; raise Invalid naming the entry that is malformed."""
+    hosts = set()
+    for entry in filter(None, (part.strip().lower().rstrip("/") for part in text.split(","))):
+        match = _TRUSTED_HOST.fullmatch(entry)
+        if match is None or not 1 <= int(match[3]) <= 65535:
+            raise Invalid("setting trusted_hosts must list scheme://host:port", value=entry[:200])
+        hosts.add((match[1], match[2].strip("[]").removesuffix("."), int(match[3])))
+    return frozenset(hosts)
 
 
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
@@ -115,13 +175,16 @@ def _convert(name: str, type_name: str, value: object) -> object:
 def _check(config: Config) -> None:
     if (config.tls_cert is None) != (config.tls_key is None):
         raise Invalid("settings tls_cert and tls_key go together")
-    for name in ("workers", "threads", "git_processes_max"):
+    for name in ("workers", "threads", "git_processes_max", "job_threads", "webhook_threads", "job_lease_s"):
         if not 1 <= getattr(config, name) <= 1024:
             raise Invalid("setting out of range 1 to 1024", setting=name, value=getattr(config, name))
     for setting in fields(Config):
         value = getattr(config, setting.name)
         if isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
             raise Invalid("setting out of range 0 to 2^53", setting=setting.name, value=value)
+    parse_trusted_hosts(config.trusted_hosts)
+    if config.ephemeral_events not in (0, 1):
+        raise Invalid("setting ephemeral_events must be 0 or 1", value=config.ephemeral_events)
     if config.log_level not in LOG_LEVELS:
         raise Invalid("setting log_level must be debug, info, warning or error", value=config.log_level)
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):

@@ -143,3 +143,40 @@ signature_program_max_s = 20  # for one call of gpg or ssh-keygen
 signature_output_max_bytes = MIB
 signature_verdicts_max = 50_000  # kept by one process
 signature_verdict_max_age_s = 60  # a key that expires meanwhile is believed for as long
+
+# Outbound requests
+outbound_url_max_chars = 2048
+outbound_addresses_max = 4  # of one name that are tried
+outbound_resolvers_max = 16
+outbound_connections_max = 256
+outbound_keep_alive_s = 10.0
+outbound_piece_bytes = 64 * KIB
+
+# Jobs
+job_attempts_max = 10
+job_retry_first_s = 2
+job_retry_longest_s = 3600
+job_poll_s = 0.5
+job_payload_max_bytes = 64 * KIB
+job_error_max_chars = 300
+jobs_listed_max = 200
+finishing_max_s = 1.0  # for work under way when the server ends
+
+# Credentials
+credential_username_max_chars = 255
+credential_password_max_chars = 8192
+
+# Events and webhooks
+fan_out_batch = 200  # events that one transaction hands to the subscriptions
+webhooks_max = 1000  # active ones of one organisation
+webhook_secret_max_chars = 1000
+webhook_timeout_s = 10.0
+webhook_answer_max_bytes = KIB  # of a receiver's answer, kept in the log
+webhook_receiver_sends_max = 4  # at once to one receiver that answers well
+webhook_in_order_attempts = 3  # after so many failures later events of the ref no longer wait
+webhook_queue_max = 100  # deliveries of one subscription looked at together
+event_page_max = 100
+event_streams_max = 100  # of one server process
+event_poll_s = 0.3
+event_keepalive_s = 15.0
+prune_batch = 1000

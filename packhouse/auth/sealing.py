@@ -1,0 +1,161 @@
+"""Secrets at rest: sealed with AES-256-GCM (NIST SP 800-38D), keys in a file of the operator's.
+
+The file holds one key a line, `<key id> <base64 of 32 bytes>`; the first seals, each opens what it sealed. What
+is sealed is bound to its row by associated data, so that nobody who can write to the database only can move a
+secret to another row. 96-bit nonces are random: good for 2^32 seals with one key.
+"""
+
+import base64
+import os
+import re
+import stat
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from packhouse import limits
+from packhouse.errors import Corrupt, Invalid
+from packhouse.secret import Secret
+
+_KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_LINE: Final = re.compile(r"(?P<id>[a-z0-9_]{1,40}) (?P<key>[A-Za-z0-9+/]{43}=)")
+
+
+class SealBroken(Corrupt):
+    """A stored secret cannot be opened: its key is missing from the key file, or the row was tampered with."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__("stored secret cannot be opened", sealed_with=key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed secret and the id of the key that opens it."""
+
+    content: bytes
+    key_id: str
+
+
+class SecretKeys:
+    """The keys of one file, made with its first key when it does not exist. Safe for threads."""
+
+    def __init__(self, path: Path, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._path = path
+        self._random_bytes = random_bytes
+        self._lock = threading.Lock()
+        self._keys: dict[str, AESGCM] = {}
+
+    def seal(self, secret: Secret, *, bound_to: str) -> Sealed:
+        """Seal with the newest key. `bound_to` names the row, such as `git_credentials ggc_19fe`."""
+        keys = self._load()
+        key_id = next(iter(keys))
+        nonce = self._random_bytes(_NONCE_BYTES)
+        content = keys[key_id].encrypt(nonce, secret.reveal().encode("utf-8"), bound_to.encode("utf-8"))
+        return Sealed(nonce + content, key_id)
+
+    def unseal(self, sealed: Sealed, *, bound_to: str) -> Secret:
+        """Return what was sealed for that row; raise SealBroken."""
+        keys = self._load()
+        if sealed.key_id not in keys:
+            keys = self._load(again=True)  # another process may have put a new key in front
+        if sealed.key_id not in keys:
+            raise SealBroken(sealed.key_id)
+        nonce, content = sealed.content[:_NONCE_BYTES], sealed.content[_NONCE_BYTES:]
+        try:
+            return Secret(
+                keys[sealed.key_id].decrypt(nonce, content, bound_to.encode("utf-8")).decode("utf-8")
+            )
+        except (InvalidTag, ValueError):
+            raise SealBroken(sealed.key_id) from None
+
+    @property
+    def newest(self) -> str:
+        """The id of the key that seals."""
+        return next(iter(self._load()))
+
+    def ensure(self) -> None:
+        """Make the file if it is missing; raise Invalid when it cannot be used."""
+        self._load()
+
+    def rotate(self) -> str:
+        """Put a new key in front of the others and return its id; from now on it seals."""
+        self._load(again=True)
+        line = self._new_line()
+        self._replace(line + self._path.read_text("ascii"))
+        return next(iter(self._load(again=True)))
+
+    def drop_old(self) -> int:
+        """Take every key but the newest from the file and return how many; nothing may need them any more."""
+        dropped = len(self._load(again=True)) - 1
+        self._replace(self._path.read_text("ascii").splitlines(keepends=True)[0])
+        self._load(again=True)
+        return dropped
+
+    def _load(self, *, again: bool = False) -> dict[str, AESGCM]:
+        with self._lock:
+            if again or not self._keys:
+                self._keys = self._read()
+            return self._keys
+
+    def _read(self) -> dict[str, AESGCM]:
+        try:
+            with self._path.open("rb") as file:
+                mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                content = file.read(limits.key_file_max_bytes)
+        except FileNotFoundError:
+            self._create()
+            return self._read()
+        if mode & 0o007:
+            raise Invalid(
+                "secret key file must not be open to others", file=str(self._path), mode=f"{mode:o}"
+            )
+        keys: dict[str, AESGCM] = {}
+        for line in content.decode("ascii", "replace").splitlines():
+            match = _LINE.fullmatch(line)
+            if match is None:  # its text may be a key with a typing error: it is not shown
+                raise Invalid("secret key file has a malformed line", file=str(self._path))
+            keys[match["id"]] = AESGCM(base64.b64decode(match["key"]))
+        if not keys:
+            raise Invalid("secret key file is empty", file=str(self._path))
+        return keys
+
+    def _new_line(self) -> str:
+        key = base64.b64encode(self._random_bytes(_KEY_BYTES)).decode("ascii")
+        return f"k_{self._random_bytes(5).hex()} {key}\n"
+
+    def _create(self) -> None:
+        draft = self._write_draft(self._new_line())
+        try:
+            os.link(draft, self._path)  # fails when another process was faster: its key counts
+        except FileExistsError:
+            return
+        finally:
+            draft.unlink()
+        _fsync_folder(self._path.parent)
+
+    def _replace(self, text: str) -> None:
+        self._write_draft(text).rename(self._path)
+        _fsync_folder(self._path.parent)
+
+    def _write_draft(self, text: str) -> Path:
+        draft = self._path.with_name(f".{self._path.name}.{self._random_bytes(6).hex()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return draft
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
