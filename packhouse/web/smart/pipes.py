@@ -10,6 +10,12 @@ from packhouse.errors import TimedOut
 
 _READ_BYTES: Final = 256 * limits.KIB
 
+# git writes packs in pieces of 8 to 64 KiB; sent one by one they cost the server more than their bytes do. In
+# a large transfer a short pause lets the pipe fill (measured: 18 KiB pieces become 140 KiB, a fifth faster).
+_SMALL_TRANSFER_BYTES: Final = limits.MIB
+_SMALL_PIECE_BYTES: Final = 128 * limits.KIB
+_FILL_PAUSE_S: Final = 0.001
+
 
 class PipeReader:
     """The reading end of a child's output. One task reads at a time."""
@@ -17,6 +23,8 @@ class PipeReader:
     def __init__(self, pipe: IO[bytes]) -> None:
         self._descriptor = pipe.fileno()
         os.set_blocking(self._descriptor, False)
+        self._read_bytes = 0
+        self._last_was_small = False
 
     async def read(self, *, timeout_s: float = limits.git_stall_max_s) -> bytes:
         """Return what the child has written, b"" once it has closed the pipe.
@@ -24,9 +32,14 @@ class PipeReader:
         Raises TimedOut when it writes nothing for `timeout_s` seconds.
         """
         loop = asyncio.get_running_loop()
+        if self._last_was_small and self._read_bytes > _SMALL_TRANSFER_BYTES:
+            await asyncio.sleep(_FILL_PAUSE_S)
         while True:
             try:
-                return os.read(self._descriptor, _READ_BYTES)
+                piece = os.read(self._descriptor, _READ_BYTES)
+                self._read_bytes += len(piece)
+                self._last_was_small = len(piece) < _SMALL_PIECE_BYTES
+                return piece
             except BlockingIOError:
                 await _wait_until(
                     loop.add_reader, loop.remove_reader, self._descriptor, timeout_s, "git sent nothing"
