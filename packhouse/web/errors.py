@@ -4,6 +4,7 @@ Nothing else knows status codes of failures. Fields of an error become the sente
 parses that sentence.
 """
 
+import errno
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,6 +84,11 @@ ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
 }
 
 INTERNAL: Final = _Row(500, "internal")
+
+# A disk that is full, read-only or broken, or no more open files: no fault of the request, and it may pass.
+_STORAGE_TROUBLE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+)
 
 SENTENCES: Final[Mapping[str, str]] = {
     # constant message of an error: what the user reads, made from its fields
@@ -171,6 +177,9 @@ class Failure:
 
 def describe_failure(error: BaseException) -> Failure:
     """Return status and sentence of any error; what is not one of ours says nothing of its inside."""
+    if isinstance(error, OSError) and error.errno in _STORAGE_TROUBLE:
+        away = ROWS[Unavailable]
+        return Failure(away.status, away.result_status, "storage not available, please retry later", {})
     if not isinstance(error, PackhouseError):
         return Failure(INTERNAL.status, INTERNAL.result_status, "internal server error", {})
     row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)

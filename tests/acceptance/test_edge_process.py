@@ -175,3 +175,14 @@ def test_workers_end_when_their_supervisor_is_killed(start_server: StartServer) 
     server.process.wait()
     assert not processes.wait_until_gone(session, 10)
     server.process = None
+
+
+def test_a_server_without_its_storage_is_up_but_not_ready(start_server: StartServer) -> None:
+    server = start_server()
+    aside = server.data.with_name("aside")
+    server.data.rename(aside)
+    reply = server.http.get(f"{server.url}/readyz")
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert server.http.get(f"{server.url}/healthz").status_code == 200
+    aside.rename(server.data)
+    assert server.http.get(f"{server.url}/readyz").status_code == 200

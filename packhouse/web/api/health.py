@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from packhouse.errors import Unavailable
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
@@ -14,7 +15,10 @@ async def healthz(_request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """GET /readyz: database and storage answer; 503 otherwise."""
-    await request.in_thread(request.node.check)
+    try:
+        await request.in_thread(request.node.check)
+    except OSError as error:
+        raise Unavailable("storage not available") from error
     return json_response({"status": "ok"})
 
 

@@ -1,0 +1,92 @@
+"""What users read about a failure, and what they never see of it."""
+
+import errno
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packhouse.auth.policy import PolicyDenied
+from packhouse.errors import (
+    Conflict,
+    Corrupt,
+    Denied,
+    Invalid,
+    LimitExceeded,
+    NotFound,
+    PackhouseError,
+    PreconditionFailed,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from packhouse.git.refname import branch_refname
+from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "word"),
+    [
+        (Invalid, 400, "invalid"),
+        (Unauthenticated, 401, "unauthorized"),
+        (Denied, 403, "forbidden"),
+        (NotFound, 404, "not_found"),
+        (Conflict, 409, "conflict"),
+        (PreconditionFailed, 409, "precondition_failed"),
+        (LimitExceeded, 413, "invalid"),
+        (Unavailable, 503, "unavailable"),
+        (TimedOut, 504, "timeout"),
+    ],
+)
+def test_each_family_has_its_status_also_for_its_subclasses(
+    kind: type[PackhouseError], status: int, word: str
+) -> None:
+    special = type("Special", (kind,), {})
+    for error in (kind("what happened"), special("what happened")):
+        failure = describe_failure(error)
+        assert (failure.status, failure.result_status) == (status, word)
+        assert failure.sentence == "what happened"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), Corrupt("secret"), PackhouseError("secret"), KeyError("x")]
+)
+def test_faults_of_the_server_tell_nothing_of_its_inside(error: Exception) -> None:
+    failure = describe_failure(error)
+    assert failure.status == 500
+    assert "secret" not in failure.sentence
+    assert failure.fields == {}
+
+
+def test_a_full_disk_is_trouble_that_may_pass() -> None:
+    failure = describe_failure(OSError(errno.ENOSPC, "No space left on device", "/srv/data/x"))
+    assert (failure.status, "/srv" in failure.sentence) == (503, False)
+    assert describe_failure(OSError(errno.ENOENT, "gone", "/srv/data/x")).status == 500
+
+
+def test_sentences_name_the_values() -> None:
+    denied = PolicyDenied(branch_refname("main"), "no-push")
+    assert write_sentence(denied) == "denied by policy (no-push): refs/heads/main"
+    assert (
+        write_sentence(Invalid("odd thing", value="a\nb", other=None))
+        == "odd thing (value a\ufffdb, other nothing)"
+    )
+    assert write_sentence(NotFound("branch does not exist")) == "branch does not exist"
+
+
+def test_sentences_are_one_bounded_line() -> None:
+    for value in ("x" * 10_000, "a\r\nb\u2028c\x85", b"\xff\n" * 1000, ["a", "b\n"], {"k": "v\n"}, "\ud800"):
+        text = write_sentence(Invalid("field does not fit", field=value, reason=value))
+        assert len(text) <= SENTENCE_MAX_CHARS
+        assert len(text.splitlines()) == 1
+        text.encode("utf-8")
+
+
+@given(st.text(st.characters(codec=None, categories=None, max_codepoint=0x2100), max_size=20))
+def test_values_with_braces_or_anything_else_do_no_harm(value: str) -> None:
+    fields = {name for _, name, _, _ in string.Formatter().parse(SENTENCES["invalid branch name"]) if name}
+    sentence = write_sentence(Invalid("invalid branch name", **dict.fromkeys(fields, value)))
+    assert sentence.startswith("invalid branch name ")
