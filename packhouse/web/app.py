@@ -24,6 +24,7 @@ from packhouse.web.api import (
     health,
     history,
     merges,
+    merging,
     metadata,
     notes,
     repos,
@@ -57,6 +58,7 @@ API: tuple[Route, ...] = (
     *blame.ROUTES,
     *grep.ROUTES,
     *merges.ROUTES,
+    *merging.ROUTES,
 )
 GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)

@@ -1,0 +1,310 @@
+"""Merging a commit into a branch: the merged tree is git's, the commit and the ref move are ours.
+
+Objects are made in a quarantine and become durable before the branch moves; a refused merge leaves nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.errors import Conflict
+from packhouse.git.fsck import needs_git_fsck
+from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tree
+from packhouse.git.oid import Oid
+from packhouse.git.process import run_git
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.operations.commit_pack import check_pack_strictly
+from packhouse.operations.commit_target import BranchNotFound, CommitTarget, GuardMismatch, read_target
+from packhouse.operations.land_commit import CommitFacts
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge_bases import find_merge_base
+from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, iter_new_objects, merge_trees
+from packhouse.operations.node import Node
+from packhouse.operations.refs import check_policy, move_refs
+from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.server_identity import server_person
+from packhouse.operations.signed_updates import verify_introduced
+from packhouse.operations.stored_objects import read_object
+from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_store import PackFile
+
+ACTION: Final = "merge"
+_RETRY_PAUSE_S: Final = 0.01
+
+
+class MergeStrategy(Enum):
+    """`merge` always makes a merge commit, `ff_only` never, `ff_prefer` where no fast-forward is possible."""
+
+    MERGE = "merge"
+    FF_ONLY = "ff_only"
+    FF_PREFER = "ff_prefer"
+
+
+class MergeResult(Enum):
+    """What a merge did. The words go over the wire."""
+
+    MERGE_COMMIT = "merge_commit"
+    FAST_FORWARD = "fast_forward"
+    NO_OP = "no_op"
+    SQUASH = "squash"
+
+
+class MergeConflict(Conflict):
+    """Git could not merge some files. Fields: conflict_type, conflict_paths, merge_base_sha if there is one."""
+
+    def __init__(self, paths: list[bytes], merge_base: Oid | None) -> None:
+        base = {} if merge_base is None else {"merge_base_sha": merge_base}
+        super().__init__(
+            "merge conflict",
+            conflict_type="merge_conflict",
+            conflict_paths=[path.decode("utf-8", "replace") for path in paths],
+            **base,
+        )
+
+
+class TargetMoved(Conflict):
+    """The target is not where it was expected, or kept moving. Fields: conflict_type, branch, actual."""
+
+    def __init__(self, refname: RefName, actual: Oid | None) -> None:
+        super().__init__(
+            "merge target has moved", conflict_type="target_moved", branch=short_name(refname), actual=actual
+        )
+
+
+class RepoChanged(Conflict):
+    """Repository or target branch were deleted while the merge was made. Field: conflict_type."""
+
+    def __init__(self) -> None:
+        super().__init__("repository changed during the merge", conflict_type="repo_changed")
+
+
+class NotFastForward(Conflict):
+    """The target has commits that the source lacks. Fields: branch, source."""
+
+    def __init__(self, refname: RefName, source: str) -> None:
+        super().__init__("merge is no fast-forward", branch=short_name(refname), source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`source` is any ref input. `message` None asks for the usual one, `author` None for the server's.
+
+    With `expected`, an object id or any text that names a commit, the target must be there.
+    """
+
+    repo: str
+    source: str
+    source_is_ephemeral: bool
+    target: RefName
+    target_is_ephemeral: bool
+    strategy: MergeStrategy
+    expected: str | None = None
+    message: bytes | None = None
+    author: Person | None = None
+    committer: Person | None = None
+    allow_unrelated: bool = False
+    squash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """`commit` is where the target is now, `old_oid` where it was; `promoted` counts what it gained from the
+    source."""
+
+    result: MergeResult
+    commit: Oid
+    tree: Oid
+    source: MergeSide
+    old_oid: Oid
+    merge_base: Oid | None
+    promoted: int
+
+
+def merge(node: Node, caller: Principal, command: Merge) -> Merged:
+    """Merge the source, as it is now, into the target branch.
+
+    An unguarded merge that loses the race for the target is made again on the new tip. Raises RepoNotFound,
+    RefNotFound, BranchNotFound, MergeConflict, UnrelatedHistories, NotFastForward, TargetMoved, RepoChanged,
+    PolicyDenied, TimedOut.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
+    source = MergeSide(found.name.removeprefix("refs/heads/"), found.commit)
+    deadline = time.monotonic() + limits.guard_wait_max_s
+    packs: list[PackFile] = []
+    _read_tip(node, repo, command)
+    while True:
+        try:
+            with node.store.turn(repo.public_id, command.target):
+                tip = _read_tip(node, repo, command)
+                return _Attempt(node, caller, repo, command, source, tip, packs).run()
+        except RefMismatch as lost:
+            if lost.actual is None:
+                raise RepoChanged from None
+            if command.expected is not None or time.monotonic() > deadline:
+                raise TargetMoved(command.target, lost.actual) from None
+        except (RepoNotFound, BranchNotFound):  # both were there a moment ago
+            raise RepoChanged from None
+        time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+
+
+def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
+    """Return where the target is, guard checked; raise BranchNotFound, TargetMoved."""
+    target = CommitTarget(_namespace(command), command.target, expected=command.expected)
+    try:
+        state = read_target(node, repo, target)
+    except GuardMismatch as mismatch:
+        actual = mismatch.fields["actual"]
+        if actual is None:
+            raise BranchNotFound(command.target) from None
+        raise TargetMoved(command.target, Oid(str(actual))) from None
+    if state.tip is None:
+        raise BranchNotFound(command.target)
+    return state.tip
+
+
+def _namespace(command: Merge) -> str:
+    return EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One merge onto one tip; packs that it publishes are noted in `packs`."""
+
+    node: Node
+    caller: Principal
+    repo: Repo
+    command: Merge
+    source: MergeSide
+    tip: Oid
+    packs: list[PackFile]
+
+    def run(self) -> Merged:
+        """Merge and move the target; raise RefMismatch when somebody was faster."""
+        command = self.command
+        base = find_merge_base(self.node, self.repo, self.tip, self.source.commit)
+        if base == self.source.commit:
+            self._check_policy(self.tip, lambda: True)
+            return self._merged(MergeResult.NO_OP, self.tip, self._tree_of(self.tip), base)
+        if base is None and not command.allow_unrelated:
+            raise UnrelatedHistories
+        can_forward = base == self.tip
+        if command.strategy is MergeStrategy.FF_ONLY and not can_forward:
+            raise NotFastForward(command.target, self.source.label)
+        if can_forward and command.strategy is not MergeStrategy.MERGE and not command.squash:
+            return self._fast_forward(base)
+        return self._commit(base, can_forward=can_forward)
+
+    def _fast_forward(self, base: Oid | None) -> Merged:
+        update = self._update(self.source.commit)
+        self._check_policy(
+            self.source.commit, lambda: verify_introduced(self.node, self.caller, self.repo, update)
+        )
+        tree = self._tree_of(self.source.commit)
+        merged = self._merged(MergeResult.FAST_FORWARD, self.source.commit, tree, base)
+        move_refs(self.node, self.caller, self.repo, [update], action=ACTION)
+        return merged
+
+    def _commit(self, base: Oid | None, *, can_forward: bool) -> Merged:
+        """Make one new commit on the tip: with both parents, or with only the tip when squashing."""
+        self._check_policy(self.source.commit, None)  # before the work: what the policy asks is known already
+        result = MergeResult.SQUASH if self.command.squash else MergeResult.MERGE_COMMIT
+        with self.node.store.new_draft() as draft:
+            fresh: dict[Oid, bytes] = {}
+            needs_fsck = False
+            if can_forward:
+                tree = self._tree_of(self.source.commit)
+            else:
+                tree, fresh, needs_fsck = self._merge_into(draft, base)
+            content = self._encode(tree)
+            commit = draft.writer.add_object("commit", content)
+            merged = self._merged(result, commit, tree, base)
+            if needs_fsck:
+                check_pack_strictly(self.node, self.repo, draft)
+            self.packs.append(self.node.store.publish_draft(draft, self.repo.public_id))
+        update = self._update(commit)
+        move_refs(self.node, self.caller, self.repo, [update], action=ACTION, packs=self.packs)
+        for oid, kept in {**fresh, commit: content}.items():
+            self.node.objects.put(self.repo.public_id, oid, kept)
+        return merged
+
+    def _merge_into(self, draft: PackDraft, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
+        """Put what git's merge makes into the draft; return the tree, the new trees, and whether git must
+        judge the pack: merging lines of `.gitmodules` may make what neither side had."""
+        trees: dict[Oid, bytes] = {}
+        blobs: set[Oid] = set()
+        with self.node.store.new_quarantine() as quarantine:
+            merged = merge_trees(
+                self.node,
+                self.repo,
+                quarantine,
+                ours=MergeSide(short_name(self.command.target), self.tip),
+                theirs=self.source,
+                allow_unrelated=self.command.allow_unrelated,
+            )
+            if not merged.is_clean:
+                raise MergeConflict([conflict.path for conflict in merged.conflicts], base)
+            for kind, content in iter_new_objects(quarantine):
+                oid = draft.writer.add_object(kind, content)
+                if kind == "tree":
+                    trees[oid] = content
+                else:
+                    blobs.add(oid)
+        entries = (entry for content in trees.values() for entry in parse_tree(content))
+        needs_fsck = needs_git_fsck((entry.name, entry.mode) for entry in entries if entry.oid in blobs)
+        return merged.tree, trees, needs_fsck
+
+    def _encode(self, tree: Oid) -> bytes:
+        facts = self._facts()
+        parents = [self.tip] if self.command.squash else [self.tip, self.source.commit]
+        return encode_commit(
+            tree=tree,
+            parents=parents,
+            author=facts.author,
+            committer=facts.committer,
+            message=facts.message,
+        )
+
+    def _facts(self) -> CommitFacts:
+        author = self.command.author or server_person(self.node)
+        usual = f"Merge {self.source.label} into {short_name(self.command.target)}\n".encode()
+        return CommitFacts(self.command.message or usual, author, self.command.committer or author)
+
+    def _update(self, new_oid: Oid) -> RefUpdate:
+        return RefUpdate(_namespace(self.command), self.command.target, self.tip, new_oid)
+
+    def _check_policy(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> None:
+        """Judge a move to `new_oid`; a merge never moves a branch but forward."""
+        check_policy(
+            self.caller,
+            self._update(new_oid),
+            is_fast_forward=lambda: True,
+            signatures_verify=signatures_verify,
+        )
+
+    def _tree_of(self, commit: Oid) -> Oid:
+        return parse_commit(read_object(self.node, self.repo, commit, "commit")).tree
+
+    def _merged(self, result: MergeResult, commit: Oid, tree: Oid, base: Oid | None) -> Merged:
+        promoted = 0 if result is MergeResult.NO_OP else self._count_promoted()
+        return Merged(result, commit, tree, self.source, self.tip, base, promoted)
+
+    def _count_promoted(self) -> int:
+        """Count the commits that the source has and the target's tip lacks."""
+        with self.node.store.hold(self.repo.public_id) as lock:
+            counted = run_git(
+                self.node.store.repo_path(self.repo.public_id),
+                "rev-list",
+                "--count",
+                self.source.commit,
+                f"^{self.tip}",
+                pass_fds=(lock,),
+            ).stdout
+        return int(counted)

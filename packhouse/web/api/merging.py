@@ -1,0 +1,144 @@
+"""Merging into a branch."""
+
+from typing import Any, Final, Literal
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
+from packhouse.git.objects import clean_message
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.web.api.commits import PersonFields, read_person
+from packhouse.web.body import read_body
+from packhouse.web.dialects import with_old_names, without_nulls
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+_STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
+
+
+class MergeBody(msgspec.Struct):
+    """What to merge where and how; `source_ref` is any ref input, `source_branch` its old name.
+
+    `strategy` is `merge`, `ff_only` or `ff_prefer`.
+    """
+
+    source_ref: str
+    target_branch: str
+    strategy: str
+    source_is_ephemeral: bool = False
+    target_is_ephemeral: bool = False
+    expected_target_sha: str | None = None
+    commit_message: str | None = None
+    author: PersonFields | None = None
+    committer: PersonFields | None = None
+    allow_unrelated_histories: bool = False
+    squash: bool = False
+
+
+class MergeSourceFields(msgspec.Struct):
+    """What was merged; `branch` is the old name of `ref`."""
+
+    ref: str
+    branch: str
+    ephemeral: bool
+    sha: str
+
+
+class MergeTargetFields(msgspec.Struct):
+    """Where the target was and is."""
+
+    branch: str
+    ephemeral: bool
+    old_sha: str
+    new_sha: str
+
+
+class MergeAnswer(msgspec.Struct):
+    """What the merge did; `promoted_commits` counts what the target gained from the source."""
+
+    result: Literal["merge_commit", "fast_forward", "no_op", "squash"]
+    commit_sha: str
+    tree_sha: str
+    source: MergeSourceFields
+    target: MergeTargetFields
+    promoted_commits: int
+    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def handle_merge(request: Request) -> Response:
+    """POST …/merge."""
+    body = await read_body(request, MergeBody)
+    command = _read_command(request, body)
+    namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+    async with request.branch_turn(namespace, command.target):
+        merged = await request.operate(merge, command)
+    return json_response(_answer(command, merged))
+
+
+def _read_command(request: Request, body: MergeBody) -> Merge:
+    """Return the body as a command; raise Invalid for what does not fit together."""
+    if body.strategy not in _STRATEGIES:
+        raise Invalid("unknown merge strategy", strategy=body.strategy[:80])
+    strategy = MergeStrategy(body.strategy)
+    if body.squash and strategy is MergeStrategy.FF_ONLY:
+        raise Invalid("squash makes a commit, which ff_only forbids", field="squash")
+    now = request.node.clock()
+    author = None if body.author is None else read_person(body.author, now=now)
+    return Merge(
+        repo=request.caller.repo,
+        source=body.source_ref,
+        source_is_ephemeral=body.source_is_ephemeral,
+        target=branch_refname(body.target_branch),
+        target_is_ephemeral=body.target_is_ephemeral,
+        strategy=strategy,
+        expected=body.expected_target_sha,
+        message=None if body.commit_message is None else clean_message(body.commit_message),
+        author=author,
+        committer=None if body.committer is None else read_person(body.committer, now=now),
+        allow_unrelated=body.allow_unrelated_histories,
+        squash=body.squash,
+    )
+
+
+def _answer(command: Merge, merged: Merged) -> dict[str, Any]:
+    source = {
+        "ref": merged.source.label,
+        "ephemeral": command.source_is_ephemeral,
+        "sha": merged.source.commit,
+    }
+    target = {
+        "branch": short_name(command.target),
+        "ephemeral": command.target_is_ephemeral,
+        "old_sha": merged.old_oid,
+        "new_sha": merged.commit,
+    }
+    fields = {
+        "result": merged.result.value,
+        "commit_sha": merged.commit,
+        "tree_sha": merged.tree,
+        "source": with_old_names("merge_source", source),
+        "target": target,
+        "merge_base_sha": merged.merge_base,
+        "promoted_commits": merged.promoted,
+    }
+    return without_nulls(fields)
+
+
+ROUTES = (
+    Route(
+        "merge",
+        "POST",
+        handle_merge,
+        released="/api/v1/repos/merge",
+        preferred="/api/repos/{repo}/merge",
+        scopes=(Scope.GIT_WRITE,),
+        summary="Merge into a branch",
+        body=MergeBody,
+        reply=MergeAnswer,
+        failures=(400, 404, 409, 413, 504),
+    ),
+)
