@@ -1,4 +1,4 @@
-"""Removing what a crash left and listing what it forgot to list. Never deletes a pack."""
+"""Removing what a crash left and listing what it forgot to list. Never deletes a pack that git can see."""
 
 from packhouse.db.packs import insert_packs, list_known_pack_names
 from packhouse.db.ref_transaction import PackRow
@@ -15,8 +15,9 @@ def list_stray_packs(node: Node, repo_id: str) -> int:
     """List the packs in place that SQL does not know; return how many.
 
     They come from a crash between publishing and the ref transaction, or from a lost race. Later writes may
-    rely on their objects already, so they are listed, not deleted.
+    rely on their objects already, so they are listed, not deleted. What never became a pack is deleted.
     """
+    node.store.remove_halves(repo_id, now=node.clock())
     with node.database.read() as session:
         repo = find_repo_by_public_id(session, repo_id)
         if repo is None:

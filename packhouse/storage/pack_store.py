@@ -32,6 +32,7 @@ from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 LOCK_NAME: Final = "packhouse.lock"
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
+_HALF_PACK_MIN_AGE_S: Final = 3600
 
 _CONFIG: Final = b"""\
 [core]
@@ -136,6 +137,22 @@ class PackStore:
             with contextlib.suppress(FileNotFoundError):
                 packs.append(_describe_pack(idx.with_suffix(".pack")))
         return packs
+
+    def remove_halves(self, repo_id: str, *, now: int) -> int:
+        """Delete packs that a crash left without their idx, which nobody can see; return how many.
+
+        Publishing renames a pack and then at once its idx, so an hour between the two means a crash.
+        """
+        removed = 0
+        for pack in (self.repo_path(repo_id) / "objects" / "pack").glob("pack-*.pack"):
+            with contextlib.suppress(FileNotFoundError):  # maintenance unlinks packs too
+                # ctime: the rename is what counts, not when the bytes were written.
+                age_s = now - pack.stat().st_ctime
+                if age_s > _HALF_PACK_MIN_AGE_S and not pack.with_suffix(".idx").exists():
+                    pack.with_suffix(".rev").unlink(missing_ok=True)
+                    pack.unlink()
+                    removed += 1
+        return removed
 
     def count_packs(self, repo_id: str) -> int:
         """Return the number of packs in the folder, by one listing."""

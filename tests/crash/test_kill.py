@@ -115,7 +115,6 @@ def leftovers(data: Path) -> list[str]:
     for folder in data.glob("repos/*/*/*/objects/pack"):
         names = {path.name for path in folder.iterdir()}
         found += [name for name in names if name.startswith((".", "tmp"))]
-        found += [name for name in names if name.endswith(".pack") and f"{name[:-5]}.idx" not in names]
     return found
 
 
