@@ -54,6 +54,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._unframed_bytes = 0
         self._refusal = (400, "malformed HTTP request")
         self._head_timer: asyncio.TimerHandle | None = None
+        self._cut_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
 
     # Connection
@@ -70,6 +71,8 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request of this connection that its client is gone."""
         self._cancel_head_timer()
+        if self._cut_timer is not None:
+            self._cut_timer.cancel()
         waiting = [cycle for cycle, _ in self.pipeline]
         self.pipeline.clear()
         super().connection_lost(exc)
@@ -190,7 +193,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._cut_later()
 
     def _cut_later(self) -> None:
-        self.loop.call_later(limits.git_stall_max_s, self.transport.abort)
+        if self._cut_timer is None:
+            self._cut_timer = self.loop.call_later(limits.git_stall_max_s, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's sentence says less than ours
         """Refuse what the parser refused, as JSON, and close."""
