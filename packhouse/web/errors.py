@@ -135,7 +135,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "ref name conflicts with another ref": "{refname} conflicts with the existing ref {existing}",
     "repository changed during the merge": "the repository changed during the merge, please retry",
     "repository exists": "repository {repo} already exists",
-    "repository not found": "repository {repo} not found",
+    "repository not found": "repository not found: {repo}",
     "request body is not valid JSON": "request body is not valid JSON: {reason}",
     "request body is too large": "request body is larger than {max_bytes} bytes",
     "request body stalled": "nothing of the request body arrived for {stall_max_s} seconds",

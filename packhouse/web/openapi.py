@@ -9,6 +9,7 @@ from packhouse import __version__
 from packhouse.web.dialects import REQUEST_ALIASES
 from packhouse.web.routing import Claim, ErrorStyle, Route
 
+_NDJSON: Final = "application/x-ndjson"
 _REF_TEMPLATE: Final = "#/components/schemas/{name}"
 
 _PROBLEM: Final[dict[str, Any]] = {
@@ -120,7 +121,7 @@ def _operation(
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {route.body_media: {"schema": by_struct[route.body]}}
+        content = {route.body_media: {"schema": _body_schema(route, by_struct[route.body])}}
         operation["requestBody"] = {"content": content}
     operation["responses"] = _responses(route, by_struct)
     public = route.claim is Claim.HANDLER and not route.scopes
@@ -128,6 +129,17 @@ def _operation(
     if route.scopes:
         operation["x-scopes"] = [scope.value for scope in route.scopes]
     return operation
+
+
+def _body_schema(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
+    if route.body_media != _NDJSON:
+        return schema
+    return {
+        "type": "object",
+        "description": "The first line; each further line is one chunk, as docs/reference/http-api.md describes.",
+        "required": ["metadata"],
+        "properties": {"metadata": schema},
+    }
 
 
 def _path_parameters(path: str) -> list[dict[str, Any]]:

@@ -141,7 +141,7 @@ def test_get_of_a_missing_repository_is_404(org: Org) -> None:
     repo = org.repo()
     for reply in (repo.v1("GET", "/repo"), repo.api("GET")):
         assert reply.status_code == 404
-        assert reply.json()["error"] == f"repository {repo.name} not found"
+        assert reply.json()["error"] == f"repository not found: {repo.name}"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/repos", "/api/repos"])
