@@ -122,10 +122,9 @@ def _try_once(
     check_policy(caller, update, is_fast_forward=lambda: True)
     if state.tip is None:
         rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
-    if not _exists(node, repo, built.commit):
-        if plan.check_pack is not None:
-            plan.check_pack(draft)
-        packs.append(node.store.publish_draft(draft, repo.public_id))
+    if plan.check_pack is not None:
+        plan.check_pack(draft)
+    packs.append(node.store.publish_draft(draft, repo.public_id))
     move_refs(node, caller, repo, [update], action=plan.action, packs=packs)
     for oid, content in built.objects.items():
         node.objects.put(repo.public_id, oid, content)
@@ -159,11 +158,3 @@ def _build(node: Node, repo: Repo, state: TargetState, plan: CommitPlan, draft: 
     )
     commit = draft.writer.add_object("commit", content)
     return _Built(commit, tree, {**maker.written, commit: content})
-
-
-def _exists(node: Node, repo: Repo, oid: Oid) -> bool:
-    """Tell whether a pack in place holds the commit; packs are published whole, so all below it is there."""
-    if not node.store.has_repo(repo.public_id):
-        return False
-    with node.store.reader(repo.public_id) as reader:
-        return reader.exists(oid)

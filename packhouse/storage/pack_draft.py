@@ -4,6 +4,7 @@ Commits over HTTP write one pack each: a quarantine of its own for every one wou
 than the pack. So all drafts of a process share its scratch folder.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,9 @@ class PackDraft:
 
     def __init__(self, scratch: Path) -> None:
         self._path = scratch / f"draft-{os.urandom(8).hex()}.pack"
+        self._idx = self._path.with_suffix(".idx")
         self._file: BinaryIO = self._path.open("x+b")
+        self._here = [self._path]
         self.writer = PackWriter(self._file)
 
     def __enter__(self) -> "PackDraft":
@@ -29,22 +32,33 @@ class PackDraft:
         self.discard()
 
     def finish(self) -> tuple[PackInfo, Path, Path]:
-        """Complete pack and idx, force both to the disk and return where they are."""
+        """Complete pack and idx, force both to the disk and return where they are; may be called again."""
         info = self.writer.finish()
         os.fchmod(self._file.fileno(), 0o444)
         os.fsync(self._file.fileno())
-        idx = self._path.with_suffix(".idx")
-        idx.unlink(missing_ok=True)
-        write_idx(idx, info)
-        return info, self._path, idx
+        if self._idx in self._here:
+            self._idx.unlink()
+        else:
+            self._here.append(self._idx)
+        write_idx(self._idx, info)
+        return info, self._path, self._idx
 
-    def read_from_start(self) -> BinaryIO:
-        """Return the file of the finished pack, at its first byte; it stays the draft's to close."""
-        self._file.seek(0)
-        return self._file
+    def publish(self, pack_dir: Path) -> PackInfo:
+        """Finish and move both files in, the pack first; a pack that is there already stays as it is.
+
+        The name is a hash of all content. The caller forces the folder to the disk.
+        """
+        info, pack, idx = self.finish()
+        base = f"{pack_dir}/pack-{info.name}"
+        if not os.path.exists(f"{base}.idx"):
+            os.rename(pack, f"{base}.pack")
+            os.rename(idx, f"{base}.idx")
+            self._here.clear()
+        return info
 
     def discard(self) -> None:
         """Remove both files unless they were published. Harmless when done before."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
-        self._path.with_suffix(".idx").unlink(missing_ok=True)
+        while self._here:
+            with contextlib.suppress(FileNotFoundError):
+                self._here.pop().unlink()

@@ -11,6 +11,7 @@ disk in quarantine, moved in, pack first, and their folder forced; only then may
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import struct
@@ -69,13 +70,11 @@ class PackStore:
 
     def repo_path(self, repo_id: str) -> Path:
         """Return the folder of a repository, which exists once it holds objects. `repo_id` is `repo_…`."""
-        key = repo_id.removeprefix("repo_")
-        assert len(key) >= 4 and key.isalnum(), repo_id
-        return self._repos / key[:2] / key[2:4] / repo_id
+        return _repo_path(self._repos, repo_id)
 
     def has_repo(self, repo_id: str) -> bool:
         """Tell whether the repository has a folder: its first objects have arrived."""
-        return (self.repo_path(repo_id) / "config").exists()
+        return os.path.exists(f"{self.repo_path(repo_id)}/config")
 
     def ensure_repo(self, repo_id: str) -> Path:
         """Make the bare repository unless it is there, durably, parents included; return its folder.
@@ -84,7 +83,7 @@ class PackStore:
         that everything else is in place.
         """
         path = self.repo_path(repo_id)
-        if (path / "config").exists():
+        if self.has_repo(repo_id):
             return path
         for folder in ("objects/pack", "objects/info", "refs/heads"):
             make_folders(path / folder, stop=self._repos)
@@ -107,12 +106,14 @@ class PackStore:
                 self._scratch = Quarantine(self._quarantines)
             return self._scratch.path
 
+    @staticmethod
+    def _pack_dir(repo_path: Path) -> Path:
+        return repo_path / "objects" / "pack"
+
     def publish_draft(self, draft: PackDraft, repo_id: str) -> PackFile:
         """Finish the draft and move it into the repository; return the pack once it is durable."""
-        info, pack, idx = draft.finish()
-        pack_dir = self.ensure_repo(repo_id) / "objects" / "pack"
-        pack.rename(pack_dir / f"pack-{info.name}.pack")
-        idx.rename(pack_dir / f"pack-{info.name}.idx")
+        pack_dir = self._pack_dir(self.ensure_repo(repo_id))
+        info = draft.publish(pack_dir)
         fsync_path(pack_dir)
         return PackFile(info.name, info.size_bytes, info.objects)
 
@@ -128,14 +129,17 @@ class PackStore:
 
     def list_packs(self, repo_id: str) -> list[PackFile]:
         """Return the packs in place, retired ones included until they are unlinked, in name order."""
-        pack_dir = self.repo_path(repo_id) / "objects" / "pack"
-        if not pack_dir.is_dir():
+        pack_dir = self._pack_dir(self.repo_path(repo_id))
+        try:
+            names = sorted(os.listdir(pack_dir))
+        except FileNotFoundError:
             return []
         packs = []
-        for idx in sorted(pack_dir.glob("pack-*.idx")):
-            # Maintenance of another process may unlink it between the listing and the look.
-            with contextlib.suppress(FileNotFoundError):
-                packs.append(_describe_pack(idx.with_suffix(".pack")))
+        for name in names:
+            if name.startswith("pack-") and name.endswith(".idx"):
+                # Maintenance of another process may unlink it between the listing and the look.
+                with contextlib.suppress(FileNotFoundError):
+                    packs.append(_describe_pack(f"{pack_dir}/{name[:-4]}.pack"))
         return packs
 
     def remove_halves(self, repo_id: str, *, now: int) -> int:
@@ -157,7 +161,7 @@ class PackStore:
     def count_packs(self, repo_id: str) -> int:
         """Return the number of packs in the folder, by one listing."""
         try:
-            names = os.listdir(self.repo_path(repo_id) / "objects" / "pack")
+            names = os.listdir(self._pack_dir(self.repo_path(repo_id)))
         except FileNotFoundError:
             return 0
         return sum(name.endswith(".idx") for name in names)
@@ -172,10 +176,12 @@ class PackStore:
         with lock_file(path / LOCK_NAME, exclusive=True, wait=False, poll_max_s=wait_max_s) as held:
             if held is None:
                 return False
-            pack_dir = path / "objects" / "pack"
+            pack_dir = self._pack_dir(path)
+            there = set(os.listdir(pack_dir))
             for name in names:
                 for suffix in (".idx", ".rev", ".bitmap", ".pack"):
-                    (pack_dir / f"pack-{name}{suffix}").unlink(missing_ok=True)
+                    if f"pack-{name}{suffix}" in there:
+                        os.unlink(f"{pack_dir}/pack-{name}{suffix}")
             fsync_path(pack_dir)
         return True
 
@@ -255,7 +261,7 @@ def _move_pack(source: Path, target: Path, name: str) -> PackFile:
     pack, idx = source / f"{name}.pack", source / f"{name}.idx"
     fsync_path(pack)
     fsync_path(idx)
-    described = _describe_pack(pack)
+    described = _describe_pack(str(pack))
     for suffix in (".pack", ".rev", ".idx"):
         file = source / f"{name}{suffix}"
         if file.exists():
@@ -263,12 +269,23 @@ def _move_pack(source: Path, target: Path, name: str) -> PackFile:
     return described
 
 
-def _describe_pack(pack: Path) -> PackFile:
-    with pack.open("rb") as file:
+@functools.lru_cache(maxsize=10_000)
+def _repo_path(repos: Path, repo_id: str) -> Path:
+    key = repo_id.removeprefix("repo_")
+    assert len(key) >= 4 and key.isalnum(), repo_id
+    return repos / key[:2] / key[2:4] / repo_id
+
+
+@functools.lru_cache(maxsize=50_000)
+def _describe_pack(pack: str) -> PackFile:
+    """Return what a pack's name, header and size say; packs never change, so each is looked at once."""
+    with open(pack, "rb") as file:
         header = file.read(12)
+        size_bytes = os.fstat(file.fileno()).st_size
+    name = os.path.basename(pack).removesuffix(".pack")
     if len(header) < 12 or header[:4] != b"PACK":
-        raise Corrupt("not a pack", file=pack.name)
-    return PackFile(pack.stem.removeprefix("pack-"), pack.stat().st_size, struct.unpack(">I", header[8:])[0])
+        raise Corrupt("not a pack", file=name)
+    return PackFile(name.removeprefix("pack-"), size_bytes, struct.unpack(">I", header[8:])[0])
 
 
 @dataclass(slots=True)
@@ -281,7 +298,7 @@ class _Pooled:
 def _midx_stamp(path: Path) -> tuple[int, int] | None:
     """Identify the multi-pack-index: libgit2 keeps the packs it saw, so a new one asks for a new reader."""
     try:
-        status = os.stat(path / "objects" / "pack" / "multi-pack-index")
+        status = os.stat(f"{path}/objects/pack/multi-pack-index")
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_mtime_ns

@@ -272,10 +272,18 @@ async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
         await request.in_thread(stream.feed, b"".join(waiting))
         target, commit = stream.finish()
         async with request.branch_turn(target.namespace, target.refname):
-            landed = await request.in_thread(commit.land)
+            landed = await request.in_thread(_land, commit)
         return commit_answer(target, landed, blob_count=commit.blob_count)
-    finally:
+    except BaseException:
         await request.in_thread(stream.discard)
+        raise
+
+
+def _land(commit: CommitInTheMaking) -> LandedCommit:
+    try:
+        return commit.land()
+    finally:
+        commit.discard()
 
 
 def _note_branch(request: Request, metadata: CommitMetadata) -> None:
