@@ -7,7 +7,6 @@
 What a ref is refused with is the text that the user reads behind `ng <ref>`.
 """
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +20,6 @@ from packhouse.db.ref_transaction import (
     RefNameConflict,
     RefOutcome,
     RefUpdate,
-    apply_ref_updates,
 )
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
@@ -34,7 +32,7 @@ from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
-from packhouse.operations.refs import check_policy, move_refs
+from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.storage.quarantine import Quarantine
@@ -235,7 +233,7 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
     _check_history(node, caller, pending, objects)
     updates = _open_updates(pending, kinds)
     if updates and pending.quarantine is not None:
-        _rehearse(node, caller, pending, updates)
+        _rehearse(node, pending, updates)
         updates = _open_updates(pending, kinds)
     if updates:
         _move(node, caller, pending, updates)
@@ -305,27 +303,13 @@ def _check_history(node: Node, caller: Principal, pending: PendingPush, objects:
             pending.refuse(number, error.message)
 
 
-class _Rehearsed(Exception):
-    """Takes back the rehearsal's transaction."""
-
-
-def _rehearse(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:
+def _rehearse(node: Node, pending: PendingPush, updates: Updates) -> None:
     """Refuse what the ref transaction would refuse now, before a pack is published for nothing."""
-    with contextlib.suppress(_Rehearsed), node.database.write() as session:
-        try:
-            outcomes = apply_ref_updates(
-                session,
-                pending.repo.id,
-                list(updates.values()),
-                actor=caller.subject,
-                action=ACTION,
-                now=node.clock(),
-                atomic=pending.is_atomic,
-            )
-            _refuse_failed(pending, updates, outcomes)
-        except _REF_ERRORS as error:
-            _refuse_atomic(pending, updates, error)
-        raise _Rehearsed
+    try:
+        outcomes = rehearse_refs(node, pending.repo, list(updates.values()), atomic=pending.is_atomic)
+        _refuse_failed(pending, updates, outcomes)
+    except _REF_ERRORS as error:
+        _refuse_atomic(pending, updates, error)
 
 
 def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:

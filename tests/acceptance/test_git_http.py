@@ -453,6 +453,17 @@ def test_git_ends_when_a_pushing_client_vanishes(own_repo: Repo) -> None:
     assert wait_for(lambda: not quarantines(server), 2)
 
 
+def test_a_server_that_stops_ends_what_is_still_being_pushed(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"shutdown_grace_s": "1"}))
+    repo = server.new_org().create_repo()
+    with open_connection(repo, RECEIVE, "Transfer-Encoding: chunked") as connection:
+        chunk = command(b"refs/heads/main", "1" * 40) + b"0000" + pack((3, b"x" * 100))[:50]
+        connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+        assert wait_for(lambda: len(server.git_processes()) == 1, 5)
+        server.terminate()  # asserts that no process is left
+    assert not quarantines(server)
+
+
 def test_a_pack_over_the_limit_is_refused_with_words(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ class GitGate:
         self._large_requests = asyncio.Semaphore(limits.large_fetch_requests_max)
         self._threads = WorkerThreads(processes_max, waiting_max=limits.git_queue_max)
         self._waiting = 0
+        self._closed = False
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -68,6 +69,10 @@ class GitGate:
         await call.wait()
         if (opened := call.opened) is None:
             return
+        if self._closed:
+            # The threads take no more work, and the process is about to end: now or never.
+            close(opened)
+            return
         closing = self.start(close, opened)
         await closing.wait()
         if (failure := closing.failure) is not None:
@@ -75,6 +80,7 @@ class GitGate:
 
     def close(self) -> None:
         """Take no more work."""
+        self._closed = True
         self._threads.close()
 
 
