@@ -74,6 +74,10 @@ git_retry_after_s = 5
 connectivity_check_max_s = 3600
 tag_chain_max = 32  # tags of tags; git itself has no limit
 
+# Forks and snapshots
+fork_objects_in_memory_max = 1_000_000  # ids of one fork; of more, packs are not linked but written anew
+fork_max_s = 300  # of one git process; clients wait for half a minute
+
 # Git processes
 git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
 git_call_max_s = 60
@@ -91,6 +95,7 @@ reader_pool_max = 256  # open repositories kept per process
 object_cache_max_bytes = 64 * MIB
 tree_table_entries_max = 100_000  # of all trees kept as tables by one process
 file_map_rows_max = 400_000  # of all "last commit of each path" answers kept in memory by one process
+file_map_wait_max_s = 20  # how long a request waits while another reads the history that it needs
 commit_summaries_max = 20_000
 commit_summary_max_bytes = 4 * KIB  # text of one that is kept
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
@@ -129,6 +134,7 @@ grep_file_matches_max = 100_000
 grep_line_max_bytes = 8 * KIB  # more of a line is not returned
 grep_file_max_bytes = 64 * MIB  # larger files are left out when searching them takes too much memory
 grep_max_s = 20
+regex_repetitions_max = 1_000_000
 regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a caller's regular expression
 
 # Merges

@@ -1,14 +1,28 @@
-"""A bound on git processes that compile a caller's regular expression."""
+"""Bounds on what a caller's regular expression may cost git to compile."""
 
 import contextlib
+import math
+import re
 import resource
+from typing import Final
 
 from packhouse import limits
 from packhouse.git.process import GitProcess
 
+_REPETITION: Final = re.compile(r"\{([0-9]{1,9})(?:,([0-9]{0,9}))?\\?\}")
+
+
+def repeats_too_often(expression: str) -> bool:
+    """Tell whether the counts in `{n,m}`, or `\\{n,m\\}`, multiply to more than a compiler should write out.
+
+    glibc copies what is repeated, so nested repetitions multiply. Those side by side count as if nested.
+    """
+    counts = (max(int(low), int(high or 0)) for low, high in _REPETITION.findall(expression))
+    return math.prod(max(count, 1) for count in counts) > limits.regex_repetitions_max
+
 
 def limit_regex_memory(git: GitProcess) -> None:
-    """Bound the memory of a git that has just started: `(a{1,30000}){1,30000}` takes all there is."""
+    """Bound the memory of a git that has just started; an expression can take all there is in other ways."""
     bound = limits.regex_memory_max_bytes
     with contextlib.suppress(ProcessLookupError):  # it has ended already
         resource.prlimit(git.pid, resource.RLIMIT_AS, (bound, bound))

@@ -11,7 +11,7 @@ from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
-from packhouse.git.regex_memory import limit_regex_memory
+from packhouse.git.regex_memory import limit_regex_memory, repeats_too_often
 from packhouse.git.tree_walk import find_path
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
@@ -78,6 +78,8 @@ def _check_ranges(ranges: Sequence[str]) -> None:
             raise BadRange("it holds a NUL character")
         if len(text) > limits.blame_range_max_chars:
             raise BadRange(f"it is longer than {limits.blame_range_max_chars} characters")
+        if repeats_too_often(text):
+            raise BadRange("expression is too complex")
 
 
 def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:

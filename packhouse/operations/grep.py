@@ -20,7 +20,7 @@ from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arg
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, hash_object, is_oid
 from packhouse.git.process import GitFailed, iter_git_output
-from packhouse.git.regex_memory import limit_regex_memory
+from packhouse.git.regex_memory import limit_regex_memory, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
@@ -225,6 +225,8 @@ def _check_pattern(pattern: str) -> None:
         raise BadPattern("it is not valid Unicode") from None
     if size > limits.grep_pattern_max_bytes:
         raise BadPattern(f"it is longer than {limits.grep_pattern_max_bytes} bytes")
+    if repeats_too_often(pattern):
+        raise BadPattern("it is too complex")
 
 
 def _explain(error: GitFailed) -> Exception:
