@@ -1,0 +1,97 @@
+"""Real answers are as the API's description of itself says."""
+
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.support.org import Org
+from tests.support.repo import Repo
+from tests.support.server import Server
+
+
+class Document:
+    """The description, and a judge of answers."""
+
+    def __init__(self, server: Server) -> None:
+        self.fields: dict[str, Any] = server.http.get(f"{server.url}/api/openapi.json").json()
+
+    def check(self, path: str, method: str, reply: httpx.Response) -> None:
+        responses = self.fields["paths"][path][method]["responses"]
+        assert str(reply.status_code) in responses, (
+            f"{method} {path} answered {reply.status_code}: {reply.text}"
+        )
+        media = reply.headers["content-type"].partition(";")[0]
+        content = responses[str(reply.status_code)]["content"]
+        assert media in content, f"{method} {path} answered {media}"
+        if media == "application/json":
+            schema = {**content[media]["schema"], "components": self.fields["components"]}
+            Draft202012Validator(schema).validate(reply.json())
+
+
+@pytest.fixture
+def document(server: Server) -> Document:
+    return Document(server)
+
+
+def test_answers_about_repositories_fit_the_document(document: Document, org: Org) -> None:
+    repo = org.repo()
+    create = org.request("POST", "/api/repos", token=repo.token())
+    document.check("/api/repos", "post", create)
+    document.check("/api/repos", "post", org.request("POST", "/api/repos", token=repo.token()))
+    document.check("/api/v1/repos", "get", org.request("GET", "/api/v1/repos"))
+    document.check("/api/repos/{repo}", "get", repo.api("GET"))
+    document.check("/api/repos/{repo}", "patch", repo.api("PATCH", json={"default_branch": "next"}))
+    document.check("/api/repos/{repo}", "patch", repo.api("PATCH", json={}))
+    document.check("/api/repos/{repo}", "delete", repo.api("DELETE"))
+    document.check("/api/repos/{repo}", "delete", repo.api("DELETE"))
+    document.check("/api/repos/{repo}", "get", repo.api("GET"))
+
+
+READS = [
+    ("/branches", {}),
+    ("/branches", {"limit": "x"}),
+    ("/branch", {"name": "main"}),
+    ("/branch", {"name": "absent"}),
+    ("/files", {}),
+    ("/files", {"ref": "absent"}),
+    ("/files/metadata", {}),
+    ("/file", {"path": "a.txt"}),
+    ("/file", {"path": "absent"}),
+    ("/file", {}),
+    ("/commits", {}),
+    ("/commit", {"ref": "main"}),
+    ("/diff", {"ref": "main"}),
+    ("/branches/diff", {"branch": "topic"}),
+    ("/merge/preview", {"source_branch": "topic", "target_branch": "main"}),
+    ("/merge/preview", {"source_branch": "topic", "target_branch": "main", "include_content": "true"}),
+    ("/blame", {"path": "a.txt"}),
+    ("/tags", {}),
+    ("/tag", {"name": "absent"}),
+    ("/notes", {"sha": "main"}),
+    ("/notes/refs", {}),
+]
+
+
+def test_reading_answers_fit_the_document(document: Document, repo: Repo) -> None:
+    repo.write_commit("main", {"a.txt": b"one\ntwo\n", "folder/b.txt": b"b"})
+    repo.write_commit("topic", {"a.txt": b"one\nTWO\n"}, base_branch="main")
+    repo.write_commit("main", {"a.txt": b"one\n2\n"})
+    for path, query in READS:
+        document.check("/api/repos/{repo}" + path, "get", repo.api("GET", path, params=query))
+        document.check("/api/v1/repos" + path, "get", repo.v1("GET", "/repos" + path, params=query))
+
+
+def test_writing_answers_fit_the_document(document: Document, repo: Repo) -> None:
+    path = "/api/repos/{repo}/commit-pack"
+    for reply in (
+        repo.post_commit("main", {"a": b"1"}),
+        repo.post_commit("main", {"a": b"2"}, expected_target_sha="1" * 40),
+        repo.post_commit("main", {"../a": b"2"}),
+        repo.post_commit("main", {"a": b"2"}, token=repo.token(scopes=["git:read"])),
+        repo.post_commit("main", {"a": b"2"}, token="x.y.z"),
+    ):
+        document.check(path, "post", reply)
+    grep = repo.api("POST", "/grep", json={"query": {"pattern": "1"}})
+    document.check("/api/repos/{repo}/grep", "post", grep)
