@@ -8,6 +8,7 @@ from typing import Final
 
 from packhouse.log import log_event
 from packhouse.operations.consolidate import consolidate
+from packhouse.operations.fork_insert import sweep_unsettled
 from packhouse.operations.node import Node
 from packhouse.operations.sweep import list_stray_packs, sweep
 
@@ -28,6 +29,7 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
             if idle_s >= _SWEEP_EVERY_S:
                 idle_s = 0.0
                 _guarded("sweep", sweep, node)
+                _guarded("sweep unsettled folders", sweep_unsettled, node)
             continue
         _guarded("consolidate", consolidate, node, repo_id)
 

@@ -8,10 +8,13 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.errors import Invalid
 from packhouse.git.refname import branch_refname, short_name
+from packhouse.operations.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
+from packhouse.operations.fork_repo import fork_repo
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.repo_name import check_repo_name
+from packhouse.operations.snapshot_repo import snapshot_repo
 
 DEFAULT_BRANCH: Final = "main"
 
@@ -36,13 +39,24 @@ class CreateRepo:
 
 
 def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
-    """Create an empty repository in the caller's organisation and return what became of it.
+    """Create a repository in the caller's organisation and return what became of it.
 
-    Touches the database only. Raises RepoNameInvalid, Invalid for the branch, NotSupported, and RepoExists.
+    An empty one touches the database only; a fork or snapshot is complete when this returns. Raises
+    RepoNameInvalid, Invalid for the branch or the base, NotSupported, RepoExists, and for a base what
+    fork_repo and snapshot_repo raise.
     """
     name = check_repo_name(command.name)
-    _check_base(command)
-    default_branch = check_default_branch(command.default_branch) or DEFAULT_BRANCH
+    if command.deployment:
+        raise NotSupported("deployment settings are not supported")
+    default_branch = check_default_branch(command.default_branch)
+    if command.base_repo is not None:
+        return _create_from_base(node, caller, command, command.base_repo, name, default_branch)
+    if command.initial_commit is not None:
+        raise Invalid("initial_commit needs base_repo with operation snapshot")
+    return _create_empty(node, caller, name, default_branch or DEFAULT_BRANCH)
+
+
+def _create_empty(node: Node, caller: Principal, name: str, default_branch: str) -> RepoInfo:
     public_id = new_public_id("repo", node.random_bytes)
     now = node.clock()
     with node.database.write() as session:
@@ -57,18 +71,25 @@ def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
     return RepoInfo(public_id=public_id, id=repo_id, name=name, default_branch=default_branch, created_at=now)
 
 
+def _create_from_base(
+    node: Node,
+    caller: Principal,
+    command: CreateRepo,
+    given: Mapping[str, object],
+    name: str,
+    default_branch: str | None,
+) -> RepoInfo:
+    base = parse_base(given, command.initial_commit, now=node.clock())
+    default_branch = check_default_branch(read_base_branch(given)) or default_branch
+    if isinstance(base, ForkBase):
+        return fork_repo(node, caller, base, name=name, default_branch=default_branch)
+    if isinstance(base, SnapshotBase):
+        branch = default_branch or DEFAULT_BRANCH
+        return snapshot_repo(node, caller, base, name=name, default_branch=branch)
+    raise NotSupported("upstreams are not supported yet: create the repository empty, then push to it")
+
+
 def check_default_branch(branch: str | None) -> str | None:
     """Return the short name of `branch`, trimmed; None when it is absent or blank. Raises Invalid."""
     trimmed = (branch or "").strip()
     return short_name(branch_refname(trimmed)) if trimmed else None
-
-
-def _check_base(command: CreateRepo) -> None:
-    """Refuse what only a repository with a source can have, and sources themselves until they are built."""
-    if command.deployment:
-        raise NotSupported("deployment settings are not supported")
-    operation = command.base_repo.get("operation") if command.base_repo is not None else None
-    if command.initial_commit is not None and operation != "snapshot":
-        raise Invalid("initial_commit needs base_repo with operation snapshot")
-    if command.base_repo is not None:
-        raise NotSupported("base_repo is not supported yet: create the repository empty, then push to it")

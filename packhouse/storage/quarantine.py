@@ -4,6 +4,7 @@ It holds `objects/` in git's layout, so that git works in it with the repository
 lock is held as long as the process that made it lives; the sweeper removes folders whose lock is free.
 """
 
+import errno
 import os
 import shutil
 import time
@@ -14,6 +15,9 @@ from types import TracebackType
 from packhouse.storage.files import try_lock
 
 LOCK_NAME = "lock"
+
+# What link(2) says where a file has all the links it can have, or a file system makes none.
+_NO_LINK = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class Quarantine:
@@ -39,6 +43,17 @@ class Quarantine:
             environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(repo_path / "objects")
         return environment
 
+    def add_pack(self, pack_dir: Path, name: str) -> None:
+        """Take a pack of another folder in, by hard links where the file system makes them, else by copies.
+
+        The caller keeps the pack from being unlinked meanwhile (`PackStore.hold`).
+        """
+        for suffix in (".pack", ".rev", ".idx"):
+            source, target = pack_dir / f"pack-{name}{suffix}", self.pack_dir / f"pack-{name}{suffix}"
+            if suffix == ".rev" and not source.exists():
+                continue
+            _link_or_copy(source, target)
+
     def discard(self) -> None:
         """Remove the folder and everything in it. Harmless when done before."""
         if self._lock >= 0:
@@ -53,6 +68,16 @@ class Quarantine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(source, target)
+        target.chmod(0o444)
 
 
 def _make_locked_folder(root: Path) -> tuple[Path, int]:

@@ -91,7 +91,7 @@ def test_a_taken_name_is_refused_and_the_same_name_elsewhere_is_not(node: Node, 
 @pytest.mark.parametrize(
     ("base_repo", "initial_commit", "deployment"),
     [
-        ({"provider": "github", "owner": "o", "name": "n"}, None, False),
+        ({"provider": "unknown", "owner": "o", "name": "n"}, None, False),
         ({}, None, False),
         (None, {"message": "m"}, False),
         ({"provider": "code.storage", "operation": "fork"}, {"message": "m"}, False),

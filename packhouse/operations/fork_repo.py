@@ -1,0 +1,100 @@
+"""Forking: a one-time copy of a repository's branches and tags, independent of it from the first moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import Ref
+from packhouse.db.repos import Repo
+from packhouse.git.oid import Oid
+from packhouse.git.refname import HEADS, PERSISTENT, TAGS, branch_refname, short_name
+from packhouse.operations.base_repo import ForkBase
+from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
+from packhouse.operations.fork_objects import copy_objects, is_reached, list_reached
+from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
+from packhouse.operations.node import Node
+from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.resolve import RefNotFound
+
+ACTION = "fork"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    default_branch: str
+    updates: Sequence[RefUpdate]
+
+    @property
+    def roots(self) -> list[Oid]:
+        return sorted({update.new_oid for update in self.updates if update.new_oid is not None})
+
+
+def fork_repo(
+    node: Node, caller: Principal, base: ForkBase, *, name: str, default_branch: str | None
+) -> RepoInfo:
+    """Create `name` with what `base` names, and return it.
+
+    Without ref and id that is every branch and tag; with one, a single branch at that commit and the tags that
+    it reaches. Raises Unauthenticated, Denied, RepoNotFound, RefNotFound and RepoExists.
+    """
+    source = open_source(node, caller, base.repo, base.token)
+    require_free_name(node, caller, name)
+    with node.store.new_quarantine() as quarantine:
+        if node.store.has_repo(source.public_id):
+            # Held before the refs are read: what they lead to stays until it is copied.
+            with node.store.hold(source.public_id) as lock:
+                state = read_source(node, source)
+                plan = _make_plan(node, state, lock, base, default_branch)
+                copy_objects(node, source, lock, plan.roots, quarantine)
+        else:
+            plan = _plan_empty(source, base, default_branch)
+        filled = FilledRepo(name, plan.default_branch, plan.updates, ACTION)
+        return insert_filled_repo(node, caller, filled, quarantine)
+
+
+def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:
+    if base.oid is not None or base.ref is not None:
+        raise RefNotFound(base.oid or base.ref or "")
+    return _Plan(default_branch or source.default_branch, [])
+
+
+def _make_plan(
+    node: Node, state: SourceState, lock: int, base: ForkBase, default_branch: str | None
+) -> _Plan:
+    if base.ref is None and base.oid is None:
+        updates = [_creation(ref) for ref in state.refs]
+        return _Plan(default_branch or state.repo.default_branch, updates)
+    if base.oid is not None:
+        ref = state.find(base.ref) if base.ref is not None else None
+        commit = _find_commit(node, state, lock, base.oid)
+    else:
+        assert base.ref is not None
+        ref = state.require(base.ref)
+        commit = peel_to_commit(node, state.repo, ref, base.ref)
+    if default_branch is None:
+        named = ref is not None and ref.refname.startswith(HEADS)
+        default_branch = short_name(ref.refname) if ref is not None and named else state.repo.default_branch
+    branch = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
+    tags = [ref for ref in state.refs if ref.refname.startswith(TAGS)]
+    reached = list_reached(node, state.repo, lock, commit, {ref.peeled_oid or ref.oid for ref in tags})
+    kept = [_creation(ref) for ref in tags if (ref.peeled_oid or ref.oid) in reached]
+    return _Plan(default_branch, [branch, *kept])
+
+
+def _creation(ref: Ref) -> RefUpdate:
+    return RefUpdate(PERSISTENT, ref.refname, None, ref.oid, ref.peeled_oid)
+
+
+def _find_commit(node: Node, state: SourceState, lock: int, oid: Oid) -> Oid:
+    """Return the commit `oid`, which a branch or tag must reach; an annotated tag counts for its commit."""
+    tagged = {ref.oid: ref.peeled_oid for ref in state.refs if ref.peeled_oid is not None}
+    commit = tagged.get(oid) or oid
+    with node.store.reader(state.repo.public_id) as reader:
+        header = reader.kind_and_size(commit)
+        if header is None or header[0] != "commit":
+            raise RefNotFound(oid)
+        tips = [tip for tip in state.tips() if (reader.kind_and_size(tip) or ("", 0))[0] == "commit"]
+    if not is_reached(node, state.repo, lock, commit, tips):
+        raise RefNotFound(oid)
+    return commit
