@@ -1,9 +1,10 @@
 """Which commit last touched a path, as `git log -1 <commit> -- <path>` says."""
 
+import contextlib
 from typing import Final
 
 from packhouse.db.repos import Repo
-from packhouse.errors import NotFound
+from packhouse.errors import NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.operations.attribution import History, Waiting, walk_near
@@ -48,10 +49,12 @@ def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
     """Ask git, from the commit `at` where the short walk ended; or make the map of `commit`."""
     reachable = read_reachable(node, repo).commits
     walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
-    if node.last_commits.count_walk(repo.id, commit) > walks_max:
-        record = read_file_map(node, repo, commit).find(path)
-        if record is not None:
-            return record.last_commit
+    if node.last_commits.count_walk(repo.id, commit) % (walks_max + 1) == 0:
+        # A history too long for one pass is left at that until as many walks have been paid for again.
+        with contextlib.suppress(TimedOut, Unavailable):
+            record = read_file_map(node, repo, commit).find(path)
+            if record is not None:
+                return record.last_commit
     with node.store.hold(repo.public_id) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from packhouse import limits
+from packhouse.errors import Unavailable
 from packhouse.git.history import CommitSummary
 from packhouse.git.oid import Oid
 from packhouse.operations.file_map import FileMap
 
 CACHE_ENTRIES_MAX = 50_000
 COUNTED_COMMITS_MAX = 1000
+_RETRY_AFTER_S = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,17 @@ class LastCommitCache:
 
     @contextmanager
     def making(self, repo_id: int, commit: Oid) -> Iterator[None]:
-        """Let one thread at a time make the map of a commit; those who waited look for it first."""
+        """Let one thread at a time make the map of a commit; those who waited look for it first.
+
+        Raises Unavailable for those who waited too long: they must not keep all worker threads for minutes.
+        """
         with self._guard:
             lock = self._making.setdefault((repo_id, commit), threading.Lock())
+        if not lock.acquire(timeout=limits.file_map_wait_max_s):
+            raise Unavailable("history is being read", retry_after_s=_RETRY_AFTER_S)
         try:
-            with lock:
-                yield
+            yield
         finally:
+            lock.release()
             with self._guard:
                 self._making.pop((repo_id, commit), None)

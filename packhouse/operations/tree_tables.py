@@ -9,6 +9,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.tree_table import TreeTable
 
 _TREE_OVERHEAD_ENTRIES = 4
+_TABLE_SHARE_MAX = 4  # a table that would take more than this part of the memory is not kept
 
 
 @dataclass(slots=True)
@@ -28,7 +29,9 @@ class TreeTableCache:
             return found
 
     def put(self, repo_id: int, oid: Oid, table: TreeTable) -> None:
-        """Keep a table; the least recently used go when there are too many entries."""
+        """Keep a table unless it is huge; the least recently used go when there are too many entries."""
+        if len(table) > limits.tree_table_entries_max // _TABLE_SHARE_MAX:
+            return
         with self._guard:
             if (repo_id, oid) in self._tables:
                 return

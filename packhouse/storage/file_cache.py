@@ -12,7 +12,8 @@ from typing import Final
 from packhouse.storage.files import lock_file
 
 _DIGEST_BYTES: Final = 20
-_LOCKS: Final = 64
+_LOCKS: Final = 1024
+_LOCK_WAIT_MAX_S: Final = 20.0
 _SCANS_PER_FILL: Final = 16
 _KEEP_SHARE: Final = 0.8  # of the bound, after files were dropped
 
@@ -63,14 +64,17 @@ class FileCache:
 
     @contextlib.contextmanager
     def lock(self, folder: str, name: str) -> Iterator[None]:
-        """Keep other processes from making the same file meanwhile; they may share the lock with others."""
+        """Keep other processes from making the same file meanwhile.
+
+        Who waited too long goes on without the lock, which files share: only work is lost when two do the same.
+        """
         number = zlib.crc32(f"{folder}/{name}".encode()) % _LOCKS
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            held = lock_file(self._folder / f".lock-{number:02x}", exclusive=True)
+            path = self._folder / f".lock-{number:03x}"
             stack = contextlib.ExitStack()
-            stack.enter_context(held)
-        except OSError:  # the folder was deleted just now: only work is lost when two do the same
+            stack.enter_context(lock_file(path, exclusive=True, wait=False, poll_max_s=_LOCK_WAIT_MAX_S))
+        except OSError:  # the folder was deleted just now
             stack = contextlib.ExitStack()
         with stack:
             yield
