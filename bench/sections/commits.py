@@ -34,6 +34,7 @@ def run(context: Context) -> Iterator[Measure]:
     server = context.start_server()
     org = server.new_org()
     seconds = context.seconds(8)
+    yield Measure("this disk: a 2 KB file written and synced, 1 thread", _syncs(context, seconds / 4), "/s")
     single = _in_process(server, org, threads=1, seconds=seconds)
     yield Measure("in process, 1 thread", single, "/s")
     several = _in_process(server, org, threads=CLIENTS, seconds=seconds)
@@ -53,6 +54,25 @@ def run(context: Context) -> Iterator[Measure]:
             aim=400,
         )
         yield _one_branch(context, running, owner, f"HTTP, {CLIENTS} clients, all on one branch{label}")
+
+
+def _syncs(context: Context, seconds: float) -> float:
+    """Return how many small files a second this disk makes durable, which bounds everything below.
+
+    A commit needs four such waits: pack, idx, their folder, SQL.
+    """
+    folder = context.folder / "syncs"
+    folder.mkdir()
+    content = os.urandom(SIZE_BYTES)
+    begin = time.monotonic()
+    count = 0
+    while time.monotonic() < begin + seconds:
+        with (folder / str(count)).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        count += 1
+    return count / (time.monotonic() - begin)
 
 
 def _workers(number: int) -> ServerOptions:
