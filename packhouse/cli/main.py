@@ -24,7 +24,7 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 
-COMMANDS: Final = ("serve", "demo", "org", "key", "signing-key", "token", "repo")
+COMMANDS: Final = ("serve", "demo", "org", "key", "signing-key", "token", "repo", "ref")
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""`packhouse repo`: look at repositories, and delete them."""
+"""`packhouse repo`: look at repositories, delete them and bring them back."""
 
 from collections.abc import Iterator
 
@@ -16,6 +16,7 @@ from packhouse.operations.get_repo import get_repo
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.undelete_repo import undelete_repo
 
 
 @click.group("repo", cls=PackhouseGroup)
@@ -57,6 +58,20 @@ def delete(*, org: str, name: str, as_json: bool) -> None:
         print_record({"repo_id": deleted.public_id, "name": deleted.name}, as_json=True)
     else:
         click.echo(f"deleted {deleted.name} ({deleted.public_id})")
+
+
+@command.command("undelete")
+@click.argument("org")
+@click.argument("name")
+@json_option
+def undelete(*, org: str, name: str, as_json: bool) -> None:
+    """Bring back the repository NAME of ORG, until its files are removed."""
+    with opened_node() as node:
+        public_id = undelete_repo(node, act_as_operator(node, org), name)
+    if as_json:
+        print_record({"repo_id": public_id, "name": name}, as_json=True)
+    else:
+        click.echo(f"brought back {name} ({public_id})")
 
 
 def _iter_repos(node: Node, operator: Principal, search: str) -> Iterator[RepoInfo]:

@@ -150,6 +150,17 @@ def mark_repo_deleted(session: Session, org_id: int, name: str, *, now: int) -> 
     return None if row is None else (row[0], row[1])
 
 
+def undelete_repo_row(session: Session, org_id: int, name: str) -> tuple[int, str] | None:
+    """Bring back the repository of that name that was deleted last; return its (id, public id).
+
+    None when its files are gone already, when there was none, or when the name is taken again.
+    """
+    if not is_storable(name):
+        return None
+    row = session.one("undelete_repo", org_id=org_id, name=name)
+    return None if row is None else (row[0], row[1])
+
+
 def mark_repo_cleaned(session: Session, repo_id: int, *, now: int) -> bool:
     """Note that a deleted repository holds nothing any more; False when it was not waiting for that."""
     return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0

@@ -58,6 +58,16 @@ UPDATE repos SET deleted_at = :now, refs_version = refs_version + 1
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL
 RETURNING id, public_id;
 
+-- name: undelete_repo
+-- The one deleted last comes back, unless its files are gone or its name is taken again.
+UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1
+WHERE id = (
+    SELECT id FROM repos
+    WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
+    ORDER BY deleted_at DESC, id DESC LIMIT 1
+) AND NOT EXISTS (SELECT 1 FROM repos WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL)
+RETURNING id, public_id;
+
 -- name: mark_repo_cleaned
 UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
 

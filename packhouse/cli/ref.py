@@ -1,0 +1,88 @@
+"""`packhouse ref`: look at the ref log, and put refs back."""
+
+import click
+
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.git.objects import parse_date
+from packhouse.git.oid import oid_to_wire
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, check_refname
+from packhouse.limits import page_max
+from packhouse.operations.act_as_operator import act_as_operator
+from packhouse.operations.read_ref_log import RefMove, read_ref_log
+from packhouse.operations.restore_ref import RestoreRef, restore_ref
+
+
+@click.group("ref", cls=PackhouseGroup)
+def command() -> None:
+    """Refs of a repository: where they were, and back there."""
+
+
+@command.command("log")
+@click.argument("org")
+@click.argument("repo")
+@click.argument("ref", required=False)
+@click.option("--ephemeral", is_flag=True, help="REF is in the ephemeral namespace.")
+@click.option("--limit", default=20, type=click.IntRange(1, page_max), help="How many moves to show.")
+@json_option
+def log_(*, org: str, repo: str, ref: str | None, ephemeral: bool, limit: int, as_json: bool) -> None:
+    """Show who moved the refs of REPO, or only REF (a branch or a full name), newest first."""
+    wanted = None if ref is None else (_namespace(ephemeral), _parse_ref(ref))
+    with opened_node() as node:
+        page = read_ref_log(node, act_as_operator(node, org), repo, ref=wanted, cursor=None, count_max=limit)
+    records = [_record(move) for move in page.moves]
+    columns = ["id", "moved_at", "ref", "old_sha", "new_sha", "action", "actor"]
+    print_table(records, columns, as_json=as_json)
+
+
+@command.command("restore")
+@click.argument("org")
+@click.argument("repo")
+@click.argument("ref")
+@click.option("--at", metavar="TIME", help="To where it was at this time, as 2026-01-31T12:00:00Z.")
+@click.option("--entry", type=int, metavar="ID", help="To where it was before this entry of the log.")
+@click.option("--ephemeral", is_flag=True, help="REF is in the ephemeral namespace.")
+@json_option
+def restore(
+    *, org: str, repo: str, ref: str, at: str | None, entry: int | None, ephemeral: bool, as_json: bool
+) -> None:
+    """Put REF of REPO back: undo a push, a forced push or a deletion."""
+    if (at is None) == (entry is None):
+        raise click.UsageError("give either --at or --entry")
+    wanted = RestoreRef(
+        repo=repo,
+        namespace=_namespace(ephemeral),
+        refname=_parse_ref(ref),
+        at=None if at is None else parse_date(at)[0],
+        entry=entry,
+    )
+    with opened_node() as node:
+        restored = restore_ref(node, act_as_operator(node, org), wanted)
+    old, new = oid_to_wire(restored.old_oid), restored.new_oid
+    if as_json:
+        print_record({"ref": wanted.refname.decode(), "old_sha": old, "new_sha": new}, as_json=True)
+    else:
+        click.echo(f"{wanted.refname.decode()} was at {old}, is at {new}")
+
+
+def _namespace(ephemeral: bool) -> str:
+    return EPHEMERAL if ephemeral else PERSISTENT
+
+
+def _parse_ref(text: str) -> RefName:
+    return check_refname(text.encode()) if text.startswith("refs/") else branch_refname(text)
+
+
+def _record(move: RefMove) -> Record:
+    return {
+        "id": move.id,
+        "moved_at": format_timestamp(move.moved_at),
+        "ref": move.refname.decode("utf-8"),
+        "ephemeral": move.namespace == EPHEMERAL,
+        "old_sha": oid_to_wire(move.old_oid),
+        "new_sha": oid_to_wire(move.new_oid),
+        "action": move.action,
+        "actor": move.actor,
+    }

@@ -1,0 +1,89 @@
+"""Putting a ref back to where it was: undoing a push, a forced push or a deletion."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
+from packhouse.db.repos import Repo
+from packhouse.errors import NotFound
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName
+from packhouse.limits import page_max
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.refs import move_refs
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRef:
+    """Which ref, and when: at the end of the second `at` (since 1970), or just before the log entry `entry`."""
+
+    repo: str
+    namespace: str
+    refname: RefName
+    at: int | None = None
+    entry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRef:
+    """Where the ref was until now (None: nowhere) and where it is again."""
+
+    old_oid: Oid | None
+    new_oid: Oid
+
+
+def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredRef:
+    """Move the ref to its earlier value, which is logged like any other move.
+
+    Raises NotFound when the ref did not exist then, when the log does not reach back so far, or when the
+    object has been pruned.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    oid = _find_value(node, repo, command)
+    peeled = _check_object(node, repo, oid)
+    with node.database.read() as session:
+        present = get_ref(session, repo.id, command.namespace, command.refname)
+    old_oid = None if present is None else present.oid
+    if old_oid != oid:
+        update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled)
+        move_refs(node, caller, repo, [update], action="restore-ref")
+    return RestoredRef(old_oid, oid)
+
+
+def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:
+    """Return the value that the log gives for the moment asked for."""
+    before: int | None = None
+    while True:
+        with node.database.read() as session:
+            entries = list_ref_log(
+                session,
+                repo.id,
+                ref=(command.namespace, command.refname),
+                before=before,
+                limit=page_max,
+            )
+        for entry in entries:
+            if _is_meant(entry, command):
+                value = entry.old_oid if command.entry is not None else entry.new_oid
+                if value is None:
+                    raise NotFound("ref did not exist then", ref=command.refname)
+                return value
+        if len(entries) < page_max:
+            raise NotFound("ref log knows nothing of the ref then", ref=command.refname)
+        before = entries[-1].id
+
+
+def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
+    if command.entry is not None:
+        return entry.id == command.entry
+    assert command.at is not None, "the caller names a time or an entry"
+    return entry.created_at <= command.at
+
+
+def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
+    """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
+    with node.store.reader(repo.public_id) as reader:
+        _kind, target = reader.peel(oid)
+    return None if target == oid else target

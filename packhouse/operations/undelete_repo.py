@@ -1,0 +1,24 @@
+"""Bringing back a deleted repository, as long as its files are there."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import RepoExists, RepoNotFound, find_repo, undelete_repo_row
+from packhouse.db.session import Session
+from packhouse.operations.node import Node
+
+
+def undelete_repo(node: Node, caller: Principal, name: str) -> str:
+    """Bring back the repository that was deleted last under `name`; return its public id.
+
+    The clean-up that waits for it finds a living repository then and leaves it alone. Raises RepoExists when
+    the name is taken again, RepoNotFound when nothing is left to bring back.
+    """
+
+    def change(session: Session) -> str:
+        row = undelete_repo_row(session, caller.org_id, name)
+        if row is None:
+            if find_repo(session, caller.org_id, name) is not None:
+                raise RepoExists(name)
+            raise RepoNotFound(name)
+        return row[1]
+
+    return node.database.transact(change)

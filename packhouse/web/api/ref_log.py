@@ -1,0 +1,98 @@
+"""The ref log: what undo and audit read. An addition of this server; other servers of this API lack it."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.git.oid import oid_to_wire
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, check_refname
+from packhouse.operations.read_ref_log import RefMove, read_ref_log
+from packhouse.web.fields import page_limit
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+
+class RefLogQuery(msgspec.Struct):
+    """Which page; `ref` is a branch or a full ref name, `ephemeral` tells where it is looked for."""
+
+    ref: str | None = None
+    ephemeral: bool = False
+    cursor: str | None = None
+    limit: int = 0
+
+
+class RefMoveFields(msgspec.Struct):
+    """One move; forty zeros mean that the ref did not exist."""
+
+    id: int
+    ref: str
+    ephemeral: bool
+    old_sha: str
+    new_sha: str
+    actor: str
+    action: str
+    moved_at: str
+    cursor: str
+
+
+class RefLogAnswer(msgspec.Struct):
+    """A page of ref updates, newest first."""
+
+    entries: list[RefMoveFields]
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def _parse_ref(text: str) -> RefName:
+    return check_refname(text.encode("utf-8")) if text.startswith("refs/") else branch_refname(text)
+
+
+def _fields(move: RefMove) -> dict[str, Any]:
+    return {
+        "id": move.id,
+        "ref": move.refname.decode("utf-8"),
+        "ephemeral": move.namespace == EPHEMERAL,
+        "old_sha": oid_to_wire(move.old_oid),
+        "new_sha": oid_to_wire(move.new_oid),
+        "actor": move.actor,
+        "action": move.action,
+        "moved_at": format_timestamp(move.moved_at),
+        "cursor": move.cursor,
+    }
+
+
+async def handle_ref_log(request: Request) -> Response:
+    """GET …/ref-log."""
+    query = request.read_query(RefLogQuery)
+    namespace = EPHEMERAL if query.ephemeral else PERSISTENT
+    page = await request.operate(
+        read_ref_log,
+        request.caller.repo,
+        ref=None if query.ref is None else (namespace, _parse_ref(query.ref)),
+        cursor=query.cursor,
+        count_max=page_limit(query.limit),
+    )
+    answer: dict[str, Any] = {"entries": [_fields(move) for move in page.moves], "has_more": page.has_more}
+    if page.has_more:
+        answer["next_cursor"] = page.moves[-1].cursor
+    return json_response(answer)
+
+
+ROUTES = (
+    Route(
+        "ref_log",
+        "GET",
+        handle_ref_log,
+        released="/api/v1/repos/ref-log",
+        preferred="/api/repos/{repo}/ref-log",
+        scopes=(Scope.GIT_READ,),
+        summary="List who moved which ref (an addition of this server)",
+        query=RefLogQuery,
+        reply=RefLogAnswer,
+        failures=(400, 404),
+    ),
+)
