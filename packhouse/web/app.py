@@ -27,6 +27,7 @@ from packhouse.web.api import (
     merging,
     metadata,
     notes,
+    ref_log,
     repos,
     tags,
 )
@@ -53,6 +54,7 @@ API: tuple[Route, ...] = (
     *history.ROUTES,
     *tags.ROUTES,
     *notes.ROUTES,
+    *ref_log.ROUTES,
     *metadata.ROUTES,
     *diffs.ROUTES,
     *blame.ROUTES,
