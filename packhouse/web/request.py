@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
+import msgspec
 from starlette.requests import Request as StarletteRequest
 from starlette.types import Receive, Scope
 
@@ -16,6 +17,7 @@ from packhouse.config import Config
 from packhouse.git.refname import RefName, short_name
 from packhouse.operations.node import Node
 from packhouse.web.body import RequestBody
+from packhouse.web.fields import parse_query
 from packhouse.web.routing import Dialect, Match
 from packhouse.web.smart.gate import GitGate
 from packhouse.web.threads import WorkerThreads
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -84,6 +87,11 @@ class Request(StarletteRequest):
     def git_path(self) -> str:
         """The decoded path in front of a git suffix, without a slash at either end."""
         return self.match.git_path if self.match else ""
+
+    def read_query(self, kind: type[S]) -> S:
+        """Return the query as `kind`, old names included; raise Invalid naming the parameter that does not fit."""
+        assert self.match is not None
+        return parse_query(self.scope["query_string"], kind, where=self.match.route.name)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread; see WorkerThreads.run."""

@@ -24,7 +24,7 @@ from packhouse.operations.lookup import lookup_repo_by_number
 from packhouse.operations.static_tokens import ALL_REPOS, find_static_reader
 from packhouse.web.auth import authenticate_token
 from packhouse.web.body import read_body
-from packhouse.web.fields import Verbatim, VerbatimList, parse_query
+from packhouse.web.fields import Verbatim, VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
@@ -86,7 +86,7 @@ async def handle_codearts(request: Request) -> Response:
     number = request.path_values["repository_id"]
     if not (number.isascii() and number.isdigit()) or not 1 <= int(number[:20]) <= _REPOSITORY_ID_MAX:
         raise Invalid("repository_id is not a positive integer of 31 bits")
-    query = parse_query(request.scope["query_string"], CodeArtsQuery, where="codearts_archive")
+    query = request.read_query(CodeArtsQuery)
     path = _parse_path(query.path)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:

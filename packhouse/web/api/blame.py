@@ -13,7 +13,7 @@ from packhouse.git.objects import Commit
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.blame import Blame, blame_file
 from packhouse.web.api.files import path_text
-from packhouse.web.fields import Verbatim, VerbatimList, parse_query
+from packhouse.web.fields import Verbatim, VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -57,7 +57,7 @@ class BlameAnswer(msgspec.Struct):
 
 async def handle_blame(request: Request) -> Response:
     """GET …/blame."""
-    query = parse_query(request.scope["query_string"], BlameQuery, where="blame")
+    query = request.read_query(BlameQuery)
     if not query.path.strip():
         raise Invalid("field is required", field="path")
     path = check_tree_path(query.path)

@@ -14,7 +14,7 @@ from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.read_branches import Branch, list_branches, read_branch
 from packhouse.web.body import read_body
 from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import page_limit, parse_query
+from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -105,7 +105,7 @@ def _fields(branch: Branch) -> dict[str, Any]:
 
 async def handle_list(request: Request) -> Response:
     """GET …/branches."""
-    query = parse_query(request.scope["query_string"], ListBranchesQuery, where="list_branches")
+    query = request.read_query(ListBranchesQuery)
     page = await request.operate(
         list_branches,
         request.caller.repo,
@@ -122,7 +122,7 @@ async def handle_list(request: Request) -> Response:
 
 async def handle_get(request: Request) -> Response:
     """GET …/branch."""
-    query = parse_query(request.scope["query_string"], GetBranchQuery, where="get_branch")
+    query = request.read_query(GetBranchQuery)
     _check_name(query.name)
     branch = await request.operate(
         read_branch, request.caller.repo, branch_refname(query.name), ephemeral=query.ephemeral

@@ -11,7 +11,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
 from packhouse.web.api.files import path_text
-from packhouse.web.fields import VerbatimList, parse_query
+from packhouse.web.fields import VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Route
@@ -103,7 +103,7 @@ def parse_paths(paths: Sequence[str]) -> list[bytes]:
 
 async def handle_commit_diff(request: Request) -> Response:
     """GET …/diff."""
-    query = parse_query(request.scope["query_string"], CommitDiffQuery, where="commit_diff")
+    query = request.read_query(CommitDiffQuery)
     diff = await request.operate(
         diff_commit,
         request.caller.repo,
@@ -117,7 +117,7 @@ async def handle_commit_diff(request: Request) -> Response:
 
 async def handle_branch_diff(request: Request) -> Response:
     """GET …/branches/diff."""
-    query = parse_query(request.scope["query_string"], BranchDiffQuery, where="branch_diff")
+    query = request.read_query(BranchDiffQuery)
     diff = await request.operate(
         diff_branch,
         request.caller.repo,

@@ -13,7 +13,7 @@ from packhouse.git.tree_walk import PathEntry
 from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
 from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
-from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.fields import Verbatim, page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse, json_response
 from packhouse.web.routing import Route
@@ -96,7 +96,7 @@ def entry_mode(entry: PathEntry) -> str:
 
 async def handle_list(request: Request) -> Response:
     """GET …/files."""
-    query = parse_query(request.scope["query_string"], ListFilesQuery, where="list_files")
+    query = request.read_query(ListFilesQuery)
     paged = query.cursor is not None or query.limit is not None
     count_max = None
     if paged:
@@ -134,7 +134,7 @@ def _list_answer(listing: FileListing) -> Response:
 
 async def handle_file(request: Request) -> Response:
     """GET and HEAD …/file."""
-    query = parse_query(request.scope["query_string"], FileQuery, where="file")
+    query = request.read_query(FileQuery)
     if not query.path.strip():
         raise Invalid("field is required", field="path")
     path = check_tree_path(query.path)

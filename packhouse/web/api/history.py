@@ -10,7 +10,7 @@ from packhouse.clock import format_timestamp
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.list_commits import CommitPage, ListedCommit, list_commits, parse_commit_cursor
 from packhouse.operations.read_commit import read_commit
-from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.fields import Verbatim, page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -90,7 +90,7 @@ def parse_path_filter(path: str | None) -> bytes | None:
 
 async def handle_list(request: Request) -> Response:
     """GET …/commits."""
-    query = parse_query(request.scope["query_string"], ListCommitsQuery, where="list_commits")
+    query = request.read_query(ListCommitsQuery)
     page = await request.operate(
         list_commits,
         request.caller.repo,
@@ -115,7 +115,7 @@ def _page_fields(page: CommitPage) -> dict[str, Any]:
 
 async def handle_get(request: Request) -> Response:
     """GET …/commit."""
-    query = parse_query(request.scope["query_string"], GetCommitQuery, where="get_commit")
+    query = request.read_query(GetCommitQuery)
     found = await request.operate(read_commit, request.caller.repo, ref=query.ref)
     fields = commit_fields(found.listed)
     if found.signature is not None:

@@ -9,7 +9,6 @@ from packhouse.auth.scopes import Scope
 from packhouse.operations.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
 from packhouse.web.api.files import path_text
 from packhouse.web.dialects import without_nulls
-from packhouse.web.fields import parse_query
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -70,7 +69,7 @@ class MergePreviewAnswer(msgspec.Struct):
 
 async def handle_preview(request: Request) -> Response:
     """GET …/merge/preview."""
-    query = parse_query(request.scope["query_string"], PreviewMergeQuery, where="preview_merge")
+    query = request.read_query(PreviewMergeQuery)
     preview = await request.operate(
         preview_merge,
         request.caller.repo,

@@ -8,7 +8,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.file_metadata import FileMetadataPage, list_file_metadata
 from packhouse.web.api.files import parse_folder, parse_path_cursor, path_cursor
-from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.fields import Verbatim, page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Dialect, Route
@@ -55,7 +55,7 @@ class FileMetadataList(msgspec.Struct, omit_defaults=True):
 
 async def handle_list(request: Request) -> Response:
     """GET …/files/metadata."""
-    query = parse_query(request.scope["query_string"], ListFilesMetadataQuery, where="list_files_metadata")
+    query = request.read_query(ListFilesMetadataQuery)
     paged = query.cursor is not None or query.limit is not None or request.dialect is Dialect.PREFERRED
     count_max = None
     if paged:

@@ -16,7 +16,6 @@ from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.update_repo import UpdateRepo, update_repo
 from packhouse.web.body import read_body
 from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import parse_query
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
@@ -107,7 +106,7 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
 async def post_repo(request: Request) -> Response:
     """POST /api/repos: create the repository that the token names."""
     body = await read_body(request, CreateRepoBody)
-    query = parse_query(request.scope["query_string"], CreateRepoQuery, where="create_repo")
+    query = request.read_query(CreateRepoQuery)
     command = CreateRepo(
         name=request.caller.repo,
         default_branch=body.default_branch or query.default_branch or None,
@@ -125,7 +124,7 @@ async def post_repo(request: Request) -> Response:
 
 async def get_repos(request: Request) -> Response:
     """GET /api/repos: the organisation's repositories, page by page."""
-    query = parse_query(request.scope["query_string"], ListReposQuery, where="list_repos")
+    query = request.read_query(ListReposQuery)
     page = await request.operate(list_repos, ListRepos(q=query.q, cursor=query.cursor, limit=query.limit))
     fields: dict[str, Any] = {
         "repos": [with_old_names("repo", _repo_fields(repo)) for repo in page.repos],

@@ -11,7 +11,7 @@ from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.delete_tag import delete_tag
 from packhouse.operations.list_tags import Tag, list_tags, read_tag
 from packhouse.web.body import read_body
-from packhouse.web.fields import page_limit, parse_query
+from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -91,7 +91,7 @@ def _fields(tag: Tag) -> dict[str, Any]:
 
 async def handle_list(request: Request) -> Response:
     """GET …/tags."""
-    query = parse_query(request.scope["query_string"], ListTagsQuery, where="list_tags")
+    query = request.read_query(ListTagsQuery)
     page = await request.operate(
         list_tags, request.caller.repo, cursor=query.cursor, count_max=page_limit(query.limit)
     )
@@ -106,7 +106,7 @@ async def handle_list(request: Request) -> Response:
 
 async def handle_get(request: Request) -> Response:
     """GET …/tag."""
-    query = parse_query(request.scope["query_string"], GetTagQuery, where="get_tag")
+    query = request.read_query(GetTagQuery)
     tag = await request.operate(read_tag, request.caller.repo, tag_refname(query.name))
     return json_response({"tag": _fields(tag)})
 
