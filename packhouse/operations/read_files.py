@@ -10,7 +10,9 @@ from packhouse.db.repos import Repo
 from packhouse.errors import NotFound
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
 from packhouse.git.oid import Oid
+from packhouse.git.tree_table import find_entry
 from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
+from packhouse.operations.attribution import History
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.lookup import lookup_repo
@@ -97,16 +99,16 @@ def find_file(
     """Return the facts of a file or symlink; raise PathNotFound also for a folder and a submodule."""
     repo = lookup_repo(node, caller, name)
     resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
-    entry = find_path(tree_reader(node, repo), root, path)
-    if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
+    history = History(node, repo)
+    mode, oid = find_entry(history.table, history.links(resolved.commit).tree, path) or (MODE_TREE, None)
+    if oid is None or mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
     with node.store.reader(repo.public_id) as reader:
-        header = reader.kind_and_size(entry.oid)
+        header = reader.kind_and_size(oid)
     if header is None:
-        raise NotFound("object does not exist", oid=entry.oid)
+        raise NotFound("object does not exist", oid=oid)
     last_commit = read_last_commit(node, repo, resolved.commit, path)
-    return FileFacts(repo, path, entry.oid, header[1], last_commit)
+    return FileFacts(repo, path, oid, header[1], last_commit)
 
 
 def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from packhouse.operations.file_maps import read_file_map
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.node import Node, open_node
+from packhouse.operations.read_files import PathNotFound, find_file
 from packhouse.operations.tree_tables import TreeTableCache
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
@@ -106,6 +108,27 @@ def test_sizes_are_those_of_the_blobs(node: Node, caller: Principal, history: Hi
         assert record is not None
         size = 0 if mode == "160000" else int(history.run("cat-file", "-s", oid))
         assert record.size_bytes == size
+
+
+def test_a_file_is_found_with_the_facts_git_knows(node: Node, caller: Principal, history: History) -> None:
+    load_history(node, caller, history, "r")
+    for branch in history.branches:
+        for path, (mode, oid) in history.files(branch).items():
+            find = partial(find_file, node, caller, "r", ref=branch, ephemeral=False, path=path)
+            if mode == "160000":
+                with pytest.raises(PathNotFound):
+                    find()
+                continue
+            file = find()
+            assert file.blob == oid
+            assert file.last_commit.oid == history.last_commit(branch, path)
+            assert file.last_commit.committed_at == int(
+                history.run("log", "-1", "--format=%ct", file.last_commit.oid)
+            )
+    for missing in (b"absent", b"src/deep", b"src"):
+        if missing not in history.files("main"):
+            with pytest.raises(PathNotFound):
+                find_file(node, caller, "r", ref="main", ephemeral=False, path=missing)
 
 
 def linear(
