@@ -1,24 +1,18 @@
 """The released Python client, unchanged, does the main job: over plain http, and over TLS."""
 
-import asyncio
 import uuid
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
 from pierre_storage import ApiError, GitStorage, RefUpdateError
-from pierre_storage.types import CommitSignature, GitFileMode, GitStorageOptions, RefPolicy
+from pierre_storage.types import GitFileMode, RefPolicy
 
 from tests.support.git import Git, GitError
 from tests.support.org import Org
+from tests.support.python_client import AUTHOR, commit, make_client, reachable, read, run
 from tests.support.server import Server
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite", "tls"], indirect=True)
-
-T = TypeVar("T")
-
-AUTHOR: CommitSignature = {"name": "Grace", "email": "grace@example.test"}
 
 
 @pytest.fixture
@@ -26,39 +20,13 @@ def client(org: Org, server: Server, monkeypatch: pytest.MonkeyPatch) -> GitStor
     """The client as an application makes it: organisation, private key and the two addresses."""
     if server.ca:
         monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
-    options: GitStorageOptions = {
-        "name": org.name,
-        "key": org.pair.private_pem,
-        "api_base_url": server.url,
-        "storage_base_url": server.host_port,
-    }
-    return GitStorage(options)
+    return make_client(org)
 
 
 @pytest.fixture
 def name() -> str:
     """A repository name that nobody else uses."""
     return f"py/{uuid.uuid4().hex[:12]}"
-
-
-def run(call: Coroutine[Any, Any, T]) -> T:
-    """Run one call of the client."""
-    return asyncio.run(call)
-
-
-def reachable(remote: str, server: Server) -> str:
-    """Return a remote the client made, for this server: it always writes https."""
-    assert remote.startswith("https://t:")
-    return remote if server.ca else remote.replace("https://", "http://", 1)
-
-
-def commit(repo: Any, message: str, files: dict[str, bytes], **options: Any) -> Any:
-    """Make a commit with the client's builder and return its answer."""
-    branch = options.pop("target_branch", "main")
-    builder = repo.create_commit(target_branch=branch, commit_message=message, author=AUTHOR, **options)
-    for path, content in files.items():
-        builder = builder.add_file(path, content)
-    return run(builder.send())
 
 
 def test_the_main_job(client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path) -> None:
@@ -82,16 +50,6 @@ def test_the_main_job(client: GitStorage, server: Server, name: str, git: Git, t
     branches = run(repo.list_branches())["branches"]
     assert [(branch["name"], branch["head_sha"]) for branch in branches] == [("main", pushed)]
     assert read(repo, path="docs/guide.md") == (200, b"Read me.\n")
-
-
-def read(repo: Any, **options: Any) -> tuple[int, bytes]:
-    """Read a file with the client; return status and bytes."""
-
-    async def call() -> tuple[int, bytes]:
-        async with await repo.get_file_stream(**options) as stream:
-            return stream.status_code, await stream.aread()
-
-    return run(call())
 
 
 def test_the_files_of_a_large_commit_arrive_whole(client: GitStorage, name: str) -> None:

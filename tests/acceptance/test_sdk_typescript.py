@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.git import Git, GitError
 from tests.support.org import Org
+from tests.support.python_client import reachable
 from tests.support.server import Server
 from tests.support.typescript import SdkError, TypeScriptClient
 
@@ -28,19 +29,13 @@ def name(client: TypeScriptClient) -> str:
     return str(created["id"])
 
 
-def reachable(remote: str, server: Server) -> str:
-    """Return a remote the client made, for this server: it always writes https."""
-    assert remote.startswith("https://t:")
-    return remote if server.ca else remote.replace("https://", "http://", 1)
-
-
 def test_the_main_job(client: TypeScriptClient, server: Server, name: str, git: Git, tmp_path: Path) -> None:
     first = client.commit(name, "Start", {"README.md": b"# Shop\n", "src/cart.py": b"items = []\n"})
     assert first["targetBranch"] == "main"
     assert first["blobCount"] == 2
     assert first["refUpdate"]["oldSha"] == "0" * 40
 
-    work = git.clone(reachable(client.call("remote", name), server), tmp_path / "work")
+    work = git.clone(reachable(client.call("getRemoteURL", name), server), tmp_path / "work")
     assert (work / "src/cart.py").read_bytes() == b"items = []\n"
     assert git.run("rev-parse", "HEAD", cwd=work) == first["commitSha"]
 
@@ -84,7 +79,7 @@ def test_modes_and_deletions_reach_git(
     client.commit(name, "Start", {"old/a": b"a", "old/b": b"b", "keep": b"k"})
     files = {"run.sh": b"#!/bin/sh\n", "link": b"keep"}
     client.commit(name, "Change", files, deletes=["old"], modes={"run.sh": "100755", "link": "120000"})
-    work = git.clone(reachable(client.call("remote", name), server), tmp_path / "work")
+    work = git.clone(reachable(client.call("getRemoteURL", name), server), tmp_path / "work")
     modes = {line[53:]: line[:6] for line in git.run("ls-tree", "-r", "HEAD", cwd=work).splitlines()}
     assert modes == {"keep": "100644", "link": "120000", "run.sh": "100755"}
 
@@ -140,9 +135,9 @@ def test_the_ephemeral_remote_keeps_its_branches_apart(
 ) -> None:
     made = client.commit(name, "Start", {"a": b"1"})
     client.commit(name, "Try", {"b": b"2"}, targetBranch="try", baseBranch="main", ephemeral=True)
-    ephemeral = reachable(client.call("ephemeralRemote", name), server)
+    ephemeral = reachable(client.call("getEphemeralRemoteURL", name), server)
     assert list(git.ls_remote(ephemeral)) == ["refs/heads/try"]
-    plain = reachable(client.call("remote", name), server)
+    plain = reachable(client.call("getRemoteURL", name), server)
     assert git.ls_remote(plain, "refs/*") == {"refs/heads/main": made["commitSha"]}
     assert client.read(name, "b", ref="try", ephemeral=True) == (200, b"2")
 
@@ -152,7 +147,7 @@ def test_a_policy_in_the_remote_address_refuses_the_push(
 ) -> None:
     client.commit(name, "Start", {"a": b"1"})
     policies = [{"pattern": "main", "ops": ["no-push"]}]
-    remote = reachable(client.call("remote", name, refPolicies=policies), server)
+    remote = reachable(client.call("getRemoteURL", name, refPolicies=policies), server)
     work = git.clone(remote, tmp_path / "work")
     git.commit(work, {"a": b"2"})
     with pytest.raises(GitError, match="denied by policy"):
@@ -164,7 +159,7 @@ def test_the_import_remote_takes_pushes_and_refuses_reads(
 ) -> None:
     work = git.init(tmp_path / "work")
     tip = git.commit(work, {"a": b"1"})
-    remote = reachable(client.call("importRemote", name), server)
+    remote = reachable(client.call("getImportRemoteURL", name), server)
     git.run("push", "--quiet", remote, "main", cwd=work)
     assert client.call("listBranches", name)["branches"][0]["headSha"] == tip
     with pytest.raises(GitError, match="reads are disabled on the import remote"):

@@ -12,11 +12,10 @@ const storage = new GitStorage(JSON.parse((await lines.next()).value));
 const describeRepo = (repo) =>
   repo && { id: repo.id, defaultBranch: repo.defaultBranch, createdAt: repo.createdAt };
 
+// Methods whose answers are objects of the client's own are described; all others are called as they are.
 const onStorage = {
   createRepo: async (args) => describeRepo(await storage.createRepo(args)),
   findOne: async (args) => describeRepo(await storage.findOne(args)),
-  listRepos: (args) => storage.listRepos(args),
-  deleteRepo: (args) => storage.deleteRepo(args),
 };
 
 async function commit(repo, { files = [], deletes = [], ...options }) {
@@ -38,21 +37,17 @@ async function readFile(repo, args) {
   };
 }
 
-const onRepo = {
-  commit,
-  readFile,
-  headFile: (repo, args) => repo.headFile(args),
-  listFiles: (repo, args) => repo.listFiles(args),
-  listBranches: (repo, args) => repo.listBranches(args),
-  remote: (repo, args) => repo.getRemoteURL(args),
-  ephemeralRemote: (repo, args) => repo.getEphemeralRemoteURL(args),
-  importRemote: (repo, args) => repo.getImportRemoteURL(args),
-};
+async function readArchive(repo, args) {
+  const response = await repo.getArchiveStream(args);
+  return { base64: Buffer.from(await response.arrayBuffer()).toString('base64') };
+}
+
+const onRepo = { commit, readFile, readArchive };
 
 function call({ op, repo, args }) {
-  return repo === undefined
-    ? onStorage[op](args)
-    : onRepo[op](storage.repo({ id: repo }), args);
+  if (repo === undefined) return onStorage[op] ? onStorage[op](args) : storage[op](args);
+  const handle = storage.repo({ id: repo });
+  return onRepo[op] ? onRepo[op](handle, args) : handle[op](args);
 }
 
 function describeError(error) {
