@@ -56,6 +56,7 @@ def test_notes_spread_over_folders_are_found(repo: Repo, git: Git, tmp_path: Pat
         assert reply.json()["note"] == shown
 
 
+@pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
 def test_notes_refs_are_listed_by_prefix_and_page(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = git.init(tmp_path / "w")
     git.commit(work, {"a": b"1\n"})

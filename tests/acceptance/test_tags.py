@@ -35,6 +35,7 @@ def test_a_tag_tells_the_commit_it_leads_to(repo: Repo, git: Git, tmp_path: Path
         assert reply.json() == {"tag": {"name": "release/v1", "sha": commit}}
 
 
+@pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
 def test_pages_go_by_the_bytes_of_the_names(repo: Repo, git: Git, tmp_path: Path) -> None:
     names = ["B", "a", "a-b", "a0", "b/c", "v1.0", "v1.10", "v1.9", "é", "日本", "\U0001f600"]
     push_tags(repo, git, tmp_path / "w", names)
