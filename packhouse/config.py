@@ -106,6 +106,9 @@ class Config:
         metadata={"help": "how long events and ended deliveries are kept", "unit": "seconds"},
     )
     ephemeral_events: int = field(default=0, metadata={"help": "1: raise push events for ephemeral refs too"})
+    custom_notes_refs: int = field(
+        default=1, metadata={"help": "0: let the API write notes to refs/notes/commits only"}
+    )
     log_level: str = field(default="info", metadata={"help": "debug, info, warning or error"})
 
     @property

@@ -1,16 +1,24 @@
-"""Notes: get one, list the refs that hold them."""
+"""Notes: get, add, append and remove them, list the refs that hold them."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
+from packhouse.git.refname import PERSISTENT
 from packhouse.operations.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
-from packhouse.web.fields import page_limit, parse_query
+from packhouse.operations.write_note import NoteAction, WriteNote, write_note
+from packhouse.web.api.commits import PersonFields, read_person
+from packhouse.web.body import read_body
+from packhouse.web.dialects import with_old_names, without_nulls
+from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing import ErrorStyle, Route
+
+_ACTIONS: Final = frozenset(action.value for action in NoteAction)
 
 
 class GetNoteQuery(msgspec.Struct):
@@ -53,9 +61,51 @@ class NotesRefList(msgspec.Struct):
     next_cursor: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class WriteNoteBody(msgspec.Struct):
+    """Whose note, what to do (`add`, `append` or `remove`), and the text, which `remove` ignores.
+
+    With `expected_notes_ref_sha` the notes ref must be there; forty zeros: it must not exist.
+    """
+
+    object_ref: str
+    action: str = "add"
+    note: str | None = None
+    notes_ref: str | None = None
+    expected_notes_ref_sha: str | None = None
+    author: PersonFields | None = None
+
+
+class DeleteNoteBody(msgspec.Struct):
+    """Whose note."""
+
+    object_ref: str
+    notes_ref: str | None = None
+    expected_notes_ref_sha: str | None = None
+    author: PersonFields | None = None
+
+
+class NoteResult(msgspec.Struct):
+    """`status` is ok, or says what was wrong with the notes ref."""
+
+    success: bool
+    status: str
+    message: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class NoteWriteAnswer(msgspec.Struct):
+    """The object, the notes ref under both its names, its new tip and the one before."""
+
+    sha: str
+    notes_ref: str
+    target_ref: str
+    new_ref_sha: str
+    result: NoteResult
+    base_commit: str | msgspec.UnsetType = msgspec.UNSET
+
+
 async def handle_get(request: Request) -> Response:
     """GET …/notes."""
-    query = parse_query(request.scope["query_string"], GetNoteQuery, where="get_note")
+    query = request.read_query(GetNoteQuery)
     note = await request.operate(
         read_note, request.caller.repo, object_ref=query.object_ref, refname=notes_refname(query.notes_ref)
     )
@@ -65,7 +115,7 @@ async def handle_get(request: Request) -> Response:
 
 async def handle_list_refs(request: Request) -> Response:
     """GET …/notes/refs."""
-    query = parse_query(request.scope["query_string"], ListNotesRefsQuery, where="list_notes_refs")
+    query = request.read_query(ListNotesRefsQuery)
     prefix = notes_prefix(query.prefix)
     page = await request.operate(
         list_notes_refs,
@@ -85,6 +135,52 @@ async def handle_list_refs(request: Request) -> Response:
     if page.has_more:
         answer["next_cursor"] = names[-1]
     return json_response(answer)
+
+
+async def handle_write(request: Request) -> Response:
+    """POST …/notes."""
+    body = await read_body(request, WriteNoteBody)
+    if body.action not in _ACTIONS:
+        raise Invalid("unknown note action", action=body.action[:80])
+    action = NoteAction(body.action)
+    if body.note is None and action is not NoteAction.REMOVE:
+        raise Invalid("field is required", field="note")
+    return await _write(request, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
+
+
+async def handle_delete(request: Request) -> Response:
+    """DELETE …/notes."""
+    body = await read_body(request, DeleteNoteBody)
+    return await _write(request, body, NoteAction.REMOVE, None, status=200)
+
+
+async def _write(
+    request: Request,
+    body: WriteNoteBody | DeleteNoteBody,
+    action: NoteAction,
+    text: str | None,
+    *,
+    status: int,
+) -> Response:
+    command = WriteNote(
+        repo=request.caller.repo,
+        object_ref=body.object_ref,
+        refname=notes_refname(body.notes_ref),
+        action=action,
+        text=text,
+        expected=body.expected_notes_ref_sha,
+        author=None if body.author is None else read_person(body.author, now=request.node.clock()),
+    )
+    async with request.branch_turn(PERSISTENT, command.refname):
+        written = await request.operate(write_note, command)
+    fields = {
+        "sha": written.target,
+        "notes_ref": command.refname.decode("utf-8"),
+        "base_commit": written.previous_tip,
+        "new_ref_sha": written.notes_tip,
+        "result": {"success": True, "status": "ok"},
+    }
+    return json_response(without_nulls(with_old_names("note_write", fields)), status)
 
 
 ROUTES = (
@@ -111,5 +207,32 @@ ROUTES = (
         query=ListNotesRefsQuery,
         reply=NotesRefList,
         failures=(400, 404),
+    ),
+    Route(
+        "write_note",
+        "POST",
+        handle_write,
+        released="/api/v1/repos/notes",
+        preferred="/api/repos/{repo}/notes",
+        scopes=(Scope.GIT_WRITE,),
+        errors=ErrorStyle.NOTE,
+        summary="Add a note, append to one or remove it",
+        body=WriteNoteBody,
+        reply=NoteWriteAnswer,
+        status=201,
+        failures=(400, 404, 409, 413),
+    ),
+    Route(
+        "delete_note",
+        "DELETE",
+        handle_delete,
+        released="/api/v1/repos/notes",
+        preferred="/api/repos/{repo}/notes",
+        scopes=(Scope.GIT_WRITE,),
+        errors=ErrorStyle.NOTE,
+        summary="Delete a note",
+        body=DeleteNoteBody,
+        reply=NoteWriteAnswer,
+        failures=(400, 404, 409),
     ),
 )

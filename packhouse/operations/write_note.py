@@ -1,0 +1,244 @@
+"""Adding, extending and removing notes: each is one commit on the notes ref, with the tree that git would write."""
+
+import random
+import time
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import Repo
+from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
+from packhouse.git.notes_tree import NotesTree
+from packhouse.git.objects import Person, encode_commit, parse_commit
+from packhouse.git.oid import ZERO_OID, Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.read_notes import DEFAULT_NOTES_REF
+from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
+from packhouse.operations.resolve import resolve_object
+from packhouse.operations.server_identity import server_person
+from packhouse.operations.stored_objects import read_object
+from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_store import PackFile
+
+_RETRY_PAUSE_S: Final = 0.01
+
+
+class NoteAction(Enum):
+    """What to do with an object's note. APPEND adds a paragraph, or makes the note."""
+
+    ADD = "add"
+    APPEND = "append"
+    REMOVE = "remove"
+
+
+_MESSAGES: Final = {
+    # as git notes(1) words its own commits
+    NoteAction.ADD: b"Notes added by 'git notes add'\n",
+    NoteAction.APPEND: b"Notes added by 'git notes append'\n",
+    NoteAction.REMOVE: b"Notes removed by 'git notes remove'\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNote:
+    """`text` is the note without surrounding blanks, None only with REMOVE; `author` None is the server.
+
+    With `expected` the notes ref must be there: an object id, or zeros for a ref that does not exist.
+    """
+
+    repo: str
+    object_ref: str
+    refname: RefName
+    action: NoteAction
+    text: str | None = None
+    expected: str | None = None
+    author: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNote:
+    """`previous_tip` is None when the write made the notes ref."""
+
+    target: Oid
+    notes_tip: Oid
+    previous_tip: Oid | None
+
+
+class NoteExists(Conflict):
+    """The object has a note already. Fields: those of every failure that the notes ref is the reason of."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("object has a note", **at.fields())
+
+
+class NoteMissing(NotFound):
+    """The object has no note to remove. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("object has no note", **at.fields())
+
+
+class NotesGuardMismatch(PreconditionFailed):
+    """The notes ref is not where the caller expected it. Fields: as NoteExists, and expected."""
+
+    def __init__(self, at: "_State", expected: str) -> None:
+        super().__init__("notes ref is not at the expected commit", expected=expected, **at.fields())
+
+
+class NotesRefConflict(Conflict):
+    """Another ref's name is in the way. Fields: as NoteExists, and existing."""
+
+    def __init__(self, at: "_State", existing: RefName) -> None:
+        super().__init__("notes ref conflicts with another ref", existing=existing, **at.fields())
+
+
+class NotesRefBusy(Conflict):
+    """Others kept moving the notes ref for as long as we tried. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("notes ref kept moving", **at.fields())
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The object and where the notes ref is."""
+
+    target: Oid
+    refname: RefName
+    tip: Oid | None
+
+    def fields(self) -> dict[str, object]:
+        return {"notes_ref": self.refname, "object_oid": self.target, "actual": self.tip}
+
+
+def write_note(node: Node, caller: Principal, command: WriteNote) -> WrittenNote:
+    """Change the note of an object, of whatever kind, and return the new tip of the notes ref.
+
+    A write without a guard that loses the race for the ref is made again. Raises RepoNotFound, Invalid and
+    RefNotFound for the object, PolicyDenied, LimitExceeded for a note that grows too large, and the errors
+    of this module.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
+        raise Invalid("custom notes refs are not enabled")
+    target = resolve_object(node, repo, command.object_ref)
+    deadline = time.monotonic() + limits.guard_wait_max_s
+    packs: list[PackFile] = []
+    while True:
+        state = _State(target, command.refname, None)
+        try:
+            with node.store.turn(repo.public_id, command.refname):
+                state = _read_state(node, repo, target, command)
+                return _write_once(node, caller, repo, command, state, packs)
+        except RefNameConflict as conflict:
+            raise NotesRefConflict(state, conflict.existing) from None
+        except RefMismatch as lost:
+            now_at = _State(target, command.refname, lost.actual)
+            if command.expected is not None:
+                raise NotesGuardMismatch(now_at, command.expected) from None
+            if time.monotonic() > deadline:
+                raise NotesRefBusy(now_at) from None
+        time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+
+
+def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _State:
+    """Return where the notes ref is; raise NotesGuardMismatch."""
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, PERSISTENT, command.refname)
+    state = _State(target, command.refname, None if ref is None else ref.oid)
+    if command.expected is not None and command.expected.lower() != (state.tip or ZERO_OID):
+        raise NotesGuardMismatch(state, command.expected[:100])
+    return state
+
+
+def _write_once(
+    node: Node, caller: Principal, repo: Repo, command: WriteNote, state: _State, packs: list[PackFile]
+) -> WrittenNote:
+    """Write on the present tip, publish (noted in `packs`) and move the ref; raise RefMismatch when beaten."""
+    written: dict[Oid, bytes] = {}
+    with node.store.new_draft() as draft:
+
+        def emit(kind: str, content: bytes) -> Oid:
+            oid = draft.writer.add_object(kind, content)
+            if kind != "blob":
+                written[oid] = content
+            return oid
+
+        tree = _edit(node, repo, command, state, draft).write(lambda content: emit("tree", content))
+        author = command.author or server_person(node)
+        content = encode_commit(
+            tree=tree,
+            parents=[] if state.tip is None else [state.tip],
+            author=author,
+            committer=author,
+            message=_MESSAGES[command.action],
+        )
+        commit = emit("commit", content)
+        update = RefUpdate(PERSISTENT, command.refname, state.tip, commit)
+        check_policy(caller, update, is_fast_forward=lambda: True)
+        if state.tip is None:
+            rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
+        packs.append(node.store.publish_draft(draft, repo.public_id))
+    move_refs(node, caller, repo, [update], action=f"note-{command.action.value}", packs=packs)
+    for oid, kept in written.items():
+        node.objects.put(repo.public_id, oid, kept)
+    return WrittenNote(state.target, commit, state.tip)
+
+
+def _edit(node: Node, repo: Repo, command: WriteNote, state: _State, draft: PackDraft) -> NotesTree:
+    """Return the notes as they are to be; new blobs go into the draft."""
+
+    def combine(first: Oid, second: Oid) -> Oid:
+        joined = _join(_read_blob(node, repo, first), _read_blob(node, repo, second))
+        return draft.writer.add_object("blob", joined)
+
+    root = None
+    if state.tip is not None:
+        root = parse_commit(read_object(node, repo, state.tip, "commit")).tree
+    notes = NotesTree(lambda oid: read_object(node, repo, oid, "tree"), root, combine)
+    present = notes.find(state.target)
+    if command.action is NoteAction.REMOVE:
+        if present is None:
+            raise NoteMissing(state)
+        notes.remove(state.target)
+        return notes
+    if command.action is NoteAction.ADD and present is not None:
+        raise NoteExists(state)
+    assert command.text is not None, "the caller requires a text"
+    content = _encode(command.text)
+    if present is not None:
+        content = _join(_read_blob(node, repo, present), content)
+    if len(content) > limits.note_max_bytes:
+        raise LimitExceeded("note is too large", oid=state.target, max_bytes=limits.note_max_bytes)
+    notes.set(state.target, draft.writer.add_object("blob", content))
+    return notes
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raise Invalid("text is not valid Unicode", field="note") from None
+
+
+def _join(first: bytes, second: bytes) -> bytes:
+    """Return both with one blank line between them; an empty one adds nothing."""
+    if not first or not second:
+        return first or second
+    return first.removesuffix(b"\n") + b"\n\n" + second
+
+
+def _read_blob(node: Node, repo: Repo, oid: Oid) -> bytes:
+    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
+        header = reader.kind_and_size(oid)
+        if header is None or header[0] != "blob":
+            return b""  # git takes what is no file for an empty note
+        if header[1] > limits.note_max_bytes:
+            raise LimitExceeded("note is too large", oid=oid, max_bytes=limits.note_max_bytes)
+        return b"".join(reader.iter_blob(oid, header[1]))
