@@ -5,6 +5,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench.context import Context
@@ -37,7 +38,7 @@ def run(context: Context) -> Iterator[Measure]:
         # Cold is only what has no known ancestor either, so each run has a repository of its own.
         cold_repo = server.new_org().create_repo(f"cold/{number}")
         git.run("push", "--quiet", cold_repo.remote("+import"), "main", cwd=source)
-        cold.append(_seconds(lambda repo=cold_repo: _list(repo, files)))  # type: ignore[misc]  # bound now
+        cold.append(_seconds(partial(_list, cold_repo, files)))
     yield Measure(
         f"all {files:,} files, cold",
         min(cold) * 1000,
@@ -62,7 +63,7 @@ def run(context: Context) -> Iterator[Measure]:
     stored = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
     yield Measure("cache on disk", stored / 1e6, "MB", better="lower")
     for skip in (0, commits // 2, max(0, commits - 100)):
-        seconds = [_seconds(lambda skip=skip: _history(repo, skip)) for _ in range(RUNS)]  # type: ignore[misc]
+        seconds = [_seconds(partial(_history, repo, skip)) for _ in range(RUNS)]
         yield _ms(f"100 commits, {skip:,} skipped", seconds)
 
 
