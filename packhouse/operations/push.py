@@ -25,6 +25,7 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.advertisement import receive_advertisement
+from packhouse.git.index_pack import STRICT_OPTION
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitProcess, ProgramMissing, spawn_git
@@ -38,9 +39,6 @@ from packhouse.operations.signed_updates import verify_introduced
 from packhouse.storage.quarantine import Quarantine
 
 ACTION: Final = "push"
-
-# fsck's own severities but for three faults that real histories hold (git-fsck(1), "FSCK MESSAGES").
-_STRICT: Final = "--strict=badTimezone=ignore,missingSpaceBeforeDate=ignore,zeroPaddedFilemode=ignore"
 
 _ATOMIC_FAILURE: Final = "atomic push failure"
 _DEFAULT_BRANCH: Final = "deletion of the default branch is not allowed"
@@ -206,7 +204,7 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
                 "index-pack",
                 "--stdin",
                 "--fix-thin",
-                _STRICT,
+                STRICT_OPTION,
                 f"--max-input-size={node.config.push_max_bytes}",
                 *([] if quiet else ["--show-resolving-progress"]),
                 env={**objects.environment, **shallow},
