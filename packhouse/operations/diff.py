@@ -202,31 +202,28 @@ def _list_files(
 def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
     """Yield each file, its patch taken off when a rule or the bound on the whole answer says so."""
     left = limits.diff_raw_total_max_bytes
+    known: dict[bytes, tuple[int, int]] = {}
 
     def keep_max(entry: DiffEntry) -> int:
-        if not rules.applicable and is_lock_file(entry.path):
+        size = max(known.setdefault(entry.path, _sizes(reader, entry)))
+        if size > rules.file_max_bytes or (is_lock_file(entry.path) and not rules.applicable):
             return 0
-        size = max(_sizes(reader, entry))
         # A patch shows both sides, and a line of one byte takes two.
-        wanted = 4 * size + _PATCH_OVERHEAD_BYTES if size <= rules.file_max_bytes else 0
-        return min(wanted, left)
+        return min(4 * size + _PATCH_OVERHEAD_BYTES, left)
 
     for patch in iter_patches(output, keep_max):
-        old_size, new_size = _sizes(reader, patch.entry)
-        hidden = rules.hides(patch, max(old_size, new_size))
+        entry = patch.entry
+        sizes = known.pop(entry.path) if entry.path in known else _sizes(reader, entry)
+        old_size, new_size = sizes
+        hidden = rules.hides(patch, max(sizes))
         raw = None if hidden else patch.raw
         size_bytes = patch.size_bytes
+        shown_size = old_size if entry.new_oid is None else new_size
         if patch.is_binary:
-            size_bytes = old_size if patch.entry.new_oid is None else new_size
+            size_bytes = shown_size
         left -= len(raw or b"")
-        yield FileDiff(
-            patch.entry,
-            raw,
-            size_bytes,
-            _ends_with_newline(reader, patch.entry),
-            patch.additions,
-            patch.deletions,
-        )
+        ends_with_newline = _ends_with_newline(reader, entry, shown_size)
+        yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
 
 
 def _sizes(reader: ObjectReader, entry: DiffEntry) -> tuple[int, int]:
@@ -241,12 +238,12 @@ def _blob_size(reader: ObjectReader, mode: int, oid: Oid | None) -> int:
     return 0 if header is None else header[1]
 
 
-def _ends_with_newline(reader: ObjectReader, entry: DiffEntry) -> bool:
+def _ends_with_newline(reader: ObjectReader, entry: DiffEntry, size: int) -> bool:
     """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
     mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
     if mode == MODE_GITLINK or oid is None:
         return True
     last = b""
-    for piece in reader.iter_blob(oid, _blob_size(reader, mode, oid)):
+    for piece in reader.iter_blob(oid, size):
         last = piece[-1:] or last
     return last == b"\n"
