@@ -3,12 +3,33 @@
 from dataclasses import dataclass
 
 from packhouse.db.refs import Ref, ref_from_row
-from packhouse.db.session import Session
+from packhouse.db.session import Row, Session
 from packhouse.db.text import fold_case, is_storable, substring_pattern
 from packhouse.errors import Conflict, NotFound
 from packhouse.git.refname import RefName
 
 SEARCH_MAX_BYTES = 2048  # of folded text; names are 255 bytes at most, so nothing longer can be found
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedUpstream:
+    """The remote that a repository follows. `host` is "" for the provider's usual one.
+
+    `auth_mode` is public, app or credential; in public mode nothing is ever sent there. `in_first_sync`: what
+    the repository shows is not complete before the first run ends.
+    """
+
+    provider: str
+    host: str
+    owner: str
+    name: str
+    auth_mode: str
+    in_first_sync: bool
+
+    @property
+    def is_written(self) -> bool:
+        """Tell whether writes are forwarded there."""
+        return self.auth_mode != "public"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +45,7 @@ class Repo:
     refs_version: int
     created_at: int
     deleted_at: int | None
+    upstream: FollowedUpstream | None = None
 
 
 class RepoExists(Conflict):
@@ -66,13 +88,13 @@ def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
     if not is_storable(name):
         return None
     row = session.one("find_repo", org_id=org_id, name=name)
-    return None if row is None else Repo(*row)
+    return None if row is None else _repo_from_row(row)
 
 
 def find_repo_by_id(session: Session, repo_id: int) -> Repo | None:
     """Return the repository of that id, deleted or not."""
     row = session.one("find_repo_by_id", repo_id=repo_id)
-    return None if row is None else Repo(*row)
+    return None if row is None else _repo_from_row(row)
 
 
 def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
@@ -80,7 +102,7 @@ def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
     if not is_storable(public_id):
         return None
     row = session.one("find_repo_by_public_id", public_id=public_id)
-    return None if row is None else Repo(*row)
+    return None if row is None else _repo_from_row(row)
 
 
 def find_repo_and_ref(
@@ -102,7 +124,7 @@ def find_repo_and_ref(
     )
     if row is None:
         return None
-    return Repo(*row[:9]), None if row[9] is None else ref_from_row(row[9:])
+    return _repo_from_row(row[:15]), None if row[15] is None else ref_from_row(row[15:])
 
 
 def list_repos(
@@ -115,7 +137,7 @@ def list_repos(
     after_time, after_id = after or (-1, 0)
     if not q:
         rows = session.all("list_repos", org_id=org_id, after_time=after_time, after_id=after_id, limit=limit)
-        return [Repo(*row) for row in rows]
+        return [_repo_from_row(row) for row in rows]
     folded = fold_case(q)
     if not is_storable(folded) or len(folded.encode("utf-8")) > SEARCH_MAX_BYTES:
         return []
@@ -127,7 +149,7 @@ def list_repos(
         after_id=after_id,
         limit=limit,
     )
-    return [Repo(*row) for row in rows]
+    return [_repo_from_row(row) for row in rows]
 
 
 def set_default_branch(session: Session, repo_id: int, default_branch: str) -> None:
@@ -169,3 +191,11 @@ def mark_repo_cleaned(session: Session, repo_id: int, *, now: int) -> bool:
 def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
     """Tell whether a repository of that name was deleted and not cleaned up yet."""
     return is_storable(name) and session.one("has_pending_deletion", org_id=org_id, name=name) is not None
+
+
+def _repo_from_row(row: Row) -> Repo:
+    provider, host, owner, name, auth_mode, in_first_sync = row[9:]
+    if provider is None:
+        return Repo(*row[:9])
+    upstream = FollowedUpstream(provider, host, owner, name, auth_mode, bool(in_first_sync))
+    return Repo(*row[:9], upstream=upstream)

@@ -10,6 +10,7 @@ from packhouse.errors import NotFound
 from packhouse.git.advertisement import AdvertisedRef, RefView
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.git.refs_files import are_current, write_ref_files
+from packhouse.operations.lookup import require_synced
 from packhouse.operations.node import Node
 
 
@@ -22,14 +23,14 @@ class Remote:
 
 
 def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
-    """Return the repository; raise NotFound when the organisation has none of that name.
+    """Return the repository; raise NotFound when the organisation has none of that name, FirstSyncRunning.
 
     The error does not repeat the name: users of git typed the address themselves.
     """
     repo = find_repo(session, caller.org_id, remote.repo)
     if repo is None:
         raise NotFound("repository not found")
-    return repo
+    return require_synced(repo)
 
 
 def read_view(node: Node, caller: Principal, remote: Remote) -> RefView:

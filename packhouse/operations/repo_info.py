@@ -38,4 +38,12 @@ def repo_info(repo: Repo) -> RepoInfo:
         name=repo.name,
         default_branch=repo.default_branch,
         created_at=repo.created_at,
+        base_repo=_base_repo(repo),
     )
+
+
+def _base_repo(repo: Repo) -> BaseRepo | None:
+    upstream = repo.upstream
+    if upstream is None:
+        return None
+    return BaseRepo(upstream.provider, upstream.owner, upstream.name, upstream.host)

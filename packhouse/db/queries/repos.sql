@@ -6,26 +6,35 @@ ON CONFLICT (org_id, name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id;
 
 -- name: find_repo
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
-FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: find_repo_by_id
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
-FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.id = :repo_id;
 
 -- name: find_repo_by_public_id
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
-FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.public_id = :public_id;
 
 -- What most reads need, in one round trip. An absent refname means the default branch.
 -- name: find_repo_and_ref
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END,
        f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at
 FROM repos AS r
 JOIN orgs AS o ON o.id = r.org_id
+LEFT JOIN upstreams AS u ON u.repo_id = r.id
 LEFT JOIN refs AS f
     ON f.repo_id = r.id
     AND f.namespace = :namespace
@@ -33,15 +42,19 @@ LEFT JOIN refs AS f
 WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: list_repos
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
-FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.org_id = :org_id AND r.deleted_at IS NULL AND (r.created_at, r.id) > (:after_time, :after_id)
 ORDER BY r.created_at, r.id
 LIMIT :limit;
 
 -- name: search_repos
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at
-FROM repos AS r JOIN orgs AS o ON o.id = r.org_id
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+       u.provider, u.host, u.owner, u.name, u.auth_mode,
+       CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
+FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.org_id = :org_id AND r.deleted_at IS NULL AND (r.created_at, r.id) > (:after_time, :after_id)
     AND r.name_folded LIKE :pattern ESCAPE '\'
 ORDER BY r.created_at, r.id

@@ -57,6 +57,7 @@ class BaseRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     owner: str
     name: str
+    upstream_host: str | UnsetType = UNSET
 
 
 class RepoReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -173,6 +174,8 @@ def _repo_fields(repo: RepoInfo) -> dict[str, Any]:
     if repo.base_repo is not None:
         base = repo.base_repo
         fields["base_repo"] = {"provider": base.provider, "owner": base.owner, "name": base.name}
+        if base.upstream_host:
+            fields["base_repo"]["upstream_host"] = base.upstream_host
     return fields
 
 

@@ -1,0 +1,79 @@
+"""Which remote a repository follows, and how its syncs went."""
+
+from dataclasses import dataclass
+
+from packhouse.db.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A followed remote. `state` is waiting (never asked for), syncing or idle.
+
+    `run_count` counts ended runs, `first_run_ended_at` and `synced_at` tell when the first one ended, well or
+    not, and when the latest ended well.
+    """
+
+    repo_id: int
+    provider: str
+    host: str
+    owner: str
+    name: str
+    auth_mode: str
+    state: str
+    run_count: int
+    first_run_ended_at: int | None
+    synced_at: int | None
+    last_error: str
+    created_at: int
+
+
+def insert_upstream(
+    session: Session,
+    repo_id: int,
+    *,
+    provider: str,
+    host: str,
+    owner: str,
+    name: str,
+    auth_mode: str,
+    syncing: bool,
+    now: int,
+) -> None:
+    """Link a new repository to its upstream; `syncing` says that the first run is queued with it."""
+    session.run(
+        "insert_upstream",
+        repo_id=repo_id,
+        provider=provider,
+        host=host,
+        owner=owner,
+        name=name,
+        auth_mode=auth_mode,
+        state="syncing" if syncing else "waiting",
+        now=now,
+    )
+
+
+def find_upstream(session: Session, repo_id: int) -> Upstream | None:
+    """Return the upstream of a repository."""
+    row = session.one("find_upstream", repo_id=repo_id)
+    return None if row is None else Upstream(*row)
+
+
+def mark_syncing(session: Session, repo_id: int, *, now: int) -> bool:
+    """Note that a run is queued or under way; False when there is no upstream any more."""
+    return session.run("mark_upstream_syncing", repo_id=repo_id, now=now) > 0
+
+
+def mark_synced(session: Session, repo_id: int, *, now: int) -> bool:
+    """Note that a run ended well; False when there is no upstream any more."""
+    return session.run("mark_upstream_synced", repo_id=repo_id, now=now) > 0
+
+
+def mark_failed(session: Session, repo_id: int, *, error: str, now: int) -> bool:
+    """Note that a run failed; False when there is no upstream any more."""
+    return session.run("mark_upstream_failed", repo_id=repo_id, error=error, now=now) > 0
+
+
+def delete_upstream(session: Session, repo_id: int) -> bool:
+    """Unlink a repository from its upstream; False when it has none."""
+    return session.run("delete_upstream", repo_id=repo_id) > 0
