@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
+from packhouse.jobs.worker import run_jobs
 
-LOOPS: Final = (maintain_packs,)
+LOOPS: Final = (maintain_packs, run_jobs, deliver_webhooks)

@@ -1,6 +1,45 @@
-"""The queue of background work: rows inserted by the transactions that cause the work."""
+"""The queue of background work: rows inserted by the transactions that cause the work.
 
-from packhouse.db.session import Session
+A worker claims a job for the length of a lease and extends it while it works; when the worker is killed, the
+lease ends and another takes the job over. So a job may run twice, also at once with a worker that was only
+asleep: whatever a job does must bear that.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.db.session import Row, Session
+
+JOB_STATES: Final = ("running", "waiting", "dead")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedJob:
+    """A job that a worker holds. `attempts` counts this one; together with the id it names the claim."""
+
+    id: int
+    kind: str
+    key: str
+    repo_id: int | None
+    payload: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as an operator sees it. `state` is waiting, running or dead."""
+
+    id: int
+    kind: str
+    key: str
+    repo_id: int | None
+    state: str
+    run_at: int
+    attempts: int
+    lease_until: int | None
+    last_error: str
+    created_at: int
+    ended_at: int | None
 
 
 def insert_job(
@@ -27,4 +66,81 @@ def insert_job(
         priority=priority,
         run_at=run_at,
         now=now,
+    )
+
+
+def list_claimable_jobs(session: Session, *, now: int, limit: int) -> list[int]:
+    """Return the ids of at most `limit` jobs to claim: those of dead workers, then due ones by priority."""
+    abandoned = [int(row[0]) for row in session.all("list_abandoned_jobs", now=now, limit=limit)]
+    due = [int(row[0]) for row in session.all("list_due_jobs", now=now, limit=limit)]
+    return [*abandoned, *due][:limit]
+
+
+def claim_job(session: Session, job_id: int, *, worker: str, lease_until: int, now: int) -> ClaimedJob | None:
+    """Take a job that list_claimable_jobs() named; None when another worker was faster."""
+    row = session.one("claim_job", job_id=job_id, worker=worker, lease_until=lease_until, now=now)
+    return None if row is None else ClaimedJob(*row)
+
+
+def extend_lease(session: Session, job: ClaimedJob, *, worker: str, lease_until: int) -> bool:
+    """Keep a job for longer; False when it was taken over meanwhile."""
+    changed = session.run(
+        "extend_job_lease", job_id=job.id, attempts=job.attempts, worker=worker, lease_until=lease_until
+    )
+    return changed > 0
+
+
+def finish_job(session: Session, job: ClaimedJob, *, worker: str) -> bool:
+    """Strike off a job that is done; False when it was taken over meanwhile."""
+    return _delete_leased(session, job, worker) is not None
+
+
+def put_back_job(
+    session: Session, job: ClaimedJob, *, worker: str, run_at: int, attempts: int, last_error: str
+) -> None:
+    """Let a job wait for another attempt; it is merged into an equal one that waits already."""
+    row = _delete_leased(session, job, worker)
+    if row is not None:
+        _insert_again(session, row, run_at=run_at, attempts=attempts, last_error=last_error)
+
+
+def bury_job(session: Session, job: ClaimedJob, *, worker: str, last_error: str, now: int) -> None:
+    """Put a job on the dead list, where it stays until an operator looks."""
+    session.run(
+        "bury_job", job_id=job.id, attempts=job.attempts, worker=worker, last_error=last_error, now=now
+    )
+
+
+def list_jobs(session: Session, state: str, *, limit: int) -> list[JobRow]:
+    """Return jobs of one state (running, waiting or dead), the most urgent first."""
+    assert state in JOB_STATES, state
+    return [JobRow(*row) for row in session.all(f"list_{state}_jobs", limit=limit)]
+
+
+def revive_job(session: Session, job_id: int, *, now: int) -> bool:
+    """Let a dead job wait again with all its attempts; False when there is no such dead job."""
+    row = session.one("delete_dead_job", job_id=job_id)
+    if row is None:
+        return False
+    _insert_again(session, row, run_at=now, attempts=0, last_error="")
+    return True
+
+
+def _delete_leased(session: Session, job: ClaimedJob, worker: str) -> Row | None:
+    return session.one("delete_leased_job", job_id=job.id, attempts=job.attempts, worker=worker)
+
+
+def _insert_again(session: Session, row: Row, *, run_at: int, attempts: int, last_error: str) -> None:
+    kind, key, repo_id, payload, priority, created_at = row
+    session.run(
+        "insert_job_again",
+        kind=kind,
+        key=key,
+        repo_id=repo_id,
+        payload=payload,
+        priority=priority,
+        run_at=run_at,
+        attempts=attempts,
+        last_error=last_error,
+        created_at=created_at,
     )

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from packhouse.auth.sealing import SecretKeys
 from packhouse.auth.tokens import TokenVerifier
 from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
@@ -19,6 +20,8 @@ from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.reachability_cache import ReachabilityCache
 from packhouse.operations.signature_verdicts import SignatureVerdicts
 from packhouse.operations.tree_tables import TreeTableCache
+from packhouse.operations.wakeups import Wakeups
+from packhouse.outbound.client import OutboundClient
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache
 from packhouse.storage.pack_store import PackStore
@@ -42,11 +45,18 @@ class Node:
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))
+    wakeups: Wakeups = field(default_factory=Wakeups)
     tokens: TokenVerifier = field(init=False)
+    secret_keys: SecretKeys = field(init=False)
+    outbound: OutboundClient = field(init=False)
     file_maps: FileCache = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = make_token_verifier(self.database, self.clock)
+        self.secret_keys = SecretKeys(self.config.secret_keys_path)
+        self.outbound = OutboundClient(
+            trusted_hosts=self.config.trusted_host_set, authorities=self.config.outbound_ca
+        )
         self.file_maps = FileCache(
             self.config.data / "cache" / "last-commits", max_bytes=self.config.last_commit_cache_max_bytes
         )
@@ -68,6 +78,7 @@ class Node:
 
     def close(self) -> None:
         """Let go of every connection and file."""
+        self.outbound.close()
         self.store.close()
         self.database.close()
 
@@ -78,4 +89,6 @@ def open_node(config: Config) -> Node:
     store = PackStore(config.data)
     database = open_database(config.database_url, connections_max=config.threads + 8)
     database.migrate()
-    return Node(config=config, database=database, store=store)
+    node = Node(config=config, database=database, store=store)
+    node.secret_keys.ensure()
+    return node

@@ -19,6 +19,7 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.limits import packs_before_consolidation
+from packhouse.operations.events import record_pushes
 from packhouse.operations.node import Node
 from packhouse.storage.pack_store import PackFile
 
@@ -86,13 +87,14 @@ def move_refs(
     packs: Sequence[PackFile] = (),
     atomic: bool = True,
 ) -> list[RefOutcome]:
-    """Move refs by compare-and-swap in one transaction, with the packs that hold the new objects.
+    """Move refs by compare-and-swap in one transaction, with the packs that hold the new objects and the events.
 
     The caller has checked the policy and published the packs. With `atomic` the first failure raises and
     nothing moves; without, each outcome carries its own error. Raises NotFound when the repository is gone,
     RefMismatch, RefNameConflict and DefaultBranchProtected.
     """
     rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+    now = node.clock()
     with node.database.write() as session:
         outcomes = apply_ref_updates(
             session,
@@ -100,10 +102,13 @@ def move_refs(
             updates,
             actor=caller.subject,
             action=action,
-            now=node.clock(),
+            now=now,
             packs=rows,
             atomic=atomic,
         )
+        told = record_pushes(session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now)
+    if told:
+        node.wakeups.notify()
     if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
         node.request_maintenance(repo.public_id)
     return outcomes

@@ -10,6 +10,9 @@ from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, load_migrations
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
+RELEASED = [(1,), (2,)]
+"""The versions of the migrations of this release."""
+
 SPAWN = multiprocessing.get_context("spawn")
 
 _SQLITE_COLUMNS = """
@@ -73,7 +76,7 @@ def test_migrating_again_changes_nothing(database: Database, org: Org) -> None:
     database.migrate()
     with database.read() as session:
         assert find_org(session, org.name) == org
-        assert session.all("list_schema_migrations") == [(1,)]
+        assert session.all("list_schema_migrations") == RELEASED
 
 
 def test_a_schema_of_a_later_release_is_left_alone(database_url: str) -> None:
@@ -83,7 +86,7 @@ def test_a_schema_of_a_later_release_is_left_alone(database_url: str) -> None:
         session.run("insert_schema_migration", version=9999, name="from_the_future", now=1)
     database.migrate()
     with database.read() as session:
-        assert session.all("list_schema_migrations") == [(1,), (9999,)]
+        assert session.all("list_schema_migrations") == [*RELEASED, (9999,)]
     database.close()
 
 
@@ -96,7 +99,7 @@ def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
     assert [process.exitcode for process in processes] == [0] * 4
     database = open_database(database_url)
     with database.read() as session:
-        assert session.all("list_schema_migrations") == [(1,)]
+        assert session.all("list_schema_migrations") == RELEASED
     database.close()
 
 

@@ -1,0 +1,11 @@
+-- name: delete_refs_of_repo
+DELETE FROM refs WHERE repo_id = :repo_id;
+
+-- name: delete_packs_of_repo
+DELETE FROM packs WHERE repo_id = :repo_id;
+
+-- name: delete_upstream_of_repo
+DELETE FROM upstreams WHERE repo_id = :repo_id;
+
+-- name: delete_ref_log_page
+DELETE FROM ref_log WHERE id IN (SELECT id FROM ref_log WHERE repo_id = :repo_id ORDER BY id LIMIT :limit);

@@ -1,0 +1,12 @@
+"""Job `prune_events`: forget events and deliveries that are older than the operator wants to keep."""
+
+from packhouse.jobs.task import Job, JobInterrupted
+from packhouse.operations.node import Node
+from packhouse.operations.prune_events import prune_events, queue_next_prune
+
+
+def run(node: Node, job: Job) -> None:
+    """Run the job and queue the next one."""
+    if not prune_events(node, should_stop=job.should_stop):
+        raise JobInterrupted
+    queue_next_prune(node)

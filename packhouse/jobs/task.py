@@ -1,0 +1,48 @@
+"""What a kind of background work is to the worker that runs it."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packhouse import limits
+from packhouse.operations.node import Node
+
+
+class JobInterrupted(Exception):
+    """The task noticed that it should end early; the job runs again, and the attempt does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One run of a job. `attempt` counts from 1; after the last one a failure puts the job on the dead list.
+
+    `should_stop()` turns true when the process ends or another worker has taken the job over. Long tasks ask
+    it between steps and raise JobInterrupted.
+    """
+
+    kind: str
+    key: str
+    repo_id: int | None
+    payload: Mapping[str, Any]
+    attempt: int
+    is_last_attempt: bool
+    should_stop: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """How one kind of job is run: `run` must bear being run twice, also at once with itself.
+
+    It fails by raising; the message of a PackhouseError goes to the operator, of others only the class.
+    """
+
+    run: Callable[[Node, Job], None]
+    attempts_max: int = limits.job_attempts_max
+    retry_first_s: int = limits.job_retry_first_s
+    retry_longest_s: int = limits.job_retry_longest_s
+
+    def retry_delay_s(self, attempt: int, jitter: Callable[[], float] = random.random) -> int:
+        """Return how long to wait after a failed attempt: growing fourfold, give or take a fifth."""
+        delay_s = min(self.retry_longest_s, self.retry_first_s << 2 * min(attempt - 1, 20))
+        return max(1, round(delay_s * (0.8 + 0.4 * jitter())))

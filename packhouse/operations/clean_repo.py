@@ -1,0 +1,30 @@
+"""Freeing what a deleted repository held, some time after its deletion."""
+
+from collections.abc import Callable
+
+from packhouse import limits
+from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
+from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
+from packhouse.operations.node import Node
+
+
+def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = lambda: False) -> bool:
+    """Remove packs and rows of a deleted repository; True when nothing is left to do, also when it lives again.
+
+    Can be cut short anywhere and called again. The repository's row stays and is marked as cleaned last: only
+    then does a second deletion of its name say that there is none. An operator who wants the space earlier
+    or later changes when the job runs, not this.
+    """
+    with node.database.read() as session:
+        repo = find_repo_by_public_id(session, public_id)
+    if repo is None or repo.deleted_at is None:
+        return True
+    node.store.remove_repo(public_id)
+    with node.database.write() as session:
+        delete_rows_of_repo(session, repo.id, now=node.clock())
+    while not should_stop():
+        with node.database.write() as session:
+            if delete_ref_log_page(session, repo.id, limit=limits.prune_batch) < limits.prune_batch:
+                mark_repo_cleaned(session, repo.id, now=node.clock())
+                return True
+    return False
