@@ -21,6 +21,7 @@ def run(context: Context) -> Iterator[Measure]:
         for number in range(20):
             repo.write_commit("main", {f"src/part0/file{number:02}.txt": b"changed\n" * 256})
         requests = _requests(repo, list(files)[:50])
+        listing = [_request(repo, "files", recursive="false", path="src/part1")]
         label = "" if workers == 1 else f", --workers {workers}"
         for clients in (1, CLIENTS):
             outcome = measure(
@@ -33,9 +34,16 @@ def run(context: Context) -> Iterator[Measure]:
                 aim=2000 if clients > 1 else None,
                 note=outcome.note(),
             )
+        outcome = measure(
+            server, [listing] * CLIENTS, duration_s=context.seconds(5), warm_up_s=context.seconds(1)
+        )
+        yield Measure(f"GET files, one folder of 250{label}", outcome.rate(200), "/s", note=outcome.note())
 
 
 def _requests(repo: Repo, paths: list[str]) -> list[bytes]:
-    token = repo.token(scopes=["git:read"])
-    base = f"/api/repos/{quote(repo.name, safe='')}/file"
-    return [request_bytes(repo, "GET", f"{base}?{urlencode({'path': path})}", token=token) for path in paths]
+    return [_request(repo, "file", path=path) for path in paths]
+
+
+def _request(repo: Repo, name: str, **query: str) -> bytes:
+    target = f"/api/repos/{quote(repo.name, safe='')}/{name}?{urlencode(query)}"
+    return request_bytes(repo, "GET", target, token=repo.token(scopes=["git:read"]))
