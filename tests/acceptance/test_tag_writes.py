@@ -1,5 +1,6 @@
 """Creating and deleting tags over the API."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def test_a_bad_request_is_refused(repo: Repo, body: dict[str, Any], status: int)
 
 def test_every_way_to_name_a_tag_deletes_it(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
-    ways = (
+    ways: tuple[Callable[[], httpx.Response], ...] = (
         lambda: repo.api("DELETE", "/tags/release%2Fv1"),
         lambda: repo.api("DELETE", "/tags", json={"name": "release/v1"}),
         lambda: repo.v1("DELETE", "/repos/tags", json={"name": "release/v1"}),

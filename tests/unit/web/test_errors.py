@@ -69,7 +69,7 @@ def test_a_full_disk_is_trouble_that_may_pass() -> None:
 
 def test_sentences_name_the_values() -> None:
     denied = PolicyDenied(branch_refname("main"), "no-push")
-    assert write_sentence(denied) == "denied by policy (no-push): refs/heads/main"
+    assert write_sentence(denied) == "denied by policy: no-push (refs/heads/main)"
     assert (
         write_sentence(Invalid("odd thing", value="a\nb", other=None))
         == "odd thing (value a\ufffdb, other nothing)"
