@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from bench.big_repo import make_wide_tree
 from bench.context import Context
 from bench.report import Measure
 from bench.timing import take_turns, timed_git, timed_request
+from bench.wide_tree import make_wide_tree
 
 
 def run(context: Context) -> Iterator[Measure]:
