@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from encodings.aliases import aliases
 from typing import Final, NamedTuple
 
+from packhouse.clock import TIMESTAMP_MAX
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.oid import Oid, is_oid
 
@@ -45,6 +46,7 @@ _DATE = re.compile(
     re.ASCII,
 )
 _PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
+_DATE_DIGITS_MAX: Final = 18  # what surely fits 63 bits
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
 _ENTRIES = re.compile(rb"(?:[0-7]{1,7} [^\0]++\0.{20})*+", re.DOTALL)
 _ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
@@ -289,15 +291,15 @@ def parse_tag(content: bytes) -> Tag:
 def parse_person(line: bytes, codec: str = "utf-8") -> Person:
     """Return the person of an author, committer or tagger line, as git's split_ident_line() reads it.
 
-    The email ends at the first `>` after it began, the date starts after the last one. A date that is none,
-    or after 9999, reads as the start of 1970.
+    The email ends at the first `>` after it began, the date starts after the last one. A date after 9999 reads
+    as the end of that year; one that is none, or too large for git itself, as the start of 1970.
     """
     name, _, rest = line.partition(b"<")
     email = rest.partition(b">")[0]
     when, tz = 0, "+0000"
     match = _PERSON_DATE.match(rest.rpartition(b">")[2])
-    if match is not None and len(match[1]) <= 12 and int(match[1]) <= _WHEN_MAX:
-        when = int(match[1])
+    if match is not None and len(match[1]) <= _DATE_DIGITS_MAX:
+        when = min(int(match[1]), TIMESTAMP_MAX)
         tz = _normal_zone(match[2])
     return Person(name.decode(codec, "replace").strip(), email.decode(codec, "replace").strip(), when, tz)
 

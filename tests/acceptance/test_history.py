@@ -231,7 +231,7 @@ ODD_COMMITS: dict[str, tuple[bytes, dict[str, Any]]] = {
     ),
     "date-after-9999": (
         b"author A <a@x> 999999999999 +0000\ncommitter A <a@x> 999999999999 +0000\n\nm\n",
-        {"date": "1970-01-01T00:00:00Z"},
+        {"date": "9999-12-31T23:59:59Z"},
     ),
 }
 
