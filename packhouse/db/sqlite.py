@@ -36,8 +36,7 @@ _AWAY: Final = frozenset(
     }
 )
 _PRAGMAS: Final = (
-    f"PRAGMA busy_timeout = {limits.database_wait_max_s * 1000}",  # first: the next one may have to wait
-    "PRAGMA journal_mode = WAL",
+    f"PRAGMA busy_timeout = {limits.database_wait_max_s * 1000}",  # first: the next ones may have to wait
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {64 * limits.MIB}",
@@ -96,13 +95,13 @@ class _Handle:
     __slots__ = ("connection", "lock_file", "session")
 
     def __init__(self, path: Path) -> None:
-        self.connection = _connect(path)
-        self.session = SqliteSession(self.connection)
+        self.lock_file = _open_private(path.with_name(path.name + ".lock"))
         try:
-            self.lock_file = _open_private(path.with_name(path.name + ".lock"))
-        except DatabaseAway:
-            self.connection.close()
+            self.connection = _connect(path, self.lock_file)
+        except BaseException:
+            os.close(self.lock_file)
             raise
+        self.session = SqliteSession(self.connection)
 
     def close(self) -> None:
         try:
@@ -243,7 +242,7 @@ def _open_private(path: Path) -> int:
         raise DatabaseAway() from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, lock_file: int) -> sqlite3.Connection:
     # Made here so that the file, and the -wal and -shm files that copy its mode, are the owner's alone.
     if not path.exists():
         os.close(_open_private(path))
@@ -256,10 +255,27 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
+        _switch_to_wal(connection, lock_file)
     except sqlite3.Error as error:
         connection.close()
         _raise_translated(error)
     return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection, lock_file: int) -> None:
+    """Make the file a WAL database unless it is one, one process after the other.
+
+    Two that switch a new file at once can each wait for the other; SQLite then fails one with "database is
+    locked" without waiting. The mode stays in the file, so only the first ones take the lock. Source:
+    sqlite.org, "sqlite3_busy_handler", on deadlocks.
+    """
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        return
+    fcntl.flock(lock_file, fcntl.LOCK_EX)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    finally:
+        fcntl.flock(lock_file, fcntl.LOCK_UN)
 
 
 def _raise_translated(error: sqlite3.Error) -> NoReturn:
