@@ -18,7 +18,9 @@ from packhouse.web.api import (
     blame,
     branches,
     commits,
+    credentials,
     diffs,
+    events,
     files,
     grep,
     health,
@@ -30,6 +32,7 @@ from packhouse.web.api import (
     ref_log,
     repos,
     tags,
+    webhooks,
 )
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
@@ -60,6 +63,9 @@ API: tuple[Route, ...] = (
     *blame.ROUTES,
     *grep.ROUTES,
     *merges.ROUTES,
+    *credentials.ROUTES,
+    *webhooks.ROUTES,
+    *events.ROUTES,
     *merging.ROUTES,
 )
 GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)

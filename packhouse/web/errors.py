@@ -28,6 +28,7 @@ from packhouse.errors import (
 )
 from packhouse.log import log_event
 from packhouse.operations.apply_patch import PatchDoesNotApply
+from packhouse.operations.events import EventsForgotten
 from packhouse.web.body import ClientStalled
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
@@ -73,6 +74,7 @@ ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
     ClientStalled: _Row(408, "timeout"),
     Conflict: _Row(409, "conflict"),
     PreconditionFailed: _Row(409, "precondition_failed"),
+    EventsForgotten: _Row(410, "not_found"),
     FilePreconditionFailed: _Row(412, "precondition_failed"),
     LimitExceeded: _Row(413, "invalid"),
     UnsupportedMediaType: _Row(415, "invalid"),
@@ -101,6 +103,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "content type does not fit": "the content type of this request must be {expected}",
     "default branch is not deleted": "{refname} is the default branch and cannot be deleted",
     "denied by policy": "denied by policy: {op} ({refname})",
+    "credential not found": "credential {credential} not found",
+    "events are no longer kept": "events after {last_event_id} are no longer kept: read the state, then listen anew",
     "expected a JSON object": "expected a JSON object in {field}",
     "field does not fit": "field {field}: {reason}",
     "field is required": "field {field} is required",
@@ -147,6 +151,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "not supported": "{what}",
     "nothing to update": "nothing to update: give default_branch",
     "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
+    "unknown event": "unknown event {event}",
+    "webhook not found": "webhook {webhook} not found",
     "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",
