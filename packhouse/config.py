@@ -14,6 +14,7 @@ from packhouse.errors import Invalid
 
 ENV_PREFIX = "PACKHOUSE_"
 INTEGER_MAX = 2**53
+_UPSTREAM_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 _TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 
 TrustedHost = tuple[str, str, int]
@@ -88,6 +89,13 @@ class Config:
         default=None,
         metadata={"help": "PEM file of authorities that outbound TLS believes besides the system's"},
     )
+    upstream_urls: str = field(
+        default="",
+        metadata={"help": "provider=https://host/path,… for providers of upstreams that are elsewhere"},
+    )
+    github_token_file: Path | None = field(
+        default=None, metadata={"help": "file with the token for github upstreams; default none"}
+    )
     job_threads: int = field(
         default=4, metadata={"help": "background jobs that one server process runs at once"}
     )
@@ -122,9 +130,25 @@ class Config:
         return self.secret_key_file or self.data / "secret-key"
 
     @property
+    def upstream_url_map(self) -> dict[str, str]:
+        """The addresses of providers that are elsewhere, without a slash at the end."""
+        return parse_upstream_urls(self.upstream_urls)
+
+    @property
     def trusted_host_set(self) -> frozenset[TrustedHost]:
         """The hosts that outbound requests may reach although private or plain http."""
         return parse_trusted_hosts(self.trusted_hosts)
+
+
+def parse_upstream_urls(text: str) -> dict[str, str]:
+    """Return provider to base address of a comma-separated list; raise Invalid naming what is malformed."""
+    urls = {}
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        provider, _, url = entry.partition("=")
+        if not provider or not _UPSTREAM_URL.fullmatch(url):
+            raise Invalid("setting upstream_urls must list provider=https://host/path", value=entry[:200])
+        urls[provider] = url.rstrip("/")
+    return urls
 
 
 def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
@@ -186,6 +210,7 @@ def _check(config: Config) -> None:
         if isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
             raise Invalid("setting out of range 0 to 2^53", setting=setting.name, value=value)
     parse_trusted_hosts(config.trusted_hosts)
+    parse_upstream_urls(config.upstream_urls)
     if config.ephemeral_events not in (0, 1):
         raise Invalid("setting ephemeral_events must be 0 or 1", value=config.ephemeral_events)
     if config.log_level not in LOG_LEVELS:

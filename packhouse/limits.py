@@ -78,6 +78,18 @@ tag_chain_max = 32  # tags of tags; git itself has no limit
 fork_objects_in_memory_max = 1_000_000  # ids of one fork; of more, packs are not linked but written anew
 fork_max_s = 300  # of one git process; clients wait for half a minute
 
+# Upstreams
+sync_max_s = 3600  # one run
+sync_attempts_max = 2  # that reach the upstream; what cannot get better fails at once
+sync_retry_first_s = 3
+sync_after_write_s = 2  # a forwarded write is followed by a pull, one for many writes
+forward_max_s = 50  # clients wait for a minute
+forward_refs_max = 500  # of one push to an upstream; more go in several
+upstream_stall_max_s = 30
+upstream_resolve_max_s = 10
+upstream_refs_max = 200_000  # that are mirrored
+sync_error_max_chars = 200
+
 # Git processes
 git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
 git_call_max_s = 60

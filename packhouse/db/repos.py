@@ -1,6 +1,6 @@
 """Repositories as rows; what they hold is in refs and packs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packhouse.db.refs import Ref, ref_from_row
 from packhouse.db.session import Row, Session
@@ -198,4 +198,4 @@ def _repo_from_row(row: Row) -> Repo:
     if provider is None:
         return Repo(*row[:9])
     upstream = FollowedUpstream(provider, host, owner, name, auth_mode, bool(in_first_sync))
-    return Repo(*row[:9], upstream=upstream)
+    return replace(Repo(*row[:9]), upstream=upstream)

@@ -21,6 +21,7 @@ class Upstream:
     auth_mode: str
     state: str
     run_count: int
+    started_at: int | None
     first_run_ended_at: int | None
     synced_at: int | None
     last_error: str

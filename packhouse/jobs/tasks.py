@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
-from packhouse.jobs import clean_repo, prune_events
+from packhouse import limits
+from packhouse.jobs import clean_repo, prune_events, sync_upstream
 from packhouse.jobs.task import Task
+from packhouse.operations.sync_queue import SYNC_JOB
 
 TASKS: Final[Mapping[str, Task]] = {
     "clean_repo": Task(clean_repo.run),
     "prune_events": Task(prune_events.run),
+    # Failures of the upstream are counted by the run itself: the attempts here are those of killed workers.
+    SYNC_JOB: Task(sync_upstream.run, retry_first_s=limits.sync_retry_first_s),
 }
 
 RECURRING: Final[Mapping[str, int]] = {"prune_events": 60}

@@ -15,6 +15,7 @@ from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.repo_name import check_repo_name
 from packhouse.operations.snapshot_repo import snapshot_repo
+from packhouse.operations.upstream_create import follow_upstream
 
 DEFAULT_BRANCH: Final = "main"
 
@@ -43,7 +44,7 @@ def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
 
     An empty one touches the database only; a fork or snapshot is complete when this returns. Raises
     RepoNameInvalid, Invalid for the branch or the base, NotSupported, RepoExists, and for a base what
-    fork_repo and snapshot_repo raise.
+    fork_repo, snapshot_repo and follow_upstream raise.
     """
     name = check_repo_name(command.name)
     if command.deployment:
@@ -86,7 +87,7 @@ def _create_from_base(
     if isinstance(base, SnapshotBase):
         branch = default_branch or DEFAULT_BRANCH
         return snapshot_repo(node, caller, base, name=name, default_branch=branch)
-    raise NotSupported("upstreams are not supported yet: create the repository empty, then push to it")
+    return follow_upstream(node, caller, base, name=name, default_branch=default_branch or DEFAULT_BRANCH)
 
 
 def check_default_branch(branch: str | None) -> str | None:

@@ -36,6 +36,7 @@ from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unc
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
 from packhouse.operations.signed_updates import verify_introduced
+from packhouse.operations.upstream_forward import UpstreamRejected
 from packhouse.storage.quarantine import Quarantine
 
 ACTION: Final = "push"
@@ -45,8 +46,8 @@ _DEFAULT_BRANCH: Final = "deletion of the default branch is not allowed"
 _MISSING: Final = "missing necessary objects"
 _SHALLOW: Final = "shallow update not allowed"
 
-_RefError = RefMismatch | RefNameConflict | DefaultBranchProtected
-_REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected)
+_RefError = RefMismatch | RefNameConflict | DefaultBranchProtected | UpstreamRejected
+_REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected, UpstreamRejected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,16 @@ ref rows, so that policies, the ref log, packs and events cannot be forgotten by
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from packhouse.auth.policy import RefChange
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import (
+    DefaultBranchProtected,
     PackRow,
+    RefMismatch,
+    RefMissing,
+    RefNameConflict,
     RefOutcome,
     RefUpdate,
     apply_ref_updates,
@@ -18,9 +23,11 @@ from packhouse.db.ref_transaction import (
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
-from packhouse.limits import packs_before_consolidation
+from packhouse.limits import packs_before_consolidation, sync_after_write_s
 from packhouse.operations.events import record_pushes
 from packhouse.operations.node import Node
+from packhouse.operations.sync_queue import queue_sync
+from packhouse.operations.upstream_forward import UpstreamRejected, forward_updates
 from packhouse.storage.pack_store import PackFile
 
 
@@ -90,10 +97,31 @@ def move_refs(
     """Move refs by compare-and-swap in one transaction, with the packs that hold the new objects and the events.
 
     The caller has checked the policy and published the packs. With `atomic` the first failure raises and
-    nothing moves; without, each outcome carries its own error. Raises NotFound when the repository is gone,
-    RefMismatch, RefNameConflict and DefaultBranchProtected.
+    nothing moves; without, each outcome carries its own error. Branches and tags of a repository with an
+    upstream are pushed there first. Raises NotFound when the repository is gone, RefMismatch,
+    RefNameConflict, DefaultBranchProtected, UpstreamRejected and UpstreamAway.
     """
     rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+    if repo.upstream is not None and repo.upstream.is_written:
+        outcomes = _move_with_upstream(node, caller, repo, updates, action, rows, atomic=atomic)
+    else:
+        outcomes = _move(node, caller, repo, updates, action, rows, atomic=atomic)
+    if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
+        node.request_maintenance(repo.public_id)
+    return outcomes
+
+
+def _move(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    updates: Sequence[RefUpdate],
+    action: str,
+    packs: Sequence[PackRow],
+    *,
+    atomic: bool,
+    pull_after: bool = False,
+) -> list[RefOutcome]:
     now = node.clock()
     with node.database.write() as session:
         outcomes = apply_ref_updates(
@@ -103,12 +131,55 @@ def move_refs(
             actor=caller.subject,
             action=action,
             now=now,
-            packs=rows,
+            packs=packs,
             atomic=atomic,
         )
         told = record_pushes(session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now)
+        if pull_after:
+            queue_sync(session, repo.id, repo.public_id, delay_s=sync_after_write_s, now=now)
     if told:
         node.wakeups.notify()
-    if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
-        node.request_maintenance(repo.public_id)
     return outcomes
+
+
+def _move_with_upstream(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    updates: Sequence[RefUpdate],
+    action: str,
+    packs: Sequence[PackRow],
+    *,
+    atomic: bool,
+) -> list[RefOutcome]:
+    """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides."""
+    try:
+        forwarded = forward_updates(node, repo, updates, atomic=atomic)
+    except UpstreamRejected:
+        _pull_soon(node, repo)  # the upstream is not where we believe it to be
+        raise
+    kept = [number for number in range(len(updates)) if number not in forwarded.refused]
+    remaining = [updates[number] for number in kept]
+    try:
+        moved = _move(
+            node, caller, repo, remaining, action, packs, atomic=atomic, pull_after=bool(forwarded.accepted)
+        )
+    except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
+        if not any(updates[number].refname == error.refname for number in forwarded.accepted):
+            raise
+        _pull_soon(node, repo)
+        moved = [RefOutcome(update, update.old_oid) for update in remaining]
+    outcomes = {
+        number: RefOutcome(updates[number], None, error) for number, error in forwarded.refused.items()
+    }
+    for number, outcome in zip(kept, moved, strict=True):
+        accepted = number in forwarded.accepted and outcome.error is not None
+        outcomes[number] = replace(outcome, error=None) if accepted else outcome
+    return [outcomes[number] for number in range(len(updates))]
+
+
+def _pull_soon(node: Node, repo: Repo) -> None:
+    now = node.clock()
+    with node.database.write() as session:
+        queue_sync(session, repo.id, repo.public_id, now=now)
+    node.wakeups.notify()

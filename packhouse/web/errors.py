@@ -29,6 +29,7 @@ from packhouse.errors import (
 from packhouse.log import log_event
 from packhouse.operations.apply_patch import PatchDoesNotApply
 from packhouse.operations.events import EventsForgotten
+from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
@@ -80,6 +81,7 @@ ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
     UnsupportedMediaType: _Row(415, "invalid"),
     RangeNotSatisfiable: _Row(416, "invalid"),
     Corrupt: _Row(500, "internal"),
+    UpstreamAway: _Row(502, "unavailable"),
     Unavailable: _Row(503, "unavailable"),
     TimedOut: _Row(504, "timeout"),
     PackhouseError: _Row(500, "failed"),
@@ -153,6 +155,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
     "unknown event": "unknown event {event}",
     "webhook not found": "webhook {webhook} not found",
+    "upstream not available": "upstream not available: {reason}",
+    "upstream rejected": "upstream rejected the update of {refname}",
     "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",

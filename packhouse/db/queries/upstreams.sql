@@ -3,8 +3,8 @@ INSERT INTO upstreams (repo_id, provider, host, owner, name, auth_mode, state, c
 VALUES (:repo_id, :provider, :host, :owner, :name, :auth_mode, :state, :now);
 
 -- name: find_upstream
-SELECT repo_id, provider, host, owner, name, auth_mode, state, run_count, first_run_ended_at, synced_at, last_error,
-       created_at
+SELECT repo_id, provider, host, owner, name, auth_mode, state, run_count, started_at, first_run_ended_at,
+       synced_at, last_error, created_at
 FROM upstreams WHERE repo_id = :repo_id;
 
 -- name: mark_upstream_syncing

@@ -1,0 +1,17 @@
+"""Job `sync_upstream`: pull from an upstream. Its payload names the repository and perhaps one ref."""
+
+from packhouse.jobs.task import Job, JobInterrupted
+from packhouse.operations.node import Node
+from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
+
+
+def run(node: Node, job: Job) -> None:
+    """Run the job."""
+    ask = SyncAsk(
+        repo_id=job.payload["repo"],
+        ref=job.payload.get("ref"),
+        attempt=job.attempt,
+        should_stop=job.should_stop,
+    )
+    if not sync_upstream(node, ask):
+        raise JobInterrupted

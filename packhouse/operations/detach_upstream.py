@@ -1,0 +1,23 @@
+"""Ending the link to an upstream. What was fetched stays; the stored credential stays too."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import RepoNotFound, find_repo
+from packhouse.db.session import Session
+from packhouse.db.upstreams import delete_upstream
+from packhouse.operations.node import Node
+
+
+def detach_upstream(node: Node, caller: Principal, name: str) -> None:
+    """Make the repository one of its own; harmless without an upstream. Raises RepoNotFound.
+
+    Once this returns no sync changes anything: a run under way looks for the link within its last
+    transaction, and sees within seconds that it should end.
+    """
+
+    def detach(session: Session) -> None:
+        repo = find_repo(session, caller.org_id, name)
+        if repo is None:
+            raise RepoNotFound(name)
+        delete_upstream(session, repo.id)
+
+    node.database.transact(detach)

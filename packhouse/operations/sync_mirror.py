@@ -1,0 +1,47 @@
+"""What a pull changes: pure arithmetic on two sets of refs."""
+
+from collections.abc import Iterable, Mapping
+
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.git.oid import Oid
+from packhouse.git.refname import HEADS, PERSISTENT, TAGS, RefName, check_refname, is_refname
+
+MIRRORED = (HEADS, TAGS)
+"""The only refs that an upstream and its mirror share: no notes, nothing ephemeral."""
+
+
+def plan_mirror(
+    local: Mapping[RefName, Oid],
+    upstream: Mapping[RefName, Oid],
+    *,
+    scope: Iterable[RefName] | None,
+    prune: bool,
+) -> list[RefUpdate]:
+    """Return the updates that make `local` what `upstream` is, sorted by name.
+
+    Each is guarded by the value in `local`, so that a ref that is written meanwhile stays as written. `scope`
+    limits them to some refs; without `prune` what the upstream lacks stays.
+    """
+    names = set(local) | set(upstream) if scope is None else set(scope)
+    updates = []
+    for name in sorted(names):
+        old, new = local.get(name), upstream.get(name)
+        if old == new or (new is None and not prune):
+            continue
+        updates.append(RefUpdate(PERSISTENT, name, old, new))
+    return updates
+
+
+def is_mirrored(name: bytes) -> bool:
+    """Tell whether a ref of the upstream can be one of ours."""
+    return name.startswith(MIRRORED) and is_refname(name)
+
+
+def names_for(ref: str) -> list[RefName]:
+    """Return the refs that the name of a branch or tag, full or short, may mean; raise Invalid for none."""
+    name = ref.encode("utf-8", "surrogateescape")
+    if name.startswith(b"refs/"):
+        full = [name] if name.startswith(MIRRORED) else [b"refs/"]
+    else:
+        full = [HEADS + name, TAGS + name]
+    return [check_refname(candidate) for candidate in full]

@@ -1,0 +1,24 @@
+"""Queuing a pull from the upstream, in the transaction that causes it. Equal pulls that wait are one."""
+
+import json
+from typing import Final
+
+from packhouse.db.jobs import insert_job
+from packhouse.db.session import Session
+
+SYNC_JOB: Final = "sync_upstream"
+
+
+def queue_sync(
+    session: Session, repo_id: int, public_id: str, *, ref: str | None = None, delay_s: int = 0, now: int
+) -> None:
+    """Queue a pull of everything or of one branch or tag. Call `node.wakeups.notify()` after the commit."""
+    insert_job(
+        session,
+        SYNC_JOB,
+        public_id if ref is None else f"{public_id} {ref}",
+        repo_id=repo_id,
+        payload=json.dumps({"repo": public_id, "ref": ref}),
+        run_at=now + delay_s,
+        now=now,
+    )

@@ -1,0 +1,213 @@
+"""One run of an upstream sync: fetch into quarantine, judge as a push, publish, mirror the refs, tell it.
+
+The upstream is the truth for branches and tags; a ref that is written meanwhile stays as written, and the pull
+that follows each forwarded write brings both together. Running twice, also at once, does no harm: every ref
+moves by compare-and-swap from the value seen before the upstream was asked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.packs import PackRow
+from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.db.session import Session
+from packhouse.db.upstreams import Upstream, find_upstream, mark_failed, mark_synced, mark_syncing
+from packhouse.errors import LimitExceeded, TimedOut
+from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.oid import Oid
+from packhouse.git.process import GitFailed
+from packhouse.git.refname import HEADS, PERSISTENT
+from packhouse.operations.events import (
+    SYNC_FAILED,
+    SYNC_STARTED,
+    SYNC_SUCCEEDED,
+    SyncRun,
+    record_pushes,
+    record_sync,
+)
+from packhouse.operations.node import Node
+from packhouse.operations.push_checks import PushedObjects, find_unconnected, open_objects
+from packhouse.operations.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
+from packhouse.operations.sync_mirror import names_for, plan_mirror
+from packhouse.operations.upstream_access import UpstreamAway, open_access
+from packhouse.storage.pack_store import PackFile
+from packhouse.storage.quarantine import Quarantine
+
+ACTOR: Final = "upstream"
+ACTION: Final = "sync"
+_NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
+
+
+class _Stopped(Exception):
+    """The process is to end; the job runs again."""
+
+
+class _Detached(Exception):
+    """The repository, or its link to the upstream, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAsk:
+    """Which repository to sync. `ref` limits the run to one branch or tag; `attempt` counts from 1."""
+
+    repo_id: str
+    ref: str | None
+    attempt: int
+    should_stop: Callable[[], bool]
+
+
+def sync_upstream(node: Node, ask: SyncAsk) -> bool:
+    """Run one sync; False when it was stopped and should run again.
+
+    Raises UpstreamAway for a failure that another attempt may get over; a lasting one, and that of the last
+    attempt, is told by an event. Without an upstream there is nothing to do.
+    """
+    try:
+        repo, upstream = _start(node, ask)
+        try:
+            _run(node, ask, repo, upstream)
+        except UpstreamAway as away:
+            if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
+                raise
+            _fail(node, repo, upstream, away.reason)
+        except (GitFailed, TimedOut, LimitExceeded):
+            _fail(node, repo, upstream, "upstream failed")
+            raise
+    except _Detached:
+        return True
+    except _Stopped:
+        return False
+    return True
+
+
+def _start(node: Node, ask: SyncAsk) -> tuple[Repo, Upstream]:
+    """Note that the run begins, and tell it once however often it is attempted."""
+    now = node.clock()
+
+    def start(session: Session) -> tuple[Repo, Upstream]:
+        repo = find_repo_by_public_id(session, ask.repo_id)
+        if repo is None or repo.deleted_at is not None:
+            raise _Detached
+        if ask.attempt == 1:
+            mark_syncing(session, repo.id, now=now)
+        upstream = find_upstream(session, repo.id)
+        if upstream is None:
+            raise _Detached
+        if ask.attempt == 1:
+            run = SyncRun(upstream.run_count, upstream.synced_at is None, now)
+            record_sync(session, repo, SYNC_STARTED, run, now=now)
+        return repo, upstream
+
+    started = node.database.transact(start)
+    node.wakeups.notify()
+    return started
+
+
+def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
+    assert repo.upstream is not None, "read in the transaction that found the upstream"
+    # Read before the upstream is asked: what is written from now on differs from this, and stays.
+    with node.database.snapshot() as session:
+        stored = list_refs(session, repo.id, PERSISTENT)
+    local = mirrored_only({ref.refname: ref.oid for ref in stored})
+    access = open_access(node, repo, repo.upstream)
+    scope = None if ask.ref is None else names_for(ask.ref)
+    with node.store.new_quarantine() as quarantine:
+        objects = open_objects(node.store, repo.public_id, quarantine)
+        found = fetch_upstream(
+            access,
+            objects,
+            quarantine,
+            known=list(local.values()),
+            scope=scope,
+            watch=FetchWatch(lambda: _look(node, ask, upstream), node.config.push_max_bytes),
+        )
+        updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
+        updates = _judge(objects, updates, list({ref.oid for ref in stored}))
+        packs = _publish(node, quarantine, repo, updates)
+        _finish(node, repo, upstream, updates, packs)
+
+
+def _look(node: Node, ask: SyncAsk, upstream: Upstream) -> None:
+    if ask.should_stop():
+        raise _Stopped
+    with node.database.read() as session:
+        _require_linked(session, upstream)
+
+
+def _require_linked(session: Session, upstream: Upstream) -> None:
+    now = find_upstream(session, upstream.repo_id)
+    if now is None or now.created_at != upstream.created_at:
+        raise _Detached
+
+
+def _judge(objects: PushedObjects, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
+    """Return the updates with what their tags lead to; raise UpstreamAway when an object is not acceptable."""
+    tips = {update.new_oid for update in updates if update.new_oid is not None}
+    kinds = objects.read_kinds(tips)
+    if len(kinds) < len(tips) or (tips and find_unconnected(objects, sorted(tips), known, KillSwitch())):
+        raise UpstreamAway(_NOT_ACCEPTED, is_lasting=True)
+    judged = []
+    for update in updates:
+        if update.new_oid is None:
+            judged.append(update)
+            continue
+        kind = kinds[update.new_oid]
+        if update.refname.startswith(HEADS) and kind.kind != "commit":
+            raise UpstreamAway(_NOT_ACCEPTED, is_lasting=True)
+        judged.append(replace(update, peeled_oid=kind.peeled_oid))
+    return judged
+
+
+def _publish(node: Node, quarantine: Quarantine, repo: Repo, updates: Sequence[RefUpdate]) -> list[PackFile]:
+    return node.store.publish(quarantine, repo.public_id) if updates else []
+
+
+def _finish(
+    node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpdate], packs: Sequence[PackFile]
+) -> None:
+    """Move the refs and tell that the run ended well, all in one transaction."""
+    now = node.clock()
+    rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+
+    def finish(session: Session) -> None:
+        _require_linked(session, upstream)
+        outcomes = []
+        if updates or rows:
+            outcomes = apply_ref_updates(
+                session, repo.id, updates, actor=ACTOR, action=ACTION, now=now, packs=rows, atomic=False
+            )
+        record_pushes(session, repo, outcomes, ephemeral=False, now=now)
+        mark_synced(session, repo.id, now=now)
+        record_sync(session, repo, SYNC_SUCCEEDED, _ended_run(upstream, now), now=now)
+
+    node.database.transact(finish)
+    node.wakeups.notify()
+    if packs and node.store.count_packs(repo.public_id) > limits.packs_before_consolidation:
+        node.request_maintenance(repo.public_id)
+
+
+def _fail(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
+    now = node.clock()
+    error = reason[: limits.sync_error_max_chars]
+
+    def fail(session: Session) -> None:
+        _require_linked(session, upstream)
+        mark_failed(session, repo.id, error=error, now=now)
+        run = replace(_ended_run(upstream, now), error=error)
+        record_sync(session, repo, SYNC_FAILED, run, now=now)
+
+    node.database.transact(fail)
+    node.wakeups.notify()
+
+
+def _ended_run(upstream: Upstream, now: int) -> SyncRun:
+    return SyncRun(
+        run_count=upstream.run_count + 1,
+        is_first_sync=upstream.synced_at is None,
+        started_at=now if upstream.started_at is None else upstream.started_at,
+        completed_at=now,
+    )

@@ -1,0 +1,64 @@
+"""Creating a repository that follows an upstream: two rows, and for github the first pull behind them."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import FollowedUpstream, insert_repo
+from packhouse.db.session import Session
+from packhouse.db.upstreams import insert_upstream
+from packhouse.operations.base_repo import GITHUB, UpstreamBase
+from packhouse.operations.ids import new_public_id
+from packhouse.operations.node import Node
+from packhouse.operations.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.sync_queue import queue_sync
+from packhouse.operations.upstream_access import check_upstream_address
+
+
+def follow_upstream(
+    node: Node, caller: Principal, base: UpstreamBase, *, name: str, default_branch: str
+) -> RepoInfo:
+    """Create `name` and return it without waiting for the upstream, which need not answer now.
+
+    A github upstream is pulled at once; others wait for a credential and a pull that is asked for. Raises
+    RepoExists, and Invalid for an address that this server never connects to.
+    """
+    is_github = base.provider == GITHUB
+    mode = "public" if base.public else "app" if is_github else "credential"
+    check_upstream_address(
+        node, FollowedUpstream(base.provider, base.host, base.owner, base.name, mode, in_first_sync=False)
+    )
+    public_id = new_public_id("repo", node.random_bytes)
+    now = node.clock()
+
+    def insert(session: Session) -> int:
+        repo_id = insert_repo(
+            session,
+            public_id=public_id,
+            org_id=caller.org_id,
+            name=name,
+            default_branch=default_branch,
+            now=now,
+        )
+        insert_upstream(
+            session,
+            repo_id,
+            provider=base.provider,
+            host=base.host,
+            owner=base.owner,
+            name=base.name,
+            auth_mode=mode,
+            syncing=is_github,
+            now=now,
+        )
+        if is_github:
+            queue_sync(session, repo_id, public_id, now=now)
+        return repo_id
+
+    repo_id = node.database.transact(insert)
+    node.wakeups.notify()
+    return RepoInfo(
+        public_id=public_id,
+        id=repo_id,
+        name=name,
+        default_branch=default_branch,
+        created_at=now,
+        base_repo=BaseRepo(base.provider, base.owner, base.name, base.host),
+    )

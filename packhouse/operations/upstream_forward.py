@@ -1,0 +1,125 @@
+"""Forwarding a write to the upstream before it is acknowledged.
+
+Branches and tags go there, each guarded by the value that this server knows (`git push --force-with-lease`):
+what the upstream has moved meanwhile is refused there, and so here. Notes and ephemeral refs never leave.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.ref_transaction import RefOutcome, RefUpdate, preview_ref_updates
+from packhouse.db.repos import Repo
+from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.remote_call import run_remote_git
+from packhouse.operations.node import Node
+from packhouse.operations.sync_mirror import MIRRORED
+from packhouse.operations.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
+
+# git-push(1), "OUTPUT": flag, refs and summary of one ref, between tabs.
+_REPORT: Final = re.compile(rb"^([ +*!=-])\t([^\t]*):([^\t:]+)\t(.*)$", re.MULTILINE)
+
+
+class UpstreamRejected(Conflict):
+    """The upstream refused the update; nothing moved here. Pull, then decide again."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("upstream rejected", refname=refname)
+        self.refname = refname
+
+
+@dataclass(slots=True)
+class Forwarded:
+    """What the upstream said, by the number of the update; others were not asked for."""
+
+    accepted: set[int] = field(default_factory=set)
+    refused: dict[int, PackhouseError] = field(default_factory=dict)
+
+
+def forward_updates(node: Node, repo: Repo, updates: Sequence[RefUpdate], *, atomic: bool) -> Forwarded:
+    """Push those of `updates` that the upstream shares; the objects are in place here.
+
+    What this server would refuse is not pushed. Raises what a rehearsal of the ref transaction raises,
+    UpstreamAway when the upstream cannot be asked and, with `atomic`, UpstreamRejected.
+    """
+    result = Forwarded()
+    shared = [
+        number
+        for number, update in enumerate(updates)
+        if update.namespace == PERSISTENT and update.refname.startswith(MIRRORED)
+    ]
+    if repo.upstream is None or not shared:
+        return result
+    access = open_access(node, repo, repo.upstream)
+    if access.is_public:
+        return result
+    with node.database.snapshot() as session:
+        expected = preview_ref_updates(session, repo.id, updates, atomic=atomic)
+    result.refused = {n: outcome.error for n in shared if (outcome := expected[n]).error is not None}
+    asked = [number for number in shared if number not in result.refused and expected[number].moved]
+    for start in range(0, len(asked), limits.forward_refs_max):
+        numbers = asked[start : start + limits.forward_refs_max]
+        _push(node, repo, access, {n: expected[n] for n in numbers}, result, atomic=atomic)
+    return result
+
+
+def _push(
+    node: Node,
+    repo: Repo,
+    access: UpstreamAccess,
+    outcomes: dict[int, RefOutcome],
+    result: Forwarded,
+    *,
+    atomic: bool,
+) -> None:
+    """Push some updates and note what became of each."""
+    leases, specs = [], []
+    for outcome in outcomes.values():
+        name = outcome.update.refname.decode("utf-8")
+        leases.append(f"--force-with-lease={name}:{outcome.previous_oid or ''}")
+        specs.append(f"{outcome.update.new_oid or ''}:{name}")
+    together = ["--atomic"] if atomic and len(specs) > 1 else []
+    reports = _run(node, repo, access, ["push", "--porcelain", "--no-verify", *together, *leases], specs)
+    for number, outcome in outcomes.items():
+        refname = outcome.update.refname
+        if reports.get(bytes(refname), b"!") == b"!":
+            result.refused[number] = UpstreamRejected(refname)
+        else:
+            result.accepted.add(number)
+    if atomic and result.refused:
+        raise next(iter(result.refused.values()))
+
+
+def _run(
+    node: Node, repo: Repo, access: UpstreamAccess, command: Sequence[str], specs: Sequence[str]
+) -> dict[bytes, bytes]:
+    """Return the flag of each ref that git reports on; raise UpstreamAway when it reports on none."""
+    path = node.store.repo_path(repo.public_id)
+    try:
+        with node.store.hold(repo.public_id) as lock:
+            done = run_remote_git(
+                path,
+                *command,
+                access.server.url,
+                *specs,
+                server=access.server,
+                login=access.login,
+                pass_fds=(lock,),
+                timeout_s=limits.forward_max_s,
+                watch=_no_watch,
+            )
+    except TimedOut:
+        raise UpstreamAway("timed out") from None
+    except LimitExceeded:
+        raise UpstreamAway("upstream sent too much", is_lasting=True) from None
+    reports = {match[3]: match[1] for match in _REPORT.finditer(done.stdout)}
+    if not reports:
+        raise explain_failure(done.stderr)
+    return reports
+
+
+def _no_watch() -> None:
+    """Nothing but its time limit ends a forwarded write: its client waits for it."""

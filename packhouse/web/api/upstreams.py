@@ -1,0 +1,67 @@
+"""Upstreams: pull from one, detach from it (operations 10 and 6 of docs/reference/http-api.md)."""
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.operations.detach_upstream import detach_upstream
+from packhouse.operations.pull_upstream import pull_upstream
+from packhouse.web.body import read_body
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Route
+
+
+class PullUpstreamBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`ref` limits the pull to one branch or tag. `after` is taken and means nothing."""
+
+    ref: str = ""
+    after: str = ""
+
+
+class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, in words."""
+
+    message: str
+
+
+async def post_pull(request: Request) -> Response:
+    """POST …/pull-upstream: the work goes on after the answer."""
+    body = await read_body(request, PullUpstreamBody)
+    await request.operate(pull_upstream, request.caller.repo, body.ref or None)
+    return json_response({"message": "Repository sync initiated successfully"}, 202)
+
+
+async def delete_base(request: Request) -> Response:
+    """DELETE …/base: the same answer however often it is asked for."""
+    await request.operate(detach_upstream, request.caller.repo)
+    return json_response({"message": "repository detached"})
+
+
+ROUTES = (
+    Route(
+        "pull_upstream",
+        "POST",
+        post_pull,
+        released="/api/v1/repos/pull-upstream",
+        preferred="/api/repos/{repo}/pull-upstream",
+        scopes=(Scope.GIT_WRITE,),
+        released_scope_status=403,
+        summary="Pull from the upstream, in the background",
+        body=PullUpstreamBody,
+        reply=UpstreamReply,
+        status=202,
+        failures=(404,),
+    ),
+    Route(
+        "detach_upstream",
+        "DELETE",
+        delete_base,
+        released="/api/v1/repos/base",
+        preferred="/api/repos/{repo}/base",
+        scopes=(Scope.GIT_WRITE,),
+        summary="End the link to the upstream; branches and tags stay",
+        reply=UpstreamReply,
+        failures=(404,),
+    ),
+)
