@@ -32,6 +32,7 @@ from packhouse.web.api import (
     ref_log,
     repos,
     tags,
+    upstreams,
     webhooks,
 )
 from packhouse.web.api.document import document_route
@@ -67,6 +68,7 @@ API: tuple[Route, ...] = (
     *webhooks.ROUTES,
     *events.ROUTES,
     *merging.ROUTES,
+    *upstreams.ROUTES,
 )
 GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.ROUTES, *lfs.ROUTES)
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)
