@@ -24,7 +24,20 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 
-COMMANDS: Final = ("serve", "demo", "org", "key", "signing-key", "token", "repo", "ref")
+COMMANDS: Final = (
+    "serve",
+    "demo",
+    "org",
+    "key",
+    "signing-key",
+    "token",
+    "repo",
+    "ref",
+    "worker",
+    "jobs",
+    "webhook",
+    "secrets",
+)
 
 
 @click.group(

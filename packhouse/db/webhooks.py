@@ -115,9 +115,9 @@ def disable_webhook(session: Session, row_id: int, *, now: int) -> None:
     session.run("fail_pending_deliveries", webhook_id=row_id, now=now)
 
 
-def delete_webhooks_of_repo(session: Session, repo_id: int, *, now: int) -> None:
+def delete_webhooks_of_repo(session: Session, org_id: int, repo_id: int, *, now: int) -> None:
     """End the subscriptions to one repository alone."""
-    session.run("delete_webhooks_of_repo", repo_id=repo_id, now=now)
+    session.run("delete_webhooks_of_repo", org_id=org_id, repo_id=repo_id, now=now)
 
 
 def list_subscribers(session: Session, org_id: int) -> list[Subscriber]:

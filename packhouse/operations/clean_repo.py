@@ -21,7 +21,7 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         return True
     node.store.remove_repo(public_id)
     with node.database.write() as session:
-        delete_rows_of_repo(session, repo.id, now=node.clock())
+        delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())
     while not should_stop():
         with node.database.write() as session:
             if delete_ref_log_page(session, repo.id, limit=limits.prune_batch) < limits.prune_batch:

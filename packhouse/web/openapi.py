@@ -67,6 +67,7 @@ _FAILURE_REASONS: Final = {
     405: "The path does not take this method",
     408: "The client stopped in the middle of its body",
     409: "The state is not what the request assumed",
+    410: "What was asked for is no longer kept",
     412: "A condition of the request does not hold",
     413: "The body is too large",
     416: "No byte of the range exists",

@@ -56,6 +56,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._cut_timer: asyncio.TimerHandle | None = None
         self._running: RequestResponseCycle | None = None
+        self._ending = False
 
     # Connection
 
@@ -67,6 +68,11 @@ class EdgeProtocol(HttpToolsProtocol):
             self.send_400_response("")
             return
         self._expect_head()
+
+    def shutdown(self) -> None:
+        """End once the answers under way are complete; endless ones are told, by `packhouse.is_ending`."""
+        self._ending = True
+        super().shutdown()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every request of this connection that its client is gone."""
@@ -144,6 +150,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= limits.pipelined_requests_max:
             self._refuse(429, "too many requests at once on one connection")
         self.scope["packhouse.cut_connection"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # our own, for app.py
+        self.scope["packhouse.is_ending"] = lambda: self._ending  # type: ignore[typeddict-unknown-key]  # for streams
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # no upgrade is served, and the parser stops at one

@@ -93,6 +93,11 @@ class Request(StarletteRequest):
         assert self.match is not None
         return parse_query(self.scope["query_string"], kind, where=self.match.route.name)
 
+    def is_ending(self) -> bool:
+        """Tell whether the server ends and waits for this request."""
+        ask: Callable[[], bool] | None = self.scope.get("packhouse.is_ending")
+        return ask is not None and ask()
+
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread; see WorkerThreads.run."""
         return await self.threads.run(function, *args, **kwargs)

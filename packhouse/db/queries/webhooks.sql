@@ -27,7 +27,7 @@ UPDATE webhooks SET deleted_at = :now WHERE id = :id AND deleted_at IS NULL;
 UPDATE webhooks SET disabled_at = :now WHERE id = :id AND disabled_at IS NULL;
 
 -- name: delete_webhooks_of_repo
-UPDATE webhooks SET deleted_at = :now WHERE repo_id = :repo_id AND deleted_at IS NULL;
+UPDATE webhooks SET deleted_at = :now WHERE org_id = :org_id AND repo_id = :repo_id AND deleted_at IS NULL;
 
 -- name: list_subscribers
 SELECT id, repo_id, events, created_at FROM webhooks

@@ -1,0 +1,157 @@
+"""`packhouse webhook`: subscriptions to events, and what became of deliveries."""
+
+from pathlib import Path
+
+import click
+
+from packhouse import limits
+from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.node import opened_node
+from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.clock import format_timestamp
+from packhouse.operations.act_as_operator import act_as_operator
+from packhouse.operations.webhook_delivery import ANY_EVENT
+from packhouse.operations.webhooks import (
+    AddWebhook,
+    Delivery,
+    Webhook,
+    add_webhook,
+    list_deliveries,
+    list_webhooks,
+    redeliver,
+    remove_webhook,
+)
+from packhouse.secret import Secret
+
+_DELIVERIES_SHOWN = 100
+
+
+@click.group("webhook", cls=PackhouseGroup)
+def command() -> None:
+    """Webhooks of an organisation."""
+
+
+@command.command("add")
+@click.argument("org")
+@click.argument("url")
+@click.option("--secret", metavar="TEXT", help="Sign with this; whoever may list processes sees it here.")
+@click.option("--secret-file", type=click.Path(path_type=Path), help="Sign with the first line of this file.")
+@click.option(
+    "--event", "events", multiple=True, metavar="NAME", help="Send this event; repeatable. Default: all."
+)
+@click.option("--repo", metavar="NAME", help="Only events of this repository.")
+@json_option
+def add(
+    *,
+    org: str,
+    url: str,
+    secret: str | None,
+    secret_file: Path | None,
+    events: tuple[str, ...],
+    repo: str | None,
+    as_json: bool,
+) -> None:
+    """Send the events of ORG to URL; print the secret that signs them, which nobody can ask for again."""
+    if secret is not None and secret_file is not None:
+        raise click.UsageError("--secret and --secret-file exclude each other")
+    given = secret if secret_file is None else _read_line(secret_file)
+    asked = AddWebhook(
+        url=url, events=events or (ANY_EVENT,), secret=None if given is None else Secret(given), repo=repo
+    )
+    with opened_node() as node:
+        added = add_webhook(node, act_as_operator(node, org), asked)
+    record = {"id": added.webhook_id, "url": added.url, "events": list(added.events)}
+    print_record({**record, "secret": added.secret.reveal()}, as_json=as_json)
+
+
+@command.command("list")
+@click.argument("org")
+@json_option
+def list_(*, org: str, as_json: bool) -> None:
+    """List the webhooks of ORG, oldest first."""
+    records: list[Record] = []
+    with opened_node() as node:
+        caller, cursor = act_as_operator(node, org), ""
+        while True:
+            page = list_webhooks(node, caller, cursor=cursor, limit=limits.page_max)
+            records += [_record(webhook) for webhook in page.webhooks]
+            if page.next_cursor is None:
+                break
+            cursor = page.next_cursor
+    print_table(records, ["id", "url", "events", "repo", "active", "created_at"], as_json=as_json)
+
+
+@command.command("remove")
+@click.argument("org")
+@click.argument("webhook_id")
+@json_option
+def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
+    """Send nothing more to the webhook WEBHOOK_ID of ORG."""
+    with opened_node() as node:
+        remove_webhook(node, act_as_operator(node, org), webhook_id)
+    if as_json:
+        print_record({"removed": webhook_id}, as_json=True)
+    else:
+        click.echo(f"removed {webhook_id}")
+
+
+@command.command("deliveries")
+@click.argument("org")
+@click.argument("webhook_id")
+@json_option
+def deliveries(*, org: str, webhook_id: str, as_json: bool) -> None:
+    """List the last hundred deliveries to the webhook WEBHOOK_ID of ORG, newest first."""
+    with opened_node() as node:
+        found = list_deliveries(node, act_as_operator(node, org), webhook_id, limit=_DELIVERIES_SHOWN)
+    columns = ["id", "event", "ref", "state", "attempts", "status", "error", "attempted_at"]
+    print_table([_delivery_record(delivery) for delivery in found], columns, as_json=as_json)
+
+
+@command.command("redeliver")
+@click.argument("org")
+@click.argument("delivery_id")
+@json_option
+def redeliver_(*, org: str, delivery_id: str, as_json: bool) -> None:
+    """Send the delivery DELIVERY_ID once more."""
+    with opened_node() as node:
+        redeliver(node, act_as_operator(node, org), delivery_id)
+    if as_json:
+        print_record({"redelivered": delivery_id}, as_json=True)
+    else:
+        click.echo(f"{delivery_id} will be sent again")
+
+
+def _read_line(path: Path) -> str:
+    with click.open_file(str(path), "rb") as file:
+        content: bytes = file.read(limits.key_file_max_bytes)
+    return content.decode("utf-8", "replace").partition("\n")[0].rstrip("\r")
+
+
+def _record(webhook: Webhook) -> Record:
+    return {
+        "id": webhook.webhook_id,
+        "url": webhook.url,
+        "events": " ".join(webhook.events),
+        "repo": webhook.repo_name,
+        "active": webhook.disabled_at is None,
+        "created_at": format_timestamp(webhook.created_at),
+    }
+
+
+def _delivery_record(delivery: Delivery) -> Record:
+    answer = delivery.response_start or b""
+    return {
+        "id": delivery.delivery_id,
+        "event": delivery.kind,
+        "ref": delivery.refname,
+        "state": delivery.state,
+        "attempts": delivery.attempts,
+        "status": delivery.status,
+        "error": delivery.error,
+        "attempted_at": None if delivery.attempted_at is None else format_timestamp(delivery.attempted_at),
+        "next_attempt_at": format_timestamp(delivery.next_attempt_at)
+        if delivery.state == "pending"
+        else None,
+        "duration_ms": delivery.duration_ms,
+        "answer": answer.decode("utf-8", "replace"),
+    }

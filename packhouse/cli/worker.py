@@ -1,0 +1,41 @@
+"""`packhouse worker`: background work without a server."""
+
+import logging
+import os
+import signal
+import threading
+
+import click
+
+from packhouse import limits
+from packhouse.cli.command import PackhouseCommand
+from packhouse.cli.loops import LOOPS
+from packhouse.cli.node import opened_node
+from packhouse.cli.settings import load_settings, with_server_settings
+from packhouse.log import configure_logging, log_event
+from packhouse.web.background import BackgroundThreads
+
+
+@with_server_settings
+@click.command("worker", cls=PackhouseCommand)
+def command() -> int:
+    """Do background work (jobs, webhooks, maintenance) until SIGTERM or SIGINT.
+
+    Servers do the same work in process; workers beside them take part of it. Settings that concern requests
+    have no effect.
+    """
+    configure_logging(load_settings().log_level)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    with opened_node() as node:
+        background = BackgroundThreads(node, LOOPS)
+        log_event("working", pid=os.getpid())
+        ending.wait()
+        background.stop(limits.background_stop_max_s)
+    log_event("stopped", pid=os.getpid())
+    if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
+        # Waiting for work that hangs would keep the process for ever; its lease ends, and it is done again.
+        logging.shutdown()
+        os._exit(0)
+    return 0

@@ -1,0 +1,64 @@
+"""Changing the key that seals stored secrets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.sealing import Sealed
+from packhouse.db.credentials import list_sealed_passwords, reseal_password
+from packhouse.db.session import Session
+from packhouse.db.webhooks import SealedRow, list_sealed_secrets, reseal_secret
+from packhouse.operations.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """What was done: the new key's id, secrets sealed anew, old keys taken out of the file."""
+
+    key_id: str
+    resealed: int
+    dropped: int
+
+
+def rotate_secrets(node: Node, *, drop_old: bool = False) -> Rotation:
+    """Put a new key in front of the file and seal every stored secret anew with it.
+
+    Running servers read the file again when they meet a secret of the new key. With `drop_old` the older keys
+    go from the file at the end: a server that has not noticed may then seal with a dropped key, and backups of
+    the database need the file of their own time. Raises SealBroken when a key is missing; nothing is lost.
+    """
+    key_id = node.secret_keys.rotate()
+    resealed = _reseal_all(node, key_id, "git_credentials", list_sealed_passwords, reseal_password)
+    resealed += _reseal_all(node, key_id, "webhooks", list_sealed_secrets, reseal_secret)
+    dropped = node.secret_keys.drop_old() if drop_old else 0
+    return Rotation(key_id, resealed, dropped)
+
+
+def _reseal_all(
+    node: Node,
+    key_id: str,
+    table: str,
+    list_rows: Callable[..., Sequence[SealedRow]],
+    reseal: Callable[..., None],
+) -> int:
+    after = count = 0
+    while True:
+        with node.database.read() as session:
+            page = list_rows(session, except_key=key_id, after=after, limit=limits.prune_batch)
+        if not page:
+            return count
+        fresh = [(row, _seal_anew(node, table, row)) for row in page]
+
+        def write(session: Session, fresh: list[tuple[SealedRow, Sealed]] = fresh) -> None:
+            for row, sealed in fresh:
+                reseal(session, row, sealed=sealed.content, sealed_with=sealed.key_id)
+
+        node.database.transact(write)
+        after = page[-1].id
+        count += len(page)
+
+
+def _seal_anew(node: Node, table: str, row: SealedRow) -> Sealed:
+    name = f"{table} {row.public_id}"
+    secret = node.secret_keys.unseal(Sealed(row.sealed, row.sealed_with), bound_to=name)
+    return node.secret_keys.seal(secret, bound_to=name)

@@ -1,0 +1,176 @@
+"""Credentials for upstreams: create, change, delete. Passwords are never shown."""
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.errors import Invalid
+from packhouse.operations.credentials import (
+    CreateCredential,
+    CredentialInfo,
+    UpdateCredential,
+    create_credential,
+    delete_credential,
+    update_credential,
+)
+from packhouse.secret import Secret
+from packhouse.web.body import read_json
+from packhouse.web.fields import Verbatim, parse_object
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Claim, Dialect, Route
+
+
+class CreateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What to send to the upstream. `repo_id` is for released paths: the repository's name or id."""
+
+    password: Verbatim
+    username: str | None = None
+    repo_id: str | None = None
+
+
+class UpdateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The new password; `username` stays when absent and is cleared by an empty string."""
+
+    password: Verbatim
+    username: str | None = None
+
+
+class UpdateNamedCredentialBody(UpdateCredentialBody, frozen=True, kw_only=True):
+    """The same, with the credential's id."""
+
+    id: str
+
+
+class DeleteCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Which credential to delete."""
+
+    id: str
+
+
+class CredentialReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored credential."""
+
+    id: str
+    created_at: str
+
+
+async def handle_create(request: Request) -> Response:
+    """POST …/git-credentials."""
+    raw = await read_json(request)
+    body = parse_object(raw, CreateCredentialBody, where="create_git_credential")
+    repo = request.caller.repo
+    if request.dialect is Dialect.RELEASED:
+        if body.repo_id is None:
+            raise Invalid("field is required", field="repo_id")
+        repo = body.repo_id
+    command = CreateCredential(repo=repo, password=Secret(body.password), username=body.username)
+    created = await request.operate(create_credential, command)
+    return json_response(_fields(created), 201)
+
+
+async def handle_update(request: Request) -> Response:
+    """PUT …/git-credentials/{id}."""
+    raw = await read_json(request)
+    body = parse_object(raw, UpdateCredentialBody, where="update_git_credential")
+    command = UpdateCredential(
+        request.path_values["id"], Secret(body.password), _given_username(raw, body), request.caller.repo
+    )
+    return json_response(_fields(await request.operate(update_credential, command)))
+
+
+async def handle_update_named(request: Request) -> Response:
+    """PUT …/git-credentials with the id in the body."""
+    raw = await read_json(request)
+    body = parse_object(raw, UpdateNamedCredentialBody, where="update_git_credential")
+    command = UpdateCredential(body.id, Secret(body.password), _given_username(raw, body))
+    return json_response(_fields(await request.operate(update_credential, command)))
+
+
+async def handle_delete(request: Request) -> Response:
+    """DELETE …/git-credentials/{id}; a body is ignored."""
+    await request.operate(delete_credential, request.path_values["id"], request.caller.repo)
+    return Response(status_code=204)
+
+
+async def handle_delete_named(request: Request) -> Response:
+    """DELETE …/git-credentials with the id in the body."""
+    body = parse_object(await read_json(request), DeleteCredentialBody, where="delete_git_credential")
+    await request.operate(delete_credential, body.id)
+    return Response(status_code=204)
+
+
+def _given_username(raw: object, body: UpdateCredentialBody) -> str | None:
+    """Return the user name to store, "" to clear it: the one member where blank text is not absence."""
+    given = raw.get("username") if isinstance(raw, dict) else None
+    return "" if isinstance(given, str) and not given.strip() else body.username
+
+
+def _fields(credential: CredentialInfo) -> CredentialReply:
+    return CredentialReply(id=credential.credential_id, created_at=format_timestamp(credential.created_at))
+
+
+_RELEASED = "/api/v1/repos/git-credentials"
+_PREFERRED = "/api/repos/{repo}/git-credentials"
+
+ROUTES = (
+    Route(
+        "create_git_credential",
+        "POST",
+        handle_create,
+        released=_RELEASED,
+        preferred=_PREFERRED,
+        scopes=(Scope.REPO_WRITE,),
+        summary="Store the credential of a repository for its upstream",
+        body=CreateCredentialBody,
+        reply=CredentialReply,
+        status=201,
+        failures=(404, 409),
+    ),
+    Route(
+        "update_git_credential",
+        "PUT",
+        handle_update,
+        preferred=_PREFERRED + "/{id}",
+        scopes=(Scope.REPO_WRITE,),
+        summary="Change a credential",
+        body=UpdateCredentialBody,
+        reply=CredentialReply,
+        failures=(404,),
+    ),
+    Route(
+        "update_git_credential_named_in_body",
+        "PUT",
+        handle_update_named,
+        released=_RELEASED,
+        scopes=(Scope.REPO_WRITE,),
+        claim=Claim.ORG,
+        summary="Change a credential named in the body",
+        body=UpdateNamedCredentialBody,
+        reply=CredentialReply,
+        failures=(404,),
+    ),
+    Route(
+        "delete_git_credential",
+        "DELETE",
+        handle_delete,
+        preferred=_PREFERRED + "/{id}",
+        scopes=(Scope.REPO_WRITE,),
+        summary="Delete a credential",
+        status=204,
+        failures=(404,),
+    ),
+    Route(
+        "delete_git_credential_named_in_body",
+        "DELETE",
+        handle_delete_named,
+        released=_RELEASED,
+        scopes=(Scope.REPO_WRITE,),
+        claim=Claim.ORG,
+        summary="Delete a credential named in the body",
+        body=DeleteCredentialBody,
+        status=204,
+        failures=(404,),
+    ),
+)

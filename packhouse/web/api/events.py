@@ -1,0 +1,120 @@
+"""Events as a stream: what webhooks are told, for programs that wait for a push.
+
+Server-sent events as in the HTML standard, section 9.2: `id`, `event` and one line of `data` each.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid, Unavailable
+from packhouse.operations.events import EventPosition, has_events_forgotten, open_events, read_events
+from packhouse.web.fields import parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import StreamResponse
+from packhouse.web.routing import Route
+
+_EVENT_ID: Final = re.compile(r"[0-9]{1,18}")
+_HELLO: Final = b"retry: 1000\n: listening\n\n"
+_KEEPALIVE: Final = b": still here\n\n"
+_RETRY_AFTER_S: Final = 5
+
+
+class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to read on, for callers that cannot send the header `Last-Event-ID`."""
+
+    last_event_id: str = ""
+
+
+class _OpenStreams:
+    """How many streams this process serves."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def enter(self) -> None:
+        """Count one more; raise Unavailable when there are enough."""
+        if self._count >= limits.event_streams_max:
+            raise Unavailable("too many event streams", retry_after_s=_RETRY_AFTER_S)
+        self._count += 1
+
+    async def leave(self) -> None:
+        """Count one less."""
+        self._count -= 1
+
+
+_streams: Final = _OpenStreams()
+
+
+async def handle_events(request: Request) -> Response:
+    """GET …/events: what happens from now on, or after the event of the given id."""
+    query = parse_query(request.scope["query_string"], EventsQuery, where="events")
+    after = _parse_id(request.headers.get("last-event-id", "").strip() or query.last_event_id)
+    position = await request.operate(open_events, request.caller.repo, after)
+    _streams.enter()
+    return StreamResponse(
+        _stream(request, position),
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        media_type="text/event-stream",
+        cleanup=_streams.leave,
+    )
+
+
+def _parse_id(text: str) -> int | None:
+    if not text:
+        return None
+    if not _EVENT_ID.fullmatch(text):
+        raise Invalid("field does not fit", field="Last-Event-ID", reason="not the id of an event")
+    return int(text)
+
+
+async def _stream(request: Request, position: EventPosition) -> AsyncIterator[bytes]:
+    """Yield events until the token ends, the repository goes, or the reader falls too far behind.
+
+    A reader reconnects by itself with the last id it saw, and then hears why it cannot go on.
+    """
+    yield _HELLO
+    node, ends_at = request.node, request.caller.principal.expires_at
+    quiet_since = time.monotonic()
+    while node.clock() < ends_at and not request.is_ending():
+        events = await request.in_thread(read_events, node, position)
+        if events:
+            position = replace(position, after=events[-1].id)
+            yield b"".join(_frame(event.id, event.kind, event.payload) for event in events)
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since >= limits.event_keepalive_s:
+            if await request.in_thread(has_events_forgotten, node, position):
+                return
+            yield _KEEPALIVE
+            quiet_since = time.monotonic()
+        if len(events) < limits.event_page_max:
+            await asyncio.sleep(limits.event_poll_s)
+
+
+def _frame(event_id: int, kind: str, payload: str) -> bytes:
+    # JSON text as we write it holds no line feed, so one data line is the whole payload.
+    return f"id: {event_id}\nevent: {kind}\ndata: {payload}\n\n".encode()
+
+
+ROUTES = (
+    Route(
+        "stream_events",
+        "GET",
+        handle_events,
+        released="/api/v1/repos/events",
+        preferred="/api/repos/{repo}/events",
+        scopes=(Scope.GIT_READ,),
+        summary="Wait for events of a repository, as server-sent events",
+        query=EventsQuery,
+        reply_media="text/event-stream",
+        failures=(404, 410),
+    ),
+)

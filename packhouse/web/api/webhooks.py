@@ -1,0 +1,151 @@
+"""Webhook subscriptions: create, list, delete."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.clock import format_timestamp
+from packhouse.operations.webhooks import AddWebhook, Webhook, add_webhook, list_webhooks, remove_webhook
+from packhouse.secret import Secret
+from packhouse.web.body import read_body
+from packhouse.web.dialects import without_nulls
+from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.request import Request
+from packhouse.web.responses import json_response
+from packhouse.web.routing import Claim, Route
+
+
+class CreateWebhookBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to send which events. Without `secret` one is made; `repo` narrows to one repository's events."""
+
+    url: str
+    events: list[str]
+    secret: Verbatim | None = None
+    repo: str | None = None
+
+
+class ListWebhooksQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page."""
+
+    cursor: str = ""
+    limit: int = 0
+
+
+class CreatedWebhookReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A new subscription. Its secret is shown here and never again."""
+
+    id: str
+    url: str
+    events: list[str]
+    secret: str
+    created_at: str
+
+
+class WebhookReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription. Inactive: its receiver has answered 410 Gone."""
+
+    id: str
+    url: str
+    events: list[str]
+    active: bool
+    created_at: str
+    repo: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of subscriptions, oldest first."""
+
+    webhooks: list[WebhookReply]
+    has_more: bool
+    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def handle_create(request: Request) -> Response:
+    """POST …/webhooks."""
+    body = await read_body(request, CreateWebhookBody)
+    secret = None if body.secret is None else Secret(body.secret)
+    command = AddWebhook(url=body.url, events=body.events, secret=secret, repo=body.repo)
+    added = await request.operate(add_webhook, command)
+    reply = CreatedWebhookReply(
+        id=added.webhook_id,
+        url=added.url,
+        events=list(added.events),
+        secret=added.secret.reveal(),
+        created_at=format_timestamp(added.created_at),
+    )
+    return json_response(reply, 201)
+
+
+async def handle_list(request: Request) -> Response:
+    """GET …/webhooks."""
+    query = parse_query(request.scope["query_string"], ListWebhooksQuery, where="list_webhooks")
+    page = await request.operate(list_webhooks, cursor=query.cursor, limit=page_limit(query.limit))
+    fields: dict[str, Any] = {
+        "webhooks": [_fields(webhook) for webhook in page.webhooks],
+        "has_more": page.next_cursor is not None,
+        "next_cursor": page.next_cursor,
+    }
+    return json_response(without_nulls(fields))
+
+
+async def handle_delete(request: Request) -> Response:
+    """DELETE …/webhooks/{id}."""
+    await request.operate(remove_webhook, request.path_values["id"])
+    return Response(status_code=204)
+
+
+def _fields(webhook: Webhook) -> dict[str, Any]:
+    return without_nulls(
+        {
+            "id": webhook.webhook_id,
+            "url": webhook.url,
+            "events": list(webhook.events),
+            "active": webhook.disabled_at is None,
+            "created_at": format_timestamp(webhook.created_at),
+            "repo": webhook.repo_name,
+        }
+    )
+
+
+ROUTES = (
+    Route(
+        "create_webhook",
+        "POST",
+        handle_create,
+        released="/api/v1/webhooks",
+        preferred="/api/webhooks",
+        scopes=(Scope.REPO_WRITE,),
+        claim=Claim.ORG,
+        summary="Subscribe a receiver to events",
+        body=CreateWebhookBody,
+        reply=CreatedWebhookReply,
+        status=201,
+        failures=(404,),
+    ),
+    Route(
+        "list_webhooks",
+        "GET",
+        handle_list,
+        released="/api/v1/webhooks",
+        preferred="/api/webhooks",
+        scopes=(Scope.REPO_WRITE,),
+        claim=Claim.ORG,
+        summary="List subscriptions",
+        query=ListWebhooksQuery,
+        reply=WebhookListReply,
+    ),
+    Route(
+        "delete_webhook",
+        "DELETE",
+        handle_delete,
+        released="/api/v1/webhooks/{id}",
+        preferred="/api/webhooks/{id}",
+        scopes=(Scope.REPO_WRITE,),
+        claim=Claim.ORG,
+        summary="End a subscription",
+        status=204,
+        failures=(404,),
+    ),
+)

@@ -1,0 +1,55 @@
+"""Credentials for upstreams, on SQLite and on PostgreSQL."""
+
+from packhouse.auth.principal import Principal
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.credentials import (
+    CreateCredential,
+    UpdateCredential,
+    open_credential,
+    update_credential,
+)
+from packhouse.operations.credentials import create_credential as create
+from packhouse.operations.events import PUSH
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.rotate_secrets import rotate_secrets
+from packhouse.operations.webhooks import AddWebhook, add_webhook
+from packhouse.secret import Secret
+
+
+def named(caller: Principal, repo: str) -> Principal:
+    """Return the caller with a token for one repository."""
+    return Principal(
+        org_id=caller.org_id,
+        org_name=caller.org_name,
+        subject="",
+        scopes=caller.scopes,
+        repo_claim=repo,
+        policy=caller.policy,
+        expires_at=caller.expires_at,
+    )
+
+
+def test_a_credential_is_stored_sealed_changed_and_rotated(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("apps/shop"))
+    repo, owner = lookup_repo(node, caller, "apps/shop"), named(caller, "apps/shop")
+    assert open_credential(node, repo.id) is None
+    made = create(node, owner, CreateCredential("apps/shop", Secret("first"), "bot"))
+    add_webhook(node, caller, AddWebhook("https://ci.example.com/hook", [PUSH], Secret("signing")))
+
+    def opened() -> tuple[str, str]:
+        credential = open_credential(node, repo.id)
+        assert credential is not None
+        assert credential.password.reveal() not in repr(credential)
+        return credential.username, credential.password.reveal()
+
+    assert opened() == ("bot", "first")
+    update_credential(node, owner, UpdateCredential(made.credential_id, Secret("second")))
+    assert opened() == ("bot", "second")
+    update_credential(node, owner, UpdateCredential(made.credential_id, Secret("third"), ""))
+    assert opened() == ("", "third")
+    done = rotate_secrets(node, drop_old=True)
+    assert (done.resealed, done.dropped) == (2, 1)
+    assert opened() == ("", "third")
+    node.secret_keys = type(node.secret_keys)(node.config.secret_keys_path)
+    assert opened() == ("", "third")
