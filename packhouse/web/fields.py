@@ -1,7 +1,8 @@
 """Reading query strings and JSON objects into typed structs, by the rules that all endpoints share.
 
 Text is trimmed, blank text and null count as absent, unknown members are ignored, old names stand in for
-absent standard ones. Query booleans are the words true, false, 1 and 0; JSON members must have their type.
+absent standard ones. Query booleans are the words true, false, 1 and 0; JSON members must have their type, so
+blank text is absent only where text belongs.
 """
 
 import functools
@@ -74,7 +75,7 @@ def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
 def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) -> dict[str, Any]:
     """Return the members that count, under their standard names, text trimmed."""
     if not isinstance(raw, dict):
-        raise Invalid("expected a JSON object", field=at)
+        raise Invalid("expected a JSON object", field=at or "the body")
     members: dict[str, Any] = {}
     for field in _fields_of(kind):
         value = _pick(raw, field, aliases)
@@ -92,7 +93,7 @@ def _pick(raw: Mapping[str, Any], field: _Field, aliases: Aliases) -> Any:
     """Return the value under the standard or the first old name that has one; None when all are blank."""
     for name in (field.name, *aliases.get(field.name, ())):
         value = raw.get(name)
-        if isinstance(value, str):
+        if isinstance(value, str) and field.kind is str:
             value = (value.strip() if field.trimmed else value) or None
         if value is not None:
             return value

@@ -124,7 +124,10 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Place()
         self._suffixes: list[tuple[tuple[str, ...], dict[str, Route]]] = []
+        self._result_names: set[str] = set()
         for route in routes:
+            if route.errors is ErrorStyle.COMMIT_RESULT:
+                self._result_names.add(route.preferred.rpartition("/")[2])
             self._add(route, route.released, Dialect.RELEASED)
             self._add(route, route.preferred, Dialect.PREFERRED)
             if route.git_suffix:
@@ -195,8 +198,14 @@ class Router:
                 style = next(iter(routes.values())).errors
                 raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), style)
             return Match(route, Dialect.GIT, values, "/".join(segments[: -len(suffix)]))
-        _check_escapes(raw_path, ErrorStyle.PLAIN)
-        raise RoutingFailure(NotFound("no such path"), ErrorStyle.PLAIN)
+        style = self._guess_style(segments)
+        _check_escapes(raw_path, style)
+        raise RoutingFailure(NotFound("no such path"), style)
+
+    def _guess_style(self, segments: list[str]) -> ErrorStyle:
+        """Return the style of a path that is none: clients read `result` of whatever they sent a commit to."""
+        named = next((segment for segment in reversed(segments) if segment), "")
+        return ErrorStyle.COMMIT_RESULT if named in self._result_names else ErrorStyle.PLAIN
 
 
 def split_path(raw_path: bytes) -> list[str]:

@@ -161,7 +161,7 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
         raise Invalid("too many files in one commit", max_files=limits.commit_files_max)
     changes = []
     for entry in files:
-        operation = (entry.operation or "upsert").strip()
+        operation = (entry.operation or "").strip() or "upsert"
         content_id = entry.content_id.strip()
         if operation not in ("upsert", "delete"):
             raise Invalid("unknown file operation", operation=operation[:80])
@@ -170,7 +170,7 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
         path = check_tree_path(entry.path, deletes=operation == "delete")
         mode = None
         if operation == "upsert":
-            mode = _MODES.get((entry.mode or "100644").strip())
+            mode = _MODES.get((entry.mode or "").strip() or "100644")
             if mode is None:
                 raise Invalid("unknown file mode", mode=str(entry.mode)[:80])
             check_upsert(path, mode)
@@ -357,9 +357,16 @@ async def restore(request: Request) -> Response:
 
 
 async def _read_restore(request: Request) -> RestoreMetadata:
-    """Return the metadata; the body is a JSON object, or the same as the one line of an NDJSON stream."""
+    """Return the metadata; the body is a JSON object, or the same as the first line of an NDJSON stream."""
     pieces = [piece async for piece in iter_body(request, max_bytes=limits.json_body_max_bytes)]
-    body = decode_json(b"".join(pieces))
+    text = b"".join(pieces).lstrip()
+    try:
+        body = decode_json(text)
+    except Invalid:
+        first, _, more = text.partition(b"\n")
+        if not more:
+            raise
+        body = decode_json(first)
     raw = body.get("metadata") if isinstance(body, dict) else None
     if raw is None:
         raise Invalid("field is required", field="metadata")
