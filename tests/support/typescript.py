@@ -89,3 +89,18 @@ class TypeScriptClient:
         """Read a file; return status and bytes."""
         answer = self.call("readFile", repo, path=path, **options)
         return answer["status"], base64.b64decode(answer["base64"])
+
+
+def validate_webhook(body: str, headers: Mapping[str, str], secret: str) -> Any:
+    """Return what the released TypeScript validator says of a webhook request."""
+    node = shutil.which("node")
+    assert node, "Node 20 or newer is needed; `make test` provides it"
+    done = subprocess.run(
+        [node, str(_FOLDER / "validate_webhook.mjs")],
+        input=json.dumps({"body": body, "headers": dict(headers), "secret": secret}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return json.loads(done.stdout)
