@@ -168,6 +168,17 @@ def test_codearts_serves_four_formats(repo: Repo, archive_format: str, media_typ
         assert modes[f"{top}src/run.sh"] & 0o777 == 0o755
 
 
+def test_codearts_works_with_plain_curl(repo: Repo, tmp_path: Path) -> None:
+    repo.write_commit("main", FILES)
+    url = f"{repo.org.server.url}/v4/repositories/{number_of(repo)}/repository/archive?archive_format=zip"
+    header = f"X-Auth-Token: {repo.token(scopes=['git:read'])}"
+    subprocess.run(["curl", "--silent", "--fail", "-H", header, "-OJ", url], cwd=tmp_path, check=True)
+    [saved] = tmp_path.glob("*-main.zip")
+    with zipfile.ZipFile(saved) as found:
+        assert found.testzip() is None
+        assert len(found.namelist()) == len(FILES)
+
+
 def test_codearts_defaults_and_single_files(repo: Repo) -> None:
     repo.write_commit("main", FILES)
     assert len(members(codearts(repo, number_of(repo)))) == len(FILES)
