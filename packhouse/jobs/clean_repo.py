@@ -1,11 +1,13 @@
 """Job `clean_repo`: free what a deleted repository held. Its key is the repository's `repo_…` id."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.operations.clean_repo import clean_repo
+from packhouse.operations.clean_repo import clean_repo, postpone_cleaning
 from packhouse.operations.node import Node
 
 
 def run(node: Node, job: Job) -> None:
     """Run the job."""
+    if postpone_cleaning(node, job.key):
+        return
     if not clean_repo(node, job.key, should_stop=job.should_stop):
         raise JobInterrupted

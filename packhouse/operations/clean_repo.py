@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from packhouse import limits
 from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
+from packhouse.db.jobs import insert_job
 from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
+from packhouse.db.session import Session
 from packhouse.operations.node import Node
 
 
@@ -28,3 +30,23 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
                 mark_repo_cleaned(session, repo.id, now=node.clock())
                 return True
     return False
+
+
+def postpone_cleaning(node: Node, public_id: str) -> bool:
+    """Queue the job `clean_repo` anew when it came too early; tell whether it did.
+
+    It does for a repository that was put back and deleted again: the job of the first deletion still waited.
+    """
+    now = node.clock()
+
+    def postpone(session: Session) -> bool:
+        repo = find_repo_by_public_id(session, public_id)
+        if repo is None or repo.deleted_at is None:
+            return False
+        run_at = repo.deleted_at + limits.deleted_repo_keep_s
+        if run_at <= now:
+            return False
+        insert_job(session, "clean_repo", public_id, repo_id=repo.id, run_at=run_at, now=now)
+        return True
+
+    return node.database.transact(postpone)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pierre_storage import WebhookValidationOptions, validate_webhook, validate_webhook_signature
+from pierre_storage import validate_webhook, validate_webhook_signature
+from pierre_storage.types import WebhookValidationOptions
 
 from packhouse.operations.webhook_delivery import sign
 from packhouse.secret import Secret

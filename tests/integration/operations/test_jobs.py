@@ -12,7 +12,8 @@ from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
 from packhouse.errors import Invalid
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
-from packhouse.operations.clean_repo import clean_repo
+from packhouse.limits import deleted_repo_keep_s
+from packhouse.operations.clean_repo import clean_repo, postpone_cleaning
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.delete_repo import DeletionPending, delete_repo
 from packhouse.operations.inspect_jobs import list_jobs, retry_job
@@ -218,6 +219,10 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     delete_repo(node, caller, "apps/shop")
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, "apps/shop")
+    assert postpone_cleaning(node, repo.public_id), "it may still be put back"
+    deleted_at = node.clock()
+    node.clock = lambda: deleted_at + deleted_repo_keep_s
+    assert not postpone_cleaning(node, repo.public_id)
     for _ in range(2):
         assert clean_repo(node, repo.public_id)
     assert not node.store.has_repo(repo.public_id)
