@@ -89,6 +89,7 @@ upstream_stall_max_s = 30
 upstream_resolve_max_s = 10
 upstream_refs_max = 200_000  # that are mirrored
 sync_error_max_chars = 200
+upstream_git_memory_max_bytes = 2 * GIB  # address space; git keeps a whole list of refs in memory
 
 # Git processes
 git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory

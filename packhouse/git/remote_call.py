@@ -4,12 +4,13 @@ The credential travels through a memory file that the child inherits; git asks f
 (gitcredentials(7)) that reads this file. So it is in no argument, no variable, no URL and on no disk.
 """
 
+import contextlib
 import os
 import re
+import resource
 import selectors
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -63,6 +64,9 @@ def run_remote_git(
         settings = {**_settings(server, descriptor), **(config or {})}
         fds = (*pass_fds, *(() if descriptor is None else (descriptor,)))
         with spawn_git(git_dir, *args, env=env, config=settings, pass_fds=fds) as git:
+            bound = limits.upstream_git_memory_max_bytes  # also of what git starts from here on
+            with contextlib.suppress(ProcessLookupError):
+                resource.prlimit(git.pid, resource.RLIMIT_AS, (bound, bound))
             git.stdin.close()
             output = {git.stdout.fileno(): bytearray(), git.stderr.fileno(): bytearray()}
             stdout, stderr = output.values()
@@ -84,7 +88,7 @@ def run_remote_git(
     return GitResult(code, bytes(stdout), bytes(stderr))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _login_file(login: RemoteLogin | None) -> Iterator[int | None]:
     """Give the descriptor of a file in memory with the answer to git's question, None without a login."""
     if login is None:

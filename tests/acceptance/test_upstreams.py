@@ -1,10 +1,7 @@
 """Repositories that follow an upstream, which is another repository of another server of ours."""
 
-import json
 import socket
-import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +13,18 @@ from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
+from tests.support.upstreams import (
+    base_of,
+    count_runs,
+    follow,
+    pull,
+    refs_of,
+    remote_of,
+    sync_events,
+    wait_until,
+)
 
-WAIT_S = 20
 IN_PROGRESS = "repository sync in progress, please retry shortly"
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Return once `holds` does; fail after a while."""
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
-
-
-def remote(repo: Repo, suffix: str = "") -> str:
-    """Return the address of a remote of `repo` with a token in it."""
-    return f"http://t:{repo.token()}@{repo.org.server.host_port}/{repo.name}{suffix}.git"
-
-
-def base_of(upstream: Repo, **fields: Any) -> dict[str, Any]:
-    """Return a base_repo that follows `upstream` on its server."""
-    owner, _, name = upstream.name.rpartition("/")
-    base = {
-        "provider": "gitea",
-        "owner": owner,
-        "name": name,
-        "upstream_host": upstream.org.server.host_port,
-        **fields,
-    }
-    return {name: value for name, value in base.items() if value is not None}
-
-
-def follow(org: Org, upstream: Repo, *, password: str | None = None, **fields: Any) -> Repo:
-    """Create a repository that follows `upstream` and holds a credential for it."""
-    mirror = org.create_repo(base_repo=base_of(upstream, **fields))
-    token = upstream.token() if password is None else password
-    reply = mirror.api("POST", "/git-credentials", json={"username": "bot", "password": token})
-    assert reply.status_code == 201, reply.text
-    return mirror
-
-
-def pull(mirror: Repo, ref: str | None = None) -> None:
-    """Ask for a pull and wait until it ended."""
-    before = count_runs(mirror)
-    reply = mirror.api("POST", "/pull-upstream", json={} if ref is None else {"ref": ref})
-    assert reply.status_code == 202, reply.text
-    assert reply.json() == {"message": "Repository sync initiated successfully"}
-    wait_until(lambda: count_runs(mirror) > before, "the sync does not end")
-
-
-def count_runs(mirror: Repo) -> int:
-    return sum(kind != "repo.sync.started" for kind, _ in sync_events(mirror))
-
-
-def sync_events(mirror: Repo) -> list[tuple[str, dict[str, Any]]]:
-    """Return kind and payload of the sync events of a repository, from the database."""
-
-    public_id = mirror.api("GET").json()["repo_id"]
-    database = sqlite3.connect(mirror.org.server.data / "packhouse.db")
-    try:
-        rows = database.execute(
-            "SELECT e.kind, e.payload FROM events AS e JOIN repos AS r ON r.id = e.repo_id"
-            " WHERE r.public_id = ? AND e.kind LIKE 'repo.sync.%' ORDER BY e.id",
-            (public_id,),
-        ).fetchall()
-    finally:
-        database.close()
-    return [(kind, json.loads(payload)) for kind, payload in rows]
-
-
-def refs_of(git: Git, repo: Repo) -> dict[str, str]:
-    """Return the branches and tags that a remote shows."""
-    return {name: oid for name, oid in git.ls_remote(remote(repo)).items() if name != "HEAD"}
 
 
 @pytest.fixture
@@ -123,7 +60,7 @@ def test_a_pull_mirrors_branches_and_tags(git: Git, following: Org, upstream: Re
     assert upstream.api("POST", "/tags", json={"name": "v1", "ref": "main"}).is_success
     assert mirror.branches() == {}
     pull(mirror)
-    assert refs_of(git, mirror) == refs_of(git, upstream)
+    assert refs_of(git, remote_of(mirror)) == refs_of(git, remote_of(upstream))
     assert mirror.read_file("readme") == b"one\n"
     kinds = [kind for kind, _ in sync_events(mirror)]
     assert kinds == ["repo.sync.started", "repo.sync.succeeded"]
@@ -135,7 +72,7 @@ def test_a_pull_mirrors_branches_and_tags(git: Git, following: Org, upstream: Re
     assert upstream.api("DELETE", "/branches", json={"target_branch": "topic"}).is_success
     assert upstream.api("DELETE", "/tags/v1").is_success
     pull(mirror)
-    assert refs_of(git, mirror) == refs_of(git, upstream)
+    assert refs_of(git, remote_of(mirror)) == refs_of(git, remote_of(upstream))
     assert sync_events(mirror)[-1][1]["run_count"] == 2
     assert sync_events(mirror)[-1][1]["is_first_sync"] is False
 
@@ -143,25 +80,25 @@ def test_a_pull_mirrors_branches_and_tags(git: Git, following: Org, upstream: Re
 def test_a_forced_push_upstream_is_mirrored(git: Git, following: Org, upstream: Repo, tmp_path: Path) -> None:
     mirror = follow(following, upstream)
     pull(mirror)
-    work = git.clone(remote(upstream), tmp_path / "work")
+    work = git.clone(remote_of(upstream), tmp_path / "work")
     git.run("checkout", "--quiet", "--orphan", "fresh", cwd=work)
     git.commit(work, {"other": b"history\n"})
     git.run("push", "--quiet", "--force", "origin", "HEAD:main", cwd=work)
     pull(mirror)
-    assert refs_of(git, mirror) == refs_of(git, upstream)
+    assert refs_of(git, remote_of(mirror)) == refs_of(git, remote_of(upstream))
 
 
 def test_a_pull_of_one_ref_leaves_the_others(git: Git, following: Org, upstream: Repo) -> None:
     mirror = follow(following, upstream)
     pull(mirror)
-    before = refs_of(git, mirror)
+    before = refs_of(git, remote_of(mirror))
     main = upstream.write_commit("main", {"readme": b"two\n"})
     upstream.write_commit("topic", {"topic": b"2\n"})
     pull(mirror, "main")
-    assert refs_of(git, mirror) == {**before, "refs/heads/main": main}
+    assert refs_of(git, remote_of(mirror)) == {**before, "refs/heads/main": main}
     assert upstream.api("DELETE", "/branches", json={"target_branch": "topic"}).is_success
     pull(mirror, "refs/heads/topic")
-    assert refs_of(git, mirror) == {"refs/heads/main": main}
+    assert refs_of(git, remote_of(mirror)) == {"refs/heads/main": main}
 
 
 def test_answers_tell_the_upstream_and_no_secret(following: Org, upstream: Repo) -> None:
@@ -206,13 +143,13 @@ def test_writes_are_on_the_upstream_before_they_are_acknowledged(
     assert created.is_success, created.text
     assert upstream.branches()["new"] == commit
     assert mirror.api("POST", "/tags", json={"name": "v2", "ref": "main"}).is_success
-    assert refs_of(git, upstream)["refs/tags/v2"] == commit
+    assert refs_of(git, remote_of(upstream))["refs/tags/v2"] == commit
     assert mirror.api("DELETE", "/tags/v2").is_success
-    assert "refs/tags/v2" not in refs_of(git, upstream)
+    assert "refs/tags/v2" not in refs_of(git, remote_of(upstream))
     assert mirror.api("DELETE", "/branches", json={"target_branch": "new"}).is_success
     assert "new" not in upstream.branches()
 
-    work = git.clone(remote(mirror), tmp_path / "work")
+    work = git.clone(remote_of(mirror), tmp_path / "work")
     pushed = git.commit(work, {"pushed": b"1\n"})
     git.run("tag", "-m", "annotated", "v3", cwd=work)
     git.run("push", "--quiet", "--atomic", "origin", "main", "v3", "main:side", cwd=work)
@@ -222,7 +159,10 @@ def test_writes_are_on_the_upstream_before_they_are_acknowledged(
     assert upstream.branches()["main"] == commit
     git.run("push", "--quiet", "origin", ":side", cwd=work)
     assert "side" not in upstream.branches()
-    wait_until(lambda: refs_of(git, mirror) == refs_of(git, upstream), "the pull after the writes")
+    wait_until(
+        lambda: refs_of(git, remote_of(mirror)) == refs_of(git, remote_of(upstream)),
+        "the pull after the writes",
+    )
 
 
 def test_notes_and_ephemeral_branches_never_leave(
@@ -230,13 +170,13 @@ def test_notes_and_ephemeral_branches_never_leave(
 ) -> None:
     mirror = follow(following, upstream)
     pull(mirror)
-    work = git.clone(remote(mirror), tmp_path / "work")
+    work = git.clone(remote_of(mirror), tmp_path / "work")
     git.run("notes", "add", "-m", "a note", "main", cwd=work)
     git.run("push", "--quiet", "origin", "refs/notes/*:refs/notes/*", cwd=work)
     mirror.write_commit("scratch", {"a": b"1"}, ephemeral=True, base_branch="main")
     pull(mirror)
-    assert set(refs_of(git, upstream)) == {"refs/heads/main", "refs/heads/topic"}
-    assert "refs/notes/commits" in refs_of(git, mirror)
+    assert set(refs_of(git, remote_of(upstream))) == {"refs/heads/main", "refs/heads/topic"}
+    assert "refs/notes/commits" in refs_of(git, remote_of(mirror))
     assert "scratch" in mirror.branches(ephemeral="true")
 
 
@@ -246,7 +186,7 @@ def test_what_the_upstream_has_moved_is_refused_here_too(
     mirror = follow(following, upstream)
     pull(mirror)
     before = mirror.branches()
-    work = git.clone(remote(mirror), tmp_path / "work")
+    work = git.clone(remote_of(mirror), tmp_path / "work")
     ahead = upstream.write_commit("main", {"readme": b"ahead\n"})
     reply = mirror.post_commit("main", {"readme": b"behind\n"})
     assert reply.status_code == 409, reply.text
@@ -274,7 +214,7 @@ def test_an_upstream_that_is_down_refuses_writes_and_serves_reads(
     reply = mirror.post_commit("main", {"readme": b"two\n"})
     assert reply.status_code == 502, reply.text
     assert reply.json()["result"]["status"] == "unavailable"
-    work = git.clone(remote(mirror), tmp_path / "work")
+    work = git.clone(remote_of(mirror), tmp_path / "work")
     git.commit(work, {"pushed": b"1\n"})
     done = git.try_run("push", "origin", "main", cwd=work)
     assert done.returncode != 0
@@ -314,7 +254,7 @@ def test_while_the_first_sync_runs_data_calls_are_refused(
             reply = mirror.api("GET", path)
             assert (reply.status_code, reply.json()["error"]) == (409, IN_PROGRESS)
         assert mirror.post_commit("main", {"a": b"1"}).status_code == 409
-        done = git.try_run("ls-remote", remote(mirror))
+        done = git.try_run("ls-remote", remote_of(mirror))
         assert b"409" in done.stderr, done.stderr
         answer = httpx.get(
             f"{server.url}/{mirror.name}.git/info/refs?service=git-upload-pack",
@@ -331,12 +271,12 @@ def test_detaching_keeps_everything_and_later_writes_are_local(
 ) -> None:
     mirror = follow(following, upstream)
     pull(mirror)
-    before = refs_of(git, mirror)
+    before = refs_of(git, remote_of(mirror))
     for _ in range(2):
         reply = mirror.v1("DELETE", "/repos/base")
         assert (reply.status_code, reply.json()) == (200, {"message": "repository detached"})
     assert "base_repo" not in mirror.api("GET").json()
-    assert refs_of(git, mirror) == before
+    assert refs_of(git, remote_of(mirror)) == before
     commit = mirror.write_commit("main", {"mine": b"1\n"})
     assert upstream.branches()["main"] != commit
     reply = mirror.api("POST", "/pull-upstream")
