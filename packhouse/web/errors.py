@@ -6,6 +6,7 @@ parses that sentence.
 
 import errno
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -178,6 +179,8 @@ _PROBLEM_MEMBERS: Final = ("conflict_type", "conflict_paths", "merge_base_sha")
 # Fields that only the operator needs.
 _HIDDEN_FIELDS: Final = frozenset({*_PROBLEM_MEMBERS, "retry_after_s", "allow"})
 _MULTIPLE_WORD: Final = " or "
+_PROBLEM_MEDIA: Final = "application/problem+json"
+_ZERO_WEIGHT: Final = re.compile(r"q=0(?:\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,9 +249,20 @@ def render_failure(request: "Request", error: BaseException, style: ErrorStyle) 
     problem = _problem(request, failure)
     if style is ErrorStyle.COMMIT_RESULT:
         problem["result"] = _commit_result(request, failure)
-    wants_problem = "application/problem+json" in request.headers.get("accept", "").lower()
-    media = "application/problem+json" if wants_problem else "application/json"
+    media = _PROBLEM_MEDIA if _accepts_problem(request.headers.getlist("accept")) else "application/json"
     return json_response(problem, failure.status, headers, media_type=media)
+
+
+def _accepts_problem(accept: list[str]) -> bool:
+    """Tell whether the type is named itself, and not with the weight that refuses it (RFC 9110 section 12.5.1).
+
+    A wildcard does not count: clients that send one look for application/json in the answer's content type.
+    """
+    for named in ",".join(accept).lower().split(","):
+        media, *parameters = (part.strip() for part in named.split(";"))
+        if media == _PROBLEM_MEDIA:
+            return not any(_ZERO_WEIGHT.fullmatch(parameter) for parameter in parameters)
+    return False
 
 
 _CODEARTS_GIVEN: Final = {
@@ -315,12 +329,13 @@ def _commit_result(request: "Request", failure: Failure) -> dict[str, Any]:
         "message": failure.sentence,
     }
     fields = failure.fields
-    branch = fields.get("branch") or request.failure_facts.get("branch")
-    if branch is None and isinstance(refname := fields.get("refname"), bytes):
-        branch = _readable(refname)
-    if branch:
+    target = request.failure_facts.get("branch")
+    failed = fields.get("branch")
+    if failed is None and isinstance(refname := fields.get("refname"), bytes):
+        failed = _readable(refname)
+    if branch := target or failed:
         result["target_branch"] = result["branch"] = _readable(branch)
-    if actual := fields.get("actual"):
+    if (actual := fields.get("actual")) and failed == branch:  # not the tip of a base
         result["old_sha"] = result["new_sha"] = actual
     return result
 

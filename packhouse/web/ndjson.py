@@ -28,9 +28,9 @@ class _DiffChunk(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    metadata: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-    blob_chunk: _BlobChunk | msgspec.UnsetType = msgspec.UNSET
-    diff_chunk: _DiffChunk | msgspec.UnsetType = msgspec.UNSET
+    metadata: dict[str, msgspec.Raw] | None = None
+    blob_chunk: _BlobChunk | None = None
+    diff_chunk: _DiffChunk | None = None
 
 
 _decoder: Final = msgspec.json.Decoder(_Line)
@@ -110,9 +110,9 @@ def parse_chunk_line(line: bytes, *, patch: bool) -> Chunk:
         raise Invalid("line is not valid JSON", reason=str(error)[:200]) from None
     except RecursionError:
         raise Invalid("line is nested too deeply") from None
-    if parsed.metadata is not msgspec.UNSET:
+    if parsed.metadata is not None:
         raise Invalid("metadata may come only once, on the first line")
-    chunks = [kind for kind in ("blob_chunk", "diff_chunk") if getattr(parsed, kind) is not msgspec.UNSET]
+    chunks = [kind for kind in ("blob_chunk", "diff_chunk") if getattr(parsed, kind) is not None]
     if chunks != [wanted]:
         raise Invalid("each line after the first must hold one chunk", expected=wanted)
     if patch:
