@@ -152,7 +152,12 @@ def _move_with_upstream(
     *,
     atomic: bool,
 ) -> list[RefOutcome]:
-    """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides."""
+    """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides.
+
+    NEEDSWORK: the packs are in place by now, so what the upstream refuses leaves them behind without a ref, as
+    a lost race does. Forwarding out of the quarantine would spare that; commits over HTTP have none of their
+    own, only a draft.
+    """
     try:
         forwarded = forward_updates(node, repo, updates, atomic=atomic)
     except UpstreamRejected:

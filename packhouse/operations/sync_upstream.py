@@ -5,6 +5,7 @@ that follows each forwarded write brings both together. Running twice, also at o
 moves by compare-and-swap from the value seen before the upstream was asked.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,6 +22,7 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed
 from packhouse.git.refname import HEADS, PERSISTENT
+from packhouse.log import log_event
 from packhouse.operations.events import (
     SYNC_FAILED,
     SYNC_STARTED,
@@ -74,9 +76,10 @@ def sync_upstream(node: Node, ask: SyncAsk) -> bool:
             if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
                 raise
             _fail(node, repo, upstream, away.reason)
-        except (GitFailed, TimedOut, LimitExceeded):
-            _fail(node, repo, upstream, "upstream failed")
-            raise
+        except (GitFailed, TimedOut, LimitExceeded) as error:
+            # Of what came from the upstream: another attempt would bring it again.
+            log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
+            _fail(node, repo, upstream, _NOT_ACCEPTED)
     except _Detached:
         return True
     except _Stopped:

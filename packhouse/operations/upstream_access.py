@@ -67,17 +67,6 @@ def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamA
     return UpstreamAccess(_find_server(node, upstream), login, is_public=login is None)
 
 
-def is_written(node: Node, repo: Repo) -> bool:
-    """Tell whether writes are forwarded: there is an upstream, and it is not followed in public mode.
-
-    A github upstream without a token or credential is followed so too.
-    """
-    upstream = repo.upstream
-    if upstream is None or upstream.auth_mode == "public":
-        return False
-    return upstream.auth_mode == "credential" or _find_login(node, repo, upstream) is not None
-
-
 def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
     """Raise Invalid when the upstream is at a place that this server never connects to.
 

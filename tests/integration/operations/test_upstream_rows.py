@@ -1,0 +1,119 @@
+"""Following an upstream as far as it goes without one: rows, addresses and states, on both engines."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.config import Config
+from packhouse.db.repos import FollowedUpstream, find_repo
+from packhouse.db.upstreams import find_upstream
+from packhouse.errors import Conflict
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.detach_upstream import detach_upstream
+from packhouse.operations.get_repo import get_repo
+from packhouse.operations.list_repos import ListRepos, list_repos
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+from packhouse.operations.pull_upstream import NoUpstream, pull_upstream
+from packhouse.operations.repo_info import BaseRepo
+from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.upstream_access import UpstreamAway, explain_failure, make_address
+
+GITEA = {"provider": "gitea", "owner": "o", "name": "n", "upstream_host": "Forge.Invalid:8443"}
+
+
+def test_an_upstream_is_told_until_it_is_detached(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("plain"))
+    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
+    assert created.base_repo == BaseRepo("gitea", "o", "n", "forge.invalid:8443")
+    assert get_repo(node, caller, "shop") == created
+    assert {repo.name: repo.base_repo for repo in list_repos(node, caller, ListRepos()).repos} == {
+        "plain": None,
+        "shop": created.base_repo,
+    }
+    assert [repo.name for repo in list_repos(node, caller, ListRepos(q="SHO")).repos] == ["shop"]
+    for _ in range(2):
+        detach_upstream(node, caller, "shop")
+    assert get_repo(node, caller, "shop").base_repo is None
+    with pytest.raises(NoUpstream):
+        pull_upstream(node, caller, "shop", None)
+
+
+def test_contents_are_refused_from_the_pull_until_its_run_ended(node: Node, caller: Principal) -> None:
+    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
+    lookup_repo(node, caller, "shop")
+    pull_upstream(node, caller, "shop", "main")
+    with pytest.raises(Conflict, match="repository sync in progress, please retry shortly"):
+        lookup_repo(node, caller, "shop")
+    ask = SyncAsk(created.public_id, None, attempt=1, should_stop=lambda: False)
+    assert sync_upstream(node, ask)
+    repo = lookup_repo(node, caller, "shop")
+    with node.database.read() as session:
+        upstream = find_upstream(session, repo.id)
+    assert upstream is not None
+    assert (upstream.state, upstream.run_count, upstream.last_error) == ("idle", 1, "authentication failed")
+    pull_upstream(node, caller, "shop", None)
+    lookup_repo(node, caller, "shop")  # only the first sync is waited for
+
+
+def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("shop", base_repo={"owner": "o", "name": "n"}))
+    with pytest.raises(Conflict):
+        lookup_repo(node, caller, "shop")
+    with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, "shop")
+    assert repo is not None
+    assert repo.upstream == FollowedUpstream("github", "", "o", "n", "app", in_first_sync=True)
+
+
+def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> None:
+    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
+    detach_upstream(node, caller, "shop")
+    for public_id in (created.public_id, "repo_none"):
+        assert sync_upstream(node, SyncAsk(public_id, None, attempt=1, should_stop=lambda: False))
+
+
+@pytest.mark.parametrize(
+    ("provider", "host", "owner", "address"),
+    [
+        ("github", "", "o", "https://github.example/git/o/n.git"),
+        ("github", "ghe.example", "o", "https://ghe.example/o/n.git"),
+        ("gitlab", "", "group/sub", "https://gitlab.com/group/sub/n.git"),
+        ("bitbucket", "", "o", "https://bitbucket.org/o/n.git"),
+        ("codeberg", "", "o", "https://codeberg.org/o/n.git"),
+        ("sr.ht", "", "o", "https://git.sr.ht/~o/n"),
+        ("sourcehut", "", "~o", "https://git.sr.ht/~o/n"),
+        ("gitea", "forge.example:8443", "o", "https://forge.example:8443/o/n.git"),
+        ("forgejo", "127.0.0.1:3000", "o", "http://127.0.0.1:3000/o/n.git"),
+    ],
+)
+def test_the_address_follows_from_provider_and_host(
+    tmp_path: Path, node: Node, provider: str, host: str, owner: str, address: str
+) -> None:
+    config = Config(
+        data=tmp_path,
+        upstream_urls="github=https://github.example/git/",
+        trusted_hosts="http://127.0.0.1:3000",
+    )
+    node.config = dataclasses.replace(config)
+    upstream = FollowedUpstream(provider, host, owner, "n", "credential", in_first_sync=False)
+    assert make_address(node, upstream) == address
+
+
+@pytest.mark.parametrize(
+    ("stderr", "reason", "is_lasting"),
+    [
+        (b"fatal: Authentication failed for 'http://10.0.0.1/'", "authentication failed", True),
+        (b"fatal: repository 'https://x/' not found", "upstream repository not found", True),
+        (b"error: RPC failed; curl 56 Recv failure: Connection reset by peer", "connection broke off", False),
+        (b"fatal: unable to access 'x': Failed to connect to x port 1", "cannot connect", False),
+        (b"server certificate verification failed", "certificate is not valid", True),
+        (b"fatal: something new at 10.0.0.1", "upstream failed", False),
+    ],
+)
+def test_what_git_says_is_told_in_our_words(stderr: bytes, reason: str, is_lasting: bool) -> None:
+    away = explain_failure(stderr)
+    assert isinstance(away, UpstreamAway)
+    assert (away.reason, away.is_lasting) == (reason, is_lasting)

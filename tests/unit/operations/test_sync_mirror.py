@@ -1,0 +1,48 @@
+"""What a pull changes."""
+
+import pytest
+
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.errors import Invalid
+from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.operations.sync_mirror import is_mirrored, names_for, plan_mirror
+
+pytestmark = pytest.mark.quick
+
+A, B = Oid("a" * 40), Oid("b" * 40)
+MAIN, TOPIC, TAG = RefName(b"refs/heads/main"), RefName(b"refs/heads/topic"), RefName(b"refs/tags/v1")
+
+
+def update(name: RefName, old: Oid | None, new: Oid | None) -> RefUpdate:
+    return RefUpdate(PERSISTENT, name, old, new)
+
+
+def test_a_mirror_is_forced_and_pruned() -> None:
+    plan = plan_mirror({MAIN: A, TOPIC: A}, {MAIN: B, TAG: B}, scope=None, prune=True)
+    assert plan == [update(MAIN, A, B), update(TOPIC, A, None), update(TAG, None, B)]
+
+
+def test_without_pruning_local_branches_stay() -> None:
+    assert plan_mirror({MAIN: A, TOPIC: A}, {MAIN: A}, scope=None, prune=False) == []
+
+
+def test_a_scope_leaves_all_other_refs() -> None:
+    plan = plan_mirror({MAIN: A, TOPIC: A}, {TAG: B}, scope=[TOPIC, TAG], prune=True)
+    assert plan == [update(TOPIC, A, None), update(TAG, None, B)]
+
+
+@pytest.mark.parametrize("name", [b"refs/notes/commits", b"refs/pull/1/head", b"refs/heads/a..b", b"HEAD"])
+def test_other_refs_of_an_upstream_are_no_business_of_ours(name: bytes) -> None:
+    assert not is_mirrored(name)
+
+
+def test_a_short_name_may_be_a_branch_or_a_tag() -> None:
+    assert names_for("v1") == [b"refs/heads/v1", TAG]
+    assert names_for("refs/heads/main") == [MAIN]
+
+
+@pytest.mark.parametrize("ref", ["", "a..b", "refs/notes/x", "refs/heads/", "a b", "\udcff"])
+def test_what_is_no_branch_or_tag_is_refused(ref: str) -> None:
+    with pytest.raises(Invalid):
+        names_for(ref)
