@@ -6,7 +6,7 @@ grows with the logarithm of the repository, not with its age. Nothing is dropped
 undo works with.
 
 Order: the new pack is durable and in place; a multi-pack-index that names only what stays is published; SQL
-lists the new pack and retires the old; then, once no reader is at work, the old ones are unlinked. A crash
+lists the new pack and retires the old; then those are unlinked that no reader at work may have open. A crash
 between any two steps leaves more packs than needed and nothing missing.
 """
 
@@ -24,7 +24,7 @@ from packhouse.storage.pack_store import PackFile
 
 _IN_PROCESS_MAX_BYTES = 64 * limits.MIB
 _REPACK_MAX_S = 3600
-_UNLINK_WAIT_S = 2.0
+_UNLINK_WAIT_S = 0.2  # most readers end sooner; what a clone of hours holds goes in a later round
 
 
 def consolidate(node: Node, repo_id: str) -> int:
@@ -75,16 +75,15 @@ def _packs_in_use(node: Node, repo_id: str, retired: set[str]) -> list[PackFile]
 
 
 def _unlink_retired(node: Node, repo: Repo) -> set[str]:
-    """Unlink replaced packs unless a reader is at work for long; return the names of those that stay."""
+    """Unlink replaced packs; return the names of those that stay, since readers may have them open."""
     with node.database.read() as session:
         retired = [pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())]
     if not retired:
         return set()
-    if not node.store.unlink_packs(repo.public_id, retired, wait_max_s=_UNLINK_WAIT_S):
-        return set(retired)
+    staying = node.store.unlink_packs(repo.public_id, retired, wait_max_s=_UNLINK_WAIT_S)
     with node.database.write() as session:
-        delete_pack_rows(session, repo.id, retired)
-    return set()
+        delete_pack_rows(session, repo.id, set(retired) - staying)
+    return staying
 
 
 def _merge(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:
@@ -135,6 +134,8 @@ def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile) 
             pass_fds=(lock,),
             timeout_s=_REPACK_MAX_S,
         )
+    # The new index must not get lost once SQL has retired what the old one names: those packs go then.
+    node.store.sync_packs(repo.public_id)
     now = node.clock()
     with node.database.write() as session:
         insert_packs(session, repo.id, [PackRow(merged.name, merged.size_bytes, merged.objects)], now=now)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from packhouse import limits
+from packhouse.db.packs import list_retired_packs
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
@@ -85,7 +86,10 @@ def _iter_lines(git_dir: Path, options: Sequence[str], lines: Sequence[str], loc
 
 
 def _packs_by_size(node: Node, source: Repo) -> list[str]:
-    packs = node.store.list_packs(source.public_id)
+    """Return the packs in use. Those retired by now may go at any time; what replaces them is in place."""
+    with node.database.read() as session:
+        retired = {pack.name for pack in list_retired_packs(session, source.id, retired_before=node.clock())}
+    packs = [pack for pack in node.store.list_packs(source.public_id) if pack.name not in retired]
     return [pack.name for pack in sorted(packs, key=lambda pack: -pack.size_bytes)]
 
 

@@ -1,7 +1,7 @@
 """The packs of all repositories under one folder: publish them, read them, remove what was replaced.
 
     DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
-        packhouse.lock              flock: shared by whoever reads, exclusive to unlink packs
+        packhouse.lock              flock: shared by whoever reads (reading_lock.py)
     DATA/quarantine/<random>/       objects not accepted yet
     DATA/locks/                     flock: whose turn it is to write to a ref
 
@@ -26,11 +26,11 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.reader import ObjectReader
-from packhouse.storage.files import fsync_path, lock_file, make_folders, try_lock, write_file
+from packhouse.storage.files import fsync_path, lock_file, make_folders, write_file
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
+from packhouse.storage.reading_lock import find_pinned, hold_again, open_reading_lock
 
-LOCK_NAME: Final = "packhouse.lock"
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
 _HALF_PACK_MIN_AGE_S: Final = 3600
@@ -127,6 +127,10 @@ class PackStore:
         fsync_path(pack_dir)
         return published
 
+    def sync_packs(self, repo_id: str) -> None:
+        """Force to the disk which files the pack folder has; the multi-pack-index is one of them."""
+        fsync_path(self._pack_dir(self.repo_path(repo_id)))
+
     def list_packs(self, repo_id: str) -> list[PackFile]:
         """Return the packs in place, retired ones included until they are unlinked, in name order."""
         pack_dir = self._pack_dir(self.repo_path(repo_id))
@@ -166,24 +170,23 @@ class PackStore:
             return 0
         return sum(name.endswith(".idx") for name in names)
 
-    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait_max_s: float) -> bool:
-        """Remove packs whose objects are all in others; False when readers were at work all the time.
+    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait_max_s: float) -> set[str]:
+        """Remove packs whose objects are all in others; return those that readers at work may have open.
 
-        The caller has published a multi-pack-index that does not name them: one that does makes libgit2
-        report existing objects as missing. The idx goes first, so that no new reader finds the pack.
+        The caller holds the maintenance lock and has published a multi-pack-index that does not name them: one
+        that does makes libgit2 report existing objects as missing. The idx goes before its pack.
         """
         path = self.repo_path(repo_id)
-        with lock_file(path / LOCK_NAME, exclusive=True, wait=False, poll_max_s=wait_max_s) as held:
-            if held is None:
-                return False
-            pack_dir = self._pack_dir(path)
-            there = set(os.listdir(pack_dir))
-            for name in names:
-                for suffix in (".idx", ".rev", ".bitmap", ".pack"):
-                    if f"pack-{name}{suffix}" in there:
-                        os.unlink(f"{pack_dir}/pack-{name}{suffix}")
-            fsync_path(pack_dir)
-        return True
+        pack_dir = self._pack_dir(path)
+        wanted = set(names)
+        staying = find_pinned(path, wanted, wait_max_s=wait_max_s)
+        there = set(os.listdir(pack_dir))
+        for name in wanted - staying:
+            for suffix in (".idx", ".rev", ".bitmap", ".pack"):
+                if f"pack-{name}{suffix}" in there:
+                    os.unlink(f"{pack_dir}/pack-{name}{suffix}")
+        fsync_path(pack_dir)
+        return staying
 
     @contextlib.contextmanager
     def reader(self, repo_id: str) -> Iterator[ObjectReader]:
@@ -202,9 +205,11 @@ class PackStore:
     @contextlib.contextmanager
     def hold(self, repo_id: str) -> Iterator[int]:
         """Keep packs in place for as long as a git child runs; pass the descriptor to it (`pass_fds`)."""
-        with lock_file(self.repo_path(repo_id) / LOCK_NAME, exclusive=False) as descriptor:
-            assert descriptor is not None
+        descriptor = open_reading_lock(self.repo_path(repo_id))
+        try:
             yield descriptor
+        finally:
+            os.close(descriptor)
 
     @contextlib.contextmanager
     def turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
@@ -319,9 +324,11 @@ class _ReaderPool:
             pooled = waiting.pop() if waiting else None
             if pooled is not None:
                 self._count -= 1
+        if pooled is not None and not hold_again(path, pooled.lock):
+            os.close(pooled.lock)
+            pooled = None
         if pooled is None:
-            pooled = _Pooled(None, os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC), None)
-        try_lock(pooled.lock, exclusive=False, wait=True)
+            pooled = _Pooled(None, open_reading_lock(path), None)
         # Under the lock no pack is unlinked, so what the reader opens from here on stays.
         stamp = _midx_stamp(path)
         if pooled.reader is None or stamp != pooled.midx:
