@@ -87,7 +87,8 @@ async def handle_codearts(request: Request) -> Response:
     if not (number.isascii() and number.isdigit()) or not 1 <= int(number[:20]) <= _REPOSITORY_ID_MAX:
         raise Invalid("repository_id is not a positive integer of 31 bits")
     query = request.read_query(CodeArtsQuery)
-    path = _parse_path(query.path)
+    # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
+    path = _parse_path("" if query.path is None and "path" in request.query_params else query.path)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
         raise Invalid("unknown archive format", archive_format=archive_format[:80])

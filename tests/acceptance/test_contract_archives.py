@@ -1,0 +1,18 @@
+"""The second system's download, where its rules are not those of the API."""
+
+import pytest
+
+from tests.support.repo import Repo
+
+
+@pytest.mark.parametrize("path", ["", "%20", "%20%09", "&path=docs"])
+def test_a_blank_path_is_refused_and_not_taken_for_everything(repo: Repo, path: str) -> None:
+    repo.write_commit("main", {"docs/a": b"1", "b": b"2"})
+    number = repo.api("GET").json()["repository_id"]
+    server = repo.org.server
+    reply = server.http.get(
+        f"{server.url}/v4/repositories/{number}/repository/archive?path={path}",
+        headers={"X-Auth-Token": repo.token(scopes=["git:read"])},
+    )
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "application/json")
+    assert reply.json() == {"error_code": "CH.004400", "error_msg": "parameter does not fit (field path)"}
