@@ -1,15 +1,19 @@
-"""A slow clone beside a repository that takes commits all the time."""
+"""Slow clients: what they hold is not kept from the others."""
 
 import os
 import socket
+import time
 from base64 import b64encode
+from pathlib import Path
 
 from tests.conftest import StartServer
+from tests.support.git import Git
 from tests.support.repo import Repo
-from tests.support.server import Server
+from tests.support.server import Server, ServerOptions
 
-COMMITS = 150
-PACKS_MAX = 100
+COMMITS = 250
+PACKS_MAX = 150  # its own, those in use, and what one round of merging is about to remove
+WAIT_MAX_S = 15.0
 
 
 def packet(payload: bytes) -> bytes:
@@ -19,16 +23,28 @@ def packet(payload: bytes) -> bytes:
 def start_slow_clone(server: Server, repo: Repo, tip: str) -> socket.socket:
     """Ask for a clone that fills every buffer on the way, take its first bytes and then nothing."""
     body = packet(b"command=fetch") + b"0001" + packet(b"want " + tip.encode()) + packet(b"done") + b"0000"
+    connection = send_post(server, repo, "git-upload-pack", body, len(body))
+    assert connection.recv(12) == b"HTTP/1.1 200"
+    return connection
+
+
+def start_slow_push(server: Server, repo: Repo, tip: str) -> socket.socket:
+    """Announce a push and a pack of which no object follows."""
+    command = f"{'0' * 40} {tip} refs/heads/slow".encode() + b"\0 report-status"
+    body = packet(command) + b"0000" + b"PACK\0\0\0\2\0\0\0\1"
+    return send_post(server, repo, "git-receive-pack", body, len(body) + 1000)
+
+
+def send_post(server: Server, repo: Repo, service: str, body: bytes, announced_bytes: int) -> socket.socket:
     basic = b64encode(b"t:" + repo.token().encode()).decode()
     head = (
-        f"POST /{repo.name}.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
-        "Content-Type: application/x-git-upload-pack-request\r\nGit-Protocol: version=2\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"POST /{repo.name}.git/{service} HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {basic}\r\n"
+        f"Content-Type: application/x-{service}-request\r\nGit-Protocol: version=2\r\n"
+        f"Content-Length: {announced_bytes}\r\n\r\n"
     )
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.sendall(head.encode() + body)
-    assert connection.recv(12) == b"HTTP/1.1 200"
     return connection
 
 
@@ -42,3 +58,18 @@ def test_a_slow_clone_does_not_keep_the_packs_of_later_commits(start_server: Sta
         assert server.git_processes(), "the clone has ended: the test shows nothing"
         packs = len(list(server.data.glob("repos/*/*/*/objects/pack/*.pack")))
         assert packs < PACKS_MAX, packs
+
+
+def test_slow_clients_lend_their_turns_to_others(start_server: StartServer, git: Git, tmp_path: Path) -> None:
+    server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
+    repo = server.new_org().create_repo()
+    tip = repo.write_commit("main", {"large": os.urandom(12_000_000)})
+    with start_slow_clone(server, repo, tip), start_slow_push(server, repo, tip):
+        while len(server.git_processes()) < 2:
+            time.sleep(0.05)
+        began = time.monotonic()
+        work = git.clone(repo.remote(), tmp_path / "work")
+        git.commit(work, {"a": b"1"})
+        git.run("push", repo.remote(), "main", cwd=work)
+        assert time.monotonic() - began < WAIT_MAX_S
+        assert len(server.git_processes()) >= 2, "the slow ones have ended: the test shows nothing"

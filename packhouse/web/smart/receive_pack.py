@@ -24,7 +24,7 @@ from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Call
+from packhouse.web.smart.gate import Call, Turn
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -46,13 +46,13 @@ async def receive_pack(request: Request) -> Response:
     if not asked.commands:
         # The probe by which a client learns whether its credentials are good, before it sends a large body.
         return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
+    first, pack_objects = await _read_pack_header(asked, chunks, first)
     async with contextlib.AsyncExitStack() as held:
-        await held.enter_async_context(gate.turn())
-        first, pack_objects = await _read_pack_header(asked, chunks, first)
+        turn = await held.enter_async_context(gate.push_turn())
         push = Push(remote, asked)
         starting = gate.start(start_push, request.node, principal, push, pack_objects=pack_objects)
         held.push_async_callback(gate.close_result, starting, PendingPush.close)
-        transfer = _Transfer(request, await starting.result())
+        transfer = _Transfer(request, await starting.result(), turn)
         held.push_async_callback(transfer.close)
         await transfer.feed(first, chunks)
         return StreamResponse(
@@ -92,6 +92,7 @@ class _Transfer:
 
     request: Request
     pending: PendingPush
+    turn: Turn
     messages: Messages | None = None
     finishing: Call[list[RefReport]] | None = None
 
@@ -108,12 +109,16 @@ class _Transfer:
         process = self.pending.process
         writer = None if process is None else PipeWriter(process.stdin)
         wanted = writer is not None and await writer.write(first)
-        async for chunk in chunks:
+        while chunk := await self._next_chunk(chunks):
             if wanted:
                 assert writer is not None
                 wanted = await writer.write(chunk)
         if writer is not None:
             writer.close()
+
+    async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
+        async with self.turn.waiting_for_client():
+            return await anext(chunks, b"")
 
     async def answer(self) -> AsyncIterator[bytes]:
         """Yield what the client sees: git's progress, signs of life while we check, and the report."""

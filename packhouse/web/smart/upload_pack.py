@@ -17,6 +17,7 @@ from packhouse.web.body import iter_body
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.gate import Turn
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -37,14 +38,14 @@ async def upload_pack(request: Request) -> Response:
         if fetch.is_listing:
             answer = await request.in_thread(open_fetch, request.node, principal, fetch)
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        await held.enter_async_context(gate.turn())
+        turn = await held.enter_async_context(gate.turn())
         opening = gate.start(open_fetch, request.node, principal, fetch)
         held.push_async_callback(gate.close_result, opening, FetchAnswer.close)
         answer = await opening.result()
         if answer.process is None:
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
         return StreamResponse(
-            _relay(answer.process, answer.request),
+            _relay(answer.process, answer.request, turn),
             headers=NO_CACHE,
             media_type=_MEDIA_TYPE,
             cleanup=held.pop_all().aclose,
@@ -63,14 +64,15 @@ async def _read_request(request: Request, held: contextlib.AsyncExitStack) -> by
     return bytes(body)
 
 
-async def _relay(process: GitProcess, request_body: bytes) -> AsyncIterator[bytes]:
+async def _relay(process: GitProcess, request_body: bytes, turn: Turn) -> AsyncIterator[bytes]:
     """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads."""
     output, messages = PipeReader(process.stdout), Messages(process.stderr)
     feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), request_body))
     sent = False
     try:
         while piece := await output.read():
-            yield piece
+            async with turn.waiting_for_client():
+                yield piece
             sent = True
         if not sent:
             # An empty answer means success to no client: say what is known, which is that git gave up.
