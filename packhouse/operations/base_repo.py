@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.errors import Invalid, Unauthenticated
-from packhouse.git.objects import Person, clean_message, make_person
+from packhouse.git.objects import Person, clean_message, make_person, parse_date
 from packhouse.git.oid import Oid, is_oid
 
 OWN_PROVIDERS: Final = frozenset({"code", "code.storage"})
@@ -70,7 +70,7 @@ Base = ForkBase | SnapshotBase | UpstreamBase
 
 
 def parse_base(base: Mapping[str, object], initial_commit: Mapping[str, object] | None, *, now: int) -> Base:
-    """Return what is asked for; `now` becomes the date of a snapshot's commit.
+    """Return what is asked for; `now` becomes the date of a snapshot's commit whose author has none.
 
     Raises Invalid for what does not go together, and Unauthenticated without a source's token.
     """
@@ -120,12 +120,14 @@ def _parse_snapshot(
         raise Invalid("field is required", field="initial_commit.author")
     name = _required(author, "name", within="initial_commit.author")
     email = _required(author, "email", within="initial_commit.author")
+    date = _text(author, "date", within="initial_commit.author")
+    when, zone = (now, "+0000") if date is None else parse_date(date)
     return SnapshotBase(
         repo=repo,
         token=_source_token(base),
         ref=_text(base, "ref"),
         message=clean_message(message),
-        author=make_person(name, email, now, "+0000"),
+        author=make_person(name, email, when, zone),
     )
 
 
