@@ -35,6 +35,8 @@ def run(context: Context) -> Iterator[Measure]:
 def _make_large(git: Git, org: Org, folder: Path, size_mib: int) -> Repo:
     """Return a repository in one pack, whose branch `rest` has one file that `main` has not."""
     git.init(folder)
+    git.run("config", "core.compression", "0", cwd=folder)  # random bytes: trying would only take time
+    git.run("config", "core.bigFileThreshold", "1m", cwd=folder)
     piece = max(1, size_mib // 64)
     git.commit(folder, {f"data/{n}": os.urandom(piece * MIB) for n in range(size_mib // piece)})
     git.run("checkout", "--quiet", "-b", "rest", cwd=folder)
