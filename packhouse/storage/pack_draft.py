@@ -58,7 +58,8 @@ class PackDraft:
 
     def discard(self) -> None:
         """Remove both files unless they were published. Harmless when done before."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk: what waited to be written is not wanted any more
+            self._file.close()
         while self._here:
             with contextlib.suppress(FileNotFoundError):
                 self._here.pop().unlink()
