@@ -9,6 +9,13 @@ from typing import Any, Final
 
 Aliases = Mapping[str, tuple[str, ...]]
 
+
+class BranchMember(str):
+    """An old name that stood for a branch, where the standard one takes any ref: other `refs/` are refused."""
+
+    __slots__ = ()
+
+
 _COMMIT_METADATA: Final[Aliases] = {
     "expected_target_sha": ("expected_head_sha",),
     "target_is_ephemeral": ("ephemeral",),
@@ -26,15 +33,15 @@ _NOTES: Final[Aliases] = {
 
 REQUEST_ALIASES: Final[Mapping[str, Aliases]] = {
     # route name: standard name: old names, the preferred one first
-    "list_commits": {"ref": ("branch",)},
+    "list_commits": {"ref": (BranchMember("branch"),)},
     "get_commit": {"ref": ("sha",)},
     "commit_diff": {
         "ref": ("sha",),
         "base_ref": ("baseSha", "base_sha"),
         "git_apply_compatible": ("gitApplyCompatible",),
     },
-    "merge": {"source_ref": ("source_branch",)},
-    "preview_merge": {"source_ref": ("source_branch",)},
+    "merge": {"source_ref": (BranchMember("source_branch"),)},
+    "preview_merge": {"source_ref": (BranchMember("source_branch"),)},
     "create_tag": {"ref": ("target",)},
     "delete_branch": {"target_branch": ("name",)},
     "create_commit": _COMMIT_METADATA,

@@ -18,7 +18,7 @@ import msgspec
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.web.dialects import REQUEST_ALIASES, Aliases
+from packhouse.web.dialects import REQUEST_ALIASES, Aliases, BranchMember
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -94,7 +94,7 @@ def _pick(raw: Mapping[str, Any], field: _Field, aliases: Aliases) -> Any:
     for name in (field.name, *aliases.get(field.name, ())):
         value = raw.get(name)
         if isinstance(value, str) and field.kind is str:
-            value = (value.strip() if field.trimmed else value) or None
+            value = _check_branch(name, value.strip() if field.trimmed else value) or None
         if value is not None:
             return value
     return None
@@ -168,8 +168,15 @@ def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Alia
         text = values[0].strip() if field.trimmed else values[0]
         if field.kind is str and not text:
             continue
-        return _read_word(field, text)
+        return _read_word(field, _check_branch(name, text))
     return None
+
+
+def _check_branch(name: str, text: str) -> str:
+    """Return `text`; raise Invalid when `name` is an old one of a branch, and this is some other ref."""
+    if isinstance(name, BranchMember) and text.startswith("refs/") and not text.startswith("refs/heads/"):
+        raise Invalid("invalid branch name", branch=text[:200])
+    return text
 
 
 def _read_word(field: _Field, text: str) -> Any:
