@@ -218,6 +218,9 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
     except OSError as error:
         pending.close()
         raise Unavailable("quarantine cannot be made", reason=error.strerror) from error
+    except BaseException:  # nobody else knows of the push yet, so nobody else would close it
+        pending.close()
+        raise
 
 
 def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[RefReport]:
