@@ -131,6 +131,9 @@ def make_server(app: ASGIApp, config: Config) -> uvicorn.Server:
 
 def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
     """Serve on `listener` in this process until a signal; return the exit status."""
+    # A closed terminal ends the server like SIGTERM, not in the middle of its requests; under nohup it goes on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     server = make_server(make_app(config, loops=loops), config)

@@ -27,11 +27,11 @@ EXIT_START_FAILED: Final = 3
 KILL_MARGIN_S: Final = 5.0
 START_WINDOW_S: Final = 30.0
 RESTART_WINDOW_S: Final = 60.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 def supervise(run_worker: Callable[[], int], config: Config) -> int:
-    """Keep `config.workers` processes running `run_worker` until SIGTERM or SIGINT; return the exit status.
+    """Keep `config.workers` processes running `run_worker` until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     A worker that ends by itself is replaced; when too many do in a row, or one cannot even start, all are
     ended and the status is 1. Workers end by themselves when this process is killed.
@@ -54,7 +54,8 @@ class _Supervisor:
         self._wake_writer.setblocking(False)
 
     def run(self) -> int:
-        previous = {number: signal.signal(number, self._note_signal) for number in _SIGNALS}
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+        previous = {number: signal.signal(number, self._note_signal) for number in heeded}
         signal.set_wakeup_fd(self._wake_writer.fileno())
         try:
             for _ in range(self._config.workers):
@@ -130,7 +131,8 @@ class _Supervisor:
     def _become_worker(self) -> None:
         signal.set_wakeup_fd(-1)
         for number in _SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         self._wake_reader.close()
         self._wake_writer.close()
         os.close(self._life_writer)
