@@ -48,7 +48,9 @@ _DATE = re.compile(
 _PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
 _DATE_DIGITS_MAX: Final = 18  # what surely fits 63 bits
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
-_ENTRIES = re.compile(rb"(?:[0-7]{1,7} [^\0]++\0.{20})*+", re.DOTALL)
+# Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
+# (CPython issue 106052). The bound keeps small what a greedy one remembers.
+_ENTRIES = re.compile(rb"(?:[0-7]{1,7} [^\0]++\0.{20}){0,1000}", re.DOTALL)
 _ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
@@ -244,9 +246,16 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
 
     Modes come back as stored (old trees hold 100664); zero-padded ones are equal to their usual spelling.
     """
-    if _ENTRIES.fullmatch(content) is None:  # else looking for entries could take quadratic time
+    if not _is_row_of_entries(content):  # else looking for entries could take quadratic time
         raise Corrupt("not a tree object")
     return [TreeEntry(int(mode, 8), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
+
+
+def _is_row_of_entries(content: bytes) -> bool:
+    at = 0
+    while (row := _ENTRIES.match(content, at)) is not None and row.end() > at:
+        at = row.end()
+    return at == len(content)
 
 
 def parse_commit(content: bytes) -> Commit:

@@ -25,7 +25,9 @@ from packhouse.git.objects import (
 )
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 
-_WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20})*+", re.DOTALL)
+# Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
+# (CPython issue 106052). The bound keeps small what a greedy one remembers.
+_WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20}){0,1000}", re.DOTALL)
 _ENTRY = re.compile(rb"(\d{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _SPLICE_EDITS_MAX: Final = 16
 """Above so many touched names in one folder, indexing it once is cheaper than walking for each."""
@@ -223,8 +225,9 @@ def _value(row: re.Match[bytes]) -> tuple[int, Oid]:
 
 def _boundary(raw: bytes, start: int, limit: int) -> int:
     """Return the last boundary between entries at or before `limit`, walking from the one at `start`."""
-    walked = _WALK.match(raw, start, limit)
-    return start if walked is None else walked.end()
+    while (walked := _WALK.match(raw, start, limit)) is not None and walked.end() > start:
+        start = walked.end()
+    return start
 
 
 def _find_entry(raw: bytes, name: bytes) -> re.Match[bytes] | None:

@@ -10,7 +10,7 @@ import re
 from packhouse import limits
 from packhouse.errors import Invalid
 
-_IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*+"
+_IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"
 """U+200C-200F, U+202A-202E, U+206A-206F and U+FEFF: what HFS+ does not see in a name."""
 
 _CHARACTER = (

@@ -1,13 +1,14 @@
 """Editing trees: only what changes is read and written, and the rules of upsert and delete hold."""
 
 import hashlib
+import itertools
 
 import pytest
 
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.objects import TreeEntry, encode_tree, parse_tree
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
-from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_edit import TreeEditor, _boundary
 
 pytestmark = pytest.mark.quick
 
@@ -258,3 +259,13 @@ def test_one_edit_among_fifty_thousand_files_reads_three_folders(store: TreeStor
     editor.upsert(b"d042/s05/new", FILE, Oid(hashlib.sha1(b"x", usedforsecurity=False).hexdigest()))
     editor.write(store.emit)
     assert (len(store.read), len(store.emitted)) == (3, 3)
+
+
+def test_a_walk_that_stops_within_an_entry_ends_at_the_boundary_before_it() -> None:
+    # Python before 3.11.5 ends a possessive group that fails half-way in the middle of an entry.
+    entries = [(0o40000, b"a"), (0o100644, b"b"), (0o40000, b"c"), (0o160000, b"d")] * 600
+    rows = [b"%o %s\0" % entry + bytes(20) for entry in entries]
+    raw = b"".join(rows)
+    ends = list(itertools.accumulate(map(len, rows), initial=0))
+    for limit in [*range(100), *range(len(raw) - 100, len(raw) + 1)]:
+        assert _boundary(raw, 0, limit) == max(end for end in ends if end <= limit)
