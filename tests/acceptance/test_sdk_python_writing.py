@@ -74,7 +74,9 @@ def test_an_ephemeral_branch_is_promoted(handle: Any, history: SampleHistory) ->
 
 def test_branches_are_merged(handle: Any, history: SampleHistory) -> None:
     merged = run(handle.merge(source_branch="docs", target_branch="main", strategy="merge", author=AUTHOR))
-    assert merged["result"] == "merge_commit"
+    assert (merged["result"], merged["promoted_commits"]) == ("merge_commit", 1)
+    assert merged["source"]["sha"] == history.docs
+    assert (merged["target"]["old_sha"], merged["target"]["new_sha"]) == (history.tip, merged["commit_sha"])
     assert history.repo.branches()["main"] == merged["commit_sha"]
     assert run(handle.list_files())["paths"] == ["README.md", "docs/guide.md", "logo.bin", "src/cart.py"]
     parents = run(handle.get_commit(sha=merged["commit_sha"]))["commit"]["parent_shas"]
@@ -104,6 +106,8 @@ def test_a_merge_is_refused_with_the_reason(handle: Any, history: SampleHistory)
     )
     refused(stale, 409)
     refused(handle.merge(source_branch="nowhere", target_branch="main", strategy="merge"), 404)
+    frozen = handle.merge(source_branch="docs", target_branch="main", strategy="merge", ref_policies=FROZEN)
+    refused(frozen, 403)
     assert history.repo.branches()["main"] == history.tip
 
 
@@ -114,6 +118,7 @@ def test_a_tag_is_created_and_deleted(handle: Any, history: SampleHistory) -> No
     assert run(handle.delete_tag(name="release/v2"))["name"] == "release/v2"
     refused(handle.create_tag(name="v1", target="main"), 409)
     refused(handle.create_tag(name="v3", target="nowhere"), 404)
+    refused(handle.create_tag(name="a b", target="main"), 400)
     refused(handle.delete_tag(name="nowhere"), 404)
 
 
@@ -128,6 +133,9 @@ def test_notes_are_written_and_git_shows_them(handle: Any, history: SampleHistor
     assert git.run("notes", "show", history.tip, cwd=history.work) == "Deployed\n\nRolled back"
     removed = run(handle.delete_note(sha=history.tip))
     assert removed["result"]["success"] is True
+    other = run(handle.append_note(sha=history.start, note="Shipped", ref="reviews"))
+    assert other["target_ref"] == "refs/notes/reviews"
+    assert run(handle.get_note(sha=history.start, ref="reviews"))["note"] == "QA passed\n\nShipped"
 
 
 def test_a_note_is_refused_with_the_reason(handle: Any, history: SampleHistory) -> None:
@@ -137,6 +145,7 @@ def test_a_note_is_refused_with_the_reason(handle: Any, history: SampleHistory) 
     ref_refused(stale, "precondition_failed")
     ref_refused(handle.delete_note(sha=history.start), "not_found")
     refused(handle.create_note(sha=NOBODY, note="x"), 404)
+    refused(handle.delete_note(sha=history.tip, ref_policies=FROZEN), 403)
     assert run(handle.get_note(sha=history.tip)) == {
         "sha": history.tip,
         "note": "one",

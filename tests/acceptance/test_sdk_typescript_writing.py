@@ -76,8 +76,8 @@ def test_an_ephemeral_branch_is_promoted(
 
 def test_branches_are_merged(call: Call, history: SampleHistory) -> None:
     merged = call("merge", sourceBranch="docs", targetBranch="main", strategy="merge", author=AUTHOR)
-    assert merged["result"] == "merge_commit"
-    assert merged["target"]["oldSha"] == history.tip
+    assert (merged["result"], merged["promotedCommits"]) == ("merge_commit", 1)
+    assert (merged["source"]["sha"], merged["target"]["oldSha"]) == (history.docs, history.tip)
     assert merged["mergeBaseSha"] == history.start
     assert history.repo.branches()["main"] == merged["commitSha"]
     forward = call("merge", sourceBranch="main", targetBranch="docs", strategy="ff_prefer")
