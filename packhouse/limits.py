@@ -11,7 +11,7 @@ GIB = 1024 * MIB
 # Requests
 json_body_max_bytes = 16 * MIB
 request_target_max_bytes = 64 * KIB
-request_headers_max_bytes = 64 * KIB
+request_headers_max_bytes = 128 * KIB  # download clients may send a token of 100,000 characters
 request_headers_max = 500
 keep_alive_s = 75  # how long a connection may be idle between requests
 pipelined_requests_max = 32  # that wait on one connection while another is answered

@@ -16,3 +16,16 @@ def test_a_blank_path_is_refused_and_not_taken_for_everything(repo: Repo, path: 
     )
     assert (reply.status_code, reply.headers["content-type"]) == (400, "application/json")
     assert reply.json() == {"error_code": "CH.004400", "error_msg": "parameter does not fit (field path)"}
+
+
+def test_a_token_of_any_allowed_length_is_looked_at(repo: Repo) -> None:
+    server = repo.org.server
+    for length in (1, 100_000, 100_001):
+        reply = server.http.get(
+            f"{server.url}/v4/repositories/1/repository/archive", headers={"X-Auth-Token": "x" * length}
+        )
+        assert reply.status_code == 401
+        assert reply.json() == {
+            "error_code": "DEV.00000003",
+            "error_msg": "Authentication information expired.",
+        }
