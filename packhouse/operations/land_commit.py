@@ -20,6 +20,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.refname import short_name
 from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
+from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.stored_objects import read_object
@@ -124,8 +125,8 @@ def _try_once(
         rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
     if plan.check_pack is not None:
         plan.check_pack(draft)
-    packs.append(node.store.publish_draft(draft, repo.public_id))
-    move_refs(node, caller, repo, [update], action=plan.action, packs=packs)
+    objects = DraftedObjects(node, repo, draft)
+    move_refs(node, caller, repo, [update], action=plan.action, objects=objects, packs=packs)
     for oid, content in built.objects.items():
         node.objects.put(repo.public_id, oid, content)
     return LandedCommit(built.commit, built.tree, state.tip, sum(pack.size_bytes for pack in packs))

@@ -26,6 +26,7 @@ from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge_bases import find_merge_base
 from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, iter_new_objects, merge_trees
+from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs
 from packhouse.operations.resolve import resolve_ref
@@ -228,9 +229,15 @@ class _Attempt:
             merged = self._merged(result, commit, tree, base)
             if needs_fsck:
                 check_pack_strictly(self.node, self.repo, draft)
-            self.packs.append(self.node.store.publish_draft(draft, self.repo.public_id))
-        update = self._update(commit)
-        move_refs(self.node, self.caller, self.repo, [update], action=ACTION, packs=self.packs)
+            move_refs(
+                self.node,
+                self.caller,
+                self.repo,
+                [self._update(commit)],
+                action=ACTION,
+                objects=DraftedObjects(self.node, self.repo, draft),
+                packs=self.packs,
+            )
         for oid, kept in {**fresh, commit: content}.items():
             self.node.objects.put(self.repo.public_id, oid, kept)
         return merged

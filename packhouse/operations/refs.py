@@ -25,9 +25,10 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.limits import packs_before_consolidation, sync_after_write_s
 from packhouse.operations.events import record_pushes
+from packhouse.operations.new_objects import NewObjects
 from packhouse.operations.node import Node
 from packhouse.operations.sync_queue import queue_sync
-from packhouse.operations.upstream_forward import UpstreamRejected, forward_updates
+from packhouse.operations.upstream_forward import Forwarded, UpstreamRejected, forward_updates
 from packhouse.storage.pack_store import PackFile
 
 
@@ -91,19 +92,27 @@ def move_refs(
     updates: Sequence[RefUpdate],
     *,
     action: str,
-    packs: Sequence[PackFile] = (),
+    objects: NewObjects | None = None,
+    packs: list[PackFile] | None = None,
     atomic: bool = True,
 ) -> list[RefOutcome]:
-    """Move refs by compare-and-swap in one transaction, with the packs that hold the new objects and the events.
+    """Publish `objects`, then move refs by compare-and-swap in one transaction, with packs and events.
 
-    The caller has checked the policy and published the packs. With `atomic` the first failure raises and
-    nothing moves; without, each outcome carries its own error. Branches and tags of a repository with an
-    upstream are pushed there first. Raises NotFound when the repository is gone, RefMismatch,
+    The caller has checked the policy. `packs` may name packs that an earlier attempt published; those of
+    `objects` are added to it. With `atomic` the first failure raises and nothing moves; without, each outcome
+    carries its own error. Branches and tags of a repository with an upstream are pushed there first, out of
+    the quarantine: what it refuses is not published. Raises NotFound when the repository is gone, RefMismatch,
     RefNameConflict, DefaultBranchProtected, UpstreamRejected and UpstreamAway.
     """
-    rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+    packs = [] if packs is None else packs
+    forwarded = None
     if repo.upstream is not None and repo.upstream.is_written:
-        outcomes = _move_with_upstream(node, caller, repo, updates, action, rows, atomic=atomic)
+        forwarded = _forward(node, repo, updates, objects, atomic=atomic)
+    if objects is not None and (forwarded is None or len(forwarded.refused) < len(updates)):
+        packs += objects.publish()
+    rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
+    if forwarded is not None:
+        outcomes = _move_forwarded(node, caller, repo, updates, forwarded, action, rows, atomic=atomic)
     else:
         outcomes = _move(node, caller, repo, updates, action, rows, atomic=atomic)
     if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
@@ -142,27 +151,29 @@ def _move(
     return outcomes
 
 
-def _move_with_upstream(
+def _forward(
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], objects: NewObjects | None, *, atomic: bool
+) -> Forwarded:
+    """Ask the upstream; when it refuses a write that is all or nothing, pull soon: it is not where we believe."""
+    try:
+        return forward_updates(node, repo, updates, objects, atomic=atomic)
+    except UpstreamRejected:
+        _pull_soon(node, repo)
+        raise
+
+
+def _move_forwarded(
     node: Node,
     caller: Principal,
     repo: Repo,
     updates: Sequence[RefUpdate],
+    forwarded: Forwarded,
     action: str,
     packs: Sequence[PackRow],
     *,
     atomic: bool,
 ) -> list[RefOutcome]:
-    """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides.
-
-    NEEDSWORK: the packs are in place by now, so what the upstream refuses leaves them behind without a ref, as
-    a lost race does. Forwarding out of the quarantine would spare that; commits over HTTP have none of their
-    own, only a draft.
-    """
-    try:
-        forwarded = forward_updates(node, repo, updates, atomic=atomic)
-    except UpstreamRejected:
-        _pull_soon(node, repo)  # the upstream is not where we believe it to be
-        raise
+    """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides."""
     kept = [number for number in range(len(updates)) if number not in forwarded.refused]
     remaining = [updates[number] for number in kept]
     try:

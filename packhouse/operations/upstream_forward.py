@@ -6,6 +6,7 @@ what the upstream has moved meanwhile is refused there, and so here. Notes and e
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +16,7 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.remote_call import run_remote_git
+from packhouse.operations.new_objects import GitView, NewObjects
 from packhouse.operations.node import Node
 from packhouse.operations.sync_mirror import MIRRORED
 from packhouse.operations.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
@@ -39,8 +41,10 @@ class Forwarded:
     refused: dict[int, PackhouseError] = field(default_factory=dict)
 
 
-def forward_updates(node: Node, repo: Repo, updates: Sequence[RefUpdate], *, atomic: bool) -> Forwarded:
-    """Push those of `updates` that the upstream shares; the objects are in place here.
+def forward_updates(
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], objects: NewObjects | None, *, atomic: bool
+) -> Forwarded:
+    """Push those of `updates` that the upstream shares; `objects` are what the write brings.
 
     What this server would refuse is not pushed. Raises what a rehearsal of the ref transaction raises,
     UpstreamAway when the upstream cannot be asked and, with `atomic`, UpstreamRejected.
@@ -60,20 +64,33 @@ def forward_updates(node: Node, repo: Repo, updates: Sequence[RefUpdate], *, ato
         expected = preview_ref_updates(session, repo.id, updates, atomic=atomic)
     result.refused = {n: outcome.error for n in shared if (outcome := expected[n]).error is not None}
     asked = [number for number in shared if number not in result.refused and expected[number].moved]
-    for start in range(0, len(asked), limits.forward_refs_max):
-        numbers = asked[start : start + limits.forward_refs_max]
-        _push(node, repo, access, {n: expected[n] for n in numbers}, result, atomic=atomic)
+    held = node.store.hold(repo.public_id) if node.store.has_repo(repo.public_id) else nullcontext()
+    with held as lock, _view(node, repo, objects) as view:
+        upstream = _UpstreamGit(access, view, () if lock is None else (lock,))
+        for start in range(0, len(asked), limits.forward_refs_max):
+            numbers = asked[start : start + limits.forward_refs_max]
+            _push(upstream, {n: expected[n] for n in numbers}, result, atomic=atomic)
     return result
 
 
+def _view(node: Node, repo: Repo, objects: NewObjects | None) -> AbstractContextManager[GitView]:
+    """Return the repository with the new objects over it; without any, as it is."""
+    if objects is not None:
+        return objects.lend()
+    return nullcontext(GitView(node.store.repo_path(repo.public_id)))
+
+
+@dataclass(frozen=True, slots=True)
+class _UpstreamGit:
+    """Runs git against the upstream with what it may see."""
+
+    access: UpstreamAccess
+    view: GitView
+    locks: tuple[int, ...]
+
+
 def _push(
-    node: Node,
-    repo: Repo,
-    access: UpstreamAccess,
-    outcomes: dict[int, RefOutcome],
-    result: Forwarded,
-    *,
-    atomic: bool,
+    upstream: _UpstreamGit, outcomes: dict[int, RefOutcome], result: Forwarded, *, atomic: bool
 ) -> None:
     """Push some updates and note what became of each."""
     leases, specs = [], []
@@ -82,7 +99,7 @@ def _push(
         leases.append(f"--force-with-lease={name}:{outcome.previous_oid or ''}")
         specs.append(f"{outcome.update.new_oid or ''}:{name}")
     together = ["--atomic"] if atomic and len(specs) > 1 else []
-    reports = _run(node, repo, access, ["push", "--porcelain", "--no-verify", *together, *leases], specs)
+    reports = _run(upstream, ["push", "--porcelain", "--no-verify", *together, *leases], specs)
     for number, outcome in outcomes.items():
         refname = outcome.update.refname
         if reports.get(bytes(refname), b"!") == b"!":
@@ -93,24 +110,22 @@ def _push(
         raise next(iter(result.refused.values()))
 
 
-def _run(
-    node: Node, repo: Repo, access: UpstreamAccess, command: Sequence[str], specs: Sequence[str]
-) -> dict[bytes, bytes]:
+def _run(upstream: _UpstreamGit, command: Sequence[str], specs: Sequence[str]) -> dict[bytes, bytes]:
     """Return the flag of each ref that git reports on; raise UpstreamAway when it reports on none."""
-    path = node.store.repo_path(repo.public_id)
+    access = upstream.access
     try:
-        with node.store.hold(repo.public_id) as lock:
-            done = run_remote_git(
-                path,
-                *command,
-                access.server.url,
-                *specs,
-                server=access.server,
-                login=access.login,
-                pass_fds=(lock,),
-                timeout_s=limits.forward_max_s,
-                watch=_no_watch,
-            )
+        done = run_remote_git(
+            upstream.view.git_dir,
+            *command,
+            access.server.url,
+            *specs,
+            server=access.server,
+            login=access.login,
+            env=upstream.view.environment,
+            pass_fds=upstream.locks,
+            timeout_s=limits.forward_max_s,
+            watch=_no_watch,
+        )
     except TimedOut:
         raise UpstreamAway("timed out") from None
     except LimitExceeded:

@@ -17,6 +17,7 @@ from packhouse.git.objects import Person, encode_commit, parse_commit
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.read_notes import DEFAULT_NOTES_REF
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
@@ -184,8 +185,9 @@ def _write_once(
         check_policy(caller, update, is_fast_forward=lambda: True)
         if state.tip is None:
             rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
-        packs.append(node.store.publish_draft(draft, repo.public_id))
-    move_refs(node, caller, repo, [update], action=f"note-{command.action.value}", packs=packs)
+        objects = DraftedObjects(node, repo, draft)
+        action = f"note-{command.action.value}"
+        move_refs(node, caller, repo, [update], action=action, objects=objects, packs=packs)
     for oid, kept in written.items():
         node.objects.put(repo.public_id, oid, kept)
     return WrittenNote(state.target, commit, state.tip)

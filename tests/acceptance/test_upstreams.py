@@ -211,6 +211,7 @@ def test_an_upstream_that_is_down_refuses_writes_and_serves_reads(
     mirror = follow(mirroring, source)
     pull(mirror)
     first.terminate()
+    packs = set(mirroring.server.data.glob("repos/*/*/*/objects/pack/*"))
     reply = mirror.post_commit("main", {"readme": b"two\n"})
     assert reply.status_code == 502, reply.text
     assert reply.json()["result"]["status"] == "unavailable"
@@ -220,6 +221,7 @@ def test_an_upstream_that_is_down_refuses_writes_and_serves_reads(
     assert done.returncode != 0
     assert b"upstream not available" in done.stderr, done.stderr
     assert mirror.branches() == {"main": tip}
+    assert set(mirroring.server.data.glob("repos/*/*/*/objects/pack/*")) == packs, "a refused write stays out"
 
 
 # States

@@ -46,7 +46,10 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                length = int(self.headers["Content-Length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # the sender died in the middle of its request
                 with receiver._changed:
                     before = len(receiver.received)
                     got = Received(self.path, list(self.headers.items()), body, time.monotonic())
