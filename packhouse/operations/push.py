@@ -31,6 +31,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitProcess, ProgramMissing, spawn_git
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
+from packhouse.operations.new_objects import QuarantinedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
@@ -316,9 +317,9 @@ def _rehearse(node: Node, pending: PendingPush, updates: Updates) -> None:
 
 def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:
     """Publish the pack, then move the refs and note each one that lost a race."""
-    packs = []
+    objects = None
     if pending.quarantine is not None:
-        packs = node.store.publish(pending.quarantine, pending.repo.public_id)
+        objects = QuarantinedObjects(node, pending.repo, pending.quarantine)
     try:
         outcomes = move_refs(
             node,
@@ -326,7 +327,7 @@ def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates)
             pending.repo,
             list(updates.values()),
             action=ACTION,
-            packs=packs,
+            objects=objects,
             atomic=pending.is_atomic,
         )
         _refuse_failed(pending, updates, outcomes)
