@@ -117,6 +117,7 @@ object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`
 
 # Database
 database_wait_max_s = 10  # for a connection, or for a lock that another program holds
+database_reconnect_max_s = 3  # one series of attempts; after an outage it is found back within as long
 statement_max_s = 60  # PostgreSQL ends what takes longer; also a transaction that is idle for so long
 statement_lock_max_s = 30  # PostgreSQL: how long a statement waits for rows that others hold
 transaction_attempts_max = 5  # of one that gives way to concurrent ones

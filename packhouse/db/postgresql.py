@@ -197,6 +197,8 @@ class PostgresqlDatabase(Database):
                     min_size=1,
                     max_size=self._connections_max,
                     timeout=limits.database_wait_max_s,
+                    # Its pauses between attempts double; given up soon, they start anew with the next caller.
+                    reconnect_timeout=limits.database_reconnect_max_s,
                     open=True,
                 )
             return self._pool
