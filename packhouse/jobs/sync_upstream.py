@@ -2,7 +2,7 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.operations.node import Node
-from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.sync_upstream import SyncAsk, give_up_sync, sync_upstream
 
 
 def run(node: Node, job: Job) -> None:
@@ -15,3 +15,8 @@ def run(node: Node, job: Job) -> None:
     )
     if not sync_upstream(node, ask):
         raise JobInterrupted
+
+
+def give_up(node: Node, job: Job, why: str) -> None:
+    """Let the repository's readers go on with what is there."""
+    give_up_sync(node, job.payload["repo"], why)

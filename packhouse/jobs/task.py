@@ -35,12 +35,14 @@ class Task:
     """How one kind of job is run: `run` must bear being run twice, also at once with itself.
 
     It fails by raising; the message of a PackhouseError goes to the operator, of others only the class.
+    `give_up` is called, with the reason, once a job is on the dead list.
     """
 
     run: Callable[[Node, Job], None]
     attempts_max: int = limits.job_attempts_max
     retry_first_s: int = limits.job_retry_first_s
     retry_longest_s: int = limits.job_retry_longest_s
+    give_up: Callable[[Node, Job, str], None] | None = None
 
     def retry_delay_s(self, attempt: int, jitter: Callable[[], float] = random.random) -> int:
         """Return how long to wait after a failed attempt: growing fourfold, give or take a fifth."""

@@ -12,7 +12,7 @@ TASKS: Final[Mapping[str, Task]] = {
     "clean_repo": Task(clean_repo.run),
     "prune_events": Task(prune_events.run),
     # Failures of the upstream are counted by the run itself: the attempts here are those of killed workers.
-    SYNC_JOB: Task(sync_upstream.run, retry_first_s=limits.sync_retry_first_s),
+    SYNC_JOB: Task(sync_upstream.run, retry_first_s=limits.sync_retry_first_s, give_up=sync_upstream.give_up),
 }
 
 RECURRING: Final[Mapping[str, int]] = {"prune_events": 60}

@@ -147,7 +147,7 @@ class Worker:
             if task is None:
                 self._bury(job, "this release knows no such kind of job")
             elif job.attempts > task.attempts_max:
-                self._bury(job, "its workers ended before it did")
+                self._give_up(running, task, "its workers ended before it did")
             else:
                 self._try(running, task)
         except Unavailable as error:
@@ -160,15 +160,7 @@ class Worker:
 
     def _try(self, running: _Running, task: Task) -> None:
         claimed = running.job
-        job = Job(
-            kind=claimed.kind,
-            key=claimed.key,
-            repo_id=claimed.repo_id,
-            payload=json.loads(claimed.payload),
-            attempt=claimed.attempts,
-            is_last_attempt=claimed.attempts >= task.attempts_max,
-            should_stop=lambda: self._stopping.is_set() or running.lost.is_set(),
-        )
+        job = self._describe_run(running, task)
         try:
             task.run(self._node, job)
         except JobInterrupted:
@@ -186,12 +178,29 @@ class Worker:
                 reason=why,
             )
             if job.is_last_attempt:
-                self._bury(claimed, why)
+                self._give_up(running, task, why)
             else:
                 delay_s = task.retry_delay_s(claimed.attempts)
                 self._put_back(claimed, delay_s=delay_s, attempts=claimed.attempts, why=why)
         else:
             self._node.database.transact(lambda session: finish_job(session, claimed, worker=self._name))
+
+    def _describe_run(self, running: _Running, task: Task) -> Job:
+        claimed = running.job
+        return Job(
+            kind=claimed.kind,
+            key=claimed.key,
+            repo_id=claimed.repo_id,
+            payload=json.loads(claimed.payload),
+            attempt=claimed.attempts,
+            is_last_attempt=claimed.attempts >= task.attempts_max,
+            should_stop=lambda: self._stopping.is_set() or running.lost.is_set(),
+        )
+
+    def _give_up(self, running: _Running, task: Task, why: str) -> None:
+        self._bury(running.job, why)
+        if task.give_up is not None:
+            task.give_up(self._node, self._describe_run(running, task), why)
 
     def _put_back(self, job: ClaimedJob, *, delay_s: int, attempts: int, why: str) -> None:
         run_at = self._node.clock() + delay_s

@@ -5,6 +5,7 @@ that follows each forwarded write brings both together. Running twice, also at o
 moves by compare-and-swap from the value seen before the upstream was asked.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -191,6 +192,17 @@ def _finish(
     node.wakeups.notify()
     if packs and node.store.count_packs(repo.public_id) > limits.packs_before_consolidation:
         node.request_maintenance(repo.public_id)
+
+
+def give_up_sync(node: Node, repo_id: str, reason: str) -> None:
+    """End the run of a job that nobody runs any more, so that a first sync does not keep callers waiting."""
+    with node.database.read() as session:
+        repo = find_repo_by_public_id(session, repo_id)
+        upstream = None if repo is None else find_upstream(session, repo.id)
+    if repo is None or upstream is None:
+        return
+    with contextlib.suppress(_Detached):
+        _fail(node, repo, upstream, reason)
 
 
 def _fail(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:

@@ -1,18 +1,25 @@
 """Following an upstream as far as it goes without one: rows, addresses and states, on both engines."""
 
 import dataclasses
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
+from packhouse.db.jobs import claim_job, list_claimable_jobs
 from packhouse.db.repos import FollowedUpstream, find_repo
 from packhouse.db.upstreams import find_upstream
 from packhouse.errors import Conflict
+from packhouse.jobs.tasks import TASKS
+from packhouse.jobs.worker import Worker
+from packhouse.limits import job_attempts_max
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.detach_upstream import detach_upstream
 from packhouse.operations.get_repo import get_repo
+from packhouse.operations.inspect_jobs import list_jobs
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
@@ -56,6 +63,31 @@ def test_contents_are_refused_from_the_pull_until_its_run_ended(node: Node, call
     assert (upstream.state, upstream.run_count, upstream.last_error) == ("idle", 1, "authentication failed")
     pull_upstream(node, caller, "shop", None)
     lookup_repo(node, caller, "shop")  # only the first sync is waited for
+
+
+def test_a_first_sync_whose_workers_keep_dying_does_not_lock_the_repository(
+    node: Node, caller: Principal
+) -> None:
+    create_repo(node, caller, CreateRepo("shop", base_repo={"owner": "o", "name": "n"}))
+    now = 10_000
+    node.clock = lambda: now
+    for _ in range(job_attempts_max):
+        with node.database.write() as session:
+            (due,) = list_claimable_jobs(session, now=now, limit=10)
+            assert claim_job(session, due, worker="killed", lease_until=now, now=now) is not None
+        now += 1
+    stopping = threading.Event()
+    worker = Worker(node, TASKS, stopping)
+    while worker.start_jobs() or any(job.state == "running" for job in list_jobs(node)):
+        time.sleep(0.005)
+    stopping.set()
+    worker.close()
+    assert [job.state for job in list_jobs(node)] == ["dead"]
+    repo = lookup_repo(node, caller, "shop")
+    with node.database.read() as session:
+        upstream = find_upstream(session, repo.id)
+    assert upstream is not None
+    assert (upstream.state, upstream.last_error) == ("idle", "its workers ended before it did")
 
 
 def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
