@@ -160,7 +160,7 @@ def _query_parameters(route: Route, components: dict[str, Any]) -> list[dict[str
         )
         parameters.extend(
             {
-                "name": old,
+                "name": str(old),  # of a class of its own, which JSON encoders refuse
                 "in": "query",
                 "required": False,
                 "deprecated": True,
