@@ -7,7 +7,6 @@ import hashlib
 import mmap
 import struct
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -97,7 +96,7 @@ class PackIdx:
         if size < _OIDS_AT + _TRAILERS_BYTES or self._map[: len(IDX_MAGIC)] != IDX_MAGIC:
             raise Corrupt("not a pack idx of version 2", file=self._name)
         fanout = struct.unpack_from(">256I", self._map, len(IDX_MAGIC))
-        if any(first > second for first, second in pairwise(fanout)):
+        if list(fanout) != sorted(fanout):
             raise Corrupt("pack idx has a fan-out that is not sorted", file=self._name)
         large_bytes = size - _OIDS_AT - _TRAILERS_BYTES - fanout[-1] * _ROW_BYTES
         if large_bytes < 0 or large_bytes % 8 or large_bytes > 8 * fanout[-1]:

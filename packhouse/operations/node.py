@@ -3,7 +3,6 @@
 A node holds no truth but those; any number of processes may open one each on the same data.
 """
 
-import queue
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from packhouse.git.reader import configure_libgit2
 from packhouse.operations.history_cache import HistoryCache
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
+from packhouse.operations.maintenance_queue import MaintenanceQueue
 from packhouse.operations.reachability_cache import ReachabilityCache
 from packhouse.operations.signature_verdicts import SignatureVerdicts
 from packhouse.operations.tree_tables import TreeTableCache
@@ -25,8 +25,6 @@ from packhouse.outbound.client import OutboundClient
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache
 from packhouse.storage.pack_store import PackStore
-
-MAINTENANCE_QUEUE_MAX = 10_000
 
 
 @dataclass(slots=True)
@@ -44,7 +42,7 @@ class Node:
     signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
-    maintenance: "queue.Queue[str]" = field(default_factory=lambda: queue.Queue(MAINTENANCE_QUEUE_MAX))
+    maintenance: MaintenanceQueue = field(default_factory=MaintenanceQueue)
     wakeups: Wakeups = field(default_factory=Wakeups)
     tokens: TokenVerifier = field(init=False)
     secret_keys: SecretKeys = field(init=False)
@@ -62,14 +60,8 @@ class Node:
         )
 
     def request_maintenance(self, repo_id: str) -> None:
-        """Ask this process's background thread to look at a repository's packs soon.
-
-        A full queue drops the request: the next write to the repository asks again.
-        """
-        try:
-            self.maintenance.put_nowait(repo_id)
-        except queue.Full:
-            return
+        """Ask this process's background thread to look at a repository's packs soon."""
+        self.maintenance.put(repo_id)
 
     def check(self) -> None:
         """Raise when the database or the storage does not answer (readiness)."""

@@ -115,7 +115,11 @@ def move_refs(
         outcomes = _move_forwarded(node, caller, repo, updates, forwarded, action, rows, atomic=atomic)
     else:
         outcomes = _move(node, caller, repo, updates, action, rows, atomic=atomic)
-    if packs and node.store.count_packs(repo.public_id) > packs_before_consolidation:
+    if (
+        packs
+        and node.maintenance.note_publication(repo.public_id)
+        and node.store.count_packs(repo.public_id) > packs_before_consolidation
+    ):
         node.request_maintenance(repo.public_id)
     return outcomes
 

@@ -1,0 +1,49 @@
+"""Which repositories' packs a process should look at soon: each waits at most once."""
+
+import queue
+import threading
+from collections import Counter
+from typing import Final
+
+REPOS_MAX: Final = 10_000
+_PUBLICATIONS_BEFORE_LOOK: Final = 8
+
+
+class MaintenanceQueue:
+    """Requests of this process's writers to its background thread."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._waiting: dict[str, None] = {}
+        self._arrived = threading.Condition(self._guard)
+        self._published: Counter[str] = Counter()
+
+    def note_publication(self, repo_id: str) -> bool:
+        """Count a published pack; tell whether it is time to look how many the repository has.
+
+        Listing a folder costs more than counting, and a few packs more or less do not matter.
+        """
+        with self._guard:
+            if len(self._published) > REPOS_MAX:
+                self._published.clear()
+            self._published[repo_id] += 1
+            if self._published[repo_id] < _PUBLICATIONS_BEFORE_LOOK:
+                return False
+            del self._published[repo_id]
+            return True
+
+    def put(self, repo_id: str) -> None:
+        """Ask for a repository; with too many waiting, the request is dropped: later writes ask again."""
+        with self._guard:
+            if len(self._waiting) < REPOS_MAX and repo_id not in self._waiting:
+                self._waiting[repo_id] = None
+                self._arrived.notify()
+
+    def get(self, timeout: float) -> str:
+        """Return the repository that waited longest; raise queue.Empty when none comes in `timeout` seconds."""
+        with self._guard:
+            if not self._waiting and not self._arrived.wait_for(lambda: self._waiting, timeout):
+                raise queue.Empty
+            repo_id = next(iter(self._waiting))
+            del self._waiting[repo_id]
+            return repo_id
