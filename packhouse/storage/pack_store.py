@@ -33,6 +33,7 @@ from packhouse.storage.reading_lock import find_pinned, hold_again, open_reading
 
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
+_PROBE_BYTES: Final = 64 * limits.KIB
 _HALF_PACK_MIN_AGE_S: Final = 3600
 
 _CONFIG: Final = b"""\
@@ -248,6 +249,8 @@ class PackStore:
         probe = self._locks / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
             with probe.open("xb") as file:
+                file.write(bytes(_PROBE_BYTES))  # an empty file can be made on a full disk too
+                file.flush()
                 os.fsync(file.fileno())
         finally:
             probe.unlink(missing_ok=True)
