@@ -34,8 +34,8 @@ def decode_cursor(cursor: str, *, parts: int) -> list[bytes]:
     return found
 
 
-def decode_number(part: bytes) -> int:
+def decode_number(part: bytes, *, digits_max: int = 18) -> int:
     """Return a non-negative number of a cursor; raise BadCursor when it is none."""
-    if not part.isdigit() or len(part) > 18:
+    if not part.isdigit() or len(part) > digits_max:
         raise BadCursor()
     return int(part)

@@ -1,27 +1,15 @@
 """Listing the repositories of an organisation, page by page."""
 
-import base64
-import binascii
-import re
 from dataclasses import dataclass
-from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.db.repos import list_repos as list_repo_rows
 from packhouse.errors import Invalid
+from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo, repo_info
-
-_SORT_KEY: Final = re.compile(rb"([0-9]{1,12}):([0-9]{1,10})")
-
-
-class CursorInvalid(Invalid):
-    """The cursor is none that a page of this listing ended with."""
-
-    def __init__(self) -> None:
-        super().__init__("unreadable cursor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +32,7 @@ class RepoPage:
 def list_repos(node: Node, caller: Principal, command: ListRepos) -> RepoPage:
     """Return repositories of the caller's organisation by creation time, then id; deleted ones are not listed.
 
-    Raises CursorInvalid, and Invalid for a negative limit.
+    Raises BadCursor, and Invalid for a negative limit.
     """
     limit = _page_size(command.limit)
     after = _decode_cursor(command.cursor) if command.cursor else None
@@ -65,15 +53,9 @@ def _page_size(limit: int | None) -> int:
 
 
 def _encode_cursor(repo: Repo) -> str:
-    return base64.urlsafe_b64encode(b"%d:%d" % (repo.created_at, repo.id)).decode("ascii").rstrip("=")
+    return encode_cursor(b"%d" % repo.created_at, b"%d" % repo.id)
 
 
 def _decode_cursor(cursor: str) -> tuple[int, int]:
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise CursorInvalid() from None
-    match = _SORT_KEY.fullmatch(raw)
-    if match is None:
-        raise CursorInvalid()
-    return int(match[1]), int(match[2])
+    created_at, repo_id = decode_cursor(cursor, parts=2)
+    return decode_number(created_at, digits_max=12), decode_number(repo_id, digits_max=10)

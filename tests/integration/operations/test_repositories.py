@@ -12,9 +12,10 @@ from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.create_repo import CreateRepo, NotSupported, create_repo
+from packhouse.operations.cursors import BadCursor
 from packhouse.operations.delete_repo import DeletionPending, delete_repo
 from packhouse.operations.get_repo import get_repo
-from packhouse.operations.list_repos import CursorInvalid, ListRepos, list_repos
+from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.node import Node
 from packhouse.operations.orgs import create_org
 from packhouse.operations.repo_info import RepoInfo
@@ -161,7 +162,7 @@ def test_search_trims_and_ignores_case(node: Node, caller: Principal) -> None:
     + [base64.urlsafe_b64encode(raw).decode() for raw in (b"1:2:3", b"1:x", b"9" * 30 + b":1", b" 1:2")],
 )
 def test_a_cursor_that_is_none_of_ours_is_refused(node: Node, caller: Principal, cursor: str) -> None:
-    with pytest.raises(CursorInvalid):
+    with pytest.raises(BadCursor):
         list_repos(node, caller, ListRepos(cursor=cursor))
 
 
