@@ -64,8 +64,11 @@ push_commands_max = 50_000
 push_options_max_bytes = 64 * KIB
 pkt_line_max_bytes = 65520
 ref_prefixes_max = 65_536  # of one ls-refs; with more, every ref is shown, as git does
-fetch_request_small_bytes = MIB  # larger requests are read two at a time, since they are kept in memory
-large_fetch_requests_max = 2
+git_request_small_bytes = (
+    MIB  # few fetches with more wants and haves, or pushes with more commands, run at once
+)
+large_git_requests_max = 3
+push_start_bytes = 64 * KIB  # of a pack that are here before the push takes a turn
 git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
 git_keepalive_s = 5  # a waiting client sees a byte at least so often
 git_turn_patience_s = 2.0  # then a transfer that waits for its client lends its turn to another
@@ -117,6 +120,9 @@ object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`
 
 # Database
 database_wait_max_s = 10  # for a connection, or for a lock that another program holds
+database_outage_wait_max_s = 1.0  # for a connection, while the server is away
+database_outage_pause_s = 1.0  # after such a wait was in vain, others are refused at once for so long
+database_ask_max_s = 2  # libpq takes whole seconds, at least 2
 database_reconnect_max_s = 3  # one series of attempts; after an outage it is found back within as long
 statement_max_s = 60  # PostgreSQL ends what takes longer; also a transaction that is idle for so long
 statement_lock_max_s = 30  # PostgreSQL: how long a statement waits for rows that others hold
@@ -137,6 +143,10 @@ blame_range_max_chars = 1000
 blame_file_max_bytes = 64 * MIB
 blame_lines_max = 100_000
 blame_max_s = 25  # clients wait for half a minute
+
+# Archives
+archive_prefix_max_chars = 4096  # stands before every name in the archive
+archive_link_max_bytes = 64 * KIB  # target of a symlink; a tar keeps it in a header
 
 # Grep
 globs_max = 100  # of one kind in one request

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import itertools
+import random
 import socket
 import struct
 import time
@@ -435,17 +436,24 @@ def test_git_ends_when_a_fetching_client_vanishes(own_repo: Repo, git: Git, tmp_
     body = pkt("command=fetch") + b"0001" + pkt(f"want {tip}") + pkt("done") + b"0000"
     connection = open_connection(own_repo, UPLOAD, "Git-Protocol: version=2", f"Content-Length: {len(body)}")
     connection.sendall(body)
-    assert connection.recv(100).startswith(b"HTTP/1.1 200")
+    assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
     assert wait_for(lambda: len(server.git_processes()) >= 1, 5)
     connection.close()
     assert wait_for(lambda: not server.git_processes(), 2), server.git_processes()
 
 
+def begin_push(repo: Repo) -> socket.socket:
+    """Send as much of a push as makes the server start git, and no end."""
+    connection = open_connection(repo, RECEIVE, "Transfer-Encoding: chunked")
+    unfinished = pack((3, random.Random(1).randbytes(100_000)))[:-1000]
+    chunk = command(b"refs/heads/main", "1" * 40) + b"0000" + unfinished
+    connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    return connection
+
+
 def test_git_ends_when_a_pushing_client_vanishes(own_repo: Repo) -> None:
     server = own_repo.org.server
-    connection = open_connection(own_repo, RECEIVE, "Transfer-Encoding: chunked")
-    chunk = command(b"refs/heads/main", "1" * 40) + b"0000" + pack((3, b"x" * 100))[:50]
-    connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    connection = begin_push(own_repo)
     assert wait_for(lambda: len(server.git_processes()) == 1, 5)
     assert len(quarantines(server)) == 1
     connection.close()
@@ -453,12 +461,43 @@ def test_git_ends_when_a_pushing_client_vanishes(own_repo: Repo) -> None:
     assert wait_for(lambda: not quarantines(server), 2)
 
 
+def test_stalled_pushes_to_one_repository_do_not_keep_others_waiting(
+    start_server: StartServer, git: Git, tmp_path: Path
+) -> None:
+    server = start_server(ServerOptions(settings={"git_processes_max": "4"}))
+    org = server.new_org()
+    besieged, others = org.create_repo(), [org.create_repo(), server.new_org().create_repo()]
+    work = git.init(tmp_path / "work")
+    tip = git.commit(work, {"large": random.Random(2).randbytes(200_000)})
+    stalled = [begin_push(besieged) for _ in range(150)]
+    assert wait_for(server.git_processes, 10)
+    for repo in others:
+        git.run("push", "--quiet", repo.remote(), "main", cwd=work)
+        assert git.ls_remote(repo.remote(), "refs/heads/main") == {"refs/heads/main": tip}
+    for connection in stalled:
+        connection.close()
+    assert wait_for(lambda: not server.git_processes(), 10)
+
+
+def test_a_push_that_stalls_at_its_start_costs_no_process(own_repo: Repo, git: Git, tmp_path: Path) -> None:
+    server = own_repo.org.server
+    head = command(b"refs/heads/main", "1" * 40) + b"0000" + pack((3, b"x" * 100))[:50]
+    stalled = [open_connection(own_repo, RECEIVE, "Content-Length: 500") for _ in range(200)]
+    for connection in stalled:
+        connection.sendall(head)
+    work = git.init(tmp_path / "work")
+    tip = git.commit(work, {"a": b"1"})
+    git.run("push", "--quiet", own_repo.remote(), "main", cwd=work)
+    assert own_repo.branches() == {"main": tip}
+    assert wait_for(lambda: not server.git_processes(), 10), "those of the stalled pushes stay"
+    for connection in stalled:
+        connection.close()
+
+
 def test_a_server_that_stops_ends_what_is_still_being_pushed(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"shutdown_grace_s": "1"}))
     repo = server.new_org().create_repo()
-    with open_connection(repo, RECEIVE, "Transfer-Encoding: chunked") as connection:
-        chunk = command(b"refs/heads/main", "1" * 40) + b"0000" + pack((3, b"x" * 100))[:50]
-        connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+    with begin_push(repo):
         assert wait_for(lambda: len(server.git_processes()) == 1, 5)
         server.terminate()  # asserts that no process is left
     assert not quarantines(server)

@@ -24,8 +24,9 @@ from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Call, Turn
+from packhouse.web.smart.gate import Call
 from packhouse.web.smart.info_refs import NO_CACHE
+from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote
@@ -42,13 +43,14 @@ async def receive_pack(request: Request) -> Response:
     # A little more than the pack's own bound, so that it is git which says that the pack is too large.
     body_max = request.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
     chunks = iter_body(request, max_bytes=body_max)
-    asked, first = await _read_commands(chunks)
-    if not asked.commands:
-        # The probe by which a client learns whether its credentials are good, before it sends a large body.
-        return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
-    first, pack_objects = await _read_pack_header(asked, chunks, first)
+    holder = (principal.org_id, remote.repo)
     async with contextlib.AsyncExitStack() as held:
-        turn = await held.enter_async_context(gate.push_turn())
+        asked, first = await _read_commands(request, chunks, holder, held)
+        if not asked.commands:
+            # The probe by which a client learns whether its credentials are good, before it sends a large body.
+            return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
+        first, pack_objects = await _read_pack_start(asked, chunks, first)
+        turn = await held.enter_async_context(gate.pushes.turn(holder))
         push = Push(remote, asked)
         starting = gate.start(start_push, request.node, principal, push, pack_objects=pack_objects)
         held.push_async_callback(gate.close_result, starting, PendingPush.close)
@@ -60,30 +62,48 @@ async def receive_pack(request: Request) -> Response:
         )
 
 
-async def _read_commands(chunks: AsyncIterator[bytes]) -> tuple[ReceiveRequest, bytes]:
-    """Return what stands before the pack, and the first bytes of the pack that came with it."""
+async def _read_commands(
+    request: Request, chunks: AsyncIterator[bytes], holder: Holder, held: contextlib.AsyncExitStack
+) -> tuple[ReceiveRequest, bytes]:
+    """Return what stands before the pack, and the first bytes of the pack that came with it.
+
+    Few pushes with a great many commands are kept in memory at once.
+    """
     parser = ReceiveRequestParser()
+    read_bytes = 0
+    is_large = False
     async for chunk in chunks:
         parser.feed(chunk)
         if parser.is_complete:
             break
+        read_bytes += len(chunk)
+        if not is_large and read_bytes > limits.git_request_small_bytes:
+            is_large = True
+            await held.enter_async_context(request.git_gate.large_pushes.turn(holder))
     return parser.finish()
 
 
-async def _read_pack_header(
+async def _read_pack_start(
     asked: ReceiveRequest, chunks: AsyncIterator[bytes], first: bytes
 ) -> tuple[bytes, int | None]:
     """Return the bytes read so far and the number of objects the pack announces; None when no pack is due.
 
+    A small pack is read whole: what stalls before its first bytes are here costs neither a turn nor a process.
     Raises ProtocolError for what is no pack (gitformat-pack(5): "PACK", version, number of objects).
     """
     if not asked.has_pack:
         return first, None
-    while len(first) < _PACK_HEADER_BYTES and (chunk := await anext(chunks, b"")):
-        first += chunk
-    if len(first) < _PACK_HEADER_BYTES or first[:4] != b"PACK":
+    start = bytearray(first)
+    await _read_more(start, chunks, _PACK_HEADER_BYTES)
+    if len(start) < _PACK_HEADER_BYTES or start[:4] != b"PACK":
         raise ProtocolError("expected a pack after the commands")
-    return first, struct.unpack(">I", first[8:_PACK_HEADER_BYTES])[0]
+    await _read_more(start, chunks, limits.push_start_bytes)
+    return bytes(start), struct.unpack_from(">I", start, 8)[0]
+
+
+async def _read_more(start: bytearray, chunks: AsyncIterator[bytes], size_bytes: int) -> None:
+    while len(start) < size_bytes and (chunk := await anext(chunks, b"")):
+        start += chunk
 
 
 @dataclass(slots=True)

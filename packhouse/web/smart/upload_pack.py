@@ -17,8 +17,8 @@ from packhouse.web.body import iter_body
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Turn
 from packhouse.web.smart.info_refs import NO_CACHE
+from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote
@@ -31,14 +31,15 @@ async def upload_pack(request: Request) -> Response:
     principal, remote = await authorise_remote(request, Service.UPLOAD_PACK)
     check_request_type(request, Service.UPLOAD_PACK)
     gate = request.git_gate
+    holder = (principal.org_id, remote.repo)
     version = protocol_version(request.headers.get("git-protocol", ""))
     async with contextlib.AsyncExitStack() as held:
-        body = await _read_request(request, held)
+        body = await _read_request(request, holder, held)
         fetch = Fetch(remote, version, body)
         if fetch.is_listing:
             answer = await request.in_thread(open_fetch, request.node, principal, fetch)
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        turn = await held.enter_async_context(gate.turn())
+        turn = await held.enter_async_context(gate.reads.turn(holder))
         opening = gate.start(open_fetch, request.node, principal, fetch)
         held.push_async_callback(gate.close_result, opening, FetchAnswer.close)
         answer = await opening.result()
@@ -52,15 +53,15 @@ async def upload_pack(request: Request) -> Response:
         )
 
 
-async def _read_request(request: Request, held: contextlib.AsyncExitStack) -> bytes:
+async def _read_request(request: Request, holder: Holder, held: contextlib.AsyncExitStack) -> bytes:
     """Return the whole request; of large ones few are kept in memory at once."""
     body = bytearray()
     is_large = False
     async for piece in iter_body(request, max_bytes=limits.fetch_request_max_bytes):
         body += piece
-        if not is_large and len(body) > limits.fetch_request_small_bytes:
+        if not is_large and len(body) > limits.git_request_small_bytes:
             is_large = True
-            await held.enter_async_context(request.git_gate.large_request())
+            await held.enter_async_context(request.git_gate.large_reads.turn(holder))
     return bytes(body)
 
 
