@@ -37,8 +37,12 @@ class Decision:
 
 def format_http_date(time_s: int) -> str:
     """Return the time as RFC 9110 wants it, `Wed, 21 Oct 2026 07:28:00 GMT`."""
-    clamped = min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
-    return format_datetime(datetime.fromtimestamp(clamped, UTC), usegmt=True)
+    return format_datetime(datetime.fromtimestamp(_clamp(time_s), UTC), usegmt=True)
+
+
+def _clamp(time_s: int) -> int:
+    """Return the time that clients are told, with which theirs are compared: HTTP dates have four-digit years."""
+    return min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
 
 
 def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: int) -> Decision:
@@ -48,6 +52,7 @@ def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: i
     for HEAD, whose clients ask it for the headers that a GET would bring.
     """
     whole = Decision(Verdict.SEND, 0, size_bytes)
+    modified_at = _clamp(modified_at)
     if_match = headers.getlist("if-match")
     if if_match:
         if not _tag_listed(if_match, entity_tag, weak=False):
@@ -74,20 +79,25 @@ def _decide_range(values: list[str], size_bytes: int) -> Decision | None:
     if len(values) != 1:
         return None
     match = _RANGE.fullmatch(values[0].strip())
-    if match is None or not (match[1] or match[2]) or max(len(match[1]), len(match[2])) > _DIGITS_MAX:
+    if match is None or not (match[1] or match[2]):
         return None
     if not match[1]:
-        length = min(int(match[2]), size_bytes)
+        length = min(_read_position(match[2]), size_bytes)
         first, end = size_bytes - length, size_bytes
     else:
-        first = int(match[1])
-        last = int(match[2]) if match[2] else size_bytes - 1
+        first = _read_position(match[1])
+        last = _read_position(match[2]) if match[2] else size_bytes - 1
         if match[2] and last < first:
             return None
         end = min(last + 1, size_bytes)
     if first >= end:
         return Decision(Verdict.NOT_SATISFIABLE, 0, 0)
     return Decision(Verdict.SEND_PART, first, end)
+
+
+def _read_position(digits: str) -> int:
+    """Return the number, or one beyond every file for more digits than Python likes to read."""
+    return int(digits) if len(digits) <= _DIGITS_MAX else 10**_DIGITS_MAX
 
 
 def _range_applies(if_range: str | None, entity_tag: str, modified_at: int) -> bool:
