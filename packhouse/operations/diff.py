@@ -37,6 +37,8 @@ SHOWN_FILE_MAX_BYTES: Final = 500_000
 SHOWN_LINES_MAX: Final = 2000
 APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
 _PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
+_PATCH_BYTES_PER_BYTE: Final = 16
+"""Of the larger side. Where every eighth line of one byte changed, the head of each hunk takes 110 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +210,7 @@ def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) 
         size = max(known.setdefault(entry.path, _sizes(reader, entry)))
         if size > rules.file_max_bytes or (is_lock_file(entry.path) and not rules.applicable):
             return 0
-        # A patch shows both sides, and a line of one byte takes two.
-        return min(4 * size + _PATCH_OVERHEAD_BYTES, left)
+        return min(_PATCH_BYTES_PER_BYTE * size + _PATCH_OVERHEAD_BYTES, left)
 
     for patch in iter_patches(output, keep_max):
         entry = patch.entry

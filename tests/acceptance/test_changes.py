@@ -124,6 +124,17 @@ def test_limits_of_size_and_lines_are_those_of_the_contract(repo: Repo) -> None:
     assert [file["path"] for file in answer["filtered_files"]] == ["huge", "latin"]
 
 
+def test_an_applicable_patch_of_many_small_hunks_is_kept_whole(repo: Repo) -> None:
+    lines = [b"a" * 80, *[b""] * 30_000]
+    repo.write_commit("main", {"blank": b"\n".join(lines)})
+    for number in range(8, len(lines), 8):
+        lines[number] = b"x"
+    repo.write_commit("main", {"blank": b"\n".join(lines)})
+    answer = get(repo, "/diff", ref="main", git_apply_compatible="true")
+    assert answer["filtered_files"] == []
+    assert answer["files"][0]["additions"] == len(range(8, len(lines), 8))
+
+
 def test_a_branch_diff_shows_what_the_branch_did(shop: Repo, history: dict[str, str]) -> None:
     answer = get(shop, "/branches/diff", branch="feature/cart")
     assert (answer["branch"], answer["base"]) == ("feature/cart", "main")
