@@ -14,7 +14,7 @@ from packhouse.git.process import run_git
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
 _LINKS: Final = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
-_COMMITTED_AT: Final = re.compile(rb"\ncommitter [^\n]*> ([0-9]{1,18})")
+_COMMITTED_AT: Final = re.compile(rb"\ncommitter [^\n]*> *([0-9]{1,18})")
 _AUTHOR: Final = re.compile(rb"\nauthor (.*)")
 _LISTED: Final = re.compile(rb"([0-7]{6}) [a-z]+ [0-9a-f]{40} +([0-9]+|-)\t([^\0]+)\0")
 _PARENT_LINE_BYTES: Final = 48

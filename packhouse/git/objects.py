@@ -5,6 +5,8 @@ stripped, converted and refused. Old histories hold odd dates, zones and headers
 those.
 """
 
+import functools
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +23,11 @@ MODE_EXECUTABLE: Final = 0o100755
 MODE_SYMLINK: Final = 0o120000
 MODE_GITLINK: Final = 0o160000
 MODE_TREE: Final = 0o040000
+
+_KIND_OF_FILE: Final = 0o170000
+_REGULAR_FILE: Final = 0o100000
+_OWNER_EXECUTES: Final = 0o100
+_MODES_KEPT: Final = 64  # spellings of modes; nearly every tree has five
 
 FILE_MODES: Final = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
 """The modes a path of a commit may have; folders come and go with their files."""
@@ -244,11 +251,21 @@ def tree_sort_key(mode: int, name: bytes) -> bytes:
 def parse_tree(content: bytes) -> list[TreeEntry]:
     """Return the entries in stored order; raise Corrupt when the bytes are not a tree object.
 
-    Modes come back as stored (old trees hold 100664); zero-padded ones are equal to their usual spelling.
+    Modes are those that git shows and compares, whatever is stored: old trees hold 100664 and 040000.
     """
     if not _is_row_of_entries(content):  # else looking for entries could take quadratic time
         raise Corrupt("not a tree object")
-    return [TreeEntry(int(mode, 8), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
+    return [TreeEntry(_read_mode(mode), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
+
+
+@functools.lru_cache(maxsize=_MODES_KEPT)
+def _read_mode(digits: bytes) -> int:
+    """Return a stored mode as one of the five that git knows. Source: git's cache.h, canon_mode()."""
+    mode = int(digits, 8)
+    kind = mode & _KIND_OF_FILE
+    if kind == _REGULAR_FILE:
+        return MODE_EXECUTABLE if mode & _OWNER_EXECUTES else MODE_FILE
+    return kind if kind in (MODE_SYMLINK, MODE_TREE) else MODE_GITLINK
 
 
 def _is_row_of_entries(content: bytes) -> bool:
@@ -268,10 +285,12 @@ def parse_commit(content: bytes) -> Commit:
     encoding = _find_header(headers, b"encoding")
     codec = _codec(encoding)
     tree = _find_header(headers, b"tree")
+    # Git takes a parent named further down for a header that it does not know, and walks no history there.
+    parents = itertools.takewhile(lambda header: header[0] == b"parent", headers[1:])
     known = {b"tree", b"parent", b"author", b"committer", b"encoding"}
     return Commit(
         tree=_parse_header_oid(tree),
-        parents=tuple(_parse_header_oid(value) for key, value in headers if key == b"parent"),
+        parents=tuple(_parse_header_oid(value) for _, value in parents),
         author=parse_person(_find_header(headers, b"author") or b"", codec),
         committer=parse_person(_find_header(headers, b"committer") or b"", codec),
         message=body.decode(codec, "replace").rstrip("\n"),

@@ -12,10 +12,6 @@ from typing import Final
 from packhouse.errors import Invalid
 from packhouse.git.objects import (
     FILE_MODES,
-    MODE_EXECUTABLE,
-    MODE_FILE,
-    MODE_GITLINK,
-    MODE_SYMLINK,
     MODE_TREE,
     TreeEntry,
     encode_tree,
@@ -263,15 +259,6 @@ def _place(raw: bytes, key: bytes) -> int:
 def _canonical(stored: bytes) -> bytes:
     """Return a tree with the modes that git writes today; old histories hold 100664 and padded zeros.
 
-    Raises Corrupt for bytes that are no tree. Source: git's cache.h, canon_mode().
+    Raises Corrupt for bytes that are no tree.
     """
-    return encode_tree(TreeEntry(_canonical_mode(mode), name, oid) for mode, name, oid in parse_tree(stored))
-
-
-def _canonical_mode(mode: int) -> int:
-    kind = mode & 0o170000
-    if kind == 0o100000:
-        return MODE_EXECUTABLE if mode & 0o100 else MODE_FILE
-    if kind in {MODE_SYMLINK, MODE_TREE}:
-        return kind
-    return MODE_GITLINK
+    return encode_tree(parse_tree(stored))

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from packhouse.git.objects import MODE_EXECUTABLE, MODE_FILE, MODE_TREE, parse_tree
+from packhouse.git.objects import MODE_TREE, parse_tree
 from packhouse.git.oid import Oid
 
 TreeTable = dict[bytes, tuple[int, Oid]]
-"""Name to (mode, id) of a tree's entries; modes as git compares them."""
+"""Name to (mode, id) of a tree's entries."""
 
 TableReader = Callable[[Oid], TreeTable]
 """Returns the table of a tree object."""
@@ -21,15 +21,8 @@ class PathChange(NamedTuple):
 
 
 def parse_table(content: bytes) -> TreeTable:
-    """Return a tree object as a table. Odd permissions of old trees count as git's two (canon_mode())."""
-    return {entry.name: (canonical_mode(entry.mode), entry.oid) for entry in parse_tree(content)}
-
-
-def canonical_mode(mode: int) -> int:
-    """Return the mode that git shows and compares: of a file only whether its owner may execute it."""
-    if mode & 0o170000 == 0o100000:
-        return MODE_EXECUTABLE if mode & 0o100 else MODE_FILE
-    return mode
+    """Return a tree object as a table."""
+    return {entry.name: (entry.mode, entry.oid) for entry in parse_tree(content)}
 
 
 def find_entry(read_table: TableReader, root: Oid, path: bytes) -> tuple[int, Oid] | None:

@@ -10,7 +10,6 @@ import msgspec
 
 from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.tree_table import canonical_mode
 
 _EDITS_IN_PLACE_MAX: Final = 1000
 _KINDS: Final = {MODE_GITLINK: "submodule", MODE_SYMLINK: "symlink"}
@@ -62,7 +61,7 @@ def make_map(listed: Iterable[tuple[bytes, bytes, bytes]], last_commits: Mapping
     spelled = {mode: (f"{mode:06o}", _KINDS.get(mode, "blob")) for mode in FILE_MODES}
     paths, records = [], []
     for mode, size, path in listed:
-        octal, kind = spelled[canonical_mode(int(mode, 8))]
+        octal, kind = spelled[int(mode, 8)]
         size_bytes = 0 if size == b"-" else int(size)
         paths.append(path)
         records.append(

@@ -361,10 +361,12 @@ def test_a_tree_has_the_id_that_git_mktree_gives_it(
     assert sorted(parse_tree(content)) == sorted(entries)
 
 
-def test_modes_of_old_trees_are_read() -> None:
-    oid = bytes.fromhex(PARENT)
-    entries = parse_tree(b"100664 a\0" + oid + b"040000 b\0" + oid)
-    assert [entry.mode for entry in entries] == [0o100664, 0o040000]
+def test_modes_of_old_trees_are_read_as_git_compares_them() -> None:
+    stored = (b"100664", b"100775", b"0100644", b"120777", b"040000", b"40755", b"10644", b"0")
+    entries = parse_tree(b"".join(b"%s a\0%s" % (mode, bytes.fromhex(PARENT)) for mode in stored))
+    assert [f"{entry.mode:06o}" for entry in entries] == [
+        *("100644", "100755", "100644", "120000", "040000", "040000", "160000", "160000"),
+    ]
 
 
 @pytest.mark.parametrize("content", [b"x", b"100644 a\0123", b"100644 \0" + b"1" * 20, b"8 a\0" + b"1" * 20])
