@@ -47,7 +47,7 @@ def iter_tar(members: Members, modified_at: int) -> Iterator[bytes]:
     written = 0
     for member in members:
         buffer += _tar_header(member, modified_at)
-        if member.mode not in (MODE_SYMLINK, MODE_GITLINK):
+        if member.mode != MODE_GITLINK and not _is_link(member):
             for piece in member.pieces:
                 buffer += piece
                 if len(buffer) >= _BUFFER_BYTES:
@@ -65,7 +65,7 @@ def _tar_header(member: Member, modified_at: int) -> bytes:
     info.mtime = max(modified_at, 0)
     info.mode = 0o755 if member.mode == MODE_EXECUTABLE else 0o644
     info.size = member.size_bytes
-    if member.mode == MODE_SYMLINK:
+    if _is_link(member):
         target = b"".join(member.pieces)
         info.type, info.mode, info.size = tarfile.SYMTYPE, 0o777, 0
         info.linkname = target.decode("utf-8", "surrogateescape")
@@ -73,6 +73,11 @@ def _tar_header(member: Member, modified_at: int) -> bytes:
         info.type, info.mode, info.size = tarfile.DIRTYPE, 0o755, 0
         info.name += "/"
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
+
+
+def _is_link(member: Member) -> bool:
+    """Tell whether a member goes in as a symlink: no system could follow a target of megabytes, that stays a file."""
+    return member.mode == MODE_SYMLINK and member.size_bytes <= limits.archive_link_max_bytes
 
 
 def iter_tar_gz(members: Members, modified_at: int) -> Iterator[bytes]:
@@ -120,7 +125,7 @@ def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
     info.create_system = 3  # Unix: the mode below counts
     if member.mode == MODE_GITLINK:
         info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
-    elif member.mode == MODE_SYMLINK:
+    elif _is_link(member):
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
     else:
         info.external_attr = (stat.S_IFREG | (0o755 if member.mode == MODE_EXECUTABLE else 0o644)) << 16

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
@@ -69,7 +70,8 @@ def check_prefix(text: str) -> bytes:
     """Return the prefix with a slash at its end; raise Invalid for one that leaves the archive's root."""
     if not text:
         return b""
-    hostile = "\\" in text or "\0" in text or text.startswith("/") or not text.isprintable()
+    hostile = "\\" in text or text.startswith("/") or not text.isprintable()
+    hostile = hostile or len(text) > limits.archive_prefix_max_chars
     segments = text.removesuffix("/").split("/")
     if hostile or any(segment in ("", ".", "..") for segment in segments):
         raise Invalid("invalid archive prefix", prefix=text[:200])

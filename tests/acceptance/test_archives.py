@@ -103,6 +103,7 @@ def test_globs_sizes_and_prefix_choose_what_goes_in(
         ({"archive": {"prefix": "a/../b"}}, 400),
         ({"archive": {"prefix": "a\\b"}}, 400),
         ({"archive": {"prefix": "a//b"}}, 400),
+        ({"archive": {"prefix": "a" * 5000}}, 400),
     ],
 )
 def test_a_bad_request_is_refused_before_the_first_byte(
@@ -220,12 +221,12 @@ def test_codearts_errors_have_their_own_two_members(repo: Repo, org: Org) -> Non
         "error_msg": "Insufficient permissions. Apply for the required permissions and try again.",
     }
     assert codearts(repo, number, token=repo.token(scopes=["repo:write"])).status_code == 403
-    for number_given in (0, -1, "abc", 2**31, "1.5", "9" * 50, "%20"):
+    for number_given in (0, -1, "abc", 2**31, "1.5", "9" * 50, "0" * 19 + "1" + "0" * 30, "1" * 5000, "%20"):
         reply = codearts(repo, number_given)
         assert (reply.status_code, reply.json()["error_code"]) == (400, "CH.004400"), number_given
     for query in ({"archive_format": "rar"}, {"path": " "}, {"path": "../x"}, {"sha": "-x"}):
         reply = codearts(repo, number, **query)
         assert (reply.status_code, set(reply.json())) == (400, {"error_code", "error_msg"}), query
-    for query in ({"path": "gone"}, {"sha": "gone"}):
+    for query in ({"path": "gone"}, {"sha": "gone"}, {"path": "gone/" * 2000}):
         assert codearts(repo, number, **query).json()["error_code"] == "CH.004404"
     assert codearts(repo, 2**31 - 1).status_code == 404

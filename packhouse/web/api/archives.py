@@ -1,11 +1,13 @@
 """Archives of a tree: the API's own, and the download that CodeArts clients call."""
 
 import contextlib
+import re
 from typing import Final
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, Unauthenticated
 from packhouse.git.archive_formats import FORMATS
@@ -31,6 +33,7 @@ from packhouse.web.routing import Claim, ErrorStyle, Route
 from packhouse.web.streams import iter_in_threads
 
 _PARAMETER_MAX_CHARS: Final = 100_000
+_REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")
 _REPOSITORY_ID_MAX: Final = 2**31 - 1
 
 
@@ -83,16 +86,14 @@ async def handle_codearts(request: Request) -> Response:
         raise Unauthenticated("a token is required")
     static_reader = await request.in_thread(find_static_reader, request.node, token)
     principal = static_reader or await authenticate_token(request, token)
-    number = request.path_values["repository_id"]
-    if not (number.isascii() and number.isdigit()) or not 1 <= int(number[:20]) <= _REPOSITORY_ID_MAX:
-        raise Invalid("repository_id is not a positive integer of 31 bits")
+    number = _parse_number(request.path_values["repository_id"])
     query = request.read_query(CodeArtsQuery)
     # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
     path = _parse_path("" if query.path is None and "path" in request.query_params else query.path)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
         raise Invalid("unknown archive format", archive_format=archive_format[:80])
-    repo = await request.in_thread(lookup_repo_by_number, request.node, principal, int(number))
+    repo = await request.in_thread(lookup_repo_by_number, request.node, principal, number)
     principal.require_scope(Scope.GIT_READ)
     if static_reader is None or static_reader.repo_claim != ALL_REPOS:
         principal.require_repo(repo.name)
@@ -103,12 +104,22 @@ async def handle_codearts(request: Request) -> Response:
     )
 
 
+def _parse_number(text: str) -> int:
+    match = _REPOSITORY_ID.fullmatch(text)
+    if match is None or int(match[1]) > _REPOSITORY_ID_MAX:
+        raise Invalid("repository_id is not a positive integer of 31 bits")
+    return int(match[1])
+
+
 def _parse_path(path: str | None) -> bytes:
     if path is None:
         return b""
     if not path.strip() or len(path) > _PARAMETER_MAX_CHARS:
         raise Invalid("parameter does not fit", field="path")
-    return check_tree_path(path, deletes=True)
+    raw = path.encode("utf-8")
+    if len(raw) > limits.tree_path_max_bytes:
+        return raw  # callers may ask for so long a path: nothing is there, which is another answer than 400
+    return check_tree_path(raw, deletes=True)
 
 
 async def _send(request: Request, archive: Archive) -> Response:
