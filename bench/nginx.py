@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.support.git import Git
+from tests.support.ports import free_port
 from tests.support.processes import signal_session, wait_until_gone
-from tests.support.server import free_port
 
 _SBIN = "/usr/sbin:/usr/local/sbin"
 _PROGRAMS = ("nginx", "fcgiwrap")

@@ -5,11 +5,13 @@ own organisation (`new_org`), so tests run in any order and side by side. A test
 server by `@pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)`.
 """
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.git import Git
 from tests.support.org import Org
@@ -19,6 +21,19 @@ from tests.support.server import Server, ServerOptions
 from tests.support.tls import TlsFiles, make_tls_files
 
 StartServer = Callable[..., Server]
+
+# How long an example takes says something about the machine. CI runs the same examples each time, so that a
+# change is blamed for its own faults only; `pytest --hypothesis-profile=explore` looks for new ones.
+_ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("explore", _ANY_SPEED)
+settings.register_profile("repeatable", _ANY_SPEED, derandomize=True)
+settings.load_profile("repeatable")
+
+# Clients that read the environment must reach the loopback address without the machine's proxy, and git must
+# not be told of another repository, as it is when a hook runs the tests.
+for _name in list(os.environ):
+    if _name.startswith("GIT_") or _name.lower().endswith("_proxy"):
+        del os.environ[_name]
 
 
 class ServerPool:

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,11 +12,13 @@ from types import TracebackType
 
 import psycopg
 
+from tests.support.ports import free_port
+
 INSTALL_HINT = (
     "PostgreSQL is not installed; on Debian: apt-get install postgresql (package postgresql-15 or newer)"
 )
-START_MAX_S = 60
-STOP_MAX_S = 20
+START_MAX_S = 120
+STOP_MAX_S = 60
 
 
 class PostgresServer:
@@ -53,7 +54,7 @@ class PostgresServer:
 
     def launch(self) -> None:
         """Start the server process on the existing cluster, on a port that is kept over restarts."""
-        self.port = self.port or _find_free_port()
+        self.port = self.port or free_port()
         log = (self._folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
@@ -174,9 +175,3 @@ def _choose_user() -> pwd.struct_passwd | None:
         except KeyError:
             continue
     raise AssertionError("running as root and neither user postgres nor nobody exists")
-
-
-def _find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,16 +1,26 @@
 """What the kernel says about processes: who belongs to a server, and how much memory they hold."""
 
 import os
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+GONE_WAIT_S = 30
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 def session_members(session_id: int) -> dict[int, str]:
-    """Return process id to command line of every live process in the session; zombies count as live."""
+    """Return process id to command line of every live process in the session.
+
+    Zombies count as live while their parent is one of the session, which should have reaped them. An orphan
+    is left to process 1, and in a container that may be a program that reaps nobody.
+    """
     members = {}
+    parents = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -21,7 +31,12 @@ def session_members(session_id: int) -> dict[int, str]:
             continue  # it ended while we looked
         if int(fields[3]) == session_id:
             members[int(entry.name)] = command.strip() or f"({fields[0]})"
-    return members
+            parents[int(entry.name)] = int(fields[1])
+    return {
+        process_id: command
+        for process_id, command in members.items()
+        if command != "(Z)" or parents[process_id] in members
+    }
 
 
 def resident_bytes(session_id: int) -> int:
@@ -62,7 +77,17 @@ def signal_session(session_id: int, number: int) -> None:
             continue
 
 
-def wait_until_gone(session_id: int, timeout_s: float) -> dict[int, str]:
+@contextmanager
+def hangup_ignored(ignored: bool) -> Iterator[None]:
+    """Start programs in this block so that they ignore SIGHUP, or heed it: a child inherits either."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def wait_until_gone(session_id: int, timeout_s: float = GONE_WAIT_S) -> dict[int, str]:
     """Wait until the session is empty; return who is left after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while (left := session_members(session_id)) and time.monotonic() < deadline:

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -17,23 +16,29 @@ import httpx
 from tests.support import processes
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.org import Org
+from tests.support.ports import free_port
 from tests.support.tls import TlsFiles
 
 PROGRAM = Path(sys.executable).with_name("packhouse")
-START_TIMEOUT_S = 30
-STOP_TIMEOUT_S = 15
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 120
 
 _KEY_ID = re.compile(r"key_\w+\Z")
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How to start a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case."""
+    """How to start a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case.
+
+    `nohup` starts it as nohup(1) does, however the tests themselves were started.
+    """
 
     database: str = ""
     workers: int = 1
     tls: TlsFiles | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    nohup: bool = False
 
 
 class Server:
@@ -85,7 +90,7 @@ class Server:
 
     def start(self) -> "Server":
         """Start the process and wait until it is ready to serve."""
-        with self.stderr_path.open("ab") as stderr:
+        with self.stderr_path.open("ab") as stderr, processes.hangup_ignored(self.options.nohup):
             self.process = subprocess.Popen(
                 [str(PROGRAM), "serve"],
                 env=self.environment,
@@ -106,7 +111,7 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            return self.http.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return self.http.get(f"{self.url}/readyz").status_code == 200
         except httpx.TransportError:
             return False
 
@@ -134,7 +139,7 @@ class Server:
             members = self.members()
             self.kill()
             raise AssertionError(f"server did not stop on SIGTERM; still there: {members}") from None
-        left = processes.wait_until_gone(self.process.pid, 2)
+        left = processes.wait_until_gone(self.process.pid)
         processes.signal_session(self.process.pid, signal.SIGKILL)
         self.process = None
         assert not left, f"processes left after SIGTERM: {left}"
@@ -171,7 +176,7 @@ class Server:
             env=self.environment,
             input=stdin,
             capture_output=True,
-            timeout=60,
+            timeout=COMMAND_TIMEOUT_S,
         )
         return subprocess.CompletedProcess(
             done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
@@ -206,11 +211,3 @@ class Server:
         if self._shared_org is None:
             self._shared_org = self.new_org()
         return self._shared_org
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

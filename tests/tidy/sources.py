@@ -17,7 +17,8 @@ def project_files() -> tuple[Path, ...]:
     """Return every file of the project: what git tracks or would track, or all of an unpacked archive."""
     if (ROOT / ".git").exists():
         out = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            # A checkout may belong to somebody else than who tests it, root in a container for one.
+            ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
             capture_output=True,
             check=True,
