@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -111,15 +110,10 @@ def test_a_commit_is_byte_for_byte_what_git_makes(repo: Repo, git: Git, tmp_path
         "GIT_COMMITTER_EMAIL": "bot@x",
         "GIT_COMMITTER_DATE": "1767323045 +0000",
     }
-    commit = subprocess.run(
-        ["git", "-C", str(work), "commit-tree", tree_oid],
-        input="Two\r\n\nlines äöü\n".encode(),
-        env={"PATH": "/usr/bin:/bin", **environment},
-        capture_output=True,
-        check=True,
-    )
+    message = "Two\r\n\nlines äöü\n".encode()
+    commit = git.run("commit-tree", tree_oid, cwd=work, stdin=message, env=environment)
     assert made["tree_sha"] == tree_oid
-    assert made["commit_sha"] == commit.stdout.decode().strip()
+    assert made["commit_sha"] == commit
 
 
 def test_modes_reach_a_clone(repo: Repo, git: Git, tmp_path: Path) -> None:

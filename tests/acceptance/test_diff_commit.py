@@ -3,7 +3,6 @@
 import base64
 import json
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +146,7 @@ def test_random_patches_give_the_trees_that_git_apply_gives(repo: Repo, git: Git
         git.run("-C", str(work), "add", "--all")
         git.run("-C", str(work), "commit", "--quiet", "--allow-empty", "-m", "edit")
         options = ["--binary", "-M", "-C", "--find-copies-harder"]
-        patch = subprocess.run(
-            ["git", "-C", str(work), "diff", *options, "HEAD~", "HEAD"], capture_output=True, check=True
-        ).stdout
+        patch = git.try_run("diff", *options, "HEAD~", "HEAD", cwd=work).stdout
         if not patch:
             continue
         reply = post(repo, patch)

@@ -1,6 +1,5 @@
 """Pushes whose `.gitmodules` git cannot look into are refused."""
 
-import subprocess
 from pathlib import Path
 
 from tests.support.git import Git
@@ -10,10 +9,8 @@ from tests.support.repo import Repo
 def test_a_gitlink_named_gitmodules_is_refused(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = git.init(tmp_path / "work")
     row = f"160000 commit {'1' * 40}\t.gitmodules\n"
-    tree = subprocess.run(
-        ["git", "-C", str(work), "mktree"], input=row.encode(), capture_output=True, check=True
-    ).stdout.decode()
-    commit = git.run("-C", str(work), "commit-tree", "-m", "x", tree.strip()).strip()
+    tree = git.run("mktree", cwd=work, stdin=row.encode())
+    commit = git.run("-C", str(work), "commit-tree", "-m", "x", tree).strip()
     pushed = git.try_run("-C", str(work), "push", repo.remote(), f"{commit}:refs/heads/main")
     assert pushed.returncode != 0
     assert b".gitmodules" in pushed.stderr

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import subprocess
 import tempfile
 import uuid
 from pathlib import Path
@@ -185,13 +184,7 @@ class WriteMachine(RuleBasedStateMachine):
         base = self.branches[data.draw(st.sampled_from(sorted(self.branches)))]
         here = ("-C", str(self.work))
         self.git.run(*here, "fetch", "--quiet", self.repo.remote(), base)
-        blob = (
-            subprocess.run(
-                ["git", *here, "hash-object", "-w", "--stdin"], input=content, capture_output=True, check=True
-            )
-            .stdout.decode()
-            .strip()
-        )
+        blob = self.git.run(*here, "hash-object", "-w", "--stdin", stdin=content)
         self.git.run(*here, "read-tree", base)
         self.git.run(*here, "update-index", "--add", "--cacheinfo", f"100644,{blob},pushed")
         tree = self.git.run(*here, "write-tree").strip()
