@@ -109,8 +109,9 @@ def land_commit(
             if time.monotonic() > deadline:
                 raise BranchBusy("branch kept moving", branch=short_name(plan.target.refname))
             time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
-            # The blobs are in place with the first pack: what follows is new trees and a new commit.
-            draft = drafts.enter_context(node.store.new_draft())
+            # Once the blobs are in place with the first pack, what follows is new trees and a new commit.
+            if packs:
+                draft = drafts.enter_context(node.store.new_draft())
 
 
 def _try_once(

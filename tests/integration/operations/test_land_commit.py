@@ -1,0 +1,84 @@
+"""A commit that loses a race for its branch while it is being made."""
+
+from collections.abc import Callable
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.git.objects import MODE_FILE, Person, parse_tree
+from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.tree_edit import TreeEditor
+from packhouse.operations.commit_target import CommitTarget, GuardMismatch
+from packhouse.operations.create_branch import CreateBranch, create_branch
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+
+ADA = Person("Ada", "ada@example.test", 1000, "+0000")
+MAIN = RefName(b"refs/heads/main")
+NEW = RefName(b"refs/heads/new")
+
+
+def commit(
+    node: Node, caller: Principal, target: CommitTarget, content: bytes, meanwhile: Callable[[], None]
+) -> LandedCommit:
+    """Commit one file named after its content; `meanwhile` happens once, while the tree is made."""
+    waiting = [meanwhile]
+    with node.store.new_draft() as draft:
+        blob = draft.writer.add_object("blob", content)
+
+        def make_tree(maker: TreeMaker) -> Oid:
+            if waiting:
+                waiting.pop()()
+            editor = TreeEditor(maker.read_tree, maker.parent_tree)
+            editor.upsert(content, MODE_FILE, blob)
+            return editor.write(maker.emit)
+
+        plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")
+        return land_commit(node, caller, lookup_repo(node, caller, "r"), plan, draft)
+
+
+def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
+    """Create the branch `new`, as somebody would who does not wait for a turn."""
+    create_branch(
+        node,
+        caller,
+        CreateBranch(
+            repo="r",
+            target=NEW,
+            target_is_ephemeral=False,
+            base_ref=base,
+            base_branch=None,
+            base_is_ephemeral=False,
+            force=False,
+        ),
+    )
+
+
+def read_files(node: Node, caller: Principal, tree: Oid) -> dict[bytes, bytes]:
+    """Return name to content of the files in a folder, all from the repository's packs."""
+    with node.store.reader(lookup_repo(node, caller, "r").public_id) as reader:
+        entries = parse_tree(reader.read(tree, kind="tree")[1])
+        return {entry.name: reader.read(entry.oid, kind="blob")[1] for entry in entries}
+
+
+def test_a_commit_whose_new_branch_appears_meanwhile_keeps_its_files(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"second", lambda: None)
+    target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN)
+    landed = commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
+    assert landed.old_oid == first.commit
+    assert read_files(node, caller, landed.tree) == {b"first": b"first", b"third": b"third"}
+
+
+def test_a_guard_on_a_base_refuses_when_the_branch_appears_meanwhile(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    second = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"second", lambda: None)
+    target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN, expected=second.commit)
+    with pytest.raises(GuardMismatch) as refused:
+        commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
+    assert refused.value.fields["actual"] == first.commit
