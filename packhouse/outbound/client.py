@@ -1,5 +1,6 @@
 """HTTP requests to others: to checked addresses only, bounded in time and size, redirects not followed."""
 
+import contextlib
 import ssl
 import threading
 import time
@@ -25,6 +26,7 @@ from packhouse.outbound.destination import (
 )
 
 _SHORTEST_WAIT_S: Final = 0.001
+_BROKEN_BODY: Final = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
 
 
 class OutboundFailed(Unavailable):
@@ -82,7 +84,8 @@ class OutboundClient:
         """Send one request and return the answer, whatever its status.
 
         `timeout_s` is for everything together. Of a longer answer the start is returned and the connection
-        closed. Raises BadAddress, AddressRefused, AddressUnknown and OutboundFailed.
+        closed, and so is what came of a body that breaks off or does not end in time: its status has been said.
+        Raises BadAddress, AddressRefused, AddressUnknown and OutboundFailed.
         """
         destination = self.parse(url)
         parts = urlsplit(url)
@@ -112,12 +115,14 @@ class OutboundClient:
 
     def _send(self, request: httpcore.Request, answer_max_bytes: int) -> Reply:
         response = self._pool.handle_request(request)
+        start = bytearray()
         try:
-            start = bytearray()
-            for piece in response.iter_stream():
-                start += piece
-                if len(start) > answer_max_bytes:
-                    break
+            # The status is here and counts; what is wrong with the rest of the answer changes nothing.
+            with contextlib.suppress(*_BROKEN_BODY):
+                for piece in response.iter_stream():
+                    start += piece
+                    if len(start) > answer_max_bytes:
+                        break
         finally:
             response.close()
         names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
