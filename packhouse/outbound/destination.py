@@ -69,7 +69,7 @@ class Destination:
 
 
 def parse_destination(url: str, trusted_hosts: frozenset[TrustedHost]) -> Destination:
-    """Return where a URL leads, or raise BadAddress; addresses given by number are judged at once.
+    """Return where a URL leads, or raise BadAddress; numbers and `localhost` are judged at once.
 
     Taken are https, and http to trusted hosts. User names, fragments, zone ids, percent escapes and
     everything but letters, digits, `-` and `_` in a name are refused, and so is each spelling of an IPv4
@@ -96,7 +96,8 @@ def parse_destination(url: str, trusted_hosts: frozenset[TrustedHost]) -> Destin
         raise BadAddress("it must begin with https://")
     destination = Destination(parts.scheme, host, port, trusted)
     literal = _literal(host)
-    if literal is not None and not trusted and not is_public(literal):
+    private = _is_loopback_name(host) if literal is None else not is_public(literal)
+    if private and not trusted:
         raise AddressRefused()
     return destination
 
@@ -120,6 +121,11 @@ def _check_host(host: str, *, bracketed: bool) -> str:
         except ValueError:
             raise BadAddress("an IPv4 address must be four decimal numbers") from None
     return name
+
+
+def _is_loopback_name(host: str) -> bool:
+    """Tell whether a name is one that leads to this machine whatever a resolver says (RFC 6761 section 6.3)."""
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def _literal(host: str) -> IpAddress | None:

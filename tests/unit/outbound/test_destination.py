@@ -11,6 +11,7 @@ from packhouse.outbound.destination import (
     AddressRefused,
     AddressUnknown,
     BadAddress,
+    Destination,
     parse_destination,
     resolve,
     resolve_with_system,
@@ -77,11 +78,15 @@ def test_no_spelling_of_a_private_address_is_taken(host: str) -> None:
         parse_destination(f"https://{host}/hook", NOBODY)
 
 
-@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost.", "LocalHost."])
-def test_names_of_this_machine_are_refused_when_they_are_resolved(name: str) -> None:
-    destination = parse_destination(f"https://{name}/", NOBODY)
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "localhost.", "LocalHost.", "a.b.localhost"])
+def test_names_of_this_machine_are_refused_whatever_they_resolve_to(name: str) -> None:
     with pytest.raises(AddressRefused):
-        resolve(destination, resolve_with_system, timeout_s=5)
+        parse_destination(f"https://{name}/", NOBODY)
+
+
+def test_what_the_system_resolves_to_this_machine_is_refused() -> None:
+    with pytest.raises(AddressRefused):
+        resolve(Destination("https", "localhost", 443, trusted=False), resolve_with_system, timeout_s=30)
 
 
 @pytest.mark.parametrize(
