@@ -76,6 +76,15 @@ class Delivery:
     attempted_at: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class FoundDelivery:
+    """A delivery by its row id, the `wh_…` id of its subscription, and whether that one still gets events."""
+
+    id: int
+    webhook_id: str
+    active: bool
+
+
 def insert_deliveries(session: Session, deliveries: Sequence[NewDelivery], *, now: int) -> None:
     """Queue deliveries, due at once."""
     if deliveries:
@@ -145,12 +154,12 @@ def list_attempts(session: Session, row_id: int, *, limit: int) -> list[Attempt]
     return [Attempt(*row) for row in session.all("list_delivery_attempts", id=row_id, limit=limit)]
 
 
-def find_delivery(session: Session, org_id: int, delivery_id: str) -> int | None:
-    """Return the row id of the organisation's delivery of that `whd_…` id."""
+def find_delivery(session: Session, org_id: int, delivery_id: str) -> FoundDelivery | None:
+    """Return the organisation's delivery of that `whd_…` id."""
     if not is_storable(delivery_id):
         return None
     row = session.one("find_delivery", org_id=org_id, delivery_id=delivery_id)
-    return None if row is None else int(row[0])
+    return None if row is None else FoundDelivery(row[0], row[1], active=row[2] is None)
 
 
 def restart_delivery(session: Session, row_id: int, *, now: int) -> None:

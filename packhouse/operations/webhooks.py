@@ -12,7 +12,7 @@ from packhouse.db.session import Session
 from packhouse.db.text import is_storable
 from packhouse.db.webhook_deliveries import Delivery
 from packhouse.db.webhooks import Webhook
-from packhouse.errors import Invalid, LimitExceeded, NotFound
+from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
 from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.operations.events import EVENT_KINDS
 from packhouse.operations.ids import new_public_id
@@ -31,6 +31,13 @@ class WebhookNotFound(NotFound):
 
     def __init__(self, webhook_id: str) -> None:
         super().__init__("webhook not found", webhook=webhook_id[:100])
+
+
+class WebhookInactive(Conflict):
+    """The receiver has answered 410 Gone, so nothing is sent to it. Subscribe it anew."""
+
+    def __init__(self, webhook_id: str) -> None:
+        super().__init__("webhook is inactive", webhook=webhook_id)
 
 
 class DeliveryNotFound(NotFound):
@@ -129,13 +136,15 @@ def list_deliveries(node: Node, caller: Principal, webhook_id: str, *, limit: in
 def redeliver(node: Node, caller: Principal, delivery_id: str) -> None:
     """Send an event to a subscription once more, with all attempts; its delivery id stays.
 
-    Raises DeliveryNotFound.
+    Raises DeliveryNotFound and WebhookInactive.
     """
     with node.database.write() as session:
-        row_id = webhook_deliveries.find_delivery(session, caller.org_id, delivery_id)
-        if row_id is None:
+        found = webhook_deliveries.find_delivery(session, caller.org_id, delivery_id)
+        if found is None:
             raise DeliveryNotFound(delivery_id)
-        webhook_deliveries.restart_delivery(session, row_id, now=node.clock())
+        if not found.active:
+            raise WebhookInactive(found.webhook_id)
+        webhook_deliveries.restart_delivery(session, found.id, now=node.clock())
     node.wakeups.notify()
 
 

@@ -32,10 +32,9 @@ Answer = Callable[[Received, int], int]
 
 @dataclass
 class Receiver:
-    """Listens on the loopback address. `answer` chooses each status; `delay_s` keeps every client waiting."""
+    """Listens on the loopback address. `answer` chooses each status, and may take its time."""
 
     answer: Answer = lambda _received, _before: 204
-    delay_s: float = 0.0
     location: str = ""
     received: list[Received] = field(default_factory=list)
 
@@ -55,7 +54,6 @@ class Receiver:
                     got = Received(self.path, list(self.headers.items()), body, time.monotonic())
                     receiver.received.append(got)
                     receiver._changed.notify_all()
-                time.sleep(receiver.delay_s)
                 status = receiver.answer(got, before)
                 self.send_response(status)
                 if receiver.location:

@@ -37,7 +37,7 @@ ORDER BY d.id DESC
 LIMIT :limit;
 
 -- name: find_delivery
-SELECT d.id, d.webhook_id FROM deliveries AS d
+SELECT d.id, w.webhook_id, w.disabled_at FROM deliveries AS d
 JOIN webhooks AS w ON w.id = d.webhook_id
 WHERE d.delivery_id = :delivery_id AND w.org_id = :org_id AND w.deleted_at IS NULL;
 
