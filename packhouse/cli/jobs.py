@@ -26,7 +26,7 @@ def list_(*, state: str | None, as_json: bool) -> None:
 
 
 @command.command("retry")
-@click.argument("job_id", type=click.INT)
+@click.argument("job_id", type=click.IntRange(1, 2**63 - 1))
 @json_option
 def retry(*, job_id: int, as_json: bool) -> None:
     """Let the dead job JOB_ID run again."""
