@@ -54,7 +54,9 @@ class _Supervisor:
         self._wake_writer.setblocking(False)
 
     def run(self) -> int:
-        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+        # Only nohup counts: a shell's background jobs ignore SIGINT, and who sends it to this process means it.
+        is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heeded = [number for number in _SIGNALS if number != signal.SIGHUP or not is_nohup]
         previous = {number: signal.signal(number, self._note_signal) for number in heeded}
         signal.set_wakeup_fd(self._wake_writer.fileno())
         try:

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.git import Git
-from tests.support.server import ServerOptions
+from tests.support.server import STOP_TIMEOUT_S, ServerOptions
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -18,8 +18,8 @@ def test_a_closed_terminal_ends_the_server_like_sigterm(start_server: StartServe
     server = start_server(ServerOptions(workers=workers))
     assert server.process is not None
     server.process.send_signal(signal.SIGHUP)
-    assert server.process.wait(15) == 0
-    assert not processes.wait_until_gone(server.pid, 2)
+    assert server.process.wait(STOP_TIMEOUT_S) == 0
+    assert not processes.wait_until_gone(server.pid)
     server.process = None
 
 
@@ -40,11 +40,7 @@ def test_a_push_that_cannot_start_git_leaves_nothing(
 
 
 def test_nohup_is_respected(start_server: StartServer) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        server = start_server()
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    server = start_server(ServerOptions(nohup=True))
     os.kill(server.pid, signal.SIGHUP)
     assert server.process is not None
     with pytest.raises(subprocess.TimeoutExpired):
