@@ -3,6 +3,7 @@
 Source for error codes and isolation: PostgreSQL manual, appendix A and chapter 13.
 """
 
+import logging
 import os
 import re
 import threading
@@ -15,10 +16,11 @@ import psycopg
 from psycopg import errors as pg_errors
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.numeric import Int8Dumper
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
+from packhouse.db.outage import Outage
 from packhouse.db.schema import POSTGRESQL_WORDS, apply_migrations
 from packhouse.db.session import (
     QUERIES,
@@ -50,6 +52,9 @@ _CONNECTION_DEFAULTS: Final = {
     "keepalives_count": "3",
 }
 _Connection = psycopg.Connection[tuple[Any, ...]]
+
+# The pool tells of each attempt to connect; an outage is told once.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 def _translate_query(query: str) -> bytes:
@@ -123,6 +128,7 @@ class PostgresqlDatabase(Database):
         self._opening = threading.Lock()
         self._pool: ConnectionPool[_Connection] | None = None
         self._closed = False
+        self._outage = Outage()
         _databases.add(self)
 
     @contextmanager
@@ -169,20 +175,36 @@ class PostgresqlDatabase(Database):
     @contextmanager
     def _connection(self) -> Iterator[_Connection]:
         pool = self._pool or self._open_pool()
-        try:
-            connection = pool.getconn()
-        except psycopg.Error as error:
-            log_outage(error)
-            raise DatabaseAway() from error
+        connection = self._take_connection(pool)
         try:
             yield connection
         finally:
             broken = connection.broken
             pool.putconn(connection)
             if broken:
+                self._outage.suspect()
                 # The others were most likely cut by the same event: replace them before anyone meets them,
                 # without asking each, which could wait for a network that swallows everything.
                 pool.drain()
+
+    def _take_connection(self, pool: "ConnectionPool[_Connection]") -> _Connection:
+        try:
+            connection = pool.getconn(timeout=self._outage.patience_s())
+        except PoolTimeout:
+            self._outage.waited(self._find_reason)
+        except psycopg.Error as error:  # the pool was closed
+            raise DatabaseAway(str(error)) from error
+        self._outage.end()
+        return connection
+
+    def _find_reason(self) -> str:
+        """Return why the server takes no connection, which the pool does not tell; "" when it takes one."""
+        options = {**self._connect_options, "connect_timeout": str(limits.database_ask_max_s)}
+        try:
+            psycopg.connect(self._url, **options).close()
+        except psycopg.Error as error:
+            return str(error).strip() or type(error).__name__
+        return ""
 
     def _open_pool(self) -> "ConnectionPool[_Connection]":
         with self._opening:
@@ -206,6 +228,7 @@ class PostgresqlDatabase(Database):
     def _forget_after_fork(self) -> None:
         """Leave the parent's connections alone and open others when first needed."""
         self._opening = threading.Lock()
+        self._outage = Outage()
         if self._pool is not None:
             _inherited.append(self._pool)
             self._pool = None
@@ -280,8 +303,8 @@ def _raise_translated(error: psycopg.Error) -> NoReturn:
         raise TransactionLost() from error
     if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
         log_outage(error)
-        raise Corrupt("database is damaged") from error
+        raise Corrupt("database is damaged", reason=str(error)) from error
     if isinstance(error, psycopg.OperationalError):
         log_outage(error)
-        raise DatabaseAway() from error
+        raise DatabaseAway(str(error)) from error
     raise error

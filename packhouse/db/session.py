@@ -29,10 +29,13 @@ class TransactionLost(Unavailable):
 
 
 class DatabaseAway(Unavailable):
-    """The database does not answer, is full or shut us out. A commit that was under way may have happened."""
+    """The database does not answer, is full or shut us out. A commit that was under way may have happened.
 
-    def __init__(self) -> None:
-        super().__init__("database not available")
+    Field: `reason`, what its driver says; for operators, since it may name hosts and files.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__("database not available", **({"reason": reason} if reason else {}))
 
 
 def log_outage(error: Exception) -> None:

@@ -239,7 +239,7 @@ def _open_private(path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         log_outage(error)
-        raise DatabaseAway() from error
+        raise DatabaseAway(str(error)) from error
 
 
 def _connect(path: Path, lock_file: int) -> sqlite3.Connection:
@@ -285,4 +285,6 @@ def _raise_translated(error: sqlite3.Error) -> NoReturn:
     if code not in _DAMAGED | _AWAY:
         raise error
     log_outage(error)
-    raise (Corrupt("database file is damaged") if code in _DAMAGED else DatabaseAway()) from error
+    if code in _DAMAGED:
+        raise Corrupt("database file is damaged", reason=str(error)) from error
+    raise DatabaseAway(str(error)) from error

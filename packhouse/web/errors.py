@@ -104,6 +104,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "branch kept moving": "branch {branch} kept moving while this was written, please retry",
     "content encoding is not accepted here": "content encoding {encoding} is not accepted here",
     "content type does not fit": "the content type of this request must be {expected}",
+    "database not available": "database not available",  # the reason names hosts and files
     "default branch is not deleted": "{refname} is the default branch and cannot be deleted",
     "denied by policy": "denied by policy: {op} ({refname})",
     "credential not found": "credential {credential} not found",

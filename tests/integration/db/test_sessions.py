@@ -190,9 +190,10 @@ def test_a_postgresql_server_that_is_not_there_is_reported_as_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("packhouse.limits.database_wait_max_s", 1)
-    database = open_database("postgresql://nobody@127.0.0.1:1/none")
-    with pytest.raises(DatabaseAway):
+    database = open_database("postgresql://nobody:hush@127.0.0.1:1/none")
+    with pytest.raises(DatabaseAway, match="Connection refused") as away:
         database.check()
+    assert "hush" not in str(away.value)
     database.close()
 
 
@@ -232,6 +233,32 @@ def test_a_restart_of_postgresql_costs_a_few_refusals_and_no_update() -> None:
             assert find_org(session, "lost") is None
             assert find_org(session, "after") is not None
         database.close()
+
+
+def test_callers_hear_soon_that_postgresql_is_away_and_the_operator_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with PostgresServer() as server:
+        database = open_database(server.new_database())
+        database.check()
+        monkeypatch.setattr("packhouse.limits.database_wait_max_s", 600)
+        began = time.monotonic()
+        server.halt()
+        for _ in range(4):
+            with pytest.raises(DatabaseAway):
+                database.check()
+        assert time.monotonic() - began < 300  # each would have waited for ten minutes
+        server.launch()
+        while True:
+            try:
+                database.check()
+                break
+            except DatabaseAway:
+                assert time.monotonic() - began < 300
+                time.sleep(0.1)
+        database.close()
+    told = [record.message for record in caplog.records if record.name == "packhouse"]
+    assert told == ["database failed", "database is away", "database answers again"]
 
 
 def test_a_transaction_that_gives_way_is_run_again(

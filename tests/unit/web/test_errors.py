@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhouse.auth.policy import PolicyDenied
+from packhouse.db.session import DatabaseAway
 from packhouse.errors import (
     Conflict,
     Corrupt,
@@ -90,3 +91,10 @@ def test_values_with_braces_or_anything_else_do_no_harm(value: str) -> None:
     fields = {name for _, name, _, _ in string.Formatter().parse(SENTENCES["invalid branch name"]) if name}
     sentence = write_sentence(Invalid("invalid branch name", **dict.fromkeys(fields, value)))
     assert sentence.startswith("invalid branch name ")
+
+
+def test_what_a_database_driver_says_is_for_operators_only() -> None:
+    away = DatabaseAway("connection to 10.0.0.7 refused")
+    assert "10.0.0.7" in str(away)
+    assert describe_failure(away).sentence == "database not available"
+    assert "packhouse.db" not in describe_failure(Corrupt("damaged", reason="packhouse.db")).sentence

@@ -1,0 +1,67 @@
+"""What a process knows of a database server that does not answer, so that not every caller waits in vain."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from packhouse import limits
+from packhouse.db.session import DatabaseAway
+from packhouse.log import log_event
+
+
+class Outage:
+    """Says how long to wait for a connection, and tells the operator once when the server goes and comes back.
+
+    While the server answers, callers may wait long: connections are only scarce. Once it is away they wait a
+    moment, and after one of them did so in vain the others are refused at once for a little while. Safe to
+    share between threads.
+    """
+
+    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._suspected = False
+        self._reason = ""
+        self._refuse_until = 0.0
+
+    def patience_s(self) -> float:
+        """Return how many seconds to wait for a connection; raise DatabaseAway when none need try now."""
+        with self._lock:
+            if not self._suspected:
+                return limits.database_wait_max_s
+            if self._monotonic() < self._refuse_until:
+                raise DatabaseAway(self._reason)
+            return limits.database_outage_wait_max_s
+
+    def suspect(self) -> None:
+        """Note that a connection broke, as one does, or all of them when the server goes."""
+        self._suspected = True
+
+    def waited(self, find_reason: Callable[[], str]) -> NoReturn:
+        """Note that no connection came in time; raise DatabaseAway.
+
+        `find_reason` asks the server itself and returns why it does not answer, "" when it does and all
+        connections were in use.
+        """
+        reason = self._reason or find_reason()
+        with self._lock:
+            self._suspected = bool(reason)
+            self._refuse_until = self._monotonic() + limits.database_outage_pause_s
+            is_news = bool(reason) and not self._reason
+            self._reason = reason
+        if is_news:
+            log_event("database is away", level=logging.ERROR, reason=reason)
+        raise DatabaseAway(reason or "all connections are in use")
+
+    def end(self) -> None:
+        """Note that the server gave a connection."""
+        if not self._suspected:
+            return
+        with self._lock:
+            was_away = bool(self._reason)
+            self._suspected = False
+            self._reason = ""
+        if was_away:
+            log_event("database answers again", level=logging.WARNING)
