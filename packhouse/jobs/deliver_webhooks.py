@@ -54,14 +54,18 @@ def deliver_webhooks(node: Node, stopping: threading.Event) -> None:
     """Deliver events until `stopping` is set."""
     sender = Sender(node)
     seen = 0
+    is_away = False
     try:
         while not stopping.is_set():
             try:
                 busy = sender.step()
             except Unavailable as error:
-                log_event("webhooks wait for the database", level=logging.WARNING, reason=error.message)
+                if not is_away:  # once in an outage
+                    log_event("webhooks wait for the database", level=logging.WARNING, reason=error.message)
+                is_away = True
                 stopping.wait(_AWAY_S)
                 continue
+            is_away = False
             if not busy:
                 seen = node.wakeups.wait(seen, limits.job_poll_s)
                 stopping.wait(_SETTLE_S)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.consolidate import consolidate
 from packhouse.operations.fork_insert import sweep_unsettled
@@ -45,6 +46,8 @@ def _guarded(what: str, work: Callable[..., object], *args: object) -> None:
     """Run one piece of work; a failure is logged and must not end the loop that all repositories need."""
     try:
         work(*args)
+    except Unavailable as error:  # the next write to a repository asks again
+        log_event("maintenance put off", level=logging.WARNING, work=what, reason=error.message)
     except Exception:  # noqa: BLE001 - whatever it is, the next repository still wants its turn
         facts = [argument for argument in args if isinstance(argument, str)]
         log_event("maintenance failed", level=logging.ERROR, exc_info=True, work=what, on=facts)

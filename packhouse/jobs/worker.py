@@ -41,14 +41,18 @@ def run_jobs(node: Node, stopping: threading.Event) -> None:
     try:
         _queue_recurring(node)
         seen = 0
+        is_away = False
         while not stopping.is_set():
             try:
                 worker.extend_leases()
                 started = worker.start_jobs()
             except Unavailable as error:
-                log_event("jobs wait for the database", level=logging.WARNING, reason=error.message)
+                if not is_away:  # once in an outage
+                    log_event("jobs wait for the database", level=logging.WARNING, reason=error.message)
+                is_away = True
                 stopping.wait(_AWAY_S)
                 continue
+            is_away = False
             if not started:
                 seen = node.wakeups.wait(seen, limits.job_poll_s)
                 stopping.wait(_SETTLE_S)
