@@ -69,7 +69,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run one command and return its exit code. Whatever fails, standard error gets one line."""
-    configure_logging("error")
+    # What goes wrong is said in one line; `serve`, `demo` and `worker` log from their start on.
+    configure_logging("critical")
     try:
         code = root.main(
             list(arguments), prog_name="packhouse", obj=Invocation(environ), standalone_mode=False

@@ -243,6 +243,11 @@ def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
 def test_what_cannot_be_done_is_one_line_and_exit_code_one(shell: Shell) -> None:
     file = shell.write("file", "")
     assert str(file) in shell.fails(1, "org", "list", "--data", file)
+    (shell.folder / "spoiled").mkdir()
+    shell.write("spoiled/packhouse.db", "no database" * 1000)
+    assert "damaged: file is not a database" in shell.fails(1, "org", "list", "--data", "spoiled")
+    (shell.folder / "odd" / "packhouse.db.lock").mkdir(parents=True)
+    assert "not available: [Errno 21] Is a directory" in shell.fails(1, "org", "list", "--data", "odd")
 
 
 def test_a_flag_wins_over_its_variable_wherever_it_stands(shell: Shell) -> None:
