@@ -1,11 +1,11 @@
 """From a blocking iterator in worker threads to the asynchronous one that an answer sends."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 
 from packhouse.web.request import Request
 
 
-async def iter_in_threads(request: Request, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def iter_in_threads(request: Request, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
     """Yield what `pieces` yields, each step in a worker thread; close it in every case.
 
     Between two pieces no thread is held, so slow clients cost memory for one piece each.

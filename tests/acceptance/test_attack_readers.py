@@ -73,3 +73,22 @@ def test_slow_clients_lend_their_turns_to_others(start_server: StartServer, git:
         git.run("push", repo.remote(), "main", cwd=work)
         assert time.monotonic() - began < WAIT_MAX_S
         assert len(server.git_processes()) >= 2, "the slow ones have ended: the test shows nothing"
+
+
+def test_a_slow_archive_lends_its_turn_to_others(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
+    repo = server.new_org().create_repo()
+    repo.write_commit("main", {"large": os.urandom(12_000_000)})
+    other = repo.org.create_repo()
+    other.write_commit("main", {"a": b"1"})
+    head = (
+        f"POST /api/v1/repos/archive HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {repo.token()}\r\n"
+        "Content-Length: 0\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(head.encode())
+        while not server.git_processes():
+            time.sleep(0.05)
+        assert other.api("POST", "/archive").status_code == 200
+        assert server.git_processes(), "the slow one has ended: the test shows nothing"

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
 import msgspec
@@ -30,6 +31,7 @@ from packhouse.web.fields import Verbatim, VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.lane import Turn
 from packhouse.web.streams import iter_in_threads
 
 _PARAMETER_MAX_CHARS: Final = 100_000
@@ -125,15 +127,32 @@ def _parse_path(path: str | None) -> bytes:
 async def _send(request: Request, archive: Archive) -> Response:
     """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
     async with contextlib.AsyncExitStack() as stack:
-        await stack.enter_async_context(request.git_gate.turn())
+        turn = await stack.enter_async_context(
+            request.git_gate.reads.turn((archive.repo.org_id, archive.repo.name))
+        )
         cleanup = stack.pop_all().aclose
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{archive.file_name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    pieces = iter_in_threads(request, iter_archive(request.node, archive))
+    pieces = _relay(iter_in_threads(request, iter_archive(request.node, archive)), turn)
     return StreamResponse(pieces, 200, headers, media_type=archive.media_type, cleanup=cleanup)
+
+
+async def _relay(pieces: AsyncGenerator[bytes], turn: Turn) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            async with turn.waiting_for_client():
+                yield piece
+
+
+async def _lend(turn: Turn, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Yield the pieces; while the client takes none for long, another transfer has the turn."""
+    async with contextlib.aclosing(pieces):
+        async for piece in pieces:
+            async with turn.waiting_for_client():
+                yield piece
 
 
 ROUTES = (
