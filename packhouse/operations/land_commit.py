@@ -5,12 +5,9 @@ written; whoever loses the race for the branch and gave no guard builds its tree
 """
 
 import contextlib
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo
@@ -24,10 +21,9 @@ from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.stored_objects import read_object
+from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
-
-_RETRY_PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +91,24 @@ def land_commit(
     Raises what read_target, check_policy and move_refs raise, and BranchBusy when an unguarded commit lost
     every race for 30 s.
     """
-    deadline = time.monotonic() + limits.guard_wait_max_s
+    target = plan.target
     packs: list[PackFile] = []
     with contextlib.ExitStack() as drafts:
-        while True:
-            try:
-                with node.store.turn(repo.public_id, plan.target.refname):
-                    return _try_once(node, caller, repo, plan, draft, packs)
-            except RefMismatch:
-                if plan.target.expected is not None:
-                    read_target(node, repo, plan.target)  # raises, and tells which tip won
-                    raise
-            if time.monotonic() > deadline:
-                raise BranchBusy("branch kept moving", branch=short_name(plan.target.refname))
-            time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+
+        def attempt() -> LandedCommit:
+            nonlocal draft
             # Once the blobs are in place with the first pack, what follows is new trees and a new commit.
             if packs:
                 draft = drafts.enter_context(node.store.new_draft())
+            return _try_once(node, caller, repo, plan, draft, packs)
+
+        try:
+            return write_in_turn(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
+        except RefMismatch:
+            if target.expected is None:
+                raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None
+            read_target(node, repo, target)  # raises, and tells which tip won
+            raise
 
 
 def _try_once(

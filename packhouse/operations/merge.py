@@ -3,14 +3,11 @@
 Objects are made in a quarantine and become durable before the branch moves; a refused merge leaves nothing.
 """
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
@@ -33,11 +30,11 @@ from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.operations.stored_objects import read_object
+from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
 
 ACTION: Final = "merge"
-_RETRY_PAUSE_S: Final = 0.01
 
 
 class MergeStrategy(Enum):
@@ -138,22 +135,21 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
     source = MergeSide(found.name.removeprefix("refs/heads/"), found.commit)
-    deadline = time.monotonic() + limits.guard_wait_max_s
     packs: list[PackFile] = []
+
+    def attempt() -> Merged:
+        tip = _read_tip(node, repo, command)
+        return _Attempt(node, caller, repo, command, source, tip, packs).run()
+
     _read_tip(node, repo, command)
-    while True:
-        try:
-            with node.store.turn(repo.public_id, command.target):
-                tip = _read_tip(node, repo, command)
-                return _Attempt(node, caller, repo, command, source, tip, packs).run()
-        except RefMismatch as lost:
-            if lost.actual is None:
-                raise RepoChanged from None
-            if command.expected is not None or time.monotonic() > deadline:
-                raise TargetMoved(command.target, lost.actual) from None
-        except (RepoNotFound, BranchNotFound):  # both were there a moment ago
+    try:
+        return write_in_turn(node, repo, command.target, attempt, is_guarded=command.expected is not None)
+    except RefMismatch as lost:
+        if lost.actual is None:
             raise RepoChanged from None
-        time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+        raise TargetMoved(command.target, lost.actual) from None
+    except (RepoNotFound, BranchNotFound):  # both were there a moment ago
+        raise RepoChanged from None
 
 
 def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:

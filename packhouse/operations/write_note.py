@@ -1,7 +1,5 @@
 """Adding, extending and removing notes: each is one commit on the notes ref, with the tree that git would write."""
 
-import random
-import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -24,10 +22,9 @@ from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.resolve import resolve_object
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.stored_objects import read_object
+from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
-
-_RETRY_PAUSE_S: Final = 0.01
 
 
 class NoteAction(Enum):
@@ -129,23 +126,20 @@ def write_note(node: Node, caller: Principal, command: WriteNote) -> WrittenNote
     if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
         raise Invalid("custom notes refs are not enabled")
     target = resolve_object(node, repo, command.object_ref)
-    deadline = time.monotonic() + limits.guard_wait_max_s
     packs: list[PackFile] = []
-    while True:
-        state = _State(target, command.refname, None)
-        try:
-            with node.store.turn(repo.public_id, command.refname):
-                state = _read_state(node, repo, target, command)
-                return _write_once(node, caller, repo, command, state, packs)
-        except RefNameConflict as conflict:
-            raise NotesRefConflict(state, conflict.existing) from None
-        except RefMismatch as lost:
-            now_at = _State(target, command.refname, lost.actual)
-            if command.expected is not None:
-                raise NotesGuardMismatch(now_at, command.expected) from None
-            if time.monotonic() > deadline:
-                raise NotesRefBusy(now_at) from None
-        time.sleep(random.uniform(0, _RETRY_PAUSE_S))  # noqa: S311 - only spreads the racers
+
+    def attempt() -> WrittenNote:
+        return _write_once(node, caller, repo, command, _read_state(node, repo, target, command), packs)
+
+    try:
+        return write_in_turn(node, repo, command.refname, attempt, is_guarded=command.expected is not None)
+    except RefNameConflict as conflict:
+        raise NotesRefConflict(_State(target, command.refname, None), conflict.existing) from None
+    except RefMismatch as lost:
+        now_at = _State(target, command.refname, lost.actual)
+        if command.expected is not None:
+            raise NotesGuardMismatch(now_at, command.expected) from None
+        raise NotesRefBusy(now_at) from None
 
 
 def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _State:
