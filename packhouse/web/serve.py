@@ -45,7 +45,7 @@ def serve(config: Config, loops: Sequence[Loop] = ()) -> int:
     shown = f"[{host}]" if ":" in host else host
     log_event("listening", address=f"{scheme}://{shown}:{port}", workers=config.workers, pid=os.getpid())
     if config.workers == 1:
-        return run_worker(config, listener, loops)
+        return min(run_worker(config, listener, loops), 1)  # the supervisor alone asks why a start failed
     return supervise(lambda: run_worker(config, listener, loops), config)
 
 

@@ -80,7 +80,7 @@ def test_a_server_whose_database_cannot_be_opened_ends(tmp_path: Path, workers: 
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
     environment = kept | {"PACKHOUSE_DATA": str(tmp_path), "PACKHOUSE_WORKERS": workers}
     done = serve_and_fail(environment, "--listen", "127.0.0.1:0")
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert "database" in done.stderr
     assert "Traceback" not in done.stderr
 
