@@ -5,6 +5,7 @@ question: the `index` line of a binary patch cannot become a way to read objects
 """
 
 import re
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,16 @@ from packhouse.storage.pack_draft import PackDraft
 _MALFORMED: Final = re.compile(
     r"No valid patches|unrecognized input|corrupt (binary )?patch|invalid path|patch with only garbage"
     r"|lacks filename information|inconsistent (old|new|file)|invalid mode|affects file .* beyond|beyond a symbolic"
-    r"|unrecognized binary patch|patch fragment without header|No changes"
+    r"|unrecognized binary patch|patch fragment without header|No changes|has null sha1"
 )
 _ABOUT_A_PATH: Final = re.compile(
     r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
 )
 _REASON_MAX_CHARS: Final = 300
+_ABORTED: Final = -signal.SIGABRT
+"""How git apply ends on a new file whose header has a line that it does not know (tried on 2.39.5)."""
+
+_APPLY_CODES: Final = frozenset({0, 1, 128, _ABORTED})
 
 
 class PatchDoesNotApply(Invalid):
@@ -138,9 +143,9 @@ def _run_apply(git_dir: Path, entries: Iterable[PathEntry], patch: Path) -> dict
     index = {"GIT_INDEX_FILE": str(git_dir / "index")}
     rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
     run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=index)
-    applied = run_git(
-        git_dir, "apply", "--cached", "--binary", str(patch), env=index, ok_codes=frozenset({0, 1, 128})
-    )
+    applied = run_git(git_dir, "apply", "--cached", "--binary", str(patch), env=index, ok_codes=_APPLY_CODES)
+    if applied.code == _ABORTED:
+        raise Invalid("not a patch that git accepts", reason="git cannot make sense of its headers")
     if applied.code != 0:
         _refuse(applied.stderr.decode("utf-8", "replace").replace(str(patch), "patch"))
     listed = run_git(git_dir, "ls-files", "--stage", "-z", env=index).stdout

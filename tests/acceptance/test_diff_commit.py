@@ -80,6 +80,10 @@ def test_a_patch_that_does_not_fit_is_a_conflict_and_changes_nothing(repo: Repo)
         b"--- /dev/null\n+++ b/GIT~1/x\n@@ -0,0 +1 @@\n+x\n",
         "--- /dev/null\n+++ b/.g\u200cit/x\n@@ -0,0 +1 @@\n+x\n".encode(),
         b'--- /dev/null\n+++ b/.gitmodules\n@@ -0,0 +1,2 @@\n+[submodule "../x"]\n+\turl = https://x.example\n',
+        b"diff --git a/s b/s\nnew file mode 160000\n--- /dev/null\n+++ b/s\n@@ -0,0 +1 @@\n+Subproject commit "
+        + b"0" * 40
+        + b"\n",
+        b"diff --git a/n b/n\nunknown header\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
     ],
 )
 def test_what_is_no_legal_patch_is_invalid(repo: Repo, patch: bytes) -> None:
