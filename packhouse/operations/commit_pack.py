@@ -128,8 +128,13 @@ def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
             ok_codes=frozenset({0, 128}),
         )
     if judged.code != 0:
-        reason = judged.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise Invalid("git refuses an object of this commit", reason="".join(reason)[:300])
+        raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
+
+
+def _first_error(messages: bytes) -> str:
+    """Return what git says is wrong with an object; its last line only says that something is."""
+    lines = messages.decode("utf-8", "replace").strip().splitlines() or [""]
+    return next((line for line in lines if line.startswith("error:")), lines[-1])[:300]
 
 
 def _uses(files: Sequence[FileChange]) -> dict[str, frozenset[ContentUse]]:

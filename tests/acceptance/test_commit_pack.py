@@ -337,6 +337,12 @@ def test_what_a_push_could_not_bring_cannot_be_committed(
     assert repo.branches() == {}
 
 
+def test_a_refusal_by_git_tells_its_reason(repo: Repo) -> None:
+    hostile = b'[submodule "x"]\n\turl = --upload-pack=evil\n\tpath = x\n'
+    reply = post(repo, metadata(upsert(".gitmodules")), chunk(hostile))
+    assert "gitmodulesUrl" in reply.json()["error"]
+
+
 def test_an_honest_gitmodules_file_can_be_committed(repo: Repo) -> None:
     content = b'[submodule "x"]\n\tpath = x\n\turl = https://x.example/x.git\n'
     repo.write_commit("main", {"a": b"1"})
