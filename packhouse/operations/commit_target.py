@@ -85,18 +85,17 @@ def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:
 
 
 def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, state: TargetState) -> None:
-    guarded = state.tip if state.tip is not None else state.parent
-    if guarded is None and expected == ZERO_OID:
+    refname, namespace, actual = target.refname, target.namespace, state.tip
+    if state.tip is None and target.base_refname is not None:
+        refname, namespace, actual = target.base_refname, target.base_namespace, state.parent
+    if actual is None and expected == ZERO_OID:
         return
     if is_oid(expected.lower()):
         resolved = expected.lower()
     else:
         try:
-            resolved = resolve_ref(node, repo, expected, ephemeral=target.namespace == EPHEMERAL).commit
+            resolved = resolve_ref(node, repo, expected, ephemeral=namespace == EPHEMERAL).commit
         except (Invalid, NotFound):
             resolved = ""
-    if guarded is None or resolved != guarded:
-        compared = (
-            target.refname if state.tip is not None or target.base_refname is None else target.base_refname
-        )
-        raise GuardMismatch(compared, expected=expected, actual=guarded)
+    if resolved != actual:
+        raise GuardMismatch(refname, expected=expected, actual=actual)

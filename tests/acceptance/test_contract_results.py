@@ -33,6 +33,18 @@ def test_a_guard_compared_with_the_base_tells_no_tip_of_the_target(repo: Repo) -
     }
 
 
+def test_a_guard_by_name_is_looked_up_where_the_base_is(repo: Repo) -> None:
+    repo.write_commit("main", {"a": b"1"})
+    draft = repo.post_commit(
+        "draft", {"b": b"2"}, base_branch="main", expected_target_sha="main", target_is_ephemeral=True
+    )
+    assert draft.status_code == 201, draft.text
+    kept = repo.post_commit(
+        "kept", {"c": b"3"}, base_branch="draft", expected_target_sha="draft", base_is_ephemeral=True
+    )
+    assert kept.status_code == 201, kept.text
+
+
 def test_a_guard_of_the_target_tells_its_tip(repo: Repo) -> None:
     first = repo.write_commit("main", {"a": b"1"})
     tip = repo.write_commit("main", {"a": b"2"})
