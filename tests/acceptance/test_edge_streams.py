@@ -5,7 +5,6 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +23,8 @@ from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, Route
 from packhouse.web.serve import make_server, open_listener
 
-WAIT_S = 10
+WAIT_S = 60
+STALL_S = 600  # longer than anybody here waits: what ends sooner has another reason
 PIECE = b"x" * 65536
 
 
@@ -33,6 +33,7 @@ class Seen:
     """What the handlers went through."""
 
     pieces: int = 0
+    asked: threading.Event = field(default_factory=threading.Event)
     closed: threading.Event = field(default_factory=threading.Event)
     cleaned: threading.Event = field(default_factory=threading.Event)
 
@@ -50,9 +51,12 @@ class Seen:
     async def cleanup(self) -> None:
         self.cleaned.set()
 
-    def handler(self, count: int, *, fail_after: int = -1, size_bytes: int | None = None) -> Response:
+    def handler(
+        self, count: int, *, fail_after: int = -1, size_bytes: int | None = None, stall_max_s: int = STALL_S
+    ) -> Response:
+        self.asked.set()
         chunks = self.produce(count, fail_after=fail_after)
-        return StreamResponse(chunks, cleanup=self.cleanup, size_bytes=size_bytes, stall_max_s=1)
+        return StreamResponse(chunks, cleanup=self.cleanup, size_bytes=size_bytes, stall_max_s=stall_max_s)
 
 
 class StreamServer:
@@ -62,13 +66,16 @@ class StreamServer:
         self.seen = Seen()
         self.listener = open_listener("127.0.0.1:0")
         self.address = self.listener.getsockname()
-        config = Config(data=data, stall_timeout_s=2, shutdown_grace_s=1)
+        config = Config(data=data, stall_timeout_s=STALL_S, shutdown_grace_s=1)
         self.server = make_server(make_app(config, list(self.routes())), config)
         self.thread = threading.Thread(target=self.run)
 
     def routes(self) -> Iterator[Route]:
         async def endless(_request: Request) -> Response:
             return self.seen.handler(10**9)
+
+        async def impatient(_request: Request) -> Response:
+            return self.seen.handler(10**9, stall_max_s=1)
 
         async def three(_request: Request) -> Response:
             return self.seen.handler(3)
@@ -91,7 +98,7 @@ class StreamServer:
                 size += len(piece)
             return Response(str(size))
 
-        for handler in (endless, three, three_sized, fails_at_once, fails_later, bug):
+        for handler in (endless, impatient, three, three_sized, fails_at_once, fails_later, bug):
             yield Route(
                 handler.__name__, "GET", handler, preferred=f"/{handler.__name__}", claim=Claim.HANDLER
             )
@@ -137,7 +144,7 @@ def test_a_stream_is_chunked_or_has_its_length(streams: StreamServer) -> None:
     reply = get(streams, "/three_sized")
     assert reply.content == PIECE * 3
     assert reply.headers["content-length"] == str(3 * len(PIECE))
-    assert streams.seen.cleaned.is_set()
+    assert streams.seen.cleaned.wait(WAIT_S)
 
 
 def test_head_of_a_stream_produces_nothing_and_cleans_up(streams: StreamServer) -> None:
@@ -150,7 +157,7 @@ def test_head_of_a_stream_produces_nothing_and_cleans_up(streams: StreamServer) 
 def test_a_producer_that_fails_at_once_is_answered_as_an_error(streams: StreamServer) -> None:
     reply = get(streams, "/fails_at_once")
     assert (reply.status_code, reply.json()["error"]) == (404, "ref x does not exist")
-    assert streams.seen.cleaned.is_set()
+    assert streams.seen.cleaned.wait(WAIT_S)
 
 
 def test_a_producer_that_fails_later_cuts_the_connection(streams: StreamServer) -> None:
@@ -164,22 +171,20 @@ def test_a_producer_ends_soon_after_its_client_left(streams: StreamServer) -> No
     with streams.connect() as raw:
         raw.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
         assert raw.recv(1000)
-    began = time.monotonic()
     assert streams.seen.closed.wait(WAIT_S)
     assert streams.seen.cleaned.wait(WAIT_S)
-    assert time.monotonic() - began < 2
 
 
 def test_a_producer_ends_when_a_pipelining_client_left(streams: StreamServer) -> None:
     with streams.connect() as raw:
         raw.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\nGET /three HTTP/1.1\r\nHost: x\r\n\r\n")
         assert raw.recv(1000)
-    assert streams.seen.cleaned.wait(2)
+    assert streams.seen.cleaned.wait(WAIT_S)
 
 
 def test_a_producer_ends_when_its_client_takes_nothing(streams: StreamServer) -> None:
     with streams.connect() as raw:
-        raw.sendall(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n")
+        raw.sendall(b"GET /impatient HTTP/1.1\r\nHost: x\r\n\r\n")
         assert streams.seen.cleaned.wait(WAIT_S)
         pieces = streams.seen.pieces
     assert pieces * len(PIECE) < 100_000_000
@@ -188,8 +193,8 @@ def test_a_producer_ends_when_its_client_takes_nothing(streams: StreamServer) ->
 def test_a_stream_whose_client_left_within_its_body_is_cleaned_up(streams: StreamServer) -> None:
     with streams.connect() as raw:
         raw.sendall(b"POST /endless HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-        time.sleep(0.2)
-    assert streams.seen.cleaned.wait(2)
+        assert streams.seen.asked.wait(WAIT_S)
+    assert streams.seen.cleaned.wait(WAIT_S)
 
 
 def test_a_bug_is_answered_500_without_its_details(
@@ -211,7 +216,7 @@ def test_the_end_of_the_server_ends_streams(streams: StreamServer) -> None:
         streams.thread.join(WAIT_S)
         assert not streams.thread.is_alive()
         reader.join(WAIT_S)
-    assert streams.seen.cleaned.is_set()
+    assert streams.seen.cleaned.wait(WAIT_S)
 
 
 def test_a_client_that_sends_too_much_still_sees_the_answer(streams: StreamServer) -> None:
