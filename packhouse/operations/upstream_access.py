@@ -185,10 +185,13 @@ _REASONS: Final = (
      "connection broke off", False),
 )  # fmt: skip
 
+# What the other side says, and addresses, whose words mean nothing: a repository may be called `tls-timeout`.
+_TOLD_BY_OTHERS: Final = re.compile(r"^remote:.*$|https?://[^\s']*", re.MULTILINE)
+
 
 def explain_failure(stderr: bytes) -> UpstreamAway:
     """Return the failure that git's messages tell of, in words of our own: theirs may name addresses."""
-    text = stderr.decode("utf-8", "replace").lower()
+    text = _TOLD_BY_OTHERS.sub("", stderr.decode("utf-8", "replace").lower())
     for pattern, reason, is_lasting in _REASONS:
         if re.search(pattern, text):
             return UpstreamAway(reason, is_lasting=is_lasting)

@@ -143,6 +143,12 @@ def test_the_address_follows_from_provider_and_host(
         (b"fatal: unable to access 'x': Failed to connect to x port 1", "cannot connect", False),
         (b"server certificate verification failed", "certificate is not valid", True),
         (b"fatal: something new at 10.0.0.1", "upstream failed", False),
+        (b"fatal: unable to access 'https://x/tls/timeout.git/': Failed to connect", "cannot connect", False),
+        (
+            b"remote: bad certificate\nfatal: repository 'https://x/' not found",
+            "upstream repository not found",
+            True,
+        ),
     ],
 )
 def test_what_git_says_is_told_in_our_words(stderr: bytes, reason: str, is_lasting: bool) -> None:
