@@ -158,12 +158,15 @@ def _move(
 def _forward(
     node: Node, repo: Repo, updates: Sequence[RefUpdate], objects: NewObjects | None, *, atomic: bool
 ) -> Forwarded:
-    """Ask the upstream; when it refuses a write that is all or nothing, pull soon: it is not where we believe."""
+    """Ask the upstream; when it refuses anything, pull soon: it is not where we believe."""
     try:
-        return forward_updates(node, repo, updates, objects, atomic=atomic)
+        forwarded = forward_updates(node, repo, updates, objects, atomic=atomic)
     except UpstreamRejected:
         _pull_soon(node, repo)
         raise
+    if any(isinstance(error, UpstreamRejected) for error in forwarded.refused.values()):
+        _pull_soon(node, repo)
+    return forwarded
 
 
 def _move_forwarded(

@@ -21,8 +21,9 @@ from tests.support.upstreams import (
     refs_of,
     remote_of,
     sync_events,
-    wait_until,
 )
+from tests.support.waiting import wait_until
+
 
 IN_PROGRESS = "repository sync in progress, please retry shortly"
 
@@ -192,9 +193,13 @@ def test_what_the_upstream_has_moved_is_refused_here_too(
     assert reply.status_code == 409, reply.text
     assert reply.json()["result"]["status"] == "conflict"
     wait_until(lambda: mirror.branches()["main"] == ahead, "the pull after the refusal")
-    upstream.write_commit("main", {"readme": b"further ahead\n"})
+    further = upstream.write_commit("main", {"readme": b"further ahead\n"})
     git.run("reset", "--quiet", "--hard", before["main"], cwd=work)
     git.commit(work, {"pushed": b"1\n"})
+    done = git.try_run("push", "--force", "origin", "main", cwd=work)
+    assert b"main (upstream rejected)" in done.stderr, done.stderr
+    wait_until(lambda: mirror.branches()["main"] == further, "the pull after the refusal")
+    upstream.write_commit("main", {"readme": b"and again\n"})
     done = git.try_run("push", "--force", "origin", "main", "main:unmoved", cwd=work)
     assert b"main (upstream rejected)" in done.stderr, done.stderr
     assert "unmoved" in upstream.branches()
