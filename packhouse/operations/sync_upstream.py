@@ -15,7 +15,7 @@ from packhouse import limits
 from packhouse.db.packs import PackRow
 from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
 from packhouse.db.session import Session
 from packhouse.db.upstreams import Upstream, find_upstream, mark_failed, mark_synced, mark_syncing
 from packhouse.errors import LimitExceeded, TimedOut
@@ -43,13 +43,14 @@ from packhouse.storage.quarantine import Quarantine
 ACTOR: Final = "upstream"
 ACTION: Final = "sync"
 _NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
+_DETACHED: Final = "repository was detached"
 
 
 class _Stopped(Exception):
     """The process is to end; the job runs again."""
 
 
-class _Detached(Exception):
+class _Unlinked(Exception):
     """The repository, or its link to the upstream, is gone."""
 
 
@@ -71,20 +72,22 @@ def sync_upstream(node: Node, ask: SyncAsk) -> bool:
     """
     try:
         repo, upstream = _start(node, ask)
-        try:
-            _run(node, ask, repo, upstream)
-        except UpstreamAway as away:
-            if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
-                raise
-            _fail(node, repo, upstream, away.reason)
-        except (GitFailed, TimedOut, LimitExceeded) as error:
-            # Of what came from the upstream: another attempt would bring it again.
-            log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
-            _fail(node, repo, upstream, _NOT_ACCEPTED)
-    except _Detached:
+    except _Unlinked:
         return True
+    try:
+        _run(node, ask, repo, upstream)
     except _Stopped:
         return False
+    except _Unlinked:
+        _fail(node, repo, upstream, _DETACHED)
+    except UpstreamAway as away:
+        if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
+            raise
+        _fail(node, repo, upstream, away.reason)
+    except (GitFailed, TimedOut, LimitExceeded) as error:
+        # Of what came from the upstream: another attempt would bring it again.
+        log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
+        _fail(node, repo, upstream, _NOT_ACCEPTED)
     return True
 
 
@@ -95,12 +98,12 @@ def _start(node: Node, ask: SyncAsk) -> tuple[Repo, Upstream]:
     def start(session: Session) -> tuple[Repo, Upstream]:
         repo = find_repo_by_public_id(session, ask.repo_id)
         if repo is None or repo.deleted_at is not None:
-            raise _Detached
+            raise _Unlinked
         if ask.attempt == 1:
             mark_syncing(session, repo.id, now=now)
         upstream = find_upstream(session, repo.id)
         if upstream is None:
-            raise _Detached
+            raise _Unlinked
         if ask.attempt == 1:
             run = SyncRun(upstream.run_count, upstream.synced_at is None, now)
             record_sync(session, repo, SYNC_STARTED, run, now=now)
@@ -143,9 +146,9 @@ def _look(node: Node, ask: SyncAsk, upstream: Upstream) -> None:
 
 
 def _require_linked(session: Session, upstream: Upstream) -> None:
-    now = find_upstream(session, upstream.repo_id)
-    if now is None or now.created_at != upstream.created_at:
-        raise _Detached
+    repo = find_repo_by_id(session, upstream.repo_id)
+    if repo is None or repo.deleted_at is not None or repo.upstream is None:
+        raise _Unlinked
 
 
 def _judge(objects: PushedObjects, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
@@ -178,6 +181,8 @@ def _finish(
     rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
 
     def finish(session: Session) -> None:
+        # First of all, since it locks the row: whoever detaches waits for our end, or we see that it is gone.
+        mark_synced(session, repo.id, now=now)
         _require_linked(session, upstream)
         outcomes = []
         if updates or rows:
@@ -185,7 +190,6 @@ def _finish(
                 session, repo.id, updates, actor=ACTOR, action=ACTION, now=now, packs=rows, atomic=False
             )
         record_pushes(session, repo, outcomes, ephemeral=False, now=now)
-        mark_synced(session, repo.id, now=now)
         record_sync(session, repo, SYNC_SUCCEEDED, _ended_run(upstream, now), now=now)
 
     node.database.transact(finish)
@@ -199,23 +203,22 @@ def give_up_sync(node: Node, repo_id: str, reason: str) -> None:
     with node.database.read() as session:
         repo = find_repo_by_public_id(session, repo_id)
         upstream = None if repo is None else find_upstream(session, repo.id)
-    if repo is None or upstream is None:
-        return
-    with contextlib.suppress(_Detached):
+    if repo is not None and upstream is not None:
         _fail(node, repo, upstream, reason)
 
 
 def _fail(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
+    """Tell that the run failed. Of a repository that is deleted nothing is told; of one without upstream it is."""
     now = node.clock()
     error = reason[: limits.sync_error_max_chars]
 
     def fail(session: Session) -> None:
-        _require_linked(session, upstream)
         mark_failed(session, repo.id, error=error, now=now)
         run = replace(_ended_run(upstream, now), error=error)
         record_sync(session, repo, SYNC_FAILED, run, now=now)
 
-    node.database.transact(fail)
+    with contextlib.suppress(RepoNotFound):
+        node.database.transact(fail)
     node.wakeups.notify()
 
 

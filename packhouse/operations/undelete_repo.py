@@ -3,15 +3,19 @@
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoExists, RepoNotFound, find_repo, undelete_repo_row
 from packhouse.db.session import Session
+from packhouse.db.upstreams import find_upstream
 from packhouse.operations.node import Node
+from packhouse.operations.sync_queue import queue_sync
 
 
 def undelete_repo(node: Node, caller: Principal, name: str) -> str:
     """Bring back the repository that was deleted last under `name`; return its public id.
 
-    The clean-up that waits for it finds a living repository then and leaves it alone. Raises RepoExists when
-    the name is taken again, RepoNotFound when nothing is left to bring back.
+    The clean-up that waits for it finds a living repository then and leaves it alone. A pull that the deletion
+    ended is queued again. Raises RepoExists when the name is taken again, RepoNotFound when nothing is left to
+    bring back.
     """
+    now = node.clock()
 
     def change(session: Session) -> str:
         row = undelete_repo_row(session, caller.org_id, name)
@@ -19,6 +23,12 @@ def undelete_repo(node: Node, caller: Principal, name: str) -> str:
             if find_repo(session, caller.org_id, name) is not None:
                 raise RepoExists(name)
             raise RepoNotFound(name)
-        return row[1]
+        repo_id, public_id = row
+        upstream = find_upstream(session, repo_id)
+        if upstream is not None and upstream.state == "syncing":
+            queue_sync(session, repo_id, public_id, now=now)
+        return public_id
 
-    return node.database.transact(change)
+    public_id = node.database.transact(change)
+    node.wakeups.notify()
+    return public_id

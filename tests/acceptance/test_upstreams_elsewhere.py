@@ -30,8 +30,9 @@ from tests.support.upstreams import (
     refs_of,
     remote_of,
     sync_events,
-    wait_until,
 )
+from tests.support.waiting import wait_until
+
 
 PASSWORD = "hunter2-hunter2"  # of nobody
 HANDLER = BaseHTTPRequestHandler
@@ -287,7 +288,25 @@ def test_a_credential_is_in_no_argument_and_no_variable(start_server: StartServe
         assert PASSWORD.encode() not in seen
         assert mirror.api("DELETE", "/base").status_code == 200
         wait_until(lambda: not org.server.git_processes(), "git goes on after the detaching")
+    wait_until(lambda: count_runs(mirror) == 1, "nobody hears of the end")
+    assert last_error(mirror) == "repository was detached"
     assert mirror.api("GET", "/branches").json()["branches"] == []
+
+
+def test_a_first_sync_ends_with_its_repository_and_comes_back_with_it(
+    start_server: StartServer, source: Repo
+) -> None:
+    with Gateway(("127.0.0.1", source.org.server.port)) as gateway:
+        org = start_following(start_server, f"http://{gateway.host_port}")
+        mirror = follow(org, source, upstream_host=gateway.host_port)
+        ask_for_pull(mirror)
+        wait_until(lambda: gateway.accepted > 0, "git does not connect")
+        assert mirror.api("DELETE").status_code == 200
+        wait_until(lambda: not org.server.git_processes(), "git goes on after the deletion")
+        gateway.is_open = True
+        org.server.cli("repo", "undelete", org.name, mirror.name)
+        wait_until(lambda: mirror.api("GET", "/branches").status_code == 200, "the sync does not go on")
+        assert mirror.branches() == source.branches()
 
 
 def test_a_sync_goes_on_after_a_kill_in_the_middle(git: Git, start_server: StartServer, source: Repo) -> None:
