@@ -18,12 +18,11 @@ from packhouse.db.events import (
     lock_repo,
 )
 from packhouse.db.ref_transaction import RefOutcome
-from packhouse.db.repos import Repo, find_repo_by_id
+from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_by_id
 from packhouse.db.session import Session
 from packhouse.errors import NotFound
 from packhouse.git.oid import ZERO_OID
 from packhouse.git.refname import HEADS, PERSISTENT, TAGS
-from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 
 PUSH: Final = "push"
@@ -34,7 +33,7 @@ EVENT_KINDS: Final = (PUSH, SYNC_STARTED, SYNC_SUCCEEDED, SYNC_FAILED)
 
 
 class EventsForgotten(NotFound):
-    """Events after the one that the reader saw last are no longer kept. Read the state anew, then listen."""
+    """What follows the event that the reader saw last is not known. Read the state anew, then listen."""
 
     def __init__(self, after: int) -> None:
         super().__init__("events are no longer kept", last_event_id=after)
@@ -129,13 +128,17 @@ class EventPosition:
 def open_events(node: Node, caller: Principal, repo_name: str, after: int | None) -> EventPosition:
     """Return where to read on: after the event `after`, or, for None, after all that happened so far.
 
-    Raises RepoNotFound, and EventsForgotten when events after `after` are no longer kept.
+    A first sync may run: its end is an event. Raises RepoNotFound, and EventsForgotten when events after `after`
+    are no longer kept, or when it is yet to come: the reader saw it before the database was set back.
     """
-    repo = lookup_repo(node, caller, repo_name)
     with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, repo_name)
+        if repo is None:
+            raise RepoNotFound(repo_name)
+        last = get_last_event_id(session, repo.id)
         if after is None:
-            return EventPosition(repo.id, get_last_event_id(session, repo.id))
-        if after < get_events_pruned_to(session, repo.id):
+            return EventPosition(repo.id, last)
+        if not get_events_pruned_to(session, repo.id) <= after <= last:
             raise EventsForgotten(after)
     return EventPosition(repo.id, after)
 

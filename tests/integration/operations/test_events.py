@@ -66,10 +66,12 @@ def test_pruned_events_are_told_of(node: Node, caller: Principal, repo: Repo) ->
     push(node, caller, repo, OIDS[2])
     assert prune_events(node)
     assert [event.id > second.id for event in read_events(node, EventPosition(repo.id, 0))] == [True]
-    for after in (0, first.id):
+    last = read_events(node, EventPosition(repo.id, 0))[-1].id
+    for after in (0, first.id, last + 1):
         with pytest.raises(EventsForgotten):
             open_events(node, caller, "apps/shop", after)
-    assert open_events(node, caller, "apps/shop", second.id).after == second.id
+    for after in (second.id, last):
+        assert open_events(node, caller, "apps/shop", after).after == after
 
 
 def test_a_sync_event_has_the_fields_of_its_kind(node: Node, caller: Principal, repo: Repo) -> None:
