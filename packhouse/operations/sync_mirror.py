@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from packhouse.db.ref_transaction import RefUpdate
+from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import HEADS, PERSISTENT, TAGS, RefName, check_refname, is_refname
 
@@ -40,8 +41,8 @@ def is_mirrored(name: bytes) -> bool:
 def names_for(ref: str) -> list[RefName]:
     """Return the refs that the name of a branch or tag, full or short, may mean; raise Invalid for none."""
     name = ref.encode("utf-8", "surrogateescape")
-    if name.startswith(b"refs/"):
-        full = [name] if name.startswith(MIRRORED) else [b"refs/"]
-    else:
-        full = [HEADS + name, TAGS + name]
-    return [check_refname(candidate) for candidate in full]
+    if not name.startswith(b"refs/"):
+        return [check_refname(HEADS + name), check_refname(TAGS + name)]
+    if not name.startswith(MIRRORED):
+        raise Invalid("invalid ref name", refname=ref[:200])
+    return [check_refname(name)]
