@@ -32,6 +32,9 @@ CAPABILITIES: Final = b"".join(
 )
 """What `info/refs` answers to a client that speaks v2. Unlike v0 it has no `# service=` announcement."""
 
+NOTHING_IN_COMMON: Final = encode_packet(b"acknowledgments\n") + encode_packet(b"NAK\n") + FLUSH_PKT
+"""What a client hears that only negotiates, when neither side has what the other one has."""
+
 _REF_PREFIXES_MAX: Final = limits.ref_prefixes_max
 
 

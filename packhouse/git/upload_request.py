@@ -21,12 +21,15 @@ class UploadRequest:
     """The part of a fetch request that decides what may be served; git reads the rest.
 
     `wants` keeps the order of the request, without repeats. `deepen_not` are the refs a shallow client wants
-    to be cut off at. `size_bytes` is what the request took of the body.
+    to be cut off at. `size_bytes` is what the request took of the body. `negotiates_only` is set when the client
+    wants to hear what both sides have, and no pack (git-fetch(1), `--negotiate-only`); `has_haves` only then.
     """
 
     wants: tuple[Oid, ...]
     deepen_not: tuple[bytes, ...]
     size_bytes: int
+    negotiates_only: bool = False
+    has_haves: bool = False
 
 
 def parse_upload_v0(body: bytes) -> UploadRequest:
@@ -73,7 +76,9 @@ def parse_fetch_v2(request: V2Request) -> UploadRequest:
             wants[_read_want(line, _WANT_V2)] = None
         elif line.startswith(b"deepen-not "):
             deepen_not.append(line.removeprefix(b"deepen-not "))
-    return UploadRequest(tuple(wants), tuple(deepen_not), request.size_bytes)
+    negotiates_only = not wants and b"wait-for-done" in request.arguments
+    has_haves = negotiates_only and any(line.startswith(b"have ") for line in request.arguments)
+    return UploadRequest(tuple(wants), tuple(deepen_not), request.size_bytes, negotiates_only, has_haves)
 
 
 def _text(packet: Packet) -> bytes:

@@ -14,7 +14,14 @@ from packhouse.git.advertisement import upload_advertisement
 from packhouse.git.oid import Oid
 from packhouse.git.pktline import encode_error
 from packhouse.git.process import GitProcess, spawn_git
-from packhouse.git.protocol_v2 import CAPABILITIES, V2Request, encode_ls_refs, parse_ls_refs, parse_v2_request
+from packhouse.git.protocol_v2 import (
+    CAPABILITIES,
+    NOTHING_IN_COMMON,
+    V2Request,
+    encode_ls_refs,
+    parse_ls_refs,
+    parse_v2_request,
+)
 from packhouse.git.refname import EPHEMERAL
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
@@ -100,9 +107,12 @@ def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request
 def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
         repo = read_repo(session, caller, fetch.remote)
-    if not asked.wants:
+    if asked.negotiates_only and not (asked.has_haves and node.store.has_repo(repo.public_id)):
+        # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
+        return FetchAnswer(NOTHING_IN_COMMON)
+    if not asked.wants and not asked.negotiates_only:
         return FetchAnswer()
-    refused = _find_refused(node, repo, asked.wants)
+    refused = _find_refused(node, repo, asked.wants) if asked.wants else None
     if refused is not None:
         return FetchAnswer(encode_error(f"upload-pack: not our ref {refused}"))
     if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):

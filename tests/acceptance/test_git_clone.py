@@ -177,6 +177,20 @@ def test_a_reachable_commit_can_be_fetched_by_its_id(git: Git, repo: Repo, tmp_p
         assert git.run("cat-file", "-t", oid, cwd=scratch) == git.run("cat-file", "-t", oid, cwd=work)
 
 
+def test_a_client_may_negotiate_without_fetching(repo: Repo, tmp_path: Path) -> None:
+    git = Git(tmp_path / "home5")
+    negotiate = ("fetch", "--negotiate-only", "--negotiation-tip=main", repo.remote())
+    work = seed(git, repo, tmp_path / "work")
+    assert rev(git, work, "main") in git.run(*negotiate, cwd=work).split()
+    stranger = git.init(tmp_path / "stranger")
+    git.commit(stranger, {"b": b"2"})
+    assert git.run(*negotiate, cwd=stranger) == ""
+    empty = repo.org.create_repo().remote()
+    assert git.run(*negotiate[:-1], empty, cwd=stranger) == ""
+    pushed = git.try_run("-c", "push.negotiate=true", "push", empty, "main", cwd=stranger)
+    assert (pushed.returncode, b"negotiation failed" in pushed.stderr) == (0, False), pushed.stderr
+
+
 def test_a_commit_that_no_ref_leads_to_cannot_be_fetched(git: Git, repo: Repo, tmp_path: Path) -> None:
     work = seed(git, repo, tmp_path / "work")
     lost = [git.commit(work, {"secret": b"1"}), git.commit(work, {"secret": b"2"})]
