@@ -53,15 +53,14 @@ async def authorise(request: "Request", route: Route) -> Caller:
     return Caller(principal, name)
 
 
-async def authorise_git(request: "Request", repo: str, scope: Scope) -> Caller:
-    """Return the caller of a git request for the repository `repo` (its base name, decoded).
+async def authenticate_git(request: "Request", scope: Scope) -> Principal:
+    """Return who makes a git request; the repository is still to be checked.
 
     Takes Basic credentials, whose password is the token, besides Bearer. Raises Unauthenticated and Denied.
     """
     principal = await authenticate_token(request, read_token(request, basic=True))
     principal.require_scope(scope)
-    principal.require_repo(repo)
-    return Caller(principal, repo)
+    return principal
 
 
 async def authenticate_token(request: "Request", token: str) -> Principal:

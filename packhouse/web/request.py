@@ -88,6 +88,11 @@ class Request(StarletteRequest):
         """The decoded path in front of a git suffix, without a slash at either end."""
         return self.match.git_path if self.match else ""
 
+    @property
+    def git_path_as_written(self) -> str:
+        """The same path before its escapes were decoded."""
+        return self.match.git_path_as_written if self.match else ""
+
     def read_query(self, kind: type[S]) -> S:
         """Return the query as `kind`, old names included; raise Invalid naming the parameter that does not fit."""
         assert self.match is not None

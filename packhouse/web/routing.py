@@ -93,13 +93,15 @@ class Route:
 class Match:
     """The route that answers a request, the dialect it was reached by, and the decoded path values.
 
-    `git_path` is the path in front of a git suffix: segments decoded, joined by slashes.
+    `git_path` is the path in front of a git suffix: segments decoded, joined by slashes; `git_path_as_written` is
+    the same before it was decoded.
     """
 
     route: Route
     dialect: Dialect
     values: Mapping[str, str] = field(default_factory=dict)
     git_path: str = ""
+    git_path_as_written: str = ""
 
 
 @dataclass(slots=True)
@@ -192,12 +194,15 @@ class Router:
             values = _suffix_values(segments, suffix)
             if values is None:
                 continue
-            _check_escapes(raw_path, ErrorStyle.GIT)
+            # A percent sign that escapes nothing stands for itself here: clients write names into remotes as they are.
+            _check_text(raw_path, ErrorStyle.GIT)
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
                 style = next(iter(routes.values())).errors
                 raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), style)
-            return Match(route, Dialect.GIT, values, "/".join(segments[: -len(suffix)]))
+            written = raw_path.lstrip(b"/").decode("utf-8", "replace").split("/")
+            paths = ("/".join(parts[: -len(suffix)]) for parts in (segments, written))
+            return Match(route, Dialect.GIT, values, *paths)
         style = self._guess_style(segments)
         _check_escapes(raw_path, style)
         raise RoutingFailure(NotFound("no such path"), style)
@@ -221,6 +226,10 @@ def split_path(raw_path: bytes) -> list[str]:
 def _check_escapes(raw_path: bytes, style: ErrorStyle) -> None:
     if _BAD_ESCAPE.search(raw_path):
         raise RoutingFailure(Invalid("path has a bad percent escape"), style)
+    _check_text(raw_path, style)
+
+
+def _check_text(raw_path: bytes, style: ErrorStyle) -> None:
     try:
         unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:

@@ -238,6 +238,18 @@ def test_the_claim_is_compared_by_code_points(org: Org) -> None:
         assert repo.api("GET", token=org.sign(repo=claim)).status_code == 403
 
 
+def test_a_remote_with_escapes_is_what_the_token_is_for(org: Org, server: Server) -> None:
+    decoded, written = org.create_repo("claim/a b"), org.create_repo("claim/a%20b")
+    refs = f"{server.url}/claim/a%20b.git/info/refs?service=git-upload-pack"
+    for repo in (decoded, written):
+        tip = repo.write_commit("main", {"a": repo.name.encode()})
+        assert tip in server.http.get(refs, auth=("t", repo.token())).text
+    assert server.http.get(refs, auth=("t", org.sign(repo="claim/a%2520b"))).status_code == 403
+    once_more = refs.replace("%20", "%2520")
+    assert server.http.get(once_more, auth=("t", written.token())).status_code == 200
+    assert server.http.get(once_more, auth=("t", decoded.token())).status_code == 403
+
+
 def test_a_right_token_for_a_repository_that_does_not_exist_is_404(org: Org, server: Server) -> None:
     repo = org.repo("not/there")
     assert repo.api("GET").status_code == 404

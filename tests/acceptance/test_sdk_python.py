@@ -180,6 +180,25 @@ def test_the_ephemeral_remote_keeps_its_branches_apart(
     assert (work / "b").read_bytes() == b"2"
 
 
+@pytest.mark.parametrize("odd", ["50%off", "a%20b", "é-日本/🎉+a..b~^:*["])
+def test_a_remote_address_leads_to_a_repository_of_any_name(
+    client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path, odd: str
+) -> None:
+    repo = run(client.create_repo(id=f"{name}/{odd}"))
+    tip = git.commit(git.init(tmp_path / "work"), {"a": b"1"})
+    for ask, refname in (
+        (repo.get_import_remote_url, "refs/heads/main"),
+        (repo.get_ephemeral_remote_url, "refs/heads/draft"),
+        (repo.get_remote_url, "refs/tags/v1"),
+    ):
+        git.run("push", "--quiet", reachable(run(ask()), server), f"main:{refname}", cwd=tmp_path / "work")
+    assert git.ls_remote(reachable(run(repo.get_remote_url()), server), "refs/*") == {
+        "refs/heads/main": tip,
+        "refs/tags/v1": tip,
+    }
+    assert git.ls_remote(reachable(run(repo.get_ephemeral_remote_url()), server)) == {"refs/heads/draft": tip}
+
+
 def test_a_policy_in_the_remote_address_refuses_the_push(
     client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path
 ) -> None:

@@ -142,6 +142,23 @@ def test_the_ephemeral_remote_keeps_its_branches_apart(
     assert client.read(name, "b", ref="try", ephemeral=True) == (200, b"2")
 
 
+@pytest.mark.parametrize("odd", ["100%/é b", "a%20b"])
+def test_a_remote_address_leads_to_a_repository_of_any_name(
+    client: TypeScriptClient, server: Server, name: str, git: Git, tmp_path: Path, odd: str
+) -> None:
+    client.call("createRepo", id=f"{name}/{odd}")
+    tip = git.commit(git.init(tmp_path / "work"), {"a": b"1"})
+    for method, refname in (
+        ("getImportRemoteURL", "refs/heads/main"),
+        ("getEphemeralRemoteURL", "refs/heads/draft"),
+        ("getRemoteURL", "refs/tags/v1"),
+    ):
+        remote = reachable(client.call(method, f"{name}/{odd}"), server)
+        git.run("push", "--quiet", remote, f"main:{refname}", cwd=tmp_path / "work")
+    plain = reachable(client.call("getRemoteURL", f"{name}/{odd}"), server)
+    assert git.ls_remote(plain, "refs/*") == {"refs/heads/main": tip, "refs/tags/v1": tip}
+
+
 def test_a_policy_in_the_remote_address_refuses_the_push(
     client: TypeScriptClient, server: Server, name: str, git: Git, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from packhouse.errors import Denied
 from packhouse.git.advertisement import Service
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.operations.remotes import Remote
-from packhouse.web.auth import authorise_git
+from packhouse.web.auth import Caller, authenticate_git
 
 if TYPE_CHECKING:
     from packhouse.web.request import Request
@@ -38,9 +38,16 @@ def parse_remote_path(path: str) -> RemotePath:
 
 
 async def authorise_remote(request: "Request", service: Service) -> tuple[Principal, Remote]:
-    """Return who calls and the remote of the path; raise Unauthenticated, or Denied for what is not allowed."""
+    """Return who calls and the remote of the path; raise Unauthenticated, or Denied for what is not allowed.
+
+    The SDKs write names into remotes without escaping `%`: what the token is for tells whether `a%20b` is `a b`.
+    """
+    principal = await authenticate_git(request, _SCOPES[service])
     path = parse_remote_path(request.git_path)
-    request.authorised = await authorise_git(request, path.remote.repo, _SCOPES[service])
+    if principal.repo_claim != path.remote.repo:
+        path = parse_remote_path(request.git_path_as_written)
+    principal.require_repo(path.remote.repo)
+    request.authorised = Caller(principal, path.remote.repo)
     if path.is_import and service is Service.UPLOAD_PACK:
         raise Denied("reads are disabled on the import remote")
-    return request.authorised.principal, path.remote
+    return principal, path.remote

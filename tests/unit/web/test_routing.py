@@ -120,6 +120,11 @@ def test_a_git_suffix_is_found_from_the_right() -> None:
     assert (match.dialect, match.git_path) == (Dialect.GIT, "apps/info/refs/shop.git")
 
 
+def test_a_percent_sign_in_a_remote_may_stand_for_itself() -> None:
+    match = ROUTER.match("GET", b"//50%off/a%20b%.git/info/refs")
+    assert (match.git_path, match.git_path_as_written) == ("50%off/a b%.git", "50%off/a%20b%.git")
+
+
 def test_values_in_a_git_suffix_are_decoded() -> None:
     match = ROUTER.match("PUT", b"/a%20b/c.git/info/lfs/objects/x%2By")
     assert (match.git_path, match.values) == ("a b/c.git", {"oid": "x+y"})
