@@ -3,9 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from packhouse.log import log_event
 from packhouse.operations.node import Node
+
+_AGAIN_S: Final = 1.0  # before a loop that failed begins anew
 
 Loop = Callable[[Node, threading.Event], None]
 """Runs until the event is set, and then returns within a second or so. Who starts the server chooses them."""
@@ -25,10 +28,12 @@ class BackgroundThreads:
             thread.start()
 
     def _run(self, loop: Loop, node: Node) -> None:
-        try:
-            loop(node, self._stopping)
-        except Exception:  # noqa: BLE001  # the last frame of a thread: whatever it was, it must be seen
-            log_event("background loop ended", level=logging.ERROR, exc_info=True, loop=loop.__name__)
+        while not self._stopping.is_set():
+            try:
+                loop(node, self._stopping)
+            except Exception:  # noqa: BLE001  # whatever it was: without the loop nothing is delivered any more
+                log_event("background loop failed", level=logging.ERROR, exc_info=True, loop=loop.__name__)
+                self._stopping.wait(_AGAIN_S)
 
     def stop(self, timeout_s: float) -> None:
         """Ask the loops to end and wait at most `timeout_s` for all of them together."""

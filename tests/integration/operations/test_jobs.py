@@ -19,8 +19,9 @@ from packhouse.operations.delete_repo import DeletionPending, delete_repo
 from packhouse.operations.inspect_jobs import list_jobs, retry_job
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.web.background import BackgroundThreads
 
-WAIT_MAX_S = 10
+WAIT_MAX_S = 60
 
 
 class Time:
@@ -228,3 +229,21 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     assert not node.store.has_repo(repo.public_id)
     with pytest.raises(Exception, match="repository not found"):
         delete_repo(node, caller, "apps/shop")
+
+
+def test_a_loop_that_failed_begins_anew(node: Node) -> None:
+    again = threading.Event()
+    begun = 0
+
+    def fail_once(_node: Node, stopping: threading.Event) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            raise RuntimeError("of a kind that nobody has thought of")
+        again.set()
+        stopping.wait()
+
+    background = BackgroundThreads(node, [fail_once])
+    assert again.wait(60)
+    background.stop(60)
+    assert begun == 2
