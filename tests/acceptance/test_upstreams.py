@@ -269,6 +269,11 @@ def test_while_the_first_sync_runs_data_calls_are_refused(
         )
         assert (answer.status_code, answer.text.strip()) == (409, IN_PROGRESS)
         assert mirror.api("GET").status_code == 200
+        events = f"{server.url}/api/v1/repos/events"
+        with server.http.stream(
+            "GET", events, headers={"Authorization": f"Bearer {mirror.token()}"}
+        ) as stream:
+            assert stream.status_code == 200, "its end can be waited for"
         assert mirror.api("DELETE", "/base").json() == {"message": "repository detached"}
         assert mirror.api("GET", "/branches").status_code == 200
 
