@@ -7,7 +7,7 @@ Simplification", default mode). Paths that share a line of history are followed 
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,16 +99,21 @@ def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, O
     return answers
 
 
-def walk_all(history: History, waiting: Waiting, *, lock: int) -> dict[bytes, Oid]:
-    """Answer everything by one pass of git over the history below; `waiting` is empty afterwards.
+def walk_all(
+    history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], *, lock: int
+) -> dict[bytes, Oid]:
+    """Answer everything that waits at the commits `tips` by one pass of git over the history below them.
 
-    `lock` is the descriptor that keeps the repository's packs in place. The pass ends once no path is left.
+    What waits there is asked for only when git has read a part of history, so that it can be found out beside
+    that. `lock` is the descriptor that keeps the repository's packs in place. The pass ends once no path is left.
     """
     git_dir = history.node.store.repo_path(history.repo.public_id)
-    commits = list_history(git_dir, waiting, pass_fds=(lock,))
+    commits = list_history(git_dir, tips, pass_fds=(lock,))
     answers: dict[bytes, Oid] = {}
+    waiting: Waiting | None = None
     with ThreadPoolExecutor(_PARALLEL) as threads:
         for stretch, changes in _iter_stretches(git_dir, commits, threads, lock=lock):
+            waiting = read_waiting() if waiting is None else waiting
             for oid, parents in stretch:
                 paths = waiting.pop(oid, None)
                 if paths is None:

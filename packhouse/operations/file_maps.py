@@ -4,6 +4,7 @@ A map depends on nothing but its commit's id, so it never grows stale. Under DAT
 file for each, whole or as the difference from an earlier one; all of them may be deleted at any time.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from packhouse.db.repos import Repo
@@ -115,18 +116,20 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
     answers = walk_near(history, waiting, known)
     if waiting:
         with node.store.hold(repo.public_id) as lock:
-            answers.update(walk_all(history, waiting, lock=lock))
+            answers.update(walk_all(history, waiting, lambda: waiting, lock=lock))
     return answers
 
 
 def _compute(history: History, commit: Oid) -> FileMap:
     node, repo = history.node, history.repo
     git_dir = node.store.repo_path(repo.public_id)
-    with node.store.hold(repo.public_id) as lock:
-        listed = list_sized_files(git_dir, history.links(commit).tree, pass_fds=(lock,))
-        paths = {path for _, _, path in listed}
-        answers = walk_all(history, {commit: paths} if paths else {}, lock=lock)
-    return make_map(listed, answers)
+    tree = history.links(commit).tree
+    with node.store.hold(repo.public_id) as lock, ThreadPoolExecutor(1) as threads:
+        listing = threads.submit(list_sized_files, git_dir, tree, pass_fds=(lock,))
+        answers = walk_all(
+            history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, lock=lock
+        )
+    return make_map(listing.result(), answers)
 
 
 def _size(history: History, mode: int, oid: Oid) -> int:
