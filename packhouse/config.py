@@ -14,7 +14,7 @@ from packhouse.errors import Invalid
 
 ENV_PREFIX = "PACKHOUSE_"
 INTEGER_MAX = 2**53
-_UPSTREAM_URL = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 _TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 
 TrustedHost = tuple[str, str, int]
@@ -145,7 +145,7 @@ def parse_upstream_urls(text: str) -> dict[str, str]:
     urls = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         provider, _, url = entry.partition("=")
-        if not provider or not _UPSTREAM_URL.fullmatch(url):
+        if not provider or not _WEB_ADDRESS.fullmatch(url):
             raise Invalid("setting upstream_urls must list provider=https://host/path", value=entry[:200])
         urls[provider] = url.rstrip("/")
     return urls
@@ -209,10 +209,16 @@ def _check(config: Config) -> None:
         value = getattr(config, setting.name)
         if isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
             raise Invalid("setting out of range 0 to 2^53", setting=setting.name, value=value)
+    for name in ("header_timeout_s", "stall_timeout_s"):
+        if not getattr(config, name):
+            raise Invalid("setting must be at least 1", setting=name, value=0)
+    for name in ("ephemeral_events", "custom_notes_refs"):
+        if getattr(config, name) not in (0, 1):
+            raise Invalid("setting must be 0 or 1", setting=name, value=getattr(config, name))
+    if config.public_url and not _WEB_ADDRESS.fullmatch(config.public_url):
+        raise Invalid("setting public_url must be https://host/path", value=config.public_url)
     parse_trusted_hosts(config.trusted_hosts)
     parse_upstream_urls(config.upstream_urls)
-    if config.ephemeral_events not in (0, 1):
-        raise Invalid("setting ephemeral_events must be 0 or 1", value=config.ephemeral_events)
     if config.log_level not in LOG_LEVELS:
         raise Invalid("setting log_level must be debug, info, warning or error", value=config.log_level)
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):

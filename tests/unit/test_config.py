@@ -46,6 +46,12 @@ def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
         {"PACKHOUSE_LISTEN": "localhost:65536"},
         {"PACKHOUSE_TLS_CERT": "cert.pem"},
         {"PACKHOUSE_DATABASE": "mysql://db.example/packhouse"},
+        {"PACKHOUSE_PUBLIC_URL": "git.example"},
+        {"PACKHOUSE_PUBLIC_URL": "https://git.example/a b"},
+        {"PACKHOUSE_HEADER_TIMEOUT_S": "0"},
+        {"PACKHOUSE_STALL_TIMEOUT_S": "0"},
+        {"PACKHOUSE_EPHEMERAL_EVENTS": "2"},
+        {"PACKHOUSE_CUSTOM_NOTES_REFS": "2"},
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) -> None:
