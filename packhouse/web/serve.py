@@ -54,7 +54,9 @@ def check_tls(config: Config) -> None:
     if config.tls_cert is None or config.tls_key is None:
         return
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(config.tls_cert, config.tls_key)
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            config.tls_cert, config.tls_key, password=_refuse_passphrase
+        )
     except (OSError, ssl.SSLError) as error:
         raise Invalid(
             "TLS certificate or key cannot be used",
@@ -62,6 +64,11 @@ def check_tls(config: Config) -> None:
             tls_key=str(config.tls_key),
             reason=error.strerror or str(error),
         ) from None
+
+
+def _refuse_passphrase() -> bytes:
+    """Fail where OpenSSL would ask the terminal, again in each process."""
+    raise ssl.SSLError("the key is encrypted")
 
 
 def open_listener(listen: str) -> socket.socket:

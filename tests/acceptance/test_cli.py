@@ -17,12 +17,19 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from packhouse import limits
 from packhouse.cli.main import run
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.server import PROGRAM, Server, ServerOptions
+from tests.support.tls import TlsFiles
 
 
 class Shell:
@@ -397,9 +404,13 @@ def test_the_demo_says_when_its_key_file_is_spoiled(shell: Shell, port: int) -> 
     assert "private key" in shell.fails(1, "demo", "--listen", f"127.0.0.1:{port}")
 
 
-def test_serving_reports_settings_it_cannot_serve_with(shell: Shell, tmp_path: Path) -> None:
+def test_serving_reports_settings_it_cannot_serve_with(shell: Shell, tls_files: TlsFiles) -> None:
     cert = shell.write("cert.pem", "rubbish")
     assert "TLS" in shell.fails(1, "serve", "--tls-cert", cert, "--tls-key", cert)
+    key = load_pem_private_key(tls_files.key.read_bytes(), password=None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    sealed = shell.write("sealed.pem", locked.decode())
+    assert "key is encrypted" in shell.fails(1, "serve", "--tls-cert", tls_files.cert, "--tls-key", sealed)
 
 
 def test_a_server_serves_what_the_command_line_made_before(tmp_path: Path, pair: KeyPair) -> None:
