@@ -129,8 +129,8 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
     """Merge the source, as it is now, into the target branch.
 
     An unguarded merge that loses the race for the target is made again on the new tip. Raises RepoNotFound,
-    RefNotFound, BranchNotFound, MergeConflict, UnrelatedHistories, NotFastForward, TargetMoved, RepoChanged,
-    PolicyDenied, TimedOut.
+    RefNotFound, BranchNotFound, MergeConflict, UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved,
+    RepoChanged, PolicyDenied, TimedOut.
     """
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)

@@ -6,6 +6,7 @@ show, since `git merge-tree` labels them with its arguments as given (tried on g
 """
 
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,13 @@ class UnrelatedHistories(Conflict):
         super().__init__("histories are unrelated")
 
 
+class MergeImpossible(Conflict):
+    """Git itself gives up: it aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried)."""
+
+    def __init__(self) -> None:
+        super().__init__("git cannot merge these commits")
+
+
 @dataclass(frozen=True, slots=True)
 class MergeSide:
     """A commit, and what conflict markers call it."""
@@ -52,7 +60,7 @@ def merge_trees(
     """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
 
     New objects are loose in the quarantine; `iter_new_objects` reads them, `open_merged` reads those and all
-    others. Raises UnrelatedHistories unless allowed, and TimedOut.
+    others. Raises UnrelatedHistories unless allowed, MergeImpossible, TimedOut.
     """
     first, second = _distinct(ours, theirs)
     scratch = prepare_scratch(node, repo, quarantine)
@@ -70,6 +78,8 @@ def merge_trees(
         except GitFailed as error:
             if "unrelated histories" in str(error.fields.get("text")):
                 raise UnrelatedHistories from None
+            if error.fields.get("code") == -signal.SIGABRT:
+                raise MergeImpossible from error
             raise
     return parse_merge_tree(result.stdout, clean=result.code == 0)
 

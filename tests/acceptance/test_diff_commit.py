@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.git import Git
 from tests.support.repo import Repo
+from tests.support.seeds import seed_of
 
 AUTHOR = {"name": "Ada", "email": "ada@northwind.example"}
 EDIT = b"--- a/README.md\n+++ b/README.md\n@@ -1 +1 @@\n-# Shop\n+# Web shop\n"
@@ -131,10 +132,10 @@ def test_framing_faults_are_refused(repo: Repo) -> None:
     assert repo.branches() == {"main": head}
 
 
-def test_random_patches_give_the_trees_that_git_apply_gives(repo: Repo, git: Git, tmp_path: Path) -> None:
-    seed = random.randrange(2**32)
-    print("seed", seed)
-    rng = random.Random(seed)
+def test_random_patches_give_the_trees_that_git_apply_gives(
+    repo: Repo, git: Git, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    rng = random.Random(seed_of(request))
     work = git.init(tmp_path / "work")
     files: dict[str, bytes | None] = {
         f"dir{number % 3}/file {number}.txt": b"".join(b"line %d\n" % rng.randrange(99) for _ in range(30))

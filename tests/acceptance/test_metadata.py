@@ -1,6 +1,5 @@
 """Files with metadata over HTTP: fields, pages, both dialects, and the same answer from single file reads."""
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from tests.support.git import Git
 from tests.support.histories import make_history
 from tests.support.repo import Repo
+from tests.support.seeds import seed_of
 
 
 def listing(repo: Repo, **query: str) -> dict[str, Any]:
@@ -104,8 +104,10 @@ def test_bad_parameters_are_refused(repo: Repo, query: dict[str, str]) -> None:
     assert reply.status_code == 400, reply.text
 
 
-def test_a_pushed_history_is_answered_as_git_does(repo: Repo, git: Git, tmp_path: Path) -> None:
-    history = make_history(git, tmp_path / "src.git", random.randrange(2**32), commits=30)
+def test_a_pushed_history_is_answered_as_git_does(
+    repo: Repo, git: Git, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    history = make_history(git, tmp_path / "src.git", seed_of(request), commits=30)
     history.run("push", "--quiet", repo.remote("+import"), "refs/heads/*:refs/heads/*")
     for branch in history.branches:
         files = listing(repo, ref=branch)["files"]

@@ -1,6 +1,5 @@
 """Blame is git's, for every form of range."""
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from packhouse.operations.node import Node, open_node
 from packhouse.operations.read_files import PathNotFound
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
+from tests.support.seeds import seed_of
 from tests.support.text_histories import make_text_history
 
 Row = tuple[int, str, int, bytes, str]
@@ -31,17 +31,17 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture(params=["mixed", "text"])
 def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
-    """A history that nobody has seen before, in the node's repository r."""
+    """A random history, in the node's repository r."""
     make = make_history if request.param == "mixed" else make_text_history
-    history = make(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32))
+    history = make(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request))
     load_history(node, caller, history, "r")
     return history
 
 
 @pytest.fixture
-def text(tmp_path: Path, node: Node, caller: Principal) -> History:
-    """A history of text files that nobody has seen before, in the node's repository r."""
-    history = make_text_history(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32))
+def text(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
+    """A random history of text files, in the node's repository r."""
+    history = make_text_history(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request))
     load_history(node, caller, history, "r")
     return history
 

@@ -15,6 +15,7 @@ from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput
 from packhouse.operations.node import Node, open_node
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
+from tests.support.seeds import seed_of
 from tests.support.text_histories import make_text_history
 
 
@@ -28,9 +29,9 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture(params=["mixed", "text"])
 def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
-    """A history that nobody has seen before, in the node's repository r."""
+    """A random history, in the node's repository r."""
     make = make_history if request.param == "mixed" else make_text_history
-    history = make(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32), commits=30)
+    history = make(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request), commits=30)
     load_history(node, caller, history, "r")
     return history
 

@@ -14,6 +14,7 @@ from packhouse.operations.node import Node, open_node
 from packhouse.operations.read_commit import read_commit
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
+from tests.support.seeds import seed_of
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture(params=[20, 100])
 def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
-    """A history that nobody has seen before."""
+    """A random history."""
     git = Git(tmp_path / "home")
-    return make_history(git, tmp_path / "src.git", random.randrange(2**32), commits=request.param)
+    return make_history(git, tmp_path / "src.git", seed_of(request), commits=request.param)
 
 
 def list_all(node: Node, caller: Principal, ref: str, size: int, path: bytes | None = None) -> list[str]:

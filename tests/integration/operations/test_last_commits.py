@@ -23,6 +23,7 @@ from packhouse.operations.read_files import PathNotFound, find_file
 from packhouse.operations.tree_tables import TreeTableCache
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
+from tests.support.seeds import seed_of
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture(params=[8, 40, 120])
 def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
-    """A history that nobody has seen before."""
+    """A random history."""
     git = Git(tmp_path / "home")
-    return make_history(git, tmp_path / "src.git", random.randrange(2**32), commits=request.param)
+    return make_history(git, tmp_path / "src.git", seed_of(request), commits=request.param)
 
 
 def expected_answers(history: History, commit: str) -> dict[bytes, str]:

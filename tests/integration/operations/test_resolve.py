@@ -20,6 +20,7 @@ from packhouse.operations.node import Node, open_node
 from packhouse.operations.resolve import RefNotFound, resolve_object, resolve_ref
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
+from tests.support.seeds import seed_of
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 @pytest.fixture
-def history(tmp_path: Path) -> History:
-    """A history that nobody has seen before."""
-    return make_history(Git(tmp_path / "home"), tmp_path / "src.git", random.randrange(2**32), commits=60)
+def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
+    """A random history."""
+    return make_history(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request), commits=60)
 
 
 def move(node: Node, caller: Principal, repo: Repo, *moves: tuple[str, str, str | None]) -> Repo:

@@ -1,6 +1,5 @@
 """Output of git's that comes in pieces of any size is read the same."""
 
-import os
 import random
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from packhouse.git.grep_stream import GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.oid import Oid
 from packhouse.git.quoting import quote_path, unquote_path
 from tests.support.git import Git
+from tests.support.seeds import seed_of
 
 pytestmark = pytest.mark.quick
 
@@ -49,10 +49,10 @@ def diff_output(tmp_path: Path) -> bytes:
     return git.try_run(*arguments, cwd=work).stdout
 
 
-def test_patches_are_the_same_however_the_output_is_cut(diff_output: bytes) -> None:
-    seed = int.from_bytes(os.urandom(4), "big")
-    print(f"seed {seed}")
-    rng = random.Random(seed)
+def test_patches_are_the_same_however_the_output_is_cut(
+    diff_output: bytes, request: pytest.FixtureRequest
+) -> None:
+    rng = random.Random(seed_of(request))
     whole = list(iter_patches([diff_output], lambda _: 10**9))
     found = {patch.entry.path: patch for patch in whole}
     assert {path: p.entry.status for path, p in found.items()} == {
