@@ -1,5 +1,6 @@
 """POST …/commit-pack from many at once, with large files, cut off, and all day long."""
 
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo, commit_lines
-from tests.support.server import Server
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
@@ -59,13 +60,17 @@ def test_an_aborted_stream_leaves_no_trace(repo: Repo) -> None:
     assert repo.branches() == {"main": head}
 
 
-def test_packs_stay_few_and_git_reads_them(new_org: Org, server: Server, git: Git, tmp_path: Path) -> None:
+def test_packs_stay_few_and_git_reads_them(new_org: Org, git: Git, tmp_path: Path) -> None:
     repo = new_org.create_repo("busy")
     for number in range(130):
         repo.write_commit("main", {f"f{number % 7}": b"%d" % number})
-    repo_id = repo.api("GET").json()["repo_id"]
-    [folder] = server.data.glob(f"repos/*/*/{repo_id}")
-    assert len(list(folder.glob("objects/pack/*.pack"))) < 100
+    folder = repo.folder()
+
+    def are_few_after_one_more() -> bool:
+        repo.write_commit("other", {"more": os.urandom(9)}, base_branch="main")
+        return len(list(folder.glob("objects/pack/*.pack"))) < 100
+
+    wait_until(are_few_after_one_more, "packs stay many")
     assert git.count_commits(repo.remote(), "main", tmp_path / "count") == 130
     head = repo.branches()["main"]
     git.run("-C", str(folder), "rev-list", "--objects", head)

@@ -68,15 +68,9 @@ def remote(repo: Repo, suffix: str = "") -> str:
     return f"http://t:{repo.token()}@{host}/{repo.name}{suffix}.git"
 
 
-def repo_folder(repo: Repo) -> Path:
-    public_id = repo.api("GET").json()["repo_id"]
-    (folder,) = repo.org.server.data.glob(f"repos/*/*/{public_id}")
-    return folder
-
-
 def stored_objects(git: Git, repo: Repo) -> set[str]:
     """Return the ids of all objects that the repository's packs hold."""
-    listed = git.run("cat-file", "--batch-all-objects", "--batch-check=%(objectname)", cwd=repo_folder(repo))
+    listed = git.run("cat-file", "--batch-all-objects", "--batch-check=%(objectname)", cwd=repo.folder())
     return set(listed.split())
 
 
@@ -95,7 +89,7 @@ def test_a_fork_has_every_branch_and_tag(
     info = copy.api("GET").json()
     assert info["default_branch"] == "main"
     assert "base_repo" not in info
-    assert git.run("fsck", "--strict", "--no-dangling", cwd=repo_folder(copy)) == ""
+    assert git.run("fsck", "--strict", "--no-dangling", cwd=copy.folder()) == ""
 
 
 def test_notes_and_ephemeral_branches_are_not_forked(git: Git, repo: Repo, work: Path) -> None:
@@ -163,18 +157,18 @@ def test_an_empty_repository_forks_to_an_empty_one(org: Org) -> None:
 
 def test_a_fork_shares_the_packs_that_it_needs_whole(git: Git, repo: Repo, work: Path) -> None:
     copy = fork(repo)
-    links = [path.stat().st_nlink for path in repo_folder(copy).glob("objects/pack/*.pack")]
+    links = [path.stat().st_nlink for path in copy.folder().glob("objects/pack/*.pack")]
     assert links == [2]
 
 
 def test_a_fork_lives_on_when_its_source_is_deleted(git: Git, repo: Repo, work: Path, tmp_path: Path) -> None:
     copy = fork(repo)
-    folder = repo_folder(repo)
+    folder = repo.folder()
     assert repo.v1("DELETE", "/repos/delete").status_code == 200
     shutil.rmtree(folder)
     git.clone(remote(copy), tmp_path / "clone")
     copy.write_commit("main", {"more": b"work\n"})
-    assert git.run("fsck", "--no-dangling", cwd=repo_folder(copy)) == ""
+    assert git.run("fsck", "--no-dangling", cwd=copy.folder()) == ""
 
 
 def test_writes_to_fork_and_source_do_not_meet(git: Git, repo: Repo, work: Path) -> None:
@@ -207,7 +201,7 @@ def test_the_packs_of_a_partial_fork_hold_what_was_forked_and_nothing_else(
 ) -> None:
     reached = git.run("rev-list", "--objects", "--no-object-names", "main", "v1", cwd=work)
     assert stored_objects(git, partial) == set(reached.split())
-    assert not (repo_folder(partial) / "objects/info/alternates").exists()
+    assert not (partial.folder() / "objects/info/alternates").exists()
 
 
 def test_what_was_not_forked_is_not_read_by_id_over_http(git: Git, partial: Repo, work: Path) -> None:
@@ -359,7 +353,7 @@ def test_a_snapshot_is_one_root_commit_with_the_same_tree(git: Git, repo: Repo, 
     assert reply.status_code == 201, reply.text
     copy = Repo(repo.org, reply.json()["repo_name"])
     (tip,) = copy.branches().values()
-    bare = repo_folder(copy)
+    bare = copy.folder()
     shown = git.run("log", "-1", "--format=%an <%ae> %cn: %B", tip, cwd=bare)
     assert shown == "Ada <ada@example.test> Ada: Start from template"
     assert git.run("rev-parse", f"{tip}^{{tree}}", cwd=bare) == rev(git, work, "main^{tree}")
@@ -391,7 +385,7 @@ def test_modes_symlinks_and_submodules_are_kept(git: Git, repo: Repo, tmp_path: 
     git.run("push", "--quiet", remote(repo), "HEAD:refs/heads/main", cwd=folder)
     reply = snapshot(repo)
     copy = Repo(repo.org, reply.json()["repo_name"])
-    assert git.run("ls-tree", copy.branches()["main"], cwd=repo_folder(copy)) == git.run(
+    assert git.run("ls-tree", copy.branches()["main"], cwd=copy.folder()) == git.run(
         "ls-tree", "HEAD", cwd=folder
     )
 

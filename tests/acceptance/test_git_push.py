@@ -1,7 +1,6 @@
 """Pushes with the real git: what is accepted, what is refused, and what a refused push leaves."""
 
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -51,12 +51,8 @@ def packs_in(folder: Path) -> list[Path]:
 
 def assert_nothing_in_quarantine(repo: Repo) -> None:
     # It is removed while the client already reads the report.
-    deadline = time.monotonic() + 2
-    while (
-        left := list((repo.org.server.data / "quarantine").glob("*/HEAD"))
-    ) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert left == []
+    folder = repo.org.server.data / "quarantine"
+    wait_until(lambda: not list(folder.glob("*/HEAD")), "something stays in quarantine")
 
 
 @pytest.mark.parametrize("version", ["0", "1", "2"])
@@ -319,7 +315,7 @@ def test_old_histories_with_forgivable_faults_are_taken(git: Git, org: Org, tmp_
 
 
 def test_a_refused_push_into_a_repository_leaves_no_pack(git: Git, repo: Repo, work: Path) -> None:
-    folder = max(repo_folders(repo), key=lambda path: path.stat().st_mtime_ns)
+    folder = repo.folder()
     before = packs_in(folder)
     git.commit(work, {"a": b"1"})
     push(git, work, repo.remote(refs=[["*", ["no-push"]]]), "main")
@@ -339,7 +335,7 @@ def test_what_was_pushed_is_read_over_http(git: Git, repo: Repo, work: Path) -> 
 
 
 def test_the_folder_of_a_repository_is_readable_by_plain_git(git: Git, repo: Repo, work: Path) -> None:
-    folder = max(repo_folders(repo), key=lambda path: path.stat().st_mtime_ns)
+    folder = repo.folder()
     git.run("ls-remote", "--quiet", "origin", cwd=work)
     git.run("fetch", "--quiet", "--refetch", "origin", cwd=work)
     safe = ("-c", f"safe.directory={folder}")

@@ -285,9 +285,9 @@ def test_deleting_what_never_was_is_404(org: Org) -> None:
 
 
 def test_creating_touches_the_database_only(server: Server, org: Org) -> None:
-    before = {path for path in server.data.rglob("*") if "packhouse.db" not in path.name}
+    before = set(server.data.glob("repos/*/*/*"))
     org.create_repo()
-    assert {path for path in server.data.rglob("*") if "packhouse.db" not in path.name} == before
+    assert set(server.data.glob("repos/*/*/*")) == before
 
 
 def test_clone_addresses_follow_the_request_or_the_setting(server: Server, org: Org) -> None:

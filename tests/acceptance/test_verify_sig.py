@@ -66,7 +66,7 @@ def push(git: Git, work: Path, *refspecs: str, remote: str = "origin") -> str:
 
 
 def packs(repo: Repo) -> list[str]:
-    return sorted(path.name for path in (repo.org.server.data / "repos").rglob("pack-*"))
+    return sorted(path.name for path in repo.folder().glob("objects/pack/pack-*"))
 
 
 def test_signed_pushes_arrive_and_others_leave_nothing(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-WAIT_MAX_S = 30
+WAIT_MAX_S = 120
 
 
 @dataclass(frozen=True)

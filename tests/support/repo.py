@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -44,6 +45,11 @@ class Repo:
     def create(self, **body: Any) -> httpx.Response:
         """Ask for the creation of this repository."""
         return self.v1("POST", "/repos", json=body)
+
+    def folder(self) -> Path:
+        """Return where the server keeps the repository's packs; it must hold some."""
+        (folder,) = self.org.server.data.glob(f"repos/*/*/{self.api('GET').json()['repo_id']}")
+        return folder
 
     def post_commit(
         self,

@@ -56,7 +56,7 @@ class TypeScriptClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
 
     def _send(self, line: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -100,7 +100,7 @@ def validate_webhook(body: str, headers: Mapping[str, str], secret: str) -> Any:
         input=json.dumps({"body": body, "headers": dict(headers), "secret": secret}),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=True,
     )
     return json.loads(done.stdout)

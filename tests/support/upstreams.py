@@ -4,7 +4,6 @@ import json
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,16 +11,7 @@ from typing import Any
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
-
-WAIT_S = 30
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    """Return once `holds` does; fail after a while."""
-    deadline = time.monotonic() + WAIT_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+from tests.support.waiting import wait_until
 
 
 def remote_of(repo: Repo, suffix: str = "") -> str:

@@ -15,7 +15,7 @@ from packhouse.git.refname import PERSISTENT, RefName
 from tests.support.rows import apply, branch_update, oid
 
 SPAWN = get_context("spawn")  # what `packhouse serve --workers` does; a fork would share our threads' locks
-JOIN_MAX_S = 60
+JOIN_MAX_S = 120
 
 
 @dataclass(frozen=True)
