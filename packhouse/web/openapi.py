@@ -59,6 +59,21 @@ _COMMIT_PROBLEM: Final[dict[str, Any]] = {
         }
     },
 }
+_CODEARTS_PROBLEM: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["error_code", "error_msg"],
+    "properties": {"error_code": {"type": "string"}, "error_msg": {"type": "string"}},
+    "additionalProperties": False,
+}
+_SECURITY_SCHEMES: Final[dict[str, Any]] = {
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "codearts_token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
+}
+_PROBLEM_SCHEMAS: Final = {
+    ErrorStyle.COMMIT_RESULT: "CommitProblem",
+    ErrorStyle.CODEARTS: "CodeArtsProblem",
+}
+_NOTE_FAILURES: Final = (404, 409)  # the notes ref may be the reason, which the write's answer tells
 _FAILURE_REASONS: Final = {
     400: "The request is wrong in itself",
     401: "No valid token",
@@ -77,6 +92,7 @@ _FAILURE_REASONS: Final = {
     503: "Something this server needs is away; retry later",
     504: "The work took too long",
 }
+_BODILESS: Final = (204, 304)
 _COMMON_FAILURES: Final = (400, 401, 403, 413, 503)
 
 
@@ -93,6 +109,8 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
             if path:
                 operation = _operation(route, path, prefix + route.name, by_struct, components)
                 paths.setdefault(path, {})[route.method.lower()] = operation
+                if route.head:
+                    paths[path]["head"] = _head_operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -104,8 +122,13 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Problem": _PROBLEM, "CommitProblem": _COMMIT_PROBLEM, **components},
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "schemas": {
+                "Problem": _PROBLEM,
+                "CommitProblem": _COMMIT_PROBLEM,
+                "CodeArtsProblem": _CODEARTS_PROBLEM,
+                **components,
+            },
+            "securitySchemes": _SECURITY_SCHEMES,
         },
     }
 
@@ -126,10 +149,17 @@ def _operation(
         operation["requestBody"] = {"content": content}
     operation["responses"] = _responses(route, by_struct)
     public = route.claim is Claim.HANDLER and not route.scopes
-    operation["security"] = [] if public else [{"token": []}]
+    scheme = "codearts_token" if route.errors is ErrorStyle.CODEARTS else "token"
+    operation["security"] = [] if public else [{scheme: []}]
     if route.scopes:
         operation["x-scopes"] = [scope.value for scope in route.scopes]
     return operation
+
+
+def _head_operation(get: dict[str, Any]) -> dict[str, Any]:
+    """Return the description of HEAD: that of GET, without any body."""
+    responses = {status: {"description": reply["description"]} for status, reply in get["responses"].items()}
+    return {**get, "operationId": f"{get['operationId']}_head", "responses": responses}
 
 
 def _body_schema(route: Route, schema: dict[str, Any]) -> dict[str, Any]:
@@ -173,14 +203,20 @@ def _query_parameters(route: Route, components: dict[str, Any]) -> list[dict[str
 
 
 def _responses(route: Route, by_struct: dict[type[msgspec.Struct], dict[str, Any]]) -> dict[str, Any]:
-    if route.reply is not None:
-        success: dict[str, Any] = {"content": {route.reply_media: {"schema": by_struct[route.reply]}}}
-    else:
-        success = {"content": {route.reply_media: {}}}
-    responses = {str(route.status): {"description": route.summary, **success}}
+    success: dict[str, Any] = {} if route.reply is None else {"schema": by_struct[route.reply]}
+    responses: dict[str, Any] = {}
+    for status in (route.status, *route.other_statuses):
+        responses[str(status)] = {"description": route.summary}
+        if status not in _BODILESS:
+            responses[str(status)]["content"] = dict.fromkeys(route.reply_media.split(", "), success)
     common = () if route.claim is Claim.HANDLER and not route.scopes else _COMMON_FAILURES
-    name = "CommitProblem" if route.errors is ErrorStyle.COMMIT_RESULT else "Problem"
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+    problem = {"$ref": f"#/components/schemas/{_PROBLEM_SCHEMAS.get(route.errors, 'Problem')}"}
     for status in sorted({*common, *route.failures}):
+        schema: dict[str, Any] = problem
+        if route.errors is ErrorStyle.NOTE and status in _NOTE_FAILURES:
+            schema = {"anyOf": [problem, success["schema"]]}
+        content = {"application/json": {"schema": schema}}
         responses[str(status)] = {"description": _FAILURE_REASONS[status], "content": content}
+    content = {"application/json": {"schema": problem}}
+    responses["default"] = {"description": "Any other failure", "content": content}
     return responses

@@ -66,7 +66,10 @@ class Route:
 
     A route with `git_suffix` answers every path that ends so, whatever the repository part before it is; the
     handler finds that part, decoded, in `request.git_path`. `scopes` are alternatives: one of them must be in
-    the token. `query`, `body` and `reply` describe the operation in the OpenAPI document. GET answers HEAD.
+    the token. GET answers HEAD.
+
+    The rest describes the operation in the OpenAPI document: `other_statuses` are successes too, `reply_media`
+    names one type or several between commas, `head` gives HEAD a description of its own.
     """
 
     name: str
@@ -86,6 +89,8 @@ class Route:
     reply: "type[msgspec.Struct] | None" = None
     reply_media: str = "application/json"
     status: int = 200
+    other_statuses: tuple[int, ...] = ()
+    head: bool = False
     failures: tuple[int, ...] = ()
 
 

@@ -178,7 +178,7 @@ ROUTES = (
         errors=ErrorStyle.CODEARTS,
         summary="Download a tree in the manner of CodeArts Repo",
         query=CodeArtsQuery,
-        reply_media="application/octet-stream",
+        reply_media="application/zip, application/gzip, application/x-bzip2, application/x-tar",
         failures=(400, 401, 403, 404),
     ),
 )

@@ -215,6 +215,8 @@ ROUTES = (
         summary="Read a file, or with HEAD its metadata",
         query=FileQuery,
         reply_media="application/octet-stream",
+        other_statuses=(206, 304),
+        head=True,
         failures=(400, 404, 412, 416),
     ),
 )

@@ -220,6 +220,7 @@ ROUTES = (
         body=WriteNoteBody,
         reply=NoteWriteAnswer,
         status=201,
+        other_statuses=(200,),
         failures=(400, 404, 409, 413),
     ),
     Route(

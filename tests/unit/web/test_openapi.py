@@ -20,7 +20,11 @@ def test_the_document_is_valid_openapi() -> None:
 
 def test_every_route_is_in_the_document_and_nothing_else() -> None:
     served = {
-        (path, route.method.lower()) for route in ROUTES for path in (route.released, route.preferred) if path
+        (path, method)
+        for route in ROUTES
+        for path in (route.released, route.preferred)
+        for method in (route.method.lower(), *(("head",) if route.head else ()))
+        if path
     }
     described = {(path, method) for path, item in DOCUMENT["paths"].items() for method in item}
     assert described == served
@@ -53,3 +57,10 @@ def test_old_parameter_names_are_marked_as_such() -> None:
         for operation in item.values():
             for parameter in operation.get("parameters", ()):
                 assert parameter.get("deprecated", False) == ("Old name" in parameter.get("description", ""))
+
+
+def test_a_head_is_described_like_its_get_without_a_body() -> None:
+    file = DOCUMENT["paths"]["/api/repos/{repo}/file"]
+    assert set(file["head"]["responses"]) == set(file["get"]["responses"]) >= {"200", "206", "304", "416"}
+    assert all("content" not in reply for reply in file["head"]["responses"].values())
+    assert file["head"]["parameters"] == file["get"]["parameters"]
