@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.server import STOP_TIMEOUT_S, ServerOptions
+from tests.support.waiting import WAIT_S
 
 
 class Stream:
@@ -21,9 +22,13 @@ class Stream:
         self._lines = response.iter_lines()
 
     def next(self) -> dict[str, Any]:
-        """Return the next event: id, event and data; an empty mapping at the end of the stream."""
+        """Return the next event: id, event and data; an empty mapping at the end of the stream.
+
+        It must come before the comment that keeps a quiet stream open.
+        """
         fields: dict[str, Any] = {}
         for line in self._lines:
+            assert not line.startswith(":"), "no event came"
             name, _, value = line.partition(": ")
             if not line and "data" in fields:
                 return fields
@@ -44,9 +49,7 @@ def listen(repo: Repo, last_event_id: str | None = None, *, dialect: str = "api"
     headers = {"Authorization": f"Bearer {repo.token(scopes=['git:read'])}"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
-    with httpx.stream(
-        "GET", repo.org.server.url + path, headers=headers, timeout=20, trust_env=False
-    ) as response:
+    with httpx.stream("GET", repo.org.server.url + path, headers=headers, timeout=WAIT_S) as response:
         assert response.status_code == 200, response.read()
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
         stream = Stream(response)
@@ -59,9 +62,7 @@ def test_a_listener_hears_of_a_push_at_once_and_resumes_where_it_stopped(repo: R
     before = repo.write_commit("main", {"a": b"1"})
     with listen(repo) as stream:
         commit = repo.write_commit("main", {"b": b"1"})
-        started = time.monotonic()
         event = stream.next()
-        assert time.monotonic() - started < 3
     assert event["event"] == "push"
     assert (event["data"]["ref"], event["data"]["before"]) == ("refs/heads/main", before)
     assert event["data"]["after"] == commit
@@ -91,12 +92,12 @@ def test_bad_ids_tokens_and_repositories_are_refused(repo: Repo) -> None:
 def test_events_that_are_no_longer_kept_are_told_of_and_a_stream_ends_with_the_server(
     start_server: StartServer,
 ) -> None:
-    server = start_server(ServerOptions(settings={"event_keep_s": "0", "shutdown_grace_s": "20"}))
+    server = start_server(
+        ServerOptions(settings={"event_keep_s": "0", "shutdown_grace_s": str(10 * STOP_TIMEOUT_S)})
+    )
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"a": b"1"})
     time.sleep(1.1)
     with listen(repo) as stream:
-        started = time.monotonic()
         assert server.terminate() == 0
-        assert time.monotonic() - started < 10
         assert stream.next() == {}
