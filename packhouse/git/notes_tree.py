@@ -98,15 +98,19 @@ class NotesTree:
             path[level - 1].slots[_digit(target, level - 1)] = left[0] if left else None
 
     def write(self, emit: Callable[[bytes], Oid]) -> Oid:
-        """Write the tree, folders first, through `emit`; return its id. Untouched folders are not written."""
+        """Write the tree, folders first, through `emit`; return its id. Untouched folders are not written.
+
+        Notes win over what else has their path, or is a file where their folder must be.
+        """
         top: _Written = {}
         notes = dict(self._iter_paths(self._root, 0, 0))
-        for path, value in {**self._others, **notes}.items():  # a note wins over what else has its path
+        for path, value in {**self._others, **notes}.items():
             *folders, name = path.split(b"/")
             into = top
             for folder in folders:
-                below = into.setdefault(folder, {})
-                assert isinstance(below, dict), "git files no note below another"
+                below = into.get(folder)
+                if not isinstance(below, dict):
+                    below = into[folder] = {}
                 into = below
             into[name] = value
         return _emit(top, emit)
@@ -119,7 +123,7 @@ class NotesTree:
             digits = entry.name.decode("ascii").lower() if is_hex else ""
             if is_hex and len(digits) == rest and entry.mode & _FILE_TYPE_MASK == _REGULAR_FILE:
                 self._insert(node, depth, _Note(folder.prefix + digits, entry.oid))
-            elif is_hex and len(digits) == 2 and entry.mode == MODE_TREE:
+            elif is_hex and len(digits) == 2 != rest and entry.mode == MODE_TREE:
                 self._insert(node, depth, _Folder(folder.prefix + digits, entry.oid))
             else:
                 place = "".join(

@@ -150,3 +150,35 @@ def test_the_last_note_leaves_an_empty_tree(bench: Bench) -> None:
     assert bench.by_us(bench.root(), [], [bench.source])[-1] == Oid(
         "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
     )
+
+
+def test_a_folder_where_a_note_would_be_is_no_folder_of_notes(bench: Bench) -> None:
+    git, folder = bench.git, bench.folder
+    target = Oid("ab" * 20)
+
+    def mktree(*rows: str) -> str:
+        return git.run("mktree", cwd=folder, stdin="".join(f"{row}\n" for row in rows).encode())
+
+    tree = mktree(f"100644 blob {bench.note}\tREADME")
+    for name in ("cd", *["ab"] * 19):
+        tree = mktree(f"040000 tree {tree}\t{name}")
+    rows = [f"100644 blob {bench.note}\t{name}" for name in (bench.source, target)]
+    root = Oid(mktree(f"040000 tree {tree}\tab", *rows))
+    assert NotesTree(bench.read_tree, root, bench.combine).find(target) == bench.note
+    removed = bench.by_us(root, [], [target])[-1]  # git 2.39 itself smashes its stack on such a tree
+    listed = git.run("ls-tree", "-r", "--name-only", removed, cwd=folder).splitlines()
+    assert listed == [bench.source, "/".join(["ab"] * 20) + "/cd/README"]
+
+
+def test_a_file_makes_room_for_a_folder_of_notes(bench: Bench) -> None:
+    listed = f"100644 blob {bench.note}\tab\n100644 blob {bench.note}\tREADME\n".encode()
+    root = Oid(bench.git.run("mktree", cwd=bench.folder, stdin=listed))
+    rng = random.Random(3)
+    targets = [hash_object("blob", rng.randbytes(12)) for _ in range(400)]
+    (grown,) = bench.by_us(root, targets, [])
+    bench.git.run("fsck", "--strict", "--no-dangling", grown, cwd=bench.folder)
+    notes = NotesTree(bench.read_tree, grown, bench.combine)
+    assert all(notes.find(target) == bench.note for target in targets)
+    names = bench.git.run("ls-tree", "--name-only", grown, cwd=bench.folder).split()
+    assert "README" in names
+    assert "ab" in names
