@@ -3,20 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import Ref, get_ref, list_refs_page
-from packhouse.db.repos import Repo
-from packhouse.errors import Invalid, LimitExceeded, NotFound
-from packhouse.git.notes import find_note
-from packhouse.git.objects import parse_commit
-from packhouse.git.oid import Oid
+from packhouse.errors import Invalid, NotFound
+from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import NOTES, PERSISTENT, RefName, is_refname
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.notes_commit import NotesCommit, is_notes_commit
 from packhouse.operations.resolve import resolve_object
-from packhouse.operations.stored_objects import read_object
 
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 
@@ -84,16 +80,13 @@ def read_note(node: Node, caller: Principal, name: str, *, object_ref: str, refn
         ref = get_ref(session, repo.id, PERSISTENT, refname)
     if ref is None:
         raise NotesRefNotFound(refname)
-    blob = find_note_blob(node, repo, ref.oid, target)
+    if not is_notes_commit(node, repo, ref.oid):
+        raise NoteNotFound(target)
+    notes = NotesCommit(node, repo, ref.oid, lambda joined: hash_object("blob", joined))
+    blob = notes.tree.find(target)
     if blob is None:
         raise NoteNotFound(target)
-    return Note(target, _read_blob(node, repo, blob), ref.oid)
-
-
-def find_note_blob(node: Node, repo: Repo, notes_tip: Oid, target: Oid) -> Oid | None:
-    """Return the blob of the note attached to `target` in the notes commit, or None."""
-    tree = parse_commit(read_object(node, repo, notes_tip, "commit")).tree
-    return find_note(lambda oid: read_object(node, repo, oid, "tree"), tree, target)
+    return Note(target, notes.read(blob), ref.oid)
 
 
 def list_notes_refs(
@@ -136,13 +129,3 @@ def _parse_cursor(cursor: str) -> RefName:
     if not is_refname(refname):
         raise BadCursor()
     return RefName(refname)
-
-
-def _read_blob(node: Node, repo: Repo, oid: Oid) -> bytes:
-    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
-        header = reader.kind_and_size(oid)
-        if header is None or header[0] != "blob":
-            raise NotFound("object does not exist", oid=oid)
-        if header[1] > limits.note_max_bytes:
-            raise LimitExceeded("note is too large", oid=oid, max_bytes=limits.note_max_bytes)
-        return b"".join(reader.iter_blob(oid, header[1]))

@@ -11,17 +11,17 @@ from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
 from packhouse.git.notes_tree import NotesTree
-from packhouse.git.objects import Person, encode_commit, parse_commit
+from packhouse.git.objects import Person, encode_commit
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
+from packhouse.operations.notes_commit import NotesCommit, is_notes_commit, join_notes
 from packhouse.operations.read_notes import DEFAULT_NOTES_REF
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.resolve import resolve_object
 from packhouse.operations.server_identity import server_person
-from packhouse.operations.stored_objects import read_object
 from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_store import PackFile
@@ -96,6 +96,13 @@ class NotesRefConflict(Conflict):
         super().__init__("notes ref conflicts with another ref", existing=existing, **at.fields())
 
 
+class NotesRefUnusable(Conflict):
+    """The notes ref points to something else than a commit. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("notes ref holds no commit", **at.fields())
+
+
 class NotesRefBusy(Conflict):
     """Others kept moving the notes ref for as long as we tried. Fields: as NoteExists."""
 
@@ -143,10 +150,12 @@ def write_note(node: Node, caller: Principal, command: WriteNote) -> WrittenNote
 
 
 def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _State:
-    """Return where the notes ref is; raise NotesGuardMismatch."""
+    """Return where the notes ref is; raise NotesGuardMismatch, NotesRefUnusable."""
     with node.database.read() as session:
         ref = get_ref(session, repo.id, PERSISTENT, command.refname)
     state = _State(target, command.refname, None if ref is None else ref.oid)
+    if state.tip is not None and not is_notes_commit(node, repo, state.tip):
+        raise NotesRefUnusable(state)
     if command.expected is not None and command.expected.lower() != (state.tip or ZERO_OID):
         raise NotesGuardMismatch(state, command.expected[:100])
     return state
@@ -189,31 +198,23 @@ def _write_once(
 
 def _edit(node: Node, repo: Repo, command: WriteNote, state: _State, draft: PackDraft) -> NotesTree:
     """Return the notes as they are to be; new blobs go into the draft."""
-
-    def combine(first: Oid, second: Oid) -> Oid:
-        joined = _join(_read_blob(node, repo, first), _read_blob(node, repo, second))
-        return draft.writer.add_object("blob", joined)
-
-    root = None
-    if state.tip is not None:
-        root = parse_commit(read_object(node, repo, state.tip, "commit")).tree
-    notes = NotesTree(lambda oid: read_object(node, repo, oid, "tree"), root, combine)
-    present = notes.find(state.target)
+    notes = NotesCommit(node, repo, state.tip, lambda joined: draft.writer.add_object("blob", joined))
+    present = notes.tree.find(state.target)
     if command.action is NoteAction.REMOVE:
         if present is None:
             raise NoteMissing(state)
-        notes.remove(state.target)
-        return notes
+        notes.tree.remove(state.target)
+        return notes.tree
     if command.action is NoteAction.ADD and present is not None:
         raise NoteExists(state)
     assert command.text is not None, "the caller requires a text"
-    content = _encode(command.text)
+    text = _encode(command.text)
     if present is not None:
-        content = _join(_read_blob(node, repo, present), content)
-    if len(content) > limits.note_max_bytes:
+        text = join_notes(notes.read(present), text)
+    if len(text) > limits.note_max_bytes:
         raise LimitExceeded("note is too large", oid=state.target, max_bytes=limits.note_max_bytes)
-    notes.set(state.target, draft.writer.add_object("blob", content))
-    return notes
+    notes.tree.set(state.target, draft.writer.add_object("blob", text))
+    return notes.tree
 
 
 def _encode(text: str) -> bytes:
@@ -221,20 +222,3 @@ def _encode(text: str) -> bytes:
         return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
         raise Invalid("text is not valid Unicode", field="note") from None
-
-
-def _join(first: bytes, second: bytes) -> bytes:
-    """Return both with one blank line between them; an empty one adds nothing."""
-    if not first or not second:
-        return first or second
-    return first.removesuffix(b"\n") + b"\n\n" + second
-
-
-def _read_blob(node: Node, repo: Repo, oid: Oid) -> bytes:
-    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
-        header = reader.kind_and_size(oid)
-        if header is None or header[0] != "blob":
-            return b""  # git takes what is no file for an empty note
-        if header[1] > limits.note_max_bytes:
-            raise LimitExceeded("note is too large", oid=oid, max_bytes=limits.note_max_bytes)
-        return b"".join(reader.iter_blob(oid, header[1]))

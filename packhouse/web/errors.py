@@ -131,6 +131,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "notes ref does not exist": "notes ref {refname} does not exist",
     "notes ref conflicts with another ref": "{notes_ref} conflicts with the existing ref {existing}",
     "notes ref is not at the expected commit": "{notes_ref} is at {actual}, expected {expected}",
+    "notes ref holds no commit": "{notes_ref} is at {actual}, which is no commit: delete or move it with git",
     "notes ref kept moving": "{notes_ref} kept moving while this was written, please retry",
     "object has a note": "object {object_oid} has a note already, append to it or remove it first",
     "object has no note": "no note for object {object_oid}",

@@ -160,6 +160,38 @@ def test_notes_pushed_by_git_are_edited_in_gits_layout(
     assert trees[0] == trees[1]
 
 
+def test_two_notes_of_one_object_are_joined_as_git_joins_them(repo: Repo, git: Git, tmp_path: Path) -> None:
+    """Notes that were merged may hold an object's note in two layouts at once."""
+    head = repo.write_commit("main", {"a": b"1"})
+    work = git.clone(repo.remote(), tmp_path / "work")
+    first, second = (
+        git.run("hash-object", "-w", "--stdin", cwd=work, stdin=text) for text in (b"one\n", b"two\n")
+    )
+    below = git.run("mktree", cwd=work, stdin=f"100644 blob {second}\t{head[2:]}\n".encode())
+    rows = f"100644 blob {first}\t{head}\n040000 tree {below}\t{head[:2]}\n"
+    tree = git.run("mktree", cwd=work, stdin=rows.encode())
+    git.run("update-ref", "refs/notes/commits", git.run("commit-tree", "-m", "n", tree, cwd=work), cwd=work)
+    git.run("push", "--quiet", "origin", "refs/notes/commits", cwd=work)
+
+    assert read(repo, head) == git.run("notes", "show", cwd=work) == "two\n\none"
+    assert write(repo, head, action="append", note="three").status_code == 200
+    git.run("notes", "append", "-m", "three", cwd=work)
+    assert read(repo, head) == git.run("notes", "show", cwd=work) == "two\n\none\n\nthree"
+
+
+def test_a_notes_ref_that_holds_no_commit_has_no_notes_and_takes_none(
+    repo: Repo, git: Git, tmp_path: Path
+) -> None:
+    head = repo.write_commit("main", {"a": b"1"})
+    work = git.clone(repo.remote(), tmp_path / "work")
+    tree = git.run("rev-parse", "HEAD^{tree}", cwd=work)
+    git.run("push", "--quiet", "origin", f"{tree}:refs/notes/odd", cwd=work)
+    for action in ("add", "append", "remove"):
+        answer = ref_failure(write(repo, head, action=action, note="n", notes_ref="odd"), 409, "conflict")
+        assert (answer["sha"], answer["new_ref_sha"]) == (head, tree)
+    assert repo.api("GET", "/notes", params={"object_ref": head, "notes_ref": "odd"}).status_code == 404
+
+
 def test_the_policy_of_the_notes_ref_binds(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     closed = [["refs/notes/closed", ["no-push"]], ["refs/notes/signed/*", ["verify-sig"]]]
