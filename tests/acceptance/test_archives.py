@@ -132,7 +132,7 @@ def test_large_trees_stream_whole(repo: Repo, git: Git, tmp_path: Path) -> None:
 def codearts(repo: Repo, number: object, *, token: str | None = None, **query: str) -> httpx.Response:
     headers = {"X-Auth-Token": repo.token(scopes=["git:read"]) if token is None else token}
     url = f"{repo.org.server.url}/v4/repositories/{number}/repository/archive"
-    return httpx.get(url, headers=headers, params=query)
+    return repo.org.server.http.get(url, headers=headers, params=query)
 
 
 def number_of(repo: Repo) -> int:

@@ -15,8 +15,7 @@ from tests.support.keys import make_key_pair, sign_token, usual_claims
 from tests.support.org import Org
 from tests.support.repo import Repo
 from tests.support.server import Server
-
-NOTICED_WITHIN_S = 5
+from tests.support.waiting import WAIT_S, comes_true
 
 Refs = list[list[Any]]
 
@@ -124,20 +123,11 @@ def test_keys_of_all_types_sign_side_by_side_with_and_without_kid(new_org: Org, 
     claims = usual_claims(new_org.name, None, ["org:read"])
     tokens = [sign_token(pair, claims, {"kid": kid}) for pair in pairs for kid in ("kid1", "kid3", "none")]
     tokens += [sign_token(pair, claims) for pair in [*pairs, new_org.pair]]
-    assert wait_until(lambda: call(server, "/api/repos", f"Bearer {tokens[-2]}").status_code == 200)
+    assert comes_true(lambda: call(server, "/api/repos", f"Bearer {tokens[-2]}").status_code == 200)
     assert {call(server, "/api/repos", f"Bearer {token}").status_code for token in tokens} == {200}
 
 
 # Keys that come and go
-
-
-def wait_until(holds: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + NOTICED_WITHIN_S
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres", "workers"], indirect=True)
@@ -145,20 +135,22 @@ def test_keys_are_rotated_on_a_running_server(new_org: Org, server: Server) -> N
     def statuses(token: str) -> set[int]:
         # New connections, so that every process of the server is asked.
         return {
-            httpx.get(f"{server.url}/api/repos", headers={"Authorization": f"Bearer {token}"}).status_code
+            httpx.get(
+                f"{server.url}/api/repos", headers={"Authorization": f"Bearer {token}"}, timeout=WAIT_S
+            ).status_code
             for _ in range(8)
         }
 
     new = make_key_pair()
     old_token = new_org.sign(scopes=["org:read"])
     new_token = sign_token(new, usual_claims(new_org.name, "org", ["org:read"]))
-    assert wait_until(lambda: statuses(old_token) == {200})
+    assert comes_true(lambda: statuses(old_token) == {200})
     assert statuses(new_token) == {401}
     server.add_key(new_org.name, new)
-    assert wait_until(lambda: statuses(new_token) == {200})
+    assert comes_true(lambda: statuses(new_token) == {200})
     assert statuses(old_token) == {200}
     server.cli("key", "revoke", new_org.name, new_org.key_id)
-    assert wait_until(lambda: statuses(old_token) == {401})
+    assert comes_true(lambda: statuses(old_token) == {401})
     assert statuses(new_token) == {200}
 
 

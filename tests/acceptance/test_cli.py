@@ -28,7 +28,8 @@ from packhouse import limits
 from packhouse.cli.main import run
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
-from tests.support.server import PROGRAM, Server, ServerOptions
+from tests.support.ports import free_port
+from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
 from tests.support.tls import TlsFiles
 
 
@@ -273,7 +274,9 @@ def test_the_program_ends_with_the_exit_code_and_nothing_but_its_line(shell: She
         (("repo", "list", "nobody"), 1, 1),
         (("nonsense",), 2, 1),
     ):
-        done = subprocess.run([PROGRAM, *args], env=shell.env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [PROGRAM, *args], env=shell.env, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S
+        )
         assert done.returncode == code
         assert done.stderr.count("\n") == lines
     closed = subprocess.run(
@@ -281,7 +284,7 @@ def test_the_program_ends_with_the_exit_code_and_nothing_but_its_line(shell: She
         env=shell.env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=COMMAND_TIMEOUT_S,
     )
     assert closed.stderr == ""
 
@@ -315,7 +318,7 @@ def running_demo(shell: Shell, port: int) -> Iterator[str]:
                 printed += line
             yield printed
             demo.send_signal(signal.SIGINT)
-            assert demo.wait(20) == 0
+            assert demo.wait(STOP_TIMEOUT_S) == 0
         finally:
             demo.kill()
             demo.wait()
@@ -342,7 +345,7 @@ def paste(shell: Shell, git: Git, command: str) -> str:
         start_new_session=True,
     )
     try:
-        out, err = pasted.communicate(timeout=60)
+        out, err = pasted.communicate(timeout=COMMAND_TIMEOUT_S)
     finally:
         # When a line failed, what it had started in the background must not stay.
         with suppress(ProcessLookupError):
@@ -353,10 +356,7 @@ def paste(shell: Shell, git: Git, command: str) -> str:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-    return number
+    return free_port()
 
 
 def test_the_demo_prints_lines_that_work_and_keeps_its_data(shell: Shell, git: Git, port: int) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.conftest import ServerPool, StartServer
@@ -23,7 +22,6 @@ from tests.support.upstreams import (
     sync_events,
 )
 from tests.support.waiting import wait_until
-
 
 IN_PROGRESS = "repository sync in progress, please retry shortly"
 
@@ -263,7 +261,7 @@ def test_while_the_first_sync_runs_data_calls_are_refused(
         assert mirror.post_commit("main", {"a": b"1"}).status_code == 409
         done = git.try_run("ls-remote", remote_of(mirror))
         assert b"409" in done.stderr, done.stderr
-        answer = httpx.get(
+        answer = server.http.get(
             f"{server.url}/{mirror.name}.git/info/refs?service=git-upload-pack",
             headers={"Authorization": f"Bearer {mirror.token()}"},
         )
