@@ -20,6 +20,7 @@ from tests.support.git_wire import RECEIVE, UPLOAD, ZERO, command, pack, pkt
 from tests.support.org import Org
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
+from tests.support.waiting import comes_true
 
 
 def wire(repo: Repo, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
@@ -49,15 +50,6 @@ def absent(org: Org) -> Repo:
 def quarantines(server: Server) -> list[Path]:
     """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
-
-
-def wait_for(condition: Any, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.mark.parametrize("service", [UPLOAD, RECEIVE])
@@ -294,7 +286,7 @@ def assert_push_leaves_nothing(repo: Repo, body: bytes, *words: bytes) -> None:
         assert word in reply.content
     assert b"ok refs/" not in reply.content.replace(b"unpack ok", b"")
     assert set((server.data / "repos").glob("*/*/*")) == folders
-    assert wait_for(lambda: not quarantines(server), 10)
+    assert comes_true(lambda: not quarantines(server))
     assert advertise(repo, RECEIVE).content.count(b"refs/heads/") == 0
 
 

@@ -2,9 +2,7 @@
 
 import random
 import socket
-import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -14,22 +12,12 @@ from tests.support.git import Git
 from tests.support.git_wire import RECEIVE, UPLOAD, command, pack, pkt
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
-
-WAIT_S = 10  # for what takes some hundredths of a second on an idle machine
+from tests.support.waiting import comes_true
 
 
 def quarantines(server: Server) -> list[Path]:
     """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
-
-
-def wait_for(condition: Any, timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def open_connection(repo: Repo, service: str, *headers: str) -> socket.socket:
@@ -65,9 +53,9 @@ def test_git_ends_when_a_fetching_client_vanishes(own_repo: Repo, git: Git, tmp_
     connection = open_connection(own_repo, UPLOAD, "Git-Protocol: version=2", f"Content-Length: {len(body)}")
     connection.sendall(body)
     assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
-    assert wait_for(lambda: len(server.git_processes()) >= 1, WAIT_S)
+    assert comes_true(lambda: len(server.git_processes()) >= 1)
     connection.close()
-    assert wait_for(lambda: not server.git_processes(), WAIT_S), server.git_processes()
+    assert comes_true(lambda: not server.git_processes()), server.git_processes()
 
 
 def begin_push(repo: Repo) -> socket.socket:
@@ -82,11 +70,11 @@ def begin_push(repo: Repo) -> socket.socket:
 def test_git_ends_when_a_pushing_client_vanishes(own_repo: Repo) -> None:
     server = own_repo.org.server
     connection = begin_push(own_repo)
-    assert wait_for(lambda: len(server.git_processes()) == 1, WAIT_S)
+    assert comes_true(lambda: len(server.git_processes()) == 1)
     assert len(quarantines(server)) == 1
     connection.close()
-    assert wait_for(lambda: not server.git_processes(), WAIT_S), server.git_processes()
-    assert wait_for(lambda: not quarantines(server), WAIT_S)
+    assert comes_true(lambda: not server.git_processes()), server.git_processes()
+    assert comes_true(lambda: not quarantines(server))
 
 
 def test_stalled_pushes_to_one_repository_do_not_keep_others_waiting(
@@ -98,13 +86,13 @@ def test_stalled_pushes_to_one_repository_do_not_keep_others_waiting(
     work = git.init(tmp_path / "work")
     tip = git.commit(work, {"large": random.Random(2).randbytes(200_000)})
     stalled = [begin_push(besieged) for _ in range(150)]
-    assert wait_for(server.git_processes, WAIT_S)
+    assert comes_true(server.git_processes)
     for repo in others:
         git.run("push", "--quiet", repo.remote(), "main", cwd=work)
         assert git.ls_remote(repo.remote(), "refs/heads/main") == {"refs/heads/main": tip}
     for connection in stalled:
         connection.close()
-    assert wait_for(lambda: not server.git_processes(), WAIT_S)
+    assert comes_true(lambda: not server.git_processes())
 
 
 def test_a_push_that_stalls_at_its_start_costs_no_process(own_repo: Repo, git: Git, tmp_path: Path) -> None:
@@ -117,7 +105,7 @@ def test_a_push_that_stalls_at_its_start_costs_no_process(own_repo: Repo, git: G
     tip = git.commit(work, {"a": b"1"})
     git.run("push", "--quiet", own_repo.remote(), "main", cwd=work)
     assert own_repo.branches() == {"main": tip}
-    assert wait_for(lambda: not server.git_processes(), WAIT_S), "those of the stalled pushes stay"
+    assert comes_true(lambda: not server.git_processes()), "those of the stalled pushes stay"
     for connection in stalled:
         connection.close()
 
@@ -141,6 +129,6 @@ def test_a_server_that_stops_ends_what_is_still_being_pushed(start_server: Start
     server = start_server(ServerOptions(settings={"shutdown_grace_s": "1"}))
     repo = server.new_org().create_repo()
     with begin_push(repo):
-        assert wait_for(lambda: len(server.git_processes()) == 1, WAIT_S)
+        assert comes_true(lambda: len(server.git_processes()) == 1)
         server.terminate()  # asserts that no process is left
     assert not quarantines(server)
