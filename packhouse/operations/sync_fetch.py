@@ -1,5 +1,6 @@
 """Fetching what an upstream has into a quarantine, within bounds, and reading the refs that came."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from packhouse.storage.quarantine import Quarantine
 
 _FETCHED: Final = b"refs/fetched/"
 _LOOK_EVERY_S: Final = 1.0
+_TOO_MANY_REFS: Final = "upstream has too many refs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class _Caller:
                 raise UpstreamAway("upstream sent too much", is_lasting=True)
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
                 looked_at = time.monotonic()
+                if _count_loose_refs(self.quarantine) > limits.upstream_refs_max:
+                    raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
                 self.watch.look()
 
         with self.objects.hold() as locks:
@@ -127,6 +131,11 @@ def _size_bytes(quarantine: Quarantine) -> int:
     return total
 
 
+def _count_loose_refs(quarantine: Quarantine) -> int:
+    """Return how many refs git has written so far: each is a file, whatever the upstream makes up."""
+    return sum(len(names) for _, _, names in os.walk(quarantine.path / "refs" / "fetched"))
+
+
 def _read_fetched(quarantine: Quarantine, objects: PushedObjects) -> dict[RefName, Oid]:
     listed = run_git(
         quarantine.path,
@@ -136,7 +145,7 @@ def _read_fetched(quarantine: Quarantine, objects: PushedObjects) -> dict[RefNam
         env=objects.environment,
     ).stdout.splitlines()
     if len(listed) > limits.upstream_refs_max:
-        raise UpstreamAway("upstream has too many refs", is_lasting=True)
+        raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
     refs: dict[RefName, Oid] = {}
     for line in listed:
         oid, _, name = line.partition(b" ")

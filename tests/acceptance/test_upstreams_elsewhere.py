@@ -1,7 +1,8 @@
 """Upstreams that are not ours: nginx with git-http-backend, TLS, and servers that misbehave."""
 
+import dataclasses
+import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -9,8 +10,17 @@ from pathlib import Path
 import pytest
 
 from bench.nginx import NginxGit, missing_programs
+from packhouse import limits
+from packhouse.auth.principal import operator_principal
+from packhouse.config import Config
 from packhouse.git.process import run_git
 from packhouse.git.remote_call import RemoteLogin, RemoteServer, run_remote_git
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.credentials import CreateCredential, create_credential
+from packhouse.operations.events import EventPosition, read_events
+from packhouse.operations.node import open_node
+from packhouse.operations.orgs import create_org
+from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git
@@ -32,7 +42,6 @@ from tests.support.upstreams import (
     sync_events,
 )
 from tests.support.waiting import wait_until
-
 
 PASSWORD = "hunter2-hunter2"  # of nobody
 HANDLER = BaseHTTPRequestHandler
@@ -239,6 +248,26 @@ def test_hostile_objects_of_an_upstream_are_not_accepted(
     assert mirror.branches() == before
 
 
+def test_an_upstream_with_too_many_refs_is_not_mirrored(
+    git: Git, nginx: NginxGit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "upstream_refs_max", 3)
+    bare = tmp_path / "nginx/repos/team/shop.git"
+    for number in range(3):
+        git.run("branch", f"more{number}", "main", cwd=bare)
+    host = nginx.remote("", buffering="off").partition("@")[2].rstrip("/")
+    node = open_node(Config(data=tmp_path / "data", trusted_hosts=f"http://{host}"))
+    org = create_org(node, "acme")
+    caller = dataclasses.replace(operator_principal(org.id, org.name), repo_claim="shop")
+    base = {"provider": "forgejo", "owner": "team", "name": "shop", "upstream_host": host}
+    mirror = create_repo(node, caller, CreateRepo("shop", base_repo=base))
+    create_credential(node, caller, CreateCredential("shop", Secret("secret"), "t"))
+    assert sync_upstream(node, SyncAsk(mirror.public_id, None, attempt=1, should_stop=lambda: False))
+    *_, ended = read_events(node, EventPosition(mirror.id, 0))
+    assert json.loads(ended.payload)["error"] == "upstream has too many refs"
+    node.close()
+
+
 def test_a_host_that_is_not_trusted_is_not_connected_to(start_server: StartServer, source: Repo) -> None:
     """A name that leads to a private address is found out when it is resolved, at creation or later."""
     with Gateway(("127.0.0.1", 1)) as gateway:
@@ -334,6 +363,5 @@ def test_a_pull_while_one_runs_is_joined(start_server: StartServer, source: Repo
         for _ in range(20):
             ask_for_pull(mirror)
         assert mirror.api("DELETE", "/base").status_code == 200
-        gateway.is_open = True
-        time.sleep(0.5)
+        wait_until(lambda: "sync_upstream" not in org.server.cli("jobs", "list"), "a job waits for ever")
         assert gateway.accepted <= 2
