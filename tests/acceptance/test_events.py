@@ -1,7 +1,6 @@
 """The events stream: what webhooks are told, for programs that wait for a push."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,21 +82,15 @@ def test_a_listener_hears_of_its_own_repository_alone(repo: Repo) -> None:
 
 
 def test_bad_ids_tokens_and_repositories_are_refused(repo: Repo) -> None:
-    for wrong in ("x", "-1", "9" * 30):
-        assert repo.api("GET", "/events", headers={"Last-Event-ID": wrong}).status_code == 400
+    for wrong, status in (("x", 400), ("-1", 400), ("9" * 30, 400), ("9" * 18, 410)):
+        assert repo.api("GET", "/events", headers={"Last-Event-ID": wrong}).status_code == status
     assert repo.api("GET", "/events", token=repo.token(scopes=["repo:write"])).status_code == 403
     assert repo.org.repo().api("GET", "/events").status_code == 404
 
 
-def test_events_that_are_no_longer_kept_are_told_of_and_a_stream_ends_with_the_server(
-    start_server: StartServer,
-) -> None:
-    server = start_server(
-        ServerOptions(settings={"event_keep_s": "0", "shutdown_grace_s": str(10 * STOP_TIMEOUT_S)})
-    )
+def test_a_stream_ends_with_the_server(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"shutdown_grace_s": str(10 * STOP_TIMEOUT_S)}))
     repo = server.new_org().create_repo()
-    repo.write_commit("main", {"a": b"1"})
-    time.sleep(1.1)
     with listen(repo) as stream:
         assert server.terminate() == 0
         assert stream.next() == {}
