@@ -13,7 +13,13 @@ between any two steps leaves more packs than needed and nothing missing.
 from collections.abc import Sequence
 
 from packhouse import limits
-from packhouse.db.packs import delete_pack_rows, insert_packs, list_retired_packs, retire_packs
+from packhouse.db.packs import (
+    delete_pack_rows,
+    insert_packs,
+    list_known_pack_names,
+    list_retired_packs,
+    retire_packs,
+)
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import Invalid
@@ -75,15 +81,21 @@ def _packs_in_use(node: Node, repo_id: str, retired: set[str]) -> list[PackFile]
 
 
 def _unlink_retired(node: Node, repo: Repo) -> set[str]:
-    """Unlink replaced packs; return the names of those that stay, since readers may have them open."""
+    """Unlink replaced packs; return the names of those that stay, since readers may have them open.
+
+    The rows go first: a pack that was written once more meanwhile is in use again, keeps its row and stays.
+    """
     with node.database.read() as session:
-        retired = [pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())]
+        retired = {pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())}
     if not retired:
         return set()
-    staying = node.store.unlink_packs(repo.public_id, retired, wait_max_s=_UNLINK_WAIT_S)
+    pinned = node.store.find_pinned(repo.public_id, retired, wait_max_s=_UNLINK_WAIT_S)
+    going = retired - pinned
     with node.database.write() as session:
-        delete_pack_rows(session, repo.id, set(retired) - staying)
-    return staying
+        delete_pack_rows(session, repo.id, going)
+        going -= list_known_pack_names(session, repo.id)
+    node.store.unlink_packs(repo.public_id, going)
+    return pinned
 
 
 def _merge(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:

@@ -171,23 +171,23 @@ class PackStore:
             return 0
         return sum(name.endswith(".idx") for name in names)
 
-    def unlink_packs(self, repo_id: str, names: Iterable[str], *, wait_max_s: float) -> set[str]:
-        """Remove packs whose objects are all in others; return those that readers at work may have open.
+    def find_pinned(self, repo_id: str, names: Iterable[str], *, wait_max_s: float) -> set[str]:
+        """Return those of the packs, whose objects are all in others, that readers at work may have open.
 
         The caller holds the maintenance lock and has published a multi-pack-index that does not name them: one
-        that does makes libgit2 report existing objects as missing. The idx goes before its pack.
+        that does makes libgit2 report existing objects as missing. Readers are given `wait_max_s` to end.
         """
-        path = self.repo_path(repo_id)
-        pack_dir = self._pack_dir(path)
-        wanted = set(names)
-        staying = find_pinned(path, wanted, wait_max_s=wait_max_s)
+        return find_pinned(self.repo_path(repo_id), names, wait_max_s=wait_max_s)
+
+    def unlink_packs(self, repo_id: str, names: Iterable[str]) -> None:
+        """Remove packs that `find_pinned` did not return. The idx goes before its pack."""
+        pack_dir = self._pack_dir(self.repo_path(repo_id))
         there = set(os.listdir(pack_dir))
-        for name in wanted - staying:
+        for name in names:
             for suffix in (".idx", ".rev", ".bitmap", ".pack"):
                 if f"pack-{name}{suffix}" in there:
                     os.unlink(f"{pack_dir}/pack-{name}{suffix}")
         fsync_path(pack_dir)
-        return staying
 
     @contextlib.contextmanager
     def reader(self, repo_id: str) -> Iterator[ObjectReader]:

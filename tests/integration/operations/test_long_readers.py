@@ -33,7 +33,9 @@ def names_in_place(store: PackStore) -> set[str]:
 
 
 def unlink(store: PackStore, *names: str) -> set[str]:
-    return store.unlink_packs(REPO, names, wait_max_s=0)
+    pinned = store.find_pinned(REPO, names, wait_max_s=0)
+    store.unlink_packs(REPO, set(names) - pinned)
+    return pinned
 
 
 @pytest.mark.quick

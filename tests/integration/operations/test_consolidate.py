@@ -1,0 +1,68 @@
+"""Joining packs while others write."""
+
+from collections.abc import Iterable
+
+import pytest
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.packs import insert_packs, list_packs
+from packhouse.db.ref_transaction import PackRow
+from packhouse.db.repos import Repo
+from packhouse.operations.consolidate import consolidate
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.node import Node
+
+
+@pytest.fixture
+def repo(node: Node, caller: Principal, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    """A repository whose packs are joined as soon as there are three."""
+    monkeypatch.setattr(limits, "packs_before_consolidation", 2)
+    create_repo(node, caller, CreateRepo("repo"))
+    return lookup_repo(node, caller, "repo")
+
+
+def write_pack(node: Node, repo: Repo, content: bytes) -> str:
+    """Do what a write does: publish a pack, then list it; return its name."""
+    with node.store.new_draft() as draft:
+        draft.writer.add_object("blob", content)
+        pack = node.store.publish_draft(draft, repo.public_id)
+    with node.database.write() as session:
+        row = PackRow(pack.name, pack.size_bytes, pack.objects)
+        insert_packs(session, repo.id, [row], now=node.clock())
+    return pack.name
+
+
+def listed(node: Node, repo: Repo) -> set[str]:
+    with node.database.read() as session:
+        return {pack.name for pack in list_packs(session, repo.id)}
+
+
+def in_place(node: Node, repo: Repo) -> set[str]:
+    return {pack.name for pack in node.store.list_packs(repo.public_id)}
+
+
+def test_joined_packs_go_and_the_list_says_what_is_there(node: Node, repo: Repo) -> None:
+    names = {write_pack(node, repo, b"%d" % number) for number in range(4)}
+    assert consolidate(node, repo.public_id) > 1
+    assert listed(node, repo) == in_place(node, repo)
+    assert not names <= in_place(node, repo)
+
+
+def test_a_joined_pack_that_is_written_once_more_before_it_goes_stays(
+    node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [write_pack(node, repo, b"%d" % number) for number in range(4)]
+    find_pinned = node.store.find_pinned
+    again = set()
+
+    def write_again_meanwhile(repo_id: str, retired: Iterable[str], *, wait_max_s: float) -> set[str]:
+        number = next(number for number, name in enumerate(names) if name in set(retired))
+        again.add(write_pack(node, repo, b"%d" % number))
+        return find_pinned(repo_id, retired, wait_max_s=wait_max_s)
+
+    monkeypatch.setattr(node.store, "find_pinned", write_again_meanwhile)
+    consolidate(node, repo.public_id)
+    assert again
+    assert again <= listed(node, repo) == in_place(node, repo)
