@@ -127,10 +127,14 @@ class HostileUpstream:
 
 
 class Gateway:
-    """Passes connections on to `target`; while closed it accepts them and is silent."""
+    """Passes connections on to `target`; while closed it accepts them and is silent.
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    Of what clients send it passes on `passes_bytes` in all, and then keeps them waiting.
+    """
+
+    def __init__(self, target: tuple[str, int], *, passes_bytes: int = 2**62) -> None:
         self._target = target
+        self._passes_bytes = passes_bytes
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.host_port = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self.is_open = False
@@ -161,13 +165,16 @@ class Gateway:
                 server = socket.create_connection(self._target)
                 self._sockets.append(server)
                 for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=_pump, args=(source, sink), daemon=True).start()
+                    threading.Thread(target=self._pump, args=(source, sink, client), daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-        sink.shutdown(socket.SHUT_WR)
-    except OSError:
-        return
+    def _pump(self, source: socket.socket, sink: socket.socket, client: socket.socket) -> None:
+        try:
+            while piece := source.recv(65536):
+                if source is client:
+                    self._passes_bytes -= len(piece)
+                if self._passes_bytes < 0:
+                    return
+                sink.sendall(piece)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return

@@ -20,10 +20,9 @@ JOIN_MAX_S = 120
 
 @dataclass(frozen=True)
 class Share:
-    """What one writing thread got done: its acknowledged values, and its longest wait for one of them."""
+    """What one writing thread got done: its acknowledged values."""
 
     values: list[str]
-    longest_s: float
 
 
 def run_writers(url: str, repo_id: int, *, processes: int, threads: int, run_s: float) -> list[Share]:
@@ -63,12 +62,9 @@ def _write_in_process(
 
 def _write_until(database: Database, repo_id: int, stop_at: float) -> Share:
     values: list[str] = []
-    longest_s = 0.0
     while time.monotonic() < stop_at:
-        started = time.monotonic()
         values.append(move_on(database, repo_id))
-        longest_s = max(longest_s, time.monotonic() - started)
-    return Share(values, longest_s)
+    return Share(values)
 
 
 def move_on(database: Database, repo_id: int) -> str:

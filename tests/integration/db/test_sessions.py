@@ -111,7 +111,7 @@ def test_a_forked_child_uses_connections_of_its_own(database: Database, org: Org
 
     process = FORK.Process(target=child)
     process.start()
-    process.join(30)
+    process.join(120)
     assert process.exitcode == 0
     with database.write() as session:
         insert_org(session, name="of-the-parent", now=1)
@@ -219,7 +219,7 @@ def test_a_restart_of_postgresql_costs_a_few_refusals_and_no_update() -> None:
         with pytest.raises(Unavailable), database.write() as session:
             insert_org(session, name="lost", now=1)
         server.launch()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 with database.write() as session:
@@ -277,7 +277,7 @@ def test_a_transaction_that_gives_way_is_run_again(
             attempts.append(first)
             session.define(f"UPDATE orgs SET created_at = created_at + 1 WHERE name = '{first}'")
             if attempts.count(first) == 1:
-                met.wait(20)
+                met.wait(120)
             session.define(f"UPDATE orgs SET created_at = created_at + 1 WHERE name = '{second}'")
 
         database.transact(work)

@@ -15,7 +15,7 @@ from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted, set_default_branch
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from tests.support.rows import add_repo, apply, branch_update, oid
-from tests.support.writers import SPAWN, move_on, run_writers, write_and_tell
+from tests.support.writers import JOIN_MAX_S, SPAWN, move_on, run_writers, write_and_tell
 
 
 @pytest.fixture
@@ -54,8 +54,7 @@ def test_no_update_of_several_processes_is_lost_and_none_starves(url: str) -> No
     acknowledged = [value for share in shares for value in share.values]
     assert sorted(acknowledged) == sorted(str(entry.new_oid) for entry in entries)
     counts = sorted(len(share.values) for share in shares)
-    assert counts[0] > 0, counts
-    assert max(share.longest_s for share in shares) < 2.0, "one writer waited as long as all the others ran"
+    assert counts[0] * 20 > sum(counts) / len(counts), f"one writer waited while the others ran: {counts}"
 
 
 def test_what_was_acknowledged_survives_sigkill(url: str) -> None:
@@ -66,7 +65,7 @@ def test_what_was_acknowledged_survives_sigkill(url: str) -> None:
     sender.close()
     acknowledged = [receiver.recv() for _ in range(100)]
     writer.kill()
-    writer.join(30)
+    writer.join(JOIN_MAX_S)
     with contextlib.suppress(EOFError, OSError):
         while True:
             acknowledged.append(receiver.recv())
@@ -98,7 +97,7 @@ def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Datab
         with database.write() as session:
             assert mark_repo_deleted(session, org.id, name, now=500) is not None
             repo = find_repo_by_id(session, repo_id)
-        writer.join(30)
+        writer.join(JOIN_MAX_S)
         assert refused.is_set()
         with database.read() as session:
             after = find_repo_by_id(session, repo_id)

@@ -83,9 +83,11 @@ def test_what_is_no_extension_is_refused(extension: str) -> None:
     ],
 )
 def test_no_glob_takes_long(glob: str, path: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert not matches(glob, path)
-    assert time.monotonic() - began < 1
+    assert (
+        time.process_time() - began < 20
+    )  # it takes some hundredths of a second; exponential time never ends
 
 
 def naive(glob: str) -> str:

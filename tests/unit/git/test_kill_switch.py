@@ -53,6 +53,6 @@ def test_the_switch_may_be_pulled_twice_and_after_the_end() -> None:
     with waiting_git() as git:
         switch.attach(git)
         git.stdin.close()
-        git.wait(5)
+        git.wait(60)
     switch.trip()
     switch.trip()

@@ -24,7 +24,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
     return make_tls_files(tmp_path_factory.mktemp("tls"))
 
 
-def send(client: OutboundClient, url: str, timeout_s: float = 5) -> Reply:
+def send(client: OutboundClient, url: str, timeout_s: float = 60) -> Reply:
     return client.request("POST", url, body=b"{}", timeout_s=timeout_s, answer_max_bytes=1024)
 
 

@@ -11,7 +11,7 @@ from packhouse.web.threads import WorkerThreads
 
 pytestmark = pytest.mark.quick
 
-WAIT_S = 10
+WAIT_S = 60
 colour = contextvars.ContextVar("colour", default="none")
 
 
