@@ -1,8 +1,9 @@
-// Drives the released TypeScript client for tests/acceptance/test_sdk_typescript.py.
+// Drives the released TypeScript client for tests/acceptance/test_sdk_typescript*.py.
 //
 // The first line of standard input holds the client's options; each further line is one call,
 // {"op": …, "repo": …, "args": {…}}, and is answered by one line: {"value": …} or {"error": {…}}.
 import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
 
 import { GitStorage } from '@pierre/storage';
 
@@ -42,7 +43,58 @@ async function readArchive(repo, args) {
   return { base64: Buffer.from(await response.arrayBuffer()).toString('base64') };
 }
 
-const onRepo = { commit, readFile, readArchive };
+// Every kind of input that a file of a commit may have; each holds the same bytes.
+function* sourcesOf(bytes) {
+  const halves = [bytes.subarray(0, bytes.length / 2), bytes.subarray(bytes.length / 2)];
+  yield ['array', new Uint8Array(bytes)];
+  yield ['buffer', new Uint8Array(bytes).buffer];
+  yield ['view', new DataView(new Uint8Array(bytes).buffer)];
+  yield ['blob', new Blob(halves)];
+  yield ['file', new File(halves, 'name')];
+  yield ['list', halves];
+  yield ['web-stream', new Blob(halves).stream()];
+  yield ['node-stream', Readable.from(halves)];
+  yield ['generator', (async function* () { yield* halves; })()];
+}
+
+async function commitSources(repo, { base64, ...options }) {
+  const builder = repo.createCommit(options);
+  const names = [];
+  for (const [name, source] of sourcesOf(Buffer.from(base64, 'base64'))) {
+    builder.addFile(name, source);
+    names.push(name);
+  }
+  builder.addFileFromString('text', 'Größe').addFileFromString('latin', 'é', { encoding: 'latin1' });
+  builder.addFileFromString('hex', '00ff', { encoding: 'hex' }).addFile('empty', new Blob([]));
+  return { names, ...(await builder.send()) };
+}
+
+async function commitAborted(repo, options) {
+  const abort = new AbortController();
+  async function* source() {
+    yield 'half';
+    abort.abort();
+    yield 'never';
+  }
+  return repo.createCommit({ ...options, signal: abort.signal }).addFile('aborted', source()).send();
+}
+
+async function commitMany(repo, { count, ...options }) {
+  const numbers = [...Array(count).keys()];
+  const write = (n) => repo.createCommit(options).addFile(`files/${n}`, `${n}`).send();
+  const settled = await Promise.allSettled(numbers.map(write));
+  return settled.map(({ value, reason }) => value ?? describeError(reason));
+}
+
+async function closeHalfRead(repo, args) {
+  for (const response of [await repo.getFileStream(args), await repo.getArchiveStream()]) {
+    const reader = response.body.getReader();
+    await reader.read();
+    await reader.cancel();
+  }
+}
+
+const onRepo = { commit, commitAborted, commitMany, commitSources, closeHalfRead, readFile, readArchive };
 
 function call({ op, repo, args }) {
   if (repo === undefined) return onStorage[op] ? onStorage[op](args) : storage[op](args);

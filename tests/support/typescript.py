@@ -27,9 +27,9 @@ class SdkError(Exception):
 
 
 class TypeScriptClient:
-    """Calls methods of the client; use it as a context manager."""
+    """Calls methods of the client; use it as a context manager. With `token` the client has it instead of a key."""
 
-    def __init__(self, org: Org) -> None:
+    def __init__(self, org: Org, *, token: str | None = None) -> None:
         node = shutil.which("node")
         assert node, "Node 20 or newer is needed; `make test` provides it"
         assert (_FOLDER / "node_modules/@pierre/storage").is_dir(), "run: npm ci --prefix tests/js"
@@ -44,7 +44,7 @@ class TypeScriptClient:
         self._send(
             {
                 "name": org.name,
-                "key": org.pair.private_pem,
+                **({"token": token} if token else {"key": org.pair.private_pem}),
                 "apiBaseUrl": server.url,
                 "storageBaseUrl": server.host_port,
             }
