@@ -162,6 +162,7 @@ grep_file_max_bytes = 64 * MIB  # larger files are left out when searching them 
 grep_max_s = 20
 regex_repetitions_max = 1_000_000
 regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a caller's regular expression
+regex_cpu_max_s = 3600  # processor time of such a git, of all its threads
 
 # Merges
 merge_conflict_files_max = 50  # whose contents a preview shows

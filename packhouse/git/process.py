@@ -123,6 +123,7 @@ class ChildProcess:
             )
         except FileNotFoundError:
             raise ProgramMissing(command[0]) from None
+        _running.add(self)
         self._limit_memory()
         if large_pipes:
             self._enlarge_pipes()
@@ -170,6 +171,7 @@ class ChildProcess:
     def close(self) -> None:
         """Kill what still runs, reap it and close the pipes."""
         self.kill()
+        _running.discard(self)
         for pipe in (self.stdin, self.stdout, self.stderr):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
@@ -193,6 +195,15 @@ class ChildProcess:
             # The kernel bounds the pipe memory of one user (pipe(7)); small pipes work too, only slower.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+_running: Final[set[ChildProcess]] = set()
+
+
+def kill_running() -> None:
+    """End every program that runs for this process, which is about to end without waiting for its threads."""
+    for child in list(_running):
+        child.kill()
 
 
 class GitProcess(ChildProcess):

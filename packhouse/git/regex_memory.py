@@ -1,4 +1,4 @@
-"""Bounds on what a caller's regular expression may cost git to compile."""
+"""Bounds on what a caller's regular expression may cost git."""
 
 import contextlib
 import math
@@ -21,8 +21,12 @@ def repeats_too_often(expression: str) -> bool:
     return math.prod(max(count, 1) for count in counts) > limits.regex_repetitions_max
 
 
-def limit_regex_memory(git: GitProcess) -> None:
-    """Bound the memory of a git that has just started; an expression can take all there is in other ways."""
-    bound = limits.regex_memory_max_bytes
+def limit_regex_cost(git: GitProcess) -> None:
+    """Bound memory and processor time of a git that has just started: an expression can take all there is.
+
+    Whoever waits for it ends it far earlier, unless this process is killed first.
+    """
+    memory, cpu = limits.regex_memory_max_bytes, limits.regex_cpu_max_s
     with contextlib.suppress(ProcessLookupError):  # it has ended already
-        resource.prlimit(git.pid, resource.RLIMIT_AS, (bound, bound))
+        resource.prlimit(git.pid, resource.RLIMIT_AS, (memory, memory))
+        resource.prlimit(git.pid, resource.RLIMIT_CPU, (cpu, cpu))

@@ -11,7 +11,7 @@ from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
-from packhouse.git.regex_memory import limit_regex_memory, repeats_too_often
+from packhouse.git.regex_memory import limit_regex_cost, repeats_too_often
 from packhouse.git.tree_walk import find_path
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
@@ -101,7 +101,7 @@ def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], *, has_ranges: 
                 *arguments,
                 pass_fds=(lock,),
                 timeout_s=limits.blame_max_s,
-                on_start=limit_regex_memory if has_ranges else None,
+                on_start=limit_regex_cost if has_ranges else None,
             ).stdout
         except GitFailed as error:
             reason = _read_range_failure(error) if has_ranges else None

@@ -20,7 +20,7 @@ from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arg
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, hash_object, is_oid
 from packhouse.git.process import GitFailed, iter_git_output
-from packhouse.git.regex_memory import limit_regex_memory, repeats_too_often
+from packhouse.git.regex_memory import limit_regex_cost, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
@@ -176,7 +176,7 @@ class _Search:
             env={**ENVIRONMENT, **environment},
             ok_codes=frozenset({0, 1}),
             timeout_s=limits.grep_max_s,
-            on_start=limit_regex_memory,
+            on_start=limit_regex_cost,
         )
         with contextlib.closing(cast("Generator[bytes]", output)):
             try:

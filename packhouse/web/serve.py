@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Invalid, Unavailable
+from packhouse.git.process import kill_running
 from packhouse.log import configure_logging, log_event
 from packhouse.web.app import make_app
 from packhouse.web.background import Loop
@@ -151,7 +152,9 @@ def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -
         return ended.code if isinstance(ended.code, int) else EXIT_START_FAILED
     log_event("stopped", pid=os.getpid())
     if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
-        # The grace period is over; waiting for a thread that hangs would keep the process for ever.
+        # The grace period is over; waiting for a thread that hangs would keep the process for ever. What git
+        # runs for it would outlive us, without anybody who ends it when its time is up.
+        kill_running()
         logging.shutdown()
         os._exit(0)
     return 0
