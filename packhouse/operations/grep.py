@@ -239,7 +239,8 @@ def _explain(error: GitFailed) -> Exception:
     if isinstance(code, int) and code < 0:
         return BadPattern("it is too complex")
     if "fatal: -e option, " in text:
-        return BadPattern(text.rstrip().rpartition(": ")[2])
+        is_whole = len(text) < limits.KIB  # a long expression leaves no room for what git says of it
+        return BadPattern(text.rstrip().rpartition(": ")[2] if is_whole else "it cannot be read")
     if "memory" in text.lower() or "mmap" in text:
         return _TooLargeToSearch()
     return error

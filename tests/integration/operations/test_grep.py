@@ -218,6 +218,15 @@ def test_a_pattern_that_is_none_is_refused_at_once(
         grep(node, caller, pattern)
 
 
+@pytest.mark.parametrize("length", [900, 950, 1000, 1500, 4096])
+def test_a_long_pattern_that_is_none_is_not_repeated_to_the_caller(
+    node: Node, caller: Principal, text: History, length: int
+) -> None:
+    with pytest.raises(BadPattern) as caught:
+        grep(node, caller, "(" * length)
+    assert caught.value.fields["reason"] in ("Unmatched ( or \\(", "it cannot be read")
+
+
 @pytest.mark.parametrize("pattern", ["(a{1,30000}){1,33}", "((((a|b)?){99}){99}){99}"])
 def test_a_pattern_that_eats_memory_or_time_is_stopped(
     node: Node, caller: Principal, text: History, pattern: str, monkeypatch: pytest.MonkeyPatch
