@@ -45,6 +45,7 @@ from packhouse.web.responses import ResponseAborted, StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 from packhouse.web.smart.gate import GitGate
+from packhouse.web.smart.lane import Lane
 from packhouse.web.threads import WorkerThreads
 from packhouse.web.turns import Turns
 
@@ -110,6 +111,7 @@ class App:
             threads=WorkerThreads(self._config.threads, waiting_max=limits.waiting_calls_max),
             turns=Turns(),
             git_gate=GitGate(self._config.git_processes_max),
+            searches=Lane(max(1, self._config.threads // 2), lent_max=0),
         )
         background = BackgroundThreads(node, self._loops)
         await send({"type": "lifespan.startup.complete"})

@@ -20,6 +20,7 @@ from packhouse.web.body import RequestBody
 from packhouse.web.fields import parse_query
 from packhouse.web.routing import Dialect, Match
 from packhouse.web.smart.gate import GitGate
+from packhouse.web.smart.lane import Lane
 from packhouse.web.threads import WorkerThreads
 from packhouse.web.turns import Turns
 
@@ -41,6 +42,7 @@ class Shared:
     threads: WorkerThreads
     turns: Turns
     git_gate: GitGate
+    searches: Lane
 
     def close(self) -> None:
         """Take no more work; what runs goes on to its end."""
@@ -57,6 +59,7 @@ class Request(StarletteRequest):
         self.threads = shared.threads
         self.git_gate = shared.git_gate
         self._turns = shared.turns
+        self._searches = shared.searches
         self.match: Match | None = None
         self.authorised: Caller | None = None
         self.upload = RequestBody(scope, receive, stall_max_s=self.node.config.stall_timeout_s)
@@ -112,6 +115,17 @@ class Request(StarletteRequest):
     ) -> T:
         """Run an operation as the caller of this request, in a worker thread."""
         return await self.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
+
+    async def search(
+        self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an operation that a caller can make take many seconds, and leave threads for all others.
+
+        Such calls wait for their turn without a thread, and repositories and organisations take turns fairly.
+        Raises Unavailable as Lane.turn() does.
+        """
+        async with self._searches.turn((self.caller.principal.org_id, self.caller.repo)):
+            return await self.operate(operation, *args, **kwargs)
 
     def branch_turn(self, namespace: str, refname: RefName) -> AbstractAsyncContextManager[None]:
         """Wait for this caller's turn to write to a branch, first come, first served."""

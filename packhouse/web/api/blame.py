@@ -61,7 +61,7 @@ async def handle_blame(request: Request) -> Response:
     if not query.path.strip():
         raise Invalid("field is required", field="path")
     path = check_tree_path(query.path)
-    blame = await request.operate(
+    blame = await request.search(
         blame_file,
         request.caller.repo,
         ref=query.ref,

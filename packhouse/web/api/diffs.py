@@ -104,7 +104,7 @@ def parse_paths(paths: Sequence[str]) -> list[bytes]:
 async def handle_commit_diff(request: Request) -> Response:
     """GET …/diff."""
     query = request.read_query(CommitDiffQuery)
-    diff = await request.operate(
+    diff = await request.search(
         diff_commit,
         request.caller.repo,
         ref=RefInput(query.ref, query.ref_is_ephemeral),
@@ -118,7 +118,7 @@ async def handle_commit_diff(request: Request) -> Response:
 async def handle_branch_diff(request: Request) -> Response:
     """GET …/branches/diff."""
     query = request.read_query(BranchDiffQuery)
-    diff = await request.operate(
+    diff = await request.search(
         diff_branch,
         request.caller.repo,
         branch=RefInput(query.branch, query.ephemeral),

@@ -105,7 +105,7 @@ class GrepAnswer(msgspec.Struct):
 async def handle_grep(request: Request) -> Response:
     """POST …/grep."""
     body = await read_body(request, GrepBody)
-    page = await request.operate(
+    page = await request.search(
         grep_files,
         request.caller.repo,
         ref=body.ref,

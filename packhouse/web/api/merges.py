@@ -70,7 +70,7 @@ class MergePreviewAnswer(msgspec.Struct):
 async def handle_preview(request: Request) -> Response:
     """GET …/merge/preview."""
     query = request.read_query(PreviewMergeQuery)
-    preview = await request.operate(
+    preview = await request.search(
         preview_merge,
         request.caller.repo,
         source=query.source_ref,
