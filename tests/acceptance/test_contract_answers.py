@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -277,3 +278,24 @@ def test_webhooks(wire: Wire) -> None:
         assert (gone.status_code, gone.content) == (204, b"")
     nothing = org.request("GET", path, token=token)
     assert json.loads(nothing.content) == {"webhooks": [], "has_more": False}
+
+
+ESCAPES = {  # what each client leaves as it is in a path segment
+    "encodeURIComponent": "!'()*-._~",
+    "quote": "-._~",
+    "PathEscape": "$&+:=@-._~",
+}
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_names_arrive_however_a_client_escapes_them(org: Org, escape: str) -> None:
+    odd = "%2F a+b/ü$&=:@;,!'()*~-_.?#[]\"<>^`{|}"
+    repo = org.create_repo(f"{escape}/{odd}")
+    tag = "".join(char for char in odd if char not in " ~^:?*[") + "x"
+    repo.write_commit("main", {"a": b"1"})
+    assert repo.v1("POST", "/repos/tags", json={"name": tag, "target": "main"}).status_code == 200
+    path = f"/api/repos/{quote(repo.name, safe=ESCAPES[escape])}"
+    got = judge(org.request("GET", path, token=repo.token()), ANSWERS["get_repo"], status=200)
+    assert got["repo_name"] == repo.name
+    delete = org.request("DELETE", f"{path}/tags/{quote(tag, safe=ESCAPES[escape])}", token=repo.token())
+    assert judge(delete, ANSWERS["delete_tag"], status=200)["name"] == tag

@@ -252,6 +252,11 @@ FAILURES: Final[dict[str, Shape]] = {
 }
 
 
+def judge_value(value: Any, shape: Shape, *, at: str) -> None:
+    """Fail when a decoded value has not the shape; `at` says what it is."""
+    _judge(value, shape, at)
+
+
 def judge(reply: httpx.Response, shape: Shape, *, status: int) -> Any:
     """Return the body of an answer of that status; fail when some client could not read it."""
     assert reply.status_code == status, (
