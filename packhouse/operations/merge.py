@@ -128,9 +128,9 @@ class Merged:
 def merge(node: Node, caller: Principal, command: Merge) -> Merged:
     """Merge the source, as it is now, into the target branch.
 
-    An unguarded merge that loses the race for the target is made again on the new tip. Raises RepoNotFound,
-    RefNotFound, BranchNotFound, MergeConflict, UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved,
-    RepoChanged, PolicyDenied, TimedOut.
+    An unguarded merge that loses the race for the target is made again on the new tip, unless there is an
+    upstream, which decides where the target is. Raises RepoNotFound, RefNotFound, BranchNotFound, MergeConflict,
+    UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied, TimedOut.
     """
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
@@ -142,8 +142,9 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
         return _Attempt(node, caller, repo, command, source, tip, packs).run()
 
     _read_tip(node, repo, command)
+    only_once = command.expected is not None or repo.upstream is not None
     try:
-        return write_in_turn(node, repo, command.target, attempt, is_guarded=command.expected is not None)
+        return write_in_turn(node, repo, command.target, attempt, is_guarded=only_once)
     except RefMismatch as lost:
         if lost.actual is None:
             raise RepoChanged from None
