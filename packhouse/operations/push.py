@@ -120,13 +120,17 @@ class PendingPush:
             for number, command in enumerate(self.commands)
         ]
 
+    def discard(self) -> None:
+        """Remove everything that was not published; git has ended."""
+        if self.quarantine is not None:
+            self.quarantine.discard()
+
     def close(self) -> None:
         """End git and remove everything that was not published."""
         self.switch.trip()
         if self.process is not None:
             self.process.close()
-        if self.quarantine is not None:
-            self.quarantine.discard()
+        self.discard()
 
 
 def advertise_push(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:

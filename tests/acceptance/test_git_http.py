@@ -20,7 +20,6 @@ from tests.support.git_wire import RECEIVE, UPLOAD, ZERO, command, pack, pkt
 from tests.support.org import Org
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
-from tests.support.waiting import comes_true
 
 
 def wire(repo: Repo, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
@@ -286,7 +285,7 @@ def assert_push_leaves_nothing(repo: Repo, body: bytes, *words: bytes) -> None:
         assert word in reply.content
     assert b"ok refs/" not in reply.content.replace(b"unpack ok", b"")
     assert set((server.data / "repos").glob("*/*/*")) == folders
-    assert comes_true(lambda: not quarantines(server))
+    assert not quarantines(server)
     assert advertise(repo, RECEIVE).content.count(b"refs/heads/") == 0
 
 

@@ -115,6 +115,7 @@ class _Transfer:
     turn: Turn
     messages: Messages | None = None
     finishing: Call[list[RefReport]] | None = None
+    discarding: Call[None] | None = None
 
     def __post_init__(self) -> None:
         if self.pending.process is not None:
@@ -150,6 +151,9 @@ class _Transfer:
         if unpack_error is None:
             async for sign in self._finish():
                 yield sign
+        # Before the client hears: of a refused push nothing stays, and its disk space may be needed at once.
+        self.discarding = self.request.git_gate.start(self.pending.discard)
+        await self.discarding.wait()
         yield self._report(unpack_error)
 
     async def _iter_messages(self) -> AsyncIterator[bytes]:
@@ -209,8 +213,9 @@ class _Transfer:
     async def close(self) -> None:
         """End whatever still runs for this push and wait for it."""
         self.pending.switch.trip()
-        if self.finishing is not None:
-            await self.finishing.wait()
+        for call in (self.finishing, self.discarding):
+            if call is not None:
+                await call.wait()
         if self.messages is not None:
             await self.messages.close()
 
