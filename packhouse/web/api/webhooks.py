@@ -65,7 +65,7 @@ class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
 async def handle_create(request: Request) -> Response:
     """POST …/webhooks."""
     body = await read_body(request, CreateWebhookBody)
-    secret = None if body.secret is None else Secret(body.secret)
+    secret = Secret(body.secret) if body.secret and body.secret.strip() else None
     command = AddWebhook(url=body.url, events=body.events, secret=secret, repo=body.repo)
     added = await request.operate(add_webhook, command)
     reply = CreatedWebhookReply(
