@@ -96,4 +96,4 @@ def _check_move(node: Node, repo: Repo, command: CreateBranch, present: Oid, bas
     if not promoted:
         raise BranchExists(command.target)
     if not is_ancestor(node, repo, present, base):
-        raise BranchExists(command.target, "branch exists and would not move forward")
+        raise BranchExists(command.target, "branch already exists and would not move forward")

@@ -56,7 +56,8 @@ def test_promotion_moves_an_existing_branch_forward_only(repo: Repo) -> None:
     reply = create(repo, "main", base_ref="draft", base_is_ephemeral=True)
     assert (reply.status_code, reply.json()["commit_sha"]) == (200, draft)
     repo.write_commit("main", {"c": b"3"})
-    assert "forward" in refused(create(repo, "main", base_ref="draft", base_is_ephemeral=True), 409)
+    behind = refused(create(repo, "main", base_ref="draft", base_is_ephemeral=True), 409)
+    assert behind.startswith("branch already exists and would not move forward")
     assert create(repo, "fresh", base_branch="draft", base_is_ephemeral=True).status_code == 200
     assert create(repo, "e", base_ref="main", target_is_ephemeral=True).json()["target_is_ephemeral"] is True
     assert set(repo.branches(ephemeral="true")) == {"draft", "e"}
