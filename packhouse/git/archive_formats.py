@@ -22,7 +22,9 @@ from packhouse.git.objects import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
 _BUFFER_BYTES: Final = 512 * limits.KIB
 _RECORD_BYTES: Final = tarfile.RECORDSIZE
-_ZIP_YEAR_MIN: Final = 1980
+_ZIP_DATE_MIN: Final = (1980, 1, 1, 0, 0, 0)
+_ZIP_DATE_MAX: Final = (2107, 12, 31, 23, 59, 59)
+_ZIP_NAME_IS_UTF8: Final = 0x800  # APPNOTE.TXT, 4.4.4, bit 11
 _GZIP_THREADS: Final = 2
 
 
@@ -118,10 +120,9 @@ def iter_zip(members: Members, modified_at: int) -> Iterator[bytes]:
 
 
 def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
-    when = time.gmtime(max(modified_at, 0))[:6]
-    date = (_ZIP_YEAR_MIN, 1, 1, 0, 0, 0) if when[0] < _ZIP_YEAR_MIN else (min(when[0], 2107), *when[1:])
-    name = member.name.decode("utf-8", "replace") + ("/" if member.mode == MODE_GITLINK else "")
-    info = zipfile.ZipInfo(name, date)
+    name = member.name + (b"/" if member.mode == MODE_GITLINK else b"")
+    date = min(max(time.gmtime(max(modified_at, 0))[:6], _ZIP_DATE_MIN), _ZIP_DATE_MAX)
+    info = _ZipInfo(name.decode("utf-8", "surrogateescape"), date)
     info.create_system = 3  # Unix: the mode below counts
     if member.mode == MODE_GITLINK:
         info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
@@ -131,6 +132,24 @@ def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
         info.external_attr = (stat.S_IFREG | (0o755 if member.mode == MODE_EXECUTABLE else 0o644)) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
+
+
+class _ZipInfo(zipfile.ZipInfo):
+    """Keeps the bytes of names that are not UTF-8, as git archive does: replaced ones could become one name."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        # zipfile asks this of itself for both headers of a member; it has no public way to give bytes.
+        raw = self.filename.encode("utf-8", "surrogateescape")
+        is_plain = raw.isascii() or not _is_utf8(raw)
+        return raw, self.flag_bits if is_plain else self.flag_bits | _ZIP_NAME_IS_UTF8
+
+
+def _is_utf8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Sink(io.RawIOBase):

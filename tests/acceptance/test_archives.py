@@ -169,6 +169,26 @@ def test_codearts_serves_four_formats(repo: Repo, archive_format: str, media_typ
         assert modes[f"{top}src/run.sh"] & 0o777 == 0o755
 
 
+def test_a_zip_keeps_names_that_are_no_text_apart(repo: Repo, git: Git, tmp_path: Path) -> None:
+    names = [b"\xff", b"\xfe", "\N{REPLACEMENT CHARACTER}".encode(), "ü".encode(), b"plain"]
+    files = b"".join(b'M 100644 inline "%b"\ndata 1\nx\n' % _quote(name) for name in names)
+    head = b"commit refs/heads/main\ncommitter A <a@x> 99999999999 +0000\ndata 0\n"
+    work = git.init(tmp_path / "work")
+    git.run("fast-import", "--quiet", cwd=work, stdin=head + files)
+    git.run("push", "--quiet", repo.remote(), "main", cwd=work)
+    git.run("archive", "--prefix=top/", "--output", work / "own.zip", "main", cwd=work)
+    reply = codearts(repo, number_of(repo), archive_format="zip")
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as found, zipfile.ZipFile(work / "own.zip") as own:
+        assert found.testzip() is None
+        stored = {(info.filename.partition("/")[2], info.flag_bits & 0x800) for info in found.infolist()}
+        assert stored == {(info.filename[4:], info.flag_bits & 0x800) for info in own.infolist()[1:]}
+        assert found.infolist()[0].date_time == (2107, 12, 31, 23, 59, 58)
+
+
+def _quote(name: bytes) -> bytes:
+    return b"".join(b"\\%03o" % byte for byte in name)
+
+
 def test_codearts_works_with_plain_curl(repo: Repo, tmp_path: Path) -> None:
     repo.write_commit("main", FILES)
     url = f"{repo.org.server.url}/v4/repositories/{number_of(repo)}/repository/archive?archive_format=zip"
