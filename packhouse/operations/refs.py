@@ -28,6 +28,7 @@ from packhouse.operations.events import record_pushes
 from packhouse.operations.new_objects import NewObjects
 from packhouse.operations.node import Node
 from packhouse.operations.sync_queue import queue_sync
+from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.operations.upstream_forward import Forwarded, UpstreamRejected, forward_updates
 from packhouse.storage.pack_store import PackFile
 
@@ -158,11 +159,15 @@ def _move(
 def _forward(
     node: Node, repo: Repo, updates: Sequence[RefUpdate], objects: NewObjects | None, *, atomic: bool
 ) -> Forwarded:
-    """Ask the upstream; when it refuses anything, pull soon: it is not where we believe."""
+    """Ask the upstream; when it refuses anything, or nobody knows, pull soon: it is not where we believe."""
     try:
         forwarded = forward_updates(node, repo, updates, objects, atomic=atomic)
     except UpstreamRejected:
         _pull_soon(node, repo)
+        raise
+    except UpstreamAway as away:
+        if away.is_unclear:
+            _pull_soon(node, repo)
         raise
     if any(isinstance(error, UpstreamRejected) for error in forwarded.refused.values()):
         _pull_soon(node, repo)

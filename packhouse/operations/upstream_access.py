@@ -32,6 +32,8 @@ _GITHUB_APP_USERNAME: Final = "x-access-token"
 _TOKEN_FILE_MAX_BYTES: Final = 64 * limits.KIB
 
 AUTHENTICATION_FAILED: Final = "authentication failed"
+_NOT_RESOLVED: Final = "host name cannot be resolved"
+_NOT_CONNECTED: Final = "cannot connect"
 
 
 class UpstreamAway(Unavailable):
@@ -44,6 +46,11 @@ class UpstreamAway(Unavailable):
         super().__init__("upstream not available", reason=reason)
         self.reason = reason
         self.is_lasting = is_lasting
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether the upstream may have done it all the same: it was reached, and its answer did not come."""
+        return not self.is_lasting and self.reason not in (_NOT_RESOLVED, _NOT_CONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ def _find_server(node: Node, upstream: FollowedUpstream) -> RemoteServer:
         destination = parse_destination(url, node.config.trusted_host_set)
         addresses = resolve(destination, resolve_with_system, timeout_s=limits.upstream_resolve_max_s)
     except AddressUnknown:
-        raise UpstreamAway("host name cannot be resolved") from None
+        raise UpstreamAway(_NOT_RESOLVED) from None
     except AddressRefused:
         raise UpstreamAway("address is not public", is_lasting=True) from None
     except Invalid:
@@ -176,11 +183,11 @@ _REASONS: Final = (
     (r"error: 30\d|redirect", "upstream answers with a redirect", True),
     (r"not found|error: 404", "upstream repository not found", True),
     (r"timed out|too slow|timeout", "timed out", False),
-    (r"could not resolve", "host name cannot be resolved", False),
+    (r"could not resolve", _NOT_RESOLVED, False),
     (r"fsck|in packed object|did not send all necessary|bad object|inflate|pack signature|invalid",
      "upstream sent objects that are not accepted", True),
     (r"exceeds maximum|too large", "upstream sent too much", True),
-    (r"failed to connect|couldn't connect|connection refused|unreachable", "cannot connect", False),
+    (r"failed to connect|couldn't connect|connection refused|unreachable", _NOT_CONNECTED, False),
     (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|short read",
      "connection broke off", False),
 )  # fmt: skip
