@@ -43,6 +43,7 @@ from packhouse.storage.quarantine import Quarantine
 ACTOR: Final = "upstream"
 ACTION: Final = "sync"
 _NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
+_NO_STORAGE: Final = "storage not available"
 _DETACHED: Final = "repository was detached"
 
 
@@ -67,8 +68,8 @@ class SyncAsk:
 def sync_upstream(node: Node, ask: SyncAsk) -> bool:
     """Run one sync; False when it was stopped and should run again.
 
-    Raises UpstreamAway for a failure that another attempt may get over; a lasting one, and that of the last
-    attempt, is told by an event. Without an upstream there is nothing to do.
+    Raises UpstreamAway or OSError for a failure that another attempt may get over; a lasting one, and that of the
+    last attempt, is told by an event. Without an upstream there is nothing to do.
     """
     try:
         repo, upstream = _start(node, ask)
@@ -88,6 +89,13 @@ def sync_upstream(node: Node, ask: SyncAsk) -> bool:
         # Of what came from the upstream: another attempt would bring it again.
         log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
         _fail(node, repo, upstream, _NOT_ACCEPTED)
+    except (
+        OSError
+    ) as error:  # a full disk, for one: a first sync must not keep callers waiting for an operator
+        if ask.attempt < limits.sync_attempts_max:
+            raise
+        log_event("sync failed", level=logging.ERROR, repo=ask.repo_id, reason=error.strerror)
+        _fail(node, repo, upstream, _NO_STORAGE)
     return True
 
 

@@ -1,6 +1,7 @@
 """Following an upstream as far as it goes without one: rows, addresses and states, on both engines."""
 
 import dataclasses
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -15,8 +16,9 @@ from packhouse.db.upstreams import find_upstream
 from packhouse.errors import Conflict
 from packhouse.jobs.tasks import TASKS
 from packhouse.jobs.worker import Worker
-from packhouse.limits import job_attempts_max
+from packhouse.limits import job_attempts_max, sync_attempts_max
 from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.credentials import CreateCredential, create_credential
 from packhouse.operations.detach_upstream import detach_upstream
 from packhouse.operations.get_repo import get_repo
 from packhouse.operations.inspect_jobs import list_jobs
@@ -27,6 +29,7 @@ from packhouse.operations.pull_upstream import NoUpstream, pull_upstream
 from packhouse.operations.repo_info import BaseRepo
 from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
 from packhouse.operations.upstream_access import UpstreamAway, explain_failure, make_address
+from packhouse.secret import Secret
 
 GITEA = {"provider": "gitea", "owner": "o", "name": "n", "upstream_host": "Forge.Invalid:8443"}
 
@@ -105,6 +108,27 @@ def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> N
     detach_upstream(node, caller, "shop")
     for public_id in (created.public_id, "repo_none"):
         assert sync_upstream(node, SyncAsk(public_id, None, attempt=1, should_stop=lambda: False))
+
+
+def test_a_first_sync_that_finds_no_storage_ends_with_its_last_attempt(node: Node, caller: Principal) -> None:
+    node.config = dataclasses.replace(node.config, trusted_hosts="http://127.0.0.1:1")
+    created = create_repo(
+        node, caller, CreateRepo("shop", base_repo={**GITEA, "upstream_host": "127.0.0.1:1"})
+    )
+    owner = dataclasses.replace(caller, repo_claim="shop")
+    create_credential(node, owner, CreateCredential("shop", Secret("word")))
+    pull_upstream(node, caller, "shop", None)
+    quarantines = node.config.data / "quarantine"
+    shutil.rmtree(quarantines)
+    quarantines.touch()
+    with pytest.raises(OSError, match="quarantine"):
+        sync_upstream(node, SyncAsk(created.public_id, None, attempt=1, should_stop=lambda: False))
+    assert sync_upstream(node, SyncAsk(created.public_id, None, sync_attempts_max, lambda: False))
+    repo = lookup_repo(node, caller, "shop")
+    with node.database.read() as session:
+        upstream = find_upstream(session, repo.id)
+    assert upstream is not None
+    assert upstream.last_error == "storage not available"
 
 
 @pytest.mark.parametrize(
