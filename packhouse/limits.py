@@ -10,6 +10,7 @@ GIB = 1024 * MIB
 
 # Requests
 json_body_max_bytes = 16 * MIB
+json_values_max = 200_000  # of one member of a JSON body
 request_target_max_bytes = 64 * KIB
 request_headers_max_bytes = 128 * KIB  # download clients may send a token of 100,000 characters
 request_headers_max = 500
@@ -38,6 +39,7 @@ keys_version_max_age_s = 2.0  # how long a server may not notice that a key was 
 chunk_decoded_max_bytes = 4 * MIB
 chunk_line_max_bytes = 6 * MIB
 metadata_line_max_bytes = 64 * MIB
+metadata_values_max = 2_000_000  # of one member of it; each of 200,000 files has four or five
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
 patch_max_bytes = 256 * MIB

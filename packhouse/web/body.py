@@ -11,7 +11,8 @@ from starlette.types import Receive, Scope
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded, TimedOut
-from packhouse.web.fields import parse_object
+from packhouse.web.fields import member_names, parse_object
+from packhouse.web.json_text import decode_members
 
 if TYPE_CHECKING:
     from packhouse.web.request import Request
@@ -174,29 +175,23 @@ async def read_body(request: "Request", kind: type[S], *, max_bytes: int = limit
     Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid naming the field that
     does not fit, BodyTooLarge, ClientStalled, ClientGone.
     """
-    raw = await read_json(request, max_bytes=max_bytes)
     assert request.match is not None
-    return parse_object(raw, kind, where=request.match.route.name)
+    members = await read_members(request, kind, max_bytes=max_bytes)
+    return parse_object(members, kind, where=request.match.route.name)
 
 
-async def read_json(request: "Request", *, max_bytes: int = limits.json_body_max_bytes) -> Any:
-    """Return the decoded JSON body, `{}` when it is empty or blank; errors as `read_body`."""
-    pieces = [piece async for piece in iter_body(request, max_bytes=max_bytes)]
-    text = b"".join(pieces)
-    if not text.strip():
+async def read_members(
+    request: "Request", kind: type[msgspec.Struct], *, max_bytes: int = limits.json_body_max_bytes
+) -> dict[str, Any]:
+    """Return those members of the JSON body that `kind` knows, decoded, under the names they came with.
+
+    An empty or blank body has none. Errors as `read_body`.
+    """
+    assert request.match is not None
+    names = member_names(kind, request.match.route.name)
+    text = b"".join([piece async for piece in iter_body(request, max_bytes=max_bytes)]).strip()
+    if not text:
         return {}
     if len(text) > _JSON_INLINE_MAX_BYTES:
-        return await request.in_thread(decode_json, text)
-    return decode_json(text)
-
-
-def decode_json(text: bytes) -> Any:
-    """Return the decoded value; raise Invalid for what is not JSON, or no JSON we can hold (RFC 8259)."""
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
-        raise Invalid("request body is not valid JSON", reason=str(error)[:200]) from None
-    except RecursionError:
-        raise Invalid("request body is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise Invalid("request body is not valid UTF-8") from None
+        return await request.in_thread(decode_members, text, names)
+    return decode_members(text, names)

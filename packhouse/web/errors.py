@@ -150,6 +150,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "repository changed during the merge": "the repository changed during the merge, please retry",
     "repository exists": "repository {repo} already exists",
     "repository not found": "repository not found: {repo}",
+    "request body holds too many values": "a member of the request body holds more than {values_max} values",
     "request body is not valid JSON": "request body is not valid JSON: {reason}",
     "request body is too large": "request body is larger than {max_bytes} bytes",
     "request body stalled": "nothing of the request body arrived for {stall_max_s} seconds",

@@ -64,6 +64,14 @@ def _describe(name: str, hint: Any, *, required: bool) -> _Field:
             return _Field(name, origin or hint, required, trimmed)
 
 
+@functools.cache
+def member_names(kind: type[msgspec.Struct], where: str) -> tuple[str, ...]:
+    """Return the names under which members of `kind` are looked for, old ones included."""
+    aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
+    names = (name for field in _fields_of(kind) for name in (field.name, *aliases.get(field.name, ())))
+    return tuple(dict.fromkeys(str(name) for name in names))
+
+
 def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
     """Return a decoded JSON object as `kind`. `where` names the row of aliases, `at` the member it stands in.
 

@@ -6,14 +6,17 @@ Lines are taken apart as bytes arrive; memory holds one line. A line of 4 MiB of
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 import pybase64
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.web.body import decode_json
+from packhouse.web.fields import member_names, parse_object
+from packhouse.web.json_text import decode_members, split_object
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class _BlobChunk(msgspec.Struct):
@@ -88,12 +91,17 @@ class LineSplitter:
             raise Invalid("line is too long", max_bytes=self._line_max_bytes)
 
 
-def parse_metadata_line(line: bytes) -> Any:
-    """Return the value of `metadata` of a first line; raise Invalid for any other line."""
-    value = decode_json(line)
-    if not isinstance(value, dict) or not isinstance(value.get("metadata"), dict):
+def parse_metadata_line(line: bytes, kind: type[S], *, where: str) -> S:
+    """Return the value of `metadata` of a first line; `where` names the row of aliases.
+
+    Raises Invalid for any other line, and naming the member that does not fit.
+    """
+    metadata = (split_object(line, ("metadata",)) or {}).get("metadata", b"")
+    if not metadata.startswith(b"{"):
         raise Invalid("first line must be an object with metadata")
-    return value["metadata"]
+    names = member_names(kind, where)
+    members = decode_members(metadata, names, values_max=limits.metadata_values_max)
+    return parse_object(members, kind, where=where, at="metadata")
 
 
 def parse_chunk_line(line: bytes, *, patch: bool) -> Chunk:

@@ -1,7 +1,7 @@
 """Commits made without a working copy: streams of files (NDJSON)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -29,9 +29,10 @@ from packhouse.operations.diff_commit import DiffCommit
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.restore_commit import RestoreCommit, restore_commit
-from packhouse.web.body import decode_json, iter_body
+from packhouse.web.body import iter_body
 from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import Verbatim, parse_object
+from packhouse.web.fields import Verbatim, member_names, parse_object
+from packhouse.web.json_text import decode_members, split_object
 from packhouse.web.ndjson import LineSplitter, parse_chunk_line, parse_metadata_line
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -225,7 +226,7 @@ class CommitStream(Generic[C]):
     """
 
     def __init__(
-        self, start: Callable[[Any], tuple[CommitTarget, C]], take: Callable[[C, bytes], None]
+        self, start: Callable[[bytes], tuple[CommitTarget, C]], take: Callable[[C, bytes], None]
     ) -> None:
         self._lines = LineSplitter()
         self._start = start
@@ -253,7 +254,7 @@ class CommitStream(Generic[C]):
 
     def _take_line(self, line: bytes) -> None:
         if self._commit is None:
-            self._target, self._commit = self._start(parse_metadata_line(line))
+            self._target, self._commit = self._start(line)
         else:
             self._take(self._commit, line)
 
@@ -293,8 +294,8 @@ def _note_branch(request: Request, metadata: CommitMetadata) -> None:
 async def create_commit(request: Request) -> Response:
     """POST …/commit-pack: one commit from a stream of files."""
 
-    def start(raw: Any) -> tuple[CommitTarget, CommitPack]:
-        metadata = parse_object(raw, CommitPackMetadata, where="create_commit", at="metadata")
+    def start(line: bytes) -> tuple[CommitTarget, CommitPack]:
+        metadata = parse_metadata_line(line, CommitPackMetadata, where="create_commit")
         _note_branch(request, metadata)
         target = read_target(metadata)
         facts = read_facts(metadata, now=request.node.clock())
@@ -314,8 +315,8 @@ async def create_commit(request: Request) -> Response:
 async def commit_diff(request: Request) -> Response:
     """POST …/diff-commit: one commit from a patch."""
 
-    def start(raw: Any) -> tuple[CommitTarget, DiffCommit]:
-        metadata = parse_object(raw, CommitMetadata, where="diff_commit", at="metadata")
+    def start(line: bytes) -> tuple[CommitTarget, DiffCommit]:
+        metadata = parse_metadata_line(line, CommitMetadata, where="diff_commit")
         _note_branch(request, metadata)
         target = read_target(metadata)
         facts = read_facts(metadata, now=request.node.clock())
@@ -361,17 +362,19 @@ async def _read_restore(request: Request) -> RestoreMetadata:
     pieces = [piece async for piece in iter_body(request, max_bytes=limits.json_body_max_bytes)]
     text = b"".join(pieces).lstrip()
     try:
-        body = decode_json(text)
+        body = split_object(text, ("metadata",))
     except Invalid:
         first, _, more = text.partition(b"\n")
         if not more:
             raise
-        body = decode_json(first)
-    raw = body.get("metadata") if isinstance(body, dict) else None
-    if raw is None:
+        body = split_object(first, ("metadata",))
+    raw = (body or {}).get("metadata", b"null")
+    if raw == b"null":
         raise Invalid("field is required", field="metadata")
     assert request.match is not None
-    return parse_object(raw, RestoreMetadata, where=request.match.route.name, at="metadata")
+    where = request.match.route.name
+    members = decode_members(raw, member_names(RestoreMetadata, where), at="metadata")
+    return parse_object(members, RestoreMetadata, where=where, at="metadata")
 
 
 def _restore_route(name: str, path: str) -> Route:

@@ -1,5 +1,7 @@
 """Credentials for upstreams: create, change, delete. Passwords are never shown."""
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.responses import Response
 
@@ -15,7 +17,7 @@ from packhouse.operations.credentials import (
     update_credential,
 )
 from packhouse.secret import Secret
-from packhouse.web.body import read_json
+from packhouse.web.body import read_body, read_members
 from packhouse.web.fields import Verbatim, parse_object
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -58,8 +60,7 @@ class CredentialReply(msgspec.Struct, frozen=True, kw_only=True):
 
 async def handle_create(request: Request) -> Response:
     """POST …/git-credentials."""
-    raw = await read_json(request)
-    body = parse_object(raw, CreateCredentialBody, where="create_git_credential")
+    body = await read_body(request, CreateCredentialBody)
     repo = request.caller.repo
     if request.dialect is Dialect.RELEASED:
         if body.repo_id is None:
@@ -72,7 +73,7 @@ async def handle_create(request: Request) -> Response:
 
 async def handle_update(request: Request) -> Response:
     """PUT …/git-credentials/{id}."""
-    raw = await read_json(request)
+    raw = await read_members(request, UpdateCredentialBody)
     body = parse_object(raw, UpdateCredentialBody, where="update_git_credential")
     command = UpdateCredential(
         request.path_values["id"], Secret(body.password), _given_username(raw, body), request.caller.repo
@@ -82,7 +83,7 @@ async def handle_update(request: Request) -> Response:
 
 async def handle_update_named(request: Request) -> Response:
     """PUT …/git-credentials with the id in the body."""
-    raw = await read_json(request)
+    raw = await read_members(request, UpdateNamedCredentialBody)
     body = parse_object(raw, UpdateNamedCredentialBody, where="update_git_credential")
     command = UpdateCredential(body.id, Secret(body.password), _given_username(raw, body))
     return json_response(_fields(await request.operate(update_credential, command)))
@@ -96,14 +97,14 @@ async def handle_delete(request: Request) -> Response:
 
 async def handle_delete_named(request: Request) -> Response:
     """DELETE …/git-credentials with the id in the body."""
-    body = parse_object(await read_json(request), DeleteCredentialBody, where="delete_git_credential")
+    body = await read_body(request, DeleteCredentialBody)
     await request.operate(delete_credential, body.id)
     return Response(status_code=204)
 
 
-def _given_username(raw: object, body: UpdateCredentialBody) -> str | None:
+def _given_username(raw: Mapping[str, object], body: UpdateCredentialBody) -> str | None:
     """Return the user name to store, "" to clear it: the one member where blank text is not absence."""
-    given = raw.get("username") if isinstance(raw, dict) else None
+    given = raw.get("username")
     return "" if isinstance(given, str) and not given.strip() else body.username
 
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhouse.errors import Invalid
-from packhouse.web.body import decode_json
 from packhouse.web.errors import write_sentence
 from packhouse.web.fields import Verbatim, page_limit, parse_object, parse_query
+from packhouse.web.json_text import decode_json
 
 pytestmark = pytest.mark.quick
 

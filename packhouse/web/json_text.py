@@ -1,0 +1,93 @@
+"""JSON as it comes from outside (RFC 8259), read only as far as somebody asks for it.
+
+A body of 16 MiB can hold five million empty lists, which take 600 MB and seconds to build, during which no other
+thread of the process runs. So members that no operation knows are skipped, which builds nothing, and one that
+is known may hold so many values.
+"""
+
+import functools
+from typing import Any, Final
+
+import msgspec
+
+from packhouse import limits
+from packhouse.errors import Invalid
+
+_TEXT: Final = b'"'
+_SEPARATORS: Final = (b",", b"[", b"{")
+
+
+def decode_json(text: bytes, *, values_max: int = limits.json_values_max) -> Any:
+    """Return the decoded value; raise Invalid for what is not JSON, or more of it than we can hold.
+
+    `values_max` bounds the values within lists and objects; commas and brackets in their texts count too.
+    """
+    may_be_many = len(text) > values_max and not text.startswith(_TEXT)
+    if may_be_many and sum(map(text.count, _SEPARATORS)) > values_max:
+        raise Invalid("request body holds too many values", values_max=values_max)
+    try:
+        return _decode(text, Any)
+    except msgspec.ValidationError as error:  # such as a number that no float can hold
+        raise _not_json(error) from None
+
+
+def split_object(text: bytes, names: tuple[str, ...]) -> dict[str, bytes] | None:
+    """Return the members of a JSON object that are among `names`, not decoded; None for any other value.
+
+    The last of duplicate members counts. Raises Invalid for what is not JSON.
+    """
+    try:
+        found = _decode(text, _shape(names))
+        text.decode("utf-8")  # of what is skipped, everything else was checked
+    except msgspec.ValidationError:
+        return None
+    except UnicodeDecodeError:
+        raise _not_utf8() from None
+    return {
+        name: bytes(raw)
+        for field, name in zip(found.__struct_fields__, names, strict=True)
+        if (raw := getattr(found, field)) is not msgspec.UNSET
+    }
+
+
+def decode_members(
+    text: bytes, names: tuple[str, ...], *, at: str = "the body", values_max: int = limits.json_values_max
+) -> dict[str, Any]:
+    """Return the members of a JSON object that are among `names`, each of at most `values_max` values.
+
+    Raises Invalid for anything else; `at` says what is no object.
+    """
+    members = split_object(text, names)
+    if members is None:
+        raise Invalid("expected a JSON object", field=at)
+    return {name: decode_json(member, values_max=values_max) for name, member in members.items()}
+
+
+@functools.cache
+def _shape(names: tuple[str, ...]) -> type[msgspec.Struct]:
+    members: list[tuple[str, Any, Any]] = [
+        (f"m{place}", msgspec.Raw | msgspec.UnsetType, msgspec.field(name=name, default=msgspec.UNSET))
+        for place, name in enumerate(names)
+    ]
+    return msgspec.defstruct("Members", members)
+
+
+def _decode(text: bytes, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        raise _not_json(error) from None
+    except RecursionError:
+        raise Invalid("request body is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise _not_utf8() from None
+
+
+def _not_json(error: msgspec.DecodeError) -> Invalid:
+    return Invalid("request body is not valid JSON", reason=str(error)[:200])
+
+
+def _not_utf8() -> Invalid:
+    return Invalid("request body is not valid UTF-8")
