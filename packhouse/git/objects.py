@@ -43,7 +43,7 @@ _NOT_A_CHARACTER = re.compile(
 )
 _CODECS: Final = frozenset({*aliases.values(), "koi8_u", "koi8_t", "cp737", "cp874"}) - {
     *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
-    *("mbcs", "punycode", "idna", "unicode_escape", "raw_unicode_escape"),
+    *("mbcs", "punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf_7"),
 }
 """Python's encodings of text, without those that are none or that only Python has."""
 

@@ -221,6 +221,10 @@ ODD_COMMITS: dict[str, tuple[bytes, dict[str, Any]]] = {
         b"author J\xf6rg <j@x> 5 +0000\ncommitter J\xf6rg <j@x> 5 +0000\nencoding ISO-8859-1\n\n\xfcber\n",
         {"author_name": "Jörg", "message": "über", "date": "1970-01-01T00:00:05Z"},
     ),
+    "half-a-surrogate-pair": (
+        b"author A <a@x> 5 +0000\ncommitter A <a@x> 5 +0000\nencoding UTF-7\n\n+2AA-\n",
+        {"message": "+2AA-"},
+    ),
     "broken-utf-8": (
         b"author J\xf6rg <j@x> 5 +0000\ncommitter J\xf6rg <j@x> 5 +0000\n\n\xfcber\n",
         {"author_name": "J\ufffdrg", "message": "\ufffdber"},
