@@ -45,7 +45,8 @@ _CODECS: Final = frozenset({*aliases.values(), "koi8_u", "koi8_t", "cp737", "cp8
     *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
     *("mbcs", "punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf_7"),
 }
-"""Python's encodings of text, without those that are none or that only Python has."""
+"""Python's encodings of text, without those that are none, that only Python has, and UTF-7, which spells halves of
+surrogate pairs: those are no text to any answer."""
 
 _DATE = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)"
