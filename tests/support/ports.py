@@ -1,38 +1,27 @@
 """Ports for programs that are told a port first and listen on it a moment later."""
 
-import itertools
-import os
 import random
-import re
 import socket
 
-_FIRST = 10_000
-_BLOCK = 1_250
-_BLOCKS = 16
-
-
-def _ports_of_this_process() -> "itertools.cycle[int]":
-    """Return ports that the kernel gives to nobody and no other process of this test run takes.
-
-    A port that is free while it is looked for may be another's when it is listened on. So these are not from
-    the range of which anybody gets some who asks for any port: it begins at 32768 (ip(7)).
-    """
-    worker = re.search(r"\d+", os.environ.get("PYTEST_XDIST_WORKER", ""))
-    first = _FIRST + _BLOCK * (int(worker[0]) % _BLOCKS if worker else 0)
-    start = random.randrange(_BLOCK)  # other test runs on this machine
-    return itertools.cycle(first + (start + number) % _BLOCK for number in range(_BLOCK))
-
-
-_ports = _ports_of_this_process()
+_PORTS = range(10_000, 30_000)
+"""Below those of which the kernel gives one to anybody who asks for any (ip(7), ip_local_port_range)."""
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on, a different one each time."""
-    for port in itertools.islice(_ports, _BLOCK):
-        with socket.socket() as probe:
+    """Return a port of the loopback address that nobody listens on, and no other test gets while this process lives.
+
+    A port that is free when it is looked for may be another's when it is listened on. So it is reserved among
+    all tests that run on the machine, by an abstract socket of its name (unix(7)): the kernel knows whose it is
+    and forgets it with the process.
+    """
+    for _ in range(1000):
+        port = random.choice(_PORTS)
+        with socket.socket(socket.AF_UNIX) as reservation, socket.socket() as probe:
             try:
+                reservation.bind(f"\0packhouse test port {port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+            reservation.detach()  # it stays open
+        return port
     raise AssertionError("no port is free")
