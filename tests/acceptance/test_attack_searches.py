@@ -27,4 +27,4 @@ def test_searches_without_end_leave_threads_to_others(start_server: StartServer)
         wait_until(server.git_processes, "no search began")
         searching = server.git_processes()
         assert other.read_file("f") == b"1"
-        assert searching.keys() == server.git_processes().keys(), "the read waited for a search"
+        assert searching.keys() <= server.git_processes().keys(), "the read waited for a search"
