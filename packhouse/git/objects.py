@@ -38,7 +38,7 @@ _WHEN_MAX: Final = 253_402_214_400
 _CRUD = bytes(range(33)) + b".,:;<>\"\\'"
 _NOT_A_CHARACTER = re.compile(
     "[\ufdd0-\ufdef"
-    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(0, 17, 2))
+    + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(17))
     + "]"
 )
 _CODECS: Final = frozenset({*aliases.values(), "koi8_u", "koi8_t", "cp737", "cp874"}) - {
