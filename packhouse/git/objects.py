@@ -32,9 +32,6 @@ _MODES_KEPT: Final = 64  # spellings of modes; nearly every tree has five
 FILE_MODES: Final = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
 """The modes a path of a commit may have; folders come and go with their files."""
 
-_WHEN_MAX: Final = 253_402_214_400
-"""The start of 9999-12-31, the last day that is a date in every zone."""
-
 _CRUD = bytes(range(33)) + b".,:;<>\"\\'"
 _NOT_A_CHARACTER = re.compile(
     "[\ufdd0-\ufdef"
@@ -174,7 +171,7 @@ def parse_date(text: str) -> tuple[int, str]:
     except ValueError as error:
         raise Invalid("not an ISO 8601 date", value=text[:80]) from error
     when = int(moment.timestamp()) - sign * offset_min * 60
-    if not 0 <= when <= _WHEN_MAX or offset_min >= 24 * 60:
+    if not 0 <= when <= TIMESTAMP_MAX or offset_min >= 24 * 60:
         raise Invalid("date is out of range", value=text[:80])
     return when, f"{'-' if sign < 0 and offset_min else '+'}{offset_min // 60:02d}{offset_min % 60:02d}"
 
