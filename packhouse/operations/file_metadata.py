@@ -1,10 +1,13 @@
 """Listing files with their sizes and the commits that last touched them."""
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
+from packhouse.errors import LimitExceeded
 from packhouse.git.history import CommitSummary, parse_links, parse_summary
 from packhouse.git.objects import MODE_TREE
 from packhouse.git.oid import Oid
@@ -44,7 +47,8 @@ def list_file_metadata(
 ) -> FileMetadataPage:
     """Return the files below the folder `path` (empty: all), or the one file at it, after the path `after`.
 
-    `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound and PathNotFound.
+    `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound, PathNotFound, and LimitExceeded when
+    the commits of a whole listing are too large.
     """
     repo = lookup_repo(node, caller, name)
     resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
@@ -63,17 +67,32 @@ def list_file_metadata(
         first = max(first, bisect_right(found.paths, after))
     page_end = end if count_max is None else min(end, first + count_max)
     files = found.records[first:page_end]
-    commits = _summaries(node, repo, {file.last_commit for file in files})
+    named = dict.fromkeys(file.last_commit for file in files)
+    commits = _summaries(node, repo, named)
+    if len(commits) < len(named):
+        if count_max is None:
+            raise LimitExceeded(
+                "messages are too long for one answer", max_bytes=limits.commits_page_max_bytes
+            )
+        told = next(n for n, file in enumerate(files) if file.last_commit not in commits)
+        files, page_end = files[:told], first + told
+        commits = {file.last_commit: commits[file.last_commit] for file in files}
     last_path = found.paths[page_end - 1] if first < page_end < end else None
     return FileMetadataPage(resolved.name, files, commits, last_path)
 
 
-def _summaries(node: Node, repo: Repo, oids: set[Oid]) -> dict[Oid, CommitSummary]:
+def _summaries(node: Node, repo: Repo, oids: Iterable[Oid]) -> dict[Oid, CommitSummary]:
+    """Return what to tell of the commits; of so large ones that all would not fit a page, the first and some more."""
     summaries = node.last_commits.get_summaries(repo.id, oids)
-    missing = oids.difference(summaries)
-    if missing:
-        with node.store.reader(repo.public_id) as reader:
-            for oid in missing:
-                summaries[oid] = parse_summary(reader.read(oid, kind="commit")[1])
-                node.last_commits.put_summary(repo.id, oid, summaries[oid])
+    size_bytes = 0
+    with node.store.reader(repo.public_id) as reader:
+        for oid in oids:
+            if oid in summaries:
+                continue
+            content = reader.read(oid, kind="commit")[1]
+            summaries[oid] = parse_summary(content)
+            node.last_commits.put_summary(repo.id, oid, summaries[oid])
+            size_bytes += len(content)
+            if size_bytes > limits.commits_page_max_bytes:
+                break
     return summaries

@@ -1,9 +1,11 @@
 """A branch's history, page by page, in the order of `git log`."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
@@ -84,11 +86,22 @@ def list_commits(
         oids = _list_from(node, repo, tip, skip=skip, count_max=count_max + 1)
     else:
         oids = list(_rev_list(node, repo, tip, skip=skip, count_max=count_max + 1, path=path))
-    commits = [
-        ListedCommit(oid, parse_commit(read_object(node, repo, oid, "commit"))) for oid in oids[:count_max]
-    ]
-    next_cursor = str(CommitCursor(skip + count_max, tip)) if len(oids) > count_max else None
+    commits = _read_commits(node, repo, oids[:count_max])
+    next_cursor = str(CommitCursor(skip + len(commits), tip)) if len(oids) > len(commits) else None
     return CommitPage(commits, next_cursor)
+
+
+def _read_commits(node: Node, repo: Repo, oids: Sequence[Oid]) -> list[ListedCommit]:
+    """Return the commits, or only the first ones when they are so large that all would not fit a page."""
+    commits: list[ListedCommit] = []
+    size_bytes = 0
+    for oid in oids:
+        content = read_object(node, repo, oid, "commit")
+        commits.append(ListedCommit(oid, parse_commit(content)))
+        size_bytes += len(content)
+        if size_bytes > limits.commits_page_max_bytes:
+            break
+    return commits
 
 
 def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -> list[Oid]:

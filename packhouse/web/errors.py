@@ -167,6 +167,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "token lacks the scope": "token lacks the scope {needed}",
     "blame has too many lines": "blame of more than {lines_max} lines, ask for ranges",
     "diff has too many files": "more than {files_max} files differ",
+    "messages are too long for one answer": (
+        "the messages of these commits take more than {max_bytes} bytes: ask for pages, with a limit"
+    ),
     "file is too large for blame": "blame takes files of at most {max_bytes} bytes",
     "git took too long": "this took too long",
     "histories are unrelated": "the histories have no common ancestor",

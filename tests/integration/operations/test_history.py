@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.operations import list_commits as module
@@ -56,6 +57,19 @@ def test_pages_add_up_to_git_log(
     for branch in history.branches:
         expected = history.run("log", "--format=%H", branch).split()
         assert list_all(node, caller, branch, rng.choice([1, 3, 20, 100])) == expected
+
+
+def test_pages_of_huge_commits_end_early_and_miss_none(
+    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "commits_page_max_bytes", 700)  # two or three of these commits
+    load_history(node, caller, history, "r")
+    first = list_commits(
+        node, caller, "r", ref="main", ephemeral=False, path=None, cursor=None, count_max=100
+    )
+    assert 1 < len(first.commits) < 8
+    expected = history.run("log", "--format=%H", "main").split()
+    assert list_all(node, caller, "main", 100) == expected
 
 
 def test_a_path_selects_the_commits_that_git_log_selects(

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.db.repos import Repo
+from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid
 from packhouse.operations import attribution, file_maps
-from packhouse.operations.file_map import FileMap
+from packhouse.operations.file_map import FileMap, FileRecord
 from packhouse.operations.file_maps import read_file_map
+from packhouse.operations.file_metadata import list_file_metadata
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommitCache
+from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node, open_node
 from packhouse.operations.read_files import PathNotFound, find_file
 from packhouse.operations.tree_tables import TreeTableCache
@@ -147,6 +151,32 @@ def linear(
     git.run("fast-import", "--quiet", cwd=folder, stdin=b"".join(out))
     repo = load_history(node, caller, History(git, folder, 0, ["main"]), "line")
     return repo, git, folder
+
+
+def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
+    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_history(node, caller, history, "r")
+    monkeypatch.setattr(limits, "commits_page_max_bytes", 700)  # two or three of these commits
+    monkeypatch.setattr(limits, "commit_summary_max_bytes", 0)
+    listed: list[FileRecord] = []
+    last_path: bytes | None = b""
+    while last_path is not None:
+        page = list_file_metadata(
+            node, caller, "r", ref="main", ephemeral=False, path=b"", after=last_path, count_max=1000
+        )
+        assert {file.last_commit for file in page.files} == page.commits.keys()
+        assert len(page.commits) < 8
+        listed += page.files
+        last_path = page.last_path
+    repo = lookup_repo(node, caller, "r")
+    tip = Oid(history.run("rev-parse", "main"))
+    assert listed == read_file_map(node, repo, tip).records
+    if len({file.last_commit for file in listed}) >= 8:
+        with pytest.raises(LimitExceeded):
+            list_file_metadata(
+                node, caller, "r", ref="main", ephemeral=False, path=b"", after=b"", count_max=None
+            )
 
 
 def test_a_damaged_or_missing_file_is_computed_again(node: Node, caller: Principal, tmp_path: Path) -> None:
