@@ -57,9 +57,8 @@ files_page_default = 1000
 files_page_max = 5000
 metadata_page_default = 200
 metadata_page_max = 1000
-commits_page_max_bytes = (
-    32 * MIB
-)  # of commits, as stored, that one answer tells; a page ends with the one beyond
+commits_page_max_bytes = 32 * MIB  # of commits, as stored; a page ends with the one beyond
+commits_listing_max_bytes = 256 * MIB  # of those that a listing without pages tells
 note_max_bytes = 16 * MIB  # of one that is read through the API
 
 # Git over HTTP

@@ -68,12 +68,11 @@ def list_file_metadata(
     page_end = end if count_max is None else min(end, first + count_max)
     files = found.records[first:page_end]
     named = dict.fromkeys(file.last_commit for file in files)
-    commits = _summaries(node, repo, named)
+    max_bytes = limits.commits_page_max_bytes if count_max is not None else limits.commits_listing_max_bytes
+    commits = _summaries(node, repo, named, max_bytes=max_bytes)
     if len(commits) < len(named):
         if count_max is None:
-            raise LimitExceeded(
-                "messages are too long for one answer", max_bytes=limits.commits_page_max_bytes
-            )
+            raise LimitExceeded("messages are too long for one answer", max_bytes=max_bytes)
         told = next(n for n, file in enumerate(files) if file.last_commit not in commits)
         files, page_end = files[:told], first + told
         commits = {file.last_commit: commits[file.last_commit] for file in files}
@@ -81,8 +80,8 @@ def list_file_metadata(
     return FileMetadataPage(resolved.name, files, commits, last_path)
 
 
-def _summaries(node: Node, repo: Repo, oids: Iterable[Oid]) -> dict[Oid, CommitSummary]:
-    """Return what to tell of the commits; of so large ones that all would not fit a page, the first and some more."""
+def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
+    """Return what to tell of the commits; of so large ones that all would pass the bound, the first and some more."""
     summaries = node.last_commits.get_summaries(repo.id, oids)
     size_bytes = 0
     with node.store.reader(repo.public_id) as reader:
@@ -93,6 +92,6 @@ def _summaries(node: Node, repo: Repo, oids: Iterable[Oid]) -> dict[Oid, CommitS
             summaries[oid] = parse_summary(content)
             node.last_commits.put_summary(repo.id, oid, summaries[oid])
             size_bytes += len(content)
-            if size_bytes > limits.commits_page_max_bytes:
+            if size_bytes > max_bytes:
                 break
     return summaries

@@ -158,6 +158,7 @@ def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
 ) -> None:
     load_history(node, caller, history, "r")
     monkeypatch.setattr(limits, "commits_page_max_bytes", 700)  # two or three of these commits
+    monkeypatch.setattr(limits, "commits_listing_max_bytes", 700)
     monkeypatch.setattr(limits, "commit_summary_max_bytes", 0)
     listed: list[FileRecord] = []
     last_path: bytes | None = b""
