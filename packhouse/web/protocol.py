@@ -150,6 +150,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= limits.pipelined_requests_max:
             self._refuse(429, "too many requests at once on one connection")
         self.scope["packhouse.cut_connection"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # our own, for app.py
+        self.scope["packhouse.has_left"] = self.transport.is_closing  # type: ignore[typeddict-unknown-key]  # for those who waited
         self.scope["packhouse.is_ending"] = lambda: self._ending  # type: ignore[typeddict-unknown-key]  # for streams
         super().on_headers_complete()
         if self.parser.should_upgrade():

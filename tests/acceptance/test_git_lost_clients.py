@@ -14,6 +14,8 @@ from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
 from tests.support.waiting import comes_true
 
+LARGE = {"large": random.Random(1).randbytes(40_000_000)}
+
 
 def quarantines(server: Server) -> list[Path]:
     """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
@@ -42,20 +44,32 @@ def own_repo(start_server: StartServer) -> Repo:
     return start_server().new_org().create_repo()
 
 
-def test_git_ends_when_a_fetching_client_vanishes(own_repo: Repo, git: Git, tmp_path: Path) -> None:
-    work = git.init(tmp_path / "work")
-    with Path("/dev/urandom").open("rb") as random:
-        git.commit(work, {"large": random.read(40 * 1024 * 1024)})
-    git.run("push", "--quiet", own_repo.remote(), "main", cwd=work)
-    server = own_repo.org.server
-    tip = git.run("rev-parse", "HEAD", cwd=work)
+def begin_clone(repo: Repo, tip: str) -> socket.socket:
+    """Ask for everything below a commit, and read nothing."""
     body = pkt("command=fetch") + b"0001" + pkt(f"want {tip}") + pkt("done") + b"0000"
-    connection = open_connection(own_repo, UPLOAD, "Git-Protocol: version=2", f"Content-Length: {len(body)}")
+    connection = open_connection(repo, UPLOAD, "Git-Protocol: version=2", f"Content-Length: {len(body)}")
     connection.sendall(body)
+    return connection
+
+
+def test_git_ends_when_a_fetching_client_vanishes(own_repo: Repo) -> None:
+    server = own_repo.org.server
+    connection = begin_clone(own_repo, own_repo.write_commit("main", LARGE))
     assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
     assert comes_true(lambda: len(server.git_processes()) >= 1)
     connection.close()
     assert comes_true(lambda: not server.git_processes()), server.git_processes()
+
+
+def test_no_git_starts_for_a_client_that_left_while_it_waited(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"git_processes_max": "1", "log_level": "debug"}))
+    repo = server.new_org().create_repo()
+    tip = repo.write_commit("main", LARGE)
+    with begin_clone(repo, tip) as first:
+        assert first.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
+        begin_clone(repo, tip).close()
+        assert comes_true(lambda: '"client left"' in server.stderr())
+        assert "answer cut short" not in server.stderr()
 
 
 def begin_push(repo: Repo) -> socket.socket:
@@ -115,7 +129,7 @@ def test_a_slow_reader_of_an_archive_lends_its_turn(
 ) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
     repo = server.new_org().create_repo()
-    repo.write_commit("main", {"large": random.Random(3).randbytes(40_000_000)})
+    repo.write_commit("main", LARGE)
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
         head = f"POST /api/repos/{quote(repo.name, safe='')}/archive HTTP/1.1\r\nHost: {server.host_port}\r\n"
         connection.sendall(

@@ -31,6 +31,7 @@ from packhouse.web.fields import Verbatim, VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.smart.gate import require_client
 from packhouse.web.smart.lane import Turn
 from packhouse.web.streams import iter_in_threads
 
