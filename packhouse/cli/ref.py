@@ -8,7 +8,7 @@ from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.git.objects import parse_date
 from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, check_refname
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.limits import page_max
 from packhouse.operations.act_as_operator import act_as_operator
 from packhouse.operations.read_ref_log import RefMove, read_ref_log
@@ -29,7 +29,7 @@ def command() -> None:
 @json_option
 def log_(*, org: str, repo: str, ref: str | None, ephemeral: bool, limit: int, as_json: bool) -> None:
     """Show who moved the refs of REPO, or only REF (a branch or a full name), newest first."""
-    wanted = None if ref is None else (_namespace(ephemeral), _parse_ref(ref))
+    wanted = None if ref is None else (_namespace(ephemeral), parse_refname(ref))
     with opened_node() as node:
         page = read_ref_log(node, act_as_operator(node, org), repo, ref=wanted, cursor=None, count_max=limit)
     records = [_record(move) for move in page.moves]
@@ -54,7 +54,7 @@ def restore(
     wanted = RestoreRef(
         repo=repo,
         namespace=_namespace(ephemeral),
-        refname=_parse_ref(ref),
+        refname=parse_refname(ref),
         at=None if at is None else parse_date(at)[0],
         entry=entry,
     )
@@ -69,10 +69,6 @@ def restore(
 
 def _namespace(ephemeral: bool) -> str:
     return EPHEMERAL if ephemeral else PERSISTENT
-
-
-def _parse_ref(text: str) -> RefName:
-    return check_refname(text.encode()) if text.startswith("refs/") else branch_refname(text)
 
 
 def _record(move: RefMove) -> Record:

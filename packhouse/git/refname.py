@@ -60,6 +60,16 @@ def branch_refname(branch: str) -> RefName:
         raise Invalid("invalid branch name", branch=branch[:200]) from None
 
 
+def parse_refname(text: str) -> RefName:
+    """Return a refname as callers write it, whole or as the name of a branch; raise Invalid for others."""
+    if not text.startswith("refs/"):
+        return branch_refname(text)
+    try:
+        return check_refname(text.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair, or a byte of the command line that is no UTF-8
+        raise Invalid("invalid ref name", refname=text[:200]) from None
+
+
 def tag_refname(tag: str) -> RefName:
     """Return `refs/tags/<tag>`; raise Invalid for a name with a `refs/` prefix or one that git refuses."""
     if tag.startswith(("refs/", "-")):

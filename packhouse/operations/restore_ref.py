@@ -68,10 +68,10 @@ def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:
             if _is_meant(entry, command):
                 value = entry.old_oid if command.entry is not None else entry.new_oid
                 if value is None:
-                    raise NotFound("ref did not exist then", ref=command.refname)
+                    raise NotFound("ref did not exist then", ref=command.refname.decode("utf-8"))
                 return value
         if len(entries) < page_max:
-            raise NotFound("ref log knows nothing of the ref then", ref=command.refname)
+            raise NotFound("ref log knows nothing of the ref then", ref=command.refname.decode("utf-8"))
         before = entries[-1].id
 
 

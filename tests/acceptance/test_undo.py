@@ -97,7 +97,8 @@ def test_a_deleted_branch_comes_back(repo: Repo) -> None:
 def test_what_cannot_be_restored_is_said(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     assert "log" in restore(repo, "main", "--at", "2020-01-01", works=False)
-    assert "log" in restore(repo, "gone", "--at", "2040-01-01", works=False)
+    assert "(ref refs/heads/gone)" in restore(repo, "gone", "--at", "2040-01-01", works=False)
+    assert "invalid ref name" in restore(repo, "refs/heads/\udcff", "--entry", "1", works=False)
     [creation] = log_of(repo)
     assert "did not exist" in restore(repo, "main", "--entry", str(creation["id"]), works=False)
     assert "either" in restore(repo, "main", works=False)

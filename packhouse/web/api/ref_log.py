@@ -8,7 +8,7 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, check_refname
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.operations.read_ref_log import RefMove, read_ref_log
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
@@ -47,10 +47,6 @@ class RefLogAnswer(msgspec.Struct):
     next_cursor: str | msgspec.UnsetType = msgspec.UNSET
 
 
-def _parse_ref(text: str) -> RefName:
-    return check_refname(text.encode("utf-8")) if text.startswith("refs/") else branch_refname(text)
-
-
 def _fields(move: RefMove) -> dict[str, Any]:
     return {
         "id": move.id,
@@ -72,7 +68,7 @@ async def handle_ref_log(request: Request) -> Response:
     page = await request.operate(
         read_ref_log,
         request.caller.repo,
-        ref=None if query.ref is None else (namespace, _parse_ref(query.ref)),
+        ref=None if query.ref is None else (namespace, parse_refname(query.ref)),
         cursor=query.cursor,
         count_max=page_limit(query.limit),
     )
