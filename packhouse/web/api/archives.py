@@ -131,6 +131,7 @@ async def _send(request: Request, archive: Archive) -> Response:
         turn = await stack.enter_async_context(
             request.git_gate.reads.turn((archive.repo.org_id, archive.repo.name))
         )
+        await require_client(request)
         cleanup = stack.pop_all().aclose
     headers = {
         "Cache-Control": "no-store",
