@@ -186,7 +186,7 @@ _REASONS: Final = (
     (r"could not resolve", _NOT_RESOLVED, False),
     (r"fsck|in packed object|did not send all necessary|bad object|inflate|pack signature|invalid",
      "upstream sent objects that are not accepted", True),
-    (r"exceeds maximum|too large", "upstream sent too much", True),
+    (r"exceeds maximum|too large|out of memory","upstream sent too much", True),
     (r"failed to connect|couldn't connect|connection refused|unreachable", _NOT_CONNECTED, False),
     (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|short read",
      "connection broke off", False),

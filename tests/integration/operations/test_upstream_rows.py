@@ -166,6 +166,7 @@ def test_the_address_follows_from_provider_and_host(
         (b"error: RPC failed; curl 56 Recv failure: Connection reset by peer", "connection broke off", False),
         (b"fatal: unable to access 'x': Failed to connect to x port 1", "cannot connect", False),
         (b"server certificate verification failed", "certificate is not valid", True),
+        (b"fatal: Out of memory, realloc failed", "upstream sent too much", True),
         (b"fatal: something new at 10.0.0.1", "upstream failed", False),
         (b"fatal: unable to access 'https://x/tls/timeout.git/': Failed to connect", "cannot connect", False),
         (
