@@ -143,13 +143,6 @@ async def _send(request: Request, archive: Archive) -> Response:
 
 
 async def _relay(pieces: AsyncGenerator[bytes], turn: Turn) -> AsyncIterator[bytes]:
-    async with contextlib.aclosing(pieces):
-        async for piece in pieces:
-            async with turn.waiting_for_client():
-                yield piece
-
-
-async def _lend(turn: Turn, pieces: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     """Yield the pieces; while the client takes none for long, another transfer has the turn."""
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
