@@ -236,6 +236,7 @@ def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
     assert "nonsense" in shell.fails(2, "nonsense")
     assert "--nonsense" in shell.fails(2, "org", "list", "--nonsense")
     assert "NAME" in shell.fails(2, "org", "create")
+    assert "JOB_ID" in shell.fails(2, "jobs", "retry", str(2**63))
     assert "--workers" in shell.fails(2, "serve", "--workers", "many")
     assert "workers" in shell.fails(2, "serve", "--workers", "0")
     assert "listen" in shell.fails(2, "serve", "--listen", "nowhere")
@@ -249,6 +250,7 @@ def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
 
 
 def test_what_cannot_be_done_is_one_line_and_exit_code_one(shell: Shell) -> None:
+    assert "no such dead job" in shell.fails(1, "jobs", "retry", str(2**63 - 1))
     file = shell.write("file", "")
     assert str(file) in shell.fails(1, "org", "list", "--data", file)
     (shell.folder / "spoiled").mkdir()
