@@ -273,6 +273,9 @@ def _check_server(session: Session) -> None:
 def _transaction(connection: _Connection, begin: str) -> Iterator[None]:
     try:
         connection.execute(begin.encode("ascii"), prepare=False)
+    except pg_errors.FeatureNotSupported as error:  # writing to a standby that is not promoted yet
+        log_outage(error)
+        raise DatabaseAway(str(error)) from error
     except psycopg.Error as error:
         _raise_translated(error)
     try:

@@ -235,6 +235,23 @@ def test_a_restart_of_postgresql_costs_a_few_refusals_and_no_update() -> None:
         database.close()
 
 
+def test_a_postgresql_standby_is_read_and_refuses_writes_as_away() -> None:
+    with PostgresServer() as server:
+        url = server.new_database()
+        database = open_database(url)
+        database.migrate()
+        server.halt()
+        (server.data / "standby.signal").touch()
+        server.launch()
+        standby = open_database(url)
+        with standby.read() as session:
+            assert find_org(session, "acme") is None
+        with pytest.raises(DatabaseAway, match="during recovery"), standby.write() as session:
+            insert_org(session, name="acme", now=1)
+        standby.close()
+        database.close()
+
+
 def test_callers_hear_soon_that_postgresql_is_away_and_the_operator_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
