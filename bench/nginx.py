@@ -1,16 +1,18 @@
 """The yardstick for Git over HTTP: nginx, fcgiwrap and git-http-backend on a folder of bare repositories."""
 
+import functools
 import os
 import shutil
 import signal
+import socket
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 
 from tests.support.git import Git
 from tests.support.ports import free_port
 from tests.support.processes import signal_session, wait_until_gone
+from tests.support.waiting import wait_until
 
 _SBIN = "/usr/sbin:/usr/local/sbin"
 _PROGRAMS = ("nginx", "fcgiwrap")
@@ -42,7 +44,7 @@ _SERVER = """\
     location / {{
       fastcgi_buffering {buffering};
       fastcgi_request_buffering {buffering};
-      fastcgi_pass unix:{folder}/fcgi.sock;
+      fastcgi_pass 127.0.0.1:{fcgi_port};
       fastcgi_read_timeout 600;
       fastcgi_param SCRIPT_FILENAME {backend};
       fastcgi_param GIT_PROJECT_ROOT {folder}/repos;
@@ -70,6 +72,14 @@ def _find(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path=_SBIN)
 
 
+def _is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 class NginxGit:
     """Context manager: serves `repos/`, on one port with fastcgi_buffering on and on one with it off.
 
@@ -80,6 +90,7 @@ class NginxGit:
         self._folder = folder
         self._git = git
         self._ports = {"on": free_port(), "off": free_port()}
+        self._fcgi_port = free_port()  # the path of a socket must be short (unix(7)), and folders may be deep
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "NginxGit":
@@ -88,20 +99,23 @@ class NginxGit:
         (self._folder / ".gitconfig").write_text("[safe]\n\tdirectory = *\n[http]\n\treceivepack = true\n")
         backend = Path(self._git.run("--exec-path")) / "git-http-backend"
         servers = "".join(
-            _SERVER.format(port=port, folder=self._folder, buffering=buffering, backend=backend)
+            _SERVER.format(
+                port=port,
+                folder=self._folder,
+                buffering=buffering,
+                backend=backend,
+                fcgi_port=self._fcgi_port,
+            )
             for buffering, port in self._ports.items()
         )
         config = self._folder / "nginx.conf"
         # Started as root it would hand its work to a user who may not read this folder.
         user = "user root;" if os.geteuid() == 0 else ""
         config.write_text(_CONFIG.format(folder=self._folder, servers=servers, user=user))
-        socket = self._folder / "fcgi.sock"
-        self._start(_find("fcgiwrap"), "-c", "8", "-s", f"unix:{socket}")
-        while not socket.exists():
-            time.sleep(0.01)
+        self._start(_find("fcgiwrap"), "-c", "8", "-s", f"tcp:127.0.0.1:{self._fcgi_port}")
         self._start(_find("nginx"), "-p", str(self._folder), "-c", str(config))
-        while not (self._folder / "nginx.pid").exists():
-            time.sleep(0.01)
+        for port in (self._fcgi_port, *self._ports.values()):
+            wait_until(functools.partial(_is_listening, port), f"nobody listens on port {port}")
         return self
 
     def _start(self, program: str | None, *args: str) -> None:
@@ -118,7 +132,7 @@ class NginxGit:
         for process in reversed(self._processes):
             signal_session(process.pid, signal.SIGTERM)  # fcgiwrap does not end its children
             process.wait()
-            wait_until_gone(process.pid, 5)
+            wait_until_gone(process.pid)
 
     def add_repo(self, name: str, source: Path) -> None:
         """Serve a bare copy of `source` as `name`."""

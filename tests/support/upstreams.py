@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -151,6 +152,8 @@ class Gateway:
         self._listening.close()
         self._thread.join()
         for each in self._sockets:
+            with suppress(OSError):  # it has ended already
+                each.shutdown(socket.SHUT_RDWR)  # closing alone ends nothing while a thread reads from it
             each.close()
 
     def _accept(self) -> None:
