@@ -76,6 +76,8 @@ push_start_bytes = 64 * KIB  # of a pack that are here before the push takes a t
 git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
 git_keepalive_s = 5  # a waiting client sees a byte at least so often
 git_turn_patience_s = 2.0  # then a transfer that waits for its client lends its turn to another
+git_turn_stall_s = 20.0  # then a client that keeps others of its organisation waiting is cut off
+git_turn_look_s = 2.0  # how often it is looked whether others wait
 git_turns_lent_max = 128  # of readers, and as many of pushes
 git_queue_max_s = 30  # how long a request waits for its turn to run git
 git_queue_max = 1024  # requests that wait so
@@ -105,6 +107,8 @@ git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
 git_call_max_s = 60
 history_pass_max_s = 600  # one pass over a whole history; its answer is kept
 history_output_max_bytes = GIB
+tree_listing_max_bytes = 128 * MIB  # of one `git ls-tree`, more than a million files
+tree_entries_max = 1_000_000  # files and folders that one walk over a tree meets
 git_stall_max_s = 300  # a transfer in which nothing moves for so long is ended
 git_memory_max_bytes = 4 * GIB  # address space of one child
 process_kill_grace_s = 1.0
@@ -140,6 +144,7 @@ diff_raw_total_max_bytes = 64 * MIB  # patches in one answer; files beyond it ar
 diff_files_max = 300_000
 diff_renames_max = 1000  # sources times targets is at most its square, as git's own diff.renameLimit
 diff_max_s = 50  # clients wait for a minute
+diff_memory_max_bytes = 3 * GIB // 2  # address space of one git diff
 
 # Blame
 blame_ranges_max = 16

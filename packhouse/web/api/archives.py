@@ -31,7 +31,7 @@ from packhouse.web.fields import Verbatim, VerbatimList
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import require_client
+from packhouse.web.smart.gate import connection_cutter, require_client
 from packhouse.web.smart.lane import Turn
 from packhouse.web.streams import iter_in_threads
 
@@ -128,9 +128,9 @@ def _parse_path(path: str | None) -> bytes:
 async def _send(request: Request, archive: Archive) -> Response:
     """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
     async with contextlib.AsyncExitStack() as stack:
-        turn = await stack.enter_async_context(
-            request.git_gate.reads.turn((archive.repo.org_id, archive.repo.name))
-        )
+        holder = (archive.repo.org_id, archive.repo.name)
+        taking = request.git_gate.reads.turn(holder, connection_cutter(request))
+        turn = await stack.enter_async_context(taking)
         await require_client(request)
         cleanup = stack.pop_all().aclose
     headers = {

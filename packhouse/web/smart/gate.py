@@ -68,6 +68,12 @@ async def require_client(request: "Request") -> None:
         raise ClientGone
 
 
+def connection_cutter(request: "Request") -> Callable[[], None] | None:
+    """Return what ends the request's connection at once, for `Lane.turn`."""
+    cut: Callable[[], None] | None = request.scope.get("packhouse.cut_connection")
+    return cut
+
+
 class Call(Generic[T]):
     """A function running in a thread; it goes on to its end even when nobody waits any more."""
 

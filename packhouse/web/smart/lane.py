@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,15 +68,17 @@ class Lane:
         self._lent_left = lent_max
         self._waiting = Shares(limits.git_queue_max)
         self._queues: dict[Holder, deque[_Waiter]] = {}
+        self._giving_way: Counter[int] = Counter()
 
     @contextlib.asynccontextmanager
-    async def turn(self, holder: Holder) -> "AsyncIterator[Turn]":
+    async def turn(self, holder: Holder, cut: Callable[[], None] | None = None) -> "AsyncIterator[Turn]":
         """Wait for a turn: holders one after the other, within each first come, first served.
 
+        `cut` ends the connection, when the client has long been away and others of its organisation wait.
         Raises Unavailable when too many wait already and when it takes too long.
         """
         await self._enter(holder)
-        turn = Turn(self, holder)
+        turn = Turn(self, holder, cut)
         try:
             yield turn
         finally:
@@ -162,7 +164,24 @@ class Lane:
         turn.is_lent = False
         self._lent_left += 1
 
+    def must_give_way(self, turn: "Turn") -> bool:
+        """Tell whether a stalled turn has to end for others of its organisation; count it as ending then.
+
+        Those do not count who wait only for others to be done: a lent turn does not stop them.
+        """
+        org_id, _repo = turn.holder
+        waiting = 0
+        for holder, queue in self._queues.items():
+            if holder[0] == org_id and not (turn.is_lent and self._open.has_room(holder)):
+                waiting += len(queue)
+        if waiting <= self._giving_way[org_id]:
+            return False
+        self._giving_way[org_id] += 1
+        return True
+
     def _leave(self, turn: "Turn") -> None:
+        if turn.is_giving_way:
+            self._giving_way[turn.holder[0]] -= 1
         self._open.give_back(turn.holder)
         if turn.is_lent:
             self._lent_left += 1
@@ -176,20 +195,36 @@ class Turn:
     """Leave to run git. One that waits long for its client lends its turn until the client is back.
 
     So slow clients, of which there may be many, do not stop the others; what they cost is memory, which is
-    bounded by the number of turns lent.
+    bounded by the number of turns lent. When those are all taken, a client that stalls for long has to go.
     """
 
     lane: Lane
     holder: Holder
+    cut: Callable[[], None] | None = None
     is_lent: bool = False
+    is_giving_way: bool = False
+    _looking: asyncio.TimerHandle | None = None
 
     @contextlib.asynccontextmanager
     async def waiting_for_client(self) -> AsyncIterator[None]:
         """Wait for the client inside the block. Afterwards the turn is ours again, unless the block failed."""
-        timer = asyncio.get_running_loop().call_later(limits.git_turn_patience_s, self.lane.lend, self)
+        loop = asyncio.get_running_loop()
+        lending = loop.call_later(limits.git_turn_patience_s, self.lane.lend, self)
+        self._looking = loop.call_later(limits.git_turn_stall_s, self._give_way)
         try:
             yield
         finally:
-            timer.cancel()
+            lending.cancel()
+            self._looking.cancel()
         if self.is_lent:
             await self.lane.take_back(self)
+
+    def _give_way(self) -> None:
+        if self.cut is None or self.is_giving_way:
+            return
+        if self.lane.must_give_way(self):
+            self.is_giving_way = True
+            self.cut()
+        else:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(limits.git_turn_look_s, self._give_way)

@@ -24,7 +24,7 @@ from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Call, require_client
+from packhouse.web.smart.gate import Call, connection_cutter, require_client
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
@@ -50,7 +50,7 @@ async def receive_pack(request: Request) -> Response:
             # The probe by which a client learns whether its credentials are good, before it sends a large body.
             return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
         first, pack_objects = await _read_pack_start(asked, chunks, first)
-        turn = await held.enter_async_context(gate.pushes.turn(holder))
+        turn = await held.enter_async_context(gate.pushes.turn(holder, connection_cutter(request)))
         await require_client(request)
         push = Push(remote, asked)
         starting = gate.start(start_push, request.node, principal, push, pack_objects=pack_objects)

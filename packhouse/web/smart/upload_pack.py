@@ -17,7 +17,7 @@ from packhouse.web.body import iter_body
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import require_client
+from packhouse.web.smart.gate import connection_cutter, require_client
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
@@ -40,7 +40,7 @@ async def upload_pack(request: Request) -> Response:
         if fetch.is_listing:
             answer = await request.in_thread(open_fetch, request.node, principal, fetch)
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        turn = await held.enter_async_context(gate.reads.turn(holder))
+        turn = await held.enter_async_context(gate.reads.turn(holder, connection_cutter(request)))
         await require_client(request)
         opening = gate.start(open_fetch, request.node, principal, fetch)
         held.push_async_callback(gate.close_result, opening, FetchAnswer.close)

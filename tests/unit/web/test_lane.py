@@ -29,6 +29,7 @@ class Transfers:
         self._tasks: list[asyncio.Task[None]] = []
         self._signals: list[asyncio.Event] = []
         self.begun: list[int] = []
+        self.cut: list[int] = []
 
     @property
     def count(self) -> int:
@@ -39,7 +40,7 @@ class Transfers:
         self._tasks.append(asyncio.ensure_future(self._run(self.count, holder, stalling=stalling)))
 
     async def _run(self, number: int, holder: Holder, *, stalling: bool) -> None:
-        async with self._lane.turn(holder) as turn:
+        async with self._lane.turn(holder, lambda: self.cut.append(number)) as turn:
             self.begun.append(number)
             if stalling:
                 async with turn.waiting_for_client():
@@ -64,6 +65,11 @@ class Transfers:
     async def finish(self, number: int) -> None:
         self.resume(number)
         await self._tasks[number]
+        await settle()
+
+    async def cancel(self, number: int) -> None:
+        self.stop(number)
+        await asyncio.wait({self._tasks[number]})
         await settle()
 
     async def failure(self, number: int) -> BaseException | None:
@@ -155,6 +161,43 @@ def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall(
         assert len(transfers.begun) == 11
         await transfers.arrive(ELSEWHERE, 2)
         assert transfers.begun[11:] == [50, 51]
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_clients_that_stall_for_long_give_way_to_as_many_as_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("git_turn_patience_s", "git_turn_stall_s", "git_turn_look_s"):
+        monkeypatch.setattr(limits, name, 0)
+
+    async def run() -> None:
+        transfers = Transfers(Lane(2, lent_max=14))
+        for _ in range(11):
+            await transfers.arrive(HERE, stalling=True)
+        assert not transfers.cut
+        await transfers.arrive(HERE, 2, stalling=True)
+        assert len(transfers.cut) == 2
+        for number in list(transfers.cut):
+            await transfers.cancel(number)
+        assert transfers.begun[-2:] == [11, 12]
+        await transfers.arrive(ELSEWHERE)
+        assert transfers.begun[-1] == 13
+        assert len(transfers.cut) == 2, "there was room"
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_no_client_gives_way_to_one_that_waits_for_those_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("git_turn_patience_s", "git_turn_stall_s", "git_turn_look_s"):
+        monkeypatch.setattr(limits, name, 0)
+
+    async def run() -> None:
+        transfers = Transfers(Lane(1, lent_max=14))
+        await transfers.arrive(HERE, stalling=True)
+        await transfers.arrive(HERE, 2)
+        assert transfers.begun == [0, 1]
+        assert not transfers.cut
         await transfers.close()
 
     asyncio.run(run())
