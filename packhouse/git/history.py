@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from packhouse import limits
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.objects import parse_commit, parse_person
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
+from packhouse.git.process import GitFailed, run_git
 
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
@@ -91,24 +91,31 @@ def read_first_parent_changes(
     """Return the paths in which each commit differs from its first parent.
 
     Commits without parents, and those that change nothing, are left out. Renames are a deletion and an addition.
+    Raises LimitExceeded when one commit changes more than fits into memory.
     Source: git-diff-tree(1), "--stdin" and "Raw output format".
     """
     pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
-    output = run_git(
-        git_dir,
-        "diff-tree",
-        "--stdin",
-        "-r",
-        "-z",
-        "--raw",
-        "--no-renames",
-        stdin=pairs,
-        env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
-        config=_PASS_CONFIG,
-        pass_fds=pass_fds,
-        timeout_s=limits.history_pass_max_s,
-        output_max_bytes=limits.history_output_max_bytes,
-    ).stdout
+    try:
+        output = run_git(
+            git_dir,
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--raw",
+            "--no-renames",
+            stdin=pairs,
+            env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
+            config=_PASS_CONFIG,
+            pass_fds=pass_fds,
+            timeout_s=limits.history_pass_max_s,
+            output_max_bytes=limits.history_output_max_bytes,
+            on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
+        ).stdout
+    except GitFailed as error:
+        if not error.is_for_memory:
+            raise
+        raise LimitExceeded("tree has too many entries", entries_max=limits.tree_entries_max) from error
     changes: dict[Oid, list[bytes]] = {}
     paths: list[bytes] = []
     is_path = False
@@ -128,7 +135,8 @@ def list_sized_files(
 ) -> list[tuple[bytes, bytes, bytes]]:
     """Return (mode, size, path) of everything below `tree` that is no folder, in git's order.
 
-    As git prints them: mode in six octal digits; the size of a submodule is `-`. Source: git-ls-tree(1), "-l".
+    As git prints them: mode in six octal digits; the size of a submodule is `-`. Raises LimitExceeded for more
+    than `limits.tree_listing_max_bytes` of them. Source: git-ls-tree(1), "-l".
     """
     output = run_git(
         git_dir,
@@ -139,7 +147,6 @@ def list_sized_files(
         "--full-tree",
         tree,
         pass_fds=pass_fds,
-        timeout_s=limits.history_pass_max_s,
-        output_max_bytes=limits.history_output_max_bytes,
+        output_max_bytes=limits.tree_listing_max_bytes,
     ).stdout
     return _LISTED.findall(output)

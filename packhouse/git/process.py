@@ -51,6 +51,12 @@ _CONFIG: Final[dict[str, str]] = {
 class GitFailed(PackhouseError):
     """Git ended with an exit code that the caller did not expect. The text is git's, for the log."""
 
+    @property
+    def is_for_memory(self) -> bool:
+        """Tell whether git found no more memory, or died of that."""
+        code, text = self.fields.get("code"), str(self.fields.get("text"))
+        return "memory" in text.lower() or "mmap" in text or (isinstance(code, int) and code < 0)
+
 
 class ProgramMissing(Unavailable):
     """A program that this call needs is not installed. Field: program."""
@@ -124,7 +130,7 @@ class ChildProcess:
         except FileNotFoundError:
             raise ProgramMissing(command[0]) from None
         _running.add(self)
-        self._limit_memory()
+        self.limit_memory(limits.git_memory_max_bytes)
         if large_pipes:
             self._enlarge_pipes()
 
@@ -184,11 +190,11 @@ class ChildProcess:
     ) -> None:
         self.close()
 
-    def _limit_memory(self) -> None:
-        bound = limits.git_memory_max_bytes
+    def limit_memory(self, max_bytes: int) -> None:
+        """Bound the address space of the program, which can only be made smaller."""
         # The child may have ended already; then there is nothing to limit.
         with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (bound, bound))
+            resource.prlimit(self._process.pid, resource.RLIMIT_AS, (max_bytes, max_bytes))
 
     def _enlarge_pipes(self) -> None:
         for pipe in (self.stdin, self.stdout):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from packhouse import limits
+from packhouse.errors import LimitExceeded
 from packhouse.git.objects import MODE_GITLINK, MODE_SYMLINK, MODE_TREE, TreeEntry, parse_tree, tree_sort_key
 from packhouse.git.oid import Oid
 
@@ -42,11 +44,16 @@ def iter_leaves(
 ) -> Iterator[PathEntry]:
     """Yield every file, symlink and submodule below the tree `root`, whose own path is `prefix`.
 
-    Only paths greater than `after` come; folders that end before it are not read.
+    Only paths greater than `after` come; folders that end before it are not read. Raises LimitExceeded after
+    `limits.tree_entries_max` entries: a few trees that hold each other many times make billions of paths.
     """
     folders = [_iter_folder(read_tree, root, prefix, after)]
+    entries = 0
     while folders:
         entry = next(folders[-1], None)
+        entries += 1
+        if entries > limits.tree_entries_max:
+            raise LimitExceeded("tree has too many entries", entries_max=limits.tree_entries_max)
         if entry is None:
             folders.pop()
         elif entry.mode == MODE_TREE:

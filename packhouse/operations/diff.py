@@ -13,10 +13,11 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
+from packhouse.errors import LimitExceeded
 from packhouse.git.diff_stream import DiffEntry, FilePatch, diff_arguments, iter_patches
 from packhouse.git.objects import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.process import iter_git_output
+from packhouse.git.process import GitFailed, iter_git_output
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.operations.commit_target import BranchNotFound
@@ -195,10 +196,16 @@ def _list_files(
             *arguments,
             env={"GIT_LITERAL_PATHSPECS": "1"},
             timeout_s=limits.diff_max_s,
+            on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
         )
         # Closing ends git also when an object turns out to be unreadable half-way.
         with contextlib.closing(cast("Generator[bytes]", output)):
-            return list(_filter_files(reader, output, rules))
+            try:
+                return list(_filter_files(reader, output, rules))
+            except GitFailed as error:
+                if not error.is_for_memory:
+                    raise
+                raise LimitExceeded("diff takes too much memory") from error
 
 
 def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:

@@ -4,7 +4,7 @@ import contextlib
 from typing import Final
 
 from packhouse.db.repos import Repo
-from packhouse.errors import NotFound, TimedOut, Unavailable
+from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.operations.attribution import History, Waiting, walk_near
@@ -51,7 +51,7 @@ def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
     walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
     if node.last_commits.count_walk(repo.id, commit) % (walks_max + 1) == 0:
         # A history too long for one pass is left at that until as many walks have been paid for again.
-        with contextlib.suppress(TimedOut, Unavailable):
+        with contextlib.suppress(TimedOut, Unavailable, LimitExceeded):
             record = read_file_map(node, repo, commit).find(path)
             if record is not None:
                 return record.last_commit

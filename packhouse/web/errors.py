@@ -167,6 +167,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "token lacks the scope": "token lacks the scope {needed}",
     "blame has too many lines": "blame of more than {lines_max} lines, ask for ranges",
     "diff has too many files": "more than {files_max} files differ",
+    "diff takes too much memory": "too much differs to be shown at once, ask for single paths",
+    "tree has too many entries": "the tree has more than {entries_max} files and folders, ask for pages or a folder",
     "messages are too long for one answer": (
         "the messages of these commits take more than {max_bytes} bytes: ask for pages, with a limit"
     ),
