@@ -8,6 +8,7 @@ Source of the commands' behaviour: git-rev-list(1), git-pack-objects(1); without
 in the same pack.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +25,8 @@ from packhouse.storage.quarantine import Quarantine
 def copy_objects(node: Node, source: Repo, lock: int, roots: Sequence[Oid], quarantine: Quarantine) -> None:
     """Put the objects that `roots` lead to, and no others, into `quarantine`.
 
-    `lock` is the descriptor of the source's held lock (`PackStore.hold`): nothing is unlinked meanwhile.
+    `lock` is the descriptor of the source's held lock (`PackStore.hold`). It keeps what was in place when the
+    lock was taken. Packs that came later may go again, and their objects are in others then.
     """
     if not roots:
         return
@@ -37,10 +39,11 @@ def copy_objects(node: Node, source: Repo, lock: int, roots: Sequence[Oid], quar
     for name in _packs_by_size(node, source):
         if not missing:
             break
-        oids = _read_pack_oids(git_dir / "objects" / "pack" / f"pack-{name}.idx", wanted)
-        if oids is not None and not missing.isdisjoint(oids):
-            quarantine.add_pack(git_dir / "objects" / "pack", name)
-            missing.difference_update(oids)
+        with contextlib.suppress(FileNotFoundError):  # merged into another since it was listed
+            oids = _read_pack_oids(git_dir / "objects" / "pack" / f"pack-{name}.idx", wanted)
+            if oids is not None and not missing.isdisjoint(oids):
+                quarantine.add_pack(git_dir / "objects" / "pack", name)
+                missing.difference_update(oids)
     if missing:
         _pack(git_dir, quarantine, missing, lock, walk=False)
 
@@ -121,6 +124,8 @@ def _pack(git_dir: Path, quarantine: Quarantine, oids: Iterable[Oid], lock: int,
         *(["--revs"] if walk else []),
         str(quarantine.pack_dir / "pack"),
         stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"),
+        # A pack that is not finished must not lie in the source, where nobody would sweep it.
+        env=quarantine.environment(git_dir),
         # Publishing forces the pack to the disk; a fork that fails need never get there.
         config={"core.fsync": "none"},
         pass_fds=(lock,),

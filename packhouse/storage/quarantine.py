@@ -46,13 +46,20 @@ class Quarantine:
     def add_pack(self, pack_dir: Path, name: str) -> None:
         """Take a pack of another folder in, by hard links where the file system makes them, else by copies.
 
-        The caller keeps the pack from being unlinked meanwhile (`PackStore.hold`).
+        Raises FileNotFoundError when the pack is unlinked meanwhile; nothing of it is taken then.
         """
-        for suffix in (".pack", ".rev", ".idx"):
-            source, target = pack_dir / f"pack-{name}{suffix}", self.pack_dir / f"pack-{name}{suffix}"
-            if suffix == ".rev" and not source.exists():
-                continue
-            _link_or_copy(source, target)
+        taken: list[Path] = []
+        try:
+            for suffix in (".pack", ".rev", ".idx"):
+                source, target = pack_dir / f"pack-{name}{suffix}", self.pack_dir / f"pack-{name}{suffix}"
+                if suffix == ".rev" and not source.exists():
+                    continue
+                _link_or_copy(source, target)
+                taken.append(target)
+        except FileNotFoundError:
+            for target in taken:
+                target.unlink()
+            raise
 
     def discard(self) -> None:
         """Remove the folder and everything in it. Harmless when done before."""

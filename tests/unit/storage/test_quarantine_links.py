@@ -44,3 +44,12 @@ def test_a_pack_that_cannot_be_linked_is_copied(
         copied = quarantine.pack_dir / f"pack-{NAME}.pack"
         assert copied.read_bytes() == b".pack"
         assert copied.stat().st_nlink == 1
+
+
+def test_a_pack_that_goes_meanwhile_is_taken_whole_or_not_at_all(tmp_path: Path, pack_dir: Path) -> None:
+    (pack_dir / f"pack-{NAME}.idx").unlink()  # what goes first
+    store = PackStore(tmp_path / "data")
+    with store.new_quarantine() as quarantine:
+        with pytest.raises(FileNotFoundError):
+            quarantine.add_pack(pack_dir, NAME)
+        assert list(quarantine.pack_dir.iterdir()) == []
