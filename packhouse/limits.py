@@ -43,6 +43,7 @@ metadata_values_max = 2_000_000  # of one member of it; each of 200,000 files ha
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
 patch_max_bytes = 256 * MIB
+patch_paths_max = 500_000  # that lines of a patch may mean: about five for each file
 guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch
 
 # Names and paths

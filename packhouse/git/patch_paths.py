@@ -8,6 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from packhouse import limits
+from packhouse.errors import LimitExceeded
+
 _NAME_LINES: Final = (
     b"--- ",
     b"+++ ",
@@ -30,11 +33,18 @@ _ESCAPED: Final = {
     b"t": b"\t",
     b"v": b"\v",
 }
+_TIME_STAMP: Final = re.compile(
+    rb"[ \t](?:\d\d)?\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [+-]\d\d:?\d\d)?\s*\Z"
+)
+_SLASHES: Final = re.compile(rb"//+")
 _DEV_NULL: Final = b"/dev/null"
 
 
 def find_patch_paths(lines: Iterable[bytes]) -> set[bytes]:
-    """Return every path that the patch, given line by line, may name, with and without a first folder."""
+    """Return every path that the patch, given line by line, may name, with and without a first folder.
+
+    Repeated slashes count as one, as they do to git apply. Raises LimitExceeded for too many paths.
+    """
     paths: set[bytes] = set()
     for line in lines:
         if line.startswith(_GIT_LINE):
@@ -46,8 +56,11 @@ def find_patch_paths(lines: Iterable[bytes]) -> set[bytes]:
             names = _line_names(line[len(prefix) :].rstrip(b"\r\n"))
         for name in names:
             if name and name != _DEV_NULL:
-                paths.add(name.lstrip(b"/"))
-                paths.add(name.partition(b"/")[2].lstrip(b"/"))
+                paths.update(
+                    _SLASHES.sub(b"/", path).lstrip(b"/") for path in (name, name.partition(b"/")[2])
+                )
+        if len(paths) > limits.patch_paths_max:
+            raise LimitExceeded("patch names too many paths", max_paths=limits.patch_paths_max)
     paths.discard(b"")
     return paths
 
@@ -59,7 +72,7 @@ def _line_names(rest: bytes) -> Iterator[bytes]:
         return
     yield rest
     yield rest.partition(b"\t")[0]  # a time stamp follows the tab in plain patches
-    yield rest.rstrip()
+    yield _TIME_STAMP.sub(b"", rest).rstrip()
 
 
 def _git_line_names(rest: bytes) -> Iterator[bytes]:

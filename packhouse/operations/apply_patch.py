@@ -6,8 +6,8 @@ question: the `index` line of a binary patch cannot become a way to read objects
 
 import re
 import signal
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from packhouse.git.process import run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
-from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_leaves
+from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.land_commit import TreeMaker
 from packhouse.operations.node import Node
 from packhouse.storage.pack_draft import PackDraft
@@ -62,8 +62,9 @@ class PatchedFile:
 def apply_patch(node: Node, repo: Repo, patch: Path, maker: TreeMaker) -> tuple[Oid, list[PatchedFile]]:
     """Return the tree that the patch makes of `maker.parent_tree`, and the files it changed.
 
-    New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, and Invalid for a patch that is
-    malformed, changes nothing, or touches a path that a tree must not hold.
+    New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, Invalid for a patch that is
+    malformed, changes nothing, or touches a path that a tree must not hold, and LimitExceeded for one that
+    names too many paths.
     """
     with patch.open("rb") as file:
         named = find_patch_paths(_iter_lines(file))
@@ -95,30 +96,39 @@ def _iter_lines(file: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathEntry]:
-    """Return what the tree has at the named paths, at their folders (a file there is in the way), and one
+    """Return what the tree has at the named paths, each file that stands where they need a folder, and one
     file below each that is a folder itself."""
     entries: dict[bytes, PathEntry] = {}
     if maker.parent_tree is None:
         return entries
-    candidates = {parent for path in named for parent in _with_parents(path)}
-    for path in candidates:
-        entry = _find_leaf(maker.read_tree, maker.parent_tree, path)
-        if entry is not None:
-            entries[entry.path] = entry
+    # Sorted so that a folder is entered once for all paths below it, however many and deep they are.
+    folders: list[bytes] = []
+    trees = [maker.parent_tree]
+    for path in sorted(named, key=lambda path: path.replace(b"/", b"\0")):
+        parts = path.split(b"/")
+        shared = _count_shared(folders, parts)
+        del folders[shared:], trees[shared + 1 :]
+        for name in parts[shared:]:
+            found = find_path(maker.read_tree, trees[-1], name) if name else None
+            if found is None:
+                break
+            if found.mode != MODE_TREE:
+                in_place = b"/".join([*folders, name])
+                entries[in_place] = replace(found, path=in_place)
+                break
+            folders.append(name)
+            trees.append(found.oid)
+        else:
+            leaf = next(iter_leaves(maker.read_tree, trees[-1], b"/".join(folders)), None)
+            if leaf is not None:
+                entries[leaf.path] = leaf
     return entries
 
 
-def _with_parents(path: bytes) -> Iterator[bytes]:
-    parts = path.split(b"/")
-    for length in range(1, len(parts) + 1):
-        yield b"/".join(parts[:length])
-
-
-def _find_leaf(read_tree: TreeReader, root: Oid, path: bytes) -> PathEntry | None:
-    entry = find_path(read_tree, root, path)
-    if entry is not None and entry.mode == MODE_TREE:
-        return next(iter_leaves(read_tree, entry.oid, path), None)
-    return entry
+def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:
+    """Return how many parts both begin with."""
+    pairs = enumerate(zip(first, second, strict=False))
+    return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _provide_blobs(reader: ObjectReader, images: PackDraft, entries: Iterable[PathEntry]) -> None:

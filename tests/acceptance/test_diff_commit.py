@@ -93,6 +93,39 @@ def test_what_is_no_legal_patch_is_invalid(repo: Repo, patch: bytes) -> None:
     assert repo.branches() == {"main": head}
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"--- a/dir//two\n+++ b/dir//two\n",
+        b'--- "a/dir//two"\n+++ "b/dir//two"\n',
+        b"--- a/dir/two 2026-01-01 00:00:00.000000000 +0000\n+++ b/dir/two 2026-01-02 10:20:30 +01:00\n",
+        b"--- a/dir/two\tyesterday\n+++ b/dir/two\ttoday\n",
+        b"--- a/dir/two.orig\n+++ a/dir/two\n",
+        b"Index: dir/two\n--- old/dir/two\n+++ new/dir/two\n",
+        b"--- dir/two\n+++ dir/two\n",
+        b"--- /a/dir/two\n+++ /b/dir/two\n",
+        b"--- a//dir/two\n+++ b//dir/two\n",
+    ],
+)
+def test_a_plain_header_is_read_as_git_reads_it(repo: Repo, git: Git, tmp_path: Path, header: bytes) -> None:
+    files = {"dir/one": b"1\n", "dir/two": b"2\n"}
+    repo.write_commit("main", files)
+    work = git.init(tmp_path / "work")
+    git.commit(work, files)
+    patch = header + b"@@ -1 +1 @@\n-2\n+zwei\n"
+    applies = git.try_run("apply", "--cached", "--check", cwd=work, stdin=patch).returncode == 0
+    assert post(repo, patch).status_code == (201 if applies else 400)
+    assert repo.read_file("dir/two") == (b"zwei\n" if applies else b"2\n")
+
+
+def test_a_file_below_two_thousand_folders_can_be_patched(repo: Repo) -> None:
+    path = "a/" * 2000 + "f"
+    repo.write_commit("main", {path: b"1\n", "x": b"2\n"})
+    patch = f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-1\n+one\n".encode()
+    assert post(repo, patch).status_code == 201
+    assert repo.read_file(path) == b"one\n"
+
+
 def test_a_patch_cannot_write_through_a_symlink(repo: Repo) -> None:
     repo.write_commit("main", {"link": ("120000", b"/etc"), "x": b"1"})
     patch = b"--- /dev/null\n+++ b/link/passwd\n@@ -0,0 +1 @@\n+x\n"
