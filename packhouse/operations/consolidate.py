@@ -38,8 +38,8 @@ def consolidate(node: Node, repo_id: str) -> int:
 
     Does nothing while another process works on the same repository, or when its packs are few.
     """
-    with node.store.maintenance(repo_id) as ours:
-        if not ours:
+    with node.store.maintenance(repo_id) as turn:
+        if turn is None:
             return 0
         with node.database.read() as session:
             repo = find_repo_by_public_id(session, repo_id)
@@ -50,7 +50,7 @@ def consolidate(node: Node, repo_id: str) -> int:
         while chosen := choose_packs(_packs_in_use(node, repo_id, retired)):
             merged = _merge(node, repo_id, chosen)
             old = [pack for pack in chosen if pack.name != merged.name]
-            _replace(node, repo, old, merged)
+            _replace(node, repo, old, merged, turn)
             replaced += len(old)
             retired = _unlink_retired(node, repo)
         return replaced
@@ -113,15 +113,18 @@ def _merge(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:
 
 def _merge_with_git(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> PackFile:
     """Repack with git, which keeps unreachable objects too when it is given packs instead of refs."""
+    git_dir = node.store.repo_path(repo_id)
     with node.store.new_quarantine() as quarantine, node.store.hold(repo_id) as lock:
         run_git(
-            node.store.repo_path(repo_id),
+            git_dir,
             "pack-objects",
             "--stdin-packs",
             "--quiet",
             "--threads=1",
             str(quarantine.pack_dir / "pack"),
             stdin="".join(f"pack-{pack.name}.pack\n" for pack in chosen).encode("ascii"),
+            # A pack that is not finished must not lie in the repository, where nobody would sweep it.
+            env=quarantine.environment(git_dir),
             pass_fds=(lock,),
             timeout_s=_REPACK_MAX_S,
         )
@@ -130,8 +133,8 @@ def _merge_with_git(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> Pac
     return published[0]
 
 
-def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile) -> None:
-    """Publish the multi-pack-index of what stays and tell SQL."""
+def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile, turn: int) -> None:
+    """Publish the multi-pack-index of what stays and tell SQL; `turn` is the held maintenance lock."""
     gone = {pack.name for pack in old}
     with node.database.read() as session:
         gone |= {pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())}
@@ -143,7 +146,7 @@ def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile) 
             "write",
             "--stdin-packs",
             stdin="".join(f"pack-{pack.name}.idx\n" for pack in staying).encode("ascii"),
-            pass_fds=(lock,),
+            pass_fds=(lock, turn),
             timeout_s=_REPACK_MAX_S,
         )
     # The new index must not get lost once SQL has retired what the old one names: those packs go then.

@@ -153,7 +153,7 @@ class PackStore:
         Publishing renames a pack and then at once its idx, so an hour between the two means a crash.
         """
         removed = 0
-        for pack in (self.repo_path(repo_id) / "objects" / "pack").glob("pack-*.pack"):
+        for pack in self._pack_dir(self.repo_path(repo_id)).glob("pack-*.pack"):
             with contextlib.suppress(FileNotFoundError):  # maintenance unlinks packs too
                 # ctime: the rename is what counts, not when the bytes were written.
                 age_s = now - pack.stat().st_ctime
@@ -223,10 +223,17 @@ class PackStore:
             yield
 
     @contextlib.contextmanager
-    def maintenance(self, repo_id: str) -> Iterator[bool]:
-        """Give True to the one process that may rewrite this repository's packs now, False to others."""
+    def maintenance(self, repo_id: str) -> Iterator[int | None]:
+        """Give a descriptor to the one process that may rewrite this repository's packs now, None to others.
+
+        Git children that write in the folder inherit it (`pass_fds`): one that outlives a killed server keeps
+        the lock. So whatever git's own lock file says, nobody writes a multi-pack-index when we hold ours.
+        """
         with lock_file(self.repo_path(repo_id) / MAINTENANCE_LOCK_NAME, exclusive=True, wait=False) as held:
-            yield held is not None
+            if held is not None:
+                lock_of_git = self._pack_dir(self.repo_path(repo_id)) / "multi-pack-index.lock"
+                lock_of_git.unlink(missing_ok=True)
+            yield held
 
     def sweep(self) -> int:
         """Remove the quarantines of dead processes; return how many."""

@@ -1,6 +1,10 @@
 """Joining packs while others write."""
 
+import os
+import random
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +13,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.packs import insert_packs, list_packs
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo
+from packhouse.git.process import GitFailed
 from packhouse.operations.consolidate import consolidate
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
@@ -43,6 +48,10 @@ def in_place(node: Node, repo: Repo) -> set[str]:
     return {pack.name for pack in node.store.list_packs(repo.public_id)}
 
 
+def pack_dir(node: Node, repo: Repo) -> Path:
+    return node.store.repo_path(repo.public_id) / "objects" / "pack"
+
+
 def test_joined_packs_go_and_the_list_says_what_is_there(node: Node, repo: Repo) -> None:
     names = {write_pack(node, repo, b"%d" % number) for number in range(4)}
     assert consolidate(node, repo.public_id) > 1
@@ -66,3 +75,29 @@ def test_a_joined_pack_that_is_written_once_more_before_it_goes_stays(
     consolidate(node, repo.public_id)
     assert again
     assert again <= listed(node, repo) == in_place(node, repo)
+
+
+def test_a_lock_of_a_git_that_was_killed_stops_nothing(node: Node, repo: Repo) -> None:
+    for number in range(4):
+        write_pack(node, repo, b"%d" % number)
+    (pack_dir(node, repo) / "multi-pack-index.lock").touch()
+    assert consolidate(node, repo.public_id) > 1
+    assert (pack_dir(node, repo) / "multi-pack-index").exists()
+
+
+def test_a_git_that_dies_while_it_joins_leaves_nothing(
+    node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for number in range(4):
+        write_pack(node, repo, random.Random(number).randbytes(100_000))
+    before = sorted(pack_dir(node, repo).iterdir())
+    real = shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    dying = tmp_path / "bin" / "git"
+    dying.write_text(f'#!/bin/sh\n[ "$1" = pack-objects ] && ulimit -f 20\nexec {real} "$@"\n')
+    dying.chmod(0o755)
+    monkeypatch.setenv("PATH", str(dying.parent), prepend=os.pathsep)
+    monkeypatch.setattr("packhouse.operations.consolidate._IN_PROCESS_MAX_BYTES", 0)
+    with pytest.raises(GitFailed):
+        consolidate(node, repo.public_id)
+    assert sorted(pack_dir(node, repo).iterdir()) == before
