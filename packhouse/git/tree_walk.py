@@ -45,7 +45,8 @@ def iter_leaves(
     """Yield every file, symlink and submodule below the tree `root`, whose own path is `prefix`.
 
     Only paths greater than `after` come; folders that end before it are not read. Raises LimitExceeded after
-    `limits.tree_entries_max` entries: a few trees that hold each other many times make billions of paths.
+    `limits.tree_entries_max` entries: a few trees that hold each other many times make billions of paths. Also for
+    a folder whose path is longer than any path may be: of those, all above are in memory.
     """
     folders = [_iter_folder(read_tree, root, prefix, after)]
     entries = 0
@@ -57,6 +58,8 @@ def iter_leaves(
         if entry is None:
             folders.pop()
         elif entry.mode == MODE_TREE:
+            if len(entry.path) > limits.walked_path_max_bytes:
+                raise LimitExceeded("path in the tree is too long", max_bytes=limits.walked_path_max_bytes)
             folders.append(_iter_folder(read_tree, entry.oid, entry.path, after))
         else:
             yield entry

@@ -1,0 +1,26 @@
+"""Walks over trees end, whatever the trees hold."""
+
+import pytest
+
+from packhouse import limits
+from packhouse.errors import LimitExceeded
+from packhouse.git.oid import Oid
+from packhouse.git.tree_walk import iter_leaves
+
+pytestmark = pytest.mark.quick
+
+ROOT = Oid("1" * 40)
+
+
+def test_folders_nested_without_end_are_refused() -> None:
+    with pytest.raises(LimitExceeded, match="too long"):
+        list(iter_leaves(lambda oid: b"40000 d\0" + bytes.fromhex(oid), ROOT))
+
+
+def test_paths_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "tree_entries_max", 1000)
+    rows = b"100644 a\0" + b"\2" * 20 + b"40000 d\0" + bytes.fromhex(ROOT)
+    walked = iter_leaves(lambda _: rows, ROOT)
+    with pytest.raises(LimitExceeded, match="too many"):
+        for entry in walked:
+            assert entry.path.endswith(b"a")
