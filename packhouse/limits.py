@@ -49,9 +49,7 @@ guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a br
 # Names and paths
 repo_name_max_bytes = 255
 tree_path_max_bytes = 4096
-walked_path_max_bytes = (
-    16 * KIB
-)  # of a folder in a pushed tree, whose paths may be longer than those given here
+walked_path_max_bytes = 16 * KIB  # of a folder in a pushed tree; other paths there may be longer
 refname_max_bytes = 1024
 
 # Pages

@@ -20,7 +20,5 @@ def test_folders_nested_without_end_are_refused() -> None:
 def test_paths_without_end_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "tree_entries_max", 1000)
     rows = b"100644 a\0" + b"\2" * 20 + b"40000 d\0" + bytes.fromhex(ROOT)
-    walked = iter_leaves(lambda _: rows, ROOT)
     with pytest.raises(LimitExceeded, match="too many"):
-        for entry in walked:
-            assert entry.path.endswith(b"a")
+        list(iter_leaves(lambda _: rows, ROOT))
