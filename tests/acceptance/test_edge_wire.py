@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -360,7 +361,7 @@ def json_post(server: Server, token: str, body: bytes, headers: bytes = b"") -> 
 def test_a_json_body_over_16_mib_is_answered_413(server: Server, org: Org) -> None:
     token = org.repo().token()
     fields = json_post(server, token, b'{"default_branch":"' + b"a" * (16 * 1024 * 1024) + b'"}')
-    assert (fields["status"], fields["title"]) == (413, "Request Entity Too Large")
+    assert (fields["status"], fields["title"]) == (413, HTTPStatus.REQUEST_ENTITY_TOO_LARGE.phrase)
 
 
 def test_a_body_that_inflates_a_thousandfold_is_answered_413_in_bounded_memory(
