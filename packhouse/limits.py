@@ -42,6 +42,7 @@ metadata_line_max_bytes = 64 * MIB
 metadata_values_max = 2_000_000  # of one member of it; each of 200,000 files has four or five
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
+commit_folders_max = 500_000  # that one commit changes; paths may be two thousand folders deep
 patch_max_bytes = 256 * MIB
 patch_paths_max = 500_000  # that lines of a patch may mean: about five for each file
 guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch

@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from packhouse.errors import Invalid
+from packhouse import limits
+from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.objects import (
     FILE_MODES,
     MODE_TREE,
@@ -38,12 +39,13 @@ class TreeEditor:
     def __init__(self, read_tree: Callable[[Oid], bytes], root: Oid | None) -> None:
         self._read_tree = read_tree
         self._root = _Folder(root)
+        self._folders = 1
 
     def upsert(self, path: bytes, mode: int, oid: Oid) -> None:
         """Put a file, symlink or gitlink at `path`, creating the folders above it.
 
         Raises Invalid when a folder of the path is a file, or the path itself is a folder, unless an earlier
-        edit removed that.
+        edit removed that, and LimitExceeded when the edits touch too many folders.
         """
         if mode not in FILE_MODES:
             raise Invalid("not a file mode", mode=f"{mode:o}")
@@ -99,7 +101,7 @@ class TreeEditor:
             return child
         if child is not None:
             raise Invalid("path goes through a file", path=path)
-        created = _Folder(None)
+        created = self._open(None)
         deleted = self._content(folder).find(name)
         if deleted is not None and deleted[0] == MODE_TREE:
             created.replaces = deleted[1]
@@ -113,9 +115,15 @@ class TreeEditor:
         found = self._content(folder).find(name)
         if found is None or found[0] != MODE_TREE:
             return found
-        child = _Folder(found[1])
+        child = self._open(found[1])
         folder.changes[name] = child
         return child
+
+    def _open(self, oid: Oid | None) -> "_Folder":
+        self._folders += 1
+        if self._folders > limits.commit_folders_max:
+            raise LimitExceeded("too many folders in one commit", max_folders=limits.commit_folders_max)
+        return _Folder(oid)
 
     def _content(self, folder: "_Folder") -> "_Content":
         if folder.content is None:

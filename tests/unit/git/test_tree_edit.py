@@ -5,7 +5,8 @@ import itertools
 
 import pytest
 
-from packhouse.errors import Corrupt, Invalid
+from packhouse import limits
+from packhouse.errors import Corrupt, Invalid, LimitExceeded
 from packhouse.git.objects import TreeEntry, encode_tree, parse_tree
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 from packhouse.git.tree_edit import TreeEditor, _boundary
@@ -269,3 +270,13 @@ def test_a_walk_that_stops_within_an_entry_ends_at_the_boundary_before_it() -> N
     ends = list(itertools.accumulate(map(len, rows), initial=0))
     for limit in [*range(100), *range(len(raw) - 100, len(raw) + 1)]:
         assert _boundary(raw, 0, limit) == max(end for end in ends if end <= limit)
+
+
+def test_paths_of_too_many_folders_are_refused() -> None:
+    editor = TreeStore().edit(None)
+    deep = b"/a" * 2000
+    fitting = limits.commit_folders_max // 2001
+    for number in range(fitting):
+        editor.upsert(b"%d%s/f" % (number, deep), FILE, ONE)
+    with pytest.raises(LimitExceeded):
+        editor.upsert(b"more%s/f" % deep, FILE, ONE)
