@@ -31,6 +31,16 @@ _CHAIN_MAX: Final = 32
 _WHOLE_ROWS_MAX: Final = 500  # smaller maps are always written whole
 
 
+def find_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
+    """Return the map that memory or the disk has, or None when it has to be made."""
+    found = node.last_commits.get_map(repo.id, commit)
+    if found is None:
+        found = _load(node, repo, commit)
+        if found is not None:
+            node.last_commits.put_map(repo.id, commit, found)
+    return found
+
+
 def read_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
     """Return every file of `commit` with the commit that last touched it.
 

@@ -7,18 +7,22 @@ from dataclasses import dataclass
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.errors import LimitExceeded
+from packhouse.errors import LimitExceeded, Unavailable
 from packhouse.git.history import CommitSummary, parse_links, parse_summary
 from packhouse.git.objects import MODE_TREE
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import find_path
 from packhouse.operations.file_map import FileRecord
-from packhouse.operations.file_maps import read_file_map
+from packhouse.operations.file_maps import find_file_map, read_file_map
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.stored_objects import read_object
+
+
+class LastCommitsUnknown(Unavailable):
+    """Nobody has asked for the last commits of this commit's files yet. Ask again, and let them be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ def list_file_metadata(
     path: bytes,
     after: bytes,
     count_max: int | None,
+    may_compute: bool = True,
 ) -> FileMetadataPage:
     """Return the files below the folder `path` (empty: all), or the one file at it, after the path `after`.
 
-    `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound, PathNotFound, and LimitExceeded when
-    the commits of a whole listing are too large.
+    `count_max` None is the whole listing. Without `may_compute` only an answer that takes no look at history is
+    given, and LastCommitsUnknown raised for others. Raises RepoNotFound, RefNotFound, PathNotFound, and
+    LimitExceeded when the commits of a whole listing are too large.
     """
     repo = lookup_repo(node, caller, name)
     resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
@@ -56,7 +62,11 @@ def list_file_metadata(
     top = find_path(tree_reader(node, repo), tree, path)
     if top is None:
         raise PathNotFound(path)
-    found = read_file_map(node, repo, resolved.commit)
+    found = find_file_map(node, repo, resolved.commit)
+    if found is None:
+        if not may_compute:
+            raise LastCommitsUnknown("history is being read", retry_after_s=1)
+        found = read_file_map(node, repo, resolved.commit)
     first, end = 0, len(found.paths)
     if path and top.mode == MODE_TREE:
         first, end = bisect_left(found.paths, path + b"/"), bisect_left(found.paths, path + b"0")

@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import select
 import socket
+from http.client import HTTPResponse
 
+from packhouse.storage.file_cache import FileCache
 from tests.conftest import StartServer
 from tests.support.server import ServerOptions
 from tests.support.waiting import wait_until
@@ -28,3 +31,28 @@ def test_searches_without_end_leave_threads_to_others(start_server: StartServer)
         searching = server.git_processes()
         assert other.read_file("f") == b"1"
         assert searching.keys() <= server.git_processes().keys(), "the read waited for a search"
+
+
+def test_listings_that_wait_for_history_leave_threads_to_others(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"threads": "2"}))
+    repo = server.new_org().create_repo()
+    tip = repo.write_commit("main", {"f": b"1"})
+    other = repo.org.create_repo()
+    other.write_commit("main", {"f": b"1"})
+    public_id = repo.api("GET").json()["repo_id"]
+    head = f"GET /api/v1/repos/files/metadata HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {repo.token()}\r\n\r\n"
+    cache = FileCache(server.data / "cache" / "last-commits", max_bytes=1)
+    with contextlib.ExitStack() as stack:
+        with cache.lock(public_id, tip):  # as if another process were reading history
+            waiting = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port))) for _ in range(3)
+            ]
+            for connection in waiting:
+                connection.sendall(head.encode())
+            assert other.read_file("f") == b"1"
+            assert other.read_file("f") == b"1"
+            assert select.select(waiting, [], [], 0)[0] == [], "the read waited for a listing"
+        for connection in waiting:
+            reply = HTTPResponse(connection)
+            reply.begin()
+            assert (reply.status, json.loads(reply.read())["has_more"]) == (200, False)

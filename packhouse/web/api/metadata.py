@@ -1,12 +1,14 @@
 """Files with metadata: sizes, and the commits that last touched them."""
 
+import functools
+
 import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.file_metadata import FileMetadataPage, list_file_metadata
+from packhouse.operations.file_metadata import FileMetadataPage, LastCommitsUnknown, list_file_metadata
 from packhouse.web.api.files import parse_folder, parse_path_cursor, path_cursor
 from packhouse.web.fields import Verbatim, page_limit
 from packhouse.web.request import Request
@@ -62,15 +64,18 @@ async def handle_list(request: Request) -> Response:
         count_max = page_limit(
             query.limit or 0, default=limits.metadata_page_default, maximum=limits.metadata_page_max
         )
-    page = await request.operate(
+    listing = functools.partial(
         list_file_metadata,
-        request.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=parse_folder(query.path),
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
     )
+    try:
+        page = await request.operate(listing, request.caller.repo, may_compute=False)
+    except LastCommitsUnknown:
+        page = await request.search(listing, request.caller.repo)
     return await request.in_thread(_answer, page)
 
 
