@@ -188,7 +188,7 @@ _REASONS: Final = (
      "upstream sent objects that are not accepted", True),
     (r"exceeds maximum|too large|out of memory","upstream sent too much", True),
     (r"failed to connect|couldn't connect|connection refused|unreachable", _NOT_CONNECTED, False),
-    (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|short read",
+    (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|bytes missing|short read",
      "connection broke off", False),
 )  # fmt: skip
 

@@ -164,6 +164,7 @@ def test_the_address_follows_from_provider_and_host(
         (b"fatal: Authentication failed for 'http://10.0.0.1/'", "authentication failed", True),
         (b"fatal: repository 'https://x/' not found", "upstream repository not found", True),
         (b"error: RPC failed; curl 56 Recv failure: Connection reset by peer", "connection broke off", False),
+        (b"fatal: unable to access 'x': end of response with 9 bytes missing", "connection broke off", False),
         (b"fatal: unable to access 'x': Failed to connect to x port 1", "cannot connect", False),
         (b"server certificate verification failed", "certificate is not valid", True),
         (b"fatal: Out of memory, realloc failed", "upstream sent too much", True),

@@ -62,7 +62,11 @@ def test_an_idx_that_git_wrote_is_read(tmp_path: Path) -> None:
         git.commit(work, {f"file{number}": os.urandom(100)})
     git.run("repack", "-adq", cwd=work)
     (path,) = (work / ".git/objects/pack").glob("*.idx")
-    lines = git.try_run("show-index", stdin=path.read_bytes()).stdout.decode().splitlines()
+    lines = (
+        git.try_run("show-index", "--object-format=sha1", stdin=path.read_bytes())
+        .stdout.decode()
+        .splitlines()
+    )
     with PackIdx(path) as idx:
         idx.verify()
         assert [f"{entry.offset} {entry.oid} ({entry.crc32:08x})" for entry in idx] == lines

@@ -46,7 +46,7 @@ class Draft:
         """Finish the pack and have git confirm it, its name, its objects and our idx of it."""
         info = self.writer.finish()
         assert info.size_bytes == self.path.stat().st_size
-        theirs = self.path.with_suffix(".git-idx")
+        theirs = self.path.with_name("theirs.idx")
         assert self._git.run("index-pack", "--strict", "-o", theirs, self.path) == info.name
         assert theirs.read_bytes() == encode_idx(info.entries, pack_name=info.name)
         theirs.unlink()
@@ -183,7 +183,11 @@ def test_an_idx_holds_offsets_beyond_two_gigabytes(tmp_path: Path, git: Git) -> 
     )
     path = tmp_path / "pack-x.idx"
     write_idx(path, PackInfo("ab" * 20, 0, entries))
-    lines = git.try_run("show-index", stdin=path.read_bytes()).stdout.decode().splitlines()
+    lines = (
+        git.try_run("show-index", "--object-format=sha1", stdin=path.read_bytes())
+        .stdout.decode()
+        .splitlines()
+    )
     shown = {line.split()[1]: (int(line.split()[0]), line.split()[2]) for line in lines}
     assert shown == {entry.oid: (entry.offset, f"({entry.crc32:08x})") for entry in entries}
     with PackIdx(path) as idx:
