@@ -45,12 +45,10 @@ def refused(call: Any, status: int) -> str:
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ed25519"])
-def test_keys_of_other_types_sign_tokens_too(
-    org: Org, server: Server, git: Git, repo: Repo, kind: str
-) -> None:
-    pair = make_key_pair(kind)
-    server.add_key(org.name, pair)
-    handle = make_client(Org(server, org.name, pair, "")).repo(id=repo.name)
+def test_keys_of_other_types_sign_tokens_too(server: Server, git: Git, kind: str) -> None:
+    org = server.new_org(make_key_pair(kind))  # a key added to a known one would take seconds to be noticed
+    repo = org.create_repo()
+    handle = make_client(org).repo(id=repo.name)
     made = commit(handle, "Start", {"a": b"1"})
     remote = reachable(run(handle.get_remote_url(permissions=["git:read"], ttl=60)), server)
     assert git.ls_remote(remote)["refs/heads/main"] == made["commit_sha"]
