@@ -165,7 +165,11 @@ class Gateway:
             self.accepted += 1
             self._sockets.append(client)
             if self.is_open:
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self._target)
+                except ConnectionRefusedError:  # it was killed, and the client tries once more
+                    client.close()
+                    continue
                 self._sockets.append(server)
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=self._pump, args=(source, sink, client), daemon=True).start()
