@@ -177,6 +177,7 @@ regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a calle
 regex_cpu_max_s = 3600  # processor time of such a git, of all its threads
 
 # Merges
+merge_memory_max_bytes = 2 * GIB  # address space of one git merge
 merge_conflict_files_max = 50  # whose contents a preview shows
 merge_conflict_blob_max_bytes = 256 * KIB
 

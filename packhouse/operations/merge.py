@@ -130,7 +130,8 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
 
     An unguarded merge that loses the race for the target is made again on the new tip, unless there is an
     upstream, which decides where the target is. Raises RepoNotFound, RefNotFound, BranchNotFound, MergeConflict,
-    UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied, TimedOut.
+    UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied, LimitExceeded,
+    TimedOut.
     """
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)

@@ -14,7 +14,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.db.repos import Repo
-from packhouse.errors import Conflict
+from packhouse.errors import Conflict, LimitExceeded
 from packhouse.git.merge_tree import MergedTree, merge_tree_arguments, parse_merge_tree
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
@@ -60,7 +60,7 @@ def merge_trees(
     """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
 
     New objects are loose in the quarantine; `iter_new_objects` reads them, `open_merged` reads those and all
-    others. Raises UnrelatedHistories unless allowed, MergeImpossible, TimedOut.
+    others. Raises UnrelatedHistories unless allowed, MergeImpossible, LimitExceeded, TimedOut.
     """
     first, second = _distinct(ours, theirs)
     scratch = prepare_scratch(node, repo, quarantine)
@@ -74,12 +74,15 @@ def merge_trees(
                 pass_fds=(lock,),
                 ok_codes=frozenset({0, 1}),
                 timeout_s=limits.git_call_max_s,
+                on_start=lambda git: git.limit_memory(limits.merge_memory_max_bytes),
             )
         except GitFailed as error:
             if "unrelated histories" in str(error.fields.get("text")):
                 raise UnrelatedHistories from None
             if error.fields.get("code") == -signal.SIGABRT:
                 raise MergeImpossible from error
+            if error.is_for_memory:
+                raise LimitExceeded("merge takes too much memory") from error
             raise
     return parse_merge_tree(result.stdout, clean=result.code == 0)
 

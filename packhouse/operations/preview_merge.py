@@ -83,7 +83,8 @@ def preview_merge(
 ) -> MergePreview:
     """Return what merging `source` (a ref input) into the branch `target` would do.
 
-    Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, MergeImpossible, TimedOut.
+    Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, MergeImpossible,
+    LimitExceeded, TimedOut.
     """
     repo = lookup_repo(node, caller, name)
     refname = branch_refname(target)

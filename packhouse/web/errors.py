@@ -121,6 +121,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "invalid tag name": "invalid tag name {tag}",
     "limit is negative": "limit must not be negative",
     "merge conflict": "merge conflict",
+    "merge takes too much memory": "too much differs to be merged here, merge in a clone and push",
     "merge is no fast-forward": "{branch} cannot be fast-forwarded to {source}: it has commits of its own",
     "merge target has moved": "branch {branch} has moved to {actual}, look at it and merge again",
     "method is not allowed": "{method} is not allowed here, allowed: {allow}",

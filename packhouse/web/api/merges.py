@@ -132,6 +132,6 @@ ROUTES = (
         summary="Show what a merge would do",
         query=PreviewMergeQuery,
         reply=MergePreviewAnswer,
-        failures=(400, 404, 409, 504),
+        failures=(400, 404, 409, 413, 504),
     ),
 )

@@ -11,6 +11,7 @@ import pytest
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
+from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid, hash_object
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge_trees import (
@@ -200,3 +201,27 @@ def test_a_clean_merge_leaves_its_new_objects_to_whoever_asked(
     assert merged.is_clean
     assert objects == {merged.tree: "tree"}
     assert merged.tree == git.run("merge-tree", "--write-tree", one, two, cwd=work)
+
+
+def test_a_merge_of_a_million_paths_is_refused_before_it_fills_the_memory(
+    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trees that hold each other many times make them of a few hundred bytes."""
+    monkeypatch.setattr(limits, "merge_memory_max_bytes", 256 * limits.MIB)
+    git, folder = Git(tmp_path / "home"), tmp_path / "bomb.git"
+    git.run("init", "--quiet", "--bare", folder)
+
+    def commit(text: bytes, *parents: str) -> str:
+        entry = "100644 blob " + git.run("hash-object", "-w", "--stdin", cwd=folder, stdin=text)
+        for _ in range(6):
+            rows = "".join(f"{entry}\tf{number}\n" for number in range(10))
+            entry = "040000 tree " + git.run("mktree", cwd=folder, stdin=rows.encode())
+        options = [option for parent in parents for option in ("-p", parent)]
+        return git.run("commit-tree", "-m", "bomb", *options, entry.removeprefix("040000 tree "), cwd=folder)
+
+    base = commit(b"1\n2\n3\n")
+    for branch, text in (("main", b"one\n2\n3\n"), ("topic", b"1\n2\nthree\n")):
+        git.run("update-ref", f"refs/heads/{branch}", commit(text, base), cwd=folder)
+    load_history(node, caller, History(git, folder, 0, ["main", "topic"]), "bombs")
+    with pytest.raises(LimitExceeded):
+        preview(node, caller, "topic", "main", name="bombs")
