@@ -37,10 +37,11 @@ _ABOUT_A_PATH: Final = re.compile(
     r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
 )
 _REASON_MAX_CHARS: Final = 300
-_ABORTED: Final = -signal.SIGABRT
-"""How git apply ends on a new file whose header has a line that it does not know (tried on 2.39.5)."""
+_CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE})
+"""How git apply may end on a malformed patch: with an assertion on a new file whose header has a line that it
+does not know (tried on 2.39.5)."""
 
-_APPLY_CODES: Final = frozenset({0, 1, 128, _ABORTED})
+_APPLY_CODES: Final = frozenset({0, 1, 128}) | _CRASHES
 
 
 class PatchDoesNotApply(Invalid):
@@ -154,7 +155,7 @@ def _run_apply(git_dir: Path, entries: Iterable[PathEntry], patch: Path) -> dict
     rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
     run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=index)
     applied = run_git(git_dir, "apply", "--cached", "--binary", str(patch), env=index, ok_codes=_APPLY_CODES)
-    if applied.code == _ABORTED:
+    if applied.code in _CRASHES:
         raise Invalid("not a patch that git accepts", reason="git cannot make sense of its headers")
     if applied.code != 0:
         _refuse(applied.stderr.decode("utf-8", "replace").replace(str(patch), "patch"))
