@@ -175,6 +175,7 @@ grep_max_s = 20
 regex_repetitions_max = 1_000_000
 regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a caller's regular expression
 regex_cpu_max_s = 3600  # processor time of such a git, of all its threads
+back_reference_cpu_max_s = 2  # the same when the expression has a back-reference, which may never end
 
 # Merges
 merge_memory_max_bytes = 2 * GIB  # address space of one git merge

@@ -1,7 +1,9 @@
 """Which commit last changed each line of a file."""
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
@@ -11,7 +13,7 @@ from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
-from packhouse.git.regex_memory import limit_regex_cost, repeats_too_often
+from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import find_path
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
@@ -60,7 +62,7 @@ def blame_file(
     _check_file(node, repo, resolved.commit, path)
     text = path.decode("utf-8", "surrogateescape")
     arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
-    groups = parse_blame(_run_blame(node, repo, arguments, has_ranges=bool(ranges)))
+    groups = parse_blame(_run_blame(node, repo, arguments, ranges))
     if sum(group.count for group in groups) > limits.blame_lines_max:
         raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
     commits = {
@@ -93,7 +95,10 @@ def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
         raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
 
 
-def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], *, has_ranges: bool) -> bytes:
+def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
+    limit_cost = None
+    if ranges:
+        limit_cost = partial(limit_regex_cost, cpu_s=min(map(regex_cpu_s, ranges)))
     with node.store.hold(repo.public_id) as lock:
         try:
             return run_git(
@@ -101,10 +106,10 @@ def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], *, has_ranges: 
                 *arguments,
                 pass_fds=(lock,),
                 timeout_s=limits.blame_max_s,
-                on_start=limit_regex_cost if has_ranges else None,
+                on_start=limit_cost,
             ).stdout
         except GitFailed as error:
-            reason = _read_range_failure(error) if has_ranges else None
+            reason = _read_range_failure(error) if ranges else None
             if reason is None:
                 raise
             raise BadRange(reason) from None
@@ -117,6 +122,8 @@ def _read_range_failure(error: GitFailed) -> str | None:
     more memory or stack than there is.
     """
     code, text = error.fields.get("code"), str(error.fields.get("text"))
+    if code == -signal.SIGXCPU:
+        return "expression takes too long; do without back-references"
     if isinstance(code, int) and code < 0:
         return "expression is too complex"
     if code == 129:

@@ -5,9 +5,11 @@ A cursor names the commit and the last line of its page, so that pages fit toget
 """
 
 import contextlib
+import signal
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +22,7 @@ from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arg
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, hash_object, is_oid
 from packhouse.git.process import GitFailed, iter_git_output
-from packhouse.git.regex_memory import limit_regex_cost, repeats_too_often
+from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
@@ -176,7 +178,7 @@ class _Search:
             env={**ENVIRONMENT, **environment},
             ok_codes=frozenset({0, 1}),
             timeout_s=limits.grep_max_s,
-            on_start=limit_regex_cost,
+            on_start=partial(limit_regex_cost, cpu_s=regex_cpu_s(self.query.pattern)),
         )
         with contextlib.closing(cast("Generator[bytes]", output)):
             try:
@@ -236,6 +238,8 @@ def _explain(error: GitFailed) -> Exception:
     there is.
     """
     code, text = error.fields.get("code"), str(error.fields.get("text"))
+    if code == -signal.SIGXCPU:
+        return BadPattern("it takes too long; do without back-references")
     if isinstance(code, int) and code < 0:
         return BadPattern("it is too complex")
     if "fatal: -e option, " in text:
