@@ -73,5 +73,10 @@ def test_packs_stay_few_and_git_reads_them(new_org: Org, git: Git, tmp_path: Pat
     wait_until(are_few_after_one_more, "packs stay many")
     assert git.count_commits(repo.remote(), "main", tmp_path / "count") == 130
     head = repo.branches()["main"]
-    git.run("-C", str(folder), "rev-list", "--objects", head)
-    git.run("-C", str(folder), "fsck", "--strict", "--no-dangling", head)
+
+    def git_reads_them() -> bool:
+        # It holds no reader's lock, so a pack may go away under it while packs are still being merged.
+        calls = (("rev-list", "--quiet", "--objects", head), ("fsck", "--strict", "--no-dangling", head))
+        return all(git.try_run("-C", folder, *call).returncode == 0 for call in calls)
+
+    wait_until(git_reads_them, "git does not read the packs")
