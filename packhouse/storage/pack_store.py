@@ -64,7 +64,7 @@ class PackStore:
         self._quarantines = data / "quarantine"
         self._locks = data / "locks"
         for folder in (data, self._repos, self._quarantines, self._locks):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
         self._pool = _ReaderPool(limits.reader_pool_max)
         self._scratch: Quarantine | None = None
         self._scratch_guard = threading.Lock()

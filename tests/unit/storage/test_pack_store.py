@@ -36,3 +36,11 @@ def test_a_pack_that_never_got_its_idx_goes_after_an_hour(tmp_path: Path, pack_d
 
 def test_a_repository_without_a_folder_has_no_halves(tmp_path: Path) -> None:
     assert PackStore(tmp_path).remove_halves(REPO, now=0) == 0
+
+
+def test_folders_of_repositories_are_closed_to_other_users(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    PackStore(data)
+    folders = [data, *data.iterdir()]
+    assert len(folders) == 4
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
