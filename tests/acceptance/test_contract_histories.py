@@ -1,6 +1,5 @@
 """Histories as strangers push them are answered in the shapes that clients require, whatever is in them."""
 
-import random
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from tests.support.git import Git
 from tests.support.histories import History, make_history
 from tests.support.repo import Repo
+from tests.support.seeds import seed_of
 from tests.support.shapes import ANSWERS, FAILURES, judge
 from tests.support.text_histories import make_text_history
 from tests.support.wire import Wire
@@ -115,9 +115,11 @@ def test_odd_commits(repo: Repo, git: Git, tmp_path: Path, released: bool) -> No
 
 
 @pytest.mark.parametrize("kind", ["any", "text"])
-def test_random_histories(repo: Repo, git: Git, tmp_path: Path, kind: str) -> None:
+def test_random_histories(
+    request: pytest.FixtureRequest, repo: Repo, git: Git, tmp_path: Path, kind: str
+) -> None:
     make = make_history if kind == "any" else make_text_history
-    history = make(git, tmp_path / "history", random.randrange(2**32), commits=16)
+    history = make(git, tmp_path / "history", seed_of(request), commits=16)
     push_history(repo, git, history)
     wire = Wire(repo, released=kind == "any", old=kind == "any")
     walk_commits(wire, history.commits())

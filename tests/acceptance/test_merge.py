@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.git import Git
 from tests.support.repo import Repo
+from tests.support.seeds import seed_of
 
 
 def merge(repo: Repo, source: str = "feature", *, token: str | None = None, **body: Any) -> httpx.Response:
@@ -297,10 +298,12 @@ def _text(rng: random.Random) -> bytes:
     return b"".join(b"%d line %d\n" % (rng.randrange(100), number) for number in range(30))
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_merges_are_what_git_merge_makes(seed: int, repo: Repo, git: Git, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", range(6))
+def test_random_merges_are_what_git_merge_makes(
+    request: pytest.FixtureRequest, repo: Repo, git: Git, tmp_path: Path, number: int
+) -> None:
     work = git.init(tmp_path / "work")
-    _random_history(git, work, random.Random(seed))
+    _random_history(git, work, random.Random(seed_of(request)))
     git.run("push", "--quiet", repo.remote(), "main", "feature", cwd=work)
     ours = git.try_run("merge-tree", "--write-tree", "--name-only", "-z", "main", "feature", cwd=work)
     by_git = git.try_run("merge", "--quiet", "--no-ff", "-m", "m", "feature", cwd=work)
