@@ -24,6 +24,8 @@ from tests.support.text_histories import make_text_history
 
 PATTERNS = ["tax", "^x|tax.*cart", "[0-9]+$", "Gr..e", ".", "größe", "--dash", "\\.", "o(n|w)", "12:34"]
 
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
@@ -45,9 +47,10 @@ def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: 
 
 @pytest.fixture
 def text(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: Principal) -> History:
-    """A history of text files, in the node's repository r; its branch topic is main."""
+    """A history of text files, in the node's repository r; its branch topic is main, later one commit on."""
     history = make_text_history(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request), commits=3)
     history.run("branch", "-f", "topic", "main")
+    history.run("branch", "later", history.run("commit-tree", "-p", "main", "-m", "later", EMPTY_TREE))
     load_history(node, caller, history, "r")
     return history
 
@@ -144,7 +147,7 @@ def test_pages_stay_on_the_commit_they_began_with(node: Node, caller: Principal,
     first = text.run("rev-parse", "topic")
     page = grep(node, caller, ".", matches_max=1)
     assert (page.commit, page.ref) == (first, "topic")
-    text.run("update-ref", "refs/heads/topic", next(c for c in text.commits() if c != first))
+    text.run("update-ref", "refs/heads/topic", "later")
     move_refs_to(node, lookup_repo(node, caller, "r"), text)
     following = grep(node, caller, ".", matches_max=1, cursor=page.cursor)
     assert (following.commit, following.ref) == (first, "topic")
