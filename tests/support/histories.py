@@ -89,12 +89,15 @@ class History:
 
 
 def make_history(git: Git, folder: Path, seed: int, *, commits: int = 40) -> History:
-    """Write a random history with a few branches and tags; print the seed."""
+    """Write a random history with a few branches, main among them, and tags; print the seed."""
     print(f"history seed {seed}")
     rng = random.Random(seed)
     git.run("init", "--quiet", "--bare", folder)
     script, branches = _write_script(rng, commits)
     git.run("fast-import", "--quiet", "--date-format=raw", cwd=folder, stdin=script)
+    if "main" not in branches:
+        git.run("branch", "main", branches[0], cwd=folder)
+        branches = sorted(["main", *branches])
     history = History(git, folder, seed, branches)
     tips = sorted(set(history.refs().values()))
     git.run("tag", "light", rng.choice(tips), cwd=folder)
