@@ -1,4 +1,4 @@
-"""Merges: what one would do."""
+"""What a merge would do."""
 
 from typing import Any
 
