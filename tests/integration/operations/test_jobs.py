@@ -20,6 +20,7 @@ from packhouse.operations.inspect_jobs import list_jobs, retry_job
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.web.background import BackgroundThreads
+from tests.support.jobs import drain
 
 WAIT_MAX_S = 60
 
@@ -51,14 +52,6 @@ def worker(node: Node, run: Callable[[Node, Job], None], attempts_max: int = 3) 
     finally:
         stopping.set()
         made.close()
-
-
-def drain(node: Node, made: Worker) -> None:
-    """Run jobs until none is due or running."""
-    deadline = time.monotonic() + WAIT_MAX_S
-    while made.start_jobs() or any(job.state == "running" for job in list_jobs(node)):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_a_job_runs_once_and_is_gone(node: Node, time_of: Time) -> None:

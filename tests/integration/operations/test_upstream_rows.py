@@ -3,7 +3,6 @@
 import dataclasses
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from packhouse.operations.repo_info import BaseRepo
 from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
 from packhouse.operations.upstream_access import UpstreamAway, explain_failure, make_address
 from packhouse.secret import Secret
+from tests.support.jobs import drain
 
 GITEA = {"provider": "gitea", "owner": "o", "name": "n", "upstream_host": "Forge.Invalid:8443"}
 
@@ -81,8 +81,7 @@ def test_a_first_sync_whose_workers_keep_dying_does_not_lock_the_repository(
         now += 1
     stopping = threading.Event()
     worker = Worker(node, TASKS, stopping)
-    while worker.start_jobs() or any(job.state == "running" for job in list_jobs(node)):
-        time.sleep(0.005)
+    drain(node, worker)
     stopping.set()
     worker.close()
     assert [job.state for job in list_jobs(node)] == ["dead"]

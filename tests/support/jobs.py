@@ -1,0 +1,18 @@
+"""Running the jobs of a node in the test's own process."""
+
+from packhouse.jobs.worker import Worker
+from packhouse.operations.inspect_jobs import list_jobs
+from packhouse.operations.node import Node
+from tests.support.waiting import wait_until
+
+
+def drain(node: Node, worker: Worker) -> None:
+    """Run jobs until none is due or running."""
+    wait_until(lambda: not worker.start_jobs() and not _is_any_left(node), "jobs are left")
+
+
+def _is_any_left(node: Node) -> bool:
+    """Tell whether a job runs or is due: one that was interrupted waits again before its thread is free."""
+    now = node.clock()
+    jobs = list_jobs(node)
+    return any(job.state == "running" or (job.state == "waiting" and job.run_at <= now) for job in jobs)
