@@ -93,11 +93,12 @@ def list_file_metadata(
 def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
     """Return what to tell of the commits; of so large ones that all would pass the bound, the first and some more."""
     summaries = node.last_commits.get_summaries(repo.id, oids)
+    missing = [oid for oid in oids if oid not in summaries]
+    if not missing:
+        return summaries
     size_bytes = 0
     with node.store.reader(repo.public_id) as reader:
-        for oid in oids:
-            if oid in summaries:
-                continue
+        for oid in missing:
             content = reader.read(oid, kind="commit")[1]
             summaries[oid] = parse_summary(content)
             node.last_commits.put_summary(repo.id, oid, summaries[oid])
