@@ -40,12 +40,12 @@ from packhouse.web.auth import authorise
 from packhouse.web.background import BackgroundThreads, Loop
 from packhouse.web.body import ClientGone
 from packhouse.web.errors import log_failure, render_failure
+from packhouse.web.lane import Lane
 from packhouse.web.request import Request, Shared
 from packhouse.web.responses import ResponseAborted, StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 from packhouse.web.smart.gate import GitGate
-from packhouse.web.smart.lane import Lane
 from packhouse.web.threads import WorkerThreads
 from packhouse.web.turns import Turns
 

@@ -18,9 +18,9 @@ from packhouse.git.refname import RefName, short_name
 from packhouse.operations.node import Node
 from packhouse.web.body import RequestBody
 from packhouse.web.fields import parse_query
+from packhouse.web.lane import Lane
 from packhouse.web.routing import Dialect, Match
 from packhouse.web.smart.gate import GitGate
-from packhouse.web.smart.lane import Lane
 from packhouse.web.threads import WorkerThreads
 from packhouse.web.turns import Turns
 

@@ -28,11 +28,11 @@ from packhouse.operations.static_tokens import ALL_REPOS, find_static_reader
 from packhouse.web.auth import authenticate_token
 from packhouse.web.body import read_body
 from packhouse.web.fields import Verbatim, VerbatimList
+from packhouse.web.lane import Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
 from packhouse.web.smart.gate import connection_cutter, require_client
-from packhouse.web.smart.lane import Turn
 from packhouse.web.streams import iter_in_threads
 
 _PARAMETER_MAX_CHARS: Final = 100_000

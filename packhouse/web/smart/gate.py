@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 from packhouse import limits
 from packhouse.log import log_event
 from packhouse.web.body import ClientGone
-from packhouse.web.smart.lane import Lane
+from packhouse.web.lane import Lane
 from packhouse.web.threads import WorkerThreads
 
 if TYPE_CHECKING:

@@ -21,12 +21,12 @@ from packhouse.git.receive_request import ReceiveRequest, ReceiveRequestParser, 
 from packhouse.operations.push import PendingPush, Push, RefReport, finish_push, start_push
 from packhouse.web.body import iter_body
 from packhouse.web.errors import describe_failure, log_failure
+from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
 from packhouse.web.smart.gate import Call, connection_cutter, require_client
 from packhouse.web.smart.info_refs import NO_CACHE
-from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote

@@ -14,12 +14,12 @@ from packhouse.git.process import GitProcess
 from packhouse.log import log_event
 from packhouse.operations.fetch import Fetch, FetchAnswer, open_fetch
 from packhouse.web.body import iter_body
+from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
 from packhouse.web.smart.gate import connection_cutter, require_client
 from packhouse.web.smart.info_refs import NO_CACHE
-from packhouse.web.smart.lane import Holder, Turn
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from packhouse import limits
 from packhouse.errors import Unavailable
-from packhouse.web.smart.lane import Holder, Lane, Shares
+from packhouse.web.lane import Holder, Lane, Shares
 
 pytestmark = pytest.mark.quick
 
