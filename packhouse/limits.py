@@ -227,3 +227,8 @@ event_streams_max = 100  # of one server process
 event_poll_s = 0.3
 event_keepalive_s = 15.0
 prune_batch = 1000
+
+# Damage of stored data
+damage_rows_max = 100  # that are kept of one repository; more tell nothing new
+damage_witnesses_max = 100_000  # objects looked through for one to name
+damage_listed_max = 1000  # told by /readyz?verbose

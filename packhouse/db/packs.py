@@ -55,9 +55,9 @@ def list_retired_packs(session: Session, repo_id: int, *, retired_before: int) -
     return [Pack(*row) for row in rows]
 
 
-def list_known_pack_names(session: Session, repo_id: int) -> set[str]:
-    """Return the names of all listed packs, retired ones included."""
-    return {row[0] for row in session.all("list_known_pack_names", repo_id=repo_id)}
+def list_known_packs(session: Session, repo_id: int) -> list[Pack]:
+    """Return all listed packs, retired ones included, oldest first."""
+    return [Pack(*row) for row in session.all("list_known_packs", repo_id=repo_id)]
 
 
 def retire_packs(session: Session, repo_id: int, names: Iterable[str], *, now: int) -> int:

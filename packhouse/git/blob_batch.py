@@ -25,6 +25,8 @@ class BlobBatch:
         self._git = spawn_git(git_dir, "cat-file", "--batch", "--buffer", pass_fds=pass_fds, large_pipes=True)
         self._output = io.BufferedReader(self._git.stdout, _PIECE_BYTES)  # type: ignore[type-var]  # a raw pipe
         self._left = 0
+        self._oids = iter(oids)
+        self._oid = ""
         self._feeder = threading.Thread(target=self._feed, args=(oids,), name="blob-batch", daemon=True)
         self._feeder.start()
 
@@ -45,9 +47,11 @@ class BlobBatch:
     def next_size(self) -> int:
         """Go to the next blob and return its size in bytes; raise Corrupt when the repository lacks it."""
         self._skip()
+        self._oid = next(self._oids)
         fields = self._output.readline(200).split()
         if len(fields) != 3 or fields[1] != b"blob":
-            raise Corrupt("blob cannot be read", answer=b" ".join(fields).decode("utf-8", "replace"))
+            answer = b" ".join(fields).decode("utf-8", "replace")
+            raise Corrupt("blob cannot be read", oid=self._oid, answer=answer)
         self._left = int(fields[2]) + 1  # a newline follows the content
         return int(fields[2])
 
@@ -56,7 +60,7 @@ class BlobBatch:
         while self._left > 1:
             piece = self._output.read(min(self._left - 1, _PIECE_BYTES))
             if not piece:
-                raise Corrupt("blob ends early")
+                raise Corrupt("blob ends early", oid=self._oid)
             self._left -= len(piece)
             yield piece
 
@@ -64,7 +68,7 @@ class BlobBatch:
         while self._left:
             skipped = len(self._output.read(min(self._left, _PIECE_BYTES)))
             if not skipped:
-                raise Corrupt("blob ends early")
+                raise Corrupt("blob ends early", oid=self._oid)
             self._left -= skipped
 
     def _feed(self, oids: Sequence[Oid]) -> None:

@@ -17,6 +17,8 @@ _LINKS: Final = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)"
 _COMMITTED_AT: Final = re.compile(rb"\ncommitter [^\n]*> *([0-9]{1,18})")
 _AUTHOR: Final = re.compile(rb"\nauthor (.*)")
 _LISTED: Final = re.compile(rb"([0-7]{6}) [a-z]+ [0-9a-f]{40} +([0-9]+|-)\t([^\0]+)\0")
+_BAD_SIZE: Final = b" BAD\t"  # what ls-tree prints instead of the size of a missing object
+_MISSING: Final = re.compile(rb"(?:\A|\0)[0-7]{6} [a-z]+ ([0-9a-f]{40}) +BAD\t")
 _PARENT_LINE_BYTES: Final = 48
 
 
@@ -149,4 +151,6 @@ def list_sized_files(
         pass_fds=pass_fds,
         output_max_bytes=limits.tree_listing_max_bytes,
     ).stdout
+    if _BAD_SIZE in output and (missing := _MISSING.search(output)):
+        raise Corrupt("tree names a missing object", oid=missing[1].decode("ascii"))
     return _LISTED.findall(output)

@@ -303,10 +303,12 @@ def iter_git_output(
     ok_codes: frozenset[int] = frozenset({0}),
     timeout_s: float = limits.git_call_max_s,
     on_start: Callable[[GitProcess], None] | None = None,
+    on_messages: Callable[[bytes], None] | None = None,
 ) -> Iterator[bytes]:
     """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
 
-    `on_start` gets the process first. Raises GitFailed after the last piece when git failed.
+    `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail. Raises
+    GitFailed after the last piece when git failed.
     """
     deadline = time.monotonic() + timeout_s
     with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
@@ -339,6 +341,8 @@ def iter_git_output(
         raise GitFailed(
             "git failed", command=args[0], code=code, text=stderr[-2000:].decode("utf-8", "replace")
         )
+    if on_messages is not None and stderr:
+        on_messages(bytes(stderr))
 
 
 def _communicate(

@@ -4,7 +4,8 @@ libgit2 holds the interpreter's lock and loads objects whole (629 MB for a blob 
 `limits.object_in_process_max_bytes` goes through it.
 """
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from pygit2.enums import ObjectType
 from packhouse import limits
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import Oid
-from packhouse.git.process import iter_git_output
+from packhouse.git.process import iter_git_output, run_git
 
 _KINDS: Final = {
     ObjectType.COMMIT: "commit",
@@ -23,7 +24,17 @@ _KINDS: Final = {
     ObjectType.TAG: "tag",
 }
 
+# What pygit2 raises for a pack that cannot be opened or an object that cannot be read: by libgit2's class of error.
+_UNREADABLE: Final = (pygit2.GitError, OSError, ValueError)
+
 _PEEL_DEPTH_MAX: Final = 32  # tags of tags; git itself has no limit, a chain this long is an attack
+
+
+class ObjectMissing(NotFound):
+    """The repository does not hold the object. Field: oid."""
+
+    def __init__(self, oid: Oid) -> None:
+        super().__init__("object does not exist", oid=oid)
 
 
 def configure_libgit2() -> None:
@@ -36,7 +47,45 @@ def configure_libgit2() -> None:
         pygit2.option(option, value)
 
 
-class ObjectReader:
+class Objects(ABC):
+    """What follows from reading one object."""
+
+    @abstractmethod
+    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
+        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository lacks it.
+
+        Raises Corrupt when it cannot be read.
+        """
+
+    @abstractmethod
+    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
+        """Return kind and content of an object that fits in memory.
+
+        Raises ObjectMissing when it is absent, NotFound when it is of another `kind` than given, and Corrupt when it
+        cannot be read. The caller has checked the size of blobs.
+        """
+
+    def read_header(self, oid: Oid) -> tuple[str, int]:
+        """Return kind and size in bytes; raise ObjectMissing when the repository lacks it, Corrupt as above."""
+        header = self.kind_and_size(oid)
+        if header is None:
+            raise ObjectMissing(oid)
+        return header
+
+    def peel(self, oid: Oid) -> tuple[str, Oid]:
+        """Return kind and id of what `oid` leads to once annotated tags are followed.
+
+        Raises ObjectMissing when an object of the chain is missing.
+        """
+        for _ in range(_PEEL_DEPTH_MAX):
+            kind, _size = self.read_header(oid)
+            if kind != "tag":
+                return kind, oid
+            oid = tag_target(self.read(oid)[1])
+        raise NotFound("too many tags of tags", oid=oid)
+
+
+class ObjectReader(Objects):
     """Reads objects of the repository in `git_dir`; for one thread at a time."""
 
     def __init__(self, git_dir: Path) -> None:
@@ -44,33 +93,24 @@ class ObjectReader:
         self._odb = pygit2.Odb(str(git_dir / "objects"))
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
-        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository lacks it."""
+        """See above."""
         try:
             kind, size = self._odb.read_header(oid)
         except KeyError:
             return None
+        except _UNREADABLE as error:
+            raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
         return _KINDS[kind], size
 
-    def exists(self, oid: Oid) -> bool:
-        """Tell whether the repository holds the object, reachable or not."""
-        return oid in self._odb
-
     def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
-        """Return kind and content of an object that fits in memory.
-
-        Raises NotFound when it is absent or, with `kind`, of another kind, and Corrupt when it cannot be
-        read. The caller has checked the size of blobs.
-        """
+        """See above."""
         try:
             number, content = self._odb.read(oid)
         except KeyError:
-            raise NotFound("object does not exist", oid=oid) from None
-        except pygit2.GitError as error:
+            raise ObjectMissing(oid) from None
+        except _UNREADABLE as error:
             raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
-        found = _KINDS[ObjectType(number)]
-        if kind is not None and found != kind:
-            raise NotFound("object has another kind", oid=oid, kind=found, expected=kind)
-        return found, content
+        return _check_kind(oid, _KINDS[ObjectType(number)], kind), content
 
     def iter_blob(self, oid: Oid, size: int) -> Iterator[bytes]:
         """Yield a blob's content in pieces; a large one streams from a git process."""
@@ -81,20 +121,53 @@ class ObjectReader:
                 self.git_dir, "cat-file", "blob", oid, timeout_s=limits.git_stall_max_s
             )
 
-    def peel(self, oid: Oid) -> tuple[str, Oid]:
-        """Return kind and id of what `oid` leads to once annotated tags are followed.
 
-        Raises NotFound when an object of the chain is missing.
-        """
-        for _ in range(_PEEL_DEPTH_MAX):
-            header = self.kind_and_size(oid)
-            if header is None:
-                raise NotFound("object does not exist", oid=oid)
-            kind, _size = header
-            if kind != "tag":
-                return kind, oid
-            oid = tag_target(self.read(oid)[1])
-        raise NotFound("too many tags of tags", oid=oid)
+class FreshReader(Objects):
+    """Reads objects through a git process each: slow, and blind to what this process opened before.
+
+    libgit2 shares an open pack between all readers of a process, so an idx that was made anew is not seen while one
+    of them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
+    """
+
+    def __init__(self, git_dir: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._git_dir = git_dir
+        self._environment = environment
+
+    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
+        """See above."""
+        found = self._ask("--batch-check", oid)
+        return None if found is None else (found[0], found[1])
+
+    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
+        """See above."""
+        found = self._ask("--batch", oid)
+        if found is None:
+            raise ObjectMissing(oid)
+        return _check_kind(oid, found[0], kind), found[2]
+
+    def _ask(self, option: str, oid: Oid) -> tuple[str, int, bytes] | None:
+        answer = run_git(
+            self._git_dir,
+            "cat-file",
+            option,
+            stdin=f"{oid}\n".encode("ascii"),
+            env=self._environment,
+            ok_codes=frozenset({0, 128}),
+        )
+        head, _, content = answer.stdout.partition(b"\n")
+        fields = head.decode("ascii", "replace").split()
+        if answer.code == 0 and len(fields) == 3:
+            return fields[1], int(fields[2]), content[:-1]
+        if answer.code != 0 or answer.stderr:
+            reason = answer.stderr[:300].decode("utf-8", "replace")
+            raise Corrupt("object cannot be read", oid=oid, reason=reason)
+        return None
+
+
+def _check_kind(oid: Oid, found: str, expected: str | None) -> str:
+    if expected is not None and found != expected:
+        raise NotFound("object has another kind", oid=oid, kind=found, expected=expected)
+    return found
 
 
 def tag_target(content: bytes) -> Oid:

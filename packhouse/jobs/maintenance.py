@@ -9,9 +9,10 @@ from typing import Final
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.consolidate import consolidate
+from packhouse.operations.damage import recheck_damage
 from packhouse.operations.fork_insert import sweep_unsettled
 from packhouse.operations.node import Node
-from packhouse.operations.sweep import list_stray_packs, sweep
+from packhouse.operations.sweep import settle_packs, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.2
@@ -19,8 +20,10 @@ _LOOK_EVERY_S: Final = 0.2
 
 def maintain_packs(node: Node, stopping: threading.Event) -> None:
     """Work off the node's maintenance requests until `stopping` is set, and sweep now and then."""
+    unsettled: set[str] = set()
     _guarded("sweep", sweep, node)
-    _guarded("list stray packs", _list_strays, node, stopping)
+    _guarded("settle packs", _settle, node, stopping, unsettled)
+    _guarded("recheck damage", recheck_damage, node)
     idle_s = 0.0
     while not stopping.is_set():
         try:
@@ -31,15 +34,29 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
                 idle_s = 0.0
                 _guarded("sweep", sweep, node)
                 _guarded("sweep unsettled folders", sweep_unsettled, node)
+                _guarded("settle packs", _settle_again, node, unsettled)
+                _guarded("recheck damage", recheck_damage, node)
             continue
         _guarded("consolidate", consolidate, node, repo_id)
 
 
-def _list_strays(node: Node, stopping: threading.Event) -> None:
+def _settle(node: Node, stopping: threading.Event, unsettled: set[str]) -> None:
     for repo_id in node.store.iter_repo_ids():
         if stopping.is_set():
             return
-        list_stray_packs(node, repo_id)
+        # One repository that cannot be looked at must not keep the others from it.
+        _guarded("settle packs", _settle_one, node, repo_id, unsettled)
+
+
+def _settle_again(node: Node, unsettled: set[str]) -> None:
+    for repo_id in sorted(unsettled):
+        _guarded("settle packs", _settle_one, node, repo_id, unsettled)
+
+
+def _settle_one(node: Node, repo_id: str, unsettled: set[str]) -> None:
+    unsettled.discard(repo_id)
+    if settle_packs(node, repo_id):
+        unsettled.add(repo_id)
 
 
 def _guarded(what: str, work: Callable[..., object], *args: object) -> None:

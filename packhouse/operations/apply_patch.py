@@ -24,8 +24,10 @@ from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.land_commit import TreeMaker
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import RepoReader, open_reader
 from packhouse.storage.pack_draft import PackDraft
 
 _MALFORMED: Final = re.compile(
@@ -72,8 +74,8 @@ def apply_patch(node: Node, repo: Repo, patch: Path, maker: TreeMaker) -> tuple[
     before = _find_entries(maker, named)
     with node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
         scratch.make_repository()
-        if node.store.has_repo(repo.public_id):
-            with node.store.reader(repo.public_id) as reader:
+        if holds_objects(node, repo):
+            with open_reader(node, repo) as reader:
                 _provide_blobs(reader, images, before.values())
         after = _run_apply(scratch.path, before.values(), patch)
         changed = _compare(before, after)
@@ -132,7 +134,7 @@ def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:
     return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
-def _provide_blobs(reader: ObjectReader, images: PackDraft, entries: Iterable[PathEntry]) -> None:
+def _provide_blobs(reader: RepoReader, images: PackDraft, entries: Iterable[PathEntry]) -> None:
     """Put the pre-images into a pack of the scratch repository."""
     for oid in {entry.oid for entry in entries if entry.mode != MODE_GITLINK}:
         _copy_blob(reader, oid, images.writer)
@@ -140,13 +142,12 @@ def _provide_blobs(reader: ObjectReader, images: PackDraft, entries: Iterable[Pa
         images.finish()
 
 
-def _copy_blob(reader: ObjectReader, oid: Oid, writer: PackWriter) -> None:
-    header = reader.kind_and_size(oid)
-    assert header is not None, "a tree names an object that is missing"
-    if header[1] <= limits.object_in_process_max_bytes:
+def _copy_blob(reader: RepoReader | ObjectReader, oid: Oid, writer: PackWriter) -> None:
+    size_bytes = reader.read_header(oid)[1]
+    if size_bytes <= limits.object_in_process_max_bytes:
         writer.add_object("blob", reader.read(oid, kind="blob")[1])
     else:
-        writer.add_blob_chunks(header[1], reader.iter_blob(oid, header[1]))
+        writer.add_blob_chunks(size_bytes, reader.iter_blob(oid, size_bytes))
 
 
 def _run_apply(git_dir: Path, entries: Iterable[PathEntry], patch: Path) -> dict[bytes, PathEntry]:

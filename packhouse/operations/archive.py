@@ -19,7 +19,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, read_object
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150
@@ -116,7 +116,7 @@ def _iter_members(node: Node, archive: Archive, stack: contextlib.ExitStack) -> 
     oids = [entry.oid for entry in archive.entries if entry.mode != MODE_GITLINK]
     if not archive.entries:
         return
-    lock = stack.enter_context(node.store.hold(archive.repo.public_id))
+    lock = stack.enter_context(hold_packs(node, archive.repo))
     git_dir = node.store.repo_path(archive.repo.public_id)
     blobs = stack.enter_context(BlobBatch(git_dir, oids, pass_fds=(lock,)))
     for entry in archive.entries:

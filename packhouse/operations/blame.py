@@ -15,11 +15,12 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import find_path
+from packhouse.operations.damage import check_answer
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 
 class BadRange(Invalid):
@@ -89,9 +90,9 @@ def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
     entry = find_path(tree_reader(node, repo), root, path)
     if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
-    with node.store.reader(repo.public_id) as reader:
-        header = reader.kind_and_size(entry.oid)
-    if header is not None and header[1] > limits.blame_file_max_bytes:
+    with open_reader(node, repo) as reader:
+        size_bytes = reader.read_header(entry.oid)[1]
+    if size_bytes > limits.blame_file_max_bytes:
         raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
 
 
@@ -99,20 +100,22 @@ def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], ranges: Sequenc
     limit_cost = None
     if ranges:
         limit_cost = partial(limit_regex_cost, cpu_s=min(map(regex_cpu_s, ranges)))
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         try:
-            return run_git(
+            result = run_git(
                 node.store.repo_path(repo.public_id),
                 *arguments,
                 pass_fds=(lock,),
                 timeout_s=limits.blame_max_s,
                 on_start=limit_cost,
-            ).stdout
+            )
         except GitFailed as error:
             reason = _read_range_failure(error) if ranges else None
             if reason is None:
                 raise
             raise BadRange(reason) from None
+        check_answer(node, repo, result)  # blame takes a parent that it cannot read for none
+        return result.stdout
 
 
 def _read_range_failure(error: GitFailed) -> str | None:

@@ -7,6 +7,7 @@ from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
 from packhouse.db.jobs import insert_job
 from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
 from packhouse.db.session import Session
+from packhouse.log import log_event
 from packhouse.operations.node import Node
 
 
@@ -21,7 +22,11 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         repo = find_repo_by_public_id(session, public_id)
     if repo is None or repo.deleted_at is None:
         return True
-    node.store.remove_repo(public_id)
+    if node.store.has_repo(public_id):
+        node.store.remove_repo(public_id)
+        log_event(
+            "packs deleted of a deleted repository", repo=f"{repo.org_name}/{repo.name}", repo_id=public_id
+        )
     with node.database.write() as session:
         delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())
     while not should_stop():

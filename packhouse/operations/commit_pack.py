@@ -15,6 +15,7 @@ from packhouse.git.process import run_git
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commit_target import CommitTarget
+from packhouse.operations.damage import check_answer, holds_objects
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.node import Node
 from packhouse.storage.pack_draft import PackDraft
@@ -118,7 +119,7 @@ def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
         # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
         judged_pack = quarantine.pack_dir / "pack-judged.pack"
         judged_pack.hardlink_to(pack)
-        repo_path = node.store.repo_path(repo.public_id) if node.store.has_repo(repo.public_id) else None
+        repo_path = node.store.repo_path(repo.public_id) if holds_objects(node, repo) else None
         judged = run_git(
             quarantine.path,
             "index-pack",
@@ -128,6 +129,7 @@ def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
             ok_codes=frozenset({0, 128}),
         )
     if judged.code != 0:
+        check_answer(node, repo, judged, may_lack=True)
         raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
 
 

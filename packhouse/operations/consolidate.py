@@ -16,7 +16,7 @@ from packhouse import limits
 from packhouse.db.packs import (
     delete_pack_rows,
     insert_packs,
-    list_known_pack_names,
+    list_known_packs,
     list_retired_packs,
     retire_packs,
 )
@@ -26,7 +26,7 @@ from packhouse.errors import Invalid
 from packhouse.git.pack_concat import concatenate_packs
 from packhouse.git.process import run_git
 from packhouse.operations.node import Node
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 
 _IN_PROCESS_MAX_BYTES = 64 * limits.MIB
 _REPACK_MAX_S = 3600
@@ -93,7 +93,7 @@ def _unlink_retired(node: Node, repo: Repo) -> set[str]:
     going = retired - pinned
     with node.database.write() as session:
         delete_pack_rows(session, repo.id, going)
-        going -= list_known_pack_names(session, repo.id)
+        going -= {pack.name for pack in list_known_packs(session, repo.id)}
     node.store.unlink_packs(repo.public_id, going)
     return pinned
 

@@ -18,14 +18,13 @@ from packhouse.git.diff_stream import DiffEntry, FilePatch, diff_arguments, iter
 from packhouse.git.objects import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.process import GitFailed, iter_git_output
-from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge_bases import find_merge_base
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import RepoReader, hold_packs, open_reader, read_object
 
 LOCK_FILES: Final = frozenset(
     {
@@ -190,7 +189,7 @@ def _list_files(
         paths=[path.decode("utf-8", "surrogateescape") for path in paths],
         ignore_space_change=rules.ignore_space_change,
     )
-    with node.store.hold(repo.public_id), node.store.reader(repo.public_id) as reader:
+    with hold_packs(node, repo), open_reader(node, repo) as reader:
         output = iter_git_output(
             node.store.repo_path(repo.public_id),
             *arguments,
@@ -208,7 +207,7 @@ def _list_files(
                 raise LimitExceeded("diff takes too much memory") from error
 
 
-def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
+def _filter_files(reader: RepoReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
     """Yield each file, its patch taken off when a rule or the bound on the whole answer says so."""
     left = limits.diff_raw_total_max_bytes
     known: dict[bytes, tuple[int, int]] = {}
@@ -234,19 +233,18 @@ def _filter_files(reader: ObjectReader, output: Iterator[bytes], rules: _Rules) 
         yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
 
 
-def _sizes(reader: ObjectReader, entry: DiffEntry) -> tuple[int, int]:
+def _sizes(reader: RepoReader, entry: DiffEntry) -> tuple[int, int]:
     return (
         _blob_size(reader, entry.old_mode, entry.old_oid),
         _blob_size(reader, entry.new_mode, entry.new_oid),
     )
 
 
-def _blob_size(reader: ObjectReader, mode: int, oid: Oid | None) -> int:
-    header = None if oid is None or mode == MODE_GITLINK else reader.kind_and_size(oid)
-    return 0 if header is None else header[1]
+def _blob_size(reader: RepoReader, mode: int, oid: Oid | None) -> int:
+    return 0 if oid is None or mode == MODE_GITLINK else reader.read_header(oid)[1]
 
 
-def _ends_with_newline(reader: ObjectReader, entry: DiffEntry, size: int) -> bool:
+def _ends_with_newline(reader: RepoReader, entry: DiffEntry, size: int) -> bool:
     """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
     mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
     if mode == MODE_GITLINK or oid is None:

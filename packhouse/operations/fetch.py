@@ -13,7 +13,7 @@ from packhouse.errors import Unavailable
 from packhouse.git.advertisement import upload_advertisement
 from packhouse.git.oid import Oid
 from packhouse.git.pktline import encode_error
-from packhouse.git.process import GitProcess, spawn_git
+from packhouse.git.process import GitFailed, GitProcess, spawn_git
 from packhouse.git.protocol_v2 import (
     CAPABILITIES,
     NOTHING_IN_COMMON,
@@ -25,9 +25,11 @@ from packhouse.git.protocol_v2 import (
 from packhouse.git.refname import EPHEMERAL
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
+from packhouse.operations.damage import RepositoryDamaged, find_damage, holds_objects
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable
 from packhouse.operations.remotes import Remote, materialise_refs, read_repo, read_view
+from packhouse.operations.stored_objects import hold_packs, open_reader
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",
@@ -40,6 +42,9 @@ _CONFIG: Final = {
     # A delta cache of git's default size would dwarf every other bound of a small fetch.
     "pack.deltaCacheSize": "16m",
 }
+
+
+DAMAGED: Final = "the server's data of this repository is damaged; its operator has been told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +65,23 @@ class Fetch:
 class FetchAnswer:
     """Either the whole answer, or a running upload-pack: feed it `request`, send what it writes, close it."""
 
-    body: bytes = b""
+    repo: Repo | None = None
     process: GitProcess | None = None
     request: bytes = b""
+    body: bytes = b""
 
     def close(self) -> None:
         """End the process, if there is one, with everything that it started."""
         if self.process is not None:
             self.process.close()
+
+
+def explain_failed_fetch(node: Node, answer: FetchAnswer, messages: str) -> str:
+    """Return what to tell the client of an upload-pack that failed with these messages; damage is noted."""
+    assert answer.repo is not None, "a process runs for a repository"
+    failed = GitFailed("git failed", command="upload-pack", text=messages)
+    is_damaged = find_damage(node, answer.repo, failed) is not None
+    return DAMAGED if is_damaged else "upload-pack: the request cannot be served"
 
 
 def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -98,27 +112,34 @@ def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
 def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request) -> FetchAnswer:
     if request.command == "ls-refs":
         asked = parse_ls_refs(request.arguments)
-        return FetchAnswer(encode_ls_refs(read_view(node, caller, fetch.remote), asked))
+        return FetchAnswer(body=encode_ls_refs(read_view(node, caller, fetch.remote), asked))
     if request.command == "fetch":
         return _serve(node, caller, fetch, parse_fetch_v2(request))
-    return FetchAnswer(encode_error(f"unknown command '{request.command[:100]}'"))
+    return FetchAnswer(body=encode_error(f"unknown command '{request.command[:100]}'"))
 
 
 def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
         repo = read_repo(session, caller, fetch.remote)
-    if asked.negotiates_only and not (asked.has_haves and node.store.has_repo(repo.public_id)):
+    try:
+        return _serve_from(node, repo, fetch, asked)
+    except RepositoryDamaged:
+        return FetchAnswer(body=encode_error(DAMAGED))
+
+
+def _serve_from(node: Node, repo: Repo, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
+    if asked.negotiates_only and not (asked.has_haves and holds_objects(node, repo)):
         # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
-        return FetchAnswer(NOTHING_IN_COMMON)
+        return FetchAnswer(body=NOTHING_IN_COMMON)
     if not asked.wants and not asked.negotiates_only:
         return FetchAnswer()
     refused = _find_refused(node, repo, asked.wants) if asked.wants else None
     if refused is not None:
-        return FetchAnswer(encode_error(f"upload-pack: not our ref {refused}"))
+        return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
     if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
-        return FetchAnswer(encode_error("upload-pack: deepen-not names a hidden ref"))
+        return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
     materialise_refs(node, repo)
-    return FetchAnswer(process=_spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
+    return FetchAnswer(repo, _spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
 
 
 def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
@@ -127,10 +148,10 @@ def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
     Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
     there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
     """
-    if not node.store.has_repo(repo.public_id):
+    if not holds_objects(node, repo):
         return wants[0]
     history: list[Oid] = []
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         for oid in wants:
             header = reader.kind_and_size(oid)
             if header is None:
@@ -149,7 +170,7 @@ def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
     if fetch.version:
         env["GIT_PROTOCOL"] = f"version={fetch.version}"
     # The lock travels with the child: no pack goes away under it, even when this server process dies.
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         try:
             return spawn_git(
                 git_dir,

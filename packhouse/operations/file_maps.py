@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from packhouse.db.repos import Repo
-from packhouse.errors import Corrupt
 from packhouse.git.history import list_sized_files
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
@@ -25,6 +24,7 @@ from packhouse.operations.file_map import (
     make_record,
 )
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs, open_reader
 
 _DERIVE_STEPS_MAX: Final = 200
 _CHAIN_MAX: Final = 32
@@ -125,7 +125,7 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
 
     answers = walk_near(history, waiting, known)
     if waiting:
-        with node.store.hold(repo.public_id) as lock:
+        with hold_packs(node, repo) as lock:
             answers.update(walk_all(history, waiting, lambda: waiting, lock=lock))
     return answers
 
@@ -134,7 +134,7 @@ def _compute(history: History, commit: Oid) -> FileMap:
     node, repo = history.node, history.repo
     git_dir = node.store.repo_path(repo.public_id)
     tree = history.links(commit).tree
-    with node.store.hold(repo.public_id) as lock, ThreadPoolExecutor(1) as threads:
+    with hold_packs(node, repo) as lock, ThreadPoolExecutor(1) as threads:
         listing = threads.submit(list_sized_files, git_dir, tree, pass_fds=(lock,))
         answers = walk_all(
             history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, lock=lock
@@ -145,11 +145,8 @@ def _compute(history: History, commit: Oid) -> FileMap:
 def _size(history: History, mode: int, oid: Oid) -> int:
     if mode == MODE_GITLINK:
         return 0
-    with history.node.store.reader(history.repo.public_id) as reader:
-        header = reader.kind_and_size(oid)
-    if header is None:
-        raise Corrupt("tree names a missing object", oid=oid)
-    return header[1]
+    with open_reader(history.node, history.repo) as reader:
+        return reader.read_header(oid)[1]
 
 
 def _keep(

@@ -18,7 +18,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import open_reader, read_object
 
 
 class LastCommitsUnknown(Unavailable):
@@ -97,7 +97,7 @@ def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -
     if not missing:
         return summaries
     size_bytes = 0
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         for oid in missing:
             content = reader.read(oid, kind="commit")[1]
             summaries[oid] = parse_summary(content)

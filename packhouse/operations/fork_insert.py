@@ -10,11 +10,12 @@ from packhouse.db.packs import PackRow
 from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.repos import RepoExists, find_repo, find_repo_by_public_id, insert_repo
 from packhouse.db.session import Session
+from packhouse.log import log_event
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine
 from packhouse.storage.unsettled import mark_unsettled, settle, unsettled_age_s
 
@@ -108,6 +109,7 @@ def sweep_unsettled(node: Node) -> int:
             repo = find_repo_by_public_id(session, public_id)
         if repo is None:
             shutil.rmtree(path, ignore_errors=True)
+            log_event("folder deleted of a repository that was never made", repo_id=public_id)
             removed += 1
         else:
             settle(path)

@@ -10,12 +10,14 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import HEADS, PERSISTENT, TAGS, branch_refname, short_name
 from packhouse.operations.base_repo import ForkBase
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
 from packhouse.operations.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.resolve import RefNotFound
+from packhouse.operations.stored_objects import hold_packs, open_reader
 
 ACTION = "fork"
 
@@ -41,9 +43,9 @@ def fork_repo(
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
     with node.store.new_quarantine() as quarantine:
-        if node.store.has_repo(source.public_id):
+        if holds_objects(node, source):
             # Held before the refs are read: what they lead to stays until it is copied.
-            with node.store.hold(source.public_id) as lock:
+            with hold_packs(node, source) as lock:
                 state = read_source(node, source)
                 plan = _make_plan(node, state, lock, base, default_branch)
                 copy_objects(node, source, lock, plan.roots, quarantine)
@@ -90,11 +92,11 @@ def _find_commit(node: Node, state: SourceState, lock: int, oid: Oid) -> Oid:
     """Return the commit `oid`, which a branch or tag must reach; an annotated tag counts for its commit."""
     tagged = {ref.oid: ref.peeled_oid for ref in state.refs if ref.peeled_oid is not None}
     commit = tagged.get(oid) or oid
-    with node.store.reader(state.repo.public_id) as reader:
+    with open_reader(node, state.repo) as reader:
         header = reader.kind_and_size(commit)
         if header is None or header[0] != "commit":
             raise RefNotFound(oid)
-        tips = [tip for tip in state.tips() if (reader.kind_and_size(tip) or ("", 0))[0] == "commit"]
+        tips = [tip for tip in state.tips() if reader.read_header(tip)[0] == "commit"]
     if not is_reached(node, state.repo, lock, commit, tips):
         raise RefNotFound(oid)
     return commit

@@ -13,6 +13,7 @@ from packhouse.operations.authenticate import authenticate
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import RefNotFound, check_ref_input
+from packhouse.operations.stored_objects import open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def read_source(node: Node, repo: Repo) -> SourceState:
 
 def peel_to_commit(node: Node, repo: Repo, ref: Ref, text: str) -> Oid:
     """Return the commit that a branch or tag leads to; raise RefNotFound when it is none."""
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         kind, commit = reader.peel(ref.oid)
     if kind != "commit":
         raise RefNotFound(text)

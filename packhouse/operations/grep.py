@@ -21,16 +21,17 @@ from packhouse.git.globs import PathFilter
 from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, hash_object, is_oid
-from packhouse.git.process import GitFailed, iter_git_output
+from packhouse.git.process import GitFailed, GitResult, iter_git_output
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
+from packhouse.operations.damage import check_answer
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable
 from packhouse.operations.read_files import tree_reader
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 from packhouse.storage.quarantine import Quarantine
 
 
@@ -116,7 +117,7 @@ class _Search:
     def read_page(self, bounds: PageBounds, *, size_max: int | None) -> tuple[list[GrepLine], bool]:
         """Return a page, and whether lines follow; git is ended as soon as the page is full."""
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self.node.store.hold(self.repo.public_id))
+            stack.enter_context(hold_packs(self.node, self.repo))
             if self.files.takes_all and self.start is None and size_max is None:
                 lines = self._iter_commit()
             else:
@@ -149,7 +150,7 @@ class _Search:
         ]
         if size_max is None:
             return chosen
-        with self.node.store.reader(self.repo.public_id) as reader:
+        with open_reader(self.node, self.repo) as reader:
             sizes = [(entry, reader.kind_and_size(entry.oid)) for entry in chosen]
         return [entry for entry, header in sizes if header is not None and header[1] <= size_max]
 
@@ -179,12 +180,17 @@ class _Search:
             ok_codes=frozenset({0, 1}),
             timeout_s=limits.grep_max_s,
             on_start=partial(limit_regex_cost, cpu_s=regex_cpu_s(self.query.pattern)),
+            on_messages=self._check_messages,
         )
         with contextlib.closing(cast("Generator[bytes]", output)):
             try:
                 yield from iter_grep_lines(output, tree)
             except GitFailed as error:
                 raise _explain(error) from error
+
+    def _check_messages(self, messages: bytes) -> None:
+        """Raise RepositoryDamaged where git left out files that it could not read, which it calls success."""
+        check_answer(self.node, self.repo, GitResult(0, b"", messages))
 
 
 def _take_page(

@@ -23,7 +23,7 @@ from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.stored_objects import read_object
 from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from packhouse.operations.file_maps import read_file_map
 from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import read_reachable
+from packhouse.operations.stored_objects import hold_packs
 
 _WALKS_MIN: Final = 8
 _COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
@@ -55,7 +56,7 @@ def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
             record = read_file_map(node, repo, commit).find(path)
             if record is not None:
                 return record.last_commit
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
             "rev-list",

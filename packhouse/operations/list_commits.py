@@ -17,7 +17,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, read_object
 
 _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1
@@ -124,7 +124,7 @@ def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -
 
 def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
     paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
             "rev-list",

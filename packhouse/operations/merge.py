@@ -29,10 +29,10 @@ from packhouse.operations.refs import check_policy, move_refs
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.signed_updates import verify_introduced
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, read_object
 from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 
 ACTION: Final = "merge"
 
@@ -303,7 +303,7 @@ class _Attempt:
 
     def _count_promoted(self) -> int:
         """Count the commits that the source has and the target's tip lacks."""
-        with self.node.store.hold(self.repo.public_id) as lock:
+        with hold_packs(self.node, self.repo) as lock:
             counted = run_git(
                 self.node.store.repo_path(self.repo.public_id),
                 "rev-list",

@@ -4,15 +4,17 @@ from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
+from packhouse.operations.damage import check_answer
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs
 
 
 def find_merge_base(node: Node, repo: Repo, first: Oid, second: Oid) -> Oid | None:
     """Return the best common ancestor, of several equally good ones git's first; None when there is none."""
     if first == second:
         return first
-    with node.store.hold(repo.public_id) as lock:
-        found = run_git(
+    with hold_packs(node, repo) as lock:
+        answer = run_git(
             node.store.repo_path(repo.public_id),
             "merge-base",
             first,
@@ -20,5 +22,9 @@ def find_merge_base(node: Node, repo: Repo, first: Oid, second: Oid) -> Oid | No
             pass_fds=(lock,),
             ok_codes=frozenset({0, 1}),
             timeout_s=limits.diff_max_s,
-        ).stdout.split()
+        )
+        check_answer(
+            node, repo, answer
+        )  # to merge-base a history that it cannot read is one without ancestors
+    found = answer.stdout.split()
     return Oid(found[0].decode("ascii")) if found else None

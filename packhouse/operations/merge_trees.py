@@ -21,6 +21,7 @@ from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, is_refname
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs
 from packhouse.storage.quarantine import Quarantine
 
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
@@ -66,7 +67,7 @@ def merge_trees(
     scratch = prepare_scratch(node, repo, quarantine)
     names = [_write_label(scratch, side) for side in (first, second)]
     arguments = merge_tree_arguments(*names, allow_unrelated=allow_unrelated)
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         try:
             result = run_git(
                 scratch,

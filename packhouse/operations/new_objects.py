@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Protocol
 
 from packhouse.db.repos import Repo
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.node import Node
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine
 
 
@@ -74,5 +75,5 @@ class DraftedObjects:
 
 
 def _view(node: Node, repo: Repo, quarantine: Quarantine) -> GitView:
-    beneath = node.store.repo_path(repo.public_id) if node.store.has_repo(repo.public_id) else None
+    beneath = node.store.repo_path(repo.public_id) if holds_objects(node, repo) else None
     return GitView(quarantine.make_repository(), quarantine.environment(beneath))

@@ -13,6 +13,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
+from packhouse.operations.damage_memory import DamageMemory
 from packhouse.operations.history_cache import HistoryCache
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
@@ -40,6 +41,7 @@ class Node:
     histories: HistoryCache = field(default_factory=HistoryCache)
     tree_tables: TreeTableCache = field(default_factory=TreeTableCache)
     signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
+    damage: DamageMemory = field(default_factory=DamageMemory)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: MaintenanceQueue = field(default_factory=MaintenanceQueue)

@@ -9,7 +9,7 @@ from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid
 from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 
 class NotesCommit:
@@ -32,8 +32,8 @@ class NotesCommit:
         if blob in self._joined:
             return self._joined[blob]
         with (
-            self._node.store.hold(self._repo.public_id),
-            self._node.store.reader(self._repo.public_id) as reader,
+            hold_packs(self._node, self._repo),
+            open_reader(self._node, self._repo) as reader,
         ):
             header = reader.kind_and_size(blob)
             if header is None or header[0] != "blob":
@@ -58,6 +58,6 @@ def join_notes(first: bytes, second: bytes) -> bytes:
 
 def is_notes_commit(node: Node, repo: Repo, tip: Oid) -> bool:
     """Tell whether a notes ref points to a commit: a push may have put anything there."""
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         header = reader.kind_and_size(tip)
     return header is not None and header[0] == "commit"

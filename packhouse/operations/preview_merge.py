@@ -20,6 +20,7 @@ from packhouse.operations.merge_bases import find_merge_base
 from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, merge_trees, open_merged
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.stored_objects import hold_packs
 
 NO_OP: Final = "no_op"
 FAST_FORWARD: Final = "fast_forward"
@@ -133,7 +134,7 @@ def _try_merge(
         merged = merge_trees(node, repo, quarantine, ours=ours, theirs=theirs)
         conflicts: list[Conflict] = []
         if include_content and not merged.is_clean:
-            with node.store.hold(repo.public_id):
+            with hold_packs(node, repo):
                 conflicts = list(_iter_conflicts(open_merged(quarantine), merged))
     return replace(
         preview,
@@ -167,13 +168,11 @@ def _read_side(reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
         return ConflictBlob()
     if side.mode == MODE_GITLINK:
         return ConflictBlob(oid=side.oid)
-    header = reader.kind_and_size(side.oid)
-    if header is None:
-        return ConflictBlob()
-    content = _read_start(reader, side.oid, header[1])
+    size_bytes = reader.read_header(side.oid)[1]
+    content = _read_start(reader, side.oid, size_bytes)
     if b"\0" in content[:_BINARY_PROBE_BYTES]:
         return ConflictBlob(oid=side.oid, is_binary=True)
-    return ConflictBlob(side.oid, content, is_truncated=header[1] > len(content))
+    return ConflictBlob(side.oid, content, is_truncated=size_bytes > len(content))
 
 
 def _read_start(reader: ObjectReader, oid: Oid, size: int) -> bytes:

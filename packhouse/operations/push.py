@@ -28,9 +28,10 @@ from packhouse.git.advertisement import receive_advertisement
 from packhouse.git.index_pack import STRICT_OPTION
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitProcess, ProgramMissing, spawn_git
+from packhouse.git.process import GitFailed, GitProcess, ProgramMissing, spawn_git
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
+from packhouse.operations.damage import find_damage
 from packhouse.operations.new_objects import QuarantinedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
@@ -201,7 +202,7 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
     """Start index-pack on an empty quarantine, with the repository's objects beneath it."""
     try:
         pending.quarantine = node.store.new_quarantine()
-        objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
+        objects = open_objects(node, pending.repo, pending.quarantine)
         shallow = objects.write_shallow_file(pending.push.request.shallow)
         quiet = "quiet" in pending.push.request.capabilities
         with objects.hold() as locks:
@@ -228,13 +229,25 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
         raise
 
 
+def explain_unpack_failure(node: Node, pending: PendingPush, messages: str) -> str:
+    """Return why index-pack, which failed with these messages, did not take the pack.
+
+    Raises RepositoryDamaged when the pack builds on an object that the repository has lost.
+    """
+    failed = GitFailed("git failed", command="index-pack", text=messages)
+    damaged = find_damage(node, pending.repo, failed, may_lack=True)
+    if damaged is not None:
+        raise damaged
+    return "index-pack failed"
+
+
 def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[RefReport]:
     """Check what arrived, publish it and move the refs; return the outcome of every command.
 
     index-pack has ended well, if there was one. Raises what stops the whole push (the repository was deleted
     meanwhile, a process ran out of time); then nothing moved.
     """
-    objects = open_objects(node.store, pending.repo.public_id, pending.quarantine)
+    objects = open_objects(node, pending.repo, pending.quarantine)
     kinds = _check_kinds(pending, objects)
     _check_connected(node, pending, objects)
     _check_history(node, caller, pending, objects)

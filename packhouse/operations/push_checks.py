@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packhouse import limits
+from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitResult, run_git
-from packhouse.git.reader import ObjectReader, tag_target
-from packhouse.storage.pack_store import PackStore
+from packhouse.git.reader import FreshReader, ObjectReader, Objects, tag_target
+from packhouse.operations.damage import check_answer, holds_objects, require_sound, telling_damage
+from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs
 from packhouse.storage.quarantine import Quarantine
 
 _SHALLOW_NAME = "shallow-of-client"
 _ANSWERS = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
 _TIPS_JUDGED_ONE_BY_ONE_MAX = 100
+_LOOKED_FOR_AGAIN_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +33,23 @@ class PushedKind:
 
 @dataclass(frozen=True, slots=True)
 class PushedObjects:
-    """The repository as it would be with the pushed objects in it. `git_dir` is None when it holds nothing."""
+    """The repository as it would be with the pushed objects in it. `git_dir` is None when it holds nothing.
 
-    store: PackStore
-    repo_id: str
+    What the repository itself has lost raises RepositoryDamaged: it is no fault of the push.
+    """
+
+    node: Node
+    repo: Repo
     git_dir: Path | None
     environment: Mapping[str, str]
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[tuple[int, ...]]:
         """Keep the repository's packs in place; give the descriptors that a git child inherits."""
-        if not self.store.has_repo(self.repo_id):
+        if not holds_objects(self.node, self.repo):
             yield ()
             return
-        with self.store.hold(self.repo_id) as lock:
+        with hold_packs(self.node, self.repo) as lock:
             yield (lock,)
 
     def write_shallow_file(self, shallow: Sequence[Oid]) -> Mapping[str, str]:
@@ -65,8 +72,13 @@ class PushedObjects:
         if self.git_dir is None:
             return {}
         reader = ObjectReader(self.git_dir)
-        kinds = ((oid, _read_kind(reader, oid)) for oid in oids)
-        return {oid: kind for oid, kind in kinds if kind is not None}
+        with telling_damage(self.node, self.repo):
+            kinds = {oid: _read_kind(reader, oid) for oid in oids}
+            if absent := [oid for oid, kind in kinds.items() if kind is None]:
+                require_sound(self.node, self.repo)
+                fresh = FreshReader(self.git_dir, self.environment)
+                kinds |= {oid: _read_kind(fresh, oid) for oid in absent[:_LOOKED_FOR_AGAIN_MAX]}
+        return {oid: kind for oid, kind in kinds.items() if kind is not None}
 
     def is_connected(self, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> bool:
         """Tell whether nothing is missing below `tips` that is not below `known`, which is complete."""
@@ -103,7 +115,7 @@ class PushedObjects:
         timeout_s: float,
     ) -> GitResult:
         with self.hold() as locks:
-            return run_git(
+            answer = run_git(
                 self.git_dir,
                 *args,
                 stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
@@ -113,21 +125,24 @@ class PushedObjects:
                 timeout_s=timeout_s,
                 on_start=switch.attach,
             )
+            # What a push lacks is its own fault, unless the repository should have it.
+            check_answer(self.node, self.repo, answer, may_lack=True)
+            return answer
 
 
-def open_objects(store: PackStore, repo_id: str, quarantine: Quarantine | None) -> PushedObjects:
+def open_objects(node: Node, repo: Repo, quarantine: Quarantine | None) -> PushedObjects:
     """Return the view on a repository through a quarantine, or on the repository alone."""
-    repo_path = store.repo_path(repo_id) if store.has_repo(repo_id) else None
+    repo_path = node.store.repo_path(repo.public_id) if holds_objects(node, repo) else None
     if quarantine is None:
-        return PushedObjects(store, repo_id, repo_path, {})
+        return PushedObjects(node, repo, repo_path, {})
     if repo_path is not None:
         # git takes the environment's word, libgit2 reads the file (gitrepository-layout(5)).
         alternates = quarantine.object_dir / "info" / "alternates"
         alternates.write_text(f"{repo_path.absolute() / 'objects'}\n")
-    return PushedObjects(store, repo_id, quarantine.make_repository(), quarantine.environment(repo_path))
+    return PushedObjects(node, repo, quarantine.make_repository(), quarantine.environment(repo_path))
 
 
-def _read_kind(reader: ObjectReader, oid: Oid) -> PushedKind | None:
+def _read_kind(reader: Objects, oid: Oid) -> PushedKind | None:
     """Return the kind of an object, annotated tags followed; None when something on the way is missing."""
     at = oid
     for _ in range(limits.tag_chain_max):

@@ -12,9 +12,11 @@ from packhouse.db.repos import Repo
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
-from packhouse.git.reader import ObjectReader, tag_target
+from packhouse.git.reader import tag_target
+from packhouse.operations.damage import RepositoryDamaged, holds_objects
 from packhouse.operations.node import Node
 from packhouse.operations.reachability_cache import SET_COMMITS_MAX, Reachable
+from packhouse.operations.stored_objects import RepoReader, hold_packs, open_reader
 
 
 def read_reachable(node: Node, repo: Repo) -> Reachable:
@@ -26,8 +28,8 @@ def read_reachable(node: Node, repo: Repo) -> Reachable:
         refs = list_refs(session, repo.id)
     peeled = frozenset(ref.peeled_oid or ref.oid for ref in refs)
     tagged = {ref.oid for ref in refs if ref.peeled_oid is not None}
-    with node.store.reader(repo.public_id) as reader:
-        tips = frozenset(oid for oid in peeled if _is_commit(reader, oid))
+    with open_reader(node, repo) as reader:
+        tips = frozenset(oid for oid in peeled if reader.read_header(oid)[0] == "commit")
         tags = frozenset(_tag_chains(reader, tagged))
     commits = _update_commits(node, repo, known, tips)
     reachable = Reachable(repo.refs_version, tips, tags, commits)
@@ -37,23 +39,33 @@ def read_reachable(node: Node, repo: Repo) -> Reachable:
 
 def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
     """Tell whether the commit or annotated tag `oid` is reachable from a current ref of either namespace."""
-    if not node.store.has_repo(repo.public_id):
+    if not holds_objects(node, repo):
         return False
-    reachable = read_reachable(node, repo)
+    try:
+        reachable = read_reachable(node, repo)
+    except RepositoryDamaged:
+        if _is_value_of_ref(node, repo, oid):  # what is damaged elsewhere need not keep it from its readers
+            return True
+        raise
     if oid in reachable.tips or oid in reachable.tags:
         return True
     if reachable.commits is not None:
         return oid in reachable.commits
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         if not _is_commit(reader, oid):
             return False
     return not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1)
 
 
+def _is_value_of_ref(node: Node, repo: Repo, oid: Oid) -> bool:
+    with node.database.read() as session:
+        return any(oid in (ref.oid, ref.peeled_oid) for ref in list_refs(session, repo.id))
+
+
 def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
     """Return the one reachable commit or tag whose id starts with `prefix`; raise NotFound otherwise."""
     matches: set[Oid] = set()
-    if node.store.has_repo(repo.public_id):
+    if holds_objects(node, repo):
         reachable = read_reachable(node, repo)
         if reachable.commits is not None:
             known = itertools.chain(reachable.commits, reachable.tags)
@@ -67,7 +79,7 @@ def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
 
 def _disambiguate(node: Node, repo: Repo, prefix: str) -> set[Oid]:
     path = node.store.repo_path(repo.public_id)
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         listed = run_git(path, "rev-parse", f"--disambiguate={prefix}", pass_fds=(lock,)).stdout.split()
     candidates = {Oid(line.decode("ascii")) for line in listed[:1000]}
     return {oid for oid in candidates if is_reachable(node, repo, oid)}
@@ -95,7 +107,7 @@ def _rev_list(
         return []
     # git 2.39 takes exclusions on standard input in the form ^id only.
     lines = [*wanted, *(f"^{oid}" for oid in exclude)]
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
             "rev-list",
@@ -107,12 +119,12 @@ def _rev_list(
     return [Oid(line.decode("ascii")) for line in listed.split()]
 
 
-def _is_commit(reader: ObjectReader, oid: Oid) -> bool:
+def _is_commit(reader: RepoReader, oid: Oid) -> bool:
     header = reader.kind_and_size(oid)
     return header is not None and header[0] == "commit"
 
 
-def _tag_chains(reader: ObjectReader, tags: Iterable[Oid]) -> set[Oid]:
+def _tag_chains(reader: RepoReader, tags: Iterable[Oid]) -> set[Oid]:
     """Return the tags with the tags that they point at in turn."""
     chains: set[Oid] = set()
     waiting = list(tags)

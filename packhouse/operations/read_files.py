@@ -7,7 +7,7 @@ from itertools import islice
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.errors import NotFound
+from packhouse.errors import Corrupt, NotFound
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import find_entry
@@ -18,7 +18,7 @@ from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 
 class PathNotFound(NotFound):
@@ -103,12 +103,10 @@ def find_file(
     mode, oid = find_entry(history.table, history.links(resolved.commit).tree, path) or (MODE_TREE, None)
     if oid is None or mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
-    with node.store.reader(repo.public_id) as reader:
-        header = reader.kind_and_size(oid)
-    if header is None:
-        raise NotFound("object does not exist", oid=oid)
+    with open_reader(node, repo) as reader:
+        size_bytes = reader.read_header(oid)[1]
     last_commit = read_last_commit(node, repo, resolved.commit, path)
-    return FileFacts(repo, path, oid, header[1], last_commit)
+    return FileFacts(repo, path, oid, size_bytes, last_commit)
 
 
 def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:
@@ -117,12 +115,14 @@ def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[
     A large file comes from a git process; its packs stay in place until the iterator is closed.
     """
     if file.size_bytes <= limits.object_in_process_max_bytes:
-        with node.store.reader(file.repo.public_id) as reader:
+        with open_reader(node, file.repo) as reader:
             content = reader.read(file.blob, kind="blob")[1]
+        if len(content) != file.size_bytes:
+            raise Corrupt("object has another size than its header", oid=file.blob)
         yield content if (first, end) == (0, len(content)) else content[first:end]
         return
     position = 0
-    with node.store.hold(file.repo.public_id), node.store.reader(file.repo.public_id) as reader:
+    with hold_packs(node, file.repo), open_reader(node, file.repo) as reader:
         for piece in reader.iter_blob(file.blob, file.size_bytes):
             wanted = piece[max(first - position, 0) : end - position]
             if wanted:

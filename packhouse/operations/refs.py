@@ -24,13 +24,15 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.limits import packs_before_consolidation, sync_after_write_s
+from packhouse.operations.damage import check_answer
 from packhouse.operations.events import record_pushes
 from packhouse.operations.new_objects import NewObjects
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs
 from packhouse.operations.sync_queue import queue_sync
 from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.operations.upstream_forward import Forwarded, UpstreamRejected, forward_updates
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 
 
 def check_policy(
@@ -62,7 +64,7 @@ def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
     """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
     if ancestor == descendant:
         return True
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         answer = run_git(
             node.store.repo_path(repo.public_id),
             "merge-base",
@@ -72,6 +74,7 @@ def is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
             pass_fds=(lock,),
             ok_codes=frozenset({0, 1, 128}),
         )
+        check_answer(node, repo, answer)
     return answer.code == 0
 
 

@@ -17,9 +17,10 @@ from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable, resolve_abbreviation
-from packhouse.operations.stored_objects import read_object
+from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
 _SUFFIX: Final = re.compile(r"([~^])([0-9]*)")
@@ -99,14 +100,14 @@ def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
     refname, oid = _resolve_base(node, repo, PERSISTENT, base, ref)
     if refname is None:
         return oid
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         return reader.peel(oid)[1]
 
 
 def _holds_file_or_folder(node: Node, repo: Repo, oid: Oid) -> bool:
-    if not node.store.has_repo(repo.public_id):
+    if not holds_objects(node, repo):
         return False
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         header = reader.kind_and_size(oid)
     return header is not None and header[0] in ("blob", "tree")
 
@@ -160,7 +161,7 @@ def _peel_to_commit(node: Node, repo: Repo, oid: Oid, text: str) -> Oid:
     kept = node.objects.get(repo.public_id, oid)
     if kept is not None and kept.startswith(b"tree "):  # a commit; trees in memory start with a mode
         return oid
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
         kind, target = reader.peel(oid)
     if kind != "commit":
         raise RefNotFound(text)
@@ -187,7 +188,7 @@ def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text:
     count -= min(count, _STEPS_IN_PROCESS_MAX)
     if count == 0:
         return commit
-    with node.store.hold(repo.public_id) as lock:
+    with hold_packs(node, repo) as lock:
         listed = run_git(
             node.store.repo_path(repo.public_id),
             "rev-list",

@@ -13,6 +13,7 @@ from packhouse.limits import page_max
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.refs import move_refs
+from packhouse.operations.stored_objects import open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
 
 def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
     """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
-    with node.store.reader(repo.public_id) as reader:
+    with open_reader(node, repo) as reader:
+        if reader.kind_and_size(oid) is None:
+            raise NotFound("object does not exist", oid=oid)
         _kind, target = reader.peel(oid)
     return None if target == oid else target

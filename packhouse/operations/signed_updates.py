@@ -36,7 +36,7 @@ def verify_introduced(
     Raises LimitExceeded for more than `limits.signed_commits_max` commits, TimedOut, ProgramMissing.
     """
     assert update.new_oid is not None, "a deletion introduces nothing"
-    view = open_objects(node.store, repo.public_id, None) if objects is None else objects
+    view = open_objects(node, repo, None) if objects is None else objects
     old = [update.old_oid] if update.old_oid is not None else _protected_tips(node, caller, repo)
     introduced = view.list_commits(
         [update.new_oid], old, switch or KillSwitch(), count_max=limits.signed_commits_max + 1

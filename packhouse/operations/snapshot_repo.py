@@ -7,12 +7,14 @@ from packhouse.git.objects import encode_commit, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.operations.base_repo import SnapshotBase
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
 from packhouse.operations.fork_objects import copy_objects
 from packhouse.operations.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.resolve import RefNotFound
+from packhouse.operations.stored_objects import hold_packs, open_reader
 
 ACTION = "snapshot"
 
@@ -27,10 +29,10 @@ def snapshot_repo(
     """
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
-    if not node.store.has_repo(source.public_id):
+    if not holds_objects(node, source):
         raise RefNotFound(base.ref or source.default_branch)
     with node.store.new_quarantine() as quarantine, node.store.new_draft() as draft:
-        with node.store.hold(source.public_id) as lock:
+        with hold_packs(node, source) as lock:
             tree = _read_tree_oid(node, source, base.ref)
             if tree == EMPTY_TREE_OID:  # git knows it without storing it
                 draft.writer.add_object("tree", b"")
@@ -52,5 +54,5 @@ def _read_tree_oid(node: Node, source: Repo, ref: str | None) -> Oid:
     state = read_source(node, source)
     text = ref or f"refs/heads/{state.repo.default_branch}"
     commit = peel_to_commit(node, source, state.require(text), text)
-    with node.store.reader(source.public_id) as reader:
+    with open_reader(node, source) as reader:
         return parse_commit(reader.read(commit, kind="commit")[1]).tree

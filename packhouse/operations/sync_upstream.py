@@ -37,7 +37,7 @@ from packhouse.operations.push_checks import PushedObjects, find_unconnected, op
 from packhouse.operations.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
 from packhouse.operations.sync_mirror import names_for, plan_mirror
 from packhouse.operations.upstream_access import UpstreamAway, open_access
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine
 
 ACTOR: Final = "upstream"
@@ -131,7 +131,7 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
     access = open_access(node, repo, repo.upstream)
     scope = None if ask.ref is None else names_for(ask.ref)
     with node.store.new_quarantine() as quarantine:
-        objects = open_objects(node.store, repo.public_id, quarantine)
+        objects = open_objects(node, repo, quarantine)
         found = fetch_upstream(
             access,
             objects,

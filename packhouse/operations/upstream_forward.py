@@ -16,8 +16,10 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.remote_call import run_remote_git
+from packhouse.operations.damage import holds_objects
 from packhouse.operations.new_objects import GitView, NewObjects
 from packhouse.operations.node import Node
+from packhouse.operations.stored_objects import hold_packs
 from packhouse.operations.sync_mirror import MIRRORED
 from packhouse.operations.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
 
@@ -64,7 +66,7 @@ def forward_updates(
         expected = preview_ref_updates(session, repo.id, updates, atomic=atomic)
     result.refused = {n: outcome.error for n in shared if (outcome := expected[n]).error is not None}
     asked = [number for number in shared if number not in result.refused and expected[number].moved]
-    held = node.store.hold(repo.public_id) if node.store.has_repo(repo.public_id) else nullcontext()
+    held = hold_packs(node, repo) if holds_objects(node, repo) else nullcontext()
     with held as lock, _view(node, repo, objects) as view:
         upstream = _UpstreamGit(access, view, () if lock is None else (lock,))
         for start in range(0, len(asked), limits.forward_refs_max):

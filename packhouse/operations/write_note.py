@@ -24,7 +24,7 @@ from packhouse.operations.resolve import resolve_object
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.write_turns import write_in_turn
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_store import PackFile
+from packhouse.storage.pack_file import PackFile
 
 
 class NoteAction(Enum):

@@ -46,11 +46,12 @@ class PackDraft:
     def publish(self, pack_dir: Path) -> PackInfo:
         """Finish and move both files in, the pack first; a pack that is there already stays as it is.
 
-        The name is a hash of all content. The caller forces the folder to the disk.
+        The name is a hash of all content, so one that is there in part or cut short is replaced. The caller forces the
+        folder to the disk.
         """
         info, pack, idx = self.finish()
         base = f"{pack_dir}/pack-{info.name}"
-        if not os.path.exists(f"{base}.idx"):
+        if not _is_in_place(base, info.size_bytes):
             os.rename(pack, f"{base}.pack")
             os.rename(idx, f"{base}.idx")
             self._here.clear()
@@ -63,3 +64,10 @@ class PackDraft:
         while self._here:
             with contextlib.suppress(FileNotFoundError):
                 self._here.pop().unlink()
+
+
+def _is_in_place(base: str, size_bytes: int) -> bool:
+    try:
+        return os.path.exists(f"{base}.idx") and os.stat(f"{base}.pack").st_size == size_bytes
+    except FileNotFoundError:
+        return False

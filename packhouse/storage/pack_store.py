@@ -12,22 +12,34 @@ disk in quarantine, moved in, pack first, and their folder forced; only then may
 import contextlib
 import fcntl
 import functools
+import itertools
 import os
 import shutil
-import struct
 import threading
+import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Corrupt
+from packhouse.git.oid import Oid
+from packhouse.git.pack_idx import PackIdx
 from packhouse.git.reader import ObjectReader
+from packhouse.storage.derived_files import (
+    Mended,
+    SoundFiles,
+    find_content_fault,
+    find_holders,
+    looks_whole,
+    mend_derived_files,
+)
 from packhouse.storage.files import fsync_path, lock_file, make_folders, write_file
 from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_file import PackFile, describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.reading_lock import find_pinned, hold_again, open_reading_lock
 
@@ -35,6 +47,7 @@ MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * limits.KIB
 _HALF_PACK_MIN_AGE_S: Final = 3600
+_GENERATIONS_MAX: Final = 10_000
 
 _CONFIG: Final = b"""\
 [core]
@@ -47,15 +60,6 @@ _CONFIG: Final = b"""\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PackFile:
-    """A pack in place: name is the hex of its trailer, as in `pack-<name>.pack`."""
-
-    name: str
-    size_bytes: int
-    objects: int
-
-
 class PackStore:
     """Packs on the local disk. Safe for threads and for several server processes on one folder."""
 
@@ -66,6 +70,7 @@ class PackStore:
         for folder in (data, self._repos, self._quarantines, self._locks):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
         self._pool = _ReaderPool(limits.reader_pool_max)
+        self._sound = SoundFiles()
         self._scratch: Quarantine | None = None
         self._scratch_guard = threading.Lock()
 
@@ -133,7 +138,10 @@ class PackStore:
         fsync_path(self._pack_dir(self.repo_path(repo_id)))
 
     def list_packs(self, repo_id: str) -> list[PackFile]:
-        """Return the packs in place, retired ones included until they are unlinked, in name order."""
+        """Return the packs in place, retired ones included until they are unlinked, in name order.
+
+        A file that does not begin as a pack does is left out.
+        """
         pack_dir = self._pack_dir(self.repo_path(repo_id))
         try:
             names = sorted(os.listdir(pack_dir))
@@ -143,25 +151,80 @@ class PackStore:
         for name in names:
             if name.startswith("pack-") and name.endswith(".idx"):
                 # Maintenance of another process may unlink it between the listing and the look.
-                with contextlib.suppress(FileNotFoundError):
-                    packs.append(_describe_pack(f"{pack_dir}/{name[:-4]}.pack"))
+                with contextlib.suppress(FileNotFoundError, Corrupt):
+                    packs.append(describe_pack(f"{pack_dir}/{name[:-4]}.pack"))
         return packs
 
-    def remove_halves(self, repo_id: str, *, now: int) -> int:
-        """Delete packs that a crash left without their idx, which nobody can see; return how many.
+    def remove_halves(self, repo_id: str, *, listed: Collection[str], now: int) -> list[str]:
+        """Delete packs that a crash left without their idx before they were `listed`; return their names.
 
-        Publishing renames a pack and then at once its idx, so an hour between the two means a crash.
+        Publishing renames a pack and then at once its idx, so an hour between the two means a crash. A listed pack
+        that has lost its idx is left to `mend`.
         """
-        removed = 0
+        removed = []
         for pack in self._pack_dir(self.repo_path(repo_id)).glob("pack-*.pack"):
+            name = pack.stem.removeprefix("pack-")
+            if name in listed:
+                continue
             with contextlib.suppress(FileNotFoundError):  # maintenance unlinks packs too
                 # ctime: the rename is what counts, not when the bytes were written.
                 age_s = now - pack.stat().st_ctime
                 if age_s > _HALF_PACK_MIN_AGE_S and not pack.with_suffix(".idx").exists():
                     pack.with_suffix(".rev").unlink(missing_ok=True)
                     pack.unlink()
-                    removed += 1
+                    removed.append(name)
         return removed
+
+    def looks_whole(self, repo_id: str) -> bool:
+        """Tell whether every pack has a sound idx and every idx a pack, by one listing of the folder."""
+        return looks_whole(self._pack_dir(self.repo_path(repo_id)), self._sound)
+
+    def mend(self, repo_id: str, listed: Sequence[PackFile], *, turn: int | None = None) -> Mended:
+        """Make anew what is missing or damaged beside the listed packs; `turn` is the maintenance lock, if held.
+
+        Raises Unavailable and OSError when something else than damage prevents it, such as a full disk.
+        """
+        path = self.repo_path(repo_id)
+        with contextlib.ExitStack() as held:
+            if turn is None:
+                with contextlib.suppress(
+                    OSError
+                ):  # no folder, or a disk that takes no lock: no index to drop
+                    turn = held.enter_context(self.maintenance(repo_id))
+            mended = mend_derived_files(
+                self._pack_dir(path),
+                listed,
+                self._sound,
+                scratch=self.scratch_dir,
+                may_drop_midx=turn is not None,
+            )
+        if mended.rebuilt:
+            self._pool.forget(path)
+        return mended
+
+    def find_content_fault(self, repo_id: str, pack: PackFile) -> str | None:
+        """Read a listed pack from end to end; return what is wrong with it, or None."""
+        return find_content_fault(self._pack_dir(self.repo_path(repo_id)), pack)
+
+    def has_idle_reader(self, repo_id: str) -> bool:
+        """Tell whether a reader of the repository is open and waits for work."""
+        return self._pool.has_idle(self.repo_path(repo_id))
+
+    def forget_readers(self, repo_id: str) -> None:
+        """Let the next reader of a repository look at its packs anew."""
+        self._pool.forget(self.repo_path(repo_id))
+
+    def list_pack_oids(self, repo_id: str, name: str, *, count_max: int) -> list[Oid] | None:
+        """Return up to `count_max` ids that the idx of a pack has, None without an idx that can be read."""
+        try:
+            with PackIdx(self._pack_dir(self.repo_path(repo_id)) / f"pack-{name}.idx") as idx:
+                return list(itertools.islice(idx.iter_oids(), count_max))
+        except (FileNotFoundError, Corrupt):
+            return None
+
+    def find_holders(self, repo_id: str, oid: Oid) -> list[str]:
+        """Return the names of the packs in place whose idx has the object."""
+        return find_holders(self._pack_dir(self.repo_path(repo_id)), oid)
 
     def count_packs(self, repo_id: str) -> int:
         """Return the number of packs in the folder, by one listing."""
@@ -276,7 +339,7 @@ def _move_pack(source: Path, target: Path, name: str) -> PackFile:
     pack, idx = source / f"{name}.pack", source / f"{name}.idx"
     fsync_path(pack)
     fsync_path(idx)
-    described = _describe_pack(str(pack))
+    described = describe_pack(str(pack))
     for suffix in (".pack", ".rev", ".idx"):
         file = source / f"{name}{suffix}"
         if file.exists():
@@ -291,23 +354,12 @@ def _repo_path(repos: Path, repo_id: str) -> Path:
     return repos / key[:2] / key[2:4] / repo_id
 
 
-@functools.lru_cache(maxsize=50_000)
-def _describe_pack(pack: str) -> PackFile:
-    """Return what a pack's name, header and size say; packs never change, so each is looked at once."""
-    with open(pack, "rb") as file:
-        header = file.read(12)
-        size_bytes = os.fstat(file.fileno()).st_size
-    name = os.path.basename(pack).removesuffix(".pack")
-    if len(header) < 12 or header[:4] != b"PACK":
-        raise Corrupt("not a pack", file=name)
-    return PackFile(name.removeprefix("pack-"), size_bytes, struct.unpack(">I", header[8:])[0])
-
-
 @dataclass(slots=True)
 class _Pooled:
     reader: ObjectReader | None
     lock: int
     midx: tuple[int, int] | None
+    generation: int
 
 
 def _midx_stamp(path: Path) -> tuple[int, int] | None:
@@ -327,6 +379,7 @@ class _ReaderPool:
         self._guard = threading.Lock()
         self._idle: OrderedDict[Path, list[_Pooled]] = OrderedDict()
         self._count = 0
+        self._generations: dict[Path, int] = {}
 
     def take(self, path: Path) -> _Pooled:
         with self._guard:
@@ -338,16 +391,19 @@ class _ReaderPool:
             os.close(pooled.lock)
             pooled = None
         if pooled is None:
-            pooled = _Pooled(None, open_reading_lock(path), None)
+            pooled = _Pooled(None, open_reading_lock(path), None, 0)
         # Under the lock no pack is unlinked, so what the reader opens from here on stays.
-        stamp = _midx_stamp(path)
-        if pooled.reader is None or stamp != pooled.midx:
-            pooled.reader, pooled.midx = ObjectReader(path), stamp
+        stamp, generation = _midx_stamp(path), self._generations.get(path, 0)
+        if pooled.reader is None or (stamp, generation) != (pooled.midx, pooled.generation):
+            pooled.reader = None  # first: readers that live at the same time share what they opened
+            pooled.reader, pooled.midx, pooled.generation = ObjectReader(path), stamp, generation
         return pooled
 
     def give_back(self, path: Path, pooled: _Pooled) -> None:
         fcntl.flock(pooled.lock, fcntl.LOCK_UN)
         with self._guard:
+            if pooled.generation != self._generations.get(path, 0):
+                pooled.reader = None
             self._idle.setdefault(path, []).append(pooled)
             self._idle.move_to_end(path)
             self._count += 1
@@ -355,8 +411,16 @@ class _ReaderPool:
         for old in dropped:
             os.close(old.lock)
 
-    def forget(self, path: Path) -> None:
+    def has_idle(self, path: Path) -> bool:
         with self._guard:
+            return any(pooled.reader is not None for pooled in self._idle.get(path, ()))
+
+    def forget(self, path: Path) -> None:
+        """Close the idle readers of a repository, and those at work once they are given back."""
+        with self._guard:
+            if len(self._generations) >= _GENERATIONS_MAX:
+                self._generations.clear()
+            self._generations[path] = time.monotonic_ns()
             dropped = self._idle.pop(path, [])
             self._count -= len(dropped)
         for old in dropped:

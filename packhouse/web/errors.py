@@ -29,6 +29,7 @@ from packhouse.errors import (
 )
 from packhouse.log import log_event
 from packhouse.operations.apply_patch import PatchDoesNotApply
+from packhouse.operations.damage import RepositoryDamaged
 from packhouse.operations.events import EventsForgotten
 from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
@@ -162,6 +163,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "webhook not found": "webhook {webhook} not found",
     "upstream not available": "upstream not available: {reason}",
     "upstream rejected": "upstream rejected the update of {refname}",
+    "stored data is damaged": (
+        "the stored data of repository {repo} is damaged: {what} cannot be read; the server's operator has been told"
+    ),
     "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",
@@ -210,7 +214,7 @@ def describe_failure(error: BaseException) -> Failure:
     if not isinstance(error, PackhouseError):
         return Failure(INTERNAL.status, INTERNAL.result_status, "internal server error", {})
     row = next(ROWS[kind] for kind in type(error).__mro__ if kind in ROWS)
-    if isinstance(error, Corrupt):
+    if isinstance(error, Corrupt) and not isinstance(error, RepositoryDamaged):
         return Failure(row.status, row.result_status, "stored data cannot be read", {})
     if row is ROWS[PackhouseError]:
         # Not meant for callers, such as a failed git process: its text names folders of this machine.
@@ -288,9 +292,13 @@ def _codearts_members(failure: Failure) -> dict[str, str]:
 
 
 def log_failure(request: "Request", error: BaseException, status: int) -> None:
-    """Log what an operator must know of; a traceback only for what is a bug."""
+    """Log what an operator must know of; a traceback only for what is a bug.
+
+    Damage has been told as an error when it was found (operations/damage.py); here it is one more refused request.
+    """
     route = request.match.route.name if request.match else ""
-    expected = isinstance(error, PackhouseError) and not isinstance(error, Corrupt)
+    is_told = isinstance(error, RepositoryDamaged)
+    expected = is_told or (isinstance(error, PackhouseError) and not isinstance(error, Corrupt))
     log_event(
         "request failed",
         level=logging.WARNING if expected else logging.ERROR,

@@ -16,8 +16,11 @@ FROM packs
 WHERE repo_id = :repo_id AND retired_at <= :retired_before
 ORDER BY retired_at, name;
 
--- name: list_known_pack_names
-SELECT name FROM packs WHERE repo_id = :repo_id;
+-- name: list_known_packs
+SELECT name, size_bytes, objects, created_at, retired_at
+FROM packs
+WHERE repo_id = :repo_id
+ORDER BY created_at, name;
 
 -- name: retire_pack
 UPDATE packs SET retired_at = :now WHERE repo_id = :repo_id AND name = :name AND retired_at IS NULL;

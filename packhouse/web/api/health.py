@@ -1,11 +1,38 @@
 """Is the process up, can it serve, and what does it serve?"""
 
+from typing import Final
+
+import msgspec
 from starlette.responses import Response
 
+from packhouse.clock import format_timestamp
 from packhouse.errors import Unavailable
+from packhouse.operations.damage import count_damaged, read_damage
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
+
+_NO: Final = ("false", "0")
+
+
+class DamageFields(msgspec.Struct, omit_defaults=True):
+    """A listed pack that cannot be read, or an object that no pack holds."""
+
+    org: str
+    repo_name: str
+    repo_id: str
+    reason: str
+    found_at: str
+    pack: str = ""
+    object: str = ""
+
+
+class ReadyzAnswer(msgspec.Struct, omit_defaults=True):
+    """Damaged repositories do not make the server unready for others; `damage` comes with `?verbose` only."""
+
+    status: str
+    damaged_repositories: int = 0
+    damage: list[DamageFields] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def healthz(_request: Request) -> Response:
@@ -14,12 +41,27 @@ async def healthz(_request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """GET /readyz: database and storage answer; 503 otherwise."""
+    """GET /readyz: database and storage answer; 503 otherwise. With `?verbose`, what is damaged, too."""
     try:
         await request.in_thread(request.node.check)
     except OSError as error:
         raise Unavailable("storage not available") from error
-    return json_response({"status": "ok"})
+    if request.query_params.get("verbose", "0").lower() in _NO:
+        return json_response(ReadyzAnswer("ok", await request.in_thread(count_damaged, request.node)))
+    count, rows = await request.in_thread(read_damage, request.node)
+    damage = [
+        DamageFields(
+            org=row.org_name,
+            repo_name=row.repo_name,
+            repo_id=row.repo_public_id,
+            reason=row.reason,
+            found_at=format_timestamp(row.created_at),
+            pack=row.pack,
+            object=row.oid,
+        )
+        for row in rows
+    ]
+    return json_response(ReadyzAnswer("ok", count, damage))
 
 
 ROUTES = (
@@ -30,7 +72,7 @@ ROUTES = (
         readyz,
         preferred="/readyz",
         claim=Claim.HANDLER,
-        summary="Database and storage answer",
+        summary="Database and storage answer; with verbose, what is damaged",
         failures=(503,),
     ),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from packhouse import limits
+from packhouse.errors import Corrupt
 from packhouse.git.advertisement import Service
 from packhouse.git.pktline import (
     BAND_DATA,
@@ -18,7 +19,14 @@ from packhouse.git.pktline import (
     encode_band,
 )
 from packhouse.git.receive_request import ReceiveRequest, ReceiveRequestParser, encode_report
-from packhouse.operations.push import PendingPush, Push, RefReport, finish_push, start_push
+from packhouse.operations.push import (
+    PendingPush,
+    Push,
+    RefReport,
+    explain_unpack_failure,
+    finish_push,
+    start_push,
+)
 from packhouse.web.body import iter_body
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn
@@ -117,6 +125,7 @@ class _Transfer:
     messages: Messages | None = None
     finishing: Call[list[RefReport]] | None = None
     discarding: Call[None] | None = None
+    last_words: bytes = b""
 
     def __post_init__(self) -> None:
         if self.pending.process is not None:
@@ -161,6 +170,7 @@ class _Transfer:
         assert self.messages is not None
         data = str(self.request.config.data).encode()
         async for text in self.messages.iter_until_end():
+            self.last_words = (self.last_words + text)[-limits.KIB :]
             if self._has_bands:
                 # Users need not know where the server keeps its files.
                 yield encode_band(BAND_PROGRESS, text.replace(data, b"")) or KEEPALIVE
@@ -171,11 +181,21 @@ class _Transfer:
         assert process is not None
         waiting = self.request.git_gate.start(process.wait, limits.git_stall_max_s)
         if await waiting.result():
-            return "index-pack failed"
+            return await self._explain_unpack_failure()
         # Before the pack's name come the ids of every `.gitmodules` that fsck could not look into: what is no
         # blob, or is missing, cannot be judged harmless (git's fetch-pack.c checks them elsewhere).
         named = await PipeReader(process.stdout).read()
         return None if named.count(b"\n") <= 1 else ".gitmodules cannot be checked"
+
+    async def _explain_unpack_failure(self) -> str:
+        text = self.last_words.decode("utf-8", "replace")
+        call = self.request.git_gate.start(explain_unpack_failure, self.request.node, self.pending, text)
+        try:
+            return await call.result()
+        except Corrupt as damage:
+            described = describe_failure(damage)
+            log_failure(self.request, damage, described.status)
+            return described.sentence
 
     async def _finish(self) -> AsyncIterator[bytes]:
         """Check and move the refs in a thread, with a sign of life every few seconds."""

@@ -10,9 +10,8 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.git.advertisement import Service, protocol_version
 from packhouse.git.pktline import encode_error
-from packhouse.git.process import GitProcess
 from packhouse.log import log_event
-from packhouse.operations.fetch import Fetch, FetchAnswer, open_fetch
+from packhouse.operations.fetch import Fetch, FetchAnswer, explain_failed_fetch, open_fetch
 from packhouse.web.body import iter_body
 from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
@@ -48,7 +47,7 @@ async def upload_pack(request: Request) -> Response:
         if answer.process is None:
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
         return StreamResponse(
-            _relay(answer.process, answer.request, turn),
+            _relay(request, answer, turn),
             headers=NO_CACHE,
             media_type=_MEDIA_TYPE,
             cleanup=held.pop_all().aclose,
@@ -67,22 +66,28 @@ async def _read_request(request: Request, holder: Holder, held: contextlib.Async
     return bytes(body)
 
 
-async def _relay(process: GitProcess, request_body: bytes, turn: Turn) -> AsyncIterator[bytes]:
-    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads."""
+async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIterator[bytes]:
+    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads.
+
+    Of a failure in the middle git itself has told the client; here it is looked into.
+    """
+    process = answer.process
+    assert process is not None
     output, messages = PipeReader(process.stdout), Messages(process.stderr)
-    feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), request_body))
+    feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), answer.request))
     sent = False
     try:
         while piece := await output.read():
             async with turn.waiting_for_client():
                 yield piece
             sent = True
-        if not sent:
-            # An empty answer means success to no client: say what is known, which is that git gave up.
-            text = await _last_words(messages)
-            if text:
-                yield encode_error("upload-pack: the request cannot be served")
-                log_event("upload-pack failed", level=logging.WARNING, text=text)
+        text = await _last_words(messages)
+        if text and await request.git_gate.start(process.wait, limits.git_stall_max_s).result():
+            explaining = request.git_gate.start(explain_failed_fetch, request.node, answer, text)
+            explanation = await explaining.result()
+            log_event("upload-pack failed", level=logging.WARNING, text=text, reason=explanation)
+            if not sent:  # an empty answer means success to no client
+                yield encode_error(explanation)
     finally:
         feeder.cancel()
         await asyncio.gather(feeder, return_exceptions=True)

@@ -12,7 +12,7 @@ from packhouse.db.packs import (
     PackRow,
     delete_pack_rows,
     insert_packs,
-    list_known_pack_names,
+    list_known_packs,
     list_packs,
     list_retired_packs,
     retire_packs,
@@ -89,9 +89,9 @@ def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, r
         assert [pack.name for pack in list_packs(session, repo_id)] == [two.name]
         assert list_retired_packs(session, repo_id, retired_before=6) == []
         assert [pack.retired_at for pack in list_retired_packs(session, repo_id, retired_before=7)] == [7]
-        assert list_known_pack_names(session, repo_id) == {one.name, two.name}
+        assert {pack.name for pack in list_known_packs(session, repo_id)} == {one.name, two.name}
         assert delete_pack_rows(session, repo_id, [one.name, two.name]) == 1
-        assert list_known_pack_names(session, repo_id) == {two.name}
+        assert {pack.name for pack in list_known_packs(session, repo_id)} == {two.name}
 
 
 def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database, repo_id: int) -> None:

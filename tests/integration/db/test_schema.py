@@ -10,7 +10,7 @@ from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, load_migrations
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
-RELEASED = [(1,), (2,)]
+RELEASED = [(1,), (2,), (3,)]
 """The versions of the migrations of this release."""
 
 SPAWN = multiprocessing.get_context("spawn")

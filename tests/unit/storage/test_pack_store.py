@@ -25,17 +25,22 @@ def now_at(folder: Path) -> int:
 
 
 def test_a_pack_that_is_just_being_published_stays(tmp_path: Path, pack_dir: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, now=now_at(pack_dir)) == 0
+    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=now_at(pack_dir)) == []
     assert (pack_dir / "pack-bb.pack").exists()
 
 
 def test_a_pack_that_never_got_its_idx_goes_after_an_hour(tmp_path: Path, pack_dir: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, now=now_at(pack_dir) + 3700) == 1
+    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=now_at(pack_dir) + 3700) == ["bb"]
     assert sorted(path.name for path in pack_dir.iterdir()) == ["pack-aa.idx", "pack-aa.pack"]
 
 
+def test_a_listed_pack_without_its_idx_stays_however_old(tmp_path: Path, pack_dir: Path) -> None:
+    assert PackStore(tmp_path).remove_halves(REPO, listed={"bb"}, now=now_at(pack_dir) + 3700) == []
+    assert (pack_dir / "pack-bb.pack").exists()
+
+
 def test_a_repository_without_a_folder_has_no_halves(tmp_path: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, now=0) == 0
+    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=0) == []
 
 
 def test_folders_of_repositories_are_closed_to_other_users(tmp_path: Path) -> None:

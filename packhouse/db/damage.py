@@ -1,0 +1,57 @@
+"""What was found damaged in repositories, until it is mended."""
+
+from dataclasses import dataclass
+
+from packhouse.db.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class DamageRow:
+    """A damaged pack or object of a living repository; `pack` or `oid` is "" when not known."""
+
+    org_name: str
+    repo_name: str
+    repo_public_id: str
+    pack: str
+    oid: str
+    reason: str
+    created_at: int
+
+
+def insert_damage(session: Session, repo_id: int, *, pack: str, oid: str, reason: str, now: int) -> bool:
+    """Note a damage; tell whether it was not noted yet."""
+    return session.run("insert_damage", repo_id=repo_id, pack=pack, oid=oid, reason=reason, now=now) > 0
+
+
+def list_damage(session: Session, *, limit: int) -> list[DamageRow]:
+    """Return up to `limit` noted damages, repository by repository."""
+    return [DamageRow(*row) for row in session.all("list_damage", limit=limit)]
+
+
+def count_damaged_repos(session: Session) -> int:
+    """Return the number of living repositories with damage."""
+    row = session.one("count_damaged_repos")
+    assert row is not None, "a count has a row"
+    return int(row[0])
+
+
+def count_damage_of_repo(session: Session, repo_id: int) -> int:
+    """Return how many damages of the repository are noted."""
+    row = session.one("count_damage_of_repo", repo_id=repo_id)
+    assert row is not None, "a count has a row"
+    return int(row[0])
+
+
+def list_damage_of_repo(session: Session, repo_id: int) -> list[tuple[str, str]]:
+    """Return (pack, oid) of every noted damage of a repository."""
+    return [(row[0], row[1]) for row in session.all("list_damage_of_repo", repo_id=repo_id)]
+
+
+def list_damaged_repo_ids(session: Session, *, limit: int) -> list[str]:
+    """Return the public ids of up to `limit` living repositories with damage."""
+    return [row[1] for row in session.all("list_damaged_repo_ids", limit=limit)]
+
+
+def delete_damage(session: Session, repo_id: int, *, pack: str, oid: str) -> None:
+    """Strike off a damage that is mended."""
+    session.run("delete_damage", repo_id=repo_id, pack=pack, oid=oid)

@@ -1,0 +1,37 @@
+"""Which damage this process has told of already, so that each is told once."""
+
+import threading
+from typing import Final
+
+_NOTED_MAX: Final = 10_000
+
+DamageKey = tuple[int, str, str]
+"""Repository, pack ("" when not known) and object ("" when the pack is known)."""
+
+
+class DamageMemory:
+    """The noted damages of a process. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._noted: set[DamageKey] = set()
+
+    def add(self, key: DamageKey) -> bool:
+        """Remember a damage; tell whether it is news."""
+        with self._guard:
+            if key in self._noted:
+                return False
+            if len(self._noted) >= _NOTED_MAX:
+                self._noted.clear()
+            self._noted.add(key)
+            return True
+
+    def has(self, key: DamageKey) -> bool:
+        """Tell whether the damage was noted lately."""
+        with self._guard:
+            return key in self._noted
+
+    def clear(self) -> None:
+        """Forget everything: what is still damaged is looked at anew."""
+        with self._guard:
+            self._noted.clear()

@@ -1,0 +1,278 @@
+"""What can be made again from the packs of a repository: idx, rev and multi-pack-index. All of it is made here.
+
+A pack is the truth, and nothing here changes or deletes one. What stands beside it is checked by the hash that each
+of these files ends with, and by what the pack itself says. Source: gitformat-pack(5); git-index-pack(1).
+"""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import struct
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.git.oid import Oid
+from packhouse.git.pack_idx import PackIdx
+from packhouse.git.process import run_git
+from packhouse.storage.files import fsync_path
+from packhouse.storage.pack_file import PackFile
+
+MIDX_NAME: Final = "multi-pack-index"
+MISSING: Final = "listed pack is missing"
+_HASH_BYTES: Final = 20
+_PACK_HEADER: Final = struct.Struct(">4sII")
+_SOUND_MAX: Final = 50_000
+_INDEX_MAX_S: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class PackFault:
+    """A listed pack that cannot be used as it should, and why, in constant words."""
+
+    pack: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Mended:
+    """`rebuilt` names the files that were made anew or removed, `faults` the packs that stay unusable."""
+
+    rebuilt: list[str] = field(default_factory=list)
+    faults: list[PackFault] = field(default_factory=list)
+
+
+class SoundFiles:
+    """Files found sound before, by inode, size and time of change, so that each is hashed once a process."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._known: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+
+    def is_sound(self, path: str) -> bool:
+        """Tell whether the file ends with the hash of what stands before. Raises FileNotFoundError."""
+        status = os.stat(path)
+        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+        with self._guard:
+            if self._known.get(path) == stamp:
+                self._known.move_to_end(path)
+                return True
+        if not ends_with_its_hash(path):
+            return False
+        with self._guard:
+            self._known[path] = stamp
+            if len(self._known) > _SOUND_MAX:
+                self._known.popitem(last=False)
+        return True
+
+
+def ends_with_its_hash(path: str | Path) -> bool:
+    """Tell whether the last 20 bytes are the SHA-1 of all others, as in packs and what belongs to them."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        left = os.fstat(file.fileno()).st_size - _HASH_BYTES
+        while left > 0 and (piece := file.read(min(left, limits.MIB))):
+            digest.update(piece)
+            left -= len(piece)
+        return left == 0 and file.read(_HASH_BYTES + 1) == digest.digest()
+
+
+def looks_whole(pack_dir: Path, sound: SoundFiles) -> bool:
+    """Tell whether every pack in the folder has a sound idx and every idx a pack: one look before git runs.
+
+    A pack that is missing together with its idx does not show.
+    """
+    names = _list_names(pack_dir)
+    for name in names:
+        stem, _, suffix = name.rpartition(".")
+        if suffix == "pack" and f"{stem}.idx" not in names:
+            return False
+        checked = suffix in ("idx", "rev") or name == MIDX_NAME
+        if not checked:
+            continue
+        if suffix == "idx" and f"{stem}.pack" not in names:
+            return False
+        with contextlib.suppress(FileNotFoundError):  # unlinked by maintenance since it was listed
+            if not sound.is_sound(f"{pack_dir}/{name}"):
+                return False
+    return True
+
+
+def mend_derived_files(
+    pack_dir: Path,
+    listed: Sequence[PackFile],
+    sound: SoundFiles,
+    *,
+    scratch: Callable[[], Path],
+    may_drop_midx: bool,
+) -> Mended:
+    """Make what is missing or damaged beside the `listed` packs; return what was done and what stays unusable.
+
+    `scratch` gives a folder on the same disk for files in the making. `may_drop_midx`: the caller holds the
+    maintenance lock, so that nobody writes a multi-pack-index meanwhile. Raises Unavailable and OSError when a full
+    disk or the like prevents it.
+    """
+    mended = Mended()
+    for pack in listed:
+        try:
+            fault = _find_pack_fault(pack_dir, pack)
+            if fault is None and _mend_idx(pack_dir, pack, sound, scratch):
+                mended.rebuilt.append(f"pack-{pack.name}.idx")
+            if fault is None and _drop_unsound_rev(pack_dir, pack, sound):
+                mended.rebuilt.append(f"pack-{pack.name}.rev")
+        except FileNotFoundError:
+            fault = MISSING
+        except Corrupt as error:
+            fault = error.message
+        if fault is not None:
+            mended.faults.append(PackFault(pack.name, fault))
+    if may_drop_midx and _drop_unsound_midx(pack_dir, sound):
+        mended.rebuilt.append(MIDX_NAME)
+    if mended.rebuilt:
+        fsync_path(pack_dir)
+    return mended
+
+
+def find_content_fault(pack_dir: Path, pack: PackFile) -> str | None:
+    """Read the whole pack; return what is wrong with it, None when it is what was written."""
+    try:
+        fault = _find_pack_fault(pack_dir, pack)
+        if fault is None and not ends_with_its_hash(pack_dir / f"pack-{pack.name}.pack"):
+            fault = "pack has another hash than it was written with"
+    except FileNotFoundError:
+        fault = MISSING
+    return fault
+
+
+def find_holders(pack_dir: Path, oid: Oid) -> list[str]:
+    """Return the names of the packs whose idx has the object; what cannot be read is left out."""
+    holders = []
+    for name in sorted(_list_names(pack_dir)):
+        if name.startswith("pack-") and name.endswith(".idx"):
+            with contextlib.suppress(FileNotFoundError, Corrupt), PackIdx(pack_dir / name) as idx:
+                if oid in idx:
+                    holders.append(name.removeprefix("pack-").removesuffix(".idx"))
+    return holders
+
+
+def _list_names(pack_dir: Path) -> set[str]:
+    try:
+        return set(os.listdir(pack_dir))
+    except FileNotFoundError:
+        return set()
+
+
+def _find_pack_fault(pack_dir: Path, pack: PackFile) -> str | None:
+    """Look at size and header; raise FileNotFoundError without the file."""
+    with open(pack_dir / f"pack-{pack.name}.pack", "rb") as file:
+        header = file.read(_PACK_HEADER.size)
+        size_bytes = os.fstat(file.fileno()).st_size
+    if size_bytes != pack.size_bytes:
+        return "pack has another size than listed"
+    magic, _version, objects = _PACK_HEADER.unpack(header)
+    if magic != b"PACK" or objects != pack.objects:
+        return "pack has another header than it was written with"
+    return None
+
+
+def _mend_idx(pack_dir: Path, pack: PackFile, sound: SoundFiles, scratch: Callable[[], Path]) -> bool:
+    """Rebuild the idx unless it is sound and belongs to the pack; tell whether that was needed.
+
+    Raises Corrupt when the pack cannot be indexed, or holds another number of objects than listed, and Unavailable
+    when the pack is sound and something else prevents it, such as a full disk.
+    """
+    idx = pack_dir / f"pack-{pack.name}.idx"
+    if _is_idx_of(pack_dir, pack, sound):
+        return False
+    rebuilt = scratch() / f"rebuilt-{pack.name}-{os.urandom(4).hex()}.idx"
+    try:
+        _index_pack(idx.with_suffix(".pack"), rebuilt)
+        with PackIdx(rebuilt) as made:
+            if len(made) != pack.objects:
+                raise Corrupt("pack holds another number of objects than listed")
+        fsync_path(rebuilt)
+        rebuilt.rename(idx)
+    finally:
+        rebuilt.unlink(missing_ok=True)
+    # A reverse index names positions in the idx: the old one may be of an idx that never was right.
+    idx.with_suffix(".rev").unlink(missing_ok=True)
+    return True
+
+
+def _index_pack(pack: Path, idx: Path) -> None:
+    try:
+        run_git(
+            None,
+            "index-pack",
+            "-o",
+            str(idx),
+            str(pack),
+            config={"pack.writeReverseIndex": "false"},
+            timeout_s=_INDEX_MAX_S,
+        )
+    except PackhouseError as error:
+        if ends_with_its_hash(pack):
+            raise Unavailable("pack idx cannot be rebuilt", pack=pack.name, reason=str(error)) from error
+        raise Corrupt("pack has another hash than it was written with", file=pack.name) from error
+
+
+def _is_idx_of(pack_dir: Path, pack: PackFile, sound: SoundFiles) -> bool:
+    base = f"{pack_dir}/pack-{pack.name}"
+    try:
+        if not sound.is_sound(f"{base}.idx"):
+            return False
+        with PackIdx(Path(f"{base}.idx")) as idx:
+            return len(idx) == pack.objects and bytes.fromhex(idx.pack_name) == _read_trailer(f"{base}.pack")
+    except (FileNotFoundError, Corrupt):
+        return False
+
+
+def _read_trailer(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(-_HASH_BYTES, os.SEEK_END)
+        return file.read(_HASH_BYTES)
+
+
+def _drop_unsound_rev(pack_dir: Path, pack: PackFile, sound: SoundFiles) -> bool:
+    """Remove a damaged reverse index, which git then makes in memory; tell whether there was one."""
+    rev = f"{pack_dir}/pack-{pack.name}.rev"
+    try:
+        if sound.is_sound(rev):
+            return False
+    except FileNotFoundError:
+        return False
+    Path(rev).unlink(missing_ok=True)
+    return True
+
+
+def _drop_unsound_midx(pack_dir: Path, sound: SoundFiles) -> bool:
+    """Remove a multi-pack-index that is damaged or names a pack that is not there; tell whether there was one.
+
+    One that names a missing pack hides what other packs hold; without any, each idx is looked at.
+    """
+    path = pack_dir / MIDX_NAME
+    try:
+        if sound.is_sound(str(path)) and set(_read_midx_names(path)) <= _list_names(pack_dir):
+            return False
+    except FileNotFoundError:
+        return False
+    path.unlink(missing_ok=True)
+    return True
+
+
+def _read_midx_names(path: Path) -> Iterable[str]:
+    """Return the names of the idx files that a multi-pack-index names (gitformat-pack(5), chunk PNAM)."""
+    with path.open("rb") as file:
+        chunk_count = file.read(12)[6]
+        table = [struct.unpack(">4sQ", file.read(12)) for _ in range(chunk_count + 1)]
+        for (chunk, start), (_, end) in itertools.pairwise(table):
+            if chunk == b"PNAM":
+                file.seek(start)
+                return [name.decode("ascii") for name in file.read(end - start).split(b"\0") if name]
+    return []
