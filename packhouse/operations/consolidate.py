@@ -7,12 +7,14 @@ undo works with.
 
 Order: the new pack is durable and in place; a multi-pack-index that names only what stays is published; SQL
 lists the new pack and retires the old; then those are unlinked that no reader at work may have open. A crash
-between any two steps leaves more packs than needed and nothing missing.
+between any two steps leaves more packs than needed and nothing missing. A damaged pack is set aside, named once in the
+log, and the others are joined.
 """
 
 from collections.abc import Sequence
 
 from packhouse import limits
+from packhouse.db.damage import list_damage_of_repo
 from packhouse.db.packs import (
     delete_pack_rows,
     insert_packs,
@@ -22,9 +24,11 @@ from packhouse.db.packs import (
 )
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo, find_repo_by_public_id
-from packhouse.errors import Invalid
+from packhouse.errors import Corrupt, Invalid
 from packhouse.git.pack_concat import concatenate_packs
-from packhouse.git.process import run_git
+from packhouse.git.process import GitFailed, run_git
+from packhouse.log import log_event
+from packhouse.operations.damage import is_damaged, mend
 from packhouse.operations.node import Node
 from packhouse.storage.pack_file import PackFile
 
@@ -43,17 +47,34 @@ def consolidate(node: Node, repo_id: str) -> int:
             return 0
         with node.database.read() as session:
             repo = find_repo_by_public_id(session, repo_id)
+            noted = [] if repo is None else list_damage_of_repo(session, repo.id)
         if repo is None:
             return 0
+        aside = {pack for pack, _ in noted}
         replaced = 0
+        is_second_try = False
         retired = _unlink_retired(node, repo)
-        while chosen := choose_packs(_packs_in_use(node, repo_id, retired)):
-            merged = _merge(node, repo_id, chosen)
+        while chosen := choose_packs(_packs_in_use(node, repo_id, retired | aside)):
+            try:
+                merged = _merge(node, repo_id, chosen)
+            except (Corrupt, GitFailed):
+                damaged = _find_damaged(node, repo, chosen, turn)
+                if not damaged and is_second_try:
+                    raise
+                is_second_try = not damaged  # an idx may have been the reason, and is made anew by now
+                aside |= damaged  # the others are joined without them
+                continue
             old = [pack for pack in chosen if pack.name != merged.name]
-            _replace(node, repo, old, merged, turn)
+            _replace(node, repo, old, merged, aside=aside, turn=turn)
             replaced += len(old)
             retired = _unlink_retired(node, repo)
         return replaced
+
+
+def _find_damaged(node: Node, repo: Repo, chosen: Sequence[PackFile], turn: int) -> set[str]:
+    """Return those of the chosen packs that cannot be joined, each noted; an idx that was the reason is made anew."""
+    unusable = {fault.pack for fault in mend(node, repo, turn=turn)}
+    return {pack.name for pack in chosen if pack.name in unusable or is_damaged(node, repo, pack)}
 
 
 def choose_packs(packs: Sequence[PackFile]) -> list[PackFile]:
@@ -95,6 +116,13 @@ def _unlink_retired(node: Node, repo: Repo) -> set[str]:
         delete_pack_rows(session, repo.id, going)
         going -= {pack.name for pack in list_known_packs(session, repo.id)}
     node.store.unlink_packs(repo.public_id, going)
+    if going:
+        log_event(
+            "packs deleted that another has replaced",
+            repo=f"{repo.org_name}/{repo.name}",
+            repo_id=repo.public_id,
+            packs=sorted(going),
+        )
     return pinned
 
 
@@ -133,9 +161,14 @@ def _merge_with_git(node: Node, repo_id: str, chosen: Sequence[PackFile]) -> Pac
     return published[0]
 
 
-def _replace(node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile, turn: int) -> None:
-    """Publish the multi-pack-index of what stays and tell SQL; `turn` is the held maintenance lock."""
-    gone = {pack.name for pack in old}
+def _replace(
+    node: Node, repo: Repo, old: Sequence[PackFile], merged: PackFile, *, aside: set[str], turn: int
+) -> None:
+    """Publish the multi-pack-index of what stays and tell SQL; `turn` is the held maintenance lock.
+
+    Packs that are set `aside` are not in that index: git would not write one over an idx that it cannot read.
+    """
+    gone = {pack.name for pack in old} | aside
     with node.database.read() as session:
         gone |= {pack.name for pack in list_retired_packs(session, repo.id, retired_before=node.clock())}
     staying = _packs_in_use(node, repo.public_id, gone)
