@@ -57,6 +57,12 @@ class Config:
         default=limits.body_stall_max_s,
         metadata={"help": "how long a client may send nothing within a body", "unit": "seconds"},
     )
+    runtime_dir: Path | None = field(
+        default=None,
+        metadata={
+            "help": "folder for files that git reads and nobody keeps; default memory (/dev/shm, /run), else DATA/cache"
+        },
+    )
     push_max_bytes: int = field(
         default=10 * limits.GIB, metadata={"help": "largest pack that a push may send", "unit": "bytes"}
     )

@@ -228,6 +228,11 @@ event_poll_s = 0.3
 event_keepalive_s = 15.0
 prune_batch = 1000
 
+# Runtime files
+ref_folders_max = 2000  # repositories whose refs are kept as files for git
+ref_folders_max_bytes = 256 * MIB  # of their packed-refs together
+disk_min_free_bytes = 64 * MIB  # with less, reads work in the runtime folder
+
 # Damage of stored data
 damage_rows_max = 100  # that are kept of one repository; more tell nothing new
 damage_witnesses_max = 100_000  # objects looked through for one to name

@@ -138,7 +138,6 @@ def _serve_from(node: Node, repo: Repo, fetch: Fetch, asked: UploadRequest) -> F
         return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
     if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
         return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
-    materialise_refs(node, repo)
     return FetchAnswer(repo, _spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
 
 
@@ -162,15 +161,14 @@ def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
 
 
 def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
-    git_dir = node.store.repo_path(repo.public_id)
     config, env = dict(_CONFIG), {}
     if fetch.remote.namespace == EPHEMERAL:
         env["GIT_NAMESPACE"] = EPHEMERAL
         del config["transfer.hideRefs"]
     if fetch.version:
         env["GIT_PROTOCOL"] = f"version={fetch.version}"
-    # The lock travels with the child: no pack goes away under it, even when this server process dies.
-    with hold_packs(node, repo) as lock:
+    # The locks travel with the child: nothing goes away under it, even when this server process dies.
+    with hold_packs(node, repo) as lock, materialise_refs(node, repo) as (git_dir, refs_lock):
         try:
             return spawn_git(
                 git_dir,
@@ -180,7 +178,7 @@ def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
                 str(git_dir),
                 env=env,
                 config=config,
-                pass_fds=(lock,),
+                pass_fds=(lock, refs_lock),
                 large_pipes=True,
             )
         except OSError as error:

@@ -121,7 +121,7 @@ class _Search:
             if self.files.takes_all and self.start is None and size_max is None:
                 lines = self._iter_commit()
             else:
-                quarantine = stack.enter_context(self.node.store.new_quarantine())
+                quarantine = stack.enter_context(self.node.store.new_scratch())
                 lines = self._iter_chosen(quarantine, size_max)
             stack.enter_context(contextlib.closing(lines))
             return _take_page(self._iter_after_start(lines), self.query, bounds)

@@ -80,7 +80,7 @@ class Node:
 def open_node(config: Config) -> Node:
     """Open the data folder and the database, bringing its schema up to date; remove leftovers of a crash."""
     configure_libgit2()
-    store = PackStore(config.data)
+    store = PackStore(config.data, runtime_dir=config.runtime_dir)
     database = open_database(config.database_url, connections_max=config.threads + 8)
     database.migrate()
     node = Node(config=config, database=database, store=store)

@@ -130,7 +130,7 @@ def _try_merge(
     *,
     include_content: bool,
 ) -> MergePreview:
-    with node.store.new_quarantine() as quarantine:
+    with node.store.new_scratch() as quarantine:
         merged = merge_trees(node, repo, quarantine, ours=ours, theirs=theirs)
         conflicts: list[Conflict] = []
         if include_content and not merged.is_clean:

@@ -1,6 +1,9 @@
 """A remote as git clients address it: a repository and one of its two namespaces."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import list_refs
@@ -47,21 +50,27 @@ def head_target(repo: Repo) -> RefName:
     return RefName(HEADS + repo.default_branch.encode("utf-8"))
 
 
-def materialise_refs(node: Node, repo: Repo) -> None:
-    """Bring `HEAD` and `packed-refs` of the repository folder up to `repo.refs_version`, if they are older.
+@contextlib.contextmanager
+def materialise_refs(node: Node, repo: Repo) -> Iterator[tuple[Path, int]]:
+    """Give a folder in which git sees the refs of `repo.refs_version` or later over the repository's objects.
 
-    The folder exists: the repository holds objects.
+    The second value is the folder's lock, which git children inherit. The repository holds objects. Raises OSError
+    when neither memory nor disk takes the files.
     """
-    git_dir = node.store.repo_path(repo.public_id)
-    if are_current(git_dir, refs_version=repo.refs_version, head_target=head_target(repo)):
-        return
-    with node.database.snapshot() as session:
-        # By id: another repository may have taken the name meanwhile.
-        repo = find_repo_by_id(session, repo.id) or repo
-        refs = list_refs(session, repo.id)
-    write_ref_files(
-        git_dir,
-        [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs],
-        refs_version=repo.refs_version,
-        head_target=head_target(repo),
-    )
+
+    def write(folder: Path) -> None:
+        if are_current(folder, refs_version=repo.refs_version, head_target=head_target(repo)):
+            return
+        with node.database.snapshot() as session:
+            # By id: another repository may have taken the name meanwhile.
+            now = find_repo_by_id(session, repo.id) or repo
+            refs = list_refs(session, repo.id)
+        write_ref_files(
+            folder,
+            [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs],
+            refs_version=now.refs_version,
+            head_target=head_target(now),
+        )
+
+    with node.store.refs(repo.public_id, write) as opened:
+        yield opened

@@ -36,9 +36,10 @@ class FileCache:
         path = self._folder / folder / name
         try:
             stored = path.read_bytes()
-            os.utime(path)  # the least recently used go first
         except OSError:
             return None
+        with contextlib.suppress(OSError):  # on a read-only disk nothing is dropped either
+            os.utime(path)  # the least recently used go first
         digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
         return content if _digest(content) == digest else None
 

@@ -1,12 +1,16 @@
 """Durable file work: what is said to be written is on the disk, names included."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What open(2) and others say where the disk takes no writes now: no reason for a read to fail."""
 
 _POLL_S: Final = 0.002
 

@@ -42,6 +42,7 @@ from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile, describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.reading_lock import find_pinned, hold_again, open_reading_lock
+from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
 
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
@@ -63,7 +64,7 @@ _CONFIG: Final = b"""\
 class PackStore:
     """Packs on the local disk. Safe for threads and for several server processes on one folder."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *, runtime_dir: Path | None = None) -> None:
         self._repos = data / "repos"
         self._quarantines = data / "quarantine"
         self._locks = data / "locks"
@@ -71,6 +72,7 @@ class PackStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
         self._pool = _ReaderPool(limits.reader_pool_max)
         self._sound = SoundFiles()
+        self._runtime = RuntimeFolder(data, runtime_dir)
         self._scratch: Quarantine | None = None
         self._scratch_guard = threading.Lock()
 
@@ -100,6 +102,24 @@ class PackStore:
     def new_quarantine(self) -> Quarantine:
         """Return an empty quarantine on the same disk, so that publishing is a rename."""
         return Quarantine(self._quarantines)
+
+    def new_scratch(self) -> Quarantine:
+        """Return an empty quarantine for a read, which must not need a disk that takes writes."""
+        status = os.statvfs(self._quarantines)
+        is_full = status.f_bavail * status.f_frsize < limits.disk_min_free_bytes
+        if is_full or status.f_flag & os.ST_RDONLY:
+            return self._runtime.new_scratch()
+        return self.new_quarantine()
+
+    def refs(self, repo_id: str, write: WriteRefs) -> contextlib.AbstractContextManager[tuple[Path, int]]:
+        """Give a folder that git takes for the repository, with refs that `write` brings up to date; and its lock."""
+        return self._runtime.refs(repo_id, self.repo_path(repo_id) / "objects", write)
+
+    def remove_old_refs(self, repo_id: str) -> None:
+        """Remove the refs that earlier versions kept beside the packs: nobody brings them up to date any more."""
+        for name in ("packed-refs", "refs.lock"):
+            with contextlib.suppress(OSError):
+                (self.repo_path(repo_id) / name).unlink()
 
     def new_draft(self) -> PackDraft:
         """Return an empty pack of this process's own making, on the same disk."""
@@ -300,7 +320,7 @@ class PackStore:
 
     def sweep(self) -> int:
         """Remove the quarantines of dead processes; return how many."""
-        return sweep_quarantines(self._quarantines)
+        return sweep_quarantines(self._quarantines) + self._runtime.sweep()
 
     def iter_repo_ids(self) -> Iterator[str]:
         """Yield the ids of the repositories that have a folder."""
@@ -326,8 +346,9 @@ class PackStore:
             probe.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close every pooled reader and remove this process's scratch folder."""
+        """Close every pooled reader and remove this process's scratch folder and runtime files."""
         self._pool.close()
+        self._runtime.close()
         with self._scratch_guard:
             if self._scratch is not None:
                 self._scratch.discard()

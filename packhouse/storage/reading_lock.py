@@ -9,12 +9,13 @@ began: those they do not need.
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from packhouse.storage.files import try_lock
+from packhouse.storage.files import UNWRITABLE, try_lock
 
 LOCK_NAME: Final = "packhouse.lock"
 _ASIDE_PREFIX: Final = LOCK_NAME + "."
@@ -25,21 +26,36 @@ _POLL_S: Final = 0.005
 def open_reading_lock(repo_path: Path) -> int:
     """Return the descriptor of the lock file, held shared."""
     while True:
-        descriptor = os.open(f"{repo_path}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = _open_lock(repo_path)
         if hold_again(repo_path, descriptor):
             return descriptor
         os.close(descriptor)
+
+
+def _open_lock(repo_path: Path) -> int:
+    """Open the lock file; the folder itself where the disk takes no new file, which pins every pack."""
+    try:
+        return os.open(f"{repo_path}/{LOCK_NAME}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+    try:
+        return os.open(f"{repo_path}/{LOCK_NAME}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.open(repo_path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
 
 
 def hold_again(repo_path: Path, descriptor: int) -> bool:
     """Take the lock on an open file shared; False when it was set aside meanwhile: open the new one then."""
     try_lock(descriptor, exclusive=False, wait=True)
     held = os.fstat(descriptor)
+    if stat.S_ISDIR(held.st_mode):
+        return True
     try:
         current = os.stat(f"{repo_path}/{LOCK_NAME}")
     except FileNotFoundError:
         current = None
-    if current is not None and (current.st_ino, current.st_dev) == (held.st_ino, held.st_dev):
+    if current is not None and os.path.samestat(current, held):
         return True
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
@@ -53,6 +69,8 @@ def find_pinned(repo_path: Path, pack_names: Iterable[str], *, wait_max_s: float
     may call this for a repository: the one that holds its maintenance lock.
     """
     names = set(pack_names)
+    if not _is_free(repo_path):
+        return names
     lock = repo_path / LOCK_NAME
     if not names <= (_read_list(lock) or set()) and not _is_free(lock):
         _set_aside(repo_path, names)
@@ -68,7 +86,7 @@ def find_pinned(repo_path: Path, pack_names: Iterable[str], *, wait_max_s: float
 def _is_free(path: Path) -> bool:
     """Tell whether nobody holds the lock at this moment."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
     try:

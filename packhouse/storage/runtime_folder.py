@@ -1,0 +1,241 @@
+"""Files that git reads and nobody keeps: in memory, so that reads need no disk that takes writes.
+
+    RUNTIME/packhouse-<uid>-<hash of the data folder>/
+        lock                    flock: shared by the processes that use the folder
+        refs/<repo id>/         a bare repository: HEAD and packed-refs from SQL, objects a link to the packs
+        scratch/<random>/       quarantines of reads, while the data folder is full or read-only
+
+RUNTIME is a memory file system where there is one, else DATA/cache. All of it may be deleted while nobody uses it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from packhouse import limits
+from packhouse.storage.files import UNWRITABLE, try_lock
+from packhouse.storage.quarantine import Quarantine, sweep_quarantines
+
+_LOCK_NAME: Final = "lock"
+_PREFIX: Final = "packhouse-"
+_MEMORY_FOLDERS: Final = (Path("/dev/shm"), Path("/run"))  # noqa: S108  # a folder of our own is made there
+_MEMORY_MIN_FREE_BYTES: Final = 16 * limits.MIB
+_LOOK_EVERY: Final = 64
+
+_CONFIG: Final = b"""\
+[core]
+\trepositoryformatversion = 1
+\tbare = true
+[extensions]
+\tpreciousObjects = true
+"""
+
+T = TypeVar("T")
+
+WriteRefs = Callable[[Path], None]
+"""Brings HEAD and packed-refs of a folder up to date."""
+
+
+class RuntimeFolder:
+    """The runtime files of one data folder, shared by its processes. Nothing is made before it is needed."""
+
+    def __init__(self, data: Path, chosen: Path | None) -> None:
+        self._name = f"{_PREFIX}{os.geteuid()}-{_identify(data)}"
+        self._bases = _list_bases(data, chosen)
+        self._guard = threading.Lock()
+        self._places: dict[Path, int] = {}
+        self._made = 0
+
+    @contextlib.contextmanager
+    def refs(self, repo_id: str, objects: Path, write: WriteRefs) -> Iterator[tuple[Path, int]]:
+        """Give the folder with the refs of a repository, and its lock for git children to inherit.
+
+        `objects` is where its objects are, `write` is called to bring the refs up to date. Raises OSError when no
+        place takes them.
+        """
+
+        def open_refs(place: Path) -> tuple[Path, int]:
+            folder, lock = _open_locked(place / "refs" / repo_id)
+            try:
+                _complete(folder, objects)
+                write(folder)
+            except BaseException:
+                os.close(lock)
+                raise
+            return folder, lock
+
+        folder, lock = self._somewhere(open_refs)
+        try:
+            self._look_now_and_then(folder.parent)
+            yield folder, lock
+        finally:
+            os.close(lock)
+
+    def new_scratch(self) -> Quarantine:
+        """Return an empty quarantine for a read; raise OSError when no place takes one."""
+
+        def make(place: Path) -> Quarantine:
+            root = place / "scratch"
+            root.mkdir(exist_ok=True)
+            return Quarantine(root)
+
+        return self._somewhere(make)
+
+    def sweep(self) -> int:
+        """Remove what dead processes left in the places in use; return how much that was."""
+        with self._guard:
+            scratches = [place / "scratch" for place in self._places]
+        return sum(sweep_quarantines(scratch) for scratch in scratches if scratch.is_dir())
+
+    def close(self) -> None:
+        """Let go of the folders; the last process removes them."""
+        with self._guard:
+            for place, lock in self._places.items():
+                if try_lock(lock, exclusive=True, wait=False):
+                    _remove(place)
+                os.close(lock)
+            self._places.clear()
+
+    def _somewhere(self, make: Callable[[Path], T]) -> T:
+        """Return what `make` makes in the first place that takes it."""
+        failure: OSError | None = None
+        for base in self._bases:
+            try:
+                return make(self._place(base))
+            except OSError as error:
+                if error.errno not in UNWRITABLE:
+                    raise
+                failure = error
+        assert failure is not None, "there is a place to try"
+        raise failure
+
+    def _place(self, base: Path) -> Path:
+        """Return our folder below `base`, made and locked when this process uses it for the first time."""
+        place = base / self._name
+        with self._guard:
+            if place not in self._places:
+                base.mkdir(parents=True, exist_ok=True)
+                _sweep_places(base)
+                _, self._places[place] = _open_locked(place)
+                (place / "refs").mkdir(exist_ok=True)
+            return place
+
+    def _look_now_and_then(self, folder: Path) -> None:
+        with self._guard:
+            self._made += 1
+            is_due = self._made % _LOOK_EVERY == 0
+        if is_due:
+            _drop_oldest(folder)
+
+
+def _list_bases(data: Path, chosen: Path | None) -> list[Path]:
+    """Return where runtime files may be, the best place first."""
+    memory = [folder for folder in _MEMORY_FOLDERS if _is_usable(folder)] if chosen is None else [chosen]
+    return [*memory, data / "cache"]
+
+
+def _is_usable(folder: Path) -> bool:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return False
+    free_bytes = status.f_bavail * status.f_frsize
+    return os.path.ismount(folder) and os.access(folder, os.W_OK) and free_bytes >= _MEMORY_MIN_FREE_BYTES
+
+
+def _identify(data: Path) -> str:
+    """Return the same text for every process on a data folder, and another for each other folder."""
+    status = data.stat()
+    name = f"{data.resolve()}\0{status.st_dev}\0{status.st_ino}"
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _open_locked(folder: Path) -> tuple[Path, int]:
+    """Return the folder, made if it is missing, and the descriptor of its lock, held shared.
+
+    Memory folders are open to all users: one that somebody else made, or may write to, is not used. A folder that is
+    removed before we hold its lock is made again.
+    """
+    while True:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        try:
+            _require_ours(folder)
+            lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
+        try_lock(lock, exclusive=False, wait=True)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(folder / _LOCK_NAME), os.fstat(lock)):
+                return folder, lock
+        os.close(lock)
+
+
+def _require_ours(folder: Path) -> None:
+    status = os.lstat(folder)
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+    if not is_ours or stat.S_IMODE(status.st_mode) & 0o077:
+        raise PermissionError(errno.EPERM, "folder is not ours alone", str(folder))
+
+
+def _complete(folder: Path, objects: Path) -> None:
+    """Make the folder a repository in git's eyes."""
+    if (folder / "config").exists():
+        return
+    (folder / "refs").mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (folder / "objects").symlink_to(objects.absolute())
+    temporary = folder / f".config.{os.getpid()}.{threading.get_ident()}"
+    temporary.write_bytes(_CONFIG)
+    temporary.rename(folder / "config")
+
+
+def _drop_oldest(refs: Path) -> None:
+    """Remove ref folders beyond the bounds, those written longest ago first, unless somebody uses them."""
+    aged = []
+    for folder in refs.glob("repo_*"):
+        with contextlib.suppress(FileNotFoundError):
+            packed = (folder / "packed-refs").stat()
+            aged.append((packed.st_mtime_ns, packed.st_size, folder))
+    count, size_bytes = len(aged), sum(size for _, size, _ in aged)
+    for _, size, folder in sorted(aged):
+        if count <= limits.ref_folders_max and size_bytes <= limits.ref_folders_max_bytes:
+            return
+        if _remove_if_free(folder):
+            count, size_bytes = count - 1, size_bytes - size
+
+
+def _sweep_places(base: Path) -> None:
+    """Remove the folders of servers that are gone, whatever data folder they had."""
+    for place in base.glob(f"{_PREFIX}{os.geteuid()}-*"):
+        _remove_if_free(place)
+
+
+def _remove_if_free(folder: Path) -> bool:
+    """Remove a folder whose lock nobody holds; tell whether it is gone."""
+    try:
+        lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # being made, being removed, or not ours
+        return False
+    try:
+        if not try_lock(lock, exclusive=True, wait=False):
+            return False
+        _remove(folder)
+        return True
+    finally:
+        os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder whose lock we hold alone. Under another name first: whoever comes now makes a new one."""
+    gone = folder.with_name(f".gone-{os.urandom(8).hex()}")
+    with contextlib.suppress(OSError):
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
