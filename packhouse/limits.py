@@ -137,6 +137,10 @@ database_ask_max_s = 2  # libpq takes whole seconds, at least 2
 database_reconnect_max_s = 3  # one series of attempts; after an outage it is found back within as long
 statement_max_s = 60  # PostgreSQL ends what takes longer; also a transaction that is idle for so long
 statement_lock_max_s = 30  # PostgreSQL: how long a statement waits for rows that others hold
+database_probe_max_bytes = (
+    GIB  # read of a SQLite file that seems damaged, to tell it from a device that is gone
+)
+database_probe_pause_s = 10.0  # until it is read through again
 transaction_attempts_max = 5  # of one that gives way to concurrent ones
 idle_connections_max = 32  # kept open by one process for reuse
 deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed

@@ -5,6 +5,7 @@ polling, which starved a process for seconds where a lock waits milliseconds. So
 sqlite.org, "PRAGMA Statements" and "Write-Ahead Logging".
 """
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.db.schema import SQLITE_WORDS, apply_migrations
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue, log_outage
+from packhouse.db.sqlite_file import Identity, SqliteFile
 from packhouse.errors import Corrupt, Invalid
 
 _VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35
@@ -33,7 +35,13 @@ _AWAY: Final = frozenset(
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_NOMEM,
         sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOLFS,
     }
+)
+# The connection is as usable as before; after any other failure the next session gets a new one.
+_PASSING: Final = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 )
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {limits.database_wait_max_s * 1000}",  # first: the next ones may have to wait
@@ -47,24 +55,25 @@ _PRAGMAS: Final = (
 class SqliteSession(Session):
     """A session on one SQLite connection."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "_file")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: SqliteFile) -> None:
         self._connection = connection
+        self._file = file
 
     def all(self, query: str, /, **params: SqlValue) -> list[Row]:
         """See Session."""
         try:
             return self._connection.execute(QUERIES[query], params).fetchall()
         except sqlite3.Error as error:
-            _raise_translated(error)
+            _raise_translated(error, self._file)
 
     def one(self, query: str, /, **params: SqlValue) -> Row | None:
         """See Session."""
         try:
             rows = self._connection.execute(QUERIES[query], params).fetchall()
         except sqlite3.Error as error:
-            _raise_translated(error)
+            _raise_translated(error, self._file)
         return rows[0] if rows else None
 
     def run(self, query: str, /, **params: SqlValue) -> int:
@@ -72,42 +81,65 @@ class SqliteSession(Session):
         try:
             return self._connection.execute(QUERIES[query], params).rowcount
         except sqlite3.Error as error:
-            _raise_translated(error)
+            _raise_translated(error, self._file)
 
     def run_many(self, query: str, rows: Sequence[Mapping[str, SqlValue]], /) -> int:
         """See Session."""
         try:
             return self._connection.executemany(QUERIES[query], rows).rowcount
         except sqlite3.Error as error:
-            _raise_translated(error)
+            _raise_translated(error, self._file)
 
     def define(self, statement: str, /) -> None:
         """See Session."""
         try:
             self._connection.execute(statement)
         except sqlite3.Error as error:
-            _raise_translated(error)
+            _raise_translated(error, self._file)
 
 
 class _Handle:
-    """A connection, its session and an open file to lock, all used by one thread at a time."""
+    """A connection, its session and an open file to lock, all used by one thread at a time.
 
-    __slots__ = ("connection", "lock_file", "session")
+    `opened_as` is the file it belongs to, and `failures` how many the file had seen then: once either has
+    changed, the connection is of no more use. Nor is it when it could not even roll back (`is_stuck`).
+    """
 
-    def __init__(self, path: Path) -> None:
-        self.lock_file = _open_private(path.with_name(path.name + ".lock"))
+    __slots__ = ("connection", "failures", "file", "is_stuck", "lock_file", "opened_as", "session")
+
+    def __init__(self, file: SqliteFile) -> None:
+        self.file = file
+        self.failures = file.failures
+        self.is_stuck = False
+        file.enter()
         try:
-            self.connection = _connect(path, self.lock_file)
+            self.lock_file = _open_lock_file(file.path.with_name(file.path.name + ".lock"))
+            try:
+                self.connection = _connect(file, self.lock_file)
+                try:
+                    self.opened_as = file.identify()
+                except BaseException:
+                    self.connection.close()
+                    raise
+            except BaseException:
+                os.close(self.lock_file)
+                raise
         except BaseException:
-            os.close(self.lock_file)
+            file.leave()
             raise
-        self.session = SqliteSession(self.connection)
+        self.session = SqliteSession(self.connection, file)
+
+    def is_of(self, identity: Identity) -> bool:
+        """Tell whether the connection may be used again, for the file that now has the path."""
+        return not self.is_stuck and self.opened_as == identity and self.failures == self.file.failures
 
     def close(self) -> None:
-        try:
+        """Close all of it; a device that is gone may refuse, which changes nothing."""
+        with contextlib.suppress(sqlite3.Error):
             self.connection.close()
-        finally:
+        with contextlib.suppress(OSError):
             os.close(self.lock_file)
+        self.file.leave()
 
 
 class SqliteDatabase(Database):
@@ -116,7 +148,7 @@ class SqliteDatabase(Database):
     def __init__(self, path: Path) -> None:
         if sqlite3.sqlite_version_info < _VERSION_MIN:
             raise Invalid("SQLite 3.37 or newer is needed", found=sqlite3.sqlite_version)
-        self._path = path
+        self._file = SqliteFile(path)
         self._idle: list[_Handle] = []
         self._busy: set[_Handle] = set()
         self._closed = False
@@ -137,7 +169,7 @@ class SqliteDatabase(Database):
         """See Database."""
         handle = self._take()
         try:
-            with _transaction(handle.connection, "BEGIN"):
+            with _transaction(handle, "BEGIN"):
                 yield handle.session
         finally:
             self._give_back(handle)
@@ -150,34 +182,40 @@ class SqliteDatabase(Database):
         self._here.writing = True
         try:
             # Each handle opened the file itself, so this parts threads as well as processes.
-            fcntl.flock(handle.lock_file, fcntl.LOCK_EX)
-            try:
-                with _transaction(handle.connection, "BEGIN IMMEDIATE"):
-                    yield handle.session
-            finally:
-                fcntl.flock(handle.lock_file, fcntl.LOCK_UN)
+            with _locked(handle.lock_file), _transaction(handle, "BEGIN IMMEDIATE"):
+                yield handle.session
         finally:
             self._here.writing = False
             self._give_back(handle)
 
     def migrate(self, clock: Clock = system_clock) -> None:
         """See Database."""
+        if self._file.make():
+            handle = _Handle(self._file)  # gives the file its first page
+            self._busy.add(handle)
+            self._give_back(handle)
         with self.write() as session:
             apply_migrations(session, SQLITE_WORDS, now=clock())
 
     def close(self) -> None:
         """See Database."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
     def _take(self) -> _Handle:
         if self._closed:
             raise DatabaseAway()
-        try:
-            handle = self._idle.pop()
-        except IndexError:
-            handle = _Handle(self._path)
+        # A file that was deleted or replaced must not get another commit: it would be lost with it.
+        identity = self._file.identify()
+        while True:
+            try:
+                handle = self._idle.pop()
+            except IndexError:
+                handle = _Handle(self._file)
+                break
+            if handle.is_of(identity):
+                break
+            handle.close()
         self._busy.add(handle)
         return handle
 
@@ -185,10 +223,19 @@ class SqliteDatabase(Database):
         if handle not in self._busy:
             return  # a fork happened inside the block: the handle is the parent's
         self._busy.discard(handle)
-        if self._closed or len(self._idle) >= limits.idle_connections_max:
+        if self._closed or not handle.is_of(handle.opened_as):
+            # All that were open when the device went hold on to it; without them it can come back.
+            handle.close()
+            self._close_idle()
+        elif len(self._idle) >= limits.idle_connections_max:
             handle.close()
         else:
             self._idle.append(handle)
+
+    def _close_idle(self) -> None:
+        with contextlib.suppress(IndexError):  # other threads take from the list as well
+            while True:
+                self._idle.pop().close()
 
     def _forget_after_fork(self) -> None:
         """Leave the parent's connections alone: closing one here would drop the parent's file locks.
@@ -217,24 +264,47 @@ os.register_at_fork(after_in_child=_forget_all_after_fork)
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+def _transaction(handle: _Handle, begin: str) -> Iterator[None]:
+    connection = handle.connection
     try:
         connection.execute(begin)
     except sqlite3.Error as error:
-        _raise_translated(error)
+        _raise_translated(error, handle.file)
     try:
         yield
     except BaseException:
-        connection.rollback()
+        _roll_back(handle)
         raise
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        connection.rollback()
-        _raise_translated(error)
+        _roll_back(handle)
+        _raise_translated(error, handle.file)
 
 
-def _open_private(path: Path) -> int:
+def _roll_back(handle: _Handle) -> None:
+    """Undo what the transaction did; a failure is not the one to report, and costs the connection."""
+    try:
+        handle.connection.rollback()
+    except sqlite3.Error:
+        handle.is_stuck = True
+
+
+@contextmanager
+def _locked(lock_file: int) -> Iterator[None]:
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+    except OSError as error:
+        log_outage(error)
+        raise DatabaseAway(str(error)) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # closing the file, which follows such a failure, lets go too
+            fcntl.flock(lock_file, fcntl.LOCK_UN)
+
+
+def _open_lock_file(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -242,23 +312,24 @@ def _open_private(path: Path) -> int:
         raise DatabaseAway(str(error)) from error
 
 
-def _connect(path: Path, lock_file: int) -> sqlite3.Connection:
-    # Made here so that the file, and the -wal and -shm files that copy its mode, are the owner's alone.
-    if not path.exists():
-        os.close(_open_private(path))
+def _connect(file: SqliteFile, lock_file: int) -> sqlite3.Connection:
     try:
+        # Never made here: a file that is missing now was there before, and an empty one is no replacement.
         connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, cached_statements=256
+            file.address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
         )
     except sqlite3.Error as error:
-        _raise_translated(error)
+        _raise_translated(error, file)
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
         _switch_to_wal(connection, lock_file)
     except sqlite3.Error as error:
         connection.close()
-        _raise_translated(error)
+        _raise_translated(error, file)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -271,19 +342,23 @@ def _switch_to_wal(connection: sqlite3.Connection, lock_file: int) -> None:
     """
     if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
         return
-    fcntl.flock(lock_file, fcntl.LOCK_EX)
-    try:
+    with _locked(lock_file):
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
-    finally:
-        fcntl.flock(lock_file, fcntl.LOCK_UN)
 
 
-def _raise_translated(error: sqlite3.Error) -> NoReturn:
+def _raise_translated(error: sqlite3.Error, file: SqliteFile) -> NoReturn:
     """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
     # The low byte is the primary result code. Source: sqlite.org, "Result and Error Codes".
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code not in _DAMAGED | _AWAY:
         raise error
+    if code not in _PASSING:
+        file.failures += 1
+    trouble = file.find_trouble() if code in _DAMAGED else ""
+    if trouble:
+        away = DatabaseAway(trouble)
+        log_outage(away)
+        raise away from error
     log_outage(error)
     if code in _DAMAGED:
         raise Corrupt("database file is damaged", reason=str(error)) from error

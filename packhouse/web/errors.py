@@ -208,7 +208,7 @@ class Failure:
 
 def describe_failure(error: BaseException) -> Failure:
     """Return status and sentence of any error; what is not one of ours says nothing of its inside."""
-    if isinstance(error, OSError) and error.errno in _STORAGE_TROUBLE:
+    if _is_storage_trouble(error):
         away = ROWS[Unavailable]
         return Failure(away.status, away.result_status, "storage not available, please retry later", {})
     if not isinstance(error, PackhouseError):
@@ -220,6 +220,10 @@ def describe_failure(error: BaseException) -> Failure:
         # Not meant for callers, such as a failed git process: its text names folders of this machine.
         return Failure(INTERNAL.status, INTERNAL.result_status, "internal server error", {})
     return Failure(row.status, row.result_status, write_sentence(error), error.fields)
+
+
+def _is_storage_trouble(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _STORAGE_TROUBLE
 
 
 def write_sentence(error: PackhouseError) -> str:
@@ -302,10 +306,10 @@ def log_failure(request: "Request", error: BaseException, status: int) -> None:
     log_event(
         "request failed",
         level=logging.WARNING if expected else logging.ERROR,
-        exc_info=not expected,
+        exc_info=not expected and not _is_storage_trouble(error),
         route=route,
         status=status,
-        reason=str(error) if isinstance(error, PackhouseError) else type(error).__name__,
+        reason=str(error) if isinstance(error, PackhouseError | OSError) else type(error).__name__,
     )
 
 

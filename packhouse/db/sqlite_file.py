@@ -1,0 +1,196 @@
+"""A SQLite database as the file system sees it: which file it is, whether it is there, whether it can be read.
+
+SQLite turns the EIO and ENXIO of a read into SQLITE_CORRUPT (os_unix.c, `unixRead`; vdbe.c,
+SQLITE_IOERR_CORRUPTFS), so its error code does not tell a device that went away from a damaged file.
+"""
+
+import contextlib
+import errno
+import os
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from packhouse import limits
+from packhouse.db.session import DatabaseAway, log_outage
+from packhouse.errors import Corrupt
+
+Identity = tuple[int, int]
+"""Device and inode of a file."""
+
+_READ_BYTES: Final = limits.MIB
+_CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+class SqliteFile:
+    """The file of one SqliteDatabase. Safe for threads.
+
+    `failures` counts what went wrong with it so far; connections that were open then are not used again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._guard = threading.Lock()
+        self.failures = 0
+        self._users = 0
+        self._kept: dict[Identity, int] = {}
+        self._read_whole_at: float | None = None
+        _files.add(self)
+
+    @property
+    def address(self) -> str:
+        """What to open with `uri=True`: the file if it is there, for reading and writing."""
+        return f"file:{quote(os.fsencode(self.path))}?mode=rw"
+
+    @property
+    def log_path(self) -> Path:
+        """The write-ahead log beside the file."""
+        return self.path.with_name(self.path.name + "-wal")
+
+    def identify(self) -> Identity:
+        """Return which file has the path now.
+
+        Raises DatabaseAway when there is none, or an empty one: a database is never empty once it was made, and
+        SQLite would delete the write-ahead log beside it.
+        """
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            log_outage(error)
+            raise DatabaseAway(str(error)) from error
+        if status.st_size == 0:
+            away = DatabaseAway(f"the database file is empty: {self.path}")
+            log_outage(away)
+            raise away
+        return status.st_dev, status.st_ino
+
+    def is_made(self) -> bool:
+        """Tell whether the file is there and has content."""
+        try:
+            return self.path.stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def has_orphaned_log(self) -> bool:
+        """Tell whether a write-ahead log with content lies beside a missing or empty file.
+
+        A new database writes its file before its log, so this is never one that another process makes now.
+        """
+        try:
+            has_log = self.log_path.stat().st_size > 0  # before the file: see above
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return has_log and not self.is_made()
+
+    def make(self) -> bool:
+        """Make the file, for its owner alone, unless it is there; tell whether it is still empty.
+
+        Raises Corrupt beside an orphaned log, which SQLite would delete when it opens an empty file.
+        """
+        try:
+            if self.has_orphaned_log():
+                raise Corrupt("write-ahead log lies beside an empty database", log=str(self.log_path))
+            # An existing file is not opened here: closing it again would drop the locks that connections of
+            # this process have on it.
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            return self.path.stat().st_size == 0
+        except OSError as error:
+            log_outage(error)
+            raise DatabaseAway(str(error)) from error
+
+    def find_trouble(self) -> str:
+        """Return why the bytes of the file cannot be had, "" when they can: then SQLite is right to complain.
+
+        Reads file and log, at most `limits.database_probe_max_bytes` of each, and not again within
+        `limits.database_probe_pause_s`.
+        """
+        with self._guard:
+            try:
+                descriptor = self._open_kept()
+                if os.fstat(descriptor).st_size == 0:
+                    return "the database file is empty"
+                _require_sync(descriptor)
+                os.pread(descriptor, 1, 0)
+                now = time.monotonic()
+                if self._read_whole_at is None or now - self._read_whole_at >= limits.database_probe_pause_s:
+                    _read_through(descriptor)
+                    self._read_log()
+                    self._read_whole_at = now
+            except OSError as error:
+                return str(error)
+            return ""
+
+    def _open_kept(self) -> int:
+        """Return a descriptor of the file that now has the path; it stays open for the time being.
+
+        Closing it would drop every lock that this process has on the file (POSIX advisory locks belong to
+        process and inode), and with them those of SQLite. Source: sqlite.org, "How To Corrupt An SQLite
+        Database File", 2.2.
+        """
+        status = os.stat(self.path)
+        identity = status.st_dev, status.st_ino
+        if identity not in self._kept:
+            self._kept[identity] = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            # Opening goes through the file system once more, which the open descriptor may outlive.
+            os.close(os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC))
+        return self._kept[identity]
+
+    def _read_log(self) -> None:
+        with contextlib.suppress(FileNotFoundError), self.log_path.open("rb") as log:  # nobody locks it
+            _read_through(log.fileno())
+
+    def enter(self) -> None:
+        """Note that this process opens a connection to the file."""
+        with self._guard:
+            self._users += 1
+
+    def leave(self) -> None:
+        """Note that a connection was closed. After the last one nothing of the file stays open."""
+        with self._guard:
+            self._users -= 1
+            if self._users <= 0:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        while self._kept:
+            with contextlib.suppress(OSError):
+                os.close(self._kept.popitem()[1])
+
+    def forget_after_fork(self) -> None:
+        """Start anew in a child, which inherited no locks."""
+        self._guard = threading.Lock()
+        self._users = 0
+        self._let_go()
+
+
+_files: "weakref.WeakSet[SqliteFile]" = weakref.WeakSet()
+
+
+def _forget_all_after_fork() -> None:
+    for file in list(_files):
+        file.forget_after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_all_after_fork)
+
+
+def _require_sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+
+
+def _read_through(descriptor: int) -> None:
+    place = 0
+    while place < limits.database_probe_max_bytes:
+        chunk = os.pread(descriptor, _READ_BYTES, place)
+        if not chunk:
+            return
+        place += len(chunk)

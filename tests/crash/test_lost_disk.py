@@ -1,0 +1,43 @@
+"""The disk of a running server goes away: every answer says that it is away, none that the data is damaged."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.loop_disk import LoopDisk, loop_disk
+from tests.support.server import Server, ServerOptions
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[LoopDisk]:
+    with loop_disk(tmp_path) as disk:
+        yield disk
+
+
+def test_a_vanished_disk_is_answered_503_in_a_line_of_the_log_each(disk: LoopDisk) -> None:
+    server = Server(disk.path, ServerOptions())
+    server.stderr_path = disk.path.parent / "stderr.log"
+    org = server.new_org()
+    server.start()
+    try:
+        repo = org.create_repo("shop")
+        repo.write_commit("main", {"a": b"1"})
+        for number in range(200):
+            org.create_repo(f"filler/{number}-{'x' * 150}")
+        disk.vanish()
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+        for turn in range(5):
+            assert server.http.get(f"{server.url}/readyz").status_code == 503
+            # What is in the server's memory may still be answered.
+            assert org.request("GET", "/api/repos", params={"q": "199"}).status_code in (200, 503)
+            assert repo.api("GET", "/branches").status_code in (200, 503)
+            assert repo.post_commit("main", {"a": b"2"}).status_code == 503
+            assert org.repo(f"new-{turn}").create().status_code == 503
+        log = [json.loads(line) for line in server.stderr().splitlines()]
+        assert not [line for line in log if "damaged" in str(line.get("reason"))]
+        assert not [line for line in log if "exception" in line], server.stderr()
+    finally:
+        server.http.close()
+        server.kill()

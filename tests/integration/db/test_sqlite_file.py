@@ -1,0 +1,182 @@
+"""A SQLite file that goes away, comes back, is emptied or replaced while it is in use."""
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packhouse.db.database import Database, DatabaseAway, open_database
+from packhouse.db.orgs import find_org, insert_org
+from packhouse.db.session import Session
+from packhouse.db.sqlite_file import SqliteFile
+from packhouse.errors import Corrupt
+from tests.support.loop_disk import loop_disk
+
+
+def open_made(path: Path) -> Database:
+    """Return a database with the organisation acme."""
+    database = open_database(f"sqlite:///{path}")
+    database.migrate()
+    add_org(database, "acme")
+    return database
+
+
+def add_org(database: Database, name: str) -> None:
+    with database.write() as session:
+        insert_org(session, name=name, now=1)
+
+
+def has_org(database: Database, name: str) -> bool:
+    with database.read() as session:
+        return find_org(session, name) is not None
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "packhouse.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = open_made(path)
+    yield database
+    database.close()
+
+
+def test_a_deleted_file_takes_no_commit_is_not_made_anew_and_is_used_again_when_it_is_back(
+    database: Database, path: Path
+) -> None:
+    aside = path.with_name("aside")
+    path.rename(aside)
+    with pytest.raises(DatabaseAway, match="No such file"):
+        add_org(database, "lost")
+    with pytest.raises(DatabaseAway):
+        database.check()
+    assert not path.exists()
+    aside.rename(path)
+    assert has_org(database, "acme")
+    assert not has_org(database, "lost")
+
+
+def test_an_emptied_file_is_away_and_its_log_stays(database: Database, path: Path) -> None:
+    log = path.with_name("packhouse.db-wal")
+    before = log.read_bytes()
+    os.truncate(path, 0)
+    for attempt in (database.check, lambda: add_org(database, "lost"), lambda: has_org(database, "acme")):
+        with pytest.raises(DatabaseAway, match="is empty"):
+            attempt()
+    assert log.read_bytes() == before
+
+
+def test_a_database_is_not_made_beside_the_log_of_a_lost_one(path: Path) -> None:
+    log = path.with_name("packhouse.db-wal")
+    for content in (None, b""):
+        log.write_bytes(b"what may save the operator")
+        if content is not None:
+            path.write_bytes(content)
+        database = open_database(f"sqlite:///{path}")
+        with pytest.raises(Corrupt, match="log lies beside an empty database"):
+            database.migrate()
+        database.close()
+        assert log.read_bytes() == b"what may save the operator"
+        assert path.exists() is (content is not None)
+
+
+def test_a_file_that_was_put_in_the_place_of_another_is_the_one_that_is_read(
+    database: Database, path: Path, tmp_path: Path
+) -> None:
+    other = open_made(tmp_path / "other.db")
+    add_org(other, "globex")
+    other.close()
+    assert not has_org(database, "globex")
+    for end in ("-wal", "-shm"):
+        path.with_name(f"packhouse.db{end}").unlink()
+    (tmp_path / "other.db").rename(path)
+    assert has_org(database, "globex")
+
+
+def test_connections_leave_no_more_open_files_than_they_had(database: Database, path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    path.rename(path.with_name("aside"))
+    for _ in range(20):
+        with pytest.raises(DatabaseAway):
+            database.check()
+    path.with_name("aside").rename(path)
+    assert has_org(database, "acme")
+    assert len(os.listdir("/proc/self/fd")) <= before
+
+
+def test_looking_whether_a_file_can_be_read_drops_no_lock_of_sqlite(database: Database, path: Path) -> None:
+    """Closing any descriptor of a file drops all POSIX locks that the process has on it."""
+    file = SqliteFile(path)
+    with database.read() as session:
+        session.one("ping")
+        held = count_locks(path)
+        assert held > 0
+        assert file.find_trouble() == ""
+        assert count_locks(path) == held
+
+
+def count_locks(path: Path) -> int:
+    return Path("/proc/locks").read_text().count(f":{path.stat().st_ino} ")
+
+
+def test_a_disk_that_vanishes_is_away_and_not_damage_and_may_come_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with loop_disk(tmp_path) as disk:
+        database = open_made(disk.path / "packhouse.db")
+        for number in range(300):  # more than a connection keeps in memory
+            add_org(database, f"org-{number}-{'x' * 200}")
+        with contextlib.ExitStack() as held:
+            writing = held.enter_context(pytest.raises(DatabaseAway))
+            session = held.enter_context(database.write())
+            reader = held.enter_context(database.read())
+            reader.one("ping")
+            insert_org(session, name="lost", now=1)
+            disk.vanish()
+        assert "Input/output error" in str(writing.value) or "disk I/O error" in str(writing.value)
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+        for attempt in (
+            lambda: has_org(database, "org-7"),
+            lambda: add_org(database, "lost"),
+            database.check,
+        ):
+            for _ in range(3):
+                with pytest.raises(DatabaseAway):
+                    attempt()
+        told = [record for record in caplog.records if record.name == "packhouse"]
+        assert {(record.message, record.levelno) for record in told} == {("database failed", logging.ERROR)}
+        assert not any(record.exc_info for record in told)
+        disk.pull_out()
+        disk.plug_in()
+        assert has_org(database, "acme")
+        add_org(database, "after")
+        assert not has_org(database, "lost")
+        database.close()
+
+
+def test_pages_that_cannot_be_read_any_more_are_no_damage(tmp_path: Path) -> None:
+    """The connection stays open, so that SQLite meets the failed read itself and calls it corruption."""
+
+    def read_all(session: Session) -> None:
+        for number in range(2000):
+            find_org(session, f"org-{number}-{'x' * 2000}")
+
+    with loop_disk(tmp_path) as disk:
+        database = open_made(disk.path / "packhouse.db")
+        for number in range(2000):
+            add_org(database, f"org-{number}-{'x' * 2000}")
+        with database.read() as session:
+            session.one("ping")
+            disk.vanish()
+            Path("/proc/sys/vm/drop_caches").write_text("3")
+            with pytest.raises(DatabaseAway) as away:
+                read_all(session)
+        assert isinstance(away.value.__cause__, sqlite3.DatabaseError)
+        assert away.value.__cause__.sqlite_errorcode == sqlite3.SQLITE_CORRUPT
+        database.close()

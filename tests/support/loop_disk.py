@@ -1,0 +1,70 @@
+"""A disk that a test can take away: an ext4 file system in a file, mounted by the loop device."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_SIZE_BYTES: Final = 128 * 1024 * 1024
+# include/uapi/linux/ext4.h, EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on all is EIO.
+_SHUTDOWN: Final = 0x8004587D
+_NO_LOG_FLUSH: Final = struct.pack("I", 2)
+
+
+class LoopDisk:
+    """The disk is mounted at `path`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._image = folder / "disk.img"
+        self.path = folder / "disk"
+
+    def format(self) -> None:
+        """Make an empty file system and mount it; skip the test where that is not possible."""
+        if os.geteuid() != 0:
+            pytest.skip("mounting a disk needs root")
+        if not all(map(shutil.which, ("mkfs.ext4", "mount", "umount"))):
+            pytest.skip("mkfs.ext4 and mount are not installed")
+        self.path.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(_SIZE_BYTES)
+        subprocess.run(["mkfs.ext4", "-q", self._image], check=True)
+        try:
+            self.plug_in()
+        except subprocess.CalledProcessError as error:
+            pytest.skip(f"loop devices cannot be mounted here: {error.stderr.decode().strip()}")
+
+    def plug_in(self) -> None:
+        """Mount the disk."""
+        subprocess.run(
+            ["mount", "-o", "loop,commit=300", self._image, self.path], check=True, capture_output=True
+        )
+
+    def vanish(self) -> None:
+        """Let every access fail from now on as if the cable was pulled; what was not forced to it is lost."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
+        finally:
+            os.close(descriptor)
+
+    def pull_out(self) -> None:
+        """Unmount it, which fails while anything of it is open."""
+        subprocess.run(["umount", self.path], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def loop_disk(folder: Path) -> Iterator[LoopDisk]:
+    """Give a mounted disk for the length of a test."""
+    disk = LoopDisk(folder)
+    disk.format()
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk.path], check=False, capture_output=True)
