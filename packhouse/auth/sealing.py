@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from packhouse import limits
-from packhouse.errors import Corrupt, Invalid
+from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.secret import Secret
 
 _KEY_BYTES: Final = 32
@@ -34,6 +34,15 @@ class SealBroken(Corrupt):
         super().__init__("stored secret cannot be opened", sealed_with=key_id)
 
 
+class SecretKeyMissing(Unavailable):
+    """There is no key file. Secrets that were stored before need the one that sealed them."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            "secret key file is missing", reason="put it back from its backup", file=str(path.absolute())
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """A sealed secret and the id of the key that opens it."""
@@ -43,7 +52,7 @@ class Sealed:
 
 
 class SecretKeys:
-    """The keys of one file, made with its first key when it does not exist. Safe for threads."""
+    """The keys of one file, which `ensure` alone makes. Safe for threads."""
 
     def __init__(self, path: Path, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         self._path = path
@@ -52,7 +61,10 @@ class SecretKeys:
         self._keys: dict[str, AESGCM] = {}
 
     def seal(self, secret: Secret, *, bound_to: str) -> Sealed:
-        """Seal with the newest key. `bound_to` names the row, such as `git_credentials ggc_19fe`."""
+        """Seal with the newest key. `bound_to` names the row, such as `git_credentials ggc_19fe`.
+
+        Raises SecretKeyMissing.
+        """
         keys = self._load()
         key_id = next(iter(keys))
         nonce = self._random_bytes(_NONCE_BYTES)
@@ -61,9 +73,12 @@ class SecretKeys:
 
     def unseal(self, sealed: Sealed, *, bound_to: str) -> Secret:
         """Return what was sealed for that row; raise SealBroken."""
-        keys = self._load()
-        if sealed.key_id not in keys:
-            keys = self._load(again=True)  # another process may have put a new key in front
+        try:
+            keys = self._load()
+            if sealed.key_id not in keys:
+                keys = self._load(again=True)  # another process may have put a new key in front
+        except SecretKeyMissing as missing:
+            raise SealBroken(sealed.key_id) from missing
         if sealed.key_id not in keys:
             raise SealBroken(sealed.key_id)
         nonce, content = sealed.content[:_NONCE_BYTES], sealed.content[_NONCE_BYTES:]
@@ -81,7 +96,13 @@ class SecretKeys:
 
     def ensure(self) -> None:
         """Make the file if it is missing; raise Invalid when it cannot be used."""
+        if self.is_missing():
+            self._create()
         self._load()
+
+    def is_missing(self) -> bool:
+        """Tell whether there is no key file."""
+        return not self._path.exists()
 
     def rotate(self) -> str:
         """Put a new key in front of the others and return its id; from now on it seals."""
@@ -109,8 +130,7 @@ class SecretKeys:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 content = file.read(limits.key_file_max_bytes)
         except FileNotFoundError:
-            self._create()
-            return self._read()
+            raise SecretKeyMissing(self._path) from None
         if mode & 0o007:
             raise Invalid(
                 "secret key file must not be open to others", file=str(self._path), mode=f"{mode:o}"

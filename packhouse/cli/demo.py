@@ -77,7 +77,7 @@ def command() -> int:
     config = load_settings()
     # Better to learn before anything is made and printed that another program has the address.
     open_listener(config.listen).close()
-    with opened_node() as node:
+    with opened_node(may_create=True) as node:
         prepared = prepare_demo(node)
     click.echo(_WELCOME.format(**_lines(config, prepared)))
     return serve(config, LOOPS)

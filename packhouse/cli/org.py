@@ -19,7 +19,7 @@ def command() -> None:
 @json_option
 def create(*, name: str, as_json: bool) -> None:
     """Create the organisation NAME, which tokens name as their issuer."""
-    with opened_node() as node:
+    with opened_node(may_create=True) as node:
         org = create_org(node, name)
     if as_json:
         print_record(_record(org), as_json=True)

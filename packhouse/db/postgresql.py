@@ -51,6 +51,9 @@ _CONNECTION_DEFAULTS: Final = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+_HAS_OUR_TABLES: Final = (
+    b"SELECT to_regclass('schema_migrations') IS NOT NULL AND to_regclass('ref_log') IS NOT NULL"
+)
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
 # The pool tells of each attempt to connect; an outage is told once.
@@ -124,6 +127,9 @@ class PostgresqlDatabase(Database):
             name: value for name, value in _CONNECTION_DEFAULTS.items() if name not in given
         }
         self._url = url
+        self._place = (
+            f"postgresql://{given.get('host', '')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
+        )
         self._connections_max = connections_max
         self._opening = threading.Lock()
         self._pool: ConnectionPool[_Connection] | None = None
@@ -154,6 +160,19 @@ class PostgresqlDatabase(Database):
             _transaction(connection, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"),
         ):
             yield PostgresqlSession(connection)
+
+    @property
+    def place(self) -> str:
+        """See Database."""
+        return self._place
+
+    def has_schema(self) -> bool:
+        """See Database."""
+        with self._connection() as connection:
+            try:
+                return connection.execute(_HAS_OUR_TABLES).fetchone() == (True,)
+            except psycopg.Error as error:
+                _raise_translated(error)
 
     def migrate(self, clock: Clock = system_clock) -> None:
         """See Database."""

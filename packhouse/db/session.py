@@ -97,9 +97,18 @@ class Database(ABC):
         Raises TransactionLost (PostgreSQL only) when it had to give way to others; `transact` tries again.
         """
 
+    @property
+    @abstractmethod
+    def place(self) -> str:
+        """Where the database is, for operators; without credentials."""
+
+    @abstractmethod
+    def has_schema(self) -> bool:
+        """Tell whether there is a database with tables of ours. Makes and changes nothing."""
+
     @abstractmethod
     def migrate(self, clock: Clock = system_clock) -> None:
-        """Bring the schema up to this release. Any number of processes may do so at once."""
+        """Bring the schema up to this release, or make it. Any number of processes may do so at once."""
 
     @abstractmethod
     def close(self) -> None:

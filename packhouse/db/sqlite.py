@@ -52,6 +52,11 @@ _PRAGMAS: Final = (
 )
 
 
+_COUNT_OUR_TABLES: Final = (
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_migrations', 'ref_log')"
+)
+
+
 class SqliteSession(Session):
     """A session on one SQLite connection."""
 
@@ -187,6 +192,26 @@ class SqliteDatabase(Database):
         finally:
             self._here.writing = False
             self._give_back(handle)
+
+    @property
+    def place(self) -> str:
+        """See Database."""
+        return str(self._file.path.absolute())
+
+    def has_schema(self) -> bool:
+        """See Database."""
+        if not self._file.is_made():
+            return False
+        self._file.enter()
+        try:
+            # A connection of its own: those for sessions make a lock file and switch the file to WAL.
+            with contextlib.closing(sqlite3.connect(self._file.address, uri=True)) as connection:
+                connection.execute(_PRAGMAS[0])
+                return bool(connection.execute(_COUNT_OUR_TABLES).fetchone() == (2,))
+        except sqlite3.Error as error:
+            _raise_translated(error, self._file)
+        finally:
+            self._file.leave()
 
     def migrate(self, clock: Clock = system_clock) -> None:
         """See Database."""

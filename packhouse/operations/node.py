@@ -15,6 +15,7 @@ from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
 from packhouse.operations.damage_memory import DamageMemory
 from packhouse.operations.history_cache import HistoryCache
+from packhouse.operations.installation import check_installation
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.maintenance_queue import MaintenanceQueue
@@ -78,11 +79,26 @@ class Node:
 
 
 def open_node(config: Config) -> Node:
-    """Open the data folder and the database, bringing its schema up to date; remove leftovers of a crash."""
+    """Open the data folder and the database, making them if need be and bringing the schema up to date."""
+    return _open(config, may_create=True)
+
+
+def open_existing_node(config: Config) -> Node:
+    """Open what is there, bringing the schema up to date; raise NoData, and make nothing, when nothing is."""
+    return _open(config, may_create=False)
+
+
+def _open(config: Config, *, may_create: bool) -> Node:
     configure_libgit2()
-    store = PackStore(config.data, runtime_dir=config.runtime_dir)
     database = open_database(config.database_url, connections_max=config.threads + 8)
-    database.migrate()
-    node = Node(config=config, database=database, store=store)
-    node.secret_keys.ensure()
+    try:
+        check_installation(config, database, may_create=may_create)
+        store = PackStore(config.data, runtime_dir=config.runtime_dir)
+        database.migrate()
+        node = Node(config=config, database=database, store=store)
+        if may_create:
+            node.secret_keys.ensure()
+    except BaseException:
+        database.close()
+        raise
     return node

@@ -166,6 +166,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "stored data is damaged": (
         "the stored data of repository {repo} is damaged: {what} cannot be read; the server's operator has been told"
     ),
+    "secret key file is missing": "the key for stored secrets is missing on this server",
     "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",
     "token has invalid ref policy claims": "token has invalid ref policy claims: {reason}",

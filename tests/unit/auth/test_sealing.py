@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.auth.sealing import SealBroken, Sealed, SecretKeys
+from packhouse.auth.sealing import SealBroken, Sealed, SecretKeyMissing, SecretKeys
 from packhouse.errors import Invalid
 from packhouse.secret import Secret
 
@@ -16,7 +16,9 @@ TEXT = "glpat-\N{GREEK SMALL LETTER PI}-secret"
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "secret-key"
+    path = tmp_path / "secret-key"
+    SecretKeys(path).ensure()
+    return path
 
 
 def test_a_secret_comes_back_for_the_row_it_was_sealed_for(path: Path) -> None:
@@ -63,8 +65,32 @@ def test_after_a_rotation_old_and_new_secrets_open_in_processes_that_started_bef
         SecretKeys(path).unseal(old, bound_to="a")
 
 
+def test_a_missing_file_is_made_by_nothing_but_ensure(tmp_path: Path) -> None:
+    path = tmp_path / "secret-key"
+    keys = SecretKeys(path)
+    for use in (
+        lambda: keys.seal(Secret(TEXT), bound_to="a"),
+        keys.rotate,
+        keys.drop_old,
+        lambda: keys.newest,
+    ):
+        with pytest.raises(SecretKeyMissing, match="secret-key"):
+            use()
+    with pytest.raises(SealBroken):
+        keys.unseal(Sealed(bytes(40), "k_1"), bound_to="a")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_lost_while_the_server_runs_is_not_replaced_by_a_new_key(path: Path) -> None:
+    keys = SecretKeys(path)
+    keys.seal(Secret(TEXT), bound_to="a")
+    path.unlink()
+    with pytest.raises(SealBroken):
+        keys.unseal(Sealed(bytes(40), "k_of_another_process"), bound_to="a")
+    assert not path.exists()
+
+
 def test_a_file_that_others_can_read_is_refused(path: Path) -> None:
-    SecretKeys(path).ensure()
     path.chmod(0o604)
     with pytest.raises(Invalid):
         SecretKeys(path).ensure()
