@@ -17,6 +17,8 @@ INTEGER_MAX = 2**53
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 _TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 
+_SWITCH = {"0": False, "1": True, "False": False, "True": True}
+
 TrustedHost = tuple[str, str, int]
 """Scheme, host (without brackets) and port."""
 
@@ -123,6 +125,10 @@ class Config:
     custom_notes_refs: int = field(
         default=1, metadata={"help": "0: let the API write notes to refs/notes/commits only"}
     )
+    accept_empty_database: bool = field(
+        default=False,
+        metadata={"help": "start although the database knows none of the repositories in the data folder"},
+    )
     log_level: str = field(default="info", metadata={"help": "debug, info, warning or error"})
 
     @property
@@ -197,6 +203,10 @@ def _convert(name: str, type_name: str, value: object) -> object:
         if not text and "None" not in type_name:
             raise Invalid("setting is empty", setting=name)
         return Path(text).absolute() if text else None
+    if "bool" in type_name:
+        if text not in _SWITCH:
+            raise Invalid("setting must be 0 or 1", setting=name, value=text)
+        return _SWITCH[text]
     if type_name == "<class 'int'>" or type_name == "int":
         try:
             return int(text)

@@ -12,7 +12,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
-from packhouse.cli.settings import load_settings, with_server_settings
+from packhouse.cli.settings import load_settings, with_creation_settings, with_server_settings
 from packhouse.clock import system_clock
 from packhouse.config import Config
 from packhouse.operations.prepare_demo import Demo, prepare_demo
@@ -67,6 +67,7 @@ asyncio.run(main())
 PY"""
 
 
+@with_creation_settings
 @with_server_settings
 @click.command("demo", cls=PackhouseCommand)
 def command() -> int:

@@ -5,6 +5,7 @@ import click
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
 from packhouse.operations.orgs import Org, create_org, iter_orgs
 
@@ -14,6 +15,7 @@ def command() -> None:
     """Organisations: each has its own keys and its own repositories."""
 
 
+@with_creation_settings
 @command.command("create")
 @click.argument("name")
 @json_option

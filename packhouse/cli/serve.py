@@ -4,10 +4,11 @@ import click
 
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.loops import LOOPS
-from packhouse.cli.settings import load_settings, with_server_settings
+from packhouse.cli.settings import load_settings, with_creation_settings, with_server_settings
 from packhouse.web.serve import serve
 
 
+@with_creation_settings
 @with_server_settings
 @click.command("serve", cls=PackhouseCommand)
 def command() -> int:

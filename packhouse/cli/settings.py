@@ -13,7 +13,12 @@ from packhouse.errors import Invalid
 NODE_SETTINGS: Final = ("data", "database")
 """What every command needs to find the data; the others are options of `serve` and `demo` only."""
 
-SERVER_SETTINGS: Final = tuple(f.name for f in fields(Config) if f.name not in NODE_SETTINGS)
+CREATION_SETTINGS: Final = ("accept_empty_database",)
+"""What commands that may set an installation up take."""
+
+SERVER_SETTINGS: Final = tuple(
+    f.name for f in fields(Config) if f.name not in (*NODE_SETTINGS, *CREATION_SETTINGS)
+)
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -38,6 +43,12 @@ def with_server_settings(command: click.Command) -> click.Command:
     return command
 
 
+def with_creation_settings(command: click.Command) -> click.Command:
+    """Add what a command that may set an installation up takes."""
+    command.params.extend(setting_options(CREATION_SETTINGS))
+    return command
+
+
 def load_settings() -> Config:
     """Return the settings of this run: options, then environment, then defaults.
 
@@ -52,6 +63,15 @@ def load_settings() -> Config:
 
 
 def _make_option(setting: "Field[Any]") -> click.Option:
+    if setting.type is bool:
+        return click.Option(
+            [f"--{setting.name.replace('_', '-')}"],
+            is_flag=True,
+            default=None,  # absent is not "no": the variable may say yes
+            help=f"{setting.metadata['help']}  [{ENV_PREFIX}{setting.name.upper()}=1]",
+            expose_value=False,
+            callback=_remember,
+        )
     return click.Option(
         [f"--{setting.name.replace('_', '-')}"],
         type=click.INT if setting.type is int else click.STRING,

@@ -106,6 +106,14 @@ class Database(ABC):
     def has_schema(self) -> bool:
         """Tell whether there is a database with tables of ours. Makes and changes nothing."""
 
+    def find_orphaned_log(self) -> Path | None:
+        """Return the write-ahead log that lies beside a missing or empty file (SQLite only)."""
+        return None
+
+    def set_log_aside(self, *, now: int) -> Path | None:  # noqa: ARG002  # for the engine that has one
+        """Give such a log another name, which is returned, so that a new database can be made beside it."""
+        return None
+
     @abstractmethod
     def migrate(self, clock: Clock = system_clock) -> None:
         """Bring the schema up to this release, or make it. Any number of processes may do so at once."""

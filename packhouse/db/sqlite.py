@@ -118,7 +118,7 @@ class _Handle:
         self.is_stuck = False
         file.enter()
         try:
-            self.lock_file = _open_lock_file(file.path.with_name(file.path.name + ".lock"))
+            self.lock_file = _open_lock_file(file.lock_path)
             try:
                 self.connection = _connect(file, self.lock_file)
                 try:
@@ -212,6 +212,20 @@ class SqliteDatabase(Database):
             _raise_translated(error, self._file)
         finally:
             self._file.leave()
+
+    def find_orphaned_log(self) -> Path | None:
+        """See Database."""
+        return self._file.log_path if self._file.has_orphaned_log() else None
+
+    def set_log_aside(self, *, now: int) -> Path | None:
+        """See Database."""
+        lock_file = _open_lock_file(self._file.lock_path)
+        try:
+            # Whoever makes the file holds the lock until it has content.
+            with _locked(lock_file):
+                return self._file.set_log_aside(now=now) if self._file.has_orphaned_log() else None
+        finally:
+            os.close(lock_file)
 
     def migrate(self, clock: Clock = system_clock) -> None:
         """See Database."""

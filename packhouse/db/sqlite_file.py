@@ -50,6 +50,11 @@ class SqliteFile:
         """The write-ahead log beside the file."""
         return self.path.with_name(self.path.name + "-wal")
 
+    @property
+    def lock_path(self) -> Path:
+        """What writers lock."""
+        return self.path.with_name(self.path.name + ".lock")
+
     def identify(self) -> Identity:
         """Return which file has the path now.
 
@@ -84,6 +89,16 @@ class SqliteFile:
         except (FileNotFoundError, NotADirectoryError):
             return False
         return has_log and not self.is_made()
+
+    def set_log_aside(self, *, now: int) -> Path:
+        """Rename the log; return its new path."""
+        aside = self.log_path.with_name(f"{self.log_path.name}.lost-{now}")
+        try:
+            self.log_path.rename(aside)
+        except OSError as error:
+            log_outage(error)
+            raise DatabaseAway(str(error)) from error
+        return aside
 
     def make(self) -> bool:
         """Make the file, for its owner alone, unless it is there; tell whether it is still empty.

@@ -11,6 +11,7 @@ from packhouse.log import log_event
 from packhouse.operations.consolidate import consolidate
 from packhouse.operations.damage import recheck_damage
 from packhouse.operations.fork_insert import sweep_unsettled
+from packhouse.operations.installation import report_unknown_folders
 from packhouse.operations.node import Node
 from packhouse.operations.sweep import settle_packs, sweep
 
@@ -22,6 +23,7 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
     """Work off the node's maintenance requests until `stopping` is set, and sweep now and then."""
     unsettled: set[str] = set()
     _guarded("sweep", sweep, node)
+    _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
     _guarded("settle packs", _settle, node, stopping, unsettled)
     _guarded("recheck damage", recheck_damage, node)
     idle_s = 0.0

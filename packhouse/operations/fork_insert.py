@@ -90,7 +90,7 @@ def insert_filled_repo(
 def _publish(node: Node, public_id: str, quarantine: Quarantine, draft: PackDraft | None) -> list[PackFile]:
     if draft is None and not any(quarantine.pack_dir.iterdir()):
         return []
-    mark_unsettled(node.store.ensure_repo(public_id))
+    mark_unsettled(node.store.repo_path(public_id))
     packs = node.store.publish(quarantine, public_id)
     if draft is not None:
         packs.append(node.store.publish_draft(draft, public_id))

@@ -4,12 +4,25 @@ A data folder is one that a command which may make it has made: it has a folder 
 is in there; with PostgreSQL the database has the tables of a release.
 """
 
+import itertools
+import logging
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from packhouse.auth.sealing import SecretKeyMissing, SecretKeys
 from packhouse.config import Config
 from packhouse.db.database import Database
-from packhouse.db.installation import has_stored_secrets
-from packhouse.errors import NotFound
-from packhouse.storage.data_folder import is_data_folder
+from packhouse.db.installation import (
+    KNOWN_BATCH,
+    count_known_repos,
+    get_accepted_folder,
+    has_repos,
+    has_stored_secrets,
+    set_accepted_folder,
+)
+from packhouse.errors import Corrupt, NotFound
+from packhouse.log import log_event
+from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
 
 
 class NoData(NotFound):
@@ -21,22 +34,105 @@ class NoData(NotFound):
         self.setting = setting
 
 
-def check_installation(config: Config, database: Database, *, may_create: bool) -> None:
+class LostDatabase(Corrupt):
+    """The data folder holds repositories, or the log of a database, and the database knows nothing of them."""
+
+    def __init__(self, data: Path, *, database: str, log: Path | None) -> None:
+        super().__init__(
+            "the database knows none of the repositories in the data folder"
+            if log is None
+            else "the database is missing or empty and its write-ahead log is not",
+            reason="restore the database, or start with --accept-empty-database to do without what it knew",
+            data=str(data),
+            database=database,
+            **({} if log is None else {"log": str(log)}),
+        )
+
+
+def check_installation(config: Config, database: Database, *, may_create: bool) -> bool:
     """Return when the folder and the database may be opened, or made if `may_create`.
 
-    Raises NoData when they would have to be made and must not; SecretKeyMissing when stored secrets could not be
-    opened with the key that would be made.
+    Tells whether a database that seems to be lost was accepted; a command that may create remembers that.
+    Raises LostDatabase when it was not; NoData when something would have to be made and must not be;
+    SecretKeyMissing when stored secrets could not be opened with the key that would be made.
     """
     if not may_create and config.database and not is_data_folder(config.data):
         raise NoData(str(config.data), setting="data")
-    if not database.has_schema():
-        if may_create:
-            return
+    # The folders are looked at before the database: one made meanwhile has a row by then.
+    batches = _in_batches(iter_settled_repo_ids(config.data))
+    first = next(batches, ())
+    log = database.find_orphaned_log()
+    has_schema = database.has_schema()
+    is_lost = log is not None or bool(first and not has_schema)
+    if first and has_schema:
+        is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)
+    if is_lost and not config.accept_empty_database:
+        raise LostDatabase(config.data, database=database.place, log=log)
+    if not has_schema and not may_create:
         if config.database:
             raise NoData(database.place, setting="database")
         raise NoData(str(config.data), setting="data")
-    if may_create:
+    if has_schema and may_create:
         _require_secret_keys(config, database)
+    return is_lost
+
+
+def keep_orphaned_log(database: Database, *, now: int) -> None:
+    """Move the log of a lost database out of the way of a new one, which would delete it; tell where it is."""
+    aside = database.set_log_aside(now=now)
+    if aside is not None:
+        log_event("write-ahead log of a lost database set aside", level=logging.WARNING, file=str(aside))
+
+
+def remember_acceptance(config: Config, database: Database, *, now: int) -> None:
+    """Note in the database that an operator wants it with this data folder although it knows nothing in there."""
+    with database.write() as session:
+        set_accepted_folder(session, str(config.data), now=now)
+    log_event(
+        "database accepted that knows none of the repositories in the data folder",
+        level=logging.WARNING,
+        data=str(config.data),
+        database=database.place,
+    )
+
+
+def report_unknown_folders(config: Config, database: Database) -> int:
+    """Tell the operator of folders that the database does not know, in one line; return their number.
+
+    A backup of the database may be older than they are. They are never removed.
+    """
+    unknown = 0
+    for batch in _in_batches(iter_settled_repo_ids(config.data)):
+        with database.read() as session:
+            unknown += len(batch) - count_known_repos(session, batch)
+    if unknown:
+        log_event(
+            "data folder has repositories that the database does not know",
+            level=logging.WARNING,
+            repositories=unknown,
+            data=str(config.data),
+        )
+    return unknown
+
+
+def _in_batches(public_ids: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    iterator = iter(public_ids)
+    while batch := tuple(itertools.islice(iterator, KNOWN_BATCH)):
+        yield batch
+
+
+def _knows_any(database: Database, batches: Iterable[tuple[str, ...]], data: Path) -> bool:
+    """Tell whether one of the ids has a row, or an operator accepted that none has."""
+    with database.read() as session:
+        if get_accepted_folder(session) == str(data):
+            return True
+        if not has_repos(session):
+            return False
+    for batch in batches:
+        with database.read() as session:
+            if count_known_repos(session, batch):
+                return True
+    return False
 
 
 def _require_secret_keys(config: Config, database: Database) -> None:

@@ -15,7 +15,7 @@ from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
 from packhouse.operations.damage_memory import DamageMemory
 from packhouse.operations.history_cache import HistoryCache
-from packhouse.operations.installation import check_installation
+from packhouse.operations.installation import check_installation, keep_orphaned_log, remember_acceptance
 from packhouse.operations.issuer_keys import make_token_verifier
 from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.maintenance_queue import MaintenanceQueue
@@ -92,9 +92,13 @@ def _open(config: Config, *, may_create: bool) -> Node:
     configure_libgit2()
     database = open_database(config.database_url, connections_max=config.threads + 8)
     try:
-        check_installation(config, database, may_create=may_create)
+        is_accepted = check_installation(config, database, may_create=may_create)
         store = PackStore(config.data, runtime_dir=config.runtime_dir)
+        if may_create and is_accepted:
+            keep_orphaned_log(database, now=system_clock())
         database.migrate()
+        if may_create and is_accepted:
+            remember_acceptance(config, database, now=system_clock())
         node = Node(config=config, database=database, store=store)
         if may_create:
             node.secret_keys.ensure()

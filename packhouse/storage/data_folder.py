@@ -1,7 +1,12 @@
 """A data folder as it is before anything is made or changed in it."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from packhouse.storage.unsettled import UNSETTLED_NAME
 
 _REPOS: Final = "repos"
 
@@ -9,3 +14,25 @@ _REPOS: Final = "repos"
 def is_data_folder(data: Path) -> bool:
     """Tell whether a command that may do so has made the folder: `repos` comes with it."""
     return (data / _REPOS).is_dir()
+
+
+def iter_settled_repo_ids(data: Path) -> Iterator[str]:
+    """Yield the ids of the repositories that have a folder and, since it is not marked unsettled, had a row.
+
+    A row is committed before its folder is made or settled, so a database that is looked at later knows it.
+    """
+    for outer in _iter_entries(data / _REPOS):
+        for inner in _iter_entries(outer):
+            for folder in _iter_entries(inner):
+                # The mark is there before the config is.
+                if os.path.exists(f"{folder}/config") and not os.path.exists(f"{folder}/{UNSETTLED_NAME}"):
+                    yield folder.name
+
+
+def _iter_entries(folder: Path) -> Iterator[Path]:
+    with (
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),  # another process may remove it
+        os.scandir(folder) as entries,
+    ):
+        for entry in entries:
+            yield Path(entry.path)

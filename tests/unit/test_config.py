@@ -16,6 +16,12 @@ def test_a_flag_wins_over_its_variable_and_that_over_the_default() -> None:
     assert (config.workers, config.threads, config.listen) == (5, 4, "127.0.0.1:8080")
 
 
+def test_a_switch_is_an_option_without_a_value_and_a_variable_of_0_or_1() -> None:
+    name = "PACKHOUSE_ACCEPT_EMPTY_DATABASE"
+    assert [load_config({}, {name: value}).accept_empty_database for value in "01"] == [False, True]
+    assert load_config({"accept_empty_database": True}, {name: "0"}).accept_empty_database
+
+
 def test_folders_are_absolute_once_they_are_named() -> None:
     assert load_config({"data": "here"}, {}).data == Path.cwd() / "here"
     assert load_config({"tls_cert": ""}, {}).tls_cert is None
@@ -52,6 +58,8 @@ def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
         {"PACKHOUSE_STALL_TIMEOUT_S": "0"},
         {"PACKHOUSE_EPHEMERAL_EVENTS": "2"},
         {"PACKHOUSE_CUSTOM_NOTES_REFS": "2"},
+        {"PACKHOUSE_ACCEPT_EMPTY_DATABASE": "yes"},
+        {"PACKHOUSE_ACCEPT_EMPTY_DATABASE": ""},
     ],
 )
 def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) -> None:
