@@ -141,6 +141,7 @@ database_probe_max_bytes = (
     GIB  # read of a SQLite file that seems damaged, to tell it from a device that is gone
 )
 database_probe_pause_s = 10.0  # until it is read through again
+database_tell_again_s = 60.0  # until the log names the same failure of a SQLite file once more
 transaction_attempts_max = 5  # of one that gives way to concurrent ones
 idle_connections_max = 32  # kept open by one process for reuse
 deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository are removed

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.db.schema import SQLITE_WORDS, apply_migrations
-from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue, log_outage
+from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
 from packhouse.db.sqlite_file import Identity, SqliteFile
 from packhouse.errors import Corrupt, Invalid
 
@@ -118,7 +118,7 @@ class _Handle:
         self.is_stuck = False
         file.enter()
         try:
-            self.lock_file = _open_lock_file(file.lock_path)
+            self.lock_file = _open_lock_file(file)
             try:
                 self.connection = _connect(file, self.lock_file)
                 try:
@@ -187,7 +187,7 @@ class SqliteDatabase(Database):
         self._here.writing = True
         try:
             # Each handle opened the file itself, so this parts threads as well as processes.
-            with _locked(handle.lock_file), _transaction(handle, "BEGIN IMMEDIATE"):
+            with _locked(self._file, handle.lock_file), _transaction(handle, "BEGIN IMMEDIATE"):
                 yield handle.session
         finally:
             self._here.writing = False
@@ -219,10 +219,10 @@ class SqliteDatabase(Database):
 
     def set_log_aside(self, *, now: int) -> Path | None:
         """See Database."""
-        lock_file = _open_lock_file(self._file.lock_path)
+        lock_file = _open_lock_file(self._file)
         try:
             # Whoever makes the file holds the lock until it has content.
-            with _locked(lock_file):
+            with _locked(self._file, lock_file):
                 return self._file.set_log_aside(now=now) if self._file.has_orphaned_log() else None
         finally:
             os.close(lock_file)
@@ -330,24 +330,27 @@ def _roll_back(handle: _Handle) -> None:
 
 
 @contextmanager
-def _locked(lock_file: int) -> Iterator[None]:
+def _locked(file: SqliteFile, lock_file: int) -> Iterator[None]:
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
     except OSError as error:
-        log_outage(error)
+        file.failures += 1
+        file.tell(error)
         raise DatabaseAway(str(error)) from error
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # closing the file, which follows such a failure, lets go too
+        try:
             fcntl.flock(lock_file, fcntl.LOCK_UN)
+        except OSError:  # closing it lets go too
+            file.failures += 1
 
 
-def _open_lock_file(path: Path) -> int:
+def _open_lock_file(file: SqliteFile) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(file.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        log_outage(error)
+        file.tell(error)
         raise DatabaseAway(str(error)) from error
 
 
@@ -362,7 +365,7 @@ def _connect(file: SqliteFile, lock_file: int) -> sqlite3.Connection:
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
-        _switch_to_wal(connection, lock_file)
+        _switch_to_wal(connection, file, lock_file)
     except sqlite3.Error as error:
         connection.close()
         _raise_translated(error, file)
@@ -372,7 +375,7 @@ def _connect(file: SqliteFile, lock_file: int) -> sqlite3.Connection:
     return connection
 
 
-def _switch_to_wal(connection: sqlite3.Connection, lock_file: int) -> None:
+def _switch_to_wal(connection: sqlite3.Connection, file: SqliteFile, lock_file: int) -> None:
     """Make the file a WAL database unless it is one, one process after the other.
 
     Two that switch a new file at once can each wait for the other; SQLite then fails one with "database is
@@ -381,7 +384,7 @@ def _switch_to_wal(connection: sqlite3.Connection, lock_file: int) -> None:
     """
     if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
         return
-    with _locked(lock_file):
+    with _locked(file, lock_file):
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
 
 
@@ -396,9 +399,9 @@ def _raise_translated(error: sqlite3.Error, file: SqliteFile) -> NoReturn:
     trouble = file.find_trouble() if code in _DAMAGED else ""
     if trouble:
         away = DatabaseAway(trouble)
-        log_outage(away)
+        file.tell(away)
         raise away from error
-    log_outage(error)
+    file.tell(error)
     if code in _DAMAGED:
         raise Corrupt("database file is damaged", reason=str(error)) from error
     raise DatabaseAway(str(error)) from error

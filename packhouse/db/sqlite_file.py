@@ -35,6 +35,7 @@ class SqliteFile:
         self.path = path
         self._guard = threading.Lock()
         self.failures = 0
+        self._told: tuple[str, float] | None = None
         self._users = 0
         self._kept: dict[Identity, int] = {}
         self._read_whole_at: float | None = None
@@ -47,8 +48,8 @@ class SqliteFile:
 
     @property
     def log_path(self) -> Path:
-        """The write-ahead log beside the file."""
-        return self.path.with_name(self.path.name + "-wal")
+        """The write-ahead log beside the file; SQLite follows symbolic links first."""
+        return Path(f"{os.path.realpath(self.path)}-wal")
 
     @property
     def lock_path(self) -> Path:
@@ -64,11 +65,11 @@ class SqliteFile:
         try:
             status = os.stat(self.path)
         except OSError as error:
-            log_outage(error)
+            self.tell(error)
             raise DatabaseAway(str(error)) from error
         if status.st_size == 0:
             away = DatabaseAway(f"the database file is empty: {self.path}")
-            log_outage(away)
+            self.tell(away)
             raise away
         return status.st_dev, status.st_ino
 
@@ -96,7 +97,7 @@ class SqliteFile:
         try:
             self.log_path.rename(aside)
         except OSError as error:
-            log_outage(error)
+            self.tell(error)
             raise DatabaseAway(str(error)) from error
         return aside
 
@@ -114,7 +115,7 @@ class SqliteFile:
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             return self.path.stat().st_size == 0
         except OSError as error:
-            log_outage(error)
+            self.tell(error)
             raise DatabaseAway(str(error)) from error
 
     def find_trouble(self) -> str:
@@ -158,6 +159,14 @@ class SqliteFile:
     def _read_log(self) -> None:
         with contextlib.suppress(FileNotFoundError), self.log_path.open("rb") as log:  # nobody locks it
             _read_through(log.fileno())
+
+    def tell(self, error: Exception) -> None:
+        """Log a failure, once for as long as it stays the same: every refused request is a line of its own."""
+        reason, now = str(error), time.monotonic()
+        if self._told and self._told[0] == reason and now - self._told[1] < limits.database_tell_again_s:
+            return
+        self._told = reason, now
+        log_outage(error)
 
     def enter(self) -> None:
         """Note that this process opens a connection to the file."""

@@ -62,6 +62,41 @@ def test_a_deleted_file_takes_no_commit_is_not_made_anew_and_is_used_again_when_
     assert not has_org(database, "lost")
 
 
+def test_a_failure_that_stays_the_same_is_told_once(
+    database: Database, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.rename(path.with_name("aside"))
+    for _ in range(5):
+        with pytest.raises(DatabaseAway):
+            database.check()
+    told = [record for record in caplog.records if record.name == "packhouse"]
+    assert [(record.message, record.levelno, bool(record.exc_info)) for record in told] == [
+        ("database failed", logging.ERROR, False)
+    ]
+
+
+@pytest.mark.parametrize("name", ["a?mode=memory", "b#c", "d%20e", "f g", "h\N{SNOWMAN}"])
+def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+    database = open_made(tmp_path / name)
+    assert has_org(database, "acme")
+    database.close()
+    assert (tmp_path / name).stat().st_size > 0
+
+
+def test_the_log_of_a_linked_file_is_found_where_the_file_is(tmp_path: Path) -> None:
+    target = tmp_path / "disk"
+    target.mkdir()
+    link = tmp_path / "packhouse.db"
+    link.symlink_to(target / "real.db")
+    (target / "real.db").touch()
+    (target / "real.db-wal").write_bytes(b"what may save the operator")
+    database = open_database(f"sqlite:///{link}")
+    assert database.find_orphaned_log() == target / "real.db-wal"
+    with pytest.raises(Corrupt):
+        database.migrate()
+    database.close()
+
+
 def test_an_emptied_file_is_away_and_its_log_stays(database: Database, path: Path) -> None:
     log = path.with_name("packhouse.db-wal")
     before = log.read_bytes()
