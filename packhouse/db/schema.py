@@ -59,6 +59,12 @@ def load_migrations(words: Mapping[str, str]) -> list[Migration]:
     return migrations
 
 
+def has_all_migrations(session: Session, words: Mapping[str, str]) -> bool:
+    """Tell whether the database, which has a schema, has seen every migration of this release."""
+    done = {row[0] for row in session.all("list_schema_migrations")}
+    return all(migration.version in done for migration in load_migrations(words))
+
+
 def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) -> None:
     """Run, in the transaction of `session`, the migrations that this database has not seen yet."""
     session.run("create_schema_migrations")

@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
-from packhouse.db.schema import SQLITE_WORDS, apply_migrations
+from packhouse.db.schema import SQLITE_WORDS, apply_migrations, has_all_migrations
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
 from packhouse.db.sqlite_file import Identity, SqliteFile
 from packhouse.errors import Corrupt, Invalid
@@ -41,7 +41,13 @@ _AWAY: Final = frozenset(
 )
 # The connection is as usable as before; after any other failure the next session gets a new one.
 _PASSING: Final = frozenset(
-    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+    }
 )
 _PRAGMAS: Final = (
     f"PRAGMA busy_timeout = {limits.database_wait_max_s * 1000}",  # first: the next ones may have to wait
@@ -110,17 +116,27 @@ class _Handle:
     changed, the connection is of no more use. Nor is it when it could not even roll back (`is_stuck`).
     """
 
-    __slots__ = ("connection", "failures", "file", "is_stuck", "lock_file", "opened_as", "session")
+    __slots__ = (
+        "connection",
+        "failures",
+        "file",
+        "is_frozen",
+        "is_stuck",
+        "lock_file",
+        "opened_as",
+        "session",
+    )
 
     def __init__(self, file: SqliteFile) -> None:
         self.file = file
         self.failures = file.failures
         self.is_stuck = False
+        self.is_frozen = file.is_frozen()
         file.enter()
         try:
             self.lock_file = _open_lock_file(file)
             try:
-                self.connection = _connect(file, self.lock_file)
+                self.connection = _connect(file, self.lock_file, frozen=self.is_frozen)
                 try:
                     self.opened_as = file.identify()
                 except BaseException:
@@ -136,6 +152,8 @@ class _Handle:
 
     def is_of(self, identity: Identity) -> bool:
         """Tell whether the connection may be used again, for the file that now has the path."""
+        if self.is_frozen and not self.file.is_frozen():
+            return False  # others may write to the file now, which this connection would not notice
         return not self.is_stuck and self.opened_as == identity and self.failures == self.file.failures
 
     def close(self) -> None:
@@ -205,7 +223,8 @@ class SqliteDatabase(Database):
         self._file.enter()
         try:
             # A connection of its own: those for sessions make a lock file and switch the file to WAL.
-            with contextlib.closing(sqlite3.connect(self._file.address, uri=True)) as connection:
+            address = self._file.address(frozen=self._file.is_frozen())
+            with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
                 connection.execute(_PRAGMAS[0])
                 return bool(connection.execute(_COUNT_OUR_TABLES).fetchone() == (2,))
         except sqlite3.Error as error:
@@ -233,6 +252,10 @@ class SqliteDatabase(Database):
             handle = _Handle(self._file)  # gives the file its first page
             self._busy.add(handle)
             self._give_back(handle)
+        if self.has_schema():
+            with self.read() as session:  # a disk may be full or read-only, and have all it needs
+                if has_all_migrations(session, SQLITE_WORDS):
+                    return
         with self.write() as session:
             apply_migrations(session, SQLITE_WORDS, now=clock())
 
@@ -348,24 +371,31 @@ def _locked(file: SqliteFile, lock_file: int) -> Iterator[None]:
 
 def _open_lock_file(file: SqliteFile) -> int:
     try:
+        if file.is_read_only():
+            return os.open(file.path.parent, os.O_RDONLY | os.O_CLOEXEC)  # nobody writes, so nobody waits
         return os.open(file.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         file.tell(error)
         raise DatabaseAway(str(error)) from error
 
 
-def _connect(file: SqliteFile, lock_file: int) -> sqlite3.Connection:
+def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Connection:
     try:
         # Never made here: a file that is missing now was there before, and an empty one is no replacement.
         connection = sqlite3.connect(
-            file.address, uri=True, isolation_level=None, check_same_thread=False, cached_statements=256
+            file.address(frozen=frozen),
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
     except sqlite3.Error as error:
         _raise_translated(error, file)
     try:
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
-        _switch_to_wal(connection, file, lock_file)
+        if not frozen:
+            _switch_to_wal(connection, file, lock_file)
     except sqlite3.Error as error:
         connection.close()
         _raise_translated(error, file)

@@ -41,10 +41,32 @@ class SqliteFile:
         self._read_whole_at: float | None = None
         _files.add(self)
 
-    @property
-    def address(self) -> str:
-        """What to open with `uri=True`: the file if it is there, for reading and writing."""
-        return f"file:{quote(os.fsencode(self.path))}?mode=rw"
+    def address(self, *, frozen: bool) -> str:
+        """Return what to open with `uri=True`: the file if it is there, for reading and writing.
+
+        A frozen one is read without its log and without locks (sqlite.org, "Uniform Resource Identifiers").
+        """
+        return f"file:{quote(os.fsencode(self.path))}?{'immutable=1' if frozen else 'mode=rw'}"
+
+    def is_read_only(self) -> bool:
+        """Tell whether the disk takes no writes from anybody."""
+        try:
+            return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+
+    def is_frozen(self) -> bool:
+        """Tell whether nobody can change the file, and all commits are in it.
+
+        SQLite opens a WAL database on a read-only disk only where the files of the log are there too, as a killed
+        server leaves them.
+        """
+        try:
+            return self.is_read_only() and self.log_path.stat().st_size == 0
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     @property
     def log_path(self) -> Path:

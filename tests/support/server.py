@@ -88,8 +88,8 @@ class Server:
             settings |= {"tls_cert": str(self.options.tls.cert), "tls_key": str(self.options.tls.key)}
         return {**kept, **{f"PACKHOUSE_{name.upper()}": value for name, value in settings.items()}}
 
-    def start(self) -> "Server":
-        """Start the process and wait until it is ready to serve."""
+    def start(self, *, until: str = "/readyz") -> "Server":
+        """Start the process and wait until it is ready to serve, or until another path answers 200."""
         with self.stderr_path.open("ab") as stderr, processes.hangup_ignored(self.options.nohup):
             self.process = subprocess.Popen(
                 [str(PROGRAM), "serve"],
@@ -100,7 +100,7 @@ class Server:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._is_ready():
+        while not self._answers(until):
             if self.process.poll() is not None:
                 raise AssertionError(f"server ended with {self.process.returncode}:\n{self.stderr()}")
             if time.monotonic() > deadline:
@@ -109,9 +109,9 @@ class Server:
             time.sleep(0.05)
         return self
 
-    def _is_ready(self) -> bool:
+    def _answers(self, path: str) -> bool:
         try:
-            return self.http.get(f"{self.url}/readyz").status_code == 200
+            return self.http.get(f"{self.url}{path}").status_code == 200
         except httpx.TransportError:
             return False
 
