@@ -12,6 +12,7 @@ import pytest
 from packhouse.db.database import Database, DatabaseAway, open_database
 from packhouse.db.orgs import find_org, insert_org
 from packhouse.db.session import Session
+from packhouse.db.sqlite import _raise_translated
 from packhouse.db.sqlite_file import SqliteFile
 from packhouse.errors import Corrupt
 from tests.support.loop_disk import loop_disk
@@ -81,6 +82,27 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
     assert has_org(database, "acme")
     database.close()
     assert (tmp_path / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        (sqlite3.SQLITE_PROTOCOL, DatabaseAway),
+        (sqlite3.SQLITE_NOLFS, DatabaseAway),
+        (sqlite3.SQLITE_IOERR_READ, DatabaseAway),
+        (sqlite3.SQLITE_READONLY_DBMOVED, DatabaseAway),
+        (sqlite3.SQLITE_CORRUPT, Corrupt),
+        (sqlite3.SQLITE_NOTADB, Corrupt),
+        (sqlite3.SQLITE_ERROR, sqlite3.OperationalError),
+    ],
+)
+def test_what_sqlite_says_of_a_readable_file_is_taken_at_its_word(
+    database: Database, path: Path, code: int, raised: type[Exception]
+) -> None:
+    error = sqlite3.OperationalError("what SQLite says")
+    error.sqlite_errorcode = code
+    with pytest.raises(raised):
+        _raise_translated(error, SqliteFile(path))
 
 
 def test_the_log_of_a_linked_file_is_found_where_the_file_is(tmp_path: Path) -> None:
