@@ -2,93 +2,24 @@
 
 import gzip
 import http.client
-import io
 import json
 import socket
 import ssl
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
 from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.org import Org
+from tests.support.raw_http import HOST, WAIT_S, connection, send
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
 
-HOST = b"Host: git.example.test\r\n"
-WAIT_S = 60
 FLOOD_MAX_BYTES = 40_000_000  # what sockets buffer on the way, and some
-
-
-class Wire:
-    """One connection, on which requests are written byte for byte and answers read one by one."""
-
-    def __init__(self, raw: socket.socket) -> None:
-        self.raw = raw
-        self._reader = raw.makefile("rb")
-
-    def send(self, data: bytes) -> None:
-        self.raw.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedIOBase:
-        """Hand the one reader to every answer: each with a buffer of its own would swallow the next one."""
-        return _KeptOpen(self._reader)
-
-    def read(self, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]  # makefile is all it uses
-        answer.begin()
-        return answer, answer.read()
-
-    def read_exactly(self, count: int) -> bytes:
-        return self._reader.read(count)
-
-    def is_closed(self) -> bool:
-        try:
-            return self._reader.read(1) == b""
-        except ConnectionResetError:
-            return True
-
-    def close(self) -> None:
-        self._reader.close()
-
-
-class _KeptOpen(io.BufferedIOBase):
-    def __init__(self, inner: BinaryIO) -> None:
-        self._inner = inner
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        return self._inner.read(-1 if size is None else size)
-
-    def readline(self, size: int | None = -1) -> bytes:
-        return self._inner.readline(-1 if size is None else size)
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._inner.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-@contextmanager
-def connection(server: Server) -> Iterator[Wire]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S) as raw:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with closing(Wire(raw)) as wire:
-            yield wire
-
-
-def send(server: Server, request: bytes, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-    with connection(server) as wire:
-        wire.send(request)
-        return wire.read(method)
 
 
 def problem(server: Server, request: bytes) -> dict[str, Any]:
