@@ -50,7 +50,7 @@ class RequestBody:
         self._stall_max_s = stall_max_s
         headers = dict(scope["headers"])
         self.declared_bytes = _declared_bytes(headers)
-        self.continue_expected = headers.get(b"expect", b"").lower() == b"100-continue"
+        self.continue_expected: bool = scope.get("packhouse.continue_expected", False)
         self.encoding = headers.get(b"content-encoding", b"").strip().lower()
         self.started = False
         self.stalled = False

@@ -1,14 +1,15 @@
 """HTTP/1.1 on the socket: uvicorn's httptools protocol, with the bounds it lacks.
 
 Added here: limits on the request line, headers, trailers, connections and pipelining; a time limit on
-headers; JSON errors; what RFC 9112 wants refused before a request is believed; news of a lost connection for
-every request on it, not only for the last one.
+headers; JSON errors; what RFC 9112 wants refused before a request is believed; requests that offer an upgrade
+read to their end; news of a lost connection for every request on it, not only for the last one.
 """
 
 import asyncio
 import re
 from typing import Any, Final
 
+import httptools
 import msgspec
 from uvicorn.config import Config as UvicornConfig
 from uvicorn.protocols.http.httptools_impl import (
@@ -22,6 +23,9 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.web.errors import problem_members
 
+_METHODS_SERVED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
+_VERSIONS_SERVED: Final = ("1.1", "1.0")
+_HEADERS_CHECKED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _COMMIT_PATH: Final = re.compile(rb"/(?:commit-pack|diff-commit|restore-commit|reset-commits)\Z")
 
 
@@ -50,6 +54,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._header_timeout_s = config.settings.header_timeout_s
         self._in_head = False
+        self._is_upgrade_offered = False
         self._head_bytes = 0
         self._unframed_bytes = 0
         self._refusal = (400, "malformed HTTP request")
@@ -90,7 +95,12 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; bound what the parser may keep without calling back."""
         self._unframed_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+            return
         if self.transport.is_closing():
             return
         if self._unframed_bytes > limits.request_target_max_bytes + limits.request_headers_max_bytes:
@@ -98,6 +108,32 @@ class EdgeProtocol(HttpToolsProtocol):
             self.send_400_response("")
         elif self._is_idle() and self._head_timer is None:
             self._expect_head()
+
+    def _parse(self, data: bytes) -> None:
+        rest: bytes | memoryview = data
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+            except httptools.HttpParserUpgrade as stopped:
+                rest = memoryview(rest)[stopped.args[0] :]
+                self._parse_head_without_upgrade()
+            else:
+                return
+
+    def _parse_head_without_upgrade(self) -> None:
+        """Begin the request anew, as if it offered no upgrade: none is served (RFC 9110 section 7.8).
+
+        The parser takes all that follows an offered upgrade for another protocol and cannot be told otherwise. So
+        a new one reads the same head without the Upgrade field, and then the body. Names and values hold no line
+        break, or the first parser had refused them; what they say of the body is judged on this second reading.
+        """
+        assert self._is_upgrade_offered
+        self._is_upgrade_offered = False
+        start = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode()]
+        fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does, for pipelining
+        self.parser.feed_data(b"".join([*start, b"\r\n", *fields, b"\r\n"]))
 
     def _is_idle(self) -> bool:
         running = self._running
@@ -146,31 +182,44 @@ class EdgeProtocol(HttpToolsProtocol):
         self._in_head = False
         self._unframed_bytes = 0
         self._cancel_head_timer()
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                self._refuse(405, "CONNECT is not served: this is no proxy")
+            self._is_upgrade_offered = True
+            return
         self._check_framing()
         if len(self.pipeline) >= limits.pipelined_requests_max:
             self._refuse(429, "too many requests at once on one connection")
         self.scope["packhouse.cut_connection"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # our own, for app.py
         self.scope["packhouse.has_left"] = self.transport.is_closing  # type: ignore[typeddict-unknown-key]  # for those who waited
         self.scope["packhouse.is_ending"] = lambda: self._ending  # type: ignore[typeddict-unknown-key]  # for streams
+        self.scope["packhouse.continue_expected"] = self.expect_100_continue  # type: ignore[typeddict-unknown-key]  # for body.py
         super().on_headers_complete()
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # no upgrade is served, and the parser stops at one
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
         self._unframed_bytes = 0
         super().on_body(body)
 
+    def on_message_complete(self) -> None:
+        """End the body; a request that offers an upgrade has not begun yet."""
+        if not self._is_upgrade_offered:
+            super().on_message_complete()
+
     def _check_framing(self) -> None:
         """Refuse what two servers in a row might read as two different requests (RFC 9112 sections 3, 6)."""
         given: dict[bytes, list[bytes]] = {}
         for name, value in self.headers:
-            if name in (b"host", b"content-length", b"transfer-encoding"):
+            if name in _HEADERS_CHECKED:
                 given.setdefault(name, []).append(value)
         hosts = given.get(b"host", [])
         version = self.parser.get_http_version()
+        if version not in _VERSIONS_SERVED:
+            self._refuse(400, "the versions of HTTP served are 1.0 and 1.1")
         if len(hosts) > 1 or (not hosts and version != "1.0"):
             self._refuse(400, "exactly one Host header is required")
+        if b"expect" in given:
+            self._heed_expectations(given[b"expect"], version)
         encodings = given.get(b"transfer-encoding", [])
         if not encodings:
             return
@@ -178,6 +227,13 @@ class EdgeProtocol(HttpToolsProtocol):
             self._refuse(400, "Content-Length and Transfer-Encoding exclude each other")
         if [value.strip().lower() for value in encodings] != [b"chunked"] or version == "1.0":
             self._refuse(400, "the only Transfer-Encoding accepted is chunked")
+
+    def _heed_expectations(self, values: list[bytes], version: str) -> None:
+        """Wait for the body only when asked to, by a client that knows of it (RFC 9110 section 10.1.1)."""
+        expected = {member.strip().lower() for value in values for member in value.split(b",")} - {b""}
+        if version != "1.0" and expected - {b"100-continue"}:
+            self._refuse(417, "the only expectation served is 100-continue")
+        self.expect_100_continue = version != "1.0" and bool(expected)
 
     def _refuse(self, status: int, sentence: str) -> None:
         self._refusal = (status, sentence)
@@ -221,6 +277,8 @@ class EdgeProtocol(HttpToolsProtocol):
             b"content-length: %d\r\n" % len(body),
             b"connection: close\r\n",
         ]
+        if status == 405:
+            head.append(b"allow: %s\r\n" % _METHODS_SERVED)
         if status in (429, 503):
             head.append(b"retry-after: 1\r\n")
         self.transport.write(b"".join([*head, b"\r\n", body]))
