@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 
 from packhouse import limits
 from packhouse.config import Config
+from packhouse.web.close_delimited import CloseDelimited
 from packhouse.web.errors import problem_members
 
 _METHODS_SERVED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
@@ -243,6 +244,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        if cycle.scope["http_version"] == "1.0":
+            app = CloseDelimited(app, cycle)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:

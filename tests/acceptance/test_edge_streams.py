@@ -80,6 +80,9 @@ class StreamServer:
         async def three(_request: Request) -> Response:
             return self.seen.handler(3)
 
+        async def many(_request: Request) -> Response:
+            return self.seen.handler(300)
+
         async def three_sized(_request: Request) -> Response:
             return self.seen.handler(3, size_bytes=3 * len(PIECE))
 
@@ -98,7 +101,7 @@ class StreamServer:
                 size += len(piece)
             return Response(str(size))
 
-        for handler in (endless, impatient, three, three_sized, fails_at_once, fails_later, bug):
+        for handler in (endless, impatient, three, many, three_sized, fails_at_once, fails_later, bug):
             yield Route(
                 handler.__name__, "GET", handler, preferred=f"/{handler.__name__}", claim=Claim.HANDLER
             )
@@ -145,6 +148,68 @@ def test_a_stream_is_chunked_or_has_its_length(streams: StreamServer) -> None:
     assert reply.content == PIECE * 3
     assert reply.headers["content-length"] == str(3 * len(PIECE))
     assert streams.seen.cleaned.wait(WAIT_S)
+
+
+def read_to_the_end(raw: socket.socket) -> tuple[bytes, bytes]:
+    """Return head and body; raise ConnectionResetError when the connection ends with a reset."""
+    with raw.makefile("rb") as incoming:
+        head, _, body = incoming.read().partition(b"\r\n\r\n")
+    return head.lower(), body
+
+
+@pytest.mark.parametrize("keep_alive", [b"", b"Connection: keep-alive\r\n"])
+def test_a_stream_to_an_http_1_0_client_ends_with_the_connection(
+    streams: StreamServer, keep_alive: bytes
+) -> None:
+    with streams.connect() as raw:
+        raw.sendall(b"GET /three HTTP/1.0\r\n" + keep_alive + b"\r\n")
+        head, body = read_to_the_end(raw)
+    assert body == PIECE * 3
+    assert b"transfer-encoding" not in head
+    assert b"\r\nconnection: close" in head
+    assert streams.seen.cleaned.wait(WAIT_S)
+
+
+def test_an_http_1_0_client_that_reads_late_gets_the_whole_stream(streams: StreamServer) -> None:
+    with streams.connect() as raw:
+        raw.sendall(b"GET /many HTTP/1.0\r\n\r\n")
+        assert streams.seen.asked.wait(WAIT_S)
+        assert raw.recv(1, socket.MSG_PEEK)
+        assert read_to_the_end(raw)[1] == PIECE * 300
+
+
+def test_an_answer_of_known_length_keeps_it_for_an_http_1_0_client(streams: StreamServer) -> None:
+    for path, size in (("/three_sized", 3 * len(PIECE)), ("/nowhere", None)):
+        with streams.connect() as raw:
+            raw.sendall(b"GET %s HTTP/1.0\r\n\r\n" % path.encode())
+            head, body = read_to_the_end(raw)
+        assert b"content-length: %d\r\n" % len(body) in head
+        assert size is None or len(body) == size
+
+
+def test_head_of_a_stream_has_no_body_for_an_http_1_0_client_either(streams: StreamServer) -> None:
+    with streams.connect() as raw:
+        raw.sendall(b"HEAD /endless HTTP/1.0\r\n\r\n")
+        head, body = read_to_the_end(raw)
+    assert (b"transfer-encoding" in head, body) == (False, b"")
+
+
+@pytest.mark.parametrize("path", [b"/fails_later", b"/impatient"])
+def test_a_stream_that_is_cut_is_reset_for_an_http_1_0_client(streams: StreamServer, path: bytes) -> None:
+    with streams.connect() as raw:
+        raw.sendall(b"GET %s HTTP/1.0\r\n\r\n" % path)
+        assert streams.seen.cleaned.wait(WAIT_S)
+        with pytest.raises(ConnectionResetError):
+            read_to_the_end(raw)
+
+
+def test_the_end_of_the_server_resets_streams_of_http_1_0_clients(streams: StreamServer) -> None:
+    with streams.connect() as raw:
+        raw.sendall(b"GET /endless HTTP/1.0\r\n\r\n")
+        assert raw.recv(1000)
+        streams.server.should_exit = True
+        with pytest.raises(ConnectionResetError):
+            read_to_the_end(raw)
 
 
 def test_head_of_a_stream_produces_nothing_and_cleans_up(streams: StreamServer) -> None:
