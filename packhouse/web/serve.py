@@ -47,7 +47,7 @@ def serve(config: Config, loops: Sequence[Loop] = ()) -> int:
     log_event("listening", address=f"{scheme}://{shown}:{port}", workers=config.workers, pid=os.getpid())
     if config.workers == 1:
         return min(run_worker(config, listener, loops), 1)  # the supervisor alone asks why a start failed
-    return supervise(lambda: run_worker(config, listener, loops), config)
+    return supervise(lambda: run_worker(config, listener, loops), config, listener)
 
 
 def check_tls(config: Config) -> None:

@@ -30,19 +30,21 @@ RESTART_WINDOW_S: Final = 60.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
-def supervise(run_worker: Callable[[], int], config: Config) -> int:
+def supervise(run_worker: Callable[[], int], config: Config, listener: socket.socket) -> int:
     """Keep `config.workers` processes running `run_worker` until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
     A worker that ends by itself is replaced; when too many do in a row, or one cannot even start, all are
-    ended and the status is 1. Workers end by themselves when this process is killed.
+    ended and the status is 1. Workers end by themselves when this process is killed. The workers share
+    `listener`; this process closes its copy when they are to end.
     """
-    return _Supervisor(run_worker, config).run()
+    return _Supervisor(run_worker, config, listener).run()
 
 
 class _Supervisor:
-    def __init__(self, run_worker: Callable[[], int], config: Config) -> None:
+    def __init__(self, run_worker: Callable[[], int], config: Config, listener: socket.socket) -> None:
         self._run_worker = run_worker
         self._config = config
+        self._listener = listener
         self._workers: set[int] = set()
         self._crashes: deque[float] = deque()
         self._stop_signal = 0
@@ -115,13 +117,17 @@ class _Supervisor:
         return ended
 
     def _start_worker(self) -> None:
+        # A signal to end that reaches the worker while it still handles signals as this process does would be lost.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         process_id = os.fork()
         if process_id:
             self._workers.add(process_id)
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             return
         status = 1
         try:
             self._become_worker()
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             status = self._run_worker()
         except BaseException:  # noqa: BLE001  # the last frame of the process: it must not go on as a supervisor
             log_event("worker failed", level=logging.ERROR, exc_info=True)
@@ -150,6 +156,8 @@ class _Supervisor:
 
     def _stop_workers(self) -> None:
         """Ask the workers to end; kill those that have not when the grace period is over."""
+        # While one process keeps it open, the kernel takes connections that nobody will ever serve.
+        self._listener.close()
         self._signal_workers(signal.SIGTERM)
         deadline = time.monotonic() + self._config.shutdown_grace_s + KILL_MARGIN_S
         while self._workers and (left_s := deadline - time.monotonic()) > 0:
