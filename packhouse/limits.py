@@ -37,7 +37,7 @@ keys_version_max_age_s = 2.0  # how long a server may not notice that a key was 
 
 # Commit streams (NDJSON)
 chunk_decoded_max_bytes = 4 * MIB
-chunk_line_max_bytes = 6 * MIB
+chunk_line_max_bytes = 7 * MIB  # of them in base64, also when \u000d\u000a stands after every 76 characters
 metadata_line_max_bytes = 64 * MIB
 metadata_values_max = 2_000_000  # of one member of it; each of 200,000 files has four or five
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,16 @@ def test_windows_line_ends_and_a_missing_last_newline_are_tolerated(repo: Repo) 
     raw = body([metadata(upsert("a")), chunk(b"x")]).replace(b"\n", b"\r\n").rstrip()
     assert post(repo, raw=b"\r\n\n" + raw).status_code == 201
     assert repo.read_file("a") == b"x"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_base64_may_be_wrapped_as_base64_1_prints_it(repo: Repo, end: str) -> None:
+    content = bytes(range(256)) * 1000
+    printed = subprocess.run(["base64"], input=content, capture_output=True, check=True).stdout.decode()
+    wrapped = {"content_id": "c1", "data": printed.replace("\n", end), "eof": True}
+    reply = post(repo, metadata(upsert("a")), {"blob_chunk": wrapped})
+    assert reply.status_code == 201, reply.text
+    assert repo.read_file("a") == content
 
 
 def test_escaped_and_foreign_members_are_plain_json(repo: Repo) -> None:

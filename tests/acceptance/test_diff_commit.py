@@ -45,6 +45,16 @@ def test_a_patch_becomes_a_commit(repo: Repo) -> None:
     assert repo.list_paths() == ["README.md", "other"]
 
 
+def test_the_base64_of_a_patch_may_be_wrapped(repo: Repo) -> None:
+    repo.write_commit("main", {"README.md": b"# Shop\n"})
+    metadata = {"target_branch": "main", "commit_message": "patch", "author": AUTHOR}
+    chunk = {"data": base64.encodebytes(EDIT).decode(), "eof": True}
+    lines = [{"metadata": metadata}, {"diff_chunk": chunk}]
+    reply = repo.api("POST", "/diff-commit", content="".join(json.dumps(line) + "\n" for line in lines))
+    assert reply.status_code == 201, reply.text
+    assert repo.read_file("README.md") == b"# Web shop\n"
+
+
 def test_a_first_commit_can_be_a_patch(repo: Repo) -> None:
     patch = (
         b"diff --git a/new/a b/new/a\nnew file mode 100755\n--- /dev/null\n+++ b/new/a\n@@ -0,0 +1 @@\n+x\n"
