@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from packhouse.web.request import Request
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
+NO_PASSWORDS = ("", "x-oauth-basic")
+"""Passwords that stand beside a token given as the user name, as GitHub documents it."""
+
 BEARER = "Bearer"
 BASIC = "Basic or Bearer"
 
@@ -56,7 +59,8 @@ async def authorise(request: "Request", route: Route) -> Caller:
 async def authenticate_git(request: "Request", scope: Scope) -> Principal:
     """Return who makes a git request; the repository is still to be checked.
 
-    Takes Basic credentials, whose password is the token, besides Bearer. Raises Unauthenticated and Denied.
+    Takes Basic credentials besides Bearer: their password, or else their user, is the token. Raises
+    Unauthenticated and Denied.
     """
     principal = await authenticate_token(request, read_token(request, basic=True))
     principal.require_scope(scope)
@@ -85,19 +89,25 @@ def read_token(request: "Request", *, basic: bool = False) -> str:
     if scheme.lower() == "bearer" and credentials:
         return credentials
     if basic and scheme.lower() == "basic" and credentials:
-        return _basic_password(credentials)
+        return _basic_token(credentials)
     raise Unauthenticated("Authorization header does not hold a token", schemes=BASIC if basic else BEARER)
 
 
-def _basic_password(credentials: str) -> str:
-    """Return the password of Basic credentials (RFC 7617 section 2); the user name is not looked at."""
+def _basic_token(credentials: str) -> str:
+    """Return the token of Basic credentials (RFC 7617 section 2): the password, or the user when there is none.
+
+    One line feed at the end belongs to the file that the password was read from. Beside a password the user name is
+    not looked at.
+    """
     if len(credentials) > BASIC_CREDENTIALS_MAX_CHARS:
         raise Unauthenticated("token is too large")
     try:
         text = base64.b64decode(credentials, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise Unauthenticated("Basic credentials are not base64") from None
-    password = text.partition(":")[2]
-    if not password:
+    user, colon, password = text.partition(":")
+    password = password.removesuffix("\n")
+    token = user if password in NO_PASSWORDS else password
+    if not token or not colon:
         raise Unauthenticated("a token is required as the password")
-    return password
+    return token

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Handler = Callable[["Request"], Awaitable["Response"]]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SLASHES = re.compile(rb"//+")
 _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
 
 
@@ -180,7 +181,9 @@ class Router:
             if found is None:
                 raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style)
             return Match(found[0], found[1], values)
-        return self._match_suffix(method, raw_path, segments)
+        # Git and people build addresses of remotes by joining. No repository has an empty segment in its name, so
+        # repeated slashes can only mean one.
+        return self._match_suffix(method, _SLASHES.sub(b"/", raw_path))
 
     def _find(self, segments: list[str]) -> tuple[_Place | None, dict[str, str]]:
         place, values = self._root, {}
@@ -194,7 +197,8 @@ class Router:
                 return None, {}
         return (place if place.routes else None), values
 
-    def _match_suffix(self, method: str, raw_path: bytes, segments: list[str]) -> Match:
+    def _match_suffix(self, method: str, raw_path: bytes) -> Match:
+        segments = split_path(raw_path)
         for suffix, routes in self._suffixes:
             values = _suffix_values(segments, suffix)
             if values is None:
@@ -221,7 +225,8 @@ class Router:
 def split_path(raw_path: bytes) -> list[str]:
     """Return the segments of a raw path, each decoded once; slashes repeated at the start count as one.
 
-    Elsewhere an empty segment stays: `/api/repos//branches` names no repository, least of all `branches`.
+    Elsewhere an empty segment stays: `/api/repos//branches` names no repository, least of all `branches`. Only in
+    remotes do slashes repeated anywhere count as one, see `Router.match`.
     Bytes that are not UTF-8 become U+FFFD; the caller refuses such a path once it knows in which form.
     """
     path = raw_path.lstrip(b"/")

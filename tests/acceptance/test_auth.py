@@ -279,7 +279,7 @@ def test_git_takes_the_token_as_password_or_bearer_whatever_the_user_name(repo: 
     for user in ("t", "x-access-token", ""):
         assert server.http.get(refs, auth=(user, repo.token())).status_code == 200
     assert server.http.get(refs, headers={"Authorization": f"Bearer {repo.token()}"}).status_code == 200
-    for bad in (("t", ""), (repo.token(), ""), ("t", "nonsense")):
+    for bad in (("t", ""), (repo.token(), "nonsense"), ("t", "nonsense")):
         assert server.http.get(refs, auth=bad).status_code == 401
 
 

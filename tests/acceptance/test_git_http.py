@@ -76,6 +76,50 @@ def test_the_password_is_the_token_whatever_the_user_is_called(repo: Repo) -> No
             assert advertise(repo, UPLOAD, token="", headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("credentials", "status"),
+    [
+        ("t:{token}\n", 200),
+        ("{token}:", 200),
+        ("{token}:x-oauth-basic", 200),
+        ("{token}:\n", 200),
+        ("{token}:x-oauth-basic\n", 200),
+        ("{token}", 401),
+        ("t:{token}\n\n", 401),
+        ("t:{token}\r\n", 401),
+        ("t:{token} ", 401),
+        ("t: {token}", 401),
+        ("{token}\n:", 401),
+        ("{token}:x", 401),
+        ("{token}:X-OAuth-Basic", 401),
+        ("t:", 401),
+        ("t:x-oauth-basic", 401),
+        (":", 401),
+        (":\n", 401),
+        (":x-oauth-basic", 401),
+    ],
+)
+def test_a_token_may_be_the_user_and_end_in_one_line_feed(
+    repo: Repo, absent: Repo, credentials: str, status: int
+) -> None:
+    for token, expected in ((repo.token(), status), (absent.token(), 403 if status == 200 else 401)):
+        encoded = base64.b64encode(credentials.format(token=token).encode()).decode()
+        headers = {"Authorization": f"Basic {encoded}"}
+        reply = advertise(repo, UPLOAD, token="", headers=headers)
+        assert reply.status_code == expected
+        assert ("WWW-Authenticate" in reply.headers) == (expected == 401)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/repo", "/api/repos"])
+def test_the_api_takes_no_basic_credentials(repo: Repo, path: str) -> None:
+    for credentials in (f"t:{repo.token()}", f"{repo.token()}:"):
+        encoded = base64.b64encode(credentials.encode()).decode()
+        reply = repo.org.server.http.get(
+            repo.org.server.url + path, headers={"Authorization": f"Basic {encoded}"}
+        )
+        assert reply.status_code == 401
+
+
 def test_scope_and_repository_are_checked_before_existence(absent: Repo, repo: Repo) -> None:
     read_only = absent.token(scopes=["git:read"])
     assert advertise(absent, RECEIVE, token=read_only).status_code == 403

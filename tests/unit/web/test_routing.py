@@ -125,6 +125,35 @@ def test_a_percent_sign_in_a_remote_may_stand_for_itself() -> None:
     assert (match.git_path, match.git_path_as_written) == ("50%off/a b%.git", "50%off/a%20b%.git")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/apps//shop.git/info/refs",
+        b"/apps///shop.git//info/refs",
+        b"//apps/shop.git//info//refs",
+        b"/apps/shop.git/info//refs",
+    ],
+)
+def test_slashes_repeated_in_a_remote_count_as_one(path: bytes) -> None:
+    match = ROUTER.match("GET", path)
+    assert (match.git_path, match.git_path_as_written) == ("apps/shop.git", "apps/shop.git")
+
+
+def test_repeated_slashes_count_as_one_in_every_git_route() -> None:
+    match = ROUTER.match("PUT", b"/a//b+ephemeral.git//info/lfs//objects//x")
+    assert (match.route.name, match.git_path, match.values) == ("lfs", "a/b+ephemeral.git", {"oid": "x"})
+
+
+@pytest.mark.parametrize("path", [b"/x.git/info/refs/", b"/x.git/info/refs//", b"//info//refs", b"/x.git//"])
+def test_a_slash_at_the_end_of_a_remote_path_is_no_slash_too_many(path: bytes) -> None:
+    assert failure_of("GET", path).error.message == "no such path"
+
+
+def test_encoded_slashes_in_a_remote_are_kept() -> None:
+    match = ROUTER.match("GET", b"/apps%2F%2Fshop.git/info/refs")
+    assert (match.git_path, match.git_path_as_written) == ("apps//shop.git", "apps%2F%2Fshop.git")
+
+
 def test_values_in_a_git_suffix_are_decoded() -> None:
     match = ROUTER.match("PUT", b"/a%20b/c.git/info/lfs/objects/x%2By")
     assert (match.git_path, match.values) == ("a b/c.git", {"oid": "x+y"})
