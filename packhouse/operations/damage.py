@@ -6,7 +6,6 @@ once in the log and kept in SQL until it is mended. What is derived from packs i
 
 import contextlib
 import logging
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,6 +24,7 @@ from packhouse.db.packs import list_packs
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.git.complaints import find_objects, find_packs
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.reader import FreshReader
@@ -34,8 +34,6 @@ from packhouse.storage.derived_files import PackFault
 from packhouse.storage.pack_file import PackFile
 
 _UNHELD: Final = "no listed pack holds the object"
-_PACK_NAMED: Final = re.compile(r"\bpack-([0-9a-f]{40})\b")
-_OID_NAMED: Final = re.compile(r"(?<![0-9a-f-])([0-9a-f]{40})(?![0-9a-f])")
 _NAMED_MAX: Final = 10
 _COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
 
@@ -64,12 +62,18 @@ def mend(node: Node, repo: Repo, *, turn: int | None = None) -> list[PackFault]:
         )
     if not mended.faults:
         return []
-    # Maintenance may have replaced a pack, and unlinked it, since the list was read.
+    # Maintenance may have replaced a pack, or the repository may be gone, since the list was read.
     listed = {pack.name for pack in _list_packs(node, repo)}
     faults = [fault for fault in mended.faults if fault.pack in listed]
     for fault in faults:
         note_damage(node, repo, fault)
     return faults
+
+
+def mend_if_needed(node: Node, repo: Repo) -> None:
+    """Mend when one look at the folder shows that something is missing or damaged beside the packs."""
+    if not node.store.looks_whole(repo.public_id):
+        mend(node, repo)
 
 
 def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> None:
@@ -147,10 +151,12 @@ def find_damage(
     `may_lack`: it may name objects that the repository never had.
     """
     faults = mend(node, repo)
-    text = " ".join(str(value) for value in error.fields.values())
+    text = str(error.fields.get("text", ""))
     listed = {pack.name: pack for pack in _list_packs(node, repo)}
-    oids = [Oid(oid) for oid in dict.fromkeys(_OID_NAMED.findall(text))][:_NAMED_MAX]
-    for name in list(dict.fromkeys(_PACK_NAMED.findall(text)))[:_NAMED_MAX]:
+    oids = find_objects(text)[:_NAMED_MAX]
+    if isinstance(oid := error.fields.get("oid"), str):
+        oids.append(Oid(oid))
+    for name in find_packs(text)[:_NAMED_MAX]:
         if name in listed and is_damaged(node, repo, listed[name], oids[0] if oids else ""):
             return RepositoryDamaged(repo, pack=name)
     for oid in oids:
@@ -259,7 +265,11 @@ def _is_mended(node: Node, repo: Repo, listed: dict[str, PackFile], pack: str, o
 
 
 def _list_packs(node: Node, repo: Repo) -> list[PackFile]:
+    """Return what the repository consists of: nothing once it is deleted."""
     with node.database.read() as session:
+        now = find_repo_by_id(session, repo.id)
+        if now is None or now.deleted_at is not None:
+            return []
         return [PackFile(pack.name, pack.size_bytes, pack.objects) for pack in list_packs(session, repo.id)]
 
 

@@ -13,6 +13,7 @@ from packhouse.operations.damage import (
     RepositoryDamaged,
     find_unreadable,
     mend,
+    mend_if_needed,
     note_damage,
     report_missing,
     require_sound,
@@ -127,9 +128,8 @@ def open_reader(node: Node, repo: Repo) -> Iterator[RepoReader]:
         def reopen() -> ObjectReader:
             held.close()
             # libgit2 believes what an idx says of where objects are, and so of how large they are.
-            if not node.store.has_idle_reader(repo.public_id) and not node.store.looks_whole(repo.public_id):
-                mend(node, repo)
-            return held.enter_context(node.store.reader(repo.public_id))
+            reader = node.store.reader(repo.public_id, before_open=lambda: mend_if_needed(node, repo))
+            return held.enter_context(reader)
 
         try:
             reader = RepoReader(node, repo, reopen)
@@ -146,8 +146,7 @@ def hold_packs(node: Node, repo: Repo) -> Iterator[int]:
     What is missing beside the packs is made anew first. A failure of git that comes from damage leaves the block as
     RepositoryDamaged. Raises as `open_reader` does.
     """
-    if not node.store.looks_whole(repo.public_id):
-        mend(node, repo)
+    mend_if_needed(node, repo)
     with contextlib.ExitStack() as held:
         try:
             lock = held.enter_context(node.store.hold(repo.public_id))

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from packhouse import limits
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
@@ -23,6 +23,8 @@ from packhouse.git.pack_idx import PackIdx
 from packhouse.git.process import run_git
 from packhouse.storage.files import fsync_path
 from packhouse.storage.pack_file import PackFile
+
+T = TypeVar("T")
 
 MIDX_NAME: Final = "multi-pack-index"
 MISSING: Final = "listed pack is missing"
@@ -48,28 +50,53 @@ class Mended:
     faults: list[PackFault] = field(default_factory=list)
 
 
+Stamp = tuple[int, int, int]
+"""What changes when a file is replaced or written to: inode, size, time of change."""
+
+
 class SoundFiles:
-    """Files found sound before, by inode, size and time of change, so that each is hashed once a process."""
+    """Files found sound before, so that each is hashed once a process for as long as it stays as it is."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._known: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+        self._known: OrderedDict[str, Stamp] = OrderedDict()
+        self._fitting: OrderedDict[str, tuple[Stamp, Stamp]] = OrderedDict()
 
-    def is_sound(self, path: str) -> bool:
+    def is_sound(self, path: str, stamp: Stamp | None = None) -> bool:
         """Tell whether the file ends with the hash of what stands before. Raises FileNotFoundError."""
-        status = os.stat(path)
-        stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-        with self._guard:
-            if self._known.get(path) == stamp:
-                self._known.move_to_end(path)
-                return True
+        stamp = stamp or read_stamp(os.stat(path))
+        # Without the guard, which parts writers: a look is one step of the interpreter.
+        if self._known.get(path) == stamp:
+            return True
         if not ends_with_its_hash(path):
             return False
-        with self._guard:
-            self._known[path] = stamp
-            if len(self._known) > _SOUND_MAX:
-                self._known.popitem(last=False)
+        self._keep(self._known, path, stamp)
         return True
+
+    def is_known_to_fit(self, base: str) -> bool:
+        """Tell whether pack and idx were found to belong together as they are. Raises FileNotFoundError."""
+        known = self._fitting.get(base)
+        return known is not None and known == self._stamps(base)
+
+    def keep_fitting(self, base: str) -> None:
+        """Remember that pack and idx belong together."""
+        self._keep(self._fitting, base, self._stamps(base))
+
+    @staticmethod
+    def _stamps(base: str) -> tuple[Stamp, Stamp]:
+        return read_stamp(os.stat(f"{base}.pack")), read_stamp(os.stat(f"{base}.idx"))
+
+    def _keep(self, known: OrderedDict[str, T], path: str, value: T) -> None:
+        with self._guard:
+            known[path] = value
+            known.move_to_end(path)
+            if len(known) > _SOUND_MAX:
+                known.popitem(last=False)
+
+
+def read_stamp(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def ends_with_its_hash(path: str | Path) -> bool:
@@ -88,20 +115,26 @@ def looks_whole(pack_dir: Path, sound: SoundFiles) -> bool:
 
     A pack that is missing together with its idx does not show.
     """
-    names = _list_names(pack_dir)
-    for name in names:
-        stem, _, suffix = name.rpartition(".")
-        if suffix == "pack" and f"{stem}.idx" not in names:
-            return False
-        checked = suffix in ("idx", "rev") or name == MIDX_NAME
-        if not checked:
-            continue
-        if suffix == "idx" and f"{stem}.pack" not in names:
-            return False
-        with contextlib.suppress(FileNotFoundError):  # unlinked by maintenance since it was listed
-            if not sound.is_sound(f"{pack_dir}/{name}"):
-                return False
-    return True
+    packs, idxs = 0, 0
+    stems = set()
+    try:
+        with os.scandir(pack_dir) as entries:
+            for entry in entries:
+                stem, dot, suffix = entry.name.rpartition(".")
+                if suffix == "pack":
+                    packs += 1
+                    stems.add(stem)
+                elif suffix == "idx":
+                    idxs += 1
+                    stems.add(stem)
+                if suffix not in ("idx", "rev") and (dot or entry.name != MIDX_NAME):
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # unlinked by maintenance since it was listed
+                    if not sound.is_sound(entry.path, read_stamp(entry.stat())):
+                        return False
+    except FileNotFoundError:
+        return True
+    return packs == idxs == len(stems)
 
 
 def mend_derived_files(
@@ -122,7 +155,8 @@ def mend_derived_files(
     for pack in listed:
         try:
             fault = _find_pack_fault(pack_dir, pack)
-            if fault is None and _mend_idx(pack_dir, pack, sound, scratch):
+            if fault is None and not _is_idx_of(pack_dir, pack, sound):
+                _rebuild_idx(pack_dir, pack, scratch)
                 mended.rebuilt.append(f"pack-{pack.name}.idx")
             if fault is None and _drop_unsound_rev(pack_dir, pack, sound):
                 mended.rebuilt.append(f"pack-{pack.name}.rev")
@@ -181,15 +215,13 @@ def _find_pack_fault(pack_dir: Path, pack: PackFile) -> str | None:
     return None
 
 
-def _mend_idx(pack_dir: Path, pack: PackFile, sound: SoundFiles, scratch: Callable[[], Path]) -> bool:
-    """Rebuild the idx unless it is sound and belongs to the pack; tell whether that was needed.
+def _rebuild_idx(pack_dir: Path, pack: PackFile, scratch: Callable[[], Path]) -> None:
+    """Make the idx anew.
 
     Raises Corrupt when the pack cannot be indexed, or holds another number of objects than listed, and Unavailable
     when the pack is sound and something else prevents it, such as a full disk.
     """
     idx = pack_dir / f"pack-{pack.name}.idx"
-    if _is_idx_of(pack_dir, pack, sound):
-        return False
     rebuilt = scratch() / f"rebuilt-{pack.name}-{os.urandom(4).hex()}.idx"
     try:
         _index_pack(idx.with_suffix(".pack"), rebuilt)
@@ -202,7 +234,6 @@ def _mend_idx(pack_dir: Path, pack: PackFile, sound: SoundFiles, scratch: Callab
         rebuilt.unlink(missing_ok=True)
     # A reverse index names positions in the idx: the old one may be of an idx that never was right.
     idx.with_suffix(".rev").unlink(missing_ok=True)
-    return True
 
 
 def _index_pack(pack: Path, idx: Path) -> None:
@@ -223,14 +254,20 @@ def _index_pack(pack: Path, idx: Path) -> None:
 
 
 def _is_idx_of(pack_dir: Path, pack: PackFile, sound: SoundFiles) -> bool:
+    """Tell whether the idx is sound and that of the pack."""
     base = f"{pack_dir}/pack-{pack.name}"
     try:
         if not sound.is_sound(f"{base}.idx"):
             return False
+        if sound.is_known_to_fit(base):
+            return True
         with PackIdx(Path(f"{base}.idx")) as idx:
-            return len(idx) == pack.objects and bytes.fromhex(idx.pack_name) == _read_trailer(f"{base}.pack")
+            fits = len(idx) == pack.objects and bytes.fromhex(idx.pack_name) == _read_trailer(f"{base}.pack")
     except (FileNotFoundError, Corrupt):
         return False
+    if fits:
+        sound.keep_fitting(base)
+    return fits
 
 
 def _read_trailer(path: str) -> bytes:

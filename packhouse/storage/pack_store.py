@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -226,10 +226,6 @@ class PackStore:
         """Read a listed pack from end to end; return what is wrong with it, or None."""
         return find_content_fault(self._pack_dir(self.repo_path(repo_id)), pack)
 
-    def has_idle_reader(self, repo_id: str) -> bool:
-        """Tell whether a reader of the repository is open and waits for work."""
-        return self._pool.has_idle(self.repo_path(repo_id))
-
     def forget_readers(self, repo_id: str) -> None:
         """Let the next reader of a repository look at its packs anew."""
         self._pool.forget(self.repo_path(repo_id))
@@ -273,13 +269,16 @@ class PackStore:
         fsync_path(pack_dir)
 
     @contextlib.contextmanager
-    def reader(self, repo_id: str) -> Iterator[ObjectReader]:
+    def reader(
+        self, repo_id: str, *, before_open: Callable[[], object] | None = None
+    ) -> Iterator[ObjectReader]:
         """Lend an open object reader; no pack that it may use is unlinked meanwhile.
 
-        Raises FileNotFoundError when the repository holds no object yet (ask `has_repo`).
+        `before_open` is called when none is open yet. Raises FileNotFoundError when the repository holds no object
+        yet (ask `has_repo`).
         """
         path = self.repo_path(repo_id)
-        pooled = self._pool.take(path)
+        pooled = self._pool.take(path, before_open)
         try:
             assert pooled.reader is not None
             yield pooled.reader
@@ -402,7 +401,7 @@ class _ReaderPool:
         self._count = 0
         self._generations: dict[Path, int] = {}
 
-    def take(self, path: Path) -> _Pooled:
+    def take(self, path: Path, before_open: Callable[[], object] | None) -> _Pooled:
         with self._guard:
             waiting = self._idle.get(path)
             pooled = waiting.pop() if waiting else None
@@ -417,6 +416,8 @@ class _ReaderPool:
         stamp, generation = _midx_stamp(path), self._generations.get(path, 0)
         if pooled.reader is None or (stamp, generation) != (pooled.midx, pooled.generation):
             pooled.reader = None  # first: readers that live at the same time share what they opened
+            if before_open is not None:
+                before_open()
             pooled.reader, pooled.midx, pooled.generation = ObjectReader(path), stamp, generation
         return pooled
 
@@ -431,10 +432,6 @@ class _ReaderPool:
             dropped = self._shrink()
         for old in dropped:
             os.close(old.lock)
-
-    def has_idle(self, path: Path) -> bool:
-        with self._guard:
-            return any(pooled.reader is not None for pooled in self._idle.get(path, ()))
 
     def forget(self, path: Path) -> None:
         """Close the idle readers of a repository, and those at work once they are given back."""

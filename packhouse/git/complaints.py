@@ -1,0 +1,31 @@
+"""What git says of packs and objects that it cannot read, wherever in its messages.
+
+The words are those of git 2.39 to 2.47; translations are off (LC_ALL=C). A message that is not known names nothing,
+and the failure is then told as what it is, a failed git.
+"""
+
+import re
+from typing import Final
+
+from packhouse.git.oid import Oid
+
+_PACK: Final = re.compile(r"/pack-([0-9a-f]{40})\.(?:pack|idx)\b")
+_OBJECT: Final = re.compile(
+    r"(?:[Cc]ould not|[Cc]annot|[Uu]nable to|[Ff]ailed to) (?:read|parse|traverse|find|get|load)"
+    r"(?:/parse)?(?: (?:parents of|(?:delta base )?object|blob|tree|commit|tag|sha1 file of))*"
+    r" '?([0-9a-f]{40})\b"
+    r"|(?:[Bb]ad|[Mm]issing|packed|loose|corrupt)(?: (?:tree|blob|commit|tag))? object '?([0-9a-f]{40})\b"
+    r"|[Mm]issing (?:tree|blob|commit|tag) '?([0-9a-f]{40})\b"
+    r"|bad packed object CRC for ([0-9a-f]{40})\b"
+)
+
+
+def find_packs(messages: str) -> list[str]:
+    """Return the names of the packs that the messages name, each once."""
+    return list(dict.fromkeys(_PACK.findall(messages)))
+
+
+def find_objects(messages: str) -> list[Oid]:
+    """Return the ids of the objects of which the messages say that they cannot be read, each once."""
+    found = (next(filter(None, groups)) for groups in _OBJECT.findall(messages))
+    return [Oid(oid) for oid in dict.fromkeys(found)]
