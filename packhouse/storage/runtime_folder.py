@@ -108,13 +108,23 @@ class RuntimeFolder:
         failure: OSError | None = None
         for base in self._bases:
             try:
-                return make(self._place(base))
+                try:
+                    return make(self._place(base))
+                except FileNotFoundError:  # somebody deleted our folder
+                    self._forget_place(base)
+                    return make(self._place(base))
             except OSError as error:
                 if error.errno not in UNWRITABLE:
                     raise
                 failure = error
         assert failure is not None, "there is a place to try"
         raise failure
+
+    def _forget_place(self, base: Path) -> None:
+        with self._guard:
+            lock = self._places.pop(base / self._name, None)
+        if lock is not None:
+            os.close(lock)
 
     def _place(self, base: Path) -> Path:
         """Return our folder below `base`, made and locked when this process uses it for the first time."""

@@ -1,6 +1,7 @@
 """Runtime files: made where they may be, shared, bounded, and gone with the last process that used them."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,14 @@ def test_refs_go_elsewhere_when_the_place_is_full(runtime: RuntimeFolder, data: 
 
     with runtime.refs("repo_a", Path("/objects"), write_in_cache_only) as (folder, _lock):
         assert folder.is_relative_to(data / "cache")
+
+
+def test_a_folder_that_somebody_deleted_is_made_again(runtime: RuntimeFolder, memory: Path) -> None:
+    open_refs(runtime, "repo_a")
+    (place,) = memory.iterdir()
+    shutil.rmtree(place)
+    assert open_refs(runtime, "repo_a").exists()
+    runtime.new_scratch().discard()
 
 
 def test_other_failures_are_told(runtime: RuntimeFolder) -> None:
