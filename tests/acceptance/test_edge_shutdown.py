@@ -37,9 +37,9 @@ def read_continue(wire: Wire) -> None:
 
 
 @contextmanager
-def running_commit(server: Server) -> Iterator[Callable[[], None]]:
+def running_commit(server: Server, repo: Repo | None = None) -> Iterator[Callable[[], None]]:
     """Begin a commit whose handler waits for its body; yield what sends the body and checks the answer."""
-    repo: Repo = server.new_org().create_repo()
+    repo = repo or server.new_org().create_repo()
     body = b"".join(commit_lines("main", {"a.txt": b"hello"}))
     head = (
         f"POST /api/v1/repos/commit-pack HTTP/1.1\r\nAuthorization: Bearer {repo.token()}\r\n"
@@ -89,8 +89,11 @@ def test_new_connections_are_refused_once_the_supervisor_was_killed(start_server
 def test_new_connections_are_refused_once_workers_keep_ending(start_server: StartServer) -> None:
     server = start(start_server, 2)
     victim, other = (process_id for process_id in server.members() if process_id != server.pid)
+    repo = (
+        server.new_org().create_repo()
+    )  # before: the client's open connection may be with the one that is stopped
     os.kill(victim, signal.SIGSTOP)  # so that the request reaches the other one
-    with running_commit(server) as finish:
+    with running_commit(server, repo) as finish:
         for _ in range(100):
             os.kill(victim, signal.SIGKILL)
             wait_until(lambda: has_changed(server, victim), "the worker was not replaced")  # noqa: B023
