@@ -62,7 +62,7 @@ class Config:
     runtime_dir: Path | None = field(
         default=None,
         metadata={
-            "help": "folder for files that git reads and nobody keeps; default memory (/dev/shm, /run), else DATA/cache"
+            "help": "where reads put files while the disk takes none; default memory (/dev/shm, /run), else DATA/cache"
         },
     )
     push_max_bytes: int = field(

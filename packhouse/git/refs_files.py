@@ -92,5 +92,9 @@ def _boot_id() -> bytes:
 def _replace(path: Path, content: bytes) -> None:
     """Put the file in place in one step; the caller holds the lock."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(content)
-    temporary.rename(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # a full disk has better uses for what it took of the file
+        raise

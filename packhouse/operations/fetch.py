@@ -168,7 +168,7 @@ def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
     if fetch.version:
         env["GIT_PROTOCOL"] = f"version={fetch.version}"
     # The locks travel with the child: nothing goes away under it, even when this server process dies.
-    with hold_packs(node, repo) as lock, materialise_refs(node, repo) as (git_dir, refs_lock):
+    with hold_packs(node, repo) as lock, materialise_refs(node, repo) as (git_dir, locks):
         try:
             return spawn_git(
                 git_dir,
@@ -178,7 +178,7 @@ def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
                 str(git_dir),
                 env=env,
                 config=config,
-                pass_fds=(lock, refs_lock),
+                pass_fds=(lock, *locks),
                 large_pipes=True,
             )
         except OSError as error:

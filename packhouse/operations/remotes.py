@@ -51,11 +51,11 @@ def head_target(repo: Repo) -> RefName:
 
 
 @contextlib.contextmanager
-def materialise_refs(node: Node, repo: Repo) -> Iterator[tuple[Path, int]]:
+def materialise_refs(node: Node, repo: Repo) -> Iterator[tuple[Path, tuple[int, ...]]]:
     """Give a folder in which git sees the refs of `repo.refs_version` or later over the repository's objects.
 
-    The second value is the folder's lock, which git children inherit. The repository holds objects. Raises OSError
-    when neither memory nor disk takes the files.
+    The second value are locks that git children inherit. The repository holds objects. Raises OSError when neither
+    disk nor memory takes the files.
     """
 
     def write(folder: Path) -> None:

@@ -28,7 +28,6 @@ def settle_packs(node: Node, repo_id: str) -> bool:
             return False
         known = list_known_packs(session, repo.id)
     names = {pack.name for pack in known}
-    node.store.remove_old_refs(repo_id)
     _remove_halves(node, repo, names)
     in_place = node.store.list_packs(repo_id)
     lost = {pack.name for pack in known if pack.retired_at is None} - {pack.name for pack in in_place}

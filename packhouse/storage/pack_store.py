@@ -37,7 +37,7 @@ from packhouse.storage.derived_files import (
     looks_whole,
     mend_derived_files,
 )
-from packhouse.storage.files import fsync_path, lock_file, make_folders, write_file
+from packhouse.storage.files import UNWRITABLE, fsync_path, lock_file, make_folders, write_file
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile, describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
@@ -111,15 +111,24 @@ class PackStore:
             return self._runtime.new_scratch()
         return self.new_quarantine()
 
-    def refs(self, repo_id: str, write: WriteRefs) -> contextlib.AbstractContextManager[tuple[Path, int]]:
-        """Give a folder that git takes for the repository, with refs that `write` brings up to date; and its lock."""
-        return self._runtime.refs(repo_id, self.repo_path(repo_id) / "objects", write)
+    @contextlib.contextmanager
+    def refs(self, repo_id: str, write: WriteRefs) -> Iterator[tuple[Path, tuple[int, ...]]]:
+        """Give a folder that git takes for the repository, with refs that `write` brings up to date.
 
-    def remove_old_refs(self, repo_id: str) -> None:
-        """Remove the refs that earlier versions kept beside the packs: nobody brings them up to date any more."""
-        for name in ("packed-refs", "refs.lock"):
-            with contextlib.suppress(OSError):
-                (self.repo_path(repo_id) / name).unlink()
+        It is the repository's own folder and, where the disk takes no writes, one of the runtime folder. The second
+        value are locks that git children inherit.
+        """
+        path = self.repo_path(repo_id)
+        try:
+            write(path)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+        else:
+            yield path, ()
+            return
+        with self._runtime.refs(repo_id, path / "objects", write) as (folder, lock):
+            yield folder, (lock,)
 
     def new_draft(self) -> PackDraft:
         """Return an empty pack of this process's own making, on the same disk."""

@@ -1,9 +1,9 @@
-"""Files that git reads and nobody keeps: in memory, so that reads need no disk that takes writes.
+"""Where reads put files while the disk is full or read-only: in memory, where there is a memory file system.
 
     RUNTIME/packhouse-<uid>-<hash of the data folder>/
         lock                    flock: shared by the processes that use the folder
         refs/<repo id>/         a bare repository: HEAD and packed-refs from SQL, objects a link to the packs
-        scratch/<random>/       quarantines of reads, while the data folder is full or read-only
+        scratch/<random>/       quarantines of reads
 
 RUNTIME is a memory file system where there is one, else DATA/cache. All of it may be deleted while nobody uses it.
 """

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -170,14 +169,18 @@ def test_a_disk_that_becomes_writable_again_is_noticed(
     assert repo.read_file("a.txt") == b"new\n"
 
 
-def test_without_memory_for_it_git_reads_from_the_cache_folder(tmp_path: Path, git: Git) -> None:
-    runtime = tmp_path / "runtime"
-    runtime.write_bytes(b"a file where a folder should be")
-    server = Server(tmp_path / "server", ServerOptions(settings={"runtime_dir": str(tmp_path / "kept")}))
+def test_the_runtime_folder_holds_what_a_full_disk_does_not(disk: LoopDisk, git: Git, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    server = Server(disk.path, ServerOptions(settings={"runtime_dir": str(kept)}))
+    server.stderr_path = tmp_path / "stderr.log"
     server.start()
     repo = fill_repo(server)
+    git.run("clone", "--quiet", repo.remote(), tmp_path / "before")
+    assert not kept.exists()
+    repo.write_commit("main", {"a.txt": b"more\n"})
+    fill_disk(disk)
     git.run("clone", "--quiet", repo.remote(), tmp_path / "work")
-    assert list((tmp_path / "kept").glob("packhouse-*/refs/repo_*/packed-refs"))
+    assert list(kept.glob("packhouse-*/refs/repo_*/packed-refs"))
+    assert not list(server.data.glob("repos/*/*/*/.packed-refs*"))
     server.stop()
-    assert not list((tmp_path / "kept").iterdir())
-    shutil.rmtree(tmp_path / "kept")
+    assert not list(kept.iterdir())
