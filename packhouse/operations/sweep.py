@@ -31,7 +31,7 @@ def settle_packs(node: Node, repo_id: str) -> bool:
     _remove_halves(node, repo, names)
     in_place = node.store.list_packs(repo_id)
     lost = {pack.name for pack in known if pack.retired_at is None} - {pack.name for pack in in_place}
-    if repo.deleted_at is None and (lost or not node.store.looks_whole(repo_id)):
+    if repo.deleted_at is None and (lost or not node.store.looks_complete(repo_id)):
         mend(node, repo)
     strays = [pack for pack in in_place if pack.name not in names]
     if strays:
@@ -44,7 +44,7 @@ def settle_packs(node: Node, repo_id: str) -> bool:
             repo_id=repo_id,
             packs=[pack.name for pack in strays],
         )
-    return not node.store.looks_whole(repo_id)
+    return not node.store.looks_complete(repo_id)
 
 
 def _remove_halves(node: Node, repo: Repo, listed: set[str]) -> None:

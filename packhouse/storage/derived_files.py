@@ -137,6 +137,24 @@ def looks_whole(pack_dir: Path, sound: SoundFiles) -> bool:
     return packs == idxs == len(stems)
 
 
+def looks_complete(pack_dir: Path) -> bool:
+    """Tell whether every pack in the folder has an idx that can be opened and names it, without reading either whole.
+
+    For a look at many repositories at once: what a deeper look would find is found before the first use.
+    """
+    for name in _list_names(pack_dir):
+        if not name.endswith(".pack"):
+            continue
+        base = f"{pack_dir}/{name.removesuffix('.pack')}"
+        try:
+            with PackIdx(Path(f"{base}.idx")) as idx:
+                if bytes.fromhex(idx.pack_name) != _read_trailer(f"{base}.pack"):
+                    return False
+        except (OSError, Corrupt):
+            return False
+    return True
+
+
 def mend_derived_files(
     pack_dir: Path,
     listed: Sequence[PackFile],

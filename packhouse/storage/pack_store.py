@@ -34,6 +34,7 @@ from packhouse.storage.derived_files import (
     SoundFiles,
     find_content_fault,
     find_holders,
+    looks_complete,
     looks_whole,
     mend_derived_files,
 )
@@ -207,6 +208,10 @@ class PackStore:
     def looks_whole(self, repo_id: str) -> bool:
         """Tell whether every pack has a sound idx and every idx a pack, by one listing of the folder."""
         return looks_whole(self._pack_dir(self.repo_path(repo_id)), self._sound)
+
+    def looks_complete(self, repo_id: str) -> bool:
+        """Tell whether every pack has an idx that opens and names it; costs two small reads a pack."""
+        return looks_complete(self._pack_dir(self.repo_path(repo_id)))
 
     def mend(self, repo_id: str, listed: Sequence[PackFile], *, turn: int | None = None) -> Mended:
         """Make anew what is missing or damaged beside the listed packs; `turn` is the maintenance lock, if held.
