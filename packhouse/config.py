@@ -231,6 +231,8 @@ def _check(config: Config) -> None:
     for name in ("ephemeral_events", "custom_notes_refs"):
         if getattr(config, name) not in (0, 1):
             raise Invalid("setting must be 0 or 1", setting=name, value=getattr(config, name))
+    if config.runtime_dir is not None and config.runtime_dir.exists() and not config.runtime_dir.is_dir():
+        raise Invalid("setting runtime_dir must name a folder", value=str(config.runtime_dir))
     if config.public_url and not _WEB_ADDRESS.fullmatch(config.public_url):
         raise Invalid("setting public_url must be https://host/path", value=config.public_url)
     parse_trusted_hosts(config.trusted_hosts)

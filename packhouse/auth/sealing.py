@@ -65,7 +65,9 @@ class SecretKeys:
 
         Raises SecretKeyMissing.
         """
-        keys = self._load()
+        keys = self._load(
+            again=True
+        )  # with a key that only this process remembers, nobody could open it later
         key_id = next(iter(keys))
         nonce = self._random_bytes(_NONCE_BYTES)
         content = keys[key_id].encrypt(nonce, secret.reveal().encode("utf-8"), bound_to.encode("utf-8"))

@@ -7,7 +7,7 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
-from packhouse.operations.orgs import Org, create_org, iter_orgs
+from packhouse.operations.orgs import Org, check_org_name, create_org, iter_orgs
 
 
 @click.group("org", cls=PackhouseGroup)
@@ -21,6 +21,7 @@ def command() -> None:
 @json_option
 def create(*, name: str, as_json: bool) -> None:
     """Create the organisation NAME, which tokens name as their issuer."""
+    check_org_name(name)  # before anything is made
     with opened_node(may_create=True) as node:
         org = create_org(node, name)
     if as_json:

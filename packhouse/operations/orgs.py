@@ -34,14 +34,19 @@ class OrgNotFound(NotFound):
         super().__init__("organisation not found", org=name[:100])
 
 
+def check_org_name(name: str) -> None:
+    """Raise OrgNameInvalid for a name that no organisation can have."""
+    if _NAME.fullmatch(name) is None:
+        raise OrgNameInvalid(name)
+
+
 def create_org(node: Node, name: str) -> Org:
     """Create an organisation: 1 to 100 letters, digits, `.`, `_` and `-`, first and last a letter or digit.
 
     The name is the `iss` of its tokens and may become a label of host names. Raises OrgNameInvalid and
     OrgExists.
     """
-    if _NAME.fullmatch(name) is None:
-        raise OrgNameInvalid(name)
+    check_org_name(name)
     with node.database.write() as session:
         return rows.insert_org(session, name=name, now=node.clock())
 
