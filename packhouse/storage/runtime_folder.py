@@ -23,6 +23,9 @@ from packhouse import limits
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 
+# Or the place is none: a setting may name what is no folder, and cannot be made one.
+_UNUSABLE: Final = UNWRITABLE | {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
 _LOCK_NAME: Final = "lock"
 _PREFIX: Final = "packhouse-"
 _MEMORY_FOLDERS: Final = (Path("/dev/shm"), Path("/run"))  # noqa: S108  # a folder of our own is made there
@@ -114,7 +117,7 @@ class RuntimeFolder:
                     self._forget_place(base)
                     return make(self._place(base))
             except OSError as error:
-                if error.errno not in UNWRITABLE:
+                if error.errno not in _UNUSABLE:
                     raise
                 failure = error
         assert failure is not None, "there is a place to try"
@@ -130,6 +133,10 @@ class RuntimeFolder:
         """Return our folder below `base`, made and locked when this process uses it for the first time."""
         place = base / self._name
         with self._guard:
+            lock = self._places.get(place)
+            if lock is not None and not _is_still_ours(place, lock):
+                del self._places[place]
+                os.close(lock)
             if place not in self._places:
                 base.mkdir(parents=True, exist_ok=True)
                 _sweep_places(base)
@@ -186,6 +193,15 @@ def _open_locked(folder: Path) -> tuple[Path, int]:
             if os.path.samestat(os.stat(folder / _LOCK_NAME), os.fstat(lock)):
                 return folder, lock
         os.close(lock)
+
+
+def _is_still_ours(place: Path, lock: int) -> bool:
+    """Tell whether the folder is the one whose lock we hold: somebody may have removed it, and made another."""
+    try:
+        _require_ours(place)
+        return os.path.samestat(os.stat(place / _LOCK_NAME), os.fstat(lock))
+    except OSError:
+        return False
 
 
 def _require_ours(folder: Path) -> None:

@@ -169,6 +169,18 @@ def test_a_disk_that_becomes_writable_again_is_noticed(
     assert repo.read_file("a.txt") == b"new\n"
 
 
+def test_a_runtime_folder_that_cannot_be_made_does_not_stop_reads(
+    disk: LoopDisk, git: Git, tmp_path: Path
+) -> None:
+    server = Server(disk.path, ServerOptions(settings={"runtime_dir": "/proc/none"}))
+    server.stderr_path = tmp_path / "stderr.log"
+    server.start()
+    repo = fill_repo(server)
+    git.run("clone", "--quiet", repo.remote(), tmp_path / "work")
+    expect_quiet(server)
+    server.stop()
+
+
 def test_the_runtime_folder_holds_what_a_full_disk_does_not(disk: LoopDisk, git: Git, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     server = Server(disk.path, ServerOptions(settings={"runtime_dir": str(kept)}))

@@ -128,6 +128,26 @@ def test_a_folder_that_somebody_deleted_is_made_again(runtime: RuntimeFolder, me
     runtime.new_scratch().discard()
 
 
+def test_a_folder_that_was_replaced_by_another_is_not_used(
+    runtime: RuntimeFolder, data: Path, memory: Path
+) -> None:
+    open_refs(runtime, "repo_a")
+    (place,) = memory.iterdir()
+    shutil.rmtree(place)
+    (place / "refs").mkdir(parents=True)
+    place.chmod(0o777)
+    assert open_refs(runtime, "repo_b").is_relative_to(data / "cache")
+    assert list((place / "refs").iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_not_used(runtime: RuntimeFolder, data: Path, memory: Path) -> None:
+    open_refs(runtime, "repo_a")
+    (place,) = memory.iterdir()
+    shutil.rmtree(place)
+    place.touch()
+    assert open_refs(runtime, "repo_b").is_relative_to(data / "cache")
+
+
 def test_other_failures_are_told(runtime: RuntimeFolder) -> None:
     def fail(_folder: Path) -> None:
         raise OSError(5, "Input/output error")
