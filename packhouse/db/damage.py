@@ -52,6 +52,11 @@ def list_damaged_repo_ids(session: Session, *, limit: int) -> list[str]:
     return [row[1] for row in session.all("list_damaged_repo_ids", limit=limit)]
 
 
+def list_repos_with_packs(session: Session, *, after: int, limit: int) -> list[tuple[int, str]]:
+    """Return (id, public id) of up to `limit` living repositories that consist of packs, in order of id."""
+    return [(row[0], row[1]) for row in session.all("list_repos_with_packs", after=after, limit=limit)]
+
+
 def delete_damage(session: Session, repo_id: int, *, pack: str, oid: str) -> None:
     """Strike off a damage that is mended."""
     session.run("delete_damage", repo_id=repo_id, pack=pack, oid=oid)

@@ -20,6 +20,17 @@ _OBJECT: Final = re.compile(
 )
 
 
+_DERIVED: Final = re.compile(
+    r"multi-pack-index|pack-int-id|reverse-index|non-monotonic index|\bindex unavailable"
+    r"|pack-[0-9a-f]{40}\.(?:idx|rev)\b"
+)
+
+
+def is_about_derived_files(messages: str) -> bool:
+    """Tell whether git complains of an idx, a reverse index or a multi-pack-index, which can be made anew."""
+    return _DERIVED.search(messages) is not None
+
+
 def find_packs(messages: str) -> list[str]:
     """Return the names of the packs that the messages name, each once."""
     return list(dict.fromkeys(_PACK.findall(messages)))

@@ -9,7 +9,7 @@ from typing import Final
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.operations.consolidate import consolidate
-from packhouse.operations.damage import recheck_damage
+from packhouse.operations.damage_report import find_lost_folders, recheck_damage
 from packhouse.operations.fork_insert import sweep_unsettled
 from packhouse.operations.installation import report_unknown_folders
 from packhouse.operations.node import Node
@@ -25,6 +25,7 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
     _guarded("sweep", sweep, node)
     _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
     _guarded("settle packs", _settle, node, stopping, unsettled)
+    _guarded("find lost folders", find_lost_folders, node, stopping.is_set)
     _guarded("recheck damage", recheck_damage, node)
     idle_s = 0.0
     while not stopping.is_set():

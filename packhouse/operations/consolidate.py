@@ -73,7 +73,7 @@ def consolidate(node: Node, repo_id: str) -> int:
 
 def _find_damaged(node: Node, repo: Repo, chosen: Sequence[PackFile], turn: int) -> set[str]:
     """Return those of the chosen packs that cannot be joined, each noted; an idx that was the reason is made anew."""
-    unusable = {fault.pack for fault in mend(node, repo, turn=turn)}
+    unusable = {fault.pack for fault in mend(node, repo, turn=turn).faults}
     return {pack.name for pack in chosen if pack.name in unusable or is_damaged(node, repo, pack)}
 
 

@@ -10,27 +10,18 @@ from collections.abc import Iterator
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.damage import (
-    DamageRow,
-    count_damage_of_repo,
-    count_damaged_repos,
-    delete_damage,
-    insert_damage,
-    list_damage,
-    list_damage_of_repo,
-    list_damaged_repo_ids,
-)
+from packhouse.db.damage import count_damage_of_repo, insert_damage
 from packhouse.db.packs import list_packs
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
+from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
-from packhouse.git.complaints import find_objects, find_packs
+from packhouse.git.complaints import find_objects, find_packs, is_about_derived_files
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitResult
-from packhouse.git.reader import FreshReader
+from packhouse.git.reader import FreshReader, ObjectMissing
 from packhouse.log import log_event
 from packhouse.operations.node import Node
-from packhouse.storage.derived_files import PackFault
+from packhouse.storage.derived_files import Mended, PackFault
 from packhouse.storage.pack_file import PackFile
 
 _UNHELD: Final = "no listed pack holds the object"
@@ -42,16 +33,24 @@ class RepositoryDamaged(Corrupt):
     """What the repository consists of is lost or damaged; an operator must look. Fields: repo, what."""
 
     def __init__(self, repo: Repo, *, pack: str = "", oid: str = "") -> None:
-        what = f"object {oid}" if oid else f"pack {pack}"
+        what = f"object {oid}" if oid else f"pack {pack}" if pack else "its folder"
         super().__init__("stored data is damaged", repo=repo.name, what=what)
 
 
-def mend(node: Node, repo: Repo, *, turn: int | None = None) -> list[PackFault]:
-    """Make anew what is missing or damaged beside the listed packs; return the packs that stay unusable, noted.
+class RepositoryMended(Unavailable):
+    """Git could not read something that is in place by now. Retry this very call."""
 
-    `turn` is the maintenance lock of the repository, if the caller holds it.
+    def __init__(self, repo: Repo) -> None:
+        super().__init__("stored data was mended just now", repo=repo.name)
+
+
+def mend(node: Node, repo: Repo, *, turn: int | None = None, trusting: bool = False) -> Mended:
+    """Make anew what is missing or damaged beside the listed packs; the packs that stay unusable are noted.
+
+    `turn` is the maintenance lock of the repository, if the caller holds it. With `trusting`, what was found sound
+    before and does not look changed is not read again; after a failure it is, since bits may flip unseen.
     """
-    mended = node.store.mend(repo.public_id, _list_packs(node, repo), turn=turn)
+    mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), turn=turn, trusting=trusting)
     for name in mended.rebuilt:
         log_event(
             "derived file was damaged and is made anew",
@@ -60,28 +59,27 @@ def mend(node: Node, repo: Repo, *, turn: int | None = None) -> list[PackFault]:
             repo_id=repo.public_id,
             file=name,
         )
-    if not mended.faults:
-        return []
-    # Maintenance may have replaced a pack, or the repository may be gone, since the list was read.
-    listed = {pack.name for pack in _list_packs(node, repo)}
-    faults = [fault for fault in mended.faults if fault.pack in listed]
-    for fault in faults:
-        note_damage(node, repo, fault)
-    return faults
+    if mended.faults:
+        # Maintenance may have replaced a pack, or the repository may be gone, since the list was read.
+        listed = {pack.name for pack in list_listed_packs(node, repo)}
+        mended.faults = [f for f in mended.faults if f.pack in listed or (listed and not f.pack)]
+        for fault in mended.faults:
+            note_damage(node, repo, fault)
+    return mended
 
 
 def mend_if_needed(node: Node, repo: Repo) -> None:
     """Mend when one look at the folder shows that something is missing or damaged beside the packs."""
     if not node.store.looks_whole(repo.public_id):
-        mend(node, repo)
+        mend(node, repo, trusting=True)
 
 
 def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> None:
     """Log a damage, once, and keep it for those who ask how ready the server is.
 
-    `fault.pack` is "" when it is not known which pack the object `oid` was in.
+    `fault.pack` is "" when all packs are lost, or it is not known which pack the object `oid` was in.
     """
-    kept_oid = "" if fault.pack else oid
+    kept_oid = oid if fault.reason == _UNHELD else ""
     if not node.damage.add((repo.id, fault.pack, kept_oid)):
         return
     now = node.clock()
@@ -119,152 +117,123 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
         return next(iter(values), "")
 
 
-def report_missing(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged:
+def report_missing(node: Node, repo: Repo, oid: Oid) -> PackhouseError:
     """Note that an object which must be there is in no pack; return what to raise.
 
-    Raises RepoNotFound when the repository was deleted meanwhile, with all that it held.
+    That is RepositoryMended when it is there by now, and RepoNotFound when the repository was deleted meanwhile.
     """
-    with node.database.read() as session:
-        now = find_repo_by_id(session, repo.id)
-    if now is None or now.deleted_at is not None:
-        raise RepoNotFound(repo.name)
-    faults = mend(node, repo)
+    if not list_listed_packs(node, repo):
+        return RepoNotFound(repo.name)
+    mended = mend(node, repo)
+    found, is_there = _look_at(node, repo, oid)
+    if found is not None:
+        return found
+    faults = mended.faults
+    if is_there or mended.rebuilt or (not faults and mend(node, repo).rebuilt):
+        return RepositoryMended(repo)
     note_damage(node, repo, faults[0] if faults else PackFault("", _UNHELD), oid=oid)
     return RepositoryDamaged(repo, oid=oid)
 
 
 def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | None:
     """Return what to raise for an object that cannot be read; None when the packs that hold it are sound."""
-    listed = {pack.name: pack for pack in _list_packs(node, repo)}
+    listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
     for name in node.store.find_holders(repo.public_id, oid):
         if name in listed and is_damaged(node, repo, listed[name], oid):
             return RepositoryDamaged(repo, oid=oid)
     return None
 
 
-def find_damage(
+def find_reason(
     node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool = False
-) -> RepositoryDamaged | None:
+) -> RepositoryDamaged | RepositoryMended | None:
     """Return what to raise for work on stored objects that failed, None when the reason lies elsewhere.
 
     What the failure names (packs and objects, in git's words) is looked at here: git's word alone is not believed.
+    What it could not read and is readable now was mended meanwhile, and whatever git found without it is wrong.
     `may_lack`: it may name objects that the repository never had.
     """
-    faults = mend(node, repo)
+    mended = mend(node, repo)
     text = str(error.fields.get("text", ""))
-    listed = {pack.name: pack for pack in _list_packs(node, repo)}
-    oids = find_objects(text)[:_NAMED_MAX]
+    listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
+    packs, oids = find_packs(text)[:_NAMED_MAX], find_objects(text)[:_NAMED_MAX]
     if isinstance(oid := error.fields.get("oid"), str):
         oids.append(Oid(oid))
-    for name in find_packs(text)[:_NAMED_MAX]:
+    for name in packs:
         if name in listed and is_damaged(node, repo, listed[name], oids[0] if oids else ""):
             return RepositoryDamaged(repo, pack=name)
+    was_mended = bool(mended.rebuilt or packs or "file" in error.fields or is_about_derived_files(text))
     for oid in oids:
-        found = _look_for(node, repo, oid, may_lack=may_lack)
+        found, is_there = _look_at(node, repo, oid)
         if found is not None:
             return found
-    return RepositoryDamaged(repo, pack=faults[0].pack) if faults else None
+        if not is_there and not may_lack:
+            missing = report_missing(node, repo, oid)
+            return missing if isinstance(missing, RepositoryDamaged) else RepositoryMended(repo)
+        was_mended = was_mended or is_there
+    if mended.faults:
+        return RepositoryDamaged(repo, pack=mended.faults[0].pack)
+    return RepositoryMended(repo) if was_mended else None
 
 
 def check_answer(node: Node, repo: Repo, answer: GitResult, *, may_lack: bool = False) -> None:
-    """Raise RepositoryDamaged when git complained of objects that it could not read, whatever its exit code.
+    """Raise when git complained of objects that it could not read, whatever its exit code.
 
-    `may_lack`: git was asked of objects that the repository need not have.
+    `may_lack`: git was asked of objects that the repository need not have. Raises RepositoryDamaged and
+    RepositoryMended.
     """
     if answer.code > 1 or b"error: " in answer.stderr:
         text = answer.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
         failed = GitFailed("git failed", command="", code=answer.code, text=text)
-        damaged = find_damage(node, repo, failed, may_lack=may_lack)
-        if damaged is not None:
-            raise damaged from failed
+        reason = find_reason(node, repo, failed, may_lack=may_lack)
+        if reason is not None:
+            raise reason from failed
 
 
 @contextlib.contextmanager
 def telling_damage(node: Node, repo: Repo) -> Iterator[None]:
-    """Turn failures of git, and unreadable objects, into RepositoryDamaged where damage is the reason."""
+    """Turn failures of git, and unreadable objects, into RepositoryDamaged or RepositoryMended where those are why."""
     try:
         yield
     except RepositoryDamaged:
         raise
     except (GitFailed, Corrupt) as error:
-        damaged = find_damage(node, repo, error)
-        if damaged is None:
+        reason = find_reason(node, repo, error)
+        if reason is None:
             raise
-        raise damaged from error
+        raise reason from error
 
 
 def require_sound(node: Node, repo: Repo) -> None:
     """Raise RepositoryDamaged when a listed pack is unusable: what is missing may have been in it."""
-    faults = mend(node, repo)
+    faults = mend(node, repo).faults
     if faults:
         raise RepositoryDamaged(repo, pack=faults[0].pack)
+
+
+def require_whole(node: Node, repo: Repo) -> None:
+    """Raise unless nothing was missing just now, for answers of git that say nothing when they leave something out.
+
+    Raises RepositoryDamaged and RepositoryMended.
+    """
+    mended = mend(node, repo, trusting=True)
+    if mended.faults:
+        raise RepositoryDamaged(repo, pack=mended.faults[0].pack)
+    if mended.rebuilt:
+        raise RepositoryMended(repo)
 
 
 def holds_objects(node: Node, repo: Repo) -> bool:
     """Tell whether the repository holds objects; raise RepositoryDamaged when its folder is lost."""
     if node.store.has_repo(repo.public_id):
         return True
-    if _list_packs(node, repo):
+    if list_listed_packs(node, repo):
         require_sound(node, repo)
         return node.store.has_repo(repo.public_id)
     return False
 
 
-def read_damage(node: Node) -> tuple[int, list[DamageRow]]:
-    """Return how many repositories are damaged, and the noted damages, at most `limits.damage_listed_max`."""
-    with node.database.read() as session:
-        return count_damaged_repos(session), list_damage(session, limit=limits.damage_listed_max)
-
-
-def count_damaged(node: Node) -> int:
-    """Return how many repositories are damaged."""
-    with node.database.read() as session:
-        return count_damaged_repos(session)
-
-
-def recheck_damage(node: Node) -> int:
-    """Strike off what an operator has mended; return how many damages that were."""
-    node.damage.clear()
-    with node.database.read() as session:
-        public_ids = list_damaged_repo_ids(session, limit=limits.damage_listed_max)
-    return sum(_recheck_repo(node, public_id) for public_id in public_ids)
-
-
-def _recheck_repo(node: Node, public_id: str) -> int:
-    with node.database.read() as session:
-        repo = find_repo_by_public_id(session, public_id)
-        noted = [] if repo is None else list_damage_of_repo(session, repo.id)
-    if repo is None:
-        return 0
-    mend(node, repo)
-    listed = {pack.name: pack for pack in _list_packs(node, repo)}
-    mended = [(pack, oid) for pack, oid in noted if _is_mended(node, repo, listed, pack, oid)]
-    if mended:
-        with node.database.write() as session:
-            for pack, oid in mended:
-                delete_damage(session, repo.id, pack=pack, oid=oid)
-        log_event(
-            "damage is mended",
-            level=logging.WARNING,
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
-            packs=[pack for pack, _ in mended if pack],
-            objects=[oid for _, oid in mended if oid],
-        )
-    return len(mended)
-
-
-def _is_mended(node: Node, repo: Repo, listed: dict[str, PackFile], pack: str, oid: str) -> bool:
-    if pack:
-        return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
-    holders = node.store.find_holders(repo.public_id, Oid(oid))
-    return any(
-        name in listed and node.store.find_content_fault(repo.public_id, listed[name]) is None
-        for name in holders
-    )
-
-
-def _list_packs(node: Node, repo: Repo) -> list[PackFile]:
+def list_listed_packs(node: Node, repo: Repo) -> list[PackFile]:
     """Return what the repository consists of: nothing once it is deleted."""
     with node.database.read() as session:
         now = find_repo_by_id(session, repo.id)
@@ -278,18 +247,20 @@ def is_damaged(node: Node, repo: Repo, pack: PackFile, oid: str = "") -> bool:
     if node.damage.has((repo.id, pack.name, "")):
         return True
     reason = node.store.find_content_fault(repo.public_id, pack)
-    if reason is not None:
-        note_damage(node, repo, PackFault(pack.name, reason), oid=oid)
-    return reason is not None
+    if reason is None or all(listed.name != pack.name for listed in list_listed_packs(node, repo)):
+        return False  # or maintenance has replaced it meanwhile
+    note_damage(node, repo, PackFault(pack.name, reason), oid=oid)
+    return True
 
 
-def _look_for(node: Node, repo: Repo, oid: Oid, *, may_lack: bool) -> RepositoryDamaged | None:
-    """Look at an object that git could not use; return what to raise when it is missing or unreadable."""
+def _look_at(node: Node, repo: Repo, oid: Oid) -> tuple[RepositoryDamaged | None, bool]:
+    """Look at an object that could not be used: return what to raise for it, and whether it is there and sound."""
     reader = FreshReader(node.store.repo_path(repo.public_id))
     try:
         header = reader.kind_and_size(oid)
         if header is not None and header[1] <= limits.object_in_process_max_bytes:
             reader.read(oid)
-    except Corrupt:
-        return find_unreadable(node, repo, oid)
-    return report_missing(node, repo, oid) if header is None and not may_lack else None
+    except (Corrupt, ObjectMissing):
+        damaged = find_unreadable(node, repo, oid)
+        return damaged, False
+    return None, header is not None

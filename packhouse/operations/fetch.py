@@ -25,7 +25,7 @@ from packhouse.git.protocol_v2 import (
 from packhouse.git.refname import EPHEMERAL
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
-from packhouse.operations.damage import RepositoryDamaged, find_damage, holds_objects
+from packhouse.operations.damage import RepositoryDamaged, RepositoryMended, find_reason, holds_objects
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable
 from packhouse.operations.remotes import Remote, materialise_refs, read_repo, read_view
@@ -42,9 +42,6 @@ _CONFIG: Final = {
     # A delta cache of git's default size would dwarf every other bound of a small fetch.
     "pack.deltaCacheSize": "16m",
 }
-
-
-DAMAGED: Final = "the server's data of this repository is damaged; its operator has been told"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +77,14 @@ def explain_failed_fetch(node: Node, answer: FetchAnswer, messages: str) -> str:
     """Return what to tell the client of an upload-pack that failed with these messages; damage is noted."""
     assert answer.repo is not None, "a process runs for a repository"
     failed = GitFailed("git failed", command="upload-pack", text=messages)
-    is_damaged = find_damage(node, answer.repo, failed) is not None
-    return DAMAGED if is_damaged else "upload-pack: the request cannot be served"
+    reason = find_reason(node, answer.repo, failed)
+    return "upload-pack: the request cannot be served" if reason is None else _describe(answer.repo, reason)
+
+
+def _describe(repo: Repo, reason: RepositoryDamaged | RepositoryMended) -> str:
+    if isinstance(reason, RepositoryMended):
+        return f"the stored data of repository {repo.name} was mended just now, please retry"
+    return f"the stored data of repository {repo.name} is damaged; the server's operator has been told"
 
 
 def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -123,8 +126,8 @@ def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) ->
         repo = read_repo(session, caller, fetch.remote)
     try:
         return _serve_from(node, repo, fetch, asked)
-    except RepositoryDamaged:
-        return FetchAnswer(body=encode_error(DAMAGED))
+    except (RepositoryDamaged, RepositoryMended) as reason:
+        return FetchAnswer(body=encode_error(_describe(repo, reason)))
 
 
 def _serve_from(node: Node, repo: Repo, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:

@@ -10,7 +10,7 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import HEADS, PERSISTENT, TAGS, branch_refname, short_name
 from packhouse.operations.base_repo import ForkBase
-from packhouse.operations.damage import holds_objects
+from packhouse.operations.damage import holds_objects, require_whole
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
 from packhouse.operations.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
@@ -98,5 +98,6 @@ def _find_commit(node: Node, state: SourceState, lock: int, oid: Oid) -> Oid:
             raise RefNotFound(oid)
         tips = [tip for tip in state.tips() if reader.read_header(tip)[0] == "commit"]
     if not is_reached(node, state.repo, lock, commit, tips):
+        require_whole(node, state.repo)  # git says nothing when it cannot read the parents of the tips
         raise RefNotFound(oid)
     return commit

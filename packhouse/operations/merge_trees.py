@@ -20,6 +20,7 @@ from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, is_refname
+from packhouse.operations.damage import check_answer, find_reason
 from packhouse.operations.node import Node
 from packhouse.operations.stored_objects import hold_packs
 from packhouse.storage.quarantine import Quarantine
@@ -78,6 +79,9 @@ def merge_trees(
                 on_start=lambda git: git.limit_memory(limits.merge_memory_max_bytes),
             )
         except GitFailed as error:
+            reason = find_reason(node, repo, error)  # first: what cannot be read is unrelated to git
+            if reason is not None:
+                raise reason from error
             if "unrelated histories" in str(error.fields.get("text")):
                 raise UnrelatedHistories from None
             if error.fields.get("code") == -signal.SIGABRT:
@@ -85,6 +89,7 @@ def merge_trees(
             if error.is_for_memory:
                 raise LimitExceeded("merge takes too much memory") from error
             raise
+        check_answer(node, repo, result)
     return parse_merge_tree(result.stdout, clean=result.code == 0)
 
 

@@ -31,7 +31,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitProcess, ProgramMissing, spawn_git
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
-from packhouse.operations.damage import find_damage
+from packhouse.operations.damage import find_reason
 from packhouse.operations.new_objects import QuarantinedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
@@ -232,12 +232,12 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
 def explain_unpack_failure(node: Node, pending: PendingPush, messages: str) -> str:
     """Return why index-pack, which failed with these messages, did not take the pack.
 
-    Raises RepositoryDamaged when the pack builds on an object that the repository has lost.
+    Raises RepositoryDamaged when the pack builds on an object that the repository has lost, and RepositoryMended.
     """
     failed = GitFailed("git failed", command="index-pack", text=messages)
-    damaged = find_damage(node, pending.repo, failed, may_lack=True)
-    if damaged is not None:
-        raise damaged
+    reason = find_reason(node, pending.repo, failed, may_lack=True)
+    if reason is not None:
+        raise reason
     return "index-pack failed"
 
 

@@ -13,7 +13,7 @@ from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.git.reader import tag_target
-from packhouse.operations.damage import RepositoryDamaged, holds_objects
+from packhouse.operations.damage import RepositoryDamaged, holds_objects, require_whole
 from packhouse.operations.node import Node
 from packhouse.operations.reachability_cache import SET_COMMITS_MAX, Reachable
 from packhouse.operations.stored_objects import RepoReader, hold_packs, open_reader
@@ -54,7 +54,10 @@ def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
     with open_reader(node, repo) as reader:
         if not _is_commit(reader, oid):
             return False
-    return not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1)
+    if not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1):
+        return True
+    require_whole(node, repo)  # as below, git may have stopped at what it cannot read
+    return False
 
 
 def _is_value_of_ref(node: Node, repo: Repo, oid: Oid) -> bool:
@@ -93,6 +96,9 @@ def _update_commits(
         found = _rev_list(node, repo, tips, count_max=SET_COMMITS_MAX + 1)
         return None if len(found) > SET_COMMITS_MAX else frozenset(found)
     lost = _rev_list(node, repo, known.tips - tips, exclude=tips, count_max=SET_COMMITS_MAX)
+    if lost:
+        # Git says nothing when it cannot read the parents of what is excluded, and lists too much then.
+        require_whole(node, repo)
     gained = _rev_list(node, repo, tips - known.tips, exclude=known.tips, count_max=SET_COMMITS_MAX + 1)
     commits = known.commits.difference(lost).union(gained)
     return None if len(commits) > SET_COMMITS_MAX else commits

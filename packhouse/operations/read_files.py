@@ -13,6 +13,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.tree_table import find_entry
 from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
 from packhouse.operations.attribution import History
+from packhouse.operations.damage import telling_damage
 from packhouse.operations.last_commit import read_last_commit
 from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.lookup import lookup_repo
@@ -118,7 +119,9 @@ def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[
         with open_reader(node, file.repo) as reader:
             content = reader.read(file.blob, kind="blob")[1]
         if len(content) != file.size_bytes:
-            raise Corrupt("object has another size than its header", oid=file.blob)
+            # An idx that leads to another place gives another header; contents are checked by their hash.
+            with telling_damage(node, file.repo):
+                raise Corrupt("object has another size than its header", oid=file.blob)
         yield content if (first, end) == (0, len(content)) else content[first:end]
         return
     position = 0

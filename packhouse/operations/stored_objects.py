@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from packhouse import limits
 from packhouse.db.repos import Repo
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.operations.damage import (
@@ -88,19 +88,19 @@ class RepoReader:
         """Return what `ask` does; None when it finds nothing and nothing is damaged."""
         try:
             found = ask(self._open())
-        except (ObjectMissing, Corrupt):
+        except (NotFound, Corrupt):  # of another kind, too: an offset may lead to another object
             found = None
         return self._ask_again(oid, ask) if found is None else found
 
     def _ask_again(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
         """As `_ask`, of readers that see what was made anew just now: ours, opened again, and a new git."""
         node, repo = self._node, self._repo
-        faults = mend(node, repo)
+        faults = mend(node, repo).faults
         found: T | None = None
         try:
             node.store.forget_readers(repo.public_id)
             self._reader = None  # first: readers that live at the same time share what they opened
-            with contextlib.suppress(ObjectMissing, Corrupt):
+            with contextlib.suppress(NotFound, Corrupt):
                 found = ask(self._open())
             if found is None:
                 found = ask(FreshReader(node.store.repo_path(repo.public_id)))

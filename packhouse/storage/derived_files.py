@@ -10,6 +10,7 @@ import itertools
 import os
 import struct
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,15 +29,19 @@ T = TypeVar("T")
 
 MIDX_NAME: Final = "multi-pack-index"
 MISSING: Final = "listed pack is missing"
+FOLDER_MISSING: Final = "folder of the repository is missing"
+_UNOPENED: Final = "pack cannot be opened"
 _HASH_BYTES: Final = 20
 _PACK_HEADER: Final = struct.Struct(">4sII")
 _SOUND_MAX: Final = 50_000
+_TRUST_S: Final = 10.0
+_FORGOTTEN_MAX: Final = 10_000
 _INDEX_MAX_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class PackFault:
-    """A listed pack that cannot be used as it should, and why, in constant words."""
+    """A listed pack that cannot be used as it should, and why, in constant words; "" stands for all of them."""
 
     pack: str
     reason: str
@@ -61,6 +66,7 @@ class SoundFiles:
         self._guard = threading.Lock()
         self._known: OrderedDict[str, Stamp] = OrderedDict()
         self._fitting: OrderedDict[str, tuple[Stamp, Stamp]] = OrderedDict()
+        self._forgotten: dict[str, float] = {}
 
     def is_sound(self, path: str, stamp: Stamp | None = None) -> bool:
         """Tell whether the file ends with the hash of what stands before. Raises FileNotFoundError."""
@@ -72,6 +78,19 @@ class SoundFiles:
             return False
         self._keep(self._known, path, stamp)
         return True
+
+    def forget(self, folder: str) -> None:
+        """Let the files of a folder be hashed again, unless that was done a moment ago: hashing costs their size."""
+        now = time.monotonic()
+        with self._guard:
+            if now - self._forgotten.get(folder, -_TRUST_S) < _TRUST_S:
+                return
+            if len(self._forgotten) >= _FORGOTTEN_MAX:
+                self._forgotten.clear()
+            self._forgotten[folder] = now
+            for known in (self._known, self._fitting):
+                for path in [path for path in known if path.startswith(folder)]:
+                    del known[path]
 
     def is_known_to_fit(self, base: str) -> bool:
         """Tell whether pack and idx were found to belong together as they are. Raises FileNotFoundError."""
@@ -159,17 +178,17 @@ def mend_derived_files(
     pack_dir: Path,
     listed: Sequence[PackFile],
     sound: SoundFiles,
+    mended: Mended,
     *,
     scratch: Callable[[], Path],
     may_drop_midx: bool,
-) -> Mended:
-    """Make what is missing or damaged beside the `listed` packs; return what was done and what stays unusable.
+) -> None:
+    """Make what is missing or damaged beside the `listed` packs; note in `mended` what was done and what stays.
 
     `scratch` gives a folder on the same disk for files in the making. `may_drop_midx`: the caller holds the
     maintenance lock, so that nobody writes a multi-pack-index meanwhile. Raises Unavailable and OSError when a full
     disk or the like prevents it.
     """
-    mended = Mended()
     for pack in listed:
         try:
             fault = _find_pack_fault(pack_dir, pack)
@@ -180,6 +199,8 @@ def mend_derived_files(
                 mended.rebuilt.append(f"pack-{pack.name}.rev")
         except FileNotFoundError:
             fault = MISSING
+        except (IsADirectoryError, PermissionError):
+            fault = _UNOPENED
         except Corrupt as error:
             fault = error.message
         if fault is not None:
@@ -188,7 +209,6 @@ def mend_derived_files(
         mended.rebuilt.append(MIDX_NAME)
     if mended.rebuilt:
         fsync_path(pack_dir)
-    return mended
 
 
 def find_content_fault(pack_dir: Path, pack: PackFile) -> str | None:
@@ -199,6 +219,8 @@ def find_content_fault(pack_dir: Path, pack: PackFile) -> str | None:
             fault = "pack has another hash than it was written with"
     except FileNotFoundError:
         fault = MISSING
+    except (IsADirectoryError, PermissionError):
+        fault = _UNOPENED
     return fault
 
 

@@ -10,17 +10,13 @@ disk in quarantine, moved in, pack first, and their folder forced; only then may
 """
 
 import contextlib
-import fcntl
 import functools
 import itertools
 import os
 import shutil
 import threading
-import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +26,9 @@ from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.reader import ObjectReader
 from packhouse.storage.derived_files import (
+    FOLDER_MISSING,
     Mended,
+    PackFault,
     SoundFiles,
     find_content_fault,
     find_holders,
@@ -42,14 +40,14 @@ from packhouse.storage.files import UNWRITABLE, fsync_path, lock_file, make_fold
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile, describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
-from packhouse.storage.reading_lock import find_pinned, hold_again, open_reading_lock
+from packhouse.storage.reader_pool import ReaderPool
+from packhouse.storage.reading_lock import find_pinned, open_reading_lock
 from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
 
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * limits.KIB
 _HALF_PACK_MIN_AGE_S: Final = 3600
-_GENERATIONS_MAX: Final = 10_000
 
 _CONFIG: Final = b"""\
 [core]
@@ -71,7 +69,7 @@ class PackStore:
         self._locks = data / "locks"
         for folder in (data, self._repos, self._quarantines, self._locks):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
-        self._pool = _ReaderPool(limits.reader_pool_max)
+        self._pool = ReaderPool(limits.reader_pool_max)
         self._sound = SoundFiles()
         self._runtime = RuntimeFolder(data, runtime_dir)
         self._scratch: Quarantine | None = None
@@ -85,6 +83,10 @@ class PackStore:
         """Tell whether the repository has a folder: its first objects have arrived."""
         return os.path.exists(f"{self.repo_path(repo_id)}/config")
 
+    def has_pack_folder(self, repo_id: str) -> bool:
+        """Tell whether there is a place for the repository's packs."""
+        return os.path.isdir(f"{self.repo_path(repo_id)}/objects/pack")
+
     def ensure_repo(self, repo_id: str) -> Path:
         """Make the bare repository unless it is there, durably, parents included; return its folder.
 
@@ -92,13 +94,19 @@ class PackStore:
         that everything else is in place.
         """
         path = self.repo_path(repo_id)
-        if self.has_repo(repo_id):
-            return path
+        if not self.has_repo(repo_id):
+            self._make_repo(path)
+        return path
+
+    def _make_repo(self, path: Path) -> None:
         for folder in ("objects/pack", "objects/info", "refs/heads"):
             make_folders(path / folder, stop=self._repos)
         write_file(path / "HEAD", b"ref: refs/heads/main\n")
         write_file(path / "config", _CONFIG)
-        return path
+
+    def _is_repo(self, path: Path) -> bool:
+        """Tell whether git takes the folder for a repository."""
+        return all(os.path.exists(f"{path}/{name}") for name in ("config", "HEAD", "refs"))
 
     def new_quarantine(self) -> Quarantine:
         """Return an empty quarantine on the same disk, so that publishing is a rename."""
@@ -206,29 +214,45 @@ class PackStore:
         return removed
 
     def looks_whole(self, repo_id: str) -> bool:
-        """Tell whether every pack has a sound idx and every idx a pack, by one listing of the folder."""
-        return looks_whole(self._pack_dir(self.repo_path(repo_id)), self._sound)
+        """Tell whether git can use the folder, every pack has a sound idx and every idx a pack, by one listing."""
+        path = self.repo_path(repo_id)
+        return self._is_repo(path) and looks_whole(self._pack_dir(path), self._sound)
 
     def looks_complete(self, repo_id: str) -> bool:
-        """Tell whether every pack has an idx that opens and names it; costs two small reads a pack."""
-        return looks_complete(self._pack_dir(self.repo_path(repo_id)))
+        """Tell whether git can use the folder and every pack has an idx that opens and names it: small reads."""
+        path = self.repo_path(repo_id)
+        return self._is_repo(path) and looks_complete(self._pack_dir(path))
 
-    def mend(self, repo_id: str, listed: Sequence[PackFile], *, turn: int | None = None) -> Mended:
+    def mend(
+        self, repo_id: str, listed: Sequence[PackFile], *, turn: int | None = None, trusting: bool = False
+    ) -> Mended:
         """Make anew what is missing or damaged beside the listed packs; `turn` is the maintenance lock, if held.
 
-        Raises Unavailable and OSError when something else than damage prevents it, such as a full disk.
+        Without `trusting` all of it is read again. A repository whose folder is lost has that one fault. Raises
+        Unavailable and OSError when something else than damage prevents it, such as a full disk.
         """
         path = self.repo_path(repo_id)
+        if not listed:
+            return Mended()
+        if not self.has_pack_folder(repo_id):
+            return Mended(faults=[PackFault("", FOLDER_MISSING)])
+        if not trusting:
+            self._sound.forget(str(self._pack_dir(path)))
+        mended = Mended()
+        if not self._is_repo(path):
+            self._make_repo(path)
+            mended.rebuilt.append("HEAD, refs and config")
         with contextlib.ExitStack() as held:
             if turn is None:
                 with contextlib.suppress(
                     OSError
                 ):  # no folder, or a disk that takes no lock: no index to drop
                     turn = held.enter_context(self.maintenance(repo_id))
-            mended = mend_derived_files(
+            mend_derived_files(
                 self._pack_dir(path),
                 listed,
                 self._sound,
+                mended,
                 scratch=self.scratch_dir,
                 may_drop_midx=turn is not None,
             )
@@ -386,89 +410,3 @@ def _repo_path(repos: Path, repo_id: str) -> Path:
     key = repo_id.removeprefix("repo_")
     assert len(key) >= 4 and key.isalnum(), repo_id
     return repos / key[:2] / key[2:4] / repo_id
-
-
-@dataclass(slots=True)
-class _Pooled:
-    reader: ObjectReader | None
-    lock: int
-    midx: tuple[int, int] | None
-    generation: int
-
-
-def _midx_stamp(path: Path) -> tuple[int, int] | None:
-    """Identify the multi-pack-index: libgit2 keeps the packs it saw, so a new one asks for a new reader."""
-    try:
-        status = os.stat(f"{path}/objects/pack/multi-pack-index")
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-class _ReaderPool:
-    """Open readers waiting for work, the least recently used closed first."""
-
-    def __init__(self, size_max: int) -> None:
-        self._size_max = size_max
-        self._guard = threading.Lock()
-        self._idle: OrderedDict[Path, list[_Pooled]] = OrderedDict()
-        self._count = 0
-        self._generations: dict[Path, int] = {}
-
-    def take(self, path: Path, before_open: Callable[[], object] | None) -> _Pooled:
-        with self._guard:
-            waiting = self._idle.get(path)
-            pooled = waiting.pop() if waiting else None
-            if pooled is not None:
-                self._count -= 1
-        if pooled is not None and not hold_again(path, pooled.lock):
-            os.close(pooled.lock)
-            pooled = None
-        if pooled is None:
-            pooled = _Pooled(None, open_reading_lock(path), None, 0)
-        # Under the lock no pack is unlinked, so what the reader opens from here on stays.
-        stamp, generation = _midx_stamp(path), self._generations.get(path, 0)
-        if pooled.reader is None or (stamp, generation) != (pooled.midx, pooled.generation):
-            pooled.reader = None  # first: readers that live at the same time share what they opened
-            if before_open is not None:
-                before_open()
-            pooled.reader, pooled.midx, pooled.generation = ObjectReader(path), stamp, generation
-        return pooled
-
-    def give_back(self, path: Path, pooled: _Pooled) -> None:
-        fcntl.flock(pooled.lock, fcntl.LOCK_UN)
-        with self._guard:
-            if pooled.generation != self._generations.get(path, 0):
-                pooled.reader = None
-            self._idle.setdefault(path, []).append(pooled)
-            self._idle.move_to_end(path)
-            self._count += 1
-            dropped = self._shrink()
-        for old in dropped:
-            os.close(old.lock)
-
-    def forget(self, path: Path) -> None:
-        """Close the idle readers of a repository, and those at work once they are given back."""
-        with self._guard:
-            if len(self._generations) >= _GENERATIONS_MAX:
-                self._generations.clear()
-            self._generations[path] = time.monotonic_ns()
-            dropped = self._idle.pop(path, [])
-            self._count -= len(dropped)
-        for old in dropped:
-            os.close(old.lock)
-
-    def close(self) -> None:
-        for path in list(self._idle):
-            self.forget(path)
-
-    def _shrink(self) -> list[_Pooled]:
-        dropped: list[_Pooled] = []
-        while self._count > self._size_max:
-            path, waiting = next(iter(self._idle.items()))
-            if waiting:
-                dropped.append(waiting.pop(0))
-                self._count -= 1
-            if not waiting:
-                del self._idle[path]
-        return dropped

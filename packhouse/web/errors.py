@@ -163,6 +163,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "webhook not found": "webhook {webhook} not found",
     "upstream not available": "upstream not available: {reason}",
     "upstream rejected": "upstream rejected the update of {refname}",
+    "pack idx cannot be rebuilt": "storage not available, please retry later",  # the reason names files
+    "stored data was mended just now": "the stored data of repository {repo} was mended just now, please retry",
     "stored data is damaged": (
         "the stored data of repository {repo} is damaged: {what} cannot be read; the server's operator has been told"
     ),

@@ -4,6 +4,9 @@ A server has what it read lately in memory, so each test does its damage while t
 """
 
 import json
+import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +137,8 @@ def test_what_is_lost_is_told_as_the_servers_fault_in_every_read(
         assert cloned.returncode != 0
         assert b"is damaged" in cloned.stderr
         assert b"not our ref" not in cloned.stderr
-    told = [line for line in shop.errors() if line["pack"] == pack.stem.removeprefix("pack-")]
+    name = "" if fault is lose_folder else pack.stem.removeprefix("pack-")
+    told = [line for line in shop.errors() if line["pack"] == name]
     assert len(told) == 1
     assert told[0]["level"] == "error"
     assert told[0]["repo"].endswith("/team/shop")
@@ -164,6 +168,60 @@ def test_a_flipped_bit_is_told_where_it_is_met(shop: Shop, git: Git, tmp_path: P
     assert git.try_run("clone", shop.repo.remote(), tmp_path / "work").returncode != 0
     (told,) = shop.errors()
     assert told["pack"] == pack.stem.removeprefix("pack-")
+
+
+def test_damage_that_a_clone_comes_upon_is_told(shop: Shop, git: Git, tmp_path: Path) -> None:
+    tree = git.run(
+        "rev-parse", f"{shop.commits['old']}^{{tree}}", cwd=git.clone(shop.repo.remote(), tmp_path / "w")
+    )
+    pack = shop.pack("old")
+    entries = subprocess.run(
+        ["git", "show-index"], input=pack.with_suffix(".idx").read_bytes(), capture_output=True, check=True
+    ).stdout.decode()
+    (offset,) = [int(line.split()[0]) for line in entries.splitlines() if line.split()[1] == tree]
+    damage(shop, lambda path: flip(path, offset + 8), commit="old")
+    cloned = git.try_run("clone", shop.repo.remote(), tmp_path / "work")
+    assert cloned.returncode != 0
+    assert b"corrupt" in cloned.stderr
+    wait_until(shop.errors, "nobody is told")
+    assert shop.readiness()["damaged_repositories"] == 1
+
+
+@pytest.mark.parametrize("name", ["HEAD", "config", "refs"])
+def test_what_makes_a_folder_a_repository_is_made_anew(
+    shop: Shop, name: str, git: Git, tmp_path: Path
+) -> None:
+    def lose(pack: Path) -> None:
+        path = pack.parent.parent.parent / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    damage(shop, lose)
+    for label, read in READS.items():
+        assert read(shop.repo).status_code == 200, label
+    git.run("clone", shop.repo.remote(), tmp_path / "work")
+    assert shop.errors() == []
+
+
+def test_a_lost_folder_is_told_at_start_and_mended_when_its_packs_are_back(
+    shop: Shop, git: Git, tmp_path: Path
+) -> None:
+    aside = tmp_path / "aside"
+
+    def lose(pack: Path) -> None:
+        pack.parent.parent.parent.rename(aside)
+
+    pack = damage(shop, lose)
+    wait_until(lambda: shop.readiness().get("damaged_repositories") == 1, "nobody is told")
+    assert [line["reason"] for line in shop.errors()] == ["folder of the repository is missing"]
+    shop.server.terminate()
+    pack.parent.mkdir(parents=True)
+    for file in (aside / "objects" / "pack").glob("*.pack"):
+        shutil.copy(file, pack.parent)
+    shop.server.start()
+    wait_until(lambda: shop.readiness() == {"status": "ok", "damage": []}, "still called damaged")
+    for label, read in READS.items():
+        assert read(shop.repo).status_code == 200, label
+    git.run("clone", shop.repo.remote(), tmp_path / "work")
 
 
 def test_a_search_does_not_leave_out_a_file_that_cannot_be_read(shop: Shop) -> None:
@@ -268,6 +326,49 @@ def test_damage_is_struck_off_when_the_operator_brings_the_pack_back(shop: Shop)
     wait_until(lambda: shop.readiness() == {"status": "ok", "damage": []}, "still called damaged")
     assert "damage is mended" in shop.server.stderr()
     assert shop.repo.read_file("a.txt") == b"line one\nline two\n"
+
+
+def test_history_is_not_forgotten_while_a_pack_is_lost(shop: Shop, tmp_path: Path) -> None:
+    """Git stops in silence at a commit to leave out whose parents it cannot read, and lists too much then."""
+    repo, commits = shop.repo, [shop.repo.write_commit("main", {"n.txt": b"%d" % n}) for n in range(5)]
+    made = repo.api("POST", "/branches/create", json={"base_ref": commits[2], "target_branch": "x"})
+    assert made.status_code == 200, made.text
+
+    def read_all() -> list[int]:
+        return [repo.api("GET", "/commit", params={"ref": commit}).status_code for commit in commits]
+
+    assert read_all() == [200] * 5
+    pack = find_pack(repo, commits[3])
+    files = {path: path.read_bytes() for path in (pack, pack.with_suffix(".idx"))}
+    for path in files:
+        path.unlink()
+    assert repo.api("DELETE", "/branches", json={"name": "x"}).status_code == 200
+    assert 404 not in read_all()
+    for path, content in files.items():
+        path.write_bytes(content)
+    assert read_all() == [200] * 5
+
+
+@pytest.mark.parametrize("at", [8 + 1024 + 3, -41, 8 + 0x80 * 4], ids=["id", "offset", "fan-out"])
+@pytest.mark.parametrize("commit", ["old", "tip"])
+def test_a_bit_of_an_idx_that_flips_unseen_is_found_when_it_is_met(
+    shop: Shop, at: int, commit: str, git: Git, tmp_path: Path
+) -> None:
+    for read in READS.values():
+        assert read(shop.repo).status_code == 200
+    idx = shop.pack(commit).with_suffix(".idx")
+    status = idx.stat()
+    flip(idx, at)
+    os.utime(idx, ns=(status.st_atime_ns, status.st_mtime_ns))
+    new = shop.repo.write_commit("main", {"another.txt": b"1\n"})
+    for name, read in READS.items():
+        reply = read(shop.repo)
+        if reply.status_code == 503:  # git met it, and it is mended
+            reply = read(shop.repo)
+        assert reply.status_code == 200, name
+    work = git.clone(shop.repo.remote(), tmp_path / "work")
+    assert git.run("rev-parse", "HEAD", cwd=work) == new
+    assert shop.errors() == []
 
 
 def test_what_nobody_ever_had_is_not_found_still(shop: Shop) -> None:

@@ -37,3 +37,11 @@ DELETE FROM damage WHERE repo_id = :repo_id AND pack = :pack AND oid = :oid;
 
 -- name: delete_damage_of_repo
 DELETE FROM damage WHERE repo_id = :repo_id;
+
+-- name: list_repos_with_packs
+SELECT repos.id, repos.public_id
+FROM repos
+WHERE repos.id > :after AND repos.deleted_at IS NULL
+    AND EXISTS (SELECT 1 FROM packs WHERE packs.repo_id = repos.id AND packs.retired_at IS NULL)
+ORDER BY repos.id
+LIMIT :limit;

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.errors import Corrupt
+from packhouse.errors import PackhouseError
 from packhouse.git.advertisement import Service
 from packhouse.git.pktline import (
     BAND_DATA,
@@ -192,7 +192,7 @@ class _Transfer:
         call = self.request.git_gate.start(explain_unpack_failure, self.request.node, self.pending, text)
         try:
             return await call.result()
-        except Corrupt as damage:
+        except PackhouseError as damage:
             described = describe_failure(damage)
             log_failure(self.request, damage, described.status)
             return described.sentence

@@ -23,6 +23,7 @@ from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote
 
+_TAIL_BYTES = 4 * limits.KIB
 _MEDIA_TYPE = result_type(Service.UPLOAD_PACK)
 
 
@@ -75,18 +76,20 @@ async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIter
     assert process is not None
     output, messages = PipeReader(process.stdout), Messages(process.stderr)
     feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), answer.request))
-    sent = False
+    tail = b""
     try:
         while piece := await output.read():
             async with turn.waiting_for_client():
                 yield piece
-            sent = True
+            tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         text = await _last_words(messages)
         if text and await request.git_gate.start(process.wait, limits.git_stall_max_s).result():
-            explaining = request.git_gate.start(explain_failed_fetch, request.node, answer, text)
+            # What git's pack-objects complains of goes to the client, in a band of the answer.
+            told = text + tail.decode("utf-8", "replace")
+            explaining = request.git_gate.start(explain_failed_fetch, request.node, answer, told)
             explanation = await explaining.result()
             log_event("upload-pack failed", level=logging.WARNING, text=text, reason=explanation)
-            if not sent:  # an empty answer means success to no client
+            if not tail:  # an empty answer means success to no client
                 yield encode_error(explanation)
     finally:
         feeder.cancel()

@@ -18,7 +18,7 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.operations.consolidate import consolidate
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.damage import recheck_damage
+from packhouse.operations.damage_report import recheck_damage
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.stored_objects import open_reader

@@ -2,7 +2,7 @@
 
 import pytest
 
-from packhouse.git.complaints import find_objects, find_packs
+from packhouse.git.complaints import find_objects, find_packs, is_about_derived_files
 
 pytestmark = pytest.mark.quick
 
@@ -46,6 +46,20 @@ def test_an_object_that_cannot_be_read_is_found(message: str) -> None:
 )
 def test_an_object_that_is_only_mentioned_is_not(message: str) -> None:
     assert find_objects(message) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "fatal: multi-pack-index signature 0xfd95161d does not match signature 0x4d494458",
+        "fatal: bad pack-int-id: 18 (3 total packs)",
+        f"error: packfile ./objects/pack/pack-{ONE}.pack index unavailable",
+        f"error: non-monotonic index ./objects/pack/pack-{ONE}.idx",
+    ],
+)
+def test_complaints_of_what_can_be_made_anew_are_known(message: str) -> None:
+    assert is_about_derived_files(message)
+    assert not is_about_derived_files(f"fatal: bad object {ONE}")
 
 
 def test_packs_are_found_by_their_files() -> None:

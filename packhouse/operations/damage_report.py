@@ -1,0 +1,104 @@
+"""Noted damage: told to those who ask, looked for at start, and struck off once it is mended."""
+
+import logging
+from collections.abc import Callable
+
+from packhouse import limits
+from packhouse.db.damage import (
+    DamageRow,
+    count_damaged_repos,
+    delete_damage,
+    list_damage,
+    list_damage_of_repo,
+    list_damaged_repo_ids,
+    list_repos_with_packs,
+)
+from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.git.oid import Oid
+from packhouse.log import log_event
+from packhouse.operations.damage import list_listed_packs, mend
+from packhouse.operations.node import Node
+from packhouse.storage.pack_file import PackFile
+
+
+def read_damage(node: Node) -> tuple[int, list[DamageRow]]:
+    """Return how many repositories are damaged, and the noted damages, at most `limits.damage_listed_max`."""
+    with node.database.read() as session:
+        return count_damaged_repos(session), list_damage(session, limit=limits.damage_listed_max)
+
+
+def count_damaged(node: Node) -> int:
+    """Return how many repositories are damaged."""
+    with node.database.read() as session:
+        return count_damaged_repos(session)
+
+
+def find_lost_folders(node: Node, stopping: Callable[[], bool]) -> int:
+    """Note the repositories whose packs are listed and whose folder is missing; return how many there are.
+
+    A folder that is lost alone is a line of the log each; beyond a hundred, as when a disk is not mounted, the others
+    are one line.
+    """
+    lost, last_id = 0, 0
+    while not stopping():
+        with node.database.read() as session:
+            page = list_repos_with_packs(session, after=last_id, limit=limits.damage_listed_max)
+        if not page:
+            break
+        last_id = page[-1][0]
+        for _, public_id in page:
+            if node.store.has_pack_folder(public_id):
+                continue
+            lost += 1
+            if lost <= limits.damage_rows_max:
+                with node.database.read() as session:
+                    repo = find_repo_by_public_id(session, public_id)
+                if repo is not None:
+                    mend(node, repo)
+    if lost > limits.damage_rows_max:
+        log_event("folders of repositories are missing", level=logging.ERROR, repositories=lost)
+    return lost
+
+
+def recheck_damage(node: Node) -> int:
+    """Strike off what an operator has mended; return how many damages that were."""
+    node.damage.clear()
+    with node.database.read() as session:
+        public_ids = list_damaged_repo_ids(session, limit=limits.damage_listed_max)
+    return sum(_recheck_repo(node, public_id) for public_id in public_ids)
+
+
+def _recheck_repo(node: Node, public_id: str) -> int:
+    with node.database.read() as session:
+        repo = find_repo_by_public_id(session, public_id)
+        noted = [] if repo is None else list_damage_of_repo(session, repo.id)
+    if repo is None:
+        return 0
+    mend(node, repo)
+    listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
+    mended = [(pack, oid) for pack, oid in noted if _is_mended(node, repo, listed, pack, oid)]
+    if mended:
+        with node.database.write() as session:
+            for pack, oid in mended:
+                delete_damage(session, repo.id, pack=pack, oid=oid)
+        log_event(
+            "damage is mended",
+            level=logging.WARNING,
+            repo=f"{repo.org_name}/{repo.name}",
+            repo_id=repo.public_id,
+            packs=[pack for pack, _ in mended if pack],
+            objects=[oid for _, oid in mended if oid],
+        )
+    return len(mended)
+
+
+def _is_mended(node: Node, repo: Repo, listed: dict[str, PackFile], pack: str, oid: str) -> bool:
+    if not pack and not oid:
+        return node.store.has_pack_folder(repo.public_id)
+    if pack:
+        return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
+    holders = node.store.find_holders(repo.public_id, Oid(oid))
+    return any(
+        name in listed and node.store.find_content_fault(repo.public_id, listed[name]) is None
+        for name in holders
+    )
