@@ -22,7 +22,6 @@ _OBJECT: Final = re.compile(
 
 _DERIVED: Final = re.compile(
     r"multi-pack-index|pack-int-id|reverse-index|non-monotonic index|\bindex unavailable"
-    r"|pack-[0-9a-f]{40}\.(?:idx|rev)\b"
 )
 
 

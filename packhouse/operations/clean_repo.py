@@ -7,8 +7,8 @@ from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
 from packhouse.db.jobs import insert_job
 from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
 from packhouse.db.session import Session
-from packhouse.log import log_event
 from packhouse.operations.node import Node
+from packhouse.operations.repo_log import log_repo_event
 
 
 def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = lambda: False) -> bool:
@@ -24,9 +24,7 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         return True
     if node.store.has_repo(public_id):
         node.store.remove_repo(public_id)
-        log_event(
-            "packs deleted of a deleted repository", repo=f"{repo.org_name}/{repo.name}", repo_id=public_id
-        )
+        log_repo_event(repo, "packs deleted of a deleted repository")
     with node.database.write() as session:
         delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())
     while not should_stop():

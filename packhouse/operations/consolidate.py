@@ -27,9 +27,9 @@ from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.pack_concat import concatenate_packs
 from packhouse.git.process import GitFailed, run_git
-from packhouse.log import log_event
 from packhouse.operations.damage import is_damaged, mend
 from packhouse.operations.node import Node
+from packhouse.operations.repo_log import log_repo_event
 from packhouse.storage.pack_file import PackFile
 
 _IN_PROCESS_MAX_BYTES = 64 * limits.MIB
@@ -117,10 +117,9 @@ def _unlink_retired(node: Node, repo: Repo) -> set[str]:
         going -= {pack.name for pack in list_known_packs(session, repo.id)}
     node.store.unlink_packs(repo.public_id, going)
     if going:
-        log_event(
+        log_repo_event(
+            repo,
             "packs deleted that another has replaced",
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
             packs=sorted(going),
         )
     return pinned

@@ -19,8 +19,8 @@ from packhouse.git.complaints import find_objects, find_packs, is_about_derived_
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing
-from packhouse.log import log_event
 from packhouse.operations.node import Node
+from packhouse.operations.repo_log import log_repo_event
 from packhouse.storage.derived_files import Mended, PackFault
 from packhouse.storage.pack_file import PackFile
 
@@ -52,11 +52,10 @@ def mend(node: Node, repo: Repo, *, turn: int | None = None, trusting: bool = Fa
     """
     mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), turn=turn, trusting=trusting)
     for name in mended.rebuilt:
-        log_event(
+        log_repo_event(
+            repo,
             "derived file was damaged and is made anew",
             level=logging.WARNING,
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
             file=name,
         )
     if mended.faults:
@@ -91,11 +90,10 @@ def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> N
     except Unavailable:  # the log must have it all the same
         is_news = True
     if is_news:
-        log_event(
+        log_repo_event(
+            repo,
             "stored data is damaged",
             level=logging.ERROR,
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
             object=oid or _find_witness(node, repo, fault.pack),
             pack=fault.pack,
             reason=fault.reason,
@@ -156,11 +154,12 @@ def find_reason(
     mended = mend(node, repo)
     text = str(error.fields.get("text", ""))
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
-    packs, oids = find_packs(text)[:_NAMED_MAX], find_objects(text)[:_NAMED_MAX]
+    packs = [name for name in find_packs(text) if name in listed][:_NAMED_MAX]
+    oids = find_objects(text)[:_NAMED_MAX]
     if isinstance(oid := error.fields.get("oid"), str):
         oids.append(Oid(oid))
     for name in packs:
-        if name in listed and is_damaged(node, repo, listed[name], oids[0] if oids else ""):
+        if is_damaged(node, repo, listed[name], oids[0] if oids else ""):
             return RepositoryDamaged(repo, pack=name)
     was_mended = bool(mended.rebuilt or packs or "file" in error.fields or is_about_derived_files(text))
     for oid in oids:

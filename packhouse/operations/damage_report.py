@@ -18,6 +18,7 @@ from packhouse.git.oid import Oid
 from packhouse.log import log_event
 from packhouse.operations.damage import list_listed_packs, mend
 from packhouse.operations.node import Node
+from packhouse.operations.repo_log import log_repo_event
 from packhouse.storage.pack_file import PackFile
 
 
@@ -81,11 +82,10 @@ def _recheck_repo(node: Node, public_id: str) -> int:
         with node.database.write() as session:
             for pack, oid in mended:
                 delete_damage(session, repo.id, pack=pack, oid=oid)
-        log_event(
+        log_repo_event(
+            repo,
             "damage is mended",
             level=logging.WARNING,
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
             packs=[pack for pack, _ in mended if pack],
             objects=[oid for _, oid in mended if oid],
         )

@@ -5,9 +5,9 @@ import logging
 from packhouse.db.packs import insert_packs, list_known_packs
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo, find_repo_by_public_id
-from packhouse.log import log_event
 from packhouse.operations.damage import mend
 from packhouse.operations.node import Node
+from packhouse.operations.repo_log import log_repo_event
 
 
 def sweep(node: Node) -> int:
@@ -38,10 +38,9 @@ def settle_packs(node: Node, repo_id: str) -> bool:
         rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in strays]
         with node.database.write() as session:
             insert_packs(session, repo.id, rows, now=node.clock())
-        log_event(
+        log_repo_event(
+            repo,
             "packs listed that a crash or a lost race left",
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo_id,
             packs=[pack.name for pack in strays],
         )
     return not node.store.looks_complete(repo_id)
@@ -50,10 +49,9 @@ def settle_packs(node: Node, repo_id: str) -> bool:
 def _remove_halves(node: Node, repo: Repo, listed: set[str]) -> None:
     removed = node.store.remove_halves(repo.public_id, listed=listed, now=node.clock())
     if removed:
-        log_event(
+        log_repo_event(
+            repo,
             "packs deleted that were never published",
             level=logging.WARNING,
-            repo=f"{repo.org_name}/{repo.name}",
-            repo_id=repo.public_id,
             packs=removed,
         )

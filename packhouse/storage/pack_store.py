@@ -25,6 +25,7 @@ from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.reader import ObjectReader
+from packhouse.storage.bare_repo import BARE_CONFIG
 from packhouse.storage.derived_files import (
     FOLDER_MISSING,
     Mended,
@@ -48,16 +49,6 @@ MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _TURN_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * limits.KIB
 _HALF_PACK_MIN_AGE_S: Final = 3600
-
-_CONFIG: Final = b"""\
-[core]
-\trepositoryformatversion = 1
-\tbare = true
-[extensions]
-\tpreciousObjects = true
-[gc]
-\tauto = 0
-"""
 
 
 class PackStore:
@@ -102,7 +93,7 @@ class PackStore:
         for folder in ("objects/pack", "objects/info", "refs/heads"):
             make_folders(path / folder, stop=self._repos)
         write_file(path / "HEAD", b"ref: refs/heads/main\n")
-        write_file(path / "config", _CONFIG)
+        write_file(path / "config", BARE_CONFIG)
 
     def _is_repo(self, path: Path) -> bool:
         """Tell whether git takes the folder for a repository."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from packhouse import limits
+from packhouse.storage.bare_repo import BARE_CONFIG
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 
@@ -31,14 +32,6 @@ _PREFIX: Final = "packhouse-"
 _MEMORY_FOLDERS: Final = (Path("/dev/shm"), Path("/run"))  # noqa: S108  # a folder of our own is made there
 _MEMORY_MIN_FREE_BYTES: Final = 16 * limits.MIB
 _LOOK_EVERY: Final = 64
-
-_CONFIG: Final = b"""\
-[core]
-\trepositoryformatversion = 1
-\tbare = true
-[extensions]
-\tpreciousObjects = true
-"""
 
 T = TypeVar("T")
 
@@ -219,7 +212,7 @@ def _complete(folder: Path, objects: Path) -> None:
     with contextlib.suppress(FileExistsError):
         (folder / "objects").symlink_to(objects.absolute())
     temporary = folder / f".config.{os.getpid()}.{threading.get_ident()}"
-    temporary.write_bytes(_CONFIG)
+    temporary.write_bytes(BARE_CONFIG)
     temporary.rename(folder / "config")
 
 
