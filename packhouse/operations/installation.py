@@ -66,7 +66,8 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
     is_lost = log is not None or bool(first and not has_schema)
     if first and has_schema:
         is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)
-    if is_lost and not (may_create and config.accept_empty_database):
+    may_accept = may_create or has_schema  # without a schema there is nothing to go on with
+    if is_lost and not (may_accept and config.accept_empty_database):
         raise LostDatabase(config.data, database=database.place, log=log)
     if not has_schema and not may_create:
         if config.database:
