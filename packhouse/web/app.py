@@ -12,6 +12,7 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
+from packhouse.operations.damage import RepositoryMended
 from packhouse.operations.node import open_node
 from packhouse.web.api import (
     archives,
@@ -167,7 +168,7 @@ class _Exchange:
             self._style = route.errors
             if route.claim is not Claim.HANDLER:
                 request.authorised = await authorise(request, route)
-            return await route.handler(request)
+            return await self._handle(route)
         except RoutingFailure as failure:
             self._style = failure.style
             return render_failure(request, failure.error, failure.style)
@@ -175,6 +176,15 @@ class _Exchange:
             raise
         except Exception as error:  # noqa: BLE001  # render_failure knows our errors, and logs all others
             return render_failure(request, error, self._style)
+
+    async def _handle(self, route: Route) -> Response:
+        """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
+        try:
+            return await route.handler(self._request)
+        except RepositoryMended:
+            if route.method != "GET":
+                raise
+            return await route.handler(self._request)
 
     async def _respond(self, response: Response) -> None:
         """Send the answer once the client has sent its whole body; else close the connection after it."""

@@ -90,7 +90,8 @@ def test_an_answer_that_lacks_something_is_not_given(server: Server, thief: Thie
     thief.order(command, idx)
     first = call(repo)
     assert thief.has_struck, "the call runs another command"
-    assert first.status_code in (200, 503), first.text
+    is_repeated = first.request.method == "GET"  # a POST may have used its body up
+    assert first.status_code in ((200,) if is_repeated else (200, 503)), first.text
     second = call(repo)
     assert second.status_code == 200
     if first.status_code == 200:
