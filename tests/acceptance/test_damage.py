@@ -26,28 +26,10 @@ from tests.support.damage import (
     remove,
 )
 from tests.support.git import Git
+from tests.support.reads import OBJECT_READS
 from tests.support.repo import AUTHOR, Repo
 from tests.support.server import Server
 from tests.support.waiting import wait_until
-
-READS: dict[str, Callable[[Repo], httpx.Response]] = {
-    "file": lambda repo: repo.api("GET", "/file", params={"path": "a.txt"}),
-    "head of file": lambda repo: repo.api("HEAD", "/file", params={"path": "a.txt"}),
-    "files": lambda repo: repo.api("GET", "/files"),
-    "metadata": lambda repo: repo.api("GET", "/files/metadata"),
-    "commits": lambda repo: repo.api("GET", "/commits"),
-    "commits of a path": lambda repo: repo.api("GET", "/commits", params={"path": "a.txt"}),
-    "commit": lambda repo: repo.api("GET", "/commit", params={"ref": "main"}),
-    "commit before": lambda repo: repo.api("GET", "/commit", params={"ref": "main~1"}),
-    "diff": lambda repo: repo.api("GET", "/diff", params={"ref": "main"}),
-    "branch diff": lambda repo: repo.api("GET", "/branches/diff", params={"branch": "main", "base": "side"}),
-    "blame": lambda repo: repo.api("GET", "/blame", params={"path": "a.txt"}),
-    "grep": lambda repo: repo.api("POST", "/grep", json={"query": {"pattern": "line"}}),
-    "archive": lambda repo: repo.api("POST", "/archive", json={}),
-    "merge preview": lambda repo: repo.api(
-        "GET", "/merge/preview", params={"source_branch": "side", "target_branch": "main"}
-    ),
-}
 
 
 @dataclass
@@ -122,7 +104,7 @@ def test_what_is_lost_is_told_as_the_servers_fault_in_every_read(
     shop: Shop, fault: Callable[[Path], None], git: Git, tmp_path: Path
 ) -> None:
     pack = damage(shop, fault)
-    for name, read in READS.items():
+    for name, read in OBJECT_READS.items():
         try:
             expect_damage(read(shop.repo))
         except AssertionError as error:
@@ -161,7 +143,7 @@ def test_other_branches_of_a_damaged_repository_are_served(shop: Shop, git: Git,
 def test_a_flipped_bit_is_told_where_it_is_met(shop: Shop, git: Git, tmp_path: Path) -> None:
     pack = damage(shop, flip_content, commit="old")
     assert shop.repo.read_file("a.txt") == b"line one\nline two\n"
-    met = [reply for read in READS.values() if (reply := read(shop.repo)).status_code != 200]
+    met = [reply for read in OBJECT_READS.values() if (reply := read(shop.repo)).status_code != 200]
     assert met
     for reply in met:
         expect_damage(reply)
@@ -196,7 +178,7 @@ def test_what_makes_a_folder_a_repository_is_made_anew(
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     damage(shop, lose)
-    for label, read in READS.items():
+    for label, read in OBJECT_READS.items():
         assert read(shop.repo).status_code == 200, label
     git.run("clone", shop.repo.remote(), tmp_path / "work")
     assert shop.errors() == []
@@ -219,7 +201,7 @@ def test_a_lost_folder_is_told_at_start_and_mended_when_its_packs_are_back(
         shutil.copy(file, pack.parent)
     shop.server.start()
     wait_until(lambda: shop.readiness() == {"status": "ok", "damage": []}, "still called damaged")
-    for label, read in READS.items():
+    for label, read in OBJECT_READS.items():
         assert read(shop.repo).status_code == 200, label
     git.run("clone", shop.repo.remote(), tmp_path / "work")
 
@@ -290,7 +272,7 @@ def test_an_idx_that_is_lost_or_damaged_is_made_anew(
     shop: Shop, fault: Callable[[Path], None], commit: str, git: Git, tmp_path: Path
 ) -> None:
     pack = damage(shop, fault, commit=commit)
-    for name, read in READS.items():
+    for name, read in OBJECT_READS.items():
         assert read(shop.repo).status_code == 200, name
     work = git.clone(shop.repo.remote(), tmp_path / "work")
     git.run("fsck", "--strict", cwd=work)
@@ -314,7 +296,7 @@ def test_damage_is_struck_off_when_the_operator_brings_the_pack_back(shop: Shop)
     pack = shop.pack("tip")
     content = pack.read_bytes()
     damage(shop, remove)
-    expect_damage(READS["file"](shop.repo))
+    expect_damage(OBJECT_READS["file"](shop.repo))
     assert shop.readiness()["damaged_repositories"] == 1
     assert shop.server.http.get(f"{shop.server.url}/readyz").json() == {
         "status": "ok",
@@ -354,14 +336,14 @@ def test_history_is_not_forgotten_while_a_pack_is_lost(shop: Shop, tmp_path: Pat
 def test_a_bit_of_an_idx_that_flips_unseen_is_found_when_it_is_met(
     shop: Shop, at: int, commit: str, git: Git, tmp_path: Path
 ) -> None:
-    for read in READS.values():
+    for read in OBJECT_READS.values():
         assert read(shop.repo).status_code == 200
     idx = shop.pack(commit).with_suffix(".idx")
     status = idx.stat()
     flip(idx, at)
     os.utime(idx, ns=(status.st_atime_ns, status.st_mtime_ns))
     new = shop.repo.write_commit("main", {"another.txt": b"1\n"})
-    for name, read in READS.items():
+    for name, read in OBJECT_READS.items():
         reply = read(shop.repo)
         if reply.status_code == 503:  # git met it, and it is mended
             reply = read(shop.repo)
@@ -389,7 +371,7 @@ def test_a_damaged_multi_pack_index_is_dropped(shop: Shop, at: int, git: Git, tm
     shop.server.terminate()
     flip(midx, at)
     shop.server.start()
-    for name, read in READS.items():
+    for name, read in OBJECT_READS.items():
         assert read(shop.repo).status_code == 200, name
     git.run("clone", shop.repo.remote(), tmp_path / "work")
     assert shop.errors() == []

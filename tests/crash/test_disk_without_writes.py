@@ -3,39 +3,16 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.support.git import Git
 from tests.support.loop_disk import LoopDisk, loop_disk
+from tests.support.reads import OBJECT_READS, REF_READS
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
-
-READS: dict[str, Callable[[Repo], httpx.Response]] = {
-    "file": lambda repo: repo.api("GET", "/file", params={"path": "dir/b.txt"}),
-    "files": lambda repo: repo.api("GET", "/files"),
-    "metadata": lambda repo: repo.api("GET", "/files/metadata"),
-    "commits": lambda repo: repo.api("GET", "/commits"),
-    "commit": lambda repo: repo.api("GET", "/commit", params={"ref": "main~1"}),
-    "diff": lambda repo: repo.api("GET", "/diff", params={"ref": "main"}),
-    "blame": lambda repo: repo.api("GET", "/blame", params={"path": "a.txt"}),
-    "grep": lambda repo: repo.api("POST", "/grep", json={"query": {"pattern": "line"}}),
-    "grep in chosen files": lambda repo: repo.api(
-        "POST", "/grep", json={"query": {"pattern": "line"}, "file_filters": {"include_globs": ["*.txt"]}}
-    ),
-    "archive": lambda repo: repo.api("POST", "/archive", json={}),
-    "merge preview": lambda repo: repo.api(
-        "GET",
-        "/merge/preview",
-        params={"source_branch": "side", "target_branch": "main", "include_content": "true"},
-    ),
-    "branches": lambda repo: repo.api("GET", "/branches"),
-    "tags": lambda repo: repo.api("GET", "/tags"),
-    "ref log": lambda repo: repo.api("GET", "/ref-log"),
-}
 
 
 @pytest.fixture
@@ -78,7 +55,7 @@ def fill_disk(disk: LoopDisk) -> None:
 
 
 def expect_reads(repo: Repo, git: Git, folder: Path) -> None:
-    for name, read in READS.items():
+    for name, read in (OBJECT_READS | REF_READS).items():
         reply = read(repo)
         assert reply.status_code == 200, f"{name}: {reply.text}"
     folder.mkdir()
