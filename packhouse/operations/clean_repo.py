@@ -22,8 +22,7 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         repo = find_repo_by_public_id(session, public_id)
     if repo is None or repo.deleted_at is None:
         return True
-    if node.store.has_repo(public_id):
-        node.store.remove_repo(public_id)
+    if node.store.remove_repo(public_id):
         log_repo_event(repo, "packs deleted of a deleted repository")
     with node.database.write() as session:
         delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())

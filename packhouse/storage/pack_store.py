@@ -355,12 +355,14 @@ class PackStore:
         for config in self._repos.glob("*/*/repo_*/config"):
             yield config.parent.name
 
-    def remove_repo(self, repo_id: str) -> None:
-        """Delete the folder of a deleted repository. Harmless when it is gone."""
+    def remove_repo(self, repo_id: str) -> bool:
+        """Delete the folder of a deleted repository, also what a crash left of it; tell whether there was one."""
         path = self.repo_path(repo_id)
         self._pool.forget(path)
-        if path.exists():
-            shutil.rmtree(path)
+        if not path.exists():
+            return False
+        shutil.rmtree(path)
+        return True
 
     def check(self) -> None:
         """Raise OSError unless a file can be made, forced to the disk and removed here."""

@@ -224,6 +224,16 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
         delete_repo(node, caller, "apps/shop")
 
 
+def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("apps/shop"))
+    repo = lookup_repo(node, caller, "apps/shop")
+    folder = node.store.ensure_repo(repo.public_id)
+    delete_repo(node, caller, "apps/shop")
+    (folder / "config").unlink()  # the first that a crash in the middle may have removed
+    assert clean_repo(node, repo.public_id)
+    assert not folder.exists()
+
+
 def test_a_loop_that_failed_begins_anew(node: Node) -> None:
     again = threading.Event()
     begun = 0
