@@ -73,18 +73,12 @@ class FetchAnswer:
             self.process.close()
 
 
-def explain_failed_fetch(node: Node, answer: FetchAnswer, messages: str) -> str:
-    """Return what to tell the client of an upload-pack that failed with these messages; damage is noted."""
+def find_fetch_failure(
+    node: Node, answer: FetchAnswer, messages: str
+) -> RepositoryDamaged | RepositoryMended | None:
+    """Return why an upload-pack failed with these messages, None when the stored data is not the reason."""
     assert answer.repo is not None, "a process runs for a repository"
-    failed = GitFailed("git failed", command="upload-pack", text=messages)
-    reason = find_reason(node, answer.repo, failed)
-    return "upload-pack: the request cannot be served" if reason is None else _describe(answer.repo, reason)
-
-
-def _describe(repo: Repo, reason: RepositoryDamaged | RepositoryMended) -> str:
-    if isinstance(reason, RepositoryMended):
-        return f"the stored data of repository {repo.name} was mended just now, please retry"
-    return f"the stored data of repository {repo.name} is damaged; the server's operator has been told"
+    return find_reason(node, answer.repo, GitFailed("git failed", command="upload-pack", text=messages))
 
 
 def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -100,7 +94,8 @@ def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
     """Return the answer to one request of a fetch, or the process that writes it.
 
     An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
-    packet with status 200. Raises NotFound, and ProtocolError for what is not git's protocol.
+    packet with status 200. Raises NotFound, ProtocolError for what is not git's protocol, RepositoryDamaged and
+    RepositoryMended.
     """
     if fetch.version != 2:
         return _serve(node, caller, fetch, parse_upload_v0(fetch.body))
@@ -124,13 +119,6 @@ def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request
 def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
         repo = read_repo(session, caller, fetch.remote)
-    try:
-        return _serve_from(node, repo, fetch, asked)
-    except (RepositoryDamaged, RepositoryMended) as reason:
-        return FetchAnswer(body=encode_error(_describe(repo, reason)))
-
-
-def _serve_from(node: Node, repo: Repo, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     if asked.negotiates_only and not (asked.has_haves and holds_objects(node, repo)):
         # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
         return FetchAnswer(body=NOTHING_IN_COMMON)

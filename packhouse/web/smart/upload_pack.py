@@ -11,8 +11,10 @@ from packhouse import limits
 from packhouse.git.advertisement import Service, protocol_version
 from packhouse.git.pktline import encode_error
 from packhouse.log import log_event
-from packhouse.operations.fetch import Fetch, FetchAnswer, explain_failed_fetch, open_fetch
+from packhouse.operations.damage import RepositoryDamaged, RepositoryMended
+from packhouse.operations.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
 from packhouse.web.body import iter_body
+from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
@@ -24,6 +26,7 @@ from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
 from packhouse.web.smart.remote_path import authorise_remote
 
 _TAIL_BYTES = 4 * limits.KIB
+_CANNOT_SERVE = "upload-pack: the request cannot be served"
 _MEDIA_TYPE = result_type(Service.UPLOAD_PACK)
 
 
@@ -44,7 +47,11 @@ async def upload_pack(request: Request) -> Response:
         await require_client(request)
         opening = gate.start(open_fetch, request.node, principal, fetch)
         held.push_async_callback(gate.close_result, opening, FetchAnswer.close)
-        answer = await opening.result()
+        try:
+            answer = await opening.result()
+        except (RepositoryDamaged, RepositoryMended) as reason:
+            # Git shows an error packet; of a status it shows the number.
+            return Response(encode_error(_tell(request, reason)), 200, NO_CACHE, _MEDIA_TYPE)
         if answer.process is None:
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
         return StreamResponse(
@@ -86,8 +93,9 @@ async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIter
         if text and await request.git_gate.start(process.wait, limits.git_stall_max_s).result():
             # What git's pack-objects complains of goes to the client, in a band of the answer.
             told = text + tail.decode("utf-8", "replace")
-            explaining = request.git_gate.start(explain_failed_fetch, request.node, answer, told)
-            explanation = await explaining.result()
+            finding = request.git_gate.start(find_fetch_failure, request.node, answer, told)
+            reason = await finding.result()
+            explanation = _CANNOT_SERVE if reason is None else _tell(request, reason)
             log_event("upload-pack failed", level=logging.WARNING, text=text, reason=explanation)
             if not tail:  # an empty answer means success to no client
                 yield encode_error(explanation)
@@ -95,6 +103,13 @@ async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIter
         feeder.cancel()
         await asyncio.gather(feeder, return_exceptions=True)
         await messages.close()
+
+
+def _tell(request: Request, reason: RepositoryDamaged | RepositoryMended) -> str:
+    """Return the sentence for the client, with the line of the log that every failed request has."""
+    described = describe_failure(reason)
+    log_failure(request, reason, described.status)
+    return described.sentence
 
 
 async def _feed(writer: PipeWriter, data: bytes) -> None:
