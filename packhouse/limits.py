@@ -240,5 +240,7 @@ disk_min_free_bytes = 64 * MIB  # with less, reads work in the runtime folder
 
 # Damage of stored data
 damage_rows_max = 100  # that are kept of one repository; more tell nothing new
+lost_folders_logged_max = 100  # at start, a line each; the others together are one
+lost_folders_page = 1000  # repositories looked at with one query
 damage_witnesses_max = 100_000  # objects looked through for one to name
 damage_listed_max = 1000  # told by /readyz?verbose

@@ -129,7 +129,8 @@ def report_missing(node: Node, repo: Repo, oid: Oid) -> PackhouseError:
     faults = mended.faults
     if is_there or mended.rebuilt or (not faults and mend(node, repo).rebuilt):
         return RepositoryMended(repo)
-    note_damage(node, repo, faults[0] if faults else PackFault("", _UNHELD), oid=oid)
+    if not faults:  # those are noted
+        note_damage(node, repo, PackFault("", _UNHELD), oid=oid)
     return RepositoryDamaged(repo, oid=oid)
 
 

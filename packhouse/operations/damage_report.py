@@ -43,7 +43,7 @@ def find_lost_folders(node: Node, stopping: Callable[[], bool]) -> int:
     lost, last_id = 0, 0
     while not stopping():
         with node.database.read() as session:
-            page = list_repos_with_packs(session, after=last_id, limit=limits.damage_listed_max)
+            page = list_repos_with_packs(session, after=last_id, limit=limits.lost_folders_page)
         if not page:
             break
         last_id = page[-1][0]
@@ -51,12 +51,12 @@ def find_lost_folders(node: Node, stopping: Callable[[], bool]) -> int:
             if node.store.has_pack_folder(public_id):
                 continue
             lost += 1
-            if lost <= limits.damage_rows_max:
+            if lost <= limits.lost_folders_logged_max:
                 with node.database.read() as session:
                     repo = find_repo_by_public_id(session, public_id)
                 if repo is not None:
                     mend(node, repo)
-    if lost > limits.damage_rows_max:
+    if lost > limits.lost_folders_logged_max:
         log_event("folders of repositories are missing", level=logging.ERROR, repositories=lost)
     return lost
 

@@ -14,7 +14,6 @@ from packhouse.operations.damage import (
     find_unreadable,
     mend,
     mend_if_needed,
-    note_damage,
     report_missing,
     require_sound,
     telling_damage,
@@ -112,7 +111,6 @@ class RepoReader:
                 raise
             raise damaged from error
         if found is None and faults:
-            note_damage(node, repo, faults[0], oid=oid)
             raise RepositoryDamaged(repo, oid=oid)
         return found
 
