@@ -83,3 +83,15 @@ def send(server: Server, request: bytes, method: str = "GET") -> tuple[http.clie
     with connection(server) as wire:
         wire.send(request)
         return wire.read(method)
+
+
+def pipeline_many(server: Server, request: bytes) -> set[int]:
+    """Send 500 requests at once on one connection; return the statuses that come before it is closed."""
+    statuses = set()
+    with connection(server) as wire:
+        wire.send(request * 500)
+        while True:
+            try:
+                statuses.add(wire.read()[0].status)
+            except (http.client.HTTPException, ConnectionResetError):
+                return statuses
