@@ -15,11 +15,13 @@ from typing import Final
 from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded
-from packhouse.git.merge_tree import MergedTree, merge_tree_arguments, parse_merge_tree
+from packhouse.git.merge_tree import MergedTree, merge_tree_arguments, parse_merge_tree, with_standing_paths
+from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, is_refname
+from packhouse.git.tree_walk import find_path
 from packhouse.operations.damage import check_answer, find_reason
 from packhouse.operations.node import Node
 from packhouse.operations.stored_objects import hold_packs
@@ -61,6 +63,7 @@ def merge_trees(
 ) -> MergedTree:
     """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
 
+    A conflict is named by the path that a side has, not by one that git invented.
     New objects are loose in the quarantine; `iter_new_objects` reads them, `open_merged` reads those and all
     others. Raises UnrelatedHistories unless allowed, MergeImpossible, LimitExceeded, TimedOut.
     """
@@ -90,7 +93,22 @@ def merge_trees(
                 raise LimitExceeded("merge takes too much memory") from error
             raise
         check_answer(node, repo, result)
-    return parse_merge_tree(result.stdout, clean=result.code == 0)
+        merged = parse_merge_tree(result.stdout, clean=result.code == 0)
+        return merged if merged.is_clean else _name_conflicts(quarantine, merged, (ours, theirs))
+
+
+def _name_conflicts(
+    quarantine: Quarantine, merged: MergedTree, sides: tuple[MergeSide, MergeSide]
+) -> MergedTree:
+    reader = open_merged(quarantine)
+    roots = [parse_commit(reader.read(side.commit, kind="commit")[1]).tree for side in sides]
+
+    def read_tree(oid: Oid) -> bytes:
+        return reader.read(oid, kind="tree")[1]
+
+    return with_standing_paths(
+        merged, lambda path: any(find_path(read_tree, root, path) is not None for root in roots)
+    )
 
 
 def prepare_scratch(node: Node, repo: Repo, quarantine: Quarantine) -> Path:

@@ -42,9 +42,13 @@ class ConflictBlob:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A path that could not be merged; `result` holds the conflict markers, `ours` is the target's side."""
+    """A path that could not be merged; `result` holds the conflict markers, `ours` is the target's side.
+
+    `merged_path` is where git puts the result. It differs when another thing takes the path itself in the merged tree.
+    """
 
     path: bytes
+    merged_path: bytes
     result: ConflictBlob
     base: ConflictBlob
     ours: ConflictBlob
@@ -151,6 +155,7 @@ def _iter_conflicts(reader: ObjectReader, merged: MergedTree) -> Iterator[Confli
     for conflict in merged.conflicts[: limits.merge_conflict_files_max]:
         yield Conflict(
             conflict.path,
+            conflict.merged_path,
             result=_read_side(reader, _find_result(read_tree, merged, conflict)),
             base=_read_side(reader, conflict.base),
             ours=_read_side(reader, conflict.ours),
@@ -159,7 +164,7 @@ def _iter_conflicts(reader: ObjectReader, merged: MergedTree) -> Iterator[Confli
 
 
 def _find_result(read_tree: TreeReader, merged: MergedTree, conflict: ConflictedPath) -> ConflictSide | None:
-    entry = find_path(read_tree, merged.tree, conflict.path)
+    entry = find_path(read_tree, merged.tree, conflict.merged_path)
     return None if entry is None or entry.kind == "tree" else ConflictSide(entry.mode, entry.oid)
 
 

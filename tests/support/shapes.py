@@ -117,7 +117,16 @@ ANSWERS: Final[dict[str, Shape]] = {
         "target_tip_sha": SHA,
         "merge_base_sha?": SHA,
         "conflict_paths": [TEXT],
-        "conflicts": [{"path": TEXT, "result": _BLOB, "base": _BLOB, "ours": _BLOB, "theirs": _BLOB}],
+        "conflicts": [
+            {
+                "path": TEXT,
+                "result": _BLOB,
+                "base": _BLOB,
+                "ours": _BLOB,
+                "theirs": _BLOB,
+                "result_path?": TEXT,
+            }
+        ],
         "filtered_conflicts": [{"path": TEXT, "reason": TEXT}],
     },
     "list_tags": {**_PAGE, "tags": [{**_TAG, "cursor": TEXT}]},

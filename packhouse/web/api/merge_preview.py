@@ -36,13 +36,18 @@ class ConflictBlobFields(msgspec.Struct):
 
 
 class ConflictFields(msgspec.Struct):
-    """A conflicted file: with markers, and as base, target and source have it."""
+    """A conflicted file: with markers, and as base, target and source have it.
+
+    `result_path` is where git puts `result`, when that is not `path`: a file that stands where the other side has a
+    folder goes to a temporary name.
+    """
 
     path: str
     result: ConflictBlobFields
     base: ConflictBlobFields
     ours: ConflictBlobFields
     theirs: ConflictBlobFields
+    result_path: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class FilteredConflict(msgspec.Struct):
@@ -102,13 +107,16 @@ def _answer(preview: MergePreview, *, include_content: bool) -> Response:
 def _conflict_fields(conflict: Conflict) -> dict[str, Any]:
     # The merged file is no object of the repository: its id would lead nowhere.
     result = {name: value for name, value in _blob_fields(conflict.result).items() if name != "oid"}
-    return {
+    fields = {
         "path": path_text(conflict.path),
         "result": result,
         "base": _blob_fields(conflict.base),
         "ours": _blob_fields(conflict.ours),
         "theirs": _blob_fields(conflict.theirs),
     }
+    if conflict.merged_path != conflict.path:
+        fields["result_path"] = path_text(conflict.merged_path)
+    return fields
 
 
 def _blob_fields(blob: ConflictBlob) -> dict[str, Any]:
