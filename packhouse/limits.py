@@ -44,6 +44,7 @@ blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
 commit_folders_max = 500_000  # that one commit changes; paths may be two thousand folders deep
 patch_max_bytes = 256 * MIB
+patch_recounts_max = 10_000  # hunk headers of one patch that are put right
 patch_paths_max = 500_000  # that lines of a patch may mean: about five for each file
 guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch
 

@@ -4,6 +4,7 @@ A scratch repository of its own, without alternates, holds the pre-images and an
 question: the `index` line of a binary patch cannot become a way to read objects by their ids.
 """
 
+import os
 import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,13 @@ from packhouse.git.fsck import check_upsert
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE
 from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
+from packhouse.git.patch_hunks import (
+    WrongCounts,
+    find_header,
+    find_wrong_counts,
+    missing_end,
+    with_right_counts,
+)
 from packhouse.git.patch_paths import find_patch_paths
 from packhouse.git.process import run_git
 from packhouse.git.reader import ObjectReader
@@ -38,7 +46,9 @@ _MALFORMED: Final = re.compile(
 _ABOUT_A_PATH: Final = re.compile(
     r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
 )
+_PLACE: Final = re.compile(r" at (?:line |patch:)(\d{1,9})\b")
 _REASON_MAX_CHARS: Final = 300
+_TAIL_BYTES: Final = 256  # more than the longest line of binary data
 _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE})
 """How git apply may end on a malformed patch: with an assertion on a new file whose header has a line that it
 does not know (tried on 2.39.5)."""
@@ -69,15 +79,19 @@ def apply_patch(node: Node, repo: Repo, patch: Path, maker: TreeMaker) -> tuple[
     malformed, changes nothing, or touches a path that a tree must not hold, and LimitExceeded for one that
     names too many paths.
     """
+    _complete(patch)
     with patch.open("rb") as file:
         named = find_patch_paths(_iter_lines(file))
+    with patch.open("rb") as file:
+        faults = find_wrong_counts(_iter_lines(file))
     before = _find_entries(maker, named)
     with node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
         scratch.make_repository()
         if holds_objects(node, repo):
             with open_reader(node, repo) as reader:
                 _provide_blobs(reader, images, before.values())
-        after = _run_apply(scratch.path, before.values(), patch)
+        _fill_index(scratch.path, before.values())
+        after = _run_apply(scratch.path, patch, faults)
         changed = _compare(before, after)
         if not changed:
             raise Invalid("patch changes nothing")
@@ -150,30 +164,86 @@ def _copy_blob(reader: RepoReader | ObjectReader, oid: Oid, writer: PackWriter) 
         writer.add_blob_chunks(size_bytes, reader.iter_blob(oid, size_bytes))
 
 
-def _run_apply(git_dir: Path, entries: Iterable[PathEntry], patch: Path) -> dict[bytes, PathEntry]:
-    """Return the index that git apply made of `entries`."""
-    index = {"GIT_INDEX_FILE": str(git_dir / "index")}
+def _complete(patch: Path) -> None:
+    """Append what only the end of the patch lacks, such as its last line feed."""
+    with patch.open("r+b") as file:
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size_bytes - _TAIL_BYTES))
+        file.write(missing_end(file.read()))
+
+
+def _fill_index(git_dir: Path, entries: Iterable[PathEntry]) -> None:
     rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
-    run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=index)
-    applied = run_git(git_dir, "apply", "--cached", "--binary", str(patch), env=index, ok_codes=_APPLY_CODES)
+    run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=_index_of(git_dir))
+
+
+def _index_of(git_dir: Path) -> dict[str, str]:
+    return {"GIT_INDEX_FILE": str(git_dir / "index")}
+
+
+def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dict[bytes, PathEntry]:
+    """Return the index that git apply made of the one in place.
+
+    Hunk headers that count wrongly are put right first. Blank lines at the end of such a hunk may be its context or
+    stand behind it: the patch is tried without them, then with them. A patch that fits says the same either way.
+    """
+    applied = None
+    for candidate in _iter_candidates(git_dir, patch, faults):
+        applied = run_git(
+            git_dir,
+            "apply",
+            "--cached",
+            "--binary",
+            str(candidate),
+            env=_index_of(git_dir),
+            ok_codes=_APPLY_CODES,
+        )
+        if applied.code == 0:
+            break
+    assert applied is not None
     if applied.code in _CRASHES:
         raise Invalid("not a patch that git accepts", reason="git cannot make sense of its headers")
     if applied.code != 0:
-        _refuse(applied.stderr.decode("utf-8", "replace").replace(str(patch), "patch"))
-    listed = run_git(git_dir, "ls-files", "--stage", "-z", env=index).stdout
+        _refuse(applied.stderr.decode("utf-8", "replace").replace(str(candidate), "patch"), patch, faults)
+    listed = run_git(git_dir, "ls-files", "--stage", "-z", env=_index_of(git_dir)).stdout
     return {entry.path: entry for entry in map(_parse_row, listed.split(b"\0")[:-1])}
 
 
-def _refuse(messages: str) -> None:
+def _iter_candidates(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> Iterator[Path]:
+    if not faults:
+        yield patch
+        return
+    mended = git_dir / "mended.patch"
+    for keeps_blank_lines in (False, True):
+        with patch.open("rb") as source, mended.open("wb") as target:
+            target.writelines(with_right_counts(source, faults, keeps_blank_lines=keeps_blank_lines))
+        yield mended
+        if not any(fault.blank_lines for fault in faults):
+            return
+
+
+def _refuse(messages: str, patch: Path, faults: Sequence[WrongCounts]) -> None:
     errors = [line for line in messages.splitlines() if line.startswith(("error:", "fatal:"))]
     reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS]
     if any(_MALFORMED.search(line) for line in errors):
-        raise Invalid("not a patch that git accepts", reason=reason)
+        raise Invalid("not a patch that git accepts", reason=reason + _name_header(reason, patch))
     for line in errors:
         about = _ABOUT_A_PATH.fullmatch(line)
         if about is not None:
             check_tree_path(about[1])  # a path that no tree may hold makes the patch itself wrong
+    if faults:
+        reason += f"; {faults[0]}, and was read so"
     raise PatchDoesNotApply(reason)
+
+
+def _name_header(reason: str, patch: Path) -> str:
+    """Return which hunk header the line that git complains about belongs to."""
+    place = _PLACE.search(reason)
+    if place is None:
+        return ""
+    with patch.open("rb") as file:
+        header = find_header(_iter_lines(file), int(place[1]))
+    return "" if header is None else f" (hunk header of line {header[0]}: {header[1]})"
 
 
 def _parse_row(row: bytes) -> PathEntry:

@@ -142,6 +142,14 @@ SENTENCES: Final[Mapping[str, str]] = {
     "parameter is not a whole number": "parameter {field} must be a whole number, not {value}",
     "parameter is required": "parameter {field} is required",
     "patch does not apply": "patch does not apply: {reason}",
+    "hunk header is unreadable": "the hunk header of line {line} ({header}) is not @@ -START,COUNT +START,COUNT @@",
+    "hunk lacks the lines that its header announces": (
+        "the patch seems cut off: the hunk header of line {line} ({header}) announces lines that do not follow"
+    ),
+    "line is no part of its hunk": (
+        "the hunk header of line {header_line} ({header}) counts other lines than follow, and line {line}"
+        " begins with neither a blank, +, - nor a backslash"
+    ),
     "path does not exist": "path {path} does not exist",
     "program is not installed": "the server lacks the program {program}",
     "query has too many parameters": "query has more than {fields_max} parameters",

@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,145 @@ def test_framing_faults_are_refused(repo: Repo) -> None:
         body = "".join(json.dumps(line) + "\n" for line in lines)
         refused(repo.api("POST", "/diff-commit", content=body), 400, "invalid")
     assert repo.branches() == {"main": head}
+
+
+FILE = b"".join(b"line %d\n" % number for number in range(1, 21))
+TWO_HUNKS = (
+    b"--- a/f\n+++ b/f\n@@ -1,3 +1,4 @@\n line 1\n+new\n line 2\n line 3\n"
+    b"@@ -17,4 +18,4 @@ section\n line 17\n-line 18\n+changed\n line 19\n line 20\n"
+)
+PATCHED = FILE.replace(b"line 1\n", b"line 1\nnew\n", 1).replace(b"line 18\n", b"changed\n")
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        TWO_HUNKS.rstrip(b"\n"),
+        TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,9 +1,9"),
+        TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,2 +1,3"),
+        TWO_HUNKS.replace(b"-1,3 +1,4", b"-1 +1"),
+        TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,7 +18,2"),
+        TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,3 +18,3"),
+        TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,2 +18,2").rstrip(b"\n"),
+        TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,30 +1,40").replace(b"-17,4 +18,4", b"-17,40 +18,40"),
+        TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,7 +18,7") + b"\n\n",
+        TWO_HUNKS.replace(b"@@ -17", b"\n@@ -17"),
+        TWO_HUNKS + b"\nThat is all.\n",
+        TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,8 +1,8").replace(b"@@ -17", b"\n@@ -17"),
+        b"diff --git a/f b/f\nindex 1..2 100644\n" + TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,5 +18,5"),
+        b"Subject: [PATCH] f\n\n---\n f | 2 +-\n\ndiff --git a/f b/f\n"
+        + TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,9 +18,9")
+        + b"-- \n2.39.5\n\n",
+    ],
+)
+def test_hunks_are_counted_anew_where_only_the_counts_are_wrong(repo: Repo, patch: bytes) -> None:
+    repo.write_commit("main", {"f": FILE})
+    reply = post(repo, patch)
+    assert reply.status_code == 201, reply.text
+    assert repo.read_file("f") == PATCHED
+
+
+def test_the_next_file_of_a_plain_patch_ends_a_hunk_with_wrong_counts(repo: Repo) -> None:
+    repo.write_commit("main", {"f": FILE, "g": b"1\n"})
+    second = b"--- a/g\n+++ b/g\n@@ -1,9 +1,9 @@\n-1\n+one\n--- /dev/null\n+++ b/h\n@@ -0,0 +1,7 @@\n+h\n"
+    reply = post(repo, TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,9 +18,9") + second)
+    assert reply.status_code == 201, reply.text
+    assert [repo.read_file(path) for path in "fgh"] == [PATCHED, b"one\n", b"h\n"]
+
+
+def test_lines_that_look_like_headers_stay_content_while_the_counts_hold(repo: Repo) -> None:
+    repo.write_commit("main", {"f": b"-- a/x\ntwo\n"})
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n--- a/x\n+++ b/x\n two\n"
+    assert post(repo, patch).status_code == 201
+    assert repo.read_file("f") == b"++ b/x\ntwo\n"
+
+
+def test_a_blank_line_of_context_may_lack_its_blank(repo: Repo) -> None:
+    repo.write_commit("main", {"f": b"1\n\n3\n\n"})
+    patch = b"--- a/f\n+++ b/f\n@@ -1,9 +1,9 @@\n 1\n\n-3\n+three\n\n"
+    assert post(repo, patch).status_code == 201
+    assert repo.read_file("f") == b"1\n\nthree\n\n"
+
+
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_binary_data_may_lack_the_end_of_its_last_line(
+    repo: Repo, git: Git, tmp_path: Path, lacking: int
+) -> None:
+    work = git.init(tmp_path / "work")
+    git.commit(work, {"f": b"\0" * 300})
+    repo.write_commit("main", {"f": b"\0" * 300})
+    git.commit(work, {"f": bytes(range(256))})
+    patch = git.try_run("diff", "--binary", "HEAD~", "HEAD", cwd=work).stdout
+    assert patch.endswith(b"\n\n")
+    reply = post(repo, patch[:-lacking])
+    assert reply.status_code == 201, reply.text
+    assert repo.read_file("f") == bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [
+        (TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,9 +1,9").replace(b" line 2\n", b"line 2\n"), "line 6"),
+        (TWO_HUNKS.replace(b" line 2\n", b"line 2\n"), "line 6"),
+        (TWO_HUNKS.replace(b"@@ -17,4 +18,4 @@", b"@@ ... @@"), "line 8"),
+        (TWO_HUNKS.replace(b"@@ -1,3 +1,4 @@", b"@@"), "line 3"),
+        (b"--- a/f\n+++ b/f\n@@ -1,2 +1,9 @@\n-line 1\n-line 2\n", "cut off"),
+        (b"--- a/f\n+++ b/f\n@@ -1,4 +1,9 @@\n", "cut off"),
+        (TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,9 +18,9") + b"That is all.\n", "line 14"),
+    ],
+)
+def test_hunks_with_unclear_lines_are_refused_by_their_header(repo: Repo, patch: bytes, told: str) -> None:
+    head = repo.write_commit("main", {"f": FILE})
+    error = refused(post(repo, patch), 400, "invalid")
+    assert "@@" in error and told in error
+    assert repo.branches() == {"main": head}
+
+
+def test_a_recounted_hunk_that_does_not_fit_is_named(repo: Repo) -> None:
+    repo.write_commit("main", {"f": FILE.replace(b"line 18", b"else")})
+    error = refused(post(repo, TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,9 +18,2")), 400, "conflict")
+    assert (
+        "f:17" in error and "line 8 (@@ -17,9 +18,2 @@ section) is followed by 4 old and 4 new lines" in error
+    )
+
+
+def test_random_patches_with_wrong_counts_give_what_right_ones_give(
+    repo: Repo, git: Git, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    rng = random.Random(seed_of(request))
+    work = git.init(tmp_path / "work")
+    lines = [b"%d\n" % number if number % 7 else b"\n" for number in range(300)]
+    git.commit(work, {"f": b"".join(lines), "g": b"".join(lines)})
+    git.run("push", "--quiet", repo.remote(), "HEAD:refs/heads/main", cwd=work)
+    for _ in range(8):
+        files: dict[str, bytes | None] = {}
+        for name in "fg":
+            edited = list(lines)
+            for _ in range(rng.randrange(1, 5)):
+                place = rng.randrange(len(edited))
+                edited[place : place + rng.randrange(3)] = [b"new %d\n" % rng.randrange(99)] * rng.randrange(
+                    1, 4
+                )
+            files[name] = b"".join(edited)
+        git.run("reset", "--quiet", "--hard", "HEAD", cwd=work)
+        for name, content in files.items():
+            (work / name).write_bytes(content or b"")
+        patch = git.try_run("diff", cwd=work).stdout
+        if rng.random() < 0.3:
+            patch = b"".join(
+                line for line in patch.splitlines(True) if not line.startswith((b"diff", b"index"))
+            )
+        wrong = re.sub(
+            rb"(?m)^@@ -(\d+),\d+ \+(\d+),\d+ @@",
+            lambda match: (
+                b"@@ -%s,%d +%s,%d @@" % (match[1], rng.randrange(1, 30), match[2], rng.randrange(1, 30))
+            ),
+            patch,
+        )
+        branch = f"b{rng.randrange(10**9)}"
+        reply = post(repo, wrong.rstrip(b"\n"), target_branch=branch, base_branch="main")
+        assert reply.status_code == 201, (reply.text, wrong)
+        assert {name: repo.read_file(name, ref=branch) for name in "fg"} == files
 
 
 def test_random_patches_give_the_trees_that_git_apply_gives(

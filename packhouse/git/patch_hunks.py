@@ -1,0 +1,238 @@
+"""Hunks of a patch whose header counts other lines than follow, as language models write them.
+
+git apply believes the counts: with too large ones the patch is corrupt, and with too small ones it drops the rest of
+the hunk without a word. `git apply --recount` believes the lines, but takes the signature of a mail for a deletion, and
+silently drops what stands behind a line that is no part of a hunk. So the hunks are counted here, the headers are put
+right, and git apply judges the rest. Source: git's apply.c, parse_fragment() and recount_diff().
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Invalid, LimitExceeded
+
+_HEADER: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_SIGNATURE: Final = re.compile(rb"-- \r?\n?\Z")
+_NEXT_FILE: Final = (b"diff ", b"Index: ")
+_BASE85_LINE: Final = re.compile(rb"([A-Za-z])((?:[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{5})+)\Z")
+_NEWLINES: Final = (b"\n", b"\r\n")
+_SHOWN_MAX_BYTES: Final = 100
+_DIGITS_MAX: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class WrongCounts:
+    """A hunk whose header is wrong: at which line it stands, what it says, and what follows it.
+
+    The last lines before `end`, so many as `blank_lines`, are blank. They are context of the hunk, or stand between it
+    and what comes next; `counted` is without them.
+    """
+
+    line: int
+    header: str
+    counted: tuple[int, int]
+    blank_lines: int
+    end: int
+
+    def __str__(self) -> str:
+        old, new = self.counted
+        return f"the hunk header of line {self.line} ({self.header}) is followed by {old} old and {new} new lines"
+
+
+@dataclass(slots=True)
+class _Hunk:
+    """A hunk in the making. `left` is what the header still announces; `counted` is what came."""
+
+    line: int
+    header: str
+    announced: tuple[int, int]
+    left: list[int]
+    counted: list[int]
+    blank_lines: int = 0
+    has_rest: bool = False
+    last: bytes = b""
+    is_plain: bool = False
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether exactly the announced lines have come, now or earlier."""
+        return self.left == [0, 0]
+
+    def take(self, line: bytes) -> None:
+        """Count one line of the hunk."""
+        self.last = line
+        if line.startswith(b"\\"):
+            return
+        old, new = not line.startswith(b"+"), not line.startswith(b"-")
+        if self.is_filled:
+            self.has_rest = self.has_rest or line not in _NEWLINES
+        else:
+            self.left = [self.left[0] - old, self.left[1] - new]
+        self.counted = [self.counted[0] + old, self.counted[1] + new]
+        self.blank_lines = self.blank_lines + 1 if line in _NEWLINES else 0
+
+    def drop_signature(self) -> None:
+        """Take back the line that began a mail's signature."""
+        self.counted[0] -= 1
+
+    def wrong_counts(self, end: int, *, is_last: bool) -> WrongCounts | None:
+        """Return the fault, if there is one; raise Invalid when so little came that the patch may be cut off.
+
+        Blank lines behind a hunk whose counts hold are a fault too when another hunk of the file follows.
+        """
+        if self.is_filled and not self.has_rest and (is_last or self.counted == list(self.announced)):
+            return None
+        old, new = (count - self.blank_lines for count in self.counted)
+        if (self.announced[0] and not old) or (self.announced[1] and not new):
+            raise Invalid(
+                "hunk lacks the lines that its header announces", line=self.line, header=self.header
+            )
+        return WrongCounts(self.line, self.header, (old, new), self.blank_lines, end)
+
+
+def find_wrong_counts(lines: Iterable[bytes]) -> list[WrongCounts]:
+    """Return the hunks of a patch whose headers count other lines than follow; the lines may be cut short.
+
+    Raises Invalid, naming header and line, where it is not clear which lines a hunk has: among them stands one that
+    begins neither with a blank, `+`, `-` nor a backslash. Raises LimitExceeded for too many wrong headers.
+    """
+    found: list[WrongCounts] = []
+    for fault in _iter_wrong_counts(lines):
+        found.append(fault)
+        if len(found) > limits.patch_recounts_max:
+            raise LimitExceeded("patch has too many wrong hunk headers", max_hunks=limits.patch_recounts_max)
+    return found
+
+
+def _iter_wrong_counts(lines: Iterable[bytes]) -> Iterator[WrongCounts]:
+    hunk: _Hunk | None = None
+    is_git, in_file = False, False
+    source = _LookAhead(lines)
+    number = 0
+    for number, line in source:
+        if hunk is not None:
+            if _ends_hunk(hunk, line, source):
+                yield from _close(hunk, number, line)
+                hunk = None
+            else:
+                hunk.take(line)
+                continue
+        if line.startswith(b"diff --git "):
+            is_git, in_file = True, False
+        elif line.startswith((b"--- ", b"+++ ")):
+            in_file = True
+        elif line.startswith(b"@@") and in_file:
+            hunk = _open(number, line, is_plain=not is_git)
+        elif line not in _NEWLINES:
+            in_file = False
+    if hunk is not None:
+        yield from _close(hunk, number + 1, b"")
+
+
+class _LookAhead:
+    """Lines with their numbers, from 1; the next two may be seen before their turn."""
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._ahead: list[bytes] = []
+        self._number = 0
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        while self.peek(0):
+            self._number += 1
+            yield self._number, self._ahead.pop(0)
+
+    def peek(self, distance: int) -> bytes:
+        """Return the line that comes so many lines later; empty past the end."""
+        while len(self._ahead) <= distance:
+            line = next(self._lines, b"")
+            if not line:
+                return b""
+            self._ahead.append(line)
+        return self._ahead[distance]
+
+
+def _open(number: int, line: bytes, *, is_plain: bool) -> _Hunk:
+    shown = line[:_SHOWN_MAX_BYTES].decode("utf-8", "replace").strip()
+    match = _HEADER.match(line)
+    if match is None or any(len(digits or b"") > _DIGITS_MAX for digits in match.groups()):
+        raise Invalid("hunk header is unreadable", line=number, header=shown)
+    old, new = (1 if count is None else int(count) for count in (match[2], match[4]))
+    return _Hunk(number, shown, (old, new), [old, new], [0, 0], is_plain=is_plain)
+
+
+def _ends_hunk(hunk: _Hunk, line: bytes, source: _LookAhead) -> bool:
+    """Tell whether `line` is not part of the hunk. While the counts hold, they decide what is."""
+    if line[:1] not in b" +-\\\n" and line != b"\r\n":
+        return True
+    if hunk.is_filled and _SIGNATURE.match(line):
+        return True
+    if not (hunk.is_filled or hunk.is_plain) or not line.startswith(b"--- "):
+        return False
+    return source.peek(0).startswith(b"+++ ") and source.peek(1).startswith(b"@@ -")
+
+
+def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
+    """Yield the fault of a hunk that `line` ended; an empty line is the end of the patch."""
+    is_text = bool(line) and not line.startswith((b"@@", b"--- ", *_NEXT_FILE)) and not _SIGNATURE.match(line)
+    is_signed = is_text and _SIGNATURE.match(hunk.last) is not None
+    if is_signed and not hunk.is_filled:
+        hunk.drop_signature()
+        is_text = False
+    fault = hunk.wrong_counts(number, is_last=not line.startswith(b"@@ -"))
+    if fault is None:
+        return
+    if is_text:
+        raise Invalid("line is no part of its hunk", line=number, header_line=hunk.line, header=hunk.header)
+    yield fault
+
+
+def with_right_counts(
+    lines: Iterable[bytes], faults: Iterable[WrongCounts], *, keeps_blank_lines: bool
+) -> Iterator[bytes]:
+    """Yield the lines of the patch, the headers of `faults` put right, and the blank lines behind those hunks left out
+    or counted."""
+    by_line = {fault.line: fault for fault in faults}
+    blanks: range | tuple[int, ...] = ()
+    for number, line in enumerate(lines, 1):
+        fault = by_line.get(number)
+        match = _HEADER.match(line) if fault else None
+        if fault is None or match is None:
+            if number not in blanks:
+                yield line
+            continue
+        old, new = fault.counted
+        if keeps_blank_lines:
+            old, new = old + fault.blank_lines, new + fault.blank_lines
+        else:
+            blanks = range(fault.end - fault.blank_lines, fault.end)
+        yield b"@@ -%s,%d +%s,%d @@%s" % (match[1], old, match[3], new, line[match.end() :])
+
+
+def missing_end(tail: bytes) -> bytes:
+    """Return what a patch lacks behind `tail`, its last bytes: a line feed, and the empty line after binary data."""
+    end = b"" if tail.endswith(b"\n") else b"\n"
+    last_line = tail.rstrip(b"\n").rpartition(b"\n")[2] if not tail.endswith(b"\n\n") else b""
+    data = _BASE85_LINE.match(last_line)
+    # The first character tells how many bytes the rest of the line encodes, in groups of four.
+    is_binary = data is not None and len(data[2]) == -(-_count_bytes(data[1]) // 4) * 5
+    return end + b"\n" if is_binary else end
+
+
+def _count_bytes(letter: bytes) -> int:
+    """Return how many bytes a line of base85 holds: A to Z are 1 to 26, a to z 27 to 52 (git's binary patches)."""
+    return ord(letter) - ord("A") + 1 if letter.isupper() else ord(letter) - ord("a") + 27
+
+
+def find_header(lines: Iterable[bytes], number: int) -> tuple[int, str] | None:
+    """Return line and text of the last hunk header at or before the line of that number; None when there is none."""
+    found = None
+    for place, line in enumerate(lines, 1):
+        if place > number:
+            break
+        if line.startswith(b"@@ -"):
+            found = place, line[:_SHOWN_MAX_BYTES].decode("utf-8", "replace").strip()
+    return found
