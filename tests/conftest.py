@@ -90,6 +90,15 @@ def server(server_pool: ServerPool, request: pytest.FixtureRequest) -> Server:
     return server_pool.get(getattr(request, "param", "sqlite"))
 
 
+@pytest.fixture(autouse=True)
+def _clients_speak_as_described(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test with a server: what the official clients said was as the API's description says."""
+    running: Server | None = request.getfixturevalue("server") if "server" in request.fixturenames else None
+    yield
+    if running is not None:
+        running.check_recorded()
+
+
 @pytest.fixture
 def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers of the test's own: `start_server(ServerOptions(…))`; they are stopped after it."""

@@ -7,7 +7,7 @@ to 6.5 MB when the base64 is wrapped.
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 import pybase64
@@ -18,6 +18,45 @@ from packhouse.web.fields import member_names, parse_object
 from packhouse.web.json_text import decode_members, split_object
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+_Base64 = Annotated[
+    str,
+    msgspec.Meta(
+        description=f"Base64, which may be wrapped, of at most {limits.chunk_decoded_max_bytes} bytes.",
+        extra_json_schema={
+            "contentEncoding": "base64",
+            "maxLength": limits.chunk_line_max_bytes,
+            "pattern": r"^[A-Za-z0-9+/=\s]*$",
+        },
+    ),
+]
+
+
+class BlobChunkFields(msgspec.Struct):
+    """A piece of the content that the metadata calls `content_id`; the last one has `eof`."""
+
+    content_id: str
+    data: _Base64
+    eof: bool = False
+
+
+class BlobChunkLine(msgspec.Struct):
+    """A line of a commit from files, after the first."""
+
+    blob_chunk: BlobChunkFields
+
+
+class DiffChunkFields(msgspec.Struct):
+    """A piece of the patch; the last one has `eof`."""
+
+    data: _Base64
+    eof: bool = False
+
+
+class DiffChunkLine(msgspec.Struct):
+    """A line of a commit from a patch, after the first."""
+
+    diff_chunk: DiffChunkFields
 
 
 class _BlobChunk(msgspec.Struct):

@@ -8,11 +8,12 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, NotFound, PackhouseError
+from packhouse.web.headers import Header
 
 if TYPE_CHECKING:
     import msgspec
@@ -70,7 +71,11 @@ class Route:
     the token. GET answers HEAD.
 
     The rest describes the operation in the OpenAPI document: `other_statuses` are successes too, `reply_media`
-    names one type or several between commas, `head` gives HEAD a description of its own.
+    names one type or several between commas. `body_member` is the member of the body in which `body` stands,
+    `body_lines` what each further line of it holds, and `body_rules` are JSON Schemas of how members of `body`
+    depend on each other. `released_query` and `released_body` are for what the released path takes where it
+    differs. `request_headers` and `reply_headers` are header fields (headers.py). `failures` are the statuses that
+    not every such route has, and `failure_members` what a 409 holds beside the members of a problem.
     """
 
     name: str
@@ -85,14 +90,21 @@ class Route:
     released_scope_status: int = 401
     summary: str = ""
     query: "type[msgspec.Struct] | None" = None
+    released_query: "type[msgspec.Struct] | None" = None
+    request_headers: tuple[Header, ...] = ()
     body: "type[msgspec.Struct] | None" = None
+    released_body: "type[msgspec.Struct] | None" = None
     body_media: str = "application/json"
+    body_member: str = ""
+    body_rules: tuple[Mapping[str, Any], ...] = ()
+    body_lines: "type[msgspec.Struct] | None" = None
     reply: "type[msgspec.Struct] | None" = None
     reply_media: str = "application/json"
+    reply_headers: tuple[Header, ...] = ()
     status: int = 200
     other_statuses: tuple[int, ...] = ()
-    head: bool = False
     failures: tuple[int, ...] = ()
+    failure_members: "type[msgspec.Struct] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

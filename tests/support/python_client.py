@@ -20,7 +20,7 @@ def make_client(org: Org) -> GitStorage:
     options: GitStorageOptions = {
         "name": org.name,
         "key": org.pair.private_pem,
-        "api_base_url": org.server.url,
+        "api_base_url": org.server.recorded_url,
         "storage_base_url": org.server.host_port,
     }
     return GitStorage(options)

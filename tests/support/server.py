@@ -14,9 +14,11 @@ from pathlib import Path
 import httpx
 
 from tests.support import processes
+from tests.support.gateway import Gateway, read_exchange
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.org import Org
 from tests.support.ports import free_port
+from tests.support.recorder import Recorder
 from tests.support.tls import TlsFiles
 
 PROGRAM = Path(sys.executable).with_name("packhouse")
@@ -24,6 +26,7 @@ START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 COMMAND_TIMEOUT_S = 120
 
+_gateways: list[Gateway] = []  # one at most: reading the description takes longer than most tests
 _KEY_ID = re.compile(r"key_\w+\Z")
 
 
@@ -52,8 +55,10 @@ class Server:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self.stderr_path = folder / "stderr.log"
-        trust = ssl.create_default_context(cafile=str(options.tls.ca) if options.tls else None)
-        self.http = httpx.Client(verify=trust, timeout=60, follow_redirects=False, trust_env=False)
+        self._trust = ssl.create_default_context(cafile=str(options.tls.ca) if options.tls else None)
+        self.http = httpx.Client(verify=self._trust, timeout=60, follow_redirects=False, trust_env=False)
+        self.http.event_hooks["response"].append(self._check_reply)
+        self._recorder: Recorder | None = None
         self._orgs = 0
         self._shared_org: Org | None = None
 
@@ -67,6 +72,35 @@ class Server:
     def host_port(self) -> str:
         """Host and port, as the SDKs want their storage address."""
         return self.url.partition("://")[2]
+
+    @property
+    def recorded_url(self) -> str:
+        """The address for a client whose traffic is looked at: see `take_exchanges`. TLS hides what is said."""
+        if self.options.tls:
+            return self.url
+        if self._recorder is None:
+            self._recorder = Recorder(self.port)
+        return self._recorder.url
+
+    def check_recorded(self) -> int:
+        """Fail when a client with the recorded address or the server said what is not described; return how often
+        they spoke since the last call."""
+        exchanges = [] if self._recorder is None else self._recorder.take()
+        for exchange in exchanges:
+            self.gateway().check(exchange)
+        return len(exchanges)
+
+    def gateway(self) -> Gateway:
+        """Return a judge that goes by the server's description of itself, which is the same for every server."""
+        if not _gateways:
+            with httpx.Client(verify=self._trust, trust_env=False) as plain:
+                _gateways.append(Gateway(plain.get(f"{self.url}/api/openapi.json").json()))
+        return _gateways[0]
+
+    def _check_reply(self, reply: httpx.Response) -> None:
+        """Fail when what the tests' own client and the server say to each other is not as described."""
+        if reply.request.url.path.startswith(("/api/", "/v4/")):
+            self.gateway().check(read_exchange(reply))
 
     @property
     def ca(self) -> Path | None:
@@ -159,6 +193,8 @@ class Server:
     def stop(self) -> None:
         """End the server as an operator would and check that it had nothing to complain about."""
         self.http.close()
+        if self._recorder is not None:
+            self._recorder.stop()
         if self.process is None:
             return
         status = self.terminate()

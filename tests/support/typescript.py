@@ -45,7 +45,7 @@ class TypeScriptClient:
             {
                 "name": org.name,
                 **({"token": token} if token else {"key": org.pair.private_pem}),
-                "apiBaseUrl": server.url,
+                "apiBaseUrl": server.recorded_url,
                 "storageBaseUrl": server.host_port,
             }
         )

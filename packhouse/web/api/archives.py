@@ -3,7 +3,7 @@
 import contextlib
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from starlette.responses import Response
@@ -27,7 +27,9 @@ from packhouse.operations.lookup import lookup_repo_by_number
 from packhouse.operations.static_tokens import ALL_REPOS, find_static_reader
 from packhouse.web.auth import authenticate_token
 from packhouse.web.body import read_body
-from packhouse.web.fields import Verbatim, VerbatimList
+from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
+from packhouse.web.fields import Verbatim
+from packhouse.web.headers import ARCHIVE_REPLY
 from packhouse.web.lane import Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
@@ -38,30 +40,34 @@ from packhouse.web.streams import iter_in_threads
 _PARAMETER_MAX_CHARS: Final = 100_000
 _REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")
 _REPOSITORY_ID_MAX: Final = 2**31 - 1
+_PREFIX: Final = says(
+    maxLength=limits.archive_prefix_max_chars, **{"not": {"pattern": r"^/|\\|//|(^|/)\.{1,2}(/|$)"}}
+)
+_CODEARTS_PATH: Final = says(maxLength=_PARAMETER_MAX_CHARS, pattern=r"\S")
 
 
 class ArchiveLayout(msgspec.Struct):
     """How the archive is laid out; `prefix` is a folder that everything is put below."""
 
-    prefix: Verbatim | None = None
+    prefix: Annotated[Verbatim, _PREFIX] | None = None
 
 
 class ArchiveBody(msgspec.Struct):
     """What to archive; the default is all of the default branch."""
 
-    ref: str | None = None
-    include_globs: VerbatimList | None = None
-    exclude_globs: VerbatimList | None = None
-    max_blob_size: int | None = None
+    ref: AnyRef | None = None
+    include_globs: Globs | None = None
+    exclude_globs: Globs | None = None
+    max_blob_size: Count | None = None
     archive: ArchiveLayout | None = None
 
 
 class CodeArtsQuery(msgspec.Struct):
     """What to download: `sha` is a branch, tag or commit, `path` one file or folder."""
 
-    sha: str | None = None
-    path: Verbatim | None = None
-    archive_format: str | None = None
+    sha: AnyRef | None = None
+    path: Annotated[FileOrFolderPath, _CODEARTS_PATH] | None = None
+    archive_format: Annotated[str, one_of(*FORMATS)] | None = None
 
 
 async def handle_archive(request: Request) -> Response:
@@ -161,7 +167,7 @@ ROUTES = (
         summary="Download a tree as tar.gz",
         body=ArchiveBody,
         reply_media="application/gzip",
-        failures=(400, 404),
+        reply_headers=ARCHIVE_REPLY,
     ),
     Route(
         "codearts_archive",
@@ -174,6 +180,6 @@ ROUTES = (
         summary="Download a tree in the manner of CodeArts Repo",
         query=CodeArtsQuery,
         reply_media="application/zip, application/gzip, application/x-bzip2, application/x-tar",
-        failures=(400, 401, 403, 404),
+        reply_headers=ARCHIVE_REPLY,
     ),
 )

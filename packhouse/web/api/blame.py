@@ -1,10 +1,12 @@
 """Blame: who last changed which line."""
 
 from collections.abc import Iterator
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
@@ -13,45 +15,47 @@ from packhouse.git.objects import Commit
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.blame import Blame, blame_file
 from packhouse.web.api.files import path_text
-from packhouse.web.fields import Verbatim, VerbatimList
+from packhouse.web.described import AnyRef, FilePath, Name, Number, Sha, Timestamp, says
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
+
+_Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 
 
 class BlameQuery(msgspec.Struct):
     """Which file; `range` may be repeated, each as `git blame -L` takes it."""
 
-    path: Verbatim
-    ref: str | None = None
+    path: FilePath
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    range: VerbatimList = []
+    range: Annotated[list[_Range], says(maxItems=limits.blame_ranges_max)] = []
     detect_moves: bool = False
 
 
 class BlameLine(msgspec.Struct):
     """One line, without its text; no `previous_commit_sha` when it has no earlier version."""
 
-    line_number: int
-    commit_sha: str
-    original_line_number: int
-    original_path: str
+    line_number: Number
+    commit_sha: Sha
+    original_line_number: Number
+    original_path: Name
     author_name: str
     author_email: str
-    author_time: str
+    author_time: Timestamp
     committer_name: str
     committer_email: str
-    committer_time: str
-    summary: str
-    previous_commit_sha: str | msgspec.UnsetType = msgspec.UNSET
+    committer_time: Timestamp
+    summary: Name
+    previous_commit_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 class BlameAnswer(msgspec.Struct):
     """The lines in file order."""
 
-    ref: str
-    path: str
-    commit_sha: str
+    ref: Name
+    path: Name
+    commit_sha: Sha
     lines: list[BlameLine]
 
 
@@ -116,6 +120,6 @@ ROUTES = (
         summary="Show who last changed each line of a file",
         query=BlameQuery,
         reply=BlameAnswer,
-        failures=(400, 404, 413, 504),
+        failures=(413,),
     ),
 )

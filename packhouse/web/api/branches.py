@@ -1,6 +1,6 @@
 """Branches: list, get, create, promote and delete."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
@@ -13,6 +13,18 @@ from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.read_branches import Branch, list_branches, read_branch
 from packhouse.web.body import read_body
+from packhouse.web.described import (
+    AnyRef,
+    BranchName,
+    EncodedCursor,
+    Name,
+    PageLimit,
+    PlainBranchName,
+    Sha,
+    Timestamp,
+    needs,
+    old_name_of,
+)
 from packhouse.web.dialects import with_old_names
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
@@ -23,30 +35,30 @@ from packhouse.web.routing import Route
 class ListBranchesQuery(msgspec.Struct):
     """Which page of which namespace."""
 
-    cursor: str | None = None
-    limit: int = 0
+    cursor: EncodedCursor | None = None
+    limit: PageLimit = 0
     ephemeral: bool = False
 
 
 class GetBranchQuery(msgspec.Struct):
     """The exact name, without `refs/heads/`."""
 
-    name: str
+    name: PlainBranchName
     ephemeral: bool = False
 
 
 class BranchFields(msgspec.Struct):
     """One branch; `created_at` is when this server first saw it."""
 
-    name: str
-    head_sha: str
-    created_at: str
+    name: Name
+    head_sha: Sha
+    created_at: Timestamp
 
 
 class ListedBranch(BranchFields):
     """One branch of a page."""
 
-    cursor: str
+    cursor: Name
 
 
 class BranchList(msgspec.Struct):
@@ -54,7 +66,7 @@ class BranchList(msgspec.Struct):
 
     branches: list[ListedBranch]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class BranchAnswer(msgspec.Struct):
@@ -66,9 +78,9 @@ class BranchAnswer(msgspec.Struct):
 class CreateBranchBody(msgspec.Struct):
     """Where to put which branch. `base_branch` is the old form of `base_ref` and names a branch only."""
 
-    target_branch: str
-    base_ref: str | None = None
-    base_branch: str | None = None
+    target_branch: BranchName
+    base_ref: AnyRef | None = None
+    base_branch: Annotated[BranchName, old_name_of("base_ref")] | None = None
     base_is_ephemeral: bool = False
     target_is_ephemeral: bool = False
     force: bool = False
@@ -77,25 +89,25 @@ class CreateBranchBody(msgspec.Struct):
 class CreatedBranch(msgspec.Struct):
     """Where the branch is now."""
 
-    message: str
-    target_branch: str
+    message: Name
+    target_branch: Name
     target_is_ephemeral: bool
-    commit_sha: str
+    commit_sha: Sha
 
 
 class DeleteBranchBody(msgspec.Struct):
     """Which branch to delete; the default branch only in the ephemeral namespace."""
 
-    target_branch: str
+    target_branch: PlainBranchName
     ephemeral: bool = False
 
 
 class DeletedBranch(msgspec.Struct):
     """The branch that is gone, under its new and its old member."""
 
-    target_branch: str
-    name: str
-    message: str
+    target_branch: Name
+    name: Annotated[Name, old_name_of("target_branch")]
+    message: Name
     ephemeral: bool
 
 
@@ -182,7 +194,6 @@ ROUTES = (
         summary="List branches",
         query=ListBranchesQuery,
         reply=BranchList,
-        failures=(400, 404),
     ),
     Route(
         "get_branch",
@@ -194,7 +205,6 @@ ROUTES = (
         summary="Get a branch by name",
         query=GetBranchQuery,
         reply=BranchAnswer,
-        failures=(400, 404),
     ),
     Route(
         "create_branch",
@@ -205,8 +215,9 @@ ROUTES = (
         scopes=(Scope.GIT_WRITE,),
         summary="Create a branch, or promote an ephemeral one",
         body=CreateBranchBody,
+        body_rules=(needs("base_ref", "base_branch"),),
         reply=CreatedBranch,
-        failures=(400, 404, 409),
+        failures=(409,),
     ),
     Route(
         "delete_branch",
@@ -218,6 +229,6 @@ ROUTES = (
         summary="Delete a branch",
         body=DeleteBranchBody,
         reply=DeletedBranch,
-        failures=(400, 404, 409),
+        failures=(409,),
     ),
 )

@@ -1,7 +1,7 @@
 """Commits made without a working copy: streams of files (NDJSON)."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -30,10 +30,34 @@ from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.restore_commit import RestoreCommit, restore_commit
 from packhouse.web.body import iter_body
+from packhouse.web.described import (
+    AnyRef,
+    BranchName,
+    Count,
+    Date,
+    FileOrFolderPath,
+    Guard,
+    Message,
+    Name,
+    PersonText,
+    PlainBranchName,
+    Sha,
+    always,
+    needs,
+    old_name_of,
+    one_of,
+    says,
+)
 from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import Verbatim, member_names, parse_object
+from packhouse.web.fields import member_names, parse_object
 from packhouse.web.json_text import decode_members, split_object
-from packhouse.web.ndjson import LineSplitter, parse_chunk_line, parse_metadata_line
+from packhouse.web.ndjson import (
+    BlobChunkLine,
+    DiffChunkLine,
+    LineSplitter,
+    parse_chunk_line,
+    parse_metadata_line,
+)
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, Route
@@ -51,29 +75,29 @@ _MODES: Final = {
 class PersonFields(msgspec.Struct):
     """Who wrote or committed. `date` is ISO 8601, now when absent."""
 
-    name: str
-    email: str
-    date: str | None = None
+    name: PersonText
+    email: PersonText
+    date: Date | None = None
 
 
 class FileFields(msgspec.Struct):
     """One entry of the file list."""
 
-    path: Verbatim
+    path: Annotated[FileOrFolderPath, says(minLength=1)]
     content_id: str
-    operation: str | None = None
-    mode: str | None = None
+    operation: Annotated[str, one_of("upsert", "delete")] | None = None
+    mode: Annotated[str, one_of(*_MODES)] | None = None
 
 
 class CommitMetadata(msgspec.Struct):
     """The metadata line of a commit stream."""
 
-    target_branch: str
-    commit_message: str
+    target_branch: BranchName
+    commit_message: Message
     author: PersonFields
     committer: PersonFields | None = None
-    expected_target_sha: str | None = None
-    base_branch: str | None = None
+    expected_target_sha: Guard | None = None
+    base_branch: BranchName | None = None
     target_is_ephemeral: bool = False
     base_is_ephemeral: bool = False
 
@@ -81,45 +105,39 @@ class CommitMetadata(msgspec.Struct):
 class CommitPackMetadata(CommitMetadata):
     """The metadata line of a commit from files."""
 
-    files: list[FileFields] = []
+    files: Annotated[list[FileFields], says(maxItems=limits.commit_files_max)] = []
 
 
 class RestoreMetadata(msgspec.Struct):
     """What to bring back on which branch."""
 
-    target_branch: str
-    base_ref: str
+    target_branch: PlainBranchName
+    base_ref: AnyRef
     author: PersonFields
     committer: PersonFields | None = None
     commit_message: str | None = None
-    expected_target_sha: str | None = None
-
-
-class RestoreBody(msgspec.Struct):
-    """The body of restore-commit and reset-commits."""
-
-    metadata: RestoreMetadata
+    expected_target_sha: Guard | None = None
 
 
 class CommitReply(msgspec.Struct):
     """The new commit."""
 
-    commit_sha: str
-    tree_sha: str
-    target_branch: str
-    pack_bytes: int
-    blob_count: int
+    commit_sha: Sha
+    tree_sha: Sha
+    target_branch: Name
+    pack_bytes: Count
+    blob_count: Count
 
 
 class CommitResult(msgspec.Struct):
     """What happened to the branch."""
 
-    branch: str
-    target_branch: str
-    old_sha: str
-    new_sha: str
-    success: bool
-    status: str
+    branch: Annotated[Name, old_name_of("target_branch")]
+    target_branch: Name
+    old_sha: Sha
+    new_sha: Sha
+    success: Literal[True]
+    status: Annotated[str, always("ok")]
 
 
 class CommitAnswer(msgspec.Struct):
@@ -377,6 +395,15 @@ async def _read_restore(request: Request) -> RestoreMetadata:
     return parse_object(members, RestoreMetadata, where=where, at="metadata")
 
 
+_EPHEMERAL_BASE_IS_NAMED: Final = {
+    "anyOf": [
+        needs("base_branch"),
+        {"required": ["base_is_ephemeral"], "properties": {"base_is_ephemeral": {"const": False}}},
+        {"properties": {"base_is_ephemeral": {"type": "null"}, "ephemeral_base": {"enum": [False, None]}}},
+    ]
+}
+
+
 def _restore_route(name: str, path: str) -> Route:
     return Route(
         name,
@@ -387,10 +414,11 @@ def _restore_route(name: str, path: str) -> Route:
         scopes=(Scope.GIT_WRITE,),
         errors=ErrorStyle.COMMIT_RESULT,
         summary="Commit an earlier tree on top of a branch",
-        body=RestoreBody,
+        body=RestoreMetadata,
+        body_member="metadata",
         reply=CommitAnswer,
         status=201,
-        failures=(400, 404, 409, 413),
+        failures=(409,),
     )
 
 
@@ -406,9 +434,12 @@ ROUTES = (
         summary="Create a commit from a stream of files",
         body=CommitPackMetadata,
         body_media="application/x-ndjson",
+        body_member="metadata",
+        body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
+        body_lines=BlobChunkLine,
         reply=CommitAnswer,
         status=201,
-        failures=(400, 404, 408, 409, 413),
+        failures=(409,),
     ),
     Route(
         "diff_commit",
@@ -421,9 +452,12 @@ ROUTES = (
         summary="Create a commit from a patch",
         body=CommitMetadata,
         body_media="application/x-ndjson",
+        body_member="metadata",
+        body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
+        body_lines=DiffChunkLine,
         reply=CommitAnswer,
         status=201,
-        failures=(400, 404, 408, 409, 413),
+        failures=(409,),
     ),
     _restore_route("restore_commit", "restore-commit"),
     _restore_route("reset_commits", "reset-commits"),

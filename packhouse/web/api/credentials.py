@@ -1,10 +1,12 @@
 """Credentials for upstreams: create, change, delete. Passwords are never shown."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
@@ -18,25 +20,35 @@ from packhouse.operations.credentials import (
 )
 from packhouse.secret import Secret
 from packhouse.web.body import read_body, read_members
+from packhouse.web.described import Name, Timestamp, says
 from packhouse.web.fields import Verbatim, parse_object
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Dialect, Route
 
+_Password = Annotated[Verbatim, says(minLength=1, maxLength=limits.credential_password_max_chars)]
+_Username = Annotated[str, says(maxLength=limits.credential_username_max_chars)]
+
 
 class CreateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
     """What to send to the upstream. `repo_id` is for released paths: the repository's name or id."""
 
-    password: Verbatim
-    username: str | None = None
+    password: _Password
+    username: _Username | None = None
     repo_id: str | None = None
+
+
+class ReleasedCreateCredentialBody(CreateCredentialBody, frozen=True, kw_only=True):
+    """The same, with the repository's name or id, which released paths need."""
+
+    repo_id: str
 
 
 class UpdateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
     """The new password; `username` stays when absent and is cleared by an empty string."""
 
-    password: Verbatim
-    username: str | None = None
+    password: _Password
+    username: _Username | None = None
 
 
 class UpdateNamedCredentialBody(UpdateCredentialBody, frozen=True, kw_only=True):
@@ -54,8 +66,8 @@ class DeleteCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialReply(msgspec.Struct, frozen=True, kw_only=True):
     """A stored credential."""
 
-    id: str
-    created_at: str
+    id: Name
+    created_at: Timestamp
 
 
 async def handle_create(request: Request) -> Response:
@@ -125,9 +137,10 @@ ROUTES = (
         scopes=(Scope.REPO_WRITE,),
         summary="Store the credential of a repository for its upstream",
         body=CreateCredentialBody,
+        released_body=ReleasedCreateCredentialBody,
         reply=CredentialReply,
         status=201,
-        failures=(404, 409),
+        failures=(409,),
     ),
     Route(
         "update_git_credential",

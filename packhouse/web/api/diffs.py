@@ -1,7 +1,7 @@
 """Differences: of a commit, of a branch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
@@ -11,7 +11,17 @@ from packhouse.auth.scopes import Scope
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
 from packhouse.web.api.files import path_text
-from packhouse.web.fields import VerbatimList
+from packhouse.web.described import (
+    AnyRef,
+    BranchName,
+    Count,
+    FileOrFolderPath,
+    Name,
+    Sha,
+    ShaOrBlank,
+    always,
+    says,
+)
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Route
@@ -19,76 +29,77 @@ from packhouse.web.streams import iter_in_threads
 
 _PIECE_BYTES = 256 * limits.KIB
 _MEMBERS_BYTES = 256  # about what a file's other members take
+_Paths = Annotated[list[FileOrFolderPath], says(maxItems=limits.query_fields_max)]
 
 
 class CommitDiffQuery(msgspec.Struct):
     """Which commit against which base, for showing or for `git apply`; `path` may be repeated."""
 
-    ref: str
-    base_ref: str | None = None
+    ref: AnyRef
+    base_ref: AnyRef | None = None
     git_apply_compatible: bool = False
     ref_is_ephemeral: bool = False
     base_is_ephemeral: bool = False
-    path: VerbatimList = []
+    path: _Paths = []
 
 
 class BranchDiffQuery(msgspec.Struct):
     """Which branch against which, by default the default branch; `path` may be repeated."""
 
-    branch: str
-    base: str | None = None
+    branch: BranchName
+    base: BranchName | None = None
     ephemeral: bool = False
     ephemeral_base: bool = False
-    path: VerbatimList = []
+    path: _Paths = []
 
 
 class DiffStats(msgspec.Struct):
     """Counts over shown and filtered files together."""
 
-    files: int
-    additions: int
-    deletions: int
-    changes: int
+    files: Count
+    additions: Count
+    deletions: Count
+    changes: Count
 
 
 class FilteredFile(msgspec.Struct):
     """A changed file without its patch; `bytes` is what the patch, or the binary file, would take."""
 
-    path: str
-    state: str
+    path: Name
+    state: Annotated[str, always("A", "M", "D", "R", "C", "T")]
     old_path: str
-    bytes: int
+    bytes: Count
     is_eof: bool
 
 
 class ShownFile(FilteredFile):
     """A changed file; `bytes` is the length of `raw`, `state` one of A, M, D, R, C and T."""
 
-    additions: int
-    deletions: int
+    additions: Count
+    deletions: Count
     raw: str
 
 
 class CommitDiffAnswer(msgspec.Struct):
     """The changes of a commit."""
 
-    sha: str
-    base_sha: str
+    sha: Sha
+    base_sha: ShaOrBlank
     stats: DiffStats
     files: list[ShownFile]
     filtered_files: list[FilteredFile]
-    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+    merge_base_sha: ShaOrBlank | msgspec.UnsetType = msgspec.UNSET
 
 
 class BranchDiffAnswer(msgspec.Struct):
     """The changes of a branch since it left its base."""
 
-    branch: str
-    base: str
+    branch: Name
+    base: Name
     stats: DiffStats
     files: list[ShownFile]
     filtered_files: list[FilteredFile]
-    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 def parse_paths(paths: Sequence[str]) -> list[bytes]:
@@ -203,7 +214,7 @@ ROUTES = (
         summary="Show what a commit changed",
         query=CommitDiffQuery,
         reply=CommitDiffAnswer,
-        failures=(400, 404, 413, 504),
+        failures=(413,),
     ),
     Route(
         "branch_diff",
@@ -215,6 +226,6 @@ ROUTES = (
         summary="Show what a branch changed",
         query=BranchDiffQuery,
         reply=BranchDiffAnswer,
-        failures=(400, 404, 413, 504),
+        failures=(413,),
     ),
 )

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from starlette.responses import Response
@@ -17,7 +17,9 @@ from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, Unavailable
 from packhouse.operations.events import EventPosition, has_events_forgotten, open_events, read_events
+from packhouse.web.described import says
 from packhouse.web.fields import parse_query
+from packhouse.web.headers import LAST_EVENT_ID, NO_STORE
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Route
@@ -31,7 +33,7 @@ _RETRY_AFTER_S: Final = 5
 class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Where to read on, for callers that cannot send the header `Last-Event-ID`."""
 
-    last_event_id: str = ""
+    last_event_id: Annotated[str, says(pattern=r"^\s*[0-9]{0,18}\s*$")] = ""
 
 
 class _OpenStreams:
@@ -114,7 +116,9 @@ ROUTES = (
         scopes=(Scope.GIT_READ,),
         summary="Wait for events of a repository, as server-sent events",
         query=EventsQuery,
+        request_headers=(LAST_EVENT_ID,),
         reply_media="text/event-stream",
-        failures=(404, 410),
+        reply_headers=(NO_STORE,),
+        failures=(410,),
     ),
 )

@@ -1,6 +1,6 @@
 """Files: list them, read one."""
 
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -12,48 +12,65 @@ from packhouse.git.tree_path import check_tree_path
 from packhouse.git.tree_walk import PathEntry
 from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
+from packhouse.web.described import (
+    AnyRef,
+    EntryType,
+    FileMode,
+    FileOrFolderPath,
+    FilePath,
+    Name,
+    PathCursor,
+    optional_page,
+)
 from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
-from packhouse.web.fields import Verbatim, page_limit
+from packhouse.web.fields import page_limit
+from packhouse.web.headers import FILE_CONDITIONS, FILE_REPLY
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse, json_response
 from packhouse.web.routing import Route
 from packhouse.web.streams import iter_in_threads
 
+_LIMIT: Final = optional_page(
+    limits.files_page_max,
+    default=limits.files_page_default,
+    unpaged="Without `cursor` and `limit` all are listed.",
+)
+
 
 class ListFilesQuery(msgspec.Struct):
     """What to list; a page only when `cursor` or `limit` is given."""
 
-    ref: str | None = None
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    path: Verbatim | None = None
+    path: FileOrFolderPath | None = None
     recursive: bool = True
-    cursor: Verbatim | None = None
-    limit: int | None = None
+    cursor: PathCursor | None = None
+    limit: Annotated[int, _LIMIT] | None = None
 
 
 class ListedFile(msgspec.Struct):
     """One entry; `type` is blob, tree, symlink or submodule."""
 
-    path: str
-    type: str
-    mode: str
+    path: Name
+    type: EntryType
+    mode: FileMode
 
 
 class FileList(msgspec.Struct):
     """A listing in git's order. `paths` holds every entry that is no tree."""
 
-    paths: list[str]
+    paths: list[Name]
     entries: list[ListedFile]
-    ref: str
+    ref: Name
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileQuery(msgspec.Struct):
     """Which file at which ref; `ephemeral_base` has no effect."""
 
-    path: Verbatim
-    ref: str | None = None
+    path: FilePath
+    ref: AnyRef | None = None
     ephemeral: bool = False
     ephemeral_base: bool = False
 
@@ -203,7 +220,6 @@ ROUTES = (
         summary="List files",
         query=ListFilesQuery,
         reply=FileList,
-        failures=(400, 404),
     ),
     Route(
         "file",
@@ -216,7 +232,8 @@ ROUTES = (
         query=FileQuery,
         reply_media="application/octet-stream",
         other_statuses=(206, 304),
-        head=True,
-        failures=(400, 404, 412, 416),
+        request_headers=FILE_CONDITIONS,
+        reply_headers=FILE_REPLY,
+        failures=(412, 416),
     ),
 )

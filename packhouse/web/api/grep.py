@@ -1,7 +1,7 @@
 """Grep: search the files of a commit."""
 
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from starlette.responses import Response
@@ -15,55 +15,87 @@ from packhouse.operations.grep import GrepPage, PageBounds, grep_files
 from packhouse.web.api.diffs import parse_paths
 from packhouse.web.api.files import path_text
 from packhouse.web.body import read_body
+from packhouse.web.described import (
+    DEFAULT_KEY,
+    AnyRef,
+    EncodedCursor,
+    FileOrFolderPath,
+    Globs,
+    Name,
+    Number,
+    Sha,
+    always,
+    clamped,
+    says,
+)
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
 
+_Extension = Annotated[
+    str, says(pattern=r"[^\s.]|\.\S", maxLength=limits.glob_max_chars + 1, **{"not": {"pattern": r"[/\x00]"}})
+]
+_ContextLines = Annotated[
+    int,
+    msgspec.Meta(
+        description=f"Less than 0 counts as 0, more than {limits.grep_context_max_lines} as that.",
+        extra_json_schema={
+            DEFAULT_KEY: 0,
+            "anyOf": [{"minimum": 0, "maximum": limits.grep_context_max_lines}, {"description": "Clamped."}],
+        },
+    ),
+]
+_MAX_LINES: Final = clamped(limits.grep_lines_max, default=limits.grep_lines_max)
+_MAX_FILE_MATCHES: Final = clamped(limits.grep_file_matches_max, default=limits.grep_file_matches_default)
+_MATCHES_LIMIT: Final = clamped(
+    limits.grep_matches_max, default=limits.grep_matches_max, counts="Matching lines."
+)
+
 
 class GrepPattern(msgspec.Struct):
     """An extended regular expression (POSIX)."""
 
-    pattern: str
+    pattern: Annotated[str, says(maxLength=limits.grep_pattern_max_bytes)]
     case_sensitive: bool = True
 
 
 class GrepFileFilters(msgspec.Struct):
     """Which files to search: all of these must let a file through."""
 
-    include_globs: list[str] = []
-    exclude_globs: list[str] = []
-    extension_filters: list[str] = []
+    include_globs: Globs = []
+    exclude_globs: Globs = []
+    extension_filters: Annotated[list[_Extension], says(maxItems=limits.globs_max)] = []
 
 
 class GrepContext(msgspec.Struct):
     """Lines to show around each match, 0 to 50."""
 
-    before: int = 0
-    after: int = 0
+    before: _ContextLines = 0
+    after: _ContextLines = 0
 
 
 class GrepLimits(msgspec.Struct):
     """Bounds: on the lines of one answer, and on the matches of one file over all pages; 0 is the default."""
 
-    max_lines: int = 0
-    max_matches_per_file: int = 0
+    max_lines: Annotated[int, _MAX_LINES] = 0
+    max_matches_per_file: Annotated[int, _MAX_FILE_MATCHES] = 0
 
 
 class GrepPagination(msgspec.Struct):
     """Which page; `limit` counts matching lines."""
 
-    cursor: str | None = None
-    limit: int = 0
+    cursor: EncodedCursor | None = None
+    limit: Annotated[int, _MATCHES_LIMIT] = 0
 
 
 class GrepBody(msgspec.Struct):
     """What to search for, and where; `paths` are literal files or folders."""
 
     query: GrepPattern
-    ref: str | None = None
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    paths: list[str] = []
+    paths: Annotated[list[FileOrFolderPath], says(maxItems=limits.query_fields_max)] = []
     file_filters: GrepFileFilters = msgspec.field(default_factory=GrepFileFilters)
     context: GrepContext = msgspec.field(default_factory=GrepContext)
     limits: GrepLimits = msgspec.field(default_factory=GrepLimits)
@@ -73,33 +105,40 @@ class GrepBody(msgspec.Struct):
 class GrepTarget(msgspec.Struct):
     """What was searched."""
 
-    ref: str
-    commit: str
+    ref: Name
+    commit: Sha
 
 
 class GrepLineFields(msgspec.Struct):
     """A line; `type` is match or context."""
 
-    line_number: int
+    line_number: Number
     text: str
-    type: str
+    type: Annotated[str, always("match", "context")]
 
 
 class GrepMatch(msgspec.Struct):
     """The lines of one file, in order."""
 
-    path: str
+    path: Name
     lines: list[GrepLineFields]
+
+
+class GrepAsked(msgspec.Struct):
+    """What was searched for."""
+
+    pattern: Name
+    case_sensitive: bool
 
 
 class GrepAnswer(msgspec.Struct):
     """A page of matches, by path and line."""
 
-    query: GrepPattern
+    query: GrepAsked
     repo: GrepTarget
     matches: list[GrepMatch]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_grep(request: Request) -> Response:
@@ -199,6 +238,5 @@ ROUTES = (
         summary="Search files",
         body=GrepBody,
         reply=GrepAnswer,
-        failures=(400, 404, 504),
     ),
 )

@@ -1,6 +1,6 @@
 """Is the process up, can it serve, and what does it serve?"""
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from starlette.responses import Response
@@ -8,11 +8,24 @@ from starlette.responses import Response
 from packhouse.clock import format_timestamp
 from packhouse.errors import Unavailable
 from packhouse.operations.damage_report import count_damaged, read_damage
+from packhouse.web.described import Count, Timestamp, always
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
 
 _NO: Final = ("false", "0")
+
+
+class ReadyzQuery(msgspec.Struct):
+    """With `verbose`, whatever its value but `false` and `0`, the answer lists what is damaged."""
+
+    verbose: str | None = None
+
+
+class HealthzAnswer(msgspec.Struct):
+    """The process answers."""
+
+    status: Annotated[str, always("ok")]
 
 
 class DamageFields(msgspec.Struct, omit_defaults=True):
@@ -22,7 +35,7 @@ class DamageFields(msgspec.Struct, omit_defaults=True):
     repo_name: str
     repo_id: str
     reason: str
-    found_at: str
+    found_at: Timestamp
     pack: str = ""
     object: str = ""
 
@@ -30,8 +43,8 @@ class DamageFields(msgspec.Struct, omit_defaults=True):
 class ReadyzAnswer(msgspec.Struct, omit_defaults=True):
     """Damaged repositories do not make the server unready for others; `damage` comes with `?verbose` only."""
 
-    status: str
-    damaged_repositories: int = 0
+    status: Annotated[str, always("ok")]
+    damaged_repositories: Count = 0
     damage: list[DamageFields] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -65,7 +78,15 @@ async def readyz(request: Request) -> Response:
 
 
 ROUTES = (
-    Route("healthz", "GET", healthz, preferred="/healthz", claim=Claim.HANDLER, summary="The process is up"),
+    Route(
+        "healthz",
+        "GET",
+        healthz,
+        preferred="/healthz",
+        claim=Claim.HANDLER,
+        summary="The process is up",
+        reply=HealthzAnswer,
+    ),
     Route(
         "readyz",
         "GET",
@@ -73,6 +94,8 @@ ROUTES = (
         preferred="/readyz",
         claim=Claim.HANDLER,
         summary="Database and storage answer; with verbose, what is damaged",
+        query=ReadyzQuery,
+        reply=ReadyzAnswer,
         failures=(503,),
     ),
 )

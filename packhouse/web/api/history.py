@@ -10,7 +10,8 @@ from packhouse.clock import format_timestamp
 from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.list_commits import CommitPage, ListedCommit, list_commits, parse_commit_cursor
 from packhouse.operations.read_commit import read_commit
-from packhouse.web.fields import Verbatim, page_limit
+from packhouse.web.described import AnyRef, CommitCursor, FileOrFolderPath, Name, PageLimit, Sha, Timestamp
+from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -19,37 +20,37 @@ from packhouse.web.routing import Route
 class ListCommitsQuery(msgspec.Struct):
     """Whose history; with `path` only the commits that touched that file or folder."""
 
-    ref: str | None = None
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    path: Verbatim | None = None
-    cursor: str | None = None
-    limit: int = 0
+    path: FileOrFolderPath | None = None
+    cursor: CommitCursor | None = None
+    limit: PageLimit = 0
 
 
 class GetCommitQuery(msgspec.Struct):
     """Which commit: a branch, tag, id or an expression such as `main~2`."""
 
-    ref: str
+    ref: AnyRef
 
 
 class CommitFields(msgspec.Struct):
     """One commit; `date` is the committer's."""
 
-    sha: str
-    parent_shas: list[str]
+    sha: Sha
+    parent_shas: list[Sha]
     message: str
     author_name: str
     author_email: str
     committer_name: str
     committer_email: str
-    date: str
+    date: Timestamp
 
 
 class SignedCommitFields(CommitFields):
     """One commit, with signature and signed bytes when it is signed."""
 
-    signature: str | msgspec.UnsetType = msgspec.UNSET
-    payload: str | msgspec.UnsetType = msgspec.UNSET
+    signature: Name | msgspec.UnsetType = msgspec.UNSET
+    payload: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class CommitList(msgspec.Struct):
@@ -57,7 +58,7 @@ class CommitList(msgspec.Struct):
 
     commits: list[CommitFields]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class CommitDetails(msgspec.Struct):
@@ -135,7 +136,6 @@ ROUTES = (
         summary="List commits",
         query=ListCommitsQuery,
         reply=CommitList,
-        failures=(400, 404),
     ),
     Route(
         "get_commit",
@@ -147,6 +147,5 @@ ROUTES = (
         summary="Get a commit",
         query=GetCommitQuery,
         reply=CommitDetails,
-        failures=(400, 404),
     ),
 )

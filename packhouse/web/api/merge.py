@@ -1,6 +1,6 @@
 """Merging into a branch."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_n
 from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.body import read_body
+from packhouse.web.described import AnyRef, BranchName, Count, Guard, Name, Sha, always, old_name_of, one_of
 from packhouse.web.dialects import with_old_names, without_nulls
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -26,12 +27,12 @@ class MergeBody(msgspec.Struct):
     `strategy` is `merge`, `ff_only` or `ff_prefer`.
     """
 
-    source_ref: str
-    target_branch: str
-    strategy: str
+    source_ref: AnyRef
+    target_branch: BranchName
+    strategy: Annotated[str, one_of(*(strategy.value for strategy in MergeStrategy))]
     source_is_ephemeral: bool = False
     target_is_ephemeral: bool = False
-    expected_target_sha: str | None = None
+    expected_target_sha: Guard | None = None
     commit_message: str | None = None
     author: PersonFields | None = None
     committer: PersonFields | None = None
@@ -42,31 +43,41 @@ class MergeBody(msgspec.Struct):
 class MergeSourceFields(msgspec.Struct):
     """What was merged; `branch` is the old name of `ref`."""
 
-    ref: str
-    branch: str
+    ref: Name
+    branch: Annotated[Name, old_name_of("ref")]
     ephemeral: bool
-    sha: str
+    sha: Sha
 
 
 class MergeTargetFields(msgspec.Struct):
     """Where the target was and is."""
 
-    branch: str
+    branch: Name
     ephemeral: bool
-    old_sha: str
-    new_sha: str
+    old_sha: Sha
+    new_sha: Sha
 
 
 class MergeAnswer(msgspec.Struct):
     """What the merge did; `promoted_commits` counts what the target gained from the source."""
 
     result: Literal["merge_commit", "fast_forward", "no_op", "squash"]
-    commit_sha: str
-    tree_sha: str
+    commit_sha: Sha
+    tree_sha: Sha
     source: MergeSourceFields
     target: MergeTargetFields
-    promoted_commits: int
-    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+    promoted_commits: Count
+    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
+
+
+class MergeProblem(msgspec.Struct):
+    """What a 409 of a merge adds to the problem; the last two come with a conflict of files only."""
+
+    conflict_type: (
+        Annotated[str, always("merge_conflict", "target_moved", "repo_changed")] | msgspec.UnsetType
+    ) = msgspec.UNSET
+    conflict_paths: list[Name] | msgspec.UnsetType = msgspec.UNSET
+    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_merge(request: Request) -> Response:
@@ -128,6 +139,16 @@ def _answer(command: Merge, merged: Merged) -> dict[str, Any]:
     return without_nulls(fields)
 
 
+_SQUASH_MAKES_A_COMMIT: Final = {
+    "not": {
+        "required": ["squash", "strategy"],
+        "properties": {
+            "squash": {"const": True},
+            "strategy": {"type": "string", "pattern": rf"^\s*{MergeStrategy.FF_ONLY.value}\s*$"},
+        },
+    }
+}
+
 ROUTES = (
     Route(
         "merge",
@@ -138,7 +159,9 @@ ROUTES = (
         scopes=(Scope.GIT_WRITE,),
         summary="Merge into a branch",
         body=MergeBody,
+        body_rules=(_SQUASH_MAKES_A_COMMIT,),
         reply=MergeAnswer,
-        failures=(400, 404, 409, 413, 504),
+        failures=(409, 413),
+        failure_members=MergeProblem,
     ),
 )

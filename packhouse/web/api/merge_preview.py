@@ -1,6 +1,6 @@
 """What a merge would do."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.operations.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
 from packhouse.web.api.files import path_text
+from packhouse.web.described import AnyRef, BranchName, Name, Sha, always
 from packhouse.web.dialects import without_nulls
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -19,8 +20,8 @@ FILTERED_REASON = "max_conflict_files_exceeded"
 class PreviewMergeQuery(msgspec.Struct):
     """What to merge into which branch; `include_content` asks for the contents of conflicted files."""
 
-    source_ref: str
-    target_branch: str
+    source_ref: AnyRef
+    target_branch: BranchName
     source_is_ephemeral: bool = False
     target_is_ephemeral: bool = False
     include_content: bool = False
@@ -31,7 +32,7 @@ class ConflictBlobFields(msgspec.Struct):
 
     truncated: bool
     binary: bool
-    oid: str | msgspec.UnsetType = msgspec.UNSET
+    oid: Sha | msgspec.UnsetType = msgspec.UNSET
     content: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -42,7 +43,7 @@ class ConflictFields(msgspec.Struct):
     folder goes to a temporary name.
     """
 
-    path: str
+    path: Name
     result: ConflictBlobFields
     base: ConflictBlobFields
     ours: ConflictBlobFields
@@ -53,23 +54,23 @@ class ConflictFields(msgspec.Struct):
 class FilteredConflict(msgspec.Struct):
     """A conflicted file whose contents are left out."""
 
-    path: str
-    reason: str
+    path: Name
+    reason: Annotated[str, always(FILTERED_REASON)]
 
 
 class MergePreviewAnswer(msgspec.Struct):
     """What a merge would do: `status` is clean or conflicted."""
 
-    status: str
-    result: str
-    source_branch: str
-    target_branch: str
-    source_tip_sha: str
-    target_tip_sha: str
-    conflict_paths: list[str]
+    status: Annotated[str, always("clean", "conflicted")]
+    result: Annotated[str, always("merge_commit", "fast_forward", "no_op")]
+    source_branch: Name
+    target_branch: Name
+    source_tip_sha: Sha
+    target_tip_sha: Sha
+    conflict_paths: list[Name]
     conflicts: list[ConflictFields]
     filtered_conflicts: list[FilteredConflict]
-    merge_base_sha: str | msgspec.UnsetType = msgspec.UNSET
+    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_preview(request: Request) -> Response:
@@ -140,6 +141,6 @@ ROUTES = (
         summary="Show what a merge would do",
         query=PreviewMergeQuery,
         reply=MergePreviewAnswer,
-        failures=(400, 404, 409, 413, 504),
+        failures=(409, 413),
     ),
 )

@@ -1,6 +1,7 @@
 """Files with metadata: sizes, and the commits that last touched them."""
 
 import functools
+from typing import Annotated, Final
 
 import msgspec
 from starlette.responses import Response
@@ -10,38 +11,64 @@ from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.file_metadata import FileMetadataPage, LastCommitsUnknown, list_file_metadata
 from packhouse.web.api.files import parse_folder, parse_path_cursor, path_cursor
-from packhouse.web.fields import Verbatim, page_limit
+from packhouse.web.described import (
+    AnyRef,
+    Count,
+    EntryType,
+    FileMode,
+    FileOrFolderPath,
+    Name,
+    PathCursor,
+    Sha,
+    Timestamp,
+    clamped,
+    optional_page,
+)
+from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Dialect, Route
+
+_LIMIT: Final = clamped(limits.metadata_page_max, default=limits.metadata_page_default)
+_RELEASED_LIMIT: Final = optional_page(
+    limits.metadata_page_max,
+    default=limits.metadata_page_default,
+    unpaged="Without `cursor` and `limit` all are listed.",
+)
 
 
 class ListFilesMetadataQuery(msgspec.Struct):
     """What to list. `recursive` has no effect: all files below the folder are listed."""
 
-    ref: str | None = None
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    path: Verbatim | None = None
+    path: FileOrFolderPath | None = None
     recursive: bool = True
-    cursor: Verbatim | None = None
-    limit: int | None = None
+    cursor: PathCursor | None = None
+    limit: Annotated[int, _LIMIT] | None = None
+
+
+class ReleasedListFilesMetadataQuery(ListFilesMetadataQuery):
+    """The same, where pages come only to those who ask for them."""
+
+    limit: Annotated[int, _RELEASED_LIMIT] | None = None
 
 
 class FileMetadata(msgspec.Struct, gc=False):
     """One file; `size` is in bytes, 0 for a submodule."""
 
-    path: str
-    mode: str
-    type: str
-    size: int
-    last_commit_sha: str
+    path: Name
+    mode: FileMode
+    type: EntryType
+    size: Count
+    last_commit_sha: Sha
 
 
 class LastCommitFields(msgspec.Struct):
     """One commit; `date` is the author's."""
 
     author: str
-    date: str
+    date: Timestamp
     message: str
 
 
@@ -49,10 +76,10 @@ class FileMetadataList(msgspec.Struct, omit_defaults=True):
     """A listing in git's order, with each commit that it names."""
 
     files: list[FileMetadata]
-    commits: dict[str, LastCommitFields]
-    ref: str
+    commits: dict[Sha, LastCommitFields]
+    ref: Name
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_list(request: Request) -> Response:
@@ -99,7 +126,7 @@ ROUTES = (
         scopes=(Scope.GIT_READ,),
         summary="List files with their last commits",
         query=ListFilesMetadataQuery,
+        released_query=ReleasedListFilesMetadataQuery,
         reply=FileMetadataList,
-        failures=(400, 404),
     ),
 )

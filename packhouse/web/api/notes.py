@@ -1,10 +1,11 @@
 """Notes: get, add, append and remove them, list the refs that hold them."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT
@@ -12,6 +13,20 @@ from packhouse.operations.read_notes import list_notes_refs, notes_prefix, notes
 from packhouse.operations.write_note import NoteAction, WriteNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.body import read_body
+from packhouse.web.described import (
+    AnyRef,
+    Cursor,
+    Guard,
+    Name,
+    NotesRef,
+    PageLimit,
+    Sha,
+    always,
+    needs,
+    old_name_of,
+    one_of,
+    says,
+)
 from packhouse.web.dialects import with_old_names, without_nulls
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
@@ -20,36 +35,47 @@ from packhouse.web.routing import ErrorStyle, Route
 
 _ACTIONS: Final = frozenset(action.value for action in NoteAction)
 
+_NotesRefInput = Annotated[
+    str,
+    msgspec.Meta(
+        description="`reviews`, `notes/reviews` or `refs/notes/reviews`.",
+        extra_json_schema={
+            "maxLength": limits.refname_max_bytes,
+            "anyOf": [{"pattern": r"^\s*refs/notes(/|\s*$)"}, {"not": {"pattern": r"^\s*refs/"}}],
+        },
+    ),
+]
+
 
 class GetNoteQuery(msgspec.Struct):
     """Whose note; `notes_ref` is `reviews`, `notes/reviews` or `refs/notes/reviews`."""
 
-    object_ref: str
-    notes_ref: str | None = None
+    object_ref: AnyRef
+    notes_ref: _NotesRefInput | None = None
 
 
 class ListNotesRefsQuery(msgspec.Struct):
     """Which page of the refs whose name starts so; a bare prefix is placed below `refs/notes/`."""
 
-    prefix: str | None = None
-    cursor: str | None = None
-    limit: int = 0
+    prefix: _NotesRefInput | None = None
+    cursor: Cursor | None = None
+    limit: PageLimit = 0
 
 
 class NoteAnswer(msgspec.Struct):
     """A note without its final newline, its object's id and the tip of the notes ref."""
 
-    sha: str
+    sha: Sha
     note: str
-    ref_sha: str
+    ref_sha: Sha
 
 
 class ListedNotesRef(msgspec.Struct):
     """One notes ref of a page."""
 
-    cursor: str
-    ref: str
-    sha: str
+    cursor: Name
+    ref: NotesRef
+    sha: Sha
 
 
 class NotesRefList(msgspec.Struct):
@@ -57,8 +83,8 @@ class NotesRefList(msgspec.Struct):
 
     refs: list[ListedNotesRef]
     has_more: bool
-    prefix: str
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    prefix: Annotated[str, says(pattern="^refs/notes/")]
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class WriteNoteBody(msgspec.Struct):
@@ -67,40 +93,39 @@ class WriteNoteBody(msgspec.Struct):
     With `expected_notes_ref_sha` the notes ref must be there; forty zeros: it must not exist.
     """
 
-    object_ref: str
-    action: str = "add"
+    object_ref: AnyRef
+    action: Annotated[str, one_of(*(action.value for action in NoteAction))] = "add"
     note: str | None = None
-    notes_ref: str | None = None
-    expected_notes_ref_sha: str | None = None
+    notes_ref: _NotesRefInput | None = None
+    expected_notes_ref_sha: Guard | None = None
     author: PersonFields | None = None
 
 
 class DeleteNoteBody(msgspec.Struct):
     """Whose note."""
 
-    object_ref: str
-    notes_ref: str | None = None
-    expected_notes_ref_sha: str | None = None
+    object_ref: AnyRef
+    notes_ref: _NotesRefInput | None = None
+    expected_notes_ref_sha: Guard | None = None
     author: PersonFields | None = None
 
 
 class NoteResult(msgspec.Struct):
-    """`status` is ok, or says what was wrong with the notes ref."""
+    """That it was done."""
 
-    success: bool
-    status: str
-    message: str | msgspec.UnsetType = msgspec.UNSET
+    success: Literal[True]
+    status: Annotated[str, always("ok")]
 
 
 class NoteWriteAnswer(msgspec.Struct):
     """The object, the notes ref under both its names, its new tip and the one before."""
 
-    sha: str
-    notes_ref: str
-    target_ref: str
-    new_ref_sha: str
+    sha: Sha
+    notes_ref: NotesRef
+    target_ref: Annotated[NotesRef, old_name_of("notes_ref")]
+    new_ref_sha: Sha
     result: NoteResult
-    base_commit: str | msgspec.UnsetType = msgspec.UNSET
+    base_commit: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_get(request: Request) -> Response:
@@ -183,6 +208,16 @@ async def _write(
     return json_response(without_nulls(with_old_names("note_write", fields)), status)
 
 
+_NOTE_UNLESS_REMOVED: Final = {
+    "anyOf": [
+        needs("note"),
+        {
+            "required": ["action"],
+            "properties": {"action": {"type": "string", "pattern": rf"^\s*{NoteAction.REMOVE.value}\s*$"}},
+        },
+    ]
+}
+
 ROUTES = (
     Route(
         "get_note",
@@ -194,7 +229,7 @@ ROUTES = (
         summary="Get a note",
         query=GetNoteQuery,
         reply=NoteAnswer,
-        failures=(400, 404),
+        failures=(413,),
     ),
     Route(
         "list_notes_refs",
@@ -206,7 +241,6 @@ ROUTES = (
         summary="List notes refs",
         query=ListNotesRefsQuery,
         reply=NotesRefList,
-        failures=(400, 404),
     ),
     Route(
         "write_note",
@@ -218,10 +252,11 @@ ROUTES = (
         errors=ErrorStyle.NOTE,
         summary="Add a note, append to one or remove it",
         body=WriteNoteBody,
+        body_rules=(_NOTE_UNLESS_REMOVED,),
         reply=NoteWriteAnswer,
         status=201,
         other_statuses=(200,),
-        failures=(400, 404, 409, 413),
+        failures=(409,),
     ),
     Route(
         "delete_note",
@@ -234,6 +269,6 @@ ROUTES = (
         summary="Delete a note",
         body=DeleteNoteBody,
         reply=NoteWriteAnswer,
-        failures=(400, 404, 409),
+        failures=(409,),
     ),
 )

@@ -10,6 +10,7 @@ from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.operations.read_ref_log import RefMove, read_ref_log
+from packhouse.web.described import AnyRef, EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -19,24 +20,24 @@ from packhouse.web.routing import Route
 class RefLogQuery(msgspec.Struct):
     """Which page; `ref` is a branch or a full ref name, `ephemeral` tells where it is looked for."""
 
-    ref: str | None = None
+    ref: AnyRef | None = None
     ephemeral: bool = False
-    cursor: str | None = None
-    limit: int = 0
+    cursor: EncodedCursor | None = None
+    limit: PageLimit = 0
 
 
 class RefMoveFields(msgspec.Struct):
     """One move; forty zeros mean that the ref did not exist."""
 
-    id: int
-    ref: str
+    id: Number
+    ref: Name
     ephemeral: bool
-    old_sha: str
-    new_sha: str
+    old_sha: Sha
+    new_sha: Sha
     actor: str
-    action: str
-    moved_at: str
-    cursor: str
+    action: Name
+    moved_at: Timestamp
+    cursor: Name
 
 
 class RefLogAnswer(msgspec.Struct):
@@ -44,7 +45,7 @@ class RefLogAnswer(msgspec.Struct):
 
     entries: list[RefMoveFields]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 def _fields(move: RefMove) -> dict[str, Any]:
@@ -89,6 +90,5 @@ ROUTES = (
         summary="List who moved which ref (an addition of this server)",
         query=RefLogQuery,
         reply=RefLogAnswer,
-        failures=(400, 404),
     ),
 )

@@ -1,6 +1,6 @@
 """Repositories: create, list, get, update, delete (operations 1 to 5 of docs/reference/http-api.md)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,70 +14,83 @@ from packhouse.operations.get_repo import get_repo
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.update_repo import UpdateRepo, update_repo
+from packhouse.web.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
 from packhouse.web.body import read_body
+from packhouse.web.described import (
+    BranchName,
+    EncodedCursor,
+    Name,
+    PageLimit,
+    Timestamp,
+    needs,
+    old_name_of,
+    says,
+)
 from packhouse.web.dialects import with_old_names
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
 
+RepoId = Annotated[str, says(pattern="^repo_")]
+
 
 class CreateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the new repository; its name is the token's `repo` claim."""
 
-    default_branch: str = ""
-    base_repo: dict[str, Any] | None = None
-    initial_commit: dict[str, Any] | None = None
-    deployment: Any = None
+    default_branch: BranchName = ""
+    base_repo: Annotated[dict[str, Any], BASE_REPO] | None = None
+    initial_commit: Annotated[dict[str, Any], INITIAL_COMMIT] | None = None
+    deployment: Annotated[Any, says(type="null")] = None
 
 
 class CreateRepoQuery(msgspec.Struct, frozen=True, kw_only=True):
     """The default branch, for callers that send no body."""
 
-    default_branch: str = ""
+    default_branch: BranchName = ""
 
 
 class ListReposQuery(msgspec.Struct, frozen=True, kw_only=True):
     """`q` is searched in names, whatever the case."""
 
     q: str = ""
-    cursor: str = ""
-    limit: int = 0
+    cursor: EncodedCursor = ""
+    limit: PageLimit = 0
 
 
 class UpdateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
     """What to change; the new default branch must exist unless the repository is empty."""
 
-    default_branch: str = ""
-    deployment: Any = None
+    default_branch: BranchName = ""
+    deployment: Annotated[Any, says(type="null")] = None
 
 
 class BaseRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     """The upstream that a repository follows."""
 
-    provider: str
-    owner: str
-    name: str
-    upstream_host: str | UnsetType = UNSET
+    provider: Name
+    owner: Name
+    name: Name
+    upstream_host: Name | UnsetType = UNSET
 
 
 class RepoReply(msgspec.Struct, frozen=True, kw_only=True):
     """A repository; `url` is the old name of `repo_name`."""
 
-    repo_id: str
-    repository_id: int
-    repo_name: str
-    url: str
-    default_branch: str
-    created_at: str
+    repo_id: RepoId
+    repository_id: Annotated[int, says(minimum=1, maximum=2**31 - 1)]
+    repo_name: Name
+    url: Annotated[Name, old_name_of("repo_name")]
+    default_branch: Name
+    created_at: Timestamp
     base_repo: BaseRepoReply | UnsetType = UNSET
-    http_url: str | UnsetType = UNSET
+    http_url: Name | UnsetType = UNSET
 
 
 class CreatedRepoReply(RepoReply, frozen=True, kw_only=True):
     """A new repository; `id` and `url` are old names of `repo_name`."""
 
-    id: str
-    message: str
+    id: Annotated[Name, old_name_of("repo_name")]
+    message: Name
 
 
 class RepoListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,23 +98,23 @@ class RepoListReply(msgspec.Struct, frozen=True, kw_only=True):
 
     repos: list[RepoReply]
     has_more: bool
-    next_cursor: str | UnsetType = UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class UpdatedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     """A repository after a change."""
 
-    repo_id: str
-    repo_name: str
-    url: str
-    default_branch: str
+    repo_id: RepoId
+    repo_name: Name
+    url: Annotated[Name, old_name_of("repo_name")]
+    default_branch: Name
 
 
 class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     """What was deleted, by its internal id."""
 
-    repo_id: str
-    message: str
+    repo_id: RepoId
+    message: Name
 
 
 async def post_repo(request: Request) -> Response:
@@ -191,8 +204,9 @@ ROUTES = (
         query=CreateRepoQuery,
         body=CreateRepoBody,
         reply=CreatedRepoReply,
+        body_rules=(SNAPSHOT_HAS_A_COMMIT,),
         status=201,
-        failures=(409,),
+        failures=(502,),
     ),
     Route(
         "list_repos",
@@ -215,7 +229,6 @@ ROUTES = (
         scopes=(Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE),
         summary="Get a repository",
         reply=RepoReply,
-        failures=(404,),
     ),
     Route(
         "update_repo",
@@ -226,8 +239,8 @@ ROUTES = (
         scopes=(Scope.REPO_WRITE,),
         summary="Change a repository's default branch",
         body=UpdateRepoBody,
+        body_rules=(needs("default_branch"),),
         reply=UpdatedRepoReply,
-        failures=(404,),
     ),
     Route(
         "delete_repo",
@@ -238,6 +251,5 @@ ROUTES = (
         scopes=(Scope.REPO_WRITE,),
         summary="Delete a repository",
         reply=DeletedRepoReply,
-        failures=(404, 409),
     ),
 )

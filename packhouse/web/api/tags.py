@@ -11,6 +11,7 @@ from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.delete_tag import delete_tag
 from packhouse.operations.list_tags import Tag, list_tags, read_tag
 from packhouse.web.body import read_body
+from packhouse.web.described import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -20,27 +21,27 @@ from packhouse.web.routing import Route
 class ListTagsQuery(msgspec.Struct):
     """Which page."""
 
-    cursor: str | None = None
-    limit: int = 0
+    cursor: Cursor | None = None
+    limit: PageLimit = 0
 
 
 class GetTagQuery(msgspec.Struct):
     """The exact name, without `refs/tags/`."""
 
-    name: str
+    name: TagName
 
 
 class TagFields(msgspec.Struct):
     """One tag; `sha` is the commit it leads to, also for an annotated tag."""
 
-    name: str
-    sha: str
+    name: Name
+    sha: Sha
 
 
 class ListedTag(TagFields):
     """One tag of a page."""
 
-    cursor: str
+    cursor: Name
 
 
 class TagList(msgspec.Struct):
@@ -48,7 +49,7 @@ class TagList(msgspec.Struct):
 
     tags: list[ListedTag]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class TagAnswer(msgspec.Struct):
@@ -60,29 +61,29 @@ class TagAnswer(msgspec.Struct):
 class CreateTagBody(msgspec.Struct):
     """The tag's name and what it is put on: any ref input, `target` in its old form."""
 
-    name: str
-    ref: str
+    name: NewTagName
+    ref: AnyRef
 
 
 class CreatedTag(msgspec.Struct):
     """The new tag and its commit."""
 
-    name: str
-    sha: str
-    message: str
+    name: Name
+    sha: Sha
+    message: Name
 
 
 class DeleteTagBody(msgspec.Struct):
     """The name, where the path does not hold it."""
 
-    name: str
+    name: TagName
 
 
 class DeletedTag(msgspec.Struct):
     """The tag that is gone."""
 
-    name: str
-    message: str
+    name: Name
+    message: Name
 
 
 def _fields(tag: Tag) -> dict[str, Any]:
@@ -147,7 +148,6 @@ ROUTES = (
         summary="List tags",
         query=ListTagsQuery,
         reply=TagList,
-        failures=(400, 404),
     ),
     Route(
         "get_tag",
@@ -159,7 +159,6 @@ ROUTES = (
         summary="Get a tag by name",
         query=GetTagQuery,
         reply=TagAnswer,
-        failures=(400, 404),
     ),
     Route(
         "create_tag",
@@ -171,7 +170,7 @@ ROUTES = (
         summary="Create a tag",
         body=CreateTagBody,
         reply=CreatedTag,
-        failures=(400, 404, 409),
+        failures=(409,),
     ),
     Route(
         "delete_tag",
@@ -183,7 +182,6 @@ ROUTES = (
         summary="Delete a tag named in the body",
         body=DeleteTagBody,
         reply=DeletedTag,
-        failures=(400, 404),
     ),
     Route(
         "delete_tag_by_path",
@@ -193,6 +191,5 @@ ROUTES = (
         scopes=(Scope.GIT_WRITE,),
         summary="Delete a tag",
         reply=DeletedTag,
-        failures=(400, 404),
     ),
 )

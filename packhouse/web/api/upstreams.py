@@ -7,6 +7,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.operations.detach_upstream import detach_upstream
 from packhouse.operations.pull_upstream import pull_upstream
 from packhouse.web.body import read_body
+from packhouse.web.described import AnyRef, Name
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -15,14 +16,14 @@ from packhouse.web.routing import Route
 class PullUpstreamBody(msgspec.Struct, frozen=True, kw_only=True):
     """`ref` limits the pull to one branch or tag. `after` is taken and means nothing."""
 
-    ref: str = ""
+    ref: AnyRef = ""
     after: str = ""
 
 
 class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
     """What was done, in words."""
 
-    message: str
+    message: Name
 
 
 async def post_pull(request: Request) -> Response:
@@ -51,7 +52,6 @@ ROUTES = (
         body=PullUpstreamBody,
         reply=UpstreamReply,
         status=202,
-        failures=(404,),
     ),
     Route(
         "detach_upstream",
@@ -62,6 +62,5 @@ ROUTES = (
         scopes=(Scope.GIT_WRITE,),
         summary="End the link to the upstream; branches and tags stay",
         reply=UpstreamReply,
-        failures=(404,),
     ),
 )

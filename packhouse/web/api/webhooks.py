@@ -1,57 +1,63 @@
 """Webhook subscriptions: create, list, delete."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
+from packhouse.operations.events import EVENT_KINDS
+from packhouse.operations.webhook_delivery import ANY_EVENT
 from packhouse.operations.webhooks import AddWebhook, Webhook, add_webhook, list_webhooks, remove_webhook
 from packhouse.secret import Secret
 from packhouse.web.body import read_body
+from packhouse.web.described import EncodedCursor, Name, PageLimit, Timestamp, always, says
 from packhouse.web.dialects import without_nulls
 from packhouse.web.fields import Verbatim, page_limit, parse_query
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route
 
+_EventName = Annotated[str, always(*EVENT_KINDS, ANY_EVENT)]
+
 
 class CreateWebhookBody(msgspec.Struct, frozen=True, kw_only=True):
     """Where to send which events. Without `secret` one is made; `repo` narrows to one repository's events."""
 
-    url: str
-    events: list[str]
-    secret: Verbatim | None = None
+    url: Annotated[str, says(maxLength=limits.outbound_url_max_chars)]
+    events: Annotated[list[_EventName], says(minItems=1)]
+    secret: Annotated[Verbatim, says(maxLength=limits.webhook_secret_max_chars)] | None = None
     repo: str | None = None
 
 
 class ListWebhooksQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which page."""
 
-    cursor: str = ""
-    limit: int = 0
+    cursor: EncodedCursor = ""
+    limit: PageLimit = 0
 
 
 class CreatedWebhookReply(msgspec.Struct, frozen=True, kw_only=True):
     """A new subscription. Its secret is shown here and never again."""
 
-    id: str
-    url: str
-    events: list[str]
-    secret: str
-    created_at: str
+    id: Name
+    url: Name
+    events: list[_EventName]
+    secret: Name
+    created_at: Timestamp
 
 
 class WebhookReply(msgspec.Struct, frozen=True, kw_only=True):
     """A subscription. Inactive: its receiver has answered 410 Gone."""
 
-    id: str
-    url: str
-    events: list[str]
+    id: Name
+    url: Name
+    events: list[_EventName]
     active: bool
-    created_at: str
-    repo: str | msgspec.UnsetType = msgspec.UNSET
+    created_at: Timestamp
+    repo: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +65,7 @@ class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
 
     webhooks: list[WebhookReply]
     has_more: bool
-    next_cursor: str | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_create(request: Request) -> Response:
@@ -122,7 +128,7 @@ ROUTES = (
         body=CreateWebhookBody,
         reply=CreatedWebhookReply,
         status=201,
-        failures=(404,),
+        failures=(404, 413),
     ),
     Route(
         "list_webhooks",
@@ -135,6 +141,7 @@ ROUTES = (
         summary="List subscriptions",
         query=ListWebhooksQuery,
         reply=WebhookListReply,
+        failures=(404,),
     ),
     Route(
         "delete_webhook",

@@ -6,12 +6,22 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from packhouse.web.app import API, ROUTES
-from packhouse.web.openapi import make_document
+from packhouse.web.openapi.document import make_document
 from packhouse.web.routing import Claim
 
 pytestmark = pytest.mark.quick
 
 DOCUMENT: dict[str, Any] = make_document([route for route in ROUTES if not route.git_suffix])
+
+
+def _resolve(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference leads to; anything else as it is."""
+    if "$ref" not in value:
+        return value
+    found = DOCUMENT
+    for step in value["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return found
 
 
 def test_the_document_is_valid_openapi() -> None:
@@ -23,7 +33,7 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
         (path, method)
         for route in ROUTES
         for path in (route.released, route.preferred)
-        for method in (route.method.lower(), *(("head",) if route.head else ()))
+        for method in (("get", "head") if route.method == "GET" else (route.method.lower(),))
         if path
     }
     described = {(path, method) for path, item in DOCUMENT["paths"].items() for method in item}
@@ -42,7 +52,8 @@ def test_both_dialects_are_described_alike() -> None:
             released = dict(DOCUMENT["paths"][route.released][method])
             preferred = dict(DOCUMENT["paths"][route.preferred][method])
             assert released["responses"] == preferred["responses"]
-            assert released.get("requestBody") == preferred.get("requestBody")
+            if route.released_body is None:
+                assert released.get("requestBody") == preferred.get("requestBody")
 
 
 def test_every_operation_says_what_it_does_and_what_it_needs() -> None:
@@ -62,5 +73,6 @@ def test_old_parameter_names_are_marked_as_such() -> None:
 def test_a_head_is_described_like_its_get_without_a_body() -> None:
     file = DOCUMENT["paths"]["/api/repos/{repo}/file"]
     assert set(file["head"]["responses"]) == set(file["get"]["responses"]) >= {"200", "206", "304", "416"}
-    assert all("content" not in reply for reply in file["head"]["responses"].values())
+    replies = [_resolve(reply) for reply in file["head"]["responses"].values()]
+    assert all("content" not in reply for reply in replies)
     assert file["head"]["parameters"] == file["get"]["parameters"]
