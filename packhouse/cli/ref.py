@@ -60,11 +60,11 @@ def restore(
     )
     with opened_node() as node:
         restored = restore_ref(node, act_as_operator(node, org), wanted)
-    old, new = oid_to_wire(restored.old_oid), restored.new_oid
+    name, old, new = restored.refname.decode("utf-8"), oid_to_wire(restored.old_oid), restored.new_oid
     if as_json:
-        print_record({"ref": wanted.refname.decode(), "old_sha": old, "new_sha": new}, as_json=True)
+        print_record({"ref": name, "old_sha": old, "new_sha": new}, as_json=True)
     else:
-        click.echo(f"{wanted.refname.decode()} was at {old}, is at {new}")
+        click.echo(f"{name} was at {old}, is at {new}")
 
 
 def _namespace(ephemeral: bool) -> str:

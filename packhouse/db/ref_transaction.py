@@ -9,7 +9,7 @@ from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
 from packhouse.git.oid import Oid
-from packhouse.git.refname import HEADS, PERSISTENT, RefName
+from packhouse.git.refname import HEADS, PERSISTENT, NewNameRefused, RefName, new_name_fault
 
 __all__ = [
     "DefaultBranchProtected",
@@ -32,7 +32,8 @@ class RefUpdate:
     """Move a ref from `old_oid` to `new_oid`; None says that it does not exist before, or after.
 
     With `any_old` the ref is moved from wherever it is. `peeled_oid` is what a new annotated tag points to in
-    the end. An update from None to None asks for nothing: it succeeds while the ref does not exist.
+    the end. An update from None to None asks for nothing: it succeeds while the ref does not exist. `restores`
+    tells that the ref existed before, so that it may have a name which no new one can have.
     """
 
     namespace: str
@@ -41,6 +42,7 @@ class RefUpdate:
     new_oid: Oid | None
     peeled_oid: Oid | None = None
     any_old: bool = False
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def apply_ref_updates(
     Deletions are applied first, so `a` can make room for `a/b`. With `atomic` the first update that fails is
     raised, and the caller's transaction must end with it; without, failing updates are skipped and their
     outcomes say why. Raises RepoNotFound when the repository is gone. Errors of an update: RefMismatch,
-    RefMissing, RefNameConflict, DefaultBranchProtected, and Invalid for a ref that is named twice.
+    RefMissing, RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for a ref that is named
+    twice.
     """
     row = session.one("begin_ref_transaction", repo_id=repo_id)
     if row is None:
@@ -244,6 +247,9 @@ def _decide(
             return refuse(RefMissing(refname))
         view.delete(namespace, refname)
     elif previous is None:
+        reason = None if update.restores else new_name_fault(refname)
+        if reason is not None:
+            return refuse(NewNameRefused(refname, reason))
         existing = view.find_conflict(namespace, refname)
         if existing is not None:
             return refuse(RefNameConflict(refname, existing))

@@ -1,8 +1,12 @@
 """Refnames: bytes inside, checked once where they enter.
 
 The rules are those of git-check-ref-format(1), plus: valid UTF-8 (SQL keeps them as text) and a length bound.
+A new branch or tag has further rules, which `check_new_name` states: a short name that means something else in
+the place of a ref could be written but not read again. Older releases took such names from a push, so whatever
+reads, moves or deletes a ref takes them still.
 """
 
+import re
 from typing import Final, NewType
 
 from packhouse import limits
@@ -18,6 +22,10 @@ PERSISTENT: Final = ""
 EPHEMERAL: Final = "ephemeral"
 """The two namespaces; the value is stored with each ref."""
 
+HEAD: Final = RefName(b"HEAD")
+"""The symbolic ref that means the default branch. No ref of a repository has this name."""
+
+_OBJECT_ID: Final = re.compile(rb"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _FORBIDDEN = frozenset(b" ~^:?*[\\\x7f") | frozenset(range(0x20))
 
 
@@ -45,23 +53,69 @@ def check_refname(name: bytes) -> RefName:
     return RefName(name)
 
 
+class NewNameRefused(Invalid):
+    """No new branch or tag may be called so. Fields: `refname` and `reason`."""
+
+    def __init__(self, refname: RefName, reason: str) -> None:
+        super().__init__("name not allowed for a new ref", refname=refname.decode("utf-8"), reason=reason)
+        self.refname = refname
+        self.reason = reason
+
+
+def new_name_fault(refname: RefName) -> str | None:
+    """Return why no new branch or tag may have this name, or None when it may; other refs may have any.
+
+    `HEAD` is the default branch, git refuses a leading `-` (git-branch(1)), and git reads 40 or 64 hex digits as
+    an object id before it looks for a ref (gitrevisions(7)).
+    """
+    for prefix in (HEADS, TAGS):
+        if refname.startswith(prefix):
+            name = refname.removeprefix(prefix)
+            if name == HEAD:
+                return "HEAD always means the default branch"
+            if name.startswith(b"-"):
+                return "a leading - makes it look like an option"
+            if _OBJECT_ID.fullmatch(name):
+                return "40 or 64 hex digits make it look like an object id"
+    return None
+
+
+def check_new_name(refname: RefName) -> RefName:
+    """Return the name of a branch or tag to be made; raise NewNameRefused."""
+    reason = new_name_fault(refname)
+    if reason is not None:
+        raise NewNameRefused(refname, reason)
+    return refname
+
+
 def branch_refname(branch: str) -> RefName:
     """Return `refs/heads/<branch>` for a branch as callers write it.
 
-    One leading `refs/heads/` is taken off first. Raises Invalid for any other `refs/` prefix, for a leading
-    `-` and for the name `HEAD`, which git branch(1) refuses as well.
+    One leading `refs/heads/` is taken off first. Raises Invalid for any other `refs/` prefix, and for a plain
+    `HEAD`, which means the default branch elsewhere: `refs/heads/HEAD` names the branch.
     """
-    name = branch.removeprefix("refs/heads/")
-    if name.startswith(("refs/", "-")) or name == "HEAD":
+    if branch == "HEAD":
+        raise Invalid("invalid branch name", branch=branch)
+    return exact_branch_refname(branch.removeprefix("refs/heads/"))
+
+
+def exact_branch_refname(branch: str) -> RefName:
+    """Return `refs/heads/<branch>` where only the plain name of a branch is taken, `HEAD` too; raise Invalid."""
+    if branch.startswith("refs/"):
         raise Invalid("invalid branch name", branch=branch[:200])
     try:
-        return check_refname(HEADS + name.encode("utf-8"))
+        return check_refname(HEADS + branch.encode("utf-8"))
     except (Invalid, UnicodeEncodeError):
         raise Invalid("invalid branch name", branch=branch[:200]) from None
 
 
 def parse_refname(text: str) -> RefName:
-    """Return a refname as callers write it, whole or as the name of a branch; raise Invalid for others."""
+    """Return a refname as callers write it, whole or as the name of a branch; raise Invalid for others.
+
+    `HEAD` comes back as it is: which branch that means depends on the repository.
+    """
+    if text == "HEAD":
+        return HEAD
     if not text.startswith("refs/"):
         return branch_refname(text)
     try:
@@ -72,7 +126,7 @@ def parse_refname(text: str) -> RefName:
 
 def tag_refname(tag: str) -> RefName:
     """Return `refs/tags/<tag>`; raise Invalid for a name with a `refs/` prefix or one that git refuses."""
-    if tag.startswith(("refs/", "-")):
+    if tag.startswith("refs/"):
         raise Invalid("invalid tag name", tag=tag[:200])
     try:
         return check_refname(TAGS + tag.encode("utf-8"))

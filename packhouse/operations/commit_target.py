@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from packhouse.db.refs import get_ref, has_branches
 from packhouse.db.repos import Repo
+from packhouse.db.session import Session
 from packhouse.errors import Invalid, NotFound, PreconditionFailed
 from packhouse.git.oid import ZERO_OID, Oid, is_oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
 
@@ -57,25 +58,32 @@ def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
     """Return the state that the commit builds on, guard checked.
 
     The guard is compared with the target's tip or, while the target does not exist, with the base's. Without
-    either, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound.
+    either, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound, and
+    NewNameRefused for a target that does not exist and cannot be made.
     """
     with node.database.read() as session:
         ref = get_ref(session, repo.id, target.namespace, target.refname)
         if ref is not None:
             state = TargetState(ref.oid, ref.oid)
-        elif target.base_refname is not None:
-            base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
-            if base is None:
-                raise BranchNotFound(target.base_refname)
-            state = TargetState(None, base.oid)
         else:
-            state = TargetState(None, None)
-            first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
-            if target.expected is None and not first:
-                raise BranchNotFound(target.refname)
+            check_new_name(target.refname)
+            state = _read_base(session, repo, target)
     if target.expected is not None:
         _check_guard(node, repo, target, target.expected, state)
     return state
+
+
+def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetState:
+    """Return what a new branch starts on; raise BranchNotFound for a missing base, or where one is needed."""
+    if target.base_refname is not None:
+        base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
+        if base is None:
+            raise BranchNotFound(target.base_refname)
+        return TargetState(None, base.oid)
+    first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
+    if target.expected is None and not first:
+        raise BranchNotFound(target.refname)
+    return TargetState(None, None)
 
 
 def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:

@@ -8,7 +8,7 @@ from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
@@ -46,8 +46,8 @@ class CreateBranch:
 def create_branch(node: Node, caller: Principal, command: CreateBranch) -> Oid:
     """Put the branch on the base and return its tip, which it may have had before.
 
-    Raises RepoNotFound, RefNotFound and BranchNotFound for the base, BranchExists, RefNameConflict,
-    PolicyDenied.
+    Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists,
+    RefNameConflict, PolicyDenied.
     """
     repo = lookup_repo(node, caller, command.repo)
     base = _resolve_base(node, repo, command)
@@ -56,7 +56,9 @@ def create_branch(node: Node, caller: Principal, command: CreateBranch) -> Oid:
         with node.database.read() as session:
             present = get_ref(session, repo.id, namespace, command.target)
         update = RefUpdate(namespace, command.target, present.oid if present else None, base)
-        if update.old_oid is not None:
+        if update.old_oid is None:
+            check_new_name(command.target)
+        else:
             _check_move(node, repo, command, update.old_oid, base)
 
         def is_fast_forward(update: RefUpdate = update) -> bool:

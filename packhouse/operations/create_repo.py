@@ -7,7 +7,7 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.errors import Invalid
-from packhouse.git.refname import branch_refname, short_name
+from packhouse.git.refname import branch_refname, check_new_name, short_name
 from packhouse.operations.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
 from packhouse.operations.fork_repo import fork_repo
 from packhouse.operations.ids import new_public_id
@@ -91,6 +91,9 @@ def _create_from_base(
 
 
 def check_default_branch(branch: str | None) -> str | None:
-    """Return the short name of `branch`, trimmed; None when it is absent or blank. Raises Invalid."""
+    """Return the short name of `branch`, trimmed; None when it is absent or blank.
+
+    Raises Invalid, also for what no new branch may be called: it could never be pushed.
+    """
     trimmed = (branch or "").strip()
-    return short_name(branch_refname(trimmed)) if trimmed else None
+    return short_name(check_new_name(branch_refname(trimmed))) if trimmed else None

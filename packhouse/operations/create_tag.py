@@ -6,7 +6,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
-from packhouse.git.refname import PERSISTENT, RefName, short_name
+from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs
@@ -33,9 +33,11 @@ class CreateTag:
 def create_tag(node: Node, caller: Principal, command: CreateTag) -> Oid:
     """Create the tag and return its commit.
 
-    Raises RepoNotFound, Invalid and RefNotFound for the ref, TagExists, RefNameConflict, PolicyDenied.
+    Raises RepoNotFound, NewNameRefused, Invalid and RefNotFound for the ref, TagExists, RefNameConflict,
+    PolicyDenied.
     """
     repo = lookup_repo(node, caller, command.repo)
+    check_new_name(command.refname)
     commit = resolve_ref(node, repo, command.ref).commit
     update = RefUpdate(PERSISTENT, command.refname, None, commit)
     check_policy(

@@ -8,7 +8,16 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import Ref
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
-from packhouse.git.refname import HEADS, PERSISTENT, TAGS, branch_refname, short_name
+from packhouse.git.refname import (
+    HEADS,
+    PERSISTENT,
+    TAGS,
+    RefName,
+    branch_refname,
+    check_new_name,
+    new_name_fault,
+    short_name,
+)
 from packhouse.operations.base_repo import ForkBase
 from packhouse.operations.damage import holds_objects, require_whole
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
@@ -38,7 +47,8 @@ def fork_repo(
     """Create `name` with what `base` names, and return it.
 
     Without ref and id that is every branch and tag; with one, a single branch at that commit and the tags that
-    it reaches. Raises Unauthenticated, Denied, RepoNotFound, RefNotFound and RepoExists.
+    it reaches. Refs of the source whose names no new ref can have are left out. Raises Unauthenticated, Denied,
+    RepoNotFound, RefNotFound and RepoExists, and NewNameRefused when the default branch would have such a name.
     """
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
@@ -58,15 +68,15 @@ def fork_repo(
 def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:
     if base.oid is not None or base.ref is not None:
         raise RefNotFound(base.oid or base.ref or "")
-    return _Plan(default_branch or source.default_branch, [])
+    return _Plan(_check_default(default_branch or source.default_branch), [])
 
 
 def _make_plan(
     node: Node, state: SourceState, lock: int, base: ForkBase, default_branch: str | None
 ) -> _Plan:
     if base.ref is None and base.oid is None:
-        updates = [_creation(ref) for ref in state.refs]
-        return _Plan(default_branch or state.repo.default_branch, updates)
+        updates = [_creation(ref) for ref in state.refs if new_name_fault(ref.refname) is None]
+        return _Plan(_check_default(default_branch or state.repo.default_branch), updates)
     if base.oid is not None:
         ref = state.find(base.ref) if base.ref is not None else None
         commit = _find_commit(node, state, lock, base.oid)
@@ -77,11 +87,17 @@ def _make_plan(
     if default_branch is None:
         named = ref is not None and ref.refname.startswith(HEADS)
         default_branch = short_name(ref.refname) if ref is not None and named else state.repo.default_branch
-    branch = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
-    tags = [ref for ref in state.refs if ref.refname.startswith(TAGS)]
+    branch = RefUpdate(PERSISTENT, branch_refname(_check_default(default_branch)), None, commit)
+    tags = [ref for ref in state.refs if ref.refname.startswith(TAGS) and new_name_fault(ref.refname) is None]
     reached = list_reached(node, state.repo, lock, commit, {ref.peeled_oid or ref.oid for ref in tags})
     kept = [_creation(ref) for ref in tags if (ref.peeled_oid or ref.oid) in reached]
     return _Plan(default_branch, [branch, *kept])
+
+
+def _check_default(branch: str) -> str:
+    """Return the name of the default branch, which may come from an older source; raise NewNameRefused."""
+    check_new_name(RefName(HEADS + branch.encode("utf-8")))
+    return branch
 
 
 def _creation(ref: Ref) -> RefUpdate:

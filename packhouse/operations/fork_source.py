@@ -7,11 +7,12 @@ from packhouse.auth.scopes import Scope
 from packhouse.db.refs import Ref, list_refs
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
 from packhouse.errors import Denied
-from packhouse.git.oid import Oid
-from packhouse.git.refname import HEADS, PERSISTENT, TAGS
+from packhouse.git.oid import Oid, is_oid
+from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
 from packhouse.operations.authenticate import authenticate
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.remotes import head_target
 from packhouse.operations.resolve import RefNotFound, check_ref_input
 from packhouse.operations.stored_objects import open_reader
 
@@ -24,10 +25,20 @@ class SourceState:
     refs: list[Ref]
 
     def find(self, text: str) -> Ref | None:
-        """Return the branch or tag of that full or short name; a branch wins over a tag."""
-        name = check_ref_input(text).encode("utf-8")
+        """Return the branch or tag of that full or short name; a branch wins over a tag.
+
+        `HEAD` is the default branch, and forty digits are an object id, as everywhere.
+        """
+        short = check_ref_input(text)
+        name = short.encode("utf-8")
         by_name = {bytes(ref.refname): ref for ref in self.refs}
-        candidates = (name,) if name.startswith(b"refs/") else (HEADS + name, TAGS + name)
+        candidates: tuple[bytes, ...] = (HEADS + name, TAGS + name)
+        if name == HEAD:
+            candidates = (head_target(self.repo),)
+        elif name.startswith(b"refs/"):
+            candidates = (name,)
+        elif is_oid(short.lower()):
+            candidates = ()
         return next((by_name[candidate] for candidate in candidates if candidate in by_name), None)
 
     def require(self, text: str) -> Ref:

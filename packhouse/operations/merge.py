@@ -16,13 +16,19 @@ from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
 from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import BranchNotFound, CommitTarget, GuardMismatch, read_target
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, iter_new_objects, merge_trees
+from packhouse.operations.merge_trees import (
+    MergeSide,
+    UnrelatedHistories,
+    iter_new_objects,
+    merge_trees,
+    source_label,
+)
 from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.refs import check_policy, move_refs
@@ -135,7 +141,7 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
     """
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
-    source = MergeSide(found.name.removeprefix("refs/heads/"), found.commit)
+    source = MergeSide(source_label(found.name), found.commit)
     packs: list[PackFile] = []
 
     def attempt() -> Merged:
@@ -159,6 +165,8 @@ def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
     target = CommitTarget(_namespace(command), command.target, expected=command.expected)
     try:
         state = read_target(node, repo, target)
+    except NewNameRefused:  # a merge makes no branch
+        raise BranchNotFound(command.target) from None
     except GuardMismatch as mismatch:
         actual = mismatch.fields["actual"]
         if actual is None:

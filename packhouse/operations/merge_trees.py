@@ -20,7 +20,7 @@ from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
-from packhouse.git.refname import HEADS, is_refname
+from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
 from packhouse.git.tree_walk import find_path
 from packhouse.operations.damage import check_answer, find_reason
 from packhouse.operations.node import Node
@@ -133,6 +133,15 @@ def iter_new_objects(quarantine: Quarantine) -> Iterator[tuple[str, bytes]]:
                 yield reader.read(Oid(folder.name + file.name))
 
 
+def source_label(name: str) -> str:
+    """Return what a merge calls its source, given as a ref input: a branch by its plain name.
+
+    A name whose plain form means something else, as `refs/heads/HEAD`, stays whole.
+    """
+    short = name.removeprefix("refs/heads/")
+    return short if new_name_fault(RefName(HEADS + short.encode("utf-8"))) is None else name
+
+
 def _distinct(ours: MergeSide, theirs: MergeSide) -> tuple[MergeSide, MergeSide]:
     """Give the second side another label when both have the same: a branch of each namespace, say."""
     if ours.label == theirs.label:
@@ -147,11 +156,14 @@ def _write_label(scratch: Path, side: MergeSide) -> str:
     can be no ref, such as `main~2`, is replaced by the commit's id.
     """
     refname = HEADS + side.label.encode("utf-8")
-    if not is_refname(refname) or is_oid(side.label):
+    if not is_refname(refname) or is_oid(side.label.lower()):
         return side.commit
     # All refs stand in one file: as files of their own `a` and `a/b` could not exist side by side.
     with (scratch / "packed-refs").open("ab") as file:
         file.write(side.commit.encode("ascii") + b" " + refname + b"\n")
-    # Git would take some labels for an option, for another spelling of HEAD, or for a file of the folder.
-    special = side.label.startswith(("-", "@")) or (scratch / side.label.split("/")[0]).exists()
+    # Git would take some labels for an option, for another spelling of HEAD, for a file of the folder, or for a
+    # longer form of the other side's name.
+    special = (
+        side.label.startswith(("-", "@", "heads/", "refs/")) or (scratch / side.label.split("/")[0]).exists()
+    )
     return f"heads/{side.label}" if special else side.label

@@ -17,7 +17,13 @@ from packhouse.git.tree_walk import TreeReader, find_path
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.merge_trees import MergeSide, UnrelatedHistories, merge_trees, open_merged
+from packhouse.operations.merge_trees import (
+    MergeSide,
+    UnrelatedHistories,
+    merge_trees,
+    open_merged,
+    source_label,
+)
 from packhouse.operations.node import Node
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.stored_objects import hold_packs
@@ -99,7 +105,7 @@ def preview_merge(
         raise BranchNotFound(refname)
     found = resolve_ref(node, repo, source, ephemeral=source_is_ephemeral)
     ours = MergeSide(short_name(refname), ref.oid)
-    theirs = MergeSide(found.name.removeprefix("refs/heads/"), found.commit)
+    theirs = MergeSide(source_label(found.name), found.commit)
     merge_base = find_merge_base(node, repo, ours.commit, theirs.commit)
     if merge_base is None:
         raise UnrelatedHistories

@@ -26,14 +26,14 @@ def pull_upstream(node: Node, caller: Principal, name: str, ref: str | None) -> 
     nothing.
     """
     _check_policy(caller)
-    if ref is not None:
-        names_for(ref)
     now = node.clock()
 
     def queue(session: Session) -> None:
         repo = find_repo(session, caller.org_id, name)
         if repo is None:
             raise RepoNotFound(name)
+        if ref is not None:
+            names_for(ref, default_branch=repo.default_branch)
         if not mark_syncing(session, repo.id, now=now):
             raise NoUpstream()
         queue_sync(session, repo.id, repo.public_id, ref=ref, now=now)

@@ -30,7 +30,16 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitProcess, ProgramMissing, spawn_git
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
-from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, TAGS, RefName, is_refname
+from packhouse.git.refname import (
+    EPHEMERAL,
+    HEADS,
+    NOTES,
+    TAGS,
+    NewNameRefused,
+    RefName,
+    is_refname,
+    new_name_fault,
+)
 from packhouse.operations.damage import find_reason
 from packhouse.operations.new_objects import QuarantinedObjects
 from packhouse.operations.node import Node
@@ -48,8 +57,8 @@ _DEFAULT_BRANCH: Final = "deletion of the default branch is not allowed"
 _MISSING: Final = "missing necessary objects"
 _SHALLOW: Final = "shallow update not allowed"
 
-_RefError = RefMismatch | RefNameConflict | DefaultBranchProtected | UpstreamRejected
-_REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected, UpstreamRejected)
+_RefError = RefMismatch | RefNameConflict | DefaultBranchProtected | NewNameRefused | UpstreamRejected
+_REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected, NewNameRefused, UpstreamRejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ def start_push(node: Node, caller: Principal, push: Push, *, pack_objects: int |
 def _check_commands(caller: Principal, pending: PendingPush) -> None:
     seen: set[bytes] = set()
     for number, command in enumerate(pending.commands):
-        text = _name_fault(command.name, pending.push.remote.namespace)
+        text = _name_fault(command, pending.push.remote.namespace)
         if text is None and command.name in seen:
             text = "more than one update of the same ref"
         seen.add(command.name)
@@ -182,13 +191,18 @@ def _check_commands(caller: Principal, pending: PendingPush) -> None:
             pending.refuse(number, _DEFAULT_BRANCH)
 
 
-def _name_fault(name: bytes, namespace: str) -> str | None:
+def _name_fault(command: RefCommand, namespace: str) -> str | None:
     """Return why a ref of this name cannot be pushed, or None when it can."""
+    name = command.name
     if not is_refname(name):
         return "invalid name"
-    if namespace == EPHEMERAL:
-        return None if name.startswith((HEADS, TAGS)) else "only branches and tags can be pushed here"
-    return None if name.startswith((HEADS, TAGS, NOTES)) else "only branches, tags and notes can be pushed"
+    if namespace == EPHEMERAL and not name.startswith((HEADS, TAGS)):
+        return "only branches and tags can be pushed here"
+    if not name.startswith((HEADS, TAGS, NOTES)):
+        return "only branches, tags and notes can be pushed"
+    # What exists under such a name may move and be deleted.
+    fault = new_name_fault(RefName(name)) if command.old_oid is None and command.new_oid is not None else None
+    return None if fault is None else f"invalid name: {fault}"
 
 
 def _update(pending: PendingPush, number: int, peeled_oid: Oid | None = None) -> RefUpdate:
@@ -370,6 +384,8 @@ def _error_text(error: PackhouseError) -> str:
         return "the ref has moved, fetch first" if error.actual is not None else "the ref does not exist"
     if isinstance(error, RefNameConflict):
         return f"conflicts with {error.existing.decode('utf-8')}"
+    if isinstance(error, NewNameRefused):
+        return f"invalid name: {error.reason}"
     if isinstance(error, DefaultBranchProtected):
         return _DEFAULT_BRANCH
     return error.message

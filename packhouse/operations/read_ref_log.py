@@ -9,6 +9,7 @@ from packhouse.git.refname import RefName
 from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.remotes import follow_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,12 @@ def read_ref_log(
 ) -> RefLogPage:
     """Return ref updates older than `cursor` (None: from the newest), of one (namespace, refname) or of all.
 
-    Raises RepoNotFound and BadCursor.
+    `HEAD` as the refname means the default branch. Raises RepoNotFound and BadCursor.
     """
     before = None if cursor is None else decode_number(decode_cursor(cursor, parts=1)[0])
     repo = lookup_repo(node, caller, name)
+    if ref is not None:
+        ref = (ref[0], follow_head(repo, ref[1]))
     with node.database.read() as session:
         entries = list_ref_log(session, repo.id, ref=ref, before=before, limit=count_max + 1)
     return RefLogPage([_move(entry) for entry in entries[:count_max]], len(entries) > count_max)

@@ -11,7 +11,7 @@ from packhouse.db.repos import Repo, find_repo, find_repo_by_id
 from packhouse.db.session import Session
 from packhouse.errors import NotFound
 from packhouse.git.advertisement import AdvertisedRef, RefView
-from packhouse.git.refname import HEADS, PERSISTENT, RefName
+from packhouse.git.refname import HEAD, HEADS, PERSISTENT, RefName
 from packhouse.git.refs_files import are_current, write_ref_files
 from packhouse.operations.lookup import require_synced
 from packhouse.operations.node import Node
@@ -48,6 +48,11 @@ def read_view(node: Node, caller: Principal, remote: Remote) -> RefView:
 def head_target(repo: Repo) -> RefName:
     """Return the full name of the default branch, which HEAD names whether it exists or not."""
     return RefName(HEADS + repo.default_branch.encode("utf-8"))
+
+
+def follow_head(repo: Repo, refname: RefName) -> RefName:
+    """Return the full name of the default branch for `HEAD`; any other name comes back as it is."""
+    return head_target(repo) if refname == HEAD else refname
 
 
 @contextlib.contextmanager

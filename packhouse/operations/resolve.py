@@ -1,7 +1,8 @@
 """From what a caller wrote (a branch, tag, id, `main~2`, …) to one commit. The same for every endpoint.
 
-Order: full id; `refs/…`; branch; tag; `HEAD`; unique abbreviation of 4 to 39 digits; then `~n` and `^n`
-suffixes, which mean what gitrevisions(7) says. In the ephemeral namespace names look among its branches only;
+Order: `HEAD`, which is the default branch whatever refs exist; full id; `refs/…`; branch; tag; unique
+abbreviation of 4 to 39 digits; then `~n` and `^n` suffixes, which mean what gitrevisions(7) says. Forty digits
+never mean a branch or tag. In the ephemeral namespace, which has no `HEAD`, names look among its branches only;
 ids work as ever.
 """
 
@@ -16,10 +17,11 @@ from packhouse.errors import Invalid, NotFound
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import run_git
-from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
+from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
 from packhouse.operations.damage import holds_objects
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable, resolve_abbreviation
+from packhouse.operations.remotes import head_target
 from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
@@ -124,8 +126,10 @@ def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _resolve_base(node: Node, repo: Repo, namespace: str, base: str, text: str) -> tuple[RefName | None, Oid]:
-    if is_oid(base.lower()) and is_reachable(node, repo, Oid(base.lower())):
-        return None, Oid(base.lower())
+    if is_oid(base.lower()):
+        if is_reachable(node, repo, Oid(base.lower())):
+            return None, Oid(base.lower())
+        raise RefNotFound(text)
     for candidate in _candidates(repo, namespace, base):
         found = _lookup(node, repo, namespace, candidate)
         if found is not None:
@@ -138,15 +142,14 @@ def _resolve_base(node: Node, repo: Repo, namespace: str, base: str, text: str) 
 def _candidates(repo: Repo, namespace: str, base: str) -> list[bytes]:
     """Return the full refnames that `base` may mean, in order."""
     name = base.encode("utf-8")
+    if name == HEAD:
+        return [] if namespace == EPHEMERAL else [head_target(repo)]
     if name.startswith(b"refs/"):
         served = (HEADS,) if namespace == EPHEMERAL else (HEADS, TAGS, NOTES)
         return [name] if name.startswith(served) else []
     if namespace == EPHEMERAL:
         return [HEADS + name]
-    names = [HEADS + name, TAGS + name]
-    if base == "HEAD":
-        names.append(HEADS + repo.default_branch.encode("utf-8"))
-    return names
+    return [HEADS + name, TAGS + name]
 
 
 def _lookup(node: Node, repo: Repo, namespace: str, refname: bytes) -> tuple[RefName, Oid] | None:

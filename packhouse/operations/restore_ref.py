@@ -1,6 +1,6 @@
 """Putting a ref back to where it was: undoing a push, a forced push or a deletion."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
@@ -13,12 +13,16 @@ from packhouse.limits import page_max
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.refs import move_refs
+from packhouse.operations.remotes import follow_head
 from packhouse.operations.stored_objects import open_reader
 
 
 @dataclass(frozen=True, slots=True)
 class RestoreRef:
-    """Which ref, and when: at the end of the second `at` (since 1970), or just before the log entry `entry`."""
+    """Which ref, and when: at the end of the second `at` (since 1970), or just before the log entry `entry`.
+
+    `HEAD` as the refname means the default branch.
+    """
 
     repo: str
     namespace: str
@@ -29,8 +33,9 @@ class RestoreRef:
 
 @dataclass(frozen=True, slots=True)
 class RestoredRef:
-    """Where the ref was until now (None: nowhere) and where it is again."""
+    """Which ref it is, where it was until now (None: nowhere) and where it is again."""
 
+    refname: RefName
     old_oid: Oid | None
     new_oid: Oid
 
@@ -38,19 +43,21 @@ class RestoredRef:
 def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredRef:
     """Move the ref to its earlier value, which is logged like any other move.
 
-    Raises NotFound when the ref did not exist then, when the log does not reach back so far, or when the
+    A name that no new ref can have comes back too: it is not new, and an undo that refuses loses commits. Raises
+    NotFound when the ref did not exist then, when the log does not reach back so far, or when the
     object has been pruned.
     """
     repo = lookup_repo(node, caller, command.repo)
+    command = replace(command, refname=follow_head(repo, command.refname))
     oid = _find_value(node, repo, command)
     peeled = _check_object(node, repo, oid)
     with node.database.read() as session:
         present = get_ref(session, repo.id, command.namespace, command.refname)
     old_oid = None if present is None else present.oid
     if old_oid != oid:
-        update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled)
+        update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled, restores=True)
         move_refs(node, caller, repo, [update], action="restore-ref")
-    return RestoredRef(old_oid, oid)
+    return RestoredRef(command.refname, old_oid, oid)
 
 
 def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:

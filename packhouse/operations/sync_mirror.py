@@ -5,7 +5,15 @@ from collections.abc import Iterable, Mapping
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
-from packhouse.git.refname import HEADS, PERSISTENT, TAGS, RefName, check_refname, is_refname
+from packhouse.git.refname import (
+    HEADS,
+    PERSISTENT,
+    TAGS,
+    RefName,
+    check_refname,
+    is_refname,
+    new_name_fault,
+)
 
 MIRRORED = (HEADS, TAGS)
 """The only refs that an upstream and its mirror share: no notes, nothing ephemeral."""
@@ -21,16 +29,22 @@ def plan_mirror(
     """Return the updates that make `local` what `upstream` is, sorted by name.
 
     Each is guarded by the value in `local`, so that a ref that is written meanwhile stays as written. `scope`
-    limits them to some refs; without `prune` what the upstream lacks stays.
+    limits them to some refs; without `prune` what the upstream lacks stays. What the upstream has under a name
+    that no new ref can have is left out, unless it is here already: see `list_unfit`.
     """
     names = set(local) | set(upstream) if scope is None else set(scope)
     updates = []
     for name in sorted(names):
         old, new = local.get(name), upstream.get(name)
-        if old == new or (new is None and not prune):
+        if old == new or (new is None and not prune) or (old is None and new_name_fault(name) is not None):
             continue
         updates.append(RefUpdate(PERSISTENT, name, old, new))
     return updates
+
+
+def list_unfit(local: Mapping[RefName, Oid], upstream: Mapping[RefName, Oid]) -> list[RefName]:
+    """Return the refs of the upstream that cannot be made here because of their names, sorted."""
+    return sorted(name for name in upstream if name not in local and new_name_fault(name) is not None)
 
 
 def is_mirrored(name: bytes) -> bool:
@@ -38,8 +52,13 @@ def is_mirrored(name: bytes) -> bool:
     return name.startswith(MIRRORED) and is_refname(name)
 
 
-def names_for(ref: str) -> list[RefName]:
-    """Return the refs that the name of a branch or tag, full or short, may mean; raise Invalid for none."""
+def names_for(ref: str, *, default_branch: str) -> list[RefName]:
+    """Return the refs that the name of a branch or tag, full or short, may mean; raise Invalid for none.
+
+    `HEAD` means the default branch.
+    """
+    if ref == "HEAD":
+        return [RefName(HEADS + default_branch.encode("utf-8"))]
     name = ref.encode("utf-8", "surrogateescape")
     if not name.startswith(b"refs/"):
         return [check_refname(HEADS + name), check_refname(TAGS + name)]

@@ -22,7 +22,7 @@ from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed
-from packhouse.git.refname import HEADS, PERSISTENT
+from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event
 from packhouse.operations.events import (
     SYNC_FAILED,
@@ -35,7 +35,7 @@ from packhouse.operations.events import (
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedObjects, find_unconnected, open_objects
 from packhouse.operations.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
-from packhouse.operations.sync_mirror import names_for, plan_mirror
+from packhouse.operations.sync_mirror import list_unfit, names_for, plan_mirror
 from packhouse.operations.upstream_access import UpstreamAway, open_access
 from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine
@@ -44,6 +44,7 @@ ACTOR: Final = "upstream"
 ACTION: Final = "sync"
 _NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
 _NO_STORAGE: Final = "storage not available"
+_UNFIT_SHOWN_MAX: Final = 10
 _DETACHED: Final = "repository was detached"
 
 
@@ -129,7 +130,7 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
         stored = list_refs(session, repo.id, PERSISTENT)
     local = mirrored_only({ref.refname: ref.oid for ref in stored})
     access = open_access(node, repo, repo.upstream)
-    scope = None if ask.ref is None else names_for(ask.ref)
+    scope = None if ask.ref is None else names_for(ask.ref, default_branch=repo.default_branch)
     with node.store.new_quarantine() as quarantine:
         objects = open_objects(node, repo, quarantine)
         found = fetch_upstream(
@@ -141,9 +142,17 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
             watch=FetchWatch(lambda: _look(node, ask, upstream), node.config.push_max_bytes),
         )
         updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
+        _log_unfit(ask, list_unfit(local, found))
         updates = _judge(objects, updates, list({ref.oid for ref in stored}))
         packs = _publish(node, quarantine, repo, updates)
         _finish(node, repo, upstream, updates, packs)
+
+
+def _log_unfit(ask: SyncAsk, names: Sequence[RefName]) -> None:
+    """Tell the operator which refs of the upstream are missing here: one bad name does not fail the run."""
+    if names:
+        shown = [name.decode("utf-8") for name in names[:_UNFIT_SHOWN_MAX]]
+        log_event("refs of the upstream left out", repo=ask.repo_id, count=len(names), refs=shown)
 
 
 def _look(node: Node, ask: SyncAsk, upstream: Upstream) -> None:

@@ -126,6 +126,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "merge is no fast-forward": "{branch} cannot be fast-forwarded to {source}: it has commits of its own",
     "merge target has moved": "branch {branch} has moved to {actual}, look at it and merge again",
     "method is not allowed": "{method} is not allowed here, allowed: {allow}",
+    "name not allowed for a new ref": "{refname} cannot be the name of a new branch or tag: {reason}",
     "no note for this object": "no note for object {oid}",
     "not an ISO 8601 date": "{value} is not an ISO 8601 date",
     "not an object id": "{value} is not an object id of 40 hex digits",

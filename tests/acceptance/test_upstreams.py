@@ -11,6 +11,7 @@ from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git
 from tests.support.org import Org
 from tests.support.repo import Repo
+from tests.support.rows import add_old_ref
 from tests.support.server import Server, ServerOptions
 from tests.support.upstreams import (
     base_of,
@@ -74,6 +75,27 @@ def test_a_pull_mirrors_branches_and_tags(git: Git, following: Org, upstream: Re
     assert refs_of(git, remote_of(mirror)) == refs_of(git, remote_of(upstream))
     assert sync_events(mirror)[-1][1]["run_count"] == 2
     assert sync_events(mirror)[-1][1]["is_first_sync"] is False
+
+
+def test_upstream_refs_that_cannot_be_new_are_left_out_and_the_run_succeeds(
+    git: Git, following: Org, upstream: Repo
+) -> None:
+    head, mirror = upstream.branches()["main"], follow(following, upstream)
+    for name in ("refs/heads/HEAD", "refs/heads/-x", f"refs/heads/{'a' * 40}", "refs/tags/HEAD"):
+        add_old_ref(upstream, name, head)
+    pull(mirror)
+    assert sync_events(mirror)[-1][0] == "repo.sync.succeeded"
+    assert set(refs_of(git, remote_of(mirror))) == {"refs/heads/main", "refs/heads/topic"}
+    add_old_ref(mirror, "refs/heads/HEAD", upstream.branches()["topic"])
+    pull(mirror)
+    assert mirror.branches()["HEAD"] == head
+    assert upstream.api("DELETE", "/branches", json={"name": "HEAD"}).is_success
+    moved = upstream.write_commit("main", {"readme": b"two\n"})
+    pull(mirror, "HEAD")
+    assert mirror.branches()["main"] == moved
+    assert mirror.branches()["HEAD"] == head
+    pull(mirror)
+    assert "HEAD" not in mirror.branches()
 
 
 def test_a_forced_push_upstream_is_mirrored(git: Git, following: Org, upstream: Repo, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 import uuid
 
-from packhouse.db.database import Database
+from packhouse.db.database import Database, open_database
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from tests.support.repo import Repo
 
 
 def oid(seed: object) -> Oid:
@@ -46,3 +47,30 @@ def apply(
             session, repo_id, updates, actor="tester", action="test", now=now, atomic=atomic
         )
     )
+
+
+def write_ref_of_older_release(
+    database: Database, repo_id: int, refname: str, new_oid: str, *, namespace: str = "", now: int = 150
+) -> None:
+    """Make a ref with the statements of the first release, which took more names and knew fewer columns."""
+    key = f"'{namespace}', '{refname}'"
+    with database.write() as session:
+        session.define(f"UPDATE repos SET refs_version = refs_version + 1 WHERE id = {repo_id}")
+        session.define(
+            "INSERT INTO refs (repo_id, namespace, refname, oid, peeled_oid, created_at, updated_at)"
+            f" VALUES ({repo_id}, {key}, '{new_oid}', NULL, {now}, {now})"
+        )
+        session.define(
+            "INSERT INTO ref_log"
+            " (repo_id, refs_version, namespace, refname, old_oid, new_oid, actor, action, created_at)"
+            f" SELECT id, refs_version, {key}, NULL, '{new_oid}', 'tester', 'push', {now}"
+            f" FROM repos WHERE id = {repo_id}"
+        )
+
+
+def add_old_ref(repo: Repo, refname: str, oid: str, *, namespace: str = "") -> None:
+    """Make a ref as an older release did, in the database of the SQLite server that serves `repo`."""
+    database = open_database(f"sqlite:///{repo.org.server.data / 'packhouse.db'}")
+    repo_id = repo.api("GET").json()["repository_id"]
+    write_ref_of_older_release(database, repo_id, refname, oid, namespace=namespace)
+    database.close()

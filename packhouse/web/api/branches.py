@@ -8,7 +8,7 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
-from packhouse.git.refname import branch_refname, short_name
+from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
 from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.read_branches import Branch, list_branches, read_branch
@@ -135,17 +135,10 @@ async def handle_list(request: Request) -> Response:
 async def handle_get(request: Request) -> Response:
     """GET …/branch."""
     query = request.read_query(GetBranchQuery)
-    _check_name(query.name)
     branch = await request.operate(
-        read_branch, request.caller.repo, branch_refname(query.name), ephemeral=query.ephemeral
+        read_branch, request.caller.repo, exact_branch_refname(query.name), ephemeral=query.ephemeral
     )
     return json_response({"branch": _fields(branch)})
-
-
-def _check_name(name: str) -> None:
-    """Raise Invalid for a name with a `refs/` prefix where only plain names count."""
-    if name.startswith("refs/"):
-        raise Invalid("invalid branch name", branch=name[:200])
 
 
 async def handle_create(request: Request) -> Response:
@@ -176,8 +169,7 @@ async def handle_create(request: Request) -> Response:
 async def handle_delete(request: Request) -> Response:
     """DELETE …/branches."""
     body = await read_body(request, DeleteBranchBody)
-    _check_name(body.target_branch)
-    refname = branch_refname(body.target_branch)
+    refname = exact_branch_refname(body.target_branch)
     await request.operate(delete_branch, request.caller.repo, refname, ephemeral=body.ephemeral)
     fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
     return json_response(with_old_names("deleted_branch", fields))

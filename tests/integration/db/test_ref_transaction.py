@@ -24,8 +24,8 @@ from packhouse.db.refs import (
 )
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted
 from packhouse.errors import Invalid, PackhouseError
-from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName
-from tests.support.rows import apply, branch_update, oid
+from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, NewNameRefused, RefName
+from tests.support.rows import apply, branch_update, oid, write_ref_of_older_release
 
 A, B, C = oid("a"), oid("b"), oid("c")
 
@@ -229,6 +229,33 @@ def test_only_names_below_a_folder_of_refs_are_stored(
 ) -> None:
     with pytest.raises(Invalid):
         apply(database, repo_id, RefUpdate(PERSISTENT, RefName(refname), None, A))
+
+
+@pytest.mark.parametrize("namespace", [PERSISTENT, EPHEMERAL])
+@pytest.mark.parametrize("name", ["heads/HEAD", "tags/HEAD", "heads/-x", "tags/-x", "heads/" + "aB" * 20])
+def test_a_name_that_means_something_else_moves_and_goes_but_is_not_made(
+    database: Database, repo_id: int, namespace: str, name: str
+) -> None:
+    refname = RefName(f"refs/{name}".encode())
+    for any_old in (False, True):
+        with pytest.raises(NewNameRefused):
+            apply(database, repo_id, RefUpdate(namespace, refname, None, A, any_old=any_old))
+    fine = RefUpdate(namespace, RefName(b"refs/heads/fine"), None, A)
+    outcomes = apply(database, repo_id, RefUpdate(namespace, refname, None, A), fine, atomic=False)
+    assert [outcome.error is None for outcome in outcomes] == [False, True]
+    write_ref_of_older_release(database, repo_id, f"refs/{name}", A, namespace=namespace)
+    apply(database, repo_id, RefUpdate(namespace, refname, A, B))
+    assert state(database, repo_id)[f"{namespace}:refs/{name}"] == B
+    apply(database, repo_id, RefUpdate(namespace, refname, B, None))
+    with pytest.raises(NewNameRefused):
+        apply(database, repo_id, RefUpdate(namespace, refname, None, A))
+    apply(database, repo_id, RefUpdate(namespace, refname, None, B, restores=True))
+    assert state(database, repo_id)[f"{namespace}:refs/{name}"] == B
+
+
+def test_notes_may_be_called_anything(database: Database, repo_id: int) -> None:
+    for name in ("HEAD", "-x", "a" * 40):
+        apply(database, repo_id, RefUpdate(PERSISTENT, RefName(f"refs/notes/{name}".encode()), None, A))
 
 
 def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, repo_id: int) -> None:

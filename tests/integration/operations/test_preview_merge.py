@@ -171,6 +171,8 @@ def test_contents_are_bounded_and_say_what_is_missing(
         ("HEAD", "heads/HEAD"),
         ("lock", "heads/lock"),
         ("refs/x", "heads/refs/x"),
+        ("heads/main", "heads/heads/main"),
+        ("AB" * 20, None),
         ("f00d", "f00d"),
         ("a/b", "a/b"),
         ("main/x", "main/x"),

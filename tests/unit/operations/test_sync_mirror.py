@@ -6,12 +6,13 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.operations.sync_mirror import is_mirrored, names_for, plan_mirror
+from packhouse.operations.sync_mirror import is_mirrored, list_unfit, names_for, plan_mirror
 
 pytestmark = pytest.mark.quick
 
 A, B = Oid("a" * 40), Oid("b" * 40)
 MAIN, TOPIC, TAG = RefName(b"refs/heads/main"), RefName(b"refs/heads/topic"), RefName(b"refs/tags/v1")
+HEAD, DIGITS = RefName(b"refs/heads/HEAD"), RefName(b"refs/tags/" + b"a" * 40)
 
 
 def update(name: RefName, old: Oid | None, new: Oid | None) -> RefUpdate:
@@ -38,11 +39,25 @@ def test_other_refs_of_an_upstream_are_no_business_of_ours(name: bytes) -> None:
 
 
 def test_a_short_name_may_be_a_branch_or_a_tag() -> None:
-    assert names_for("v1") == [b"refs/heads/v1", TAG]
-    assert names_for("refs/heads/main") == [MAIN]
+    assert names_for("v1", default_branch="main") == [b"refs/heads/v1", TAG]
+    assert names_for("refs/heads/main", default_branch="trunk") == [MAIN]
+
+
+def test_head_means_the_default_branch_and_its_full_name_a_branch() -> None:
+    assert names_for("HEAD", default_branch="main") == [MAIN]
+    assert names_for("refs/heads/HEAD", default_branch="main") == [HEAD]
+
+
+def test_what_no_new_ref_can_be_called_is_mirrored_only_where_it_exists() -> None:
+    upstream = {MAIN: B, HEAD: B, DIGITS: B}
+    assert plan_mirror({MAIN: A}, upstream, scope=None, prune=True) == [update(MAIN, A, B)]
+    assert list_unfit({MAIN: A}, upstream) == [HEAD, DIGITS]
+    assert plan_mirror({HEAD: A}, {HEAD: B, DIGITS: B}, scope=None, prune=True) == [update(HEAD, A, B)]
+    assert list_unfit({HEAD: A}, upstream) == [DIGITS]
+    assert plan_mirror({HEAD: A}, {}, scope=None, prune=True) == [update(HEAD, A, None)]
 
 
 @pytest.mark.parametrize("ref", ["", "a..b", "refs/notes/x", "refs/heads/", "a b", "\udcff"])
 def test_what_is_no_branch_or_tag_is_refused(ref: str) -> None:
     with pytest.raises(Invalid):
-        names_for(ref)
+        names_for(ref, default_branch="main")

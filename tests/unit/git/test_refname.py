@@ -1,0 +1,74 @@
+"""Names of refs as callers write them, and which of them can be new."""
+
+import pytest
+
+from packhouse.errors import Invalid
+from packhouse.git.refname import (
+    HEAD,
+    NewNameRefused,
+    RefName,
+    branch_refname,
+    check_new_name,
+    exact_branch_refname,
+    new_name_fault,
+    parse_refname,
+    tag_refname,
+)
+
+pytestmark = pytest.mark.quick
+
+TAKEN = ["HEAD", "-", "-x", "--force", "-x/y", "0" * 40, "F" * 40, "aB" * 20, "0" * 64, "eF" * 32]
+FREE = [
+    "head",
+    "HEAD/x",
+    "x/HEAD",
+    "HEAD~",
+    "x-",
+    "x/-",
+    "0" * 39,
+    "0" * 41,
+    "0" * 63,
+    "0" * 65,
+    "g" * 40,
+    "00",
+]
+
+
+@pytest.mark.parametrize("folder", ["heads", "tags"])
+def test_names_that_mean_something_else_are_no_new_branches_and_tags(folder: str) -> None:
+    for name in TAKEN:
+        refname = RefName(f"refs/{folder}/{name}".encode())
+        assert new_name_fault(refname) is not None
+        with pytest.raises(NewNameRefused):
+            check_new_name(refname)
+    for name in FREE:
+        assert check_new_name(RefName(f"refs/{folder}/{name}".encode()))
+
+
+def test_notes_may_have_any_name() -> None:
+    assert all(new_name_fault(RefName(f"refs/notes/{name}".encode())) is None for name in TAKEN)
+
+
+def test_an_odd_name_is_still_the_name_of_a_ref() -> None:
+    for name in TAKEN[1:]:
+        assert branch_refname(name) == branch_refname(f"refs/heads/{name}") == f"refs/heads/{name}".encode()
+        assert parse_refname(name) == branch_refname(name)
+    for name in TAKEN:
+        assert exact_branch_refname(name) == f"refs/heads/{name}".encode()
+        assert tag_refname(name) == f"refs/tags/{name}".encode()
+
+
+def test_a_plain_head_is_no_branch_where_a_full_name_is_taken_too() -> None:
+    with pytest.raises(Invalid):
+        branch_refname("HEAD")
+    assert branch_refname("refs/heads/HEAD") == b"refs/heads/HEAD"
+    assert parse_refname("HEAD") == HEAD
+    assert parse_refname("refs/heads/HEAD") == b"refs/heads/HEAD"
+
+
+@pytest.mark.parametrize("name", ["refs/heads/main", "refs/tags/v1", "refs/", "a..b", "", "\ud800"])
+def test_an_exact_name_has_no_prefix(name: str) -> None:
+    with pytest.raises(Invalid):
+        exact_branch_refname(name)
+    with pytest.raises(Invalid):
+        tag_refname(name)
