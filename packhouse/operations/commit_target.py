@@ -74,14 +74,18 @@ def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
 
 
 def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetState:
-    """Return what a new branch starts on; raise BranchNotFound for a missing base, or where one is needed."""
+    """Return what a new branch starts on; raise BranchNotFound for a missing base, or where one is needed.
+
+    The guard of zeros says that the branch must not exist, which is no reason to begin another history: it is
+    answered as no guard is.
+    """
     if target.base_refname is not None:
         base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
         if base is None:
             raise BranchNotFound(target.base_refname)
         return TargetState(None, base.oid)
     first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
-    if target.expected is None and not first:
+    if target.expected in (None, ZERO_OID) and not first:
         raise BranchNotFound(target.refname)
     return TargetState(None, None)
 

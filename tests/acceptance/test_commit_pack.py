@@ -417,6 +417,27 @@ def test_forty_zeros_say_that_the_branch_must_be_new(repo: Repo) -> None:
     refused(post(repo, other, chunk(b"1")), 409, "precondition_failed")
 
 
+def test_forty_zeros_begin_no_second_history_beside_the_first(repo: Repo) -> None:
+    head = repo.write_commit("main", {"a": b"1"})
+    for ephemeral in (False, True):
+        fields = {"target_branch": "other", "target_is_ephemeral": ephemeral}
+        plain = refused(post(repo, metadata(upsert("a"), **fields), chunk(b"2")), 404, "not_found")
+        guarded = metadata(upsert("a"), expected_target_sha=ZEROS, **fields)
+        assert refused(post(repo, guarded, chunk(b"2")), 404, "not_found") == plain
+        assert repo.branches(ephemeral=str(ephemeral).lower()) == ({} if ephemeral else {"main": head})
+    patch = "--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+new\n"
+    data = base64.b64encode(patch.encode()).decode()
+    lines = [
+        metadata(target_branch="other", expected_target_sha=ZEROS),
+        {"diff_chunk": {"data": data, "eof": True}},
+    ]
+    del lines[0]["metadata"]["files"]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    reply = repo.api("POST", "/diff-commit", content=body)
+    assert (reply.status_code, reply.json()["result"]["status"]) == (404, "not_found")
+    assert repo.branches() == {"main": head}
+
+
 def test_a_name_below_a_branch_is_taken(repo: Repo, server: Server) -> None:
     repo.write_commit("main", {"a": b"1"})
     conflict = metadata(upsert("a"), target_branch="main/below", base_branch="main")

@@ -102,7 +102,7 @@ class WriteMachine(RuleBasedStateMachine):
         reply = self._commit(branch, path, content, **fields)
         if guard == "bad":
             assert reply.status_code == 409, reply.text
-        elif tip is None and self.branches and guard == "":
+        elif tip is None and self.branches:
             assert reply.status_code == 404, reply.text
         else:
             assert reply.status_code == 201, reply.text
