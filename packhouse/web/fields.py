@@ -1,8 +1,8 @@
 """Reading query strings and JSON objects into typed structs, by the rules that all endpoints share.
 
 Text is trimmed, blank text and null count as absent, unknown members are ignored, old names stand in for
-absent standard ones. Query booleans are the words true, false, 1 and 0; JSON members must have their type, so
-blank text is absent only where text belongs.
+absent standard ones. Query booleans are the words true, false, 1 and 0, and a blank one is absent; JSON members
+must have their type, so blank text is absent only where text belongs.
 """
 
 import functools
@@ -174,7 +174,7 @@ def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Alia
         if field.kind is list:
             return [value for value in values if value]
         text = values[0].strip() if field.trimmed else values[0]
-        if field.kind is str and not text:
+        if field.kind in (str, bool) and not text:
             continue
         return _read_word(field, _check_branch(name, text))
     return None

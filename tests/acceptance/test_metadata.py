@@ -78,7 +78,8 @@ def test_preferred_paths_page_and_released_ones_need_not(repo: Repo) -> None:
     whole = repo.v1("GET", "/repos/files/metadata").json()
     assert len(whole["files"]) == 250
     assert whole["has_more"] is False
-    assert len(repo.v1("GET", "/repos/files/metadata", params={"limit": "0"}).json()["files"]) == 200
+    assert repo.v1("GET", "/repos/files/metadata", params={"limit": "0", "cursor": ""}).json() == whole
+    assert len(listing(repo, limit="0")["files"]) == 200
     assert len(listing(repo, limit="100000")["files"]) == 250
 
 

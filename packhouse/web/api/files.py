@@ -38,7 +38,7 @@ _LIMIT: Final = optional_page(
 
 
 class ListFilesQuery(msgspec.Struct):
-    """What to list; a page only when `cursor` or `limit` is given."""
+    """What to list; a page only when `cursor` or `limit` is given. A `limit` of 0 counts as absent."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
@@ -114,7 +114,7 @@ def entry_mode(entry: PathEntry) -> str:
 async def handle_list(request: Request) -> Response:
     """GET …/files."""
     query = request.read_query(ListFilesQuery)
-    paged = query.cursor is not None or query.limit is not None
+    paged = query.cursor is not None or bool(query.limit)
     count_max = None
     if paged:
         count_max = page_limit(

@@ -85,7 +85,7 @@ class FileMetadataList(msgspec.Struct, omit_defaults=True):
 async def handle_list(request: Request) -> Response:
     """GET …/files/metadata."""
     query = request.read_query(ListFilesMetadataQuery)
-    paged = query.cursor is not None or query.limit is not None or request.dialect is Dialect.PREFERRED
+    paged = query.cursor is not None or bool(query.limit) or request.dialect is Dialect.PREFERRED
     count_max = None
     if paged:
         count_max = page_limit(

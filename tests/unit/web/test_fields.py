@@ -72,7 +72,13 @@ def test_query_booleans_are_words(word: str, value: bool) -> None:
     assert query(f"ephemeral={word}").ephemeral is value
 
 
-@pytest.mark.parametrize("word", ["yes", "", "2", "truee", "null", "on", "01"])
+def test_a_blank_query_boolean_is_absent() -> None:
+    assert query("ephemeral=") == query("ephemeral=+") == Sample()
+    needy = parse_query(b"target_branch=b&target_is_ephemeral=&ephemeral=true", Needy, where="create_commit")
+    assert needy.target_is_ephemeral is True
+
+
+@pytest.mark.parametrize("word", ["yes", "2", "truee", "null", "on", "01"])
 def test_other_words_are_no_booleans(word: str) -> None:
     with pytest.raises(Invalid) as error:
         query(f"ephemeral={word}")
