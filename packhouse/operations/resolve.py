@@ -25,6 +25,7 @@ from packhouse.operations.remotes import head_target
 from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
+_PEELED: Final = re.compile(r"(?:[~^][0-9]*|\^\{[a-z]*\})*")
 _SUFFIX: Final = re.compile(r"([~^])([0-9]*)")
 _ABBREVIATION: Final = re.compile(r"[0-9a-f]{4,39}")
 _NEVER_A_REF: Final = re.compile(r"\A-|[\x00-\x1f\x7f:]|\.\.|@\{|\^\{/")
@@ -58,9 +59,16 @@ def check_ref_input(text: str) -> str:
         size_bytes = len(ref.encode("utf-8"))
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
         raise Invalid("invalid ref", ref=ref[:200]) from None
-    if not 0 < size_bytes <= limits.refname_max_bytes or _NEVER_A_REF.search(ref):
+    if not 0 < size_bytes <= limits.refname_max_bytes or _NEVER_A_REF.search(ref) or not _has_form(ref):
         raise Invalid("invalid ref", ref=ref[:200])
     return ref
+
+
+def _has_form(ref: str) -> bool:
+    """Tell whether `ref` is a name that git allows, or hex digits, and suffixes of gitrevisions(7) behind it."""
+    end = next((at for at, char in enumerate(ref) if char in "~^"), len(ref))
+    name = ref[:end].encode("utf-8")
+    return (is_refname(HEADS + name) or is_refname(name)) and _PEELED.fullmatch(ref, end) is not None
 
 
 def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
@@ -117,7 +125,7 @@ def _holds_file_or_folder(node: Node, repo: Repo, oid: Oid) -> bool:
 def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
     """Return what stands before the first `~` or `^`, and (operator, number) of each suffix."""
     match = _SUFFIXES.fullmatch(text)
-    if match is None:
+    if match is None:  # git's `^{…}`, which is not served
         raise RefNotFound(text)
     suffixes = _SUFFIX.findall(match["suffixes"])
     if len(suffixes) > _SUFFIXES_MAX:
