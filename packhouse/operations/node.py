@@ -21,6 +21,7 @@ from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.maintenance_queue import MaintenanceQueue
 from packhouse.operations.reachability_cache import ReachabilityCache
 from packhouse.operations.signature_verdicts import SignatureVerdicts
+from packhouse.operations.token_file import TokenFile
 from packhouse.operations.tree_tables import TreeTableCache
 from packhouse.operations.wakeups import Wakeups
 from packhouse.outbound.client import OutboundClient
@@ -51,6 +52,7 @@ class Node:
     secret_keys: SecretKeys = field(init=False)
     outbound: OutboundClient = field(init=False)
     file_maps: FileCache = field(init=False)
+    static_tokens: TokenFile | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.tokens = make_token_verifier(self.database, self.clock)
@@ -61,6 +63,8 @@ class Node:
         self.file_maps = FileCache(
             self.config.data / "cache" / "last-commits", max_bytes=self.config.last_commit_cache_max_bytes
         )
+        path = self.config.static_tokens
+        self.static_tokens = None if path is None else TokenFile(path)
 
     def request_maintenance(self, repo_id: str) -> None:
         """Ask this process's background thread to look at a repository's packs soon."""

@@ -1,6 +1,7 @@
 """POST …/archive and the CodeArts download."""
 
 import io
+import json
 import stat
 import subprocess
 import tarfile
@@ -221,6 +222,26 @@ def test_codearts_takes_fixed_tokens_from_a_file(start_server: StartServer, tmp_
     assert codearts(other, number_of(other), token="secret-2").status_code == 200
     assert codearts(other, number_of(other), token="secret-3").status_code == 401
     assert repo.api("GET", token="secret-2").status_code == 401
+
+
+def test_a_bad_line_in_the_file_of_fixed_tokens_spoils_no_other(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens"
+    server = start_server(ServerOptions(settings={"static_tokens": str(tokens)}))
+    repo = server.new_org().create_repo("team/spring catalogue")
+    repo.write_commit("main", {"a": b"1"})
+    signed = repo.token()
+    assert codearts(repo, number_of(repo), token=signed).status_code == 503
+    good = f"secret-1 {repo.org.name} team/spring catalogue\n".encode()
+    tokens.write_bytes(b"secret-0\n\xff\xfe\n" + good + b"secret-2 acme a\\b\n")
+    for _ in range(3):
+        assert codearts(repo, number_of(repo), token="secret-1").status_code == 200
+        assert codearts(repo, number_of(repo), token=signed).status_code == 200
+        assert codearts(repo, number_of(repo), token="secret-0").status_code == 401
+    told = [line for line in server.stderr().splitlines() if "static tokens' file" in line]
+    assert [json.loads(line)["line"] for line in told] == [1, 2, 4]
+    assert "secret-" not in server.stderr()
 
 
 def test_codearts_errors_have_their_own_two_members(repo: Repo, org: Org) -> None:

@@ -24,7 +24,8 @@ from packhouse.operations.archive import (
     safe_name,
 )
 from packhouse.operations.lookup import lookup_repo_by_number
-from packhouse.operations.static_tokens import ALL_REPOS, find_static_reader
+from packhouse.operations.static_tokens import find_static_reader
+from packhouse.operations.token_file import ALL_REPOS
 from packhouse.web.auth import authenticate_token
 from packhouse.web.body import read_body
 from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says

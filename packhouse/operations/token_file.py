@@ -1,0 +1,105 @@
+"""The file of fixed read tokens: one line each, `TOKEN ORG REPO`, parted by blanks or tabs.
+
+`REPO` is a repository name, or `*` for all of the organisation. It is the rest of the line, so that a name may hold
+blanks, though not at its ends. Blank lines and lines with `#` in front are skipped. A line of another form opens
+nothing and spoils no other: it is logged by its number, once for each change of the file, and never quoted, since
+what stands there is likely a token.
+"""
+
+import logging
+import re
+import threading
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Invalid, Unavailable
+from packhouse.log import log_event
+from packhouse.operations.repo_name import check_repo_name
+
+ALL_REPOS: Final = "*"
+
+_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_GAP: Final = re.compile(r"[ \t]+")
+_SKIPPED: Final = "line of the static tokens' file is skipped"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLine:
+    """One fixed token, as its digest, and what it reads; `repo` may be ALL_REPOS."""
+
+    digest: bytes
+    org: str
+    repo: str
+
+
+class TokenFile:
+    """The configured file, looked at each time, so that a change needs no restart; parsed once for each change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._content_digest = b""
+        self._lines: tuple[TokenLine, ...] = ()
+
+    def read(self) -> tuple[TokenLine, ...]:
+        """Return the lines that are well-formed; raise Unavailable when the file cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(limits.static_tokens_max_bytes + 1)
+        except OSError:
+            raise Unavailable("file of static tokens cannot be read") from None
+        if len(content) > limits.static_tokens_max_bytes:
+            raise Unavailable("file of static tokens is too large", max_bytes=limits.static_tokens_max_bytes)
+        digest = sha256(content).digest()
+        with self._lock:
+            if digest != self._content_digest:
+                self._lines = _parse(content)
+                self._content_digest = digest
+            return self._lines
+
+
+def digest_token(token: str) -> bytes:
+    """Return what a token is compared by."""
+    return sha256(token.encode("utf-8", "replace")).digest()
+
+
+def _parse(content: bytes) -> tuple[TokenLine, ...]:
+    lines = []
+    faults = 0
+    for number, raw in enumerate(_LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK)), 1):
+        try:
+            line = _parse_line(raw)
+        except Invalid as error:
+            faults += 1
+            if faults <= limits.static_token_faults_logged_max:
+                log_event(_SKIPPED, level=logging.WARNING, line=number, reason=error.message)
+            continue
+        if line is not None:
+            lines.append(line)
+    if faults > limits.static_token_faults_logged_max:
+        log_event(_SKIPPED, level=logging.WARNING, lines=faults, reason="there are more than are listed")
+    return tuple(lines)
+
+
+def _parse_line(raw: bytes) -> TokenLine | None:
+    """Return what a line says, None when it says nothing; raise Invalid, which quotes nothing of the line."""
+    try:
+        text = raw.decode("utf-8").strip(" \t")
+    except UnicodeDecodeError:
+        raise Invalid("not UTF-8") from None
+    if not text or text.startswith("#"):
+        return None
+    fields = _GAP.split(text, maxsplit=2)
+    if len(fields) < 3:
+        raise Invalid("not TOKEN ORG REPO")
+    token, org, repo = fields
+    if repo != ALL_REPOS:
+        try:
+            check_repo_name(repo)
+        except Invalid:
+            raise Invalid("no repository can have this name") from None
+    return TokenLine(digest_token(token), org, repo)
