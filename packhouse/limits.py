@@ -11,7 +11,8 @@ GIB = 1024 * MIB
 # Requests
 json_body_max_bytes = 16 * MIB
 json_values_max = 200_000  # of one member of a JSON body
-request_target_max_bytes = 64 * KIB
+request_target_max_bytes = 128 * KIB  # download clients may send a path of 100,000 characters
+request_path_max_bytes = 65_535  # before the query; the parser of targets takes no more
 request_headers_max_bytes = 128 * KIB  # download clients may send a token of 100,000 characters
 request_headers_max = 500
 keep_alive_s = 75  # how long a connection may be idle between requests

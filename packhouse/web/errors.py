@@ -272,7 +272,7 @@ def render_failure(request: "Request", error: BaseException, style: ErrorStyle) 
     if style is ErrorStyle.GIT:
         return Response(failure.sentence + "\n", failure.status, headers, "text/plain; charset=utf-8")
     if style is ErrorStyle.CODEARTS:
-        return json_response(_codearts_members(failure), failure.status, headers)
+        return json_response(codearts_members(failure.status, failure.sentence), failure.status, headers)
     if style is ErrorStyle.NOTE and "notes_ref" in failure.fields:
         return json_response(_note_write(failure), failure.status, headers)
     problem = _problem(request, failure)
@@ -300,10 +300,10 @@ _CODEARTS_GIVEN: Final = {
 }
 
 
-def _codearts_members(failure: Failure) -> dict[str, str]:
+def codearts_members(status: int, sentence: str) -> dict[str, str]:
     """Return exactly the two members of that system; only the codes and texts of 401 and 403 are given by it."""
-    unexpected = "CH.000001" if failure.status == 500 else f"CH.004{failure.status}"
-    code, text = _CODEARTS_GIVEN.get(failure.status, (unexpected, failure.sentence))
+    unexpected = "CH.000001" if status == 500 else f"CH.004{status}"
+    code, text = _CODEARTS_GIVEN.get(status, (unexpected, sentence))
     return {"error_code": code, "error_msg": text}
 
 

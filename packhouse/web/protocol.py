@@ -22,12 +22,13 @@ from uvicorn.server import ServerState
 from packhouse import limits
 from packhouse.config import Config
 from packhouse.web.close_delimited import CloseDelimited
-from packhouse.web.errors import problem_members
+from packhouse.web.errors import codearts_members, problem_members
 
 _METHODS_SERVED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _VERSIONS_SERVED: Final = ("1.1", "1.0")
 _HEADERS_CHECKED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 _COMMIT_PATH: Final = re.compile(rb"/(?:commit-pack|diff-commit|restore-commit|reset-commits)\Z")
+_CODEARTS_PATH: Final = re.compile(rb"(?:[a-z]+://[^/]*)?/+v4(?:/|\Z)")
 
 
 class _Refused(Exception):
@@ -164,9 +165,12 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the request target."""
-        if len(self.url) + len(url) > limits.request_target_max_bytes:
+        is_long = len(self.url) + len(url) > limits.request_target_max_bytes
+        super().on_url(
+            url[: limits.request_target_max_bytes]
+        )  # also of a long one: it tells the form of the refusal
+        if is_long:
             self._refuse(414, "request target is too long")
-        super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers, which come after the body, count for nothing."""
@@ -195,7 +199,20 @@ class EdgeProtocol(HttpToolsProtocol):
         self.scope["packhouse.has_left"] = self.transport.is_closing  # type: ignore[typeddict-unknown-key]  # for those who waited
         self.scope["packhouse.is_ending"] = lambda: self._ending  # type: ignore[typeddict-unknown-key]  # for streams
         self.scope["packhouse.continue_expected"] = self.expect_100_continue  # type: ignore[typeddict-unknown-key]  # for body.py
+        self._start_request()
+
+    def _start_request(self) -> None:
+        """Start the request; of a long target uvicorn's parser gets the path alone, since it refuses the whole."""
+        if len(self.url) <= limits.request_path_max_bytes:
+            super().on_headers_complete()
+            return
+        target = self.url
+        self.url, _, query = target.partition(b"#")[0].partition(b"?")
+        if len(self.url) > limits.request_path_max_bytes:
+            self._refuse(414, "request path is too long")
         super().on_headers_complete()
+        self.url = target
+        self.scope["query_string"] = query
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -291,6 +308,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def _refusal_body(self, status: int, sentence: str) -> bytes:
         problem = problem_members(status, sentence)
         url: bytes = getattr(self, "url", b"")
-        if _COMMIT_PATH.search(url.partition(b"?")[0]):
+        path = url.partition(b"?")[0]
+        if _CODEARTS_PATH.match(path):
+            return msgspec.json.encode(codearts_members(status, sentence))
+        if _COMMIT_PATH.search(path):
             problem["result"] = {"success": False, "status": "invalid", "message": sentence}
         return msgspec.json.encode(problem)

@@ -145,7 +145,10 @@ class Router:
         self._root = _Place()
         self._suffixes: list[tuple[tuple[str, ...], dict[str, Route]]] = []
         self._result_names: set[str] = set()
+        self._codearts_roots: set[str] = set()
         for route in routes:
+            if route.errors is ErrorStyle.CODEARTS:
+                self._codearts_roots.add(route.preferred.split("/")[1])
             if route.errors is ErrorStyle.COMMIT_RESULT:
                 self._result_names.add(route.preferred.rpartition("/")[2])
             self._add(route, route.released, Dialect.RELEASED)
@@ -229,7 +232,12 @@ class Router:
         raise RoutingFailure(NotFound("no such path"), style)
 
     def _guess_style(self, segments: list[str]) -> ErrorStyle:
-        """Return the style of a path that is none: clients read `result` of whatever they sent a commit to."""
+        """Return the style of a path that is none.
+
+        Clients read `result` of whatever they sent a commit to, and those of CodeArts know their own form only.
+        """
+        if segments[0] in self._codearts_roots:
+            return ErrorStyle.CODEARTS
         named = next((segment for segment in reversed(segments) if segment), "")
         return ErrorStyle.COMMIT_RESULT if named in self._result_names else ErrorStyle.PLAIN
 

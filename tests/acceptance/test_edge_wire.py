@@ -147,16 +147,34 @@ def test_endless_heads_and_trailers_are_cut_and_cost_little_memory(server: Serve
     assert processes.resident_bytes(server.pid) - before < FLOOD_MAX_BYTES
 
 
-def test_a_target_of_60_kib_works_and_a_longer_one_is_answered_414(server: Server) -> None:
-    for length, status in ((60_000, 200), (70_000, 414), (300_000, 414)):
+def test_a_target_of_128_kib_works_and_a_longer_one_is_answered_414(server: Server) -> None:
+    for length, status in ((60_000, 200), (65_520, 200), (131_061, 200), (131_062, 414), (600_000, 414)):
         request = b"GET /healthz?x=" + b"a" * length + b" HTTP/1.1\r\n" + HOST + b"\r\n"
         answer, body = send(server, request)
         assert (answer.status, json.loads(body).get("status")) == (status, "ok" if status == 200 else 414)
 
 
+def test_a_long_query_is_read_as_a_short_one(server: Server, repo: Repo) -> None:
+    repo.write_commit("main", {"a?b": b"1"})
+    target = f"/api/repos/{repo.name.replace('/', '%2F')}/files"
+    token = f"Authorization: Bearer {repo.token()}\r\n".encode()
+    for long in (b"", b"&x=" + b"a" * 70_000):
+        for end in (b"", b"#path=gone?path=gone"):
+            request = b"GET " + target.encode() + b"?path=a?b" + long + end + b" HTTP/1.1\r\n" + HOST + token
+            answer, body = send(server, request + b"\r\n")
+            assert (answer.status, json.loads(body).get("paths")) == (200, ["a?b"])
+
+
+def test_a_path_of_more_than_64_kib_is_answered_414(server: Server) -> None:
+    for length, status in ((65_000, 404), (66_000, 414), (100_000, 414)):
+        request = b"GET /healthz/" + b"a" * length + b"?x HTTP/1.1\r\n" + HOST + b"\r\n"
+        assert problem(server, request)["status"] == status
+
+
 def test_a_commit_path_gets_a_result_from_the_socket_layer_too(server: Server) -> None:
-    request = b"POST /api/v1/repos/commit-pack?x=" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n"
-    assert problem(server, request)["status"] == 414
+    request = b"POST /api/v1/repos/commit-pack?x=" + b"a" * 140_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n"
+    refused = problem(server, request)
+    assert (refused["status"], refused["result"]["status"]) == (414, "invalid")
     long_header = b"POST /api/repos/x/commit-pack HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 70_000 + b"\r\n\r\n"
     assert problem(server, long_header)["result"]["success"] is False
 
