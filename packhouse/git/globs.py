@@ -52,8 +52,8 @@ class Globs:
 class PathFilter:
     """Which files of a tree a caller asked for.
 
-    `prefixes` are literal paths of files or folders; an empty list, like no includes and no extensions, lets
-    every path through.
+    `prefixes` are bytes that a path begins with, whether a name ends there or not; an empty list, like no includes
+    and no extensions, lets every path through.
     """
 
     prefixes: tuple[bytes, ...] = ()
@@ -68,7 +68,7 @@ class PathFilter:
 
     def takes(self, path: bytes) -> bool:
         """Tell whether the file at `path` is asked for."""
-        if self.prefixes and not any(_is_below(path, prefix) for prefix in self.prefixes):
+        if self.prefixes and not path.startswith(self.prefixes):
             return False
         if self.extensions and not path.rpartition(b"/")[2].endswith(self.extensions):
             return False
@@ -95,10 +95,6 @@ def parse_extensions(extensions: Iterable[str]) -> tuple[bytes, ...]:
     if len(endings) > limits.globs_max:
         raise Invalid("too many extensions", extensions_max=limits.globs_max)
     return tuple(endings)
-
-
-def _is_below(path: bytes, prefix: bytes) -> bool:
-    return path == prefix or path.startswith(prefix + b"/")
 
 
 def _compile(pattern: str) -> re.Pattern[str]:

@@ -19,8 +19,9 @@ _LINE: Final = re.compile(rb"([0-9]+)([:-])(.*)", re.DOTALL)
 _HUNK_BREAK: Final = b"--"
 _OUTPUT_LINE_MAX_BYTES: Final = 4 * limits.tree_path_max_bytes + limits.grep_line_max_bytes
 
+_PATHSPEC_SPECIAL: Final = re.compile(rb"[*?\[\\:]")
+
 ENVIRONMENT: Final = {
-    "GIT_LITERAL_PATHSPECS": "1",
     # In git's usual locale here, C, a dot matches one byte and classes hold bytes of characters.
     "LC_ALL": "C.UTF-8",
 }
@@ -47,14 +48,20 @@ class GrepQuery:
     file_matches_max: int
 
 
-def grep_arguments(query: GrepQuery, tree: Oid, paths: Sequence[str] = ()) -> list[str]:
-    """Return git's arguments to search a commit or tree; `paths` are literal, given ENVIRONMENT."""
+def grep_arguments(query: GrepQuery, tree: Oid, prefixes: Sequence[bytes] = ()) -> list[str]:
+    """Return git's arguments to search a commit or tree, or only the files whose path has one of the prefixes."""
     options = ["grep", "--heading", "--line-number", "--no-color", "--no-textconv", "-I", "-E"]
     options += [f"-B{query.before}", f"-A{query.after}", f"--max-count={query.file_matches_max}"]
     if not query.case_sensitive:
         options.append("--ignore-case")
     # git 2.39's grep does not know --end-of-options; a full id and paths after `--` need none.
-    return [*options, "-e", query.pattern, tree, "--", *paths]
+    return [*options, "-e", query.pattern, tree, "--", *map(_pathspec, prefixes)]
+
+
+def _pathspec(prefix: bytes) -> str:
+    """Return the pathspec of what begins so: its star crosses slashes (gitglossary(7), pathspec)."""
+    literal = _PATHSPEC_SPECIAL.sub(rb"\\\g<0>", prefix)
+    return (literal + b"*").decode("utf-8", "surrogateescape")
 
 
 def iter_grep_lines(pieces: Iterable[bytes], tree: Oid) -> Iterator[GrepLine]:

@@ -77,6 +77,28 @@ def check_tree_path(path: str | bytes, *, deletes: bool = False) -> bytes:
     return path
 
 
+def check_path_prefix(prefix: str | bytes) -> bytes:
+    """Return what paths of a tree may begin with, as callers give it; the last segment may be cut anywhere.
+
+    So `.git` is allowed, with which `.gitignore` begins, and `.git/` is not. Leading slashes are taken off. Raises
+    Invalid as check_tree_path() does, also for a last segment `.` or `..`: most callers mean a folder by it.
+    """
+    if isinstance(prefix, str):
+        try:
+            prefix = prefix.encode()
+        except UnicodeEncodeError as error:
+            raise Invalid("path is not valid Unicode") from error
+    prefix = prefix.lstrip(b"/")
+    folder, slash, name = prefix.rpartition(b"/")
+    if slash:
+        check_tree_path(folder)
+    if len(prefix) > limits.tree_path_max_bytes:
+        raise Invalid("path is too long", bytes=len(prefix))
+    if name in {b".", b".."} or b"\0" in name:
+        raise Invalid("path has an empty, `.` or `..` segment, or a NUL byte", path=prefix)
+    return prefix
+
+
 def is_dotgit_name(name: bytes) -> bool:
     """Tell whether some file system takes this entry, or one that it hides behind a backslash, for `.git`."""
     return _NTFS_DOTGIT.search(name) is not None or _HFS_DOTGIT.match(name) is not None

@@ -127,9 +127,8 @@ class _Search:
             return _take_page(self._iter_after_start(lines), self.query, bounds)
 
     def _iter_commit(self) -> Generator[GrepLine]:
-        """Search everything, or what is below the literal paths: git does both without help."""
-        paths = [path.decode("utf-8", "surrogateescape") for path in self.files.prefixes]
-        yield from self._run(self.commit, paths, {})
+        """Search everything, or what has the prefixes: git does both without help."""
+        yield from self._run(self.commit, self.files.prefixes, {})
 
     def _iter_chosen(self, quarantine: Quarantine, size_max: int | None) -> Generator[GrepLine]:
         """Search files chosen here: git is given a tree that holds just those, named by their numbers.
@@ -172,10 +171,10 @@ class _Search:
             if start is None or line.path != start.path or line.number > start.line:
                 yield line
 
-    def _run(self, tree: Oid, paths: Sequence[str], environment: dict[str, str]) -> Iterator[GrepLine]:
+    def _run(self, tree: Oid, prefixes: Sequence[bytes], environment: dict[str, str]) -> Iterator[GrepLine]:
         output = iter_git_output(
             self.node.store.repo_path(self.repo.public_id),
-            *grep_arguments(self.query, tree, paths),
+            *grep_arguments(self.query, tree, prefixes),
             env={**ENVIRONMENT, **environment},
             ok_codes=frozenset({0, 1}),
             timeout_s=limits.grep_max_s,

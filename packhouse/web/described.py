@@ -169,6 +169,16 @@ FileOrFolderPath = Annotated[
         extra_json_schema={"maxLength": _PATH_MAX, "not": {"pattern": _NO_TREE_HOLDS}},
     ),
 ]
+PathPrefix = Annotated[
+    Verbatim,
+    msgspec.Meta(
+        description="What paths begin with; `src/ca` finds `src/cart.py`. Not trimmed.",
+        extra_json_schema={
+            "maxLength": _PATH_MAX,
+            "not": {"pattern": r"\x00|(^|/)\.{1,2}(/|$)|[^/]//|(^|/)\.[gG][iI][tT]/"},
+        },
+    ),
+]
 Glob = Annotated[
     str, says(minLength=1, maxLength=limits.glob_max_chars + 1, **{"not": {"pattern": r"\x00|^/$"}})
 ]

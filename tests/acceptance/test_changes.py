@@ -222,9 +222,18 @@ def test_grep_pages_and_filters(shop: Repo) -> None:
     ]:
         found = grep(shop, query={"pattern": "."}, file_filters=filters)
         assert [match["path"] for match in found["matches"]] == paths, filters
-    assert [m["path"] for m in grep(shop, query={"pattern": "."}, paths=["src/"])["matches"]] == [
-        "src/cart.py"
-    ]
+    for prefixes, paths in [
+        (["src/"], ["src/cart.py"]),
+        (["src"], ["src/cart.py"]),
+        (["src/ca"], ["src/cart.py"]),
+        (["/src/ca"], ["src/cart.py"]),
+        (["src/cart.py", "READ"], ["README.md", "src/cart.py"]),
+        (["src/cart.py/"], []),
+        (["*", "cart", ".git"], []),
+        (["nowhere", "/"], ["README.md", "go.sum", "it's a\tname", "src/cart.py"]),
+    ]:
+        found = grep(shop, query={"pattern": "."}, paths=prefixes)
+        assert [match["path"] for match in found["matches"]] == paths, prefixes
     assert grep(shop, query={"pattern": "-nowhere"})["matches"] == []
     few = grep(shop, query={"pattern": "."}, ref="feature/cart", limits={"max_matches_per_file": 1})
     assert [len(match["lines"]) for match in few["matches"]] == [1, 1, 1]

@@ -11,18 +11,18 @@ from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.git.tree_path import check_path_prefix
 from packhouse.operations.grep import GrepPage, PageBounds, grep_files
-from packhouse.web.api.diffs import parse_paths
 from packhouse.web.api.files import path_text
 from packhouse.web.body import read_body
 from packhouse.web.described import (
     DEFAULT_KEY,
     AnyRef,
     EncodedCursor,
-    FileOrFolderPath,
     Globs,
     Name,
     Number,
+    PathPrefix,
     Sha,
     always,
     clamped,
@@ -90,12 +90,12 @@ class GrepPagination(msgspec.Struct):
 
 
 class GrepBody(msgspec.Struct):
-    """What to search for, and where; `paths` are literal files or folders."""
+    """What to search for, and where; `paths` are prefixes of paths, taken literally."""
 
     query: GrepPattern
     ref: AnyRef | None = None
     ephemeral: bool = False
-    paths: Annotated[list[FileOrFolderPath], says(maxItems=limits.query_fields_max)] = []
+    paths: Annotated[list[PathPrefix], msgspec.Meta(max_length=limits.query_fields_max)] = []
     file_filters: GrepFileFilters = msgspec.field(default_factory=GrepFileFilters)
     context: GrepContext = msgspec.field(default_factory=GrepContext)
     limits: GrepLimits = msgspec.field(default_factory=GrepLimits)
@@ -173,14 +173,19 @@ def _read_query(body: GrepBody) -> GrepQuery:
 
 
 def _read_filter(body: GrepBody) -> PathFilter:
-    if len(body.paths) > limits.query_fields_max:
-        raise Invalid("too many paths", paths_max=limits.query_fields_max)
     return PathFilter(
-        prefixes=tuple(parse_paths(body.paths)),
+        prefixes=_read_prefixes(body.paths),
         include=compile_globs(body.file_filters.include_globs),
         exclude=compile_globs(body.file_filters.exclude_globs),
         extensions=parse_extensions(body.file_filters.extension_filters),
     )
+
+
+def _read_prefixes(paths: list[str]) -> tuple[bytes, ...]:
+    """Return the prefixes; one of nothing but slashes is the root: everything."""
+    if any(not path.strip("/") for path in paths):
+        return ()
+    return tuple(check_path_prefix(path) for path in paths)
 
 
 def _read_bounds(body: GrepBody) -> PageBounds:

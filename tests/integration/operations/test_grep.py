@@ -158,6 +158,9 @@ def test_filters_choose_files(node: Node, caller: Principal, history: History) -
     everything = expected_lines(history, ".")
     filters = [
         PathFilter(prefixes=(b"src",)),
+        PathFilter(prefixes=(b"src/",)),
+        PathFilter(prefixes=(b"src/ca",)),
+        PathFilter(prefixes=(b"s", b"RE")),
         PathFilter(prefixes=(b"src/cart.py", b"docs", b"a")),
         PathFilter(prefixes=(b"nowhere",)),
         PathFilter(include=compile_globs(["*.py", "docs/**"])),
@@ -171,6 +174,40 @@ def test_filters_choose_files(node: Node, caller: Principal, history: History) -
         assert grep(node, caller, ".", files=files).lines == expected, files
         pages = read_pages(node, caller, ".", files=files, matches_max=7)
         assert [line for page in pages for line in page.lines] == expected, files
+
+
+def test_prefixes_are_literal_bytes(node: Node, caller: Principal, tmp_path: Path) -> None:
+    git = Git(tmp_path / "home")
+    work = git.init(tmp_path / "work")
+    names = [
+        b"*",
+        b"a*b/c",
+        b"aXb/c",
+        b":(glob)x",
+        b"[a]/b",
+        b"\\a",
+        b"a/b",
+        b"a\xff\xfe",
+        b"a.py",
+        b"src",
+        b"srcs/x",
+    ]
+    blob = git.run("hash-object", "-w", "--stdin", cwd=work, stdin=b"text\n").encode()
+    script = b"".join(b"100644 %s\t%s\0" % (blob, name) for name in names)
+    git.run("update-index", "-z", "--index-info", cwd=work, stdin=script)
+    commit = git.run("commit-tree", "-m", "x", git.run("write-tree", cwd=work), cwd=work)
+    git.run("update-ref", "refs/heads/topic", commit, cwd=work)
+    load_history(node, caller, History(git, work / ".git", 0), "r")
+    for prefixes in (
+        *((name[:end],) for name in names for end in (1, 2, len(name))),
+        tuple(names),
+        (b"src/",),
+    ):
+        expected = sorted(name for name in names if name.startswith(prefixes))
+        found = grep(node, caller, "text", files=PathFilter(prefixes=prefixes))
+        assert [line.path for line in found.lines] == expected, prefixes
+        pages = read_pages(node, caller, "text", files=PathFilter(prefixes=prefixes), matches_max=1)
+        assert [line.path for page in pages for line in page.lines] == expected, prefixes
 
 
 def test_files_beyond_memory_are_left_out(

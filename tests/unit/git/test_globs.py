@@ -113,7 +113,7 @@ def test_a_filter_needs_every_part_to_agree() -> None:
         exclude=compile_globs(["src/gen/"]),
         extensions=parse_extensions([".py", "md"]),
     )
-    taken = [b"src/a.py", b"docs/a.md", b"src/x/b.md"]
-    refused = [b"srcx/a.py", b"docs/b.md", b"src/a.txt", b"src/gen/a.py", b"a.py"]
+    taken = [b"src/a.py", b"docs/a.md", b"src/x/b.md", b"srcx/a.py"]
+    refused = [b"sr/c.py", b"docs/b.md", b"src/a.txt", b"src/gen/a.py", b"a.py"]
     assert [path for path in [*taken, *refused] if files.takes(path)] == taken
     assert not files.takes_all and PathFilter(prefixes=(b"a",)).takes_all

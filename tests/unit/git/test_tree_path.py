@@ -11,6 +11,7 @@ from packhouse.errors import Invalid
 from packhouse.git.objects import TreeEntry, encode_tree
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.tree_path import (
+    check_path_prefix,
     check_tree_path,
     is_dotgit_name,
     is_gitattributes_name,
@@ -231,3 +232,19 @@ def test_git_update_index_takes_every_checked_path(
     )
     index.unlink(missing_ok=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_prefix_may_end_within_a_name() -> None:
+    for prefix in ("src", "src/", "src/ca", ".git", "src/.git", "a b ", "src/..x", "*", ":(top)", "größ"):
+        assert check_path_prefix(prefix) == prefix.encode()
+    assert check_path_prefix("//src/") == b"src/"
+    assert check_path_prefix(b"src/\xff") == b"src/\xff"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [".", "..", "../x", "a/..", "a/./b", "a//b", "a//", ".git/", ".GIT/config", "a\0", "x" * 5000, "\ud800"],
+)
+def test_what_no_path_begins_with_is_no_prefix(prefix: str) -> None:
+    with pytest.raises(Invalid):
+        check_path_prefix(prefix)
