@@ -360,6 +360,30 @@ def test_bad_searches_are_refused(shop: Repo) -> None:
         check_refusal(lambda: shop.api("POST", "/grep", json=body), body)  # noqa: B023  # called at once
 
 
+@pytest.mark.parametrize("count", [100, 101])
+def test_more_globs_than_the_document_allows_are_refused(shop: Repo, count: int) -> None:
+    schemas = shop.org.server.http.get(f"{shop.org.server.url}/api/openapi.json").json()["components"][
+        "schemas"
+    ]
+    globs = ["*.py"] * count
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("ArchiveBody", "include_globs", {"include_globs": globs}),
+        ("ArchiveBody", "exclude_globs", {"exclude_globs": globs}),
+        ("GrepFileFilters", "include_globs", {**FOUND, "file_filters": {"include_globs": globs}}),
+        ("GrepFileFilters", "exclude_globs", {**FOUND, "file_filters": {"exclude_globs": globs}}),
+        ("GrepFileFilters", "extension_filters", {**FOUND, "file_filters": {"extension_filters": globs}}),
+    ]
+    for schema, member, body in calls:
+        path = "/archive" if schema == "ArchiveBody" else "/grep"
+        reply = shop.api("POST", path, json=body)
+        assert reply.status_code == (200 if count == 100 else 400), reply.text
+        if count > 100:
+            assert reply.json()["error"] == "more than 100 globs"
+        described = schemas[schema]["properties"][member]
+        arrays = [part for part in described.get("anyOf", [described]) if part.get("type") == "array"]
+        assert described.get("maxItems", arrays[0].get("maxItems")) == 100
+
+
 def test_numbers_beyond_the_bounds_are_clamped(shop: Repo) -> None:
     huge = 10**15
     answer = grep(
