@@ -26,6 +26,12 @@ body_stall_max_s = 60  # a client that sends nothing for so long is gone
 refused_body_drain_max_bytes = 64 * MIB
 refused_body_linger_max_s = 3.0  # for clients that still send when they are answered
 token_max_bytes = 16 * KIB
+request_id_max_chars = 128  # of an `X-Request-Id` that a client sends; a longer one counts as absent
+
+# Log
+log_value_max_chars = 256  # of a text from outside in the line of a request, which so stays below one page
+log_waiting_max_bytes = 4 * MIB  # lines that wait for standard error; beyond, lines are lost
+log_flush_max_s = 2.0
 
 # Tokens and keys
 key_file_max_bytes = 64 * KIB

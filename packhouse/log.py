@@ -1,34 +1,66 @@
 """Structured logs: one JSON object a line on standard error, never a secret.
 
-Call `log_event("push refused", repo_id=…)`: the message is constant, values are fields.
+Call `log_event("push refused", repo_id=…)`: the message is constant, values are fields. Lines of libraries are
+written from warnings up, whatever our own level is: their finer ones name addresses and headers.
 """
 
 import json
 import logging
 import sys
+import time
+from contextvars import ContextVar
+from typing import Final
 
-_logger = logging.getLogger("packhouse")
+from packhouse.log_writer import LineWriter
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the request that the running code serves; each line written meanwhile has it."""
+
+_NAME: Final = "packhouse"
+_logger: Final = logging.getLogger(_NAME)
+_writer: Final = LineWriter()
 
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "time": format_time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if served := request_id.get():
+            entry["request_id"] = served
         entry.update(getattr(record, "fields", {}))
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, default=str)
 
 
+class _StandardError(logging.Handler):
+    """Writes to standard error without waiting for who reads it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            _writer.write(self.format(record).encode() + b"\n")
+        except Exception:  # noqa: BLE001  # as every handler does: a line that cannot be written fails no request
+            self.handleError(record)
+
+    def flush(self) -> None:
+        _writer.flush()
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.name == _NAME or record.levelno >= logging.WARNING
+
+
 def configure_logging(level: str = "info") -> None:
     """Send everything from `level` up to standard error as JSON lines."""
-    handler = logging.StreamHandler(sys.stderr)
+    _writer.open(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(_JsonLines())
     handler.setLevel(level.upper())  # libraries may set a lower level on loggers of their own
+    handler.addFilter(_is_wanted)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -39,3 +71,30 @@ def log_event(
 ) -> None:
     """Write one line; `fields` must not hold tokens, credentials or request bodies."""
     _logger.log(level, message, extra={"fields": fields}, exc_info=exc_info)
+
+
+def is_logged(level: int) -> bool:
+    """Tell whether lines of this level are written."""
+    return _logger.isEnabledFor(level)
+
+
+def write_line(line: bytes) -> None:
+    """Write a line that is made already: a JSON object with the members that every line has, without its line feed.
+
+    For lines so frequent that a log record for each would be felt.
+    """
+    _writer.write(line + b"\n")
+
+
+_second: tuple[int, str] = (-1, "")
+
+
+def format_time(at: float) -> str:
+    """Return the local time with its offset, to the second."""
+    global _second  # noqa: PLW0603  # the last answer: most lines of a busy second ask for the same
+    second = int(at)
+    known, text = _second
+    if known != second:
+        text = time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second))
+        _second = (second, text)
+    return text

@@ -1,7 +1,6 @@
 """The ASGI application: route, authorise, handle, answer. One place for each."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Unavailable
-from packhouse.log import log_event
+from packhouse.log import request_id
 from packhouse.operations.damage import RepositoryMended
 from packhouse.operations.node import open_node
 from packhouse.web.api import (
@@ -43,7 +42,8 @@ from packhouse.web.body import ClientGone
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.lane import Lane
 from packhouse.web.request import Request, Shared
-from packhouse.web.responses import ResponseAborted, StreamResponse
+from packhouse.web.request_log import ID_HEADER, choose_request_id, log_request
+from packhouse.web.responses import ClientLeft, ResponseAborted, StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 from packhouse.web.smart.gate import GitGate
@@ -98,6 +98,9 @@ class App:
         assert scope["type"] == "http", scope["type"]
         assert self._shared is not None, "the lifespan has not started"
         request = Request(scope, receive, self._shared)
+        chosen = choose_request_id(scope["headers"]).decode("ascii")
+        request.request_id = chosen
+        request_id.set(chosen)  # the server gives each request a context of its own
         await _Exchange(request, self._router, scope, receive, send).run()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -142,23 +145,34 @@ class _Exchange:
         self._style = ErrorStyle.PLAIN
         self._started_at = time.monotonic()
         self._status = 0
+        self._sent_bytes = 0
+        self._outcome = "request"
+        self._reason = ""
 
     async def run(self) -> None:
-        """Answer the request, whatever happens; only a broken connection goes without an answer."""
+        """Answer the request, whatever happens; only a broken connection goes without an answer. Log it once."""
         try:
             await self._respond(await self._answer())
-        except ClientGone:
-            self._log("client left")
+        except (ClientGone, ClientLeft):
+            self._outcome = "client left"
+            await self._cut_connection()
         except ResponseAborted as error:
-            self._log("answer cut short", reason=str(error))
+            self._outcome, self._reason = "answer cut short", str(error)
             await self._cut_connection()
         except asyncio.CancelledError:
             # Only the end of the server's grace period cancels requests.
             await self._fail(Unavailable("server is shutting down", retry_after_s=1))
         except Exception as error:  # noqa: BLE001  # the outermost frame: every failure is answered and logged
             await self._fail(error)
-        else:
-            self._log("request")
+        finally:
+            log_request(
+                self._request,
+                self._outcome,
+                status=self._status,
+                bytes_out=self._sent_bytes,
+                seconds=time.monotonic() - self._started_at,
+                reason=self._reason,
+            )
 
     async def _answer(self) -> Response:
         request = self._request
@@ -201,7 +215,14 @@ class _Exchange:
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-        elif not message.get("more_body", False) and not self._request.upload.complete:
+            if self._has_left():
+                self._outcome = "client left"
+            named = (ID_HEADER, self._request.request_id.encode("ascii"))
+            await self._send_to_server({**message, "headers": [*message.get("headers", ()), named]})
+            return
+        if self._request.method != "HEAD":
+            self._sent_bytes += len(message.get("body", b""))
+        if not message.get("more_body", False) and not self._request.upload.complete:
             # The connection closes with the last message. Whoever still sends would see it reset before
             # having read the answer, so take what comes for a little while.
             await self._send_to_server({**message, "more_body": True})
@@ -212,6 +233,7 @@ class _Exchange:
     async def _fail(self, error: BaseException) -> None:
         """Answer a failure that came while the answer was made ready, or cut the answer that has begun."""
         if self._status:
+            self._outcome = "answer cut short"
             log_failure(self._request, error, self._status)
             await self._cut_connection()
             return
@@ -219,24 +241,13 @@ class _Exchange:
         response.headers["Connection"] = "close"
         await response(self._scope, self._receive, self._send)
 
+    def _has_left(self) -> bool:
+        ask: Callable[[], bool] | None = self._scope.get("packhouse.has_left")
+        return ask is not None and ask()
+
     async def _cut_connection(self) -> None:
         """End the connection so that the client sees that the body is not whole."""
         cut: Callable[[], None] | None = self._scope.get("packhouse.cut_connection")
         if cut is not None:
             cut()
             await asyncio.sleep(0)  # the server learns of the lost connection before this task ends
-
-    def _log(self, message: str, reason: str = "") -> None:
-        request = self._request
-        caller = request.authorised
-        log_event(
-            message,
-            level=logging.DEBUG,
-            method=request.method,
-            route=request.match.route.name if request.match else "",
-            status=self._status,
-            seconds=round(time.monotonic() - self._started_at, 4),
-            org=caller.principal.org_name if caller else "",
-            repo=caller.repo if caller else "",
-            reason=reason,
-        )

@@ -55,6 +55,7 @@ class RequestBody:
         self.started = False
         self.stalled = False
         self.complete = self.declared_bytes == 0
+        self.received_bytes = 0
 
     async def read(self) -> bytes:
         """Return the next bytes as they arrive, b"" at the end.
@@ -73,6 +74,7 @@ class RequestBody:
                 raise ClientGone
             self.complete = not message.get("more_body", False)
             if body := message.get("body", b""):
+                self.received_bytes += len(body)
                 return bytes(body)
         return b""
 

@@ -312,14 +312,14 @@ def log_failure(request: "Request", error: BaseException, status: int) -> None:
 
     Damage has been told as an error when it was found (operations/damage.py); here it is one more refused request.
     """
-    route = request.match.route.name if request.match else ""
+    operation = request.match.route.name if request.match else ""
     is_told = isinstance(error, RepositoryDamaged)
     expected = is_told or (isinstance(error, PackhouseError) and not isinstance(error, Corrupt))
     log_event(
         "request failed",
         level=logging.WARNING if expected else logging.ERROR,
         exc_info=not expected and not _is_storage_trouble(error),
-        route=route,
+        operation=operation,
         status=status,
         reason=str(error) if isinstance(error, PackhouseError | OSError) else type(error).__name__,
     )

@@ -23,6 +23,7 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.web.close_delimited import CloseDelimited
 from packhouse.web.errors import codearts_members, problem_members
+from packhouse.web.request_log import ID_HEADER, choose_request_id, log_refusal
 
 _METHODS_SERVED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _VERSIONS_SERVED: Final = ("1.1", "1.0")
@@ -142,6 +143,7 @@ class EdgeProtocol(HttpToolsProtocol):
         return running is None or running.response_complete
 
     def _expect_head(self) -> None:
+        self.headers = []  # those of the request before are nothing to name a refusal by
         self._head_timer = self.loop.call_later(self._header_timeout_s, self._head_is_late)
 
     def _cancel_head_timer(self) -> None:
@@ -291,10 +293,12 @@ class EdgeProtocol(HttpToolsProtocol):
             running.message_event.set()
         status, sentence = self._refusal
         body = self._refusal_body(status, sentence)
+        request_id = choose_request_id(getattr(self, "headers", ()))
         head = [
             STATUS_LINE[status] if status in STATUS_LINE else STATUS_LINE[400],
             b"content-type: application/json\r\n",
             b"content-length: %d\r\n" % len(body),
+            b"%s: %s\r\n" % (ID_HEADER, request_id),
             b"connection: close\r\n",
         ]
         if status == 405:
@@ -302,6 +306,12 @@ class EdgeProtocol(HttpToolsProtocol):
         if status in (429, 503):
             head.append(b"retry-after: 1\r\n")
         self.transport.write(b"".join([*head, b"\r\n", body]))
+        log_refusal(
+            request_id,
+            status=status,
+            bytes_out=len(body),
+            client=self.client[0] if self.client else "",
+        )
         self.transport.close()
         self._cut_later()
 

@@ -51,7 +51,11 @@ class Shared:
 
 
 class Request(StarletteRequest):
-    """One request. `failure_facts` are members (`branch`, …) that a handler knows for a `result` body."""
+    """One request.
+
+    `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
+    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body.
+    """
 
     def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
         super().__init__(scope, receive)
@@ -61,6 +65,8 @@ class Request(StarletteRequest):
         self._turns = shared.turns
         self._searches = shared.searches
         self.match: Match | None = None
+        self.request_id = ""
+        self.principal: Principal | None = None
         self.authorised: Caller | None = None
         self.upload = RequestBody(scope, receive, stall_max_s=self.node.config.stall_timeout_s)
         self.failure_facts: dict[str, str] = {}

@@ -29,6 +29,10 @@ class ResponseAborted(Exception):
     """The body cannot be completed: the connection must be cut, so that nobody takes half for the whole."""
 
 
+class ClientLeft(ResponseAborted):
+    """The client closed the connection before the body was whole."""
+
+
 class StreamResponse(Response):
     """An answer whose body is produced while it is sent.
 
@@ -83,7 +87,7 @@ class StreamResponse(Response):
             if producer.done():
                 producer.result()
             else:
-                raise ResponseAborted("the client closed the connection")
+                raise ClientLeft("the client closed the connection")
         finally:
             for task in (producer, watcher):
                 task.cancel()

@@ -121,6 +121,16 @@ class Match:
     git_path: str = ""
     git_path_as_written: str = ""
 
+    @property
+    def template(self) -> str:
+        """The path with names in place of its values, `{repo}` for instance."""
+        route = self.route
+        if self.dialect is Dialect.GIT:
+            return "/{repo}.git" + route.git_suffix
+        if self.dialect is Dialect.RELEASED:
+            return route.released
+        return route.preferred or route.released
+
 
 @dataclass(slots=True)
 class _Place:

@@ -1,5 +1,6 @@
 """A real server process on a free port, with a data folder of its own."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -204,6 +206,11 @@ class Server:
     def stderr(self) -> str:
         """Return everything the server printed so far."""
         return self.stderr_path.read_text("utf-8", "replace") if self.stderr_path.exists() else ""
+
+    def log(self, message: str = "") -> list[dict[str, Any]]:
+        """Return the lines of the log so far, those with this message if one is given."""
+        lines = [json.loads(line) for line in self.stderr().split("\n")[:-1] if line.startswith("{")]
+        return [line for line in lines if not message or line["message"] == message]
 
     def try_cli(self, *args: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
         """Run a `packhouse` command on this server's data and return status and output."""

@@ -26,7 +26,7 @@ from packhouse.operations.archive import (
 from packhouse.operations.lookup import lookup_repo_by_number
 from packhouse.operations.static_tokens import find_static_reader
 from packhouse.operations.token_file import ALL_REPOS
-from packhouse.web.auth import authenticate_token
+from packhouse.web.auth import Caller, authenticate_token
 from packhouse.web.body import read_body
 from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
 from packhouse.web.fields import Verbatim
@@ -96,6 +96,7 @@ async def handle_codearts(request: Request) -> Response:
         raise Unauthenticated("a token is required")
     static_reader = await request.in_thread(find_static_reader, request.node, token)
     principal = static_reader or await authenticate_token(request, token)
+    request.principal = principal
     number = _parse_number(request.path_values["repository_id"])
     query = request.read_query(CodeArtsQuery)
     # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
@@ -107,6 +108,7 @@ async def handle_codearts(request: Request) -> Response:
     principal.require_scope(Scope.GIT_READ)
     if static_reader is None or static_reader.repo_claim != ALL_REPOS:
         principal.require_repo(repo.name)
+    request.authorised = Caller(principal, repo.name)
     top = f"{safe_name(repo.name.rpartition('/')[2])}-{safe_name(query.sha or repo.default_branch)}/"
     options = ArchiveOptions(format=archive_format, path=path, prefix=top.encode("ascii"))
     return await _send(
