@@ -115,7 +115,7 @@ class App:
             threads=WorkerThreads(self._config.threads, waiting_max=limits.waiting_calls_max),
             turns=Turns(),
             git_gate=GitGate(self._config.git_processes_max),
-            searches=Lane(max(1, self._config.threads // 2), lent_max=0),
+            searches=Lane(max(1, self._config.threads // 2), lent_max=0, work="searches"),
         )
         background = BackgroundThreads(node, self._loops)
         await send({"type": "lifespan.startup.complete"})

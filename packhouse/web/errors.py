@@ -102,6 +102,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "abbreviated id is unknown or not unique": "abbreviated id {ref} is unknown or not unique",
     "branch does not exist": "branch {branch} does not exist",
     "branch is not at the expected commit": "branch {branch} is at {actual}, expected {expected}",
+    "branch has other writers": "branch {branch} is busy with other writes, please retry",
     "branch kept moving": "branch {branch} kept moving while this was written, please retry",
     "content encoding is not accepted here": "content encoding {encoding} is not accepted here",
     "content type does not fit": "the content type of this request must be {expected}",
@@ -177,6 +178,12 @@ SENTENCES: Final[Mapping[str, str]] = {
     "stored data is damaged": (
         "the stored data of repository {repo} is damaged: {what} cannot be read; the server's operator has been told"
     ),
+    "server is busy": "server is busy with other {work}, please retry later",
+    "git cannot be started": "server cannot start git now, please retry later",  # the reason is the operator's
+    "quarantine cannot be made": "storage not available, please retry later",
+    "history is being read": "the history of this repository is still being read, please retry",
+    "transaction gave way to a concurrent one": "too many concurrent writes to the same rows, please retry",
+    "file of static tokens cannot be read": "the server's file of static tokens cannot be read",
     "secret key file is missing": "the key for stored secrets is missing on this server",
     "tag already exists": "tag {tag} already exists",
     "tag does not exist": "tag {tag} does not exist",

@@ -1,4 +1,4 @@
-"""Turns to run git, shared fairly: neither one organisation nor one repository can take them all."""
+"""Turns to transfer or to search, shared fairly: neither one organisation nor one repository can take them all."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import Unavailable
+from packhouse.errors import Busy
 
 Holder = tuple[int, str]
 """Whom a turn is for: the id of an organisation and the name of one of its repositories."""
@@ -60,9 +60,13 @@ class _Waiter:
 
 
 class Lane:
-    """The turns of one kind of transfer: `turns` run at once, and `lent_max` more wait for their clients."""
+    """The turns of one kind of work: `turns` run at once, and `lent_max` more wait for their clients.
 
-    def __init__(self, turns: int, *, lent_max: int) -> None:
+    `work` is what a caller who finds no place is told of.
+    """
+
+    def __init__(self, turns: int, *, lent_max: int, work: str = "transfers") -> None:
+        self._work = work
         self._running = Shares(turns)
         self._open = Shares(turns + lent_max)
         self._lent_left = lent_max
@@ -75,7 +79,7 @@ class Lane:
         """Wait for a turn: holders one after the other, within each first come, first served.
 
         `cut` ends the connection, when the client has long been away and others of its organisation wait.
-        Raises Unavailable when too many wait already and when it takes too long.
+        Raises Busy when too many wait already and when it takes too long.
         """
         await self._enter(holder)
         turn = Turn(self, holder, cut)
@@ -85,7 +89,7 @@ class Lane:
             self._leave(turn)
 
     async def _enter(self, holder: Holder) -> None:
-        busy = Unavailable("server is busy with other transfers", retry_after_s=limits.git_retry_after_s)
+        busy = Busy(self._work, retry_after_s=limits.git_retry_after_s)
         if not self._waiting.has_room(holder):
             raise busy
         self._waiting.take(holder)

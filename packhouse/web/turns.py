@@ -29,7 +29,7 @@ class Turns:
             try:
                 await asyncio.wait_for(line.lock.acquire(), wait_max_s)
             except TimeoutError:
-                raise BranchBusy("branch kept moving", branch=branch) from None
+                raise BranchBusy("branch has other writers", branch=branch) from None
             try:
                 yield
             finally:

@@ -6,10 +6,11 @@ import select
 import socket
 from http.client import HTTPResponse
 
+from packhouse import limits
 from packhouse.storage.file_cache import FileCache
 from tests.conftest import StartServer
 from tests.support.server import Server, ServerOptions
-from tests.support.waiting import wait_until
+from tests.support.waiting import WAIT_S, wait_until
 
 
 def list_searches(server: Server) -> set[int]:
@@ -36,6 +37,32 @@ def test_searches_without_end_leave_threads_to_others(start_server: StartServer)
         searching = list_searches(server)
         assert other.read_file("f") == b"1"
         assert searching <= list_searches(server), "the read waited for a search"
+
+
+def test_a_search_for_which_no_place_is_left_hears_of_searches(start_server: StartServer) -> None:
+    server = start_server(ServerOptions(settings={"threads": "2", "shutdown_grace_s": "1"}))
+    repo = server.new_org().create_repo()
+    repo.write_commit("main", {"evil": b"a" * 200_000})
+    body = json.dumps({"query": {"pattern": r"(a*)(a*)\1\2b"}}).encode()
+    head = (
+        f"POST /api/v1/repos/grep HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {repo.token()}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    waiting_max = limits.git_queue_max * 2 // 3  # of one repository, see Shares
+    with contextlib.ExitStack() as stack:
+        waiting = []
+        for _ in range(waiting_max + 10):
+            waiting.append(stack.enter_context(socket.create_connection(("127.0.0.1", server.port), WAIT_S)))
+            waiting[-1].sendall(head.encode() + body)
+        status = 0
+        while status != 503:
+            (answered, *_), _, _ = select.select(waiting, [], [], WAIT_S)
+            waiting.remove(answered)
+            reply = HTTPResponse(answered)
+            reply.begin()
+            status, told = reply.status, json.loads(reply.read())["error"]
+        assert told == "server is busy with other searches, please retry later"
+        assert reply.headers["retry-after"] == str(limits.git_retry_after_s)
 
 
 def test_listings_that_wait_for_history_leave_threads_to_others(start_server: StartServer) -> None:

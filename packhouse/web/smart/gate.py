@@ -31,7 +31,7 @@ class GitGate:
         self.pushes = Lane(processes_max, lent_max=limits.git_turns_lent_max)
         self.large_reads = Lane(limits.large_git_requests_max, lent_max=0)
         self.large_pushes = Lane(limits.large_git_requests_max, lent_max=0)
-        self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max)
+        self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max, work="transfers")
         self._closed = False
 
     def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Call[T]":

@@ -1,13 +1,18 @@
 """What users read about a failure, and what they never see of it."""
 
+import asyncio
 import errno
 import string
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packhouse import limits
 from packhouse.auth.policy import PolicyDenied
+from packhouse.auth.sealing import SecretKeyMissing
 from packhouse.db.session import DatabaseAway
 from packhouse.errors import (
     Conflict,
@@ -24,6 +29,10 @@ from packhouse.errors import (
 )
 from packhouse.git.refname import branch_refname
 from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
+from packhouse.web.lane import Lane
+from packhouse.web.smart.gate import GitGate
+from packhouse.web.threads import WorkerThreads
+from packhouse.web.turns import Turns
 
 pytestmark = pytest.mark.quick
 
@@ -98,3 +107,60 @@ def test_what_a_database_driver_says_is_for_operators_only() -> None:
     assert "10.0.0.7" in str(away)
     assert describe_failure(away).sentence == "database not available"
     assert "packhouse.db" not in describe_failure(Corrupt("damaged", reason="packhouse.db")).sentence
+
+
+async def _refuse_search() -> None:
+    async with Lane(1, lent_max=0, work="searches").turn((1, "a")):
+        raise AssertionError
+
+
+async def _refuse_transfer() -> None:
+    async with GitGate(1).reads.turn((1, "a")):
+        raise AssertionError
+
+
+async def _refuse_call() -> None:
+    await WorkerThreads(1, waiting_max=-1).run(int)
+
+
+async def _refuse_write() -> None:
+    turns = Turns()
+    async with turns.take("key", branch="main", wait_max_s=1), turns.take("key", branch="main", wait_max_s=0):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("refuse", "status", "sentence"),
+    [
+        (_refuse_search, 503, "server is busy with other searches, please retry later"),
+        (_refuse_transfer, 503, "server is busy with other transfers, please retry later"),
+        (_refuse_call, 503, "server is busy with other calls, please retry later"),
+        (_refuse_write, 409, "branch main is busy with other writes, please retry"),
+    ],
+)
+def test_a_refusal_names_what_the_server_is_busy_with(
+    refuse: Callable[[], Coroutine[None, None, None]],
+    status: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "git_queue_max", 0)
+    with pytest.raises(PackhouseError) as refused:
+        asyncio.run(refuse())
+    failure = describe_failure(refused.value)
+    assert (failure.status, failure.sentence) == (status, sentence)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unavailable("quarantine cannot be made", reason="secret"),
+        Unavailable("git cannot be started", reason="secret"),
+        Unavailable("pack idx cannot be rebuilt", pack="secret", reason="secret"),
+        SecretKeyMissing(Path("/secret")),
+    ],
+)
+def test_what_is_away_is_told_without_the_place(error: PackhouseError) -> None:
+    failure = describe_failure(error)
+    assert failure.status == 503
+    assert "secret" not in failure.sentence.replace("stored secrets", "")
