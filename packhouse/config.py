@@ -17,6 +17,15 @@ INTEGER_MAX = 2**53
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 _TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 
+# What Kubernetes sets in each container for a Service named `packhouse`, or `packhouse-web` and the like
+# (kubernetes.io, "Service", "Environment variables"; the names of Docker's legacy links are the same).
+_SERVICE_LINK = re.compile(
+    f"{ENV_PREFIX}(?:PORT(?:_.*)?|SERVICE_.*|.+_SERVICE_HOST|.+_SERVICE_PORT(?:_.+)?"
+    "|.+_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
+)
+_LINK_PORT = re.compile(f"{ENV_PREFIX}.+_PORT")
+_LINK_ADDRESS = re.compile(r"(?:tcp|udp|sctp)://\S+:[0-9]+")
+
 _SWITCH = {"0": False, "1": True, "False": False, "True": True}
 
 TrustedHost = tuple[str, str, int]
@@ -177,11 +186,12 @@ def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
     """Return the settings: a flag wins over its variable, that over the default.
 
-    Raises Invalid on an unknown `PACKHOUSE_…` variable and on a value that does not fit its field.
+    Raises Invalid on an unknown `PACKHOUSE_…` variable, unless it is a service link, and on a value that does not fit
+    its field.
     """
     known = {f"{ENV_PREFIX}{f.name.upper()}": f for f in fields(Config)}
-    for name in environ:
-        if name.startswith(ENV_PREFIX) and name not in known:
+    for name, text in environ.items():
+        if name.startswith(ENV_PREFIX) and name not in known and not _is_service_link(name, text):
             raise Invalid("unknown setting", variable=name)
     values: dict[str, object] = {}
     for variable, setting in known.items():
@@ -195,6 +205,24 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
     config = Config(**values)  # type: ignore[arg-type]  # converted one by one above
     _check(config)
     return config
+
+
+def find_service_links(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables that look like settings and that Kubernetes has set, in order.
+
+    They say where a Service is whose name begins with ours, and change nothing here.
+    """
+    known = {f"{ENV_PREFIX}{f.name.upper()}" for f in fields(Config)}
+    return sorted(
+        name for name, text in environ.items() if name not in known and _is_service_link(name, text)
+    )
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    # A name such as PACKHOUSE_LISTEN_PORT may as well be a typing error: here the value decides.
+    return bool(_LINK_PORT.fullmatch(name) and _LINK_ADDRESS.fullmatch(text))
 
 
 def _convert(name: str, type_name: str, value: object) -> object:

@@ -12,7 +12,12 @@ from packhouse.auth.scopes import Scope
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
-from packhouse.cli.settings import load_settings, with_creation_settings, with_server_settings
+from packhouse.cli.settings import (
+    load_settings,
+    start_logging,
+    with_creation_settings,
+    with_server_settings,
+)
 from packhouse.clock import system_clock
 from packhouse.config import Config
 from packhouse.operations.prepare_demo import Demo, prepare_demo
@@ -80,8 +85,9 @@ def command() -> int:
     open_listener(config.listen).close()
     with opened_node(may_create=True) as node:
         prepared = prepare_demo(node)
-    click.echo(_WELCOME.format(**_lines(config, prepared)))
-    return serve(config, LOOPS)
+    welcome = _WELCOME.format(**_lines(config, prepared))
+    start_logging(config)
+    return serve(config, LOOPS, announce=lambda: click.echo(welcome))
 
 
 def _lines(config: Config, demo: Demo) -> dict[str, str]:

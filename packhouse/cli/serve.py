@@ -4,7 +4,12 @@ import click
 
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.loops import LOOPS
-from packhouse.cli.settings import load_settings, with_creation_settings, with_server_settings
+from packhouse.cli.settings import (
+    load_settings,
+    start_logging,
+    with_creation_settings,
+    with_server_settings,
+)
 from packhouse.web.serve import serve
 
 
@@ -13,4 +18,6 @@ from packhouse.web.serve import serve
 @click.command("serve", cls=PackhouseCommand)
 def command() -> int:
     """Serve repositories until SIGTERM or SIGINT; then let running requests finish."""
-    return serve(load_settings(), LOOPS)
+    config = load_settings()
+    start_logging(config)
+    return serve(config, LOOPS)

@@ -1,5 +1,6 @@
 """Settings as command-line options, made from the fields of Config."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Final, TypeVar
@@ -7,8 +8,9 @@ from typing import Any, Final, TypeVar
 import click
 
 from packhouse.cli.sentences import describe
-from packhouse.config import ENV_PREFIX, Config, load_config
+from packhouse.config import ENV_PREFIX, Config, find_service_links, load_config
 from packhouse.errors import Invalid
+from packhouse.log import configure_logging, log_event
 
 NODE_SETTINGS: Final = ("data", "database")
 """What every command needs to find the data; the others are options of `serve` and `demo` only."""
@@ -60,6 +62,17 @@ def load_settings() -> Config:
         return load_config(invocation.given, invocation.variables)
     except Invalid as fault:
         raise click.UsageError(describe(fault)) from fault
+
+
+def start_logging(config: Config) -> None:
+    """Write a log from here on, for commands that run for long; tell first which variables were not heeded."""
+    configure_logging(config.log_level)
+    invocation = click.get_current_context().find_object(Invocation)
+    links = find_service_links(invocation.variables) if invocation is not None else []
+    if links:
+        log_event(
+            "variables ignored that Kubernetes sets for a service", level=logging.WARNING, variables=links
+        )
 
 
 def _make_option(setting: "Field[Any]") -> click.Option:

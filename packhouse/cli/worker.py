@@ -11,8 +11,8 @@ from packhouse import limits
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
-from packhouse.cli.settings import load_settings, with_server_settings
-from packhouse.log import configure_logging, log_event
+from packhouse.cli.settings import load_settings, start_logging, with_server_settings
+from packhouse.log import log_event
 from packhouse.web.background import BackgroundThreads
 
 
@@ -24,7 +24,7 @@ def command() -> int:
     Servers do the same work in process; workers beside them take part of it. Settings that concern requests
     have no effect.
     """
-    configure_logging(load_settings().log_level)
+    start_logging(load_settings())
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())

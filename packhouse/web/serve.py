@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
@@ -21,7 +21,7 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Invalid, Unavailable
 from packhouse.git.process import kill_running
-from packhouse.log import configure_logging, log_event
+from packhouse.log import log_event
 from packhouse.web.app import make_app
 from packhouse.web.background import Loop
 from packhouse.web.protocol import EdgeProtocol, EdgeUvicornConfig
@@ -31,23 +31,47 @@ BACKLOG: Final = 2048
 OPEN_FILES_WANTED: Final = 65_536
 
 
-def serve(config: Config, loops: Sequence[Loop] = ()) -> int:
+def serve(config: Config, loops: Sequence[Loop] = (), *, announce: Callable[[], None] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status. Each process runs the background `loops`.
 
-    Running requests may finish within `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot
-    be used, and Unavailable when the address cannot be listened on.
+    `announce` is called once, by the first process that serves. Running requests may finish within
+    `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot be used, and Unavailable when the address
+    cannot be listened on.
     """
-    configure_logging(config.log_level)
     check_tls(config)
     listener = open_listener(config.listen)
     _raise_open_files_limit()
     host, port = listener.getsockname()[:2]
     scheme = "https" if config.tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
-    log_event("listening", address=f"{scheme}://{shown}:{port}", workers=config.workers, pid=os.getpid())
+    process_id = os.getpid()
+
+    def tell() -> None:
+        address = f"{scheme}://{shown}:{port}"
+        log_event("listening", address=address, workers=config.workers, pid=process_id)
+        if announce is not None:
+            announce()
+
+    on_start = _OnceForAll(tell)
     if config.workers == 1:
-        return min(run_worker(config, listener, loops), 1)  # the supervisor alone asks why a start failed
-    return supervise(lambda: run_worker(config, listener, loops), config, listener)
+        return min(
+            run_worker(config, listener, loops, on_start), 1
+        )  # the supervisor alone asks why a start failed
+    return supervise(lambda: run_worker(config, listener, loops, on_start), config, listener)
+
+
+class _OnceForAll:
+    """A call that the first of several processes makes; those forked from this one count as well."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._tokens, writer = os.pipe()
+        os.write(writer, b"1")
+        os.close(writer)
+
+    def __call__(self) -> None:
+        if os.read(self._tokens, 1):
+            self._function()
 
 
 def check_tls(config: Config) -> None:
@@ -105,7 +129,19 @@ def _raise_open_files_limit() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; a signal ends it with status 0 instead of being raised again afterwards."""
+    """Uvicorn's server; a signal ends it with status 0 instead of being raised again afterwards.
+
+    `on_start` is called once connections are taken and answered.
+    """
+
+    def __init__(self, config: EdgeUvicornConfig, on_start: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_start is not None:
+            self._on_start()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
         if self.should_exit and sig == signal.SIGINT:
@@ -113,7 +149,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def make_server(app: ASGIApp, config: Config) -> uvicorn.Server:
+def make_server(app: ASGIApp, config: Config, on_start: Callable[[], None] | None = None) -> uvicorn.Server:
     """Return a server of `app` with the bounds of our edge; `serve(sockets=…)` runs it."""
     return _Server(
         EdgeUvicornConfig(
@@ -133,18 +169,21 @@ def make_server(app: ASGIApp, config: Config) -> uvicorn.Server:
             timeout_graceful_shutdown=config.shutdown_grace_s,
             ssl_certfile=config.tls_cert,
             ssl_keyfile=config.tls_key,
-        )
+        ),
+        on_start,
     )
 
 
-def run_worker(config: Config, listener: socket.socket, loops: Sequence[Loop]) -> int:
+def run_worker(
+    config: Config, listener: socket.socket, loops: Sequence[Loop], on_start: Callable[[], None]
+) -> int:
     """Serve on `listener` in this process until a signal; return the exit status."""
     # A closed terminal ends the server like SIGTERM, not in the middle of its requests; under nohup it goes on.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    server = make_server(make_app(config, loops=loops), config)
+    server = make_server(make_app(config, loops=loops), config, on_start)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))

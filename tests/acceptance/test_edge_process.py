@@ -18,6 +18,7 @@ from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.repo import Repo, commit_lines
 from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
+from tests.support.waiting import wait_until
 
 WAIT_MAX_S = 60
 
@@ -82,12 +83,62 @@ def test_a_server_whose_database_cannot_be_opened_ends(tmp_path: Path, workers: 
     done = serve_and_fail(environment, "--listen", "127.0.0.1:0")
     assert done.returncode == 1
     assert "database" in done.stderr
+    assert "listening" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_the_address_is_logged_at_the_start(server: Server) -> None:
-    lines = [json.loads(line) for line in server.stderr().splitlines() if line.startswith("{")]
-    assert any(line.get("address") == server.url for line in lines)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_address_is_logged_once_when_somebody_answers_there(
+    start_server: StartServer, workers: int
+) -> None:
+    server = start_server(ServerOptions(workers=workers))
+    wait_until(lambda: server.log("listening"), "the address is told")
+    assert [(line["address"], line["workers"], line["pid"]) for line in server.log("listening")] == [
+        (server.url, workers, server.pid)
+    ]
+    if workers == 1:
+        return
+    os.kill(wait_for_workers(server, workers)[0], signal.SIGKILL)
+    wait_until(lambda: server.log("worker ended"), "the end of a worker is told")
+    wait_for_workers(server, workers)
+    assert len(server.log("listening")) == 1
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_demo_that_cannot_start_welcomes_nobody(tmp_path: Path, workers: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
+    done = subprocess.run(
+        [
+            str(PROGRAM),
+            "demo",
+            "--listen",
+            "127.0.0.1:0",
+            "--tls-cert",
+            "/nonexistent",
+            "--tls-key",
+            "/nonexistent",
+        ],
+        env=kept | {"PACKHOUSE_DATA": str(tmp_path), "PACKHOUSE_WORKERS": workers},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "listening" not in done.stderr
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_variables_of_a_kubernetes_service_are_told_once_and_ignored(
+    start_server: StartServer, workers: int
+) -> None:
+    links = {"port": "tcp://10.0.0.1:8080", "service_host": "10.0.0.1", "web_port_80_tcp_addr": "10.0.0.2"}
+    server = start_server(ServerOptions(workers=workers, settings=links))
+    (line,) = [line for line in server.log() if line["level"] == "warning"]
+    assert line["variables"] == sorted(f"PACKHOUSE_{name.upper()}" for name in links)
+    org = server.new_org()
+    done = server.try_cli("key", "list", org.name, "--json")
+    assert (len(json.loads(done.stdout)), done.stderr) == (1, "")
 
 
 def test_an_upload_that_runs_may_finish_after_sigterm(start_server: StartServer) -> None:

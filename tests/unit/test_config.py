@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.config import Config, load_config
+from packhouse.config import Config, find_service_links, load_config
 from packhouse.errors import Invalid
 
 pytestmark = pytest.mark.quick
@@ -65,6 +65,47 @@ def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
 def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) -> None:
     with pytest.raises(Invalid):
         load_config({}, environ)
+
+
+LINKS = {
+    "PACKHOUSE_PORT": "tcp://10.0.0.1:8080",
+    "PACKHOUSE_PORT_8080_TCP": "tcp://10.0.0.1:8080",
+    "PACKHOUSE_PORT_8080_TCP_ADDR": "10.0.0.1",
+    "PACKHOUSE_PORT_8080_TCP_PORT": "8080",
+    "PACKHOUSE_PORT_8080_TCP_PROTO": "tcp",
+    "PACKHOUSE_SERVICE_HOST": "10.0.0.1",
+    "PACKHOUSE_SERVICE_PORT": "8080",
+    "PACKHOUSE_SERVICE_PORT_HTTP": "8080",
+    "PACKHOUSE_WEB_PORT": "tcp://10.0.0.2:80",
+    "PACKHOUSE_WEB_PORT_53_UDP": "udp://10.0.0.2:53",
+    "PACKHOUSE_WEB_PORT_8080_TCP": "tcp://10.0.0.2:8080",
+    "PACKHOUSE_WEB_SERVICE_HOST": "10.0.0.2",
+    "PACKHOUSE_WEB_SERVICE_PORT_HTTP_ALT": "8080",
+}
+
+
+def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting() -> None:
+    environ = {**LINKS, "PACKHOUSE_THREADS": "3", "OTHER_SERVICE_HOST": "10.0.0.3"}
+    assert load_config({}, environ) == Config(data=Path.cwd() / "data", threads=3)
+    assert find_service_links(environ) == sorted(LINKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("PACKHOUSE_LISTEN_PORT", "8080"),
+        ("PACKHOUSE_LISTEN_PORT", ""),
+        ("PACKHOUSE_WEB_PORT_HTTP", "tcp://10.0.0.1:8080"),
+        ("PACKHOUSE_PORTS", "tcp://10.0.0.1:8080"),
+        ("PACKHOUSE_SERVICE", "tcp://10.0.0.1:8080"),
+        ("PACKHOUSE_", "tcp://10.0.0.1:8080"),
+        ("PACKHOUSE_THREAD", "8"),
+    ],
+)
+def test_any_other_unknown_variable_stops_the_start(name: str, text: str) -> None:
+    with pytest.raises(Invalid, match="unknown setting"):
+        load_config({}, {name: text})
+    assert find_service_links({name: text}) == []
 
 
 def test_the_defaults_are_valid() -> None:
