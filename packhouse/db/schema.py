@@ -1,7 +1,8 @@
 """Migrations: `db/migrations/NNNN_name.sql`, one text for both engines, braces where their words differ.
 
 A migration is never changed once released. The last release's code must still run on the new schema, so a
-column goes in two releases: first unused, then dropped. An older release leaves a newer schema alone.
+column goes in two releases: first unused, then dropped. A release that is one older leaves a newer schema alone; an
+older one refuses to open it. For that a release that changes the schema notes the lowest one that may still run.
 """
 
 import re
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packhouse import RELEASE
 from packhouse.db.session import Session
+from packhouse.errors import Conflict
 
 _MIGRATIONS_DIR: Final = Path(__file__).parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
@@ -37,6 +40,16 @@ POSTGRESQL_WORDS: Final = {
 }
 
 
+class DatabaseTooNew(Conflict):
+    """A release later than the next one has changed the database. Install a later one."""
+
+    def __init__(self, lowest_release: int) -> None:
+        super().__init__(
+            "the database was changed by a later release of Packhouse",
+            reason=f"it takes release {lowest_release} or later and this is release {RELEASE}: install a later one",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One step of the schema."""
@@ -59,6 +72,14 @@ def load_migrations(words: Mapping[str, str]) -> list[Migration]:
     return migrations
 
 
+def check_release(session: Session) -> None:
+    """Return if this release may use the database, which has a schema; raise DatabaseTooNew otherwise."""
+    row = session.one("find_lowest_release")
+    lowest = int(row[0]) if row is not None else 0
+    if lowest > RELEASE:
+        raise DatabaseTooNew(lowest)
+
+
 def has_all_migrations(session: Session, words: Mapping[str, str]) -> bool:
     """Tell whether the database, which has a schema, has seen every migration of this release."""
     done = {row[0] for row in session.all("list_schema_migrations")}
@@ -66,12 +87,19 @@ def has_all_migrations(session: Session, words: Mapping[str, str]) -> bool:
 
 
 def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) -> None:
-    """Run, in the transaction of `session`, the migrations that this database has not seen yet."""
+    """Run, in the transaction of `session`, the migrations that this database has not seen yet.
+
+    Raises DatabaseTooNew, also when another process has changed the database since it was looked at.
+    """
     session.run("create_schema_migrations")
     done = {row[0] for row in session.all("list_schema_migrations")}
-    for migration in load_migrations(words):
-        if migration.version in done:
-            continue
+    if done:
+        check_release(session)
+    due = [migration for migration in load_migrations(words) if migration.version not in done]
+    for migration in due:
         for statement in migration.statements:
             session.define(statement)
         session.run("insert_schema_migration", version=migration.version, name=migration.name, now=now)
+    if due:
+        # Nodes of the release before may run while those of this one replace them one by one, and be started again.
+        session.run("raise_lowest_release", lowest=str(RELEASE - 1), now=now)

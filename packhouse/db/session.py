@@ -116,7 +116,10 @@ class Database(ABC):
 
     @abstractmethod
     def migrate(self, clock: Clock = system_clock) -> None:
-        """Bring the schema up to this release, or make it. Any number of processes may do so at once."""
+        """Bring the schema up to this release, or make it. Any number of processes may do so at once.
+
+        Raises DatabaseTooNew when a release later than the next one has changed the database.
+        """
 
     @abstractmethod
     def close(self) -> None:

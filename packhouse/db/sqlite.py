@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
-from packhouse.db.schema import SQLITE_WORDS, apply_migrations, has_all_migrations
+from packhouse.db.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
 from packhouse.db.sqlite_file import Identity, SqliteFile
 from packhouse.errors import Corrupt, Invalid
@@ -254,6 +254,7 @@ class SqliteDatabase(Database):
             self._give_back(handle)
         if self.has_schema():
             with self.read() as session:  # a disk may be full or read-only, and have all it needs
+                check_release(session)
                 if has_all_migrations(session, SQLITE_WORDS):
                     return
         with self.write() as session:

@@ -20,6 +20,7 @@ from packhouse.db.installation import (
     has_stored_secrets,
     set_accepted_folder,
 )
+from packhouse.db.schema import check_release
 from packhouse.errors import Corrupt, NotFound
 from packhouse.log import log_event
 from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
@@ -53,7 +54,7 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
     """Return when the folder and the database may be opened, or made if `may_create`.
 
     Tells whether a database that seems to be lost was accepted; a command that may create remembers that.
-    Raises LostDatabase when it was not; NoData when something would have to be made and must not be;
+    Raises DatabaseTooNew; LostDatabase when it was not; NoData when something would have to be made and must not be;
     SecretKeyMissing when stored secrets could not be opened with the key that would be made.
     """
     if not may_create and config.database and not is_data_folder(config.data):
@@ -63,6 +64,9 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
     first = next(batches, ())
     log = database.find_orphaned_log()
     has_schema = database.has_schema()
+    if has_schema:
+        with database.read() as session:
+            check_release(session)  # before anything else is asked of a schema that may be another
     is_lost = log is not None or bool(first and not has_schema)
     if first and has_schema:
         is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)

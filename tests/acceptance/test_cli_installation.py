@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
+from packhouse import RELEASE
 from packhouse.cli.main import root
+from packhouse.db.database import open_database
 from tests.support.keys import make_key_pair
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
@@ -185,3 +187,39 @@ def test_a_secret_key_is_not_made_anew_while_secrets_are_stored_that_it_cannot_o
     assert not key.exists()
     aside.rename(key)
     shell.ok("org", "create", "globex")
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_every_command_refuses_a_database_two_releases_ahead_and_takes_one_ahead(
+    shell: Shell, engine: str, request: pytest.FixtureRequest
+) -> None:
+    if engine == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres_server")
+        shell.env["PACKHOUSE_DATABASE"] = postgres.new_database()
+    shell.ok("org", "create", "northwind")
+    database = shell.env.get("PACKHOUSE_DATABASE") or f"sqlite:///{shell.folder / 'data/packhouse.db'}"
+    note_lowest_release(database, RELEASE)
+    assert "northwind" in shell.ok("org", "list")
+    note_lowest_release(database, RELEASE + 1)
+    listen = f"127.0.0.1:{free_port()}"
+    servers = [
+        ("serve", "--listen", listen),
+        ("serve", "--listen", listen, "--workers", "2"),
+        ("demo", "--listen", listen),
+        ("worker",),
+    ]
+    others = [command for command in OTHERS if command != ("worker",)]
+    for command in [*servers, *others, ("org", "create", "contoso")]:
+        done = program(shell, *command)
+        assert done.returncode == 1, (command, done.stderr)
+        assert f"it takes release {RELEASE + 1} or later" in done.stderr, command
+        assert "listening" not in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
+
+
+def note_lowest_release(database_url: str, lowest: int) -> None:
+    database = open_database(database_url)
+    with database.write() as session:
+        session.run("raise_lowest_release", lowest=str(lowest), now=1)
+    database.close()

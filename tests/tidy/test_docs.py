@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import packhouse
 from packhouse.config import ENV_PREFIX, Config
 from tests.tidy.sources import ROOT, place, project_files
 
@@ -51,6 +52,13 @@ def test_links_between_documents_lead_somewhere() -> None:
                 if not (path.parent / target.partition("#")[0]).exists():
                     broken.append(f"{place(path, number)} {target}")
     assert not broken, broken
+
+
+def test_the_releases_are_counted_in_the_page_about_upgrading() -> None:
+    text = (ROOT / "docs/operating/upgrading.md").read_text("utf-8")
+    rows = re.findall(r"^\| (\d+) \| (\S+) \|$", text, re.MULTILINE)
+    assert [int(number) for number, _ in rows] == list(range(1, packhouse.RELEASE + 1))
+    assert rows[-1][1] == packhouse.__version__
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

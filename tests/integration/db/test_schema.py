@@ -2,11 +2,16 @@
 
 import multiprocessing
 import re
+import shutil
 from pathlib import Path
 
+import pytest
+
+import packhouse
+from packhouse.db import schema
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, find_org
-from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, load_migrations
+from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, DatabaseTooNew, load_migrations
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
@@ -87,6 +92,51 @@ def test_a_schema_of_a_later_release_is_left_alone(database_url: str) -> None:
     database.migrate()
     with database.read() as session:
         assert session.all("list_schema_migrations") == [*RELEASED, (9999,)]
+    database.close()
+
+
+def become_later(monkeypatch: pytest.MonkeyPatch, folder: Path, release: int) -> None:
+    """Make this code a later release, with a migration of its own for each release since."""
+    folder.mkdir(exist_ok=True)
+    for path in schema._MIGRATIONS_DIR.glob("*.sql"):
+        shutil.copy(path, folder)
+    for number in range(packhouse.RELEASE + 1, release + 1):
+        text = f"CREATE TABLE later_{number} (id {{serial}}, created_at {{bigint}} NOT NULL) {{strict}};"
+        (folder / f"90{number:02}_later.sql").write_text(text)
+    monkeypatch.setattr(schema, "_MIGRATIONS_DIR", folder)
+    monkeypatch.setattr(schema, "RELEASE", release)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_one_release_ahead_may_be_opened_and_two_may_not(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_new: bool
+) -> None:
+    ours = open_database(database_url)
+    if not is_new:
+        ours.migrate()
+    for ahead, may_open in ((1, True), (2, False), (3, False)):
+        with monkeypatch.context() as later:
+            become_later(later, tmp_path / "later", packhouse.RELEASE + ahead)
+            migrate(database_url)
+        if may_open:
+            ours.migrate()
+            continue
+        with pytest.raises(DatabaseTooNew, match=f"takes release {packhouse.RELEASE + ahead - 1} or later"):
+            ours.migrate()
+    ours.close()
+
+
+def test_the_lowest_release_is_never_lowered(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = open_database(database_url)
+    database.migrate()
+    with database.write() as session:
+        session.run("raise_lowest_release", lowest="10", now=1)
+    become_later(monkeypatch, tmp_path / "later", 10)
+    database.migrate()
+    with database.read() as session:
+        assert session.one("find_lowest_release") == ("10",)
     database.close()
 
 
