@@ -4,7 +4,6 @@ Exit codes: 0 done, 1 it could not be done, 2 the command was called wrongly, 13
 """
 
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -13,7 +12,6 @@ import click
 
 from packhouse import __version__
 from packhouse.cli.command import LazyGroup
-from packhouse.cli.output import json_option, print_json
 from packhouse.cli.sentences import describe, one_line
 from packhouse.cli.settings import Invocation
 from packhouse.errors import PackhouseError
@@ -37,6 +35,7 @@ COMMANDS: Final = (
     "jobs",
     "webhook",
     "secrets",
+    "version",
 )
 
 
@@ -45,21 +44,12 @@ COMMANDS: Final = (
     modules={name: f"packhouse.cli.{name.replace('-', '_')}" for name in COMMANDS},
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.version_option(__version__, message="packhouse %(version)s")
 def root() -> None:
     """Git storage that programs drive.
 
     Settings are options of the commands or PACKHOUSE_… variables; `packhouse serve --help` lists them.
     """
-
-
-@root.command()
-@json_option
-def version(*, as_json: bool) -> None:
-    """Print the version of this program and of what it runs on."""
-    if as_json:
-        print_json({"version": __version__, "python": platform.python_version()})
-    else:
-        click.echo(f"packhouse {__version__}")
 
 
 def main() -> None:

@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import platform
 import re
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import jwt
+import pygit2
 import pytest
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -247,8 +250,31 @@ def test_the_program_ends_with_the_exit_code_and_nothing_but_its_line(shell: She
 
 
 def test_the_version_is_printed(shell: Shell) -> None:
-    assert re.fullmatch(r"packhouse \d+\.\d+\.\d+", shell.ok("version"))
-    assert re.fullmatch(r"\d+\.\d+\.\d+", json.loads(shell.ok("version", "--json"))["version"])
+    assert re.fullmatch(r"packhouse \d+\.\d+\.\d+", shell.ok("--version"))
+    first, *others = shell.ok("version").splitlines()
+    assert first == shell.ok("--version")
+    told = dict(line.split(maxsplit=1) for line in others)
+    git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout
+    assert told["git"] == git.strip().removeprefix("git version ")
+    assert told["SQLite"] == sqlite3.sqlite_version
+    assert told["libgit2"] == pygit2.LIBGIT2_VERSION
+    assert told["Python"] == platform.python_version()
+    as_json = json.loads(shell.ok("version", "--json"))
+    assert f"packhouse {as_json['version']}" == first
+    assert {name.lower(): str(as_json[name.lower()]) for name in told} == {
+        k.lower(): v for k, v in told.items()
+    }
+
+
+def test_the_version_is_told_where_git_is_missing(shell: Shell, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [PROGRAM, "version", "--json"],
+        env={**shell.env, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+    )
+    assert (done.returncode, json.loads(done.stdout)["git"]) == (0, None)
 
 
 # The demo
