@@ -16,10 +16,17 @@ def system_clock() -> int:
     return int(time.time())
 
 
+def clamp_timestamp(time_s: int) -> int:
+    """Return the time that callers are told, in whatever form: one of the years 1970 to 9999.
+
+    Commits may hold any number as their date; JSON, HTTP and archives must tell the same of it.
+    """
+    return min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
+
+
 def format_timestamp(time_s: int) -> str:
     """Return `time_s` as `YYYY-MM-DDTHH:MM:SSZ`, clamped to the years 1970 to 9999.
 
     Clients parse every date of a page and drop the whole page when one is malformed.
     """
-    clamped = min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
-    return datetime.fromtimestamp(clamped, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(clamp_timestamp(time_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

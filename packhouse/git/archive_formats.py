@@ -18,6 +18,7 @@ from typing import Final
 from isal import igzip_threaded
 
 from packhouse import limits
+from packhouse.clock import clamp_timestamp
 from packhouse.git.objects import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
 _BUFFER_BYTES: Final = 512 * limits.KIB
@@ -64,7 +65,7 @@ def iter_tar(members: Members, modified_at: int) -> Iterator[bytes]:
 
 def _tar_header(member: Member, modified_at: int) -> bytes:
     info = tarfile.TarInfo(member.name.decode("utf-8", "surrogateescape"))
-    info.mtime = max(modified_at, 0)
+    info.mtime = clamp_timestamp(modified_at)
     info.mode = 0o755 if member.mode == MODE_EXECUTABLE else 0o644
     info.size = member.size_bytes
     if _is_link(member):
@@ -121,7 +122,7 @@ def iter_zip(members: Members, modified_at: int) -> Iterator[bytes]:
 
 def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
     name = member.name + (b"/" if member.mode == MODE_GITLINK else b"")
-    date = min(max(time.gmtime(max(modified_at, 0))[:6], _ZIP_DATE_MIN), _ZIP_DATE_MAX)
+    date = min(max(time.gmtime(clamp_timestamp(modified_at))[:6], _ZIP_DATE_MIN), _ZIP_DATE_MAX)
     info = _ZipInfo(name.decode("utf-8", "surrogateescape"), date)
     info.create_system = 3  # Unix: the mode below counts
     if member.mode == MODE_GITLINK:

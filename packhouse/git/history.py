@@ -7,14 +7,14 @@ from typing import Final, NamedTuple
 
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
-from packhouse.git.objects import parse_commit, parse_person
+from packhouse.git.objects import parse_commit, parse_person, parse_person_date
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
 
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
 _LINKS: Final = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
-_COMMITTED_AT: Final = re.compile(rb"\ncommitter [^\n]*> *([0-9]{1,18})")
+_COMMITTER: Final = re.compile(rb"\ncommitter ([^\n]*)")
 _AUTHOR: Final = re.compile(rb"\nauthor (.*)")
 _LISTED: Final = re.compile(rb"([0-7]{6}) [a-z]+ [0-9a-f]{40} +([0-9]+|-)\t([^\0]+)\0")
 _BAD_SIZE: Final = b" BAD\t"  # what ls-tree prints instead of the size of a missing object
@@ -23,7 +23,7 @@ _PARENT_LINE_BYTES: Final = 48
 
 
 class CommitLinks(NamedTuple):
-    """What a walk needs of a commit. `committed_at` is in seconds since 1970, 0 when unreadable."""
+    """What a walk needs of a commit. `committed_at` is that of parse_commit(), in seconds since 1970."""
 
     tree: Oid
     parents: tuple[Oid, ...]
@@ -38,11 +38,11 @@ def parse_links(content: bytes) -> CommitLinks:
     lines = match[2].decode("ascii")
     starts = range(7, len(lines), _PARENT_LINE_BYTES)
     head_end = content.find(b"\n\n")
-    date = _COMMITTED_AT.search(content, match.end() - 1, head_end if head_end >= 0 else len(content))
+    committer = _COMMITTER.search(content, match.end() - 1, head_end if head_end >= 0 else len(content))
     return CommitLinks(
         Oid(match[1].decode("ascii")),
         tuple(Oid(lines[start : start + 40]) for start in starts),
-        0 if date is None else int(date[1]),
+        0 if committer is None else parse_person_date(committer[1])[0],
     )
 
 

@@ -51,7 +51,7 @@ _DATE = re.compile(
     re.ASCII,
 )
 _PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
-_DATE_DIGITS_MAX: Final = 18  # what surely fits 63 bits
+_DATE_DIGITS_MAX: Final = 18  # more are far beyond the year 9999, and may be more than Python reads
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
 # Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
 # (CPython issue 106052). The bound keeps small what a greedy one remembers.
@@ -317,17 +317,27 @@ def parse_tag(content: bytes) -> Tag:
 def parse_person(line: bytes, codec: str = "utf-8") -> Person:
     """Return the person of an author, committer or tagger line, as git's split_ident_line() reads it.
 
-    The email ends at the first `>` after it began, the date starts after the last one. A date after 9999 reads
-    as the end of that year; one that is none, or too large for git itself, as the start of 1970.
+    The email ends at the first `>` after it began; see parse_person_date() for the date.
     """
     name, _, rest = line.partition(b"<")
     email = rest.partition(b">")[0]
-    when, tz = 0, "+0000"
-    match = _PERSON_DATE.match(rest.rpartition(b">")[2])
-    if match is not None and len(match[1]) <= _DATE_DIGITS_MAX:
-        when = min(int(match[1]), TIMESTAMP_MAX)
-        tz = _normal_zone(match[2])
+    when, tz = parse_person_date(line)
     return Person(name.decode(codec, "replace").strip(), email.decode(codec, "replace").strip(), when, tz)
+
+
+def parse_person_date(line: bytes) -> tuple[int, str]:
+    """Return (seconds since 1970, `+hhmm`) of an author, committer or tagger line: what follows its last `>`.
+
+    A date after 9999, however many digits it has, reads as the end of that year; one that is none, or negative, as
+    the start of 1970.
+    """
+    address = line.partition(b"\n")[0].partition(b"<")[2]
+    match = _PERSON_DATE.match(address.rpartition(b">")[2])
+    if match is None:
+        return 0, "+0000"
+    digits = match[1].lstrip(b"0")
+    when = int(digits or b"0") if len(digits) <= _DATE_DIGITS_MAX else TIMESTAMP_MAX
+    return min(when, TIMESTAMP_MAX), _normal_zone(match[2])
 
 
 def split_signature(content: bytes) -> tuple[bytes, bytes] | None:

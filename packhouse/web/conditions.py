@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.datastructures import Headers
 
-from packhouse.clock import TIMESTAMP_MAX, TIMESTAMP_MIN
+from packhouse.clock import clamp_timestamp
 
 _RANGE: Final = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ENTITY_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
@@ -37,12 +37,7 @@ class Decision:
 
 def format_http_date(time_s: int) -> str:
     """Return the time as RFC 9110 wants it, `Wed, 21 Oct 2026 07:28:00 GMT`."""
-    return format_datetime(datetime.fromtimestamp(_clamp(time_s), UTC), usegmt=True)
-
-
-def _clamp(time_s: int) -> int:
-    """Return the time that clients are told, with which theirs are compared: HTTP dates have four-digit years."""
-    return min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
+    return format_datetime(datetime.fromtimestamp(clamp_timestamp(time_s), UTC), usegmt=True)
 
 
 def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: int) -> Decision:
@@ -52,7 +47,7 @@ def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: i
     for HEAD, whose clients ask it for the headers that a GET would bring.
     """
     whole = Decision(Verdict.SEND, 0, size_bytes)
-    modified_at = _clamp(modified_at)
+    modified_at = clamp_timestamp(modified_at)  # as clients were told
     if_match = headers.getlist("if-match")
     if if_match:
         if not _tag_listed(if_match, entity_tag, weak=False):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from packhouse.clock import TIMESTAMP_MAX
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.objects import (
     Person,
@@ -284,7 +285,11 @@ def test_an_unknown_encoding_reads_as_utf8(encoding: str) -> None:
         (b"Ada<a@b>12 +0000", Person("Ada", "a@b", 12, "+0000")),
         (b"<> 12 +0000", Person("", "", 12, "+0000")),
         (b"Ada", Person("Ada", "", 0, "+0000")),
-        (b"Ada <a@b> 99999999999999999999 +0000", Person("Ada", "a@b", 0, "+0000")),
+        (b"Ada <a@b> 253402300800 +0100", Person("Ada", "a@b", TIMESTAMP_MAX, "+0100")),
+        (b"Ada <a@b> 9223372036854775807 +0000", Person("Ada", "a@b", TIMESTAMP_MAX, "+0000")),
+        (b"Ada <a@b> 99999999999999999999 +0000", Person("Ada", "a@b", TIMESTAMP_MAX, "+0000")),
+        (b"Ada <a@b> " + b"9" * 5000, Person("Ada", "a@b", TIMESTAMP_MAX, "+0000")),
+        (b"Ada <a@b> 00000000000000000012 +0000", Person("Ada", "a@b", 12, "+0000")),
         (b"", Person("", "", 0, "+0000")),
         (b"\xff <a@b> 1 +0000", Person("\ufffd", "a@b", 1, "+0000")),
     ],
