@@ -58,17 +58,21 @@ class TreeEditor:
             raise Invalid("path is a folder", path=path)
         folder.changes[name] = (mode, oid)
 
-    def delete(self, path: bytes) -> None:
-        """Remove the file, or the folder with all in it, at `path`; a missing path is no error."""
+    def delete(self, path: bytes) -> bool:
+        """Remove the file, or the folder with all in it, at `path`; a missing path is no error.
+
+        Tell whether it was there, or an earlier edit had removed it.
+        """
         *parents, name = path.split(b"/")
         folder = self._root
         for parent in parents:
             child = self._get(folder, parent)
             if not isinstance(child, _Folder):
-                return
+                return parent in folder.changes and child is None
             folder = child
         if self._get(folder, name) is not None:
             folder.changes[name] = None
+        return name in folder.changes
 
     def write(self, emit: Callable[[bytes], Oid]) -> Oid:
         """Return the id of the edited tree, having given each new tree to `emit`, children first.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Final
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
@@ -19,6 +20,15 @@ from packhouse.operations.damage import check_answer, holds_objects
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.node import Node
 from packhouse.storage.pack_draft import PackDraft
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
+
+
+class NothingToDelete(Invalid):
+    """The path holds U+FFFD and names nothing: the caller took what listings show for the name. Field: path."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__("path to delete is only shown so", path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,8 @@ class CommitPack:
         editor = TreeEditor(maker.read_tree, maker.parent_tree)
         for change in self._files:
             if change.mode is None:
-                editor.delete(change.path)
+                if not editor.delete(change.path) and _REPLACEMENT in change.path:
+                    raise NothingToDelete(change.path)
             elif change.mode == MODE_GITLINK:
                 editor.upsert(change.path, change.mode, self._intake.gitlinks[change.content_id])
             else:

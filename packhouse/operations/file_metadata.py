@@ -29,10 +29,12 @@ class LastCommitsUnknown(Unavailable):
 class FileMetadataPage:
     """Files in git's order, and each commit that one of them names. `ref` is the name to echo.
 
-    `last_path` is where the page ended when more follow, else None.
+    `paths` has the bytes of the files' paths, place by place. `last_path` is where the page ended when more follow,
+    else None.
     """
 
     ref: str
+    paths: list[bytes]
     files: list[FileRecord]
     commits: dict[Oid, CommitSummary]
     last_path: bytes | None
@@ -87,7 +89,7 @@ def list_file_metadata(
         files, page_end = files[:told], first + told
         commits = {file.last_commit: commits[file.last_commit] for file in files}
     last_path = found.paths[page_end - 1] if first < page_end < end else None
-    return FileMetadataPage(resolved.name, files, commits, last_path)
+    return FileMetadataPage(resolved.name, found.paths[first:page_end], files, commits, last_path)
 
 
 def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:

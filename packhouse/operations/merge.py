@@ -61,14 +61,14 @@ class MergeResult(Enum):
 
 
 class MergeConflict(Conflict):
-    """Git could not merge some files. Fields: conflict_type, conflict_paths, merge_base_sha if there is one."""
+    """Git could not merge some files. Fields: conflict_type, conflict_paths (bytes), merge_base_sha if there is one."""
 
     def __init__(self, paths: list[bytes], merge_base: Oid | None) -> None:
         base = {} if merge_base is None else {"merge_base_sha": merge_base}
         super().__init__(
             "merge conflict",
             conflict_type="merge_conflict",
-            conflict_paths=[path.decode("utf-8", "replace") for path in paths],
+            conflict_paths=paths,
             **base,
         )
 

@@ -88,6 +88,13 @@ Number = Annotated[int, says(minimum=1)]
 Name = Annotated[str, says(minLength=1)]
 FileMode = Annotated[str, says(pattern="^[0-7]{6}$")]
 EntryType = Annotated[str, always("blob", "tree", "symlink", "submodule")]
+Base64 = Annotated[
+    str,
+    msgspec.Meta(
+        description="The bytes of a path that is not UTF-8, in base64.",
+        extra_json_schema={"pattern": "^[A-Za-z0-9+/]+={0,2}$"},
+    ),
+]
 NotesRef = Annotated[str, says(pattern="^refs/notes/.")]
 
 # Requests
@@ -167,6 +174,13 @@ FileOrFolderPath = Annotated[
     msgspec.Meta(
         description="A path from the root of the tree; a slash may end a folder's. Not trimmed.",
         extra_json_schema={"maxLength": _PATH_MAX, "not": {"pattern": _NO_TREE_HOLDS}},
+    ),
+]
+EncodedPath = Annotated[
+    Verbatim,
+    msgspec.Meta(
+        description="The bytes of a path that is not UTF-8, in base64 of either alphabet, with or without padding.",
+        extra_json_schema={"pattern": r"^[A-Za-z0-9+/_ -]*={0,2}$", "maxLength": 2 * _PATH_MAX},
     ),
 ]
 PathPrefix = Annotated[

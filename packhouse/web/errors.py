@@ -33,6 +33,7 @@ from packhouse.operations.damage import RepositoryDamaged
 from packhouse.operations.events import EventsForgotten
 from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
+from packhouse.web.paths import path_list_members
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
 
@@ -113,6 +114,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "events are no longer kept": "events after {last_event_id} are no longer kept: read the state, then listen anew",
     "expected a JSON object": "expected a JSON object in {field}",
     "field does not fit": "field {field}: {reason}",
+    "field is not base64": "{field} is not base64",
     "field is required": "field {field} is required",
     "git protocol error": "{reason}",
     "invalid branch name": "invalid branch name {branch}",
@@ -152,8 +154,13 @@ SENTENCES: Final[Mapping[str, str]] = {
         "the hunk header of line {header_line} ({header}) counts other lines than follow, and line {line}"
         " begins with neither a blank, +, - nor a backslash"
     ),
+    "path and its base64 differ": "{field} and {field}_base64 name different paths",
+    "path to delete is only shown so": (
+        "nothing is called {path}: names that are not UTF-8 are shown with U+FFFD, delete them by path_base64"
+    ),
     "path does not exist": "path {path} does not exist",
     "program is not installed": "the server lacks the program {program}",
+    "query is not valid UTF-8": "the query is not valid UTF-8: give a path of other bytes as path_base64",
     "query has too many parameters": "query has more than {fields_max} parameters",
     "range is not satisfiable": "no byte of this range exists, the file has {size_bytes} bytes",
     "ref does not exist": "ref {ref} does not exist",
@@ -358,6 +365,8 @@ def _problem(request: "Request", failure: Failure) -> dict[str, Any]:
     if len(path) <= INSTANCE_MAX_CHARS:
         problem["instance"] = path.decode("ascii", "replace")
     problem.update({name: failure.fields[name] for name in _PROBLEM_MEMBERS if name in failure.fields})
+    if "conflict_paths" in problem:
+        problem.update(path_list_members(problem["conflict_paths"], "conflict_paths"))
     return problem
 
 

@@ -76,8 +76,9 @@ def walk_files(wire: Wire, ref: str) -> None:
     assert {file["last_commit_sha"] for file in page["files"]} == set(page["commits"])
     assert [file["path"] for file in page["files"]] == listed["paths"]
     for file in page["files"]:
-        if file["type"] == "blob" and "\ufffd" not in file["path"]:
-            blame = wire.ask("blame", ref=ref, path=file["path"], detect_moves=True)
+        if file["type"] == "blob":
+            given = {name: file[name] for name in ("path", "path_base64") if name in file}
+            blame = wire.ask("blame", ref=ref, **given, detect_moves=True)
             assert [line["line_number"] for line in blame["lines"]] == list(range(1, len(blame["lines"]) + 1))
     for pattern in ("e", "^$", "[0-9]"):
         wire.ask("grep", ref=ref, query={"pattern": pattern}, context={"before": 1, "after": 2})

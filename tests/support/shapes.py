@@ -30,6 +30,7 @@ TIME: Final = re.compile(
 )
 TEXT: Final = re.compile(r".*\S.*", re.DOTALL)
 MODE: Final = re.compile(r"\d{6}")
+BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 TRUE: Final = frozenset({True})
 
 _BASE_REPO = {"provider": TEXT, "owner": TEXT, "name": TEXT, "upstream_host?": TEXT}
@@ -55,12 +56,15 @@ _FILTERED = {
     "old_path": str,
     "bytes": int,
     "is_eof": bool,
+    "path_base64?": BASE64,
+    "old_path_base64?": BASE64,
 }
 _DIFF = {
     "stats": {"files": int, "additions": int, "deletions": int, "changes": int},
     "files": [{**_FILTERED, "raw": str, "additions": int, "deletions": int}],
     "filtered_files": [_FILTERED],
 }
+_PATH = {"path": TEXT, "path_base64?": BASE64}
 _BLOB = {"oid?": SHA, "content?": str, "truncated": bool, "binary": bool}
 _ENTRY_TYPE = frozenset({"blob", "tree", "symlink", "submodule"})
 _CREDENTIAL = {"id": TEXT, "created_at": TIME}
@@ -117,17 +121,19 @@ ANSWERS: Final[dict[str, Shape]] = {
         "target_tip_sha": SHA,
         "merge_base_sha?": SHA,
         "conflict_paths": [TEXT],
+        "conflict_paths_base64?": [BASE64],
         "conflicts": [
             {
-                "path": TEXT,
+                **_PATH,
                 "result": _BLOB,
                 "base": _BLOB,
                 "ours": _BLOB,
                 "theirs": _BLOB,
                 "result_path?": TEXT,
+                "result_path_base64?": BASE64,
             }
         ],
-        "filtered_conflicts": [{"path": TEXT, "reason": TEXT}],
+        "filtered_conflicts": [{**_PATH, "reason": TEXT}],
     },
     "list_tags": {**_PAGE, "tags": [{**_TAG, "cursor": TEXT}]},
     "get_tag": {"tag": _TAG},
@@ -149,18 +155,18 @@ ANSWERS: Final[dict[str, Shape]] = {
     "list_files": {
         **_PAGE,
         "paths": [TEXT],
-        "entries": [{"path": TEXT, "type": _ENTRY_TYPE, "mode": MODE}],
+        "entries": [{**_PATH, "type": _ENTRY_TYPE, "mode": MODE}],
         "ref": TEXT,
     },
     "files_metadata": {
         **_PAGE,
-        "files": [{"path": TEXT, "mode": MODE, "type": _ENTRY_TYPE, "size": int, "last_commit_sha": SHA}],
+        "files": [{**_PATH, "mode": MODE, "type": _ENTRY_TYPE, "size": int, "last_commit_sha": SHA}],
         "commits": ById({"author": str, "date": TIME, "message": str}),
         "ref": TEXT,
     },
     "blame": {
         "ref": TEXT,
-        "path": TEXT,
+        **_PATH,
         "commit_sha": SHA,
         "lines": [
             {
@@ -168,6 +174,7 @@ ANSWERS: Final[dict[str, Shape]] = {
                 "commit_sha": SHA,
                 "original_line_number": int,
                 "original_path": TEXT,
+                "original_path_base64?": BASE64,
                 "previous_commit_sha?": SHA,
                 "author_name": str,
                 "author_email": str,
@@ -185,7 +192,7 @@ ANSWERS: Final[dict[str, Shape]] = {
         "repo": {"ref": TEXT, "commit": SHA},
         "matches": [
             {
-                "path": TEXT,
+                **_PATH,
                 "lines": [{"line_number": int, "text": str, "type": frozenset({"match", "context"})}],
             }
         ],
@@ -251,6 +258,7 @@ FAILURES: Final[dict[str, Shape]] = {
         **PROBLEM,
         "conflict_type?": frozenset({"merge_conflict", "target_moved", "repo_changed"}),
         "conflict_paths?": [TEXT],
+        "conflict_paths_base64?": [BASE64],
         "merge_base_sha?": SHA,
     },
     "note": {

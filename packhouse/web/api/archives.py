@@ -32,6 +32,7 @@ from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_
 from packhouse.web.fields import Verbatim
 from packhouse.web.headers import ARCHIVE_REPLY
 from packhouse.web.lane import Turn
+from packhouse.web.paths import PathMembers, read_path
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
@@ -63,7 +64,7 @@ class ArchiveBody(msgspec.Struct):
     archive: ArchiveLayout | None = None
 
 
-class CodeArtsQuery(msgspec.Struct):
+class CodeArtsQuery(PathMembers):
     """What to download: `sha` is a branch, tag or commit, `path` one file or folder."""
 
     sha: AnyRef | None = None
@@ -99,8 +100,7 @@ async def handle_codearts(request: Request) -> Response:
     request.principal = principal
     number = _parse_number(request.path_values["repository_id"])
     query = request.read_query(CodeArtsQuery)
-    # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
-    path = _parse_path("" if query.path is None and "path" in request.query_params else query.path)
+    path = _read_path(request, query)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
         raise Invalid("unknown archive format", archive_format=archive_format[:80])
@@ -123,15 +123,19 @@ def _parse_number(text: str) -> int:
     return int(match[1])
 
 
-def _parse_path(path: str | None) -> bytes:
+def _read_path(request: Request, query: CodeArtsQuery) -> bytes:
+    """Return the file or folder to restrict to, empty for everything."""
+    for name, text in (("path", query.path), ("path_base64", query.path_base64)):
+        # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
+        is_blank = not text.strip() if text is not None else name in request.query_params
+        if is_blank or len(text or "") > _PARAMETER_MAX_CHARS:
+            raise Invalid("parameter does not fit", field=name)
+    path = read_path(query)
     if path is None:
         return b""
-    if not path.strip() or len(path) > _PARAMETER_MAX_CHARS:
-        raise Invalid("parameter does not fit", field="path")
-    raw = path.encode("utf-8")
-    if len(raw) > limits.tree_path_max_bytes:
-        return raw  # callers may ask for so long a path: nothing is there, which is another answer than 400
-    return check_tree_path(raw, deletes=True)
+    if len(path) > limits.tree_path_max_bytes:
+        return path  # callers may ask for so long a path: nothing is there, which is another answer than 400
+    return check_tree_path(path, deletes=True)
 
 
 async def _send(request: Request, archive: Archive) -> Response:

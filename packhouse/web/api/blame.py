@@ -9,13 +9,11 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.errors import Invalid
 from packhouse.git.blame_stream import BlameGroup
 from packhouse.git.objects import Commit
-from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.blame import Blame, blame_file
-from packhouse.web.api.files import path_text
-from packhouse.web.described import AnyRef, FilePath, Name, Number, Sha, Timestamp, says
+from packhouse.web.described import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
+from packhouse.web.paths import PathMembers, encoded_path, path_text, read_file_path
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -23,18 +21,23 @@ from packhouse.web.routing import Route
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 
 
-class BlameQuery(msgspec.Struct):
+class BlameQuery(PathMembers):
     """Which file; `range` may be repeated, each as `git blame -L` takes it."""
 
-    path: FilePath
+    path: FilePath | None = None
     ref: AnyRef | None = None
     ephemeral: bool = False
-    range: Annotated[list[_Range], says(maxItems=limits.blame_ranges_max)] = []
+    range: Annotated[list[_Range], says(maxItems=limits.blame_ranges_max)] = msgspec.field(
+        default_factory=list
+    )
     detect_moves: bool = False
 
 
 class BlameLine(msgspec.Struct):
-    """One line, without its text; no `previous_commit_sha` when it has no earlier version."""
+    """One line, without its text; no `previous_commit_sha` when it has no earlier version.
+
+    `original_path_base64` has the bytes of a name that is no text.
+    """
 
     line_number: Number
     commit_sha: Sha
@@ -48,6 +51,7 @@ class BlameLine(msgspec.Struct):
     committer_time: Timestamp
     summary: Name
     previous_commit_sha: Sha | msgspec.UnsetType = msgspec.UNSET
+    original_path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class BlameAnswer(msgspec.Struct):
@@ -57,14 +61,13 @@ class BlameAnswer(msgspec.Struct):
     path: Name
     commit_sha: Sha
     lines: list[BlameLine]
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_blame(request: Request) -> Response:
     """GET …/blame."""
     query = request.read_query(BlameQuery)
-    if not query.path.strip():
-        raise Invalid("field is required", field="path")
-    path = check_tree_path(query.path)
+    path = read_file_path(query)
     blame = await request.search(
         blame_file,
         request.caller.repo,
@@ -79,7 +82,7 @@ async def handle_blame(request: Request) -> Response:
 
 def _answer(blame: Blame, path: bytes) -> Response:
     lines = [line for group in blame.groups for line in _iter_lines(group, blame.commits[group.commit])]
-    return json_response(BlameAnswer(blame.ref, path_text(path), blame.commit, lines))
+    return json_response(BlameAnswer(blame.ref, path_text(path), blame.commit, lines, encoded_path(path)))
 
 
 def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
@@ -96,6 +99,7 @@ def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
         committer_time=format_timestamp(commit.committer.when),
         summary=_summary(group, commit),
         previous_commit_sha=group.previous or msgspec.UNSET,
+        original_path_base64=encoded_path(group.original_path),
     )
     for offset in range(group.count):
         yield msgspec.structs.replace(

@@ -22,7 +22,6 @@ from packhouse.git.objects import (
 )
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
-from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget, check_base
 from packhouse.operations.diff_commit import DiffCommit
@@ -58,6 +57,7 @@ from packhouse.web.ndjson import (
     parse_chunk_line,
     parse_metadata_line,
 )
+from packhouse.web.paths import PathMembers, read_written_path
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, Route
@@ -80,10 +80,10 @@ class PersonFields(msgspec.Struct):
     date: Date | None = None
 
 
-class FileFields(msgspec.Struct):
+class FileFields(PathMembers, kw_only=True):
     """One entry of the file list."""
 
-    path: Annotated[FileOrFolderPath, says(minLength=1)]
+    path: Annotated[FileOrFolderPath, says(minLength=1)] | None = None
     content_id: str
     operation: Annotated[str, one_of("upsert", "delete")] | None = None
     mode: Annotated[str, one_of(*_MODES)] | None = None
@@ -179,14 +179,14 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
     if len(files) > limits.commit_files_max:
         raise Invalid("too many files in one commit", max_files=limits.commit_files_max)
     changes = []
-    for entry in files:
+    for number, entry in enumerate(files):
         operation = (entry.operation or "").strip() or "upsert"
         content_id = entry.content_id.strip()
         if operation not in ("upsert", "delete"):
             raise Invalid("unknown file operation", operation=operation[:80])
         if not content_id:
             raise Invalid("field is required", field="content_id")
-        path = check_tree_path(entry.path, deletes=operation == "delete")
+        path = read_written_path(entry, f"metadata.files[{number}].path", deletes=operation == "delete")
         mode = None
         if operation == "upsert":
             mode = _MODES.get((entry.mode or "").strip() or "100644")

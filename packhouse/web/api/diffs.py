@@ -1,6 +1,6 @@
 """Differences: of a commit, of a branch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -8,13 +8,13 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
-from packhouse.web.api.files import path_text
 from packhouse.web.described import (
     AnyRef,
+    Base64,
     BranchName,
     Count,
+    EncodedPath,
     FileOrFolderPath,
     Name,
     Sha,
@@ -22,6 +22,7 @@ from packhouse.web.described import (
     always,
     says,
 )
+from packhouse.web.paths import path_members, read_paths
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Route
@@ -30,10 +31,11 @@ from packhouse.web.streams import iter_in_threads
 _PIECE_BYTES = 256 * limits.KIB
 _MEMBERS_BYTES = 256  # about what a file's other members take
 _Paths = Annotated[list[FileOrFolderPath], says(maxItems=limits.query_fields_max)]
+_EncodedPaths = Annotated[list[EncodedPath], says(maxItems=limits.query_fields_max)]
 
 
 class CommitDiffQuery(msgspec.Struct):
-    """Which commit against which base, for showing or for `git apply`; `path` may be repeated."""
+    """Which commit against which base, for showing or for `git apply`; paths may be repeated."""
 
     ref: AnyRef
     base_ref: AnyRef | None = None
@@ -41,16 +43,18 @@ class CommitDiffQuery(msgspec.Struct):
     ref_is_ephemeral: bool = False
     base_is_ephemeral: bool = False
     path: _Paths = []
+    path_base64: _EncodedPaths = []
 
 
 class BranchDiffQuery(msgspec.Struct):
-    """Which branch against which, by default the default branch; `path` may be repeated."""
+    """Which branch against which, by default the default branch; paths may be repeated."""
 
     branch: BranchName
     base: BranchName | None = None
     ephemeral: bool = False
     ephemeral_base: bool = False
     path: _Paths = []
+    path_base64: _EncodedPaths = []
 
 
 class DiffStats(msgspec.Struct):
@@ -62,17 +66,22 @@ class DiffStats(msgspec.Struct):
     changes: Count
 
 
-class FilteredFile(msgspec.Struct):
-    """A changed file without its patch; `bytes` is what the patch, or the binary file, would take."""
+class FilteredFile(msgspec.Struct, kw_only=True):
+    """A changed file without its patch; `bytes` is what the patch, or the binary file, would take.
+
+    `path_base64` and `old_path_base64` have the bytes of names that are no text.
+    """
 
     path: Name
     state: Annotated[str, always("A", "M", "D", "R", "C", "T")]
     old_path: str
     bytes: Count
     is_eof: bool
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    old_path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
-class ShownFile(FilteredFile):
+class ShownFile(FilteredFile, kw_only=True):
     """A changed file; `bytes` is the length of `raw`, `state` one of A, M, D, R, C and T."""
 
     additions: Count
@@ -102,16 +111,6 @@ class BranchDiffAnswer(msgspec.Struct):
     merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
-def parse_paths(paths: Sequence[str]) -> list[bytes]:
-    """Return literal paths of files or folders; raise Invalid for one that no tree can hold.
-
-    A path of nothing but slashes is the root: everything.
-    """
-    if any(not path.strip("/") for path in paths):
-        return []
-    return [check_tree_path(path, deletes=True) for path in paths]
-
-
 async def handle_commit_diff(request: Request) -> Response:
     """GET …/diff."""
     query = request.read_query(CommitDiffQuery)
@@ -121,7 +120,7 @@ async def handle_commit_diff(request: Request) -> Response:
         ref=RefInput(query.ref, query.ref_is_ephemeral),
         base=None if query.base_ref is None else RefInput(query.base_ref, query.base_is_ephemeral),
         applicable=query.git_apply_compatible,
-        paths=parse_paths(query.path),
+        paths=read_paths(query.path, query.path_base64),
     )
     return _answer(request, _commit_members(diff, named_base=query.base_ref is not None), diff.files)
 
@@ -135,7 +134,7 @@ async def handle_branch_diff(request: Request) -> Response:
         branch=RefInput(query.branch, query.ephemeral),
         base=None if query.base is None else RefInput(query.base, query.ephemeral_base),
         base_is_ephemeral=query.ephemeral_base,
-        paths=parse_paths(query.path),
+        paths=read_paths(query.path, query.path_base64),
     )
     return _answer(request, _branch_members(diff), diff.files)
 
@@ -175,7 +174,7 @@ def _iter_answer(members: dict[str, Any], files: list[FileDiff]) -> Iterator[byt
         yield (b"," if number else b"") + encode(_shown_file(file))
     yield b'],"filtered_files":['
     for number, file in enumerate(filtered):
-        yield (b"," if number else b"") + encode(FilteredFile(*_common(file), file.ends_with_newline))
+        yield (b"," if number else b"") + encode(FilteredFile(**_common(file), bytes=file.size_bytes))
     yield b"]}"
 
 
@@ -193,14 +192,23 @@ def _join_pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 def _shown_file(file: FileDiff) -> ShownFile:
     raw = (file.raw or b"").decode("utf-8", "replace")
-    path, state, old_path, _ = _common(file)
-    size = len(raw.encode("utf-8"))
-    return ShownFile(path, state, old_path, size, file.ends_with_newline, file.additions, file.deletions, raw)
+    return ShownFile(
+        **_common(file),
+        bytes=len(raw.encode("utf-8")),
+        additions=file.additions,
+        deletions=file.deletions,
+        raw=raw,
+    )
 
 
-def _common(file: FileDiff) -> tuple[str, str, str, int]:
+def _common(file: FileDiff) -> dict[str, Any]:
     entry = file.entry
-    return path_text(entry.path), entry.status, path_text(entry.old_path), file.size_bytes
+    return {
+        **path_members(entry.path),
+        **path_members(entry.old_path, "old_path"),
+        "state": entry.status,
+        "is_eof": file.ends_with_newline,
+    }
 
 
 ROUTES = (

@@ -7,16 +7,14 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.errors import Invalid
-from packhouse.git.tree_path import check_tree_path
 from packhouse.git.tree_walk import PathEntry
 from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
 from packhouse.web.described import (
     AnyRef,
+    Base64,
     EntryType,
     FileMode,
-    FileOrFolderPath,
     FilePath,
     Name,
     PathCursor,
@@ -25,6 +23,14 @@ from packhouse.web.described import (
 from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
 from packhouse.web.fields import page_limit
 from packhouse.web.headers import FILE_CONDITIONS, FILE_REPLY
+from packhouse.web.paths import (
+    PathMembers,
+    parse_path_cursor,
+    path_cursor,
+    path_members,
+    read_file_path,
+    read_folder,
+)
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse, json_response
 from packhouse.web.routing import Route
@@ -37,23 +43,23 @@ _LIMIT: Final = optional_page(
 )
 
 
-class ListFilesQuery(msgspec.Struct):
+class ListFilesQuery(PathMembers):
     """What to list; a page only when `cursor` or `limit` is given. A `limit` of 0 counts as absent."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
-    path: FileOrFolderPath | None = None
     recursive: bool = True
     cursor: PathCursor | None = None
     limit: Annotated[int, _LIMIT] | None = None
 
 
 class ListedFile(msgspec.Struct):
-    """One entry; `type` is blob, tree, symlink or submodule."""
+    """One entry; `type` is blob, tree, symlink or submodule. `path_base64` has the bytes of a name that is no text."""
 
     path: Name
     type: EntryType
     mode: FileMode
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileList(msgspec.Struct):
@@ -66,44 +72,13 @@ class FileList(msgspec.Struct):
     next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
-class FileQuery(msgspec.Struct):
+class FileQuery(PathMembers):
     """Which file at which ref; `ephemeral_base` has no effect."""
 
-    path: FilePath
+    path: FilePath | None = None
     ref: AnyRef | None = None
     ephemeral: bool = False
     ephemeral_base: bool = False
-
-
-def path_text(path: bytes) -> str:
-    """Return a path for JSON; bytes that are not UTF-8 become U+FFFD."""
-    return path.decode("utf-8", "replace")
-
-
-def path_cursor(path: bytes) -> str:
-    """Return the cursor of a page that ends with `path`: the path, or NUL and hex when it is not UTF-8."""
-    try:
-        return path.decode("utf-8")
-    except UnicodeDecodeError:
-        return "\0" + path.hex()
-
-
-def parse_path_cursor(cursor: str) -> bytes:
-    """Return the path in a cursor; raise Invalid for text that cannot come from path_cursor()."""
-    try:
-        path = bytes.fromhex(cursor[1:]) if cursor.startswith("\0") else cursor.encode("utf-8")
-    except (ValueError, UnicodeEncodeError):
-        raise Invalid("unreadable cursor") from None
-    if b"\0" in path or len(path) > limits.tree_path_max_bytes:
-        raise Invalid("unreadable cursor")
-    return path
-
-
-def parse_folder(path: str | None) -> bytes:
-    """Return the folder to list, empty for the root; raise Invalid for a path that no tree can hold."""
-    if path is None or not path.strip("/"):
-        return b""
-    return check_tree_path(path, deletes=True)
 
 
 def entry_mode(entry: PathEntry) -> str:
@@ -125,7 +100,7 @@ async def handle_list(request: Request) -> Response:
         request.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
-        path=parse_folder(query.path),
+        path=read_folder(query),
         recursive=query.recursive,
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
@@ -135,7 +110,7 @@ async def handle_list(request: Request) -> Response:
 
 def _list_answer(listing: FileListing) -> Response:
     entries = [
-        {"path": path_text(entry.path), "type": entry.kind, "mode": entry_mode(entry)}
+        {**path_members(entry.path), "type": entry.kind, "mode": entry_mode(entry)}
         for entry in listing.entries
     ]
     answer: dict[str, Any] = {
@@ -152,9 +127,7 @@ def _list_answer(listing: FileListing) -> Response:
 async def handle_file(request: Request) -> Response:
     """GET and HEAD …/file."""
     query = request.read_query(FileQuery)
-    if not query.path.strip():
-        raise Invalid("field is required", field="path")
-    path = check_tree_path(query.path)
+    path = read_file_path(query)
     return await request.in_thread(_file_answer, request, query, path)
 
 

@@ -11,14 +11,14 @@ from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.grep_stream import GrepLine, GrepQuery
-from packhouse.git.tree_path import check_path_prefix
 from packhouse.operations.grep import GrepPage, PageBounds, grep_files
-from packhouse.web.api.files import path_text
 from packhouse.web.body import read_body
 from packhouse.web.described import (
     DEFAULT_KEY,
     AnyRef,
+    Base64,
     EncodedCursor,
+    EncodedPath,
     Globs,
     Name,
     Number,
@@ -29,6 +29,7 @@ from packhouse.web.described import (
     says,
 )
 from packhouse.web.fields import page_limit
+from packhouse.web.paths import encoded_path, path_text, read_prefixes
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -90,12 +91,16 @@ class GrepPagination(msgspec.Struct):
 
 
 class GrepBody(msgspec.Struct):
-    """What to search for, and where; `paths` are prefixes of paths, taken literally."""
+    """What to search for, and where.
+
+    `paths`, and `paths_base64` for names that are not UTF-8, are prefixes of paths, taken literally.
+    """
 
     query: GrepPattern
     ref: AnyRef | None = None
     ephemeral: bool = False
-    paths: Annotated[list[PathPrefix], msgspec.Meta(max_length=limits.query_fields_max)] = []
+    paths: Annotated[list[PathPrefix], says(maxItems=limits.query_fields_max)] = []
+    paths_base64: Annotated[list[EncodedPath], says(maxItems=limits.query_fields_max)] = []
     file_filters: GrepFileFilters = msgspec.field(default_factory=GrepFileFilters)
     context: GrepContext = msgspec.field(default_factory=GrepContext)
     limits: GrepLimits = msgspec.field(default_factory=GrepLimits)
@@ -118,10 +123,11 @@ class GrepLineFields(msgspec.Struct):
 
 
 class GrepMatch(msgspec.Struct):
-    """The lines of one file, in order."""
+    """The lines of one file, in order. `path_base64` has the bytes of a name that is no text."""
 
     path: Name
     lines: list[GrepLineFields]
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class GrepAsked(msgspec.Struct):
@@ -173,19 +179,14 @@ def _read_query(body: GrepBody) -> GrepQuery:
 
 
 def _read_filter(body: GrepBody) -> PathFilter:
+    if len(body.paths) + len(body.paths_base64) > limits.query_fields_max:
+        raise Invalid("too many paths", paths_max=limits.query_fields_max)
     return PathFilter(
-        prefixes=_read_prefixes(body.paths),
+        prefixes=read_prefixes(body.paths, body.paths_base64, "paths_base64"),
         include=compile_globs(body.file_filters.include_globs),
         exclude=compile_globs(body.file_filters.exclude_globs),
         extensions=parse_extensions(body.file_filters.extension_filters),
     )
-
-
-def _read_prefixes(paths: list[str]) -> tuple[bytes, ...]:
-    """Return the prefixes; one of nothing but slashes is the root: everything."""
-    if any(not path.strip("/") for path in paths):
-        return ()
-    return tuple(check_path_prefix(path) for path in paths)
 
 
 def _read_bounds(body: GrepBody) -> PageBounds:
@@ -216,7 +217,7 @@ def _answer(body: GrepBody, page: GrepPage) -> dict[str, Any]:
         "query": body.query,
         "repo": GrepTarget(page.ref, page.commit),
         "matches": [
-            GrepMatch(path_text(path), [_line_fields(line) for line in lines])
+            GrepMatch(path_text(path), [_line_fields(line) for line in lines], encoded_path(path))
             for path, lines in groupby(page.lines, key=lambda line: line.path)
         ],
         "has_more": page.cursor is not None,

@@ -7,22 +7,21 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.git.tree_path import check_tree_path
 from packhouse.operations.list_commits import CommitPage, ListedCommit, list_commits, parse_commit_cursor
 from packhouse.operations.read_commit import read_commit
-from packhouse.web.described import AnyRef, CommitCursor, FileOrFolderPath, Name, PageLimit, Sha, Timestamp
+from packhouse.web.described import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
 from packhouse.web.fields import page_limit
+from packhouse.web.paths import PathMembers, read_folder
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
 
 
-class ListCommitsQuery(msgspec.Struct):
+class ListCommitsQuery(PathMembers):
     """Whose history; with `path` only the commits that touched that file or folder."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
-    path: FileOrFolderPath | None = None
     cursor: CommitCursor | None = None
     limit: PageLimit = 0
 
@@ -82,13 +81,6 @@ def commit_fields(listed: ListedCommit) -> dict[str, Any]:
     }
 
 
-def parse_path_filter(path: str | None) -> bytes | None:
-    """Return the file or folder that limits a history; None, the root included, for no limit."""
-    if path is None or not path.strip("/"):
-        return None
-    return check_tree_path(path, deletes=True)
-
-
 async def handle_list(request: Request) -> Response:
     """GET …/commits."""
     query = request.read_query(ListCommitsQuery)
@@ -97,7 +89,7 @@ async def handle_list(request: Request) -> Response:
         request.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
-        path=parse_path_filter(query.path),
+        path=read_folder(query) or None,
         cursor=None if query.cursor is None else parse_commit_cursor(query.cursor),
         count_max=page_limit(query.limit),
     )

@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.operations.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
-from packhouse.web.api.files import path_text
-from packhouse.web.described import AnyRef, BranchName, Name, Sha, always
+from packhouse.web.described import AnyRef, Base64, BranchName, Name, Sha, always
 from packhouse.web.dialects import without_nulls
+from packhouse.web.paths import path_list_members, path_members
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
@@ -48,7 +48,9 @@ class ConflictFields(msgspec.Struct):
     base: ConflictBlobFields
     ours: ConflictBlobFields
     theirs: ConflictBlobFields
-    result_path: str | msgspec.UnsetType = msgspec.UNSET
+    result_path: Name | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    result_path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class FilteredConflict(msgspec.Struct):
@@ -56,10 +58,14 @@ class FilteredConflict(msgspec.Struct):
 
     path: Name
     reason: Annotated[str, always(FILTERED_REASON)]
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class MergePreviewAnswer(msgspec.Struct):
-    """What a merge would do: `status` is clean or conflicted."""
+    """What a merge would do: `status` is clean or conflicted.
+
+    `conflict_paths_base64` is there when one of the paths is no text, and has the bytes of all, place by place.
+    """
 
     status: Annotated[str, always("clean", "conflicted")]
     result: Annotated[str, always("merge_commit", "fast_forward", "no_op")]
@@ -71,6 +77,7 @@ class MergePreviewAnswer(msgspec.Struct):
     conflicts: list[ConflictFields]
     filtered_conflicts: list[FilteredConflict]
     merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
+    conflict_paths_base64: list[Base64] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_preview(request: Request) -> Response:
@@ -98,9 +105,9 @@ def _answer(preview: MergePreview, *, include_content: bool) -> Response:
         "source_tip_sha": preview.source_tip,
         "target_tip_sha": preview.target_tip,
         "merge_base_sha": preview.merge_base,
-        "conflict_paths": [path_text(path) for path in preview.conflict_paths],
+        **path_list_members(preview.conflict_paths, "conflict_paths"),
         "conflicts": [_conflict_fields(conflict) for conflict in preview.conflicts],
-        "filtered_conflicts": [{"path": path_text(path), "reason": FILTERED_REASON} for path in omitted],
+        "filtered_conflicts": [{**path_members(path), "reason": FILTERED_REASON} for path in omitted],
     }
     return json_response(without_nulls(fields))
 
@@ -108,15 +115,15 @@ def _answer(preview: MergePreview, *, include_content: bool) -> Response:
 def _conflict_fields(conflict: Conflict) -> dict[str, Any]:
     # The merged file is no object of the repository: its id would lead nowhere.
     result = {name: value for name, value in _blob_fields(conflict.result).items() if name != "oid"}
-    fields = {
-        "path": path_text(conflict.path),
+    fields: dict[str, Any] = {
+        **path_members(conflict.path),
         "result": result,
         "base": _blob_fields(conflict.base),
         "ours": _blob_fields(conflict.ours),
         "theirs": _blob_fields(conflict.theirs),
     }
     if conflict.merged_path != conflict.path:
-        fields["result_path"] = path_text(conflict.merged_path)
+        fields |= path_members(conflict.merged_path, "result_path")
     return fields
 
 

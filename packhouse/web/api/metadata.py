@@ -10,13 +10,12 @@ from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.file_metadata import FileMetadataPage, LastCommitsUnknown, list_file_metadata
-from packhouse.web.api.files import parse_folder, parse_path_cursor, path_cursor
 from packhouse.web.described import (
     AnyRef,
+    Base64,
     Count,
     EntryType,
     FileMode,
-    FileOrFolderPath,
     Name,
     PathCursor,
     Sha,
@@ -25,6 +24,7 @@ from packhouse.web.described import (
     optional_page,
 )
 from packhouse.web.fields import page_limit
+from packhouse.web.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Dialect, Route
@@ -37,12 +37,11 @@ _RELEASED_LIMIT: Final = optional_page(
 )
 
 
-class ListFilesMetadataQuery(msgspec.Struct):
+class ListFilesMetadataQuery(PathMembers):
     """What to list. `recursive` has no effect: all files below the folder are listed."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
-    path: FileOrFolderPath | None = None
     recursive: bool = True
     cursor: PathCursor | None = None
     limit: Annotated[int, _LIMIT] | None = None
@@ -55,13 +54,14 @@ class ReleasedListFilesMetadataQuery(ListFilesMetadataQuery):
 
 
 class FileMetadata(msgspec.Struct, gc=False):
-    """One file; `size` is in bytes, 0 for a submodule."""
+    """One file; `size` is in bytes, 0 for a submodule. `path_base64` has the bytes of a name that is no text."""
 
     path: Name
     mode: FileMode
     type: EntryType
     size: Count
     last_commit_sha: Sha
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class LastCommitFields(msgspec.Struct):
@@ -95,7 +95,7 @@ async def handle_list(request: Request) -> Response:
         list_file_metadata,
         ref=query.ref,
         ephemeral=query.ephemeral,
-        path=parse_folder(query.path),
+        path=read_folder(query),
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
     )
@@ -107,7 +107,10 @@ async def handle_list(request: Request) -> Response:
 
 
 def _answer(page: FileMetadataPage) -> Response:
-    files = [FileMetadata(f.path, f.mode, f.kind, f.size_bytes, f.last_commit) for f in page.files]
+    files = [
+        FileMetadata(f.path, f.mode, f.kind, f.size_bytes, f.last_commit, encoded_path(path))
+        for path, f in zip(page.paths, page.files, strict=True)
+    ]
     commits: dict[str, LastCommitFields] = {
         oid: LastCommitFields(summary.author, format_timestamp(summary.authored_at), summary.message)
         for oid, summary in page.commits.items()

@@ -119,6 +119,14 @@ def test_folders_left_empty_vanish(store: TreeStore) -> None:
     assert set(store.list(editor.write(store.emit))) == {b"z"}
 
 
+def test_a_delete_tells_whether_it_found_something_or_an_earlier_edit_took_it(store: TreeStore) -> None:
+    editor = store.edit(store.write(b"a/b", b"c"))
+    assert [editor.delete(path) for path in (b"x", b"a/x", b"c/x", b"x/y")] == [False] * 4
+    assert [editor.delete(path) for path in (b"c", b"c", b"a", b"a/b", b"a")] == [True] * 5
+    editor.upsert(b"n", FILE, ONE)
+    assert editor.delete(b"n") and editor.delete(b"n")
+
+
 def test_a_delete_takes_the_whole_folder(store: TreeStore) -> None:
     root = store.write(b"a/b/c", b"a/d", b"ab")
     editor = store.edit(root)
