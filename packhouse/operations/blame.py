@@ -32,12 +32,16 @@ class BadRange(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Groups of lines in file order; `commits` has every commit that they name."""
+    """Groups of lines in file order; `commits` has every commit that they name.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
 
     ref: str
     commit: Oid
     groups: list[BlameGroup]
     commits: dict[Oid, Commit]
+    is_by_id: bool
 
 
 def blame_file(
@@ -69,7 +73,7 @@ def blame_file(
     commits = {
         oid: parse_commit(read_object(node, repo, oid, "commit")) for oid in {g.commit for g in groups}
     }
-    return Blame(resolved.name, resolved.commit, groups, commits)
+    return Blame(resolved.name, resolved.commit, groups, commits, resolved.is_by_id)
 
 
 def _check_ranges(ranges: Sequence[str]) -> None:

@@ -59,12 +59,16 @@ class FileDiff:
 
 @dataclass(frozen=True, slots=True)
 class CommitDiff:
-    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base."""
+    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base.
+
+    `is_by_id` tells that each ref given was a full id, so that the answer never changes.
+    """
 
     commit: Oid
     base: Oid | None
     merge_base: Oid | None
     files: list[FileDiff]
+    is_by_id: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +105,20 @@ def diff_commit(
     RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
     """
     repo = lookup_repo(node, caller, name)
-    commit = resolve_ref(node, repo, ref.text, ephemeral=ref.ephemeral).commit
+    resolved = resolve_ref(node, repo, ref.text, ephemeral=ref.ephemeral)
+    commit, is_by_id = resolved.commit, resolved.is_by_id
+    base_oid: Oid | None
     merge_base = None
     if base is not None:
-        base_oid: Oid | None = resolve_ref(node, repo, base.text, ephemeral=base.ephemeral).commit
-        assert base_oid is not None
+        resolved_base = resolve_ref(node, repo, base.text, ephemeral=base.ephemeral)
+        base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
         merge_base = find_merge_base(node, repo, base_oid, commit)
     else:
         parents = parse_commit(read_object(node, repo, commit, "commit")).parents
         base_oid = parents[0] if parents else None
     rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
     files = _list_files(node, repo, base_oid or EMPTY_TREE_OID, commit, paths, rules)
-    return CommitDiff(commit, base_oid, merge_base, files)
+    return CommitDiff(commit, base_oid, merge_base, files, is_by_id)
 
 
 def diff_branch(

@@ -30,7 +30,7 @@ class FileMetadataPage:
     """Files in git's order, and each commit that one of them names. `ref` is the name to echo.
 
     `paths` has the bytes of the files' paths, place by place. `last_path` is where the page ended when more follow,
-    else None.
+    else None. `is_by_id` tells that the ref was a full id, so that the answer never changes.
     """
 
     ref: str
@@ -38,6 +38,7 @@ class FileMetadataPage:
     files: list[FileRecord]
     commits: dict[Oid, CommitSummary]
     last_path: bytes | None
+    is_by_id: bool
 
 
 def list_file_metadata(
@@ -89,7 +90,8 @@ def list_file_metadata(
         files, page_end = files[:told], first + told
         commits = {file.last_commit: commits[file.last_commit] for file in files}
     last_path = found.paths[page_end - 1] if first < page_end < end else None
-    return FileMetadataPage(resolved.name, found.paths[first:page_end], files, commits, last_path)
+    paths = found.paths[first:page_end]
+    return FileMetadataPage(resolved.name, paths, files, commits, last_path, resolved.is_by_id)
 
 
 def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:

@@ -33,10 +33,14 @@ class ListedCommit:
 
 @dataclass(frozen=True, slots=True)
 class CommitPage:
-    """Commits by committer date, newest first, none before its children; `next_cursor` None: no more."""
+    """Commits by committer date, newest first, none before its children; `next_cursor` None: no more.
+
+    `is_by_id` tells that the page counts from a full id that the caller wrote, so that the answer never changes.
+    """
 
     commits: list[ListedCommit]
     next_cursor: str | None
+    is_by_id: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +80,15 @@ def list_commits(
     RefNotFound.
     """
     repo = lookup_repo(node, caller, name)
-    tip = resolve_ref(node, repo, ref, ephemeral=ephemeral).commit
+    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    tip, is_by_id = resolved.commit, resolved.is_by_id
     skip = 0
     if cursor is not None:
         skip = min(cursor.skip, _SKIP_MAX)
+        is_by_id = is_by_id and cursor.tip in (
+            None,
+            tip,
+        )  # whether another tip counts depends on today's refs
         if cursor.tip is not None and is_reachable(node, repo, cursor.tip):
             tip = cursor.tip
     if path is None:
@@ -88,7 +97,7 @@ def list_commits(
         oids = list(_rev_list(node, repo, tip, skip=skip, count_max=count_max + 1, path=path))
     commits = _read_commits(node, repo, oids[:count_max])
     next_cursor = str(CommitCursor(skip + len(commits), tip)) if len(oids) > len(commits) else None
-    return CommitPage(commits, next_cursor)
+    return CommitPage(commits, next_cursor, is_by_id)
 
 
 def _read_commits(node: Node, repo: Repo, oids: Sequence[Oid]) -> list[ListedCommit]:

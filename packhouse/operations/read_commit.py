@@ -21,17 +21,22 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class SignedCommit:
-    """A commit; `signature` is None when it is not signed."""
+    """A commit; `signature` is None when it is not signed.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
 
     listed: ListedCommit
     signature: Signature | None
+    is_by_id: bool
 
 
 def read_commit(node: Node, caller: Principal, name: str, *, ref: str) -> SignedCommit:
     """Return the commit that `ref` names; raise RepoNotFound, RefNotFound."""
     repo = lookup_repo(node, caller, name)
-    oid = resolve_ref(node, repo, ref).commit
+    resolved = resolve_ref(node, repo, ref)
+    oid = resolved.commit
     content = read_object(node, repo, oid, "commit")
     split = split_signature(content)
     signature = Signature(*split) if split is not None and split[0].strip() else None
-    return SignedCommit(ListedCommit(oid, parse_commit(content)), signature)
+    return SignedCommit(ListedCommit(oid, parse_commit(content)), signature, resolved.is_by_id)

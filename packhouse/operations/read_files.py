@@ -31,23 +31,31 @@ class PathNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class FileListing:
-    """One page of a listing; `ref` is the name to echo, `has_more` tells that entries follow the last one."""
+    """One page of a listing; `ref` is the name to echo, `has_more` tells that entries follow the last one.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
 
     ref: str
     commit: Oid
     entries: list[PathEntry]
     has_more: bool
+    is_by_id: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file at a commit: its blob, that blob's size in bytes, and the commit that last touched the path."""
+    """A file at a commit: its blob, that blob's size in bytes, and the commit that last touched the path.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
 
     repo: Repo
     path: bytes
     blob: Oid
     size_bytes: int
     last_commit: LastCommit
+    is_by_id: bool
 
 
 def tree_reader(node: Node, repo: Repo) -> TreeReader:
@@ -91,7 +99,7 @@ def list_files(
         found = iter_children(read_tree, top.oid, path, after=after)
     entries = list(found if count_max is None else islice(found, count_max + 1))
     has_more = count_max is not None and len(entries) > count_max
-    return FileListing(resolved.name, resolved.commit, entries[:count_max], has_more)
+    return FileListing(resolved.name, resolved.commit, entries[:count_max], has_more, resolved.is_by_id)
 
 
 def find_file(
@@ -107,7 +115,7 @@ def find_file(
     with open_reader(node, repo) as reader:
         size_bytes = reader.read_header(oid)[1]
     last_commit = read_last_commit(node, repo, resolved.commit, path)
-    return FileFacts(repo, path, oid, size_bytes, last_commit)
+    return FileFacts(repo, path, oid, size_bytes, last_commit, resolved.is_by_id)
 
 
 def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:

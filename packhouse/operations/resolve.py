@@ -51,6 +51,11 @@ class ResolvedRef:
     commit: Oid
     refname: RefName | None = None
 
+    @property
+    def is_by_id(self) -> bool:
+        """Tell whether the caller wrote the full id of the object: then the text never comes to name another."""
+        return self.name.lower() == self.oid
+
 
 def check_ref_input(text: str) -> str:
     """Return `text` trimmed; raise Invalid for what is no ref input in any repository."""

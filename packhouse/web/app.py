@@ -43,7 +43,7 @@ from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.lane import Lane
 from packhouse.web.request import Request, Shared
 from packhouse.web.request_log import ID_HEADER, choose_request_id, log_request
-from packhouse.web.responses import ClientLeft, ResponseAborted, StreamResponse
+from packhouse.web.responses import REVALIDATED, ClientLeft, ResponseAborted, StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 from packhouse.web.smart.gate import GitGate
@@ -194,11 +194,14 @@ class _Exchange:
     async def _handle(self, route: Route) -> Response:
         """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
         try:
-            return await route.handler(self._request)
+            response = await route.handler(self._request)
         except RepositoryMended:
             if route.method != "GET":
                 raise
-            return await route.handler(self._request)
+            response = await route.handler(self._request)
+        if route.method == "GET":
+            response.headers.setdefault("Cache-Control", REVALIDATED)
+        return response
 
     async def _respond(self, response: Response) -> None:
         """Send the answer once the client has sent its whole body; else close the connection after it."""

@@ -34,7 +34,7 @@ from packhouse.operations.events import EventsForgotten
 from packhouse.operations.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
 from packhouse.web.paths import path_list_members
-from packhouse.web.responses import json_response
+from packhouse.web.responses import NOT_STORED, json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ def log_failure(request: "Request", error: BaseException, status: int) -> None:
 
 
 def _headers(failure: Failure, style: ErrorStyle) -> dict[str, str]:
-    headers = {}
+    headers = {"Cache-Control": NOT_STORED}
     if failure.status == 401:
         headers["WWW-Authenticate"] = GIT_CHALLENGE if style is ErrorStyle.GIT else "Bearer"
     if failure.status == 405:

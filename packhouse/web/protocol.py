@@ -299,6 +299,7 @@ class EdgeProtocol(HttpToolsProtocol):
             b"content-type: application/json\r\n",
             b"content-length: %d\r\n" % len(body),
             b"%s: %s\r\n" % (ID_HEADER, request_id),
+            b"cache-control: no-store\r\n",
             b"connection: close\r\n",
         ]
         if status == 405:

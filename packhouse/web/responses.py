@@ -3,13 +3,22 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from packhouse import limits
+
+REVALIDATED: Final = "private, no-cache"
+"""What a ref or a list answers changes at any time: a cache asks again before it uses it (RFC 9111 section 5.2.2)."""
+
+IMMUTABLE: Final = "private, max-age=31536000, immutable"
+"""What full ids alone decide never changes (RFC 8246). It is still for this caller only."""
+
+NOT_STORED: Final = "no-store"
+"""Failures: without it a cache may keep a 404 for as long as it likes (RFC 9110 section 15.1)."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -23,6 +32,15 @@ def json_response(
 ) -> Response:
     """Return `fields` (a struct or a mapping) as a JSON answer."""
     return Response(_encoder.encode(fields), status, headers, media_type)
+
+
+def cacheable(response: Response, *, is_by_id: bool) -> Response:
+    """Return a reading answer with how long clients may keep it; `is_by_id`: every input was a full object id.
+
+    Answers that no handler marks are revalidated. An expression such as `<id>~1` is no id here.
+    """
+    response.headers["Cache-Control"] = IMMUTABLE if is_by_id else REVALIDATED
+    return response
 
 
 class ResponseAborted(Exception):

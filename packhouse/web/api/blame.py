@@ -15,7 +15,7 @@ from packhouse.operations.blame import Blame, blame_file
 from packhouse.web.described import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
 from packhouse.web.paths import PathMembers, encoded_path, path_text, read_file_path
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
+from packhouse.web.responses import cacheable, json_response
 from packhouse.web.routing import Route
 
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
@@ -82,7 +82,8 @@ async def handle_blame(request: Request) -> Response:
 
 def _answer(blame: Blame, path: bytes) -> Response:
     lines = [line for group in blame.groups for line in _iter_lines(group, blame.commits[group.commit])]
-    return json_response(BlameAnswer(blame.ref, path_text(path), blame.commit, lines, encoded_path(path)))
+    answer = BlameAnswer(blame.ref, path_text(path), blame.commit, lines, encoded_path(path))
+    return cacheable(json_response(answer), is_by_id=blame.is_by_id)
 
 
 def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:

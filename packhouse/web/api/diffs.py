@@ -24,7 +24,7 @@ from packhouse.web.described import (
 )
 from packhouse.web.paths import path_members, read_paths
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
+from packhouse.web.responses import StreamResponse, cacheable
 from packhouse.web.routing import Route
 from packhouse.web.streams import iter_in_threads
 
@@ -122,7 +122,8 @@ async def handle_commit_diff(request: Request) -> Response:
         applicable=query.git_apply_compatible,
         paths=read_paths(query.path, query.path_base64),
     )
-    return _answer(request, _commit_members(diff, named_base=query.base_ref is not None), diff.files)
+    members = _commit_members(diff, named_base=query.base_ref is not None)
+    return cacheable(_answer(request, members, diff.files), is_by_id=diff.is_by_id)
 
 
 async def handle_branch_diff(request: Request) -> Response:

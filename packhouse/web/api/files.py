@@ -32,7 +32,7 @@ from packhouse.web.paths import (
     read_folder,
 )
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse, json_response
+from packhouse.web.responses import StreamResponse, cacheable, json_response
 from packhouse.web.routing import Route
 from packhouse.web.streams import iter_in_threads
 
@@ -121,7 +121,7 @@ def _list_answer(listing: FileListing) -> Response:
     }
     if listing.has_more:
         answer["next_cursor"] = path_cursor(listing.entries[-1].path)
-    return json_response(answer)
+    return cacheable(json_response(answer), is_by_id=listing.is_by_id)
 
 
 async def handle_file(request: Request) -> Response:
@@ -148,8 +148,8 @@ def _file_answer(request: Request, query: FileQuery, path: bytes) -> Response:
         raise RangeNotSatisfiable("range is not satisfiable", size_bytes=file.size_bytes)
     headers = _file_headers(file)
     if decision.verdict is Verdict.NOT_MODIFIED:
-        return Response(status_code=304, headers=headers)
-    return _content_answer(request, file, decision, headers)
+        return cacheable(Response(status_code=304, headers=headers), is_by_id=file.is_by_id)
+    return cacheable(_content_answer(request, file, decision, headers), is_by_id=file.is_by_id)
 
 
 def _content_answer(

@@ -13,7 +13,7 @@ from packhouse.web.described import AnyRef, CommitCursor, Name, PageLimit, Sha, 
 from packhouse.web.fields import page_limit
 from packhouse.web.paths import PathMembers, read_folder
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
+from packhouse.web.responses import cacheable, json_response
 from packhouse.web.routing import Route
 
 
@@ -93,7 +93,7 @@ async def handle_list(request: Request) -> Response:
         cursor=None if query.cursor is None else parse_commit_cursor(query.cursor),
         count_max=page_limit(query.limit),
     )
-    return json_response(_page_fields(page))
+    return cacheable(json_response(_page_fields(page)), is_by_id=page.is_by_id)
 
 
 def _page_fields(page: CommitPage) -> dict[str, Any]:
@@ -114,7 +114,7 @@ async def handle_get(request: Request) -> Response:
     if found.signature is not None:
         fields["signature"] = found.signature.armored.decode("utf-8", "replace")
         fields["payload"] = found.signature.payload.decode("utf-8", "replace")
-    return json_response({"commit": fields})
+    return cacheable(json_response({"commit": fields}), is_by_id=found.is_by_id)
 
 
 ROUTES = (

@@ -26,7 +26,7 @@ from packhouse.web.described import (
 from packhouse.web.fields import page_limit
 from packhouse.web.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
+from packhouse.web.responses import cacheable, json_response
 from packhouse.web.routing import Dialect, Route
 
 _LIMIT: Final = clamped(limits.metadata_page_max, default=limits.metadata_page_default)
@@ -116,7 +116,8 @@ def _answer(page: FileMetadataPage) -> Response:
         for oid, summary in page.commits.items()
     }
     next_cursor = msgspec.UNSET if page.last_path is None else path_cursor(page.last_path)
-    return json_response(FileMetadataList(files, commits, page.ref, page.last_path is not None, next_cursor))
+    answer = FileMetadataList(files, commits, page.ref, page.last_path is not None, next_cursor)
+    return cacheable(json_response(answer), is_by_id=page.is_by_id)
 
 
 ROUTES = (

@@ -217,6 +217,20 @@ def test_the_ephemeral_namespace_has_branches_only(node: Node, caller: Principal
         resolve_ref(node, repo, "temp")
 
 
+def test_only_a_full_id_that_names_its_object_is_told_as_one(
+    node: Node, caller: Principal, history: History
+) -> None:
+    repo = load_history(node, caller, history, "r")
+    oid, tag = rev_parse(history, "main"), history.refs()["refs/tags/v1.0"]
+    assert oid is not None
+    repo = move(node, caller, repo, ("", f"refs/heads/{'e' * 40}", oid), ("", f"refs/heads/{oid}", oid))
+    for text in (oid, oid.upper(), f" {oid} ", tag):
+        assert resolve_ref(node, repo, text).is_by_id
+        assert resolve_ref(node, repo, text, ephemeral=True).is_by_id
+    for other in ("main", None, oid[:39], f"{oid}~0", f"{oid}^0", "v1.0", "e" * 40, f"refs/heads/{oid}"):
+        assert not resolve_ref(node, repo, other).is_by_id
+
+
 def test_a_tag_of_no_commit_names_an_object_but_no_commit(
     node: Node, caller: Principal, history: History
 ) -> None:
