@@ -167,7 +167,10 @@ def parse_upstream_urls(text: str) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         provider, _, url = entry.partition("=")
         if not provider or not _WEB_ADDRESS.fullmatch(url):
-            raise Invalid("setting upstream_urls must list provider=https://host/path", value=entry[:200])
+            raise Invalid(
+                "setting upstream_urls must list provider=https://host/path",
+                value=_without_login(entry[:200]),
+            )
         urls[provider] = url.rstrip("/")
     return urls
 
@@ -178,9 +181,16 @@ def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
     for entry in filter(None, (part.strip().lower().rstrip("/") for part in text.split(","))):
         match = _TRUSTED_HOST.fullmatch(entry)
         if match is None or not 1 <= int(match[3]) <= 65535:
-            raise Invalid("setting trusted_hosts must list scheme://host:port", value=entry[:200])
+            raise Invalid(
+                "setting trusted_hosts must list scheme://host:port", value=_without_login(entry[:200])
+            )
         hosts.add((match[1], match[2].strip("[]").removesuffix("."), int(match[3])))
     return frozenset(hosts)
+
+
+def _without_login(text: str) -> str:
+    """Return an address as it may be shown: a user's name and password stand before the last `@` of its host."""
+    return re.sub(r"//[^/\s]*@", "//\N{HORIZONTAL ELLIPSIS}@", text)
 
 
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
@@ -262,7 +272,8 @@ def _check(config: Config) -> None:
     if config.runtime_dir is not None and config.runtime_dir.exists() and not config.runtime_dir.is_dir():
         raise Invalid("setting runtime_dir must name a folder", value=str(config.runtime_dir))
     if config.public_url and not _WEB_ADDRESS.fullmatch(config.public_url):
-        raise Invalid("setting public_url must be https://host/path", value=config.public_url)
+        shown = _without_login(config.public_url)
+        raise Invalid("setting public_url must be https://host/path", value=shown)
     parse_trusted_hosts(config.trusted_hosts)
     parse_upstream_urls(config.upstream_urls)
     if config.log_level not in LOG_LEVELS:

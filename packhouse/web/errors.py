@@ -219,6 +219,7 @@ _PROBLEM_MEMBERS: Final = ("conflict_type", "conflict_paths", "merge_base_sha")
 _HIDDEN_FIELDS: Final = frozenset({*_PROBLEM_MEMBERS, "retry_after_s", "allow"})
 _MULTIPLE_WORD: Final = " or "
 _PROBLEM_MEDIA: Final = "application/problem+json"
+_LFS_MEDIA: Final = "application/vnd.git-lfs+json"
 _ZERO_WEIGHT: Final = re.compile(r"q=0(?:\.0*)?")
 
 
@@ -292,6 +293,11 @@ def render_failure(request: "Request", error: BaseException, style: ErrorStyle) 
     problem = _problem(request, failure)
     if style is ErrorStyle.COMMIT_RESULT:
         problem["result"] = _commit_result(request, failure)
+    if style is ErrorStyle.LFS:
+        # Without a message git-lfs prints a text of its own, with the whole address, token included.
+        problem["message"] = failure.sentence
+        media = _LFS_MEDIA if _LFS_MEDIA in request.headers.get("accept", "") else "application/json"
+        return json_response(problem, failure.status, headers, media_type=media)
     media = _PROBLEM_MEDIA if _accepts_problem(request.headers.getlist("accept")) else "application/json"
     return json_response(problem, failure.status, headers, media_type=media)
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from packhouse.web.request import Request
+
+LFS_NOT_SERVED = "git LFS is not served"
 
 Handler = Callable[["Request"], Awaitable["Response"]]
 
@@ -52,6 +55,7 @@ class ErrorStyle(Enum):
     COMMIT_RESULT = "problem details with a result object"
     NOTE = "problem details, or the note write response when the notes ref is the reason"
     GIT = "one line of text, as git shows it"
+    LFS = "problem details with a message, which git-lfs shows"
     CODEARTS = "error_code and error_msg, of the archive download that CodeArts clients call"
 
 
@@ -239,13 +243,15 @@ class Router:
             return Match(route, Dialect.GIT, values, *paths)
         style = self._guess_style(segments)
         _check_escapes(raw_path, style)
-        raise RoutingFailure(NotFound("no such path"), style)
+        raise RoutingFailure(NotFound(LFS_NOT_SERVED if style is ErrorStyle.LFS else "no such path"), style)
 
     def _guess_style(self, segments: list[str]) -> ErrorStyle:
         """Return the style of a path that is none.
 
-        Clients read `result` of whatever they sent a commit to, and those of CodeArts know their own form only.
+        Clients read `result` of whatever they sent a commit to. Those of CodeArts and of LFS know their own form only.
         """
+        if ("info", "lfs") in pairwise(segments):
+            return ErrorStyle.LFS
         if segments[0] in self._codearts_roots:
             return ErrorStyle.CODEARTS
         named = next((segment for segment in reversed(segments) if segment), "")

@@ -173,11 +173,39 @@ def test_the_dumb_protocol_is_refused(repo: Repo, path: str) -> None:
     assert reply.text.strip() == "only git's smart protocol is served"
 
 
-def test_lfs_is_answered_as_json_not_found(repo: Repo) -> None:
-    for method, path in (("POST", "objects/batch"), ("GET", "locks"), ("POST", "locks/verify")):
-        reply = wire(repo, method, f".git/info/lfs/{path}")
-        assert reply.status_code == 404
-        assert reply.headers["Content-Type"].startswith("application/json")
+LFS_CALLS = [
+    ("POST", "/objects/batch"),
+    ("POST", "/verify"),
+    ("POST", "/objects/verify"),
+    ("GET", "/locks"),
+    ("POST", "/locks"),
+    ("POST", "/locks/verify"),
+    ("POST", "/locks/5/unlock"),
+    ("GET", "/objects/" + "a" * 64),
+    ("PUT", "/objects/" + "a" * 64),
+    ("POST", "/objects/" + "a" * 64 + "/verify"),
+    ("DELETE", "/locks/5"),
+    ("PATCH", "/locks/5"),
+    ("GET", ""),
+    ("POST", "/a/b/c/d/e"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), LFS_CALLS)
+@pytest.mark.parametrize("suffix", ["", ".git", "+ephemeral.git"])
+def test_every_lfs_call_is_answered_with_a_message_and_without_an_address(
+    repo: Repo, method: str, path: str, suffix: str
+) -> None:
+    accept = {"Accept": "application/vnd.git-lfs+json", "Content-Type": "application/vnd.git-lfs+json"}
+    reply = wire(repo, method, f"{suffix}/info/lfs{path}", content=b"{}", headers=accept)
+    assert reply.status_code == 404
+    assert reply.headers["Content-Type"] == "application/vnd.git-lfs+json"
+    assert reply.json()["message"] == "git LFS is not served"
+    assert repo.token() not in reply.text
+    assert "://" not in reply.text
+    plain = wire(repo, method, f"{suffix}/info/lfs{path}", content=b"{}")
+    assert plain.headers["Content-Type"] == "application/json"
+    assert plain.json()["message"] == plain.json()["error"] == "git LFS is not served"
 
 
 @pytest.mark.parametrize("service", [UPLOAD, RECEIVE])

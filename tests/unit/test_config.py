@@ -67,6 +67,21 @@ def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) 
         load_config({}, environ)
 
 
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PACKHOUSE_PUBLIC_URL": "https://t:sesame@git.example"},
+        {"PACKHOUSE_TRUSTED_HOSTS": "https://t:sesame@git.example:443"},
+        {"PACKHOUSE_UPSTREAM_URLS": "github=https://t:sesame@git.example"},
+        {"PACKHOUSE_DATABASE": "mysql://t:sesame@db.example/packhouse"},
+    ],
+)
+def test_a_refused_address_is_shown_without_its_login(environ: dict[str, str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        load_config({}, environ)
+    assert "sesame" not in str(refused.value)
+
+
 LINKS = {
     "PACKHOUSE_PORT": "tcp://10.0.0.1:8080",
     "PACKHOUSE_PORT_8080_TCP": "tcp://10.0.0.1:8080",

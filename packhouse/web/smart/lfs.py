@@ -1,27 +1,30 @@
-"""Git LFS paths: not served yet, and said so in the form that LFS clients read."""
+"""Git LFS paths: not served, and said so in the form that LFS clients read."""
 
 from starlette.responses import Response
 
 from packhouse.errors import NotFound
 from packhouse.web.request import Request
-from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.routing import LFS_NOT_SERVED, Claim, ErrorStyle, Route
 
+# Batch, locks, verification and transfers (git-lfs, "docs/api"); deeper paths are none, and told in the same form.
 _PATHS = (
+    "/info/lfs",
     "/info/lfs/{part}",
     "/info/lfs/objects/{part}",
+    "/info/lfs/objects/{id}/{part}",
     "/info/lfs/locks/{part}",
     "/info/lfs/locks/{id}/{part}",
 )
-_METHODS = ("GET", "POST", "PUT")
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 async def refuse_lfs(_request: Request) -> Response:
     """Any path below {remote}/info/lfs: a JSON 404, which git-lfs takes for "not supported"."""
-    raise NotFound("git LFS is not served")
+    raise NotFound(LFS_NOT_SERVED)
 
 
 ROUTES = tuple(
-    Route("lfs", method, refuse_lfs, git_suffix=path, claim=Claim.HANDLER, errors=ErrorStyle.PLAIN)
+    Route("lfs", method, refuse_lfs, git_suffix=path, claim=Claim.HANDLER, errors=ErrorStyle.LFS)
     for path in _PATHS
     for method in _METHODS
 )
