@@ -33,6 +33,15 @@ def test_the_settings_reference_names_no_setting_that_does_not_exist() -> None:
     assert set(re.findall(rf"`({ENV_PREFIX}[A-Z_]+)`", rows)) <= known
 
 
+def test_the_database_reference_has_a_row_for_each_table() -> None:
+    text = (ROOT / "docs/reference/database.md").read_text("utf-8")
+    schema = "".join(path.read_text("utf-8") for path in (ROOT / "packhouse/db").glob("*/*.sql"))
+    tables = set(re.findall(r"^CREATE TABLE (?:IF NOT EXISTS )?(\w+)", schema, re.MULTILINE))
+    assert len(tables) > 10
+    assert set(re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)) == tables
+    assert "not used yet" not in text
+
+
 def test_the_changelog_has_a_section_for_what_is_not_yet_released() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert re.search(r"^## \[?Unreleased", text, re.MULTILINE)
