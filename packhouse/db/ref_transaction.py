@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 _NAMES_PAGE: Final = 256
+_PLACES_MAX: Final = 2**20
+"""How many refs of one transaction have a number of their own; more of them come by name. As in migration 4."""
 _ROOT_PARTS: Final = 2  # `refs` and `refs/heads` are folders of every repository and never refs
 
 
@@ -107,11 +109,11 @@ def apply_ref_updates(
 ) -> list[RefOutcome]:
     """Apply `updates` in the session's transaction, log them, list `packs`; return outcomes in their order.
 
-    Deletions are applied first, so `a` can make room for `a/b`. With `atomic` the first update that fails is
-    raised, and the caller's transaction must end with it; without, failing updates are skipped and their
-    outcomes say why. Raises RepoNotFound when the repository is gone. Errors of an update: RefMismatch,
-    RefMissing, RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for a ref that is named
-    twice.
+    New refs count as made in the order of `updates`. Deletions are applied first, so `a` can make room for `a/b`.
+    With `atomic` the first update that fails is raised, and the caller's transaction must end with it; without,
+    failing updates are skipped and their outcomes say why. Raises RepoNotFound when the repository is gone. Errors
+    of an update: RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for
+    a ref that is named twice.
     """
     row = session.one("begin_ref_transaction", repo_id=repo_id)
     if row is None:
@@ -270,7 +272,7 @@ def _write(
     """Write what was decided. The statements hold the guards too: none may find another value than we did."""
     rows: dict[str, list[dict[str, SqlValue]]] = {"delete_ref": [], "update_ref": [], "insert_ref": []}
     log: list[dict[str, SqlValue]] = []
-    for outcome in outcomes:
+    for place, outcome in enumerate(outcomes):
         if not outcome.moved:
             continue
         update = outcome.update
@@ -283,7 +285,8 @@ def _write(
         if update.new_oid is None:
             rows["delete_ref"].append({**key, "old_oid": outcome.previous_oid})
         elif outcome.previous_oid is None:
-            rows["insert_ref"].append({**key, **value})
+            creation = refs_version * _PLACES_MAX + min(place, _PLACES_MAX - 1)
+            rows["insert_ref"].append({**key, **value, "creation": creation})
         else:
             rows["update_ref"].append({**key, **value, "old_oid": outcome.previous_oid})
         log.append(

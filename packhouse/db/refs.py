@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from packhouse.db.session import Session
+from packhouse.db.session import Session, SqlValue
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 
@@ -12,7 +12,8 @@ from packhouse.git.refname import RefName
 class Ref:
     """A ref. `namespace` is "" or "ephemeral"; `peeled_oid` is what an annotated tag points to in the end.
 
-    `created_at` is when this server first saw the ref, `updated_at` when it last moved.
+    `created_at` is when this server first saw the ref, `updated_at` when it last moved. `creation` grows with the
+    order in which the refs of a repository were made; None for one that the release before made since the upgrade.
     """
 
     namespace: str
@@ -21,6 +22,7 @@ class Ref:
     peeled_oid: Oid | None
     created_at: int
     updated_at: int
+    creation: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,10 @@ class RefLogEntry:
 
 
 def ref_from_row(row: tuple[Any, ...]) -> Ref:
-    """Return the Ref in a row of namespace, refname, oid, peeled_oid, created_at, updated_at."""
-    namespace, refname, oid, peeled_oid, created_at, updated_at = row
-    return Ref(namespace, RefName(refname.encode("utf-8")), oid, peeled_oid, created_at, updated_at)
+    """Return the Ref in a row of namespace, refname, oid, peeled_oid, created_at, updated_at, creation."""
+    namespace, refname, oid, peeled_oid, created_at, updated_at, creation = row
+    name = RefName(refname.encode("utf-8"))
+    return Ref(namespace, name, oid, peeled_oid, created_at, updated_at, creation)
 
 
 def get_ref(session: Session, repo_id: int, namespace: str, refname: RefName) -> Ref | None:
@@ -65,17 +68,30 @@ def list_refs(session: Session, repo_id: int, namespace: str | None = None) -> l
 def list_branches_page(
     session: Session, repo_id: int, namespace: str, *, after: tuple[int, RefName] | None, limit: int
 ) -> list[Ref]:
-    """Return at most `limit` branches by creation time, then name; strictly after (created_at, refname)."""
-    after_time, after_name = after or (-1, b"")
-    rows = session.all(
-        "list_branches_page",
-        repo_id=repo_id,
-        namespace=namespace,
-        after_time=after_time,
-        after_name=after_name.decode("utf-8"),
-        limit=limit,
-    )
-    return [ref_from_row(row) for row in rows]
+    """Return at most `limit` branches in the order of their creation, strictly after (creation, refname).
+
+    Every one has its `creation`. A branch that is made later has a higher number than all that anybody can see
+    now, so a caller who goes on from the last one it got misses none. `session` is a snapshot: of two moments the
+    later one may show a branch with a lower number than the earlier one.
+    """
+    after_creation, after_name = after or (-1, b"")
+    folder: dict[str, SqlValue] = {"repo_id": repo_id, "namespace": namespace}
+    place: dict[str, SqlValue] = {
+        **folder,
+        "after_creation": after_creation,
+        "after_name": after_name.decode("utf-8"),
+        "limit": limit,
+    }
+    rows = []
+    if session.one("has_unnumbered_branches", **folder) is not None:
+        rows = session.all("list_unnumbered_branches", **place)
+    refs = [ref_from_row(row) for row in rows + session.all("list_branches_page", **place)]
+    return sorted(refs, key=creation_order)[:limit] if rows else refs
+
+
+def creation_order(ref: Ref) -> tuple[int, RefName]:
+    """Return what to sort refs of one repository by; those without a number are the newest."""
+    return (ref.creation if ref.creation is not None else 2**63 - 1, ref.refname)
 
 
 def list_refs_page(

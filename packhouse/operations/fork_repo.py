@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.refs import Ref
+from packhouse.db.refs import Ref, creation_order
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import (
@@ -75,7 +75,9 @@ def _make_plan(
     node: Node, state: SourceState, lock: int, base: ForkBase, default_branch: str | None
 ) -> _Plan:
     if base.ref is None and base.oid is None:
-        updates = [_creation(ref) for ref in state.refs if new_name_fault(ref.refname) is None]
+        # In the order in which the source got them, which becomes that of the fork.
+        in_order = sorted(state.refs, key=creation_order)
+        updates = [_creation(ref) for ref in in_order if new_name_fault(ref.refname) is None]
         return _Plan(_check_default(default_branch or state.repo.default_branch), updates)
     if base.oid is not None:
         ref = state.find(base.ref) if base.ref is not None else None

@@ -1,6 +1,7 @@
 """Branches as callers see them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import Ref, get_ref, list_branches_page
@@ -11,6 +12,11 @@ from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 
+_CURSOR_KIND: Final = b"creation"
+"""Releases up to the third migration ordered branches by seconds and names. A cursor of one order says nothing about
+the other: where branches share a second, going on from it would leave some out. So neither release reads the
+other's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -19,14 +25,13 @@ class Branch:
     name: str
     head: Oid
     created_at: int
-    cursor: str
 
 
 @dataclass(frozen=True, slots=True)
 class BranchPage:
-    """One page, ordered by creation time, then name."""
+    """One page of branches with their cursors, in the order of creation, which is finer than seconds."""
 
-    branches: list[Branch]
+    branches: list[tuple[Branch, str]]
     has_more: bool
 
 
@@ -37,9 +42,9 @@ def list_branches(
     after = None if cursor is None else _parse_cursor(cursor)
     repo = lookup_repo(node, caller, name)
     namespace = EPHEMERAL if ephemeral else PERSISTENT
-    with node.database.read() as session:
+    with node.database.snapshot() as session:
         page = list_branches_page(session, repo.id, namespace, after=after, limit=count_max + 1)
-    return BranchPage([_branch(ref) for ref in page[:count_max]], len(page) > count_max)
+    return BranchPage([(_branch(ref), _cursor(ref)) for ref in page[:count_max]], len(page) > count_max)
 
 
 def read_branch(node: Node, caller: Principal, name: str, refname: RefName, *, ephemeral: bool) -> Branch:
@@ -53,12 +58,16 @@ def read_branch(node: Node, caller: Principal, name: str, refname: RefName, *, e
 
 
 def _branch(ref: Ref) -> Branch:
-    cursor = encode_cursor(str(ref.created_at).encode("ascii"), ref.refname)
-    return Branch(short_name(ref.refname), ref.oid, ref.created_at, cursor)
+    return Branch(short_name(ref.refname), ref.oid, ref.created_at)
+
+
+def _cursor(ref: Ref) -> str:
+    assert ref.creation is not None, "every branch of a page has its number"
+    return encode_cursor(_CURSOR_KIND, str(ref.creation).encode("ascii"), ref.refname)
 
 
 def _parse_cursor(cursor: str) -> tuple[int, RefName]:
-    created_at, refname = decode_cursor(cursor, parts=2)
-    if not is_refname(refname):
+    kind, creation, refname = decode_cursor(cursor, parts=3)
+    if kind != _CURSOR_KIND or not is_refname(refname):
         raise BadCursor()
-    return decode_number(created_at), RefName(refname)
+    return decode_number(creation), RefName(refname)

@@ -51,6 +51,8 @@ class Model:
 
     def __init__(self) -> None:
         self.refs: dict[Key, Oid] = {}
+        self.created: dict[Key, tuple[int, int]] = {}
+        self.steps = 0
         self.default_branch = "main"
 
     def fault_of(self, update: RefUpdate, updates: list[RefUpdate]) -> type[PackhouseError] | None:
@@ -75,18 +77,22 @@ class Model:
 
     def apply(self, updates: list[RefUpdate], *, atomic: bool) -> list[type[PackhouseError] | None]:
         """Return the error of each update, deletions first; a single one when an atomic transaction fails."""
-        before = dict(self.refs)
+        before, created_before = dict(self.refs), dict(self.created)
+        self.steps += 1
         faults: dict[int, type[PackhouseError] | None] = {}
         for position in sorted(range(len(updates)), key=lambda i: updates[i].new_oid is not None):
             update = updates[position]
             fault = faults[position] = self.fault_of(update, updates)
             if fault is not None and atomic:
-                self.refs = before
+                self.refs, self.created = before, created_before
                 return [fault]
             if fault is None and update.new_oid is None:
                 self.refs.pop((update.namespace, update.refname), None)
             elif fault is None and update.new_oid is not None:
-                self.refs[update.namespace, update.refname] = update.new_oid
+                key = (update.namespace, update.refname)
+                if key not in self.refs:
+                    self.created[key] = (self.steps, position)
+                self.refs[key] = update.new_oid
         return [faults[position] for position in range(len(updates))]
 
 
@@ -186,7 +192,7 @@ class RefStoreMachine(RuleBasedStateMachine):
         assert looked_up == some
         assert branches == sorted(
             (ref for ref in refs if ref.namespace == PERSISTENT and ref.refname.startswith(HEADS)),
-            key=lambda ref: (ref.created_at, ref.refname),
+            key=lambda ref: self.model.created[(ref.namespace, ref.refname)],
         )
         assert any_branch == bool(branches)
         assert repo is not None

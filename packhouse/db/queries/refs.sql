@@ -1,32 +1,60 @@
 -- name: get_ref
-SELECT namespace, refname, oid, peeled_oid, created_at, updated_at
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace AND refname = :refname;
 
 -- name: list_refs
-SELECT namespace, refname, oid, peeled_oid, created_at, updated_at
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace
 ORDER BY refname;
 
 -- name: list_all_refs
-SELECT namespace, refname, oid, peeled_oid, created_at, updated_at
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
 WHERE repo_id = :repo_id
 ORDER BY namespace, refname;
 
 -- Constants, not parameters, bound the names: only so may the partial database index serve this.
 -- name: list_branches_page
-SELECT namespace, refname, oid, peeled_oid, created_at, updated_at
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace
     AND refname >= 'refs/heads/' AND refname < 'refs/heads0'
-    AND (created_at, refname) > (:after_time, :after_name)
-ORDER BY created_at, refname
+    AND (creation, refname) > (:after_creation, :after_name)
+ORDER BY creation, refname
+LIMIT :limit;
+
+-- Asked before the next query, which SQLite answers by reading every branch.
+-- name: has_unnumbered_branches
+SELECT 1 FROM refs
+WHERE repo_id = :repo_id AND namespace = :namespace AND creation IS NULL
+    AND refname >= 'refs/heads/' AND refname < 'refs/heads0'
+ORDER BY creation, refname
+LIMIT 1;
+
+-- Branches that a server of the release before made while this one ran already. Their number comes from the ref
+-- log, as in migration 4. A later release numbers them for good.
+-- name: list_unnumbered_branches
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, number
+FROM (
+    SELECT f.*, 1048576 * COALESCE((
+        SELECT made.refs_version FROM ref_log AS made
+        WHERE made.repo_id = f.repo_id AND made.namespace = f.namespace AND made.refname = f.refname
+            AND made.old_oid IS NULL AND made.created_at = f.created_at
+        ORDER BY made.id
+        LIMIT 1
+    ), 0) AS number
+    FROM refs AS f
+    WHERE f.repo_id = :repo_id AND f.namespace = :namespace AND f.creation IS NULL
+        AND f.refname >= 'refs/heads/' AND f.refname < 'refs/heads0'
+) AS unnumbered
+WHERE (number, refname) > (:after_creation, :after_name)
+ORDER BY number, refname
 LIMIT :limit;
 
 -- name: list_refs_page
-SELECT namespace, refname, oid, peeled_oid, created_at, updated_at
+SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace
     AND refname > :after AND refname >= :low AND refname < :high
@@ -52,8 +80,8 @@ ORDER BY refname
 LIMIT :limit;
 
 -- name: insert_ref
-INSERT INTO refs (repo_id, namespace, refname, oid, peeled_oid, created_at, updated_at)
-VALUES (:repo_id, :namespace, :refname, :new_oid, :peeled_oid, :now, :now)
+INSERT INTO refs (repo_id, namespace, refname, oid, peeled_oid, created_at, updated_at, creation)
+VALUES (:repo_id, :namespace, :refname, :new_oid, :peeled_oid, :now, :now, :creation)
 ON CONFLICT (repo_id, namespace, refname) DO NOTHING;
 
 -- name: update_ref

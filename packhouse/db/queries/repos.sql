@@ -31,7 +31,7 @@ WHERE r.public_id = :public_id;
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END,
-       f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at
+       f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at, f.creation
 FROM repos AS r
 JOIN orgs AS o ON o.id = r.org_id
 LEFT JOIN upstreams AS u ON u.repo_id = r.id

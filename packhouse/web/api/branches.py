@@ -62,7 +62,7 @@ class ListedBranch(BranchFields):
 
 
 class BranchList(msgspec.Struct):
-    """A page of branches, by creation time, then name."""
+    """A page of branches, in the order of creation."""
 
     branches: list[ListedBranch]
     has_more: bool
@@ -125,10 +125,10 @@ async def handle_list(request: Request) -> Response:
         cursor=query.cursor,
         count_max=page_limit(query.limit),
     )
-    branches = [{"cursor": branch.cursor, **_fields(branch)} for branch in page.branches]
+    branches = [{"cursor": cursor, **_fields(branch)} for branch, cursor in page.branches]
     answer: dict[str, Any] = {"branches": branches, "has_more": page.has_more}
     if page.has_more:
-        answer["next_cursor"] = page.branches[-1].cursor
+        answer["next_cursor"] = branches[-1]["cursor"]
     return json_response(answer)
 
 

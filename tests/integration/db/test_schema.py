@@ -15,7 +15,7 @@ from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, DatabaseTooNew, 
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
-RELEASED = [(1,), (2,), (3,)]
+RELEASED = [(1,), (2,), (3,), (4,)]
 """The versions of the migrations of this release."""
 
 SPAWN = multiprocessing.get_context("spawn")
