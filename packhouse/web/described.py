@@ -111,7 +111,7 @@ AnyRef = Annotated[
         description="A branch, a tag, a commit's id, a full name or an expression such as `main~2`.",
         extra_json_schema={
             "maxLength": _REFNAME_MAX,
-            "not": {"pattern": rf"^\s*-|{_CONTROL}|:|\.\.|@\{{|\^\{{/|\S[\t-\r]+\S"},
+            "not": {"type": "string", "pattern": rf"^\s*-|{_CONTROL}|:|\.\.|@\{{|\^\{{/|\S[\t-\r]+\S"},
         },
     ),
 ]
@@ -121,7 +121,7 @@ BranchName = Annotated[
         description="A branch, with or without `refs/heads/` in front.",
         extra_json_schema={
             "maxLength": _REFNAME_MAX,
-            "not": {"pattern": _GIT_REFUSES},
+            "not": {"type": "string", "pattern": _GIT_REFUSES},
             "anyOf": [{"pattern": r"^\s*refs/heads/"}, {"not": {"pattern": r"^\s*refs/"}}],
         },
     ),
@@ -130,14 +130,20 @@ PlainBranchName = Annotated[
     str,
     msgspec.Meta(
         description="A branch, without `refs/heads/`.",
-        extra_json_schema={"maxLength": _REFNAME_MAX, "not": {"pattern": rf"{_GIT_REFUSES}|^\s*refs/"}},
+        extra_json_schema={
+            "maxLength": _REFNAME_MAX,
+            "not": {"type": "string", "pattern": rf"{_GIT_REFUSES}|^\s*refs/"},
+        },
     ),
 ]
 TagName = Annotated[
     str,
     msgspec.Meta(
         description="A tag, without `refs/tags/`.",
-        extra_json_schema={"maxLength": _REFNAME_MAX, "not": {"pattern": rf"{_GIT_REFUSES}|^\s*refs/"}},
+        extra_json_schema={
+            "maxLength": _REFNAME_MAX,
+            "not": {"type": "string", "pattern": rf"{_GIT_REFUSES}|^\s*refs/"},
+        },
     ),
 ]
 NewTagName = Annotated[
@@ -147,7 +153,8 @@ NewTagName = Annotated[
         extra_json_schema={
             "maxLength": _REFNAME_MAX,
             "not": {
-                "pattern": rf"{_GIT_REFUSES}|^\s*(refs/|-)|^\s*(HEAD|[0-9A-Fa-f]{{40}}|[0-9A-Fa-f]{{64}})\s*$"
+                "type": "string",
+                "pattern": rf"{_GIT_REFUSES}|^\s*(refs/|-)|^\s*(HEAD|[0-9A-Fa-f]{{40}}|[0-9A-Fa-f]{{64}})\s*$",
             },
         },
     ),
@@ -166,14 +173,17 @@ FilePath = Annotated[
     Verbatim,
     msgspec.Meta(
         description="A path from the root of the tree. Not trimmed.",
-        extra_json_schema={"maxLength": _PATH_MAX, "not": {"pattern": _NO_TREE_HOLDS + "|[^/]/$"}},
+        extra_json_schema={
+            "maxLength": _PATH_MAX,
+            "not": {"type": "string", "pattern": _NO_TREE_HOLDS + "|[^/]/$"},
+        },
     ),
 ]
 FileOrFolderPath = Annotated[
     Verbatim,
     msgspec.Meta(
         description="A path from the root of the tree; a slash may end a folder's. Not trimmed.",
-        extra_json_schema={"maxLength": _PATH_MAX, "not": {"pattern": _NO_TREE_HOLDS}},
+        extra_json_schema={"maxLength": _PATH_MAX, "not": {"type": "string", "pattern": _NO_TREE_HOLDS}},
     ),
 ]
 EncodedPath = Annotated[
@@ -189,12 +199,17 @@ PathPrefix = Annotated[
         description="What paths begin with; `src/ca` finds `src/cart.py`. Not trimmed.",
         extra_json_schema={
             "maxLength": _PATH_MAX,
-            "not": {"pattern": r"\x00|(^|/)\.{1,2}(/|$)|[^/]//|(^|/)\.[gG][iI][tT]/"},
+            "not": {"type": "string", "pattern": r"\x00|(^|/)\.{1,2}(/|$)|[^/]//|(^|/)\.[gG][iI][tT]/"},
         },
     ),
 ]
 Glob = Annotated[
-    str, says(minLength=1, maxLength=limits.glob_max_chars + 1, **{"not": {"pattern": r"\x00|^/$"}})
+    str,
+    says(
+        minLength=1,
+        maxLength=limits.glob_max_chars + 1,
+        **{"not": {"type": "string", "pattern": r"\x00|^/$"}},
+    ),
 ]
 Globs = Annotated[list[Glob], says(maxItems=limits.globs_max)]
 Cursor = Annotated[
@@ -220,4 +235,4 @@ Date = Annotated[
         },
     ),
 ]
-Message = Annotated[str, says(pattern=r"\S", **{"not": {"pattern": r"\x00"}})]
+Message = Annotated[str, says(pattern=r"\S", **{"not": {"type": "string", "pattern": r"\x00"}})]

@@ -1,11 +1,14 @@
 """Header fields of requests and answers, as the OpenAPI document describes them.
 
-A route lists its own in `request_headers` and `reply_headers`; the builder adds those that every failure of a kind has.
+A route lists its own in `request_headers` and `reply_headers`. What every answer has stands in EVERY_REPLY, what
+failures of some statuses have in FAILURE_REPLY.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from packhouse import limits
 
 _SHA: Final = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
 
@@ -119,3 +122,11 @@ RETRY_AFTER: Final = Header(
 )
 ALLOW: Final = Header("Allow", "The methods that the path takes.", {"type": "string"}, (405,), required=True)
 FAILURE_REPLY: Final = (CHALLENGE, RETRY_AFTER, ALLOW)
+
+REQUEST_ID: Final = Header(
+    "X-Request-Id",
+    "Names the request in the log: the client's own header of this name, or a new one.",
+    {"type": "string", "pattern": "^[!-~]+$", "maxLength": limits.request_id_max_chars},
+    required=True,
+)
+EVERY_REPLY: Final = (REQUEST_ID,)

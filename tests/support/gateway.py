@@ -168,6 +168,8 @@ class Gateway:
         if chosen is None:
             return [f"a body of type {media} is not described"]
         schema = chosen["schema"]
+        if schema.keys() <= {"description"}:
+            return []
         try:
             if schema.get("contentMediaType") == _NDJSON:
                 lines = [json.loads(line) for line in body.split(b"\n") if line.strip()]

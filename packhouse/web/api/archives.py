@@ -43,7 +43,8 @@ _PARAMETER_MAX_CHARS: Final = 100_000
 _REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")
 _REPOSITORY_ID_MAX: Final = 2**31 - 1
 _PREFIX: Final = says(
-    maxLength=limits.archive_prefix_max_chars, **{"not": {"pattern": r"^/|\\|//|(^|/)\.{1,2}(/|$)"}}
+    maxLength=limits.archive_prefix_max_chars,
+    **{"not": {"type": "string", "pattern": r"^/|\\|//|(^|/)\.{1,2}(/|$)"}},
 )
 _CODEARTS_PATH: Final = says(maxLength=_PARAMETER_MAX_CHARS, pattern=r"\S")
 

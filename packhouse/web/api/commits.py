@@ -415,6 +415,7 @@ def _restore_route(name: str, path: str) -> Route:
         errors=ErrorStyle.COMMIT_RESULT,
         summary="Commit an earlier tree on top of a branch",
         body=RestoreMetadata,
+        body_media="application/json, application/x-ndjson",
         body_member="metadata",
         reply=CommitAnswer,
         status=201,

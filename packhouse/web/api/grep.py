@@ -35,7 +35,12 @@ from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
 
 _Extension = Annotated[
-    str, says(pattern=r"[^\s.]|\.\S", maxLength=limits.glob_max_chars + 1, **{"not": {"pattern": r"[/\x00]"}})
+    str,
+    says(
+        pattern=r"[^\s.]|\.\S",
+        maxLength=limits.glob_max_chars + 1,
+        **{"not": {"type": "string", "pattern": r"[/\x00]"}},
+    ),
 ]
 _ContextLines = Annotated[
     int,

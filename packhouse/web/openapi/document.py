@@ -1,6 +1,7 @@
 """The document as a whole: paths of both dialects, and the components that they share."""
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any, Final
 
 from packhouse import __version__
@@ -81,7 +82,7 @@ def _operation(route: Route, path: str, bodies: BodySchemas, responses: Response
         "summary": route.summary,
     }
     if query and query.__doc__:
-        operation["description"] = query.__doc__
+        operation["description"] = cleandoc(query.__doc__)
     if is_released:
         operation["deprecated"] = True
     parameters = [

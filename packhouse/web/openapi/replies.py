@@ -1,11 +1,12 @@
 """What an answer may hold. Answers are ours, so they are closed: no member comes that is not described."""
 
 from collections.abc import Iterable, Sequence
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.headers import ACCEPT_RANGES, CONTENT_RANGE, FAILURE_REPLY, Header
+from packhouse.web.headers import ACCEPT_RANGES, CONTENT_RANGE, EVERY_REPLY, FAILURE_REPLY, Header
 from packhouse.web.openapi.requests import REF_TEMPLATE, Schema
 from packhouse.web.routing import Claim, ErrorStyle, Route
 
@@ -131,7 +132,10 @@ def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
     """Return the components of all answers."""
     ordered = sorted(set(kinds), key=lambda kind: kind.__name__)
     _, made = msgspec.json.schema_components(ordered, ref_template=REF_TEMPLATE)
-    return {name: {**schema, "additionalProperties": False} for name, schema in made.items()}
+    return {
+        name: {**schema, "description": cleandoc(schema["description"]), "additionalProperties": False}
+        for name, schema in made.items()
+    }
 
 
 class Responses:
@@ -156,9 +160,10 @@ class Responses:
         headers = [header for header in FAILURE_REPLY if status in header.statuses]
         if status == 416:
             headers += [ACCEPT_RANGES, CONTENT_RANGE]
-        reply: Schema = {"description": _REASONS.get(status, "Any other failure")}
-        if headers:
-            reply["headers"] = _headers(headers)
+        reply: Schema = {
+            "description": _REASONS.get(status, "Any other failure"),
+            "headers": _headers(headers),
+        }
         name = "Head"
         if not head:
             name, reply["content"] = self._content(route, status)
@@ -186,7 +191,7 @@ class Responses:
         more = made[kind.__name__]
         properties = {**_PROBLEM["properties"], **more["properties"]}
         required = [*_PROBLEM["required"], *more.get("required", ())]
-        self.schemas[kind.__name__] = _closed(more["description"], required, properties)
+        self.schemas[kind.__name__] = _closed(cleandoc(more["description"]), required, properties)
         return kind.__name__
 
 
@@ -203,10 +208,8 @@ def _failures(route: Route) -> set[int]:
 
 
 def _success(route: Route, status: int, *, head: bool) -> Schema:
-    reply: Schema = {"description": route.summary}
     headers = [header for header in route.reply_headers if status in header.statuses or not header.statuses]
-    if headers:
-        reply["headers"] = _headers(headers)
+    reply: Schema = {"description": route.summary, "headers": _headers(headers)}
     if status not in _BODILESS and not head:
         media = (
             {}
@@ -224,7 +227,7 @@ def _headers(headers: Iterable[Header]) -> Schema:
             "required": header.required,
             "schema": dict(header.schema),
         }
-        for header in headers
+        for header in (*headers, *EVERY_REPLY)
     }
 
 

@@ -5,6 +5,7 @@ one and is deprecated; where the new one is required, either will do.
 """
 
 from collections.abc import Iterable, Mapping
+from inspect import cleandoc
 from typing import Any, Final
 
 import msgspec
@@ -104,20 +105,24 @@ class BodySchemas:
 
     def request_body(self, route: Route, kind: type[msgspec.Struct]) -> Schema:
         """Return the description of a route's body. Any content type is taken for what is expected."""
-        member = self._add(kind, REQUEST_ALIASES.get(route.name, _NO_ALIASES), route.body_rules)
-        schema = member
+        schema = self._add(kind, REQUEST_ALIASES.get(route.name, _NO_ALIASES), route.body_rules)
+        required = not _takes_nothing(self.components[kind.__name__])
         if route.body_member:
-            schema = {
-                "type": "object",
-                "required": [route.body_member],
-                "properties": {route.body_member: member},
-            }
-        if route.body_lines is not None:
-            schema = _lines(schema, self._add(route.body_lines, _NO_ALIASES, ()))
-        top = self.components[kind.__name__]
-        required = bool(route.body_member or top.get("required") or top.get("allOf"))
-        media = (route.body_media, ANY_MEDIA)
-        return {"required": required, "content": {name: {"schema": schema} for name in media}}
+            members = {route.body_member: schema}
+            schema = {"type": "object", "required": [route.body_member], "properties": members}
+            required = True
+        named = route.body_media.split(", ")
+        by_media = dict.fromkeys(named, schema)
+        if NDJSON in named:
+            lines = None if route.body_lines is None else self._add(route.body_lines, _NO_ALIASES, ())
+            by_media[NDJSON] = _lines(schema, lines)
+        by_media[ANY_MEDIA] = (
+            by_media[named[0]] if len(named) == 1 else {"description": f"One of {route.body_media}."}
+        )
+        return {
+            "required": required,
+            "content": {media: {"schema": value} for media, value in by_media.items()},
+        }
 
     def _add(
         self, kind: type[msgspec.Struct], aliases: Aliases, rules: Iterable[Mapping[str, Any]]
@@ -131,14 +136,28 @@ class BodySchemas:
         return {"$ref": REF_TEMPLATE.format(name=kind.__name__)}
 
 
-def _lines(first: Schema, further: Schema) -> Schema:
+def _lines(first: Schema, further: Schema | None) -> Schema:
     """Return the schema of text in lines, of which OpenAPI 3.1 can say no more than as an annotation."""
-    return {
-        "type": "string",
-        "description": "Lines of JSON: the first as the first item of `contentSchema`, each further one as `items`.",
-        "contentMediaType": NDJSON,
-        "contentSchema": {"type": "array", "minItems": 1, "prefixItems": [first], "items": further},
-    }
+    lines: Schema = {"type": "array", "minItems": 1, "prefixItems": [first]}
+    description = (
+        "Lines of JSON. The first is as the first item of `contentSchema`; further ones count for nothing."
+    )
+    if further is not None:
+        lines["items"] = further
+        description = (
+            "Lines of JSON: the first as the first item of `contentSchema`, each further one as `items`."
+        )
+    return {"type": "string", "description": description, "contentMediaType": NDJSON, "contentSchema": lines}
+
+
+def _takes_nothing(schema: Mapping[str, Any]) -> bool:
+    """Tell whether an object without members fits, for which an empty body stands."""
+    return (
+        not schema.get("required")
+        and all(_takes_nothing(part) for part in schema.get("allOf", ()))
+        and ("anyOf" not in schema or any(_takes_nothing(part) for part in schema["anyOf"]))
+        and ("not" not in schema or not _takes_nothing(schema["not"]))
+    )
 
 
 def _open(schema: Schema, aliases: Aliases, rules: Iterable[Mapping[str, Any]]) -> Schema:
@@ -160,7 +179,7 @@ def _open(schema: Schema, aliases: Aliases, rules: Iterable[Mapping[str, Any]]) 
         for old in old_names:
             description = f"Old name of `{name}`."
             members[str(old)] = {**members[name], "description": description, "deprecated": True}
-    opened = {**schema, "properties": members}
+    opened = {**schema, "description": cleandoc(schema["description"]), "properties": members}
     opened.pop("required", None)
     if required:
         opened["required"] = required
