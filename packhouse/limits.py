@@ -243,6 +243,10 @@ event_poll_s = 0.3
 event_keepalive_s = 15.0
 prune_batch = 1000
 
+# Idempotency keys
+idempotency_key_max_chars = 255
+answers_keep_s = 24 * 3600  # of writes with a key, for their retries
+
 # Runtime files
 ref_folders_max = 2000  # repositories whose refs are kept as files for git
 ref_folders_max_bytes = 256 * MIB  # of their packed-refs together

@@ -6,12 +6,13 @@ from packhouse.db.webhooks import delete_webhooks_of_repo
 
 
 def delete_rows_of_repo(session: Session, org_id: int, repo_id: int, *, now: int) -> None:
-    """Delete refs, packs, the upstream with its credential, and subscriptions to this repository alone."""
+    """Delete refs, packs, kept answers, the upstream with its credential, and subscriptions to this one alone."""
     for query in (
         "delete_refs_of_repo",
         "delete_packs_of_repo",
         "delete_upstream_of_repo",
         "delete_damage_of_repo",
+        "delete_kept_answers_of_repo",
     ):
         session.run(query, repo_id=repo_id)
     delete_credentials_of_repo(session, repo_id)

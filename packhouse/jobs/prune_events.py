@@ -1,12 +1,15 @@
-"""Job `prune_events`: forget events and deliveries that are older than the operator wants to keep."""
+"""Job `prune_events`: forget events and deliveries that are older than the operator wants to keep, and old answers."""
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.operations.node import Node
 from packhouse.operations.prune_events import prune_events, queue_next_prune
+from packhouse.operations.receipts import forget_answers
 
 
 def run(node: Node, job: Job) -> None:
     """Run the job and queue the next one."""
     if not prune_events(node, should_stop=job.should_stop):
+        raise JobInterrupted
+    if not forget_answers(node, should_stop=job.should_stop):
         raise JobInterrupted
     queue_next_prune(node)

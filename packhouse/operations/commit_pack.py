@@ -19,6 +19,7 @@ from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.damage import check_answer, holds_objects
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.storage.pack_draft import PackDraft
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
@@ -88,7 +89,7 @@ class CommitPack:
         """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
         self._intake.add_chunk(content_id, data, eof=eof)
 
-    def land(self) -> LandedCommit:
+    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
         """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
         self._intake.require_complete()
         plan = CommitPlan(
@@ -98,7 +99,7 @@ class CommitPack:
             action="commit-pack",
             check_pack=self._check_with_git if self._needs_git() else None,
         )
-        return land_commit(self._node, self._caller, self._repo, plan, self._draft)
+        return land_commit(self._node, self._caller, self._repo, plan, self._draft, receipt)
 
     def _needs_git(self) -> bool:
         return needs_git_fsck((change.path, change.mode) for change in self._files if change.mode is not None)

@@ -12,6 +12,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, is_ancestor, move_refs
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.signed_updates import verify_introduced
@@ -43,7 +44,9 @@ class CreateBranch:
     force: bool
 
 
-def create_branch(node: Node, caller: Principal, command: CreateBranch) -> Oid:
+def create_branch(
+    node: Node, caller: Principal, command: CreateBranch, *, receipt: Receipt[Oid] | None = None
+) -> Oid:
     """Put the branch on the base and return its tip, which it may have had before.
 
     Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists,
@@ -71,7 +74,8 @@ def create_branch(node: Node, caller: Principal, command: CreateBranch) -> Oid:
         if update.old_oid == base:
             return base
         try:
-            move_refs(node, caller, repo, [update], action="create-branch")
+            bound = bind(receipt, lambda: base)
+            move_refs(node, caller, repo, [update], action="create-branch", receipt=bound)
         except RefMismatch:  # somebody else was faster: look again whether it still may move
             continue
         return base

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import insert_repo
 from packhouse.errors import Invalid
 from packhouse.git.refname import branch_refname, check_new_name, short_name
 from packhouse.operations.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
 from packhouse.operations.fork_repo import fork_repo
 from packhouse.operations.ids import new_public_id
+from packhouse.operations.new_repo import insert_new_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.repo_name import check_repo_name
 from packhouse.operations.snapshot_repo import snapshot_repo
@@ -39,7 +40,9 @@ class CreateRepo:
     deployment: bool = False
 
 
-def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
+def create_repo(
+    node: Node, caller: Principal, command: CreateRepo, *, receipt: Receipt[RepoInfo] | None = None
+) -> RepoInfo:
     """Create a repository in the caller's organisation and return what became of it.
 
     An empty one touches the database only; a fork or snapshot is complete when this returns. Raises
@@ -51,25 +54,27 @@ def create_repo(node: Node, caller: Principal, command: CreateRepo) -> RepoInfo:
         raise NotSupported("deployment settings are not supported")
     default_branch = check_default_branch(command.default_branch)
     if command.base_repo is not None:
-        return _create_from_base(node, caller, command, command.base_repo, name, default_branch)
+        return _create_from_base(node, caller, command, command.base_repo, name, default_branch, receipt)
     if command.initial_commit is not None:
         raise Invalid("initial_commit needs base_repo with operation snapshot")
-    return _create_empty(node, caller, name, default_branch or DEFAULT_BRANCH)
+    return _create_empty(node, caller, name, default_branch or DEFAULT_BRANCH, receipt)
 
 
-def _create_empty(node: Node, caller: Principal, name: str, default_branch: str) -> RepoInfo:
+def _create_empty(
+    node: Node, caller: Principal, name: str, default_branch: str, receipt: Receipt[RepoInfo] | None
+) -> RepoInfo:
     public_id = new_public_id("repo", node.random_bytes)
     now = node.clock()
     with node.database.write() as session:
-        repo_id = insert_repo(
+        return insert_new_repo(
             session,
+            caller,
             public_id=public_id,
-            org_id=caller.org_id,
             name=name,
             default_branch=default_branch,
+            receipt=receipt,
             now=now,
         )
-    return RepoInfo(public_id=public_id, id=repo_id, name=name, default_branch=default_branch, created_at=now)
 
 
 def _create_from_base(
@@ -79,15 +84,16 @@ def _create_from_base(
     given: Mapping[str, object],
     name: str,
     default_branch: str | None,
+    receipt: Receipt[RepoInfo] | None,
 ) -> RepoInfo:
     base = parse_base(given, command.initial_commit, now=node.clock())
     default_branch = check_default_branch(read_base_branch(given)) or default_branch
     if isinstance(base, ForkBase):
-        return fork_repo(node, caller, base, name=name, default_branch=default_branch)
+        return fork_repo(node, caller, base, name=name, default_branch=default_branch, receipt=receipt)
+    branch = default_branch or DEFAULT_BRANCH
     if isinstance(base, SnapshotBase):
-        branch = default_branch or DEFAULT_BRANCH
-        return snapshot_repo(node, caller, base, name=name, default_branch=branch)
-    return follow_upstream(node, caller, base, name=name, default_branch=default_branch or DEFAULT_BRANCH)
+        return snapshot_repo(node, caller, base, name=name, default_branch=branch, receipt=receipt)
+    return follow_upstream(node, caller, base, name=name, default_branch=branch, receipt=receipt)
 
 
 def check_default_branch(branch: str | None) -> str | None:

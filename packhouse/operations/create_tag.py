@@ -9,6 +9,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.signed_updates import verify_introduced
@@ -30,7 +31,9 @@ class CreateTag:
     ref: str
 
 
-def create_tag(node: Node, caller: Principal, command: CreateTag) -> Oid:
+def create_tag(
+    node: Node, caller: Principal, command: CreateTag, *, receipt: Receipt[Oid] | None = None
+) -> Oid:
     """Create the tag and return its commit.
 
     Raises RepoNotFound, NewNameRefused, Invalid and RefNotFound for the ref, TagExists, RefNameConflict,
@@ -47,7 +50,7 @@ def create_tag(node: Node, caller: Principal, command: CreateTag) -> Oid:
         signatures_verify=lambda: verify_introduced(node, caller, repo, update),
     )
     try:
-        move_refs(node, caller, repo, [update], action="create-tag")
+        move_refs(node, caller, repo, [update], action="create-tag", receipt=bind(receipt, lambda: commit))
     except RefMismatch:
         raise TagExists(command.refname) from None
     return commit

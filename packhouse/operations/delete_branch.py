@@ -6,10 +6,19 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs
 
 
-def delete_branch(node: Node, caller: Principal, name: str, refname: RefName, *, ephemeral: bool) -> None:
+def delete_branch(
+    node: Node,
+    caller: Principal,
+    name: str,
+    refname: RefName,
+    *,
+    ephemeral: bool,
+    receipt: Receipt[None] | None = None,
+) -> None:
     """Delete a branch wherever it is. Its commits can be brought back from the ref log until they are pruned.
 
     Raises RepoNotFound, BranchNotFound, DefaultBranchProtected and PolicyDenied.
@@ -18,6 +27,6 @@ def delete_branch(node: Node, caller: Principal, name: str, refname: RefName, *,
     update = RefUpdate(EPHEMERAL if ephemeral else PERSISTENT, refname, None, None, any_old=True)
     check_policy(caller, update, is_fast_forward=lambda: False)
     try:
-        move_refs(node, caller, repo, [update], action="delete-branch")
+        move_refs(node, caller, repo, [update], action="delete-branch", receipt=bind(receipt, lambda: None))
     except RefMissing:
         raise BranchNotFound(refname) from None

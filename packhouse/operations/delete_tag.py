@@ -6,15 +6,18 @@ from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.operations.list_tags import TagNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs
 
 
-def delete_tag(node: Node, caller: Principal, name: str, refname: RefName) -> None:
+def delete_tag(
+    node: Node, caller: Principal, name: str, refname: RefName, *, receipt: Receipt[None] | None = None
+) -> None:
     """Delete a tag wherever it points; raise RepoNotFound, TagNotFound, PolicyDenied."""
     repo = lookup_repo(node, caller, name)
     update = RefUpdate(PERSISTENT, refname, None, None, any_old=True)
     check_policy(caller, update, is_fast_forward=lambda: False)
     try:
-        move_refs(node, caller, repo, [update], action="delete-tag")
+        move_refs(node, caller, repo, [update], action="delete-tag", receipt=bind(receipt, lambda: None))
     except RefMissing:
         raise TagNotFound(refname) from None

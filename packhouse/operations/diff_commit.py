@@ -14,6 +14,7 @@ from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.storage.pack_draft import PackDraft
 
 
@@ -65,7 +66,7 @@ class DiffCommit:
         self._file.write(data)
         self._complete = eof
 
-    def land(self) -> LandedCommit:
+    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
         """Commit. Raises what apply_patch and land_commit raise, and Invalid for an empty patch."""
         if not self._complete:
             raise Invalid("patch is missing its last chunk (eof)")
@@ -76,7 +77,7 @@ class DiffCommit:
             self._target, self._facts, self._make_tree, action="diff-commit", check_pack=self._check_pack
         )
         with self._node.store.new_draft() as draft:
-            return land_commit(self._node, self._caller, self._repo, plan, draft)
+            return land_commit(self._node, self._caller, self._repo, plan, draft, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         tree, self._changed = apply_patch(self._node, self._repo, self._patch, maker)

@@ -8,11 +8,13 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import PackRow
 from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
-from packhouse.db.repos import RepoExists, find_repo, find_repo_by_public_id, insert_repo
+from packhouse.db.repos import RepoExists, find_repo, find_repo_by_public_id
 from packhouse.db.session import Session
 from packhouse.log import log_event
 from packhouse.operations.ids import new_public_id
+from packhouse.operations.new_repo import insert_new_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
@@ -40,7 +42,13 @@ def require_free_name(node: Node, caller: Principal, name: str) -> None:
 
 
 def insert_filled_repo(
-    node: Node, caller: Principal, filled: FilledRepo, quarantine: Quarantine, draft: PackDraft | None = None
+    node: Node,
+    caller: Principal,
+    filled: FilledRepo,
+    quarantine: Quarantine,
+    draft: PackDraft | None = None,
+    *,
+    receipt: Receipt[RepoInfo] | None,
 ) -> RepoInfo:
     """Publish the packs of `quarantine`, and `draft`, as a new repository's, and insert its rows.
 
@@ -51,40 +59,35 @@ def insert_filled_repo(
     packs = _publish(node, public_id, quarantine, draft)
     now = node.clock()
 
-    def insert(session: Session) -> int:
-        repo_id = insert_repo(
+    def insert(session: Session) -> RepoInfo:
+        info = insert_new_repo(
             session,
+            caller,
             public_id=public_id,
-            org_id=caller.org_id,
             name=filled.name,
             default_branch=filled.default_branch,
+            receipt=receipt,
             now=now,
         )
         rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
         apply_ref_updates(
             session,
-            repo_id,
+            info.id,
             filled.updates,
             actor=caller.subject,
             action=filled.action,
             now=now,
             packs=rows,
         )
-        return repo_id
+        return info
 
     try:
-        repo_id = node.database.transact(insert)
+        info = node.database.transact(insert)
     except RepoExists:
         node.store.remove_repo(public_id)
         raise
     settle(node.store.repo_path(public_id))
-    return RepoInfo(
-        public_id=public_id,
-        id=repo_id,
-        name=filled.name,
-        default_branch=filled.default_branch,
-        created_at=now,
-    )
+    return info
 
 
 def _publish(node: Node, public_id: str, quarantine: Quarantine, draft: PackDraft | None) -> list[PackFile]:

@@ -24,6 +24,7 @@ from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, req
 from packhouse.operations.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.resolve import RefNotFound
 from packhouse.operations.stored_objects import hold_packs, open_reader
@@ -42,7 +43,13 @@ class _Plan:
 
 
 def fork_repo(
-    node: Node, caller: Principal, base: ForkBase, *, name: str, default_branch: str | None
+    node: Node,
+    caller: Principal,
+    base: ForkBase,
+    *,
+    name: str,
+    default_branch: str | None,
+    receipt: Receipt[RepoInfo] | None = None,
 ) -> RepoInfo:
     """Create `name` with what `base` names, and return it.
 
@@ -62,7 +69,7 @@ def fork_repo(
         else:
             plan = _plan_empty(source, base, default_branch)
         filled = FilledRepo(name, plan.default_branch, plan.updates, ACTION)
-        return insert_filled_repo(node, caller, filled, quarantine)
+        return insert_filled_repo(node, caller, filled, quarantine, receipt=receipt)
 
 
 def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:

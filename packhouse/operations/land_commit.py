@@ -19,6 +19,7 @@ from packhouse.git.refname import short_name
 from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
 from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.stored_objects import read_object
 from packhouse.operations.write_turns import write_in_turn
@@ -84,7 +85,12 @@ class CommitPlan:
 
 
 def land_commit(
-    node: Node, caller: Principal, repo: Repo, plan: CommitPlan, draft: PackDraft
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    plan: CommitPlan,
+    draft: PackDraft,
+    receipt: Receipt[LandedCommit] | None = None,
 ) -> LandedCommit:
     """Put one commit on the target branch and return it once it is durable; `draft` may hold blobs already.
 
@@ -100,7 +106,7 @@ def land_commit(
             # Once the blobs are in place with the first pack, what follows is new trees and a new commit.
             if packs:
                 draft = drafts.enter_context(node.store.new_draft())
-            return _try_once(node, caller, repo, plan, draft, packs)
+            return _try_once(node, caller, repo, plan, draft, packs, receipt)
 
         try:
             return write_in_turn(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
@@ -112,7 +118,13 @@ def land_commit(
 
 
 def _try_once(
-    node: Node, caller: Principal, repo: Repo, plan: CommitPlan, draft: PackDraft, packs: list[PackFile]
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    plan: CommitPlan,
+    draft: PackDraft,
+    packs: list[PackFile],
+    receipt: Receipt[LandedCommit] | None,
 ) -> LandedCommit:
     """Build on the present tip, publish (noted in `packs`) and move the branch; raise RefMismatch when beaten."""
     state = read_target(node, repo, plan.target)
@@ -124,10 +136,23 @@ def _try_once(
     if plan.check_pack is not None:
         plan.check_pack(draft)
     objects = DraftedObjects(node, repo, draft)
-    move_refs(node, caller, repo, [update], action=plan.action, objects=objects, packs=packs)
+
+    def landed() -> LandedCommit:
+        return LandedCommit(built.commit, built.tree, state.tip, sum(pack.size_bytes for pack in packs))
+
+    move_refs(
+        node,
+        caller,
+        repo,
+        [update],
+        action=plan.action,
+        receipt=bind(receipt, landed),
+        objects=objects,
+        packs=packs,
+    )
     for oid, content in built.objects.items():
         node.objects.put(repo.public_id, oid, content)
-    return LandedCommit(built.commit, built.tree, state.tip, sum(pack.size_bytes for pack in packs))
+    return landed()
 
 
 @dataclass(frozen=True, slots=True)

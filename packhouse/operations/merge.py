@@ -31,6 +31,7 @@ from packhouse.operations.merge_trees import (
 )
 from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.server_identity import server_person
@@ -131,7 +132,7 @@ class Merged:
     promoted: int
 
 
-def merge(node: Node, caller: Principal, command: Merge) -> Merged:
+def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Merged] | None = None) -> Merged:
     """Merge the source, as it is now, into the target branch.
 
     An unguarded merge that loses the race for the target is made again on the new tip, unless there is an
@@ -146,7 +147,7 @@ def merge(node: Node, caller: Principal, command: Merge) -> Merged:
 
     def attempt() -> Merged:
         tip = _read_tip(node, repo, command)
-        return _Attempt(node, caller, repo, command, source, tip, packs).run()
+        return _Attempt(node, caller, repo, command, source, tip, packs, receipt).run()
 
     _read_tip(node, repo, command)
     only_once = command.expected is not None or repo.upstream is not None
@@ -192,6 +193,7 @@ class _Attempt:
     source: MergeSide
     tip: Oid
     packs: list[PackFile]
+    receipt: Receipt[Merged] | None
 
     def run(self) -> Merged:
         """Merge and move the target; raise RefMismatch when somebody was faster."""
@@ -216,7 +218,8 @@ class _Attempt:
         )
         tree = self._tree_of(self.source.commit)
         merged = self._merged(MergeResult.FAST_FORWARD, self.source.commit, tree, base)
-        move_refs(self.node, self.caller, self.repo, [update], action=ACTION)
+        receipt = bind(self.receipt, lambda: merged)
+        move_refs(self.node, self.caller, self.repo, [update], action=ACTION, receipt=receipt)
         return merged
 
     def _commit(self, base: Oid | None, *, can_forward: bool) -> Merged:
@@ -241,6 +244,7 @@ class _Attempt:
                 self.repo,
                 [self._update(commit)],
                 action=ACTION,
+                receipt=bind(self.receipt, lambda: merged),
                 objects=DraftedObjects(self.node, self.repo, draft),
                 packs=self.packs,
             )

@@ -358,6 +358,7 @@ def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates)
             pending.repo,
             list(updates.values()),
             action=ACTION,
+            receipt=None,
             objects=objects,
             atomic=pending.is_atomic,
         )

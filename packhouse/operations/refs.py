@@ -28,6 +28,7 @@ from packhouse.operations.damage import check_answer
 from packhouse.operations.events import record_pushes
 from packhouse.operations.new_objects import NewObjects
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import BoundReceipt
 from packhouse.operations.stored_objects import hold_packs
 from packhouse.operations.sync_queue import queue_sync
 from packhouse.operations.upstream_access import UpstreamAway
@@ -96,6 +97,7 @@ def move_refs(
     updates: Sequence[RefUpdate],
     *,
     action: str,
+    receipt: BoundReceipt | None,
     objects: NewObjects | None = None,
     packs: list[PackFile] | None = None,
     atomic: bool = True,
@@ -105,9 +107,14 @@ def move_refs(
     The caller has checked the policy. `packs` may name packs that an earlier attempt published; those of
     `objects` are added to it. With `atomic` the first failure raises and nothing moves; without, each outcome
     carries its own error. Branches and tags of a repository with an upstream are pushed there first, out of
-    the quarantine: what it refuses is not published. Raises NotFound when the repository is gone, RefMismatch,
-    RefNameConflict, DefaultBranchProtected, UpstreamRejected and UpstreamAway.
+    the quarantine: what it refuses is not published. A `receipt` keeps the answer of a request with an idempotency
+    key, in the same transaction; None says that there is nobody to repeat it for. Raises NotFound when the
+    repository is gone, RefMismatch, RefNameConflict, DefaultBranchProtected, UpstreamRejected, UpstreamAway and
+    KeyTaken.
     """
+    if receipt is not None:  # before an upstream hears of it, and before a pack is published for nothing
+        with node.database.read() as session:
+            receipt.check(session, repo.id, now=node.clock())
     packs = [] if packs is None else packs
     forwarded = None
     if repo.upstream is not None and repo.upstream.is_written:
@@ -116,9 +123,11 @@ def move_refs(
         packs += objects.publish()
     rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
     if forwarded is not None:
-        outcomes = _move_forwarded(node, caller, repo, updates, forwarded, action, rows, atomic=atomic)
+        outcomes = _move_forwarded(
+            node, caller, repo, updates, forwarded, action, rows, receipt, atomic=atomic
+        )
     else:
-        outcomes = _move(node, caller, repo, updates, action, rows, atomic=atomic)
+        outcomes = _move(node, caller, repo, updates, action, rows, receipt, atomic=atomic)
     if (
         packs
         and node.maintenance.note_publication(repo.public_id)
@@ -135,6 +144,7 @@ def _move(
     updates: Sequence[RefUpdate],
     action: str,
     packs: Sequence[PackRow],
+    receipt: BoundReceipt | None,
     *,
     atomic: bool,
     pull_after: bool = False,
@@ -152,6 +162,8 @@ def _move(
             atomic=atomic,
         )
         told = record_pushes(session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now)
+        if receipt is not None:
+            receipt.keep(session, repo.id, now=now)
         if pull_after:
             queue_sync(session, repo.id, repo.public_id, delay_s=sync_after_write_s, now=now)
     if told:
@@ -185,6 +197,7 @@ def _move_forwarded(
     forwarded: Forwarded,
     action: str,
     packs: Sequence[PackRow],
+    receipt: BoundReceipt | None,
     *,
     atomic: bool,
 ) -> list[RefOutcome]:
@@ -193,7 +206,15 @@ def _move_forwarded(
     remaining = [updates[number] for number in kept]
     try:
         moved = _move(
-            node, caller, repo, remaining, action, packs, atomic=atomic, pull_after=bool(forwarded.accepted)
+            node,
+            caller,
+            repo,
+            remaining,
+            action,
+            packs,
+            receipt,
+            atomic=atomic,
+            pull_after=bool(forwarded.accepted),
         )
     except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
         if not any(updates[number].refname == error.refname for number in forwarded.accepted):

@@ -10,6 +10,7 @@ from packhouse.operations.commit_target import BranchNotFound, CommitTarget
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.stored_objects import read_object
 
@@ -26,7 +27,13 @@ class RestoreCommit:
     committer: Person
 
 
-def restore_commit(node: Node, caller: Principal, command: RestoreCommit) -> LandedCommit:
+def restore_commit(
+    node: Node,
+    caller: Principal,
+    command: RestoreCommit,
+    *,
+    receipt: Receipt[LandedCommit] | None = None,
+) -> LandedCommit:
     """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
 
     Raises RepoNotFound, BranchNotFound, RefNotFound and what land_commit raises.
@@ -42,4 +49,4 @@ def restore_commit(node: Node, caller: Principal, command: RestoreCommit) -> Lan
     facts = CommitFacts(clean_message(message), command.author, command.committer)
     plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
     with node.store.new_draft() as draft:
-        return land_commit(node, caller, repo, plan, draft)
+        return land_commit(node, caller, repo, plan, draft, receipt)

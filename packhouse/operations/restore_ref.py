@@ -56,7 +56,7 @@ def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredR
     old_oid = None if present is None else present.oid
     if old_oid != oid:
         update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled, restores=True)
-        move_refs(node, caller, repo, [update], action="restore-ref")
+        move_refs(node, caller, repo, [update], action="restore-ref", receipt=None)
     return RestoredRef(command.refname, old_oid, oid)
 
 

@@ -12,6 +12,7 @@ from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, req
 from packhouse.operations.fork_objects import copy_objects
 from packhouse.operations.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.resolve import RefNotFound
 from packhouse.operations.stored_objects import hold_packs, open_reader
@@ -20,7 +21,13 @@ ACTION = "snapshot"
 
 
 def snapshot_repo(
-    node: Node, caller: Principal, base: SnapshotBase, *, name: str, default_branch: str
+    node: Node,
+    caller: Principal,
+    base: SnapshotBase,
+    *,
+    name: str,
+    default_branch: str,
+    receipt: Receipt[RepoInfo] | None = None,
 ) -> RepoInfo:
     """Create `name` with one root commit on its default branch, and return it.
 
@@ -46,7 +53,7 @@ def snapshot_repo(
         )
         update = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
         filled = FilledRepo(name, default_branch, [update], ACTION)
-        return insert_filled_repo(node, caller, filled, quarantine, draft)
+        return insert_filled_repo(node, caller, filled, quarantine, draft, receipt=receipt)
 
 
 def _read_tree_oid(node: Node, source: Repo, ref: str | None) -> Oid:

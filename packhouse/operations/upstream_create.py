@@ -1,19 +1,27 @@
 """Creating a repository that follows an upstream: two rows, and for github the first pull behind them."""
 
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import FollowedUpstream, insert_repo
+from packhouse.db.repos import FollowedUpstream
 from packhouse.db.session import Session
 from packhouse.db.upstreams import insert_upstream
 from packhouse.operations.base_repo import GITHUB, UpstreamBase
 from packhouse.operations.ids import new_public_id
+from packhouse.operations.new_repo import insert_new_repo
 from packhouse.operations.node import Node
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import BaseRepo, RepoInfo
 from packhouse.operations.sync_queue import queue_sync
 from packhouse.operations.upstream_access import check_upstream_address
 
 
 def follow_upstream(
-    node: Node, caller: Principal, base: UpstreamBase, *, name: str, default_branch: str
+    node: Node,
+    caller: Principal,
+    base: UpstreamBase,
+    *,
+    name: str,
+    default_branch: str,
+    receipt: Receipt[RepoInfo] | None = None,
 ) -> RepoInfo:
     """Create `name` and return it without waiting for the upstream, which need not answer now.
 
@@ -28,18 +36,20 @@ def follow_upstream(
     public_id = new_public_id("repo", node.random_bytes)
     now = node.clock()
 
-    def insert(session: Session) -> int:
-        repo_id = insert_repo(
+    def insert(session: Session) -> RepoInfo:
+        info = insert_new_repo(
             session,
+            caller,
             public_id=public_id,
-            org_id=caller.org_id,
             name=name,
             default_branch=default_branch,
+            base_repo=BaseRepo(base.provider, base.owner, base.name, base.host),
+            receipt=receipt,
             now=now,
         )
         insert_upstream(
             session,
-            repo_id,
+            info.id,
             provider=base.provider,
             host=base.host,
             owner=base.owner,
@@ -49,16 +59,9 @@ def follow_upstream(
             now=now,
         )
         if is_github:
-            queue_sync(session, repo_id, public_id, now=now)
-        return repo_id
+            queue_sync(session, info.id, public_id, now=now)
+        return info
 
-    repo_id = node.database.transact(insert)
+    info = node.database.transact(insert)
     node.wakeups.notify()
-    return RepoInfo(
-        public_id=public_id,
-        id=repo_id,
-        name=name,
-        default_branch=default_branch,
-        created_at=now,
-        base_repo=BaseRepo(base.provider, base.owner, base.name, base.host),
-    )
+    return info

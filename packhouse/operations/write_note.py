@@ -19,6 +19,7 @@ from packhouse.operations.new_objects import DraftedObjects
 from packhouse.operations.node import Node
 from packhouse.operations.notes_commit import NotesCommit, is_notes_commit, join_notes
 from packhouse.operations.read_notes import DEFAULT_NOTES_REF
+from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.resolve import resolve_object
 from packhouse.operations.server_identity import server_person
@@ -122,7 +123,9 @@ class _State:
         return {"notes_ref": self.refname, "object_oid": self.target, "actual": self.tip}
 
 
-def write_note(node: Node, caller: Principal, command: WriteNote) -> WrittenNote:
+def write_note(
+    node: Node, caller: Principal, command: WriteNote, *, receipt: Receipt[WrittenNote] | None = None
+) -> WrittenNote:
     """Change the note of an object, of whatever kind, and return the new tip of the notes ref.
 
     A write without a guard that loses the race for the ref is made again. Raises RepoNotFound, Invalid and
@@ -136,7 +139,8 @@ def write_note(node: Node, caller: Principal, command: WriteNote) -> WrittenNote
     packs: list[PackFile] = []
 
     def attempt() -> WrittenNote:
-        return _write_once(node, caller, repo, command, _read_state(node, repo, target, command), packs)
+        state = _read_state(node, repo, target, command)
+        return _write_once(node, caller, repo, command, state, packs, receipt)
 
     try:
         return write_in_turn(node, repo, command.refname, attempt, is_guarded=command.expected is not None)
@@ -162,7 +166,13 @@ def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _Sta
 
 
 def _write_once(
-    node: Node, caller: Principal, repo: Repo, command: WriteNote, state: _State, packs: list[PackFile]
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    command: WriteNote,
+    state: _State,
+    packs: list[PackFile],
+    receipt: Receipt[WrittenNote] | None,
 ) -> WrittenNote:
     """Write on the present tip, publish (noted in `packs`) and move the ref; raise RefMismatch when beaten."""
     written: dict[Oid, bytes] = {}
@@ -189,11 +199,20 @@ def _write_once(
         if state.tip is None:
             rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
         objects = DraftedObjects(node, repo, draft)
-        action = f"note-{command.action.value}"
-        move_refs(node, caller, repo, [update], action=action, objects=objects, packs=packs)
+        written_note = WrittenNote(state.target, commit, state.tip)
+        move_refs(
+            node,
+            caller,
+            repo,
+            [update],
+            action=f"note-{command.action.value}",
+            receipt=bind(receipt, lambda: written_note),
+            objects=objects,
+            packs=packs,
+        )
     for oid, kept in written.items():
         node.objects.put(repo.public_id, oid, kept)
-    return WrittenNote(state.target, commit, state.tip)
+    return written_note
 
 
 def _edit(node: Node, repo: Repo, command: WriteNote, state: _State, draft: PackDraft) -> NotesTree:

@@ -44,7 +44,7 @@ def repo(node: Node, caller: Principal) -> Repo:
 
 def push(node: Node, caller: Principal, repo: Repo, new: Oid, branch: bytes = b"main") -> None:
     update = RefUpdate("", RefName(b"refs/heads/" + branch), None, new, any_old=True)
-    move_refs(node, caller, repo, [update], action="test")
+    move_refs(node, caller, repo, [update], action="test", receipt=None)
 
 
 def subscribe(node: Node, caller: Principal) -> int:

@@ -25,7 +25,7 @@ def fill(node: Node, caller: Principal, name: str) -> str:
     with node.store.new_quarantine() as quarantine, node.store.new_draft() as draft:
         draft.writer.add_object("blob", b"content")
         return insert_filled_repo(
-            node, caller, FilledRepo(name, "main", [], "fork"), quarantine, draft
+            node, caller, FilledRepo(name, "main", [], "fork"), quarantine, draft, receipt=None
         ).public_id
 
 

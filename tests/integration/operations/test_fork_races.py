@@ -27,7 +27,15 @@ def put_commit(node: Node, caller: Principal, repo: Repo, *parents: Oid) -> Oid:
             encode_commit(tree=EMPTY_TREE_OID, parents=parents, author=ADA, committer=ADA, message=b"m\n"),
         )
         update = RefUpdate(PERSISTENT, RefName(b"refs/heads/main"), None, commit, any_old=True)
-        move_refs(node, caller, repo, [update], action="test", objects=DraftedObjects(node, repo, draft))
+        move_refs(
+            node,
+            caller,
+            repo,
+            [update],
+            action="test",
+            receipt=None,
+            objects=DraftedObjects(node, repo, draft),
+        )
     return commit
 
 

@@ -42,7 +42,15 @@ def put_commit(node: Node, caller: Principal, branch: RefName, *parents: Oid) ->
         )
         commit = draft.writer.add_object("commit", content)
         update = RefUpdate(PERSISTENT, branch, None, commit, any_old=True)
-        move_refs(node, caller, repo, [update], action="test", objects=DraftedObjects(node, repo, draft))
+        move_refs(
+            node,
+            caller,
+            repo,
+            [update],
+            action="test",
+            receipt=None,
+            objects=DraftedObjects(node, repo, draft),
+        )
     return commit
 
 

@@ -1,0 +1,57 @@
+"""Answers of writes that came with an idempotency key, by repository and key.
+
+`expired` is a time: what was kept then or before counts as absent, whether it has been deleted or not.
+"""
+
+from dataclasses import dataclass
+
+from packhouse.db.session import Session
+from packhouse.db.text import is_storable
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What a request was answered. `fingerprint` tells it from others, `headers` is a JSON array of pairs."""
+
+    fingerprint: str
+    status: int
+    headers: str
+    body: bytes
+
+
+def insert_kept_answer(
+    session: Session, repo_id: int, key: str, answer: KeptAnswer, *, expired: int, now: int
+) -> bool:
+    """Keep the answer; False when the repository keeps another one for this key."""
+    changed = session.run(
+        "insert_kept_answer",
+        repo_id=repo_id,
+        key=key,
+        fingerprint=answer.fingerprint,
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        expired=expired,
+        now=now,
+    )
+    return changed > 0
+
+
+def find_kept_answer(
+    session: Session, org_id: int, repo_name: str, *, key: str, expired: int
+) -> KeptAnswer | None:
+    """Return the answer that the living repository of that name keeps for the key."""
+    if not is_storable(repo_name):
+        return None
+    row = session.one("find_kept_answer", org_id=org_id, name=repo_name, key=key, expired=expired)
+    return None if row is None else KeptAnswer(*row)
+
+
+def has_kept_answer(session: Session, repo_id: int, key: str, *, expired: int) -> bool:
+    """Tell whether the repository keeps an answer for the key."""
+    return session.one("has_kept_answer", repo_id=repo_id, key=key, expired=expired) is not None
+
+
+def delete_expired_answers(session: Session, *, expired: int, limit: int) -> int:
+    """Delete the oldest answers, at most `limit`, and return how many."""
+    return session.run("delete_expired_answers", expired=expired, limit=limit)
