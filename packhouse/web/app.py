@@ -40,6 +40,7 @@ from packhouse.web.auth import authorise
 from packhouse.web.background import BackgroundThreads, Loop
 from packhouse.web.body import ClientGone
 from packhouse.web.errors import log_failure, render_failure
+from packhouse.web.idempotency import answer_once
 from packhouse.web.lane import Lane
 from packhouse.web.request import Request, Shared
 from packhouse.web.request_log import ID_HEADER, choose_request_id, log_request
@@ -193,6 +194,8 @@ class _Exchange:
 
     async def _handle(self, route: Route) -> Response:
         """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
+        if route.takes_key:
+            return await answer_once(self._request, route.handler)
         try:
             response = await route.handler(self._request)
         except RepositoryMended:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import zlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -42,8 +43,31 @@ class ClientGone(Exception):
     """The client closed the connection: there is nobody to answer."""
 
 
+class Fingerprint:
+    """A hash over what a request asks for: `start`, then its body, inflated, in whatever pieces it came.
+
+    `is_whole` once the end of the body has been hashed.
+    """
+
+    def __init__(self, start: bytes) -> None:
+        self._hash = hashlib.sha256(len(start).to_bytes(8, "big") + start)
+        self.is_whole = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next bytes of the body."""
+        self._hash.update(piece)
+
+    def text(self) -> str:
+        """Return the hash of a whole body."""
+        assert self.is_whole, "the body was not read to its end"
+        return self._hash.hexdigest()
+
+
 class RequestBody:
-    """The body of one request as it arrives. Wire bytes: not yet inflated."""
+    """The body of one request as it arrives. Wire bytes: not yet inflated.
+
+    A `fingerprint` is fed by iter_body().
+    """
 
     def __init__(self, scope: Scope, receive: Receive, *, stall_max_s: float) -> None:
         self._receive = receive
@@ -56,6 +80,7 @@ class RequestBody:
         self.stalled = False
         self.complete = self.declared_bytes == 0
         self.received_bytes = 0
+        self.fingerprint: Fingerprint | None = None
 
     async def read(self) -> bytes:
         """Return the next bytes as they arrive, b"" at the end.
@@ -137,7 +162,17 @@ async def iter_body(request: "Request", *, max_bytes: int, decode_gzip: bool = T
         seen += len(piece)
         if seen > max_bytes:
             raise BodyTooLarge(max_bytes)
+        if upload.fingerprint is not None:
+            upload.fingerprint.feed(piece)
         yield piece
+    if upload.fingerprint is not None:
+        upload.fingerprint.is_whole = True
+
+
+async def drop_body(request: "Request") -> None:
+    """Read the rest of a body that is not needed, within the bounds of the largest one; errors as iter_body()."""
+    async for _ in iter_body(request, max_bytes=request.config.commit_max_bytes):
+        continue
 
 
 async def _pieces(upload: RequestBody) -> AsyncIterator[bytes]:

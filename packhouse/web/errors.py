@@ -57,6 +57,13 @@ class UnsupportedMediaType(PackhouseError):
         super().__init__("content type does not fit", expected=expected)
 
 
+class KeyReused(PackhouseError):
+    """The idempotency key came with another request before: other body, query or operation."""
+
+    def __init__(self) -> None:
+        super().__init__("idempotency key was used for another request")
+
+
 class RangeNotSatisfiable(PackhouseError):
     """No byte of the range exists. Field: `size_bytes`."""
 
@@ -83,6 +90,7 @@ ROWS: Final[Mapping[type[PackhouseError], _Row]] = {
     LimitExceeded: _Row(413, "invalid"),
     UnsupportedMediaType: _Row(415, "invalid"),
     RangeNotSatisfiable: _Row(416, "invalid"),
+    KeyReused: _Row(422, "invalid"),
     Corrupt: _Row(500, "internal"),
     UpstreamAway: _Row(502, "unavailable"),
     Unavailable: _Row(503, "unavailable"),
@@ -117,6 +125,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     "field is not base64": "{field} is not base64",
     "field is required": "field {field} is required",
     "git protocol error": "{reason}",
+    "idempotency key was used for another request": "this Idempotency-Key was used for another request, use a new one",
+    "Idempotency-Key has no fitting length": "Idempotency-Key must have 1 to {max_chars} characters",
+    "a request with this key is in progress": "a request with this Idempotency-Key is in progress, please retry",
     "invalid branch name": "invalid branch name {branch}",
     "invalid notes ref": "{notes_name} is no ref below refs/notes/",
     "invalid ref": "invalid ref {ref}",

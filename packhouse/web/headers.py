@@ -42,6 +42,15 @@ LAST_EVENT_ID: Final = Header(
     {"type": "string", "pattern": r"^\s*[0-9]{0,18}\s*$"},
 )
 
+IDEMPOTENCY_KEY: Final = Header(
+    "Idempotency-Key",
+    "Requests with one key are one request for 24 hours: repeats get the first answer. Quoted, or bare text.",
+    {"type": "string", "minLength": 1},
+)
+REPLAYED: Final = Header(
+    "Idempotency-Replayed", "This is the answer of an earlier request.", {"type": "string", "const": "true"}
+)
+
 _FILE: Final = (200, 206, 304)
 ETAG: Final = Header(
     "ETag",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from packhouse import limits
@@ -16,7 +17,8 @@ from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.git.refname import RefName, short_name
 from packhouse.operations.node import Node
-from packhouse.web.body import RequestBody
+from packhouse.operations.receipts import Answer, Receipt, Ticket
+from packhouse.web.body import RequestBody, drop_body
 from packhouse.web.fields import parse_query
 from packhouse.web.lane import Lane
 from packhouse.web.routing import Dialect, Match
@@ -54,7 +56,8 @@ class Request(StarletteRequest):
     """One request.
 
     `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
-    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body.
+    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body. `idempotency_key` is None unless
+    the request has one and its route takes it; `ticket` is made for the write.
     """
 
     def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
@@ -70,6 +73,8 @@ class Request(StarletteRequest):
         self.authorised: Caller | None = None
         self.upload = RequestBody(scope, receive, stall_max_s=self.node.config.stall_timeout_s)
         self.failure_facts: dict[str, str] = {}
+        self.idempotency_key: str | None = None
+        self.ticket: Ticket | None = None
 
     @property
     def config(self) -> Config:
@@ -122,6 +127,24 @@ class Request(StarletteRequest):
         """Run an operation as the caller of this request, in a worker thread."""
         return await self.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
 
+    async def write(
+        self, operation: Callable[[Receipt[T] | None], T], render: Callable[[T], Response]
+    ) -> Response:
+        """Run an operation that writes, in a worker thread, and return its answer.
+
+        The operation gets a receipt when the request has an idempotency key: `render` is then called within its
+        transaction as well, so that the answer is kept with what was written. It may look at its result only.
+        """
+        if self.idempotency_key is None:
+            return render(await self.in_thread(operation, None))
+        fingerprint = self.upload.fingerprint
+        assert fingerprint is not None, "a request with a key has its body hashed"
+        if not fingerprint.is_whole:  # a body that counts for nothing
+            await drop_body(self)
+        self.ticket = Ticket(self.idempotency_key, fingerprint.text())
+        receipt: Receipt[T] = Receipt(self.ticket, lambda result: as_answer(render(result)))
+        return render(await self.in_thread(operation, receipt))
+
     async def search(
         self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -152,3 +175,9 @@ class Request(StarletteRequest):
     def clone_address(self, repo: str) -> str:
         """Return the address from which git clones the repository, without credentials."""
         return f"{self.base_address}/{quote(repo, safe='/+')}.git"
+
+
+def as_answer(response: Response) -> Answer:
+    """Return a whole response for keeping; its length follows from its body."""
+    headers = ((name, value) for name, value in response.headers.items() if name != "content-length")
+    return Answer(response.status_code, tuple(headers), bytes(response.body))

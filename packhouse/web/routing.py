@@ -80,6 +80,8 @@ class Route:
     depend on each other. `released_query` and `released_body` are for what the released path takes where it
     differs. `request_headers` and `reply_headers` are header fields (headers.py). `failures` are the statuses that
     not every such route has, and `failure_members` what a 409 holds beside the members of a problem.
+
+    A route with `takes_key` writes, and does so once for all requests with one `Idempotency-Key`.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Route:
     other_statuses: tuple[int, ...] = ()
     failures: tuple[int, ...] = ()
     failure_members: "type[msgspec.Struct] | None" = None
+    takes_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
+from packhouse.git.oid import Oid
 from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
 from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.delete_branch import delete_branch
@@ -155,14 +156,19 @@ async def handle_create(request: Request) -> Response:
         base_is_ephemeral=body.base_is_ephemeral,
         force=body.force,
     )
-    tip = await request.operate(create_branch, command)
-    return json_response(
-        {
+
+    def render(tip: Oid) -> Response:
+        fields = {
             "message": "branch created",
             "target_branch": short_name(command.target),
             "target_is_ephemeral": command.target_is_ephemeral,
             "commit_sha": tip,
         }
+        return json_response(fields)
+
+    node, principal = request.node, request.caller.principal
+    return await request.write(
+        lambda receipt: create_branch(node, principal, command, receipt=receipt), render
     )
 
 
@@ -170,9 +176,14 @@ async def handle_delete(request: Request) -> Response:
     """DELETE …/branches."""
     body = await read_body(request, DeleteBranchBody)
     refname = exact_branch_refname(body.target_branch)
-    await request.operate(delete_branch, request.caller.repo, refname, ephemeral=body.ephemeral)
     fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
-    return json_response(with_old_names("deleted_branch", fields))
+    node, caller = request.node, request.caller
+    return await request.write(
+        lambda receipt: delete_branch(
+            node, caller.principal, caller.repo, refname, ephemeral=body.ephemeral, receipt=receipt
+        ),
+        lambda _: json_response(with_old_names("deleted_branch", fields)),
+    )
 
 
 ROUTES = (
@@ -210,6 +221,7 @@ ROUTES = (
         body_rules=(needs("base_ref", "base_branch"),),
         reply=CreatedBranch,
         failures=(409,),
+        takes_key=True,
     ),
     Route(
         "delete_branch",
@@ -222,5 +234,6 @@ ROUTES = (
         body=DeleteBranchBody,
         reply=DeletedBranch,
         failures=(409,),
+        takes_key=True,
     ),
 )

@@ -27,6 +27,7 @@ from packhouse.operations.commit_target import CommitTarget, check_base
 from packhouse.operations.diff_commit import DiffCommit
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.receipts import Receipt
 from packhouse.operations.restore_commit import RestoreCommit, restore_commit
 from packhouse.web.body import iter_body
 from packhouse.web.described import (
@@ -225,7 +226,7 @@ class CommitInTheMaking(Protocol):
         """How many files the commit writes; known once it has landed."""
         ...
 
-    def land(self) -> LandedCommit:
+    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
         """Commit once everything has come."""
         ...
 
@@ -291,16 +292,18 @@ async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
         await request.in_thread(stream.feed, b"".join(waiting))
         target, commit = stream.finish()
         async with request.branch_turn(target.namespace, target.refname):
-            landed = await request.in_thread(_land, commit)
-        return commit_answer(target, landed, blob_count=commit.blob_count)
+            return await request.write(
+                lambda receipt: _land(commit, receipt),
+                lambda landed: commit_answer(target, landed, blob_count=commit.blob_count),
+            )
     except BaseException:
         await request.in_thread(stream.discard)
         raise
 
 
-def _land(commit: CommitInTheMaking) -> LandedCommit:
+def _land(commit: CommitInTheMaking, receipt: Receipt[LandedCommit] | None) -> LandedCommit:
     try:
-        return commit.land()
+        return commit.land(receipt)
     finally:
         commit.discard()
 
@@ -370,9 +373,12 @@ async def restore(request: Request) -> Response:
         author=author,
         committer=author if metadata.committer is None else read_person(metadata.committer, now=now),
     )
+    node, principal = request.node, request.caller.principal
     async with request.branch_turn(target.namespace, target.refname):
-        landed = await request.operate(restore_commit, command)
-    return commit_answer(target, landed, blob_count=0)
+        return await request.write(
+            lambda receipt: restore_commit(node, principal, command, receipt=receipt),
+            lambda landed: commit_answer(target, landed, blob_count=0),
+        )
 
 
 async def _read_restore(request: Request) -> RestoreMetadata:
@@ -420,6 +426,7 @@ def _restore_route(name: str, path: str) -> Route:
         reply=CommitAnswer,
         status=201,
         failures=(409,),
+        takes_key=True,
     )
 
 
@@ -441,6 +448,7 @@ ROUTES = (
         reply=CommitAnswer,
         status=201,
         failures=(409,),
+        takes_key=True,
     ),
     Route(
         "diff_commit",
@@ -459,6 +467,7 @@ ROUTES = (
         reply=CommitAnswer,
         status=201,
         failures=(409,),
+        takes_key=True,
     ),
     _restore_route("restore_commit", "restore-commit"),
     _restore_route("reset_commits", "reset-commits"),

@@ -85,9 +85,12 @@ async def handle_merge(request: Request) -> Response:
     body = await read_body(request, MergeBody)
     command = _read_command(request, body)
     namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+    node, principal = request.node, request.caller.principal
     async with request.branch_turn(namespace, command.target):
-        merged = await request.operate(merge, command)
-    return json_response(_answer(command, merged))
+        return await request.write(
+            lambda receipt: merge(node, principal, command, receipt=receipt),
+            lambda merged: json_response(_answer(command, merged)),
+        )
 
 
 def _read_command(request: Request, body: MergeBody) -> Merge:
@@ -163,5 +166,6 @@ ROUTES = (
         reply=MergeAnswer,
         failures=(409, 413),
         failure_members=MergeProblem,
+        takes_key=True,
     ),
 )

@@ -10,7 +10,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT
 from packhouse.operations.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
-from packhouse.operations.write_note import NoteAction, WriteNote, write_note
+from packhouse.operations.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.body import read_body
 from packhouse.web.described import (
@@ -196,16 +196,22 @@ async def _write(
         expected=body.expected_notes_ref_sha,
         author=None if body.author is None else read_person(body.author, now=request.node.clock()),
     )
+
+    def render(written: WrittenNote) -> Response:
+        fields = {
+            "sha": written.target,
+            "notes_ref": command.refname.decode("utf-8"),
+            "base_commit": written.previous_tip,
+            "new_ref_sha": written.notes_tip,
+            "result": {"success": True, "status": "ok"},
+        }
+        return json_response(without_nulls(with_old_names("note_write", fields)), status)
+
+    node, principal = request.node, request.caller.principal
     async with request.branch_turn(PERSISTENT, command.refname):
-        written = await request.operate(write_note, command)
-    fields = {
-        "sha": written.target,
-        "notes_ref": command.refname.decode("utf-8"),
-        "base_commit": written.previous_tip,
-        "new_ref_sha": written.notes_tip,
-        "result": {"success": True, "status": "ok"},
-    }
-    return json_response(without_nulls(with_old_names("note_write", fields)), status)
+        return await request.write(
+            lambda receipt: write_note(node, principal, command, receipt=receipt), render
+        )
 
 
 _NOTE_UNLESS_REMOVED: Final = {
@@ -257,6 +263,7 @@ ROUTES = (
         status=201,
         other_statuses=(200,),
         failures=(409,),
+        takes_key=True,
     ),
     Route(
         "delete_note",
@@ -270,5 +277,6 @@ ROUTES = (
         body=DeleteNoteBody,
         reply=NoteWriteAnswer,
         failures=(409,),
+        takes_key=True,
     ),
 )

@@ -128,12 +128,16 @@ async def post_repo(request: Request) -> Response:
         initial_commit=body.initial_commit,
         deployment=body.deployment is not None,
     )
-    repo = await request.operate(create_repo, command)
-    fields = _repo_fields(repo) | {
-        "http_url": request.clone_address(repo.name),
-        "message": "repository created",
-    }
-    return json_response(with_old_names("created_repo", fields), 201)
+
+    def render(repo: RepoInfo) -> Response:
+        fields = _repo_fields(repo) | {
+            "http_url": request.clone_address(repo.name),
+            "message": "repository created",
+        }
+        return json_response(with_old_names("created_repo", fields), 201)
+
+    node, principal = request.node, request.caller.principal
+    return await request.write(lambda receipt: create_repo(node, principal, command, receipt=receipt), render)
 
 
 async def get_repos(request: Request) -> Response:
@@ -207,6 +211,7 @@ ROUTES = (
         body_rules=(SNAPSHOT_HAS_A_COMMIT,),
         status=201,
         failures=(502,),
+        takes_key=True,
     ),
     Route(
         "list_repos",

@@ -116,8 +116,12 @@ async def handle_create(request: Request) -> Response:
     """POST …/tags."""
     body = await read_body(request, CreateTagBody)
     command = CreateTag(request.caller.repo, tag_refname(body.name), body.ref)
-    commit = await request.operate(create_tag, command)
-    return json_response({"name": short_name(command.refname), "sha": commit, "message": "tag created"})
+    name = short_name(command.refname)
+    node, principal = request.node, request.caller.principal
+    return await request.write(
+        lambda receipt: create_tag(node, principal, command, receipt=receipt),
+        lambda commit: json_response({"name": name, "sha": commit, "message": "tag created"}),
+    )
 
 
 async def handle_delete(request: Request) -> Response:
@@ -133,8 +137,12 @@ async def handle_delete_named(request: Request) -> Response:
 
 async def _delete(request: Request, name: str) -> Response:
     refname = tag_refname(name)
-    await request.operate(delete_tag, request.caller.repo, refname)
-    return json_response({"name": short_name(refname), "message": "tag deleted"})
+    fields = {"name": short_name(refname), "message": "tag deleted"}
+    node, caller = request.node, request.caller
+    return await request.write(
+        lambda receipt: delete_tag(node, caller.principal, caller.repo, refname, receipt=receipt),
+        lambda _: json_response(fields),
+    )
 
 
 ROUTES = (
@@ -171,6 +179,7 @@ ROUTES = (
         body=CreateTagBody,
         reply=CreatedTag,
         failures=(409,),
+        takes_key=True,
     ),
     Route(
         "delete_tag",
@@ -182,6 +191,7 @@ ROUTES = (
         summary="Delete a tag named in the body",
         body=DeleteTagBody,
         reply=DeletedTag,
+        takes_key=True,
     ),
     Route(
         "delete_tag_by_path",
@@ -191,5 +201,6 @@ ROUTES = (
         scopes=(Scope.GIT_WRITE,),
         summary="Delete a tag",
         reply=DeletedTag,
+        takes_key=True,
     ),
 )

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.headers import ACCEPT_RANGES, CONTENT_RANGE, EVERY_REPLY, FAILURE_REPLY, Header
+from packhouse.web.headers import ACCEPT_RANGES, CONTENT_RANGE, EVERY_REPLY, FAILURE_REPLY, REPLAYED, Header
 from packhouse.web.openapi.requests import REF_TEMPLATE, Schema
 from packhouse.web.routing import Claim, ErrorStyle, Route
 
@@ -126,6 +126,7 @@ _OF_EVERY_CALL: Final = (400, 414, 431, 500, 503, 504)
 _OF_A_TOKEN: Final = (401, 403)
 _OF_A_REPOSITORY: Final = (404, 409)
 _OF_A_BODY: Final = (408, 413)
+_OF_A_KEY: Final = (409, 422)
 
 
 def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
@@ -204,11 +205,15 @@ def _failures(route: Route) -> set[int]:
         statuses.update(_OF_A_REPOSITORY)
     if route.body is not None:
         statuses.update(_OF_A_BODY)
+    if route.takes_key:
+        statuses.update(_OF_A_KEY)
     return statuses
 
 
 def _success(route: Route, status: int, *, head: bool) -> Schema:
     headers = [header for header in route.reply_headers if status in header.statuses or not header.statuses]
+    if route.takes_key:
+        headers.append(REPLAYED)
     reply: Schema = {"description": route.summary, "headers": _headers(headers)}
     if status not in _BODILESS and not head:
         media = (

@@ -12,6 +12,7 @@ import msgspec
 
 from packhouse.web.described import DEFAULT_KEY, NOT_BLANK, needs
 from packhouse.web.dialects import REQUEST_ALIASES, Aliases, BranchMember
+from packhouse.web.headers import IDEMPOTENCY_KEY
 from packhouse.web.routing import Route
 
 Schema = dict[str, Any]
@@ -93,7 +94,7 @@ def header_parameters(route: Route) -> list[Schema]:
             "description": header.description,
             "schema": dict(header.schema),
         }
-        for header in route.request_headers
+        for header in (*route.request_headers, *((IDEMPOTENCY_KEY,) if route.takes_key else ()))
     ]
 
 

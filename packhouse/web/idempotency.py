@@ -1,0 +1,97 @@
+"""Requests with an idempotency key: a repeat gets the first answer and writes nothing.
+
+Source: draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Header Field". Only successes are
+kept: a refused request changed nothing and may be tried again.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from packhouse import limits
+from packhouse.errors import Invalid, PackhouseError
+from packhouse.operations.receipts import Answer, find_answer, keep_answer
+from packhouse.web.body import Fingerprint, drop_body
+from packhouse.web.errors import KeyReused
+from packhouse.web.request import Request, as_answer
+from packhouse.web.routing import Handler
+
+HEADER: Final = "Idempotency-Key"
+REPLAYED: Final = "Idempotency-Replayed"
+
+# A string, and an item of one with its parameters, which mean nothing here. Source: RFC 9651, section 3.
+_STRING: Final = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
+_PARAMETER: Final = r' *; *[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-+\--:<-~]+))?'
+_QUOTED: Final = re.compile(f"{_STRING}(?:{_PARAMETER})*")
+# What most clients send. A comma would be the trace of two fields that a proxy has joined.
+_BARE: Final = re.compile(r"[ !#-+\--~]+")
+_ESCAPED: Final = re.compile(r'\\(["\\])')
+
+
+def read_key(fields: Sequence[str]) -> str | None:
+    """Return the key in the fields of that name; None without any.
+
+    It is a string in quotes, or, as clients also send it, the bare text. Raises Invalid for anything else, blank
+    text included: a client that sends it believes itself to be protected.
+    """
+    if not fields:
+        return None
+    if len(fields) > 1:
+        raise Invalid("more than one Idempotency-Key header")
+    text = fields[0].strip(" \t")
+    if quoted := _QUOTED.fullmatch(text):
+        key = _ESCAPED.sub(r"\1", quoted[1])
+    elif _BARE.fullmatch(text):
+        key = text
+    else:
+        raise Invalid("Idempotency-Key is not a string of printable ASCII")
+    if not key.strip() or len(key) > limits.idempotency_key_max_chars:
+        raise Invalid("Idempotency-Key has no fitting length", max_chars=limits.idempotency_key_max_chars)
+    return key
+
+
+async def answer_once(request: Request, handler: Handler) -> Response:
+    """Return the answer that is kept for the request's key, or else the handler's, which is kept with its write.
+
+    The caller has been authorised. A request that fails because another one with its key was faster gets the
+    answer of that one. Raises Invalid for the header, KeyReused, KeyTaken and what the handler raises.
+    """
+    key = read_key(request.headers.getlist(HEADER))
+    if key is None:
+        return await handler(request)
+    request.idempotency_key = key
+    fingerprint = request.upload.fingerprint = Fingerprint(_target(request))
+    if kept := await request.operate(find_answer, request.caller.repo, key=key):
+        await drop_body(request)
+        return _replay(kept, fingerprint)
+    try:
+        response = await handler(request)
+        ticket = request.ticket
+        assert ticket is not None, "the handler of a route that takes keys answers by Request.write()"
+        if not ticket.is_kept:  # there was nothing to write
+            await request.operate(keep_answer, request.caller.repo, ticket, as_answer(response))
+    except PackhouseError:
+        if not fingerprint.is_whole:
+            raise
+        kept = await request.operate(find_answer, request.caller.repo, key=key)
+        if kept is None:
+            raise
+        return _replay(kept, fingerprint)
+    return response
+
+
+def _target(request: Request) -> bytes:
+    """Return what tells operations apart besides the body: the same for both dialects."""
+    assert request.match is not None
+    values = (value for name, value in sorted(request.path_values.items()) if name != "repo")
+    parts = (request.match.route.name, request.scope["query_string"].decode("latin-1"), *values)
+    return "\0".join(parts).encode("utf-8")
+
+
+def _replay(kept: tuple[str, Answer], fingerprint: Fingerprint) -> Response:
+    asked, answer = kept
+    if asked != fingerprint.text():
+        raise KeyReused
+    return Response(answer.body, answer.status, {**dict(answer.headers), REPLAYED: "true"})
