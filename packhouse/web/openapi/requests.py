@@ -51,9 +51,9 @@ def query_parameters(kind: type[msgspec.Struct], route_name: str) -> list[Schema
         description = member.pop("description", "")
         old_names = [str(old) for old in aliases.get(name, ())]
         needed = name in schema.get("required", ())
-        if needed:
+        if needed and not old_names:
             _refuse_blank(member)
-        if needed and old_names:
+        elif needed:
             description += f" Required, unless {_either(old_names)} is given."
         parameters.append(_parameter(name, member, description.strip(), required=needed and not old_names))
         parameters.extend(

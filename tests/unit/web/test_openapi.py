@@ -1,11 +1,15 @@
 """The document says what is served, and all of it."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from packhouse.web.app import API, ROUTES
+from packhouse.web.dialects import REQUEST_ALIASES
 from packhouse.web.openapi.document import make_document
 from packhouse.web.routing import Claim
 
@@ -63,11 +67,113 @@ def test_every_operation_says_what_it_does_and_what_it_needs() -> None:
             assert route.scopes, route.name
 
 
-def test_old_parameter_names_are_marked_as_such() -> None:
+def test_old_names_and_no_others_are_deprecated() -> None:
     for item in DOCUMENT["paths"].values():
         for operation in item.values():
             for parameter in operation.get("parameters", ()):
                 assert parameter.get("deprecated", False) == ("Old name" in parameter.get("description", ""))
+    for schema in DOCUMENT["components"]["schemas"].values():
+        for member in schema.get("properties", {}).values():
+            assert member.get("deprecated", False) == ("Old name" in member.get("description", ""))
+
+
+@pytest.mark.parametrize("where", REQUEST_ALIASES)
+@pytest.mark.parametrize("dialect", ["released", "preferred"])
+def test_each_old_name_that_is_taken_is_described_and_neither_name_is_required(
+    where: str, dialect: str
+) -> None:
+    route = next(route for route in API if route.name == where)
+    operation = DOCUMENT["paths"][getattr(route, dialect)][route.method.lower()]
+    described, required = _members(operation)
+    for name, old_names in REQUEST_ALIASES[where].items():
+        if name not in described:  # a row serves several calls, of which not all take each member
+            continue
+        assert name not in required
+        assert not described[name].get("deprecated", False)
+        for old in old_names:
+            assert str(old) not in required
+            assert described[str(old)]["deprecated"] is True
+
+
+def _members(operation: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """Return the parameters of a query, or else the members of a body, and the names of those that are required."""
+    if "requestBody" not in operation:
+        parameters = [parameter for parameter in operation["parameters"] if parameter["in"] == "query"]
+        names = {parameter["name"] for parameter in parameters if parameter["required"]}
+        return {parameter["name"]: parameter for parameter in parameters}, names
+    schema = next(iter(operation["requestBody"]["content"].values()))["schema"]
+    if "contentSchema" in schema:
+        schema = schema["contentSchema"]["prefixItems"][0]
+    schema = _resolve(schema)
+    schema = _resolve(schema["properties"].get("metadata", schema))
+    return schema["properties"], set(schema.get("required", ()))
+
+
+def test_the_released_paths_are_the_old_ones() -> None:
+    for path, item in DOCUMENT["paths"].items():
+        for operation in item.values():
+            assert operation.get("deprecated", False) == path.startswith("/api/v1/")
+
+
+def test_each_limit_says_what_counts_and_lets_through_what_is_clamped() -> None:
+    limits = [
+        (path, parameter["schema"])
+        for path, item in DOCUMENT["paths"].items()
+        for parameter in item.get("get", {}).get("parameters", ())
+        if parameter["name"] == "limit"
+    ]
+    assert len(limits) == 18
+    for path, schema in limits:
+        maximum = schema["anyOf"][0]["maximum"]
+        assert schema["minimum"] == 0
+        assert schema["anyOf"][1]["minimum"] == maximum + 1
+        is_opted_into = path.endswith("/files") or path == "/api/v1/repos/files/metadata"
+        assert ("default" in schema) != is_opted_into, path
+        judge = Draft202012Validator(schema)
+        assert judge.is_valid(0)
+        assert judge.is_valid(10 * maximum)
+        assert not judge.is_valid(-1)
+
+
+def test_failures_have_both_content_types_and_their_headers() -> None:
+    responses = DOCUMENT["components"]["responses"]
+    for name, reply in responses.items():
+        if name.startswith(("Problem", "CommitProblem", "NoteProblem", "MergeProblem")):
+            assert set(reply["content"]) == {"application/json", "application/problem+json"}
+        elif name.startswith("CodeArts"):
+            assert set(reply["content"]) == {"application/json"}
+        for status, header in (("401", "WWW-Authenticate"), ("405", "Allow"), ("503", "Retry-After")):
+            assert (header in reply["headers"]) == name.endswith(status)
+
+
+def test_answers_are_closed_and_requests_are_open() -> None:
+    replies = {route.reply.__name__ for route in API if route.reply is not None}
+    bodies = {
+        kind.__name__ for route in API for kind in (route.body, route.released_body) if kind is not None
+    }
+    schemas = DOCUMENT["components"]["schemas"]
+    assert all(schemas[name]["additionalProperties"] is False for name in replies)
+    assert not any("additionalProperties" in schemas[name] for name in bodies)
+
+
+def test_patterns_are_such_as_every_validator_knows() -> None:
+    patterns = set(_patterns(DOCUMENT))
+    assert len(patterns) > 20
+    for pattern in patterns:
+        re.compile(pattern)
+        assert "(?" not in pattern, pattern
+        assert not re.search(r"\{[0-9]{4,}", pattern), pattern  # RE2 repeats at most a thousand times
+
+
+def _patterns(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("pattern"), str):
+            yield value["pattern"]
+        for part in value.values():
+            yield from _patterns(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _patterns(part)
 
 
 def test_a_head_is_described_like_its_get_without_a_body() -> None:
