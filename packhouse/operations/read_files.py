@@ -7,18 +7,17 @@ from itertools import islice
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.errors import Corrupt, NotFound
-from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
+from packhouse.errors import Corrupt, Invalid, NotFound
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit, parse_tag
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import find_entry
 from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
 from packhouse.operations.attribution import History
 from packhouse.operations.damage import telling_damage
 from packhouse.operations.last_commit import read_last_commit
-from packhouse.operations.last_commit_cache import LastCommit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
-from packhouse.operations.resolve import resolve_ref
+from packhouse.operations.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
 from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
 
 
@@ -27,6 +26,13 @@ class PathNotFound(NotFound):
 
     def __init__(self, path: bytes) -> None:
         super().__init__("path does not exist", path=path.decode("utf-8", "replace"))
+
+
+class NotAFolder(NotFound):
+    """The ref names a file's object itself, so that there is nothing at any path. Fields: ref, path."""
+
+    def __init__(self, ref: str, path: bytes) -> None:
+        super().__init__("ref names a file", ref=ref, path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +51,18 @@ class FileListing:
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """A file at a commit: its blob, that blob's size in bytes, and the commit that last touched the path.
+    """A file at a commit: its blob, that blob's size in bytes, the commit that last touched the path, and when.
 
-    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    Without a commit, behind a tag of a file's or folder's object, `last_commit` is None, and `touched_at` is the time
+    of an annotated tag. `is_by_id` tells that the ref was a full id, so that the answer never changes.
     """
 
     repo: Repo
     path: bytes
     blob: Oid
     size_bytes: int
-    last_commit: LastCommit
+    last_commit: Oid | None
+    touched_at: int | None
     is_by_id: bool
 
 
@@ -105,17 +113,61 @@ def list_files(
 def find_file(
     node: Node, caller: Principal, name: str, *, ref: str | None, ephemeral: bool, path: bytes
 ) -> FileFacts:
-    """Return the facts of a file or symlink; raise PathNotFound also for a folder and a submodule."""
+    """Return the facts of a file or symlink; raise PathNotFound also for a folder and a submodule.
+
+    A ref may also be a tag of a folder's object, in which `path` is looked up, or of a file's, which has no paths: the
+    empty `path` is that file itself, and NotAFolder is raised for any other. Raises Invalid for an empty `path`
+    elsewhere.
+    """
     repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    try:
+        resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
+    except RefNamesNoCommit as other:
+        return _find_content(node, repo, other, path)
+    except RefNotFound:
+        _require_path(path)
+        raise
+    _require_path(path)
     history = History(node, repo)
-    mode, oid = find_entry(history.table, history.links(resolved.commit).tree, path) or (MODE_TREE, None)
+    oid = _find_blob(history, history.links(resolved.commit).tree, path)
+    last_commit = read_last_commit(node, repo, resolved.commit, path)
+    size_bytes = _size(node, repo, oid)
+    touched_at = last_commit.committed_at
+    return FileFacts(repo, path, oid, size_bytes, last_commit.oid, touched_at, resolved.is_by_id)
+
+
+def _find_content(node: Node, repo: Repo, named: RefNamesNoCommit, path: bytes) -> FileFacts:
+    """Return the facts of what a tag leads to that is no commit; an annotated one tells when it was made."""
+    if named.kind == "tree":
+        _require_path(path)
+        oid = _find_blob(History(node, repo), named.target, path)
+    elif path:
+        raise NotAFolder(named.ref, path)
+    else:
+        oid = named.target
+    tagged_at = None
+    if named.named != named.target:
+        tagger = parse_tag(read_object(node, repo, named.named, "tag")).tagger
+        tagged_at = None if tagger is None else tagger.when
+    is_by_id = named.ref.lower() == named.named
+    return FileFacts(repo, path, oid, _size(node, repo, oid), None, tagged_at, is_by_id)
+
+
+def _require_path(path: bytes) -> None:
+    if not path:
+        raise Invalid("field is required", field="path")
+
+
+def _find_blob(history: History, tree: Oid, path: bytes) -> Oid:
+    mode, oid = find_entry(history.table, tree, path) or (MODE_TREE, None)
     if oid is None or mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
+    return oid
+
+
+def _size(node: Node, repo: Repo, oid: Oid) -> int:
     with open_reader(node, repo) as reader:
-        size_bytes = reader.read_header(oid)[1]
-    last_commit = read_last_commit(node, repo, resolved.commit, path)
-    return FileFacts(repo, path, oid, size_bytes, last_commit, resolved.is_by_id)
+        return reader.read_header(oid)[1]
 
 
 def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:

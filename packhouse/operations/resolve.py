@@ -41,6 +41,20 @@ class RefNotFound(NotFound):
         super().__init__("ref does not exist", ref=ref)
 
 
+class RefNamesNoCommit(RefNotFound):
+    """The ref leads to a file's or a folder's object. Fields: ref, kind (blob or tree).
+
+    `named` is the object that the ref holds, a tag perhaps, and `target` what it leads to.
+    """
+
+    def __init__(self, ref: str, *, named: Oid, kind: str, target: Oid) -> None:
+        NotFound.__init__(self, "ref names no commit", ref=ref, kind=kind)
+        self.ref = ref
+        self.named = named
+        self.kind = kind
+        self.target = target
+
+
 @dataclass(frozen=True, slots=True)
 class ResolvedRef:
     """`name` is what answers echo: the caller's text, or the default branch. `oid` is the object named,
@@ -79,7 +93,8 @@ def _has_form(ref: str) -> bool:
 def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
     """Return the commit that `ref` names; None or a blank text names the default branch.
 
-    Raises Invalid for a malformed ref, RefNotFound when it names nothing or nothing that peels to a commit.
+    Raises Invalid for a malformed ref, RefNotFound when it names nothing, RefNamesNoCommit when it names something that
+    does not peel to a commit.
     """
     namespace = EPHEMERAL if ephemeral else PERSISTENT
     if ref is None or not ref.strip():
@@ -92,7 +107,12 @@ def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = Fa
     text = check_ref_input(ref)
     base, suffixes = _split_suffixes(text)
     refname_found, oid = _resolve_base(node, repo, namespace, base, text)
-    commit = _peel_to_commit(node, repo, oid, text)
+    try:
+        commit = _peel_to_commit(node, repo, oid, text)
+    except RefNamesNoCommit:
+        if suffixes:  # what stands behind them names nothing at all
+            raise RefNotFound(text) from None
+        raise
     if not suffixes:
         return ResolvedRef(text, oid, commit, refname_found)
     for operator, number in suffixes:
@@ -180,7 +200,7 @@ def _peel_to_commit(node: Node, repo: Repo, oid: Oid, text: str) -> Oid:
     with open_reader(node, repo) as reader:
         kind, target = reader.peel(oid)
     if kind != "commit":
-        raise RefNotFound(text)
+        raise RefNamesNoCommit(text, named=oid, kind=kind, target=target)
     return target
 
 

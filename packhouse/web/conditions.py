@@ -40,21 +40,22 @@ def format_http_date(time_s: int) -> str:
     return format_datetime(datetime.fromtimestamp(clamp_timestamp(time_s), UTC), usegmt=True)
 
 
-def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: int) -> Decision:
+def decide(headers: Headers, *, entity_tag: str, modified_at: int | None, size_bytes: int) -> Decision:
     """Return what to send, in the order of evaluation of RFC 9110 section 13.2.2.
 
-    `entity_tag` is the strong tag without quotes, `modified_at` in seconds since 1970. A range is also honoured
-    for HEAD, whose clients ask it for the headers that a GET would bring.
+    `entity_tag` is the strong tag without quotes, `modified_at` in seconds since 1970; where it is None, conditions on
+    the time do not hold back the whole file (sections 13.1.3 to 13.1.5). A range is also honoured for HEAD, whose
+    clients ask it for the headers that a GET would bring.
     """
     whole = Decision(Verdict.SEND, 0, size_bytes)
-    modified_at = clamp_timestamp(modified_at)  # as clients were told
+    told_at = None if modified_at is None else clamp_timestamp(modified_at)  # as clients were told
     if_match = headers.getlist("if-match")
     if if_match:
         if not _tag_listed(if_match, entity_tag, weak=False):
             return Decision(Verdict.PRECONDITION_FAILED, 0, 0)
     else:
         unmodified_since = _parse_date(headers.get("if-unmodified-since"))
-        if unmodified_since is not None and modified_at > unmodified_since:
+        if unmodified_since is not None and told_at is not None and told_at > unmodified_since:
             return Decision(Verdict.PRECONDITION_FAILED, 0, 0)
     if_none_match = headers.getlist("if-none-match")
     if if_none_match:
@@ -62,9 +63,9 @@ def decide(headers: Headers, *, entity_tag: str, modified_at: int, size_bytes: i
             return Decision(Verdict.NOT_MODIFIED, 0, 0)
     else:
         modified_since = _parse_date(headers.get("if-modified-since"))
-        if modified_since is not None and modified_at <= modified_since:
+        if modified_since is not None and told_at is not None and told_at <= modified_since:
             return Decision(Verdict.NOT_MODIFIED, 0, 0)
-    if not _range_applies(headers.get("if-range"), entity_tag, modified_at):
+    if not _range_applies(headers.get("if-range"), entity_tag, told_at):
         return whole
     return _decide_range(headers.getlist("range"), size_bytes) or whole
 
@@ -95,14 +96,14 @@ def _read_position(digits: str) -> int:
     return int(digits) if len(digits) <= _DIGITS_MAX else 10**_DIGITS_MAX
 
 
-def _range_applies(if_range: str | None, entity_tag: str, modified_at: int) -> bool:
+def _range_applies(if_range: str | None, entity_tag: str, told_at: int | None) -> bool:
     """Tell whether If-Range lets Range count: same strong tag, or exactly the same date (section 13.1.5)."""
     if if_range is None:
         return True
     text = if_range.strip()
     if text.startswith(('"', "W/")):
         return text == f'"{entity_tag}"'
-    return _parse_date(text) == modified_at
+    return told_at is not None and _parse_date(text) == told_at
 
 
 def _tag_listed(values: list[str], entity_tag: str, *, weak: bool) -> bool:

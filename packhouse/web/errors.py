@@ -174,6 +174,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "query is not valid UTF-8": "the query is not valid UTF-8: give a path of other bytes as path_base64",
     "query has too many parameters": "query has more than {fields_max} parameters",
     "range is not satisfiable": "no byte of this range exists, the file has {size_bytes} bytes",
+    "ref names a file": "{ref} names a file, not a folder: there is no {path} in it, leave path out",
+    "ref names no commit": "{ref} names a {kind}, which is no commit",
     "ref does not exist": "ref {ref} does not exist",
     "ref has moved": "{refname} is at {actual}, expected {expected}",
     "ref name conflicts with another ref": "{refname} conflicts with the existing ref {existing}",

@@ -61,13 +61,12 @@ ETAG: Final = Header(
 )
 LAST_MODIFIED: Final = Header(
     "Last-Modified",
-    "When the last commit that touched the path was made.",
+    "When the last commit that touched the path was made. Behind a tag of no commit, when an annotated tag was.",
     {
         "type": "string",
         "pattern": "^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$",
     },
     _FILE,
-    required=True,
 )
 ACCEPT_RANGES: Final = Header(
     "Accept-Ranges",
@@ -92,7 +91,10 @@ CONTENT_LENGTH: Final = Header(
 )
 BLOB_SHA: Final = Header("X-Blob-Sha", "The blob's id.", _SHA, _FILE, required=True)
 LAST_COMMIT_SHA: Final = Header(
-    "X-Last-Commit-Sha", "The last commit that touched the path.", _SHA, _FILE, required=True
+    "X-Last-Commit-Sha",
+    "The last commit that touched the path; absent behind a tag of no commit.",
+    _SHA,
+    _FILE,
 )
 NOSNIFF: Final = Header(
     "X-Content-Type-Options",

@@ -90,6 +90,13 @@ def read_file_path(given: PathMembers) -> bytes:
     return read_written_path(PathMembers() if is_blank else given)
 
 
+def is_root(given: PathMembers) -> bool:
+    """Tell whether no path is given, or one of nothing but blanks and slashes."""
+    if given.path_base64 is not None:
+        return not (read_path(given) or b"").strip(b"/")
+    return not (given.path or "").strip().strip("/")
+
+
 def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool = False) -> bytes:
     """Return the path of what is to be written or deleted, which must be given, in the form that trees use."""
     path = read_path(given, field)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid
 from packhouse.git.tree_walk import PathEntry
 from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
@@ -25,6 +26,7 @@ from packhouse.web.fields import page_limit
 from packhouse.web.headers import FILE_CONDITIONS, FILE_REPLY
 from packhouse.web.paths import (
     PathMembers,
+    is_root,
     parse_path_cursor,
     path_cursor,
     path_members,
@@ -73,7 +75,10 @@ class FileList(msgspec.Struct):
 
 
 class FileQuery(PathMembers):
-    """Which file at which ref; `ephemeral_base` has no effect."""
+    """Which file at which ref; `ephemeral_base` has no effect.
+
+    A path is required, except where `ref` is a tag of a file's own object, which has none.
+    """
 
     path: FilePath | None = None
     ref: AnyRef | None = None
@@ -127,7 +132,10 @@ def _list_answer(listing: FileListing) -> Response:
 async def handle_file(request: Request) -> Response:
     """GET and HEAD …/file."""
     query = request.read_query(FileQuery)
-    path = read_file_path(query)
+    if is_root(query) and query.ref is None:
+        raise Invalid("field is required", field="path")
+    # A ref may name a file's object, which has no paths.
+    path = b"" if is_root(query) else read_file_path(query)
     return await request.in_thread(_file_answer, request, query, path)
 
 
@@ -139,7 +147,7 @@ def _file_answer(request: Request, query: FileQuery, path: bytes) -> Response:
     decision = decide(
         request.headers,
         entity_tag=file.blob,
-        modified_at=file.last_commit.committed_at,
+        modified_at=file.touched_at,
         size_bytes=file.size_bytes,
     )
     if decision.verdict is Verdict.PRECONDITION_FAILED:
@@ -172,14 +180,17 @@ def _content_answer(
 
 
 def _file_headers(file: FileFacts) -> dict[str, str]:
-    return {
+    headers = {
         "ETag": f'"{file.blob}"',
-        "Last-Modified": format_http_date(file.last_commit.committed_at),
         "Accept-Ranges": "bytes",
         "X-Blob-Sha": file.blob,
-        "X-Last-Commit-Sha": file.last_commit.oid,
         "X-Content-Type-Options": "nosniff",
     }
+    if file.touched_at is not None:
+        headers["Last-Modified"] = format_http_date(file.touched_at)
+    if file.last_commit is not None:
+        headers["X-Last-Commit-Sha"] = file.last_commit
+    return headers
 
 
 ROUTES = (

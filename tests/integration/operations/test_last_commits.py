@@ -126,10 +126,8 @@ def test_a_file_is_found_with_the_facts_git_knows(node: Node, caller: Principal,
                 continue
             file = find()
             assert file.blob == oid
-            assert file.last_commit.oid == history.last_commit(branch, path)
-            assert file.last_commit.committed_at == int(
-                history.run("log", "-1", "--format=%ct", file.last_commit.oid)
-            )
+            assert file.last_commit == history.last_commit(branch, path)
+            assert file.touched_at == int(history.run("log", "-1", "--format=%ct", file.last_commit or ""))
     for missing in (b"absent", b"src/deep", b"src"):
         if missing not in history.files("main"):
             with pytest.raises(PathNotFound):

@@ -14,7 +14,7 @@ SAME, EARLIER, LATER = (format_http_date(WHEN + shift) for shift in (0, -1, 1))
 SIZE = 10
 
 
-def ask(*headers: tuple[str, str], size: int = SIZE, when: int = WHEN) -> tuple[int, int, int]:
+def ask(*headers: tuple[str, str], size: int = SIZE, when: int | None = WHEN) -> tuple[int, int, int]:
     """Return status, first byte and end for a request with these headers."""
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
     decision = decide(Headers(raw=raw), entity_tag=TAG, modified_at=when, size_bytes=size)
@@ -111,6 +111,14 @@ def test_conditions_go_in_the_order_of_the_standard_and_before_ranges(
 def test_a_range_counts_only_for_the_representation_that_if_range_names(text: str, *, applies: bool) -> None:
     assert ask(("Range", "bytes=0-2"), ("If-Range", text))[0] == (206 if applies else 200)
     assert ask(("Range", "bytes=90-"), ("If-Range", text))[0] == (416 if applies else 200)
+
+
+@pytest.mark.parametrize("told", [EARLIER, LATER, "no date"])
+def test_conditions_on_a_time_that_is_not_known_hold_nothing_back(told: str) -> None:
+    assert ask(("If-Modified-Since", told), when=None)[0] == Verdict.SEND.value
+    assert ask(("If-Unmodified-Since", told), when=None)[0] == Verdict.SEND.value
+    assert ask(("Range", "bytes=0-2"), ("If-Range", told), when=None)[0] == Verdict.SEND.value
+    assert ask(("If-None-Match", f'"{TAG}"'), when=None)[0] == Verdict.NOT_MODIFIED.value
 
 
 @pytest.mark.parametrize("when", [TIMESTAMP_MAX + 1, 10**17])
