@@ -12,7 +12,18 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_n
 from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.body import read_body
-from packhouse.web.described import AnyRef, BranchName, Count, Guard, Name, Sha, always, old_name_of, one_of
+from packhouse.web.described import (
+    AnyRef,
+    Base64,
+    BranchName,
+    Count,
+    Guard,
+    Name,
+    Sha,
+    always,
+    old_name_of,
+    one_of,
+)
 from packhouse.web.dialects import with_old_names, without_nulls
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
@@ -71,13 +82,17 @@ class MergeAnswer(msgspec.Struct):
 
 
 class MergeProblem(msgspec.Struct):
-    """What a 409 of a merge adds to the problem; the last two come with a conflict of files only."""
+    """What a 409 of a merge adds to the problem; the others come with a conflict of files only.
+
+    `conflict_paths_base64` is there when one of the paths is no text, and has the bytes of all, place by place.
+    """
 
     conflict_type: (
         Annotated[str, always("merge_conflict", "target_moved", "repo_changed")] | msgspec.UnsetType
     ) = msgspec.UNSET
     conflict_paths: list[Name] | msgspec.UnsetType = msgspec.UNSET
     merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
+    conflict_paths_base64: list[Base64] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_merge(request: Request) -> Response:

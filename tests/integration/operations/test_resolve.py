@@ -227,7 +227,8 @@ def test_only_a_full_id_that_names_its_object_is_told_as_one(
     for text in (oid, oid.upper(), f" {oid} ", tag):
         assert resolve_ref(node, repo, text).is_by_id
         assert resolve_ref(node, repo, text, ephemeral=True).is_by_id
-    for other in ("main", None, oid[:39], f"{oid}~0", f"{oid}^0", "v1.0", "e" * 40, f"refs/heads/{oid}"):
+    named = (f"refs/heads/{'e' * 40}", f"refs/heads/{oid}")
+    for other in ("main", None, oid[:39], f"{oid}~0", f"{oid}^0", "v1.0", *named):
         assert not resolve_ref(node, repo, other).is_by_id
 
 
