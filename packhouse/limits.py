@@ -30,6 +30,8 @@ request_id_max_chars = 128  # of an `X-Request-Id` that a client sends; a longer
 
 # Log
 log_value_max_chars = 256  # of a text from outside in the line of a request, which so stays below one page
+log_collect_s = 0.05  # how long lines of requests are collected, to be written together
+log_collected_max_bytes = 32 * KIB
 log_waiting_max_bytes = 4 * MIB  # lines that wait for standard error; beyond, lines are lost
 log_flush_max_s = 2.0
 

@@ -78,12 +78,18 @@ def is_logged(level: int) -> bool:
     return _logger.isEnabledFor(level)
 
 
-def write_line(line: bytes) -> None:
-    """Write a line that is made already: a JSON object with the members that every line has, without its line feed.
+def collect_line(line: bytes) -> bool:
+    """Keep a line that is made already until `write_collected_lines` is called, or another line is written.
 
-    For lines so frequent that a log record for each would be felt.
+    It is a JSON object with the members that every line has. Tells whether it is the first one, so that somebody
+    calls that. For lines so frequent that a log record and a write for each would be felt.
     """
-    _writer.write(line + b"\n")
+    return _writer.collect(line + b"\n")
+
+
+def write_collected_lines() -> None:
+    """Write the lines that were collected."""
+    _writer.write_collected()
 
 
 _second: tuple[int, str] = (-1, "")

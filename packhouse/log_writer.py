@@ -10,6 +10,7 @@ import os
 import select
 import threading
 import time
+from collections.abc import Iterator
 from typing import IO, Final
 
 from packhouse import limits
@@ -40,6 +41,8 @@ class LineWriter:
         self._waiting_bytes = 0
         self._lost = 0
         self._is_draining = False
+        self._collected: list[bytes] = []
+        self._collected_bytes = 0
 
     def open(self, stream: IO[str]) -> None:
         """Write to the file behind `stream` from now on; to `stream` itself where it has none, as in tests."""
@@ -52,21 +55,48 @@ class LineWriter:
             self._poll.register(self._descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> None:
-        """Write a line, which ends with its line feed, now or soon."""
-        if self._descriptor is None:
-            if self._stream is not None:
-                self._stream.write(line.decode("utf-8", "replace"))
-            return
+        """Write a line, which ends with its line feed, now or soon, and before it what was collected."""
+        self.collect(line)
+        self.write_collected()
+
+    def collect(self, line: bytes) -> bool:
+        """Keep a line until `write_collected` is called; tell whether it is the first, so that somebody calls it.
+
+        Each write lets other threads have the interpreter, and getting it back takes longer than making the line.
+        """
         with self._lock:
-            if not self._is_draining and len(line) <= _ATOMIC_BYTES and self._poll.poll(0):
-                # A place in the pipe is a page, so what is reported as ready takes as much without waiting.
-                self._put(line)
+            self._collected.append(line)
+            self._collected_bytes += len(line)
+            is_first = len(self._collected) == 1
+            is_much = self._collected_bytes > limits.log_collected_max_bytes
+        if is_much:
+            self.write_collected()
+        return is_first
+
+    def write_collected(self) -> None:
+        """Write what was collected, now where that does not block, else soon."""
+        with self._lock:
+            lines, self._collected, self._collected_bytes = self._collected, [], 0
+            if self._descriptor is None:
+                self._write_to_stream(lines)
                 return
-            self._keep(line)
-            if self._is_draining:
+            for piece in _join(lines):
+                if not self._is_draining and not self._waiting and self._takes(piece):
+                    self._put(piece)
+                else:
+                    self._keep(piece)
+            if not self._waiting or self._is_draining:
                 return
             self._is_draining = True
         threading.Thread(target=self._drain, name="log-writer", daemon=True).start()
+
+    def _write_to_stream(self, lines: list[bytes]) -> None:
+        if self._stream is not None:
+            self._stream.write(b"".join(lines).decode("utf-8", "replace"))
+
+    def _takes(self, piece: bytes) -> bool:
+        # A place in the pipe is a page, so what is reported as ready takes as much without waiting.
+        return len(piece) <= _ATOMIC_BYTES and bool(self._poll.poll(0))
 
     def _put(self, line: bytes) -> None:
         rest = memoryview(line)
@@ -79,12 +109,12 @@ class LineWriter:
         except OSError:  # nobody reads any more, or the disk is full: there is no place to tell it
             return
 
-    def _keep(self, line: bytes) -> None:
-        if self._waiting_bytes + len(line) > limits.log_waiting_max_bytes:
-            self._lost += 1
+    def _keep(self, piece: bytes) -> None:
+        if self._waiting_bytes + len(piece) > limits.log_waiting_max_bytes:
+            self._lost += piece.count(b"\n")
             return
-        self._waiting.append(line)
-        self._waiting_bytes += len(line)
+        self._waiting.append(piece)
+        self._waiting_bytes += len(piece)
 
     def _drain(self) -> None:
         while True:
@@ -101,7 +131,20 @@ class LineWriter:
             self._put(line)
 
     def flush(self) -> None:
-        """Wait until what waits is written, a little while at most: the process is about to end."""
+        """Wait until everything is written, a little while at most: the process is about to end."""
+        self.write_collected()
         deadline = time.monotonic() + limits.log_flush_max_s
         while self._is_draining and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _join(lines: list[bytes]) -> Iterator[bytes]:
+    """Yield the lines in pieces that are written as one, longer ones alone."""
+    start, size = 0, 0
+    for number, line in enumerate(lines):
+        if size and size + len(line) > _ATOMIC_BYTES:
+            yield b"".join(lines[start:number])
+            start, size = number, 0
+        size += len(line)
+    if size:
+        yield b"".join(lines[start:])

@@ -4,9 +4,10 @@ A line never holds the query nor the path as it was written, since both may hold
 headers, but for the request's id.
 """
 
+import asyncio
 import logging
+import random
 import re
-import secrets
 import time
 from collections.abc import Iterable
 from typing import Final
@@ -14,14 +15,13 @@ from typing import Final
 import msgspec
 
 from packhouse import limits
-from packhouse.log import format_time, is_logged, write_line
+from packhouse.log import collect_line, format_time, is_logged, write_collected_lines
 from packhouse.web.request import Request
 from packhouse.web.routing import Match
 
 ID_HEADER: Final = b"x-request-id"
 
 _ID: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % limits.request_id_max_chars)
-_ID_BYTES: Final = 16
 
 # Load balancers ask for these every few seconds: told as often, they would drown what matters.
 _PROBES: Final = frozenset({"healthz", "readyz"})
@@ -65,7 +65,8 @@ def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
             if _ID.fullmatch(value):
                 return value
             break
-    return secrets.token_hex(_ID_BYTES).encode("ascii")
+    # Nothing is secret in it, and the system's randomness lets other threads have the interpreter, which takes long.
+    return b"%032x" % random.getrandbits(128)
 
 
 def log_request(
@@ -96,7 +97,12 @@ def log_request(
         repo=_cut(_repo_name(request, match)),
         reason=reason or msgspec.UNSET,
     )
-    write_line(_encode(line))
+    _write(line)
+
+
+def _write(line: RequestLine) -> None:
+    if collect_line(_encode(line)):
+        asyncio.get_running_loop().call_later(limits.log_collect_s, write_collected_lines)
 
 
 def _repo_name(request: Request, match: Match | None) -> str:
@@ -132,4 +138,4 @@ def log_refusal(request_id: bytes, *, status: int, bytes_out: int, client: str) 
         sub="",
         repo="",
     )
-    write_line(_encode(line))
+    _write(line)

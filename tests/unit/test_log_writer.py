@@ -39,6 +39,28 @@ def test_lines_are_there_as_soon_as_they_are_written(pipe: tuple[IO[bytes], IO[s
     assert os.read(reading.fileno(), 100) == b"one\ntwo\n"
 
 
+def test_collected_lines_come_together_and_before_the_next_that_is_written(
+    pipe: tuple[IO[bytes], IO[str]],
+) -> None:
+    reading, writing = pipe
+    writer = LineWriter()
+    writer.open(writing)
+    assert [writer.collect(b"%d\n" % number) for number in range(3)] == [True, False, False]
+    os.set_blocking(reading.fileno(), False)
+    with pytest.raises(BlockingIOError):
+        os.read(reading.fileno(), 100)
+    writer.write(b"now\n")
+    assert os.read(reading.fileno(), 100) == b"0\n1\n2\nnow\n"
+    assert writer.collect(b"again\n")
+    writer.write_collected()
+    assert os.read(reading.fileno(), 100) == b"again\n"
+    for _ in range(2 * limits.log_collected_max_bytes // 100):
+        writer.collect(b"z" * 99 + b"\n")
+    assert (
+        len(os.read(reading.fileno(), limits.log_collected_max_bytes)) > limits.log_collected_max_bytes - 200
+    )
+
+
 def test_a_reader_that_stopped_holds_nobody_up_and_gets_every_line_later(
     pipe: tuple[IO[bytes], IO[str]],
 ) -> None:
