@@ -48,14 +48,25 @@ class GrepQuery:
     file_matches_max: int
 
 
-def grep_arguments(query: GrepQuery, tree: Oid, prefixes: Sequence[bytes] = ()) -> list[str]:
-    """Return git's arguments to search a commit or tree, or only the files whose path has one of the prefixes."""
+def grep_arguments(
+    query: GrepQuery, tree: Oid, prefixes: Sequence[bytes] = (), *, marker: str = ""
+) -> list[str]:
+    """Return git's arguments to search a commit or tree, or only the files whose path has one of the prefixes.
+
+    With a `marker`, a text without special characters, lines that hold it match as well.
+    """
     options = ["grep", "--heading", "--line-number", "--no-color", "--no-textconv", "-I", "-E"]
     options += [f"-B{query.before}", f"-A{query.after}", f"--max-count={query.file_matches_max}"]
     if not query.case_sensitive:
         options.append("--ignore-case")
+    patterns = ["-e", query.pattern]
+    if marker:
+        # With one thread git's output waits in a buffer, and without --or every match would let git look through
+        # the rest of its file for the other pattern (git 2.39, builtin/grep.c, work_done(); grep.c, look_ahead()).
+        options.append(f"--threads={limits.grep_slow_threads}")
+        patterns += ["--or", "-e", marker]
     # git 2.39's grep does not know --end-of-options; a full id and paths after `--` need none.
-    return [*options, "-e", query.pattern, tree, "--", *map(_pathspec, prefixes)]
+    return [*options, *patterns, tree, "--", *map(_pathspec, prefixes)]
 
 
 def _pathspec(prefix: bytes) -> str:

@@ -7,6 +7,7 @@ through prlimit(2) after the start: `preexec_fn` would force a real fork of this
 
 import contextlib
 import fcntl
+import math
 import os
 import resource
 import selectors
@@ -56,6 +57,13 @@ class GitFailed(PackhouseError):
         """Tell whether git found no more memory, or died of that."""
         code, text = self.fields.get("code"), str(self.fields.get("text"))
         return "memory" in text.lower() or "mmap" in text or (isinstance(code, int) and code < 0)
+
+
+class GitSilent(TimedOut):
+    """Git wrote nothing for longer than it may be silent, and worked all the while."""
+
+    def __init__(self) -> None:
+        super().__init__("git took too long")
 
 
 class ProgramMissing(Unavailable):
@@ -203,6 +211,39 @@ class ChildProcess:
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
+class _Silence:
+    """How long a program has written nothing. Time in which it had no processor, on a busy machine, does not count."""
+
+    def __init__(self, child: ChildProcess, max_s: float) -> None:
+        self._child = child
+        self._max_s = max_s
+        self.end()
+
+    def end(self) -> None:
+        """The program wrote something."""
+        self._since = time.monotonic()
+        self._cpu_since_s = 0.0 if self._max_s == math.inf else _cpu_s(self._child.pid)
+
+    def time_left(self) -> float:
+        """Return when to look again, in seconds; raise GitSilent once the silence is too long."""
+        left = self._max_s - (time.monotonic() - self._since)
+        if left > 0:
+            return left
+        left = self._max_s - (_cpu_s(self._child.pid) - self._cpu_since_s)
+        if left > 0:
+            return left
+        raise GitSilent
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time that a program and its threads have used (proc(5), /proc/pid/stat)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 _running: Final[set[ChildProcess]] = set()
 
 
@@ -302,18 +343,21 @@ def iter_git_output(
     pass_fds: Sequence[int] = (),
     ok_codes: frozenset[int] = frozenset({0}),
     timeout_s: float = limits.git_call_max_s,
+    silence_max_s: float = math.inf,
     on_start: Callable[[GitProcess], None] | None = None,
     on_messages: Callable[[bytes], None] | None = None,
 ) -> Iterator[bytes]:
     """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
 
     `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail. Raises
-    GitFailed after the last piece when git failed.
+    GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and GitSilent when git wrote
+    nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
     """
     deadline = time.monotonic() + timeout_s
     with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
         if on_start is not None:
             on_start(git)
+        silence = _Silence(git, silence_max_s)
         rest = memoryview(stdin)
         stderr = bytearray()
         with selectors.DefaultSelector() as selector:
@@ -325,7 +369,7 @@ def iter_git_output(
             else:
                 git.stdin.close()
             while selector.get_map():
-                for key, _ in selector.select(_time_left(deadline)):
+                for key, _ in selector.select(min(_time_left(deadline), silence.time_left())):
                     if key.fileobj is git.stdin:
                         rest = _feed(git, rest, selector)
                         continue
@@ -334,6 +378,7 @@ def iter_git_output(
                         selector.unregister(key.fileobj)
                     elif key.fileobj is git.stdout:
                         yield piece
+                        silence.end()
                     else:
                         stderr += piece[: limits.KIB]
         code = git.wait(_time_left(deadline))

@@ -20,8 +20,8 @@ def encode_cursor(*parts: bytes) -> str:
     return base64.urlsafe_b64encode(b"\0".join(parts)).decode("ascii").rstrip("=")
 
 
-def decode_cursor(cursor: str, *, parts: int) -> list[bytes]:
-    """Return the parts that encode_cursor() joined; raise BadCursor for any other text."""
+def decode_cursor(cursor: str, *, parts: int | tuple[int, ...]) -> list[bytes]:
+    """Return the parts that encode_cursor() joined; raise BadCursor for any other text or number of parts."""
     if len(cursor) > CURSOR_MAX_CHARS:
         raise BadCursor()
     try:
@@ -29,7 +29,7 @@ def decode_cursor(cursor: str, *, parts: int) -> list[bytes]:
     except (binascii.Error, ValueError):
         raise BadCursor() from None
     found = raw.split(b"\0")
-    if len(found) != parts:
+    if len(found) not in (parts if isinstance(parts, tuple) else (parts,)):
         raise BadCursor()
     return found
 

@@ -5,27 +5,29 @@ A cursor names the commit and the last line of its page, so that pages fit toget
 """
 
 import contextlib
+import math
 import signal
-import zlib
+import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
-from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.errors import Invalid
+from packhouse.errors import Invalid, TimedOut
 from packhouse.git.globs import PathFilter
 from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.objects import parse_commit
-from packhouse.git.oid import Oid, hash_object, is_oid
+from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, GitResult, iter_git_output
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.damage import check_answer
+from packhouse.operations.grep_slow import Passage, iter_file_by_file, write_flat_tree, write_marked_tree
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node
 from packhouse.operations.reachability import is_reachable
@@ -46,14 +48,31 @@ class _TooLargeToSearch(Exception):
     """A file is so large that git ran out of memory."""
 
 
+class _TooSlow(Exception):
+    """The processor time for a pattern with a back-reference is used up."""
+
+
+class SkipReason(StrEnum):
+    """Why a file was not searched."""
+
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+
+
 @dataclass(frozen=True, slots=True)
 class GrepPage:
-    """Lines in order. `ref` is the name to echo; `cursor` leads on, None on the last page."""
+    """Lines in order. `ref` is the name to echo; `cursor` leads on, None on the last page.
+
+    `skipped` has the files of this page's stretch that were passed over. When `is_out_of_time` the page ended before
+    it was full, and `cursor` leads to the first file that was not looked at.
+    """
 
     ref: str
     commit: Oid
     lines: list[GrepLine]
     cursor: str | None
+    skipped: list[tuple[bytes, SkipReason]]
+    is_out_of_time: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +86,12 @@ class PageBounds:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
+    """After a line of a path; line 0 stands before the first. `is_slow` when the search went file by file there."""
+
     commit: Oid
     path: bytes
     line: int
+    is_slow: bool
 
 
 def grep_files(
@@ -85,7 +107,8 @@ def grep_files(
 ) -> GrepPage:
     """Return one page of the lines that match in text files; symlinks and submodules are not searched.
 
-    Raises RepoNotFound, RefNotFound, BadPattern, BadCursor, and TimedOut after `limits.grep_max_s`.
+    A file on which the pattern takes too long, or more memory than there is, is passed over. Raises RepoNotFound,
+    RefNotFound, BadPattern, BadCursor, and TimedOut when the time goes into reading the pattern.
     """
     _check_pattern(query.pattern)
     start = None if bounds.cursor is None else _parse_cursor(bounds.cursor)
@@ -96,13 +119,68 @@ def grep_files(
         if not is_reachable(node, repo, start.commit):
             raise BadCursor
         commit = start.commit
-    search = _Search(node, repo, commit, query, files, start)
-    try:
-        page, has_more = search.read_page(bounds, size_max=None)
-    except _TooLargeToSearch:
-        page, has_more = search.read_page(bounds, size_max=limits.grep_file_max_bytes)
-    cursor = _make_cursor(commit, page[-1]) if has_more else None
-    return GrepPage(resolved.name, commit, page, cursor)
+    page = _PageDraft(bounds, query.after)
+    is_slow = _Search(node, repo, commit, query, files, page).run(start)
+    following = page.find_end(commit, is_slow=is_slow)
+    return GrepPage(
+        resolved.name,
+        commit,
+        page.lines,
+        None if following is None else _make_cursor(following),
+        [item for item in page.skipped.items() if following is None or item[0] <= following.path],
+        page.unreached is not None,
+    )
+
+
+class _PageDraft:
+    """A page while it fills, also from several searches in a row."""
+
+    def __init__(self, bounds: PageBounds, after: int) -> None:
+        self.lines: list[GrepLine] = []
+        self.skipped: dict[bytes, SkipReason] = {}
+        self.unreached: bytes | None = None
+        self.has_more = False
+        self._bounds = bounds
+        self._after = after
+        self._matches = 0
+        self._last_match: GrepLine | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is room for no further match."""
+        return len(self.lines) == self._bounds.lines_max or self._matches == self._bounds.matches_max
+
+    def take(self, lines: Iterator[GrepLine]) -> None:
+        """Add lines until none follows or the page is full, which `has_more` tells.
+
+        A page that has all its matches ends with what is context after the last of them.
+        """
+        for line in lines:
+            if self.is_full and (len(self.lines) == self._bounds.lines_max or not self._follows(line)):
+                self.has_more = True
+                return
+            if line.is_match:
+                self._matches += 1
+                self._last_match = line
+            self.lines.append(line)
+
+    def _follows(self, line: GrepLine) -> bool:
+        match = self._last_match
+        return (
+            match is not None
+            and not line.is_match
+            and line.path == match.path
+            and line.number <= match.number + self._after
+        )
+
+    def find_end(self, commit: Oid, *, is_slow: bool) -> _Position | None:
+        """Return where the next page goes on, None when nothing follows."""
+        last = self.lines[-1] if self.lines else None
+        if self.unreached is not None and (last is None or last.path != self.unreached):
+            return _Position(commit, self.unreached, 0, is_slow)
+        if last is not None and (self.has_more or self.unreached is not None):
+            return _Position(commit, last.path, last.number, is_slow)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,73 +190,135 @@ class _Search:
     commit: Oid
     query: GrepQuery
     files: PathFilter
-    start: _Position | None
+    page: _PageDraft
 
-    def read_page(self, bounds: PageBounds, *, size_max: int | None) -> tuple[list[GrepLine], bool]:
-        """Return a page, and whether lines follow; git is ended as soon as the page is full."""
+    def run(self, start: _Position | None) -> bool:
+        """Fill the page; git is ended as soon as it is full. Tell whether the search went file by file.
+
+        First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
+        search goes on from the last line that was found, file by file.
+        """
+        deadline = time.monotonic() + limits.grep_max_s
+        is_slow = start is not None and start.is_slow
+        size_max: int | None = None
+        while True:
+            try:
+                with hold_packs(self.node, self.repo):
+                    self._search(start, deadline, is_slow=is_slow, size_max=size_max)
+                return is_slow
+            except _TooLargeToSearch:
+                if size_max is not None:
+                    raise BadPattern("it takes too much memory") from None
+                size_max = limits.grep_file_max_bytes
+            except (TimedOut, _TooSlow):
+                if is_slow and not self.page.lines:
+                    raise
+                if is_slow:
+                    self.page.unreached = self.page.lines[-1].path
+                    return True
+                is_slow = True
+            if self.page.is_full:
+                self.page.has_more = True  # or not: the next page tells
+                return is_slow
+            if self.page.lines:
+                last = self.page.lines[-1]
+                start = _Position(self.commit, last.path, last.number, is_slow)
+
+    def _search(
+        self, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
+    ) -> None:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(hold_packs(self.node, self.repo))
-            if self.files.takes_all and self.start is None and size_max is None:
-                lines = self._iter_commit()
+            if is_slow:
+                quarantine = stack.enter_context(self.node.store.new_scratch())
+                lines = self._iter_slowly(quarantine, self._choose_files(start, size_max), deadline)
+            elif self.files.takes_all and start is None and size_max is None:
+                lines = self._iter_commit(deadline)
             else:
                 quarantine = stack.enter_context(self.node.store.new_scratch())
-                lines = self._iter_chosen(quarantine, size_max)
+                lines = self._iter_chosen(quarantine, self._choose_files(start, size_max), deadline)
             stack.enter_context(contextlib.closing(lines))
-            return _take_page(self._iter_after_start(lines), self.query, bounds)
+            self.page.take(_iter_after(lines, start))
 
-    def _iter_commit(self) -> Generator[GrepLine]:
+    def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
         """Search everything, or what has the prefixes: git does both without help."""
-        yield from self._run(self.commit, self.files.prefixes, {})
+        arguments = grep_arguments(self.query, self.commit, self.files.prefixes)
+        yield from self._run(self.commit, arguments, {}, self._whole_time(deadline))
 
-    def _iter_chosen(self, quarantine: Quarantine, size_max: int | None) -> Generator[GrepLine]:
+    def _iter_chosen(
+        self, quarantine: Quarantine, chosen: Sequence[PathEntry], deadline: float
+    ) -> Generator[GrepLine]:
         """Search files chosen here: git is given a tree that holds just those, named by their numbers.
 
         Git's own pathspecs know other globs, and thousands of them take far longer than the search.
         """
-        chosen = self._choose_files(size_max)
         if not chosen:
             return
-        tree = _write_flat_tree(quarantine.object_dir, chosen)
-        environment = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(quarantine.object_dir.absolute())}
-        for line in self._run(tree, (), environment):
-            yield GrepLine(chosen[int(line.path)].path, line.number, line.text, line.is_match)
+        tree = write_flat_tree(quarantine.object_dir, chosen)
+        arguments = grep_arguments(self.query, tree)
+        for line in self._run(tree, arguments, _objects_in(quarantine), self._whole_time(deadline)):
+            yield replace(line, path=chosen[int(line.path)].path)
 
-    def _choose_files(self, size_max: int | None) -> list[PathEntry]:
+    def _whole_time(self, deadline: float) -> "_TimeLimits":
+        left = deadline - time.monotonic()
+        return _TimeLimits(min(limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern))
+
+    def _iter_slowly(
+        self, quarantine: Quarantine, chosen: Sequence[PathEntry], deadline: float
+    ) -> Generator[GrepLine]:
+        """Search file by file, pass over those that take too long, and stop when the time is over."""
+        marker = f"packhouse{self.node.random_bytes(16).hex()}"
+        file_s = min(limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
+        passage = Passage()
+
+        def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
+            tree = write_marked_tree(quarantine.object_dir, files, marker)
+            arguments = grep_arguments(self.query, tree, marker=marker)
+            times = _TimeLimits(deadline - time.monotonic(), file_s, limits.regex_cpu_max_s)
+            yield from self._run(tree, arguments, _objects_in(quarantine), times)
+
+        try:
+            yield from iter_file_by_file(chosen, search, passage)
+        finally:
+            self.page.skipped.update((file.path, SkipReason.TOO_SLOW) for file in passage.skipped)
+            self.page.unreached = None if passage.unreached is None else passage.unreached.path
+
+    def _choose_files(self, start: _Position | None, size_max: int | None) -> list[PathEntry]:
         chosen = [
-            entry for entry in self._iter_files() if entry.kind == "blob" and self.files.takes(entry.path)
+            entry
+            for entry in self._iter_files(start)
+            if entry.kind == "blob" and self.files.takes(entry.path)
         ]
         if size_max is None:
             return chosen
         with open_reader(self.node, self.repo) as reader:
             sizes = [(entry, reader.kind_and_size(entry.oid)) for entry in chosen]
+        too_large = [entry for entry, header in sizes if header is not None and header[1] > size_max]
+        self.page.skipped.update((entry.path, SkipReason.TOO_LARGE) for entry in too_large)
         return [entry for entry, header in sizes if header is not None and header[1] <= size_max]
 
-    def _iter_files(self) -> Iterator[PathEntry]:
+    def _iter_files(self, start: _Position | None) -> Iterator[PathEntry]:
         """Yield the commit's files from the one on that the page starts in."""
         read_tree = tree_reader(self.node, self.repo)
         root = parse_commit(read_object(self.node, self.repo, self.commit, "commit")).tree
         after = b""
-        if self.start is not None:
-            after = self.start.path
+        if start is not None:
+            after = start.path
             first = find_path(read_tree, root, after)
             if first is not None:
                 yield first
         yield from iter_leaves(read_tree, root, after=after)
 
-    def _iter_after_start(self, lines: Iterator[GrepLine]) -> Iterator[GrepLine]:
-        start = self.start
-        for line in lines:
-            if start is None or line.path != start.path or line.number > start.line:
-                yield line
-
-    def _run(self, tree: Oid, prefixes: Sequence[bytes], environment: dict[str, str]) -> Iterator[GrepLine]:
+    def _run(
+        self, tree: Oid, arguments: Sequence[str], environment: dict[str, str], times: "_TimeLimits"
+    ) -> Iterator[GrepLine]:
         output = iter_git_output(
             self.node.store.repo_path(self.repo.public_id),
-            *grep_arguments(self.query, tree, prefixes),
+            *arguments,
             env={**ENVIRONMENT, **environment},
             ok_codes=frozenset({0, 1}),
-            timeout_s=limits.grep_max_s,
-            on_start=partial(limit_regex_cost, cpu_s=regex_cpu_s(self.query.pattern)),
+            timeout_s=times.all_s,
+            silence_max_s=times.silence_s,
+            on_start=partial(limit_regex_cost, cpu_s=times.cpu_s),
             on_messages=self._check_messages,
         )
         with contextlib.closing(cast("Generator[bytes]", output)):
@@ -192,35 +332,23 @@ class _Search:
         check_answer(self.node, self.repo, GitResult(0, b"", messages))
 
 
-def _take_page(
-    lines: Iterator[GrepLine], query: GrepQuery, bounds: PageBounds
-) -> tuple[list[GrepLine], bool]:
-    """Return the first lines, and whether there are more.
+@dataclass(frozen=True, slots=True)
+class _TimeLimits:
+    """Of one git: seconds altogether, seconds without output, seconds of processor time."""
 
-    A page that has all its matches ends with what is context after the last of them.
-    """
-    page: list[GrepLine] = []
-    matches = 0
-    last_match: GrepLine | None = None
+    all_s: float
+    silence_s: float
+    cpu_s: int
+
+
+def _objects_in(quarantine: Quarantine) -> dict[str, str]:
+    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(quarantine.object_dir.absolute())}
+
+
+def _iter_after(lines: Iterator[GrepLine], start: _Position | None) -> Iterator[GrepLine]:
     for line in lines:
-        if len(page) == bounds.lines_max:
-            return page, True
-        if matches == bounds.matches_max and not _follows(line, last_match, query.after):
-            return page, True
-        if line.is_match:
-            matches += 1
-            last_match = line
-        page.append(line)
-    return page, False
-
-
-def _follows(line: GrepLine, match: GrepLine | None, after: int) -> bool:
-    return (
-        match is not None
-        and not line.is_match
-        and line.path == match.path
-        and line.number <= match.number + after
-    )
+        if start is None or line.path != start.path or line.number > start.line:
+            yield line
 
 
 def _check_pattern(pattern: str) -> None:
@@ -237,14 +365,14 @@ def _check_pattern(pattern: str) -> None:
 
 
 def _explain(error: GitFailed) -> Exception:
-    """Return what a failed search means: a bad expression, a file beyond memory, or the error itself.
+    """Return what a failed search means: a bad or slow expression, a file beyond memory, or the error itself.
 
     Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
     there is.
     """
     code, text = error.fields.get("code"), str(error.fields.get("text"))
     if code == -signal.SIGXCPU:
-        return BadPattern("it takes too long; do without back-references")
+        return _TooSlow()
     if isinstance(code, int) and code < 0:
         return BadPattern("it is too complex")
     if "fatal: -e option, " in text:
@@ -255,24 +383,17 @@ def _explain(error: GitFailed) -> Exception:
     return error
 
 
-def _write_flat_tree(object_dir: Path, files: Sequence[PathEntry]) -> Oid:
-    """Write a tree whose entries are the files in their order, each named by its number."""
-    rows = (b"100644 %09d\0%s" % (number, bytes.fromhex(file.oid)) for number, file in enumerate(files))
-    content = b"".join(rows)
-    oid = hash_object("tree", content)
-    folder = object_dir / oid[:2]
-    folder.mkdir(exist_ok=True)
-    (folder / oid[2:]).write_bytes(zlib.compress(b"tree %d\0%s" % (len(content), content), 1))
-    return oid
+_SLOWLY: Final = b"file by file"
 
 
-def _make_cursor(commit: Oid, last: GrepLine) -> str:
-    return encode_cursor(commit.encode("ascii"), last.path, str(last.number).encode("ascii"))
+def _make_cursor(position: _Position) -> str:
+    parts = (position.commit.encode("ascii"), position.path, str(position.line).encode("ascii"))
+    return encode_cursor(*parts, *((_SLOWLY,) if position.is_slow else ()))
 
 
 def _parse_cursor(cursor: str) -> _Position:
-    commit, path, line = decode_cursor(cursor, parts=3)
+    commit, path, line, *rest = decode_cursor(cursor, parts=(3, 4))
     text = commit.decode("ascii", "replace")
-    if not is_oid(text) or not path:
+    if not is_oid(text) or not path or rest not in ([], [_SLOWLY]):
         raise BadCursor
-    return _Position(Oid(text), path, decode_number(line))
+    return _Position(Oid(text), path, decode_number(line), bool(rest))

@@ -407,11 +407,8 @@ def test_an_empty_repository_has_nothing_to_read(repo: Repo) -> None:
     assert repo.api("POST", "/grep", json={"query": {"pattern": "x"}}).status_code == 404
 
 
-def test_a_search_that_never_ends_is_refused(repo: Repo) -> None:
-    repo.write_commit("main", {"a": b"ab" * 5000 + b"\n", "b": b"a" * 100_000 + b"\n"})
-    reply = repo.api("POST", "/grep", json={"query": {"pattern": r"(a*)\1b"}})
-    assert reply.status_code == 400, reply.text
-    assert reply.json()["error"].endswith("it takes too long; do without back-references")
+def test_a_blame_range_that_never_ends_is_refused(repo: Repo) -> None:
+    repo.write_commit("main", {"b": b"a" * 100_000 + b"\n"})
     reply = repo.api("GET", "/blame", params={"path": "b", "range": r"/\(a*\)\1b/"})
     assert reply.status_code == 400, reply.text
     assert "do without back-references" in reply.json()["error"]

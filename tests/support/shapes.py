@@ -196,6 +196,10 @@ ANSWERS: Final[dict[str, Shape]] = {
                 "lines": [{"line_number": int, "text": str, "type": frozenset({"match", "context"})}],
             }
         ],
+        "truncated?": TRUE,
+        "truncated_reason?": frozenset({"skipped_files", "out_of_time"}),
+        "skipped?": [{**_PATH, "reason": frozenset({"too_slow", "too_large"})}],
+        "skipped_count?": int,
     },
     "get_note": {"sha": SHA, "note": str, "ref_sha": SHA},
     "write_note": {

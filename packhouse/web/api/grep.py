@@ -142,14 +142,32 @@ class GrepAsked(msgspec.Struct):
     case_sensitive: bool
 
 
+class GrepSkipped(msgspec.Struct):
+    """A file that was not searched; `reason` is too_slow or too_large."""
+
+    path: Name
+    reason: Annotated[str, always("too_slow", "too_large")]
+    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+
+
 class GrepAnswer(msgspec.Struct):
-    """A page of matches, by path and line."""
+    """A page of matches, by path and line.
+
+    `truncated` is there, and true, when something in the page's stretch was not searched: `truncated_reason` is then
+    skipped_files or out_of_time. `skipped` names the files passed over, the first hundred of `skipped_count`.
+    """
 
     query: GrepAsked
     repo: GrepTarget
     matches: list[GrepMatch]
     has_more: bool
     next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    truncated: bool | msgspec.UnsetType = msgspec.UNSET
+    truncated_reason: Annotated[str, always("skipped_files", "out_of_time")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    skipped: list[GrepSkipped] | msgspec.UnsetType = msgspec.UNSET
+    skipped_count: Number | msgspec.UnsetType = msgspec.UNSET
 
 
 async def handle_grep(request: Request) -> Response:
@@ -229,7 +247,23 @@ def _answer(body: GrepBody, page: GrepPage) -> dict[str, Any]:
     }
     if page.cursor is not None:
         answer["next_cursor"] = page.cursor
-    return answer
+    return answer | _describe_gaps(page)
+
+
+def _describe_gaps(page: GrepPage) -> dict[str, Any]:
+    """Return the members that tell what was not searched; none for most pages."""
+    gaps: dict[str, Any] = {}
+    if page.skipped:
+        listed = page.skipped[: limits.grep_skipped_listed_max]
+        gaps = {
+            "truncated": True,
+            "truncated_reason": "skipped_files",
+            "skipped": [GrepSkipped(path_text(path), reason, encoded_path(path)) for path, reason in listed],
+            "skipped_count": len(page.skipped),
+        }
+    if page.is_out_of_time:
+        gaps |= {"truncated": True, "truncated_reason": "out_of_time"}
+    return gaps
 
 
 def _line_fields(line: GrepLine) -> GrepLineFields:

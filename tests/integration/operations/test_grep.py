@@ -14,7 +14,7 @@ from packhouse.errors import TimedOut
 from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.grep_stream import GrepLine, GrepQuery
 from packhouse.operations.cursors import BadCursor, encode_cursor
-from packhouse.operations.grep import BadPattern, GrepPage, PageBounds, grep_files
+from packhouse.operations.grep import BadPattern, GrepPage, PageBounds, SkipReason, grep_files
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.node import Node, open_node
 from tests.support.git import Git
@@ -235,6 +235,8 @@ def test_files_beyond_memory_are_left_out(
         bounds=PageBounds(None, 10, 10),
     )
     assert [line.path for line in page.lines] == [b"small"]
+    assert page.skipped == [(f"big{number}".encode(), SkipReason.TOO_LARGE) for number in range(6)]
+    assert page.cursor is None
 
 
 @pytest.mark.parametrize(
