@@ -8,6 +8,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.support.programs import find_program
+
 _PACKAGES = ("packhouse", "uvicorn", "starlette", "uvloop", "pygit2", "isal", "msgspec")
 
 
@@ -59,7 +61,7 @@ def _lines(path: str) -> list[str]:
 
 
 def _output(*command: str) -> str:
-    program = shutil.which(command[0]) or shutil.which(command[0], path="/usr/sbin:/usr/local/sbin")
+    program = find_program(command[0])
     if program is None:
         return ""
     done = subprocess.run([program, *command[1:]], capture_output=True, text=True, check=False)

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +11,10 @@ from types import TracebackType
 from tests.support.git import Git
 from tests.support.ports import free_port
 from tests.support.processes import signal_session, wait_until_gone
+from tests.support.programs import find_program
 from tests.support.waiting import wait_until
 
-_SBIN = "/usr/sbin:/usr/local/sbin"
-_PROGRAMS = ("nginx", "fcgiwrap")
+PROGRAMS = ("nginx", "fcgiwrap")
 
 _CONFIG = """\
 daemon off;
@@ -65,11 +64,7 @@ _SERVER = """\
 
 def missing_programs() -> list[str]:
     """Return which of the needed programs this machine lacks."""
-    return [name for name in _PROGRAMS if _find(name) is None]
-
-
-def _find(name: str) -> str | None:
-    return shutil.which(name) or shutil.which(name, path=_SBIN)
+    return [name for name in PROGRAMS if find_program(name) is None]
 
 
 def _is_listening(port: int) -> bool:
@@ -112,8 +107,8 @@ class NginxGit:
         # Started as root it would hand its work to a user who may not read this folder.
         user = "user root;" if os.geteuid() == 0 else ""
         config.write_text(_CONFIG.format(folder=self._folder, servers=servers, user=user))
-        self._start(_find("fcgiwrap"), "-c", "8", "-s", f"tcp:127.0.0.1:{self._fcgi_port}")
-        self._start(_find("nginx"), "-p", str(self._folder), "-c", str(config))
+        self._start(find_program("fcgiwrap"), "-c", "8", "-s", f"tcp:127.0.0.1:{self._fcgi_port}")
+        self._start(find_program("nginx"), "-p", str(self._folder), "-c", str(config))
         for port in (self._fcgi_port, *self._ports.values()):
             wait_until(functools.partial(_is_listening, port), f"nobody listens on port {port}")
         return self

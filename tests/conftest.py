@@ -18,7 +18,11 @@ from tests.support.org import Org
 from tests.support.postgres import PostgresServer
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
+from tests.support.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.support.tls import TlsFiles, make_tls_files
+
+# pytest finds its hooks here.
+__all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]
 
 StartServer = Callable[..., Server]
 
@@ -142,7 +146,7 @@ def git(tmp_path: Path, request: pytest.FixtureRequest) -> Git:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """A real PostgreSQL server of this pytest process; fails, naming the package, where none is installed."""
+    """A real PostgreSQL server of this pytest process; fails where `make test` was not run and none is there."""
     with PostgresServer() as server:
         yield server
 

@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.org import Org
+from tests.support.programs import need_programs
 from tests.support.repo import Repo
 from tests.support.server import ServerOptions
 
@@ -191,6 +192,7 @@ def _quote(name: bytes) -> bytes:
 
 
 def test_codearts_works_with_plain_curl(repo: Repo, tmp_path: Path) -> None:
+    need_programs("curl")
     repo.write_commit("main", FILES)
     url = f"{repo.org.server.url}/v4/repositories/{number_of(repo)}/repository/archive?archive_format=zip"
     header = f"X-Auth-Token: {repo.token(scopes=['git:read'])}"

@@ -28,6 +28,7 @@ from packhouse import limits
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.ports import free_port
+from tests.support.programs import need_programs
 from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
 from tests.support.shell import Shell
 from tests.support.tls import TlsFiles
@@ -343,6 +344,7 @@ def port() -> int:
 
 
 def test_the_demo_prints_lines_that_work_and_keeps_its_data(shell: Shell, git: Git, port: int) -> None:
+    need_programs("curl")
     with running_demo(shell, port) as printed:
         assert "# Hello" in paste(shell, git, line_of(printed, "curl "))
         paste(shell, git, line_of(printed, "git clone "))
@@ -376,6 +378,7 @@ def test_an_address_in_use_is_told_before_anything_is_made(shell: Shell) -> None
 
 
 def test_the_demo_makes_what_an_interrupted_start_left_out(shell: Shell, port: int, git: Git) -> None:
+    need_programs("curl")
     shell.ok("org", "create", "demo")
     with running_demo(shell, port) as printed:
         assert "# Hello" in paste(shell, git, line_of(printed, "curl "))

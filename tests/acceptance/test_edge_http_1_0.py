@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.git_wire import UPLOAD, pkt
+from tests.support.programs import need_programs
 from tests.support.raw_http import connection
 from tests.support.repo import Repo
 from tests.support.server import Server
@@ -18,6 +19,7 @@ CURL_TIMEOUT_S = 120
 
 def curl(repo: Repo, version: str, path: str, *options: str, body: bytes | None = None) -> tuple[str, bytes]:
     """Return head (in lower case) and body of an answer, which must be whole."""
+    need_programs("curl")
     server = repo.org.server
     command = [
         *("curl", version, "--silent", "--show-error", "--noproxy", "*", "--raw", "--include"),

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.git import Git
+from tests.support.programs import need_programs
 from tests.support.raw_http import HOST, Wire, connection, pipeline_many, send
 from tests.support.repo import Repo
 from tests.support.server import Server
@@ -289,13 +289,14 @@ def check_effects(repo: Repo) -> None:
 
 @pytest.mark.parametrize("framing", ["", "chunked:"])
 def test_the_http_client_of_java_is_understood(server: Server, repo: Repo, framing: str) -> None:
-    java = shutil.which("java")
-    assert java, "a JDK is needed (Debian: default-jdk-headless)"
+    need_programs(
+        "javac"
+    )  # `java` alone may be a runtime without the compiler that it needs for a source file
     calls = calls_with_bodies(repo)
     arguments = [
         part for method, path, body, _ in calls for part in (method, server.url + path, framing + body)
     ]
-    command = [java, str(JAVA_CALLS), repo.token(), *arguments]
+    command = ["java", str(JAVA_CALLS), repo.token(), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_TIMEOUT_S)
     assert done.returncode == 0, done.stderr
     answers = [line.split(" ", 2) for line in done.stdout.splitlines()]
@@ -306,6 +307,7 @@ def test_the_http_client_of_java_is_understood(server: Server, repo: Repo, frami
 
 
 def test_curl_that_asks_for_http_2_is_understood(server: Server, repo: Repo) -> None:
+    need_programs("curl")
     for method, path, body, status in calls_with_bodies(repo):
         done = subprocess.run(
             [

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.git import Git
+from tests.support.programs import need_programs
 from tests.support.repo import Repo
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -187,6 +188,7 @@ def test_an_openpgp_signature_comes_with_what_it_signs(repo: Repo, git: Git, tmp
 
 
 def test_an_ssh_signature_verifies_with_what_it_signs(repo: Repo, git: Git, tmp_path: Path) -> None:
+    need_programs("ssh-keygen")
     work = git.init(tmp_path / "w")
     key = tmp_path / "key"
     git.run("config", "gpg.format", "ssh", cwd=work)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.nginx import NginxGit, missing_programs
+from bench.nginx import PROGRAMS, NginxGit
 from packhouse import limits
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
@@ -26,6 +26,7 @@ from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git
 from tests.support.org import Org
+from tests.support.programs import need_programs
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions
 from tests.support.tls import TlsFiles
@@ -68,8 +69,7 @@ def source(org: Org) -> Repo:
 @pytest.fixture
 def nginx(tmp_path: Path, git: Git) -> Iterator[NginxGit]:
     """nginx, fcgiwrap and git-http-backend with one repository, `team/shop.git`."""
-    if missing := missing_programs():
-        pytest.skip(f"this machine has no {' and no '.join(missing)}")
+    need_programs(*PROGRAMS)
     work = git.init(tmp_path / "upstream-work")
     git.commit(work, {"readme": b"one\n"})
     git.run("tag", "-m", "first", "v1", cwd=work)

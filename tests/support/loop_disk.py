@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -12,10 +11,14 @@ from typing import Final
 
 import pytest
 
+from tests.support.programs import need_programs
+from tests.support.skips import NO_LOOP_DEVICES
+
 _SIZE_BYTES: Final = 128 * 1024 * 1024
 # include/uapi/linux/ext4.h, EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on all is EIO.
 _SHUTDOWN: Final = 0x8004587D
 _NO_LOG_FLUSH: Final = struct.pack("I", 2)
+_GET_FREE: Final = 0x4C82  # include/uapi/linux/loop.h, LOOP_CTL_GET_FREE
 
 
 class LoopDisk:
@@ -29,8 +32,9 @@ class LoopDisk:
         """Make an empty file system and mount it; skip the test where that is not possible."""
         if os.geteuid() != 0:
             pytest.skip("mounting a disk needs root")
-        if not all(map(shutil.which, ("mkfs.ext4", "mount", "umount"))):
-            pytest.skip("mkfs.ext4 and mount are not installed")
+        if not _kernel_gives_a_loop_device():
+            pytest.skip(NO_LOOP_DEVICES)
+        need_programs("mkfs.ext4", "mount")
         self.path.mkdir()
         with self._image.open("wb") as image:
             image.truncate(_SIZE_BYTES)
@@ -57,6 +61,24 @@ class LoopDisk:
     def pull_out(self) -> None:
         """Unmount it, which fails while anything of it is open."""
         subprocess.run(["umount", self.path], check=True, capture_output=True)
+
+
+def _kernel_gives_a_loop_device() -> bool:
+    """Ask the kernel for a free device, as mount(8) does: loop(4), "/dev/loop-control".
+
+    Root cannot where the kernel has no loop driver, nor in a container that is given none of its devices.
+    """
+    try:
+        control = os.open("/dev/loop-control", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.ioctl(control, _GET_FREE)
+    except OSError:
+        return False
+    finally:
+        os.close(control)
+    return True
 
 
 @contextlib.contextmanager

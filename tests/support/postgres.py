@@ -13,10 +13,8 @@ from types import TracebackType
 import psycopg
 
 from tests.support.ports import free_port
+from tests.support.programs import find_postgres
 
-INSTALL_HINT = (
-    "PostgreSQL is not installed; on Debian: apt-get install postgresql (package postgresql-15 or newer)"
-)
 START_MAX_S = 120
 STOP_MAX_S = 60
 
@@ -30,9 +28,9 @@ class PostgresServer:
     def __init__(self, *, durable: bool = False) -> None:
         """`durable` waits for the disk as a server in earnest does; tests are faster without."""
         self._durable = durable
-        self._bin = _find_binaries()
         self._folder = Path(tempfile.mkdtemp(prefix="packhouse-pg-"))
         self._as_user = _choose_user()
+        self._bin = find_postgres()
         self._process: subprocess.Popen[bytes] | None = None
         self._databases = 0
         self.port = 0
@@ -42,6 +40,7 @@ class PostgresServer:
         try:
             if self._as_user is not None:
                 os.chown(self._folder, self._as_user.pw_uid, self._as_user.pw_gid)
+                self._move_programs_into_reach()
             self._run(
                 "initdb", "-D", str(self.data), "-U", "packhouse", "-A", "trust", "-E", "UTF8",
                 "--no-sync", "--locale=C.UTF-8", "--no-instructions",
@@ -51,6 +50,17 @@ class PostgresServer:
             self.stop()
             raise
         return self
+
+    def _move_programs_into_reach(self) -> None:
+        """Copy the programs of a wheel when they lie in a folder of root's that the other user may not enter."""
+        try:
+            self._run("initdb", "--version")
+        except PermissionError:
+            package = self._bin.parents[1]
+            # Their libraries lie beside the package, at a place that the programs know from their own.
+            for part in package.parent.glob(f"{package.name}*"):
+                shutil.copytree(part, self._folder / "programs" / part.name)
+            self._bin = self._folder / "programs" / self._bin.relative_to(package.parent)
 
     def launch(self) -> None:
         """Start the server process on the existing cluster, on a port that is kept over restarts."""
@@ -144,20 +154,6 @@ class PostgresServer:
                 if time.monotonic() > give_up_at:
                     raise
                 time.sleep(0.05)
-
-
-def _find_binaries() -> Path:
-    """Return the newest folder that holds initdb and postgres; fail with the package's name if none does."""
-
-    def version(folder: Path) -> int:
-        return int(folder.parent.name) if folder.parent.name.isdigit() else 0
-
-    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=version, reverse=True)
-    on_path = [Path(folder) for folder in os.get_exec_path()]
-    for folder in [*packaged, *on_path]:
-        if all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")):
-            return folder
-    raise AssertionError(INSTALL_HINT)
 
 
 def _die_with_us() -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.git import Git
+from tests.support.programs import need_programs
 
 PROGRAM_TIMEOUT_S = 120
 
@@ -46,6 +47,7 @@ class KeyMaker:
 
     def ssh(self, kind: str = "ed25519") -> Signer:
         """Return a signer with a new SSH key."""
+        need_programs("ssh-keygen")
         path = self._new_path("ssh")
         self._run("ssh-keygen", "-q", "-t", kind, "-N", "", "-C", "", "-f", str(path))
         public = path.with_name(path.name + ".pub")
@@ -54,6 +56,7 @@ class KeyMaker:
 
     def openpgp(self, *, faked_time: str = "", expire: str = "never", revoke: bool = False) -> Signer:
         """Return a signer with a new OpenPGP key, made and used at `faked_time` (20200101T000000) if given."""
+        need_programs("gpg")
         home = self._new_path("gpg")
         home.mkdir(mode=0o700)
         faked = ["--faked-system-time", faked_time] if faked_time else []

@@ -9,6 +9,7 @@ import pytest
 from packhouse.git.signature_check import SignatureChecker
 from packhouse.git.signing_keys import SigningKey, SigningKeyKind, SigningKeyRejected, parse_signing_key
 from tests.support.git import Git
+from tests.support.programs import need_programs
 from tests.support.signers import KeyMaker, Signer
 
 
@@ -158,6 +159,7 @@ def test_every_usual_kind_of_ssh_key_counts(
     ],
 )
 def test_what_is_no_public_key_is_rejected(text: str, tmp_path: Path) -> None:
+    need_programs("gpg", "ssh-keygen")
     with pytest.raises(SigningKeyRejected):
         parse(tmp_path, text)
 

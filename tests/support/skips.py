@@ -1,0 +1,80 @@
+"""What was skipped and why, at the end of a run; and whether that fails it (`--fail-on-skip`, as .ci/run has it).
+
+pytest calls the functions of this module: tests/conftest.py hands them over.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from tests.support.programs import NOT_INSTALLED, PACKAGES
+
+# The one thing that nobody can install: it is told and fails nothing.
+NO_LOOP_DEVICES: Final = "the kernel gives no loop devices"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption(
+        "--fail-on-skip",
+        action="store_true",
+        help=f"fail the run when a test was skipped for another reason than: {NO_LOOP_DEVICES}",
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run, where skips are not allowed."""
+    reasons = _reasons(session.config)
+    if session.config.getoption("--fail-on-skip") and set(reasons) - {NO_LOOP_DEVICES}:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """Print one line for each missing program and each other reason, with the number of tests."""
+    reasons = _reasons(config)
+    if not reasons:
+        return
+    terminalreporter.section("skipped")
+    for line in summary_lines(reasons):
+        terminalreporter.line(line)
+    if config.getoption("--fail-on-skip") and set(reasons) - {NO_LOOP_DEVICES}:
+        terminalreporter.line("Skipped tests fail this run (--fail-on-skip).", red=True)
+
+
+def summary_lines(reasons: Iterable[str]) -> list[str]:
+    """Return the lines for the reasons of all skipped tests, of which each may name several missing programs."""
+    programs: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    for reason in reasons:
+        if reason.startswith(NOT_INSTALLED):
+            programs.update(reason.removeprefix(NOT_INSTALLED).split(", "))
+        else:
+            others[reason] += 1
+    return [
+        *(
+            f"{_tests(count)}: {name} is not installed (Debian: {PACKAGES[name]})"
+            for name, count in sorted(programs.items())
+        ),
+        *(f"{_tests(count)}: {reason}" for reason, count in sorted(others.items())),
+    ]
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'' if count == 1 else 's'}"
+
+
+def _reasons(config: pytest.Config) -> list[str]:
+    """Return the reason of each skipped test; nothing in a worker process, whose results its parent reports."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return []
+    return [_reason(report) for report in reporter.stats.get("skipped", [])]
+
+
+def _reason(report: pytest.TestReport) -> str:
+    # The representation of a skip is (path, line, "Skipped: reason").
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")
