@@ -46,4 +46,5 @@ def print_record(record: Record, *, as_json: bool) -> None:
 
 
 def _cell(value: object) -> str:
-    return "-" if value in (None, "") else one_line(str(value))
+    text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return one_line(text) if value is not None and text else "-"

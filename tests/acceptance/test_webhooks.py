@@ -315,6 +315,8 @@ def test_the_command_line_adds_lists_and_removes(server: Server, new_org: Org, t
     )  # fmt: skip
     assert added["secret"] == "from the file"
     assert added["id"] in server.cli("webhook", "list", new_org.name)
+    said = server.cli("webhook", "add", new_org.name, "https://example.com/", "--event", "push")
+    assert "events  push\n" in said
     assert server.try_cli("webhook", "add", new_org.name, "https://10.0.0.1/").returncode == 1
     server.cli("webhook", "remove", new_org.name, added["id"])
     assert added["id"] not in server.cli("webhook", "list", new_org.name)
