@@ -21,6 +21,7 @@ from packhouse.cli.settings import (
 from packhouse.clock import system_clock
 from packhouse.config import Config
 from packhouse.operations.prepare_demo import Demo, prepare_demo
+from packhouse.operations.prepare_shop import SHOP_NAME
 from packhouse.web.serve import open_listener, serve
 
 TOKEN_TTL_S: Final = 30 * 86400
@@ -40,6 +41,10 @@ Clone with git:
 Commit with the Python SDK (pip install pierre-storage):
 
 {python}
+
+Follow the examples of docs/reference, whose repository is {shop}:
+
+{examples}
 
 The tokens in these lines are good for 30 days; starting again prints new ones and keeps the data.
 Ctrl-C stops the server.
@@ -76,9 +81,10 @@ PY"""
 @with_server_settings
 @click.command("demo", cls=PackhouseCommand)
 def command() -> int:
-    """Serve a demo organisation with a key and a first repository, and print lines to try it with.
+    """Serve a demo organisation with a key and two repositories, and print lines to try it with.
 
-    Takes the settings of `serve`. Starting it again keeps the data.
+    One repository is to play with, the other is what the examples of the documents are about. Takes the settings
+    of `serve`. Starting it again keeps the data.
     """
     config = load_settings()
     # Better to learn before anything is made and printed that another program has the address.
@@ -93,15 +99,8 @@ def command() -> int:
 def _lines(config: Config, demo: Demo) -> dict[str, str]:
     url = _url(config)
     scheme, _, host = url.partition("://")
-    token = sign_token(
-        demo.key,
-        issuer=demo.org,
-        subject="packhouse demo",
-        repo=demo.repo,
-        scopes=[Scope.GIT_READ, Scope.GIT_WRITE],
-        issued_at=system_clock(),
-        ttl_s=TOKEN_TTL_S,
-    )
+    token = _sign(demo, demo.repo, Scope.GIT_READ, Scope.GIT_WRITE)
+    shop_token = _sign(demo, SHOP_NAME, Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE)
     file_url = f"{url}/api/repos/{quote(demo.repo, safe='')}/file?path=README.md"
     clone_url = f"{scheme}://t:{token}@{host}/{quote(demo.repo)}.git"
     names = {"org": demo.org, "repo": demo.repo, "branch": demo.branch, "key_path": str(demo.key_path)}
@@ -109,11 +108,25 @@ def _lines(config: Config, demo: Demo) -> dict[str, str]:
         **names,
         "url": url,
         "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {token}", file_url]),
+        "shop": SHOP_NAME,
+        "examples": f"export SERVER={shlex.quote(url)} TOKEN={shop_token}",
         "clone": shlex.join(["git", "clone", clone_url]),
         "python": _PYTHON.format(
             **{k: json.dumps(v) for k, v in (names | {"url": url, "host": host}).items()}
         ),
     }
+
+
+def _sign(demo: Demo, repo: str, *scopes: Scope) -> str:
+    return sign_token(
+        demo.key,
+        issuer=demo.org,
+        subject="packhouse demo",
+        repo=repo,
+        scopes=scopes,
+        issued_at=system_clock(),
+        ttl_s=TOKEN_TTL_S,
+    )
 
 
 def _url(config: Config) -> str:

@@ -1,4 +1,4 @@
-"""A demo organisation with a key and a first repository, so that a newcomer has something to clone."""
+"""A demo organisation with a key, a first repository to clone, and the repository of the documents' examples."""
 
 import os
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from packhouse.operations.keys import KeyExists, add_key
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.node import Node
 from packhouse.operations.orgs import create_org
+from packhouse.operations.prepare_shop import prepare_shop
 
 ORG_NAME: Final = "demo"
 REPO_NAME: Final = "hello"
@@ -68,6 +69,7 @@ def prepare_demo(node: Node) -> Demo:
         is_empty = not has_branches(session, repo.id, PERSISTENT)
     if is_empty:
         _make_first_commit(node, caller, repo)
+    prepare_shop(node, caller)
     return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=key_path)
 
 

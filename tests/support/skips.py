@@ -17,7 +17,12 @@ NO_LOOP_DEVICES: Final = "the kernel gives no loop devices"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the options of this project's tests."""
+    parser.addoption(
+        "--write-examples",
+        action="store_true",
+        help="write the answers that the examples of the documents get onto their pages",
+    )
     parser.addoption(
         "--fail-on-skip",
         action="store_true",
