@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packhouse import limits
 from packhouse.errors import Invalid
+from packhouse.fault_names import IMPORT_ALLOWED, MAY_BE_ALLOWED, NEVER_ALLOWED
 
 ENV_PREFIX = "PACKHOUSE_"
 INTEGER_MAX = 2**53
@@ -76,6 +77,12 @@ class Config:
     )
     push_max_bytes: int = field(
         default=10 * limits.GIB, metadata={"help": "largest pack that a push may send", "unit": "bytes"}
+    )
+    import_allowed_faults: str = field(
+        default=",".join(IMPORT_ALLOWED),
+        metadata={
+            "help": "faults of old histories that imports and upstreams may bring, as git-fsck names them"
+        },
     )
     commit_max_bytes: int = field(
         default=10 * limits.GIB, metadata={"help": "largest commit-pack body", "unit": "bytes"}
@@ -156,6 +163,11 @@ class Config:
         return parse_upstream_urls(self.upstream_urls)
 
     @property
+    def import_allowed_fault_names(self) -> tuple[str, ...]:
+        """The faults of old histories that the import remote and upstreams may bring."""
+        return parse_allowed_faults(self.import_allowed_faults)
+
+    @property
     def trusted_host_set(self) -> frozenset[TrustedHost]:
         """The hosts that outbound requests may reach although private or plain http."""
         return parse_trusted_hosts(self.trusted_hosts)
@@ -191,6 +203,22 @@ def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
 def _without_login(text: str) -> str:
     """Return an address as it may be shown: a user's name and password stand before the last `@` of its host."""
     return re.sub(r"//[^/\s]*@", "//\N{HORIZONTAL ELLIPSIS}@", text)
+
+
+def parse_allowed_faults(text: str) -> tuple[str, ...]:
+    """Return the names of a comma-separated list; raise Invalid for one that is unknown or never let through."""
+    known = {name.lower(): name for name in (*MAY_BE_ALLOWED, *NEVER_ALLOWED)}
+    names = []
+    for entry in filter(None, (part.strip() for part in text.split(","))):
+        name = known.get(entry.lower())
+        if name is None:
+            raise Invalid(
+                "setting import_allowed_faults names a fault that git does not know", value=entry[:200]
+            )
+        if name in NEVER_ALLOWED:
+            raise Invalid("setting import_allowed_faults names a fault that is never let through", value=name)
+        names.append(name)
+    return tuple(dict.fromkeys(names))
 
 
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
@@ -276,6 +304,7 @@ def _check(config: Config) -> None:
         raise Invalid("setting public_url must be https://host/path", value=shown)
     parse_trusted_hosts(config.trusted_hosts)
     parse_upstream_urls(config.upstream_urls)
+    parse_allowed_faults(config.import_allowed_faults)
     if config.log_level not in LOG_LEVELS:
         raise Invalid("setting log_level must be debug, info, warning or error", value=config.log_level)
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):

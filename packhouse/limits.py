@@ -98,6 +98,10 @@ git_queue_max_s = 30  # how long a request waits for its turn to run git
 git_queue_max = 1024  # requests that wait so
 git_retry_after_s = 5
 connectivity_check_max_s = 3600
+push_faults_max = 10_000  # faulty objects of one push; with more, none of its refs moves
+push_tracing_max_s = 600  # finding the refs that lead to a faulty object
+push_repack_max_s = 3600  # packing anew what is kept of a push
+push_told_refs_max = 20  # refs of one push that its messages name
 tag_chain_max = 32  # tags of tags; git itself has no limit
 
 # Forks and snapshots

@@ -59,7 +59,7 @@ class PackIdx:
         return self._count
 
     def __contains__(self, oid: Oid) -> bool:
-        return self._find_row(oid) is not None
+        return self.find_row(oid) is not None
 
     def __iter__(self) -> Iterator[PackEntry]:
         return map(self._entry, range(self._count))
@@ -76,7 +76,7 @@ class PackIdx:
 
     def find(self, oid: Oid) -> PackEntry | None:
         """Return where the object is, or None. Raises Corrupt when its offset lies outside the idx."""
-        row = self._find_row(oid)
+        row = self.find_row(oid)
         return None if row is None else self._entry(row)
 
     def verify(self) -> None:
@@ -103,7 +103,8 @@ class PackIdx:
             raise Corrupt("pack idx has a size that does not fit its count", file=self._name)
         return fanout
 
-    def _find_row(self, oid: Oid) -> int | None:
+    def find_row(self, oid: Oid) -> int | None:
+        """Return the number of an object in the order of the idx, from 0; None when it is not in there."""
         wanted = bytes.fromhex(oid)
         low = self._fanout[wanted[0] - 1] if wanted[0] else 0
         high = self._fanout[wanted[0]]

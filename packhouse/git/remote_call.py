@@ -17,6 +17,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded, TimedOut
+from packhouse.fault_names import ALWAYS_ALLOWED
 from packhouse.git.process import PIPE_BYTES, GitResult, spawn_git
 from packhouse.secret import Secret
 
@@ -117,9 +118,7 @@ def _settings(server: RemoteServer, descriptor: int | None) -> dict[str, str]:
         "http.lowSpeedLimit": "1",
         "http.lowSpeedTime": str(limits.upstream_stall_max_s),
         "fetch.fsckObjects": "true",
-        "fetch.fsck.badTimezone": "ignore",
-        "fetch.fsck.missingSpaceBeforeDate": "ignore",
-        "fetch.fsck.zeroPaddedFilemode": "ignore",
+        **{f"fetch.fsck.{name}": "ignore" for name in ALWAYS_ALLOWED},
         # Whatever arrives stays one pack; publishing forces it to the disk.
         "fetch.unpackLimit": "1",
         "core.fsync": "none",

@@ -2,13 +2,15 @@
 
     start_push    policy and names; a quarantine and index-pack, when a pack is to come
     (the caller)  feeds the pack to `PendingPush.process`
-    finish_push   connectivity and history, publication, refs; nothing of a refused push stays
+    finish_push   faulty objects, connectivity, history; what only refused refs lead to is left out; publication, refs
+
+index-pack tells of faulty objects and takes them into the quarantine, so that the refs without them can be told apart.
+A pack that it told of is never published: what is sound of it is packed anew and judged again.
 
 What a ref is refused with is the text that the user reads behind `ng <ref>`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -22,14 +24,12 @@ from packhouse.db.ref_transaction import (
     RefUpdate,
 )
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.advertisement import receive_advertisement
-from packhouse.git.index_pack import STRICT_OPTION
-from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.index_pack import find_refused, telling_option
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitFailed, GitProcess, ProgramMissing, spawn_git
-from packhouse.git.receive_request import ReceiveRequest, RefCommand
+from packhouse.git.process import GitFailed, ProgramMissing, spawn_git
+from packhouse.git.receive_request import RefCommand
 from packhouse.git.refname import (
     EPHEMERAL,
     HEADS,
@@ -43,104 +43,29 @@ from packhouse.git.refname import (
 from packhouse.operations.damage import find_reason
 from packhouse.operations.new_objects import QuarantinedObjects
 from packhouse.operations.node import Node
+from packhouse.operations.pending_push import PendingPush, Push, RefReport
 from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
+from packhouse.operations.push_faults import allowed_faults, leave_out, refuse_faulty
 from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
 from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.operations.upstream_forward import UpstreamRejected
-from packhouse.storage.quarantine import Quarantine
 
 ACTION: Final = "push"
 
-_ATOMIC_FAILURE: Final = "atomic push failure"
 _DEFAULT_BRANCH: Final = "deletion of the default branch is not allowed"
 _MISSING: Final = "missing necessary objects"
 _SHALLOW: Final = "shallow update not allowed"
+_OUTSIDE: Final = "only branches, tags and notes can be pushed"
+_WHAT_TO_PUSH: Final = (
+    "push what can be stored: git push <remote> 'refs/heads/*:refs/heads/*' 'refs/tags/*:refs/tags/*'"
+    " 'refs/notes/*:refs/notes/*'"
+)
+_NAMED_IN_A_LINE: Final = 5
+
 
 _RefError = RefMismatch | RefNameConflict | DefaultBranchProtected | NewNameRefused | UpstreamRejected
 _REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected, NewNameRefused, UpstreamRejected)
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Which remote is pushed to, and what the client sent before the pack."""
-
-    remote: Remote
-    request: ReceiveRequest
-
-
-@dataclass(frozen=True, slots=True)
-class RefReport:
-    """What became of one command; `error` is None when the ref moved."""
-
-    name: bytes
-    error: str | None
-
-
-@dataclass(slots=True)
-class PendingPush:
-    """A push whose pack may still be on its way. Close it, whatever happens.
-
-    `refused` has a text for each command that cannot succeed, by its number. `process` is index-pack, waiting
-    for the pack; None when no pack is wanted, and what comes in its place is to be thrown away. `switch` ends
-    whatever git runs for this push, from any thread.
-    """
-
-    push: Push
-    repo: Repo
-    refused: dict[int, str] = field(default_factory=dict)
-    policy_lines: list[str] = field(default_factory=list)
-    quarantine: Quarantine | None = None
-    process: GitProcess | None = None
-    switch: KillSwitch = field(default_factory=KillSwitch)
-
-    @property
-    def commands(self) -> Sequence[RefCommand]:
-        """The commands, in the client's order."""
-        return self.push.request.commands
-
-    @property
-    def is_atomic(self) -> bool:
-        """Tell whether the client wants all or nothing."""
-        return "atomic" in self.push.request.capabilities
-
-    def refuse(self, number: int, text: str) -> None:
-        """Note why a command fails; the first reason stays."""
-        self.refused.setdefault(number, text)
-
-    def refuse_policy(self, number: int, denied: PolicyDenied) -> None:
-        """Note a refusal by policy, also for the line that the user sees."""
-        if number not in self.refused:
-            text = f"denied by policy ({denied.op})"
-            self.refused[number] = text
-            name = self.commands[number].name.decode("utf-8", "replace")
-            self.policy_lines.append(f"{name}: {text}")
-
-    def open_numbers(self) -> list[int]:
-        """Return the numbers of the commands that may still succeed: none of an atomic push that lost one."""
-        if self.is_atomic and self.refused:
-            return []
-        return [number for number in range(len(self.commands)) if number not in self.refused]
-
-    def reports(self) -> list[RefReport]:
-        """Return the outcome of every command, in the client's order."""
-        fallback = _ATOMIC_FAILURE if self.is_atomic and self.refused else None
-        return [
-            RefReport(command.name, self.refused.get(number, fallback))
-            for number, command in enumerate(self.commands)
-        ]
-
-    def discard(self) -> None:
-        """Remove everything that was not published; git has ended."""
-        if self.quarantine is not None:
-            self.quarantine.discard()
-
-    def close(self) -> None:
-        """End git and remove everything that was not published."""
-        self.switch.trip()
-        if self.process is not None:
-            self.process.close()
-        self.discard()
 
 
 def advertise_push(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -169,6 +94,9 @@ def _check_commands(caller: Principal, pending: PendingPush) -> None:
     seen: set[bytes] = set()
     for number, command in enumerate(pending.commands):
         text = _name_fault(command, pending.push.remote.namespace)
+        if text == _OUTSIDE and pending.push.remote.is_import:
+            pending.skipped.add(number)
+            continue
         if text is None and command.name in seen:
             text = "more than one update of the same ref"
         seen.add(command.name)
@@ -189,6 +117,20 @@ def _check_commands(caller: Principal, pending: PendingPush) -> None:
         is_default = command.name == head_target(pending.repo) and not pending.push.remote.namespace
         if command.new_oid is None and is_default:
             pending.refuse(number, _DEFAULT_BRANCH)
+    _tell_of_names(pending)
+
+
+def _tell_of_names(pending: PendingPush) -> None:
+    """Say once which refs are left out, and how to push without them."""
+    if pending.skipped:
+        names = [pending.shown_name(number) for number in sorted(pending.skipped)[:_NAMED_IN_A_LINE]]
+        more = ", …" if len(pending.skipped) > len(names) else ""
+        count = f"{len(pending.skipped)} ref{'s' if len(pending.skipped) > 1 else ''}"
+        pending.lines.append(
+            f"skipped {count} outside refs/heads, refs/tags and refs/notes, not stored: {', '.join(names)}{more}"
+        )
+    elif _OUTSIDE in pending.refused.values():
+        pending.lines.append(_WHAT_TO_PUSH)
 
 
 def _name_fault(command: RefCommand, namespace: str) -> str | None:
@@ -199,7 +141,7 @@ def _name_fault(command: RefCommand, namespace: str) -> str | None:
     if namespace == EPHEMERAL and not name.startswith((HEADS, TAGS)):
         return "only branches and tags can be pushed here"
     if not name.startswith((HEADS, TAGS, NOTES)):
-        return "only branches, tags and notes can be pushed"
+        return _OUTSIDE
     # What exists under such a name may move and be deleted.
     fault = new_name_fault(RefName(name)) if command.old_oid is None and command.new_oid is not None else None
     return None if fault is None else f"invalid name: {fault}"
@@ -225,7 +167,7 @@ def _open_quarantine(node: Node, pending: PendingPush) -> None:
                 "index-pack",
                 "--stdin",
                 "--fix-thin",
-                STRICT_OPTION,
+                telling_option(allowed_faults(node, pending)),
                 f"--max-input-size={node.config.push_max_bytes}",
                 *([] if quiet else ["--show-resolving-progress"]),
                 env={**objects.environment, **shallow},
@@ -252,7 +194,7 @@ def explain_unpack_failure(node: Node, pending: PendingPush, messages: str) -> s
     reason = find_reason(node, pending.repo, failed, may_lack=True)
     if reason is not None:
         raise reason
-    return "index-pack failed"
+    return find_refused(messages) or "index-pack failed"
 
 
 def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[RefReport]:
@@ -262,13 +204,16 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
     meanwhile, a process ran out of time); then nothing moved.
     """
     objects = open_objects(node, pending.repo, pending.quarantine)
+    with node.database.read() as session:
+        known = list({ref.oid for ref in list_refs(session, pending.repo.id)})
+    refuse_faulty(node, pending, objects, known)
     kinds = _check_kinds(pending, objects)
-    _check_connected(node, pending, objects)
+    _check_connected(pending, objects, known)
     _check_history(node, caller, pending, objects)
+    if pending.quarantine is not None and pending.open_numbers():
+        _rehearse(node, pending, _open_updates(pending, kinds))
+        leave_out(node, pending, known)
     updates = _open_updates(pending, kinds)
-    if updates and pending.quarantine is not None:
-        _rehearse(node, pending, updates)
-        updates = _open_updates(pending, kinds)
     if updates:
         _move(node, caller, pending, updates)
     return pending.reports()
@@ -276,12 +221,6 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
 
 Updates = dict[int, RefUpdate]
 """The updates that may still succeed, by the number of their command."""
-
-
-def _open_tips(pending: PendingPush) -> dict[int, Oid]:
-    """Return the new values of the commands that may still succeed, deletions left out."""
-    commands = ((number, pending.commands[number]) for number in pending.open_numbers())
-    return {number: command.new_oid for number, command in commands if command.new_oid is not None}
 
 
 def _open_updates(pending: PendingPush, kinds: dict[Oid, PushedKind]) -> Updates:
@@ -294,7 +233,7 @@ def _open_updates(pending: PendingPush, kinds: dict[Oid, PushedKind]) -> Updates
 
 def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, PushedKind]:
     """Refuse new values that are missing, or no commit on a branch; return the kinds of the others."""
-    tips = _open_tips(pending)
+    tips = pending.open_tips()
     if not tips:
         return {}
     kinds = objects.read_kinds(tips.values())
@@ -306,12 +245,10 @@ def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, Push
     return kinds
 
 
-def _check_connected(node: Node, pending: PendingPush, objects: PushedObjects) -> None:
-    tips = _open_tips(pending)
+def _check_connected(pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]) -> None:
+    tips = pending.open_tips()
     if not tips:
         return
-    with node.database.read() as session:
-        known = list({ref.oid for ref in list_refs(session, pending.repo.id)})
     unconnected = find_unconnected(objects, list(set(tips.values())), known, pending.switch)
     for number, oid in tips.items():
         if oid in unconnected:

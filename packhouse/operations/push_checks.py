@@ -142,6 +142,12 @@ def open_objects(node: Node, repo: Repo, quarantine: Quarantine | None) -> Pushe
     return PushedObjects(node, repo, quarantine.make_repository(), quarantine.environment(repo_path))
 
 
+def find_pack_idx(quarantine: Quarantine) -> Path:
+    """Return the idx of the one pack that index-pack has left in a quarantine."""
+    (path,) = quarantine.pack_dir.glob("pack-*.idx")
+    return path
+
+
 def _read_kind(reader: Objects, oid: Oid) -> PushedKind | None:
     """Return the kind of an object, annotated tags followed; None when something on the way is missing."""
     at = oid

@@ -19,10 +19,14 @@ from packhouse.operations.node import Node
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """`repo` is the name without `+ephemeral`; refnames are relative to the namespace, as clients see them."""
+    """`repo` is the name without `+ephemeral`; refnames are relative to the namespace, as clients see them.
+
+    `is_import`: it was addressed by its import address, which takes pushes only and judges them more gently.
+    """
 
     repo: str
     namespace: str = PERSISTENT
+    is_import: bool = False
 
 
 def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:

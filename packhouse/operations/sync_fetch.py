@@ -37,11 +37,14 @@ def fetch_upstream(
     *,
     known: Sequence[Oid],
     scope: Sequence[RefName] | None,
+    allowed_faults: Sequence[str],
     watch: FetchWatch,
 ) -> dict[RefName, Oid]:
-    """Fetch branches and tags, or those in `scope`, and return them; objects are judged as those of a push.
+    """Fetch branches and tags, or those in `scope`, and return them; objects are judged as those of an import.
 
-    `known` are local values, for the negotiation. Raises UpstreamAway and what `watch.look` raises.
+    Nobody here can mend an upstream's history: if its old faults were refused, it could never be followed.
+    `allowed_faults` are those that are let through; `known` are local values, for the negotiation. Raises
+    UpstreamAway and what `watch.look` raises.
     """
     _prepare(quarantine, known)
     call = _Caller(access, objects, quarantine, watch)
@@ -62,6 +65,7 @@ def fetch_upstream(
             "--no-show-forced-updates",
             access.server.url,
             *wanted,
+            config={f"fetch.fsck.{name}": "ignore" for name in allowed_faults},
         )
     return _read_fetched(quarantine, objects)
 
@@ -73,7 +77,7 @@ class _Caller:
     quarantine: Quarantine
     watch: FetchWatch
 
-    def run(self, *args: str) -> bytes:
+    def run(self, *args: str, config: Mapping[str, str] | None = None) -> bytes:
         """Run git in the quarantine; return its output or raise UpstreamAway."""
         looked_at = time.monotonic()
 
@@ -94,6 +98,7 @@ class _Caller:
                     *args,
                     server=self.access.server,
                     login=self.access.login,
+                    config=config,
                     env=self.objects.environment,
                     pass_fds=locks,
                     timeout_s=limits.sync_max_s,

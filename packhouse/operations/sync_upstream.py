@@ -139,6 +139,7 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
             quarantine,
             known=list(local.values()),
             scope=scope,
+            allowed_faults=node.config.import_allowed_fault_names,
             watch=FetchWatch(lambda: _look(node, ask, upstream), node.config.push_max_bytes),
         )
         updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)

@@ -289,7 +289,7 @@ def test_a_tree_with_a_hostile_name_is_refused_and_leaves_nothing(
     commit = git.run("commit-tree", "-m", "evil", tree, cwd=work)
     before = repo_folders(repo)
     done = push(git, work, repo.remote(), f"{commit}:refs/heads/main")
-    assert refused(done) == {"refs/heads/main": "unpacker error"} or b"remote unpack failed" in done.stderr
+    assert words.decode() in refused(done)["refs/heads/main"]
     assert words in done.stderr
     assert git.ls_remote(repo.remote()) == {}
     assert repo_folders(repo) == before

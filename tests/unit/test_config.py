@@ -57,6 +57,8 @@ def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
         {"PACKHOUSE_HEADER_TIMEOUT_S": "0"},
         {"PACKHOUSE_STALL_TIMEOUT_S": "0"},
         {"PACKHOUSE_EPHEMERAL_EVENTS": "2"},
+        {"PACKHOUSE_IMPORT_ALLOWED_FAULTS": "badDate,hasDotgit"},
+        {"PACKHOUSE_IMPORT_ALLOWED_FAULTS": "badDates"},
         {"PACKHOUSE_CUSTOM_NOTES_REFS": "2"},
         {"PACKHOUSE_ACCEPT_EMPTY_DATABASE": "yes"},
         {"PACKHOUSE_ACCEPT_EMPTY_DATABASE": ""},
@@ -125,3 +127,15 @@ def test_any_other_unknown_variable_stops_the_start(name: str, text: str) -> Non
 
 def test_the_defaults_are_valid() -> None:
     assert load_config({}, {}) == Config(data=Path.cwd() / "data")
+
+
+def test_the_faults_that_imports_may_bring_are_a_list_of_harmless_ones() -> None:
+    name = "PACKHOUSE_IMPORT_ALLOWED_FAULTS"
+    assert "missingEmail" in load_config({}, {}).import_allowed_fault_names
+    assert load_config({}, {name: ""}).import_allowed_fault_names == ()
+    chosen = load_config({}, {name: "badDate, multipleauthors,badDate"}).import_allowed_fault_names
+    assert chosen == ("badDate", "multipleAuthors")
+    with pytest.raises(Invalid, match=r"never let through.*gitmodulesUrl"):
+        load_config({}, {name: "gitmodulesUrl"})
+    with pytest.raises(Invalid, match=r"does not know.*nonsense"):
+        load_config({}, {name: "nonsense"})

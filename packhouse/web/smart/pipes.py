@@ -108,11 +108,20 @@ def _set_ready(ready: "asyncio.Future[None]") -> None:
 class Messages:
     """A child's standard error: kept while nobody can be told, up to a bound, and read on until it ends.
 
-    A child whose messages nobody reads stops once the pipe is full.
+    A child whose messages nobody reads stops once the pipe is full. `shown` sees each piece, however much is kept,
+    and returns what of it is for the client; `ended` returns what it held back, once the child has closed the pipe.
     """
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(
+        self,
+        pipe: IO[bytes],
+        *,
+        shown: Callable[[bytes], bytes] = lambda piece: piece,
+        ended: Callable[[], bytes] = lambda: b"",
+    ) -> None:
         self._reader = PipeReader(pipe)
+        self._shown = shown
+        self._ended = ended
         self._kept = bytearray()
         self._news = asyncio.Event()
         self._task = asyncio.ensure_future(self._collect())
@@ -120,10 +129,14 @@ class Messages:
     async def _collect(self) -> None:
         try:
             while piece := await self._reader.read(timeout_s=limits.connectivity_check_max_s):
-                self._kept += piece[: limits.git_messages_max_bytes - len(self._kept)]
-                self._news.set()
+                self._keep(self._shown(piece))
+            self._keep(self._ended())
         finally:
             self._news.set()
+
+    def _keep(self, text: bytes) -> None:
+        self._kept += text[: limits.git_messages_max_bytes - len(self._kept)]
+        self._news.set()
 
     def take(self) -> bytes:
         """Return what was kept since the last call."""

@@ -19,14 +19,9 @@ from packhouse.git.pktline import (
     encode_band,
 )
 from packhouse.git.receive_request import ReceiveRequest, ReceiveRequestParser, encode_report
-from packhouse.operations.push import (
-    PendingPush,
-    Push,
-    RefReport,
-    explain_unpack_failure,
-    finish_push,
-    start_push,
-)
+from packhouse.operations.pending_push import PendingPush, Push, RefReport
+from packhouse.operations.push import explain_unpack_failure, finish_push, start_push
+from packhouse.operations.push_faults import note_unread_files
 from packhouse.web.body import iter_body
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn
@@ -129,7 +124,8 @@ class _Transfer:
 
     def __post_init__(self) -> None:
         if self.pending.process is not None:
-            self.messages = Messages(self.pending.process.stderr)
+            log = self.pending.fault_log
+            self.messages = Messages(self.pending.process.stderr, shown=log.take, ended=log.finish)
 
     async def feed(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
         """Hand the pack to index-pack as it comes.
@@ -182,10 +178,8 @@ class _Transfer:
         waiting = self.request.git_gate.start(process.wait, limits.git_stall_max_s)
         if await waiting.result():
             return await self._explain_unpack_failure()
-        # Before the pack's name come the ids of every `.gitmodules` that fsck could not look into: what is no
-        # blob, or is missing, cannot be judged harmless (git's fetch-pack.c checks them elsewhere).
-        named = await PipeReader(process.stdout).read()
-        return None if named.count(b"\n") <= 1 else ".gitmodules cannot be checked"
+        note_unread_files(self.pending, await PipeReader(process.stdout).read())
+        return None
 
     async def _explain_unpack_failure(self) -> str:
         text = self.last_words.decode("utf-8", "replace")
@@ -214,7 +208,7 @@ class _Transfer:
         report = encode_report(unpack_error, self._outcomes(unpack_error)) if asked.wants_report else b""
         if not asked.has_bands:
             return report
-        lines = "".join(f"{line}\n" for line in self.pending.policy_lines)
+        lines = "".join(f"{line}\n" for line in self.pending.lines)
         told = encode_band(BAND_PROGRESS, lines.encode("utf-8"))
         return told + encode_band(BAND_DATA, report) + FLUSH_PKT
 

@@ -1,0 +1,113 @@
+"""Faulty objects of a push: which refs they stop, and how the rest is kept without them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import PackhouseError
+from packhouse.git.fault_log import ObjectFault
+from packhouse.git.oid import Oid, is_oid
+from packhouse.operations.damage import RepositoryDamaged, RepositoryMended, telling_damage
+from packhouse.operations.fault_tracing import Trace, trace_faults
+from packhouse.operations.node import Node
+from packhouse.operations.pending_push import PendingPush
+from packhouse.operations.push_checks import PushedObjects
+from packhouse.operations.push_repack import JudgedAgain, Kept, pack_anew
+
+_UNTRACEABLE: Final = "the push has faulty objects, and which refs lead to them cannot be found out"
+_IMPORT_TAKES_THEM: Final = "faults of old histories like these are let through on the +import remote"
+
+
+def allowed_faults(node: Node, pending: PendingPush) -> Sequence[str]:
+    """Return the faults of old histories that this push may bring."""
+    return node.config.import_allowed_fault_names if pending.push.remote.is_import else ()
+
+
+def note_unread_files(pending: PendingPush, lines: bytes) -> None:
+    """Take the ids of `.gitmodules` that index-pack could not look into; they stand before the pack's name.
+
+    What is no blob, or is missing, cannot be judged harmless. Source: git's fetch-pack.c, which checks them elsewhere.
+    """
+    for line in lines.splitlines():
+        if is_oid(text := line.decode("ascii", "replace")):
+            pending.fault_log.add(ObjectFault(Oid(text), "gitmodulesMissing", "cannot be looked into"))
+
+
+def refuse_faulty(node: Node, pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]) -> None:
+    """Refuse the refs that lead to an object of which index-pack has told; of one that is atomic each has its reason.
+
+    `known` are values of the repository's refs. Raises RepositoryDamaged and RepositoryMended.
+    """
+    log = pending.fault_log
+    if pending.quarantine is None or not (log.faults or log.is_incomplete):
+        return
+    tips = pending.open_tips()
+    try:
+        traces = _trace(node, pending, objects, known)
+    except (RepositoryDamaged, RepositoryMended):
+        raise
+    except PackhouseError:
+        traces = None
+    if traces is None:
+        pending.refuse_open(_UNTRACEABLE)
+        few = list(log.faults.values())[: limits.push_told_refs_max]
+        pending.lines += [f"object {fault.oid}: {fault.name}: {fault.text}" for fault in few]
+    else:
+        _refuse_traced(pending, {number: traces[oid] for number, oid in tips.items() if oid in traces})
+    allowed = node.config.import_allowed_fault_names
+    if not pending.push.remote.is_import and all(fault.name in allowed for fault in log.faults.values()):
+        pending.lines.append(_IMPORT_TAKES_THEM)
+
+
+def _trace(
+    node: Node, pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]
+) -> dict[Oid, Trace] | None:
+    if pending.fault_log.is_incomplete:
+        return None
+    assert pending.quarantine is not None, "the caller has looked"
+    with telling_damage(node, pending.repo):
+        return trace_faults(
+            objects,
+            pending.quarantine,
+            pending.fault_log.faults,
+            list(dict.fromkeys(pending.open_tips().values())),
+            known,
+            shallow=pending.push.request.shallow,
+            switch=pending.switch,
+        )
+
+
+def _refuse_traced(pending: PendingPush, traces: dict[int, Trace]) -> None:
+    for number, trace in traces.items():
+        text = trace.describe()
+        pending.refuse(number, text)
+        if len(pending.lines) < limits.push_told_refs_max:
+            pending.lines.append(f"{pending.shown_name(number)}: {text}")
+    if len(traces) > limits.push_told_refs_max:
+        pending.lines.append(f"{len(traces)} refs in all lead to objects that are refused")
+
+
+def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
+    """Keep of the quarantine only what the commands need that may still succeed.
+
+    Does nothing for a push of which everything is needed. Raises what pack_anew raises.
+    """
+    if pending.quarantine is None or not pending.leaves_out():
+        return
+    kept = Kept(
+        list(dict.fromkeys(pending.open_tips().values())),
+        known,
+        allowed_faults(node, pending),
+        pending.push.request.shallow,
+    )
+    must = bool(pending.fault_log.faults) or pending.fault_log.is_incomplete
+    try:
+        fresh = None
+        if kept.tips:
+            fresh = pack_anew(node, pending.repo, pending.quarantine, kept, pending.switch, must=must)
+    except JudgedAgain as refused:
+        pending.refuse_open(str(refused.fields["reason"]))
+        return
+    if fresh is not pending.quarantine:
+        pending.quarantine.discard()
+        pending.quarantine = fresh

@@ -1,0 +1,200 @@
+"""Packing anew what is kept of a push, when some of what it sent must not stay.
+
+The new pack holds what the refs that proceed lead to, as far as the push brought it, and nothing else. It is whole in
+itself: what was a delta against an object that goes is written out. git judges it once more on its way in, as strictly
+as a pack without faults, so whatever the look for faulty objects may have overlooked ends here.
+"""
+
+import os
+import selectors
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.repos import Repo
+from packhouse.errors import PackhouseError, TimedOut
+from packhouse.git.index_pack import find_refused, strict_option
+from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.oid import Oid
+from packhouse.git.pack_idx import PackIdx
+from packhouse.git.process import PIPE_BYTES, GitProcess, iter_git_output, spawn_git
+from packhouse.operations.node import Node
+from packhouse.operations.push_checks import PushedObjects, find_pack_idx, open_objects
+from packhouse.storage.quarantine import Quarantine
+
+_MESSAGES_MAX_BYTES: Final = 2000
+
+
+class JudgedAgain(PackhouseError):
+    """git refuses an object of the pack that was made of what seemed sound. Field: reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the pack is made of: all that `tips` lead to and `known` do not.
+
+    `allowed` are the faults that are let through, `shallow` the client's cut-off commits.
+    """
+
+    tips: Sequence[Oid]
+    known: Sequence[Oid]
+    allowed: Sequence[str]
+    shallow: Sequence[Oid]
+
+    @property
+    def revisions(self) -> bytes:
+        return "".join(f"{line}\n" for line in (*self.tips, *(f"^{oid}" for oid in self.known))).encode(
+            "ascii"
+        )
+
+
+def pack_anew(
+    node: Node, repo: Repo, quarantine: Quarantine, kept: Kept, switch: KillSwitch, *, must: bool
+) -> Quarantine | None:
+    """Return a new quarantine with what is kept; None when that is nothing.
+
+    Without `must`, it is the old one when all that it holds is kept. Raises JudgedAgain, GitFailed and TimedOut.
+    """
+    objects = open_objects(node, repo, quarantine)
+    with objects.hold() as locks, PackIdx(find_pack_idx(quarantine)) as idx:
+        listed = _list_kept(objects, idx, kept, switch, locks)
+        if listed is not None and not listed:
+            return None
+        if listed is not None and len(listed) == len(idx) and not must:
+            return quarantine
+        fresh = node.store.new_quarantine()
+        try:
+            pieces = _iter_pack(objects, kept, listed, switch, locks)
+            _index(
+                open_objects(node, repo, fresh),
+                pieces,
+                kept,
+                switch,
+                locks,
+                max_bytes=node.config.push_max_bytes,
+            )
+        except BaseException:
+            fresh.discard()
+            raise
+        return fresh
+
+
+def _list_kept(
+    objects: PushedObjects, idx: PackIdx, kept: Kept, switch: KillSwitch, locks: tuple[int, ...]
+) -> list[Oid] | None:
+    """Return what is kept of the pack; None when that is too much to keep in memory."""
+    listed: list[Oid] = []
+    rest = b""
+    for piece in iter_git_output(
+        objects.git_dir,
+        "rev-list",
+        "--objects",
+        "--no-object-names",
+        "--stdin",
+        stdin=kept.revisions,
+        env=objects.environment,
+        pass_fds=locks,
+        timeout_s=limits.push_repack_max_s,
+        on_start=switch.attach,
+    ):
+        *lines, rest = (rest + piece).split(b"\n")
+        listed += (oid for oid in (Oid(line.decode("ascii")) for line in lines) if oid in idx)
+        if len(listed) > limits.fork_objects_in_memory_max:
+            return None
+    return listed
+
+
+def _iter_pack(
+    objects: PushedObjects,
+    kept: Kept,
+    listed: Sequence[Oid] | None,
+    switch: KillSwitch,
+    locks: tuple[int, ...],
+) -> Iterator[bytes]:
+    """Yield a pack of `listed`, or else of all that is kept. Deltas are taken as they are, or written out."""
+    yield from iter_git_output(
+        objects.git_dir,
+        "pack-objects",
+        "--quiet",
+        "--stdout",
+        "--threads=1",
+        "--window=0",
+        "--delta-base-offset",
+        *(["--revs"] if listed is None else []),
+        stdin=kept.revisions if listed is None else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
+        env=objects.environment,
+        pass_fds=locks,
+        timeout_s=limits.push_repack_max_s,
+        on_start=switch.attach,
+    )
+
+
+def _index(
+    objects: PushedObjects,
+    pieces: Iterator[bytes],
+    kept: Kept,
+    switch: KillSwitch,
+    locks: tuple[int, ...],
+    *,
+    max_bytes: int,
+) -> None:
+    """Let git judge the pack and write it with its idx into the quarantine of `objects`."""
+    deadline = time.monotonic() + limits.push_repack_max_s
+    shallow = objects.write_shallow_file(kept.shallow)
+    with spawn_git(
+        objects.git_dir,
+        "index-pack",
+        "--stdin",
+        strict_option(kept.allowed),
+        f"--max-input-size={max_bytes}",
+        env={**objects.environment, **shallow},
+        config={"core.fsync": "none"},
+        pass_fds=locks,
+        large_pipes=True,
+    ) as git:
+        switch.attach(git)
+        told = _feed(git, pieces, deadline)
+        code = git.wait(max(1.0, deadline - time.monotonic()))
+        named = git.stdout.read(_MESSAGES_MAX_BYTES) or b""
+    if code != 0 or named.count(b"\n") != 1:  # see receive_pack: ids of `.gitmodules` stand before the name
+        text = told.decode("utf-8", "replace")
+        raise JudgedAgain(
+            "git refuses an object of the push", reason=find_refused(text) or "objects are refused"
+        )
+
+
+def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> bytes:
+    """Hand all pieces to git and return the end of what it says; it stops when nobody reads that."""
+    told = b""
+    rest: memoryview | None = memoryview(b"")
+    os.set_blocking(git.stdin.fileno(), False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(git.stdin, selectors.EVENT_WRITE)
+        selector.register(git.stderr, selectors.EVENT_READ)
+        while selector.get_map():
+            if rest is not None and not rest:
+                rest = memoryview(next(pieces, b"")) or None
+                if rest is None:
+                    selector.unregister(git.stdin)
+                    git.stdin.close()
+            if deadline <= time.monotonic():
+                raise TimedOut("push could not be packed anew in time", seconds=limits.push_repack_max_s)
+            for key, _ in selector.select(deadline - time.monotonic()):
+                if key.fileobj is git.stderr:
+                    piece = os.read(key.fd, PIPE_BYTES)
+                    told = (told + piece)[-_MESSAGES_MAX_BYTES:]
+                    if not piece:
+                        selector.unregister(git.stderr)
+                elif rest is not None:
+                    rest = _write(git, rest, selector)
+    return told
+
+
+def _write(git: GitProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview | None:
+    try:
+        return rest[os.write(git.stdin.fileno(), rest) :]
+    except BrokenPipeError:  # it has ended; its exit code tells why
+        selector.unregister(git.stdin)
+        return None
