@@ -26,8 +26,9 @@ def strict_option(allowed: Iterable[str] = ()) -> str:
     return _option(_ignored(allowed))
 
 
-STRICT_OPTION: Final = f"--strict={','.join(f'{name}=ignore' for name in ALWAYS_ALLOWED)}"
-"""The same for objects that this server makes."""
+STRICT_OPTION: Final = f"--strict={','.join(f'{name}=ignore' for name in (*ALWAYS_ALLOWED, 'nullSha1'))}"
+"""The same for objects that this server makes. A null gitlink in them is one that was in place; new ones are
+refused before."""
 
 
 def telling_option(allowed: Iterable[str]) -> str:
