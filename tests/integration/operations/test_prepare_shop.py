@@ -45,7 +45,7 @@ def refs(node: Node, caller: Principal) -> dict[RefName, str]:
 
 def move(node: Node, caller: Principal, refname: RefName, target: Oid | None) -> None:
     update = RefUpdate(PERSISTENT, refname, None, target, any_old=True)
-    move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), [update], action="push")
+    move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), [update], action="push", receipt=None)
 
 
 def test_the_ids_are_those_of_the_documents(node: Node, caller: Principal) -> None:
