@@ -1,7 +1,7 @@
 """Header fields of requests and answers, as the OpenAPI document describes them.
 
 A route lists its own in `request_headers` and `reply_headers`. What every answer has stands in EVERY_REPLY, what
-failures of some statuses have in FAILURE_REPLY.
+failures have in FAILURE_REPLY; a GET that lists no Cache-Control has CACHING.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from packhouse import limits
+from packhouse.web.responses import IMMUTABLE, NOT_STORED, REVALIDATED
 
 _SHA: Final = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
 
@@ -17,8 +18,8 @@ _SHA: Final = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
 class Header:
     """One field. `schema` is of its value.
 
-    Of an answer: `statuses` are those that have it, all successes when there are none; `required` says that it is
-    always there.
+    Of an answer: `statuses` are those that have it, all of the list's kind when there are none; `required` says that it
+    is always there.
     """
 
     name: str
@@ -45,7 +46,7 @@ LAST_EVENT_ID: Final = Header(
 IDEMPOTENCY_KEY: Final = Header(
     "Idempotency-Key",
     "Requests with one key are one request for 24 hours: repeats get the first answer. Quoted, or bare text.",
-    {"type": "string", "minLength": 1},
+    {"type": "string", "pattern": "^[ -~]*[!-~][ -~]*$"},
 )
 REPLAYED: Final = Header(
     "Idempotency-Replayed", "This is the answer of an earlier request.", {"type": "string", "const": "true"}
@@ -72,7 +73,7 @@ ACCEPT_RANGES: Final = Header(
     "Accept-Ranges",
     "Ranges are of bytes.",
     {"type": "string", "const": "bytes"},
-    (*_FILE, 416),
+    _FILE,
     required=True,
 )
 CONTENT_RANGE: Final = Header(
@@ -102,8 +103,14 @@ NOSNIFF: Final = Header(
     {"type": "string", "const": "nosniff"},
     required=True,
 )
+CACHING: Final = Header(
+    "Cache-Control",
+    "How long the answer may be kept: what full ids alone name never changes.",
+    {"type": "string", "enum": [REVALIDATED, IMMUTABLE]},
+    required=True,
+)
 NO_STORE: Final = Header(
-    "Cache-Control", "Made for this request alone.", {"type": "string", "const": "no-store"}, required=True
+    "Cache-Control", "Not to be kept.", {"type": "string", "const": NOT_STORED}, required=True
 )
 CONTENT_DISPOSITION: Final = Header(
     "Content-Disposition",
@@ -132,7 +139,7 @@ RETRY_AFTER: Final = Header(
     "Retry-After", "Seconds to wait.", {"type": "integer", "minimum": 0}, (429, 503), required=True
 )
 ALLOW: Final = Header("Allow", "The methods that the path takes.", {"type": "string"}, (405,), required=True)
-FAILURE_REPLY: Final = (CHALLENGE, RETRY_AFTER, ALLOW)
+FAILURE_REPLY: Final = (NO_STORE, CHALLENGE, RETRY_AFTER, ALLOW)
 
 REQUEST_ID: Final = Header(
     "X-Request-Id",

@@ -6,7 +6,15 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.headers import ACCEPT_RANGES, CONTENT_RANGE, EVERY_REPLY, FAILURE_REPLY, REPLAYED, Header
+from packhouse.web.headers import (
+    ACCEPT_RANGES,
+    CACHING,
+    CONTENT_RANGE,
+    EVERY_REPLY,
+    FAILURE_REPLY,
+    REPLAYED,
+    Header,
+)
 from packhouse.web.openapi.requests import REF_TEMPLATE, Schema
 from packhouse.web.routing import Claim, ErrorStyle, Route
 
@@ -158,7 +166,7 @@ class Responses:
         return answers
 
     def _failure(self, route: Route, status: int, *, head: bool) -> Schema:
-        headers = [header for header in FAILURE_REPLY if status in header.statuses]
+        headers = [header for header in FAILURE_REPLY if _has(header, status)]
         if status == 416:
             headers += [ACCEPT_RANGES, CONTENT_RANGE]
         reply: Schema = {
@@ -211,7 +219,9 @@ def _failures(route: Route) -> set[int]:
 
 
 def _success(route: Route, status: int, *, head: bool) -> Schema:
-    headers = [header for header in route.reply_headers if status in header.statuses or not header.statuses]
+    headers = [header for header in route.reply_headers if _has(header, status)]
+    if route.method == "GET" and not any(header.name == CACHING.name for header in route.reply_headers):
+        headers.append(CACHING)
     if route.takes_key:
         headers.append(REPLAYED)
     reply: Schema = {"description": route.summary, "headers": _headers(headers)}
@@ -223,6 +233,10 @@ def _success(route: Route, status: int, *, head: bool) -> Schema:
         )
         reply["content"] = dict.fromkeys(route.reply_media.split(", "), media)
     return reply
+
+
+def _has(header: Header, status: int) -> bool:
+    return not header.statuses or status in header.statuses
 
 
 def _headers(headers: Iterable[Header]) -> Schema:
