@@ -41,26 +41,24 @@ def prepare_shop(node: Node, caller: Principal) -> None:
     """
     _tolerate_existing_repo(node, caller)
     shop = _Shop(node, caller)
-    ada = _person("Ada", "2026-01-01T00:00:09Z")
-    lin = _person("Lin", "2026-01-02T08:30:00Z")
     if shop.tip(_MAIN) is None:
-        shop.commit(
-            _MAIN, None, ada, b"Start\n", {b"README.md": b"# Shop\n", b"docs/guide.md": b"Read me.\n"}
-        )
+        files = {b"README.md": b"# Shop\n", b"docs/guide.md": b"Read me.\n"}
+        shop.commit(_MAIN, None, _ada("2026-01-01T00:00:09Z"), b"Start\n", files)
     if shop.tip(_MAIN) == _START:
-        shop.commit(_MAIN, _START, lin, b"Add cart\n", {b"src/cart.py": b"items = []\n"})
+        files = {b"src/cart.py": b"items = []\n"}
+        shop.commit(_MAIN, _START, _lin("2026-01-02T08:30:00Z"), b"Add cart\n", files)
     if shop.tip(_MAIN) != _ADD_CART:
         return
     if shop.tip(_CART) is None:
-        lin = _person("Lin", "2026-01-03T08:30:00Z")
-        shop.commit(_CART, _ADD_CART, lin, b"Add tax\n", {b"src/cart.py": b"items = []\ntax = 2\n"})
+        files = {b"src/cart.py": b"items = []\ntax = 2\n"}
+        shop.commit(_CART, _ADD_CART, _lin("2026-01-03T08:30:00Z"), b"Add tax\n", files)
     if shop.tip(_TAX) is None:
-        ada = _person("Ada", "2026-01-04T08:30:00Z")
-        shop.commit(_TAX, _ADD_CART, ada, b"Add another tax\n", {b"src/cart.py": b"items = []\ntax = 1\n"})
+        files = {b"src/cart.py": b"items = []\ntax = 1\n"}
+        shop.commit(_TAX, _ADD_CART, _ada("2026-01-04T08:30:00Z"), b"Add another tax\n", files)
     if shop.tip(_TAG) is None:
         create_tag(node, caller, CreateTag(SHOP_NAME, _TAG, _ADD_CART))
     if shop.tip(_NOTES) is None:
-        ada = _person("Ada", "2026-01-02T12:00:00Z")
+        ada = _ada("2026-01-02T12:00:00Z")
         note = WriteNote(SHOP_NAME, _ADD_CART, _NOTES, NoteAction.ADD, text="QA passed", author=ada)
         write_note(node, caller, note)
 
@@ -72,10 +70,12 @@ def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
         return
 
 
-def _person(name: str, date: str) -> Person:
-    return Person(
-        name, f"{name.lower()}@northwind.example", int(datetime.fromisoformat(date).timestamp()), "+0000"
-    )
+def _ada(date: str) -> Person:
+    return Person("Ada", "ada@northwind.example", int(datetime.fromisoformat(date).timestamp()), "+0000")
+
+
+def _lin(date: str) -> Person:
+    return Person("Lin", "lin@northwind.example", int(datetime.fromisoformat(date).timestamp()), "+0000")
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,8 @@ def test_every_block_of_every_page_is_of_a_kind_that_is_known() -> None:
         if block.kind not in KINDS
     ]
     assert not unknown, unknown
+    for page in PAGES:
+        assert "~~~" not in page.read_text("utf-8"), "blocks stand between back quotes"
 
 
 @pytest.mark.quick
