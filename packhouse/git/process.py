@@ -349,9 +349,9 @@ def iter_git_output(
 ) -> Iterator[bytes]:
     """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
 
-    `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail. Raises
-    GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and GitSilent when git wrote
-    nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
+    `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail, also when
+    its time is over. Raises GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and
+    GitSilent when git wrote nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
     """
     deadline = time.monotonic() + timeout_s
     with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
@@ -368,19 +368,24 @@ def iter_git_output(
                 selector.register(git.stdin, selectors.EVENT_WRITE)
             else:
                 git.stdin.close()
-            while selector.get_map():
-                for key, _ in selector.select(min(_time_left(deadline), silence.time_left())):
-                    if key.fileobj is git.stdin:
-                        rest = _feed(git, rest, selector)
-                        continue
-                    piece = os.read(key.fd, PIPE_BYTES)
-                    if not piece:
-                        selector.unregister(key.fileobj)
-                    elif key.fileobj is git.stdout:
-                        yield piece
-                        silence.end()
-                    else:
-                        stderr += piece[: limits.KIB]
+            try:
+                while selector.get_map():
+                    for key, _ in selector.select(min(_time_left(deadline), silence.time_left())):
+                        if key.fileobj is git.stdin:
+                            rest = _feed(git, rest, selector)
+                            continue
+                        piece = os.read(key.fd, PIPE_BYTES)
+                        if not piece:
+                            selector.unregister(key.fileobj)
+                        elif key.fileobj is git.stdout:
+                            yield piece
+                            silence.end()
+                        else:
+                            stderr += piece[: limits.KIB]
+            except TimedOut:
+                if on_messages is not None and stderr:
+                    on_messages(bytes(stderr))
+                raise
         code = git.wait(_time_left(deadline))
     if code not in ok_codes:
         raise GitFailed(

@@ -215,6 +215,13 @@ def test_a_search_does_not_leave_out_a_file_that_cannot_be_read(shop: Shop) -> N
         expect_damage(reply)
 
 
+def test_a_slow_pattern_does_not_hide_a_file_that_cannot_be_read(shop: Shop) -> None:
+    shop.repo.write_commit("side", {"slow": b"w" * 100_000 + b"\n"})
+    damage(shop, lose_pack_and_idx, commit="side")
+    body = {"ref": "side", "query": {"pattern": r"\w+ line"}}
+    expect_damage(shop.repo.api("POST", "/grep", json=body))
+
+
 @pytest.mark.parametrize("commit", ["old", "tip"])
 def test_a_push_that_builds_on_what_is_lost_is_not_called_wrong(
     shop: Shop, git: Git, tmp_path: Path, commit: str
