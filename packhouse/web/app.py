@@ -186,6 +186,7 @@ class _Exchange:
             return await self._handle(route)
         except RoutingFailure as failure:
             self._style = failure.style
+            request.refused_path = failure.template
             return render_failure(request, failure.error, failure.style)
         except (ClientGone, ResponseAborted):
             raise

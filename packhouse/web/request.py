@@ -56,8 +56,9 @@ class Request(StarletteRequest):
     """One request.
 
     `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
-    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body. `idempotency_key` is None unless
-    the request has one and its route takes it; `ticket` is made for the write.
+    `refused_path` is the template of a path that does not take the method. `failure_facts` are members (`branch`, …)
+    that a handler knows for a `result` body. `idempotency_key` is None unless the request has one and its route takes
+    it; `ticket` is made for the write.
     """
 
     def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
@@ -68,6 +69,7 @@ class Request(StarletteRequest):
         self._turns = shared.turns
         self._searches = shared.searches
         self.match: Match | None = None
+        self.refused_path = ""
         self.request_id = ""
         self.principal: Principal | None = None
         self.authorised: Caller | None = None

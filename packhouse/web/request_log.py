@@ -85,7 +85,7 @@ def log_request(
         message=message,
         request_id=request.request_id,
         method=request.method,
-        path=match.template if match else "",
+        path=match.template if match else request.refused_path,
         operation=match.route.name if match else "",
         status=status,
         bytes_in=request.upload.received_bytes,

@@ -147,12 +147,13 @@ class _Place:
 
 
 class RoutingFailure(Exception):
-    """No route answers. Carries the failure and the style of the path, which is known even then."""
+    """No route answers. Carries the failure, the style of the path, and its template if only the method is wrong."""
 
-    def __init__(self, error: PackhouseError, style: ErrorStyle) -> None:
+    def __init__(self, error: PackhouseError, style: ErrorStyle, template: str = "") -> None:
         super().__init__(str(error))
         self.error = error
         self.style = style
+        self.template = template
 
 
 class Router:
@@ -211,7 +212,8 @@ class Router:
                 raise RoutingFailure(NotFound("API version is not served", version=other_version), style)
             _check_escapes(raw_path, style)
             if found is None:
-                raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style)
+                template = Match(*next(iter(place.routes.values()))).template
+                raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style, template)
             return Match(found[0], found[1], values)
         # Git and people build addresses of remotes by joining. No repository has an empty segment in its name, so
         # repeated slashes can only mean one.
@@ -239,8 +241,9 @@ class Router:
             _check_text(raw_path, ErrorStyle.GIT)
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
-                style = next(iter(routes.values())).errors
-                raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), style)
+                other = next(iter(routes.values()))
+                template = Match(other, Dialect.GIT).template
+                raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), other.errors, template)
             written = raw_path.lstrip(b"/").decode("utf-8", "replace").split("/")
             paths = ("/".join(parts[: -len(suffix)]) for parts in (segments, written))
             return Match(route, Dialect.GIT, values, *paths)

@@ -93,19 +93,22 @@ def test_git_is_told_by_the_template_of_the_remote(repo: Repo, git: Git, tmp_pat
     repo.write_commit("main", {"a": b"a"})
     token = repo.token(sub="laptop")
     git.run("clone", repo.remote(token=token), str(tmp_path / "clone"))
+
+    def told(path: str) -> list[dict[str, Any]]:
+        lines = server.log("request")
+        return [line for line in lines if facts(line, "path", "sub") == (path, "laptop")]
+
+    def packs() -> list[dict[str, Any]]:
+        return [line for line in told("/{repo}.git/git-upload-pack") if line["bytes_out"] > 200]
+
     server = repo.org.server
-    asked = {
-        "/{repo}.git/info/refs": "info_refs",
-        "/{repo}.git/git-upload-pack": "upload_pack",
-    }
+    wait_until(packs, "the clone is told")
+    asked = {"/{repo}.git/info/refs": "info_refs", "/{repo}.git/git-upload-pack": "upload_pack"}
     for path, operation in asked.items():
-        mine = [line for line in server.log("request") if facts(line, "path", "sub") == (path, "laptop")]
-        assert mine, path
-        assert {facts(line, "operation", "org", "repo", "status") for line in mine} == {
+        assert {facts(line, "operation", "org", "repo", "status") for line in told(path)} == {
             (operation, repo.org.name, repo.name, 200)
         }
-    (pack,) = [line for line in mine if line["bytes_out"] > 200]
-    assert pack["bytes_in"] > 0
+    assert packs()[0]["bytes_in"] > 0
     assert token not in server.stderr()
 
 
@@ -118,6 +121,8 @@ def test_a_refused_caller_is_named_as_far_as_the_token_is_good(repo: Repo) -> No
     nowhere = line_of(server, repo.org.request("GET", "/nowhere/of/mine?token=abc"))
     assert facts(nowhere, "status", "path", "operation") == (404, "", "")
     assert "of/mine" not in server.stderr()
+    wrong = line_of(server, repo.api("PUT", "/files"))
+    assert facts(wrong, "status", "path", "operation") == (405, "/api/repos/{repo}/files", "")
 
 
 @pytest.mark.parametrize("given", ["req-1", "0123456789abcdef" * 8, "a/b:c;d=e"])
