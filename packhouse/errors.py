@@ -55,12 +55,5 @@ class Unavailable(PackhouseError):
     """Something this server needs is away. Retry this very call later."""
 
 
-class Busy(Unavailable):
-    """Others were here first. Field: `work`, what the server is busy with."""
-
-    def __init__(self, work: str, *, retry_after_s: int) -> None:
-        super().__init__("server is busy", work=work, retry_after_s=retry_after_s)
-
-
 class Corrupt(PackhouseError):
     """Stored data is not what was written. An operator must look."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import Busy
+from packhouse.errors import Unavailable
 
 Holder = tuple[int, str]
 """Whom a turn is for: the id of an organisation and the name of one of its repositories."""
@@ -79,7 +79,7 @@ class Lane:
         """Wait for a turn: holders one after the other, within each first come, first served.
 
         `cut` ends the connection, when the client has long been away and others of its organisation wait.
-        Raises Busy when too many wait already and when it takes too long.
+        Raises Unavailable when too many wait already and when it takes too long.
         """
         await self._enter(holder)
         turn = Turn(self, holder, cut)
@@ -89,7 +89,7 @@ class Lane:
             self._leave(turn)
 
     async def _enter(self, holder: Holder) -> None:
-        busy = Busy(self._work, retry_after_s=limits.git_retry_after_s)
+        busy = Unavailable("server is busy", work=self._work, retry_after_s=limits.git_retry_after_s)
         if not self._waiting.has_room(holder):
             raise busy
         self._waiting.take(holder)

@@ -153,7 +153,7 @@ class Request(StarletteRequest):
         """Run an operation that a caller can make take many seconds, and leave threads for all others.
 
         Such calls wait for their turn without a thread, and repositories and organisations take turns fairly.
-        Raises Busy as Lane.turn() does.
+        Raises Unavailable as Lane.turn() does.
         """
         async with self._searches.turn((self.caller.principal.org_id, self.caller.repo)):
             return await self.operate(operation, *args, **kwargs)

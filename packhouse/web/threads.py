@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from packhouse.errors import Busy
+from packhouse.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,12 +30,12 @@ class WorkerThreads:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `function` returns, from a worker thread; raise what it raises.
 
-        Raises Busy when too many calls wait. When the awaiting task is cancelled, a call that still
+        Raises Unavailable when too many calls wait. When the awaiting task is cancelled, a call that still
         waits is dropped; one that runs goes on to its end, since a thread cannot be stopped.
         """
         with self._lock:
             if self._calls >= self._calls_max:
-                raise Busy(self._work, retry_after_s=1)
+                raise Unavailable("server is busy", work=self._work, retry_after_s=1)
             self._calls += 1
         context = contextvars.copy_context()
         future = self._executor.submit(lambda: context.run(function, *args, **kwargs))

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.errors import Busy, Invalid
+from packhouse.errors import Invalid, Unavailable
 from packhouse.operations.events import EventPosition, has_events_forgotten, open_events, read_events
 from packhouse.web.described import says
 from packhouse.web.fields import parse_query
@@ -43,9 +43,9 @@ class _OpenStreams:
         self._count = 0
 
     def enter(self) -> None:
-        """Count one more; raise Busy when there are enough."""
+        """Count one more; raise Unavailable when there are enough."""
         if self._count >= limits.event_streams_max:
-            raise Busy("event streams", retry_after_s=_RETRY_AFTER_S)
+            raise Unavailable("server is busy", work="event streams", retry_after_s=_RETRY_AFTER_S)
         self._count += 1
 
     async def leave(self) -> None:
