@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhouse import limits
-from packhouse.errors import Busy
+from packhouse.errors import Unavailable
 from packhouse.web.lane import Holder, Lane, Shares
 
 pytestmark = pytest.mark.quick
@@ -212,7 +212,7 @@ def test_too_many_and_those_who_wait_too_long_are_refused(monkeypatch: pytest.Mo
         transfers = Transfers(lane)
         await transfers.arrive(HERE, 6)
         failures = [await transfers.failure(number) for number in range(1, 6)]
-        assert [type(failure) for failure in failures] == [Busy] * 5
+        assert [type(failure) for failure in failures] == [Unavailable] * 5
         await transfers.finish(0)
         assert await count_turns(lane) == 1
 
