@@ -22,7 +22,7 @@ _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 
 
 class BlameQuery(PathMembers):
-    """Which file; `range` may be repeated, each as `git blame -L` takes it."""
+    """Which file, by `path` or `path_base64`; `range` may be repeated, each as `git blame -L` takes it."""
 
     path: FilePath | None = None
     ref: AnyRef | None = None
