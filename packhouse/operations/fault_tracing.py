@@ -34,6 +34,7 @@ _ENTRY: Final = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{20})", re.DOTALL)
 _FOLDERS: Final = frozenset({b"40000", b"040000"})
 _PATH_MAX_BYTES: Final = 200
 _LOOK_EVERY: Final = 1000
+_TREES_KEPT: Final = 500_000
 
 
 class TracingFailed(PackhouseError):
@@ -80,11 +81,12 @@ def trace_faults(
 
 @dataclass(frozen=True, slots=True)
 class _OpenTree:
-    """A tree on the way from the root: its folders that wait for a look, with their names."""
+    """A tree on the way from the root: its folders that wait for a look, with their names; `raw` is its id."""
 
     row: int
     name: bytes
     waiting: list[tuple[Oid, bytes]]
+    raw: bytes
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class _FaultTracer:
     _reasons: list[Trace] = field(default_factory=list)
     _deadline: float = field(init=False)
     _looked: int = 0
+    _known_trees: set[bytes] = field(default_factory=set)
     _own: dict[Oid, ObjectFault] = field(default_factory=dict)
     _named: dict[Oid, ObjectFault] = field(default_factory=dict)
     _needs_trees: bool = field(init=False)
@@ -193,7 +196,7 @@ class _FaultTracer:
             if tree.waiting:
                 reason = self._enter(*tree.waiting.pop(), stack)
             else:
-                self._states[stack.pop().row] = _SOUND
+                self._remember(stack.pop())
         while reason is not None and stack:
             tree = stack.pop()
             self._refuse(tree.row, reason)
@@ -210,17 +213,30 @@ class _FaultTracer:
         if (known := self._known_reason(oid)) is not None:
             return _below(name, known)
         self._look()
-        waiting = []
-        for entry in _ENTRY.finditer(self._read(oid)):
-            mode, entry_name, child = entry[1], entry[2], Oid(entry[3].hex())
-            if (fault := self._named.get(child)) is not None and _is_read_by_git(entry_name):
-                reason = Trace(fault, "blob", path=entry_name)
-                self._refuse(row, reason)
-                return _below(name, reason)
-            if mode in _FOLDERS:
-                waiting.append((child, entry_name))
-        stack.append(_OpenTree(row, name, waiting))
+        entries: list[tuple[bytes, bytes, bytes]] = _ENTRY.findall(self._read(oid))
+        if self._named and (reason := self._find_named(entries)) is not None:
+            self._refuse(row, reason)
+            return _below(name, reason)
+        folders = [
+            (Oid(raw.hex()), entry_name)
+            for mode, entry_name, raw in entries
+            if mode in _FOLDERS and raw not in self._known_trees
+        ]
+        stack.append(_OpenTree(row, name, folders, bytes.fromhex(oid)))
         return None
+
+    def _find_named(self, entries: Sequence[tuple[bytes, bytes, bytes]]) -> Trace | None:
+        for _mode, name, raw in entries:
+            if _is_read_by_git(name) and (fault := self._named.get(Oid(raw.hex()))) is not None:
+                return Trace(fault, "blob", path=name)
+        return None
+
+    def _remember(self, tree: _OpenTree) -> None:
+        """Note that a tree is sound; most trees meet the same few folders again and again."""
+        self._states[tree.row] = _SOUND
+        if len(self._known_trees) >= _TREES_KEPT:
+            self._known_trees.clear()
+        self._known_trees.add(tree.raw)
 
     def _refuse(self, row: int, reason: Trace) -> None:
         self._states[row] = _FIRST_REASON + len(self._reasons)

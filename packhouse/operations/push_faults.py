@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import PackhouseError
+from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.fault_log import ObjectFault
 from packhouse.git.oid import Oid, is_oid
 from packhouse.operations.damage import RepositoryDamaged, RepositoryMended, telling_damage
@@ -90,7 +90,7 @@ def _refuse_traced(pending: PendingPush, traces: dict[int, Trace]) -> None:
 def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
     """Keep of the quarantine only what the commands need that may still succeed.
 
-    Does nothing for a push of which everything is needed. Raises what pack_anew raises.
+    Does nothing for a push of which everything is needed. Raises GitFailed, RepositoryDamaged and RepositoryMended.
     """
     if pending.quarantine is None or not pending.leaves_out():
         return
@@ -104,10 +104,12 @@ def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
     try:
         fresh = None
         if kept.tips:
-            fresh = pack_anew(node, pending.repo, pending.quarantine, kept, pending.switch, must=must)
-    except JudgedAgain as refused:
-        pending.refuse_open(str(refused.fields["reason"]))
-        return
+            with telling_damage(node, pending.repo):
+                fresh = pack_anew(node, pending.repo, pending.quarantine, kept, pending.switch, must=must)
+    except (JudgedAgain, LimitExceeded, TimedOut) as error:
+        if must:
+            pending.refuse_open(str(error.fields.get("reason", error.message)))
+        return  # or else all that came stays: none of it is faulty, and maintenance removes what nothing needs
     if fresh is not pending.quarantine:
         pending.quarantine.discard()
         pending.quarantine = fresh

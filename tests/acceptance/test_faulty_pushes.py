@@ -1,16 +1,24 @@
 """Pushes with faulty objects: what lands, what is said, and what stays on the server."""
 
+import gzip
 import subprocess
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from packhouse import limits
+from packhouse.git.oid import EMPTY_TREE_OID, hash_object
 from tests.support.git import Git
+from tests.support.git_wire import command, pack, pkt
 from tests.support.org import Org
 from tests.support.raw_objects import FORGIVABLE, RawObjects, list_stored, refused_refs
 from tests.support.repo import Repo
+from tests.support.seeds import seed_of
 
 ZERO = "0" * 40
+COMMIT, TREE = 1, 2
+PEOPLE = "author A <a@x.test> 5 +0000\ncommitter A <a@x.test> 5 +0000\n"
 SUBMODULES = b'[submodule "a/../../x"]\n\tpath = x\n\turl = https://h/x\n'
 
 Push = subprocess.CompletedProcess[bytes]
@@ -158,7 +166,15 @@ def hostile_trees(raw: RawObjects) -> dict[str, str]:
     }
 
 
-def send_pack(raw: RawObjects, repo: Repo, refs: dict[str, str], oids: list[str], suffix: str) -> bytes:
+def send_pack(
+    raw: RawObjects,
+    repo: Repo,
+    refs: dict[str, str],
+    oids: list[str],
+    suffix: str,
+    *,
+    is_gzipped: bool = False,
+) -> bytes:
     """Push a pack of exactly these objects, however they hang together; return the answer."""
     packed = raw.git.try_run(
         "pack-objects", "--stdout", "-q", cwd=raw.work, stdin="".join(f"{oid}\n" for oid in oids).encode()
@@ -167,13 +183,12 @@ def send_pack(raw: RawObjects, repo: Repo, refs: dict[str, str], oids: list[str]
     for name, oid in refs.items():
         line = f"{ZERO} {oid} {name}".encode() + (b"" if lines else b"\0report-status side-band-64k")
         lines += b"%04x" % (len(line) + 4) + line
-    reply = repo.org.request(
-        "POST",
-        f"/{repo.name}{suffix}.git/git-receive-pack",
-        token=repo.token(),
-        content=lines + b"0000" + packed,
-        headers={"Content-Type": "application/x-git-receive-pack-request"},
-    )
+    body = lines + b"0000" + packed
+    headers = {"Content-Type": "application/x-git-receive-pack-request"}
+    if is_gzipped:
+        body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+    path = f"/{repo.name}{suffix}.git/git-receive-pack"
+    reply = repo.org.request("POST", path, token=repo.token(), content=body, headers=headers)
     assert reply.status_code == 200, reply.text
     return reply.content
 
@@ -262,3 +277,137 @@ def test_the_import_remote_lands_what_is_clean_beside_what_is_not(org: Org, raw:
     done = push(raw, repo, {"refs/heads/old": old, "refs/heads/evil": evil}, suffix="+import")
     assert list(refused_refs(done.stdout)) == ["refs/heads/evil"]
     assert list_stored(raw.git, repo.folder()) == raw.closure([old])
+
+
+def test_a_push_in_chunks_and_one_that_is_gzipped_are_judged_alike(
+    org: Org, raw: RawObjects, tmp_path: Path
+) -> None:
+    good = raw.commit(raw.tree((b"100644", b"large", raw.blob(Random(1).randbytes(3 * 2**20)))))
+    bad = bad_commit(raw, good)
+    chunked = org.create_repo()
+    small = ("-c", "http.postBuffer=65536")
+    raw.git.try_run(
+        *small, "push", chunked.remote(), f"{good}:refs/heads/good", f"{bad}:refs/heads/bad", cwd=raw.work
+    )
+    gzipped = org.create_repo()
+    refs = {"refs/heads/good": good, "refs/heads/bad": bad}
+    send_pack(raw, gzipped, refs, [*raw.closure([bad])], "", is_gzipped=True)
+    for repo in (chunked, gzipped):
+        assert raw.git.ls_remote(repo.remote(), "refs/*") == {"refs/heads/good": good}
+        assert list_stored(raw.git, repo.folder()) == raw.closure([good])
+
+
+def test_a_shallow_clone_lands_what_is_clean(org: Org, raw: RawObjects, tmp_path: Path) -> None:
+    repo = org.create_repo()
+    tip = raw.commit(good_tree(raw), raw.commit(good_tree(raw), author=b"author A <a@x.test> 4 +0000"))
+    push(raw, repo, {"refs/heads/main": tip})
+    work = raw.git.clone(repo.remote(), tmp_path / "shallow", "--depth", "1")
+    good = raw.git.commit(work, {"new": b"1"})
+    (work / "evil").write_bytes(b"x")
+    text = f"tree {raw.git.run('rev-parse', 'HEAD^{tree}', cwd=work)}\nparent {good}\n"
+    text += "author A 5 +0000\ncommitter A <a@b> 5 +0000\n\nm\n"
+    ask = ("hash-object", "-w", "-t", "commit", "--literally", "--stdin")
+    bad = raw.git.run(*ask, cwd=work, stdin=text.encode())
+    specs = (f"{good}:refs/heads/good", f"{bad}:refs/heads/bad")
+    done = raw.git.try_run("push", "--porcelain", "origin", *specs, cwd=work)
+    assert list(refused_refs(done.stdout)) == ["refs/heads/bad"], done.stderr
+    assert raw.git.ls_remote(repo.remote(), "refs/*") == {"refs/heads/main": tip, "refs/heads/good": good}
+    assert bad not in list_stored(raw.git, repo.folder())
+
+
+def test_what_a_policy_refuses_leaves_nothing_behind(org: Org, raw: RawObjects) -> None:
+    repo = org.create_repo()
+    good, denied = raw.commit(good_tree(raw)), raw.commit(raw.tree((b"100644", b"b", raw.blob(b"denied"))))
+    remote = repo.remote(refs=[["locked", ["no-push"]]])
+    specs = (f"{good}:refs/heads/main", f"{denied}:refs/heads/locked")
+    done = raw.git.try_run("push", "--porcelain", remote, *specs, cwd=raw.work)
+    assert list(refused_refs(done.stdout)) == ["refs/heads/locked"]
+    assert list_stored(raw.git, repo.folder()) == raw.closure([good])
+
+
+def test_more_faults_than_can_be_traced_refuse_every_ref(org: Org, git: Git) -> None:
+    objects = [(COMMIT, f"tree {EMPTY_TREE_OID}\n{PEOPLE}\nm\n".encode()), (TREE, b"")]
+    good = tip = hash_object("commit", objects[0][1])
+    for _ in range(limits.push_faults_max + 1):
+        content = f"tree {EMPTY_TREE_OID}\nparent {tip}\n{PEOPLE.replace('A <', 'A<')}\nm\n".encode()
+        objects.append((COMMIT, content))
+        tip = hash_object("commit", content)
+    body = command(b"refs/heads/good", good, capabilities=b"report-status side-band-64k")
+    body += pkt(f"{ZERO} {tip} refs/heads/bad") + b"0000" + pack(*objects)
+
+    def post(repo: Repo, suffix: str) -> bytes:
+        path = f"/{repo.name}{suffix}.git/git-receive-pack"
+        headers = {"Content-Type": "application/x-git-receive-pack-request"}
+        return repo.org.request("POST", path, token=repo.token(), content=body, headers=headers).content
+
+    repo = org.create_repo()
+    answer = post(repo, "")
+    assert answer.count(b"which refs lead to them cannot be found out") == 2
+    assert len(answer) < 10_000
+    assert git.ls_remote(repo.remote()) == {}
+    assert b"ok refs/heads/bad" in post(repo, "+import")
+
+
+def random_tree(raw: RawObjects, random: Random, depth: int, *, faulty: bool) -> str:
+    """Store a tree of a few levels; a faulty one has a `.git` somewhere."""
+    rows = [(b"100644", b"%c" % (97 + n), raw.blob(random.randbytes(3))) for n in range(random.randint(1, 3))]
+    if depth:
+        rows.append((b"40000", b"sub", random_tree(raw, random, depth - 1, faulty=faulty)))
+    elif faulty:
+        rows.insert(0, (b"100644", b".git", raw.blob(b"evil")))
+    return raw.tree(*rows)
+
+
+def random_refs(raw: RawObjects, random: Random) -> dict[str, str]:
+    """Store a random history in which a few objects are faulty; return refs into it."""
+    trees: list[str] = []
+    commits: list[str] = []
+    for number in range(random.randint(4, 9)):
+        if trees and random.random() < 0.3:
+            tree = random.choice(trees)
+        else:
+            tree = random_tree(raw, random, random.randint(0, 2), faulty=random.random() < 0.12)
+        trees.append(tree)
+        parents = random.sample(commits, min(len(commits), random.randint(0, 2)))
+        faulty = random.random() < 0.12
+        author = (
+            random.choice(list(FORGIVABLE.values()))[0]
+            if faulty
+            else b"author A <a@x.test> %d +0000" % number
+        )
+        message = b"m\0%d\n" % number if random.random() < 0.05 else b"m%d\n" % number
+        commits.append(raw.commit(tree, *parents, author=author, message=message))
+    refs = {f"refs/heads/b{number}": oid for number, oid in enumerate(random.sample(commits, 4))}
+    refs["refs/tags/commit"] = raw.tag(random.choice(commits))
+    refs["refs/tags/odd"] = raw.tag(random.choice(commits), tagger=b"tagger A 5 +0000")
+    refs["refs/tags/tree"] = random.choice(trees)
+    refs["refs/tags/of-tree"] = raw.tag(random.choice(trees), "tree")
+    refs["refs/tags/twice"] = raw.tag(refs["refs/tags/commit"], "tag")
+    refs["refs/notes/n"] = random.choice(commits)
+    return refs
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_what_lands_is_what_git_itself_takes_and_nothing_else(
+    org: Org, raw: RawObjects, tmp_path: Path, request: pytest.FixtureRequest, number: int
+) -> None:
+    seed = seed_of(request)
+    random = Random(seed)
+    repo = org.create_repo()
+    landed: dict[str, str] = {}
+    for push_number in range(2):  # the second one meets a repository that holds something
+        refs = {f"{name}-{push_number}": oid for name, oid in random_refs(raw, random).items()}
+        clean = {name: oid for name, oid in refs.items() if raw.is_clean(oid, tmp_path)}
+        options = random.choice([(), ("--atomic",), ("--no-thin",)])
+        done = push(raw, repo, refs, *options)
+        if options != ("--atomic",) or clean == refs:
+            landed |= clean
+        shown = raw.git.ls_remote(repo.remote(), "refs/*")
+        assert {n: o for n, o in shown.items() if not n.endswith("^{}")} == landed, (seed, done.stderr)
+        reasons = refused_refs(done.stdout)
+        assert set(reasons) == set(refs) - set(landed), seed
+        assert all(": " in reasons[name] for name in set(refs) - set(clean)), (seed, reasons)
+    if landed:
+        assert list_stored(raw.git, repo.folder()) == raw.closure(landed.values()), seed
+        copy = raw.git.clone(repo.remote(), tmp_path / "copy", "--mirror")
+        raw.git.run("fsck", "--strict", "--no-dangling", cwd=copy)

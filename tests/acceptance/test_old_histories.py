@@ -124,6 +124,30 @@ def test_every_reading_call_shows_it(lenient: Org, raw: RawObjects, fault: str) 
     assert failures(repo) == {}
 
 
+def test_what_cannot_be_read_is_shown_as_empty_and_as_1970(lenient: Org, raw: RawObjects) -> None:
+    shown = {}
+    for fault in (
+        "missingEmail",
+        "missingNameBeforeEmail",
+        "badDate",
+        "before 1970",
+        "zeroPaddedDate",
+        "badDateOverflow",
+    ):
+        repo, _ = import_history(raw, lenient, fault)
+        commit = repo.api("GET", "/commit", params={"ref": "main"}).json()["commit"]
+        shown[fault] = (commit["author_name"], commit["author_email"], commit["date"])
+    epoch = "1970-01-01T00:00:00Z"
+    assert shown == {
+        "missingEmail": ("A 5 +0000", "", epoch),
+        "missingNameBeforeEmail": ("", "a@x.test", "1970-01-01T00:00:05Z"),
+        "badDate": ("A", "a@x.test", epoch),
+        "before 1970": ("A", "a@x.test", epoch),
+        "zeroPaddedDate": ("A", "a@x.test", "1970-01-01T00:00:05Z"),
+        "badDateOverflow": ("A", "a@x.test", epoch),
+    }
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_it_is_built_upon_over_http(lenient: Org, raw: RawObjects, fault: str) -> None:
     repo, history = import_history(raw, lenient, fault)
