@@ -325,6 +325,15 @@ def test_what_a_policy_refuses_leaves_nothing_behind(org: Org, raw: RawObjects) 
     assert list_stored(raw.git, repo.folder()) == raw.closure([good])
 
 
+def test_signatures_of_faulty_commits_are_judged_like_others(org: Org, raw: RawObjects) -> None:
+    repo = org.create_repo()
+    refs = {f"refs/heads/b{n}": bad_commit(raw, fault=fault) for n, fault in enumerate(FORGIVABLE)}
+    remote = repo.remote("+import", refs=[["*", ["verify-sig"]]])
+    specs = [f"{oid}:{name}" for name, oid in refs.items()]
+    done = raw.git.try_run("push", "--porcelain", remote, *specs, cwd=raw.work)
+    assert refused_refs(done.stdout) == dict.fromkeys(refs, "denied by policy (verify-sig)")
+
+
 def test_more_faults_than_can_be_traced_refuse_every_ref(org: Org, git: Git) -> None:
     objects = [(COMMIT, f"tree {EMPTY_TREE_OID}\n{PEOPLE}\nm\n".encode()), (TREE, b"")]
     good = tip = hash_object("commit", objects[0][1])
