@@ -192,11 +192,12 @@ def _difference_of_objects(printed: dict[str, Any], actual: dict[str, Any], plac
 def text_matches(printed: str, actual: str) -> bool:
     """Tell whether a text is the printed one, in which `…` stands for any text, alone in a line for any lines.
 
-    Where columns stand apart by two spaces or more, their number does not count.
+    Where columns stand apart by two spaces or more, their number does not count, nor do spaces at the end of a line.
     """
     lines = printed.strip("\n").split("\n")
     patterns = ("(?s:.*)" if line == ANY else _line_pattern(line) for line in lines)
-    return re.fullmatch("\n".join(patterns), actual.strip("\n")) is not None
+    ends = re.sub(r"(?m) +$", "", actual).strip("\n")
+    return re.fullmatch("\n".join(patterns), ends) is not None
 
 
 def _line_pattern(line: str) -> str:

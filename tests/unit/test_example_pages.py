@@ -118,3 +118,7 @@ def test_in_text_an_ellipsis_stays_within_its_line_unless_it_stands_alone() -> N
 def test_columns_may_be_wider_or_narrower_and_stay_columns() -> None:
     assert text_matches("ID   NAME\n…    shop\n", "ID        NAME\nrepo_123  shop\n")
     assert not text_matches("ID  NAME", "ID NAME")
+
+
+def test_spaces_at_the_end_of_a_line_do_not_count() -> None:
+    assert text_matches("remote: done\n\nend", "remote: done        \n\nend\n")
