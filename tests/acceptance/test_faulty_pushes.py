@@ -75,6 +75,25 @@ def test_a_refusal_of_a_tree_names_its_path(org: Org, raw: RawObjects) -> None:
     assert b"+import" not in done.stderr
 
 
+def test_a_hostile_gitmodules_stops_only_the_refs_that_have_it_under_this_name(
+    org: Org, raw: RawObjects
+) -> None:
+    repo = org.create_repo()
+    blob = raw.blob(SUBMODULES)
+    inner = raw.tree((b"100644", b".gitmodules", blob))
+    evil = raw.commit(raw.tree((b"40000", b"sub", inner)))
+    plain = raw.commit(raw.tree((b"100644", b"example.txt", blob)))
+    refs = {"refs/heads/evil": evil, "refs/heads/plain": plain, "refs/tags/blob": blob}
+    found = refused_refs(push(raw, repo, refs).stdout)
+    assert list(found) == ["refs/heads/evil"]
+    assert found["refs/heads/evil"].startswith(f"blob {blob} (sub/.gitmodules of {evil}): gitmodulesName: ")
+    assert list_stored(raw.git, repo.folder()) == raw.closure([plain])
+    # The file is in place by now, so the client does not send it; its new name makes it hostile.
+    thin = raw.commit(raw.tree((b"100644", b".gitmodules", blob)), plain)
+    found = refused_refs(push(raw, repo, {"refs/heads/thin": thin}).stdout)
+    assert f"blob {blob} (.gitmodules of {thin}): " in found["refs/heads/thin"]
+
+
 @pytest.mark.parametrize("version", ["0", "1", "2"])
 def test_refs_without_faulty_objects_land_and_nothing_else_is_kept(
     org: Org, raw: RawObjects, version: str
