@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.support.programs import need_programs
-from tests.support.skips import NO_LOOP_DEVICES
+from tests.support.skips import NOT_PERMITTED
 
 _SIZE_BYTES: Final = 128 * 1024 * 1024
 # include/uapi/linux/ext4.h, EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on all is EIO.
@@ -29,11 +29,11 @@ class LoopDisk:
         self.path = folder / "disk"
 
     def format(self) -> None:
-        """Make an empty file system and mount it; skip the test where that is not possible."""
+        """Make an empty file system and mount it; skip the test where that is not permitted."""
         if os.geteuid() != 0:
-            pytest.skip("mounting a disk needs root")
+            pytest.skip(NOT_PERMITTED + "mounting a disk needs root")
         if not _kernel_gives_a_loop_device():
-            pytest.skip(NO_LOOP_DEVICES)
+            pytest.skip(NOT_PERMITTED + "the kernel gives no loop devices")
         need_programs("mkfs.ext4", "mount")
         self.path.mkdir()
         with self._image.open("wb") as image:
@@ -42,7 +42,9 @@ class LoopDisk:
         try:
             self.plug_in()
         except subprocess.CalledProcessError as error:
-            pytest.skip(f"loop devices cannot be mounted here: {error.stderr.decode().strip()}")
+            if b"permi" not in error.stderr:  # permitted, permission denied
+                raise
+            pytest.skip(NOT_PERMITTED + "mounting a loop device, also for root")
 
     def plug_in(self) -> None:
         """Mount the disk."""
