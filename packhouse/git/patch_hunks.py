@@ -15,7 +15,7 @@ from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded
 
 _HEADER: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_SIGNATURE: Final = re.compile(rb"-- \r?\n?\Z")
+_SIGNATURE: Final = re.compile(rb"--[ \t]*\r?\n?\Z")
 _NEXT_FILE: Final = (b"diff ", b"Index: ")
 _BASE85_LINE: Final = re.compile(rb"([A-Za-z])((?:[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{5})+)\Z")
 _NEWLINES: Final = (b"\n", b"\r\n")
@@ -28,7 +28,8 @@ class WrongCounts:
     """A hunk whose header is wrong: at which line it stands, what it says, and what follows it.
 
     The last lines before `end`, so many as `blank_lines`, are blank. They are context of the hunk, or stand between it
-    and what comes next; `counted` is without them.
+    and what comes next; `counted` is without them. `is_filled` tells that as many lines came as the header announces,
+    and then further ones: git apply takes the first ones for the hunk.
     """
 
     line: int
@@ -36,6 +37,7 @@ class WrongCounts:
     counted: tuple[int, int]
     blank_lines: int
     end: int
+    is_filled: bool
 
     def __str__(self) -> str:
         old, new = self.counted
@@ -90,7 +92,7 @@ class _Hunk:
             raise Invalid(
                 "hunk lacks the lines that its header announces", line=self.line, header=self.header
             )
-        return WrongCounts(self.line, self.header, (old, new), self.blank_lines, end)
+        return WrongCounts(self.line, self.header, (old, new), self.blank_lines, end, self.is_filled)
 
 
 def find_wrong_counts(lines: Iterable[bytes]) -> list[WrongCounts]:
@@ -182,12 +184,11 @@ def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
     if is_signed and not hunk.is_filled:
         hunk.drop_signature()
         is_text = False
-    fault = hunk.wrong_counts(number, is_last=not line.startswith(b"@@ -"))
-    if fault is None:
-        return
-    if is_text:
+    if is_text and not (hunk.is_filled and not hunk.has_rest):
         raise Invalid("line is no part of its hunk", line=number, header_line=hunk.line, header=hunk.header)
-    yield fault
+    fault = hunk.wrong_counts(number, is_last=not line.startswith(b"@@ -"))
+    if fault is not None:
+        yield fault
 
 
 def with_right_counts(

@@ -47,6 +47,7 @@ _ABOUT_A_PATH: Final = re.compile(
     r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
 )
 _PLACE: Final = re.compile(r" at (?:line |patch:)(\d{1,9})\b")
+_ADVICE: Final = ' (allow with "--allow-empty")'  # what only a user of git can follow
 _REASON_MAX_CHARS: Final = 300
 _TAIL_BYTES: Final = 256  # more than the longest line of binary data
 _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE})
@@ -185,7 +186,8 @@ def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dic
     """Return the index that git apply made of the one in place.
 
     Hunk headers that count wrongly are put right first. Blank lines at the end of such a hunk may be its context or
-    stand behind it: the patch is tried without them, then with them. A patch that fits says the same either way.
+    stand behind it: the patch is tried without them, then with them. A patch that fits says the same either way. Where
+    that does not fit, and the counts can be believed, what stands behind the hunks was no part of them.
     """
     applied = None
     for candidate in _iter_candidates(git_dir, patch, faults):
@@ -219,12 +221,14 @@ def _iter_candidates(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) 
             target.writelines(with_right_counts(source, faults, keeps_blank_lines=keeps_blank_lines))
         yield mended
         if not any(fault.blank_lines for fault in faults):
-            return
+            break
+    if all(fault.is_filled for fault in faults):
+        yield patch
 
 
 def _refuse(messages: str, patch: Path, faults: Sequence[WrongCounts]) -> None:
     errors = [line for line in messages.splitlines() if line.startswith(("error:", "fatal:"))]
-    reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS]
+    reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS].replace(_ADVICE, "")
     if any(_MALFORMED.search(line) for line in errors):
         raise Invalid("not a patch that git accepts", reason=reason + _name_header(reason, patch))
     for line in errors:

@@ -212,6 +212,25 @@ def test_hunks_are_counted_anew_where_only_the_counts_are_wrong(repo: Repo, patc
     assert repo.read_file("f") == PATCHED
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"--\n2.39.5\n",
+        b"--\n2.39.5\n\n",
+        b"- a bullet\n",
+        b" indented\n",
+        b"\n- a bullet\n",
+        b"\nThat is all.\n",
+    ],
+)
+def test_what_stands_behind_a_hunk_with_right_counts_spoils_nothing(repo: Repo, behind: bytes) -> None:
+    repo.write_commit("main", {"f": FILE})
+    last_hunk = b"--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n line 9\n-line 10\n+ten\n line 11\n"
+    reply = post(repo, last_hunk + behind)
+    assert reply.status_code == 201, reply.text
+    assert repo.read_file("f") == FILE.replace(b"line 10\n", b"ten\n")
+
+
 def test_the_next_file_of_a_plain_patch_ends_a_hunk_with_wrong_counts(repo: Repo) -> None:
     repo.write_commit("main", {"f": FILE, "g": b"1\n"})
     second = b"--- a/g\n+++ b/g\n@@ -1,9 +1,9 @@\n-1\n+one\n--- /dev/null\n+++ b/h\n@@ -0,0 +1,7 @@\n+h\n"
@@ -254,6 +273,7 @@ def test_binary_data_may_lack_the_end_of_its_last_line(
     [
         (TWO_HUNKS.replace(b"-1,3 +1,4", b"-1,9 +1,9").replace(b" line 2\n", b"line 2\n"), "line 6"),
         (TWO_HUNKS.replace(b" line 2\n", b"line 2\n"), "line 6"),
+        (b"--- a/f\n+++ b/f\n@@ -2,3 +2,3 @@\nline 2\n-line 3\n+LINE 3\nline 4\n", "line 4 begins"),
         (TWO_HUNKS.replace(b"@@ -17,4 +18,4 @@", b"@@ ... @@"), "line 8"),
         (TWO_HUNKS.replace(b"@@ -1,3 +1,4 @@", b"@@"), "line 3"),
         (b"--- a/f\n+++ b/f\n@@ -1,2 +1,9 @@\n-line 1\n-line 2\n", "cut off"),
