@@ -6,11 +6,15 @@ renamed is listed where it would move to. Callers ask for the paths that they ha
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Final
 
+from packhouse import limits
 from packhouse.errors import Corrupt
+from packhouse.git.objects import MODE_TREE
 from packhouse.git.oid import Oid, is_oid
 
 _STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTALL)
@@ -22,6 +26,10 @@ class ConflictSide:
 
     mode: int
     oid: Oid
+
+
+ConflictSides = tuple[ConflictSide | None, ConflictSide | None]
+"""What target and source have at a path; a folder counts as something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
 
 
 def _iter_messages(told: bytes) -> Iterator[tuple[bytes, ...]]:
-    """Yield the paths of each message: a count, so many paths, the kind, the text, each ended by NUL.
+    """Yield the paths of each conflict told: a count, so many paths, the kind, the text, each ended by NUL.
 
     Behind the last one git prints advice about submodules, which is no message.
     """
@@ -92,49 +100,78 @@ def _iter_messages(told: bytes) -> Iterator[tuple[bytes, ...]]:
     place = 0
     while place < len(parts) and parts[place].isdigit():
         count = int(parts[place])
-        yield tuple(parts[place + 1 : place + 1 + count])
+        paths, kind = parts[place + 1 : place + 1 + count], parts[place + 1 + count : place + 2 + count]
+        if kind and kind[0].startswith(b"CONFLICT"):
+            yield tuple(paths)
         place += count + 3
 
 
-def with_standing_paths(merged: MergedTree, is_held: Callable[[bytes], bool]) -> MergedTree:
+def with_standing_paths(merged: MergedTree, find_sides: Callable[[bytes], ConflictSides]) -> MergedTree:
     """Return `merged` with each conflict under a path that a side has, in git's order.
 
-    `is_held` tells whether the target or the source has an entry of that name. What git lists under a name of its own
-    is joined with what stands under the real path. A file that both sides renamed counts as the base of either new
-    path. A path for which git names no other stays.
+    `find_sides` tells what target and source have at a path. What git lists under a name of its own is joined with
+    what stands under the real path. A file that both sides renamed counts as the base of either new path. A path for
+    which git names no other stays. When only messages tell of conflicts, the files that they name are returned.
     """
-    related = _relate(merged.messages)
+    messages = _Messages(merged.messages)
     found: dict[bytes, ConflictedPath] = {}
+
+    def is_held(path: bytes) -> bool:
+        ours, theirs = find_sides(path)
+        return ours is not None or theirs is not None
+
     for conflict in merged.conflicts:
-        for path in _standing_paths(conflict, related, is_held):
+        for path in _standing_paths(conflict, messages, is_held):
             _join(found, replace(conflict, path=path))
+    if not found:
+        for path in islice(dict.fromkeys(chain.from_iterable(merged.messages)), limits.merge_told_paths_max):
+            ours, theirs = (side if side and side.mode != MODE_TREE else None for side in find_sides(path))
+            if ours is not None or theirs is not None:
+                found[path] = ConflictedPath(path, None, ours, theirs, merged_path=path)
     return replace(merged, conflicts=tuple(found.values()))
 
 
-def _relate(messages: Sequence[tuple[bytes, ...]]) -> dict[bytes, list[bytes]]:
-    related: dict[bytes, list[bytes]] = {}
-    for paths in messages:
-        for path in paths:
-            related.setdefault(path, []).extend(other for other in paths if other != path)
-    return related
+class _Messages:
+    """Which paths git named together. A message may name thousands, and so may thousands of messages name one path."""
+
+    def __init__(self, messages: Sequence[tuple[bytes, ...]]) -> None:
+        self._messages = [paths for paths in messages if len(paths) > 1]
+        self._by_path: dict[bytes, list[int]] = {}
+        for number, paths in enumerate(self._messages):
+            for path in paths:
+                self._by_path.setdefault(path, []).append(number)
+
+    def iter_related(self, path: bytes) -> Iterator[bytes]:
+        """Yield the path and then, the nearest first, those that messages name beside it, each once."""
+        seen = {path}
+        waiting = deque([path])
+        told: set[int] = set()
+        while waiting:
+            current = waiting.popleft()
+            yield current
+            for number in self._by_path.get(current, ()):
+                if number not in told:
+                    told.add(number)
+                    new = [other for other in self._messages[number] if other not in seen]
+                    seen.update(new)
+                    waiting.extend(new)
 
 
 def _standing_paths(
-    conflict: ConflictedPath, related: Mapping[bytes, list[bytes]], is_held: Callable[[bytes], bool]
+    conflict: ConflictedPath, messages: _Messages, is_held: Callable[[bytes], bool]
 ) -> list[bytes]:
-    """Return the paths that a side has for the conflict: its own, or the nearest ones that messages name beside it."""
-    seen = {conflict.path}
-    nearest = [conflict.path]
-    if conflict.path not in related:
-        return nearest
-    while nearest:
-        held = [path for path in nearest if is_held(path)]
-        if held:
-            is_base_alone = conflict.ours is None and conflict.theirs is None
-            return held if is_base_alone else held[:1]
-        nearest = [other for path in nearest for other in dict.fromkeys(related[path]) if other not in seen]
-        seen.update(nearest)
-    return [conflict.path]
+    """Return the paths that a side has for the conflict: its own, or the nearest that messages name beside it.
+
+    A base alone was renamed by both sides, so two paths stand for it.
+    """
+    is_base_alone = conflict.ours is None and conflict.theirs is None
+    related = islice(messages.iter_related(conflict.path), limits.merge_related_paths_max)
+    first = next(related)
+    others = list(islice(related, 1))
+    if not others or is_held(first):
+        return [first]
+    held = (path for path in chain(others, related) if is_held(path))
+    return list(islice(held, 2 if is_base_alone else 1)) or [first]
 
 
 def _join(found: dict[bytes, ConflictedPath], conflict: ConflictedPath) -> None:

@@ -5,6 +5,7 @@ from the repository's packs beneath. There it also finds two refs that carry the
 show, since `git merge-tree` labels them with its arguments as given (tried on git 2.39.5).
 """
 
+import functools
 import re
 import signal
 from collections.abc import Iterator
@@ -15,13 +16,18 @@ from typing import Final
 from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded
-from packhouse.git.merge_tree import MergedTree, merge_tree_arguments, parse_merge_tree, with_standing_paths
-from packhouse.git.objects import parse_commit
+from packhouse.git.merge_tree import (
+    ConflictSide,
+    MergedTree,
+    merge_tree_arguments,
+    parse_merge_tree,
+    with_standing_paths,
+)
+from packhouse.git.objects import MODE_TREE, parse_commit, parse_tree
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
-from packhouse.git.tree_walk import find_path
 from packhouse.operations.damage import check_answer, find_reason
 from packhouse.operations.node import Node
 from packhouse.operations.stored_objects import hold_packs
@@ -101,14 +107,32 @@ def _name_conflicts(
     quarantine: Quarantine, merged: MergedTree, sides: tuple[MergeSide, MergeSide]
 ) -> MergedTree:
     reader = open_merged(quarantine)
-    roots = [parse_commit(reader.read(side.commit, kind="commit")[1]).tree for side in sides]
-
-    def read_tree(oid: Oid) -> bytes:
-        return reader.read(oid, kind="tree")[1]
-
-    return with_standing_paths(
-        merged, lambda path: any(find_path(read_tree, root, path) is not None for root in roots)
+    ours, theirs = (
+        _SideTree(reader, parse_commit(reader.read(side.commit, kind="commit")[1]).tree) for side in sides
     )
+    return with_standing_paths(merged, lambda path: (ours.find(path), theirs.find(path)))
+
+
+class _SideTree:
+    """One side's tree, asked for many paths, of which many are in one folder: the last folders read are kept."""
+
+    def __init__(self, reader: ObjectReader, root: Oid) -> None:
+        self._root = root
+        self._read_folder = functools.lru_cache(limits.merge_folders_kept)(
+            lambda oid: {entry.name: entry for entry in parse_tree(reader.read(oid, kind="tree")[1])}
+        )
+
+    def find(self, path: bytes) -> ConflictSide | None:
+        """Return what is at the path, or None."""
+        *folders, name = path.split(b"/")
+        oid = self._root
+        for folder in folders:
+            entry = self._read_folder(oid).get(folder)
+            if entry is None or entry.mode != MODE_TREE:
+                return None
+            oid = entry.oid
+        entry = self._read_folder(oid).get(name)
+        return None if entry is None else ConflictSide(entry.mode, entry.oid)
 
 
 def prepare_scratch(node: Node, repo: Repo, quarantine: Quarantine) -> Path:
