@@ -16,6 +16,7 @@ from packhouse.errors import Invalid, LimitExceeded
 
 _HEADER: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _SIGNATURE: Final = re.compile(rb"--[ \t]*\r?\n?\Z")
+_CHANGES: Final = (b" ", b"+", b"-")
 _NEXT_FILE: Final = (b"diff ", b"Index: ")
 _BASE85_LINE: Final = re.compile(rb"([A-Za-z])((?:[0-9A-Za-z!#$%&()*+;<=>?@^_`{|}~-]{5})+)\Z")
 _NEWLINES: Final = (b"\n", b"\r\n")
@@ -111,6 +112,7 @@ def find_wrong_counts(lines: Iterable[bytes]) -> list[WrongCounts]:
 
 def _iter_wrong_counts(lines: Iterable[bytes]) -> Iterator[WrongCounts]:
     hunk: _Hunk | None = None
+    behind: tuple[_Hunk, int] | None = None
     is_git, in_file = False, False
     source = _LookAhead(lines)
     number = 0
@@ -118,10 +120,13 @@ def _iter_wrong_counts(lines: Iterable[bytes]) -> Iterator[WrongCounts]:
         if hunk is not None:
             if _ends_hunk(hunk, line, source):
                 yield from _close(hunk, number, line)
+                behind = (hunk, number) if hunk.last not in _NEWLINES and not _SIGNATURE.match(line) else None
                 hunk = None
             else:
                 hunk.take(line)
                 continue
+        if behind is not None:
+            behind = _look_behind(*behind, number, line)
         if line.startswith(b"diff --git "):
             is_git, in_file = True, False
         elif line.startswith((b"--- ", b"+++ ")):
@@ -170,7 +175,7 @@ def _ends_hunk(hunk: _Hunk, line: bytes, source: _LookAhead) -> bool:
     """Tell whether `line` is not part of the hunk. While the counts hold, they decide what is."""
     if line[:1] not in b" +-\\\n" and line != b"\r\n":
         return True
-    if hunk.is_filled and _SIGNATURE.match(line):
+    if hunk.is_filled and _SIGNATURE.match(line) and source.peek(0)[:1] not in _CHANGES:
         return True
     if not (hunk.is_filled or hunk.is_plain) or not line.startswith(b"--- "):
         return False
@@ -189,6 +194,16 @@ def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
     fault = hunk.wrong_counts(number, is_last=not line.startswith(b"@@ -"))
     if fault is not None:
         yield fault
+
+
+def _look_behind(hunk: _Hunk, place: int, number: int, line: bytes) -> tuple[_Hunk, int] | None:
+    """Raise Invalid when a change follows text that follows a hunk at once: the text then looks like a line of the hunk
+    that lacks its blank. An empty line or a header ends what could belong to it."""
+    if line in _NEWLINES or line.startswith((b"@@", b"--- ", b"+++ ", *_NEXT_FILE)):
+        return None
+    if number > place and line[:1] in (b"+", b"-") and not _SIGNATURE.match(line):
+        raise Invalid("line is no part of its hunk", line=place, header_line=hunk.line, header=hunk.header)
+    return hunk, place
 
 
 def with_right_counts(

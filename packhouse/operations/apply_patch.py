@@ -8,7 +8,7 @@ import os
 import re
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
 from packhouse.git.fsck import check_upsert
-from packhouse.git.objects import MODE_GITLINK, MODE_TREE
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.patch_hunks import (
@@ -31,7 +31,7 @@ from packhouse.git.process import run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
-from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
+from packhouse.git.tree_walk import PathEntry, iter_leaves
 from packhouse.operations.damage import holds_objects
 from packhouse.operations.land_commit import TreeMaker
 from packhouse.operations.node import Node
@@ -121,26 +121,45 @@ def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathE
         return entries
     # Sorted so that a folder is entered once for all paths below it, however many and deep they are.
     folders: list[bytes] = []
-    trees = [maker.parent_tree]
+    trees = [_read_folder(maker, maker.parent_tree)]
     for path in sorted(named, key=lambda path: path.replace(b"/", b"\0")):
         parts = path.split(b"/")
         shared = _count_shared(folders, parts)
         del folders[shared:], trees[shared + 1 :]
         for name in parts[shared:]:
-            found = find_path(maker.read_tree, trees[-1], name) if name else None
+            found = trees[-1].get(name)
             if found is None:
                 break
             if found.mode != MODE_TREE:
                 in_place = b"/".join([*folders, name])
-                entries[in_place] = replace(found, path=in_place)
+                entries[in_place] = PathEntry(in_place, found.mode, found.oid)
                 break
             folders.append(name)
-            trees.append(found.oid)
+            trees.append(_read_folder(maker, found.oid))
         else:
-            leaf = next(iter_leaves(maker.read_tree, trees[-1], b"/".join(folders)), None)
+            leaf = _find_leaf(maker, folders, trees[-1])
             if leaf is not None:
                 entries[leaf.path] = leaf
     return entries
+
+
+def _read_folder(maker: TreeMaker, oid: Oid) -> dict[bytes, TreeEntry]:
+    """Return the entries of a folder by name: read once, however many of them are asked for."""
+    return {entry.name: entry for entry in parse_tree(maker.read_tree(oid))}
+
+
+def _find_leaf(
+    maker: TreeMaker, folders: Sequence[bytes], entries: Mapping[bytes, TreeEntry]
+) -> PathEntry | None:
+    """Return one file in or below the folder; None when there is none."""
+    for entry in entries.values():
+        path = b"/".join([*folders, entry.name])
+        if entry.mode != MODE_TREE:
+            return PathEntry(path, entry.mode, entry.oid)
+        leaf = next(iter_leaves(maker.read_tree, entry.oid, path), None)
+        if leaf is not None:
+            return leaf
+    return None
 
 
 def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:

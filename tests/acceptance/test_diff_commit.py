@@ -288,6 +288,32 @@ def test_hunks_with_unclear_lines_are_refused_by_their_header(repo: Repo, patch:
     assert repo.branches() == {"main": head}
 
 
+def test_a_deleted_dash_is_no_end_of_a_mail(repo: Repo) -> None:
+    repo.write_commit("main", {"f": b"list:\n- a\nmid\n- \n- b\nend\n"})
+    patch = b"--- a/f\n+++ b/f\n@@ -1,3 +1,2 @@\n list:\n-- a\n mid\n-- \n-- b\n+- c\n end\n"
+    assert post(repo, patch).status_code == 201
+    assert repo.read_file("f") == b"list:\nmid\n- c\nend\n"
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-line 1\n+one\n line 2\nline 3\n-line 4\n+four\n",
+        b"--- /dev/null\n+++ b/n\n@@ -0,0 +1,2 @@\n+one\n+two\nthree\n+four\n",
+    ],
+)
+def test_changes_behind_a_line_without_its_blank_are_not_dropped(repo: Repo, patch: bytes) -> None:
+    head = repo.write_commit("main", {"f": FILE})
+    assert "@@" in refused(post(repo, patch), 400, "invalid")
+    assert repo.branches() == {"main": head}
+
+
+def test_many_files_of_one_folder_can_be_patched(repo: Repo) -> None:
+    repo.write_commit("main", {f"d/{number}": b"%d\n" % number for number in range(500)})
+    patch = b"".join(b"--- a/d/%d\n+++ b/d/%d\n@@ -1 +1 @@\n-%d\n+x\n" % (n, n, n) for n in range(500))
+    assert post(repo, patch).json()["commit"]["blob_count"] == 500
+
+
 def test_a_recounted_hunk_that_does_not_fit_is_named(repo: Repo) -> None:
     repo.write_commit("main", {"f": FILE.replace(b"line 18", b"else")})
     error = refused(post(repo, TWO_HUNKS.replace(b"-17,4 +18,4", b"-17,9 +18,2")), 400, "conflict")
