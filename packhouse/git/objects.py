@@ -55,8 +55,8 @@ _DATE_DIGITS_MAX: Final = 18  # more are far beyond the year 9999, and may be mo
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
 # Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
 # (CPython issue 106052). The bound keeps small what a greedy one remembers.
-_ENTRIES = re.compile(rb"(?:[0-7]{1,7} [^\0]++\0.{20}){0,1000}", re.DOTALL)
-_ENTRY = re.compile(rb"([0-7]{1,7}) ([^\0]+)\0(.{20})", re.DOTALL)
+_ENTRIES = re.compile(rb"(?:[0-7]{1,32} [^\0]++\0.{20}){0,1000}", re.DOTALL)
+_ENTRY = re.compile(rb"([0-7]{1,32}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +253,15 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     """
     if not _is_row_of_entries(content):  # else looking for entries could take quadratic time
         raise Corrupt("not a tree object")
-    return [TreeEntry(_read_mode(mode), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
+    return [TreeEntry(read_mode(mode), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
 
 
 @functools.lru_cache(maxsize=_MODES_KEPT)
-def _read_mode(digits: bytes) -> int:
-    """Return a stored mode as one of the five that git knows. Source: git's cache.h, canon_mode()."""
+def read_mode(digits: bytes) -> int:
+    """Return a stored mode as one of the five that git knows. Source: git's cache.h, canon_mode().
+
+    Git takes any number of digits, zeros in front as well, and looks at the last sixteen bits.
+    """
     mode = int(digits, 8)
     kind = mode & _KIND_OF_FILE
     if kind == _REGULAR_FILE:

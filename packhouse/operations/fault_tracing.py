@@ -17,6 +17,7 @@ from packhouse.errors import PackhouseError, TimedOut
 from packhouse.fault_names import CONTENT_FAULTS
 from packhouse.git.fault_log import ObjectFault
 from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.objects import MODE_TREE, read_mode
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.process import iter_git_output
@@ -30,8 +31,7 @@ _UNKNOWN: Final = 0
 _SOUND: Final = 1
 _FIRST_REASON: Final = 2
 
-_ENTRY: Final = re.compile(rb"([0-7]{1,7}) ([^\0]*)\0(.{20})", re.DOTALL)
-_FOLDERS: Final = frozenset({b"40000", b"040000"})
+_ENTRY: Final = re.compile(rb"([0-7]{1,32}) ([^\0]*)\0(.{20})", re.DOTALL)
 _PATH_MAX_BYTES: Final = 200
 _LOOK_EVERY: Final = 1000
 _TREES_KEPT: Final = 500_000
@@ -220,7 +220,7 @@ class _FaultTracer:
         folders = [
             (Oid(raw.hex()), entry_name)
             for mode, entry_name, raw in entries
-            if mode in _FOLDERS and raw not in self._known_trees
+            if read_mode(mode) == MODE_TREE and raw not in self._known_trees
         ]
         stack.append(_OpenTree(row, name, folders, bytes.fromhex(oid)))
         return None

@@ -372,9 +372,11 @@ def test_a_tree_has_the_id_that_git_mktree_gives_it(
 
 def test_modes_of_old_trees_are_read_as_git_compares_them() -> None:
     stored = (b"100664", b"100775", b"0100644", b"120777", b"040000", b"40755", b"10644", b"0")
-    entries = parse_tree(b"".join(b"%s a\0%s" % (mode, bytes.fromhex(PARENT)) for mode in stored))
+    padded = (b"00100644", b"000040000", b"10000000000040000", b"37777777777777740000")
+    entries = parse_tree(b"".join(b"%s a\0%s" % (mode, bytes.fromhex(PARENT)) for mode in (*stored, *padded)))
     assert [f"{entry.mode:06o}" for entry in entries] == [
         *("100644", "100755", "100644", "120000", "040000", "040000", "160000", "160000"),
+        *("100644", "040000", "040000", "160000"),
     ]
 
 
