@@ -143,7 +143,6 @@ class EdgeProtocol(HttpToolsProtocol):
         return running is None or running.response_complete
 
     def _expect_head(self) -> None:
-        self.headers = []  # those of the request before are nothing to name a refusal by
         self._head_timer = self.loop.call_later(self._header_timeout_s, self._head_is_late)
 
     def _cancel_head_timer(self) -> None:
@@ -293,7 +292,9 @@ class EdgeProtocol(HttpToolsProtocol):
             running.message_event.set()
         status, sentence = self._refusal
         body = self._refusal_body(status, sentence)
-        request_id = choose_request_id(getattr(self, "headers", ()))
+        # Between two requests the headers are still those of the one before.
+        is_between = self._is_idle() and not self._in_head
+        request_id = choose_request_id(() if is_between else getattr(self, "headers", ()))
         head = [
             STATUS_LINE[status] if status in STATUS_LINE else STATUS_LINE[400],
             b"content-type: application/json\r\n",

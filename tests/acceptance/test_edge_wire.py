@@ -240,6 +240,17 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
         assert [wire.read()[0].status for _ in range(3)] == [200, 404, 200]
 
 
+def test_a_head_that_comes_in_pieces_is_whole(server: Server) -> None:
+    head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-Request-Id: in-pieces\r\nX-Other: 1\r\n\r\n"
+    with connection(server) as wire:
+        for _ in range(3):
+            for piece in (head[:40], head[40:60], head[60:-20], head[-20:]):
+                wire.send(piece)
+                time.sleep(0.05)
+            answer = wire.read()[0]
+            assert (answer.status, answer.getheader("x-request-id")) == (200, "in-pieces")
+
+
 def test_blank_lines_between_requests_do_no_harm(server: Server) -> None:
     one = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     with connection(server) as wire:
