@@ -66,13 +66,15 @@ def new_name_fault(refname: RefName) -> str | None:
     """Return why no new branch or tag may have this name, or None when it may; other refs may have any.
 
     `HEAD` is the default branch, git refuses a leading `-` (git-branch(1)), and git reads 40 or 64 hex digits as
-    an object id before it looks for a ref (gitrevisions(7)).
+    an object id before it looks for a ref (gitrevisions(7)). What begins with `refs/` is taken for a full name.
     """
     for prefix in (HEADS, TAGS):
         if refname.startswith(prefix):
             name = refname.removeprefix(prefix)
             if name == HEAD:
                 return "HEAD always means the default branch"
+            if name.startswith(b"refs/"):
+                return "a leading refs/ makes it look like a full name"
             if name.startswith(b"-"):
                 return "a leading - makes it look like an option"
             if _OBJECT_ID.fullmatch(name):

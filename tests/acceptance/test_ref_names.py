@@ -65,7 +65,7 @@ def test_a_push_of_such_a_new_name_is_refused_and_others_land(
 ) -> None:
     work = git.init(tmp_path / "work")
     git.commit(work, {"a": b"1"})
-    refs = [f"refs/{folder}/{name}" for folder in ("heads", "tags") for name in NAMES]
+    refs = [f"refs/{folder}/{name}" for folder in ("heads", "tags") for name in [*NAMES, "refs/heads/x"]]
     fine = [f"refs/heads/{name}" for name in ALLOWED]
     specs = [f"HEAD^{{commit}}:{name}" for name in [*refs, *fine]]
     pushed = git.try_run("push", "--porcelain", repo.remote(suffix), *specs, cwd=work)

@@ -8,7 +8,7 @@ UPDATE refs SET creation = 1048576 * COALESCE((
     SELECT made.refs_version FROM ref_log AS made
     WHERE made.repo_id = refs.repo_id AND made.namespace = refs.namespace AND made.refname = refs.refname
         AND made.old_oid IS NULL AND made.created_at = refs.created_at
-    ORDER BY made.id
+    ORDER BY made.id DESC
     LIMIT 1
 ), 0);
 

@@ -42,7 +42,7 @@ FROM (
         SELECT made.refs_version FROM ref_log AS made
         WHERE made.repo_id = f.repo_id AND made.namespace = f.namespace AND made.refname = f.refname
             AND made.old_oid IS NULL AND made.created_at = f.created_at
-        ORDER BY made.id
+        ORDER BY made.id DESC
         LIMIT 1
     ), 0) AS number
     FROM refs AS f

@@ -143,6 +143,14 @@ def test_a_server_of_the_release_before_may_make_branches_beside_this_one(
     assert list_all(database, repo_id) == [name for name in order if name != "old-x"]
 
 
+def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database, repo_id: int) -> None:
+    write_ref_of_older_release(database, repo_id, "refs/heads/again", A, now=50)
+    apply(database, repo_id, branch_update("again", A, None), now=50)
+    write_ref_of_older_release(database, repo_id, "refs/heads/between", A, now=50)
+    write_ref_of_older_release(database, repo_id, "refs/heads/again", A, now=50)
+    assert list_all(database, repo_id) == ["between", "again"]
+
+
 def test_the_listing_of_the_release_before_still_runs(database: Database, repo_id: int) -> None:
     for name, now in (("b", 10), ("a", 10), ("c", 5)):
         apply(database, repo_id, branch_update(name, None, A), now=now)
