@@ -5,7 +5,9 @@ itself: what was a delta against an object that goes is written out. git judges 
 as a pack without faults, so whatever the look for faulty objects may have overlooked ends here.
 """
 
+import logging
 import os
+import re
 import selectors
 import time
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,7 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.process import PIPE_BYTES, GitProcess, iter_git_output, spawn_git
+from packhouse.log import log_event
 from packhouse.operations.node import Node
 from packhouse.operations.push_checks import PushedObjects, find_pack_idx, open_objects
 from packhouse.storage.quarantine import Quarantine
@@ -131,6 +134,9 @@ def _iter_pack(
     )
 
 
+_NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+
+
 def _index(
     objects: PushedObjects,
     pieces: Iterator[bytes],
@@ -160,6 +166,11 @@ def _index(
         named = git.stdout.read(_MESSAGES_MAX_BYTES) or b""
     if code != 0 or named.count(b"\n") != 1:  # see receive_pack: ids of `.gitmodules` stand before the name
         text = told.decode("utf-8", "replace")
+        if _NO_ROOM.search(text):
+            log_event("no room to pack the clean part of a push", level=logging.ERROR, reason=text[-200:])
+            raise JudgedAgain(
+                "git cannot write the pack", reason="the server has no room, please retry later"
+            )
         raise JudgedAgain(
             "git refuses an object of the push", reason=find_refused(text) or "objects are refused"
         )

@@ -48,6 +48,8 @@ class TokenFile:
     def read(self) -> tuple[TokenLine, ...]:
         """Return the lines that are well-formed; raise Unavailable when the file cannot be read."""
         try:
+            if not self._path.is_file():  # a pipe would hold whoever opens it
+                raise Unavailable("file of static tokens cannot be read")
             with self._path.open("rb") as file:
                 content = file.read(limits.static_tokens_max_bytes + 1)
         except OSError:

@@ -28,7 +28,7 @@ def test_a_token_of_any_allowed_length_is_looked_at(repo: Repo) -> None:
         reply = server.http.get(
             f"{server.url}/v4/repositories/1/repository/archive", headers={"X-Auth-Token": "x" * length}
         )
-        assert reply.status_code == 401
+        assert reply.status_code == 401, reply.text
         assert reply.json() == {
             "error_code": "DEV.00000003",
             "error_msg": "Authentication information expired.",

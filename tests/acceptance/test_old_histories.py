@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_shown_as_empty_and_as_1970(lenient: Org, raw: Ra
         "badDate": ("A", "a@x.test", epoch),
         "before 1970": ("A", "a@x.test", epoch),
         "zeroPaddedDate": ("A", "a@x.test", "1970-01-01T00:00:05Z"),
-        "badDateOverflow": ("A", "a@x.test", epoch),
+        "badDateOverflow": ("A", "a@x.test", "9999-12-31T23:59:59Z"),
     }
 
 

@@ -134,7 +134,7 @@ _OF_EVERY_CALL: Final = (400, 414, 431, 500, 503, 504)
 _OF_A_TOKEN: Final = (401, 403)
 _OF_A_REPOSITORY: Final = (404, 409)
 _OF_A_BODY: Final = (408, 413)
-_OF_A_KEY: Final = (409, 422)
+_OF_A_WRITE: Final = (409, 422, 502)  # it may be another one's key, and an upstream may not take it
 
 
 def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
@@ -214,7 +214,7 @@ def _failures(route: Route) -> set[int]:
     if route.body is not None:
         statuses.update(_OF_A_BODY)
     if route.takes_key:
-        statuses.update(_OF_A_KEY)
+        statuses.update(_OF_A_WRITE)
     return statuses
 
 

@@ -201,19 +201,19 @@ def test_the_look_ends_at_the_first_known_folder_and_an_empty_database_is_not_as
     for public_id in ids:
         node.store.ensure_repo(public_id)
     node.close()
-    assert look(config) == 1, "no repository at all"
+    assert look(config) == 2, "whose release, and no repository at all"
     node = open_node(replace(config, accept_empty_database=True))
     with node.database.write() as session:
         session.define("DELETE FROM settings WHERE name = 'accepted_folder'")
     create_repo(node, operator_principal(create_org(node, "a").id, "a"), CreateRepo("elsewhere"))
-    assert look(config) == 1 + 10, "one repository, and all folders unknown"
+    assert look(config) == 2 + 10, "one repository, and all folders unknown"
     with node.database.write() as session:
         for number, public_id in enumerate(ids):
             session.define(
                 "INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at)"
                 f" VALUES ('{public_id}', 1, 'r{number}', 'r{number}', 'main', 1)"
             )
-    assert look(config) <= 3, "all folders known"
+    assert look(config) <= 4, "all folders known"
     node.close()
 
 

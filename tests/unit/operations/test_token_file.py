@@ -1,5 +1,6 @@
 """The file of fixed tokens, judged line by line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ def test_a_file_of_bad_lines_does_not_flood_the_log(tmp_path: Path, caplog: pyte
 
 
 def test_a_file_that_is_absent_or_endless_is_unavailable(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent", tmp_path, Path("/dev/zero")):
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it, so opening it would wait for ever
+    for path in (tmp_path / "absent", tmp_path, tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(Unavailable):
             TokenFile(path).read()
