@@ -1,6 +1,7 @@
 """The ASGI application: route, authorise, handle, answer. One place for each."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 
@@ -10,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Unavailable
-from packhouse.log import request_id
+from packhouse.log import log_event, request_id
 from packhouse.operations.damage import RepositoryMended
 from packhouse.operations.node import open_node
 from packhouse.web.api import (
@@ -109,7 +110,8 @@ class App:
         try:
             node = await asyncio.to_thread(open_node, self._config)
         except Exception as error:  # noqa: BLE001  # whatever prevents the start: the server tells it and ends
-            await send({"type": "lifespan.startup.failed", "message": f"cannot start: {error}"})
+            log_event("server cannot start", level=logging.ERROR, reason=str(error))
+            await send({"type": "lifespan.startup.failed"})
             return
         self._shared = Shared(
             node=node,

@@ -46,7 +46,9 @@ def read_key(fields: Sequence[str]) -> str | None:
     elif _BARE.fullmatch(text):
         key = text
     else:
-        raise Invalid("Idempotency-Key is not a string of printable ASCII")
+        raise Invalid(
+            "Idempotency-Key is neither a string in quotes nor bare printable ASCII without a comma"
+        )
     if not key.strip() or len(key) > limits.idempotency_key_max_chars:
         raise Invalid("Idempotency-Key has no fitting length", max_chars=limits.idempotency_key_max_chars)
     return key

@@ -114,7 +114,10 @@ def open_listener(listen: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise Unavailable("address is in use by another program", listen=listen) from None
+            raise Unavailable(
+                "address is in use by another program; choose one with --listen or PACKHOUSE_LISTEN",
+                listen=listen,
+            ) from None
         raise Unavailable("address cannot be listened on", listen=listen, reason=error.strerror) from None
     listener.setblocking(False)
     return listener

@@ -178,7 +178,7 @@ def test_a_secret_key_is_not_made_anew_while_secrets_are_stored_that_it_cannot_o
     for workers in ("1", "2"):
         serve = program(shell, "serve", "--listen", listen, "--workers", workers)
         assert serve.returncode == 1
-        assert "cannot start: secret key file is missing" in serve.stderr
+        assert '"message": "server cannot start", "reason": "secret key file is missing' in serve.stderr
         assert "Traceback" not in serve.stderr
     for command in (("demo", "--listen", listen), ("org", "create", "globex")):
         said = shell.fails(1, *command)

@@ -1,26 +1,35 @@
 """The ref log: what undo and audit read. An addition of this server; other servers of this API lack it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.responses import Response
 
+from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.operations.read_ref_log import RefMove, read_ref_log
-from packhouse.web.described import AnyRef, EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
+from packhouse.web.described import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
 from packhouse.web.fields import page_limit
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route
 
+_LoggedRef = Annotated[
+    str,
+    msgspec.Meta(
+        description="A branch, `HEAD` for the default branch, or a full name such as `refs/tags/v1`.",
+        extra_json_schema={"maxLength": limits.refname_max_bytes},
+    ),
+]
+
 
 class RefLogQuery(msgspec.Struct):
     """Which page; `ref` is a branch or a full ref name, `ephemeral` tells where it is looked for."""
 
-    ref: AnyRef | None = None
+    ref: _LoggedRef | None = None
     ephemeral: bool = False
     cursor: EncodedCursor | None = None
     limit: PageLimit = 0
