@@ -142,7 +142,10 @@ class _Messages:
                 self._by_path.setdefault(path, []).append(number)
 
     def iter_related(self, path: bytes) -> Iterator[bytes]:
-        """Yield the path and then, the nearest first, those that messages name beside it, each once."""
+        """Yield the path and then, the nearest first, those that messages name beside it, each once.
+
+        Of a message only as many are looked at as a caller looks at in all: thousands of conflicts may share one.
+        """
         seen = {path}
         waiting = deque([path])
         told: set[int] = set()
@@ -152,7 +155,8 @@ class _Messages:
             for number in self._by_path.get(current, ()):
                 if number not in told:
                     told.add(number)
-                    new = [other for other in self._messages[number] if other not in seen]
+                    told_here = self._messages[number][: limits.merge_related_paths_max]
+                    new = [other for other in told_here if other not in seen]
                     seen.update(new)
                     waiting.extend(new)
 

@@ -163,7 +163,7 @@ class _LookAhead:
 
 
 def _open(number: int, line: bytes, *, is_plain: bool) -> _Hunk:
-    shown = line[:_SHOWN_MAX_BYTES].decode("utf-8", "replace").strip()
+    shown = _show(line)
     match = _HEADER.match(line)
     if match is None or any(len(digits or b"") > _DIGITS_MAX for digits in match.groups()):
         raise Invalid("hunk header is unreadable", line=number, header=shown)
@@ -250,5 +250,10 @@ def find_header(lines: Iterable[bytes], number: int) -> tuple[int, str] | None:
         if place > number:
             break
         if line.startswith(b"@@ -"):
-            found = place, line[:_SHOWN_MAX_BYTES].decode("utf-8", "replace").strip()
+            found = place, _show(line)
     return found
+
+
+def _show(header: bytes) -> str:
+    """Return a header as errors quote it."""
+    return header[:_SHOWN_MAX_BYTES].decode("utf-8", "replace").strip()

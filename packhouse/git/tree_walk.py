@@ -39,6 +39,11 @@ def find_path(read_tree: TreeReader, root: Oid, path: bytes) -> PathEntry | None
     return PathEntry(path, mode, oid)
 
 
+def read_folder(read_tree: TreeReader, oid: Oid) -> dict[bytes, TreeEntry]:
+    """Return the entries of a folder by name, for callers who ask for many of them."""
+    return {entry.name: entry for entry in parse_tree(read_tree(oid))}
+
+
 def iter_leaves(
     read_tree: TreeReader, root: Oid, prefix: bytes = b"", *, after: bytes = b""
 ) -> Iterator[PathEntry]:

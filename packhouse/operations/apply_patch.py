@@ -16,7 +16,7 @@ from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
 from packhouse.git.fsck import check_upsert
-from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry, parse_tree
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry
 from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.patch_hunks import (
@@ -31,7 +31,7 @@ from packhouse.git.process import run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
-from packhouse.git.tree_walk import PathEntry, iter_leaves
+from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
 from packhouse.operations.damage import holds_objects
 from packhouse.operations.land_commit import TreeMaker
 from packhouse.operations.node import Node
@@ -121,7 +121,7 @@ def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathE
         return entries
     # Sorted so that a folder is entered once for all paths below it, however many and deep they are.
     folders: list[bytes] = []
-    trees = [_read_folder(maker, maker.parent_tree)]
+    trees = [read_folder(maker.read_tree, maker.parent_tree)]
     for path in sorted(named, key=lambda path: path.replace(b"/", b"\0")):
         parts = path.split(b"/")
         shared = _count_shared(folders, parts)
@@ -135,17 +135,12 @@ def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathE
                 entries[in_place] = PathEntry(in_place, found.mode, found.oid)
                 break
             folders.append(name)
-            trees.append(_read_folder(maker, found.oid))
+            trees.append(read_folder(maker.read_tree, found.oid))
         else:
             leaf = _find_leaf(maker, folders, trees[-1])
             if leaf is not None:
                 entries[leaf.path] = leaf
     return entries
-
-
-def _read_folder(maker: TreeMaker, oid: Oid) -> dict[bytes, TreeEntry]:
-    """Return the entries of a folder by name: read once, however many of them are asked for."""
-    return {entry.name: entry for entry in parse_tree(maker.read_tree(oid))}
 
 
 def _find_leaf(

@@ -23,11 +23,12 @@ from packhouse.git.merge_tree import (
     parse_merge_tree,
     with_standing_paths,
 )
-from packhouse.git.objects import MODE_TREE, parse_commit, parse_tree
+from packhouse.git.objects import MODE_TREE, parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
+from packhouse.git.tree_walk import TreeReader, read_folder
 from packhouse.operations.damage import check_answer, find_reason
 from packhouse.operations.node import Node
 from packhouse.operations.stored_objects import hold_packs
@@ -107,8 +108,12 @@ def _name_conflicts(
     quarantine: Quarantine, merged: MergedTree, sides: tuple[MergeSide, MergeSide]
 ) -> MergedTree:
     reader = open_merged(quarantine)
+
+    def read_tree(oid: Oid) -> bytes:
+        return reader.read(oid, kind="tree")[1]
+
     ours, theirs = (
-        _SideTree(reader, parse_commit(reader.read(side.commit, kind="commit")[1]).tree) for side in sides
+        _SideTree(read_tree, parse_commit(reader.read(side.commit, kind="commit")[1]).tree) for side in sides
     )
     return with_standing_paths(merged, lambda path: (ours.find(path), theirs.find(path)))
 
@@ -116,10 +121,10 @@ def _name_conflicts(
 class _SideTree:
     """One side's tree, asked for many paths, of which many are in one folder: the last folders read are kept."""
 
-    def __init__(self, reader: ObjectReader, root: Oid) -> None:
+    def __init__(self, read_tree: TreeReader, root: Oid) -> None:
         self._root = root
         self._read_folder = functools.lru_cache(limits.merge_folders_kept)(
-            lambda oid: {entry.name: entry for entry in parse_tree(reader.read(oid, kind="tree")[1])}
+            functools.partial(read_folder, read_tree)
         )
 
     def find(self, path: bytes) -> ConflictSide | None:
