@@ -15,11 +15,11 @@ from packhouse.db.orgs import find_org
 from packhouse.db.repos import find_repo
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.node import Node, open_node
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.consolidate import consolidate
 from packhouse.operations.land_commit import CommitFacts
-from packhouse.operations.node import Node, open_node
+from packhouse.repository.consolidate import consolidate
 from tests.support.org import Org
 from tests.support.repo import Repo
 from tests.support.server import Server, ServerOptions

@@ -7,8 +7,8 @@ import click
 
 from packhouse.cli.settings import load_settings
 from packhouse.config import ENV_PREFIX
-from packhouse.operations.installation import NoData
-from packhouse.operations.node import Node, open_existing_node, open_node
+from packhouse.node.installation import NoData
+from packhouse.node.node import Node, open_existing_node, open_node
 
 
 @contextmanager

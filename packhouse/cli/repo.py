@@ -10,11 +10,11 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
+from packhouse.node.node import Node
 from packhouse.operations.act_as_operator import act_as_operator
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.get_repo import get_repo
 from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.undelete_repo import undelete_repo
 

@@ -1,8 +1,8 @@
 """Job `clean_repo`: free what a deleted repository held. Its key is the repository's `repo_…` id."""
 
 from packhouse.jobs.task import Job, JobInterrupted
+from packhouse.node.node import Node
 from packhouse.operations.clean_repo import clean_repo, postpone_cleaning
-from packhouse.operations.node import Node
 
 
 def run(node: Node, job: Job) -> None:

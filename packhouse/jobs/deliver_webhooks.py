@@ -22,7 +22,7 @@ from packhouse import limits
 from packhouse.auth.sealing import SealBroken
 from packhouse.errors import PackhouseError, Unavailable
 from packhouse.log import log_event
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.webhook_delivery import (
     PendingDelivery,
     ReadyWebhook,

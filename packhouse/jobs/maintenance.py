@@ -8,12 +8,12 @@ from typing import Final
 
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
-from packhouse.operations.consolidate import consolidate
-from packhouse.operations.damage_report import find_lost_folders, recheck_damage
+from packhouse.node.installation import report_unknown_folders
+from packhouse.node.node import Node
 from packhouse.operations.fork_insert import sweep_unsettled
-from packhouse.operations.installation import report_unknown_folders
-from packhouse.operations.node import Node
-from packhouse.operations.sweep import settle_packs, sweep
+from packhouse.repository.consolidate import consolidate
+from packhouse.repository.damage_report import find_lost_folders, recheck_damage
+from packhouse.repository.sweep import settle_packs, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.2

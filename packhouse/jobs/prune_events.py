@@ -1,9 +1,9 @@
 """Job `prune_events`: forget events and deliveries that are older than the operator wants to keep, and old answers."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
+from packhouse.operations.kept_answers import forget_answers
 from packhouse.operations.prune_events import prune_events, queue_next_prune
-from packhouse.operations.receipts import forget_answers
 
 
 def run(node: Node, job: Job) -> None:

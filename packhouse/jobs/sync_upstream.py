@@ -1,7 +1,7 @@
 """Job `sync_upstream`: pull from an upstream. Its payload names the repository and perhaps one ref."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.sync_upstream import SyncAsk, give_up_sync, sync_upstream
 
 

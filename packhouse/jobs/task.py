@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse import limits
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 class JobInterrupted(Exception):

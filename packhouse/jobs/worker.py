@@ -29,7 +29,7 @@ from packhouse.errors import PackhouseError, Unavailable
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.tasks import RECURRING, TASKS
 from packhouse.log import log_event
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 _SETTLE_S: Final = 0.02  # between two looks, however often this process is told of new jobs
 _AWAY_S: Final = 1.0  # before the next look when the database was away

@@ -1,7 +1,7 @@
 """The operator at the command line as a caller of operations."""
 
 from packhouse.auth.principal import Principal, operator_principal
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.orgs import read_org
 
 

@@ -32,10 +32,10 @@ from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
 from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
-from packhouse.operations.damage import holds_objects
+from packhouse.node.node import Node
 from packhouse.operations.land_commit import TreeMaker
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import RepoReader, open_reader
+from packhouse.repository.damage import holds_objects
+from packhouse.repository.view import RepoReader, open_reader
 from packhouse.storage.pack_draft import PackDraft
 
 _MALFORMED: Final = re.compile(

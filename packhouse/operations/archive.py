@@ -15,11 +15,11 @@ from packhouse.git.globs import PathFilter
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import hold_packs, read_object
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs, read_object
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150

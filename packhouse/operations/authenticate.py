@@ -1,7 +1,7 @@
 """Who calls?"""
 
 from packhouse.auth.principal import Principal
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 def authenticate(node: Node, token: str) -> Principal:

@@ -12,20 +12,9 @@ from typing import Final
 from packhouse.errors import Invalid, Unauthenticated
 from packhouse.git.objects import Person, clean_message, make_person, parse_date
 from packhouse.git.oid import Oid, is_oid
+from packhouse.repository.providers import DEFAULT_HOSTS, GITHUB
 
 OWN_PROVIDERS: Final = frozenset({"code", "code.storage"})
-GITHUB: Final = "github"
-DEFAULT_HOSTS: Final[Mapping[str, str]] = {
-    "github": "github.com",
-    "gitlab": "gitlab.com",
-    "bitbucket": "bitbucket.org",
-    "codeberg": "codeberg.org",
-    "sr.ht": "git.sr.ht",
-    "sourcehut": "git.sr.ht",
-    "gitea": "",
-    "forgejo": "",
-}
-"""The providers of upstreams with their usual hosts; "" when there is none."""
 
 _SEGMENT_MAX_BYTES: Final = 255
 _HOST: Final = re.compile(

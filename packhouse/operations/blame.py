@@ -15,12 +15,12 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, run_git
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import find_path
-from packhouse.operations.damage import check_answer
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
+from packhouse.repository.damage import check_answer
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs, open_reader, read_object
 
 
 class BadRange(Invalid):

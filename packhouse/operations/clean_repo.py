@@ -7,8 +7,8 @@ from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
 from packhouse.db.jobs import insert_job
 from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
 from packhouse.db.session import Session
-from packhouse.operations.node import Node
-from packhouse.operations.repo_log import log_repo_event
+from packhouse.node.node import Node
+from packhouse.repository.repo_log import log_repo_event
 
 
 def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = lambda: False) -> bool:

@@ -14,12 +14,12 @@ from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.git.tree_edit import TreeEditor
+from packhouse.node.node import Node
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.damage import check_answer, holds_objects
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
+from packhouse.repository.damage import check_answer, holds_objects
+from packhouse.repository.receipts import Receipt
 from packhouse.storage.pack_draft import PackDraft
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()

@@ -8,8 +8,8 @@ from packhouse.db.session import Session
 from packhouse.errors import Invalid, NotFound, PreconditionFailed
 from packhouse.git.oid import ZERO_OID, Oid, is_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
-from packhouse.operations.node import Node
-from packhouse.operations.resolve import resolve_ref
+from packhouse.node.node import Node
+from packhouse.repository.resolve import resolve_ref
 
 
 class GuardMismatch(PreconditionFailed):

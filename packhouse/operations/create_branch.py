@@ -9,13 +9,13 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, is_ancestor, move_refs
-from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.signed_updates import verify_introduced
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, is_ancestor, move_refs
+from packhouse.repository.resolve import resolve_ref
 
 _TRIES_MAX = 10
 

@@ -7,16 +7,16 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.errors import Invalid
 from packhouse.git.refname import branch_refname, check_new_name, short_name
+from packhouse.node.node import Node
+from packhouse.node.repo_name import check_repo_name
 from packhouse.operations.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
 from packhouse.operations.fork_repo import fork_repo
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.new_repo import insert_new_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.repo_name import check_repo_name
 from packhouse.operations.snapshot_repo import snapshot_repo
 from packhouse.operations.upstream_create import follow_upstream
+from packhouse.repository.receipts import Receipt
 
 DEFAULT_BRANCH: Final = "main"
 

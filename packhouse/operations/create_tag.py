@@ -7,12 +7,12 @@ from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, move_refs
-from packhouse.operations.resolve import resolve_ref
 from packhouse.operations.signed_updates import verify_introduced
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.resolve import resolve_ref
 
 
 class TagExists(Conflict):

@@ -11,8 +11,8 @@ from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_by_publi
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, NotFound
+from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
-from packhouse.operations.node import Node
 from packhouse.secret import Secret
 
 

@@ -8,7 +8,7 @@ from packhouse.db.jobs import insert_job
 from packhouse.db.repos import RepoNotFound, has_pending_deletion, mark_repo_deleted
 from packhouse.db.session import Session
 from packhouse.errors import Conflict
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 class DeletionPending(Conflict):

@@ -3,11 +3,11 @@
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMissing, RefUpdate
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
 from packhouse.operations.list_tags import TagNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, move_refs
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, move_refs
 
 
 def delete_tag(

@@ -4,7 +4,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoNotFound, find_repo
 from packhouse.db.session import Session
 from packhouse.db.upstreams import delete_upstream
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 def detach_upstream(node: Node, caller: Principal, name: str) -> None:

@@ -19,12 +19,12 @@ from packhouse.git.objects import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.process import GitFailed, iter_git_output
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.node import Node
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import RepoReader, hold_packs, open_reader, read_object
+from packhouse.repository.merge_bases import find_merge_base
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import RepoReader, hold_packs, open_reader, read_object
 
 LOCK_FILES: Final = frozenset(
     {

@@ -9,12 +9,12 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.oid import Oid
+from packhouse.node.node import Node
 from packhouse.operations.apply_patch import PatchedFile, apply_patch
 from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
+from packhouse.repository.receipts import Receipt
 from packhouse.storage.pack_draft import PackDraft
 
 

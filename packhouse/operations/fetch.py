@@ -25,11 +25,12 @@ from packhouse.git.protocol_v2 import (
 from packhouse.git.refname import EPHEMERAL
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
-from packhouse.operations.damage import RepositoryDamaged, RepositoryMended, find_reason, holds_objects
-from packhouse.operations.node import Node
-from packhouse.operations.reachability import is_reachable
-from packhouse.operations.remotes import Remote, materialise_refs, read_repo, read_view
-from packhouse.operations.stored_objects import hold_packs, open_reader
+from packhouse.node.node import Node
+from packhouse.operations.remotes import Remote, read_repo, read_view
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason, holds_objects
+from packhouse.repository.reachability import is_reachable
+from packhouse.repository.ref_files import materialise_refs
+from packhouse.repository.view import hold_packs, open_reader
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",

@@ -12,13 +12,13 @@ from packhouse.git.history import CommitSummary, parse_links, parse_summary
 from packhouse.git.objects import MODE_TREE
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import find_path
-from packhouse.operations.file_map import FileRecord
-from packhouse.operations.file_maps import find_file_map, read_file_map
+from packhouse.node.file_map import FileRecord
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.read_files import PathNotFound, tree_reader
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import open_reader, read_object
+from packhouse.repository.file_maps import find_file_map, read_file_map
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import open_reader, read_object
 
 
 class LastCommitsUnknown(Unavailable):

@@ -11,11 +11,11 @@ from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.repos import RepoExists, find_repo, find_repo_by_public_id
 from packhouse.db.session import Session
 from packhouse.log import log_event
+from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.new_repo import insert_new_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
+from packhouse.repository.receipts import Receipt
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine

@@ -18,16 +18,16 @@ from packhouse.git.refname import (
     new_name_fault,
     short_name,
 )
+from packhouse.node.node import Node
 from packhouse.operations.base_repo import ForkBase
-from packhouse.operations.damage import holds_objects, require_whole
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
-from packhouse.operations.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.resolve import RefNotFound
-from packhouse.operations.stored_objects import hold_packs, open_reader
+from packhouse.repository.damage import holds_objects, require_whole
+from packhouse.repository.fork_objects import copy_objects, is_reached, list_reached
+from packhouse.repository.receipts import Receipt
+from packhouse.repository.resolve import RefNotFound
+from packhouse.repository.view import hold_packs, open_reader
 
 ACTION = "fork"
 

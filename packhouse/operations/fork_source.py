@@ -9,12 +9,12 @@ from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
 from packhouse.errors import Denied
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
+from packhouse.node.node import Node
 from packhouse.operations.authenticate import authenticate
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.remotes import head_target
-from packhouse.operations.resolve import RefNotFound, check_ref_input
-from packhouse.operations.stored_objects import open_reader
+from packhouse.repository.ref_files import head_target
+from packhouse.repository.resolve import RefNotFound, check_ref_input
+from packhouse.repository.view import open_reader
 
 
 @dataclass(frozen=True, slots=True)

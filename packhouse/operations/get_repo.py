@@ -2,7 +2,7 @@
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoNotFound, find_repo
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.repo_info import RepoInfo, repo_info
 
 

@@ -25,15 +25,15 @@ from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed, GitResult, iter_git_output
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
+from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
-from packhouse.operations.damage import check_answer
 from packhouse.operations.grep_slow import Passage, iter_file_by_file, write_flat_tree, write_marked_tree
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.reachability import is_reachable
 from packhouse.operations.read_files import tree_reader
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
+from packhouse.repository.damage import check_answer
+from packhouse.repository.reachability import is_reachable
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs, open_reader, read_object
 from packhouse.storage.quarantine import Quarantine
 
 

@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.db.jobs import JOB_STATES, JobRow, revive_job
 from packhouse.db.jobs import list_jobs as list_job_rows
 from packhouse.errors import NotFound
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 __all__ = ["STATES", "JobRow", "list_jobs", "retry_job"]
 

@@ -6,8 +6,8 @@ from packhouse.db import keys as rows
 from packhouse.db.keys import Key
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
+from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
-from packhouse.operations.node import Node
 from packhouse.operations.orgs import read_org
 
 __all__ = ["Key", "KeyExists", "KeyNotFound", "add_key", "list_keys", "revoke_key"]

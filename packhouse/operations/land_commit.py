@@ -16,13 +16,13 @@ from packhouse.git.objects import Person, encode_commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.refname import short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget, TargetState, read_target
-from packhouse.operations.new_objects import DraftedObjects
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
-from packhouse.operations.stored_objects import read_object
 from packhouse.operations.write_turns import write_in_turn
+from packhouse.repository.new_objects import DraftedObjects
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, move_refs, rehearse_refs
+from packhouse.repository.view import read_object
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
 

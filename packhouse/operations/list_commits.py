@@ -11,13 +11,13 @@ from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
+from packhouse.node.history_cache import STRETCH_COMMITS, Stretch
+from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
-from packhouse.operations.history_cache import STRETCH_COMMITS, Stretch
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.reachability import is_reachable
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import hold_packs, read_object
+from packhouse.repository.reachability import is_reachable
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs, read_object
 
 _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1

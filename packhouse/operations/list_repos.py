@@ -7,8 +7,8 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.db.repos import list_repos as list_repo_rows
 from packhouse.errors import Invalid
+from packhouse.node.node import Node
 from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
-from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo, repo_info
 
 

@@ -7,9 +7,9 @@ from packhouse.db.refs import Ref, get_ref, list_refs_page
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, TAGS, RefName, is_refname, short_name
+from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 
 
 class TagNotFound(NotFound):

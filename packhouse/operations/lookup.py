@@ -3,7 +3,7 @@
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_by_id
 from packhouse.errors import Conflict
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 class FirstSyncRunning(Conflict):

@@ -17,27 +17,27 @@ from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tre
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import BranchNotFound, CommitTarget, GuardMismatch, read_target
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.merge_trees import (
+from packhouse.operations.server_identity import server_person
+from packhouse.operations.signed_updates import verify_introduced
+from packhouse.operations.write_turns import write_in_turn
+from packhouse.repository.merge_bases import find_merge_base
+from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,
     iter_new_objects,
     merge_trees,
     source_label,
 )
-from packhouse.operations.new_objects import DraftedObjects
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, move_refs
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.server_identity import server_person
-from packhouse.operations.signed_updates import verify_introduced
-from packhouse.operations.stored_objects import hold_packs, read_object
-from packhouse.operations.write_turns import write_in_turn
+from packhouse.repository.new_objects import DraftedObjects
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs, read_object
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
 

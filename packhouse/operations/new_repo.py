@@ -3,8 +3,8 @@
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
-from packhouse.operations.receipts import Receipt, bind
 from packhouse.operations.repo_info import BaseRepo, RepoInfo
+from packhouse.repository.receipts import Receipt, bind
 
 
 def insert_new_repo(

@@ -8,8 +8,8 @@ from packhouse.errors import LimitExceeded
 from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
+from packhouse.node.node import Node
+from packhouse.repository.view import hold_packs, open_reader, read_object
 
 
 class NotesCommit:

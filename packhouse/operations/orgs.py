@@ -9,7 +9,7 @@ from packhouse.db import orgs as rows
 from packhouse.db.orgs import Org
 from packhouse.db.session import Session
 from packhouse.errors import Invalid, NotFound
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 __all__ = ["Org", "OrgNameInvalid", "OrgNotFound", "create_org", "iter_orgs", "read_org"]
 

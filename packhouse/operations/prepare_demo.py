@@ -19,13 +19,13 @@ from packhouse.db.refs import has_branches
 from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.node import Node
 from packhouse.operations.act_as_operator import act_as_operator
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.keys import KeyExists, add_key
 from packhouse.operations.land_commit import CommitFacts
-from packhouse.operations.node import Node
 from packhouse.operations.orgs import create_org
 from packhouse.operations.prepare_shop import prepare_shop
 

@@ -11,13 +11,13 @@ from packhouse.db.repos import RepoExists
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
+from packhouse.node.node import Node
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.write_note import NoteAction, WriteNote, write_note
 
 SHOP_NAME: Final = "apps/shop"

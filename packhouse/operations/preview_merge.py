@@ -14,19 +14,19 @@ from packhouse.git.oid import Oid
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.git.tree_walk import TreeReader, find_path
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.merge_trees import (
+from packhouse.repository.merge_bases import find_merge_base
+from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,
     merge_trees,
     open_merged,
     source_label,
 )
-from packhouse.operations.node import Node
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import hold_packs
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import hold_packs
 
 NO_OP: Final = "no_op"
 FAST_FORWARD: Final = "fast_forward"

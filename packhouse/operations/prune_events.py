@@ -7,7 +7,7 @@ from packhouse import limits
 from packhouse.db import events, webhook_deliveries
 from packhouse.db.jobs import insert_job
 from packhouse.db.session import Session
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 _EVERY_S: Final = 600
 

@@ -7,9 +7,9 @@ from packhouse.db.session import Session
 from packhouse.db.upstreams import mark_syncing
 from packhouse.errors import Invalid
 from packhouse.git.refname import RefName
-from packhouse.operations.node import Node
-from packhouse.operations.sync_mirror import names_for
-from packhouse.operations.sync_queue import queue_sync
+from packhouse.node.node import Node
+from packhouse.repository.sync_mirror import names_for
+from packhouse.repository.sync_queue import queue_sync
 
 
 class NoUpstream(Invalid):

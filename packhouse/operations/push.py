@@ -40,16 +40,17 @@ from packhouse.git.refname import (
     is_refname,
     new_name_fault,
 )
-from packhouse.operations.damage import find_reason
-from packhouse.operations.new_objects import QuarantinedObjects
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.pending_push import PendingPush, Push, RefReport
-from packhouse.operations.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
 from packhouse.operations.push_faults import allowed_faults, leave_out, refuse_faulty
-from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
-from packhouse.operations.remotes import Remote, head_target, read_repo, read_view
+from packhouse.operations.remotes import Remote, read_repo, read_view
 from packhouse.operations.signed_updates import verify_introduced
-from packhouse.operations.upstream_forward import UpstreamRejected
+from packhouse.repository.damage import find_reason
+from packhouse.repository.new_objects import QuarantinedObjects
+from packhouse.repository.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
+from packhouse.repository.ref_files import head_target
+from packhouse.repository.ref_writer import check_policy, move_refs, rehearse_refs
+from packhouse.repository.upstream_forward import UpstreamRejected
 
 ACTION: Final = "push"
 

@@ -7,12 +7,12 @@ from packhouse import limits
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.fault_log import ObjectFault
 from packhouse.git.oid import Oid, is_oid
-from packhouse.operations.damage import RepositoryDamaged, RepositoryMended, telling_damage
-from packhouse.operations.fault_tracing import Trace, trace_faults
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.operations.pending_push import PendingPush
-from packhouse.operations.push_checks import PushedObjects
-from packhouse.operations.push_repack import JudgedAgain, Kept, pack_anew
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, telling_damage
+from packhouse.repository.fault_tracing import Trace, trace_faults
+from packhouse.repository.push_checks import PushedObjects
+from packhouse.repository.push_repack import JudgedAgain, Kept, pack_anew
 
 _UNTRACEABLE: Final = "the push has faulty objects, and which refs lead to them cannot be found out"
 _IMPORT_TAKES_THEM: Final = "faults of old histories like these are let through on the +import remote"

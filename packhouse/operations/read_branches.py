@@ -7,10 +7,10 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import Ref, get_ref, list_branches_page
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, is_refname, short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 
 _CURSOR_KIND: Final = b"creation"
 """Releases up to the third migration ordered branches by seconds and names. A cursor of one order says nothing about

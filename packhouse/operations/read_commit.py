@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.git.objects import parse_commit, split_signature
+from packhouse.node.node import Node
 from packhouse.operations.list_commits import ListedCommit
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import read_object
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit, parse_t
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import find_entry
 from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
-from packhouse.operations.attribution import History
-from packhouse.operations.damage import telling_damage
-from packhouse.operations.last_commit import read_last_commit
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
-from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
+from packhouse.repository.attribution import History
+from packhouse.repository.damage import telling_damage
+from packhouse.repository.last_commit import read_last_commit
+from packhouse.repository.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
+from packhouse.repository.view import hold_packs, open_reader, read_object
 
 
 class PathNotFound(NotFound):

@@ -8,11 +8,11 @@ from packhouse.db.refs import Ref, get_ref, list_refs_page
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import NOTES, PERSISTENT, RefName, is_refname
+from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.notes_commit import NotesCommit, is_notes_commit
-from packhouse.operations.resolve import resolve_object
+from packhouse.repository.resolve import resolve_object
 
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 

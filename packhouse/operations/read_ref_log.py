@@ -6,10 +6,10 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import RefLogEntry, list_ref_log
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from packhouse.node.node import Node
 from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.remotes import follow_head
+from packhouse.repository.ref_files import follow_head
 
 
 @dataclass(frozen=True, slots=True)

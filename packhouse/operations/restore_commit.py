@@ -6,13 +6,13 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
 from packhouse.git.objects import Person, clean_message, parse_commit
 from packhouse.git.refname import short_name
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound, CommitTarget
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
-from packhouse.operations.resolve import resolve_ref
-from packhouse.operations.stored_objects import read_object
+from packhouse.repository.receipts import Receipt
+from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import read_object
 
 
 @dataclass(frozen=True, slots=True)

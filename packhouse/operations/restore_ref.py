@@ -10,11 +10,11 @@ from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.limits import page_max
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.refs import move_refs
-from packhouse.operations.remotes import follow_head
-from packhouse.operations.stored_objects import open_reader
+from packhouse.repository.ref_files import follow_head
+from packhouse.repository.ref_writer import move_refs
+from packhouse.repository.view import open_reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from packhouse.auth.sealing import Sealed
 from packhouse.db.credentials import list_sealed_passwords, reseal_password
 from packhouse.db.session import Session
 from packhouse.db.webhooks import SealedRow, list_sealed_secrets, reseal_secret
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhouse.git.objects import Person
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 SERVER_NAME: Final = "Packhouse"
 SERVER_EMAIL: Final = "noreply@packhouse.invalid"  # .invalid never gets mail: RFC 2606 section 2

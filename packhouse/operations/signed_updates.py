@@ -17,9 +17,9 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.reader import ObjectReader
 from packhouse.git.signature_check import SignatureChecker
-from packhouse.operations.node import Node
-from packhouse.operations.push_checks import PushedObjects, open_objects
+from packhouse.node.node import Node
 from packhouse.operations.signing_keys import load_signing_keys
+from packhouse.repository.push_checks import PushedObjects, open_objects
 
 
 def verify_introduced(

@@ -9,8 +9,8 @@ from packhouse.db.signing_keys import SigningKeyRow
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
 from packhouse.git.signing_keys import SigningKey, SigningKeyKind, parse_signing_key
+from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
-from packhouse.operations.node import Node
 from packhouse.operations.orgs import read_org
 
 __all__ = [

@@ -6,16 +6,16 @@ from packhouse.db.repos import Repo
 from packhouse.git.objects import encode_commit, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.node import Node
 from packhouse.operations.base_repo import SnapshotBase
-from packhouse.operations.damage import holds_objects
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
-from packhouse.operations.fork_objects import copy_objects
 from packhouse.operations.fork_source import open_source, peel_to_commit, read_source
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.resolve import RefNotFound
-from packhouse.operations.stored_objects import hold_packs, open_reader
+from packhouse.repository.damage import holds_objects
+from packhouse.repository.fork_objects import copy_objects
+from packhouse.repository.receipts import Receipt
+from packhouse.repository.resolve import RefNotFound
+from packhouse.repository.view import hold_packs, open_reader
 
 ACTION = "snapshot"
 

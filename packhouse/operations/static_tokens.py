@@ -7,8 +7,8 @@ from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.clock import TIMESTAMP_MAX
 from packhouse.db.orgs import find_org
-from packhouse.operations.node import Node
-from packhouse.operations.token_file import digest_token
+from packhouse.node.node import Node
+from packhouse.node.token_file import digest_token
 
 
 def find_static_reader(node: Node, token: str) -> Principal | None:

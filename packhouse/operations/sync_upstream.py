@@ -24,7 +24,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event
-from packhouse.operations.events import (
+from packhouse.node.node import Node
+from packhouse.repository.events import (
     SYNC_FAILED,
     SYNC_STARTED,
     SYNC_SUCCEEDED,
@@ -32,11 +33,10 @@ from packhouse.operations.events import (
     record_pushes,
     record_sync,
 )
-from packhouse.operations.node import Node
-from packhouse.operations.push_checks import PushedObjects, find_unconnected, open_objects
-from packhouse.operations.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
-from packhouse.operations.sync_mirror import list_unfit, names_for, plan_mirror
-from packhouse.operations.upstream_access import UpstreamAway, open_access
+from packhouse.repository.push_checks import PushedObjects, find_unconnected, open_objects
+from packhouse.repository.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
+from packhouse.repository.sync_mirror import list_unfit, names_for, plan_mirror
+from packhouse.repository.upstream_access import UpstreamAway, open_access
 from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine
 

@@ -4,8 +4,8 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoExists, RepoNotFound, find_repo, undelete_repo_row
 from packhouse.db.session import Session
 from packhouse.db.upstreams import find_upstream
-from packhouse.operations.node import Node
-from packhouse.operations.sync_queue import queue_sync
+from packhouse.node.node import Node
+from packhouse.repository.sync_queue import queue_sync
 
 
 def undelete_repo(node: Node, caller: Principal, name: str) -> str:

@@ -8,9 +8,9 @@ from packhouse.db.repos import RepoNotFound, find_repo, set_default_branch
 from packhouse.db.session import Session
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.create_repo import NotSupported, check_default_branch
-from packhouse.operations.node import Node
 from packhouse.operations.repo_info import RepoInfo, repo_info
 
 

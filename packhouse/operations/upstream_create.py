@@ -4,14 +4,15 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import FollowedUpstream
 from packhouse.db.session import Session
 from packhouse.db.upstreams import insert_upstream
-from packhouse.operations.base_repo import GITHUB, UpstreamBase
+from packhouse.node.node import Node
+from packhouse.operations.base_repo import UpstreamBase
 from packhouse.operations.ids import new_public_id
 from packhouse.operations.new_repo import insert_new_repo
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.repo_info import BaseRepo, RepoInfo
-from packhouse.operations.sync_queue import queue_sync
-from packhouse.operations.upstream_access import check_upstream_address
+from packhouse.repository.providers import GITHUB
+from packhouse.repository.receipts import Receipt
+from packhouse.repository.sync_queue import queue_sync
+from packhouse.repository.upstream_access import check_upstream_address
 
 
 def follow_upstream(

@@ -20,8 +20,8 @@ from packhouse.db.webhook_deliveries import (
 )
 from packhouse.db.webhooks import ReadyWebhook, Subscriber, disable_webhook, list_subscribers
 from packhouse.errors import PackhouseError
+from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
-from packhouse.operations.node import Node
 from packhouse.outbound.client import OutboundFailed
 from packhouse.outbound.destination import AddressRefused, AddressUnknown, BadAddress
 from packhouse.secret import Secret

@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.db.session import Session
 from packhouse.db.webhook_deliveries import PendingDelivery, has_due_delivery, list_pending_deliveries
 from packhouse.db.webhooks import ReadyWebhook, lease_webhook, list_ready_webhooks, release_webhook
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 
 def list_due_subscriptions(node: Node, worker: str) -> list[ReadyWebhook]:

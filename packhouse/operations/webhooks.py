@@ -13,12 +13,12 @@ from packhouse.db.text import is_storable
 from packhouse.db.webhook_deliveries import Delivery
 from packhouse.db.webhooks import Webhook
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
+from packhouse.node.node import Node
 from packhouse.operations.cursors import decode_cursor, decode_number, encode_cursor
-from packhouse.operations.events import EVENT_KINDS
 from packhouse.operations.ids import new_public_id
-from packhouse.operations.node import Node
 from packhouse.operations.webhook_delivery import ANY_EVENT
 from packhouse.outbound.destination import AddressRefused, BadAddress
+from packhouse.repository.events import EVENT_KINDS
 from packhouse.secret import Secret
 
 __all__ = ["Delivery", "Webhook"]

@@ -14,16 +14,16 @@ from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import Person, encode_commit
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.new_objects import DraftedObjects
-from packhouse.operations.node import Node
 from packhouse.operations.notes_commit import NotesCommit, is_notes_commit, join_notes
 from packhouse.operations.read_notes import DEFAULT_NOTES_REF
-from packhouse.operations.receipts import Receipt, bind
-from packhouse.operations.refs import check_policy, move_refs, rehearse_refs
-from packhouse.operations.resolve import resolve_object
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.write_turns import write_in_turn
+from packhouse.repository.new_objects import DraftedObjects
+from packhouse.repository.receipts import Receipt, bind
+from packhouse.repository.ref_writer import check_policy, move_refs, rehearse_refs
+from packhouse.repository.resolve import resolve_object
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
 

@@ -9,7 +9,7 @@ from packhouse import limits
 from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.repos import Repo
 from packhouse.git.refname import RefName
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from packhouse import limits
 from packhouse.config import Config
 from packhouse.errors import Unavailable
 from packhouse.log import log_event, request_id
-from packhouse.operations.damage import RepositoryMended
-from packhouse.operations.node import open_node
+from packhouse.node.node import open_node
+from packhouse.repository.damage import RepositoryMended
 from packhouse.web.api import (
     archives,
     blame,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from packhouse.log import log_event
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 
 _AGAIN_S: Final = 1.0  # before a loop that failed begins anew
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from packhouse.operations.base_repo import DEFAULT_HOSTS, OWN_PROVIDERS
+from packhouse.operations.base_repo import OWN_PROVIDERS
+from packhouse.repository.providers import DEFAULT_HOSTS
 from packhouse.web.described import NOT_BLANK, needs, one_of, says
 
 _TEXT: Final = {"type": ["string", "null"]}

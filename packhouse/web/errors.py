@@ -29,9 +29,9 @@ from packhouse.errors import (
 )
 from packhouse.log import log_event
 from packhouse.operations.apply_patch import PatchDoesNotApply
-from packhouse.operations.damage import RepositoryDamaged
 from packhouse.operations.events import EventsForgotten
-from packhouse.operations.upstream_access import UpstreamAway
+from packhouse.repository.damage import RepositoryDamaged
+from packhouse.repository.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
 from packhouse.web.paths import path_list_members
 from packhouse.web.responses import NOT_STORED, json_response
@@ -343,7 +343,7 @@ def codearts_members(status: int, sentence: str) -> dict[str, str]:
 def log_failure(request: "Request", error: BaseException, status: int) -> None:
     """Log what an operator must know of; a traceback only for what is a bug.
 
-    Damage has been told as an error when it was found (operations/damage.py); here it is one more refused request.
+    Damage has been told as an error when it was found (repository/damage.py); here it is one more refused request.
     """
     operation = request.match.route.name if request.match else ""
     is_told = isinstance(error, RepositoryDamaged)

@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import Invalid, PackhouseError
-from packhouse.operations.receipts import Answer, find_answer, keep_answer
+from packhouse.operations.kept_answers import find_answer, keep_answer
+from packhouse.repository.receipts import Answer
 from packhouse.web.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
 from packhouse.web.request import Request, as_answer

@@ -16,8 +16,8 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.git.refname import RefName, short_name
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import Answer, Receipt, Ticket
+from packhouse.node.node import Node
+from packhouse.repository.receipts import Answer, Receipt, Ticket
 from packhouse.web.body import RequestBody, drop_body
 from packhouse.web.fields import parse_query
 from packhouse.web.lane import Lane

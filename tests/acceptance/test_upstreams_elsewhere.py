@@ -16,10 +16,10 @@ from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
 from packhouse.git.process import run_git
 from packhouse.git.remote_call import RemoteLogin, RemoteServer, run_remote_git
+from packhouse.node.node import open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.credentials import CreateCredential, create_credential
 from packhouse.operations.events import EventPosition, read_events
-from packhouse.operations.node import open_node
 from packhouse.operations.orgs import create_org
 from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
 from packhouse.secret import Secret

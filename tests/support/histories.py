@@ -14,9 +14,9 @@ from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from tests.support.git import Git
 
 Tree = dict[bytes, tuple[str, bytes]]

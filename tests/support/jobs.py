@@ -1,8 +1,8 @@
 """Running the jobs of a node in the test's own process."""
 
 from packhouse.jobs.worker import Worker
+from packhouse.node.node import Node
 from packhouse.operations.inspect_jobs import list_jobs
-from packhouse.operations.node import Node
 from tests.support.waiting import wait_until
 
 

@@ -14,6 +14,7 @@ from packhouse.errors import Invalid, Unauthenticated
 from packhouse.git.archive_formats import FORMATS
 from packhouse.git.globs import PathFilter, compile_globs
 from packhouse.git.tree_path import check_tree_path
+from packhouse.node.token_file import ALL_REPOS
 from packhouse.operations.archive import (
     Archive,
     ArchiveOptions,
@@ -25,7 +26,6 @@ from packhouse.operations.archive import (
 )
 from packhouse.operations.lookup import lookup_repo_by_number
 from packhouse.operations.static_tokens import find_static_reader
-from packhouse.operations.token_file import ALL_REPOS
 from packhouse.web.auth import Caller, authenticate_token
 from packhouse.web.body import read_body
 from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says

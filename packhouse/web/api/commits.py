@@ -27,8 +27,8 @@ from packhouse.operations.commit_target import CommitTarget, check_base
 from packhouse.operations.diff_commit import DiffCommit
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.receipts import Receipt
 from packhouse.operations.restore_commit import RestoreCommit, restore_commit
+from packhouse.repository.receipts import Receipt
 from packhouse.web.body import iter_body
 from packhouse.web.described import (
     AnyRef,

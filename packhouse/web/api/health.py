@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from packhouse.clock import format_timestamp
 from packhouse.errors import Unavailable
-from packhouse.operations.damage_report import count_damaged, read_damage
+from packhouse.repository.damage_report import count_damaged, read_damage
 from packhouse.web.described import Count, Timestamp, always
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response

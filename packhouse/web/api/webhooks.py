@@ -8,9 +8,9 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.events import EVENT_KINDS
 from packhouse.operations.webhook_delivery import ANY_EVENT
 from packhouse.operations.webhooks import AddWebhook, Webhook, add_webhook, list_webhooks, remove_webhook
+from packhouse.repository.events import EVENT_KINDS
 from packhouse.secret import Secret
 from packhouse.web.body import read_body
 from packhouse.web.described import EncodedCursor, Name, PageLimit, Timestamp, always, says

@@ -11,8 +11,8 @@ from packhouse import limits
 from packhouse.git.advertisement import Service, protocol_version
 from packhouse.git.pktline import encode_error
 from packhouse.log import log_event
-from packhouse.operations.damage import RepositoryDamaged, RepositoryMended
 from packhouse.operations.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
 from packhouse.web.body import iter_body
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn

@@ -7,7 +7,7 @@ import pytest
 
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
-from packhouse.operations.node import Node, open_node
+from packhouse.node.node import Node, open_node
 from packhouse.operations.orgs import create_org
 from tests.support.postgres import PostgresServer
 

@@ -14,10 +14,10 @@ from packhouse.db.packs import insert_packs, list_packs
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo
 from packhouse.git.process import GitFailed
-from packhouse.operations.consolidate import consolidate
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
+from packhouse.repository.consolidate import consolidate
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_git_that_dies_while_it_joins_leaves_nothing(
     dying.write_text(f'#!/bin/sh\n[ "$1" = pack-objects ] && ulimit -f 20\nexec {real} "$@"\n')
     dying.chmod(0o755)
     monkeypatch.setenv("PATH", str(dying.parent), prepend=os.pathsep)
-    monkeypatch.setattr("packhouse.operations.consolidate._IN_PROCESS_MAX_BYTES", 0)
+    monkeypatch.setattr("packhouse.repository.consolidate._IN_PROCESS_MAX_BYTES", 0)
     with pytest.raises(GitFailed):
         consolidate(node, repo.public_id)
     assert sorted(pack_dir(node, repo).iterdir()) == before

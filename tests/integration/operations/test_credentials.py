@@ -1,6 +1,7 @@
 """Credentials for upstreams, on SQLite and on PostgreSQL."""
 
 from packhouse.auth.principal import Principal
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.credentials import (
     CreateCredential,
@@ -9,11 +10,10 @@ from packhouse.operations.credentials import (
     update_credential,
 )
 from packhouse.operations.credentials import create_credential as create
-from packhouse.operations.events import PUSH
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.rotate_secrets import rotate_secrets
 from packhouse.operations.webhooks import AddWebhook, add_webhook
+from packhouse.repository.events import PUSH
 from packhouse.secret import Secret
 
 

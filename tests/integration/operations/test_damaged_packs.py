@@ -16,13 +16,13 @@ from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid, hash_object
 from packhouse.jobs.maintenance import maintain_packs
-from packhouse.operations.consolidate import consolidate
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.damage_report import recheck_damage
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import open_reader
-from packhouse.operations.sweep import settle_packs
+from packhouse.repository.consolidate import consolidate
+from packhouse.repository.damage_report import recheck_damage
+from packhouse.repository.sweep import settle_packs
+from packhouse.repository.view import open_reader
 from tests.support.damage import cut, flip, flip_content, remove
 from tests.support.waiting import wait_until
 
@@ -84,7 +84,7 @@ def test_a_damaged_pack_is_set_aside_and_the_others_are_joined(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if in_process_max is not None:
-        monkeypatch.setattr("packhouse.operations.consolidate._IN_PROCESS_MAX_BYTES", in_process_max)
+        monkeypatch.setattr("packhouse.repository.consolidate._IN_PROCESS_MAX_BYTES", in_process_max)
     packs = [write_pack(node, repo, content) for content in contents(6)]
     fault(packs[2])
     assert consolidate(node, repo.public_id) >= 4

@@ -12,23 +12,16 @@ from packhouse.db.repos import Repo
 from packhouse.db.webhook_deliveries import PendingDelivery
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.events import (
-    SYNC_FAILED,
-    EventPosition,
-    EventsForgotten,
-    SyncRun,
-    open_events,
-    read_events,
-    record_sync,
-)
+from packhouse.operations.events import EventPosition, EventsForgotten, open_events, read_events
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.prune_events import prune_events
-from packhouse.operations.refs import move_refs
 from packhouse.operations.webhook_delivery import SendOutcome, fan_out_events, record_outcomes
 from packhouse.operations.webhook_queue import choose_deliveries, hold_subscriptions, list_due_subscriptions
 from packhouse.operations.webhooks import AddWebhook, add_webhook
+from packhouse.repository.events import SYNC_FAILED, SyncRun, record_sync
+from packhouse.repository.ref_writer import move_refs
 from packhouse.secret import Secret
 
 OIDS = [Oid(digit * 40) for digit in "123456789"]

@@ -8,9 +8,9 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoExists
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, sweep_unsettled
-from packhouse.operations.node import Node
 from packhouse.storage.unsettled import mark_unsettled, unsettled_age_s
 
 

@@ -8,12 +8,12 @@ from packhouse.db.repos import Repo
 from packhouse.git.objects import Person, encode_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.operations import fork_objects
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.new_objects import DraftedObjects
-from packhouse.operations.node import Node
-from packhouse.operations.refs import move_refs
+from packhouse.repository import fork_objects
+from packhouse.repository.new_objects import DraftedObjects
+from packhouse.repository.ref_writer import move_refs
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 

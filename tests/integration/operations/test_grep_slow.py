@@ -14,9 +14,9 @@ from packhouse.git.globs import PathFilter, compile_globs
 from packhouse.git.grep_stream import GrepLine, GrepQuery
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import PathEntry
+from packhouse.node.node import Node, open_node
 from packhouse.operations.grep import GrepPage, PageBounds, SkipReason, grep_files
 from packhouse.operations.grep_slow import write_flat_tree, write_marked_tree
-from packhouse.operations.node import Node, open_node
 from tests.support.git import Git
 from tests.support.histories import History, load_history
 from tests.support.seeds import seed_of

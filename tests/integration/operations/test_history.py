@@ -9,9 +9,9 @@ import pytest
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
+from packhouse.node.node import Node, open_node
 from packhouse.operations import list_commits as module
 from packhouse.operations.list_commits import list_commits, parse_commit_cursor
-from packhouse.operations.node import Node, open_node
 from packhouse.operations.read_commit import read_commit
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history

@@ -15,10 +15,10 @@ from packhouse.config import Config
 from packhouse.db.database import Session, open_database
 from packhouse.db.installation import KNOWN_BATCH
 from packhouse.db.sqlite import SqliteDatabase
+from packhouse.node.installation import LostDatabase, NoData, check_installation, report_unknown_folders
+from packhouse.node.node import Node, open_existing_node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.installation import LostDatabase, NoData, check_installation, report_unknown_folders
-from packhouse.operations.node import Node, open_existing_node, open_node
 from packhouse.operations.orgs import create_org
 from packhouse.storage.unsettled import mark_unsettled
 from tests.support.postgres import PostgresServer

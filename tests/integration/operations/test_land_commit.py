@@ -9,12 +9,12 @@ from packhouse.git.objects import MODE_FILE, Person, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_edit import TreeEditor
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget, GuardMismatch
 from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 MAIN = RefName(b"refs/heads/main")

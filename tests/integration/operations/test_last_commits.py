@@ -15,16 +15,16 @@ from packhouse.config import Config
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid
-from packhouse.operations import attribution, file_maps
-from packhouse.operations.file_map import FileMap, FileRecord
-from packhouse.operations.file_maps import read_file_map
+from packhouse.node.file_map import FileMap, FileRecord
+from packhouse.node.last_commit_cache import LastCommitCache
+from packhouse.node.node import Node, open_node
+from packhouse.node.tree_tables import TreeTableCache
 from packhouse.operations.file_metadata import list_file_metadata
-from packhouse.operations.last_commit import read_last_commit
-from packhouse.operations.last_commit_cache import LastCommitCache
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node, open_node
 from packhouse.operations.read_files import PathNotFound, find_file
-from packhouse.operations.tree_tables import TreeTableCache
+from packhouse.repository import attribution, file_maps
+from packhouse.repository.file_maps import read_file_map
+from packhouse.repository.last_commit import read_last_commit
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

@@ -11,7 +11,7 @@ from packhouse.config import Config
 from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
-from packhouse.operations.node import Node, open_node
+from packhouse.node.node import Node, open_node
 from packhouse.web.background import Loop
 
 PATIENCE_S = 60

@@ -8,15 +8,15 @@ from packhouse.db.repos import Repo
 from packhouse.git.objects import Person, encode_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
 from packhouse.operations import merge as merge_module
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge import Merge, MergeStrategy, TargetMoved, merge
-from packhouse.operations.merge_bases import find_merge_base
-from packhouse.operations.new_objects import DraftedObjects
-from packhouse.operations.node import Node
-from packhouse.operations.refs import move_refs
 from packhouse.operations.sync_upstream import give_up_sync
+from packhouse.repository.merge_bases import find_merge_base
+from packhouse.repository.new_objects import DraftedObjects
+from packhouse.repository.ref_writer import move_refs
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 MAIN = RefName(b"refs/heads/main")

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from packhouse.auth.public_keys import KeyRejected, encode_public_key
 from packhouse.db.orgs import OrgExists
 from packhouse.errors import Invalid
+from packhouse.node.node import Node
 from packhouse.operations.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
-from packhouse.operations.node import Node
 from packhouse.operations.orgs import OrgNameInvalid, OrgNotFound, create_org, iter_orgs
 
 

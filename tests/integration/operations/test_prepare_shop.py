@@ -7,10 +7,10 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import list_refs
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.prepare_shop import SHOP_NAME, prepare_shop
-from packhouse.operations.refs import move_refs
+from packhouse.repository.ref_writer import move_refs
 
 START = Oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
 MAIN, CART, TAX, NOTES, TAG = (

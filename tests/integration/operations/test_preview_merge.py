@@ -13,16 +13,16 @@ from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid, hash_object
+from packhouse.node.node import Node, open_node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge_trees import (
+from packhouse.operations.preview_merge import FAST_FORWARD, MERGE_COMMIT, NO_OP, MergePreview, preview_merge
+from packhouse.repository.merge_trees import (
     MergeImpossible,
     MergeSide,
     UnrelatedHistories,
     iter_new_objects,
     merge_trees,
 )
-from packhouse.operations.node import Node, open_node
-from packhouse.operations.preview_merge import FAST_FORWARD, MERGE_COMMIT, NO_OP, MergePreview, preview_merge
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

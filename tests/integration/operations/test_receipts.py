@@ -17,6 +17,8 @@ from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs import prune_events as prune_job
 from packhouse.jobs.task import Job
+from packhouse.node.node import Node, open_node
+from packhouse.node.wakeups import Wakeups
 from packhouse.operations.clean_repo import clean_repo
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
@@ -27,26 +29,22 @@ from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.delete_tag import delete_tag
 from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo
+from packhouse.operations.kept_answers import find_answer, forget_answers, keep_answer
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge import Merge, MergeStrategy, merge
-from packhouse.operations.node import Node, open_node
 from packhouse.operations.orgs import create_org
 from packhouse.operations.read_ref_log import read_ref_log
-from packhouse.operations.receipts import (
+from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.restore_commit import RestoreCommit, restore_commit
+from packhouse.operations.write_note import NoteAction, WriteNote, write_note
+from packhouse.repository.receipts import (
     Answer,
     KeyTaken,
     Receipt,
     Ticket,
-    find_answer,
-    forget_answers,
-    keep_answer,
 )
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.restore_commit import RestoreCommit, restore_commit
-from packhouse.operations.wakeups import Wakeups
-from packhouse.operations.write_note import NoteAction, WriteNote, write_note
 
 SPAWN = multiprocessing.get_context("spawn")
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")

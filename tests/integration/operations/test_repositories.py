@@ -10,13 +10,13 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.db.repos import RepoExists, RepoNotFound
 from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL
+from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.create_repo import CreateRepo, NotSupported, create_repo
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.delete_repo import DeletionPending, delete_repo
 from packhouse.operations.get_repo import get_repo
 from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.node import Node
 from packhouse.operations.orgs import create_org
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.update_repo import UpdateRepo, update_repo

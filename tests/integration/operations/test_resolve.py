@@ -14,10 +14,10 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from packhouse.node.node import Node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node, open_node
-from packhouse.operations.resolve import RefNotFound, resolve_object, resolve_ref
+from packhouse.repository.resolve import RefNotFound, resolve_object, resolve_ref
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

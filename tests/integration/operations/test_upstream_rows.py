@@ -16,6 +16,7 @@ from packhouse.errors import Conflict
 from packhouse.jobs.tasks import TASKS
 from packhouse.jobs.worker import Worker
 from packhouse.limits import job_attempts_max, sync_attempts_max
+from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.credentials import CreateCredential, create_credential
 from packhouse.operations.detach_upstream import detach_upstream
@@ -23,11 +24,10 @@ from packhouse.operations.get_repo import get_repo
 from packhouse.operations.inspect_jobs import list_jobs
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.node import Node
 from packhouse.operations.pull_upstream import NoUpstream, pull_upstream
 from packhouse.operations.repo_info import BaseRepo
 from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
-from packhouse.operations.upstream_access import UpstreamAway, explain_failure, make_address
+from packhouse.repository.upstream_access import UpstreamAway, explain_failure, make_address
 from packhouse.secret import Secret
 from tests.support.jobs import drain
 

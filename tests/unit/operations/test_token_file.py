@@ -7,7 +7,7 @@ import pytest
 
 from packhouse import limits
 from packhouse.errors import Unavailable
-from packhouse.operations.token_file import TokenFile, digest_token
+from packhouse.node.token_file import TokenFile, digest_token
 
 pytestmark = pytest.mark.quick
 

@@ -13,17 +13,17 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
-from packhouse.operations.damage_memory import DamageMemory
-from packhouse.operations.history_cache import HistoryCache
-from packhouse.operations.installation import check_installation, keep_orphaned_log, remember_acceptance
-from packhouse.operations.issuer_keys import make_token_verifier
-from packhouse.operations.last_commit_cache import LastCommitCache
-from packhouse.operations.maintenance_queue import MaintenanceQueue
-from packhouse.operations.reachability_cache import ReachabilityCache
-from packhouse.operations.signature_verdicts import SignatureVerdicts
-from packhouse.operations.token_file import TokenFile
-from packhouse.operations.tree_tables import TreeTableCache
-from packhouse.operations.wakeups import Wakeups
+from packhouse.node.damage_memory import DamageMemory
+from packhouse.node.history_cache import HistoryCache
+from packhouse.node.installation import check_installation, keep_orphaned_log, remember_acceptance
+from packhouse.node.issuer_keys import make_token_verifier
+from packhouse.node.last_commit_cache import LastCommitCache
+from packhouse.node.maintenance_queue import MaintenanceQueue
+from packhouse.node.reachability_cache import ReachabilityCache
+from packhouse.node.signature_verdicts import SignatureVerdicts
+from packhouse.node.token_file import TokenFile
+from packhouse.node.tree_tables import TreeTableCache
+from packhouse.node.wakeups import Wakeups
 from packhouse.outbound.client import OutboundClient
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache

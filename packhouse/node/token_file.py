@@ -17,7 +17,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import Invalid, Unavailable
 from packhouse.log import log_event
-from packhouse.operations.repo_name import check_repo_name
+from packhouse.node.repo_name import check_repo_name
 
 ALL_REPOS: Final = "*"
 

@@ -16,12 +16,12 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.remote_call import run_remote_git
-from packhouse.operations.damage import holds_objects
-from packhouse.operations.new_objects import GitView, NewObjects
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs
-from packhouse.operations.sync_mirror import MIRRORED
-from packhouse.operations.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
+from packhouse.node.node import Node
+from packhouse.repository.damage import holds_objects
+from packhouse.repository.new_objects import GitView, NewObjects
+from packhouse.repository.sync_mirror import MIRRORED
+from packhouse.repository.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
+from packhouse.repository.view import hold_packs
 
 # git-push(1), "OUTPUT": flag, refs and summary of one ref, between tabs.
 _REPORT: Final = re.compile(rb"^([ +*!=-])\t([^\t]*):([^\t:]+)\t(.*)$", re.MULTILINE)

@@ -18,8 +18,8 @@ from packhouse.db.repos import Repo
 from packhouse.git.history import CommitLinks, list_history, parse_links, read_first_parent_changes
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import TreeTable, has_same_entry, parse_table
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import read_object
+from packhouse.node.node import Node
+from packhouse.repository.view import read_object
 
 Waiting = dict[Oid, set[bytes]]
 """Paths by the commit at which their entry is known to be the one that is asked about."""

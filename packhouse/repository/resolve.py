@@ -18,11 +18,11 @@ from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
-from packhouse.operations.damage import holds_objects
-from packhouse.operations.node import Node
-from packhouse.operations.reachability import is_reachable, resolve_abbreviation
-from packhouse.operations.remotes import head_target
-from packhouse.operations.stored_objects import hold_packs, open_reader, read_object
+from packhouse.node.node import Node
+from packhouse.repository.damage import holds_objects
+from packhouse.repository.reachability import is_reachable, resolve_abbreviation
+from packhouse.repository.ref_files import head_target
+from packhouse.repository.view import hold_packs, open_reader, read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
 _PEELED: Final = re.compile(r"(?:[~^][0-9]*|\^\{[a-z]*\})*")

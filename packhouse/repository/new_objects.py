@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from packhouse.db.repos import Repo
-from packhouse.operations.damage import holds_objects
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
+from packhouse.repository.damage import holds_objects
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import PackFile
 from packhouse.storage.quarantine import Quarantine

@@ -19,8 +19,8 @@ from packhouse.git.complaints import find_objects, find_packs, is_about_derived_
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing
-from packhouse.operations.node import Node
-from packhouse.operations.repo_log import log_repo_event
+from packhouse.node.node import Node
+from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.derived_files import Mended, PackFault
 from packhouse.storage.pack_file import PackFile
 

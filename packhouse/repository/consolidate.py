@@ -27,9 +27,9 @@ from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.pack_concat import concatenate_packs
 from packhouse.git.process import GitFailed, run_git
-from packhouse.operations.damage import is_damaged, mend
-from packhouse.operations.node import Node
-from packhouse.operations.repo_log import log_repo_event
+from packhouse.node.node import Node
+from packhouse.repository.damage import is_damaged, mend
+from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.pack_file import PackFile
 
 _IN_PROCESS_MAX_BYTES = 64 * limits.MIB

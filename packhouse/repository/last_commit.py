@@ -7,12 +7,12 @@ from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
-from packhouse.operations.attribution import History, Waiting, walk_near
-from packhouse.operations.file_maps import read_file_map
-from packhouse.operations.last_commit_cache import LastCommit
-from packhouse.operations.node import Node
-from packhouse.operations.reachability import read_reachable
-from packhouse.operations.stored_objects import hold_packs
+from packhouse.node.last_commit_cache import LastCommit
+from packhouse.node.node import Node
+from packhouse.repository.attribution import History, Waiting, walk_near
+from packhouse.repository.file_maps import read_file_map
+from packhouse.repository.reachability import read_reachable
+from packhouse.repository.view import hold_packs
 
 _WALKS_MIN: Final = 8
 _COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does

@@ -12,9 +12,9 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.git.refname import RefName
 from packhouse.git.remote_call import run_remote_git
-from packhouse.operations.push_checks import PushedObjects
-from packhouse.operations.sync_mirror import is_mirrored
-from packhouse.operations.upstream_access import UpstreamAccess, UpstreamAway, explain_failure
+from packhouse.repository.push_checks import PushedObjects
+from packhouse.repository.sync_mirror import is_mirrored
+from packhouse.repository.upstream_access import UpstreamAccess, UpstreamAway, explain_failure
 from packhouse.storage.quarantine import Quarantine
 
 _FETCHED: Final = b"refs/fetched/"

@@ -24,15 +24,15 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.limits import packs_before_consolidation, sync_after_write_s
-from packhouse.operations.damage import check_answer
-from packhouse.operations.events import record_pushes
-from packhouse.operations.new_objects import NewObjects
-from packhouse.operations.node import Node
-from packhouse.operations.receipts import BoundReceipt
-from packhouse.operations.stored_objects import hold_packs
-from packhouse.operations.sync_queue import queue_sync
-from packhouse.operations.upstream_access import UpstreamAway
-from packhouse.operations.upstream_forward import Forwarded, UpstreamRejected, forward_updates
+from packhouse.node.node import Node
+from packhouse.repository.damage import check_answer
+from packhouse.repository.events import record_pushes
+from packhouse.repository.new_objects import NewObjects
+from packhouse.repository.receipts import BoundReceipt
+from packhouse.repository.sync_queue import queue_sync
+from packhouse.repository.upstream_access import UpstreamAway
+from packhouse.repository.upstream_forward import Forwarded, UpstreamRejected, forward_updates
+from packhouse.repository.view import hold_packs
 from packhouse.storage.pack_file import PackFile
 
 

@@ -23,8 +23,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.process import PIPE_BYTES, GitProcess, iter_git_output, spawn_git
 from packhouse.log import log_event
-from packhouse.operations.node import Node
-from packhouse.operations.push_checks import PushedObjects, find_pack_idx, open_objects
+from packhouse.node.node import Node
+from packhouse.repository.push_checks import PushedObjects, find_pack_idx, open_objects
 from packhouse.storage.quarantine import Quarantine
 
 _MESSAGES_MAX_BYTES: Final = 2000

@@ -16,9 +16,9 @@ from packhouse.db.damage import (
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.git.oid import Oid
 from packhouse.log import log_event
-from packhouse.operations.damage import list_listed_packs, mend
-from packhouse.operations.node import Node
-from packhouse.operations.repo_log import log_repo_event
+from packhouse.node.node import Node
+from packhouse.repository.damage import list_listed_packs, mend
+from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.pack_file import PackFile
 
 

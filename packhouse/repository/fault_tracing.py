@@ -24,7 +24,7 @@ from packhouse.git.process import iter_git_output
 from packhouse.git.quoting import quote_path
 from packhouse.git.reader import FreshReader, ObjectReader, tag_target
 from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
-from packhouse.operations.push_checks import PushedObjects, find_pack_idx
+from packhouse.repository.push_checks import PushedObjects, find_pack_idx
 from packhouse.storage.quarantine import Quarantine
 
 _UNKNOWN: Final = 0

@@ -10,7 +10,7 @@ from packhouse import limits
 from packhouse.errors import Unavailable
 from packhouse.git.history import CommitSummary
 from packhouse.git.oid import Oid
-from packhouse.operations.file_map import FileMap
+from packhouse.node.file_map import FileMap
 
 CACHE_ENTRIES_MAX = 50_000
 COUNTED_COMMITS_MAX = 1000

@@ -29,9 +29,9 @@ from packhouse.git.process import GitFailed, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
 from packhouse.git.tree_walk import TreeReader, read_folder
-from packhouse.operations.damage import check_answer, find_reason
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs
+from packhouse.node.node import Node
+from packhouse.repository.damage import check_answer, find_reason
+from packhouse.repository.view import hold_packs
 from packhouse.storage.quarantine import Quarantine
 
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")

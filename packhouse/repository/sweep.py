@@ -5,9 +5,9 @@ import logging
 from packhouse.db.packs import insert_packs, list_known_packs
 from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo, find_repo_by_public_id
-from packhouse.operations.damage import mend
-from packhouse.operations.node import Node
-from packhouse.operations.repo_log import log_repo_event
+from packhouse.node.node import Node
+from packhouse.repository.damage import mend
+from packhouse.repository.repo_log import log_repo_event
 
 
 def sweep(node: Node) -> int:

@@ -13,10 +13,10 @@ from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
 from packhouse.git.reader import tag_target
-from packhouse.operations.damage import RepositoryDamaged, holds_objects, require_whole
-from packhouse.operations.node import Node
-from packhouse.operations.reachability_cache import SET_COMMITS_MAX, Reachable
-from packhouse.operations.stored_objects import RepoReader, hold_packs, open_reader
+from packhouse.node.node import Node
+from packhouse.node.reachability_cache import SET_COMMITS_MAX, Reachable
+from packhouse.repository.damage import RepositoryDamaged, holds_objects, require_whole
+from packhouse.repository.view import RepoReader, hold_packs, open_reader
 
 
 def read_reachable(node: Node, repo: Repo) -> Reachable:

@@ -14,8 +14,7 @@ from packhouse.db.credentials import find_credential_of_repo
 from packhouse.db.repos import FollowedUpstream, Repo
 from packhouse.errors import Invalid, PackhouseError, Unavailable
 from packhouse.git.remote_call import RemoteLogin, RemoteServer
-from packhouse.operations.base_repo import DEFAULT_HOSTS, GITHUB
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.outbound.destination import (
     AddressRefused,
     AddressUnknown,
@@ -24,6 +23,7 @@ from packhouse.outbound.destination import (
     resolve,
     resolve_with_system,
 )
+from packhouse.repository.providers import DEFAULT_HOSTS, GITHUB
 from packhouse.secret import Secret
 
 _SOURCEHUT: Final = frozenset({"sr.ht", "sourcehut"})

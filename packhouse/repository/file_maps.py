@@ -12,8 +12,7 @@ from packhouse.git.history import list_sized_files
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import iter_changes
-from packhouse.operations.attribution import History, Waiting, walk_all, walk_near
-from packhouse.operations.file_map import (
+from packhouse.node.file_map import (
     FileMap,
     FileRecord,
     StoredMap,
@@ -23,8 +22,9 @@ from packhouse.operations.file_map import (
     make_map,
     make_record,
 )
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs, open_reader
+from packhouse.node.node import Node
+from packhouse.repository.attribution import History, Waiting, walk_all, walk_near
+from packhouse.repository.view import hold_packs, open_reader
 
 _DERIVE_STEPS_MAX: Final = 200
 _CHAIN_MAX: Final = 32

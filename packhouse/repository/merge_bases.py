@@ -4,9 +4,9 @@ from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.process import run_git
-from packhouse.operations.damage import check_answer
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs
+from packhouse.node.node import Node
+from packhouse.repository.damage import check_answer
+from packhouse.repository.view import hold_packs
 
 
 def find_merge_base(node: Node, repo: Repo, first: Oid, second: Oid) -> Oid | None:

@@ -12,9 +12,9 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitResult, run_git
 from packhouse.git.reader import FreshReader, ObjectReader, Objects, tag_target
-from packhouse.operations.damage import check_answer, holds_objects, require_sound, telling_damage
-from packhouse.operations.node import Node
-from packhouse.operations.stored_objects import hold_packs
+from packhouse.node.node import Node
+from packhouse.repository.damage import check_answer, holds_objects, require_sound, telling_damage
+from packhouse.repository.view import hold_packs
 from packhouse.storage.quarantine import Quarantine
 
 _SHALLOW_NAME = "shallow-of-client"

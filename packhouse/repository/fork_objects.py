@@ -18,7 +18,7 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.process import iter_git_output, run_git
-from packhouse.operations.node import Node
+from packhouse.node.node import Node
 from packhouse.storage.quarantine import Quarantine
 
 

@@ -9,7 +9,8 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.reader import FreshReader, ObjectMissing, ObjectReader, Objects
-from packhouse.operations.damage import (
+from packhouse.node.node import Node
+from packhouse.repository.damage import (
     RepositoryDamaged,
     find_unreadable,
     mend,
@@ -18,7 +19,6 @@ from packhouse.operations.damage import (
     require_sound,
     telling_damage,
 )
-from packhouse.operations.node import Node
 
 T = TypeVar("T")
 

@@ -1,0 +1,17 @@
+"""The services that upstreams are at."""
+
+from collections.abc import Mapping
+from typing import Final
+
+GITHUB: Final = "github"
+DEFAULT_HOSTS: Final[Mapping[str, str]] = {
+    "github": "github.com",
+    "gitlab": "gitlab.com",
+    "bitbucket": "bitbucket.org",
+    "codeberg": "codeberg.org",
+    "sr.ht": "git.sr.ht",
+    "sourcehut": "git.sr.ht",
+    "gitea": "",
+    "forgejo": "",
+}
+"""The providers of upstreams with their usual hosts; "" when there is none."""
