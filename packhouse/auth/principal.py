@@ -68,10 +68,19 @@ class Principal:
 
 def operator_principal(org_id: int, org_name: str) -> Principal:
     """Return the principal of an operator at the command line, who opens the database and may do it all."""
+    return _may_do_all(org_id, org_name, "operator")
+
+
+def upstream_principal(org_id: int, org_name: str) -> Principal:
+    """Return the principal of what an upstream has done: it is the truth for the refs that it shares."""
+    return _may_do_all(org_id, org_name, "upstream")
+
+
+def _may_do_all(org_id: int, org_name: str, subject: str) -> Principal:
     return Principal(
         org_id=org_id,
         org_name=org_name,
-        subject="operator",
+        subject=subject,
         scopes=frozenset(Scope),
         repo_claim=None,
         policy=RefPolicy(),

@@ -1,73 +1,163 @@
-"""Which packs a repository consists of."""
+"""Which packs a repository consists of: the list here is the truth, whatever lies in the store.
+
+A stored pack is *incoming* before its first byte is stored, *live* once the transaction that needs it has committed,
+*retired* when others hold its objects, *deleting* before its file goes; the row goes last. A name is never given out
+twice, so deleting may be done late, twice, and by anybody.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from packhouse.db.session import Session, SqlValue
+from packhouse.errors import Unavailable
+from packhouse.git.pack import Pack
+
+
+class PackState(StrEnum):
+    """The states of a stored pack, in their order."""
+
+    INCOMING = "incoming"
+    LIVE = "live"
+    RETIRED = "retired"
+    DELETING = "deleting"
 
 
 @dataclass(frozen=True, slots=True)
-class PackRow:
-    """A pack to list: the 40 hex digits of its name, the size of the .pack file, its number of objects."""
+class PackList:
+    """The live packs of a repository at one version, oldest first.
 
-    name: str
-    size_bytes: int
-    objects: int
+    `state` is the random number that was written with `version`. Lists of one `generation` differ only in packs that
+    were added. `is_adopted`: the folder that an earlier release left has been looked at.
+    """
+
+    version: int
+    state: int
+    generation: int
+    is_adopted: bool
+    packs: tuple[Pack, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
-    """A listed pack. `retired_at` is when another pack took over its objects."""
+class PassingPack:
+    """A pack that is not live, of the repository with that row id and public id."""
 
+    repo_id: int
+    public_id: str
     name: str
-    size_bytes: int
-    objects: int
-    created_at: int
-    retired_at: int | None
 
 
-def insert_packs(session: Session, repo_id: int, packs: Sequence[PackRow], *, now: int) -> None:
-    """List packs; one that is listed already stays, and is in use again if it was retired."""
-    if packs:
-        session.run_many(
-            "insert_pack",
-            [
-                {
-                    "repo_id": repo_id,
-                    "name": pack.name,
-                    "size_bytes": pack.size_bytes,
-                    "objects": pack.objects,
-                    "now": now,
-                }
-                for pack in packs
-            ],
-        )
+class PackNotIncoming(Unavailable):
+    """The pack waited for so long that it is being deleted, or another server has done so. Field: pack.
+
+    Nothing was written. The same request stores it anew.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__("pack is no longer incoming", pack=name)
 
 
-def list_packs(session: Session, repo_id: int) -> list[Pack]:
-    """Return the packs in use, oldest first."""
-    return [Pack(*row) for row in session.all("list_packs", repo_id=repo_id)]
+def insert_incoming_pack(session: Session, repo_id: int, pack: Pack, *, now: int) -> None:
+    """Note a pack that is about to be stored, under a name that was never given out."""
+    session.run(
+        "insert_incoming_pack",
+        repo_id=repo_id,
+        name=pack.name,
+        size_bytes=pack.size_bytes,
+        objects=pack.objects,
+        now=now,
+    )
 
 
-def list_retired_packs(session: Session, repo_id: int, *, retired_before: int) -> list[Pack]:
-    """Return the packs that were retired at or before that time, longest retired first."""
-    rows = session.all("list_retired_packs", repo_id=repo_id, retired_before=retired_before)
-    return [Pack(*row) for row in rows]
+def find_pack_state(session: Session, repo_id: int, name: str) -> PackState | None:
+    """Return the state of the pack of that name, None when it was never noted or is gone."""
+    row = session.one("find_pack_state", repo_id=repo_id, name=name)
+    return None if row is None else PackState(row[0])
 
 
-def list_known_packs(session: Session, repo_id: int) -> list[Pack]:
-    """Return all listed packs, retired ones included, oldest first."""
-    return [Pack(*row) for row in session.all("list_known_packs", repo_id=repo_id)]
+def make_packs_live(session: Session, repo_id: int, names: Iterable[str], *, now: int) -> None:
+    """List packs that are stored durably, in the transaction that needs them, which also counts `packs_version`.
+
+    Raises PackNotIncoming, which must end the transaction.
+    """
+    for name in names:
+        if session.run("make_pack_live", repo_id=repo_id, name=name, now=now) == 0:
+            raise PackNotIncoming(name)
 
 
-def retire_packs(session: Session, repo_id: int, names: Iterable[str], *, now: int) -> int:
-    """Mark packs as replaced and return how many were in use until now."""
-    return _run_for_names(session, "retire_pack", repo_id, names, now=now)
+def replace_packs(
+    session: Session, repo_id: int, *, old: Iterable[str], new: Sequence[str], state: int, now: int
+) -> bool:
+    """List `new`, which hold all objects of `old`, and retire `old`; False when the repository is gone.
+
+    Raises PackNotIncoming.
+    """
+    if session.run("note_retired_packs", repo_id=repo_id, state=state) == 0:
+        return False
+    make_packs_live(session, repo_id, new, now=now)
+    _run_for_names(session, "retire_pack", repo_id, old, now=now)
+    return True
+
+
+def list_live_packs(session: Session, repo_id: int) -> PackList | None:
+    """Return what the repository consists of; None when it is gone."""
+    rows = session.all("list_live_packs", repo_id=repo_id)
+    if not rows or rows[0][4] is not None:
+        return None
+    version, state, generation, adopted_at = rows[0][:4]
+    packs = tuple(Pack(*row[5:]) for row in rows if row[5] is not None)
+    return PackList(version, state, generation, adopted_at is not None, packs)
+
+
+def list_known_packs(session: Session, repo_id: int) -> dict[str, PackState]:
+    """Return every pack that has a row, with its state."""
+    return {name: PackState(state) for name, state in session.all("list_known_packs", repo_id=repo_id)}
+
+
+def list_passing_packs(session: Session, state: PackState, *, before: int, limit: int) -> list[PassingPack]:
+    """Return up to `limit` packs that have been in a state other than live since `before` or longer."""
+    rows = session.all("list_passing_packs", state=state.value, before=before, limit=limit)
+    return [PassingPack(*row) for row in rows]
+
+
+def start_deleting(
+    session: Session, packs: Iterable[PassingPack], state: PackState, *, before: int, now: int
+) -> None:
+    """Say that the packs' files go, of those that are still in `state` since `before` or longer."""
+    rows: list[dict[str, SqlValue]] = [
+        {"repo_id": pack.repo_id, "name": pack.name, "state": state.value, "before": before, "now": now}
+        for pack in packs
+    ]
+    if rows:
+        session.run_many("start_deleting_pack", rows)
+
+
+def start_deleting_all(session: Session, repo_id: int, *, now: int) -> None:
+    """Say that all files of a repository go, which was deleted."""
+    session.run("start_deleting_packs_of_repo", repo_id=repo_id, now=now)
 
 
 def delete_pack_rows(session: Session, repo_id: int, names: Iterable[str]) -> int:
-    """Strike retired packs off the list and return how many; packs in use stay listed."""
-    return _run_for_names(session, "delete_pack", repo_id, names)
+    """Strike packs off whose files are gone; return how many. Only those in *deleting* go."""
+    return _run_for_names(session, "delete_pack_row", repo_id, names)
+
+
+def list_repos_to_adopt(session: Session, *, after: int, limit: int) -> list[tuple[int, str]]:
+    """Return (id, public id) of up to `limit` repositories whose folder of an earlier release was not looked at."""
+    return [(row[0], row[1]) for row in session.all("list_repos_to_adopt", after=after, limit=limit)]
+
+
+def adopt_packs(session: Session, repo_id: int, packs: Sequence[Pack], *, state: int, now: int) -> bool:
+    """List the packs that an earlier release left without a row; False when that was done before."""
+    if session.run("mark_adopted", repo_id=repo_id, state=state, now=now) == 0:
+        return False
+    rows: list[dict[str, SqlValue]] = [
+        {"repo_id": repo_id, "name": p.name, "size_bytes": p.size_bytes, "objects": p.objects, "now": now}
+        for p in packs
+    ]
+    if rows:
+        session.run_many("adopt_pack", rows)
+    return True
 
 
 def _run_for_names(session: Session, query: str, repo_id: int, names: Iterable[str], **params: int) -> int:

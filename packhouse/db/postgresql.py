@@ -35,6 +35,7 @@ from packhouse.db.session import (
 from packhouse.errors import Corrupt, Invalid
 
 _VERSION_MIN: Final = 140_000
+_NAMES_INDEX: Final = "repos_by_name"
 _MIGRATION_LOCK: Final = 0x7061636B  # "pack": any number that other users of the database do not take
 _PARAM: Final = re.compile(r"(?<!:):([a-z]\w*)")
 _TIME_LIMITS_S: Final = {
@@ -322,6 +323,9 @@ def _roll_back(connection: _Connection) -> None:
 def _raise_translated(error: psycopg.Error) -> NoReturn:
     """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
     if isinstance(error, pg_errors.DeadlockDetected | pg_errors.SerializationFailure):
+        raise TransactionLost() from error
+    if isinstance(error, pg_errors.UniqueViolation) and error.diag.constraint_name == _NAMES_INDEX:
+        # An UPDATE has no ON CONFLICT: who loses the race for a name looks again, and finds the winner then.
         raise TransactionLost() from error
     if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
         log_outage(error)

@@ -4,16 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.db.packs import PackRow, insert_packs
+from packhouse.db.packs import make_packs_live
 from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 from packhouse.git.refname import HEADS, PERSISTENT, NewNameRefused, RefName, new_name_fault
 
 __all__ = [
     "DefaultBranchProtected",
-    "PackRow",
     "RefMismatch",
     "RefMissing",
     "RefNameConflict",
@@ -103,25 +103,27 @@ def apply_ref_updates(
     *,
     actor: str,
     action: str,
+    state: int,
     now: int,
-    packs: Sequence[PackRow] = (),
+    packs: Sequence[Pack] = (),
     atomic: bool = True,
 ) -> list[RefOutcome]:
     """Apply `updates` in the session's transaction, log them, list `packs`; return outcomes in their order.
 
+    `packs` are stored durably and *incoming*. `state` is the random number that goes with the new versions.
     New refs count as made in the order of `updates`. Deletions are applied first, so `a` can make room for `a/b`.
     With `atomic` the first update that fails is raised, and the caller's transaction must end with it; without,
     failing updates are skipped and their outcomes say why. Raises RepoNotFound when the repository is gone. Errors
     of an update: RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for
-    a ref that is named twice.
+    a ref that is named twice. Raises PackNotIncoming as well.
     """
-    row = session.one("begin_ref_transaction", repo_id=repo_id)
+    row = session.one("begin_ref_transaction", repo_id=repo_id, state=state, packs=len(packs))
     if row is None:
         raise RepoNotFound(repo_id)
     refs_version, default_branch = row
     outcomes = _decide_all(session, repo_id, updates, default_branch=default_branch, atomic=atomic)
     _write(session, repo_id, outcomes, refs_version=refs_version, actor=actor, action=action, now=now)
-    insert_packs(session, repo_id, packs, now=now)
+    make_packs_live(session, repo_id, [pack.name for pack in packs], now=now)
     return outcomes
 
 

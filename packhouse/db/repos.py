@@ -34,7 +34,11 @@ class FollowedUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A repository. `default_branch` is a short name; `refs_version` grows with every change of its refs."""
+    """A repository. `default_branch` is a short name.
+
+    `refs_version` grows with every change of its refs, `packs_version` with every change of the list of its packs; the
+    state beside each is random and written with it, so that only the pair identifies what was seen.
+    """
 
     id: int
     public_id: str
@@ -43,6 +47,9 @@ class Repo:
     name: str
     default_branch: str
     refs_version: int
+    refs_state: int
+    packs_version: int
+    packs_state: int
     created_at: int
     deleted_at: int | None
     upstream: FollowedUpstream | None = None
@@ -81,6 +88,36 @@ def insert_repo(
     if row is None:
         raise RepoExists(name)
     return int(row[0])
+
+
+def insert_unborn_repo(session: Session, *, public_id: str, org_id: int, name: str, now: int) -> int:
+    """Add the row of a repository that is being filled, which nobody finds; return its id. See bear_repo()."""
+    row = session.one(
+        "insert_unborn_repo",
+        public_id=public_id,
+        org_id=org_id,
+        name=name,
+        name_folded=fold_case(name),
+        created_at=now,
+    )
+    assert row is not None, "nothing keeps the row from being inserted"
+    return int(row[0])
+
+
+def bear_repo(
+    session: Session, repo_id: int, *, org_id: int, name: str, default_branch: str, now: int
+) -> None:
+    """Make a repository that was filled one like any other; raise RepoExists when its name is taken."""
+    born = session.run(
+        "bear_repo",
+        repo_id=repo_id,
+        org_id=org_id,
+        name=name,
+        default_branch=default_branch,
+        created_at=now,
+    )
+    if born == 0:
+        raise RepoExists(name)
 
 
 def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
@@ -124,7 +161,7 @@ def find_repo_and_ref(
     )
     if row is None:
         return None
-    return _repo_from_row(row[:15]), None if row[15] is None else ref_from_row(row[15:])
+    return _repo_from_row(row[:18]), None if row[18] is None else ref_from_row(row[18:])
 
 
 def list_repos(
@@ -152,34 +189,37 @@ def list_repos(
     return [_repo_from_row(row) for row in rows]
 
 
-def set_default_branch(session: Session, repo_id: int, default_branch: str) -> None:
+def set_default_branch(session: Session, repo_id: int, default_branch: str, *, state: int) -> None:
     """Make another branch the default one and hold off ref transactions until this transaction ends.
 
-    Raises RepoNotFound when the repository was deleted.
+    `state` is the random number that goes with the new refs_version, here and below. Raises RepoNotFound when the
+    repository was deleted.
     """
-    if session.run("set_default_branch", repo_id=repo_id, default_branch=default_branch) == 0:
+    if session.run("set_default_branch", repo_id=repo_id, default_branch=default_branch, state=state) == 0:
         raise RepoNotFound(repo_id)
 
 
-def mark_repo_deleted(session: Session, org_id: int, name: str, *, now: int) -> tuple[int, str] | None:
+def mark_repo_deleted(
+    session: Session, org_id: int, name: str, *, state: int, now: int
+) -> tuple[int, str] | None:
     """Delete the living repository of that name and return its (id, public id); its name is free at once.
 
     What it holds stays until it is cleaned up. None when there is no such repository.
     """
     if not is_storable(name):
         return None
-    row = session.one("mark_repo_deleted", org_id=org_id, name=name, now=now)
+    row = session.one("mark_repo_deleted", org_id=org_id, name=name, state=state, now=now)
     return None if row is None else (row[0], row[1])
 
 
-def undelete_repo_row(session: Session, org_id: int, name: str) -> tuple[int, str] | None:
+def undelete_repo_row(session: Session, org_id: int, name: str, *, state: int) -> tuple[int, str] | None:
     """Bring back the repository of that name that was deleted last; return its (id, public id).
 
     None when its files are gone already, when there was none, or when the name is taken again.
     """
     if not is_storable(name):
         return None
-    row = session.one("undelete_repo", org_id=org_id, name=name)
+    row = session.one("undelete_repo", org_id=org_id, name=name, state=state)
     return None if row is None else (row[0], row[1])
 
 
@@ -194,8 +234,8 @@ def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
 
 
 def _repo_from_row(row: Row) -> Repo:
-    provider, host, owner, name, auth_mode, in_first_sync = row[9:]
+    provider, host, owner, name, auth_mode, in_first_sync = row[12:]
     if provider is None:
-        return Repo(*row[:9])
+        return Repo(*row[:12])
     upstream = FollowedUpstream(provider, host, owner, name, auth_mode, bool(in_first_sync))
-    return replace(Repo(*row[:9]), upstream=upstream)
+    return replace(Repo(*row[:12]), upstream=upstream)

@@ -3,13 +3,12 @@
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 
 from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
-from packhouse.git.process import spawn_git
+from packhouse.git.process import GitPlace, spawn_git
 
 _PIECE_BYTES = limits.MIB
 
@@ -21,8 +20,8 @@ class BlobBatch:
     Source: git-cat-file(1), "Batch Output".
     """
 
-    def __init__(self, git_dir: Path, oids: Sequence[Oid], *, pass_fds: Sequence[int] = ()) -> None:
-        self._git = spawn_git(git_dir, "cat-file", "--batch", "--buffer", pass_fds=pass_fds, large_pipes=True)
+    def __init__(self, place: GitPlace, oids: Sequence[Oid]) -> None:
+        self._git = spawn_git(place, "cat-file", "--batch", "--buffer", large_pipes=True)
         self._output = io.BufferedReader(self._git.stdout, _PIECE_BYTES)  # type: ignore[type-var]  # a raw pipe
         self._left = 0
         self._oids = iter(oids)

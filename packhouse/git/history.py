@@ -1,15 +1,14 @@
 """The shape of history, and what each commit changed against its first parent, streamed from git."""
 
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.objects import parse_commit, parse_person, parse_person_date
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitFailed, run_git
+from packhouse.git.process import GitFailed, GitPlace, run_git
 
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
@@ -65,18 +64,15 @@ def parse_summary(content: bytes) -> CommitSummary:
     return CommitSummary(author.name, author.when, body.decode("utf-8", "replace").rstrip("\n"))
 
 
-def list_history(
-    git_dir: Path, tips: Iterable[Oid], *, pass_fds: Sequence[int]
-) -> list[tuple[Oid, tuple[Oid, ...]]]:
+def list_history(place: GitPlace, tips: Iterable[Oid]) -> list[tuple[Oid, tuple[Oid, ...]]]:
     """Return (commit, parents) of everything reachable from `tips`, children before their parents."""
     listed = run_git(
-        git_dir,
+        place,
         "rev-list",
         "--topo-order",
         "--parents",
         "--stdin",
         stdin="".join(f"{tip}\n" for tip in tips).encode("ascii"),
-        pass_fds=pass_fds,
         timeout_s=limits.history_pass_max_s,
         output_max_bytes=limits.history_output_max_bytes,
     ).stdout.decode("ascii")
@@ -88,7 +84,7 @@ def list_history(
 
 
 def read_first_parent_changes(
-    git_dir: Path, history: Iterable[tuple[Oid, tuple[Oid, ...]]], *, pass_fds: Sequence[int]
+    place: GitPlace, history: Iterable[tuple[Oid, tuple[Oid, ...]]]
 ) -> dict[Oid, list[bytes]]:
     """Return the paths in which each commit differs from its first parent.
 
@@ -99,7 +95,7 @@ def read_first_parent_changes(
     pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
     try:
         output = run_git(
-            git_dir,
+            place,
             "diff-tree",
             "--stdin",
             "-r",
@@ -109,7 +105,6 @@ def read_first_parent_changes(
             stdin=pairs,
             env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
             config=_PASS_CONFIG,
-            pass_fds=pass_fds,
             timeout_s=limits.history_pass_max_s,
             output_max_bytes=limits.history_output_max_bytes,
             on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
@@ -132,23 +127,20 @@ def read_first_parent_changes(
     return changes
 
 
-def list_sized_files(
-    git_dir: Path, tree: Oid, *, pass_fds: Sequence[int]
-) -> list[tuple[bytes, bytes, bytes]]:
+def list_sized_files(place: GitPlace, tree: Oid) -> list[tuple[bytes, bytes, bytes]]:
     """Return (mode, size, path) of everything below `tree` that is no folder, in git's order.
 
     As git prints them: mode in six octal digits; the size of a submodule is `-`. Raises LimitExceeded for more
     than `limits.tree_listing_max_bytes` of them. Source: git-ls-tree(1), "-l".
     """
     output = run_git(
-        git_dir,
+        place,
         "ls-tree",
         "-r",
         "-l",
         "-z",
         "--full-tree",
         tree,
-        pass_fds=pass_fds,
         output_max_bytes=limits.tree_listing_max_bytes,
     ).stdout
     if _BAD_SIZE in output and (missing := _MISSING.search(output)):

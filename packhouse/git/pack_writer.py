@@ -23,6 +23,7 @@ from isal import isal_zlib
 from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 
 KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
@@ -41,16 +42,11 @@ class PackEntry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class PackInfo:
-    """A finished pack. `name` is its trailer in hex, which names the files."""
+class FinishedPack:
+    """A pack that is written, and what its idx needs. The name is its trailer in hex."""
 
-    name: str
-    size_bytes: int
+    pack: Pack
     entries: tuple[PackEntry, ...]
-
-    @property
-    def objects(self) -> int:
-        return len(self.entries)
 
 
 class PackWriter:
@@ -130,7 +126,7 @@ class PackWriter:
                 raise Corrupt("pack entry has another checksum than its idx says", oid=entry.oid)
         self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
-    def finish(self) -> PackInfo:
+    def finish(self) -> FinishedPack:
         """Write what is missing, flush, and return what idx and file names need.
 
         May be called again, also after more objects came; the pack is then another one.
@@ -145,7 +141,10 @@ class PackWriter:
             self._file.write(body + trailer)
             self._spilled, self._pending, self._pending_bytes = True, [], 0
         self._file.flush()
-        return PackInfo(trailer.hex(), self._offset + len(trailer), tuple(self._entries.values()))
+        return FinishedPack(
+            Pack(trailer.hex(), self._offset + len(trailer), len(self._entries)),
+            tuple(self._entries.values()),
+        )
 
     def _finish_spilled(self, header: bytes) -> bytes:
         self._spill()
@@ -237,10 +236,9 @@ def encode_idx(entries: Iterable[PackEntry], *, pack_name: str) -> bytes:
     return body + hashlib.sha1(body, usedforsecurity=False).digest()
 
 
-def write_idx(path: Path, info: PackInfo) -> None:
-    """Write the idx of a finished pack as a new, synced, read-only file."""
+def write_idx(path: Path, info: FinishedPack) -> None:
+    """Write the idx of a finished pack as a new, read-only file; it can be made again, so it is not synced."""
     with path.open("xb") as file:
-        file.write(encode_idx(info.entries, pack_name=info.name))
+        file.write(encode_idx(info.entries, pack_name=info.pack.name))
         file.flush()
         os.fchmod(file.fileno(), 0o444)
-        os.fsync(file.fileno())

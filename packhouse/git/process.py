@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -80,6 +80,18 @@ class GitResult:
     code: int
     stdout: bytes
     stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GitPlace:
+    """Where git works: its repository, the variables that tell where objects are, and what it inherits.
+
+    The descriptors are locks that keep the objects in place while git runs, even when this process dies.
+    """
+
+    git_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    descriptors: tuple[int, ...] = ()
 
 
 def git_environment(
@@ -258,7 +270,7 @@ class GitProcess(ChildProcess):
 
     def __init__(
         self,
-        git_dir: Path | None,
+        place: GitPlace | Path | None,
         args: Sequence[str],
         *,
         env: Mapping[str, str] | None = None,
@@ -266,12 +278,17 @@ class GitProcess(ChildProcess):
         pass_fds: Sequence[int] = (),
         large_pipes: bool = False,
     ) -> None:
-        environment = git_environment(git_dir, extra=env, config=config)
-        super().__init__(["git", *args], env=environment, pass_fds=pass_fds, large_pipes=large_pipes)
+        if not isinstance(place, GitPlace):
+            git_dir, extra, descriptors = place, env, tuple(pass_fds)
+        else:
+            git_dir, extra = place.git_dir, {**place.environment, **(env or {})}
+            descriptors = (*place.descriptors, *pass_fds)
+        environment = git_environment(git_dir, extra=extra, config=config)
+        super().__init__(["git", *args], env=environment, pass_fds=descriptors, large_pipes=large_pipes)
 
 
 def spawn_git(
-    git_dir: Path | None,
+    place: GitPlace | Path | None,
     *args: str,
     env: Mapping[str, str] | None = None,
     config: Mapping[str, str] | None = None,
@@ -279,11 +296,11 @@ def spawn_git(
     large_pipes: bool = False,
 ) -> GitProcess:
     """Start git and return it running; the caller uses it in a `with` block and bounds the time."""
-    return GitProcess(git_dir, args, env=env, config=config, pass_fds=pass_fds, large_pipes=large_pipes)
+    return GitProcess(place, args, env=env, config=config, pass_fds=pass_fds, large_pipes=large_pipes)
 
 
 def run_git(
-    git_dir: Path | None,
+    place: GitPlace | Path | None,
     *args: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
@@ -299,7 +316,7 @@ def run_git(
     Raises GitFailed when the exit code is not in `ok_codes`, TimedOut after `timeout_s` seconds and
     LimitExceeded when git writes more than `output_max_bytes`.
     """
-    with spawn_git(git_dir, *args, env=env, config=config, pass_fds=pass_fds) as git:
+    with spawn_git(place, *args, env=env, config=config, pass_fds=pass_fds) as git:
         if on_start is not None:
             on_start(git)
         stdout, stderr = _communicate(git, stdin, time.monotonic() + timeout_s, output_max_bytes)
@@ -336,7 +353,7 @@ def run_program(
 
 
 def iter_git_output(
-    git_dir: Path | None,
+    place: GitPlace | Path | None,
     *args: str,
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
@@ -354,7 +371,7 @@ def iter_git_output(
     GitSilent when git wrote nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
     """
     deadline = time.monotonic() + timeout_s
-    with spawn_git(git_dir, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
+    with spawn_git(place, *args, env=env, pass_fds=pass_fds, large_pipes=True) as git:
         if on_start is not None:
             on_start(git)
         silence = _Silence(git, silence_max_s)

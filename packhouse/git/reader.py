@@ -1,11 +1,10 @@
-"""Reading objects of one repository: libgit2 for short reads, `git cat-file` for what is large.
+"""Reading objects of one repository by libgit2, for short reads.
 
 libgit2 holds the interpreter's lock and loads objects whole (629 MB for a blob of 300 MB), so nothing over
 `limits.object_in_process_max_bytes` goes through it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ from pygit2.enums import ObjectType
 from packhouse import limits
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import Oid
-from packhouse.git.process import iter_git_output, run_git
+from packhouse.git.process import GitPlace, run_git
 
 _KINDS: Final = {
     ObjectType.COMMIT: "commit",
@@ -86,11 +85,12 @@ class Objects(ABC):
 
 
 class ObjectReader(Objects):
-    """Reads objects of the repository in `git_dir`; for one thread at a time."""
+    """Reads the objects in `object_dir` and in the folder beneath it, if any; for one thread at a time."""
 
-    def __init__(self, git_dir: Path) -> None:
-        self.git_dir = git_dir
-        self._odb = pygit2.Odb(str(git_dir / "objects"))
+    def __init__(self, object_dir: Path, beneath: Path | None = None) -> None:
+        self._odb = pygit2.Odb(str(object_dir))
+        if beneath is not None:
+            self._odb.add_disk_alternate(str(beneath))
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """See above."""
@@ -112,15 +112,6 @@ class ObjectReader(Objects):
             raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
         return _check_kind(oid, _KINDS[ObjectType(number)], kind), content
 
-    def iter_blob(self, oid: Oid, size: int) -> Iterator[bytes]:
-        """Yield a blob's content in pieces; a large one streams from a git process."""
-        if size <= limits.object_in_process_max_bytes:
-            yield self.read(oid, kind="blob")[1]
-        else:
-            yield from iter_git_output(
-                self.git_dir, "cat-file", "blob", oid, timeout_s=limits.git_stall_max_s
-            )
-
 
 class FreshReader(Objects):
     """Reads objects through a git process each: slow, and blind to what this process opened before.
@@ -129,9 +120,8 @@ class FreshReader(Objects):
     of them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
     """
 
-    def __init__(self, git_dir: Path, environment: Mapping[str, str] | None = None) -> None:
-        self._git_dir = git_dir
-        self._environment = environment
+    def __init__(self, place: GitPlace) -> None:
+        self._place = place
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """See above."""
@@ -147,11 +137,10 @@ class FreshReader(Objects):
 
     def _ask(self, option: str, oid: Oid) -> tuple[str, int, bytes] | None:
         answer = run_git(
-            self._git_dir,
+            self._place,
             "cat-file",
             option,
             stdin=f"{oid}\n".encode("ascii"),
-            env=self._environment,
             ok_codes=frozenset({0, 128}),
         )
         head, _, content = answer.stdout.partition(b"\n")

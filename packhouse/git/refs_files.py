@@ -1,7 +1,7 @@
 """`HEAD` and `packed-refs` of a repository folder, written from SQL for git processes to read.
 
-The first line of packed-refs carries the refs_version it was written from; git ignores words there that it
-does not know (refs/packed-backend.c, "perhaps other traits later as well"). It also carries the boot of the
+The first line of packed-refs carries the version and state of the refs it was written from; git ignores words there
+that it does not know (refs/packed-backend.c, "perhaps other traits later as well"). It also carries the boot of the
 machine: the files are not forced to the disk, which would cost a fetch milliseconds, so after a power cut
 they are not trusted but written anew. Source of the format: git-pack-refs(1), gitrepository-layout(5).
 """
@@ -10,7 +10,8 @@ import fcntl
 import functools
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,9 +21,9 @@ from packhouse.git.refname import EPHEMERAL, RefName
 NAMESPACES_PREFIX: Final = b"refs/namespaces/"
 EPHEMERAL_PREFIX: Final = NAMESPACES_PREFIX + EPHEMERAL.encode("ascii") + b"/"
 
-_HEADER: Final = b"# pack-refs with: peeled fully-peeled sorted boot=%b refs-version=%d \n"
-_STAMP: Final = re.compile(rb"# pack-refs with: .* boot=(\S+) refs-version=(\d+) \n")
-_STAMP_LINE_MAX_BYTES: Final = 160
+_HEADER: Final = b"# pack-refs with: peeled fully-peeled sorted boot=%b refs-version=%d refs-state=%d \n"
+_STAMP: Final = re.compile(rb"# pack-refs with: .* boot=(\S+) refs-version=(\d+) refs-state=(\d+) \n")
+_STAMP_LINE_MAX_BYTES: Final = 220
 _BOOT_ID_PATH: Final = Path("/proc/sys/kernel/random/boot_id")
 _LOCK_NAME: Final = "refs.lock"
 
@@ -30,38 +31,50 @@ StoredRef = tuple[str, RefName, Oid, Oid | None]
 """Namespace, name inside it, value, and what an annotated tag peels to (None for anything else)."""
 
 
+@dataclass(frozen=True, slots=True)
+class RefsState:
+    """The refs of a repository at one version, and the random state written with it; `refs` may be left out."""
+
+    version: int
+    state: int
+    head_target: RefName
+    refs: Sequence[StoredRef] = ()
+
+
 def stored_name(namespace: str, refname: RefName) -> bytes:
     """Return the name under which the repository folder knows the ref (gitnamespaces(7))."""
     return EPHEMERAL_PREFIX + refname if namespace == EPHEMERAL else refname
 
 
-def are_current(git_dir: Path, *, refs_version: int, head_target: RefName) -> bool:
-    """Tell whether the files show the refs of `refs_version` or a later one, and this HEAD."""
+def are_current(git_dir: Path, state: RefsState) -> bool:
+    """Tell whether the files show the refs of that state, and its HEAD."""
     try:
         with (git_dir / "packed-refs").open("rb") as file:
             stamp = _STAMP.fullmatch(file.readline(_STAMP_LINE_MAX_BYTES))
         return (
             stamp is not None
             and stamp[1] == _boot_id()
-            and int(stamp[2]) >= refs_version
-            and (git_dir / "HEAD").read_bytes() == _head(head_target)
+            and (int(stamp[2]), int(stamp[3])) == (state.version, state.state)
+            and (git_dir / "HEAD").read_bytes() == _head(state.head_target)
         )
     except FileNotFoundError:
         return False
 
 
-def write_ref_files(
-    git_dir: Path, refs: Iterable[StoredRef], *, refs_version: int, head_target: RefName
-) -> None:
-    """Write both files, each in one step, unless another process has written newer ones meanwhile."""
+def write_ref_files(git_dir: Path, read: Callable[[], RefsState]) -> None:
+    """Write both files, each in one step, as `read` says, which is asked once nobody else writes them.
+
+    So files never become older: what another process has written was read before.
+    """
     descriptor = os.open(git_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if are_current(git_dir, refs_version=refs_version, head_target=head_target):
+        now = read()
+        if are_current(git_dir, now):
             return
-        lines = sorted(_line(ref) for ref in refs)
-        content = _HEADER % (_boot_id(), refs_version) + b"".join(line for _, line in lines)
-        _replace(git_dir / "HEAD", _head(head_target))
+        lines = sorted(_line(ref) for ref in now.refs)
+        content = _HEADER % (_boot_id(), now.version, now.state) + b"".join(line for _, line in lines)
+        _replace(git_dir / "HEAD", _head(now.head_target))
         _replace(git_dir / "packed-refs", content)
     finally:
         os.close(descriptor)

@@ -18,7 +18,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded, TimedOut
 from packhouse.fault_names import ALWAYS_ALLOWED
-from packhouse.git.process import PIPE_BYTES, GitResult, spawn_git
+from packhouse.git.process import PIPE_BYTES, GitPlace, GitResult, spawn_git
 from packhouse.secret import Secret
 
 _TICK_S: Final = 0.2
@@ -45,13 +45,11 @@ class RemoteServer:
 
 
 def run_remote_git(
-    git_dir: Path,
+    place: GitPlace,
     *args: str,
     server: RemoteServer,
     login: RemoteLogin | None,
     config: Mapping[str, str] | None = None,
-    env: Mapping[str, str] | None = None,
-    pass_fds: Sequence[int] = (),
     timeout_s: float,
     watch: Callable[[], None],
 ) -> GitResult:
@@ -63,8 +61,8 @@ def run_remote_git(
     deadline = time.monotonic() + timeout_s
     with _login_file(login) as descriptor:
         settings = {**_settings(server, descriptor), **(config or {})}
-        fds = (*pass_fds, *(() if descriptor is None else (descriptor,)))
-        with spawn_git(git_dir, *args, env=env, config=settings, pass_fds=fds) as git:
+        fds = () if descriptor is None else (descriptor,)
+        with spawn_git(place, *args, config=settings, pass_fds=fds) as git:
             bound = limits.upstream_git_memory_max_bytes  # also of what git starts from here on
             with contextlib.suppress(ProcessLookupError):
                 resource.prlimit(git.pid, resource.RLIMIT_AS, (bound, bound))

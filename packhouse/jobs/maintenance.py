@@ -10,10 +10,9 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.node.installation import report_unknown_folders
 from packhouse.node.node import Node
-from packhouse.operations.fork_insert import sweep_unsettled
 from packhouse.repository.consolidate import consolidate
-from packhouse.repository.damage_report import find_lost_folders, recheck_damage
-from packhouse.repository.sweep import settle_packs, sweep
+from packhouse.repository.damage_report import find_lost_packs, recheck_damage
+from packhouse.repository.sweep import adopt_all, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.2
@@ -21,11 +20,10 @@ _LOOK_EVERY_S: Final = 0.2
 
 def maintain_packs(node: Node, stopping: threading.Event) -> None:
     """Work off the node's maintenance requests until `stopping` is set, and sweep now and then."""
-    unsettled: set[str] = set()
     _guarded("sweep", sweep, node)
     _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
-    _guarded("settle packs", _settle, node, stopping, unsettled)
-    _guarded("find lost folders", find_lost_folders, node, stopping.is_set)
+    _guarded("take over repositories", adopt_all, node, stopping.is_set)
+    _guarded("find lost packs", find_lost_packs, node, stopping.is_set)
     _guarded("recheck damage", recheck_damage, node)
     idle_s = 0.0
     while not stopping.is_set():
@@ -36,30 +34,10 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
             if idle_s >= _SWEEP_EVERY_S:
                 idle_s = 0.0
                 _guarded("sweep", sweep, node)
-                _guarded("sweep unsettled folders", sweep_unsettled, node)
-                _guarded("settle packs", _settle_again, node, unsettled)
+                _guarded("take over repositories", adopt_all, node, stopping.is_set)
                 _guarded("recheck damage", recheck_damage, node)
             continue
         _guarded("consolidate", consolidate, node, repo_id)
-
-
-def _settle(node: Node, stopping: threading.Event, unsettled: set[str]) -> None:
-    for repo_id in node.store.iter_repo_ids():
-        if stopping.is_set():
-            return
-        # One repository that cannot be looked at must not keep the others from it.
-        _guarded("settle packs", _settle_one, node, repo_id, unsettled)
-
-
-def _settle_again(node: Node, unsettled: set[str]) -> None:
-    for repo_id in sorted(unsettled):
-        _guarded("settle packs", _settle_one, node, repo_id, unsettled)
-
-
-def _settle_one(node: Node, repo_id: str, unsettled: set[str]) -> None:
-    unsettled.discard(repo_id)
-    if settle_packs(node, repo_id):
-        unsettled.add(repo_id)
 
 
 def _guarded(what: str, work: Callable[..., object], *args: object) -> None:

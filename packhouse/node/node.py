@@ -19,15 +19,17 @@ from packhouse.node.installation import check_installation, keep_orphaned_log, r
 from packhouse.node.issuer_keys import make_token_verifier
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.maintenance_queue import MaintenanceQueue
+from packhouse.node.pack_lists import PackListCache
 from packhouse.node.reachability_cache import ReachabilityCache
 from packhouse.node.signature_verdicts import SignatureVerdicts
 from packhouse.node.token_file import TokenFile
 from packhouse.node.tree_tables import TreeTableCache
 from packhouse.node.wakeups import Wakeups
 from packhouse.outbound.client import OutboundClient
+from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.file_cache import FileCache
 from packhouse.storage.object_cache import ObjectCache
-from packhouse.storage.pack_store import PackStore
+from packhouse.storage.store import PackStore
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class Node:
     histories: HistoryCache = field(default_factory=HistoryCache)
     tree_tables: TreeTableCache = field(default_factory=TreeTableCache)
     signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
+    pack_lists: PackListCache = field(default_factory=PackListCache)
     damage: DamageMemory = field(default_factory=DamageMemory)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
@@ -65,6 +68,10 @@ class Node:
         )
         path = self.config.static_tokens
         self.static_tokens = None if path is None else TokenFile(path)
+
+    def new_state(self) -> int:
+        """Return a random number that goes with a new version of what a repository says or consists of."""
+        return int.from_bytes(self.random_bytes(8)) >> 1
 
     def request_maintenance(self, repo_id: str) -> None:
         """Ask this process's background thread to look at a repository's packs soon."""
@@ -97,7 +104,7 @@ def _open(config: Config, *, may_create: bool) -> Node:
     database = open_database(config.database_url, connections_max=config.threads + 8)
     try:
         is_accepted = check_installation(config, database, may_create=may_create)
-        store = PackStore(config.data, runtime_dir=config.runtime_dir)
+        store = DiskPackStore(config.data, runtime_dir=config.runtime_dir)
         if may_create and is_accepted:
             keep_orphaned_log(database, now=system_clock())
         database.migrate()

@@ -15,6 +15,7 @@ class Reachable:
     """What the refs of both namespaces lead to at `refs_version`; `commits` is None for too many."""
 
     refs_version: int
+    refs_state: int
     tips: frozenset[Oid]
     tags: frozenset[Oid]
     commits: frozenset[Oid] | None

@@ -10,7 +10,6 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
 from packhouse.git.archive_formats import FORMATS, Member
-from packhouse.git.blob_batch import BlobBatch
 from packhouse.git.globs import PathFilter
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit
 from packhouse.git.oid import Oid
@@ -19,7 +18,7 @@ from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs, read_object
+from packhouse.repository.view import open_view, read_object
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150
@@ -116,9 +115,8 @@ def _iter_members(node: Node, archive: Archive, stack: contextlib.ExitStack) -> 
     oids = [entry.oid for entry in archive.entries if entry.mode != MODE_GITLINK]
     if not archive.entries:
         return
-    lock = stack.enter_context(hold_packs(node, archive.repo))
-    git_dir = node.store.repo_path(archive.repo.public_id)
-    blobs = stack.enter_context(BlobBatch(git_dir, oids, pass_fds=(lock,)))
+    view = stack.enter_context(open_view(node, archive.repo))
+    blobs = stack.enter_context(view.git.blobs(oids))
     for entry in archive.entries:
         name = options.prefix + entry.path
         if entry.mode == MODE_GITLINK:

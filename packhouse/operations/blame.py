@@ -12,7 +12,7 @@ from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitFailed, run_git
+from packhouse.git.process import GitFailed
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import find_path
 from packhouse.node.node import Node
@@ -20,7 +20,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.repository.damage import check_answer
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs, open_reader, read_object
+from packhouse.repository.view import open_view, read_object
 
 
 class BadRange(Invalid):
@@ -94,7 +94,7 @@ def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
     entry = find_path(tree_reader(node, repo), root, path)
     if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         size_bytes = reader.read_header(entry.oid)[1]
     if size_bytes > limits.blame_file_max_bytes:
         raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
@@ -104,12 +104,10 @@ def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], ranges: Sequenc
     limit_cost = None
     if ranges:
         limit_cost = partial(limit_regex_cost, cpu_s=min(map(regex_cpu_s, ranges)))
-    with hold_packs(node, repo) as lock:
+    with open_view(node, repo) as view:
         try:
-            result = run_git(
-                node.store.repo_path(repo.public_id),
+            result = view.git.run(
                 *arguments,
-                pass_fds=(lock,),
                 timeout_s=limits.blame_max_s,
                 on_start=limit_cost,
             )

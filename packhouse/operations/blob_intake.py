@@ -4,15 +4,14 @@ What fits waits in memory; when all that waits grows over the bound, the largest
 content that is complete goes into the pack at once.
 """
 
-import os
 from collections.abc import Iterator
 from enum import Enum
-from pathlib import Path
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import ZERO_OID, Oid, parse_oid
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.repository.write import Write
+from packhouse.storage.spill_file import SpillFile
 
 
 class ContentUse(Enum):
@@ -35,45 +34,38 @@ class _Partial:
         self.size_bytes = 0
         self.waiting: list[bytes] = []
         self.waiting_bytes = 0
-        self.file: Path | None = None
+        self.file: SpillFile | None = None
 
     def add(self, data: bytes) -> None:
         self.waiting.append(data)
         self.waiting_bytes += len(data) + _PIECE_COST_BYTES
         self.size_bytes += len(data)
 
-    def spill(self, folder: Path) -> None:
+    def spill(self, write: Write) -> None:
         if self.file is None:
-            self.file = folder / f"content-{os.urandom(8).hex()}"
-        with self.file.open("ab") as file:
-            for piece in self.waiting:
-                file.write(piece)
+            self.file = write.new_spill()
+        self.file.append(self.waiting)
         self.waiting, self.waiting_bytes = [], 0
 
     def iter_pieces(self) -> Iterator[bytes]:
         if self.file is not None:
-            with self.file.open("rb") as file:
-                while piece := file.read(limits.MIB):
-                    yield piece
+            yield from self.file.iter_pieces()
         yield from self.waiting
 
     def discard(self) -> None:
         if self.file is not None:
-            self.file.unlink(missing_ok=True)
+            self.file.discard()
 
 
 class BlobIntake:
-    """Takes the chunks of a commit stream and puts complete contents into the draft.
+    """Takes the chunks of a commit stream and puts complete contents into the write's pack.
 
     `uses` names every content id that may come, with all that it is used for. Leaving the `with` block
     removes temporary files.
     """
 
-    def __init__(
-        self, draft: PackDraft, scratch: Path, uses: dict[str, frozenset[ContentUse]], *, blob_max_bytes: int
-    ) -> None:
-        self._draft = draft
-        self._scratch = scratch
+    def __init__(self, write: Write, uses: dict[str, frozenset[ContentUse]], *, blob_max_bytes: int) -> None:
+        self._write = write
         self._uses = uses
         self._blob_max_bytes = blob_max_bytes
         self._partial: dict[str, _Partial] = {}
@@ -140,8 +132,8 @@ class BlobIntake:
 
     def _write_blob(self, partial: _Partial) -> Oid:
         if partial.file is None:
-            return self._draft.writer.add_object("blob", b"".join(partial.waiting))
-        return self._draft.writer.add_blob_chunks(partial.size_bytes, partial.iter_pieces())
+            return self._write.writer.add_object("blob", b"".join(partial.waiting))
+        return self._write.writer.add_blob_chunks(partial.size_bytes, partial.iter_pieces())
 
     def _spill(self) -> None:
         """Move the largest contents to files until half of the bound is free.
@@ -155,7 +147,7 @@ class BlobIntake:
             if self._waiting_bytes <= limits.blob_in_memory_max_bytes // 2:
                 break
             self._waiting_bytes -= partial.waiting_bytes
-            partial.spill(self._scratch)
+            partial.spill(self._write)
 
 
 def _parse_gitlink(partial: _Partial) -> Oid:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from packhouse import limits
 from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
 from packhouse.db.jobs import insert_job
+from packhouse.db.packs import start_deleting_all
 from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
 from packhouse.db.session import Session
 from packhouse.node.node import Node
@@ -22,6 +23,8 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         repo = find_repo_by_public_id(session, public_id)
     if repo is None or repo.deleted_at is None:
         return True
+    with node.database.write() as session:
+        start_deleting_all(session, repo.id, now=node.clock())
     if node.store.remove_repo(public_id):
         log_repo_event(repo, "packs deleted of a deleted repository")
     with node.database.write() as session:

@@ -9,18 +9,17 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
 from packhouse.git.fsck import needs_git_fsck
-from packhouse.git.index_pack import STRICT_OPTION
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.node.node import Node
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
-from packhouse.repository.damage import check_answer, holds_objects
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.repository.receipts import Receipt
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
@@ -62,10 +61,9 @@ class CommitPack:
         self._target = target
         self._facts = facts
         self._files = files
-        self._draft = node.store.new_draft()
-        self._intake = BlobIntake(
-            self._draft, node.store.scratch_dir(), _uses(files), blob_max_bytes=node.config.blob_max_bytes
-        )
+        self._view = RepoView(node, repo)
+        self._write = Write(self._view)
+        self._intake = BlobIntake(self._write, _uses(files), blob_max_bytes=node.config.blob_max_bytes)
 
     def __enter__(self) -> "CommitPack":
         return self
@@ -78,7 +76,8 @@ class CommitPack:
     def discard(self) -> None:
         """Remove everything that did not land. Harmless when done before."""
         self._intake.discard()
-        self._draft.discard()
+        self._write.discard()
+        self._view.close()
 
     @property
     def blob_count(self) -> int:
@@ -97,9 +96,9 @@ class CommitPack:
             self._facts,
             self._make_tree,
             action="commit-pack",
-            check_pack=self._check_with_git if self._needs_git() else None,
+            needs_git=self._needs_git,
         )
-        return land_commit(self._node, self._caller, self._repo, plan, self._draft, receipt)
+        return land_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _needs_git(self) -> bool:
         return needs_git_fsck((change.path, change.mode) for change in self._files if change.mode is not None)
@@ -115,40 +114,6 @@ class CommitPack:
             else:
                 editor.upsert(change.path, change.mode, self._intake.blobs[change.content_id])
         return editor.write(maker.emit)
-
-    def _check_with_git(self, draft: PackDraft) -> None:
-        check_pack_strictly(self._node, self._repo, draft)
-
-
-def check_pack_strictly(node: Node, repo: Repo, draft: PackDraft) -> None:
-    """Let git judge the objects of a finished draft, `.gitmodules` and `.gitattributes` contents included.
-
-    Raises Invalid with git's reason. Needed for few commits only: everything else is checked as it is built.
-    """
-    _info, pack, _idx = draft.finish()
-    with node.store.new_quarantine() as quarantine:
-        quarantine.make_repository()
-        # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
-        judged_pack = quarantine.pack_dir / "pack-judged.pack"
-        judged_pack.hardlink_to(pack)
-        repo_path = node.store.repo_path(repo.public_id) if holds_objects(node, repo) else None
-        judged = run_git(
-            quarantine.path,
-            "index-pack",
-            STRICT_OPTION,
-            str(judged_pack),
-            env=quarantine.environment(repo_path),
-            ok_codes=frozenset({0, 128}),
-        )
-    if judged.code != 0:
-        check_answer(node, repo, judged, may_lack=True)
-        raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
-
-
-def _first_error(messages: bytes) -> str:
-    """Return what git says is wrong with an object; its last line only says that something is."""
-    lines = messages.decode("utf-8", "replace").strip().splitlines() or [""]
-    return next((line for line in lines if line.startswith("error:")), lines[-1])[:300]
 
 
 def _uses(files: Sequence[FileChange]) -> dict[str, frozenset[ContentUse]]:

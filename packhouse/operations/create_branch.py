@@ -14,8 +14,9 @@ from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, is_ancestor, move_refs
+from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import open_view
 
 _TRIES_MAX = 10
 
@@ -65,17 +66,18 @@ def create_branch(
             _check_move(node, repo, command, update.old_oid, base)
 
         def is_fast_forward(update: RefUpdate = update) -> bool:
-            return update.old_oid is not None and is_ancestor(node, repo, update.old_oid, base)
+            return update.old_oid is not None and _is_ancestor(node, repo, update.old_oid, base)
 
         def signatures_verify(update: RefUpdate = update) -> bool:
             return verify_introduced(node, caller, repo, update)
 
-        check_policy(caller, update, is_fast_forward=is_fast_forward, signatures_verify=signatures_verify)
+        writer = RefWriter(node, caller, repo, action="create-branch")
+        allowed = writer.allow(update, is_fast_forward=is_fast_forward, signatures_verify=signatures_verify)
         if update.old_oid == base:
             return base
         try:
             bound = bind(receipt, lambda: base)
-            move_refs(node, caller, repo, [update], action="create-branch", receipt=bound)
+            writer.move([allowed], receipt=bound)
         except RefMismatch:  # somebody else was faster: look again whether it still may move
             continue
         return base
@@ -101,5 +103,10 @@ def _check_move(node: Node, repo: Repo, command: CreateBranch, present: Oid, bas
     promoted = command.base_is_ephemeral and not command.target_is_ephemeral
     if not promoted:
         raise BranchExists(command.target)
-    if not is_ancestor(node, repo, present, base):
+    if not _is_ancestor(node, repo, present, base):
         raise BranchExists(command.target, "branch already exists and would not move forward")
+
+
+def _is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
+    with open_view(node, repo) as view:
+        return view.git.is_ancestor(ancestor, descendant)

@@ -11,7 +11,7 @@ from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.resolve import resolve_ref
 
 
@@ -43,14 +43,14 @@ def create_tag(
     check_new_name(command.refname)
     commit = resolve_ref(node, repo, command.ref).commit
     update = RefUpdate(PERSISTENT, command.refname, None, commit)
-    check_policy(
-        caller,
+    writer = RefWriter(node, caller, repo, action="create-tag")
+    allowed = writer.allow(
         update,
         is_fast_forward=lambda: True,
         signatures_verify=lambda: verify_introduced(node, caller, repo, update),
     )
     try:
-        move_refs(node, caller, repo, [update], action="create-tag", receipt=bind(receipt, lambda: commit))
+        writer.move([allowed], receipt=bind(receipt, lambda: commit))
     except RefMismatch:
         raise TagExists(command.refname) from None
     return commit

@@ -7,7 +7,7 @@ from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.ref_writer import RefWriter
 
 
 def delete_branch(
@@ -25,8 +25,9 @@ def delete_branch(
     """
     repo = lookup_repo(node, caller, name)
     update = RefUpdate(EPHEMERAL if ephemeral else PERSISTENT, refname, None, None, any_old=True)
-    check_policy(caller, update, is_fast_forward=lambda: False)
+    writer = RefWriter(node, caller, repo, action="delete-branch")
+    allowed = writer.allow(update, is_fast_forward=lambda: False)
     try:
-        move_refs(node, caller, repo, [update], action="delete-branch", receipt=bind(receipt, lambda: None))
+        writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
         raise BranchNotFound(refname) from None

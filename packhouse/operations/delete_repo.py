@@ -34,7 +34,7 @@ def delete_repo(node: Node, caller: Principal, name: str) -> DeletedRepo:
     now = node.clock()
 
     def delete(session: Session) -> DeletedRepo:
-        deleted = mark_repo_deleted(session, caller.org_id, name, now=now)
+        deleted = mark_repo_deleted(session, caller.org_id, name, state=node.new_state(), now=now)
         if deleted is None:
             if has_pending_deletion(session, caller.org_id, name):
                 raise DeletionPending(name)

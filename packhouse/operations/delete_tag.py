@@ -7,7 +7,7 @@ from packhouse.node.node import Node
 from packhouse.operations.list_tags import TagNotFound
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.ref_writer import RefWriter
 
 
 def delete_tag(
@@ -16,8 +16,9 @@ def delete_tag(
     """Delete a tag wherever it points; raise RepoNotFound, TagNotFound, PolicyDenied."""
     repo = lookup_repo(node, caller, name)
     update = RefUpdate(PERSISTENT, refname, None, None, any_old=True)
-    check_policy(caller, update, is_fast_forward=lambda: False)
+    writer = RefWriter(node, caller, repo, action="delete-tag")
+    allowed = writer.allow(update, is_fast_forward=lambda: False)
     try:
-        move_refs(node, caller, repo, [update], action="delete-tag", receipt=bind(receipt, lambda: None))
+        writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
         raise TagNotFound(refname) from None

@@ -5,9 +5,9 @@ A patch made for `git apply` keeps all text that it reasonably can.
 """
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
@@ -17,14 +17,13 @@ from packhouse.errors import LimitExceeded
 from packhouse.git.diff_stream import DiffEntry, FilePatch, diff_arguments, iter_patches
 from packhouse.git.objects import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.process import GitFailed, iter_git_output
+from packhouse.git.process import GitFailed
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.merge_bases import find_merge_base
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import RepoReader, hold_packs, open_reader, read_object
+from packhouse.repository.view import RepoView, open_view, read_object
 
 LOCK_FILES: Final = frozenset(
     {
@@ -112,7 +111,8 @@ def diff_commit(
     if base is not None:
         resolved_base = resolve_ref(node, repo, base.text, ephemeral=base.ephemeral)
         base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
-        merge_base = find_merge_base(node, repo, base_oid, commit)
+        with open_view(node, repo) as view:
+            merge_base = view.git.merge_base(base_oid, commit)
     else:
         parents = parse_commit(read_object(node, repo, commit, "commit")).parents
         base_oid = parents[0] if parents else None
@@ -139,7 +139,8 @@ def diff_branch(
     base = base or RefInput(repo.default_branch, base_is_ephemeral)
     refname, tip = _read_branch(node, repo, branch)
     base_refname, base_tip = _read_branch(node, repo, base)
-    merge_base = find_merge_base(node, repo, base_tip, tip)
+    with open_view(node, repo) as view:
+        merge_base = view.git.merge_base(base_tip, tip)
     rules = _Rules(applicable=False, ignore_space_change=False)
     files = _list_files(node, repo, merge_base or base_tip, tip, paths, rules)
     return BranchDiff(short_name(refname), short_name(base_refname), merge_base, files)
@@ -195,25 +196,24 @@ def _list_files(
         paths=[path.decode("utf-8", "surrogateescape") for path in paths],
         ignore_space_change=rules.ignore_space_change,
     )
-    with hold_packs(node, repo), open_reader(node, repo) as reader:
-        output = iter_git_output(
-            node.store.repo_path(repo.public_id),
+    with open_view(node, repo) as view:
+        output = view.git.iter_output(
             *arguments,
             env={"GIT_LITERAL_PATHSPECS": "1"},
             timeout_s=limits.diff_max_s,
             on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
         )
         # Closing ends git also when an object turns out to be unreadable half-way.
-        with contextlib.closing(cast("Generator[bytes]", output)):
+        with contextlib.closing(output):
             try:
-                return list(_filter_files(reader, output, rules))
+                return list(_filter_files(view, output, rules))
             except GitFailed as error:
                 if not error.is_for_memory:
                     raise
                 raise LimitExceeded("diff takes too much memory") from error
 
 
-def _filter_files(reader: RepoReader, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
+def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
     """Yield each file, its patch taken off when a rule or the bound on the whole answer says so."""
     left = limits.diff_raw_total_max_bytes
     known: dict[bytes, tuple[int, int]] = {}
@@ -239,18 +239,18 @@ def _filter_files(reader: RepoReader, output: Iterator[bytes], rules: _Rules) ->
         yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
 
 
-def _sizes(reader: RepoReader, entry: DiffEntry) -> tuple[int, int]:
+def _sizes(reader: RepoView, entry: DiffEntry) -> tuple[int, int]:
     return (
         _blob_size(reader, entry.old_mode, entry.old_oid),
         _blob_size(reader, entry.new_mode, entry.new_oid),
     )
 
 
-def _blob_size(reader: RepoReader, mode: int, oid: Oid | None) -> int:
+def _blob_size(reader: RepoView, mode: int, oid: Oid | None) -> int:
     return 0 if oid is None or mode == MODE_GITLINK else reader.read_header(oid)[1]
 
 
-def _ends_with_newline(reader: RepoReader, entry: DiffEntry, size: int) -> bool:
+def _ends_with_newline(reader: RepoView, entry: DiffEntry, size: int) -> bool:
     """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
     mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
     if mode == MODE_GITLINK or oid is None:

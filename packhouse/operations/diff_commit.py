@@ -1,6 +1,5 @@
 """One commit from a patch."""
 
-import os
 from types import TracebackType
 
 from packhouse import limits
@@ -10,12 +9,13 @@ from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
-from packhouse.operations.apply_patch import PatchedFile, apply_patch
-from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.repository.apply_patch import PatchedFile, apply_patch
 from packhouse.repository.receipts import Receipt
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 
 class DiffCommit:
@@ -32,8 +32,10 @@ class DiffCommit:
         self._repo = repo
         self._target = target
         self._facts = facts
-        self._patch = node.store.scratch_dir() / f"patch-{os.urandom(8).hex()}"
-        self._file = self._patch.open("xb")
+        self._view = RepoView(node, repo)
+        self._write = Write(self._view)
+        self._patch = self._write.new_spill()
+        self._file = self._patch.open()
         self._size_bytes = 0
         self._complete = False
         self._changed: list[PatchedFile] = []
@@ -49,7 +51,9 @@ class DiffCommit:
     def discard(self) -> None:
         """Remove the patch. Harmless when done before."""
         self._file.close()
-        self._patch.unlink(missing_ok=True)
+        self._patch.discard()
+        self._write.discard()
+        self._view.close()
 
     @property
     def blob_count(self) -> int:
@@ -74,16 +78,13 @@ class DiffCommit:
             raise Invalid("patch is empty")
         self._file.flush()
         plan = CommitPlan(
-            self._target, self._facts, self._make_tree, action="diff-commit", check_pack=self._check_pack
+            self._target, self._facts, self._make_tree, action="diff-commit", needs_git=self._needs_git
         )
-        with self._node.store.new_draft() as draft:
-            return land_commit(self._node, self._caller, self._repo, plan, draft, receipt)
+        return land_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
-        tree, self._changed = apply_patch(self._node, self._repo, self._patch, maker)
+        tree, self._changed = apply_patch(self._write, self._patch, maker)
         return tree
 
-    def _check_pack(self, draft: PackDraft) -> None:
-        files = [(file.path, file.mode) for file in self._changed if file.mode is not None]
-        if needs_git_fsck(files):
-            check_pack_strictly(self._node, self._repo, draft)
+    def _needs_git(self) -> bool:
+        return needs_git_fsck((file.path, file.mode) for file in self._changed if file.mode is not None)

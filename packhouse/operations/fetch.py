@@ -13,7 +13,7 @@ from packhouse.errors import Unavailable
 from packhouse.git.advertisement import upload_advertisement
 from packhouse.git.oid import Oid
 from packhouse.git.pktline import encode_error
-from packhouse.git.process import GitFailed, GitProcess, spawn_git
+from packhouse.git.process import GitFailed, GitProcess
 from packhouse.git.protocol_v2 import (
     CAPABILITIES,
     NOTHING_IN_COMMON,
@@ -27,10 +27,11 @@ from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
 from packhouse.node.node import Node
 from packhouse.operations.remotes import Remote, read_repo, read_view
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason, holds_objects
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason
+from packhouse.repository.packs import is_empty
 from packhouse.repository.reachability import is_reachable
-from packhouse.repository.ref_files import materialise_refs
-from packhouse.repository.view import hold_packs, open_reader
+from packhouse.repository.ref_files import spawn_with_refs
+from packhouse.repository.view import open_view
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",
@@ -120,7 +121,7 @@ def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request
 def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
         repo = read_repo(session, caller, fetch.remote)
-    if asked.negotiates_only and not (asked.has_haves and holds_objects(node, repo)):
+    if asked.negotiates_only and not (asked.has_haves and not is_empty(node, repo)):
         # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
         return FetchAnswer(body=NOTHING_IN_COMMON)
     if not asked.wants and not asked.negotiates_only:
@@ -139,10 +140,10 @@ def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
     Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
     there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
     """
-    if not holds_objects(node, repo):
+    if is_empty(node, repo):
         return wants[0]
     history: list[Oid] = []
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         for oid in wants:
             header = reader.kind_and_size(oid)
             if header is None:
@@ -153,25 +154,15 @@ def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
 
 
 def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
-    config, env = dict(_CONFIG), {}
+    config, env = dict(_CONFIG), dict[str, str]()
     if fetch.remote.namespace == EPHEMERAL:
         env["GIT_NAMESPACE"] = EPHEMERAL
         del config["transfer.hideRefs"]
     if fetch.version:
         env["GIT_PROTOCOL"] = f"version={fetch.version}"
     # The locks travel with the child: nothing goes away under it, even when this server process dies.
-    with hold_packs(node, repo) as lock, materialise_refs(node, repo) as (git_dir, locks):
-        try:
-            return spawn_git(
-                git_dir,
-                "upload-pack",
-                "--stateless-rpc",
-                "--strict",
-                str(git_dir),
-                env=env,
-                config=config,
-                pass_fds=(lock, *locks),
-                large_pipes=True,
-            )
-        except OSError as error:
-            raise Unavailable("git cannot be started", reason=error.strerror) from error
+    try:
+        with open_view(node, repo) as view:
+            return spawn_with_refs(view, "upload-pack", "--stateless-rpc", "--strict", env=env, config=config)
+    except OSError as error:
+        raise Unavailable("git cannot be started", reason=error.strerror) from error

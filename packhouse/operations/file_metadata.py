@@ -18,7 +18,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.read_files import PathNotFound, tree_reader
 from packhouse.repository.file_maps import find_file_map, read_file_map
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_reader, read_object
+from packhouse.repository.view import open_view, read_object
 
 
 class LastCommitsUnknown(Unavailable):
@@ -101,7 +101,7 @@ def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -
     if not missing:
         return summaries
     size_bytes = 0
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         for oid in missing:
             content = reader.read(oid, kind="commit")[1]
             summaries[oid] = parse_summary(content)

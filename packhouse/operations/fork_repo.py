@@ -20,14 +20,14 @@ from packhouse.git.refname import (
 )
 from packhouse.node.node import Node
 from packhouse.operations.base_repo import ForkBase
-from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn, require_free_name
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.repo_info import RepoInfo
-from packhouse.repository.damage import holds_objects, require_whole
 from packhouse.repository.fork_objects import copy_objects, is_reached, list_reached
 from packhouse.repository.receipts import Receipt
 from packhouse.repository.resolve import RefNotFound
-from packhouse.repository.view import hold_packs, open_reader
+from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.write import Write
 
 ACTION = "fork"
 
@@ -59,17 +59,15 @@ def fork_repo(
     """
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
-    with node.store.new_quarantine() as quarantine:
-        if holds_objects(node, source):
-            # Held before the refs are read: what they lead to stays until it is copied.
-            with hold_packs(node, source) as lock:
-                state = read_source(node, source)
-                plan = _make_plan(node, state, lock, base, default_branch)
-                copy_objects(node, source, lock, plan.roots, quarantine)
-        else:
+    with open_view(node, source) as view, Write(view, into=insert_unborn(node, caller, name)) as write:
+        if view.is_empty:
             plan = _plan_empty(source, base, default_branch)
+        else:
+            state = read_source(node, source)
+            plan = _make_plan(view, state, base, default_branch)
+            copy_objects(write, plan.roots)
         filled = FilledRepo(name, plan.default_branch, plan.updates, ACTION)
-        return insert_filled_repo(node, caller, filled, quarantine, receipt=receipt)
+        return fill_repo(node, caller, filled, write, receipt=receipt)
 
 
 def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:
@@ -78,9 +76,7 @@ def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Pl
     return _Plan(_check_default(default_branch or source.default_branch), [])
 
 
-def _make_plan(
-    node: Node, state: SourceState, lock: int, base: ForkBase, default_branch: str | None
-) -> _Plan:
+def _make_plan(view: RepoView, state: SourceState, base: ForkBase, default_branch: str | None) -> _Plan:
     if base.ref is None and base.oid is None:
         # In the order in which the source got them, which becomes that of the fork.
         in_order = sorted(state.refs, key=creation_order)
@@ -88,17 +84,17 @@ def _make_plan(
         return _Plan(_check_default(default_branch or state.repo.default_branch), updates)
     if base.oid is not None:
         ref = state.find(base.ref) if base.ref is not None else None
-        commit = _find_commit(node, state, lock, base.oid)
+        commit = _find_commit(view, state, base.oid)
     else:
         assert base.ref is not None
         ref = state.require(base.ref)
-        commit = peel_to_commit(node, state.repo, ref, base.ref)
+        commit = peel_to_commit(view, ref, base.ref)
     if default_branch is None:
         named = ref is not None and ref.refname.startswith(HEADS)
         default_branch = short_name(ref.refname) if ref is not None and named else state.repo.default_branch
     branch = RefUpdate(PERSISTENT, branch_refname(_check_default(default_branch)), None, commit)
     tags = [ref for ref in state.refs if ref.refname.startswith(TAGS) and new_name_fault(ref.refname) is None]
-    reached = list_reached(node, state.repo, lock, commit, {ref.peeled_oid or ref.oid for ref in tags})
+    reached = list_reached(view, commit, {ref.peeled_oid or ref.oid for ref in tags})
     kept = [_creation(ref) for ref in tags if (ref.peeled_oid or ref.oid) in reached]
     return _Plan(default_branch, [branch, *kept])
 
@@ -113,16 +109,15 @@ def _creation(ref: Ref) -> RefUpdate:
     return RefUpdate(PERSISTENT, ref.refname, None, ref.oid, ref.peeled_oid)
 
 
-def _find_commit(node: Node, state: SourceState, lock: int, oid: Oid) -> Oid:
+def _find_commit(view: RepoView, state: SourceState, oid: Oid) -> Oid:
     """Return the commit `oid`, which a branch or tag must reach; an annotated tag counts for its commit."""
     tagged = {ref.oid: ref.peeled_oid for ref in state.refs if ref.peeled_oid is not None}
     commit = tagged.get(oid) or oid
-    with open_reader(node, state.repo) as reader:
-        header = reader.kind_and_size(commit)
-        if header is None or header[0] != "commit":
-            raise RefNotFound(oid)
-        tips = [tip for tip in state.tips() if reader.read_header(tip)[0] == "commit"]
-    if not is_reached(node, state.repo, lock, commit, tips):
-        require_whole(node, state.repo)  # git says nothing when it cannot read the parents of the tips
+    header = view.kind_and_size(commit)
+    if header is None or header[0] != "commit":
+        raise RefNotFound(oid)
+    tips = [tip for tip in state.tips() if view.read_header(tip)[0] == "commit"]
+    if not is_reached(view, commit, tips):
+        view.require_whole()  # git says nothing when it cannot read the parents of the tips
         raise RefNotFound(oid)
     return commit

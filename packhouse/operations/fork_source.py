@@ -14,7 +14,7 @@ from packhouse.operations.authenticate import authenticate
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.ref_files import head_target
 from packhouse.repository.resolve import RefNotFound, check_ref_input
-from packhouse.repository.view import open_reader
+from packhouse.repository.view import RepoView
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,9 @@ def read_source(node: Node, repo: Repo) -> SourceState:
     return SourceState(now, [ref for ref in refs if ref.refname.startswith((HEADS, TAGS))])
 
 
-def peel_to_commit(node: Node, repo: Repo, ref: Ref, text: str) -> Oid:
+def peel_to_commit(view: RepoView, ref: Ref, text: str) -> Oid:
     """Return the commit that a branch or tag leads to; raise RefNotFound when it is none."""
-    with open_reader(node, repo) as reader:
-        kind, commit = reader.peel(ref.oid)
+    kind, commit = view.peel(ref.oid)
     if kind != "commit":
         raise RefNotFound(text)
     return commit

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
@@ -22,7 +22,7 @@ from packhouse.git.globs import PathFilter
 from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.process import GitFailed, GitResult, iter_git_output
+from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.node.node import Node
@@ -31,10 +31,11 @@ from packhouse.operations.grep_slow import Passage, iter_file_by_file, write_fla
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.read_files import tree_reader
 from packhouse.repository.damage import check_answer
+from packhouse.repository.git import RepoGit
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs, open_reader, read_object
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.view import RepoView, open_view, read_object
+from packhouse.repository.write import Write
 
 
 class BadPattern(Invalid):
@@ -203,8 +204,8 @@ class _Search:
         size_max: int | None = None
         while True:
             try:
-                with hold_packs(self.node, self.repo):
-                    self._search(start, deadline, is_slow=is_slow, size_max=size_max)
+                with open_view(self.node, self.repo) as view:
+                    self._search(view, start, deadline, is_slow=is_slow, size_max=size_max)
                 return is_slow
             except _TooLargeToSearch:
                 if size_max is not None:
@@ -225,27 +226,27 @@ class _Search:
                 start = _Position(self.commit, last.path, last.number, is_slow)
 
     def _search(
-        self, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
+        self, view: RepoView, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
     ) -> None:
         with contextlib.ExitStack() as stack:
             if is_slow:
-                quarantine = stack.enter_context(self.node.store.new_scratch())
-                lines = self._iter_slowly(quarantine, self._choose_files(start, size_max), deadline)
+                scratch = stack.enter_context(Write(view, is_kept=False))
+                lines = self._iter_slowly(scratch, self._choose_files(start, size_max), deadline)
             elif self.files.takes_all and start is None and size_max is None:
-                lines = self._iter_commit(deadline)
+                lines = self._iter_commit(view, deadline)
             else:
-                quarantine = stack.enter_context(self.node.store.new_scratch())
-                lines = self._iter_chosen(quarantine, self._choose_files(start, size_max), deadline)
+                scratch = stack.enter_context(Write(view, is_kept=False))
+                lines = self._iter_chosen(scratch, self._choose_files(start, size_max), deadline)
             stack.enter_context(contextlib.closing(lines))
             self.page.take(_iter_after(lines, start))
 
-    def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
+    def _iter_commit(self, view: RepoView, deadline: float) -> Generator[GrepLine]:
         """Search everything, or what has the prefixes: git does both without help."""
         arguments = grep_arguments(self.query, self.commit, self.files.prefixes)
-        yield from self._run(self.commit, arguments, {}, self._whole_time(deadline))
+        yield from self._run(view.git, self.commit, arguments, self._whole_time(deadline))
 
     def _iter_chosen(
-        self, quarantine: Quarantine, chosen: Sequence[PathEntry], deadline: float
+        self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
         """Search files chosen here: git is given a tree that holds just those, named by their numbers.
 
@@ -253,9 +254,9 @@ class _Search:
         """
         if not chosen:
             return
-        tree = write_flat_tree(quarantine.object_dir, chosen)
+        tree = write_flat_tree(scratch, chosen)
         arguments = grep_arguments(self.query, tree)
-        for line in self._run(tree, arguments, _objects_in(quarantine), self._whole_time(deadline)):
+        for line in self._run(scratch.git, tree, arguments, self._whole_time(deadline)):
             yield replace(line, path=chosen[int(line.path)].path)
 
     def _whole_time(self, deadline: float) -> "_TimeLimits":
@@ -263,7 +264,7 @@ class _Search:
         return _TimeLimits(min(limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern))
 
     def _iter_slowly(
-        self, quarantine: Quarantine, chosen: Sequence[PathEntry], deadline: float
+        self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
         """Search file by file, pass over those that take too long, and stop when the time is over."""
         marker = f"packhouse{self.node.random_bytes(16).hex()}"
@@ -271,10 +272,10 @@ class _Search:
         passage = Passage()
 
         def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
-            tree = write_marked_tree(quarantine.object_dir, files, marker)
+            tree = write_marked_tree(scratch, files, marker)
             arguments = grep_arguments(self.query, tree, marker=marker)
             times = _TimeLimits(deadline - time.monotonic(), file_s, limits.regex_cpu_max_s)
-            yield from self._run(tree, arguments, _objects_in(quarantine), times)
+            yield from self._run(scratch.git, tree, arguments, times)
 
         try:
             yield from iter_file_by_file(chosen, search, passage)
@@ -290,7 +291,7 @@ class _Search:
         ]
         if size_max is None:
             return chosen
-        with open_reader(self.node, self.repo) as reader:
+        with open_view(self.node, self.repo) as reader:
             sizes = [(entry, reader.kind_and_size(entry.oid)) for entry in chosen]
         too_large = [entry for entry, header in sizes if header is not None and header[1] > size_max]
         self.page.skipped.update((entry.path, SkipReason.TOO_LARGE) for entry in too_large)
@@ -309,19 +310,18 @@ class _Search:
         yield from iter_leaves(read_tree, root, after=after)
 
     def _run(
-        self, tree: Oid, arguments: Sequence[str], environment: dict[str, str], times: "_TimeLimits"
+        self, git: RepoGit, tree: Oid, arguments: Sequence[str], times: "_TimeLimits"
     ) -> Iterator[GrepLine]:
-        output = iter_git_output(
-            self.node.store.repo_path(self.repo.public_id),
+        output = git.iter_output(
             *arguments,
-            env={**ENVIRONMENT, **environment},
+            env=ENVIRONMENT,
             ok_codes=frozenset({0, 1}),
             timeout_s=times.all_s,
             silence_max_s=times.silence_s,
             on_start=partial(limit_regex_cost, cpu_s=times.cpu_s),
             on_messages=self._check_messages,
         )
-        with contextlib.closing(cast("Generator[bytes]", output)):
+        with contextlib.closing(output):
             try:
                 yield from iter_grep_lines(output, tree)
             except GitFailed as error:
@@ -339,10 +339,6 @@ class _TimeLimits:
     all_s: float
     silence_s: float
     cpu_s: int
-
-
-def _objects_in(quarantine: Quarantine) -> dict[str, str]:
-    return {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(quarantine.object_dir.absolute())}
 
 
 def _iter_after(lines: Iterator[GrepLine], start: _Position | None) -> Iterator[GrepLine]:

@@ -7,16 +7,15 @@ before that one are done.
 """
 
 import contextlib
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from packhouse.errors import TimedOut
 from packhouse.git.grep_stream import GrepLine
-from packhouse.git.oid import Oid, hash_object
+from packhouse.git.oid import Oid
 from packhouse.git.process import GitSilent
 from packhouse.git.tree_walk import PathEntry
+from packhouse.repository.write import Write
 
 Search = Callable[[Sequence[PathEntry]], Generator[GrepLine]]
 """Searches a tree as `write_marked_tree` makes of the files; paths are those of that tree."""
@@ -63,25 +62,17 @@ def iter_file_by_file(files: Sequence[PathEntry], search: Search, passage: Passa
             return
 
 
-def write_flat_tree(object_dir: Path, files: Sequence[PathEntry]) -> Oid:
+def write_flat_tree(scratch: Write, files: Sequence[PathEntry]) -> Oid:
     """Write a tree whose entries are the files in their order, each named by its number."""
-    return _write_tree(object_dir, [file.oid for file in files])
+    return _write_tree(scratch, [file.oid for file in files])
 
 
-def write_marked_tree(object_dir: Path, files: Sequence[PathEntry], marker: str) -> Oid:
+def write_marked_tree(scratch: Write, files: Sequence[PathEntry], marker: str) -> Oid:
     """Write the same with a marker before each file: odd numbers are files, even ones markers."""
-    blob = _write_object(object_dir, "blob", marker.encode("ascii") + b"\n")
-    return _write_tree(object_dir, [oid for file in files for oid in (blob, file.oid)])
+    blob = scratch.add_loose("blob", marker.encode("ascii") + b"\n")
+    return _write_tree(scratch, [oid for file in files for oid in (blob, file.oid)])
 
 
-def _write_tree(object_dir: Path, oids: Sequence[Oid]) -> Oid:
+def _write_tree(scratch: Write, oids: Sequence[Oid]) -> Oid:
     rows = (b"100644 %09d\0%s" % (number, bytes.fromhex(oid)) for number, oid in enumerate(oids))
-    return _write_object(object_dir, "tree", b"".join(rows))
-
-
-def _write_object(object_dir: Path, kind: str, content: bytes) -> Oid:
-    oid = hash_object(kind, content)
-    folder = object_dir / oid[:2]
-    folder.mkdir(exist_ok=True)
-    (folder / oid[2:]).write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
-    return oid
+    return scratch.add_loose("tree", b"".join(rows))

@@ -10,14 +10,13 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.node.history_cache import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs, read_object
+from packhouse.repository.view import open_view, read_object
 
 _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1
@@ -133,9 +132,8 @@ def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -
 
 def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
     paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
-    with hold_packs(node, repo) as lock:
-        listed = run_git(
-            node.store.repo_path(repo.public_id),
+    with open_view(node, repo) as view:
+        listed = view.git.run(
             "rev-list",
             f"--skip={skip}",
             f"--max-count={count_max}",
@@ -144,6 +142,5 @@ def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, pa
             "--",
             *paths,
             env={"GIT_LITERAL_PATHSPECS": "1"},
-            pass_fds=(lock,),
         ).stdout
     return tuple(Oid(line.decode("ascii")) for line in listed.split())

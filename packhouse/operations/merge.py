@@ -15,31 +15,25 @@ from packhouse.errors import Conflict
 from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
 from packhouse.node.node import Node
-from packhouse.operations.commit_pack import check_pack_strictly
 from packhouse.operations.commit_target import BranchNotFound, CommitTarget, GuardMismatch, read_target
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.signed_updates import verify_introduced
 from packhouse.operations.write_turns import write_in_turn
-from packhouse.repository.merge_bases import find_merge_base
 from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,
-    iter_new_objects,
     merge_trees,
     source_label,
 )
-from packhouse.repository.new_objects import DraftedObjects
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, move_refs
+from packhouse.repository.ref_writer import AllowedUpdate, RefWriter
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs, read_object
-from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_file import PackFile
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
 
 ACTION: Final = "merge"
 
@@ -143,16 +137,17 @@ def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Mer
     repo = lookup_repo(node, caller, command.repo)
     found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
     source = MergeSide(source_label(found.name), found.commit)
-    packs: list[PackFile] = []
-
-    def attempt() -> Merged:
-        tip = _read_tip(node, repo, command)
-        return _Attempt(node, caller, repo, command, source, tip, packs, receipt).run()
 
     _read_tip(node, repo, command)
     only_once = command.expected is not None or repo.upstream is not None
     try:
-        return write_in_turn(node, repo, command.target, attempt, is_guarded=only_once)
+        with open_view(node, repo) as view, Write(view) as write:
+
+            def attempt() -> Merged:
+                tip = _read_tip(node, repo, command)
+                return _Attempt(node, caller, repo, command, source, tip, write, receipt).run()
+
+            return write_in_turn(node, repo, command.target, attempt, is_guarded=only_once)
     except RefMismatch as lost:
         if lost.actual is None:
             raise RepoChanged from None
@@ -184,7 +179,7 @@ def _namespace(command: Merge) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One merge onto one tip; packs that it publishes are noted in `packs`."""
+    """One merge onto one tip; what an earlier attempt has published is in `write` as well."""
 
     node: Node
     caller: Principal
@@ -192,15 +187,15 @@ class _Attempt:
     command: Merge
     source: MergeSide
     tip: Oid
-    packs: list[PackFile]
+    write: Write
     receipt: Receipt[Merged] | None
 
     def run(self) -> Merged:
         """Merge and move the target; raise RefMismatch when somebody was faster."""
         command = self.command
-        base = find_merge_base(self.node, self.repo, self.tip, self.source.commit)
+        base = self.write.view.git.merge_base(self.tip, self.source.commit)
         if base == self.source.commit:
-            self._check_policy(self.tip, lambda: True)
+            self._allow(self.tip, lambda: True)
             return self._merged(MergeResult.NO_OP, self.tip, self._tree_of(self.tip), base)
         if base is None and not command.allow_unrelated:
             raise UnrelatedHistories
@@ -213,63 +208,52 @@ class _Attempt:
 
     def _fast_forward(self, base: Oid | None) -> Merged:
         update = self._update(self.source.commit)
-        self._check_policy(
+        allowed = self._allow(
             self.source.commit, lambda: verify_introduced(self.node, self.caller, self.repo, update)
         )
         tree = self._tree_of(self.source.commit)
         merged = self._merged(MergeResult.FAST_FORWARD, self.source.commit, tree, base)
         receipt = bind(self.receipt, lambda: merged)
-        move_refs(self.node, self.caller, self.repo, [update], action=ACTION, receipt=receipt)
+        self._writer.move([allowed], receipt=receipt)
         return merged
 
     def _commit(self, base: Oid | None, *, can_forward: bool) -> Merged:
         """Make one new commit on the tip: with both parents, or with only the tip when squashing."""
-        self._check_policy(self.source.commit, None)  # before the work: what the policy asks is known already
+        self._allow(self.source.commit, None)  # before the work: what the policy asks is known already
         result = MergeResult.SQUASH if self.command.squash else MergeResult.MERGE_COMMIT
-        with self.node.store.new_draft() as draft:
-            fresh: dict[Oid, bytes] = {}
-            needs_fsck = False
-            if can_forward:
-                tree = self._tree_of(self.source.commit)
-            else:
-                tree, fresh, needs_fsck = self._merge_into(draft, base)
-            content = self._encode(tree)
-            commit = draft.writer.add_object("commit", content)
-            merged = self._merged(result, commit, tree, base)
-            if needs_fsck:
-                check_pack_strictly(self.node, self.repo, draft)
-            move_refs(
-                self.node,
-                self.caller,
-                self.repo,
-                [self._update(commit)],
-                action=ACTION,
-                receipt=bind(self.receipt, lambda: merged),
-                objects=DraftedObjects(self.node, self.repo, draft),
-                packs=self.packs,
-            )
+        fresh: dict[Oid, bytes] = {}
+        needs_fsck = False
+        if can_forward:
+            tree = self._tree_of(self.source.commit)
+        else:
+            tree, fresh, needs_fsck = self._merge_into(base)
+        content = self._encode(tree)
+        commit = self.write.writer.add_object("commit", content)
+        merged = self._merged(result, commit, tree, base)
+        if needs_fsck:
+            self.write.check_strict()
+        allowed = self._allow(commit, None)
+        self._writer.move([allowed], receipt=bind(self.receipt, lambda: merged), write=self.write)
         for oid, kept in {**fresh, commit: content}.items():
             self.node.objects.put(self.repo.public_id, oid, kept)
         return merged
 
-    def _merge_into(self, draft: PackDraft, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
-        """Put what git's merge makes into the draft; return the tree, the new trees, and whether git must
+    def _merge_into(self, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
+        """Put what git's merge makes into the pack; return the tree, the new trees, and whether git must
         judge the pack: merging lines of `.gitmodules` may make what neither side had."""
         trees: dict[Oid, bytes] = {}
         blobs: set[Oid] = set()
-        with self.node.store.new_quarantine() as quarantine:
+        with Write(self.write.view) as scratch:
             merged = merge_trees(
-                self.node,
-                self.repo,
-                quarantine,
+                scratch,
                 ours=MergeSide(short_name(self.command.target), self.tip),
                 theirs=self.source,
                 allow_unrelated=self.command.allow_unrelated,
             )
             if not merged.is_clean:
                 raise MergeConflict([conflict.path for conflict in merged.conflicts], base)
-            for kind, content in iter_new_objects(quarantine):
-                oid = draft.writer.add_object(kind, content)
+            for kind, content in scratch.iter_loose():
+                oid = self.write.writer.add_object(kind, content)
                 if kind == "tree":
                     trees[oid] = content
                 else:
@@ -297,17 +281,18 @@ class _Attempt:
     def _update(self, new_oid: Oid) -> RefUpdate:
         return RefUpdate(_namespace(self.command), self.command.target, self.tip, new_oid)
 
-    def _check_policy(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> None:
+    @property
+    def _writer(self) -> RefWriter:
+        return RefWriter(self.node, self.caller, self.repo, action=ACTION)
+
+    def _allow(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> AllowedUpdate:
         """Judge a move to `new_oid`; a merge never moves a branch but forward."""
-        check_policy(
-            self.caller,
-            self._update(new_oid),
-            is_fast_forward=lambda: True,
-            signatures_verify=signatures_verify,
+        return self._writer.allow(
+            self._update(new_oid), is_fast_forward=lambda: True, signatures_verify=signatures_verify
         )
 
     def _tree_of(self, commit: Oid) -> Oid:
-        return parse_commit(read_object(self.node, self.repo, commit, "commit")).tree
+        return parse_commit(self.write.view.read_kept(commit, "commit")).tree
 
     def _merged(self, result: MergeResult, commit: Oid, tree: Oid, base: Oid | None) -> Merged:
         promoted = 0 if result is MergeResult.NO_OP else self._count_promoted()
@@ -315,13 +300,5 @@ class _Attempt:
 
     def _count_promoted(self) -> int:
         """Count the commits that the source has and the target's tip lacks."""
-        with hold_packs(self.node, self.repo) as lock:
-            counted = run_git(
-                self.node.store.repo_path(self.repo.public_id),
-                "rev-list",
-                "--count",
-                self.source.commit,
-                f"^{self.tip}",
-                pass_fds=(lock,),
-            ).stdout
+        counted = self.write.view.git.run("rev-list", "--count", self.source.commit, f"^{self.tip}").stdout
         return int(counted)

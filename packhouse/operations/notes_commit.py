@@ -9,7 +9,7 @@ from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
-from packhouse.repository.view import hold_packs, open_reader, read_object
+from packhouse.repository.view import open_view, read_object
 
 
 class NotesCommit:
@@ -31,10 +31,7 @@ class NotesCommit:
         """Return the text of a note that the tree found; raise LimitExceeded for one too large for an answer."""
         if blob in self._joined:
             return self._joined[blob]
-        with (
-            hold_packs(self._node, self._repo),
-            open_reader(self._node, self._repo) as reader,
-        ):
+        with open_view(self._node, self._repo) as reader:
             header = reader.kind_and_size(blob)
             if header is None or header[0] != "blob":
                 return b""  # git takes what is no file for an empty note
@@ -58,6 +55,6 @@ def join_notes(first: bytes, second: bytes) -> bytes:
 
 def is_notes_commit(node: Node, repo: Repo, tip: Oid) -> bool:
     """Tell whether a notes ref points to a commit: a push may have put anything there."""
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         header = reader.kind_and_size(tip)
     return header is not None and header[0] == "commit"

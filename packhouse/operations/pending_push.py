@@ -12,7 +12,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.process import GitProcess
 from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.operations.remotes import Remote
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 _ATOMIC_FAILURE: Final = "atomic push failure"
 _SHOWN_NAME_MAX_BYTES: Final = 200
@@ -46,11 +47,12 @@ class PendingPush:
 
     push: Push
     repo: Repo
+    view: RepoView
     refused: dict[int, str] = field(default_factory=dict)
     skipped: set[int] = field(default_factory=set)
     lines: list[str] = field(default_factory=list)
     fault_log: FaultLog = field(default_factory=FaultLog)
-    quarantine: Quarantine | None = None
+    write: Write | None = None
     process: GitProcess | None = None
     switch: KillSwitch = field(default_factory=KillSwitch)
 
@@ -107,8 +109,9 @@ class PendingPush:
 
     def discard(self) -> None:
         """Remove everything that was not published; git has ended."""
-        if self.quarantine is not None:
-            self.quarantine.discard()
+        if self.write is not None:
+            self.write.discard()
+        self.view.close()
 
     def close(self) -> None:
         """End git and remove everything that was not published."""

@@ -17,16 +17,15 @@ from packhouse.git.tree_walk import TreeReader, find_path
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.merge_bases import find_merge_base
 from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,
     merge_trees,
-    open_merged,
     source_label,
 )
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import hold_packs
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
 
 NO_OP: Final = "no_op"
 FAST_FORWARD: Final = "fast_forward"
@@ -106,7 +105,8 @@ def preview_merge(
     found = resolve_ref(node, repo, source, ephemeral=source_is_ephemeral)
     ours = MergeSide(short_name(refname), ref.oid)
     theirs = MergeSide(source_label(found.name), found.commit)
-    merge_base = find_merge_base(node, repo, ours.commit, theirs.commit)
+    with open_view(node, repo) as view:
+        merge_base = view.git.merge_base(ours.commit, theirs.commit)
     if merge_base is None:
         raise UnrelatedHistories
     preview = MergePreview(
@@ -140,12 +140,11 @@ def _try_merge(
     *,
     include_content: bool,
 ) -> MergePreview:
-    with node.store.new_scratch() as quarantine:
-        merged = merge_trees(node, repo, quarantine, ours=ours, theirs=theirs)
+    with open_view(node, repo) as view, Write(view, is_kept=False) as write:
+        merged = merge_trees(write, ours=ours, theirs=theirs)
         conflicts: list[Conflict] = []
         if include_content and not merged.is_clean:
-            with hold_packs(node, repo):
-                conflicts = list(_iter_conflicts(open_merged(quarantine), merged))
+            conflicts = list(_iter_conflicts(write, write.reader(), merged))
     return replace(
         preview,
         conflict_paths=[conflict.path for conflict in merged.conflicts],
@@ -154,7 +153,7 @@ def _try_merge(
     )
 
 
-def _iter_conflicts(reader: ObjectReader, merged: MergedTree) -> Iterator[Conflict]:
+def _iter_conflicts(write: Write, reader: ObjectReader, merged: MergedTree) -> Iterator[Conflict]:
     def read_tree(oid: Oid) -> bytes:
         return reader.read(oid, kind="tree")[1]
 
@@ -162,10 +161,10 @@ def _iter_conflicts(reader: ObjectReader, merged: MergedTree) -> Iterator[Confli
         yield Conflict(
             conflict.path,
             conflict.merged_path,
-            result=_read_side(reader, _find_result(read_tree, merged, conflict)),
-            base=_read_side(reader, conflict.base),
-            ours=_read_side(reader, conflict.ours),
-            theirs=_read_side(reader, conflict.theirs),
+            result=_read_side(write, reader, _find_result(read_tree, merged, conflict)),
+            base=_read_side(write, reader, conflict.base),
+            ours=_read_side(write, reader, conflict.ours),
+            theirs=_read_side(write, reader, conflict.theirs),
         )
 
 
@@ -174,22 +173,24 @@ def _find_result(read_tree: TreeReader, merged: MergedTree, conflict: Conflicted
     return None if entry is None or entry.kind == "tree" else ConflictSide(entry.mode, entry.oid)
 
 
-def _read_side(reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
+def _read_side(write: Write, reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
     if side is None:
         return ConflictBlob()
     if side.mode == MODE_GITLINK:
         return ConflictBlob(oid=side.oid)
     size_bytes = reader.read_header(side.oid)[1]
-    content = _read_start(reader, side.oid, size_bytes)
+    content = _read_start(write, reader, side.oid, size_bytes)
     if b"\0" in content[:_BINARY_PROBE_BYTES]:
         return ConflictBlob(oid=side.oid, is_binary=True)
     return ConflictBlob(side.oid, content, is_truncated=size_bytes > len(content))
 
 
-def _read_start(reader: ObjectReader, oid: Oid, size: int) -> bytes:
+def _read_start(write: Write, reader: ObjectReader, oid: Oid, size: int) -> bytes:
     """Return the first bytes of a blob, cut between two characters when it is longer than the bound."""
     start = b""
-    for piece in reader.iter_blob(oid, size):
+    is_small = size <= limits.object_in_process_max_bytes
+    pieces = iter([reader.read(oid, kind="blob")[1]]) if is_small else write.git.iter_blob(oid)
+    for piece in pieces:
         start += piece[: limits.merge_conflict_blob_max_bytes - len(start)]
         if len(start) == limits.merge_conflict_blob_max_bytes:
             break

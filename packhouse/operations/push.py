@@ -27,8 +27,9 @@ from packhouse.db.refs import list_refs
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.advertisement import receive_advertisement
 from packhouse.git.index_pack import find_refused, telling_option
+from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitFailed, ProgramMissing, spawn_git
+from packhouse.git.process import GitFailed, ProgramMissing
 from packhouse.git.receive_request import RefCommand
 from packhouse.git.refname import (
     EPHEMERAL,
@@ -45,12 +46,13 @@ from packhouse.operations.pending_push import PendingPush, Push, RefReport
 from packhouse.operations.push_faults import allowed_faults, leave_out, refuse_faulty
 from packhouse.operations.remotes import Remote, read_repo, read_view
 from packhouse.operations.signed_updates import verify_introduced
+from packhouse.repository.checks import ObjectKind, find_unconnected, is_ancestor, read_kinds
 from packhouse.repository.damage import find_reason
-from packhouse.repository.new_objects import QuarantinedObjects
-from packhouse.repository.push_checks import PushedKind, PushedObjects, find_unconnected, open_objects
 from packhouse.repository.ref_files import head_target
-from packhouse.repository.ref_writer import check_policy, move_refs, rehearse_refs
+from packhouse.repository.ref_writer import AllowedUpdate, RefWriter
 from packhouse.repository.upstream_forward import UpstreamRejected
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 ACTION: Final = "push"
 
@@ -83,15 +85,16 @@ def start_push(node: Node, caller: Principal, push: Push, *, pack_objects: int |
     with node.database.read() as session:
         repo = read_repo(session, caller, push.remote)
     caller.policy.require_usable()
-    pending = PendingPush(push, repo)
-    _check_commands(caller, pending)
+    pending = PendingPush(push, repo, RepoView(node, repo))
+    _check_commands(node, caller, pending)
     # An empty pack, which git sends when the server has everything, is not worth a process or a file.
     if pack_objects and any(pending.commands[number].new_oid for number in pending.open_numbers()):
-        _open_quarantine(node, pending)
+        _start_index_pack(node, pending)
     return pending
 
 
-def _check_commands(caller: Principal, pending: PendingPush) -> None:
+def _check_commands(node: Node, caller: Principal, pending: PendingPush) -> None:
+    writer = RefWriter(node, caller, pending.repo, action=ACTION)
     seen: set[bytes] = set()
     for number, command in enumerate(pending.commands):
         text = _name_fault(command, pending.push.remote.namespace)
@@ -106,11 +109,8 @@ def _check_commands(caller: Principal, pending: PendingPush) -> None:
             continue
         try:
             # History and signatures are judged once the pack is here.
-            check_policy(
-                caller,
-                _update(pending, number),
-                is_fast_forward=lambda: True,
-                signatures_verify=lambda: True,
+            writer.allow(
+                _update(pending, number), is_fast_forward=lambda: True, signatures_verify=lambda: True
             )
         except PolicyDenied as denied:
             pending.refuse_policy(number, denied)
@@ -155,32 +155,28 @@ def _update(pending: PendingPush, number: int, peeled_oid: Oid | None = None) ->
     )
 
 
-def _open_quarantine(node: Node, pending: PendingPush) -> None:
-    """Start index-pack on an empty quarantine, with the repository's objects beneath it."""
+def _start_index_pack(node: Node, pending: PendingPush) -> None:
+    """Start index-pack on an empty write over the repository."""
     try:
-        pending.quarantine = node.store.new_quarantine()
-        objects = open_objects(node, pending.repo, pending.quarantine)
-        shallow = objects.write_shallow_file(pending.push.request.shallow)
+        write = Write(pending.view)
+        pending.write = write
+        write.make_folder()
         quiet = "quiet" in pending.push.request.capabilities
-        with objects.hold() as locks:
-            pending.process = spawn_git(
-                objects.git_dir,
-                "index-pack",
-                "--stdin",
-                "--fix-thin",
-                telling_option(allowed_faults(node, pending)),
-                f"--max-input-size={node.config.push_max_bytes}",
-                *([] if quiet else ["--show-resolving-progress"]),
-                env={**objects.environment, **shallow},
-                # Publishing forces the pack to the disk; a refused one need never get there.
-                config={"core.fsync": "none"},
-                pass_fds=locks,
-                large_pipes=True,
-            )
+        pending.process = write.git.spawn(
+            "index-pack",
+            "--stdin",
+            "--fix-thin",
+            telling_option(allowed_faults(node, pending)),
+            f"--max-input-size={node.config.push_max_bytes}",
+            *([] if quiet else ["--show-resolving-progress"]),
+            env=write.shallow_environment(pending.push.request.shallow),
+            # Publishing forces the pack to the disk; a refused one need never get there.
+            config={"core.fsync": "none"},
+        )
         pending.switch.attach(pending.process)
     except OSError as error:
         pending.close()
-        raise Unavailable("quarantine cannot be made", reason=error.strerror) from error
+        raise Unavailable("new objects cannot be taken", reason=error.strerror) from error
     except BaseException:  # nobody else knows of the push yet, so nobody else would close it
         pending.close()
         raise
@@ -204,40 +200,37 @@ def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[Ref
     index-pack has ended well, if there was one. Raises what stops the whole push (the repository was deleted
     meanwhile, a process ran out of time); then nothing moved.
     """
-    objects = open_objects(node, pending.repo, pending.quarantine)
+    write = pending.write or Write(pending.view)
+    writer = RefWriter(node, caller, pending.repo, action=ACTION)
     with node.database.read() as session:
         known = list({ref.oid for ref in list_refs(session, pending.repo.id)})
-    refuse_faulty(node, pending, objects, known)
-    kinds = _check_kinds(pending, objects)
-    _check_connected(pending, objects, known)
-    _check_history(node, caller, pending, objects)
-    if pending.quarantine is not None and pending.open_numbers():
-        _rehearse(node, pending, _open_updates(pending, kinds))
+    refuse_faulty(node, pending, known)
+    kinds = _check_kinds(pending, write)
+    _check_connected(pending, write, known)
+    allowed = _check_history(node, caller, pending, write, writer, kinds)
+    if pending.write is not None and pending.open_numbers():
+        _rehearse(writer, pending, _still_open(pending, allowed))
         leave_out(node, pending, known)
-    updates = _open_updates(pending, kinds)
+    updates = _still_open(pending, allowed)
     if updates:
-        _move(node, caller, pending, updates)
+        _move(writer, pending, updates)
     return pending.reports()
 
 
-Updates = dict[int, RefUpdate]
+Updates = dict[int, AllowedUpdate]
 """The updates that may still succeed, by the number of their command."""
 
 
-def _open_updates(pending: PendingPush, kinds: dict[Oid, PushedKind]) -> Updates:
-    updates = {}
-    for number in pending.open_numbers():
-        new_oid = pending.commands[number].new_oid
-        updates[number] = _update(pending, number, kinds[new_oid].peeled_oid if new_oid else None)
-    return updates
+def _still_open(pending: PendingPush, allowed: Updates) -> Updates:
+    return {number: allowed[number] for number in pending.open_numbers()}
 
 
-def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, PushedKind]:
+def _check_kinds(pending: PendingPush, write: Write) -> dict[Oid, ObjectKind]:
     """Refuse new values that are missing, or no commit on a branch; return the kinds of the others."""
     tips = pending.open_tips()
     if not tips:
         return {}
-    kinds = objects.read_kinds(tips.values())
+    kinds = read_kinds(write, tips.values())
     for number, oid in tips.items():
         if oid not in kinds:
             pending.refuse(number, _MISSING)
@@ -246,59 +239,61 @@ def _check_kinds(pending: PendingPush, objects: PushedObjects) -> dict[Oid, Push
     return kinds
 
 
-def _check_connected(pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]) -> None:
+def _check_connected(pending: PendingPush, write: Write, known: Sequence[Oid]) -> None:
     tips = pending.open_tips()
     if not tips:
         return
-    unconnected = find_unconnected(objects, list(set(tips.values())), known, pending.switch)
+    unconnected = find_unconnected(write, list(set(tips.values())), known, pending.switch)
     for number, oid in tips.items():
         if oid in unconnected:
             pending.refuse(number, _SHALLOW if pending.push.request.shallow else _MISSING)
 
 
-def _check_history(node: Node, caller: Principal, pending: PendingPush, objects: PushedObjects) -> None:
-    """Refuse forced and unsigned updates where the policy forbids them; only now is all history at hand."""
+def _check_history(
+    node: Node,
+    caller: Principal,
+    pending: PendingPush,
+    write: Write,
+    writer: RefWriter,
+    kinds: dict[Oid, ObjectKind],
+) -> Updates:
+    """Return what the policy allows; only now is all history at hand. Forced and unsigned updates may be refused."""
+    allowed: Updates = {}
     for number in pending.open_numbers():
-        update = _update(pending, number)
-        old_oid, new_oid = update.old_oid, update.new_oid
-        if new_oid is None:
-            continue
-        is_fast_forward = partial(objects.is_ancestor, old_oid or new_oid, new_oid, pending.switch)
+        new_oid = pending.commands[number].new_oid
+        update = _update(pending, number, kinds[new_oid].peeled_oid if new_oid else None)
+        is_fast_forward = partial(_moves_forward, write, update, pending.switch)
         verify = partial(
-            verify_introduced, node, caller, pending.repo, update, objects=objects, switch=pending.switch
+            verify_introduced, node, caller, pending.repo, update, objects=write, switch=pending.switch
         )
         try:
-            check_policy(caller, update, is_fast_forward=is_fast_forward, signatures_verify=verify)
+            allowed[number] = writer.allow(update, is_fast_forward=is_fast_forward, signatures_verify=verify)
         except PolicyDenied as denied:
             pending.refuse_policy(number, denied)
         except (LimitExceeded, ProgramMissing) as error:
             pending.refuse(number, error.message)
+    return allowed
 
 
-def _rehearse(node: Node, pending: PendingPush, updates: Updates) -> None:
+def _moves_forward(write: Write, update: RefUpdate, switch: KillSwitch) -> bool:
+    assert update.old_oid is not None and update.new_oid is not None, "asked of a move only"
+    return is_ancestor(write, update.old_oid, update.new_oid, switch)
+
+
+def _rehearse(writer: RefWriter, pending: PendingPush, updates: Updates) -> None:
     """Refuse what the ref transaction would refuse now, before a pack is published for nothing."""
     try:
-        outcomes = rehearse_refs(node, pending.repo, list(updates.values()), atomic=pending.is_atomic)
+        outcomes = writer.rehearse(list(updates.values()), atomic=pending.is_atomic)
         _refuse_failed(pending, updates, outcomes)
     except _REF_ERRORS as error:
         _refuse_atomic(pending, updates, error)
 
 
-def _move(node: Node, caller: Principal, pending: PendingPush, updates: Updates) -> None:
+def _move(writer: RefWriter, pending: PendingPush, updates: Updates) -> None:
     """Publish the pack, then move the refs and note each one that lost a race."""
-    objects = None
-    if pending.quarantine is not None:
-        objects = QuarantinedObjects(node, pending.repo, pending.quarantine)
     try:
-        outcomes = move_refs(
-            node,
-            caller,
-            pending.repo,
-            list(updates.values()),
-            action=ACTION,
-            receipt=None,
-            objects=objects,
-            atomic=pending.is_atomic,
+        outcomes = writer.move(
+            list(updates.values()), receipt=None, write=pending.write, atomic=pending.is_atomic
         )
         _refuse_failed(pending, updates, outcomes)
     except _REF_ERRORS as error:
@@ -313,8 +308,8 @@ def _refuse_failed(pending: PendingPush, updates: Updates, outcomes: Sequence[Re
 
 def _refuse_atomic(pending: PendingPush, updates: Updates, error: _RefError) -> None:
     """Note the one update that failed an atomic push; the others fail with it."""
-    for number, update in updates.items():
-        if update.refname == error.refname:
+    for number, allowed in updates.items():
+        if allowed.update.refname == error.refname:
             pending.refuse(number, _error_text(error))
 
 

@@ -9,9 +9,8 @@ from packhouse.git.fault_log import ObjectFault
 from packhouse.git.oid import Oid, is_oid
 from packhouse.node.node import Node
 from packhouse.operations.pending_push import PendingPush
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, telling_damage
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
 from packhouse.repository.fault_tracing import Trace, trace_faults
-from packhouse.repository.push_checks import PushedObjects
 from packhouse.repository.push_repack import JudgedAgain, Kept, pack_anew
 
 _UNTRACEABLE: Final = "the push has faulty objects, and which refs lead to them cannot be found out"
@@ -33,17 +32,17 @@ def note_unread_files(pending: PendingPush, lines: bytes) -> None:
             pending.fault_log.add(ObjectFault(Oid(text), "gitmodulesMissing", "cannot be looked into"))
 
 
-def refuse_faulty(node: Node, pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]) -> None:
+def refuse_faulty(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
     """Refuse the refs that lead to an object of which index-pack has told; of one that is atomic each has its reason.
 
     `known` are values of the repository's refs. Raises RepositoryDamaged and RepositoryMended.
     """
     log = pending.fault_log
-    if pending.quarantine is None or not (log.faults or log.is_incomplete):
+    if pending.write is None or not (log.faults or log.is_incomplete):
         return
     tips = pending.open_tips()
     try:
-        traces = _trace(node, pending, objects, known)
+        traces = _trace(pending, known)
     except (RepositoryDamaged, RepositoryMended):
         raise
     except PackhouseError:
@@ -59,16 +58,13 @@ def refuse_faulty(node: Node, pending: PendingPush, objects: PushedObjects, know
         pending.lines.append(_IMPORT_TAKES_THEM)
 
 
-def _trace(
-    node: Node, pending: PendingPush, objects: PushedObjects, known: Sequence[Oid]
-) -> dict[Oid, Trace] | None:
+def _trace(pending: PendingPush, known: Sequence[Oid]) -> dict[Oid, Trace] | None:
     if pending.fault_log.is_incomplete:
         return None
-    assert pending.quarantine is not None, "the caller has looked"
-    with telling_damage(node, pending.repo):
+    assert pending.write is not None, "the caller has looked"
+    with pending.view.telling_damage():
         return trace_faults(
-            objects,
-            pending.quarantine,
+            pending.write,
             pending.fault_log.faults,
             list(dict.fromkeys(pending.open_tips().values())),
             known,
@@ -88,11 +84,11 @@ def _refuse_traced(pending: PendingPush, traces: dict[int, Trace]) -> None:
 
 
 def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
-    """Keep of the quarantine only what the commands need that may still succeed.
+    """Keep of what came only what the commands need that may still succeed.
 
     Does nothing for a push of which everything is needed. Raises GitFailed, RepositoryDamaged and RepositoryMended.
     """
-    if pending.quarantine is None or not pending.leaves_out():
+    if pending.write is None or not pending.leaves_out():
         return
     kept = Kept(
         list(dict.fromkeys(pending.open_tips().values())),
@@ -104,12 +100,12 @@ def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
     try:
         fresh = None
         if kept.tips:
-            with telling_damage(node, pending.repo):
-                fresh = pack_anew(node, pending.repo, pending.quarantine, kept, pending.switch, must=must)
+            with pending.view.telling_damage():
+                fresh = pack_anew(node, pending.write, kept, pending.switch, must=must)
     except (JudgedAgain, LimitExceeded, TimedOut) as error:
         if must:
             pending.refuse_open(str(error.fields.get("reason", error.message)))
         return  # or else all that came stays: none of it is faulty, and maintenance removes what nothing needs
-    if fresh is not pending.quarantine:
-        pending.quarantine.discard()
-        pending.quarantine = fresh
+    if fresh is not pending.write:
+        pending.write.discard()
+        pending.write = fresh

@@ -18,7 +18,7 @@ from packhouse.repository.attribution import History
 from packhouse.repository.damage import telling_damage
 from packhouse.repository.last_commit import read_last_commit
 from packhouse.repository.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
-from packhouse.repository.view import hold_packs, open_reader, read_object
+from packhouse.repository.view import open_view, read_object
 
 
 class PathNotFound(NotFound):
@@ -166,7 +166,7 @@ def _find_blob(history: History, tree: Oid, path: bytes) -> Oid:
 
 
 def _size(node: Node, repo: Repo, oid: Oid) -> int:
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         return reader.read_header(oid)[1]
 
 
@@ -176,7 +176,7 @@ def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[
     A large file comes from a git process; its packs stay in place until the iterator is closed.
     """
     if file.size_bytes <= limits.object_in_process_max_bytes:
-        with open_reader(node, file.repo) as reader:
+        with open_view(node, file.repo) as reader:
             content = reader.read(file.blob, kind="blob")[1]
         if len(content) != file.size_bytes:
             # An idx that leads to another place gives another header; contents are checked by their hash.
@@ -185,7 +185,7 @@ def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[
         yield content if (first, end) == (0, len(content)) else content[first:end]
         return
     position = 0
-    with hold_packs(node, file.repo), open_reader(node, file.repo) as reader:
+    with open_view(node, file.repo) as reader:
         for piece in reader.iter_blob(file.blob, file.size_bytes):
             wanted = piece[max(first - position, 0) : end - position]
             if wanted:

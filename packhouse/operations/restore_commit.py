@@ -12,7 +12,8 @@ from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedComm
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.receipts import Receipt
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import read_object
+from packhouse.repository.view import open_view, read_object
+from packhouse.repository.write import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,5 @@ def restore_commit(
     message = command.message or f'Reset {short_name(target.refname)} to "{restored.subject}"'
     facts = CommitFacts(clean_message(message), command.author, command.committer)
     plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
-    with node.store.new_draft() as draft:
-        return land_commit(node, caller, repo, plan, draft, receipt)
+    with open_view(node, repo) as view, Write(view) as write:
+        return land_commit(node, caller, plan, write, receipt)

@@ -13,8 +13,8 @@ from packhouse.limits import page_max
 from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.ref_files import follow_head
-from packhouse.repository.ref_writer import move_refs
-from packhouse.repository.view import open_reader
+from packhouse.repository.ref_writer import RefWriter
+from packhouse.repository.view import open_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,8 @@ def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredR
     old_oid = None if present is None else present.oid
     if old_oid != oid:
         update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled, restores=True)
-        move_refs(node, caller, repo, [update], action="restore-ref", receipt=None)
+        writer = RefWriter(node, caller, repo, action="restore-ref")
+        writer.move([writer.allow(update, is_fast_forward=lambda: False)], receipt=None)
     return RestoredRef(command.refname, old_oid, oid)
 
 
@@ -92,7 +93,7 @@ def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
 
 def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
     """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         if reader.kind_and_size(oid) is None:
             raise NotFound("object does not exist", oid=oid)
         _kind, target = reader.peel(oid)

@@ -15,11 +15,13 @@ from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
-from packhouse.git.reader import ObjectReader
+from packhouse.git.reader import Objects
 from packhouse.git.signature_check import SignatureChecker
 from packhouse.node.node import Node
 from packhouse.operations.signing_keys import load_signing_keys
-from packhouse.repository.push_checks import PushedObjects, open_objects
+from packhouse.repository.checks import list_commits
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 
 def verify_introduced(
@@ -28,7 +30,7 @@ def verify_introduced(
     repo: Repo,
     update: RefUpdate,
     *,
-    objects: PushedObjects | None = None,
+    objects: Write | None = None,
     switch: KillSwitch | None = None,
 ) -> bool:
     """Tell whether every commit that the update introduces is signed well; `objects` sees pushed ones too.
@@ -36,19 +38,20 @@ def verify_introduced(
     Raises LimitExceeded for more than `limits.signed_commits_max` commits, TimedOut, ProgramMissing.
     """
     assert update.new_oid is not None, "a deletion introduces nothing"
-    view = open_objects(node, repo, None) if objects is None else objects
+    with RepoView(node, repo) as view:
+        return _are_signed(objects or view, caller, update, switch or KillSwitch())
+
+
+def _are_signed(opened: Write | RepoView, caller: Principal, update: RefUpdate, switch: KillSwitch) -> bool:
+    assert update.new_oid is not None, "see above"
+    node, repo = opened.node, opened.repo
     old = [update.old_oid] if update.old_oid is not None else _protected_tips(node, caller, repo)
-    introduced = view.list_commits(
-        [update.new_oid], old, switch or KillSwitch(), count_max=limits.signed_commits_max + 1
-    )
+    introduced = list_commits(opened, [update.new_oid], old, switch, count_max=limits.signed_commits_max + 1)
     if len(introduced) > limits.signed_commits_max:
         raise LimitExceeded(
             "update introduces too many commits to verify", max_commits=limits.signed_commits_max
         )
-    if not introduced:
-        return True
-    with view.hold():
-        return _all_signed(node, repo, view, introduced)
+    return not introduced or _all_signed(node, repo, opened, introduced)
 
 
 def _protected_tips(node: Node, caller: Principal, repo: Repo) -> list[Oid]:
@@ -58,13 +61,12 @@ def _protected_tips(node: Node, caller: Principal, repo: Repo) -> list[Oid]:
     return [ref.oid for ref in refs if VERIFY_SIG in caller.policy.ops_for(ref.namespace, ref.refname)]
 
 
-def _all_signed(node: Node, repo: Repo, view: PushedObjects, commits: list[Oid]) -> bool:
+def _all_signed(node: Node, repo: Repo, opened: Write | RepoView, commits: list[Oid]) -> bool:
     keys = load_signing_keys(node, repo.org_id)
     if not keys:
         return False
     key_set = frozenset(keys)
-    assert view.git_dir is not None, "commits were found in it"
-    reader = ObjectReader(view.git_dir)
+    reader = opened.reader() if isinstance(opened, Write) else opened
     deadline = time.monotonic() + limits.signatures_check_max_s
     with SignatureChecker(node.store.scratch_dir(), keys.values()) as checker:
         for commit in commits:
@@ -80,7 +82,7 @@ def _all_signed(node: Node, repo: Repo, view: PushedObjects, commits: list[Oid])
     return True
 
 
-def _is_signed(reader: ObjectReader, checker: SignatureChecker, commit: Oid) -> bool:
+def _is_signed(reader: Objects | RepoView, checker: SignatureChecker, commit: Oid) -> bool:
     header = reader.kind_and_size(commit)
     if header is None or header[1] > limits.object_in_process_max_bytes:
         return False

@@ -2,20 +2,19 @@
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.repos import Repo
 from packhouse.git.objects import encode_commit, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.base_repo import SnapshotBase
-from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, require_free_name
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn, require_free_name
 from packhouse.operations.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.repo_info import RepoInfo
-from packhouse.repository.damage import holds_objects
 from packhouse.repository.fork_objects import copy_objects
 from packhouse.repository.receipts import Receipt
 from packhouse.repository.resolve import RefNotFound
-from packhouse.repository.view import hold_packs, open_reader
+from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.write import Write
 
 ACTION = "snapshot"
 
@@ -36,30 +35,27 @@ def snapshot_repo(
     """
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
-    if not holds_objects(node, source):
-        raise RefNotFound(base.ref or source.default_branch)
-    with node.store.new_quarantine() as quarantine, node.store.new_draft() as draft:
-        with hold_packs(node, source) as lock:
-            tree = _read_tree_oid(node, source, base.ref)
+    with open_view(node, source) as view:
+        if view.is_empty:
+            raise RefNotFound(base.ref or source.default_branch)
+        tree = _read_tree_oid(node, view, base.ref)
+        with Write(view, into=insert_unborn(node, caller, name)) as write:
             if tree == EMPTY_TREE_OID:  # git knows it without storing it
-                draft.writer.add_object("tree", b"")
+                write.writer.add_object("tree", b"")
             else:
-                copy_objects(node, source, lock, [tree], quarantine)
-        commit = draft.writer.add_object(
-            "commit",
-            encode_commit(
+                copy_objects(write, [tree])
+            content = encode_commit(
                 tree=tree, parents=[], author=base.author, committer=base.author, message=base.message
-            ),
-        )
-        update = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
-        filled = FilledRepo(name, default_branch, [update], ACTION)
-        return insert_filled_repo(node, caller, filled, quarantine, draft, receipt=receipt)
+            )
+            commit = write.writer.add_object("commit", content)
+            update = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
+            filled = FilledRepo(name, default_branch, [update], ACTION)
+            return fill_repo(node, caller, filled, write, receipt=receipt)
 
 
-def _read_tree_oid(node: Node, source: Repo, ref: str | None) -> Oid:
+def _read_tree_oid(node: Node, view: RepoView, ref: str | None) -> Oid:
     """Return the tree of a branch or tag of the source, its default branch unless `ref` is given."""
-    state = read_source(node, source)
+    state = read_source(node, view.repo)
     text = ref or f"refs/heads/{state.repo.default_branch}"
-    commit = peel_to_commit(node, source, state.require(text), text)
-    with open_reader(node, source) as reader:
-        return parse_commit(reader.read(commit, kind="commit")[1]).tree
+    commit = peel_to_commit(view, state.require(text), text)
+    return parse_commit(view.read(commit, kind="commit")[1]).tree

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.packs import PackRow
-from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
+from packhouse.auth.principal import upstream_principal
+from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
 from packhouse.db.session import Session
@@ -25,22 +25,21 @@ from packhouse.git.process import GitFailed
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event
 from packhouse.node.node import Node
+from packhouse.repository.checks import find_unconnected, read_kinds
 from packhouse.repository.events import (
     SYNC_FAILED,
     SYNC_STARTED,
     SYNC_SUCCEEDED,
     SyncRun,
-    record_pushes,
     record_sync,
 )
-from packhouse.repository.push_checks import PushedObjects, find_unconnected, open_objects
+from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.sync_fetch import FetchWatch, fetch_upstream, mirrored_only
 from packhouse.repository.sync_mirror import list_unfit, names_for, plan_mirror
 from packhouse.repository.upstream_access import UpstreamAway, open_access
-from packhouse.storage.pack_file import PackFile
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
-ACTOR: Final = "upstream"
 ACTION: Final = "sync"
 _NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
 _NO_STORAGE: Final = "storage not available"
@@ -131,12 +130,10 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
     local = mirrored_only({ref.refname: ref.oid for ref in stored})
     access = open_access(node, repo, repo.upstream)
     scope = None if ask.ref is None else names_for(ask.ref, default_branch=repo.default_branch)
-    with node.store.new_quarantine() as quarantine:
-        objects = open_objects(node, repo, quarantine)
+    with RepoView(node, repo) as view, Write(view) as write:
         found = fetch_upstream(
             access,
-            objects,
-            quarantine,
+            write,
             known=list(local.values()),
             scope=scope,
             allowed_faults=node.config.import_allowed_fault_names,
@@ -144,9 +141,8 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
         )
         updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
         _log_unfit(ask, list_unfit(local, found))
-        updates = _judge(objects, updates, list({ref.oid for ref in stored}))
-        packs = _publish(node, quarantine, repo, updates)
-        _finish(node, repo, upstream, updates, packs)
+        updates = _judge(write, updates, list({ref.oid for ref in stored}))
+        _finish(node, repo, upstream, updates, write)
 
 
 def _log_unfit(ask: SyncAsk, names: Sequence[RefName]) -> None:
@@ -169,11 +165,11 @@ def _require_linked(session: Session, upstream: Upstream) -> None:
         raise _Unlinked
 
 
-def _judge(objects: PushedObjects, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
+def _judge(write: Write, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
     """Return the updates with what their tags lead to; raise UpstreamAway when an object is not acceptable."""
     tips = {update.new_oid for update in updates if update.new_oid is not None}
-    kinds = objects.read_kinds(tips)
-    if len(kinds) < len(tips) or (tips and find_unconnected(objects, sorted(tips), known, KillSwitch())):
+    kinds = read_kinds(write, tips)
+    if len(kinds) < len(tips) or (tips and find_unconnected(write, sorted(tips), known, KillSwitch())):
         raise UpstreamAway(_NOT_ACCEPTED, is_lasting=True)
     judged = []
     for update in updates:
@@ -187,33 +183,20 @@ def _judge(objects: PushedObjects, updates: Sequence[RefUpdate], known: Sequence
     return judged
 
 
-def _publish(node: Node, quarantine: Quarantine, repo: Repo, updates: Sequence[RefUpdate]) -> list[PackFile]:
-    return node.store.publish(quarantine, repo.public_id) if updates else []
-
-
-def _finish(
-    node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpdate], packs: Sequence[PackFile]
-) -> None:
+def _finish(node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpdate], write: Write) -> None:
     """Move the refs and tell that the run ended well, all in one transaction."""
     now = node.clock()
-    rows = [PackRow(pack.name, pack.size_bytes, pack.objects) for pack in packs]
 
-    def finish(session: Session) -> None:
+    def begin(session: Session) -> None:
         # First of all, since it locks the row: whoever detaches waits for our end, or we see that it is gone.
         mark_synced(session, repo.id, now=now)
         _require_linked(session, upstream)
-        outcomes = []
-        if updates or rows:
-            outcomes = apply_ref_updates(
-                session, repo.id, updates, actor=ACTOR, action=ACTION, now=now, packs=rows, atomic=False
-            )
-        record_pushes(session, repo, outcomes, ephemeral=False, now=now)
+
+    def end(session: Session) -> None:
         record_sync(session, repo, SYNC_SUCCEEDED, _ended_run(upstream, now), now=now)
 
-    node.database.transact(finish)
-    node.wakeups.notify()
-    if packs and node.store.count_packs(repo.public_id) > limits.packs_before_consolidation:
-        node.request_maintenance(repo.public_id)
+    caller = upstream_principal(repo.org_id, repo.org_name)
+    RefWriter(node, caller, repo, action=ACTION).mirror(updates, write, begin=begin, end=end)
 
 
 def give_up_sync(node: Node, repo_id: str, reason: str) -> None:

@@ -18,7 +18,7 @@ def undelete_repo(node: Node, caller: Principal, name: str) -> str:
     now = node.clock()
 
     def change(session: Session) -> str:
-        row = undelete_repo_row(session, caller.org_id, name)
+        row = undelete_repo_row(session, caller.org_id, name, state=node.new_state())
         if row is None:
             if find_repo(session, caller.org_id, name) is not None:
                 raise RepoExists(name)

@@ -35,12 +35,14 @@ def update_repo(node: Node, caller: Principal, command: UpdateRepo) -> RepoInfo:
     if default_branch is None:
         raise Invalid("nothing to update")
 
+    state = node.new_state()
+
     def change(session: Session) -> RepoInfo:
         repo = find_repo(session, caller.org_id, command.name)
         if repo is None:
             raise RepoNotFound(command.name)
         # First the change, which locks the row: no branch comes or goes between the questions and the end.
-        set_default_branch(session, repo.id, default_branch)
+        set_default_branch(session, repo.id, default_branch, state=state)
         refname = branch_refname(default_branch)
         exists = get_ref(session, repo.id, PERSISTENT, refname) is not None
         if not exists and has_branches(session, repo.id):

@@ -20,12 +20,11 @@ from packhouse.operations.notes_commit import NotesCommit, is_notes_commit, join
 from packhouse.operations.read_notes import DEFAULT_NOTES_REF
 from packhouse.operations.server_identity import server_person
 from packhouse.operations.write_turns import write_in_turn
-from packhouse.repository.new_objects import DraftedObjects
 from packhouse.repository.receipts import Receipt, bind
-from packhouse.repository.ref_writer import check_policy, move_refs, rehearse_refs
+from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.resolve import resolve_object
-from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_file import PackFile
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
 
 
 class NoteAction(Enum):
@@ -136,14 +135,16 @@ def write_note(
     if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
         raise Invalid("custom notes refs are not enabled")
     target = resolve_object(node, repo, command.object_ref)
-    packs: list[PackFile] = []
-
-    def attempt() -> WrittenNote:
-        state = _read_state(node, repo, target, command)
-        return _write_once(node, caller, repo, command, state, packs, receipt)
-
     try:
-        return write_in_turn(node, repo, command.refname, attempt, is_guarded=command.expected is not None)
+        with open_view(node, repo) as view, Write(view) as write:
+
+            def attempt() -> WrittenNote:
+                state = _read_state(node, repo, target, command)
+                return _write_once(node, caller, command, state, write, receipt)
+
+            return write_in_turn(
+                node, repo, command.refname, attempt, is_guarded=command.expected is not None
+            )
     except RefNameConflict as conflict:
         raise NotesRefConflict(_State(target, command.refname, None), conflict.existing) from None
     except RefMismatch as lost:
@@ -168,56 +169,45 @@ def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _Sta
 def _write_once(
     node: Node,
     caller: Principal,
-    repo: Repo,
     command: WriteNote,
     state: _State,
-    packs: list[PackFile],
+    write: Write,
     receipt: Receipt[WrittenNote] | None,
 ) -> WrittenNote:
-    """Write on the present tip, publish (noted in `packs`) and move the ref; raise RefMismatch when beaten."""
+    """Write on the present tip, publish and move the ref; raise RefMismatch when beaten."""
     written: dict[Oid, bytes] = {}
-    with node.store.new_draft() as draft:
 
-        def emit(kind: str, content: bytes) -> Oid:
-            oid = draft.writer.add_object(kind, content)
-            if kind != "blob":
-                written[oid] = content
-            return oid
+    def emit(kind: str, content: bytes) -> Oid:
+        oid = write.writer.add_object(kind, content)
+        if kind != "blob":
+            written[oid] = content
+        return oid
 
-        tree = _edit(node, repo, command, state, draft).write(lambda content: emit("tree", content))
-        author = command.author or server_person(node)
-        content = encode_commit(
-            tree=tree,
-            parents=[] if state.tip is None else [state.tip],
-            author=author,
-            committer=author,
-            message=_MESSAGES[command.action],
-        )
-        commit = emit("commit", content)
-        update = RefUpdate(PERSISTENT, command.refname, state.tip, commit)
-        check_policy(caller, update, is_fast_forward=lambda: True)
-        if state.tip is None:
-            rehearse_refs(node, repo, [update])  # a name conflict must not cost a published pack
-        objects = DraftedObjects(node, repo, draft)
-        written_note = WrittenNote(state.target, commit, state.tip)
-        move_refs(
-            node,
-            caller,
-            repo,
-            [update],
-            action=f"note-{command.action.value}",
-            receipt=bind(receipt, lambda: written_note),
-            objects=objects,
-            packs=packs,
-        )
+    tree = _edit(node, command, state, write).write(lambda content: emit("tree", content))
+    author = command.author or server_person(node)
+    content = encode_commit(
+        tree=tree,
+        parents=[] if state.tip is None else [state.tip],
+        author=author,
+        committer=author,
+        message=_MESSAGES[command.action],
+    )
+    commit = emit("commit", content)
+    writer = RefWriter(node, caller, write.repo, action=f"note-{command.action.value}")
+    update = RefUpdate(PERSISTENT, command.refname, state.tip, commit)
+    allowed = writer.allow(update, is_fast_forward=lambda: True)
+    if state.tip is None:
+        writer.rehearse([allowed])  # a name conflict must not cost a published pack
+    written_note = WrittenNote(state.target, commit, state.tip)
+    writer.move([allowed], receipt=bind(receipt, lambda: written_note), write=write)
     for oid, kept in written.items():
-        node.objects.put(repo.public_id, oid, kept)
+        node.objects.put(write.repo.public_id, oid, kept)
     return written_note
 
 
-def _edit(node: Node, repo: Repo, command: WriteNote, state: _State, draft: PackDraft) -> NotesTree:
-    """Return the notes as they are to be; new blobs go into the draft."""
-    notes = NotesCommit(node, repo, state.tip, lambda joined: draft.writer.add_object("blob", joined))
+def _edit(node: Node, command: WriteNote, state: _State, write: Write) -> NotesTree:
+    """Return the notes as they are to be; new blobs go into the pack."""
+    notes = NotesCommit(node, write.repo, state.tip, lambda joined: write.writer.add_object("blob", joined))
     present = notes.tree.find(state.target)
     if command.action is NoteAction.REMOVE:
         if present is None:
@@ -232,7 +222,7 @@ def _edit(node: Node, repo: Repo, command: WriteNote, state: _State, draft: Pack
         text = join_notes(notes.read(present), text)
     if len(text) > limits.note_max_bytes:
         raise LimitExceeded("note is too large", oid=state.target, max_bytes=limits.note_max_bytes)
-    notes.tree.set(state.target, draft.writer.add_object("blob", text))
+    notes.tree.set(state.target, write.writer.add_object("blob", text))
     return notes.tree
 
 

@@ -27,7 +27,7 @@ def write_in_turn(
     deadline = time.monotonic() + limits.guard_wait_max_s
     while True:
         try:
-            with node.store.turn(repo.public_id, refname):
+            with node.store.writer_turn(repo.public_id, refname):
                 return attempt()
         except RefMismatch:
             if is_guarded or time.monotonic() > deadline:

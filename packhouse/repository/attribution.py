@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from packhouse import limits
 from packhouse.db.repos import Repo
 from packhouse.git.history import CommitLinks, list_history, parse_links, read_first_parent_changes
 from packhouse.git.oid import Oid
+from packhouse.git.process import GitPlace
 from packhouse.git.tree_table import TreeTable, has_same_entry, parse_table
 from packhouse.node.node import Node
 from packhouse.repository.view import read_object
@@ -100,19 +100,18 @@ def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, O
 
 
 def walk_all(
-    history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], *, lock: int
+    history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], place: GitPlace
 ) -> dict[bytes, Oid]:
     """Answer everything that waits at the commits `tips` by one pass of git over the history below them.
 
     What waits there is asked for only when git has read a part of history, so that it can be found out beside
-    that. `lock` is the descriptor that keeps the repository's packs in place. The pass ends once no path is left.
+    that. `place` is where git sees the repository. The pass ends once no path is left.
     """
-    git_dir = history.node.store.repo_path(history.repo.public_id)
-    commits = list_history(git_dir, tips, pass_fds=(lock,))
+    commits = list_history(place, tips)
     answers: dict[bytes, Oid] = {}
     waiting: Waiting | None = None
     with ThreadPoolExecutor(_PARALLEL) as threads:
-        for stretch, changes in _iter_stretches(git_dir, commits, threads, lock=lock):
+        for stretch, changes in _iter_stretches(place, commits, threads):
             waiting = read_waiting() if waiting is None else waiting
             for oid, parents in stretch:
                 paths = waiting.pop(oid, None)
@@ -133,7 +132,7 @@ def walk_all(
 
 
 def _iter_stretches(
-    git_dir: Path, commits: Commits, threads: ThreadPoolExecutor, *, lock: int
+    place: GitPlace, commits: Commits, threads: ThreadPoolExecutor
 ) -> Iterator[tuple[Commits, Changes]]:
     """Yield the commits bit by bit with what they changed; git works ahead, but not far."""
     size = min(max(len(commits) // _PARALLEL + 1, _STRETCH_MIN), _STRETCH_MAX)
@@ -141,9 +140,7 @@ def _iter_stretches(
     ahead: deque[tuple[Commits, Future[Changes]]] = deque()
     try:
         for stretch in stretches:
-            ahead.append(
-                (stretch, threads.submit(read_first_parent_changes, git_dir, stretch, pass_fds=(lock,)))
-            )
+            ahead.append((stretch, threads.submit(read_first_parent_changes, place, stretch)))
             if len(ahead) > _PARALLEL:
                 ready, future = ahead.popleft()
                 yield ready, future.result()

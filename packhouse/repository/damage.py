@@ -5,24 +5,25 @@ once in the log and kept in SQL until it is mended. What is derived from packs i
 """
 
 import contextlib
+import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from packhouse import limits
 from packhouse.db.damage import count_damage_of_repo, insert_damage
-from packhouse.db.packs import list_packs
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
+from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
 from packhouse.git.complaints import find_objects, find_packs, is_about_derived_files
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing
 from packhouse.node.node import Node
+from packhouse.repository.packs import open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event
-from packhouse.storage.derived_files import Mended, PackFault
-from packhouse.storage.pack_file import PackFile
+from packhouse.storage.store import Mended, PackFault
 
 _UNHELD: Final = "no listed pack holds the object"
 _NAMED_MAX: Final = 10
@@ -44,13 +45,19 @@ class RepositoryMended(Unavailable):
         super().__init__("stored data was mended just now", repo=repo.name)
 
 
-def mend(node: Node, repo: Repo, *, turn: int | None = None, trusting: bool = False) -> Mended:
+def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
     """Make anew what is missing or damaged beside the listed packs; the packs that stay unusable are noted.
 
-    `turn` is the maintenance lock of the repository, if the caller holds it. With `trusting`, what was found sound
-    before and does not look changed is not read again; after a failure it is, since bits may flip unseen.
+    With `trusting`, what was found sound before and does not look changed is not read again; after a failure it is,
+    since bits may flip unseen.
     """
-    mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), turn=turn, trusting=trusting)
+    mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), trusting=trusting)
+    note_mended(node, repo, mended)
+    return mended
+
+
+def note_mended(node: Node, repo: Repo, mended: Mended) -> None:
+    """Tell what was made anew, and note what stays unusable; faults of packs that are not listed now are dropped."""
     for name in mended.rebuilt:
         log_repo_event(
             repo,
@@ -64,13 +71,6 @@ def mend(node: Node, repo: Repo, *, turn: int | None = None, trusting: bool = Fa
         mended.faults = [f for f in mended.faults if f.pack in listed or (listed and not f.pack)]
         for fault in mended.faults:
             note_damage(node, repo, fault)
-    return mended
-
-
-def mend_if_needed(node: Node, repo: Repo) -> None:
-    """Mend when one look at the folder shows that something is missing or damaged beside the packs."""
-    if not node.store.looks_whole(repo.public_id):
-        mend(node, repo, trusting=True)
 
 
 def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> None:
@@ -104,14 +104,19 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
     """Return an object that went with the pack: where a ref is, if it can be, or "" when nothing tells."""
     with node.database.read() as session:
         values = {ref.oid: None for ref in list_refs(session, repo.id)}
-    oids = node.store.list_pack_oids(repo.public_id, pack, count_max=limits.damage_witnesses_max)
+    oids: list[Oid] = []
+    with contextlib.suppress(FileNotFoundError, Corrupt):
+        oids = list(itertools.islice(node.store.list_oids(repo.public_id, pack), limits.damage_witnesses_max))
     if oids:
         held = set(oids)
         return next((oid for oid in values if oid in held), oids[0])
     try:
-        with node.store.reader(repo.public_id) as reader:
+        with (
+            contextlib.closing(open_packs(node, repo, read_packs(node, repo, fresh=True))) as opened,
+            opened.reader() as reader,
+        ):
             return next((oid for oid in values if reader.kind_and_size(oid) is None), "")
-    except (FileNotFoundError, Corrupt):  # the folder is gone, or another pack is damaged, too
+    except (OSError, Corrupt):  # another pack is damaged, too
         return next(iter(values), "")
 
 
@@ -120,7 +125,7 @@ def report_missing(node: Node, repo: Repo, oid: Oid) -> PackhouseError:
 
     That is RepositoryMended when it is there by now, and RepoNotFound when the repository was deleted meanwhile.
     """
-    if not list_listed_packs(node, repo):
+    if read_packs(node, repo, fresh=True).version < 0:
         return RepoNotFound(repo.name)
     mended = mend(node, repo)
     found, is_there = _look_at(node, repo, oid)
@@ -136,9 +141,8 @@ def report_missing(node: Node, repo: Repo, oid: Oid) -> PackhouseError:
 
 def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | None:
     """Return what to raise for an object that cannot be read; None when the packs that hold it are sound."""
-    listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
-    for name in node.store.find_holders(repo.public_id, oid):
-        if name in listed and is_damaged(node, repo, listed[name], oid):
+    for pack in node.store.find_holders(repo.public_id, list_listed_packs(node, repo), oid):
+        if is_damaged(node, repo, pack, oid):
             return RepositoryDamaged(repo, oid=oid)
     return None
 
@@ -223,26 +227,12 @@ def require_whole(node: Node, repo: Repo) -> None:
         raise RepositoryMended(repo)
 
 
-def holds_objects(node: Node, repo: Repo) -> bool:
-    """Tell whether the repository holds objects; raise RepositoryDamaged when its folder is lost."""
-    if node.store.has_repo(repo.public_id):
-        return True
-    if list_listed_packs(node, repo):
-        require_sound(node, repo)
-        return node.store.has_repo(repo.public_id)
-    return False
+def list_listed_packs(node: Node, repo: Repo) -> Sequence[Pack]:
+    """Return what the repository consists of now: nothing once it is deleted."""
+    return read_packs(node, repo, fresh=True).packs
 
 
-def list_listed_packs(node: Node, repo: Repo) -> list[PackFile]:
-    """Return what the repository consists of: nothing once it is deleted."""
-    with node.database.read() as session:
-        now = find_repo_by_id(session, repo.id)
-        if now is None or now.deleted_at is not None:
-            return []
-        return [PackFile(pack.name, pack.size_bytes, pack.objects) for pack in list_packs(session, repo.id)]
-
-
-def is_damaged(node: Node, repo: Repo, pack: PackFile, oid: str = "") -> bool:
+def is_damaged(node: Node, repo: Repo, pack: Pack, oid: str = "") -> bool:
     """Tell whether a pack is not what was written; that is found out once and noted."""
     if node.damage.has((repo.id, pack.name, "")):
         return True
@@ -255,12 +245,13 @@ def is_damaged(node: Node, repo: Repo, pack: PackFile, oid: str = "") -> bool:
 
 def _look_at(node: Node, repo: Repo, oid: Oid) -> tuple[RepositoryDamaged | None, bool]:
     """Look at an object that could not be used: return what to raise for it, and whether it is there and sound."""
-    reader = FreshReader(node.store.repo_path(repo.public_id))
-    try:
-        header = reader.kind_and_size(oid)
-        if header is not None and header[1] <= limits.object_in_process_max_bytes:
-            reader.read(oid)
-    except (Corrupt, ObjectMissing):
-        damaged = find_unreadable(node, repo, oid)
-        return damaged, False
-    return None, header is not None
+    with contextlib.closing(open_packs(node, repo, read_packs(node, repo, fresh=True))) as opened:
+        reader = FreshReader(place_of(node, opened))
+        try:
+            header = reader.kind_and_size(oid)
+            if header is not None and header[1] <= limits.object_in_process_max_bytes:
+                reader.read(oid)
+        except (Corrupt, ObjectMissing):
+            damaged = find_unreadable(node, repo, oid)
+            return damaged, False
+        return None, header is not None

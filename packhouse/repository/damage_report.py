@@ -15,11 +15,11 @@ from packhouse.db.damage import (
 )
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 from packhouse.log import log_event
 from packhouse.node.node import Node
 from packhouse.repository.damage import list_listed_packs, mend
 from packhouse.repository.repo_log import log_repo_event
-from packhouse.storage.pack_file import PackFile
 
 
 def read_damage(node: Node) -> tuple[int, list[DamageRow]]:
@@ -34,11 +34,10 @@ def count_damaged(node: Node) -> int:
         return count_damaged_repos(session)
 
 
-def find_lost_folders(node: Node, stopping: Callable[[], bool]) -> int:
-    """Note the repositories whose packs are listed and whose folder is missing; return how many there are.
+def find_lost_packs(node: Node, stopping: Callable[[], bool]) -> int:
+    """Note the repositories of which a listed pack is missing or cut short; return how many there are.
 
-    A folder that is lost alone is a line of the log each; beyond a hundred, as when a disk is not mounted, the others
-    are one line.
+    Each is a line of the log; beyond a hundred, as when a disk is not mounted, the others are one line.
     """
     lost, last_id = 0, 0
     while not stopping():
@@ -48,16 +47,15 @@ def find_lost_folders(node: Node, stopping: Callable[[], bool]) -> int:
             break
         last_id = page[-1][0]
         for _, public_id in page:
-            if node.store.has_pack_folder(public_id):
+            with node.database.read() as session:
+                repo = find_repo_by_public_id(session, public_id)
+            if repo is None or not node.store.missing(public_id, list_listed_packs(node, repo)):
                 continue
             lost += 1
             if lost <= limits.lost_folders_logged_max:
-                with node.database.read() as session:
-                    repo = find_repo_by_public_id(session, public_id)
-                if repo is not None:
-                    mend(node, repo)
+                mend(node, repo)
     if lost > limits.lost_folders_logged_max:
-        log_event("folders of repositories are missing", level=logging.ERROR, repositories=lost)
+        log_event("packs of repositories are missing", level=logging.ERROR, repositories=lost)
     return lost
 
 
@@ -92,13 +90,10 @@ def _recheck_repo(node: Node, public_id: str) -> int:
     return len(mended)
 
 
-def _is_mended(node: Node, repo: Repo, listed: dict[str, PackFile], pack: str, oid: str) -> bool:
+def _is_mended(node: Node, repo: Repo, listed: dict[str, Pack], pack: str, oid: str) -> bool:
     if not pack and not oid:
-        return node.store.has_pack_folder(repo.public_id)
+        return not node.store.missing(repo.public_id, list(listed.values()))
     if pack:
         return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
-    holders = node.store.find_holders(repo.public_id, Oid(oid))
-    return any(
-        name in listed and node.store.find_content_fault(repo.public_id, listed[name]) is None
-        for name in holders
-    )
+    holders = node.store.find_holders(repo.public_id, list(listed.values()), Oid(oid))
+    return any(node.store.find_content_fault(repo.public_id, holder) is None for holder in holders)

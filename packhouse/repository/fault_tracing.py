@@ -20,12 +20,10 @@ from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.objects import MODE_TREE, read_mode
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
-from packhouse.git.process import iter_git_output
 from packhouse.git.quoting import quote_path
-from packhouse.git.reader import FreshReader, ObjectReader, tag_target
+from packhouse.git.reader import ObjectReader, tag_target
 from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
-from packhouse.repository.push_checks import PushedObjects, find_pack_idx
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.write import Write
 
 _UNKNOWN: Final = 0
 _SOUND: Final = 1
@@ -60,8 +58,7 @@ class Trace:
 
 
 def trace_faults(
-    objects: PushedObjects,
-    quarantine: Quarantine,
+    write: Write,
     faults: Mapping[Oid, ObjectFault],
     tips: Sequence[Oid],
     known: Sequence[Oid],
@@ -74,9 +71,9 @@ def trace_faults(
     `known` are values of the repository's refs: nothing below them is faulty. `shallow` are the client's cut-off
     commits. A tip that does not exist leads to none. Raises TracingFailed, TimedOut and what reading raises.
     """
-    environment = {**objects.environment, **objects.write_shallow_file(shallow)}
-    with PackIdx(find_pack_idx(quarantine)) as idx:
-        return _FaultTracer(objects, idx, faults, environment, switch).trace(tips, known)
+    with write.new_pack_idx() as idx:
+        tracer = _FaultTracer(write, idx, faults, write.shallow_environment(shallow), switch)
+        return tracer.trace(tips, known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class _OpenTree:
 class _FaultTracer:
     """Looks through the one pack whose idx is given. Use it in one thread, once."""
 
-    objects: PushedObjects
+    write: Write
     idx: PackIdx
     faults: Mapping[Oid, ObjectFault]
     environment: Mapping[str, str]
@@ -109,8 +106,7 @@ class _FaultTracer:
     _needs_trees: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        assert self.objects.git_dir is not None, "a push with a pack has a quarantine"
-        self._reader = ObjectReader(self.objects.git_dir)
+        self._reader = self.write.reader()
         self._states = array("I", bytes(4 * len(self.idx)))
         self._deadline = time.monotonic() + limits.push_tracing_max_s
         for oid, fault in self.faults.items():
@@ -167,25 +163,22 @@ class _FaultTracer:
                     self._refuse(row, replace(reason, root=oid))
 
     def _iter_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> Iterator[bytes]:
-        with self.objects.hold() as locks:
-            pieces = iter_git_output(
-                self.objects.git_dir,
-                "rev-list",
-                "--topo-order",
-                "--reverse",
-                "--no-commit-header",
-                "--format=%H %T %P",
-                "--stdin",
-                stdin="".join(f"{line}\n" for line in (*tips, *(f"^{oid}" for oid in known))).encode("ascii"),
-                env=self.environment,
-                pass_fds=locks,
-                timeout_s=limits.push_tracing_max_s,
-                on_start=self.switch.attach,
-            )
-            rest = b""
-            for piece in pieces:
-                *lines, rest = (rest + piece).split(b"\n")
-                yield from lines
+        pieces = self.write.git.iter_output(
+            "rev-list",
+            "--topo-order",
+            "--reverse",
+            "--no-commit-header",
+            "--format=%H %T %P",
+            "--stdin",
+            stdin="".join(f"{line}\n" for line in (*tips, *(f"^{oid}" for oid in known))).encode("ascii"),
+            env=self.environment,
+            timeout_s=limits.push_tracing_max_s,
+            on_start=self.switch.attach,
+        )
+        rest = b""
+        for piece in pieces:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
 
     def _judge_tree(self, root: Oid) -> Trace | None:
         """Return the first faulty object in a tree, its path included; None when all is sound."""
@@ -259,8 +252,7 @@ class _FaultTracer:
         _kind, size = self._reader.read_header(oid)
         if size <= limits.object_in_process_max_bytes:
             return self._reader.read(oid)[1]
-        assert self.objects.git_dir is not None, "see above"
-        return FreshReader(self.objects.git_dir, self.objects.environment).read(oid)[1]
+        return self.write.fresh_reader().read(oid)[1]
 
     def _look(self) -> None:
         """Give up when it takes too long, or nobody waits any more."""

@@ -24,7 +24,7 @@ from packhouse.node.file_map import (
 )
 from packhouse.node.node import Node
 from packhouse.repository.attribution import History, Waiting, walk_all, walk_near
-from packhouse.repository.view import hold_packs, open_reader
+from packhouse.repository.view import open_view
 
 _DERIVE_STEPS_MAX: Final = 200
 _CHAIN_MAX: Final = 32
@@ -125,19 +125,19 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
 
     answers = walk_near(history, waiting, known)
     if waiting:
-        with hold_packs(node, repo) as lock:
-            answers.update(walk_all(history, waiting, lambda: waiting, lock=lock))
+        with open_view(node, repo) as view:
+            answers.update(walk_all(history, waiting, lambda: waiting, view.place()))
     return answers
 
 
 def _compute(history: History, commit: Oid) -> FileMap:
     node, repo = history.node, history.repo
-    git_dir = node.store.repo_path(repo.public_id)
     tree = history.links(commit).tree
-    with hold_packs(node, repo) as lock, ThreadPoolExecutor(1) as threads:
-        listing = threads.submit(list_sized_files, git_dir, tree, pass_fds=(lock,))
+    with open_view(node, repo) as view, ThreadPoolExecutor(1) as threads:
+        place = view.place()
+        listing = threads.submit(list_sized_files, place, tree)
         answers = walk_all(
-            history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, lock=lock
+            history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, place
         )
     return make_map(listing.result(), answers)
 
@@ -145,7 +145,7 @@ def _compute(history: History, commit: Oid) -> FileMap:
 def _size(history: History, mode: int, oid: Oid) -> int:
     if mode == MODE_GITLINK:
         return 0
-    with open_reader(history.node, history.repo) as reader:
+    with open_view(history.node, history.repo) as reader:
         return reader.read_header(oid)[1]
 
 

@@ -6,13 +6,12 @@ from typing import Final
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.node.last_commit_cache import LastCommit
 from packhouse.node.node import Node
 from packhouse.repository.attribution import History, Waiting, walk_near
 from packhouse.repository.file_maps import read_file_map
 from packhouse.repository.reachability import read_reachable
-from packhouse.repository.view import hold_packs
+from packhouse.repository.view import open_view
 
 _WALKS_MIN: Final = 8
 _COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
@@ -56,9 +55,8 @@ def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
             record = read_file_map(node, repo, commit).find(path)
             if record is not None:
                 return record.last_commit
-    with hold_packs(node, repo) as lock:
-        listed = run_git(
-            node.store.repo_path(repo.public_id),
+    with open_view(node, repo) as view:
+        listed = view.git.run(
             "rev-list",
             "--max-count=1",
             "--end-of-options",
@@ -66,7 +64,6 @@ def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
             "--",
             path.decode("utf-8", "surrogateescape"),
             env={"GIT_LITERAL_PATHSPECS": "1"},
-            pass_fds=(lock,),
         ).stdout.split()
     if len(listed) != 1:
         raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))

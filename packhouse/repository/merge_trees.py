@@ -1,20 +1,15 @@
 """Merging two commits without a working copy: the one place that asks git for a merge.
 
-The merge runs in a quarantine that git takes for a repository: what it writes goes there, what it reads comes
-from the repository's packs beneath. There it also finds two refs that carry the names which conflict markers
+The merge runs in a write of its own: what git makes goes there, what it reads comes from the repository's packs
+beneath. There it also finds two refs that carry the names which conflict markers
 show, since `git merge-tree` labels them with its arguments as given (tried on git 2.39.5).
 """
 
 import functools
-import re
 import signal
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, LimitExceeded
 from packhouse.git.merge_tree import (
     ConflictSide,
@@ -25,16 +20,11 @@ from packhouse.git.merge_tree import (
 )
 from packhouse.git.objects import MODE_TREE, parse_commit
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.process import GitFailed, run_git
-from packhouse.git.reader import ObjectReader
+from packhouse.git.process import GitFailed
 from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
 from packhouse.git.tree_walk import TreeReader, read_folder
-from packhouse.node.node import Node
-from packhouse.repository.damage import check_answer, find_reason
-from packhouse.repository.view import hold_packs
-from packhouse.storage.quarantine import Quarantine
-
-_HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
+from packhouse.repository.damage import find_reason
+from packhouse.repository.write import Write
 
 
 class UnrelatedHistories(Conflict):
@@ -60,9 +50,7 @@ class MergeSide:
 
 
 def merge_trees(
-    node: Node,
-    repo: Repo,
-    quarantine: Quarantine,
+    write: Write,
     *,
     ours: MergeSide,
     theirs: MergeSide,
@@ -71,25 +59,25 @@ def merge_trees(
     """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
 
     A conflict is named by the path that a side has, not by one that git invented.
-    New objects are loose in the quarantine; `iter_new_objects` reads them, `open_merged` reads those and all
-    others. Raises UnrelatedHistories unless allowed, MergeImpossible, LimitExceeded, TimedOut.
+    New objects are loose in `write`, which holds nothing else. Raises UnrelatedHistories unless allowed,
+    MergeImpossible, LimitExceeded, TimedOut.
     """
     first, second = _distinct(ours, theirs)
-    scratch = prepare_scratch(node, repo, quarantine)
-    names = [_write_label(scratch, side) for side in (first, second)]
+    write.make_folder()
+    names = [_write_label(write, side) for side in (first, second)]
     arguments = merge_tree_arguments(*names, allow_unrelated=allow_unrelated)
-    with hold_packs(node, repo) as lock:
+    with write.telling_damage():
         try:
-            result = run_git(
-                scratch,
+            result = write.git.run(
                 *arguments,
-                pass_fds=(lock,),
                 ok_codes=frozenset({0, 1}),
                 timeout_s=limits.git_call_max_s,
                 on_start=lambda git: git.limit_memory(limits.merge_memory_max_bytes),
             )
         except GitFailed as error:
-            reason = find_reason(node, repo, error)  # first: what cannot be read is unrelated to git
+            reason = find_reason(
+                write.node, write.repo, error
+            )  # first: what cannot be read is unrelated to git
             if reason is not None:
                 raise reason from error
             if "unrelated histories" in str(error.fields.get("text")):
@@ -99,15 +87,13 @@ def merge_trees(
             if error.is_for_memory:
                 raise LimitExceeded("merge takes too much memory") from error
             raise
-        check_answer(node, repo, result)
+        write.check(result)
         merged = parse_merge_tree(result.stdout, clean=result.code == 0)
-        return merged if merged.is_clean else _name_conflicts(quarantine, merged, (ours, theirs))
+        return merged if merged.is_clean else _name_conflicts(write, merged, (ours, theirs))
 
 
-def _name_conflicts(
-    quarantine: Quarantine, merged: MergedTree, sides: tuple[MergeSide, MergeSide]
-) -> MergedTree:
-    reader = open_merged(quarantine)
+def _name_conflicts(write: Write, merged: MergedTree, sides: tuple[MergeSide, MergeSide]) -> MergedTree:
+    reader = write.reader()
 
     def read_tree(oid: Oid) -> bytes:
         return reader.read(oid, kind="tree")[1]
@@ -140,28 +126,6 @@ class _SideTree:
         return None if entry is None else ConflictSide(entry.mode, entry.oid)
 
 
-def prepare_scratch(node: Node, repo: Repo, quarantine: Quarantine) -> Path:
-    """Make the quarantine a repository that reads the stored objects beneath its own; return its folder."""
-    scratch = quarantine.make_repository()
-    stored = node.store.repo_path(repo.public_id).absolute() / "objects"
-    (quarantine.object_dir / "info" / "alternates").write_bytes(bytes(stored) + b"\n")
-    return scratch
-
-
-def open_merged(quarantine: Quarantine) -> ObjectReader:
-    """Return what reads the objects of a merge, stored and new ones; hold the repository meanwhile."""
-    return ObjectReader(quarantine.path)
-
-
-def iter_new_objects(quarantine: Quarantine) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, content) of every object that git wrote loose in the quarantine: what to put in a pack."""
-    reader = open_merged(quarantine)
-    for folder in sorted(quarantine.object_dir.iterdir()):
-        if _HEX_FOLDER.fullmatch(folder.name):
-            for file in sorted(folder.iterdir()):
-                yield reader.read(Oid(folder.name + file.name))
-
-
 def source_label(name: str) -> str:
     """Return what a merge calls its source, given as a ref input: a branch by its plain name.
 
@@ -178,7 +142,7 @@ def _distinct(ours: MergeSide, theirs: MergeSide) -> tuple[MergeSide, MergeSide]
     return ours, theirs
 
 
-def _write_label(scratch: Path, side: MergeSide) -> str:
+def _write_label(write: Write, side: MergeSide) -> str:
     """Add a ref for the side's label to the scratch repository; return the argument that means this commit.
 
     A label that git would take for something else (an id, an option, `HEAD`) is spelled `heads/…`; one that
@@ -188,11 +152,8 @@ def _write_label(scratch: Path, side: MergeSide) -> str:
     if not is_refname(refname) or is_oid(side.label.lower()):
         return side.commit
     # All refs stand in one file: as files of their own `a` and `a/b` could not exist side by side.
-    with (scratch / "packed-refs").open("ab") as file:
-        file.write(side.commit.encode("ascii") + b" " + refname + b"\n")
+    write.write_refs([side.commit.encode("ascii") + b" " + refname])
     # Git would take some labels for an option, for another spelling of HEAD, for a file of the folder, or for a
     # longer form of the other side's name.
-    special = (
-        side.label.startswith(("-", "@", "heads/", "refs/")) or (scratch / side.label.split("/")[0]).exists()
-    )
+    special = side.label.startswith(("-", "@", "heads/", "refs/")) or write.is_special_name(side.label)
     return f"heads/{side.label}" if special else side.label

@@ -15,17 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import Repo
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.index_pack import find_refused, strict_option
 from packhouse.git.kill_switch import KillSwitch
 from packhouse.git.oid import Oid
 from packhouse.git.pack_idx import PackIdx
-from packhouse.git.process import PIPE_BYTES, GitProcess, iter_git_output, spawn_git
+from packhouse.git.process import PIPE_BYTES, GitProcess
 from packhouse.log import log_event
 from packhouse.node.node import Node
-from packhouse.repository.push_checks import PushedObjects, find_pack_idx, open_objects
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.write import Write
 
 _MESSAGES_MAX_BYTES: Final = 2000
 
@@ -53,52 +51,38 @@ class Kept:
         )
 
 
-def pack_anew(
-    node: Node, repo: Repo, quarantine: Quarantine, kept: Kept, switch: KillSwitch, *, must: bool
-) -> Quarantine | None:
-    """Return a new quarantine with what is kept; None when that is nothing.
+def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
+    """Return a new write with what is kept; None when that is nothing.
 
     Without `must`, it is the old one when all that it holds is kept. Raises JudgedAgain, GitFailed and TimedOut.
     """
-    objects = open_objects(node, repo, quarantine)
-    with objects.hold() as locks, PackIdx(find_pack_idx(quarantine)) as idx:
-        listed = _list_kept(objects, idx, kept, switch, locks)
+    with write.new_pack_idx() as idx:
+        listed = _list_kept(write, idx, kept, switch)
         if listed is not None and not listed:
             return None
         if listed is not None and len(listed) == len(idx) and not must:
-            return quarantine
-        fresh = node.store.new_quarantine()
-        try:
-            pieces = _iter_pack(objects, kept, listed, switch, locks)
-            _index(
-                open_objects(node, repo, fresh),
-                pieces,
-                kept,
-                switch,
-                locks,
-                max_bytes=node.config.push_max_bytes,
-            )
-        except BaseException:
-            fresh.discard()
-            raise
-        return fresh
+            return write
+    fresh = Write(write.view)
+    try:
+        fresh.make_folder()
+        pieces = _iter_pack(write, kept, listed, switch)
+        _index(fresh, pieces, kept, switch, max_bytes=node.config.push_max_bytes)
+    except BaseException:
+        fresh.discard()
+        raise
+    return fresh
 
 
-def _list_kept(
-    objects: PushedObjects, idx: PackIdx, kept: Kept, switch: KillSwitch, locks: tuple[int, ...]
-) -> list[Oid] | None:
+def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> list[Oid] | None:
     """Return what is kept of the pack; None when that is too much to keep in memory."""
     listed: list[Oid] = []
     rest = b""
-    for piece in iter_git_output(
-        objects.git_dir,
+    for piece in write.git.iter_output(
         "rev-list",
         "--objects",
         "--no-object-names",
         "--stdin",
         stdin=kept.revisions,
-        env=objects.environment,
-        pass_fds=locks,
         timeout_s=limits.push_repack_max_s,
         on_start=switch.attach,
     ):
@@ -109,16 +93,9 @@ def _list_kept(
     return listed
 
 
-def _iter_pack(
-    objects: PushedObjects,
-    kept: Kept,
-    listed: Sequence[Oid] | None,
-    switch: KillSwitch,
-    locks: tuple[int, ...],
-) -> Iterator[bytes]:
+def _iter_pack(write: Write, kept: Kept, listed: Sequence[Oid] | None, switch: KillSwitch) -> Iterator[bytes]:
     """Yield a pack of `listed`, or else of all that is kept. Deltas are taken as they are, or written out."""
-    yield from iter_git_output(
-        objects.git_dir,
+    yield from write.git.iter_output(
         "pack-objects",
         "--quiet",
         "--stdout",
@@ -127,8 +104,6 @@ def _iter_pack(
         "--delta-base-offset",
         *(["--revs"] if listed is None else []),
         stdin=kept.revisions if listed is None else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
-        env=objects.environment,
-        pass_fds=locks,
         timeout_s=limits.push_repack_max_s,
         on_start=switch.attach,
     )
@@ -137,28 +112,16 @@ def _iter_pack(
 _NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
 
 
-def _index(
-    objects: PushedObjects,
-    pieces: Iterator[bytes],
-    kept: Kept,
-    switch: KillSwitch,
-    locks: tuple[int, ...],
-    *,
-    max_bytes: int,
-) -> None:
-    """Let git judge the pack and write it with its idx into the quarantine of `objects`."""
+def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
+    """Let git judge the pack and write it with its idx into `write`."""
     deadline = time.monotonic() + limits.push_repack_max_s
-    shallow = objects.write_shallow_file(kept.shallow)
-    with spawn_git(
-        objects.git_dir,
+    with write.git.spawn(
         "index-pack",
         "--stdin",
         strict_option(kept.allowed),
         f"--max-input-size={max_bytes}",
-        env={**objects.environment, **shallow},
+        env=write.shallow_environment(kept.shallow),
         config={"core.fsync": "none"},
-        pass_fds=locks,
-        large_pipes=True,
     ) as git:
         switch.attach(git)
         told = _feed(git, pieces, deadline)

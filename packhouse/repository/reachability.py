@@ -8,38 +8,41 @@ import itertools
 from collections.abc import Iterable
 
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo
+from packhouse.db.repos import Repo, find_repo_by_id
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.git.reader import tag_target
 from packhouse.node.node import Node
 from packhouse.node.reachability_cache import SET_COMMITS_MAX, Reachable
-from packhouse.repository.damage import RepositoryDamaged, holds_objects, require_whole
-from packhouse.repository.view import RepoReader, hold_packs, open_reader
+from packhouse.repository.damage import RepositoryDamaged, require_whole
+from packhouse.repository.packs import is_empty
+from packhouse.repository.view import RepoView, open_view
 
 
 def read_reachable(node: Node, repo: Repo) -> Reachable:
     """Return what the refs lead to now (at `repo.refs_version` or later)."""
     known = node.reachability.get(repo.id)
-    if known is not None and known.refs_version >= repo.refs_version:
+    if known is not None and (known.refs_version, known.refs_state) == (repo.refs_version, repo.refs_state):
         return known
-    with node.database.read() as session:
+    with node.database.snapshot() as session:
+        now = find_repo_by_id(session, repo.id) or repo
+        if known is not None and (known.refs_version, known.refs_state) == (now.refs_version, now.refs_state):
+            return known  # `repo` was read before the refs moved
         refs = list_refs(session, repo.id)
     peeled = frozenset(ref.peeled_oid or ref.oid for ref in refs)
     tagged = {ref.oid for ref in refs if ref.peeled_oid is not None}
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         tips = frozenset(oid for oid in peeled if reader.read_header(oid)[0] == "commit")
         tags = frozenset(_tag_chains(reader, tagged))
     commits = _update_commits(node, repo, known, tips)
-    reachable = Reachable(repo.refs_version, tips, tags, commits)
+    reachable = Reachable(now.refs_version, now.refs_state, tips, tags, commits)
     node.reachability.put(repo.id, reachable)
     return reachable
 
 
 def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
     """Tell whether the commit or annotated tag `oid` is reachable from a current ref of either namespace."""
-    if not holds_objects(node, repo):
+    if is_empty(node, repo):
         return False
     try:
         reachable = read_reachable(node, repo)
@@ -51,7 +54,7 @@ def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
         return True
     if reachable.commits is not None:
         return oid in reachable.commits
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         if not _is_commit(reader, oid):
             return False
     if not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1):
@@ -68,7 +71,7 @@ def _is_value_of_ref(node: Node, repo: Repo, oid: Oid) -> bool:
 def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
     """Return the one reachable commit or tag whose id starts with `prefix`; raise NotFound otherwise."""
     matches: set[Oid] = set()
-    if holds_objects(node, repo):
+    if not is_empty(node, repo):
         reachable = read_reachable(node, repo)
         if reachable.commits is not None:
             known = itertools.chain(reachable.commits, reachable.tags)
@@ -81,9 +84,8 @@ def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
 
 
 def _disambiguate(node: Node, repo: Repo, prefix: str) -> set[Oid]:
-    path = node.store.repo_path(repo.public_id)
-    with hold_packs(node, repo) as lock:
-        listed = run_git(path, "rev-parse", f"--disambiguate={prefix}", pass_fds=(lock,)).stdout.split()
+    with open_view(node, repo) as view:
+        listed = view.git.run("rev-parse", f"--disambiguate={prefix}").stdout.split()
     candidates = {Oid(line.decode("ascii")) for line in listed[:1000]}
     return {oid for oid in candidates if is_reachable(node, repo, oid)}
 
@@ -111,26 +113,17 @@ def _rev_list(
     wanted = list(include)
     if not wanted:
         return []
-    # git 2.39 takes exclusions on standard input in the form ^id only.
-    lines = [*wanted, *(f"^{oid}" for oid in exclude)]
-    with hold_packs(node, repo) as lock:
-        listed = run_git(
-            node.store.repo_path(repo.public_id),
-            "rev-list",
-            f"--max-count={count_max}",
-            "--stdin",
-            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
-            pass_fds=(lock,),
-        ).stdout
+    with open_view(node, repo) as view:
+        listed = view.git.list_commits(include=wanted, exclude=list(exclude), count_max=count_max).stdout
     return [Oid(line.decode("ascii")) for line in listed.split()]
 
 
-def _is_commit(reader: RepoReader, oid: Oid) -> bool:
+def _is_commit(reader: RepoView, oid: Oid) -> bool:
     header = reader.kind_and_size(oid)
     return header is not None and header[0] == "commit"
 
 
-def _tag_chains(reader: RepoReader, tags: Iterable[Oid]) -> set[Oid]:
+def _tag_chains(reader: RepoView, tags: Iterable[Oid]) -> set[Oid]:
     """Return the tags with the tags that they point at in turn."""
     chains: set[Oid] = set()
     waiting = list(tags)

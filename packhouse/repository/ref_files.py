@@ -1,14 +1,14 @@
 """HEAD, and the refs of a repository written out as files for git."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_id
+from packhouse.git.process import GitPlace, GitProcess, spawn_git
 from packhouse.git.refname import HEAD, HEADS, RefName
-from packhouse.git.refs_files import are_current, write_ref_files
-from packhouse.node.node import Node
+from packhouse.git.refs_files import RefsState, are_current, write_ref_files
+from packhouse.repository.view import RepoView
 
 
 def head_target(repo: Repo) -> RefName:
@@ -21,27 +21,32 @@ def follow_head(repo: Repo, refname: RefName) -> RefName:
     return head_target(repo) if refname == HEAD else refname
 
 
-@contextlib.contextmanager
-def materialise_refs(node: Node, repo: Repo) -> Iterator[tuple[Path, tuple[int, ...]]]:
-    """Give a folder in which git sees the refs of `repo.refs_version` or later over the repository's objects.
+def spawn_with_refs(
+    view: RepoView, *args: str, env: Mapping[str, str], config: Mapping[str, str]
+) -> GitProcess:
+    """Start git where it sees the refs as they are now or later, and the objects; the folder is its last argument.
 
-    The second value are locks that git children inherit. The repository holds objects. Raises OSError when neither
-    disk nor memory takes the files.
+    Raises OSError when neither disk nor memory takes the files.
     """
 
     def write(folder: Path) -> None:
-        if are_current(folder, refs_version=repo.refs_version, head_target=head_target(repo)):
-            return
-        with node.database.snapshot() as session:
-            # By id: another repository may have taken the name meanwhile.
-            now = find_repo_by_id(session, repo.id) or repo
-            refs = list_refs(session, repo.id)
-        write_ref_files(
-            folder,
-            [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs],
-            refs_version=now.refs_version,
-            head_target=head_target(now),
-        )
+        if not are_current(folder, _state_of(view.repo)):
+            write_ref_files(folder, lambda: _read_state(view))
 
-    with node.store.refs(repo.public_id, write) as opened:
-        yield opened
+    with view.node.store.git_dir(view.repo.public_id, write) as (git_dir, descriptors):
+        objects = view.place()  # after the refs were read, so that it shows all that they lead to
+        place = GitPlace(git_dir, objects.environment, (*objects.descriptors, *descriptors))
+        return spawn_git(place, *args, str(git_dir), env=env, config=config, large_pipes=True)
+
+
+def _state_of(repo: Repo) -> RefsState:
+    return RefsState(repo.refs_version, repo.refs_state, head_target(repo))
+
+
+def _read_state(view: RepoView) -> RefsState:
+    with view.node.database.snapshot() as session:
+        # By id: another repository may have taken the name meanwhile.
+        now = find_repo_by_id(session, view.repo.id) or view.repo
+        refs = list_refs(session, view.repo.id)
+    shown = [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs]
+    return RefsState(now.refs_version, now.refs_state, head_target(now), shown)

@@ -16,13 +16,12 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.process import run_git
 from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
 from packhouse.node.node import Node
-from packhouse.repository.damage import holds_objects
+from packhouse.repository.packs import is_empty
 from packhouse.repository.reachability import is_reachable, resolve_abbreviation
 from packhouse.repository.ref_files import head_target
-from packhouse.repository.view import hold_packs, open_reader, read_object
+from packhouse.repository.view import open_view, read_object
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
 _PEELED: Final = re.compile(r"(?:[~^][0-9]*|\^\{[a-z]*\})*")
@@ -135,14 +134,14 @@ def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
     refname, oid = _resolve_base(node, repo, PERSISTENT, base, ref)
     if refname is None:
         return oid
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         return reader.peel(oid)[1]
 
 
 def _holds_file_or_folder(node: Node, repo: Repo, oid: Oid) -> bool:
-    if not holds_objects(node, repo):
+    if is_empty(node, repo):
         return False
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         header = reader.kind_and_size(oid)
     return header is not None and header[0] in ("blob", "tree")
 
@@ -197,7 +196,7 @@ def _peel_to_commit(node: Node, repo: Repo, oid: Oid, text: str) -> Oid:
     kept = node.objects.get(repo.public_id, oid)
     if kept is not None and kept.startswith(b"tree "):  # a commit; trees in memory start with a mode
         return oid
-    with open_reader(node, repo) as reader:
+    with open_view(node, repo) as reader:
         kind, target = reader.peel(oid)
     if kind != "commit":
         raise RefNamesNoCommit(text, named=oid, kind=kind, target=target)
@@ -224,17 +223,9 @@ def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text:
     count -= min(count, _STEPS_IN_PROCESS_MAX)
     if count == 0:
         return commit
-    with hold_packs(node, repo) as lock:
-        listed = run_git(
-            node.store.repo_path(repo.public_id),
-            "rev-list",
-            "--first-parent",
-            f"--skip={count}",
-            "--max-count=1",
-            "--end-of-options",
-            commit,
-            pass_fds=(lock,),
-        ).stdout.split()
+    with open_view(node, repo) as view:
+        walk = ("rev-list", "--first-parent", f"--skip={count}", "--max-count=1", "--end-of-options", commit)
+        listed = view.git.run(*walk).stdout.split()
     if not listed:
         raise RefNotFound(text)
     return Oid(listed[0].decode("ascii"))

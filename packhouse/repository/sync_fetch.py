@@ -1,6 +1,5 @@
 """Fetching what an upstream has into a quarantine, within bounds, and reading the refs that came."""
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,13 +8,11 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
 from packhouse.git.refname import RefName
 from packhouse.git.remote_call import run_remote_git
-from packhouse.repository.push_checks import PushedObjects
 from packhouse.repository.sync_mirror import is_mirrored
 from packhouse.repository.upstream_access import UpstreamAccess, UpstreamAway, explain_failure
-from packhouse.storage.quarantine import Quarantine
+from packhouse.repository.write import Write
 
 _FETCHED: Final = b"refs/fetched/"
 _LOOK_EVERY_S: Final = 1.0
@@ -32,8 +29,7 @@ class FetchWatch:
 
 def fetch_upstream(
     access: UpstreamAccess,
-    objects: PushedObjects,
-    quarantine: Quarantine,
+    write: Write,
     *,
     known: Sequence[Oid],
     scope: Sequence[RefName] | None,
@@ -46,8 +42,8 @@ def fetch_upstream(
     `allowed_faults` are those that are let through; `known` are local values, for the negotiation. Raises
     UpstreamAway and what `watch.look` raises.
     """
-    _prepare(quarantine, known)
-    call = _Caller(access, objects, quarantine, watch)
+    _prepare(write, known)
+    call = _Caller(access, write, watch)
     if scope is None:
         wanted = ["+refs/heads/*:refs/fetched/heads/*", "+refs/tags/*:refs/fetched/tags/*"]
     else:
@@ -67,47 +63,43 @@ def fetch_upstream(
             *wanted,
             config={f"fetch.fsck.{name}": "ignore" for name in allowed_faults},
         )
-    return _read_fetched(quarantine, objects)
+    return _read_fetched(write)
 
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
     access: UpstreamAccess
-    objects: PushedObjects
-    quarantine: Quarantine
+    write: Write
     watch: FetchWatch
 
     def run(self, *args: str, config: Mapping[str, str] | None = None) -> bytes:
-        """Run git in the quarantine; return its output or raise UpstreamAway."""
+        """Run git on the new objects; return its output or raise UpstreamAway."""
         looked_at = time.monotonic()
 
         def look() -> None:
             nonlocal looked_at
-            if _size_bytes(self.quarantine) > self.watch.max_bytes:
+            if self.write.folder_bytes() > self.watch.max_bytes:
                 raise UpstreamAway("upstream sent too much", is_lasting=True)
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
                 looked_at = time.monotonic()
-                if _count_loose_refs(self.quarantine) > limits.upstream_refs_max:
+                if self.write.count_loose_refs("fetched") > limits.upstream_refs_max:
                     raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
                 self.watch.look()
 
-        with self.objects.hold() as locks:
-            try:
-                done = run_remote_git(
-                    self.quarantine.path,
-                    *args,
-                    server=self.access.server,
-                    login=self.access.login,
-                    config=config,
-                    env=self.objects.environment,
-                    pass_fds=locks,
-                    timeout_s=limits.sync_max_s,
-                    watch=look,
-                )
-            except TimedOut:
-                raise UpstreamAway("timed out") from None
-            except LimitExceeded:
-                raise UpstreamAway("upstream sent too much", is_lasting=True) from None
+        try:
+            done = run_remote_git(
+                self.write.place(),
+                *args,
+                server=self.access.server,
+                login=self.access.login,
+                config=config,
+                timeout_s=limits.sync_max_s,
+                watch=look,
+            )
+        except TimedOut:
+            raise UpstreamAway("timed out") from None
+        except LimitExceeded:
+            raise UpstreamAway("upstream sent too much", is_lasting=True) from None
         if done.code != 0:
             raise explain_failure(done.stderr)
         return done.stdout
@@ -119,36 +111,16 @@ class _Caller:
         return {line.split(b"\t", 1)[-1] for line in lines}
 
 
-def _prepare(quarantine: Quarantine, known: Sequence[Oid]) -> None:
+def _prepare(write: Write, known: Sequence[Oid]) -> None:
     """Make local values visible as refs, which is what git tells the other side that it has."""
-    (quarantine.path / "config").write_bytes(b"[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
-    lines = (f"{oid} refs/known/{number}\n" for number, oid in enumerate(dict.fromkeys(known)))
-    (quarantine.path / "packed-refs").write_text("".join(lines))
+    write.make_folder()
+    lines = (f"{oid} refs/known/{number}" for number, oid in enumerate(dict.fromkeys(known)))
+    write.write_refs(line.encode("ascii") for line in lines)
 
 
-def _size_bytes(quarantine: Quarantine) -> int:
-    total = 0
-    for path in quarantine.pack_dir.iterdir():
-        try:
-            total += path.stat().st_size
-        except FileNotFoundError:  # renamed by git just now
-            continue
-    return total
-
-
-def _count_loose_refs(quarantine: Quarantine) -> int:
-    """Return how many refs git has written so far: each is a file, whatever the upstream makes up."""
-    return sum(len(names) for _, _, names in os.walk(quarantine.path / "refs" / "fetched"))
-
-
-def _read_fetched(quarantine: Quarantine, objects: PushedObjects) -> dict[RefName, Oid]:
-    listed = run_git(
-        quarantine.path,
-        "for-each-ref",
-        "--format=%(objectname) %(refname)",
-        "refs/fetched",
-        env=objects.environment,
-    ).stdout.splitlines()
+def _read_fetched(write: Write) -> dict[RefName, Oid]:
+    shown = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/fetched")
+    listed = write.git.run(*shown).stdout.splitlines()
     if len(listed) > limits.upstream_refs_max:
         raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
     refs: dict[RefName, Oid] = {}

@@ -6,7 +6,6 @@ what the upstream has moved meanwhile is refused there, and so here. Notes and e
 
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,11 +16,9 @@ from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.remote_call import run_remote_git
 from packhouse.node.node import Node
-from packhouse.repository.damage import holds_objects
-from packhouse.repository.new_objects import GitView, NewObjects
+from packhouse.repository.git import Opened
 from packhouse.repository.sync_mirror import MIRRORED
 from packhouse.repository.upstream_access import UpstreamAccess, UpstreamAway, explain_failure, open_access
-from packhouse.repository.view import hold_packs
 
 # git-push(1), "OUTPUT": flag, refs and summary of one ref, between tabs.
 _REPORT: Final = re.compile(rb"^([ +*!=-])\t([^\t]*):([^\t:]+)\t(.*)$", re.MULTILINE)
@@ -44,9 +41,9 @@ class Forwarded:
 
 
 def forward_updates(
-    node: Node, repo: Repo, updates: Sequence[RefUpdate], objects: NewObjects | None, *, atomic: bool
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], opened: Opened, *, atomic: bool
 ) -> Forwarded:
-    """Push those of `updates` that the upstream shares; `objects` are what the write brings.
+    """Push those of `updates` that the upstream shares; `opened` is what it is pushed out of.
 
     What this server would refuse is not pushed. Raises what a rehearsal of the ref transaction raises,
     UpstreamAway when the upstream cannot be asked and, with `atomic`, UpstreamRejected.
@@ -66,20 +63,12 @@ def forward_updates(
         expected = preview_ref_updates(session, repo.id, updates, atomic=atomic)
     result.refused = {n: outcome.error for n in shared if (outcome := expected[n]).error is not None}
     asked = [number for number in shared if number not in result.refused and expected[number].moved]
-    held = hold_packs(node, repo) if holds_objects(node, repo) else nullcontext()
-    with held as lock, _view(node, repo, objects) as view:
-        upstream = _UpstreamGit(access, view, () if lock is None else (lock,))
+    with opened.telling_damage():
+        upstream = _UpstreamGit(access, opened)
         for start in range(0, len(asked), limits.forward_refs_max):
             numbers = asked[start : start + limits.forward_refs_max]
             _push(upstream, {n: expected[n] for n in numbers}, result, atomic=atomic)
     return result
-
-
-def _view(node: Node, repo: Repo, objects: NewObjects | None) -> AbstractContextManager[GitView]:
-    """Return the repository with the new objects over it; without any, as it is."""
-    if objects is not None:
-        return objects.lend()
-    return nullcontext(GitView(node.store.repo_path(repo.public_id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +76,7 @@ class _UpstreamGit:
     """Runs git against the upstream with what it may see."""
 
     access: UpstreamAccess
-    view: GitView
-    locks: tuple[int, ...]
+    opened: Opened
 
 
 def _push(
@@ -117,14 +105,12 @@ def _run(upstream: _UpstreamGit, command: Sequence[str], specs: Sequence[str]) -
     access = upstream.access
     try:
         done = run_remote_git(
-            upstream.view.git_dir,
+            upstream.opened.place(),
             *command,
             access.server.url,
             *specs,
             server=access.server,
             login=access.login,
-            env=upstream.view.environment,
-            pass_fds=upstream.locks,
             timeout_s=limits.forward_max_s,
             watch=_no_watch,
         )

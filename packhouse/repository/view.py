@@ -1,40 +1,76 @@
-"""Objects of a repository by id, as they are stored. What is lost or damaged is told as that, never as absent."""
+"""A repository opened at one state: its objects by id, and git on them.
+
+What is lost or damaged is told as that, never as absent: an object is taken for absent only when every listed pack is
+sound. A view that misses something reads the list of packs again, since maintenance may have moved the objects, or a
+writer may have brought them; only what is missing then is damage.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
+from types import TracebackType
 from typing import TypeVar
 
 from packhouse import limits
+from packhouse.db.packs import PackList
 from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.process import GitPlace, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.node.node import Node
 from packhouse.repository.damage import (
     RepositoryDamaged,
+    check_answer,
     find_unreadable,
     mend,
-    mend_if_needed,
+    note_mended,
     report_missing,
     require_sound,
+    require_whole,
     telling_damage,
 )
+from packhouse.repository.git import RepoGit
+from packhouse.repository.packs import open_packs, place_of, read_packs
+from packhouse.storage.store import Mended, OpenedPacks
 
 T = TypeVar("T")
 
 
-class RepoReader:
-    """Reads objects of one repository; for one thread at a time.
+class RepoView:
+    """Reads objects of one repository; for one thread at a time. Leaving the `with` block lets go of its packs.
 
-    A look that fails is repeated once with all that can be made anew (a lost idx, say). An object is taken for
-    absent only when every listed pack is sound.
+    Nothing is opened before it is needed.
     """
 
-    def __init__(self, node: Node, repo: Repo, reopen: Callable[[], ObjectReader]) -> None:
-        self._node = node
-        self._repo = repo
-        self._reopen = reopen
-        self._reader: ObjectReader | None = reopen()
+    def __init__(self, node: Node, repo: Repo) -> None:
+        self.node = node
+        self.repo = repo
+        self.git = RepoGit(self)
+        self._listed: PackList | None = None
+        self._opened: OpenedPacks | None = None
+        self._reader: ObjectReader | None = None
+        self._lent = contextlib.ExitStack()
+
+    def __enter__(self) -> "RepoView":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what is open. Harmless when done before; the view may be used again."""
+        self._reader = None
+        self._lent.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether the repository holds no object: a question to SQL."""
+        return not self._list().packs and not self._list(fresh=True).packs
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository never had it.
@@ -47,7 +83,7 @@ class RepoReader:
         """Return kind and size in bytes of an object that must be there; raise RepositoryDamaged when it is not."""
         found = self.kind_and_size(oid)
         if found is None:
-            raise report_missing(self._node, self._repo, oid)
+            raise report_missing(self.node, self.repo, oid)
         return found
 
     def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
@@ -57,8 +93,22 @@ class RepoReader:
         """
         found = self._ask(oid, lambda reader: reader.read(oid, kind=kind))
         if found is None:
-            raise report_missing(self._node, self._repo, oid)
+            raise report_missing(self.node, self.repo, oid)
         return found
+
+    def read_kept(self, oid: Oid, kind: str) -> bytes:
+        """Return a commit or tree that must be there, from memory when this process used it lately."""
+        if oid == EMPTY_TREE_OID:
+            return b""  # to git it exists everywhere, so a push may bring a commit without it
+        content = self.node.objects.get(self.repo.public_id, oid)
+        if content is None:
+            content = self.read(oid, kind=kind)[1]
+            self.node.objects.put(self.repo.public_id, oid, content)
+        return content
+
+    def read_tree(self, oid: Oid) -> bytes:
+        """Return a tree that must be there, as read_kept() does."""
+        return self.read_kept(oid, "tree")
 
     def peel(self, oid: Oid) -> tuple[str, Oid]:
         """Return kind and id of what an object that must be there leads to once annotated tags are followed.
@@ -67,42 +117,124 @@ class RepoReader:
         """
         found = self._ask(oid, lambda reader: reader.peel(oid))
         if found is None:
-            raise report_missing(self._node, self._repo, oid)
+            raise report_missing(self.node, self.repo, oid)
         return found
 
     def iter_blob(self, oid: Oid, size: int) -> Iterator[bytes]:
         """Yield the content of a blob that must be there in pieces; a large one streams from a git process."""
         if size <= limits.object_in_process_max_bytes:
             yield self.read(oid, kind="blob")[1]
-            return
-        with telling_damage(self._node, self._repo):
-            yield from self._open().iter_blob(oid, size)
+        else:
+            yield from self.git.iter_blob(oid)
 
-    def _open(self) -> ObjectReader:
+    def place(self) -> GitPlace:
+        """Return where git sees the objects as they are now; made for RepoGit and what works over a view."""
+        opened = self._open(fresh=True)
+        assert self._listed is not None, "it was read to open the packs"
+        mended = self.node.store.recheck(self.repo.public_id, opened, self._listed.packs)
+        if mended.rebuilt or mended.faults:
+            note_mended(self.node, self.repo, mended)
+        return place_of(self.node, opened)
+
+    @contextlib.contextmanager
+    def telling_damage(self) -> Iterator[None]:
+        """Turn failures of git, and unreadable objects, into RepositoryDamaged or RepositoryMended if those are why."""
+        with telling_damage(self.node, self.repo):
+            yield
+
+    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+        """Raise when git complained of objects that it could not read, see check_answer()."""
+        check_answer(self.node, self.repo, answer, may_lack=may_lack)
+
+    def require_sound(self) -> None:
+        """Raise RepositoryDamaged when a listed pack is unusable: what is missing may have been in it."""
+        require_sound(self.node, self.repo)
+
+    def require_whole(self) -> None:
+        """Raise unless nothing was missing just now, for answers of git that say nothing when they leave something out.
+
+        Raises RepositoryDamaged and RepositoryMended.
+        """
+        require_whole(self.node, self.repo)
+
+    def packs(self) -> OpenedPacks:
+        """Return the packs, opened as they are now, for what copies packs as a whole."""
+        return self._open(fresh=True)
+
+    def listed(self) -> PackList:
+        """Return the list that the view was opened with, opening it if need be."""
+        self._open(fresh=False)
+        assert self._listed is not None
+        return self._listed
+
+    def _list(self, *, fresh: bool = False) -> PackList:
+        if self._listed is None or fresh:
+            return read_packs(self.node, self.repo, fresh=fresh)
+        return self._listed
+
+    def _open(self, *, fresh: bool) -> OpenedPacks:
+        """Return the packs of the list, opened; with `fresh`, as the list is now."""
+        if self._opened is not None and not fresh:
+            return self._opened
+        listed = self._list(fresh=fresh)
+        if self._opened is not None and listed == self._listed and not self._opened.faults:
+            return self._opened
+        opened = open_packs(self.node, self.repo, listed)
+        if opened.faults:
+            opened, listed = self._open_without_gone(opened, listed)
+        self.close()
+        self._opened, self._listed = opened, listed
+        return opened
+
+    def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> tuple[OpenedPacks, PackList]:
+        """Open again when the list has changed; note the faults of packs that are listed still."""
+        now = self._list(fresh=True)
+        if (now.version, now.state) != (listed.version, listed.state):
+            opened.close()
+            opened, listed = open_packs(self.node, self.repo, now), now
+        if opened.faults:
+            note_mended(self.node, self.repo, Mended([], list(opened.faults)))
+        return opened, listed
+
+    def _reading(self) -> ObjectReader:
         if self._reader is None:
-            self._reader = self._reopen()
+            self._reader = self._lent.enter_context(self._open(fresh=False).reader())
         return self._reader
 
     def _ask(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
         """Return what `ask` does; None when it finds nothing and nothing is damaged."""
-        try:
-            found = ask(self._open())
-        except (NotFound, Corrupt):  # of another kind, too: an offset may lead to another object
-            found = None
+        found = self._try(ask)
+        if found is None and self._has_newer_list():
+            found = self._try(ask)
         return self._ask_again(oid, ask) if found is None else found
 
+    def _try(self, ask: Callable[[Objects], T | None]) -> T | None:
+        try:
+            return ask(self._reading())
+        except (NotFound, Corrupt):  # of another kind, too: an offset may lead to another object
+            return None
+
+    def _has_newer_list(self) -> bool:
+        """Open the packs that are listed now; tell whether they are others than before."""
+        before = self._listed
+        opened = self._opened
+        self._open(fresh=True)
+        return self._listed != before or self._opened is not opened
+
     def _ask_again(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
-        """As `_ask`, of readers that see what was made anew just now: ours, opened again, and a new git."""
-        node, repo = self._node, self._repo
+        """As `_ask`, with all that can be made anew, of readers that see it: ours, opened again, and a new git."""
+        node, repo = self.node, self.repo
+        listed = self._list(fresh=True)
+        if not listed.packs:
+            return None
         faults = mend(node, repo).faults
         found: T | None = None
         try:
+            self.close()
             node.store.forget_readers(repo.public_id)
-            self._reader = None  # first: readers that live at the same time share what they opened
-            with contextlib.suppress(NotFound, Corrupt):
-                found = ask(self._open())
+            found = self._try(ask)
             if found is None:
-                found = ask(FreshReader(node.store.repo_path(repo.public_id)))
+                found = ask(FreshReader(self.place()))
         except (ObjectMissing, FileNotFoundError):
             found = None
         except Corrupt as error:
@@ -116,52 +248,13 @@ class RepoReader:
 
 
 @contextlib.contextmanager
-def open_reader(node: Node, repo: Repo) -> Iterator[RepoReader]:
-    """Lend a reader of the repository's objects; no pack that it may use is unlinked meanwhile.
-
-    Raises RepositoryDamaged when the repository's folder is lost, FileNotFoundError when it never had one.
-    """
-    with contextlib.ExitStack() as held:
-
-        def reopen() -> ObjectReader:
-            held.close()
-            # libgit2 believes what an idx says of where objects are, and so of how large they are.
-            reader = node.store.reader(repo.public_id, before_open=lambda: mend_if_needed(node, repo))
-            return held.enter_context(reader)
-
-        try:
-            reader = RepoReader(node, repo, reopen)
-        except FileNotFoundError:
-            require_sound(node, repo)
-            raise
-        yield reader
-
-
-@contextlib.contextmanager
-def hold_packs(node: Node, repo: Repo) -> Iterator[int]:
-    """Keep packs in place while git reads them; give the descriptor that git children inherit (`pass_fds`).
-
-    What is missing beside the packs is made anew first. A failure of git that comes from damage leaves the block as
-    RepositoryDamaged. Raises as `open_reader` does.
-    """
-    mend_if_needed(node, repo)
-    with contextlib.ExitStack() as held:
-        try:
-            lock = held.enter_context(node.store.hold(repo.public_id))
-        except FileNotFoundError:
-            require_sound(node, repo)
-            raise
-        with telling_damage(node, repo):
-            yield lock
+def open_view(node: Node, repo: Repo) -> Iterator[RepoView]:
+    """Open a repository as `repo` says or later; failures that damage explains leave the block as that."""
+    with RepoView(node, repo) as view, telling_damage(node, repo):
+        yield view
 
 
 def read_object(node: Node, repo: Repo, oid: Oid, kind: str) -> bytes:
     """Return a commit or tree that must be there, from memory when this process used it lately."""
-    if oid == EMPTY_TREE_OID:
-        return b""  # to git it exists everywhere, so a push may bring a commit without it
-    content = node.objects.get(repo.public_id, oid)
-    if content is None:
-        with open_reader(node, repo) as reader:
-            content = reader.read(oid, kind=kind)[1]
-        node.objects.put(repo.public_id, oid, content)
-    return content
+    with RepoView(node, repo) as view:
+        return view.read_kept(oid, kind)

@@ -1,5 +1,9 @@
-"""What makes a folder a bare repository in git's eyes, besides `HEAD` and `refs/`."""
+"""What makes a folder a bare repository in git's eyes, besides its objects. All of it can be made again."""
 
+import contextlib
+import os
+import threading
+from pathlib import Path
 from typing import Final
 
 BARE_CONFIG: Final = b"""\
@@ -11,3 +15,33 @@ BARE_CONFIG: Final = b"""\
 [gc]
 \tauto = 0
 """
+
+HEAD: Final = b"ref: refs/heads/main\n"
+
+
+def make_bare(path: Path) -> None:
+    """Make the folder a bare repository, unless it is one; nothing is forced to the disk.
+
+    A config that is not ours, as a power cut may leave one, is written anew: without `preciousObjects` an operator's
+    `git gc` would delete every object, since no ref is in the folder.
+    """
+    try:
+        if (path / "config").read_bytes() == BARE_CONFIG and os.path.exists(f"{path}/refs"):
+            return
+    except FileNotFoundError:  # as it is for every new one
+        (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (path / "refs" / "heads").mkdir(parents=True, exist_ok=True)
+    if not (path / "HEAD").exists():
+        _write(path / "HEAD", HEAD)
+    _write(path / "config", BARE_CONFIG)
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        draft.write_bytes(content)
+        draft.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise

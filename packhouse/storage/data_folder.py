@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from packhouse.storage.unsettled import UNSETTLED_NAME
-
 _REPOS: Final = "repos"
+_UNSETTLED_NAME: Final = "unsettled"  # a mark of earlier releases: the folder was filled before it had a row
 
 
 def is_data_folder(data: Path) -> bool:
@@ -25,7 +24,7 @@ def iter_settled_repo_ids(data: Path) -> Iterator[str]:
         for inner in _iter_entries(outer):
             for folder in _iter_entries(inner):
                 # The mark is there before the config is.
-                if os.path.exists(f"{folder}/config") and not os.path.exists(f"{folder}/{UNSETTLED_NAME}"):
+                if os.path.exists(f"{folder}/config") and not os.path.exists(f"{folder}/{_UNSETTLED_NAME}"):
                     yield folder.name
 
 

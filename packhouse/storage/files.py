@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Final
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 """What open(2) and others say where the disk takes no writes now: no reason for a read to fail."""
+
+# What link(2) says where a file has all the links it can have, or a file system makes none.
+_NO_LINK: Final = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _POLL_S: Final = 0.002
 
@@ -45,6 +49,27 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     temporary.rename(path)
     fsync_path(path.parent)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Put a file at `target` too, by a hard link where the file system makes one, else by a copy.
+
+    Raises FileNotFoundError without the source, and FileExistsError when there is a target.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+        try:
+            shutil.copyfile(source, draft)
+            draft.chmod(0o444)
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            draft.rename(target)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from packhouse.git.pack_writer import PackInfo, PackWriter, write_idx
+from packhouse.git.pack_writer import FinishedPack, PackWriter, write_idx
 
 
 class PackDraft:
@@ -31,11 +31,10 @@ class PackDraft:
     ) -> None:
         self.discard()
 
-    def finish(self) -> tuple[PackInfo, Path, Path]:
-        """Complete pack and idx, force both to the disk and return where they are; may be called again."""
+    def finish(self) -> tuple[FinishedPack, Path, Path]:
+        """Complete pack and idx and return where they are; may be called again. Storing forces them to the disk."""
         info = self.writer.finish()
         os.fchmod(self._file.fileno(), 0o444)
-        os.fsync(self._file.fileno())
         if self._idx in self._here:
             self._idx.unlink()
         else:
@@ -43,31 +42,10 @@ class PackDraft:
         write_idx(self._idx, info)
         return info, self._path, self._idx
 
-    def publish(self, pack_dir: Path) -> PackInfo:
-        """Finish and move both files in, the pack first; a pack that is there already stays as it is.
-
-        The name is a hash of all content, so one that is there in part or cut short is replaced. The caller forces the
-        folder to the disk.
-        """
-        info, pack, idx = self.finish()
-        base = f"{pack_dir}/pack-{info.name}"
-        if not _is_in_place(base, info.size_bytes):
-            os.rename(pack, f"{base}.pack")
-            os.rename(idx, f"{base}.idx")
-            self._here.clear()
-        return info
-
     def discard(self) -> None:
-        """Remove both files unless they were published. Harmless when done before."""
+        """Remove both files unless they were moved away. Harmless when done before."""
         with contextlib.suppress(OSError):  # a full disk: what waited to be written is not wanted any more
             self._file.close()
         while self._here:
             with contextlib.suppress(FileNotFoundError):
                 self._here.pop().unlink()
-
-
-def _is_in_place(base: str, size_bytes: int) -> bool:
-    try:
-        return os.path.exists(f"{base}.idx") and os.stat(f"{base}.pack").st_size == size_bytes
-    except FileNotFoundError:
-        return False

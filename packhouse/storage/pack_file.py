@@ -1,24 +1,15 @@
-"""A pack as a file: its name, its size and the number of its objects."""
+"""What a pack says of itself as a file."""
 
 import functools
 import os
 import struct
-from dataclasses import dataclass
 
 from packhouse.errors import Corrupt
-
-
-@dataclass(frozen=True, slots=True)
-class PackFile:
-    """A pack: name is the hex of its trailer, as in `pack-<name>.pack`."""
-
-    name: str
-    size_bytes: int
-    objects: int
+from packhouse.git.pack import Pack
 
 
 @functools.lru_cache(maxsize=50_000)
-def describe_pack(pack: str) -> PackFile:
+def describe_pack(pack: str) -> Pack:
     """Return what a pack's name, header and size say; packs never change, so each is looked at once.
 
     Raises FileNotFoundError, and Corrupt for a file that does not begin as a pack does.
@@ -29,4 +20,4 @@ def describe_pack(pack: str) -> PackFile:
     name = os.path.basename(pack).removesuffix(".pack")
     if len(header) < 12 or header[:4] != b"PACK":
         raise Corrupt("not a pack", file=name)
-    return PackFile(name.removeprefix("pack-"), size_bytes, struct.unpack(">I", header[8:])[0])
+    return Pack(name.removeprefix("pack-"), size_bytes, struct.unpack(">I", header[8:])[0])

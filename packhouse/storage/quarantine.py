@@ -4,7 +4,6 @@ It holds `objects/` in git's layout, so that git works in it with the repository
 lock is held as long as the process that made it lives; the sweeper removes folders whose lock is free.
 """
 
-import errno
 import os
 import shutil
 import time
@@ -12,12 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from packhouse.storage.files import try_lock
+from packhouse.storage.files import link_or_copy, try_lock
 
 LOCK_NAME = "lock"
-
-# What link(2) says where a file has all the links it can have, or a file system makes none.
-_NO_LINK = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class Quarantine:
@@ -54,7 +50,7 @@ class Quarantine:
                 source, target = pack_dir / f"pack-{name}{suffix}", self.pack_dir / f"pack-{name}{suffix}"
                 if suffix == ".rev" and not source.exists():
                     continue
-                _link_or_copy(source, target)
+                link_or_copy(source, target)
                 taken.append(target)
         except FileNotFoundError:
             for target in taken:
@@ -75,16 +71,6 @@ class Quarantine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        target.hardlink_to(source)
-    except OSError as error:
-        if error.errno not in _NO_LINK:
-            raise
-        shutil.copyfile(source, target)
-        target.chmod(0o444)
 
 
 def _make_locked_folder(root: Path) -> tuple[Path, int]:

@@ -28,8 +28,8 @@ from packhouse.errors import (
     Unavailable,
 )
 from packhouse.log import log_event
-from packhouse.operations.apply_patch import PatchDoesNotApply
 from packhouse.operations.events import EventsForgotten
+from packhouse.repository.apply_patch import PatchDoesNotApply
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled

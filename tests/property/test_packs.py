@@ -131,7 +131,7 @@ def test_git_accepts_every_pack_and_idx_we_write(
             packer = renew(packer, PackWriter(file))
             root, parent = packer.commit(changes, message, name, when, zone, root=root, parent=parent)
             info = packer.writer.finish()
-        pack = draft.rename(repo.pack_dir / f"pack-{info.name}.pack")
+        pack = draft.rename(repo.pack_dir / f"pack-{info.pack.name}.pack")
         if pack not in packs:
             write_idx(pack.with_suffix(".idx"), info)
             packs.append(pack)
@@ -169,8 +169,8 @@ def check_joined(repo: BareRepo, packs: list[Path]) -> None:
         info = writer.finish()
     assert {entry.oid for entry in info.entries} == oids
     repo.clear()
-    target.rename(repo.pack_dir / f"pack-{info.name}.pack")
-    write_idx(repo.pack_dir / f"pack-{info.name}.idx", info)
+    target.rename(repo.pack_dir / f"pack-{info.pack.name}.pack")
+    write_idx(repo.pack_dir / f"pack-{info.pack.name}.idx", info)
     repo.git.run("fsck", "--strict", "--no-dangling", cwd=repo.path)
 
 
@@ -190,4 +190,4 @@ def test_a_blob_inflates_to_what_was_put_in_however_it_came(
     header = next(at for at, byte in enumerate(entry) if byte < 0x80) + 1
     assert zlib.decompress(entry[header:]) == content
     assert zlib.crc32(entry) == info.entries[0].crc32
-    assert len(encode_idx(info.entries, pack_name=info.name)) == 8 + 1024 + 28 + 40
+    assert len(encode_idx(info.entries, pack_name=info.pack.name)) == 8 + 1024 + 28 + 40

@@ -5,7 +5,6 @@ type, symlinks, submodules, names that are no text, encodings, empty commits, de
 """
 
 import random
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
 from tests.support.git import Git
+from tests.support.packs import give_pack
 
 Tree = dict[bytes, tuple[str, bytes]]
 """Path to (mode, content); of a submodule the content is an id."""
@@ -206,10 +206,8 @@ def load_history(node: Node, caller: Principal, history: History, name: str) -> 
     create_repo(node, caller, CreateRepo(name))
     repo = lookup_repo(node, caller, name)
     history.run("repack", "-adq")
-    pack_dir = node.store.ensure_repo(repo.public_id) / "objects" / "pack"
-    for suffix in ("pack", "idx"):
-        for file in (history.folder / "objects" / "pack").glob(f"*.{suffix}"):
-            shutil.copy(file, pack_dir / file.name)
+    for pack in (history.folder / "objects" / "pack").glob("*.pack"):
+        give_pack(node, repo, pack)
     move_refs_to(node, repo, history)
     return lookup_repo(node, caller, name)
 
@@ -231,4 +229,6 @@ def move_refs_to(node: Node, repo: Repo, history: History) -> None:
             )
         )
     with node.database.write() as session:
-        apply_ref_updates(session, repo.id, updates, actor="test", action="test", now=1000)
+        apply_ref_updates(
+            session, repo.id, updates, actor="test", action="test", state=node.new_state(), now=1000
+        )

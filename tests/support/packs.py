@@ -1,10 +1,20 @@
 """Packs written by our writer, and what git says of them."""
 
 import re
+import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from packhouse.db.packs import replace_packs
+from packhouse.db.repos import Repo
+from packhouse.git.pack import Pack
 from packhouse.git.pack_writer import PackWriter, write_idx
+from packhouse.node.node import Node
+from packhouse.repository.packs import read_packs
+from packhouse.repository.stored_packs import FoundPack, store_packs
+from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.pack_file import describe_pack
 from tests.support.git import Git
 
 _BAD_OBJECT = re.compile(rb"^error in \w+ ([0-9a-f]{40}): ", re.MULTILINE)
@@ -18,7 +28,7 @@ def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> Path:
         for kind, content in objects:
             writer.add_object(kind, content)
         info = writer.finish()
-    pack = draft.rename(folder / f"pack-{info.name}.pack")
+    pack = draft.rename(folder / f"pack-{info.pack.name}.pack")
     if not pack.with_suffix(".idx").exists():
         write_idx(pack.with_suffix(".idx"), info)
     return pack
@@ -47,3 +57,28 @@ class BareRepo:
         done = self.git.try_run("fsck", "--strict", "--no-dangling", cwd=self.path)
         assert b"fatal" not in done.stderr, done.stderr
         return {oid.decode() for oid in _BAD_OBJECT.findall(done.stderr)}
+
+
+def give_pack(node: Node, repo: Repo, pack: Path) -> Pack:
+    """Store a copy of a pack, which has its idx beside it, as one that the repository consists of."""
+    folder = Path(tempfile.mkdtemp(dir=node.store.scratch_dir()))
+    files = [Path(shutil.copy(pack.with_suffix(suffix), folder)) for suffix in (".pack", ".idx")]
+    found = FoundPack(describe_pack(str(pack)), files=(files[0], files[1]))
+    (stored,) = store_packs(node, repo, [found], noted=[])
+    with node.database.write() as session:
+        assert replace_packs(
+            session, repo.id, old=[], new=[stored.name], state=node.new_state(), now=node.clock()
+        )
+    return stored
+
+
+def list_packs(node: Node, repo: Repo) -> list[Pack]:
+    """Return what the repository consists of now."""
+    return list(read_packs(node, repo, fresh=True).packs)
+
+
+def pack_dir(node: Node, repo: Repo) -> Path:
+    """Return the folder in which the stored packs of a repository are."""
+    store = node.store
+    assert isinstance(store, DiskPackStore)
+    return store.repo_path(repo.public_id) / "objects" / "pack"

@@ -44,7 +44,7 @@ def apply(
     """Run one ref transaction."""
     return database.transact(
         lambda session: apply_ref_updates(
-            session, repo_id, updates, actor="tester", action="test", now=now, atomic=atomic
+            session, repo_id, updates, actor="tester", action="test", state=1, now=now, atomic=atomic
         )
     )
 

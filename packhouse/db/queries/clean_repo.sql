@@ -2,7 +2,7 @@
 DELETE FROM refs WHERE repo_id = :repo_id;
 
 -- name: delete_packs_of_repo
-DELETE FROM packs WHERE repo_id = :repo_id;
+DELETE FROM stored_packs WHERE repo_id = :repo_id;
 
 -- name: delete_upstream_of_repo
 DELETE FROM upstreams WHERE repo_id = :repo_id;

@@ -42,6 +42,6 @@ DELETE FROM damage WHERE repo_id = :repo_id;
 SELECT repos.id, repos.public_id
 FROM repos
 WHERE repos.id > :after AND repos.deleted_at IS NULL
-    AND EXISTS (SELECT 1 FROM packs WHERE packs.repo_id = repos.id AND packs.retired_at IS NULL)
+    AND EXISTS (SELECT 1 FROM stored_packs AS p WHERE p.repo_id = repos.id AND p.state = 'live')
 ORDER BY repos.id
 LIMIT :limit;

@@ -1,29 +1,64 @@
--- A pack that was retired and is written again is in use again: a new write relies on it.
--- name: insert_pack
-INSERT INTO packs (repo_id, name, size_bytes, objects, created_at)
-VALUES (:repo_id, :name, :size_bytes, :objects, :now)
-ON CONFLICT (repo_id, name) DO UPDATE SET retired_at = NULL;
+-- A row comes before the file: whoever stores a pack has inserted it as incoming.
+-- name: insert_incoming_pack
+INSERT INTO stored_packs (repo_id, name, size_bytes, objects, state, created_at, state_since)
+VALUES (:repo_id, :name, :size_bytes, :objects, 'incoming', :now, :now);
 
--- name: list_packs
-SELECT name, size_bytes, objects, created_at, retired_at
-FROM packs
-WHERE repo_id = :repo_id AND retired_at IS NULL
-ORDER BY created_at, name;
+-- name: find_pack_state
+SELECT state FROM stored_packs WHERE repo_id = :repo_id AND name = :name;
 
--- name: list_retired_packs
-SELECT name, size_bytes, objects, created_at, retired_at
-FROM packs
-WHERE repo_id = :repo_id AND retired_at <= :retired_before
-ORDER BY retired_at, name;
-
--- name: list_known_packs
-SELECT name, size_bytes, objects, created_at, retired_at
-FROM packs
-WHERE repo_id = :repo_id
-ORDER BY created_at, name;
+-- name: make_pack_live
+UPDATE stored_packs SET state = 'live', state_since = :now
+WHERE repo_id = :repo_id AND name = :name AND state = 'incoming';
 
 -- name: retire_pack
-UPDATE packs SET retired_at = :now WHERE repo_id = :repo_id AND name = :name AND retired_at IS NULL;
+UPDATE stored_packs SET state = 'retired', state_since = :now
+WHERE repo_id = :repo_id AND name = :name AND state = 'live';
 
--- name: delete_pack
-DELETE FROM packs WHERE repo_id = :repo_id AND name = :name AND retired_at IS NOT NULL;
+-- name: note_new_packs
+UPDATE repos SET packs_version = packs_version + 1, packs_state = :state
+WHERE id = :repo_id AND deleted_at IS NULL;
+
+-- name: note_retired_packs
+UPDATE repos SET packs_version = packs_version + 1, packs_state = :state, packs_generation = :state
+WHERE id = :repo_id AND deleted_at IS NULL;
+
+-- The version stands in each row, so that it is that of the list. A repository without packs is one row.
+-- name: list_live_packs
+SELECT r.packs_version, r.packs_state, r.packs_generation, r.adopted_at, r.deleted_at, p.name, p.size_bytes, p.objects
+FROM repos AS r LEFT JOIN stored_packs AS p ON p.repo_id = r.id AND p.state = 'live'
+WHERE r.id = :repo_id
+ORDER BY p.created_at, p.name;
+
+-- name: list_known_packs
+SELECT name, state FROM stored_packs WHERE repo_id = :repo_id ORDER BY name;
+
+-- name: list_passing_packs
+SELECT r.id, r.public_id, p.name
+FROM stored_packs AS p JOIN repos AS r ON r.id = p.repo_id
+WHERE p.state = :state AND p.state_since <= :before AND p.state <> 'live'
+ORDER BY p.state_since, p.repo_id, p.name
+LIMIT :limit;
+
+-- Only from the state and since the time in which it was found: it may have gone live meanwhile.
+-- name: start_deleting_pack
+UPDATE stored_packs SET state = 'deleting', state_since = :now
+WHERE repo_id = :repo_id AND name = :name AND state = :state AND state_since <= :before;
+
+-- name: delete_pack_row
+DELETE FROM stored_packs WHERE repo_id = :repo_id AND name = :name AND state = 'deleting';
+
+-- name: start_deleting_packs_of_repo
+UPDATE stored_packs SET state = 'deleting', state_since = :now WHERE repo_id = :repo_id AND state <> 'deleting';
+
+-- name: list_repos_to_adopt
+SELECT id, public_id FROM repos WHERE adopted_at IS NULL AND id > :after ORDER BY id LIMIT :limit;
+
+-- name: adopt_pack
+INSERT INTO stored_packs (repo_id, name, size_bytes, objects, state, created_at, state_since)
+VALUES (:repo_id, :name, :size_bytes, :objects, 'live', :now, :now)
+ON CONFLICT (repo_id, name) DO NOTHING;
+
+-- name: mark_adopted
+UPDATE repos
+SET adopted_at = :now, packs_version = packs_version + 1, packs_state = :state, packs_generation = :state
+WHERE id = :repo_id AND adopted_at IS NULL;

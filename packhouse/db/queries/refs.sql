@@ -69,7 +69,9 @@ LIMIT 1;
 -- The row lock taken here makes ref transactions of one repository go one after another: name conflicts,
 -- deletion of the repository and changes of the default branch are settled by what is read after it.
 -- name: begin_ref_transaction
-UPDATE repos SET refs_version = refs_version + 1
+UPDATE repos SET refs_version = refs_version + 1, refs_state = :state,
+    packs_version = packs_version + :packs,
+    packs_state = CASE WHEN :packs = 0 THEN packs_state ELSE :state END
 WHERE id = :repo_id AND deleted_at IS NULL
 RETURNING refs_version, default_branch;
 

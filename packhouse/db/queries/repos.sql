@@ -1,26 +1,29 @@
 -- The unique database index on names of living repositories decides who of two creators comes first.
 -- name: insert_repo
-INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at)
-VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at)
+INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at)
+VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at, :created_at)
 ON CONFLICT (org_id, name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id;
 
 -- name: find_repo
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: find_repo_by_id
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.id = :repo_id;
 
 -- name: find_repo_by_public_id
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -28,7 +31,8 @@ WHERE r.public_id = :public_id;
 
 -- What most reads need, in one round trip. An absent refname means the default branch.
 -- name: find_repo_and_ref
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END,
        f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at, f.creation
@@ -42,7 +46,8 @@ LEFT JOIN refs AS f
 WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: list_repos
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -51,7 +56,8 @@ ORDER BY r.created_at, r.id
 LIMIT :limit;
 
 -- name: search_repos
-SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.created_at, r.deleted_at,
+SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
+       r.packs_state, r.created_at, r.deleted_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -63,17 +69,17 @@ LIMIT :limit;
 -- The default branch is part of what the refs say (HEAD), hence the new version; the row lock holds off ref
 -- transactions until this one ends.
 -- name: set_default_branch
-UPDATE repos SET default_branch = :default_branch, refs_version = refs_version + 1
+UPDATE repos SET default_branch = :default_branch, refs_version = refs_version + 1, refs_state = :state
 WHERE id = :repo_id AND deleted_at IS NULL;
 
 -- name: mark_repo_deleted
-UPDATE repos SET deleted_at = :now, refs_version = refs_version + 1
+UPDATE repos SET deleted_at = :now, refs_version = refs_version + 1, refs_state = :state
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL
 RETURNING id, public_id;
 
 -- name: undelete_repo
 -- The one deleted last comes back, unless its files are gone or its name is taken again.
-UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1
+UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1, refs_state = :state
 WHERE id = (
     SELECT id FROM repos
     WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
@@ -88,3 +94,16 @@ UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NUL
 SELECT 1 FROM repos
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
 LIMIT 1;
+
+-- A repository that starts with objects has its row before its packs have theirs. Until it is complete the row is that of
+-- a repository which was deleted and cleaned: nobody finds it, and its name is free.
+-- name: insert_unborn_repo
+INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at, deleted_at, cleaned_at)
+VALUES (:public_id, :org_id, :name, :name_folded, '', :created_at, :created_at, :created_at, :created_at)
+RETURNING id;
+
+-- name: bear_repo
+UPDATE repos
+SET deleted_at = NULL, cleaned_at = NULL, created_at = :created_at, default_branch = :default_branch
+WHERE id = :repo_id
+    AND NOT EXISTS (SELECT 1 FROM repos AS r WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL);

@@ -9,7 +9,7 @@ from packhouse.db.jobs import insert_job
 from packhouse.db.keys import Key, find_key, get_keys_version, insert_key, list_keys, revoke_key
 from packhouse.db.orgs import Org, OrgExists, find_org, insert_org, list_orgs
 from packhouse.db.packs import (
-    PackRow,
+    Pack,
     delete_pack_rows,
     insert_packs,
     list_known_packs,
@@ -80,7 +80,7 @@ def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: 
 
 
 def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, repo_id: int) -> None:
-    one, two = PackRow("1" * 40, 10, 1), PackRow("2" * 40, 20, 2)
+    one, two = Pack("1" * 40, 10, 1), Pack("2" * 40, 20, 2)
     with database.write() as session:
         insert_packs(session, repo_id, [one, two, one], now=5)
         assert delete_pack_rows(session, repo_id, [one.name]) == 0
@@ -95,7 +95,7 @@ def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, r
 
 
 def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database, repo_id: int) -> None:
-    pack = PackRow("1" * 40, 10, 1)
+    pack = Pack("1" * 40, 10, 1)
     with database.write() as session:
         insert_packs(session, repo_id, [pack], now=5)
         retire_packs(session, repo_id, [pack.name], now=6)

@@ -4,7 +4,7 @@ import pytest
 
 from packhouse.db.database import Database
 from packhouse.db.orgs import Org
-from packhouse.db.packs import PackRow, list_packs
+from packhouse.db.packs import Pack, list_packs
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,
     RefMismatch,
@@ -289,7 +289,7 @@ def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, rep
 
 
 def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: int) -> None:
-    pack = PackRow("1" * 40, 10, 2)
+    pack = Pack("1" * 40, 10, 2)
 
     def move(*updates: RefUpdate) -> None:
         with database.write() as session:

@@ -11,8 +11,8 @@ import pytest
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import insert_packs, list_packs
-from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo
+from packhouse.git.pack import Pack
 from packhouse.git.process import GitFailed
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
@@ -34,7 +34,7 @@ def write_pack(node: Node, repo: Repo, content: bytes) -> str:
         draft.writer.add_object("blob", content)
         pack = node.store.publish_draft(draft, repo.public_id)
     with node.database.write() as session:
-        row = PackRow(pack.name, pack.size_bytes, pack.objects)
+        row = Pack(pack.name, pack.size_bytes, pack.objects)
         insert_packs(session, repo.id, [row], now=node.clock())
     return pack.name
 

@@ -12,9 +12,9 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.damage import list_damage
 from packhouse.db.packs import insert_packs, list_packs
-from packhouse.db.ref_transaction import PackRow
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid, hash_object
+from packhouse.git.pack import Pack
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
@@ -44,7 +44,7 @@ def write_pack(node: Node, repo: Repo, content: bytes, *, listed: bool = True) -
         pack = node.store.publish_draft(draft, repo.public_id)
     if listed:
         with node.database.write() as session:
-            row = PackRow(pack.name, pack.size_bytes, pack.objects)
+            row = Pack(pack.name, pack.size_bytes, pack.objects)
             insert_packs(session, repo.id, [row], now=node.clock())
     return pack_dir(node, repo) / f"pack-{pack.name}.pack"
 
@@ -149,7 +149,7 @@ def test_an_idx_that_tells_another_number_of_objects_than_listed_is_not_taken(
     other = write_pack(node, repo, b"two", listed=False)
     name, size_bytes = other.stem.removeprefix("pack-"), other.stat().st_size
     with node.database.write() as session:
-        insert_packs(session, repo.id, [PackRow(name, size_bytes, 2)], now=1)
+        insert_packs(session, repo.id, [Pack(name, size_bytes, 2)], now=1)
     remove(other.with_suffix(".idx"))
     settle_packs(node, repo.public_id)
     assert not other.with_suffix(".idx").exists()

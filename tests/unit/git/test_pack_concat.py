@@ -11,7 +11,7 @@ from packhouse import limits
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.oid import hash_object
 from packhouse.git.pack_concat import concatenate_packs
-from packhouse.git.pack_writer import PackEntry, PackInfo, PackWriter, encode_idx
+from packhouse.git.pack_writer import FinishedPack, PackEntry, PackWriter, encode_idx
 from tests.support.git import Git
 from tests.support.packs import write_pack
 
@@ -27,7 +27,7 @@ def blobs(*contents: bytes) -> list[tuple[str, bytes]]:
     return [("blob", content) for content in contents]
 
 
-def join(packs: list[Path], target: Path) -> PackInfo:
+def join(packs: list[Path], target: Path) -> FinishedPack:
     with target.open("x+b") as file:
         writer = PackWriter(file)
         concatenate_packs(packs, writer)
@@ -43,8 +43,8 @@ def test_the_joined_pack_holds_every_object_once(tmp_path: Path, git: Git) -> No
     }
     assert {entry.oid for entry in info.entries} == expected
     theirs = tmp_path / "theirs.idx"
-    assert git.run("index-pack", "--strict", "-o", theirs, target) == info.name
-    assert theirs.read_bytes() == encode_idx(info.entries, pack_name=info.name)
+    assert git.run("index-pack", "--strict", "-o", theirs, target) == info.pack.name
+    assert theirs.read_bytes() == encode_idx(info.entries, pack_name=info.pack.name)
 
 
 def test_joining_one_pack_copies_it(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_pack_that_git_wrote_without_deltas_is_taken(tmp_path: Path, git: Git)
     git.commit(work, {"a": os.urandom(100), "b": os.urandom(100)})
     git.run("repack", "-adq", "--depth=0", cwd=work)
     (pack,) = (work / ".git/objects/pack").glob("*.pack")
-    assert join([pack], tmp_path / "joined").objects == 4
+    assert join([pack], tmp_path / "joined").pack.objects == 4
 
 
 def test_a_flipped_bit_in_any_entry_is_noticed(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_an_idx_that_points_elsewhere_is_noticed(tmp_path: Path, offset: int) ->
 
 
 def test_packs_without_objects_join_to_one_without(tmp_path: Path) -> None:
-    assert join([write_pack(tmp_path, [])], tmp_path / "joined").objects == 0
+    assert join([write_pack(tmp_path, [])], tmp_path / "joined").pack.objects == 0
 
 
 def test_memory_stays_bounded_when_large_blobs_are_copied(tmp_path: Path) -> None:

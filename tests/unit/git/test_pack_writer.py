@@ -13,10 +13,11 @@ import pytest
 from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.oid import hash_object
+from packhouse.git.pack import Pack
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.pack_writer import (
+    FinishedPack,
     PackEntry,
-    PackInfo,
     PackWriter,
     encode_entry_header,
     encode_idx,
@@ -42,13 +43,13 @@ class Draft:
         self.file = self.path.open("x+b")
         self.writer = PackWriter(self.file)
 
-    def finish(self) -> PackInfo:
+    def finish(self) -> FinishedPack:
         """Finish the pack and have git confirm it, its name, its objects and our idx of it."""
         info = self.writer.finish()
-        assert info.size_bytes == self.path.stat().st_size
+        assert info.pack.size_bytes == self.path.stat().st_size
         theirs = self.path.with_name("theirs.idx")
-        assert self._git.run("index-pack", "--strict", "-o", theirs, self.path) == info.name
-        assert theirs.read_bytes() == encode_idx(info.entries, pack_name=info.name)
+        assert self._git.run("index-pack", "--strict", "-o", theirs, self.path) == info.pack.name
+        assert theirs.read_bytes() == encode_idx(info.entries, pack_name=info.pack.name)
         theirs.unlink()
         return info
 
@@ -61,7 +62,7 @@ def draft(tmp_path: Path, git: Git) -> Iterator[Draft]:
 
 
 def test_an_empty_pack_is_a_pack(draft: Draft) -> None:
-    assert draft.finish().objects == 0
+    assert draft.finish().pack.objects == 0
 
 
 def test_every_kind_of_object_is_stored_under_the_id_that_git_gives_it(tmp_path: Path, git: Git) -> None:
@@ -86,7 +87,7 @@ def test_an_object_added_twice_is_stored_once(draft: Draft) -> None:
     assert draft.writer.add_blob_chunks(4, [b"sa", b"me"]) == first
     assert draft.writer.add_object("tree", b"") != first
     assert first in draft.writer
-    assert draft.finish().objects == len(draft.writer) == 2
+    assert draft.finish().pack.objects == len(draft.writer) == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 2047, 2048, 65536, 300_000])
@@ -103,7 +104,7 @@ def test_a_blob_of_another_length_than_announced_leaves_no_trace(draft: Draft) -
         with pytest.raises(Corrupt):
             draft.writer.add_blob_chunks(4, pieces)
     draft.writer.add_object("blob", b"after")
-    assert draft.finish().objects == 2
+    assert draft.finish().pack.objects == 2
 
 
 def test_a_blob_whose_source_fails_leaves_no_trace(draft: Draft) -> None:
@@ -116,7 +117,7 @@ def test_a_blob_whose_source_fails_leaves_no_trace(draft: Draft) -> None:
     with pytest.raises(ConnectionError):
         draft.writer.add_blob_chunks(3 * limits.pack_buffer_max_bytes, broken())
     draft.writer.add_object("blob", b"after")
-    assert draft.finish().objects == 2
+    assert draft.finish().pack.objects == 2
 
 
 def test_a_pack_larger_than_the_buffer_is_the_same_as_git_expects(draft: Draft) -> None:
@@ -125,14 +126,14 @@ def test_a_pack_larger_than_the_buffer_is_the_same_as_git_expects(draft: Draft) 
     for _ in range(5):
         draft.writer.add_object("blob", rng.randbytes(half))
         draft.writer.add_object("blob", rng.randbytes(10))
-    assert draft.finish().size_bytes > 2 * limits.pack_buffer_max_bytes
+    assert draft.finish().pack.size_bytes > 2 * limits.pack_buffer_max_bytes
 
 
 def test_data_that_does_not_compress_hardly_grows(draft: Draft) -> None:
     size = 3 * limits.MIB
     draft.writer.add_blob_chunks(size, [os.urandom(size)])
     draft.writer.add_object("blob", os.urandom(size))
-    assert draft.finish().size_bytes < 2 * size * 1.001
+    assert draft.finish().pack.size_bytes < 2 * size * 1.001
 
 
 def test_memory_stays_bounded_while_a_large_blob_is_written(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_an_idx_holds_offsets_beyond_two_gigabytes(tmp_path: Path, git: Git) -> 
         PackEntry(hash_object("blob", b"%d" % offset), offset & 0xFFFF, offset) for offset in offsets
     )
     path = tmp_path / "pack-x.idx"
-    write_idx(path, PackInfo("ab" * 20, 0, entries))
+    write_idx(path, FinishedPack(Pack("ab" * 20, 0, 0), entries))
     lines = (
         git.try_run("show-index", "--object-format=sha1", stdin=path.read_bytes())
         .stdout.decode()
@@ -196,10 +197,10 @@ def test_an_idx_holds_offsets_beyond_two_gigabytes(tmp_path: Path, git: Git) -> 
 
 def test_an_idx_is_read_only_and_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "pack-x.idx"
-    write_idx(path, PackInfo("00" * 20, 0, ()))
+    write_idx(path, FinishedPack(Pack("00" * 20, 0, 0), ()))
     assert path.stat().st_mode & 0o777 == 0o444
     with pytest.raises(FileExistsError):
-        write_idx(path, PackInfo("11" * 20, 0, ()))
+        write_idx(path, FinishedPack(Pack("11" * 20, 0, 0), ()))
 
 
 def test_the_name_is_the_hash_of_all_that_precedes_it(draft: Draft) -> None:
@@ -207,4 +208,8 @@ def test_the_name_is_the_hash_of_all_that_precedes_it(draft: Draft) -> None:
     info = draft.finish()
     written = draft.path.read_bytes()
     assert written[:12] == b"PACK" + struct.pack(">II", 2, 1)
-    assert hashlib.sha1(written[:-20], usedforsecurity=False).hexdigest() == info.name == written[-20:].hex()
+    assert (
+        hashlib.sha1(written[:-20], usedforsecurity=False).hexdigest()
+        == info.pack.name
+        == written[-20:].hex()
+    )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
 from packhouse.git.fsck import check_upsert
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry
@@ -27,16 +26,17 @@ from packhouse.git.patch_hunks import (
     with_right_counts,
 )
 from packhouse.git.patch_paths import find_patch_paths
-from packhouse.git.process import run_git
+from packhouse.git.process import iter_git_output, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import check_tree_path
 from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
-from packhouse.node.node import Node
-from packhouse.operations.land_commit import TreeMaker
-from packhouse.repository.damage import holds_objects
-from packhouse.repository.view import RepoReader, open_reader
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.quarantine import Quarantine
+from packhouse.storage.spill_file import SpillFile
 
 _MALFORMED: Final = re.compile(
     r"No valid patches|unrecognized input|corrupt (binary )?patch|invalid path|patch with only garbage"
@@ -73,30 +73,29 @@ class PatchedFile:
     oid: Oid | None
 
 
-def apply_patch(node: Node, repo: Repo, patch: Path, maker: TreeMaker) -> tuple[Oid, list[PatchedFile]]:
-    """Return the tree that the patch makes of `maker.parent_tree`, and the files it changed.
+def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid, list[PatchedFile]]:
+    """Return the tree that the patch in `spilled` makes of `maker.parent_tree`, and the files it changed.
 
     New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, Invalid for a patch that is
     malformed, changes nothing, or touches a path that a tree must not hold, and LimitExceeded for one that
     names too many paths.
     """
+    patch = spilled.path
     _complete(patch)
     with patch.open("rb") as file:
         named = find_patch_paths(_iter_lines(file))
     with patch.open("rb") as file:
         faults = find_wrong_counts(_iter_lines(file))
     before = _find_entries(maker, named)
-    with node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
+    with write.node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
         scratch.make_repository()
-        if holds_objects(node, repo):
-            with open_reader(node, repo) as reader:
-                _provide_blobs(reader, images, before.values())
+        _provide_blobs(write.view, images, before.values())
         _fill_index(scratch.path, before.values())
         after = _run_apply(scratch.path, patch, faults)
         changed = _compare(before, after)
         if not changed:
             raise Invalid("patch changes nothing")
-        _take_blobs(ObjectReader(scratch.path), maker.writer, changed)
+        _take_blobs(scratch, maker.writer, changed)
     editor = TreeEditor(maker.read_tree, maker.parent_tree)
     for change in sorted(changed, key=lambda change: change.mode is not None):  # deletions make room first
         if change.mode is None:
@@ -163,20 +162,16 @@ def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:
     return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
-def _provide_blobs(reader: RepoReader, images: PackDraft, entries: Iterable[PathEntry]) -> None:
+def _provide_blobs(view: RepoView, images: PackDraft, entries: Iterable[PathEntry]) -> None:
     """Put the pre-images into a pack of the scratch repository."""
     for oid in {entry.oid for entry in entries if entry.mode != MODE_GITLINK}:
-        _copy_blob(reader, oid, images.writer)
+        size_bytes = view.read_header(oid)[1]
+        if size_bytes <= limits.object_in_process_max_bytes:
+            images.writer.add_object("blob", view.read(oid, kind="blob")[1])
+        else:
+            images.writer.add_blob_chunks(size_bytes, view.iter_blob(oid, size_bytes))
     if len(images.writer):
         images.finish()
-
-
-def _copy_blob(reader: RepoReader | ObjectReader, oid: Oid, writer: PackWriter) -> None:
-    size_bytes = reader.read_header(oid)[1]
-    if size_bytes <= limits.object_in_process_max_bytes:
-        writer.add_object("blob", reader.read(oid, kind="blob")[1])
-    else:
-        writer.add_blob_chunks(size_bytes, reader.iter_blob(oid, size_bytes))
 
 
 def _complete(patch: Path) -> None:
@@ -282,7 +277,16 @@ def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]
     return changed
 
 
-def _take_blobs(scratch: ObjectReader, writer: PackWriter, changed: Iterable[PatchedFile]) -> None:
+def _take_blobs(scratch: Quarantine, writer: PackWriter, changed: Iterable[PatchedFile]) -> None:
+    reader = ObjectReader(scratch.object_dir)
     for file in changed:
-        if file.oid is not None and file.mode != MODE_GITLINK:
-            _copy_blob(scratch, file.oid, writer)
+        if file.oid is None or file.mode == MODE_GITLINK:
+            continue
+        size_bytes = reader.read_header(file.oid)[1]
+        if size_bytes <= limits.object_in_process_max_bytes:
+            writer.add_object("blob", reader.read(file.oid, kind="blob")[1])
+        else:
+            pieces = iter_git_output(
+                scratch.path, "cat-file", "blob", file.oid, timeout_s=limits.git_stall_max_s
+            )
+            writer.add_blob_chunks(size_bytes, pieces)

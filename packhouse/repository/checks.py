@@ -1,0 +1,122 @@
+"""What git says about new objects before they are accepted: their kinds, what they lead to, where they come from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.oid import Oid
+from packhouse.git.process import GitResult
+from packhouse.git.reader import Objects, tag_target
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+_ANSWERS = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
+_TIPS_JUDGED_ONE_BY_ONE_MAX = 100
+_LOOKED_FOR_AGAIN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """Kind of a new value; `peeled_oid` is what an annotated tag leads to in the end, None for other kinds."""
+
+    kind: str
+    peeled_oid: Oid | None
+
+
+def read_kinds(write: Write, oids: Iterable[Oid]) -> dict[Oid, ObjectKind]:
+    """Return the kinds of those of `oids` that exist, tags of missing objects left out.
+
+    Raises LimitExceeded for an annotated tag that is too large to be read in process.
+    """
+    if write.is_empty:
+        return {}
+    with write.telling_damage():
+        reader = write.reader()
+        kinds = {oid: _read_kind(reader, oid) for oid in oids}
+        if absent := [oid for oid, kind in kinds.items() if kind is None]:
+            write.view.require_sound()
+            fresh = write.fresh_reader()
+            kinds |= {oid: _read_kind(fresh, oid) for oid in absent[:_LOOKED_FOR_AGAIN_MAX]}
+    return {oid: kind for oid, kind in kinds.items() if kind is not None}
+
+
+def is_connected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> bool:
+    """Tell whether nothing is missing below `tips` that is not below `known`, which is complete."""
+    revisions = [*tips, *(f"^{oid}" for oid in known)]
+    walk = ("rev-list", "--objects", "--quiet", "--stdin")
+    return _ask(write, walk, revisions, switch, limits.connectivity_check_max_s).code == 0
+
+
+def is_ancestor(opened: Write | RepoView, ancestor: Oid, descendant: Oid, switch: KillSwitch) -> bool:
+    """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
+    with opened.telling_damage():
+        return opened.git.is_ancestor(ancestor, descendant, on_start=switch.attach)
+
+
+def list_commits(
+    opened: Write | RepoView,
+    include: Iterable[Oid],
+    exclude: Iterable[Oid],
+    switch: KillSwitch,
+    *,
+    count_max: int,
+) -> list[Oid]:
+    """Return up to `count_max` commits reachable from `include` and not from `exclude`, newest first.
+
+    What does not exist, and what is neither a commit nor a tag, leads to none.
+    """
+    if opened.is_empty:
+        return []
+    walk = ("rev-list", "--ignore-missing", f"--max-count={count_max}", "--stdin")
+    lines = [*include, *(f"^{oid}" for oid in exclude)]
+    listed = _ask(opened, walk, lines, switch, limits.git_call_max_s)
+    if listed.code != 0:
+        raise Corrupt("history cannot be walked", reason=listed.stderr.decode("utf-8", "replace")[:300])
+    return [Oid(line.decode("ascii")) for line in listed.stdout.split()]
+
+
+def _ask(
+    opened: Write | RepoView, args: Sequence[str], lines: Sequence[str], switch: KillSwitch, timeout_s: float
+) -> GitResult:
+    with opened.telling_damage():
+        answer = opened.git.run(
+            *args,
+            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
+            ok_codes=_ANSWERS,
+            timeout_s=timeout_s,
+            on_start=switch.attach,
+        )
+        # What a push lacks is its own fault, unless the repository should have it.
+        opened.check(answer, may_lack=True)
+        return answer
+
+
+def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:
+    """Return the kind of an object, annotated tags followed; None when something on the way is missing."""
+    at = oid
+    for _ in range(limits.tag_chain_max):
+        header = reader.kind_and_size(at)
+        if header is None:
+            return None
+        kind, size = header
+        if kind != "tag":
+            return ObjectKind(kind, None) if at == oid else ObjectKind("tag", at)
+        if size > limits.object_in_process_max_bytes:
+            raise LimitExceeded("annotated tag is too large", max_bytes=limits.object_in_process_max_bytes)
+        at = tag_target(reader.read(at)[1])
+    raise LimitExceeded("annotated tag leads through too many tags", max_tags=limits.tag_chain_max)
+
+
+def find_unconnected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> set[Oid]:
+    """Return those of `tips` below which something is missing.
+
+    One walk proves them all. Only when it fails is each judged alone, so that good refs of the push proceed; of
+    a great many tips none does then.
+    """
+    if is_connected(write, tips, known, switch):
+        return set()
+    if len(tips) == 1 or len(tips) > _TIPS_JUDGED_ONE_BY_ONE_MAX:
+        return set(tips)
+    return {tip for tip in tips if not is_connected(write, [tip], known, switch)}

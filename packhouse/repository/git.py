@@ -1,0 +1,149 @@
+"""Running git on an opened repository, with its objects, its locks and the bounds of every call."""
+
+import contextlib
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+
+from packhouse import limits
+from packhouse.git.blob_batch import BlobBatch
+from packhouse.git.oid import Oid
+from packhouse.git.process import GitPlace, GitProcess, GitResult, iter_git_output, run_git, spawn_git
+
+_OK: Final = frozenset({0})
+_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
+
+
+class Opened(Protocol):
+    """What git is run on: a view of a repository, or new objects over one."""
+
+    def place(self) -> GitPlace:
+        """Open what git needs, as it is now, and return where that is."""
+        ...
+
+    def telling_damage(self) -> AbstractContextManager[None]:
+        """Turn failures within the block into RepositoryDamaged or RepositoryMended where those are why."""
+        ...
+
+    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+        """Raise RepositoryDamaged or RepositoryMended when git complained of objects that it could not read."""
+        ...
+
+
+class RepoGit:
+    """The git commands of an opened repository. Each sees it as it is when the command starts, or later.
+
+    They raise what git's failure is; `open_view` and `open_write` turn what damage explains into that.
+    """
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        config: Mapping[str, str] | None = None,
+        ok_codes: frozenset[int] = _OK,
+        timeout_s: float = limits.git_call_max_s,
+        output_max_bytes: int = limits.git_output_max_bytes,
+        on_start: Callable[[GitProcess], None] | None = None,
+    ) -> GitResult:
+        """Run git to its end and return its output, see run_git()."""
+        return run_git(
+            self._opened.place(),
+            *args,
+            stdin=stdin,
+            env=env,
+            config=config,
+            ok_codes=ok_codes,
+            timeout_s=timeout_s,
+            output_max_bytes=output_max_bytes,
+            on_start=on_start,
+        )
+
+    def iter_output(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        ok_codes: frozenset[int] = _OK,
+        timeout_s: float = limits.git_call_max_s,
+        silence_max_s: float = math.inf,
+        on_start: Callable[[GitProcess], None] | None = None,
+        on_messages: Callable[[bytes], None] | None = None,
+    ) -> Generator[bytes]:
+        """Yield git's output in pieces, see iter_git_output(); closing the iterator ends git."""
+        yield from iter_git_output(
+            self._opened.place(),
+            *args,
+            stdin=stdin,
+            env=env,
+            ok_codes=ok_codes,
+            timeout_s=timeout_s,
+            silence_max_s=silence_max_s,
+            on_start=on_start,
+            on_messages=on_messages,
+        )
+
+    def spawn(
+        self, *args: str, env: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None
+    ) -> GitProcess:
+        """Start git and return it running; the caller uses it in a `with` block and bounds the time."""
+        return spawn_git(self._opened.place(), *args, env=env, config=config, large_pipes=True)
+
+    @contextlib.contextmanager
+    def blobs(self, oids: Sequence[Oid]) -> Iterator[BlobBatch]:
+        """Give the blobs one after the other, whatever their sizes."""
+        with BlobBatch(self._opened.place(), oids) as batch:
+            yield batch
+
+    def iter_blob(self, oid: Oid) -> Iterator[bytes]:
+        """Yield the content of a blob that is too large to be read in this process."""
+        return self.iter_output("cat-file", "blob", oid, timeout_s=limits.git_stall_max_s)
+
+    def is_ancestor(
+        self, ancestor: Oid, descendant: Oid, *, on_start: Callable[[GitProcess], None] | None = None
+    ) -> bool:
+        """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
+        if ancestor == descendant:
+            return True
+        test = ("merge-base", "--is-ancestor", ancestor, descendant)
+        answer = self.run(*test, ok_codes=_ANSWERS, on_start=on_start)
+        self._opened.check(answer, may_lack=True)
+        return answer.code == 0
+
+    def merge_base(self, first: Oid, second: Oid) -> Oid | None:
+        """Return the best common ancestor, of several equally good ones git's first; None when there is none."""
+        if first == second:
+            return first
+        answer = self.run(
+            "merge-base", first, second, ok_codes=frozenset({0, 1}), timeout_s=limits.diff_max_s
+        )
+        self._opened.check(answer)  # to merge-base a history that it cannot read is one without ancestors
+        found = answer.stdout.split()
+        return Oid(found[0].decode("ascii")) if found else None
+
+    def list_commits(
+        self,
+        *options: str,
+        include: Sequence[Oid],
+        exclude: Sequence[Oid] = (),
+        count_max: int,
+        ok_codes: frozenset[int] = _OK,
+        on_start: Callable[[GitProcess], None] | None = None,
+    ) -> GitResult:
+        """Return git's list of up to `count_max` commits reachable from `include` and not from `exclude`."""
+        # git 2.39 takes exclusions on standard input in the form ^id only.
+        lines = [*include, *(f"^{oid}" for oid in exclude)]
+        return self.run(
+            "rev-list",
+            *options,
+            f"--max-count={count_max}",
+            "--stdin",
+            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
+            ok_codes=ok_codes,
+            on_start=on_start,
+        )

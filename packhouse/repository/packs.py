@@ -1,0 +1,75 @@
+"""Which packs a repository consists of, and opening them: the list in SQL decides, the store shows what it says."""
+
+import os
+
+from packhouse.db.packs import PackList, adopt_packs, list_known_packs, list_live_packs
+from packhouse.db.repos import Repo
+from packhouse.errors import Unavailable
+from packhouse.git.process import GitPlace
+from packhouse.node.node import Node
+from packhouse.repository.repo_log import log_repo_event
+from packhouse.storage.store import OpenedPacks, PackSet
+
+_GONE = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
+
+
+def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
+    """Return the live packs at `repo.packs_version` or later; with `fresh`, as they are now.
+
+    A repository that was deleted meanwhile consists of nothing.
+    """
+    if not fresh:
+        known = node.pack_lists.get(repo.id)
+        if known is not None and (known.version, known.state) == (repo.packs_version, repo.packs_state):
+            return known
+    with node.database.read() as session:
+        listed = list_live_packs(session, repo.id)
+    if listed is not None and not listed.is_adopted:
+        listed = _adopt_and_list(node, repo, listed)
+    if listed is None:
+        return _GONE
+    node.pack_lists.put(repo.id, listed)
+    return listed
+
+
+def is_empty(node: Node, repo: Repo) -> bool:
+    """Tell whether the repository holds no object."""
+    listed = read_packs(node, repo)
+    return not listed.packs and not read_packs(node, repo, fresh=True).packs
+
+
+def open_packs(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
+    """Show the packs of a list in a folder, and hold it."""
+    return node.store.open(repo.public_id, PackSet(listed.generation, listed.packs))
+
+
+def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
+    """Return where git sees the objects of opened packs, without any refs."""
+    objects = os.path.abspath(opened.object_dir)
+    return GitPlace(node.store.skeleton(), {"GIT_OBJECT_DIRECTORY": objects}, opened.descriptors)
+
+
+def adopt(node: Node, repo_id: int, public_id: str) -> list[str]:
+    """List the packs that an earlier release, to which the folder was the truth, left without a row; return which.
+
+    Later writes of that release may rely on their objects. Done once for each repository.
+    """
+    found = node.store.survey(public_id)
+    with node.database.read() as session:
+        known = list_known_packs(session, repo_id)
+    strays = [pack for pack in found if pack.name not in known]
+    with node.database.write() as session:
+        done = adopt_packs(session, repo_id, strays, state=node.new_state(), now=node.clock())
+    return [pack.name for pack in strays] if done else []
+
+
+def _adopt_and_list(node: Node, repo: Repo, listed: PackList) -> PackList | None:
+    """Take over what an earlier release left before the repository is used for the first time."""
+    try:
+        strays = adopt(node, repo.id, repo.public_id)
+    except (OSError, Unavailable):  # a disk that takes no writes: what has rows can be read all the same
+        return listed
+    if strays:
+        log_repo_event(repo, "packs listed that an earlier release left", packs=strays)
+    with node.database.read() as session:
+        return list_live_packs(session, repo.id)

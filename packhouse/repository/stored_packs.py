@@ -1,0 +1,128 @@
+"""Storing packs, and removing them: the row comes before the file and goes after it.
+
+    incoming    committed before the first byte is stored
+    live        by the transaction that needs the pack, from incoming alone
+    retired     by the transaction that lists what replaces it
+    deleting    committed before the file goes; the row goes last
+
+Names are never given out twice: so deleting is safe however late and by whomever it is done.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packhouse import limits
+from packhouse.db.packs import (
+    PackState,
+    PassingPack,
+    delete_pack_rows,
+    find_pack_state,
+    insert_incoming_pack,
+    list_passing_packs,
+    start_deleting,
+)
+from packhouse.db.repos import Repo
+from packhouse.errors import Unavailable
+from packhouse.git.pack import Pack
+from packhouse.log import log_event
+from packhouse.node.node import Node
+
+_NAME_BYTES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPack:
+    """A pack to store: its `files`, pack and idx, or the repository whose stored pack it is."""
+
+    pack: Pack
+    files: tuple[Path, Path] | None = None
+    linked_from: str = ""
+
+
+def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: list[str]) -> list[Pack]:
+    """Store packs durably and return them under their names in the store; they wait to be listed.
+
+    The names are added to `noted` before anything is stored.
+    """
+    # A random name, not the hash of the content: a name that comes twice could be deleted by somebody who is late with
+    # the first pack of it.
+    packs = [replace(one.pack, name=node.random_bytes(_NAME_BYTES).hex()) for one in found]
+    now = node.clock()
+    noted += [pack.name for pack in packs]
+    with node.database.write() as session:
+        for pack in packs:
+            insert_incoming_pack(session, repo.id, pack, now=now)
+    for one, pack in zip(found, packs, strict=True):
+        _put(node, repo, one, pack)
+    return packs
+
+
+def _put(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
+    if one.files is not None:
+        node.store.put(repo.public_id, pack.name, *one.files)
+        return
+    try:
+        node.store.link(one.linked_from, one.pack.name, repo.public_id, pack.name)
+    except FileNotFoundError as error:  # it retired long ago, and was deleted during the work
+        raise Unavailable("source pack is gone", pack=one.pack.name) from error
+
+
+def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
+    """Remove packs that were stored and will not be listed; what cannot be removed now is left to the sweeper.
+
+    A pack that a transaction listed, of which nobody heard whether it was committed, stays.
+    """
+    passing = [PassingPack(repo.id, repo.public_id, name) for name in names]
+    now = node.clock()
+    try:
+        with node.database.write() as session:
+            start_deleting(session, passing, PackState.INCOMING, before=now, now=now)
+        delete_packs(node, passing)
+    except (OSError, Unavailable) as error:
+        log_event("unlisted packs are left to the sweeper", repo_id=repo.public_id, reason=str(error))
+
+
+def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
+    """Delete the files of those of the packs that are in *deleting*, then their rows; return how many."""
+    by_repo: dict[tuple[int, str], list[str]] = {}
+    for pack in packs:
+        by_repo.setdefault((pack.repo_id, pack.public_id), []).append(pack.name)
+    deleted = 0
+    for (repo_id, public_id), names in by_repo.items():
+        with node.database.read() as session:
+            going = [n for n in names if find_pack_state(session, repo_id, n) is PackState.DELETING]
+        gone = node.store.delete(public_id, going) if going else set()
+        if gone:
+            with node.database.write() as session:
+                deleted += delete_pack_rows(session, repo_id, gone)
+    return deleted
+
+
+def sweep_packs(node: Node) -> int:
+    """Delete what waited for too long: packs that never went live, and those that others have replaced.
+
+    Returns how many went. Any number of servers may do so at once.
+    """
+    now = node.clock()
+    for state, age_s in (
+        (PackState.INCOMING, limits.incoming_grace_s),
+        (PackState.RETIRED, limits.pack_keep_s),
+    ):
+        before = now - age_s
+        while True:
+            with node.database.read() as session:
+                aged = list_passing_packs(session, state, before=before, limit=limits.prune_batch)
+            if aged:
+                with node.database.write() as session:
+                    start_deleting(session, aged, state, before=before, now=now)
+            if len(aged) < limits.prune_batch:
+                break
+    deleted = 0
+    while True:
+        with node.database.read() as session:
+            going = list_passing_packs(session, PackState.DELETING, before=now, limit=limits.prune_batch)
+        done = delete_packs(node, going)
+        deleted += done
+        if done == 0 or len(going) < limits.prune_batch:
+            return deleted

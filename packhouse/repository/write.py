@@ -1,0 +1,299 @@
+"""Objects that do not belong to a repository yet, over a view of it.
+
+What this process makes goes into one pack of its own (`writer`); what git makes goes into a folder that nobody else
+reads. Git and our readers see both over the repository's objects. `publish` stores the packs; until a ref transaction
+lists them no reader sees them, and leaving the `with` block removes what was not published or not listed.
+"""
+
+import contextlib
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid
+from packhouse.git.index_pack import STRICT_OPTION
+from packhouse.git.oid import Oid, hash_object
+from packhouse.git.pack import Pack
+from packhouse.git.pack_idx import PackIdx
+from packhouse.git.pack_writer import PackWriter
+from packhouse.git.process import GitPlace, GitResult
+from packhouse.git.reader import FreshReader, ObjectReader
+from packhouse.node.node import Node
+from packhouse.repository.git import RepoGit
+from packhouse.repository.stored_packs import FoundPack, drop_incoming, store_packs
+from packhouse.repository.view import RepoView
+from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_file import describe_pack
+from packhouse.storage.quarantine import Quarantine
+from packhouse.storage.spill_file import SpillFile
+
+_LENT: Final = "pack-lent-"
+_HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
+_ANSWERS: Final = frozenset({0, 128})
+_SHALLOW_NAME: Final = "shallow-of-client"
+
+
+class Write:
+    """New objects over the repository that `view` shows. For one thread at a time.
+
+    What is published goes to that repository, or to `into`: a fork is made of what its source shows. With `is_kept` off
+    nothing is ever published: reads put here what git needs to see, wherever there is room.
+    """
+
+    def __init__(self, view: RepoView, *, into: Repo | None = None, is_kept: bool = True) -> None:
+        self.view = view
+        self.node: Node = view.node
+        self.repo = into or view.repo
+        self.git = RepoGit(self)
+        self._is_kept = is_kept
+        self._draft: PackDraft | None = None
+        self._folder: Quarantine | None = None
+        self._linked: list[tuple[str, Pack]] = []
+        self._incoming: list[str] = []
+        self._unlisted: list[Pack] = []
+        self._published_bytes = 0
+
+    def __enter__(self) -> "Write":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    @property
+    def writer(self) -> PackWriter:
+        """Where this process adds objects, one pack in all."""
+        if self._draft is None:
+            self._draft = self.node.store.new_draft()
+        return self._draft.writer
+
+    def forget_writer(self) -> None:
+        """Throw away what this process has added and not published."""
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+    @property
+    def has_folder(self) -> bool:
+        """Tell whether git was given a place for objects of its own."""
+        return self._folder is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no object, neither new nor stored."""
+        return not self.has_folder and self._draft is None and self.view.is_empty
+
+    def new_spill(self) -> SpillFile:
+        """Return an empty file for bytes that do not fit in memory, to be discarded by the caller."""
+        return SpillFile(self.node.store.scratch_dir())
+
+    def make_folder(self) -> None:
+        """Give git a place for objects of its own, unless it has one."""
+        self._objects()
+
+    def add_loose(self, kind: str, content: bytes) -> Oid:
+        """Put an object where git finds it at once, for what is never published; return its id."""
+        oid = hash_object(kind, content)
+        folder = self._objects().object_dir / oid[:2]
+        folder.mkdir(exist_ok=True)
+        (folder / oid[2:]).write_bytes(zlib.compress(f"{kind} {len(content)}\0".encode() + content, 1))
+        return oid
+
+    def iter_loose(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (kind, content) of every object that git wrote loose: what to put in a pack."""
+        objects = self._objects().object_dir
+        reader = self.reader()
+        for folder in sorted(objects.iterdir()):
+            if _HEX_FOLDER.fullmatch(folder.name):
+                for file in sorted(folder.iterdir()):
+                    yield reader.read(Oid(folder.name + file.name))
+
+    def reader(self) -> ObjectReader:
+        """Return what reads the new objects and those of the view, as they are now; the view stays open."""
+        beneath = self._beneath()
+        if self._folder is None and self._draft is None:
+            return ObjectReader(beneath or self._objects().object_dir)
+        self._lend_draft()
+        return ObjectReader(self._objects().object_dir, beneath)
+
+    def fresh_reader(self) -> FreshReader:
+        """Return what reads the same through a git process for each object."""
+        return FreshReader(self.place())
+
+    def place(self) -> GitPlace:
+        """Return where git sees the new objects over those of the view, and writes objects of its own."""
+        place = self.view.place()
+        if self._folder is None and self._draft is None:
+            return place
+        self._lend_draft()
+        folder = self._objects()
+        environment = {"GIT_OBJECT_DIRECTORY": str(folder.object_dir.absolute())}
+        if not self.view.is_empty:
+            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = place.environment["GIT_OBJECT_DIRECTORY"]
+        return GitPlace(folder.make_repository().absolute(), environment, place.descriptors)
+
+    def telling_damage(self) -> AbstractContextManager[None]:
+        """See RepoView: what the repository itself has lost is no fault of the new objects."""
+        return self.view.telling_damage()
+
+    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+        """See RepoView."""
+        self.view.check(answer, may_lack=may_lack)
+
+    def write_refs(self, lines: Iterable[bytes]) -> None:
+        """Let git see refs: lines of `packed-refs`, each an id, a blank and a full name."""
+        path = self._objects().make_repository()
+        with (path / "packed-refs").open("ab") as file:
+            file.writelines(line + b"\n" for line in lines)
+
+    def is_special_name(self, name: str) -> bool:
+        """Tell whether git may take a name for a file of the folder that it works in."""
+        return (self._objects().path / name.split("/")[0]).exists()
+
+    def shallow_environment(self, shallow: Sequence[Oid]) -> dict[str, str]:
+        """Return what makes git take the client's cut-off commits for roots; nothing when there are none.
+
+        Without it the strict check of a pack from a shallow clone stops at the first parent that it cannot
+        find, with a message that does not say so. Source: shallow.c, GIT_SHALLOW_FILE.
+        """
+        if not shallow:
+            return {}
+        path = self._objects().path / _SHALLOW_NAME
+        path.write_text("".join(f"{oid}\n" for oid in shallow))
+        return {"GIT_SHALLOW_FILE": str(path.absolute())}
+
+    def folder_bytes(self) -> int:
+        """Return how much git has written so far, in packs."""
+        total = 0
+        for path in self._objects().pack_dir.iterdir():
+            with contextlib.suppress(FileNotFoundError):  # renamed by git just now
+                total += path.stat().st_size
+        return total
+
+    def count_loose_refs(self, prefix: str) -> int:
+        """Return how many refs below `refs/<prefix>` git has written: each is a file."""
+        return sum(len(names) for _, _, names in os.walk(self._objects().path / "refs" / prefix))
+
+    def new_pack_idx(self) -> PackIdx:
+        """Return the idx of the one pack that git has left."""
+        (path,) = self._objects().pack_dir.glob("pack-*.idx")
+        return PackIdx(path)
+
+    def pack_prefix(self) -> str:
+        """Return the beginning of the file names that `git pack-objects` is to give its packs."""
+        return str(self._objects().pack_dir.absolute() / "pack")
+
+    def link_stored(self, source_id: str, pack: Pack) -> None:
+        """Let publishing take in a stored pack of another repository, whose every object is wanted."""
+        self._linked.append((source_id, pack))
+
+    def check_strict(self) -> None:
+        """Let git judge the objects of this process's pack, `.gitmodules` and `.gitattributes` contents included.
+
+        Raises Invalid with git's reason. Needed for few commits only: everything else is checked as it is built.
+        """
+        assert self._draft is not None, "there are objects to judge"
+        _finished, pack, _idx = self._draft.finish()
+        with Write(self.view, is_kept=False) as judging:
+            # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
+            folder = judging._objects().pack_dir
+            (folder / "pack-judged.pack").hardlink_to(pack)
+            judged = judging.git.run(
+                "index-pack", STRICT_OPTION, str(folder.absolute() / "pack-judged.pack"), ok_codes=_ANSWERS
+            )
+        if judged.code != 0:
+            self.check(judged, may_lack=True)
+            raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
+
+    def publish(self) -> list[Pack]:
+        """Store the new packs durably; return all that the ref transaction is to list, those of earlier calls too.
+
+        More objects may be added afterwards, to be published by another call. Raises Unavailable and OSError when
+        store or database take no writes.
+        """
+        assert self._is_kept, "made for reading"
+        found = list(self._found_packs())
+        if found:
+            stored = store_packs(self.node, self.repo, found, noted=self._incoming)
+            self._unlisted += stored
+            self._published_bytes += sum(pack.size_bytes for pack in stored)
+        self._linked.clear()
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+        return list(self._unlisted)
+
+    @property
+    def published_bytes(self) -> int:
+        """What the packs take that were published, in all."""
+        return self._published_bytes
+
+    def keep_published(self) -> None:
+        """The ref transaction has listed what was published: it stays."""
+        self._incoming.clear()
+        self._unlisted.clear()
+
+    def discard(self) -> None:
+        """Remove everything that was not published, or published and not listed. Harmless when done before."""
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+        if self._folder is not None:
+            self._folder.discard()
+            self._folder = None
+        names, self._incoming = self._incoming, []
+        if names:
+            drop_incoming(self.node, self.repo, names)
+
+    def _found_packs(self) -> Iterator[FoundPack]:
+        for source_id, pack in self._linked:
+            yield FoundPack(pack, linked_from=source_id)
+        if self._folder is not None:
+            for idx in sorted(self._folder.pack_dir.glob("pack-*.idx")):
+                if not idx.name.startswith(_LENT):
+                    pack_path = idx.with_suffix(".pack")
+                    yield FoundPack(describe_pack(str(pack_path)), files=(pack_path, idx))
+        if self._draft is not None and len(self._draft.writer):
+            finished, pack_path, idx = self._draft.finish()
+            yield FoundPack(finished.pack, files=(pack_path, idx))
+
+    def _objects(self) -> Quarantine:
+        if self._folder is None:
+            store = self.node.store
+            self._folder = store.new_quarantine() if self._is_kept else store.new_scratch()
+        return self._folder
+
+    def _beneath(self) -> Path | None:
+        return None if self.view.is_empty else self.view.packs().object_dir
+
+    def _lend_draft(self) -> None:
+        """Let git see this process's pack, by a link in the folder in which it looks for packs."""
+        if self._draft is None or not len(self._draft.writer):
+            return
+        finished, pack, idx = self._draft.finish()
+        folder = self._objects().pack_dir
+        base = folder / f"{_LENT}{finished.pack.name}"
+        if not base.with_suffix(".idx").exists():
+            base.with_suffix(".pack").hardlink_to(pack)
+            base.with_suffix(".idx").hardlink_to(idx)
+
+
+@contextlib.contextmanager
+def open_write(node: Node, view: RepoView) -> Iterator[Write]:
+    """Begin a write over a view; failures that damage explains leave the block as that."""
+    assert node is view.node
+    with Write(view) as write, view.telling_damage():
+        yield write
+
+
+def _first_error(messages: bytes) -> str:
+    """Return what git says is wrong with an object; its last line only says that something is."""
+    lines = messages.decode("utf-8", "replace").strip().splitlines() or [""]
+    return next((line for line in lines if line.startswith("error:")), lines[-1])[:300]

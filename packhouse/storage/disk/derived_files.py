@@ -1,0 +1,263 @@
+"""What can be made again from a stored pack: idx and rev. All of it is made here.
+
+A pack is the truth, and nothing here changes or deletes one. What stands beside it is checked by the hash that each
+of these files ends with, and by what the pack itself says. Source: gitformat-pack(5); git-index-pack(1).
+"""
+
+import contextlib
+import hashlib
+import os
+import struct
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
+from packhouse.git.pack_idx import PackIdx
+from packhouse.git.process import run_git
+from packhouse.storage.files import fsync_path
+from packhouse.storage.store import MISSING, Mended, PackFault
+
+_UNOPENED: Final = "pack cannot be opened"
+_HASH_BYTES: Final = 20
+_PACK_HEADER: Final = struct.Struct(">4sII")
+_SOUND_MAX: Final = 50_000
+_TRUST_S: Final = 10.0
+_FORGOTTEN_MAX: Final = 10_000
+_INDEX_MAX_S: Final = 3600
+
+
+Stamp = tuple[int, int, int]
+"""What changes when a file is replaced or written to: inode, size, time of change."""
+
+
+class SoundFiles:
+    """Files found sound before, so that each is hashed once a process for as long as it stays as it is.
+
+    They are known by their stamps: all links to a file are one.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[Stamp] = set()
+        self._fitting: set[tuple[Stamp, Stamp]] = set()
+        self._forgotten: dict[str, float] = {}
+
+    def is_sound(self, path: str) -> bool:
+        """Tell whether the file ends with the hash of what stands before. Raises FileNotFoundError."""
+        stamp = read_stamp(os.stat(path))
+        if stamp in self._known:
+            return True
+        if not ends_with_its_hash(path):
+            return False
+        if len(self._known) >= _SOUND_MAX:
+            self._known.clear()
+        self._known.add(stamp)
+        return True
+
+    def forget(self, folder: str) -> None:
+        """Let the files of a folder be hashed again, unless that was done a moment ago: hashing costs their size."""
+        now = time.monotonic()
+        if now - self._forgotten.get(folder, -_TRUST_S) < _TRUST_S:
+            return
+        if len(self._forgotten) >= _FORGOTTEN_MAX:
+            self._forgotten.clear()
+        self._forgotten[folder] = now
+        stamps = set()
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    stamps.add(read_stamp(entry.stat()))
+        self._known -= stamps
+        self._fitting -= {pair for pair in list(self._fitting) if not stamps.isdisjoint(pair)}
+
+    def is_known_to_fit(self, base: str) -> bool:
+        """Tell whether pack and idx were found to belong together as they are. Raises FileNotFoundError."""
+        return self._stamps(base) in self._fitting
+
+    def keep_fitting(self, base: str) -> None:
+        """Remember that pack and idx belong together."""
+        if len(self._fitting) >= _SOUND_MAX:
+            self._fitting.clear()
+        self._fitting.add(self._stamps(base))
+
+    @staticmethod
+    def _stamps(base: str) -> tuple[Stamp, Stamp]:
+        return read_stamp(os.stat(f"{base}.pack")), read_stamp(os.stat(f"{base}.idx"))
+
+
+def read_stamp(status: os.stat_result) -> Stamp:
+    """Return the stamp of a file."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def ends_with_its_hash(path: str | Path) -> bool:
+    """Tell whether the last 20 bytes are the SHA-1 of all others, as in packs and what belongs to them."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    with open(path, "rb", buffering=0) as file:
+        left = os.fstat(file.fileno()).st_size - _HASH_BYTES
+        while left > 0 and (piece := file.read(min(left, limits.MIB))):
+            digest.update(piece)
+            left -= len(piece)
+        return left == 0 and file.read(_HASH_BYTES + 1) == digest.digest()
+
+
+def looks_unchanged(shown_dir: Path, names: Iterable[str], sound: SoundFiles) -> bool:
+    """Tell whether every one of the packs has a sound idx and rev in the folder: one look before git runs."""
+    for name in names:
+        base = f"{shown_dir}/pack-{name}"
+        try:
+            if not sound.is_sound(f"{base}.idx"):
+                return False
+            if os.path.exists(f"{base}.rev") and not sound.is_sound(f"{base}.rev"):
+                return False
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def mend_pack(
+    pack_dir: Path, pack: Pack, sound: SoundFiles, mended: Mended, *, scratch: Callable[[], Path]
+) -> bool:
+    """Make what is missing or damaged beside a pack; note in `mended` what was done, and what stays wrong.
+
+    Tells whether the pack can be used. `scratch` gives a folder on the same disk for files in the making. Raises
+    Unavailable and OSError when a full disk or the like prevents it.
+    """
+    try:
+        fault = _find_pack_fault(pack_dir, pack)
+        if fault is None and not _is_idx_of(pack_dir, pack, sound):
+            _rebuild_idx(pack_dir, pack, scratch)
+            mended.rebuilt.append(f"pack-{pack.name}.idx")
+        if fault is None and _drop_unsound_rev(pack_dir, pack, sound):
+            mended.rebuilt.append(f"pack-{pack.name}.rev")
+    except FileNotFoundError:
+        fault = MISSING
+    except (IsADirectoryError, PermissionError):
+        fault = _UNOPENED
+    except Corrupt as error:
+        fault = error.message
+    if fault is not None:
+        mended.faults.append(PackFault(pack.name, fault))
+    return fault is None
+
+
+def find_file_fault(pack_dir: Path, pack: Pack) -> str | None:
+    """Look at a pack's size and header; return what is wrong with them, or None."""
+    try:
+        return _find_pack_fault(pack_dir, pack)
+    except FileNotFoundError:
+        return MISSING
+    except (IsADirectoryError, PermissionError):
+        return _UNOPENED
+
+
+def find_content_fault(pack_dir: Path, pack: Pack) -> str | None:
+    """Read the whole pack; return what is wrong with it, None when it is what was written."""
+    try:
+        fault = _find_pack_fault(pack_dir, pack)
+        if fault is None and not ends_with_its_hash(pack_dir / f"pack-{pack.name}.pack"):
+            fault = "pack has another hash than it was written with"
+    except FileNotFoundError:
+        fault = MISSING
+    except (IsADirectoryError, PermissionError):
+        fault = _UNOPENED
+    return fault
+
+
+def has_object(pack_dir: Path, name: str, oid: Oid) -> bool:
+    """Tell whether the idx of a pack has the object; one that cannot be read has none."""
+    with contextlib.suppress(FileNotFoundError, Corrupt), PackIdx(pack_dir / f"pack-{name}.idx") as idx:
+        return oid in idx
+    return False
+
+
+def _find_pack_fault(pack_dir: Path, pack: Pack) -> str | None:
+    """Look at size and header; raise FileNotFoundError without the file."""
+    with open(pack_dir / f"pack-{pack.name}.pack", "rb") as file:
+        header = file.read(_PACK_HEADER.size)
+        size_bytes = os.fstat(file.fileno()).st_size
+    if size_bytes != pack.size_bytes:
+        return "pack has another size than listed"
+    magic, _version, objects = _PACK_HEADER.unpack(header)
+    if magic != b"PACK" or objects != pack.objects:
+        return "pack has another header than it was written with"
+    return None
+
+
+def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> None:
+    """Make the idx anew.
+
+    Raises Corrupt when the pack cannot be indexed, or holds another number of objects than listed, and Unavailable
+    when the pack is sound and something else prevents it, such as a full disk.
+    """
+    idx = pack_dir / f"pack-{pack.name}.idx"
+    rebuilt = scratch() / f"rebuilt-{pack.name}-{os.urandom(4).hex()}.idx"
+    try:
+        _index_pack(idx.with_suffix(".pack"), rebuilt)
+        with PackIdx(rebuilt) as made:
+            if len(made) != pack.objects:
+                raise Corrupt("pack holds another number of objects than listed")
+        fsync_path(
+            rebuilt
+        )  # it may be what makes a pack readable after a power cut, so it is not lost to the next
+        rebuilt.rename(idx)
+    finally:
+        rebuilt.unlink(missing_ok=True)
+    # A reverse index names positions in the idx: the old one may be of an idx that never was right.
+    idx.with_suffix(".rev").unlink(missing_ok=True)
+
+
+def _index_pack(pack: Path, idx: Path) -> None:
+    try:
+        run_git(
+            None,
+            "index-pack",
+            "-o",
+            str(idx),
+            str(pack),
+            config={"pack.writeReverseIndex": "false"},
+            timeout_s=_INDEX_MAX_S,
+        )
+    except PackhouseError as error:
+        if ends_with_its_hash(pack):
+            raise Unavailable("pack idx cannot be rebuilt", pack=pack.name, reason=str(error)) from error
+        raise Corrupt("pack has another hash than it was written with", file=pack.name) from error
+
+
+def _is_idx_of(pack_dir: Path, pack: Pack, sound: SoundFiles) -> bool:
+    """Tell whether the idx is sound and that of the pack."""
+    base = f"{pack_dir}/pack-{pack.name}"
+    try:
+        if not sound.is_sound(f"{base}.idx"):
+            return False
+        if sound.is_known_to_fit(base):
+            return True
+        with PackIdx(Path(f"{base}.idx")) as idx:
+            fits = len(idx) == pack.objects and bytes.fromhex(idx.pack_name) == _read_trailer(f"{base}.pack")
+    except (FileNotFoundError, Corrupt):
+        return False
+    if fits:
+        sound.keep_fitting(base)
+    return fits
+
+
+def _read_trailer(path: str) -> bytes:
+    with open(path, "rb") as file:
+        file.seek(-_HASH_BYTES, os.SEEK_END)
+        return file.read(_HASH_BYTES)
+
+
+def _drop_unsound_rev(pack_dir: Path, pack: Pack, sound: SoundFiles) -> bool:
+    """Remove a damaged reverse index, which git then makes in memory; tell whether there was one."""
+    rev = f"{pack_dir}/pack-{pack.name}.rev"
+    try:
+        if sound.is_sound(rev):
+            return False
+    except FileNotFoundError:
+        return False
+    Path(rev).unlink(missing_ok=True)
+    return True

@@ -1,0 +1,344 @@
+"""Packs on the local disk.
+
+    DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
+        objects/pack/               the stored packs; no process of ours lets git or libgit2 look in here
+    DATA/views/                     what they look at instead, see views.py
+    DATA/quarantine/<random>/       objects not accepted yet
+    DATA/locks/                     flock: whose turn it is to write to a ref, or to look after a repository
+
+A pack is durable before `put` returns: its bytes, and its name in a folder whose own name is durable too. The idx and
+what else makes the folder a repository in git's eyes can be made again, and is not forced to the disk.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
+from packhouse.git.pack_idx import PackIdx
+from packhouse.storage.bare_repo import make_bare
+from packhouse.storage.disk.derived_files import (
+    SoundFiles,
+    find_content_fault,
+    find_file_fault,
+    has_object,
+    looks_unchanged,
+    mend_pack,
+)
+from packhouse.storage.disk.views import OpenedFolder, ViewFolders
+from packhouse.storage.files import UNWRITABLE, fsync_path, link_or_copy, lock_file, make_folders, try_lock
+from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.pack_file import describe_pack
+from packhouse.storage.quarantine import Quarantine, sweep_quarantines
+from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
+from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFault, PackSet, PackStore
+
+MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
+_MIDX_NAME: Final = "multi-pack-index"
+_SKELETON_NAME: Final = "bare"
+_TURN_LOCKS: Final = 256
+_PROBE_BYTES: Final = 64 * limits.KIB
+_SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
+
+
+class DiskPackStore(PackStore):
+    """Packs below one data folder, shared by the processes of one machine."""
+
+    def __init__(self, data: Path, *, runtime_dir: Path | None = None) -> None:
+        self._repos = data / "repos"
+        self._quarantines = data / "quarantine"
+        self._locks = data / "locks"
+        views = data / "views"
+        for folder in (data, self._repos, self._quarantines, self._locks, views):
+            with _unless_unwritable(folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
+        self._sound = SoundFiles()
+        self._views = ViewFolders(views, self._pack_dir, self._find_fault, open_max=limits.view_folders_max)
+        self._runtime = RuntimeFolder(data, runtime_dir)
+        self._scratch: Quarantine | None = None
+        self._skeleton: Quarantine | None = None
+        self._guard = threading.Lock()
+
+    def repo_path(self, repo_id: str) -> Path:
+        """Return the folder of a repository, which exists once it holds objects. `repo_id` is `repo_…`."""
+        return _repo_path(self._repos, repo_id)
+
+    def _pack_dir(self, repo_id: str) -> Path:
+        return self.repo_path(repo_id) / "objects" / "pack"
+
+    def put(self, repo_id: str, name: str, pack: Path, idx: Path) -> None:
+        """See PackStore."""
+        fsync_path(pack)
+        pack_dir = self._ensure_folder(repo_id)
+        base = f"{pack_dir}/pack-{name}"
+        os.rename(pack, f"{base}.pack")
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(pack.with_suffix(".rev"), f"{base}.rev")
+        os.rename(idx, f"{base}.idx")
+        fsync_path(pack_dir)
+
+    def link(self, source_id: str, source_name: str, repo_id: str, name: str) -> None:
+        """See PackStore."""
+        source = self._pack_dir(source_id)
+        pack_dir = self._ensure_folder(repo_id)
+        for suffix in (".pack", ".idx"):
+            target = pack_dir / f"pack-{name}{suffix}"
+            target.unlink(missing_ok=True)
+            link_or_copy(source / f"pack-{source_name}{suffix}", target)
+        fsync_path(pack_dir / f"pack-{name}.pack")
+        fsync_path(pack_dir)
+
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
+        """See PackStore."""
+        return self._views.open(repo_id, wanted)
+
+    def recheck(self, repo_id: str, opened: OpenedPacks, packs: Sequence[Pack]) -> Mended:
+        """See PackStore."""
+        faulty = {fault.pack for fault in opened.faults}
+        shown = [pack.name for pack in packs if pack.name not in faulty]
+        if not faulty and looks_unchanged(opened.object_dir / "pack", shown, self._sound):
+            return Mended([], [])
+        return self.mend(repo_id, packs, trusting=True)
+
+    def delete(self, repo_id: str, names: Collection[str]) -> set[str]:
+        """See PackStore."""
+        pack_dir = self._pack_dir(repo_id)
+        try:
+            descriptor = os.open(pack_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return set(names)
+        try:
+            there = set(os.listdir(descriptor))
+            gone = {name for name in names if f"pack-{name}.pack" not in there}
+            if not try_lock(descriptor, exclusive=True, wait=False):
+                return gone  # packs are read where they are, see views.py
+            for name in names:
+                for suffix in _SUFFIXES:
+                    if f"pack-{name}{suffix}" in there:
+                        with contextlib.suppress(
+                            FileNotFoundError
+                        ):  # deleting may be done by several at once
+                            os.unlink(f"{pack_dir}/pack-{name}{suffix}")
+            os.fsync(descriptor)
+            return set(names)
+        finally:
+            os.close(descriptor)
+
+    def missing(self, repo_id: str, packs: Collection[Pack]) -> list[PackFault]:
+        """See PackStore."""
+        pack_dir = self._pack_dir(repo_id)
+        if packs and not os.path.isdir(pack_dir):
+            return [PackFault("", FOLDER_MISSING)]
+        faults = ((pack.name, find_file_fault(pack_dir, pack)) for pack in packs)
+        return [PackFault(name, fault) for name, fault in faults if fault is not None]
+
+    def stat(self, repo_id: str, name: str) -> Pack | None:
+        """See PackStore."""
+        try:
+            return describe_pack(f"{self._pack_dir(repo_id)}/pack-{name}.pack")
+        except (FileNotFoundError, Corrupt):
+            return None
+
+    def list_names(self, repo_id: str) -> list[str]:
+        """See PackStore."""
+        try:
+            found = os.listdir(self._pack_dir(repo_id))
+        except FileNotFoundError:
+            return []
+        return sorted(n[5:-5] for n in found if n.startswith("pack-") and n.endswith(".pack"))
+
+    def survey(self, repo_id: str) -> list[Pack]:
+        """See PackStore: there is a multi-pack-index, which names packs that may go now, and marks of its locks."""
+        pack_dir = self._pack_dir(repo_id)
+        try:
+            found = set(os.listdir(pack_dir))
+        except FileNotFoundError:
+            return []
+        for name in (_MIDX_NAME, f"{_MIDX_NAME}.lock"):
+            (pack_dir / name).unlink(missing_ok=True)
+        for lock in self.repo_path(repo_id).glob("packhouse.lock*"):
+            lock.unlink(missing_ok=True)
+        names = sorted(n[5:-5] for n in found if n.startswith("pack-") and n.endswith(".pack"))
+        packs = (self.stat(repo_id, name) for name in names if f"pack-{name}.idx" in found)
+        return [pack for pack in packs if pack is not None]
+
+    def iter_repo_ids(self) -> Iterator[str]:
+        """See PackStore."""
+        for config in self._repos.glob("*/*/repo_*/config"):
+            yield config.parent.name
+
+    def remove_repo(self, repo_id: str) -> bool:
+        """See PackStore."""
+        path = self.repo_path(repo_id)
+        self._views.forget_repo(repo_id)
+        if not path.exists():
+            return False
+        shutil.rmtree(path)
+        return True
+
+    def mend(self, repo_id: str, packs: Sequence[Pack], *, trusting: bool) -> Mended:
+        """See PackStore. A repository whose folder is lost has that one fault."""
+        mended = Mended([], [])
+        if not packs:
+            return mended
+        pack_dir = self._pack_dir(repo_id)
+        if not pack_dir.is_dir():
+            return Mended([], [PackFault("", FOLDER_MISSING)])
+        if not trusting:
+            self._sound.forget(str(pack_dir))
+        usable = [p for p in packs if mend_pack(pack_dir, p, self._sound, mended, scratch=self.scratch_dir)]
+        if mended.rebuilt:
+            fsync_path(pack_dir)
+        # Also what another process has made anew just now: the folders may still show what that replaced.
+        self._views.show_again(repo_id, [pack.name for pack in usable])
+        if mended.rebuilt or not trusting:
+            self._views.forget_readers(repo_id)
+        return mended
+
+    def find_content_fault(self, repo_id: str, pack: Pack) -> str | None:
+        """See PackStore."""
+        return find_content_fault(self._pack_dir(repo_id), pack)
+
+    def forget_readers(self, repo_id: str) -> None:
+        """See PackStore."""
+        self._views.forget_readers(repo_id)
+
+    def list_oids(self, repo_id: str, name: str) -> Iterator[Oid]:
+        """See PackStore."""
+        with PackIdx(self._pack_dir(repo_id) / f"pack-{name}.idx") as idx:
+            yield from idx.iter_oids()
+
+    def find_holders(self, repo_id: str, packs: Sequence[Pack], oid: Oid) -> list[Pack]:
+        """See PackStore."""
+        pack_dir = self._pack_dir(repo_id)
+        return [pack for pack in packs if has_object(pack_dir, pack.name, oid)]
+
+    def _find_fault(self, repo_id: str, pack: Pack) -> str | None:
+        """Return why a pack cannot be shown, None once its idx is sound."""
+        mended = Mended([], [])
+        mend_pack(self._pack_dir(repo_id), pack, self._sound, mended, scratch=self.scratch_dir)
+        return mended.faults[0].reason if mended.faults else None
+
+    def _ensure_folder(self, repo_id: str) -> Path:
+        """Return the folder of a repository's packs, made durably with its parents unless it is there."""
+        pack_dir = self._pack_dir(repo_id)
+        if not pack_dir.is_dir():
+            make_folders(pack_dir, stop=self._repos)
+            make_bare(self.repo_path(repo_id))
+        return pack_dir
+
+    @contextlib.contextmanager
+    def git_dir(self, repo_id: str, write: WriteRefs) -> Iterator[tuple[Path, tuple[int, ...]]]:
+        """See PackStore: the repository's own folder and, where the disk takes no writes, one of the runtime folder."""
+        path = self.repo_path(repo_id)
+        try:
+            make_bare(path)
+            write(path)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+        else:
+            yield path, ()
+            return
+        with self._runtime.refs(repo_id, path / "objects", write) as (folder, lock):
+            yield folder, (lock,)
+
+    def skeleton(self) -> Path:
+        """See PackStore."""
+        with self._guard:
+            if self._skeleton is None:
+                self._skeleton = self.new_scratch()
+                make_bare(self._skeleton.path / _SKELETON_NAME)
+            return self._skeleton.path / _SKELETON_NAME
+
+    def new_draft(self) -> PackDraft:
+        """See PackStore."""
+        return PackDraft(self.scratch_dir())
+
+    def new_quarantine(self) -> Quarantine:
+        """See PackStore. It is on the same disk, so that moving a pack is a rename."""
+        return Quarantine(self._quarantines)
+
+    def new_scratch(self) -> Quarantine:
+        """See PackStore."""
+        status = os.statvfs(self._quarantines)
+        is_full = status.f_bavail * status.f_frsize < limits.disk_min_free_bytes
+        if is_full or status.f_flag & os.ST_RDONLY:
+            return self._runtime.new_scratch()
+        return self.new_quarantine()
+
+    def scratch_dir(self) -> Path:
+        """See PackStore."""
+        with self._guard:
+            if self._scratch is None:
+                self._scratch = Quarantine(self._quarantines)
+            return self._scratch.path
+
+    @contextlib.contextmanager
+    def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
+        """See PackStore."""
+        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURN_LOCKS
+        with lock_file(self._locks / f"turn-{number:02x}", exclusive=True):
+            yield
+
+    @contextlib.contextmanager
+    def maintenance_turn(self, repo_id: str) -> Iterator[bool]:
+        """See PackStore."""
+        with contextlib.ExitStack() as stack:
+            lock = lock_file(self.repo_path(repo_id) / MAINTENANCE_LOCK_NAME, exclusive=True, wait=False)
+            try:
+                held = stack.enter_context(lock)
+            except FileNotFoundError:  # it has no packs
+                held = None
+            yield held is not None
+
+    def sweep(self) -> int:
+        """See PackStore."""
+        return sweep_quarantines(self._quarantines) + self._runtime.sweep() + self._views.sweep()
+
+    def check(self) -> None:
+        """See PackStore."""
+        probe = self._locks / f".probe-{os.getpid()}-{threading.get_ident()}"
+        try:
+            with probe.open("xb") as file:
+                file.write(bytes(_PROBE_BYTES))  # an empty file can be made on a full disk too
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """See PackStore."""
+        self._views.close()
+        self._runtime.close()
+        with self._guard:
+            for folder in (self._scratch, self._skeleton):
+                if folder is not None:
+                    folder.discard()
+            self._scratch = self._skeleton = None
+
+
+@contextlib.contextmanager
+def _unless_unwritable(folder: Path) -> Iterator[None]:
+    """Go on without a folder that a read-only disk has not got: what would be in there is not needed to read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE or not folder.parent.is_dir():
+            raise
+
+
+@functools.lru_cache(maxsize=10_000)
+def _repo_path(repos: Path, repo_id: str) -> Path:
+    key = repo_id.removeprefix("repo_")
+    assert len(key) >= 4 and key.isalnum(), repo_id
+    return repos / key[:2] / key[2:4] / repo_id

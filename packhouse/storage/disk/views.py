@@ -1,0 +1,367 @@
+"""Folders that show chosen packs: hard links that live as long as somebody reads them.
+
+    DATA/views/<repo id>/<generation>/pack/     links to the packs of the set, and their idx files
+
+A folder is shared by all processes of the machine. Who uses it holds flock(2) shared on the folder itself; git children
+inherit the descriptor. A folder only gains packs: when one retires the generation is another, and so is the folder. So
+a stored pack may be unlinked at any time, and an upload-pack of hours reads on. Nothing here is forced to the disk:
+after a power cut the folders are removed and made again.
+
+Where no links can be made (a read-only or full disk, a file system without them) the packs are read where they are.
+The folder of the stored packs is locked then, and nothing in it is unlinked meanwhile.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from packhouse.git.pack import Pack
+from packhouse.git.reader import ObjectReader
+from packhouse.storage.files import UNWRITABLE, link_or_copy, try_lock
+from packhouse.storage.store import MISSING, OpenedPacks, PackFault, PackSet
+
+GONE_PREFIX: Final = ".gone-"
+_IDLE_READERS_MAX: Final = 16
+_DIRECT_MAX_S: Final = 5.0
+_IDLE_MAX_S: Final = 600
+_SUFFIXES: Final = (".pack", ".rev", ".idx")  # the idx comes last: git takes a pack for there once it has one
+
+FindFault = Callable[[str, Pack], str | None]
+"""Returns why a stored pack cannot be used, after what can be made anew was made anew; None when it can."""
+
+
+@dataclass(slots=True, eq=False)
+class _Folder:
+    """One folder as this process has it open. `shown` are the packs in it that were looked at here."""
+
+    repo_id: str
+    generation: int
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    object_dir: Path | None = None
+    lock: int = -1
+    is_direct: bool = False
+    opened_at: float = 0.0
+    users: int = 0
+    epoch: int = 0
+    shown: set[str] = field(default_factory=set)
+    readers: list[ObjectReader] = field(default_factory=list)
+
+
+class _Unlinkable(Exception):
+    """The folder cannot be made, or takes no more links."""
+
+
+class OpenedFolder(OpenedPacks):
+    """A use of a folder."""
+
+    def __init__(self, views: "ViewFolders", folder: _Folder, faults: Sequence[PackFault]) -> None:
+        assert folder.object_dir is not None, "it was opened"
+        self._views = views
+        self._folder: _Folder | None = folder
+        self.faults = faults
+        self.object_dir = folder.object_dir
+        self.descriptors = (folder.lock,)
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[ObjectReader]:
+        """See OpenedPacks."""
+        folder = self._folder
+        assert folder is not None, "it is open"
+        epoch = folder.epoch
+        try:
+            reader = folder.readers.pop()
+        except IndexError:
+            reader = ObjectReader(self.object_dir)
+        yield reader
+        # Not after a failure: whatever it was, the next one looks with a fresh reader.
+        if folder.epoch == epoch and len(folder.readers) < _IDLE_READERS_MAX:
+            folder.readers.append(reader)
+
+    def close(self) -> None:
+        """See OpenedPacks."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            self._views.give_back(folder)
+
+
+class ViewFolders:
+    """The view folders of one data folder, those in use by this process kept open, the least recently used closed."""
+
+    def __init__(
+        self, root: Path, find_pack_dir: Callable[[str], Path], find_fault: FindFault, *, open_max: int
+    ) -> None:
+        self._root = root
+        self._find_pack_dir = find_pack_dir
+        self._find_fault = find_fault
+        self._open_max = open_max
+        self._guard = threading.Lock()
+        self._folders: OrderedDict[str, list[_Folder]] = OrderedDict()
+        self._count = 0
+
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
+        """Show the packs of a set, and hold the folder. See PackStore.open()."""
+        try:
+            return self._open(self._take(repo_id, wanted.generation, direct=False), wanted.packs)
+        except _Unlinkable:
+            return self._open(self._take(repo_id, wanted.generation, direct=True), wanted.packs)
+
+    def _open(self, folder: _Folder, packs: Sequence[Pack]) -> OpenedFolder:
+        try:
+            faults: list[PackFault] = []
+            if folder.object_dir is None or not folder.shown.issuperset(pack.name for pack in packs):
+                with folder.guard:
+                    faults = self._show(folder, packs)
+            return OpenedFolder(self, folder, faults)
+        except BaseException:
+            self.give_back(folder)
+            raise
+
+    def forget_readers(self, repo_id: str) -> None:
+        """Let the next reads of a repository open its packs anew, as far as this process has not got them open."""
+        with self._guard:
+            for folder in self._folders.get(repo_id, ()):
+                folder.epoch += 1
+                folder.readers.clear()
+
+    def show_again(self, repo_id: str, names: Collection[str]) -> None:
+        """Put the present idx files of packs into the folders in place of those that they replace."""
+        pack_dir = self._find_pack_dir(repo_id)
+        for folder in _iter_folders(self._root / repo_id):
+            for name in names:
+                with contextlib.suppress(
+                    OSError
+                ):  # it is not shown there, or cannot be; a reader then finds out
+                    _show_again(pack_dir, folder / "pack", name)
+
+    def give_back(self, folder: _Folder) -> None:
+        """End a use. A folder that another generation has replaced goes with its last use."""
+        with self._guard:
+            folder.users -= 1
+            known = self._folders.get(folder.repo_id, [])
+            dropped = self._drop_replaced(known) if folder not in known[-1:] else []
+            if folder not in known and folder.users == 0:
+                dropped.append(folder)
+            dropped += self._shrink()
+        self._let_go(dropped)
+
+    def forget_repo(self, repo_id: str) -> None:
+        """Close the idle folders of a repository, and those in use once they are given back."""
+        with self._guard:
+            known = self._folders.pop(repo_id, [])
+            self._count -= len(known)
+            dropped = [folder for folder in known if folder.users == 0]
+        self._let_go(dropped)
+
+    def sweep(self, *, idle_s: float = _IDLE_MAX_S) -> int:
+        """Remove the folders that nobody holds and that were not changed for `idle_s` seconds; return how many."""
+        removed = 0
+        for repo in _iter_folders(self._root):
+            if repo.name.startswith(GONE_PREFIX):
+                shutil.rmtree(repo, ignore_errors=True)
+                continue
+            for folder in _iter_folders(repo):
+                if folder.name.startswith(GONE_PREFIX):
+                    shutil.rmtree(folder, ignore_errors=True)
+                elif _age_s(folder / "pack") >= idle_s:
+                    removed += _remove_if_free(folder)
+            with contextlib.suppress(OSError):  # it is in use
+                repo.rmdir()
+        return removed
+
+    def close(self) -> None:
+        """Close everything that this process has open."""
+        for repo_id in list(self._folders):
+            self.forget_repo(repo_id)
+
+    def _take(self, repo_id: str, generation: int, *, direct: bool) -> _Folder:
+        with self._guard:
+            known = self._folders.setdefault(repo_id, [])
+            self._folders.move_to_end(repo_id)
+            now = time.monotonic()
+            fitting = (folder for folder in known if folder.generation == generation)
+            found = next((f for f in fitting if f.is_direct or not direct), None)
+            if found is not None and found.is_direct and now - found.opened_at > _DIRECT_MAX_S:
+                found = None  # links may be possible again
+            if found is None:
+                found = _Folder(repo_id, generation, is_direct=direct, opened_at=now)
+                known.append(found)
+                self._count += 1
+            found.users += 1
+            return found
+
+    def _show(self, folder: _Folder, packs: Sequence[Pack]) -> list[PackFault]:
+        """Open the folder if need be, and show the packs in it; return the faults of those that cannot be shown."""
+        pack_dir = self._find_pack_dir(folder.repo_id)
+        if folder.object_dir is None and folder.is_direct:
+            _open_directly(folder, pack_dir)
+        elif folder.object_dir is None:
+            with _telling_unlinkable():
+                self._open_links(folder)
+        assert folder.object_dir is not None
+        faults = []
+        for pack in packs:
+            if pack.name in folder.shown:
+                continue
+            fault = self._find_fault(folder.repo_id, pack)
+            if fault is None and not folder.is_direct:
+                try:
+                    with _telling_unlinkable():
+                        _link_pack(pack_dir, folder.object_dir / "pack", pack.name)
+                except FileNotFoundError:
+                    fault = MISSING
+            if fault is None:
+                folder.shown.add(pack.name)
+            else:
+                faults.append(PackFault(pack.name, fault))
+        return faults
+
+    def _open_links(self, folder: _Folder) -> None:
+        path = self._root / folder.repo_id / f"{folder.generation:016x}"
+        folder.lock = _open_locked(path)
+        folder.object_dir = path
+
+    def _drop_replaced(self, known: list[_Folder]) -> list[_Folder]:
+        """Take out the folders that are not the newest of their repository and that nobody uses."""
+        dropped = [folder for folder in known[:-1] if folder.users == 0]
+        for folder in dropped:
+            known.remove(folder)
+        self._count -= len(dropped)
+        return dropped
+
+    def _shrink(self) -> list[_Folder]:
+        dropped: list[_Folder] = []
+        if self._count <= self._open_max:
+            return dropped
+        for repo_id, known in list(self._folders.items()):
+            idle = [folder for folder in known if folder.users == 0]
+            for folder in idle:
+                known.remove(folder)
+            dropped += idle
+            self._count -= len(idle)
+            if not known:
+                del self._folders[repo_id]
+            if self._count <= self._open_max:
+                break
+        return dropped
+
+    def _let_go(self, folders: Sequence[_Folder]) -> None:
+        """Close folders. One that a newer generation has replaced is removed, unless others hold it."""
+        for folder in folders:
+            folder.readers.clear()
+            if folder.lock >= 0:
+                os.close(folder.lock)
+                folder.lock = -1
+            if folder.object_dir is not None and not folder.is_direct:
+                with self._guard:
+                    newest = self._folders.get(folder.repo_id, [])
+                    is_replaced = bool(newest) and newest[-1].generation != folder.generation
+                if is_replaced:
+                    _remove_if_free(folder.object_dir)
+
+
+def _open_directly(folder: _Folder, pack_dir: Path) -> None:
+    """Use the folder of the stored packs itself, and keep what is in there from being unlinked."""
+    folder.lock = os.open(pack_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try_lock(folder.lock, exclusive=False, wait=True)
+    folder.object_dir = pack_dir.parent
+
+
+@contextlib.contextmanager
+def _telling_unlinkable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise _Unlinkable from error
+
+
+def _open_locked(path: Path) -> int:
+    """Return the descriptor of a folder that shows packs, made if it is missing, and locked shared.
+
+    One that is removed before we hold its lock is made again.
+    """
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                (path / "pack").mkdir(parents=True)
+            continue
+        try_lock(descriptor, exclusive=False, wait=True)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                with contextlib.suppress(
+                    FileExistsError
+                ):  # whoever made the folder may have died before this
+                    (path / "pack").mkdir()
+                return descriptor
+        os.close(descriptor)
+
+
+def _link_pack(source: Path, target: Path, name: str) -> None:
+    """Show a pack in a folder; raise FileNotFoundError when it is gone."""
+    for suffix in _SUFFIXES:
+        file = f"pack-{name}{suffix}"
+        try:
+            link_or_copy(source / file, target / file)
+        except FileExistsError:  # another process shows it just now
+            continue
+        except FileNotFoundError:
+            if suffix != ".rev":
+                raise
+
+
+def _show_again(source: Path, target: Path, name: str) -> None:
+    stored, shown = source / f"pack-{name}.idx", target / f"pack-{name}.idx"
+    if os.stat(shown).st_ino != os.stat(stored).st_ino:
+        draft = shown.with_suffix(f".{os.urandom(4).hex()}")
+        link_or_copy(stored, draft)
+        os.rename(draft, shown)
+    if not os.path.exists(source / f"pack-{name}.rev"):
+        (target / f"pack-{name}.rev").unlink(missing_ok=True)
+
+
+def _remove_if_free(path: Path) -> bool:
+    """Remove a folder that nobody holds; tell whether it is gone."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if not try_lock(descriptor, exclusive=True, wait=False):
+            return False
+        gone = path.with_name(f"{GONE_PREFIX}{os.urandom(8).hex()}")
+        with contextlib.suppress(OSError):  # a disk that takes no writes keeps it
+            path.rename(gone)
+            shutil.rmtree(gone, ignore_errors=True)
+            return True
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _iter_folders(root: Path) -> Iterator[Path]:
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            raise
+        names = []
+    yield from map(Path, names)
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return time.time()
