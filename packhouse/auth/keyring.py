@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from packhouse import limits
 from packhouse.auth.public_keys import PublicKey
+from packhouse.bounded_cache import BoundedCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +62,23 @@ class KeyRing:
         self._lock = threading.Lock()
         self._version: int | None = None
         self._version_read_at = 0.0
-        self._entries: OrderedDict[str, tuple[int, OrgKeys | None]] = OrderedDict()
+        self._entries = BoundedCache[str, tuple[int, OrgKeys | None]](count_max=limits.cached_issuers_max)
 
     def find(self, issuer: str) -> OrgKeys | None:
         """Return the issuer's active keys, or None for an unknown one. At most a few seconds old."""
         version = self._current_version()
-        with self._lock:
-            entry = self._entries.get(issuer)
-            if entry is not None and entry[0] == version:
-                self._entries.move_to_end(issuer)
-                return entry[1]
+        entry = self._entries.get(issuer)
+        if entry is not None and entry[0] == version:
+            return entry[1]
         keys = self._load_keys(issuer)
-        with self._lock:
-            self._entries[issuer] = (version, keys)
-            self._entries.move_to_end(issuer)
-            while len(self._entries) > limits.cached_issuers_max:
-                self._entries.popitem(last=False)
+        self._entries.put(issuer, (version, keys))
         return keys
 
     def recall(self, issuer: str) -> OrgKeys | None:
         """Return what `find` would, when no query is needed for that; None otherwise. Never waits."""
         now = self._monotonic()
         with self._lock:
-            entry = self._entries.get(issuer)
+            entry = self._entries.peek(issuer)
             fresh = entry is not None and entry[0] == self._version and self._is_fresh(now)
             return entry[1] if entry is not None and fresh else None
 

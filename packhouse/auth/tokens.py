@@ -6,10 +6,9 @@ algorithm is checked before a key is chosen, since a token that chooses how it i
 
 import hashlib
 import math
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Protocol
 
 import jwt
@@ -21,6 +20,7 @@ from packhouse.auth.policy import RefPolicy
 from packhouse.auth.principal import Principal
 from packhouse.auth.public_keys import ALGORITHMS
 from packhouse.auth.scopes import parse_scopes
+from packhouse.bounded_cache import BoundedCache
 from packhouse.clock import TIMESTAMP_MAX, Clock, system_clock
 
 LEEWAY_S: Final = 60
@@ -56,19 +56,21 @@ class TokenVerifier:
     def __init__(self, keyring: KeyRing, *, clock: Clock = system_clock) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._lock = threading.Lock()
-        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._verified_bytes = 0
+        self._verified = BoundedCache[bytes, _Verified](
+            weight_max=limits.verified_tokens_max_bytes,
+            entry_weight_max=limits.verified_tokens_max_bytes,
+            weigh=attrgetter("size_bytes"),
+        )
 
     def verify(self, token: str) -> Principal:
         """Return who signed `token` and what it allows; raise TokenRefused (Unauthenticated) if in doubt."""
         digest = _digest(token)
-        known = self._look_up(digest)
+        known = self._verified.get(digest)
         if known is not None and _key_is_active(known, self._keyring.find(known.issuer)):
             _check_not_expired(known.principal.expires_at, self._clock())
             return known.principal
         verified = self._verify(token)
-        self._remember(digest, verified)
+        self._verified.put(digest, verified)
         return verified.principal
 
     def recall(self, token: str) -> Principal | None:
@@ -76,26 +78,11 @@ class TokenVerifier:
 
         None says nothing about the token: `verify` it, in a thread that may wait.
         """
-        known = self._look_up(_digest(token))
+        known = self._verified.get(_digest(token))
         if known is None or not _key_is_active(known, self._keyring.recall(known.issuer)):
             return None
         expired = _is_expired(known.principal.expires_at, self._clock())
         return None if expired else known.principal
-
-    def _look_up(self, digest: bytes) -> _Verified | None:
-        with self._lock:
-            known = self._verified.get(digest)
-            if known is not None:
-                self._verified.move_to_end(digest)
-            return known
-
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
-        with self._lock:
-            replaced = self._verified.pop(digest, None)
-            self._verified[digest] = verified
-            self._verified_bytes += verified.size_bytes - (replaced.size_bytes if replaced else 0)
-            while self._verified_bytes > limits.verified_tokens_max_bytes:
-                self._verified_bytes -= self._verified.popitem(last=False)[1].size_bytes
 
     def _verify(self, token: str) -> _Verified:
         parsed = parse_compact_token(token)

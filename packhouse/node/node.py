@@ -13,22 +13,27 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
+from packhouse.node.caches import (
+    ObjectCache,
+    ReachableCache,
+    StretchCache,
+    TreeTableCache,
+    make_object_cache,
+    make_reachable_cache,
+    make_stretch_cache,
+    make_tree_table_cache,
+)
 from packhouse.node.damage_memory import DamageMemory
-from packhouse.node.history_cache import HistoryCache
 from packhouse.node.installation import check_installation, keep_orphaned_log, remember_acceptance
 from packhouse.node.issuer_keys import make_token_verifier
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.maintenance_queue import MaintenanceQueue
-from packhouse.node.pack_lists import PackListCache
-from packhouse.node.reachability_cache import ReachabilityCache
 from packhouse.node.signature_verdicts import SignatureVerdicts
 from packhouse.node.token_file import TokenFile
-from packhouse.node.tree_tables import TreeTableCache
 from packhouse.node.wakeups import Wakeups
 from packhouse.outbound.client import OutboundClient
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.file_cache import FileCache
-from packhouse.storage.object_cache import ObjectCache
 from packhouse.storage.store import PackStore
 
 
@@ -39,13 +44,13 @@ class Node:
     config: Config
     database: Database
     store: PackStore
-    objects: ObjectCache = field(default_factory=ObjectCache)
-    reachability: ReachabilityCache = field(default_factory=ReachabilityCache)
+    objects: ObjectCache = field(default_factory=make_object_cache)
+    reachability: ReachableCache = field(default_factory=make_reachable_cache)
     last_commits: LastCommitCache = field(default_factory=LastCommitCache)
-    histories: HistoryCache = field(default_factory=HistoryCache)
-    tree_tables: TreeTableCache = field(default_factory=TreeTableCache)
+    histories: StretchCache = field(default_factory=make_stretch_cache)
+    tree_tables: TreeTableCache = field(default_factory=make_tree_table_cache)
     signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
-    pack_lists: PackListCache = field(default_factory=PackListCache)
+    pack_lists: PackListCache = field(default_factory=make_pack_list_cache)
     damage: DamageMemory = field(default_factory=DamageMemory)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes

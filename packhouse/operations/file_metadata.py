@@ -105,7 +105,7 @@ def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -
         for oid in missing:
             content = reader.read(oid, kind="commit")[1]
             summaries[oid] = parse_summary(content)
-            node.last_commits.put_summary(repo.id, oid, summaries[oid])
+            node.last_commits.summaries.put((repo.id, oid), summaries[oid])
             size_bytes += len(content)
             if size_bytes > max_bytes:
                 break

@@ -113,7 +113,7 @@ def _try_once(
 
     writer.move([allowed], receipt=bind(receipt, landed), write=write)
     for oid, content in built.objects.items():
-        node.objects.put(repo.public_id, oid, content)
+        node.objects.put((repo.public_id, oid), content)
     return landed()
 
 

@@ -10,7 +10,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
 from packhouse.git.oid import Oid
-from packhouse.node.history_cache import STRETCH_COMMITS, Stretch
+from packhouse.node.caches import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import lookup_repo
@@ -117,12 +117,12 @@ def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -
     oids: list[Oid] = []
     number, offset = divmod(skip, STRETCH_COMMITS)
     while len(oids) < count_max:
-        stretch = node.histories.get(repo.id, tip, number)
+        stretch = node.histories.get((repo.id, tip, number))
         if stretch is None:
             stretch = _rev_list(
                 node, repo, tip, skip=number * STRETCH_COMMITS, count_max=STRETCH_COMMITS, path=None
             )
-            node.histories.put(repo.id, tip, number, stretch)
+            node.histories.put((repo.id, tip, number), stretch)
         oids += stretch[offset : offset + count_max - len(oids)]
         if len(stretch) < STRETCH_COMMITS:
             break

@@ -235,7 +235,7 @@ class _Attempt:
         allowed = self._allow(commit, None)
         self._writer.move([allowed], receipt=bind(self.receipt, lambda: merged), write=self.write)
         for oid, kept in {**fresh, commit: content}.items():
-            self.node.objects.put(self.repo.public_id, oid, kept)
+            self.node.objects.put((self.repo.public_id, oid), kept)
         return merged
 
     def _merge_into(self, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:

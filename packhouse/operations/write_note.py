@@ -201,7 +201,7 @@ def _write_once(
     written_note = WrittenNote(state.target, commit, state.tip)
     writer.move([allowed], receipt=bind(receipt, lambda: written_note), write=write)
     for oid, kept in written.items():
-        node.objects.put(write.repo.public_id, oid, kept)
+        node.objects.put((write.repo.public_id, oid), kept)
     return written_note
 
 

@@ -52,12 +52,12 @@ class History:
 
     def table(self, tree: Oid) -> TreeTable:
         """Return a tree as a table."""
-        found = self.node.tree_tables.get(self.repo.id, tree)
+        found = self.node.tree_tables.get((self.repo.id, tree))
         if found is None:
             content = read_object(self.node, self.repo, tree, "tree")
             self.fresh_bytes += len(content)
             found = parse_table(content)
-            self.node.tree_tables.put(self.repo.id, tree, found)
+            self.node.tree_tables.put((self.repo.id, tree), found)
         return found
 
     def next_line(self, commit: CommitLinks, path: bytes) -> Oid | None:

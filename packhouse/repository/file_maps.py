@@ -33,11 +33,11 @@ _WHOLE_ROWS_MAX: Final = 500  # smaller maps are always written whole
 
 def find_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
     """Return the map that memory or the disk has, or None when it has to be made."""
-    found = node.last_commits.get_map(repo.id, commit)
+    found = node.last_commits.maps.get((repo.id, commit))
     if found is None:
         found = _load(node, repo, commit)
         if found is not None:
-            node.last_commits.put_map(repo.id, commit, found)
+            node.last_commits.maps.put((repo.id, commit), found)
     return found
 
 
@@ -46,15 +46,15 @@ def read_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
 
     Several callers for one commit cost one computation. Raises TimedOut when history is too long for one pass.
     """
-    found = node.last_commits.get_map(repo.id, commit)
+    found = node.last_commits.maps.get((repo.id, commit))
     if found is not None:
         return found
     with node.last_commits.making(repo.id, commit):
-        found = node.last_commits.get_map(repo.id, commit) or _load(node, repo, commit)
+        found = node.last_commits.maps.get((repo.id, commit)) or _load(node, repo, commit)
         if found is None:
             with node.file_maps.lock(repo.public_id, commit):
                 found = _load(node, repo, commit) or _make(node, repo, commit)
-        node.last_commits.put_map(repo.id, commit, found)
+        node.last_commits.maps.put((repo.id, commit), found)
         return found
 
 
@@ -65,7 +65,7 @@ def _make(node: Node, repo: Repo, commit: Oid) -> FileMap:
     ancestor: Oid | None = commit
     base: FileMap | None = None
     while ancestor is not None and len(line) < _DERIVE_STEPS_MAX:
-        base = node.last_commits.get_map(repo.id, ancestor) or _load(node, repo, ancestor)
+        base = node.last_commits.maps.get((repo.id, ancestor)) or _load(node, repo, ancestor)
         if base is not None:
             break
         line.append(ancestor)
@@ -119,7 +119,7 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
     node, repo = history.node, history.repo
 
     def known(commit: Oid, path: bytes) -> Oid | None:
-        kept = node.last_commits.get_map(repo.id, commit)
+        kept = node.last_commits.maps.get((repo.id, commit))
         record = None if kept is None else kept.find(path)
         return None if record is None else record.last_commit
 
@@ -178,7 +178,7 @@ def _load(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
             return None
         stack.append(stored)
         at = None if stored.base is None else Oid(stored.base)
-        base = None if at is None else node.last_commits.get_map(repo.id, at)
+        base = None if at is None else node.last_commits.maps.get((repo.id, at))
     chain = stack[0].chain
     if base is None:
         base = stack.pop().whole()

@@ -24,24 +24,24 @@ def read_last_commit(node: Node, repo: Repo, commit: Oid, path: bytes) -> LastCo
     An answer in memory, or one about a near ancestor, costs no process. Otherwise git walks history for this
     path alone; once that was done about as often as one pass for all paths would cost, that pass is made.
     """
-    cached = node.last_commits.get(repo.id, commit, path)
+    cached = node.last_commits.answers.get((repo.id, commit, path))
     if cached is not None:
         return cached
     history = History(node, repo)
     waiting: Waiting = {commit: {path}}
 
     def known(at: Oid, path: bytes) -> Oid | None:
-        kept_map = node.last_commits.get_map(repo.id, at)
+        kept_map = node.last_commits.maps.get((repo.id, at))
         if kept_map is not None:
             record = kept_map.find(path)
             return None if record is None else record.last_commit
-        kept = node.last_commits.get(repo.id, at, path)
+        kept = node.last_commits.answers.get((repo.id, at, path))
         return None if kept is None else kept.oid
 
     answers = walk_near(history, waiting, known)
     oid = answers[path] if path in answers else _walk_far(node, repo, commit, next(iter(waiting)), path)
     answer = LastCommit(oid, history.links(oid).committed_at)
-    node.last_commits.put(repo.id, commit, path, answer)
+    node.last_commits.answers.put((repo.id, commit, path), answer)
     return answer
 
 

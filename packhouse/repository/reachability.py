@@ -12,8 +12,8 @@ from packhouse.db.repos import Repo, find_repo_by_id
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.reader import tag_target
+from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
 from packhouse.node.node import Node
-from packhouse.node.reachability_cache import SET_COMMITS_MAX, Reachable
 from packhouse.repository.damage import RepositoryDamaged, require_whole
 from packhouse.repository.packs import is_empty
 from packhouse.repository.view import RepoView, open_view
@@ -95,15 +95,15 @@ def _update_commits(
 ) -> frozenset[Oid] | None:
     """Return all commits below `tips`: what `known` had, less what it lost, plus what is new."""
     if known is None or known.commits is None:
-        found = _rev_list(node, repo, tips, count_max=SET_COMMITS_MAX + 1)
-        return None if len(found) > SET_COMMITS_MAX else frozenset(found)
-    lost = _rev_list(node, repo, known.tips - tips, exclude=tips, count_max=SET_COMMITS_MAX)
+        found = _rev_list(node, repo, tips, count_max=REACHABLE_COMMITS_MAX + 1)
+        return None if len(found) > REACHABLE_COMMITS_MAX else frozenset(found)
+    lost = _rev_list(node, repo, known.tips - tips, exclude=tips, count_max=REACHABLE_COMMITS_MAX)
     if lost:
         # Git says nothing when it cannot read the parents of what is excluded, and lists too much then.
         require_whole(node, repo)
-    gained = _rev_list(node, repo, tips - known.tips, exclude=known.tips, count_max=SET_COMMITS_MAX + 1)
+    gained = _rev_list(node, repo, tips - known.tips, exclude=known.tips, count_max=REACHABLE_COMMITS_MAX + 1)
     commits = known.commits.difference(lost).union(gained)
-    return None if len(commits) > SET_COMMITS_MAX else commits
+    return None if len(commits) > REACHABLE_COMMITS_MAX else commits
 
 
 def _rev_list(

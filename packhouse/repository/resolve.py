@@ -193,7 +193,7 @@ def _lookup(node: Node, repo: Repo, namespace: str, refname: bytes) -> tuple[Ref
 
 
 def _peel_to_commit(node: Node, repo: Repo, oid: Oid, text: str) -> Oid:
-    kept = node.objects.get(repo.public_id, oid)
+    kept = node.objects.get((repo.public_id, oid))
     if kept is not None and kept.startswith(b"tree "):  # a commit; trees in memory start with a mode
         return oid
     with open_view(node, repo) as reader:

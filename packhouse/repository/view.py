@@ -100,10 +100,10 @@ class RepoView:
         """Return a commit or tree that must be there, from memory when this process used it lately."""
         if oid == EMPTY_TREE_OID:
             return b""  # to git it exists everywhere, so a push may bring a commit without it
-        content = self.node.objects.get(self.repo.public_id, oid)
+        content = self.node.objects.get((self.repo.public_id, oid))
         if content is None:
             content = self.read(oid, kind=kind)[1]
-            self.node.objects.put(self.repo.public_id, oid, content)
+            self.node.objects.put((self.repo.public_id, oid), content)
         return content
 
     def read_tree(self, oid: Oid) -> bytes:

@@ -18,7 +18,6 @@ from packhouse.git.oid import Oid
 from packhouse.node.file_map import FileMap, FileRecord
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.node import Node, open_node
-from packhouse.node.tree_tables import TreeTableCache
 from packhouse.operations.file_metadata import list_file_metadata
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.read_files import PathNotFound, find_file
@@ -58,7 +57,7 @@ def answers_of(found: FileMap) -> dict[bytes, str]:
 def forget(node: Node) -> None:
     """Let the node forget what it keeps in memory."""
     node.last_commits = LastCommitCache()
-    node.tree_tables = TreeTableCache()
+    node.tree_tables.clear()
 
 
 def test_maps_are_right_computed_derived_and_read_back(
@@ -242,4 +241,4 @@ def test_a_path_that_history_touched_long_ago_is_found(node: Node, caller: Princ
         path = b"d/f%d" % number
         expected = git.run("log", "-1", "--format=%H", tip, "--", path.decode(), cwd=folder)
         assert read_last_commit(node, repo, Oid(tip), path).oid == expected
-    assert node.last_commits.get_map(repo.id, Oid(tip)) is not None  # so many walks paid for a map
+    assert node.last_commits.maps.peek((repo.id, Oid(tip))) is not None  # so many walks paid for a map
