@@ -4,9 +4,106 @@ A loop, queue, body, page or subprocess without a bound from here is a bug. Boun
 change are settings in `config.py`; these are the ones that belong to the contract or protect the process.
 """
 
+from dataclasses import dataclass
+from typing import Final
+
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The bounds of which a node may have its own: how much it keeps in memory, how long it works and waits.
+
+    An operation reads them from `node.limits`; code below the node is given what it needs of them.
+    """
+
+    # Log
+    log_waiting_max_bytes: int = 4 * MIB  # lines that wait for standard error; beyond, lines are lost
+
+    # Tokens and keys
+    verified_tokens_max_bytes: int = 16 * MIB  # memory for tokens that a server process remembers as good
+    active_keys_max: int = 100  # of one organisation; a token without kid may be tried with each of them
+    cached_issuers_max: int = 10_000
+
+    # Pages
+    commits_page_max_bytes: int = 32 * MIB  # of commits, as stored; a page ends with the one beyond
+    commits_listing_max_bytes: int = 256 * MIB  # of those that a listing without pages tells
+
+    # Git over HTTP
+    large_git_requests_max: int = 3
+    git_turn_patience_s: float = 2.0  # then a transfer that waits for its client lends its turn to another
+    git_turn_stall_s: float = 20.0  # then a client that keeps others of its organisation waiting is cut off
+    git_turn_look_s: float = 2.0  # how often it is looked whether others wait
+    git_turns_lent_max: int = 128  # of readers, and as many of pushes
+    git_queue_max_s: float = 30  # how long a request waits for its turn to run git
+    git_queue_max: int = 1024  # requests that wait so
+    git_retry_after_s: int = 5
+
+    # Upstreams
+    upstream_refs_max: int = 200_000  # that are mirrored
+
+    # Git processes
+    tree_listing_max_bytes: int = 128 * MIB  # of one `git ls-tree`, more than a million files
+    tree_entries_max: int = 1_000_000  # files and folders that one walk over a tree meets
+
+    # Packs
+    packs_before_consolidation: int = 40
+    view_folders_max: int = 256  # repositories whose packs one process keeps open
+    listed_packs_max: int = 500_000  # of all lists of packs kept by one process
+    incoming_grace_s: int = 3600  # a stored pack that no write has listed by then is deleted
+    pack_keep_s: int = 15 * 60  # a pack that others have replaced
+    object_cache_max_bytes: int = 64 * MIB
+    tree_table_entries_max: int = 100_000  # of all trees kept as tables by one process
+    file_map_rows_max: int = (
+        400_000  # of all "last commit of each path" answers kept in memory by one process
+    )
+    file_map_wait_max_s: float = 20  # how long a request waits while another reads the history that it needs
+    commit_summaries_max: int = 20_000
+    commit_summary_max_bytes: int = 4 * KIB  # text of one that is kept
+    history_stretches_max: int = 500  # pieces of 500 ids, kept for the next page of a history
+    reachable_commits_max: int = 1_000_000  # in the kept sets of all repositories together
+    last_commits_max: int = 50_000  # single "last commit of a path" answers kept
+
+    # Database
+    database_wait_max_s: int = 10  # for a connection, or for a lock that another program holds
+
+    # Diffs
+    diff_raw_total_max_bytes: int = (
+        64 * MIB
+    )  # patches in one answer; files beyond it are listed without theirs
+    diff_memory_max_bytes: int = 3 * GIB // 2  # address space of one git diff
+
+    # Grep
+    grep_file_max_bytes: int = 64 * MIB  # larger files are left out when searching them takes too much memory
+    grep_max_s: float = 25  # clients wait for a minute, of which half may pass until it is a search's turn
+    grep_whole_max_s: float = 10  # of it, for all files at once; then the search goes on file by file
+    grep_file_max_s: float = 5  # for one file then; a file that takes longer is passed over
+    regex_memory_max_bytes: int = (
+        2 * GIB
+    )  # address space of a git that compiles a caller's regular expression
+
+    # Merges
+    merge_memory_max_bytes: int = 2 * GIB  # address space of one git merge
+    merge_conflict_files_max: int = 50  # whose contents a preview shows
+
+    # Signatures
+    signature_verdicts_max: int = 50_000  # kept by one process
+
+    # Events and webhooks
+    prune_batch: int = 1000
+
+    # Runtime files
+    ref_folders_max: int = 2000  # repositories whose refs are kept as files for git
+    ref_folders_max_bytes: int = 256 * MIB  # of their packed-refs together
+
+
+DEFAULT_LIMITS: Final = Limits()
+"""What a server runs with."""
+
+# The bounds below are the same in every node: clients see them, a format or git has them, or nobody ever needed
+# another. What is to vary from node to node, be it for a test only, belongs into Limits; nobody patches a module.
 
 # Requests
 json_body_max_bytes = 16 * MIB
@@ -32,18 +129,14 @@ request_id_max_chars = 128  # of an `X-Request-Id` that a client sends; a longer
 log_value_max_chars = 256  # of a text from outside in the line of a request, which so stays below one page
 log_collect_s = 0.05  # how long lines of requests are collected, to be written together
 log_collected_max_bytes = 32 * KIB
-log_waiting_max_bytes = 4 * MIB  # lines that wait for standard error; beyond, lines are lost
 log_flush_max_s = 2.0
 
 # Tokens and keys
 key_file_max_bytes = 64 * KIB
 org_name_max_chars = 255
 subject_max_chars = 255  # of a token's `sub`, which is only logged
-verified_tokens_max_bytes = 16 * MIB  # memory for tokens that a server process remembers as good
 static_tokens_max_bytes = 16 * MIB  # of the file of fixed tokens
 static_token_faults_logged_max = 100  # lines of it that cannot be read; more are one line of the log
-active_keys_max = 100  # of one organisation; a token without kid may be tried with each of them
-cached_issuers_max = 10_000
 keys_version_max_age_s = 2.0  # how long a server may not notice that a key was added or revoked
 
 # Commit streams (NDJSON)
@@ -75,8 +168,6 @@ files_page_default = 1000
 files_page_max = 5000
 metadata_page_default = 200
 metadata_page_max = 1000
-commits_page_max_bytes = 32 * MIB  # of commits, as stored; a page ends with the one beyond
-commits_listing_max_bytes = 256 * MIB  # of those that a listing without pages tells
 note_max_bytes = 16 * MIB  # of one that is read through the API
 
 # Git over HTTP
@@ -89,17 +180,9 @@ ref_prefixes_max = 65_536  # of one ls-refs; with more, every ref is shown, as g
 git_request_small_bytes = (
     MIB  # few fetches with more wants and haves, or pushes with more commands, run at once
 )
-large_git_requests_max = 3
 push_start_bytes = 64 * KIB  # of a pack that are here before the push takes a turn
 git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
 git_keepalive_s = 5  # a waiting client sees a byte at least so often
-git_turn_patience_s = 2.0  # then a transfer that waits for its client lends its turn to another
-git_turn_stall_s = 20.0  # then a client that keeps others of its organisation waiting is cut off
-git_turn_look_s = 2.0  # how often it is looked whether others wait
-git_turns_lent_max = 128  # of readers, and as many of pushes
-git_queue_max_s = 30  # how long a request waits for its turn to run git
-git_queue_max = 1024  # requests that wait so
-git_retry_after_s = 5
 connectivity_check_max_s = 3600
 push_faults_max = 10_000  # faulty objects of one push; with more, none of its refs moves
 push_tracing_max_s = 600  # finding the refs that lead to a faulty object
@@ -120,7 +203,6 @@ forward_max_s = 50  # clients wait for a minute
 forward_refs_max = 500  # of one push to an upstream; more go in several
 upstream_stall_max_s = 30
 upstream_resolve_max_s = 10
-upstream_refs_max = 200_000  # that are mirrored
 sync_error_max_chars = 200
 upstream_git_memory_max_bytes = 2 * GIB  # address space; git keeps a whole list of refs in memory
 
@@ -129,30 +211,18 @@ git_output_max_bytes = 64 * MIB  # of a call whose answer is kept in memory
 git_call_max_s = 60
 history_pass_max_s = 600  # one pass over a whole history; its answer is kept
 history_output_max_bytes = GIB
-tree_listing_max_bytes = 128 * MIB  # of one `git ls-tree`, more than a million files
-tree_entries_max = 1_000_000  # files and folders that one walk over a tree meets
 git_stall_max_s = 300  # a transfer in which nothing moves for so long is ended
 git_memory_max_bytes = 4 * GIB  # address space of one child
 process_kill_grace_s = 1.0
 
 # Packs
-packs_before_consolidation = 40
 pack_buffer_max_bytes = 4 * MIB  # of a new pack that wait in memory; most packs never reach it
 copy_buffer_bytes = MIB
-view_folders_max = 256  # repositories whose packs one process keeps open
-incoming_grace_s = 3600  # a stored pack that no write has listed by then is deleted
 adoption_page = 500  # repositories of an earlier release looked up at once
-pack_keep_s = 15 * 60  # a pack that others have replaced
-object_cache_max_bytes = 64 * MIB
-tree_table_entries_max = 100_000  # of all trees kept as tables by one process
-file_map_rows_max = 400_000  # of all "last commit of each path" answers kept in memory by one process
 file_map_wait_max_s = 20  # how long a request waits while another reads the history that it needs
-commit_summaries_max = 20_000
-commit_summary_max_bytes = 4 * KIB  # text of one that is kept
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
 
 # Database
-database_wait_max_s = 10  # for a connection, or for a lock that another program holds
 database_outage_wait_max_s = 1.0  # for a connection, while the server is away
 database_outage_pause_s = 1.0  # after such a wait was in vain, others are refused at once for so long
 database_ask_max_s = 2  # libpq takes whole seconds, at least 2
@@ -170,11 +240,9 @@ deleted_repo_keep_s = 30 * 24 * 3600  # before the packs of a deleted repository
 key_text_max_chars = 200  # label and kid of a key
 
 # Diffs
-diff_raw_total_max_bytes = 64 * MIB  # patches in one answer; files beyond it are listed without theirs
 diff_files_max = 300_000
 diff_renames_max = 1000  # sources times targets is at most its square, as git's own diff.renameLimit
 diff_max_s = 50  # clients wait for a minute
-diff_memory_max_bytes = 3 * GIB // 2  # address space of one git diff
 
 # Blame
 blame_ranges_max = 16
@@ -197,20 +265,13 @@ grep_matches_max = 200  # matching lines of one page
 grep_file_matches_default = 200
 grep_file_matches_max = 100_000
 grep_line_max_bytes = 8 * KIB  # more of a line is not returned
-grep_file_max_bytes = 64 * MIB  # larger files are left out when searching them takes too much memory
-grep_max_s = 25  # clients wait for a minute, of which half may pass until it is a search's turn
-grep_whole_max_s = 10  # of it, for all files at once; then the search goes on file by file
-grep_file_max_s = 5  # for one file then; a file that takes longer is passed over
 grep_slow_threads = 4  # of a git that searches file by file
 grep_skipped_listed_max = 100  # files passed over that one page names
 regex_repetitions_max = 1_000_000
-regex_memory_max_bytes = 2 * GIB  # address space of a git that compiles a caller's regular expression
 regex_cpu_max_s = 3600  # processor time of such a git, of all its threads
 back_reference_cpu_max_s = 2  # the same when the expression has a back-reference, which may never end
 
 # Merges
-merge_memory_max_bytes = 2 * GIB  # address space of one git merge
-merge_conflict_files_max = 50  # whose contents a preview shows
 merge_conflict_blob_max_bytes = 256 * KIB
 
 # Signatures
@@ -219,7 +280,6 @@ signed_commits_max = 5000  # that one update may introduce to a ref under `verif
 signatures_check_max_s = 150  # for all commits of one update
 signature_program_max_s = 20  # for one call of gpg or ssh-keygen
 signature_output_max_bytes = MIB
-signature_verdicts_max = 50_000  # kept by one process
 signature_verdict_max_age_s = 60  # a key that expires meanwhile is believed for as long
 
 # Outbound requests
@@ -257,15 +317,12 @@ event_page_max = 100
 event_streams_max = 100  # of one server process
 event_poll_s = 0.3
 event_keepalive_s = 15.0
-prune_batch = 1000
 
 # Idempotency keys
 idempotency_key_max_chars = 255
 answers_keep_s = 24 * 3600  # of writes with a key, for their retries
 
 # Runtime files
-ref_folders_max = 2000  # repositories whose refs are kept as files for git
-ref_folders_max_bytes = 256 * MIB  # of their packed-refs together
 disk_min_free_bytes = 64 * MIB  # with less, reads work in the runtime folder
 
 # Damage of stored data

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from packhouse import limits
+from packhouse.limits import DEFAULT_LIMITS
 
 _ATOMIC_BYTES: Final = select.PIPE_BUF
 """So much is written to a pipe as one piece, whichever processes share it (pipe(7))."""
@@ -25,10 +26,11 @@ class LineWriter:
     """Standard error, shared by all threads of a process and safe to inherit through a fork.
 
     A line is written at once where that does not block. Otherwise it waits for a thread that writes what has come
-    together; beyond `limits.log_waiting_max_bytes` lines are lost, and their number is written in their place.
+    together; beyond `waiting_max_bytes` lines are lost, and their number is written in their place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, waiting_max_bytes: int = DEFAULT_LIMITS.log_waiting_max_bytes) -> None:
+        self._waiting_max_bytes = waiting_max_bytes
         self._descriptor: int | None = None
         self._stream: IO[str] | None = None
         self._poll = select.poll()
@@ -110,7 +112,7 @@ class LineWriter:
             return
 
     def _keep(self, piece: bytes) -> None:
-        if self._waiting_bytes + len(piece) > limits.log_waiting_max_bytes:
+        if self._waiting_bytes + len(piece) > self._waiting_max_bytes:
             self._lost += piece.count(b"\n")
             return
         self._waiting.append(piece)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from packhouse import limits
 from packhouse.auth.public_keys import PublicKey
 from packhouse.bounded_cache import BoundedCache
+from packhouse.limits import DEFAULT_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class KeyRing:
 
     The version is read again when it is older than `limits.keys_version_max_age_s`; a new version makes
     every entry stale at once. Entries remember the version under which their reading began: one read while
-    a key was being revoked is not believed afterwards. Issuers that do not exist are remembered too, and
-    the number of entries is bounded. Safe to share between threads.
+    a key was being revoked is not believed afterwards. Unknown issuers are remembered too. At most
+    `issuers_max` entries are kept. Safe to share between threads.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class KeyRing:
         load_keys: LoadKeys,
         load_version: LoadVersion,
         *,
+        issuers_max: int = DEFAULT_LIMITS.cached_issuers_max,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load_keys = load_keys
@@ -62,7 +64,7 @@ class KeyRing:
         self._lock = threading.Lock()
         self._version: int | None = None
         self._version_read_at = 0.0
-        self._entries = BoundedCache[str, tuple[int, OrgKeys | None]](count_max=limits.cached_issuers_max)
+        self._entries = BoundedCache[str, tuple[int, OrgKeys | None]](count_max=issuers_max)
 
     def find(self, issuer: str) -> OrgKeys | None:
         """Return the issuer's active keys, or None for an unknown one. At most a few seconds old."""

@@ -22,6 +22,7 @@ from packhouse.auth.public_keys import ALGORITHMS
 from packhouse.auth.scopes import parse_scopes
 from packhouse.bounded_cache import BoundedCache
 from packhouse.clock import TIMESTAMP_MAX, Clock, system_clock
+from packhouse.limits import DEFAULT_LIMITS
 
 LEEWAY_S: Final = 60
 """How far the clocks of issuers may be off."""
@@ -53,12 +54,18 @@ class TokenVerifier:
     none that works. Safe to share between threads.
     """
 
-    def __init__(self, keyring: KeyRing, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self,
+        keyring: KeyRing,
+        *,
+        clock: Clock = system_clock,
+        memory_max_bytes: int = DEFAULT_LIMITS.verified_tokens_max_bytes,
+    ) -> None:
         self._keyring = keyring
         self._clock = clock
         self._verified = BoundedCache[bytes, _Verified](
-            weight_max=limits.verified_tokens_max_bytes,
-            entry_weight_max=limits.verified_tokens_max_bytes,
+            weight_max=memory_max_bytes,
+            entry_weight_max=memory_max_bytes,
             weigh=attrgetter("size_bytes"),
         )
 

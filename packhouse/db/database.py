@@ -14,6 +14,7 @@ from packhouse.db.session import (
 )
 from packhouse.db.sqlite import SqliteDatabase
 from packhouse.errors import Invalid
+from packhouse.limits import DEFAULT_LIMITS
 
 __all__ = [
     "Database",
@@ -28,14 +29,17 @@ __all__ = [
 _SQLITE_PREFIX: Final = "sqlite:///"
 
 
-def open_database(url: str, *, connections_max: int = 16) -> Database:
+def open_database(
+    url: str, *, connections_max: int = 16, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s
+) -> Database:
     """Return the database at `sqlite:///PATH` (PATH as it is, not percent-encoded) or `postgresql://…`.
 
-    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL. Raises
-    Invalid for any other address, without repeating it: it may hold a password.
+    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL,
+    `wait_max_s` the wait for one, or for a lock that another program holds. Raises Invalid for any other address,
+    without repeating it: it may hold a password.
     """
     if url.startswith(_SQLITE_PREFIX) and len(url) > len(_SQLITE_PREFIX):
-        return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)))
+        return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)), wait_max_s=wait_max_s)
     if url.startswith(("postgresql://", "postgres://")):
-        return PostgresqlDatabase(url, connections_max=connections_max)
+        return PostgresqlDatabase(url, connections_max=connections_max, wait_max_s=wait_max_s)
     raise Invalid("database address must start with sqlite:/// or postgresql://")

@@ -14,12 +14,13 @@ from packhouse.log import log_event
 class Outage:
     """Says how long to wait for a connection, and tells the operator once when the server goes and comes back.
 
-    While the server answers, callers may wait long: connections are only scarce. Once it is away they wait a
+    While the server answers, callers may wait `wait_max_s`: connections are only scarce. Once it is away they wait a
     moment, and after one of them did so in vain the others are refused at once for a little while. Safe to
     share between threads.
     """
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, wait_max_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wait_max_s = wait_max_s
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._suspected = False
@@ -30,7 +31,7 @@ class Outage:
         """Return how many seconds to wait for a connection; raise DatabaseAway when none need try now."""
         with self._lock:
             if not self._suspected:
-                return limits.database_wait_max_s
+                return self._wait_max_s
             if self._monotonic() < self._refuse_until:
                 raise DatabaseAway(self._reason)
             return limits.database_outage_wait_max_s

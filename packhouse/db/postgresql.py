@@ -46,8 +46,6 @@ _TIME_LIMITS_S: Final = {
 # A server that vanished without a word is noticed. Source: PostgreSQL manual, 34.1.2 (libpq, parameters).
 _CONNECTION_DEFAULTS: Final = {
     "application_name": "packhouse",
-    "connect_timeout": str(limits.database_wait_max_s),
-    "tcp_user_timeout": str(limits.database_wait_max_s * 1000),
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
@@ -119,14 +117,21 @@ class PostgresqlSession(Session):
 class PostgresqlDatabase(Database):
     """A database on a server. At most `connections_max` connections; more sessions wait for one."""
 
-    def __init__(self, url: str, *, connections_max: int) -> None:
+    def __init__(self, url: str, *, connections_max: int, wait_max_s: int) -> None:
         try:
             given = conninfo_to_dict(url)
         except psycopg.ProgrammingError:
             raise Invalid("database address is malformed") from None  # the driver's words repeat it
         self._connect_options: dict[str, Any] = {
-            name: value for name, value in _CONNECTION_DEFAULTS.items() if name not in given
+            name: value
+            for name, value in (
+                *_CONNECTION_DEFAULTS.items(),
+                ("connect_timeout", str(wait_max_s)),
+                ("tcp_user_timeout", str(wait_max_s * 1000)),
+            )
+            if name not in given
         }
+        self._wait_max_s = wait_max_s
         self._url = url
         self._place = (
             f"postgresql://{given.get('host', '')}:{given.get('port', 5432)}/{given.get('dbname', '')}"
@@ -135,7 +140,7 @@ class PostgresqlDatabase(Database):
         self._opening = threading.Lock()
         self._pool: ConnectionPool[_Connection] | None = None
         self._closed = False
-        self._outage = Outage()
+        self._outage = Outage(wait_max_s=self._wait_max_s)
         _databases.add(self)
 
     @contextmanager
@@ -238,7 +243,7 @@ class PostgresqlDatabase(Database):
                     configure=_configure,
                     min_size=1,
                     max_size=self._connections_max,
-                    timeout=limits.database_wait_max_s,
+                    timeout=self._wait_max_s,
                     # Its pauses between attempts double; given up soon, they start anew with the next caller.
                     reconnect_timeout=limits.database_reconnect_max_s,
                     open=True,
@@ -248,7 +253,7 @@ class PostgresqlDatabase(Database):
     def _forget_after_fork(self) -> None:
         """Leave the parent's connections alone and open others when first needed."""
         self._opening = threading.Lock()
-        self._outage = Outage()
+        self._outage = Outage(wait_max_s=self._wait_max_s)
         if self._pool is not None:
             _inherited.append(self._pool)
             self._pool = None

@@ -22,6 +22,7 @@ from packhouse.db.schema import SQLITE_WORDS, apply_migrations, check_release, h
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
 from packhouse.db.sqlite_file import Identity, SqliteFile
 from packhouse.errors import Corrupt, Invalid
+from packhouse.limits import DEFAULT_LIMITS
 
 _VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -50,7 +51,6 @@ _PASSING: Final = frozenset(
     }
 )
 _PRAGMAS: Final = (
-    f"PRAGMA busy_timeout = {limits.database_wait_max_s * 1000}",  # first: the next ones may have to wait
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     f"PRAGMA journal_size_limit = {64 * limits.MIB}",
@@ -168,10 +168,10 @@ class _Handle:
 class SqliteDatabase(Database):
     """A database file. Connections are kept for reuse and taken by one session each."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
         if sqlite3.sqlite_version_info < _VERSION_MIN:
             raise Invalid("SQLite 3.37 or newer is needed", found=sqlite3.sqlite_version)
-        self._file = SqliteFile(path)
+        self._file = SqliteFile(path, wait_max_s=wait_max_s)
         self._idle: list[_Handle] = []
         self._busy: set[_Handle] = set()
         self._closed = False
@@ -225,7 +225,7 @@ class SqliteDatabase(Database):
             # A connection of its own: those for sessions make a lock file and switch the file to WAL.
             address = self._file.address(frozen=self._file.is_frozen())
             with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-                connection.execute(_PRAGMAS[0])
+                _set_patience(connection, self._file)
                 return bool(connection.execute(_COUNT_OUR_TABLES).fetchone() == (2,))
         except sqlite3.Error as error:
             _raise_translated(error, self._file)
@@ -393,6 +393,7 @@ def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Conne
     except sqlite3.Error as error:
         _raise_translated(error, file)
     try:
+        _set_patience(connection, file)  # first: the next ones may have to wait
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
         if not frozen:
@@ -404,6 +405,10 @@ def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Conne
         connection.close()
         raise
     return connection
+
+
+def _set_patience(connection: sqlite3.Connection, file: SqliteFile) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {file.wait_max_s * 1000}").fetchall()
 
 
 def _switch_to_wal(connection: sqlite3.Connection, file: SqliteFile, lock_file: int) -> None:

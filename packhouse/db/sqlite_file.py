@@ -17,6 +17,7 @@ from urllib.parse import quote
 from packhouse import limits
 from packhouse.db.session import DatabaseAway, log_outage
 from packhouse.errors import Corrupt
+from packhouse.limits import DEFAULT_LIMITS
 
 Identity = tuple[int, int]
 """Device and inode of a file."""
@@ -29,10 +30,12 @@ class SqliteFile:
     """The file of one SqliteDatabase. Safe for threads.
 
     `failures` counts what went wrong with it so far; connections that were open then are not used again.
+    `wait_max_s` is how long to wait for a lock that another program holds.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
         self.path = path
+        self.wait_max_s = wait_max_s
         self._guard = threading.Lock()
         self.failures = 0
         self._told: tuple[str, float] | None = None

@@ -84,12 +84,16 @@ def list_history(place: GitPlace, tips: Iterable[Oid]) -> list[tuple[Oid, tuple[
 
 
 def read_first_parent_changes(
-    place: GitPlace, history: Iterable[tuple[Oid, tuple[Oid, ...]]]
+    place: GitPlace,
+    history: Iterable[tuple[Oid, tuple[Oid, ...]]],
+    *,
+    memory_max_bytes: int,
+    entries_max: int,
 ) -> dict[Oid, list[bytes]]:
     """Return the paths in which each commit differs from its first parent.
 
     Commits without parents, and those that change nothing, are left out. Renames are a deletion and an addition.
-    Raises LimitExceeded when one commit changes more than fits into memory.
+    Raises LimitExceeded when one commit changes more than fits into `memory_max_bytes`; it tells of `entries_max`.
     Source: git-diff-tree(1), "--stdin" and "Raw output format".
     """
     pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
@@ -107,12 +111,12 @@ def read_first_parent_changes(
             config=_PASS_CONFIG,
             timeout_s=limits.history_pass_max_s,
             output_max_bytes=limits.history_output_max_bytes,
-            on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
+            on_start=lambda git: git.limit_memory(memory_max_bytes),
         ).stdout
     except GitFailed as error:
         if not error.is_for_memory:
             raise
-        raise LimitExceeded("tree has too many entries", entries_max=limits.tree_entries_max) from error
+        raise LimitExceeded("tree has too many entries", entries_max=entries_max) from error
     changes: dict[Oid, list[bytes]] = {}
     paths: list[bytes] = []
     is_path = False
@@ -127,11 +131,13 @@ def read_first_parent_changes(
     return changes
 
 
-def list_sized_files(place: GitPlace, tree: Oid) -> list[tuple[bytes, bytes, bytes]]:
+def list_sized_files(
+    place: GitPlace, tree: Oid, *, output_max_bytes: int
+) -> list[tuple[bytes, bytes, bytes]]:
     """Return (mode, size, path) of everything below `tree` that is no folder, in git's order.
 
     As git prints them: mode in six octal digits; the size of a submodule is `-`. Raises LimitExceeded for more
-    than `limits.tree_listing_max_bytes` of them. Source: git-ls-tree(1), "-l".
+    than `output_max_bytes` of them. Source: git-ls-tree(1), "-l".
     """
     output = run_git(
         place,
@@ -141,7 +147,7 @@ def list_sized_files(place: GitPlace, tree: Oid) -> list[tuple[bytes, bytes, byt
         "-z",
         "--full-tree",
         tree,
-        output_max_bytes=limits.tree_listing_max_bytes,
+        output_max_bytes=output_max_bytes,
     ).stdout
     if _BAD_SIZE in output and (missing := _MISSING.search(output)):
         raise Corrupt("tree names a missing object", oid=missing[1].decode("ascii"))

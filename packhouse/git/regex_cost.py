@@ -31,15 +31,14 @@ def has_back_reference(expression: str) -> bool:
     return _BACK_REFERENCE.search(_CLASS.sub("", expression)) is not None
 
 
-def limit_regex_cost(git: GitProcess, *, cpu_s: int) -> None:
+def limit_regex_cost(git: GitProcess, *, cpu_s: int, memory_max_bytes: int) -> None:
     """Bound memory and processor time of a git that has just started: an expression can take all there is.
 
     `cpu_s` counts for all its threads together; git dies of SIGXCPU when it is used up. Whoever waits for git
     usually ends it earlier, unless this process is killed first.
     """
-    memory = limits.regex_memory_max_bytes
     with contextlib.suppress(ProcessLookupError):  # it has ended already
-        resource.prlimit(git.pid, resource.RLIMIT_AS, (memory, memory))
+        resource.prlimit(git.pid, resource.RLIMIT_AS, (memory_max_bytes, memory_max_bytes))
         resource.prlimit(git.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
 
 

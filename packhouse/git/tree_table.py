@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from packhouse import limits
 from packhouse.errors import LimitExceeded
 from packhouse.git.objects import MODE_TREE, parse_tree
 from packhouse.git.oid import Oid
@@ -53,7 +52,9 @@ def has_same_entry(read_table: TableReader, one: Oid, other: Oid, path: bytes) -
     return one == other
 
 
-def iter_changes(read_table: TableReader, old: Oid | None, new: Oid | None) -> Iterator[PathChange]:
+def iter_changes(
+    read_table: TableReader, old: Oid | None, new: Oid | None, *, entries_max: int
+) -> Iterator[PathChange]:
     """Yield what must be done to the files of `old` to have those of `new`, deletions first in each folder.
 
     None is a tree without entries. Folders that are equal are not read. Raises LimitExceeded as iter_leaves() does.
@@ -65,8 +66,8 @@ def iter_changes(read_table: TableReader, old: Oid | None, new: Oid | None) -> I
         before = {} if old is None else read_table(old)
         after = {} if new is None else read_table(new)
         entries += len(before) + len(after)
-        if entries > limits.tree_entries_max:
-            raise LimitExceeded("tree has too many entries", entries_max=limits.tree_entries_max)
+        if entries > entries_max:
+            raise LimitExceeded("tree has too many entries", entries_max=entries_max)
         for name, (mode, oid) in before.items():
             entry = after.get(name)
             if entry == (mode, oid):

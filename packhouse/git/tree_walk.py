@@ -45,21 +45,21 @@ def read_folder(read_tree: TreeReader, oid: Oid) -> dict[bytes, TreeEntry]:
 
 
 def iter_leaves(
-    read_tree: TreeReader, root: Oid, prefix: bytes = b"", *, after: bytes = b""
+    read_tree: TreeReader, root: Oid, prefix: bytes = b"", *, after: bytes = b"", entries_max: int
 ) -> Iterator[PathEntry]:
     """Yield every file, symlink and submodule below the tree `root`, whose own path is `prefix`.
 
     Only paths greater than `after` come; folders that end before it are not read. Raises LimitExceeded after
-    `limits.tree_entries_max` entries: a few trees that hold each other many times make billions of paths. Also for
-    a folder whose path is longer than any path may be: of those, all above are in memory.
+    `entries_max` entries: a few trees that hold each other many times make billions of paths. Also for a folder
+    whose path is longer than any path may be: of those, all above are in memory.
     """
     folders = [_iter_folder(read_tree, root, prefix, after)]
     entries = 0
     while folders:
         entry = next(folders[-1], None)
         entries += 1
-        if entries > limits.tree_entries_max:
-            raise LimitExceeded("tree has too many entries", entries_max=limits.tree_entries_max)
+        if entries > entries_max:
+            raise LimitExceeded("tree has too many entries", entries_max=entries_max)
         if entry is None:
             folders.pop()
         elif entry.mode == MODE_TREE:

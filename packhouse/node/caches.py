@@ -7,11 +7,11 @@ of `ReachableCache` are ids of immutable objects, so that entries never grow sta
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse import limits
 from packhouse.bounded_cache import BoundedCache
 from packhouse.db.packs import PackList
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import TreeTable
+from packhouse.limits import KIB, Limits
 
 STRETCH_COMMITS: Final = 500
 """How many ids one walk over history lists."""
@@ -19,10 +19,8 @@ STRETCH_COMMITS: Final = 500
 REACHABLE_COMMITS_MAX: Final = 500_000
 """Commits in the set of one repository; git is asked each time about more."""
 
-_OBJECT_MAX_BYTES: Final = 256 * limits.KIB
+_OBJECT_MAX_BYTES: Final = 256 * KIB
 _OBJECT_OVERHEAD_BYTES: Final = 200
-_STRETCHES_MAX: Final = 500
-_REACHABLE_TOTAL_MAX: Final = 1_000_000
 _TABLE_OVERHEAD_ENTRIES: Final = 4
 _TABLE_SHARE_MAX: Final = 4  # a table that would take more than this part of the memory is not kept
 
@@ -32,7 +30,7 @@ Stretch = tuple[Oid, ...]
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """What the refs of both namespaces lead to at `refs_version` and the state written with it; `commits` is None for too many."""
+    """What the refs of both namespaces lead to at one version and state; `commits` is None for too many."""
 
     refs_version: int
     refs_state: int
@@ -57,7 +55,7 @@ TreeTableCache = BoundedCache[tuple[int, Oid], TreeTable]
 """Trees as tables, by repository and oid. Nobody changes a table that came from here."""
 
 
-def make_object_cache() -> ObjectCache:
+def make_object_cache(limits: Limits) -> ObjectCache:
     """Return a cache that a chain of writes finds its own trees in; it is bounded in bytes."""
     return ObjectCache(
         weight_max=limits.object_cache_max_bytes,
@@ -67,22 +65,24 @@ def make_object_cache() -> ObjectCache:
     )
 
 
-def make_stretch_cache() -> StretchCache:
+def make_stretch_cache(limits: Limits) -> StretchCache:
     """Return a cache that spares the next page of a history the walk from the tip."""
-    return StretchCache(count_max=_STRETCHES_MAX)
+    return StretchCache(count_max=limits.history_stretches_max)
 
 
-def make_reachable_cache() -> ReachableCache:
+def make_reachable_cache(limits: Limits) -> ReachableCache:
     """Return a cache bounded in commits of all repositories together."""
-    return ReachableCache(weight_max=_REACHABLE_TOTAL_MAX, weigh=_count_commits)
+    return ReachableCache(weight_max=limits.reachable_commits_max, weigh=_count_commits)
 
 
 def make_pack_list_cache(limits: Limits) -> PackListCache:
     """Return a cache bounded in packs of all repositories together."""
-    return PackListCache(weight_max=limits.listed_packs_max, weigh=lambda listed: len(listed.packs), overhead=1)
+    return PackListCache(
+        weight_max=limits.listed_packs_max, weigh=lambda listed: len(listed.packs), overhead=1
+    )
 
 
-def make_tree_table_cache() -> TreeTableCache:
+def make_tree_table_cache(limits: Limits) -> TreeTableCache:
     """Return a cache bounded in entries of all trees together."""
     entries_max = limits.tree_table_entries_max
     return TreeTableCache(

@@ -9,17 +9,20 @@ from packhouse.clock import Clock
 from packhouse.db.database import Database
 from packhouse.db.keys import Key, get_keys_version, list_keys
 from packhouse.db.orgs import find_org
+from packhouse.limits import Limits
 from packhouse.log import log_event
 
 
-def make_token_verifier(database: Database, clock: Clock) -> TokenVerifier:
+def make_token_verifier(database: Database, clock: Clock, limits: Limits) -> TokenVerifier:
     """Return a verifier that believes the active keys in `database`, each change within seconds."""
     return TokenVerifier(
         KeyRing(
             lambda issuer: load_org_keys(database, issuer),
             lambda: _load_keys_version(database),
+            issuers_max=limits.cached_issuers_max,
         ),
         clock=clock,
+        memory_max_bytes=limits.verified_tokens_max_bytes,
     )
 
 

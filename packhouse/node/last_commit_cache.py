@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse import limits
 from packhouse.bounded_cache import BoundedCache
 from packhouse.errors import Unavailable
 from packhouse.git.history import CommitSummary
 from packhouse.git.oid import Oid
+from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap
 
-_ANSWERS_MAX: Final = 50_000
 _COUNTED_COMMITS_MAX: Final = 1000
 _RETRY_AFTER_S: Final = 5
 
@@ -33,8 +32,8 @@ class LastCommitCache:
     are named in answers. Long summaries are not kept.
     """
 
-    def __init__(self) -> None:
-        self.answers = BoundedCache[tuple[int, Oid, bytes], LastCommit](count_max=_ANSWERS_MAX)
+    def __init__(self, limits: Limits) -> None:
+        self.answers = BoundedCache[tuple[int, Oid, bytes], LastCommit](count_max=limits.last_commits_max)
         self.maps = BoundedCache[tuple[int, Oid], FileMap](
             weight_max=limits.file_map_rows_max, weigh=lambda kept: len(kept.paths)
         )
@@ -44,6 +43,7 @@ class LastCommitCache:
             weigh=lambda kept: len(kept.author) + len(kept.message),
         )
         self._walks = BoundedCache[tuple[int, Oid], int](count_max=_COUNTED_COMMITS_MAX)
+        self._wait_max_s = limits.file_map_wait_max_s
         self._guard = threading.Lock()
         self._making: dict[tuple[int, Oid], threading.Lock] = {}
 
@@ -67,7 +67,7 @@ class LastCommitCache:
         """
         with self._guard:
             lock = self._making.setdefault((repo_id, commit), threading.Lock())
-        if not lock.acquire(timeout=limits.file_map_wait_max_s):
+        if not lock.acquire(timeout=self._wait_max_s):
             raise Unavailable("history is being read", retry_after_s=_RETRY_AFTER_S)
         try:
             yield

@@ -13,12 +13,15 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.caches import (
     ObjectCache,
+    PackListCache,
     ReachableCache,
     StretchCache,
     TreeTableCache,
     make_object_cache,
+    make_pack_list_cache,
     make_reachable_cache,
     make_stretch_cache,
     make_tree_table_cache,
@@ -44,18 +47,19 @@ class Node:
     config: Config
     database: Database
     store: PackStore
-    objects: ObjectCache = field(default_factory=make_object_cache)
-    reachability: ReachableCache = field(default_factory=make_reachable_cache)
-    last_commits: LastCommitCache = field(default_factory=LastCommitCache)
-    histories: StretchCache = field(default_factory=make_stretch_cache)
-    tree_tables: TreeTableCache = field(default_factory=make_tree_table_cache)
-    signatures: SignatureVerdicts = field(default_factory=SignatureVerdicts)
-    pack_lists: PackListCache = field(default_factory=make_pack_list_cache)
+    limits: Limits = DEFAULT_LIMITS
     damage: DamageMemory = field(default_factory=DamageMemory)
     clock: Clock = system_clock
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
     maintenance: MaintenanceQueue = field(default_factory=MaintenanceQueue)
     wakeups: Wakeups = field(default_factory=Wakeups)
+    objects: ObjectCache = field(init=False)
+    reachability: ReachableCache = field(init=False)
+    last_commits: LastCommitCache = field(init=False)
+    histories: StretchCache = field(init=False)
+    pack_lists: PackListCache = field(init=False)
+    tree_tables: TreeTableCache = field(init=False)
+    signatures: SignatureVerdicts = field(init=False)
     tokens: TokenVerifier = field(init=False)
     secret_keys: SecretKeys = field(init=False)
     outbound: OutboundClient = field(init=False)
@@ -63,7 +67,14 @@ class Node:
     static_tokens: TokenFile | None = field(init=False)
 
     def __post_init__(self) -> None:
-        self.tokens = make_token_verifier(self.database, self.clock)
+        self.objects = make_object_cache(self.limits)
+        self.reachability = make_reachable_cache(self.limits)
+        self.last_commits = LastCommitCache(self.limits)
+        self.histories = make_stretch_cache(self.limits)
+        self.pack_lists = make_pack_list_cache(self.limits)
+        self.tree_tables = make_tree_table_cache(self.limits)
+        self.signatures = SignatureVerdicts(verdicts_max=self.limits.signature_verdicts_max)
+        self.tokens = make_token_verifier(self.database, self.clock, self.limits)
         self.secret_keys = SecretKeys(self.config.secret_keys_path)
         self.outbound = OutboundClient(
             trusted_hosts=self.config.trusted_host_set, authorities=self.config.outbound_ca
@@ -94,28 +105,30 @@ class Node:
         self.database.close()
 
 
-def open_node(config: Config) -> Node:
+def open_node(config: Config, *, limits: Limits = DEFAULT_LIMITS) -> Node:
     """Open the data folder and the database, making them if need be and bringing the schema up to date."""
-    return _open(config, may_create=True)
+    return _open(config, limits, may_create=True)
 
 
-def open_existing_node(config: Config) -> Node:
+def open_existing_node(config: Config, *, limits: Limits = DEFAULT_LIMITS) -> Node:
     """Open what is there, bringing the schema up to date; raise NoData, and make nothing, when nothing is."""
-    return _open(config, may_create=False)
+    return _open(config, limits, may_create=False)
 
 
-def _open(config: Config, *, may_create: bool) -> Node:
+def _open(config: Config, limits: Limits, *, may_create: bool) -> Node:
     configure_libgit2()
-    database = open_database(config.database_url, connections_max=config.threads + 8)
+    database = open_database(
+        config.database_url, connections_max=config.threads + 8, wait_max_s=limits.database_wait_max_s
+    )
     try:
         is_accepted = check_installation(config, database, may_create=may_create)
-        store = DiskPackStore(config.data, runtime_dir=config.runtime_dir)
+        store = DiskPackStore(config.data, runtime_dir=config.runtime_dir, limits=limits)
         if may_create and is_accepted:
             keep_orphaned_log(database, now=system_clock())
         database.migrate()
         if may_create and is_accepted:
             remember_acceptance(config, database, now=system_clock())
-        node = Node(config=config, database=database, store=store)
+        node = Node(config=config, database=database, store=store, limits=limits)
         if may_create:
             node.secret_keys.ensure()
     except BaseException:

@@ -14,10 +14,8 @@ class SignatureVerdicts:
     One counts for `limits.signature_verdict_max_age_s` only, since keys expire.
     """
 
-    def __init__(self) -> None:
-        self._verdicts = BoundedCache[tuple[int, KeySet, Oid], tuple[float, bool]](
-            count_max=limits.signature_verdicts_max
-        )
+    def __init__(self, *, verdicts_max: int) -> None:
+        self._verdicts = BoundedCache[tuple[int, KeySet, Oid], tuple[float, bool]](count_max=verdicts_max)
 
     def get(self, repo_id: int, keys: KeySet, commit: Oid, *, now: float) -> bool | None:
         """Return whether the commit was found signed lately; None when that is not known."""

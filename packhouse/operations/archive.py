@@ -95,7 +95,9 @@ def prepare_archive_of(node: Node, repo: Repo, ref: str | None, options: Archive
     top = find_path(read_tree, commit.tree, options.path)
     if top is None:
         raise PathNotFound(options.path)
-    leaves = iter_leaves(read_tree, top.oid, top.path) if top.mode == MODE_TREE else iter([top])
+    leaves = iter([top])
+    if top.mode == MODE_TREE:
+        leaves = iter_leaves(read_tree, top.oid, top.path, entries_max=node.limits.tree_entries_max)
     entries = [entry for entry in leaves if options.files.takes(entry.path)]
     return Archive(repo, resolved.name, resolved.commit, commit.committer.when, entries, options)
 

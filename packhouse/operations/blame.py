@@ -103,7 +103,11 @@ def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
 def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
     limit_cost = None
     if ranges:
-        limit_cost = partial(limit_regex_cost, cpu_s=min(map(regex_cpu_s, ranges)))
+        limit_cost = partial(
+            limit_regex_cost,
+            cpu_s=min(map(regex_cpu_s, ranges)),
+            memory_max_bytes=node.limits.regex_memory_max_bytes,
+        )
     with open_view(node, repo) as view:
         try:
             result = view.git.run(

@@ -31,7 +31,7 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
         delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())
     while not should_stop():
         with node.database.write() as session:
-            if delete_ref_log_page(session, repo.id, limit=limits.prune_batch) < limits.prune_batch:
+            if delete_ref_log_page(session, repo.id, limit=node.limits.prune_batch) < node.limits.prune_batch:
                 mark_repo_cleaned(session, repo.id, now=node.clock())
                 return True
     return False

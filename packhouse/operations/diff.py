@@ -201,21 +201,20 @@ def _list_files(
             *arguments,
             env={"GIT_LITERAL_PATHSPECS": "1"},
             timeout_s=limits.diff_max_s,
-            on_start=lambda git: git.limit_memory(limits.diff_memory_max_bytes),
+            on_start=lambda git: git.limit_memory(node.limits.diff_memory_max_bytes),
         )
         # Closing ends git also when an object turns out to be unreadable half-way.
         with contextlib.closing(output):
             try:
-                return list(_filter_files(view, output, rules))
+                return list(_filter_files(view, output, rules, node.limits.diff_raw_total_max_bytes))
             except GitFailed as error:
                 if not error.is_for_memory:
                     raise
                 raise LimitExceeded("diff takes too much memory") from error
 
 
-def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules) -> Iterator[FileDiff]:
-    """Yield each file, its patch taken off when a rule or the bound on the whole answer says so."""
-    left = limits.diff_raw_total_max_bytes
+def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules, left: int) -> Iterator[FileDiff]:
+    """Yield each file, its patch taken off when a rule says so, or `left`, the bytes of patches that fit the answer."""
     known: dict[bytes, tuple[int, int]] = {}
 
     def keep_max(entry: DiffEntry) -> int:

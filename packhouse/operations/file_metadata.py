@@ -4,7 +4,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, Unavailable
@@ -81,7 +80,8 @@ def list_file_metadata(
     page_end = end if count_max is None else min(end, first + count_max)
     files = found.records[first:page_end]
     named = dict.fromkeys(file.last_commit for file in files)
-    max_bytes = limits.commits_page_max_bytes if count_max is not None else limits.commits_listing_max_bytes
+    bounds = node.limits
+    max_bytes = bounds.commits_page_max_bytes if count_max is not None else bounds.commits_listing_max_bytes
     commits = _summaries(node, repo, named, max_bytes=max_bytes)
     if len(commits) < len(named):
         if count_max is None:

@@ -199,7 +199,7 @@ class _Search:
         First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
         search goes on from the last line that was found, file by file.
         """
-        deadline = time.monotonic() + limits.grep_max_s
+        deadline = time.monotonic() + self.node.limits.grep_max_s
         is_slow = start is not None and start.is_slow
         size_max: int | None = None
         while True:
@@ -210,7 +210,7 @@ class _Search:
             except _TooLargeToSearch:
                 if size_max is not None:
                     raise BadPattern("it takes too much memory") from None
-                size_max = limits.grep_file_max_bytes
+                size_max = self.node.limits.grep_file_max_bytes
             except (TimedOut, _TooSlow):
                 if is_slow and not self.page.lines:
                     raise
@@ -261,14 +261,16 @@ class _Search:
 
     def _whole_time(self, deadline: float) -> "_TimeLimits":
         left = deadline - time.monotonic()
-        return _TimeLimits(min(limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern))
+        return _TimeLimits(
+            min(self.node.limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern)
+        )
 
     def _iter_slowly(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
         """Search file by file, pass over those that take too long, and stop when the time is over."""
         marker = f"packhouse{self.node.random_bytes(16).hex()}"
-        file_s = min(limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
+        file_s = min(self.node.limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
         passage = Passage()
 
         def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
@@ -307,7 +309,7 @@ class _Search:
             first = find_path(read_tree, root, after)
             if first is not None:
                 yield first
-        yield from iter_leaves(read_tree, root, after=after)
+        yield from iter_leaves(read_tree, root, after=after, entries_max=self.node.limits.tree_entries_max)
 
     def _run(
         self, git: RepoGit, tree: Oid, arguments: Sequence[str], times: "_TimeLimits"
@@ -318,7 +320,11 @@ class _Search:
             ok_codes=frozenset({0, 1}),
             timeout_s=times.all_s,
             silence_max_s=times.silence_s,
-            on_start=partial(limit_regex_cost, cpu_s=times.cpu_s),
+            on_start=partial(
+                limit_regex_cost,
+                cpu_s=times.cpu_s,
+                memory_max_bytes=self.node.limits.regex_memory_max_bytes,
+            ),
             on_messages=self._check_messages,
         )
         with contextlib.closing(output):

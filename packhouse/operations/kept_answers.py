@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.kept_answers import delete_expired_answers, find_kept_answer
 from packhouse.db.repos import find_repo
@@ -44,9 +43,9 @@ def forget_answers(node: Node, *, should_stop: Callable[[], bool] = lambda: Fals
     expired = expired_before(node.clock())
 
     def forget(session: Session) -> int:
-        return delete_expired_answers(session, expired=expired, limit=limits.prune_batch)
+        return delete_expired_answers(session, expired=expired, limit=node.limits.prune_batch)
 
-    while node.database.transact(forget) == limits.prune_batch:
+    while node.database.transact(forget) == node.limits.prune_batch:
         if should_stop():
             return False
     return True

@@ -31,7 +31,8 @@ def add_key(node: Node, org_name: str, *, public_pem: str, label: str = "", kid:
     """Register a public key, a PEM SubjectPublicKeyInfo; `kid` and `label` are the organisation's own words.
 
     Running servers believe it within `limits.keys_version_max_age_s`. Raises KeyRejected, Invalid for the
-    words, OrgNotFound, KeyExists, and LimitExceeded for more than `limits.active_keys_max` active keys.
+    words, OrgNotFound, KeyExists, and LimitExceeded for more active keys than
+    `node.limits` allows.
     """
     for name, text in (("label", label), ("kid", kid)):
         if len(text) > limits.key_text_max_chars or not is_storable(text):
@@ -45,8 +46,8 @@ def add_key(node: Node, org_name: str, *, public_pem: str, label: str = "", kid:
         for existing in active:
             if existing.public_pem == pem:
                 raise KeyExists(existing.key_id)
-        if len(active) >= limits.active_keys_max:
-            raise LimitExceeded("organisation has too many active keys", keys_max=limits.active_keys_max)
+        if len(active) >= node.limits.active_keys_max:
+            raise LimitExceeded("organisation has too many active keys", keys_max=node.limits.active_keys_max)
         return rows.insert_key(
             session, key_id=key_id, org_id=org.id, public_pem=pem, kid=kid, label=label, now=node.clock()
         )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
@@ -107,7 +106,7 @@ def _read_commits(node: Node, repo: Repo, oids: Sequence[Oid]) -> list[ListedCom
         content = read_object(node, repo, oid, "commit")
         commits.append(ListedCommit(oid, parse_commit(content)))
         size_bytes += len(content)
-        if size_bytes > limits.commits_page_max_bytes:
+        if size_bytes > node.limits.commits_page_max_bytes:
             break
     return commits
 

@@ -73,11 +73,12 @@ class MergePreview:
     conflict_paths: list[bytes]
     conflicts: list[Conflict]
     is_clean: bool
+    shown_max: int
 
     @property
     def omitted_paths(self) -> list[bytes]:
         """The conflicted paths beyond those whose contents are shown."""
-        return self.conflict_paths[limits.merge_conflict_files_max :]
+        return self.conflict_paths[self.shown_max :]
 
 
 def preview_merge(
@@ -119,6 +120,7 @@ def preview_merge(
         conflict_paths=[],
         conflicts=[],
         is_clean=True,
+        shown_max=node.limits.merge_conflict_files_max,
     )
     if preview.result == MERGE_COMMIT:
         return _try_merge(node, repo, ours, theirs, preview, include_content=include_content)
@@ -144,7 +146,7 @@ def _try_merge(
         merged = merge_trees(write, ours=ours, theirs=theirs)
         conflicts: list[Conflict] = []
         if include_content and not merged.is_clean:
-            conflicts = list(_iter_conflicts(write, write.reader(), merged))
+            conflicts = list(_iter_conflicts(write, write.reader(), merged, preview.shown_max))
     return replace(
         preview,
         conflict_paths=[conflict.path for conflict in merged.conflicts],
@@ -153,11 +155,13 @@ def _try_merge(
     )
 
 
-def _iter_conflicts(write: Write, reader: ObjectReader, merged: MergedTree) -> Iterator[Conflict]:
+def _iter_conflicts(
+    write: Write, reader: ObjectReader, merged: MergedTree, shown_max: int
+) -> Iterator[Conflict]:
     def read_tree(oid: Oid) -> bytes:
         return reader.read(oid, kind="tree")[1]
 
-    for conflict in merged.conflicts[: limits.merge_conflict_files_max]:
+    for conflict in merged.conflicts[:shown_max]:
         yield Conflict(
             conflict.path,
             conflict.merged_path,

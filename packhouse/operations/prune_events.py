@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final
 
-from packhouse import limits
 from packhouse.db import events, webhook_deliveries
 from packhouse.db.jobs import insert_job
 from packhouse.db.session import Session
@@ -20,9 +19,11 @@ def prune_events(node: Node, *, should_stop: Callable[[], bool] = lambda: False)
     before = node.clock() - node.config.event_keep_s
 
     def prune(session: Session) -> bool:
-        deliveries = webhook_deliveries.prune_deliveries(session, before=before, limit=limits.prune_batch)
-        pruned = events.prune_events(session, before=before, limit=limits.prune_batch)
-        return max(deliveries, pruned) == limits.prune_batch
+        deliveries = webhook_deliveries.prune_deliveries(
+            session, before=before, limit=node.limits.prune_batch
+        )
+        pruned = events.prune_events(session, before=before, limit=node.limits.prune_batch)
+        return max(deliveries, pruned) == node.limits.prune_batch
 
     while node.database.transact(prune):
         if should_stop():

@@ -102,7 +102,7 @@ def list_files(
     if top.mode != MODE_TREE:
         found = iter([top] if top.path > after else [])
     elif recursive:
-        found = iter_leaves(read_tree, top.oid, path, after=after)
+        found = iter_leaves(read_tree, top.oid, path, after=after, entries_max=node.limits.tree_entries_max)
     else:
         found = iter_children(read_tree, top.oid, path, after=after)
     entries = list(found if count_max is None else islice(found, count_max + 1))

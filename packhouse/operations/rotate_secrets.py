@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from packhouse import limits
 from packhouse.auth.sealing import Sealed
 from packhouse.db.credentials import list_sealed_passwords, reseal_password
 from packhouse.db.session import Session
@@ -44,7 +43,7 @@ def _reseal_all(
     after = count = 0
     while True:
         with node.database.read() as session:
-            page = list_rows(session, except_key=key_id, after=after, limit=limits.prune_batch)
+            page = list_rows(session, except_key=key_id, after=after, limit=node.limits.prune_batch)
         if not page:
             return count
         fresh = [(row, _seal_anew(node, table, row)) for row in page]

@@ -137,7 +137,9 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
             known=list(local.values()),
             scope=scope,
             allowed_faults=node.config.import_allowed_fault_names,
-            watch=FetchWatch(lambda: _look(node, ask, upstream), node.config.push_max_bytes),
+            watch=FetchWatch(
+                lambda: _look(node, ask, upstream), node.config.push_max_bytes, node.limits.upstream_refs_max
+            ),
         )
         updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
         _log_unfit(ask, list_unfit(local, found))

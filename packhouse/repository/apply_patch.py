@@ -86,7 +86,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
         named = find_patch_paths(_iter_lines(file))
     with patch.open("rb") as file:
         faults = find_wrong_counts(_iter_lines(file))
-    before = _find_entries(maker, named)
+    before = _find_entries(maker, named, entries_max=write.node.limits.tree_entries_max)
     with write.node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
         scratch.make_repository()
         _provide_blobs(write.view, images, before.values())
@@ -112,7 +112,7 @@ def _iter_lines(file: Iterable[bytes]) -> Iterator[bytes]:
         yield line[: 4 * limits.tree_path_max_bytes + 100]
 
 
-def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathEntry]:
+def _find_entries(maker: TreeMaker, named: Iterable[bytes], *, entries_max: int) -> dict[bytes, PathEntry]:
     """Return what the tree has at the named paths, each file that stands where they need a folder, and one
     file below each that is a folder itself."""
     entries: dict[bytes, PathEntry] = {}
@@ -136,21 +136,21 @@ def _find_entries(maker: TreeMaker, named: Iterable[bytes]) -> dict[bytes, PathE
             folders.append(name)
             trees.append(read_folder(maker.read_tree, found.oid))
         else:
-            leaf = _find_leaf(maker, folders, trees[-1])
+            leaf = _find_leaf(maker, folders, trees[-1], entries_max=entries_max)
             if leaf is not None:
                 entries[leaf.path] = leaf
     return entries
 
 
 def _find_leaf(
-    maker: TreeMaker, folders: Sequence[bytes], entries: Mapping[bytes, TreeEntry]
+    maker: TreeMaker, folders: Sequence[bytes], entries: Mapping[bytes, TreeEntry], *, entries_max: int
 ) -> PathEntry | None:
     """Return one file in or below the folder; None when there is none."""
     for entry in entries.values():
         path = b"/".join([*folders, entry.name])
         if entry.mode != MODE_TREE:
             return PathEntry(path, entry.mode, entry.oid)
-        leaf = next(iter_leaves(maker.read_tree, entry.oid, path), None)
+        leaf = next(iter_leaves(maker.read_tree, entry.oid, path, entries_max=entries_max), None)
         if leaf is not None:
             return leaf
     return None

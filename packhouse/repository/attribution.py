@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from packhouse import limits
@@ -108,10 +109,16 @@ def walk_all(
     that. `place` is where git sees the repository. The pass ends once no path is left.
     """
     commits = list_history(place, tips)
+    read_changes = partial(
+        read_first_parent_changes,
+        place,
+        memory_max_bytes=history.node.limits.diff_memory_max_bytes,
+        entries_max=history.node.limits.tree_entries_max,
+    )
     answers: dict[bytes, Oid] = {}
     waiting: Waiting | None = None
     with ThreadPoolExecutor(_PARALLEL) as threads:
-        for stretch, changes in _iter_stretches(place, commits, threads):
+        for stretch, changes in _iter_stretches(commits, threads, read_changes):
             waiting = read_waiting() if waiting is None else waiting
             for oid, parents in stretch:
                 paths = waiting.pop(oid, None)
@@ -132,7 +139,7 @@ def walk_all(
 
 
 def _iter_stretches(
-    place: GitPlace, commits: Commits, threads: ThreadPoolExecutor
+    commits: Commits, threads: ThreadPoolExecutor, read_changes: Callable[[Commits], Changes]
 ) -> Iterator[tuple[Commits, Changes]]:
     """Yield the commits bit by bit with what they changed; git works ahead, but not far."""
     size = min(max(len(commits) // _PARALLEL + 1, _STRETCH_MIN), _STRETCH_MAX)
@@ -140,7 +147,7 @@ def _iter_stretches(
     ahead: deque[tuple[Commits, Future[Changes]]] = deque()
     try:
         for stretch in stretches:
-            ahead.append((stretch, threads.submit(read_first_parent_changes, place, stretch)))
+            ahead.append((stretch, threads.submit(read_changes, stretch)))
             if len(ahead) > _PARALLEL:
                 ready, future = ahead.popleft()
                 yield ready, future.result()

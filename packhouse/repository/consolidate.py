@@ -50,7 +50,7 @@ def consolidate(node: Node, repo_id: str) -> int:
             with RepoView(node, repo) as view:
                 view.packs()
                 listed = [pack for pack in view.listed().packs if pack.name not in aside]
-                chosen = choose_packs(listed)
+                chosen = choose_packs(listed, count_max=node.limits.packs_before_consolidation)
                 if not chosen:
                     return replaced
                 try:
@@ -71,16 +71,16 @@ def _find_damaged(node: Node, repo: Repo, chosen: Sequence[Pack]) -> set[str]:
     return {pack.name for pack in chosen if pack.name in unusable or is_damaged(node, repo, pack)}
 
 
-def choose_packs(packs: Sequence[Pack]) -> list[Pack]:
-    """Return the packs to merge next, none when they are few enough.
+def choose_packs(packs: Sequence[Pack], *, count_max: int) -> list[Pack]:
+    """Return the packs to merge next, none while they are at most `count_max`.
 
     The smallest go first, and each larger one joins while it is no bigger than all chosen before it together,
     so that a large pack is copied only when as much has come beside it.
     """
-    if len(packs) <= limits.packs_before_consolidation:
+    if len(packs) <= count_max:
         return []
     by_size = sorted(packs, key=lambda pack: (pack.size_bytes, pack.name))
-    surplus = len(packs) - limits.packs_before_consolidation // 2
+    surplus = len(packs) - count_max // 2
     chosen: list[Pack] = []
     total = 0
     for pack in by_size:

@@ -89,7 +89,8 @@ def _derive(history: History, commit: Oid) -> dict[bytes, FileRecord | None]:
     """Return how the map of a commit differs from that of its first parent."""
     links = history.links(commit)
     parent_tree = history.links(links.parents[0]).tree
-    changes = list(iter_changes(history.table, parent_tree, links.tree))
+    entries_max = history.node.limits.tree_entries_max
+    changes = list(iter_changes(history.table, parent_tree, links.tree, entries_max=entries_max))
     answers = {change.path: commit for change in changes}
     if len(links.parents) > 1:
         answers.update(_ask_other_parents(history, commit, [c.path for c in changes if c.entry is not None]))
@@ -135,7 +136,9 @@ def _compute(history: History, commit: Oid) -> FileMap:
     tree = history.links(commit).tree
     with open_view(node, repo) as view, ThreadPoolExecutor(1) as threads:
         place = view.place()
-        listing = threads.submit(list_sized_files, place, tree)
+        listing = threads.submit(
+            list_sized_files, place, tree, output_max_bytes=node.limits.tree_listing_max_bytes
+        )
         answers = walk_all(
             history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, place
         )

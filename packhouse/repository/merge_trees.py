@@ -72,7 +72,7 @@ def merge_trees(
                 *arguments,
                 ok_codes=frozenset({0, 1}),
                 timeout_s=limits.git_call_max_s,
-                on_start=lambda git: git.limit_memory(limits.merge_memory_max_bytes),
+                on_start=lambda git: git.limit_memory(write.node.limits.merge_memory_max_bytes),
             )
         except GitFailed as error:
             reason = find_reason(

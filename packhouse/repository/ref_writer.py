@@ -24,7 +24,7 @@ from packhouse.db.ref_transaction import (
 from packhouse.db.repos import Repo
 from packhouse.db.session import Session
 from packhouse.git.pack import Pack
-from packhouse.limits import packs_before_consolidation, sync_after_write_s
+from packhouse.limits import sync_after_write_s
 from packhouse.node.node import Node
 from packhouse.repository.events import record_pushes
 from packhouse.repository.packs import read_packs
@@ -272,5 +272,5 @@ class RefWriter:
         """Now and then count the packs, and ask for their consolidation when they are many."""
         node, repo = self._node, self._repo
         is_time = node.maintenance.note_publication(repo.public_id)
-        if is_time and len(read_packs(node, repo, fresh=True).packs) > packs_before_consolidation:
+        if is_time and len(read_packs(node, repo, fresh=True).packs) > node.limits.packs_before_consolidation:
             node.request_maintenance(repo.public_id)

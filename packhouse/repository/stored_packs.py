@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packhouse import limits
 from packhouse.db.packs import (
     PackState,
     PassingPack,
@@ -106,23 +105,23 @@ def sweep_packs(node: Node) -> int:
     """
     now = node.clock()
     for state, age_s in (
-        (PackState.INCOMING, limits.incoming_grace_s),
-        (PackState.RETIRED, limits.pack_keep_s),
+        (PackState.INCOMING, node.limits.incoming_grace_s),
+        (PackState.RETIRED, node.limits.pack_keep_s),
     ):
         before = now - age_s
         while True:
             with node.database.read() as session:
-                aged = list_passing_packs(session, state, before=before, limit=limits.prune_batch)
+                aged = list_passing_packs(session, state, before=before, limit=node.limits.prune_batch)
             if aged:
                 with node.database.write() as session:
                     start_deleting(session, aged, state, before=before, now=now)
-            if len(aged) < limits.prune_batch:
+            if len(aged) < node.limits.prune_batch:
                 break
     deleted = 0
     while True:
         with node.database.read() as session:
-            going = list_passing_packs(session, PackState.DELETING, before=now, limit=limits.prune_batch)
+            going = list_passing_packs(session, PackState.DELETING, before=now, limit=node.limits.prune_batch)
         done = delete_packs(node, going)
         deleted += done
-        if done == 0 or len(going) < limits.prune_batch:
+        if done == 0 or len(going) < node.limits.prune_batch:
             return deleted

@@ -21,10 +21,11 @@ _TOO_MANY_REFS: Final = "upstream has too many refs"
 
 @dataclass(frozen=True, slots=True)
 class FetchWatch:
-    """What may end a fetch early: `look` raises to do so; `max_bytes` is how much may arrive."""
+    """What may end a fetch early: `look` raises to do so; at most `max_bytes` and `refs_max` refs may arrive."""
 
     look: Callable[[], None]
     max_bytes: int
+    refs_max: int
 
 
 def fetch_upstream(
@@ -63,7 +64,7 @@ def fetch_upstream(
             *wanted,
             config={f"fetch.fsck.{name}": "ignore" for name in allowed_faults},
         )
-    return _read_fetched(write)
+    return _read_fetched(write, refs_max=watch.refs_max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class _Caller:
                 raise UpstreamAway("upstream sent too much", is_lasting=True)
             if time.monotonic() - looked_at >= _LOOK_EVERY_S:
                 looked_at = time.monotonic()
-                if self.write.count_loose_refs("fetched") > limits.upstream_refs_max:
+                if self.write.count_loose_refs("fetched") > self.watch.refs_max:
                     raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
                 self.watch.look()
 
@@ -118,10 +119,10 @@ def _prepare(write: Write, known: Sequence[Oid]) -> None:
     write.write_refs(line.encode("ascii") for line in lines)
 
 
-def _read_fetched(write: Write) -> dict[RefName, Oid]:
+def _read_fetched(write: Write, *, refs_max: int) -> dict[RefName, Oid]:
     shown = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/fetched")
     listed = write.git.run(*shown).stdout.splitlines()
-    if len(listed) > limits.upstream_refs_max:
+    if len(listed) > refs_max:
         raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
     refs: dict[RefName, Oid] = {}
     for line in listed:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from packhouse import limits
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.storage.bare_repo import BARE_CONFIG
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
@@ -42,7 +43,8 @@ WriteRefs = Callable[[Path], None]
 class RuntimeFolder:
     """The runtime files of one data folder, shared by its processes. Nothing is made before it is needed."""
 
-    def __init__(self, data: Path, chosen: Path | None) -> None:
+    def __init__(self, data: Path, chosen: Path | None, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
         self._name = f"{_PREFIX}{os.geteuid()}-{_identify(data)}"
         self._bases = _list_bases(data, chosen)
         self._guard = threading.Lock()
@@ -142,7 +144,11 @@ class RuntimeFolder:
             self._made += 1
             is_due = self._made % _LOOK_EVERY == 0
         if is_due:
-            _drop_oldest(folder)
+            _drop_oldest(
+                folder,
+                count_max=self._limits.ref_folders_max,
+                size_max_bytes=self._limits.ref_folders_max_bytes,
+            )
 
 
 def _list_bases(data: Path, chosen: Path | None) -> list[Path]:
@@ -216,7 +222,7 @@ def _complete(folder: Path, objects: Path) -> None:
     temporary.rename(folder / "config")
 
 
-def _drop_oldest(refs: Path) -> None:
+def _drop_oldest(refs: Path, *, count_max: int, size_max_bytes: int) -> None:
     """Remove ref folders beyond the bounds, those written longest ago first, unless somebody uses them."""
     aged = []
     for folder in refs.glob("repo_*"):
@@ -225,7 +231,7 @@ def _drop_oldest(refs: Path) -> None:
             aged.append((packed.st_mtime_ns, packed.st_size, folder))
     count, size_bytes = len(aged), sum(size for _, size, _ in aged)
     for _, size, folder in sorted(aged):
-        if count <= limits.ref_folders_max and size_bytes <= limits.ref_folders_max_bytes:
+        if count <= count_max and size_bytes <= size_max_bytes:
             return
         if _remove_if_free(folder):
             count, size_bytes = count - 1, size_bytes - size

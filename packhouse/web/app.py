@@ -117,8 +117,8 @@ class App:
             node=node,
             threads=WorkerThreads(self._config.threads, waiting_max=limits.waiting_calls_max),
             turns=Turns(),
-            git_gate=GitGate(self._config.git_processes_max),
-            searches=Lane(max(1, self._config.threads // 2), lent_max=0, work="searches"),
+            git_gate=GitGate(self._config.git_processes_max, node.limits),
+            searches=Lane(max(1, self._config.threads // 2), lent_max=0, work="searches", limits=node.limits),
         )
         background = BackgroundThreads(node, self._loops)
         await send({"type": "lifespan.startup.complete"})

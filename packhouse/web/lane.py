@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from packhouse import limits
 from packhouse.errors import Unavailable
+from packhouse.limits import DEFAULT_LIMITS, Limits
 
 Holder = tuple[int, str]
 """Whom a turn is for: the id of an organisation and the name of one of its repositories."""
@@ -65,7 +65,10 @@ class Lane:
     `work` is what a caller who finds no place is told of.
     """
 
-    def __init__(self, turns: int, *, lent_max: int, work: str = "transfers") -> None:
+    def __init__(
+        self, turns: int, *, lent_max: int, work: str = "transfers", limits: Limits = DEFAULT_LIMITS
+    ) -> None:
+        self.limits = limits
         self._work = work
         self._running = Shares(turns)
         self._open = Shares(turns + lent_max)
@@ -89,12 +92,12 @@ class Lane:
             self._leave(turn)
 
     async def _enter(self, holder: Holder) -> None:
-        busy = Unavailable("server is busy", work=self._work, retry_after_s=limits.git_retry_after_s)
+        busy = Unavailable("server is busy", work=self._work, retry_after_s=self.limits.git_retry_after_s)
         if not self._waiting.has_room(holder):
             raise busy
         self._waiting.take(holder)
         try:
-            async with asyncio.timeout(limits.git_queue_max_s):
+            async with asyncio.timeout(self.limits.git_queue_max_s):
                 await self._wait(holder, _Waiter(is_new=True))
         except TimeoutError:
             raise busy from None
@@ -213,8 +216,8 @@ class Turn:
     async def waiting_for_client(self) -> AsyncIterator[None]:
         """Wait for the client inside the block. Afterwards the turn is ours again, unless the block failed."""
         loop = asyncio.get_running_loop()
-        lending = loop.call_later(limits.git_turn_patience_s, self.lane.lend, self)
-        self._looking = loop.call_later(limits.git_turn_stall_s, self._give_way)
+        lending = loop.call_later(self.lane.limits.git_turn_patience_s, self.lane.lend, self)
+        self._looking = loop.call_later(self.lane.limits.git_turn_stall_s, self._give_way)
         try:
             yield
         finally:
@@ -231,4 +234,4 @@ class Turn:
             self.cut()
         else:
             loop = asyncio.get_running_loop()
-            self._looking = loop.call_later(limits.git_turn_look_s, self._give_way)
+            self._looking = loop.call_later(self.lane.limits.git_turn_look_s, self._give_way)

@@ -6,7 +6,7 @@ import select
 import socket
 from http.client import HTTPResponse
 
-from packhouse import limits
+from packhouse.limits import DEFAULT_LIMITS
 from packhouse.storage.file_cache import FileCache
 from tests.conftest import StartServer
 from tests.support.server import Server, ServerOptions
@@ -48,7 +48,7 @@ def test_a_search_for_which_no_place_is_left_hears_of_searches(start_server: Sta
         f"POST /api/v1/repos/grep HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {repo.token()}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    waiting_max = limits.git_queue_max * 2 // 3  # of one repository, see Shares
+    waiting_max = DEFAULT_LIMITS.git_queue_max * 2 // 3  # of one repository, see Shares
     with contextlib.ExitStack() as stack:
         waiting = []
         for _ in range(waiting_max + 10):
@@ -62,7 +62,7 @@ def test_a_search_for_which_no_place_is_left_hears_of_searches(start_server: Sta
             reply.begin()
             status, told = reply.status, json.loads(reply.read())["error"]
         assert told == "server is busy with other searches, please retry later"
-        assert reply.headers["retry-after"] == str(limits.git_retry_after_s)
+        assert reply.headers["retry-after"] == str(DEFAULT_LIMITS.git_retry_after_s)
 
 
 def test_listings_that_wait_for_history_leave_threads_to_others(start_server: StartServer) -> None:

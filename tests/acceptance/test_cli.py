@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from packhouse import limits
+from packhouse.config import Config
+from packhouse.node.node import open_existing_node
+from packhouse.operations.keys import add_key
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.ports import free_port
@@ -78,9 +80,12 @@ def test_keys_are_added_listed_and_revoked(shell: Shell, pair: KeyPair) -> None:
     assert "nobody" in shell.fails(1, "key", "list", "nobody")
 
 
-def test_the_number_of_active_keys_is_bounded(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "active_keys_max", 2)
+def test_the_number_of_active_keys_is_bounded(shell: Shell) -> None:
     shell.ok("org", "create", "northwind")
+    node = open_existing_node(Config(data=shell.folder / "data"))
+    for _ in range(node.limits.active_keys_max - 2):
+        add_key(node, "northwind", public_pem=make_key_pair().public_pem)
+    node.close()
     ids = [
         shell.ok("key", "add", "northwind", "-", stdin=make_key_pair().public_pem).split()[-1] for _ in "12"
     ]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bench.nginx import PROGRAMS, NginxGit
-from packhouse import limits
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
 from packhouse.git.process import run_git
 from packhouse.git.remote_call import RemoteLogin, RemoteServer, run_remote_git
+from packhouse.limits import Limits
 from packhouse.node.node import open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.credentials import CreateCredential, create_credential
@@ -271,15 +271,13 @@ def test_hostile_objects_of_an_upstream_are_not_accepted(
     assert mirror.branches() == before
 
 
-def test_an_upstream_with_too_many_refs_is_not_mirrored(
-    git: Git, nginx: NginxGit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "upstream_refs_max", 3)
+def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGit, tmp_path: Path) -> None:
     bare = tmp_path / "nginx/repos/team/shop.git"
     for number in range(3):
         git.run("branch", f"more{number}", "main", cwd=bare)
     host = nginx.remote("", buffering="off").partition("@")[2].rstrip("/")
-    node = open_node(Config(data=tmp_path / "data", trusted_hosts=f"http://{host}"))
+    config = Config(data=tmp_path / "data", trusted_hosts=f"http://{host}")
+    node = open_node(config, limits=Limits(upstream_refs_max=3))
     org = create_org(node, "acme")
     caller = dataclasses.replace(operator_principal(org.id, org.name), repo_claim="shop")
     base = {"provider": "forgejo", "owner": "team", "name": "shop", "upstream_host": host}

@@ -126,3 +126,20 @@ def test_every_cache_in_memory_is_the_bounded_one() -> None:
         or (isinstance(node, ast.Attribute) and node.attr == "OrderedDict")
     ]
     assert not found, found
+
+
+def test_no_test_patches_a_bound_for_all_nodes() -> None:
+    found = [
+        place(path, node.lineno)
+        for path in python_files("tests", "bench")
+        for node in ast.walk(parse(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args
+        if node.func.attr in {"setattr", "setitem", "object"} and _is_limits_module(node.args[0])
+    ]
+    assert not found, f"open the node, or make the object, with other Limits: {found}"
+
+
+def _is_limits_module(target: ast.expr) -> bool:
+    if isinstance(target, ast.Constant):
+        return isinstance(target.value, str) and "packhouse.limits" in target.value
+    return "limits" in (getattr(target, "id", ""), getattr(target, "attr", ""))

@@ -77,12 +77,9 @@ def test_a_reader_that_stopped_holds_nobody_up_and_gets_every_line_later(
     assert reading.readline() == b"after\n"
 
 
-def test_lines_beyond_the_bound_are_counted(
-    pipe: tuple[IO[bytes], IO[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "log_waiting_max_bytes", 10_000)
+def test_lines_beyond_the_bound_are_counted(pipe: tuple[IO[bytes], IO[str]]) -> None:
     reading, writing = pipe
-    writer = LineWriter()
+    writer = LineWriter(waiting_max_bytes=10_000)
     writer.open(writing)
     for _ in range(500):
         writer.write(b"x" * 999 + b"\n")

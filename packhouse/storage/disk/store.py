@@ -20,11 +20,11 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
 from packhouse.git.pack import Pack
 from packhouse.git.pack_idx import PackIdx
+from packhouse.limits import DEFAULT_LIMITS, KIB, Limits, disk_min_free_bytes
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.disk.derived_files import (
     SoundFiles,
@@ -46,14 +46,16 @@ MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _MIDX_NAME: Final = "multi-pack-index"
 _SKELETON_NAME: Final = "bare"
 _TURN_LOCKS: Final = 256
-_PROBE_BYTES: Final = 64 * limits.KIB
+_PROBE_BYTES: Final = 64 * KIB
 _SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
 
 
 class DiskPackStore(PackStore):
     """Packs below one data folder, shared by the processes of one machine."""
 
-    def __init__(self, data: Path, *, runtime_dir: Path | None = None) -> None:
+    def __init__(
+        self, data: Path, *, runtime_dir: Path | None = None, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self._repos = data / "repos"
         self._quarantines = data / "quarantine"
         self._locks = data / "locks"
@@ -63,7 +65,7 @@ class DiskPackStore(PackStore):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
         self._sound = SoundFiles()
         self._views = ViewFolders(views, self._pack_dir, self._find_fault, open_max=limits.view_folders_max)
-        self._runtime = RuntimeFolder(data, runtime_dir)
+        self._runtime = RuntimeFolder(data, runtime_dir, limits=limits)
         self._scratch: Quarantine | None = None
         self._skeleton: Quarantine | None = None
         self._guard = threading.Lock()
@@ -271,7 +273,7 @@ class DiskPackStore(PackStore):
     def new_scratch(self) -> Quarantine:
         """See PackStore."""
         status = os.statvfs(self._quarantines)
-        is_full = status.f_bavail * status.f_frsize < limits.disk_min_free_bytes
+        is_full = status.f_bavail * status.f_frsize < disk_min_free_bytes
         if is_full or status.f_flag & os.ST_RDONLY:
             return self._runtime.new_scratch()
         return self.new_quarantine()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
 
-from packhouse import limits
+from packhouse.limits import Limits
 from packhouse.log import log_event
 from packhouse.web.body import ClientGone
 from packhouse.web.lane import Lane
@@ -26,11 +26,11 @@ class GitGate:
     while a large push is checked.
     """
 
-    def __init__(self, processes_max: int) -> None:
-        self.reads = Lane(processes_max, lent_max=limits.git_turns_lent_max)
-        self.pushes = Lane(processes_max, lent_max=limits.git_turns_lent_max)
-        self.large_reads = Lane(limits.large_git_requests_max, lent_max=0)
-        self.large_pushes = Lane(limits.large_git_requests_max, lent_max=0)
+    def __init__(self, processes_max: int, limits: Limits) -> None:
+        self.reads = Lane(processes_max, lent_max=limits.git_turns_lent_max, limits=limits)
+        self.pushes = Lane(processes_max, lent_max=limits.git_turns_lent_max, limits=limits)
+        self.large_reads = Lane(limits.large_git_requests_max, lent_max=0, limits=limits)
+        self.large_pushes = Lane(limits.large_git_requests_max, lent_max=0, limits=limits)
         self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max, work="transfers")
         self._closed = False
 

@@ -186,11 +186,8 @@ def test_a_sqlite_folder_that_is_missing_is_reported_as_away(tmp_path: Path) -> 
     database.close()
 
 
-def test_a_postgresql_server_that_is_not_there_is_reported_as_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("packhouse.limits.database_wait_max_s", 1)
-    database = open_database("postgresql://nobody:hush@127.0.0.1:1/none")
+def test_a_postgresql_server_that_is_not_there_is_reported_as_away() -> None:
+    database = open_database("postgresql://nobody:hush@127.0.0.1:1/none", wait_max_s=1)
     with pytest.raises(DatabaseAway, match="Connection refused") as away:
         database.check()
     assert "hush" not in str(away.value)
@@ -253,12 +250,11 @@ def test_a_postgresql_standby_is_read_and_refuses_writes_as_away() -> None:
 
 
 def test_callers_hear_soon_that_postgresql_is_away_and_the_operator_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with PostgresServer() as server:
-        database = open_database(server.new_database())
+        database = open_database(server.new_database(), wait_max_s=600)
         database.check()
-        monkeypatch.setattr("packhouse.limits.database_wait_max_s", 600)
         began = time.monotonic()
         server.halt()
         for _ in range(4):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import insert_packs, list_packs
 from packhouse.db.repos import Repo
 from packhouse.git.pack import Pack
 from packhouse.git.process import GitFailed
+from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
@@ -21,9 +21,14 @@ from packhouse.repository.consolidate import consolidate
 
 
 @pytest.fixture
-def repo(node: Node, caller: Principal, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    """A repository whose packs are joined as soon as there are three."""
-    monkeypatch.setattr(limits, "packs_before_consolidation", 2)
+def limits() -> Limits:
+    """Packs are joined as soon as there are three."""
+    return Limits(packs_before_consolidation=2)
+
+
+@pytest.fixture
+def repo(node: Node, caller: Principal) -> Repo:
+    """An empty repository."""
     create_repo(node, caller, CreateRepo("repo"))
     return lookup_repo(node, caller, "repo")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.damage import list_damage
 from packhouse.db.packs import insert_packs, list_packs
@@ -16,6 +15,7 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.pack import Pack
 from packhouse.jobs.maintenance import maintain_packs
+from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
@@ -30,9 +30,14 @@ TWO_HOURS_S = 7200
 
 
 @pytest.fixture
-def repo(node: Node, caller: Principal, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    """A repository whose packs are joined as soon as there are three."""
-    monkeypatch.setattr(limits, "packs_before_consolidation", 2)
+def limits() -> Limits:
+    """Packs are joined as soon as there are three."""
+    return Limits(packs_before_consolidation=2)
+
+
+@pytest.fixture
+def repo(node: Node, caller: Principal) -> Repo:
+    """An empty repository."""
     create_repo(node, caller, CreateRepo("repo"))
     return lookup_repo(node, caller, "repo")
 

@@ -3,14 +3,15 @@
 import random
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.git.oid import EMPTY_TREE_OID
+from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
 from tests.support.git import Git
@@ -196,12 +197,12 @@ def test_a_branch_diff_starts_at_the_merge_base(node: Node, caller: Principal, h
 
 
 def test_patches_beyond_the_bound_of_an_answer_are_left_out(
-    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, history: History
 ) -> None:
     tip = history.run("rev-parse", "main")
     first = history.run("rev-list", "--max-parents=0", "--max-count=1", "main")
     whole = commit_diff(node, caller, tip, first).files
-    monkeypatch.setattr(limits, "diff_raw_total_max_bytes", 600)
+    node = replace(node, limits=Limits(diff_raw_total_max_bytes=600))
     found = commit_diff(node, caller, tip, first).files
     assert sum(len(file.raw or b"") for file in found) <= 600
     assert [f.entry for f in found] == [f.entry for f in whole]

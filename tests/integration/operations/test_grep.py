@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from packhouse.config import Config
 from packhouse.errors import TimedOut
 from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.cursors import BadCursor, encode_cursor
 from packhouse.operations.grep import BadPattern, GrepPage, PageBounds, SkipReason, grep_files
@@ -210,11 +212,10 @@ def test_prefixes_are_literal_bytes(node: Node, caller: Principal, tmp_path: Pat
         assert [line.path for page in pages for line in page.lines] == expected, prefixes
 
 
-def test_files_beyond_memory_are_left_out(
-    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "regex_memory_max_bytes", 200 * limits.MIB)
-    monkeypatch.setattr(limits, "grep_file_max_bytes", limits.MIB)
+def test_files_beyond_memory_are_left_out(node: Node, caller: Principal, tmp_path: Path) -> None:
+    node = replace(
+        node, limits=Limits(regex_memory_max_bytes=200 * limits.MIB, grep_file_max_bytes=limits.MIB)
+    )
     git = Git(tmp_path / "home")
     work = git.init(tmp_path / "work")
     git.run("config", "core.bigFileThreshold", "1m", cwd=work)
@@ -273,10 +274,9 @@ def test_a_long_pattern_that_is_none_is_not_repeated_to_the_caller(
 
 @pytest.mark.parametrize("pattern", ["(a{1,30000}){1,33}", "((((a|b)?){99}){99}){99}"])
 def test_a_pattern_that_eats_memory_or_time_is_stopped(
-    node: Node, caller: Principal, text: History, pattern: str, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, text: History, pattern: str
 ) -> None:
-    monkeypatch.setattr(limits, "grep_max_s", 2)
-    monkeypatch.setattr(limits, "regex_memory_max_bytes", 256 * limits.MIB)
+    node = replace(node, limits=Limits(grep_max_s=2, regex_memory_max_bytes=256 * limits.MIB))
     with pytest.raises((BadPattern, TimedOut)):
         grep(node, caller, pattern)
 

@@ -2,18 +2,19 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.git.globs import PathFilter, compile_globs
 from packhouse.git.grep_stream import GrepLine, GrepQuery
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import PathEntry
+from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.grep import GrepPage, PageBounds, SkipReason, grep_files
 from packhouse.operations.grep_slow import write_flat_tree, write_marked_tree
@@ -28,12 +29,12 @@ PAGES_MAX = 60
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+def node(tmp_path: Path) -> Iterator[Node]:
     """A node that soon goes on file by file, and has time for that also on a busy machine."""
-    monkeypatch.setattr(limits, "grep_max_s", 120)
-    monkeypatch.setattr(limits, "grep_whole_max_s", 0.5)
-    monkeypatch.setattr(limits, "grep_file_max_s", 0.5)
-    node = open_node(Config(data=tmp_path / "data"))
+    node = open_node(
+        Config(data=tmp_path / "data"),
+        limits=Limits(grep_max_s=120, grep_whole_max_s=0.5, grep_file_max_s=0.5),
+    )
     yield node
     node.close()
 
@@ -132,9 +133,9 @@ def test_a_search_that_finds_nothing_says_what_it_passed_over(
 
 
 def test_many_slow_files_end_a_page_and_the_next_goes_on(
-    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(limits, "grep_max_s", 2)
+    node = replace(node, limits=replace(node.limits, grep_max_s=2))
     text = b"a needle\n"
     slow = {f"b{number:02}": text + SLOW for number in range(12)}
     load(node, caller, tmp_path, {"a": text, **slow, "c": text})
@@ -152,12 +153,13 @@ def test_file_by_file_finds_what_git_finds(
     caller: Principal,
     request: pytest.FixtureRequest,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     whole_s: float,
 ) -> None:
     history = make_text_history(Git(tmp_path / "home"), tmp_path / "src.git", seed_of(request), commits=12)
     load_history(node, caller, history, "r")
-    monkeypatch.setattr(limits, "grep_file_max_s", 60)
+    patient = replace(node.limits, grep_file_max_s=60)
+    whole = replace(node, limits=replace(patient, grep_whole_max_s=60))
+    by_file = replace(node, limits=replace(patient, grep_whole_max_s=whole_s))
     rng = random.Random(history.seed)
     for pattern in rng.sample(["tax", "^x|tax.*cart", "[0-9]+$", ".", "größe", "o(n|w)"], 3):
         query: dict[str, Any] = {
@@ -165,11 +167,9 @@ def test_file_by_file_finds_what_git_finds(
             "after": rng.randrange(3),
             "file_matches_max": rng.choice([2, 99]),
         }
-        monkeypatch.setattr(limits, "grep_whole_max_s", 60)
-        expected = grep(node, caller, pattern, **query)
-        monkeypatch.setattr(limits, "grep_whole_max_s", whole_s)
-        assert grep(node, caller, pattern, **query) == expected
-        pages = read_pages(node, caller, pattern, matches_max=4, lines_max=7, **query)
+        expected = grep(whole, caller, pattern, **query)
+        assert grep(by_file, caller, pattern, **query) == expected
+        pages = read_pages(by_file, caller, pattern, matches_max=4, lines_max=7, **query)
         assert [line for page in pages for line in page.lines] == expected.lines
         assert not any(page.skipped or page.is_out_of_time for page in pages)
 

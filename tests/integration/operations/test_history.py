@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
+from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations import list_commits as module
 from packhouse.operations.list_commits import list_commits, parse_commit_cursor
@@ -60,9 +61,9 @@ def test_pages_add_up_to_git_log(
 
 
 def test_pages_of_huge_commits_end_early_and_miss_none(
-    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, history: History
 ) -> None:
-    monkeypatch.setattr(limits, "commits_page_max_bytes", 700)  # two or three of these commits
+    node = replace(node, limits=Limits(commits_page_max_bytes=700))  # two or three of these commits
     load_history(node, caller, history, "r")
     first = list_commits(
         node, caller, "r", ref="main", ephemeral=False, path=None, cursor=None, count_max=100

@@ -4,17 +4,18 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid
+from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap, FileRecord
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.node import Node, open_node
@@ -56,7 +57,7 @@ def answers_of(found: FileMap) -> dict[bytes, str]:
 
 def forget(node: Node) -> None:
     """Let the node forget what it keeps in memory."""
-    node.last_commits = LastCommitCache()
+    node.last_commits = LastCommitCache(node.limits)
     node.tree_tables.clear()
 
 
@@ -151,12 +152,14 @@ def linear(
 
 
 def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
-    node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, history: History
 ) -> None:
     load_history(node, caller, history, "r")
-    monkeypatch.setattr(limits, "commits_page_max_bytes", 700)  # two or three of these commits
-    monkeypatch.setattr(limits, "commits_listing_max_bytes", 700)
-    monkeypatch.setattr(limits, "commit_summary_max_bytes", 0)
+    few = 700  # bytes of two or three of these commits
+    node = replace(
+        node,
+        limits=Limits(commits_page_max_bytes=few, commits_listing_max_bytes=few, commit_summary_max_bytes=0),
+    )
     listed: list[FileRecord] = []
     last_path: bytes | None = b""
     while last_path is not None:

@@ -1,11 +1,15 @@
 """What an operator does with organisations and their keys."""
 
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from packhouse.auth.public_keys import KeyRejected, encode_public_key
 from packhouse.db.orgs import OrgExists
-from packhouse.errors import Invalid
+from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.oid import EMPTY_TREE_OID
+from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
 from packhouse.operations.orgs import OrgNameInvalid, OrgNotFound, create_org, iter_orgs
@@ -65,3 +69,18 @@ def test_wrong_keys_words_and_names_are_refused(node: Node, pem: str) -> None:
     with pytest.raises(KeyNotFound):
         revoke_key(node, "acme", "key_none")
     assert list_keys(node, "acme") == []
+
+
+def test_two_nodes_of_one_process_have_bounds_of_their_own(node: Node) -> None:
+    create_org(node, "acme")
+    strict = replace(node, limits=Limits(active_keys_max=2, tree_table_entries_max=10))
+    pems = [encode_public_key(generate_private_key(SECP256R1()).public_key()) for _ in range(3)]
+    for pem in pems[:2]:
+        add_key(strict, "acme", public_pem=pem)
+    with pytest.raises(LimitExceeded, match="too many active keys"):
+        add_key(strict, "acme", public_pem=pems[2])
+    add_key(node, "acme", public_pem=pems[2])
+    for number in range(9):
+        strict.tree_tables.put((number, EMPTY_TREE_OID), {})
+        node.tree_tables.put((number, EMPTY_TREE_OID), {})
+    assert (len(strict.tree_tables), len(node.tree_tables)) == (2, 9)

@@ -3,16 +3,17 @@
 import random
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid, hash_object
+from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.preview_merge import FAST_FORWARD, MERGE_COMMIT, NO_OP, MergePreview, preview_merge
@@ -145,13 +146,13 @@ def two_branches(tmp_path: Path, node: Node, caller: Principal) -> History:
 
 
 def test_contents_are_bounded_and_say_what_is_missing(
-    node: Node, caller: Principal, two_branches: History, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, two_branches: History
 ) -> None:
     found = preview(node, caller, "feature/cart", "main")
     assert len(found.conflict_paths) == 58
-    assert len(found.conflicts) == limits.merge_conflict_files_max == 50
+    assert len(found.conflicts) == node.limits.merge_conflict_files_max == 50
     assert found.omitted_paths == found.conflict_paths[50:]
-    monkeypatch.setattr(limits, "merge_conflict_files_max", 100)
+    node = replace(node, limits=Limits(merge_conflict_files_max=100))
     conflicts = {c.path: c for c in preview(node, caller, "feature/cart", "main").conflicts}
     text = conflicts[b"f00"]
     assert text.result.content == b"<<<<<<< main\n1\n=======\n2\n>>>>>>> feature/cart\n"
@@ -219,10 +220,10 @@ def test_a_clean_merge_leaves_its_new_objects_to_whoever_asked(
 
 
 def test_a_merge_of_a_million_paths_is_refused_before_it_fills_the_memory(
-    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    node: Node, caller: Principal, tmp_path: Path
 ) -> None:
     """Trees that hold each other many times make them of a few hundred bytes."""
-    monkeypatch.setattr(limits, "merge_memory_max_bytes", 256 * limits.MIB)
+    node = replace(node, limits=Limits(merge_memory_max_bytes=256 * MIB))
     git, folder = Git(tmp_path / "home"), tmp_path / "bomb.git"
     git.run("init", "--quiet", "--bare", folder)
 

@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo
 
-from packhouse import limits
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.db.kept_answers import has_kept_answer
@@ -17,6 +18,7 @@ from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs import prune_events as prune_job
 from packhouse.jobs.task import Job
+from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.node.wakeups import Wakeups
 from packhouse.operations.clean_repo import clean_repo
@@ -28,7 +30,6 @@ from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.delete_tag import delete_tag
-from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo
 from packhouse.operations.kept_answers import find_answer, forget_answers, keep_answer
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.list_repos import ListRepos, list_repos
@@ -222,10 +223,8 @@ def test_an_answer_is_kept_for_a_day_and_not_longer(filled: Node, caller: Princi
     assert find_answer(filled, caller, "r", key="k") == ("later", ANSWER)
 
 
-def test_old_answers_are_deleted_in_batches(
-    filled: Node, caller: Principal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "prune_batch", 2)
+def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> None:
+    filled = replace(filled, limits=Limits(prune_batch=2))
     for number in range(5):
         keep_answer(filled, caller, "r", Ticket(f"k{number}", "f"), ANSWER)
     filled.clock = lambda: START + 10

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.errors import LimitExceeded
 from packhouse.git.globs import PathFilter, compile_globs
 from packhouse.git.grep_stream import GrepQuery
+from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.archive import ArchiveOptions, prepare_archive
 from packhouse.operations.diff import RefInput, diff_commit
@@ -27,19 +27,17 @@ WIDTH = 10
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
     """A node on SQLite: nothing here depends on the database."""
-    node = open_node(Config(data=tmp_path / "data"))
+    node = open_node(
+        Config(data=tmp_path / "data"),
+        limits=Limits(tree_entries_max=1000, tree_listing_max_bytes=100_000, diff_memory_max_bytes=256 * MIB),
+    )
     yield node
     node.close()
 
 
 @pytest.fixture
-def bomb(
-    node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., None]:
+def bomb(node: Node, caller: Principal, tmp_path: Path) -> Callable[..., None]:
     """Load repository r: at main~1 one file, at main a million, or folders alone."""
-    monkeypatch.setattr(limits, "tree_entries_max", 1000)
-    monkeypatch.setattr(limits, "tree_listing_max_bytes", 100_000)
-    monkeypatch.setattr(limits, "diff_memory_max_bytes", 256 * limits.MIB)
 
     def load(*, files: bool = True) -> None:
         git = Git(tmp_path / "home")

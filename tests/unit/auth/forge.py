@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from packhouse.auth.keyring import KeyRing, OrgKeys, VerificationKey
 from packhouse.auth.public_keys import PublicKey, key_algorithm
+from packhouse.limits import DEFAULT_LIMITS, Limits
 
 NOW = 1_767_225_600
 
@@ -83,8 +84,13 @@ class Issuers:
         self.version_reads += 1
         return self.version
 
-    def keyring(self) -> KeyRing:
-        return KeyRing(self.load_keys, self.load_version, monotonic=lambda: self.now)
+    def keyring(self, limits: Limits = DEFAULT_LIMITS) -> KeyRing:
+        return KeyRing(
+            self.load_keys,
+            self.load_version,
+            issuers_max=limits.cached_issuers_max,
+            monotonic=lambda: self.now,
+        )
 
     def change(self, orgs: Mapping[str, tuple[VerificationKey, ...]]) -> None:
         self.orgs.update(orgs)

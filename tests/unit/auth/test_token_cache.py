@@ -5,6 +5,7 @@ import pytest
 from packhouse import limits
 from packhouse.auth.compact_token import TokenRefused
 from packhouse.auth.tokens import TokenVerifier
+from packhouse.limits import DEFAULT_LIMITS, Limits
 from tests.unit.auth.forge import NOW, Issuers, claims, forge, verification_key
 
 pytestmark = pytest.mark.quick
@@ -13,10 +14,14 @@ pytestmark = pytest.mark.quick
 class Server:
     """A verifier with a clock that tests move."""
 
-    def __init__(self, issuers: Issuers) -> None:
+    def __init__(self, issuers: Issuers, limits: Limits = DEFAULT_LIMITS) -> None:
         self.now = NOW
         self.issuers = issuers
-        self.verifier = TokenVerifier(issuers.keyring(), clock=lambda: self.now)
+        self.verifier = TokenVerifier(
+            issuers.keyring(limits),
+            clock=lambda: self.now,
+            memory_max_bytes=limits.verified_tokens_max_bytes,
+        )
 
     def pass_time(self, seconds: float) -> None:
         self.issuers.now += seconds
@@ -140,12 +145,11 @@ def test_keys_read_while_one_was_being_revoked_are_not_believed_later() -> None:
     assert found.keys == ()
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded() -> None:
     tokens = [forge(claims(sub=f"caller {number:02}")) for number in range(10)]
-    monkeypatch.setattr(limits, "verified_tokens_max_bytes", 3 * (len(tokens[0]) + 1024))
-    monkeypatch.setattr(limits, "cached_issuers_max", 2)
     issuers = Issuers(northwind=(verification_key(),))
-    server = Server(issuers)
+    bounds = Limits(verified_tokens_max_bytes=3 * (len(tokens[0]) + 1024), cached_issuers_max=2)
+    server = Server(issuers, bounds)
     assert all(server.accepts(token) for token in tokens * 2)
     assert len(server.verifier._verified) == 3
     rules = [[f"branch{number}", []] for number in range(100)]

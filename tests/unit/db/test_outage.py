@@ -8,6 +8,8 @@ from packhouse import limits
 from packhouse.db.outage import Outage
 from packhouse.db.session import DatabaseAway
 
+_WAIT_MAX_S = 9.0
+
 
 class Hands:
     """A clock that stands until it is moved."""
@@ -25,20 +27,20 @@ def fail_to_wait(outage: Outage, reason: str) -> None:
 
 
 def test_callers_wait_long_for_a_server_that_answers() -> None:
-    assert Outage().patience_s() == limits.database_wait_max_s
+    assert Outage(wait_max_s=_WAIT_MAX_S).patience_s() == _WAIT_MAX_S
 
 
 def test_once_a_connection_broke_callers_wait_a_moment_only() -> None:
-    outage = Outage()
+    outage = Outage(wait_max_s=_WAIT_MAX_S)
     outage.suspect()
     assert outage.patience_s() == limits.database_outage_wait_max_s
     outage.end()
-    assert outage.patience_s() == limits.database_wait_max_s
+    assert outage.patience_s() == _WAIT_MAX_S
 
 
 def test_after_one_waited_in_vain_others_are_refused_for_a_little_while() -> None:
     hands = Hands()
-    outage = Outage(monotonic=hands)
+    outage = Outage(wait_max_s=_WAIT_MAX_S, monotonic=hands)
     fail_to_wait(outage, "connection refused")
     with pytest.raises(DatabaseAway, match="connection refused"):
         outage.patience_s()
@@ -47,13 +49,13 @@ def test_after_one_waited_in_vain_others_are_refused_for_a_little_while() -> Non
 
 
 def test_a_server_whose_connections_are_all_in_use_is_not_away() -> None:
-    outage = Outage()
+    outage = Outage(wait_max_s=_WAIT_MAX_S)
     fail_to_wait(outage, "")
-    assert outage.patience_s() == limits.database_wait_max_s
+    assert outage.patience_s() == _WAIT_MAX_S
 
 
 def test_an_outage_is_told_once_with_its_reason_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
-    outage = Outage()
+    outage = Outage(wait_max_s=_WAIT_MAX_S)
     with caplog.at_level(logging.INFO):
         outage.suspect()
         for _ in range(3):

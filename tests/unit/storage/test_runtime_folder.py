@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse import limits
+from packhouse.limits import Limits
 from packhouse.storage.runtime_folder import RuntimeFolder
 
 pytestmark = pytest.mark.quick
@@ -159,30 +159,25 @@ def test_other_failures_are_told(runtime: RuntimeFolder) -> None:
         pass
 
 
-def test_the_oldest_folders_go_beyond_the_bound_unless_they_are_in_use(
-    runtime: RuntimeFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "ref_folders_max", 10)
+def test_the_oldest_folders_go_beyond_the_bound_unless_they_are_in_use(data: Path, memory: Path) -> None:
+    runtime = RuntimeFolder(data, memory, limits=Limits(ref_folders_max=10))
     with runtime.refs("repo_held", Path("/objects"), lambda folder: write(folder, b"")) as (held, _lock):
         folders = [open_refs(runtime, f"repo_{number:03}") for number in range(127)]
         left = [folder for folder in folders if folder.exists()]
         assert len(left) == 9
         assert left == folders[-9:]
         assert held.exists()
+    runtime.close()
 
 
-def test_large_refs_go_beyond_the_bound_of_bytes(
-    runtime: RuntimeFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "ref_folders_max_bytes", 10_000)
+def test_large_refs_go_beyond_the_bound_of_bytes(data: Path, memory: Path) -> None:
+    runtime = RuntimeFolder(data, memory, limits=Limits(ref_folders_max_bytes=10_000))
     folders = [open_refs(runtime, f"repo_{number:03}", b"x" * 4000) for number in range(64)]
     assert sum(folder.exists() for folder in folders) == 2
+    runtime.close()
 
 
-def test_folders_that_are_opened_while_others_are_dropped_are_whole(
-    data: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "ref_folders_max", 1)
+def test_folders_that_are_opened_while_others_are_dropped_are_whole(data: Path, memory: Path) -> None:
     failures: list[str] = []
 
     def use(runtime: RuntimeFolder, start: int) -> None:
@@ -192,7 +187,7 @@ def test_folders_that_are_opened_while_others_are_dropped_are_whole(
                 if (folder / "packed-refs").read_bytes() != b"refs" or not (folder / "config").exists():
                     failures.append(name)
 
-    runtimes = [RuntimeFolder(data, memory) for _ in range(4)]
+    runtimes = [RuntimeFolder(data, memory, limits=Limits(ref_folders_max=1)) for _ in range(4)]
     threads = [threading.Thread(target=use, args=(runtime, place)) for place, runtime in enumerate(runtimes)]
     for thread in threads:
         thread.start()

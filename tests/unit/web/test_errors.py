@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhouse import limits
 from packhouse.auth.policy import PolicyDenied
 from packhouse.auth.sealing import SecretKeyMissing
 from packhouse.db.session import DatabaseAway
@@ -28,6 +27,7 @@ from packhouse.errors import (
     Unavailable,
 )
 from packhouse.git.refname import branch_refname
+from packhouse.limits import Limits
 from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
 from packhouse.web.lane import Lane
 from packhouse.web.smart.gate import GitGate
@@ -109,13 +109,16 @@ def test_what_a_database_driver_says_is_for_operators_only() -> None:
     assert "packhouse.db" not in describe_failure(Corrupt("damaged", reason="packhouse.db")).sentence
 
 
+_FULL = Limits(git_queue_max=0)
+
+
 async def _refuse_search() -> None:
-    async with Lane(1, lent_max=0, work="searches").turn((1, "a")):
+    async with Lane(1, lent_max=0, work="searches", limits=_FULL).turn((1, "a")):
         raise AssertionError
 
 
 async def _refuse_transfer() -> None:
-    async with GitGate(1).reads.turn((1, "a")):
+    async with GitGate(1, _FULL).reads.turn((1, "a")):
         raise AssertionError
 
 
@@ -142,9 +145,7 @@ def test_a_refusal_names_what_the_server_is_busy_with(
     refuse: Callable[[], Coroutine[None, None, None]],
     status: int,
     sentence: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "git_queue_max", 0)
     with pytest.raises(PackhouseError) as refused:
         asyncio.run(refuse())
     failure = describe_failure(refused.value)

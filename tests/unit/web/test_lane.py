@@ -6,13 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhouse import limits
 from packhouse.errors import Unavailable
+from packhouse.limits import Limits
 from packhouse.web.lane import Holder, Lane, Shares
 
 pytestmark = pytest.mark.quick
 
 HERE, SAME_ORG, ELSEWHERE = (1, "a"), (1, "b"), (2, "a")
+
+IMPATIENT = Limits(git_turn_patience_s=0)
+STRICT = Limits(git_turn_patience_s=0, git_turn_stall_s=0, git_turn_look_s=0)
 
 
 async def settle() -> None:
@@ -129,13 +132,9 @@ def test_those_who_wait_are_served_in_turn_each_holder_once() -> None:
     asyncio.run(run())
 
 
-def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_like(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "git_turn_patience_s", 0)
-
+def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_like() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(1, lent_max=2))
+        transfers = Transfers(Lane(1, lent_max=2, limits=IMPATIENT))
         await transfers.arrive(HERE, stalling=True)
         await transfers.arrive(HERE, 2)
         assert transfers.begun == [0, 1], "the turn was not lent, or twice"
@@ -150,13 +149,9 @@ def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_
     asyncio.run(run())
 
 
-def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "git_turn_patience_s", 0)
-
+def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(2, lent_max=14))
+        transfers = Transfers(Lane(2, lent_max=14, limits=IMPATIENT))
         await transfers.arrive(HERE, 50, stalling=True)
         assert len(transfers.begun) == 11
         await transfers.arrive(ELSEWHERE, 2)
@@ -166,12 +161,9 @@ def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall(
     asyncio.run(run())
 
 
-def test_clients_that_stall_for_long_give_way_to_as_many_as_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("git_turn_patience_s", "git_turn_stall_s", "git_turn_look_s"):
-        monkeypatch.setattr(limits, name, 0)
-
+def test_clients_that_stall_for_long_give_way_to_as_many_as_wait() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(2, lent_max=14))
+        transfers = Transfers(Lane(2, lent_max=14, limits=STRICT))
         for _ in range(11):
             await transfers.arrive(HERE, stalling=True)
         assert not transfers.cut
@@ -188,12 +180,9 @@ def test_clients_that_stall_for_long_give_way_to_as_many_as_wait(monkeypatch: py
     asyncio.run(run())
 
 
-def test_no_client_gives_way_to_one_that_waits_for_those_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("git_turn_patience_s", "git_turn_stall_s", "git_turn_look_s"):
-        monkeypatch.setattr(limits, name, 0)
-
+def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(1, lent_max=14))
+        transfers = Transfers(Lane(1, lent_max=14, limits=STRICT))
         await transfers.arrive(HERE, stalling=True)
         await transfers.arrive(HERE, 2)
         assert transfers.begun == [0, 1]
@@ -203,12 +192,9 @@ def test_no_client_gives_way_to_one_that_waits_for_those_at_work(monkeypatch: py
     asyncio.run(run())
 
 
-def test_too_many_and_those_who_wait_too_long_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "git_queue_max", 3)
-    monkeypatch.setattr(limits, "git_queue_max_s", 0)
-
+def test_too_many_and_those_who_wait_too_long_are_refused() -> None:
     async def run() -> None:
-        lane = Lane(1, lent_max=0)
+        lane = Lane(1, lent_max=0, limits=Limits(git_queue_max=3, git_queue_max_s=0))
         transfers = Transfers(lane)
         await transfers.arrive(HERE, 6)
         failures = [await transfers.failure(number) for number in range(1, 6)]
@@ -233,7 +219,7 @@ def test_whatever_ends_when_no_turn_is_lost(steps: list[tuple[Holder, bool, int,
     """Each step lets a transfer begin and another go on or be cancelled, at any moment between two others."""
 
     async def run() -> None:
-        lane = Lane(2, lent_max=3)
+        lane = Lane(2, lent_max=3, limits=IMPATIENT)
         transfers = Transfers(lane)
         for holder, stalling, number, cancelled, pause in steps:
             transfers.start(holder, stalling=stalling)
@@ -243,6 +229,4 @@ def test_whatever_ends_when_no_turn_is_lost(steps: list[tuple[Holder, bool, int,
         await transfers.close()
         assert await count_turns(lane) == 5
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "git_turn_patience_s", 0)
-        asyncio.run(run())
+    asyncio.run(run())
