@@ -15,6 +15,7 @@ from packhouse.db.orgs import find_org
 from packhouse.db.repos import find_repo
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node, open_node
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
@@ -147,7 +148,7 @@ def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
     target = CommitTarget(PERSISTENT, branch_refname("main"))
     count = 0
     while time.monotonic() < deadline:
-        change = FileChange(b"src/part0/new.txt", "c", MODE_FILE)
+        change = FileChange(TreePath(b"src/part0/new.txt"), "c", MODE_FILE)
         with CommitPack(node, caller, row, target, facts, [change]) as commit:
             commit.add_chunk("c", os.urandom(SIZE_BYTES), eof=True)
             commit.land()

@@ -1,27 +1,40 @@
 """What `git fsck --strict` says of files that are put into a tree, as far as no git process is needed.
 
-Names are checked by check_tree_path(), order and form of trees are TreeEditor's own. Source: git's fsck.c,
-fsck_tree() and fsck_finish(). Content is left to `git index-pack --strict` on the finished pack, and
+TreeEditor asks check_upsert() of each file that it puts into a tree; order and form of trees are its own. Source:
+git's fsck.c, fsck_tree() and fsck_finish(). Content is left to `git index-pack --strict` on the finished pack, and
 needs_git_fsck() says when: hardly ever.
 """
 
 from collections.abc import Iterable
 
 from packhouse.errors import Invalid
-from packhouse.git.objects import MODE_GITLINK, MODE_SYMLINK, MODE_TREE
-from packhouse.git.oid import ZERO_OID, Oid
-from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
+from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE
+from packhouse.git.oid import ZERO_OID, Oid, is_oid
+from packhouse.git.tree_path import (
+    is_gitattributes_name,
+    is_gitmodules_name,
+    is_plain_path,
+    require_tree_path,
+)
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
     """Raise Invalid when no content could make this file legal to git.
 
-    `path` comes from check_tree_path(); `oid` is that of a gitlink. Git refuses the zero id, `.gitmodules` as
-    a symlink, and `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
+    Believes nothing of its caller: a path that is no TreePath, a mode that no file has, and an `oid` (None: not
+    known yet) that is no object id are refused. So is what git refuses: the zero id, `.gitmodules` as a symlink, and
+    `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
     """
-    *folders, name = path.split(b"/")
+    if mode not in FILE_MODES:
+        raise Invalid("not a file mode", mode=f"{mode:o}")
     if oid == ZERO_OID:
         raise Invalid("object id is zero", path=path)
+    if oid is not None and not is_oid(oid):
+        raise Invalid("not an object id", path=path)
+    if is_plain_path(path):
+        return
+    require_tree_path(path)
+    *folders, name = path.split(b"/")
     for folder in folders:
         _check_special_name(folder, MODE_TREE, path)
     _check_special_name(name, mode, path)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Union
 
+from packhouse.errors import Invalid
 from packhouse.git.objects import MODE_FILE, MODE_TREE, TreeEntry, encode_tree, parse_tree
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, is_oid
 from packhouse.git.tree_walk import TreeReader
 
 Combine = Callable[[Oid, Oid], Oid]
@@ -72,7 +73,12 @@ class NotesTree:
         return slot.blob if isinstance(slot, _Note) and slot.key == target else None
 
     def set(self, target: Oid, blob: Oid) -> None:
-        """Attach `blob` to the object, in place of the note that it has."""
+        """Attach `blob` to the object, in place of the note that it has.
+
+        Raises Invalid unless both are object ids: the digits of the first become paths of the tree.
+        """
+        if not is_oid(target) or not is_oid(blob):
+            raise Invalid("not an object id")
         node, _, index = self._search(self._root, 0, target)
         slot = node.slots[index]
         if isinstance(slot, _Note) and slot.key == target:

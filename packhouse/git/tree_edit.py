@@ -11,8 +11,8 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.fsck import check_upsert
 from packhouse.git.objects import (
-    FILE_MODES,
     MODE_TREE,
     TreeEntry,
     encode_tree,
@@ -21,6 +21,7 @@ from packhouse.git.objects import (
     tree_sort_key,
 )
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
+from packhouse.git.tree_path import TreePath
 
 # Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
 # (CPython issue 106052). The bound keeps small what a greedy one remembers.
@@ -33,7 +34,8 @@ _SPLICE_EDITS_MAX: Final = 16
 class TreeEditor:
     """Applies edits in order to the tree `root` (None: nothing yet). Folders left empty vanish.
 
-    Paths are those that check_tree_path() let through. `read_tree` returns the content of a tree object.
+    `read_tree` returns the content of a tree object. What no tree may hold is refused here, where trees are built,
+    whatever callers have checked: an endpoint that forgets to cannot write `.git/hooks`.
     """
 
     def __init__(self, read_tree: Callable[[Oid], bytes], root: Oid | None) -> None:
@@ -41,14 +43,13 @@ class TreeEditor:
         self._root = _Folder(root)
         self._folders = 1
 
-    def upsert(self, path: bytes, mode: int, oid: Oid) -> None:
+    def upsert(self, path: TreePath, mode: int, oid: Oid) -> None:
         """Put a file, symlink or gitlink at `path`, creating the folders above it.
 
-        Raises Invalid when a folder of the path is a file, or the path itself is a folder, unless an earlier
-        edit removed that, and LimitExceeded when the edits touch too many folders.
+        Raises what check_upsert() raises, Invalid when a folder of the path is a file, or the path itself is a
+        folder, unless an earlier edit removed that, and LimitExceeded when the edits touch too many folders.
         """
-        if mode not in FILE_MODES:
-            raise Invalid("not a file mode", mode=f"{mode:o}")
+        check_upsert(path, mode, oid)
         *parents, name = path.split(b"/")
         folder = self._root
         for parent in parents:
@@ -61,7 +62,8 @@ class TreeEditor:
     def delete(self, path: bytes) -> bool:
         """Remove the file, or the folder with all in it, at `path`; a missing path is no error.
 
-        Tell whether it was there, or an earlier edit had removed it.
+        Any path may be given: an old tree can hold what no path may name any more, and that has to go. Tell whether
+        it was there, or an earlier edit had removed it.
         """
         *parents, name = path.split(b"/")
         folder = self._root

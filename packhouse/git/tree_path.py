@@ -6,6 +6,7 @@ core.protectNTFS: git's utf8.c, is_hfs_dot_generic(), and path.c, is_ntfs_dotgit
 """
 
 import re
+from typing import Self
 
 from packhouse import limits
 from packhouse.errors import Invalid
@@ -46,12 +47,28 @@ _PLAIN = re.compile(rb"(?:[\w+@-][\w.+@ -]*+(?:/(?!\Z)|\Z))+", re.ASCII)
 """Nearly every path there is: no segment begins with a dot, nor holds what the patterns above look for."""
 
 
-def check_tree_path(path: str | bytes, *, deletes: bool = False) -> bytes:
+class TreePath(bytes):
+    """A path that a tree may hold. To make one is to parse it, so no other bytes have this type.
+
+    Raises Invalid for an empty or absolute path, an empty, `.` or `..` segment, `.git` in any spelling, NUL, and
+    more than 4096 bytes. A backslash is an ordinary character, but not in front of `.git`.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, path: bytes) -> Self:
+        """Return `path` as it is; check_tree_path() takes paths as callers write them."""
+        if type(path) is cls:
+            return path
+        require_tree_path(path)
+        return super().__new__(cls, path)
+
+
+def check_tree_path(path: str | bytes, *, deletes: bool = False) -> TreePath:
     """Return a path as callers give it in the form that trees use.
 
-    Leading slashes are taken off, and one trailing slash when the path is to be deleted. Raises Invalid for
-    an empty path, an empty, `.` or `..` segment, `.git` in any spelling, NUL, and more than 4096 bytes. A
-    backslash is an ordinary character, but not in front of `.git`.
+    Leading slashes are taken off, and one trailing slash when the path is to be deleted. Raises Invalid as
+    TreePath does.
     """
     if isinstance(path, str):
         try:
@@ -61,12 +78,25 @@ def check_tree_path(path: str | bytes, *, deletes: bool = False) -> bytes:
     path = path.lstrip(b"/")
     if deletes:
         path = path.removesuffix(b"/")
+    return TreePath(path)
+
+
+def is_plain_path(path: bytes) -> bool:
+    """Tell whether trees may hold the path, and git has no rule for any of its names; False when that is open.
+
+    One look answers for nearly every path, which makes it cheap to check a path again where it is used.
+    """
+    return len(path) <= limits.tree_path_max_bytes and _PLAIN.fullmatch(path) is not None
+
+
+def require_tree_path(path: bytes) -> None:
+    """Raise Invalid unless a tree may hold the path, whatever its type claims."""
+    if is_plain_path(path):
+        return
     if not path:
         raise Invalid("path is empty")
     if len(path) > limits.tree_path_max_bytes:
         raise Invalid("path is too long", bytes=len(path))
-    if _PLAIN.fullmatch(path) is not None:
-        return path
     if b"\0" in path:
         raise Invalid("path holds a NUL byte", path=path)
     for segment in path.split(b"/"):
@@ -74,7 +104,6 @@ def check_tree_path(path: str | bytes, *, deletes: bool = False) -> bytes:
             raise Invalid("path has an empty, `.` or `..` segment", path=path)
         if is_dotgit_name(segment):
             raise Invalid("path names `.git`", path=path)
-    return path
 
 
 def check_path_prefix(prefix: str | bytes) -> bytes:

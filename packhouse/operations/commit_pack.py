@@ -12,6 +12,7 @@ from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
 from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commit_target import CommitTarget
@@ -35,7 +36,7 @@ class NothingToDelete(Invalid):
 class FileChange:
     """One entry of the file list, in order. `mode` is None for a deletion."""
 
-    path: bytes
+    path: TreePath
     content_id: str
     mode: int | None
 
@@ -107,7 +108,7 @@ class CommitPack:
         editor = TreeEditor(maker.read_tree, maker.parent_tree)
         for change in self._files:
             if change.mode is None:
-                if not editor.delete(change.path) and _REPLACEMENT in change.path:
+                if not editor.delete(change.path) and _REPLACEMENT in bytes(change.path):
                     raise NothingToDelete(change.path)
             elif change.mode == MODE_GITLINK:
                 editor.upsert(change.path, change.mode, self._intake.gitlinks[change.content_id])

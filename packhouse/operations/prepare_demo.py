@@ -19,6 +19,7 @@ from packhouse.db.refs import has_branches
 from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.act_as_operator import act_as_operator
 from packhouse.operations.commit_pack import CommitPack, FileChange
@@ -119,7 +120,7 @@ def _make_first_commit(node: Node, caller: Principal, repo: Repo) -> None:
     person = Person("Packhouse", "demo@packhouse.example", node.clock(), "+0000")
     facts = CommitFacts(b"Say hello\n", author=person, committer=person)
     target = CommitTarget(PERSISTENT, branch_refname(repo.default_branch))
-    files = [FileChange(b"README.md", "readme", MODE_FILE)]
+    files = [FileChange(TreePath(b"README.md"), "readme", MODE_FILE)]
     with CommitPack(node, caller, repo, target, facts, files) as commit:
         commit.add_chunk("readme", _README, eof=True)
         commit.land()

@@ -11,6 +11,7 @@ from packhouse.db.repos import RepoExists
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
@@ -103,7 +104,7 @@ class _Shop:
         repo = lookup_repo(self.node, self.caller, SHOP_NAME)
         base = None if parent is None else _MAIN
         target = CommitTarget(PERSISTENT, refname, base_refname=base, expected=parent)
-        changes = [FileChange(path, path.decode(), MODE_FILE) for path in files]
+        changes = [FileChange(TreePath(path), path.decode(), MODE_FILE) for path in files]
         facts = CommitFacts(message, author=person, committer=person)
         with CommitPack(self.node, self.caller, repo, target, facts, changes) as commit:
             for path, content in files.items():

@@ -29,7 +29,7 @@ from packhouse.git.patch_paths import find_patch_paths
 from packhouse.git.process import iter_git_output, run_git
 from packhouse.git.reader import ObjectReader
 from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import check_tree_path
+from packhouse.git.tree_path import TreePath, check_tree_path
 from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
@@ -102,7 +102,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
             editor.delete(change.path)
         else:
             assert change.oid is not None
-            editor.upsert(change.path, change.mode, change.oid)
+            editor.upsert(TreePath(change.path), change.mode, change.oid)
     return editor.write(maker.emit), changed
 
 

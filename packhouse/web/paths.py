@@ -13,7 +13,7 @@ import pybase64
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.git.tree_path import check_path_prefix, check_tree_path
+from packhouse.git.tree_path import TreePath, check_path_prefix, check_tree_path
 from packhouse.web.described import EncodedPath, FileOrFolderPath
 
 ENCODED: Final = "_base64"
@@ -84,7 +84,7 @@ def read_path(given: PathMembers, field: str = "path") -> bytes | None:
     return path
 
 
-def read_file_path(given: PathMembers) -> bytes:
+def read_file_path(given: PathMembers) -> TreePath:
     """Return the path of a file, which must be given and not be blank, in the form that trees use."""
     is_blank = given.path_base64 is None and not (given.path or "").strip()
     return read_written_path(PathMembers() if is_blank else given)
@@ -97,7 +97,7 @@ def is_root(given: PathMembers) -> bool:
     return not (given.path or "").strip().strip("/")
 
 
-def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool = False) -> bytes:
+def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool = False) -> TreePath:
     """Return the path of what is to be written or deleted, which must be given, in the form that trees use."""
     path = read_path(given, field)
     if path is None:
@@ -113,7 +113,7 @@ def read_folder(given: PathMembers) -> bytes:
     return check_tree_path(path, deletes=True)
 
 
-def read_paths(texts: Sequence[str], encoded: Sequence[str], field: str = "path_base64") -> list[bytes]:
+def read_paths(texts: Sequence[str], encoded: Sequence[str], field: str = "path_base64") -> list[TreePath]:
     """Return literal paths of files or folders, given as text and as base64; none when they name the root.
 
     `field` is the member that holds base64. Raises Invalid for a path that no tree can hold.

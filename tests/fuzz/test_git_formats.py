@@ -6,6 +6,7 @@ hardly reach.
 
 import itertools
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -32,7 +33,7 @@ from packhouse.git.pack_concat import concatenate_packs
 from packhouse.git.pack_idx import PackIdx
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import check_tree_path
+from packhouse.git.tree_path import TreePath, check_tree_path
 from tests.support.packs import write_pack
 
 pytestmark = pytest.mark.quick
@@ -138,7 +139,7 @@ def test_trees(content: bytes, name: bytes) -> None:
         before = None
     editor = TreeEditor(lambda _: content, OID)
     try:
-        editor.upsert(name, 0o100644, OID)
+        editor.upsert(cast(TreePath, name), 0o100644, OID)
         editor.write(emit)
     except (Corrupt, Invalid):
         return

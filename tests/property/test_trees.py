@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_path import TreePath
 from tests.support.git import Git
 
 pytestmark = pytest.mark.quick
@@ -105,9 +106,9 @@ def apply(editor: TreeEditor, files: Files, edit: tuple[str, bytes, int, Oid]) -
             del files[known]
     elif any(parent in files for parent in parents(path)) or is_folder(files, path):
         with pytest.raises(Invalid):
-            editor.upsert(path, mode, oid)
+            editor.upsert(TreePath(path), mode, oid)
     else:
-        editor.upsert(path, mode, oid)
+        editor.upsert(TreePath(path), mode, oid)
         files[path] = (mode, oid)
 
 

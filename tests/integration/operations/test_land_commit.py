@@ -9,6 +9,7 @@ from packhouse.git.objects import MODE_FILE, Person, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget, GuardMismatch
 from packhouse.operations.create_branch import CreateBranch, create_branch
@@ -33,7 +34,7 @@ def commit(
             if waiting:
                 waiting.pop()()
             editor = TreeEditor(maker.read_tree, maker.parent_tree)
-            editor.upsert(content, MODE_FILE, blob)
+            editor.upsert(TreePath(content), MODE_FILE, blob)
             return editor.write(maker.emit)
 
         plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")

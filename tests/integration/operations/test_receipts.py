@@ -16,6 +16,7 @@ from packhouse.config import Config
 from packhouse.db.kept_answers import has_kept_answer
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.tree_path import TreePath
 from packhouse.jobs import prune_events as prune_job
 from packhouse.jobs.task import Job
 from packhouse.limits import Limits
@@ -79,7 +80,9 @@ def commit(
     """Put a commit with one file on main of `r`."""
     repo = lookup_repo(node, caller, "r")
     target, facts = CommitTarget(PERSISTENT, MAIN), CommitFacts(b"m\n", ADA, ADA)
-    with CommitPack(node, caller, repo, target, facts, [FileChange(b"a", "c", MODE_FILE)]) as making:
+    with CommitPack(
+        node, caller, repo, target, facts, [FileChange(TreePath(b"a"), "c", MODE_FILE)]
+    ) as making:
         making.add_chunk("c", content, eof=True)
         return making.land(kept)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from typing import cast
 
 import pytest
 
@@ -10,6 +11,7 @@ from packhouse.errors import Corrupt, Invalid, LimitExceeded
 from packhouse.git.objects import TreeEntry, encode_tree, parse_tree
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 from packhouse.git.tree_edit import TreeEditor, _boundary
+from packhouse.git.tree_path import TreePath
 
 pytestmark = pytest.mark.quick
 
@@ -39,7 +41,7 @@ class TreeStore:
     def write(self, *paths: bytes, oid: Oid = ONE, root: Oid | None = None) -> Oid:
         editor = TreeEditor(self.read_tree, root)
         for path in paths:
-            editor.upsert(path, FILE, oid)
+            editor.upsert(TreePath(path), FILE, oid)
         written = editor.write(self.emit)
         self.read.clear()
         self.emitted.clear()
@@ -67,7 +69,7 @@ def store() -> TreeStore:
 def test_only_folders_on_the_path_are_read_and_written(store: TreeStore) -> None:
     root = store.write(b"a/b/c", b"a/x/y", b"d/e", b"f")
     editor = store.edit(root)
-    editor.upsert(b"a/b/new", FILE, TWO)
+    editor.upsert(TreePath(b"a/b/new"), FILE, TWO)
     written = editor.write(store.emit)
     assert len(store.read) == 3
     assert len(store.emitted) == 3
@@ -78,16 +80,16 @@ def test_only_folders_on_the_path_are_read_and_written(store: TreeStore) -> None
 def test_edits_that_change_nothing_emit_nothing_and_keep_the_id(store: TreeStore) -> None:
     root = store.write(b"a/b", b"c")
     editor = store.edit(root)
-    editor.upsert(b"a/b", FILE, ONE)
+    editor.upsert(TreePath(b"a/b"), FILE, ONE)
     editor.delete(b"a/missing")
     editor.delete(b"missing/too")
     editor.delete(b"c/is/a/file")
     editor.delete(b"c")
-    editor.upsert(b"c", FILE, ONE)
-    editor.upsert(b"n/e/w", FILE, ONE)
+    editor.upsert(TreePath(b"c"), FILE, ONE)
+    editor.upsert(TreePath(b"n/e/w"), FILE, ONE)
     editor.delete(b"n")
     editor.delete(b"a")
-    editor.upsert(b"a/b", FILE, ONE)
+    editor.upsert(TreePath(b"a/b"), FILE, ONE)
     assert editor.write(store.emit) == root
     assert store.emitted == []
 
@@ -123,7 +125,7 @@ def test_a_delete_tells_whether_it_found_something_or_an_earlier_edit_took_it(st
     editor = store.edit(store.write(b"a/b", b"c"))
     assert [editor.delete(path) for path in (b"x", b"a/x", b"c/x", b"x/y")] == [False] * 4
     assert [editor.delete(path) for path in (b"c", b"c", b"a", b"a/b", b"a")] == [True] * 5
-    editor.upsert(b"n", FILE, ONE)
+    editor.upsert(TreePath(b"n"), FILE, ONE)
     assert editor.delete(b"n") and editor.delete(b"n")
 
 
@@ -138,34 +140,34 @@ def test_a_delete_takes_the_whole_folder(store: TreeStore) -> None:
 def test_an_upsert_below_a_file_is_refused(store: TreeStore, path: bytes) -> None:
     editor = store.edit(store.write(b"file"))
     with pytest.raises(Invalid):
-        editor.upsert(path, FILE, ONE)
+        editor.upsert(TreePath(path), FILE, ONE)
 
 
 def test_an_upsert_onto_a_folder_is_refused(store: TreeStore) -> None:
     editor = store.edit(store.write(b"folder/a"))
     with pytest.raises(Invalid):
-        editor.upsert(b"folder", FILE, ONE)
+        editor.upsert(TreePath(b"folder"), FILE, ONE)
 
 
 def test_the_same_holds_for_what_earlier_edits_made(store: TreeStore) -> None:
     editor = store.edit(None)
-    editor.upsert(b"file", FILE, ONE)
-    editor.upsert(b"folder/a", FILE, ONE)
+    editor.upsert(TreePath(b"file"), FILE, ONE)
+    editor.upsert(TreePath(b"folder/a"), FILE, ONE)
     with pytest.raises(Invalid):
-        editor.upsert(b"file/a", FILE, ONE)
+        editor.upsert(TreePath(b"file/a"), FILE, ONE)
     with pytest.raises(Invalid):
-        editor.upsert(b"folder", FILE, ONE)
+        editor.upsert(TreePath(b"folder"), FILE, ONE)
 
 
 def test_what_was_deleted_before_may_be_replaced_by_the_other_kind(store: TreeStore) -> None:
     root = store.write(b"file", b"folder/a", b"single/only")
     editor = store.edit(root)
     editor.delete(b"file")
-    editor.upsert(b"file/below", FILE, TWO)
+    editor.upsert(TreePath(b"file/below"), FILE, TWO)
     editor.delete(b"folder")
-    editor.upsert(b"folder", FILE, TWO)
+    editor.upsert(TreePath(b"folder"), FILE, TWO)
     editor.delete(b"single/only")
-    editor.upsert(b"single", FILE, TWO)
+    editor.upsert(TreePath(b"single"), FILE, TWO)
     written = editor.write(store.emit)
     assert store.list(written) == dict.fromkeys([b"file/below", b"folder", b"single"], (FILE, TWO))
 
@@ -173,14 +175,14 @@ def test_what_was_deleted_before_may_be_replaced_by_the_other_kind(store: TreeSt
 def test_a_deleted_folder_comes_back_without_its_old_files(store: TreeStore) -> None:
     editor = store.edit(store.write(b"a/old", b"a/b/old"))
     editor.delete(b"a")
-    editor.upsert(b"a/b/new", FILE, TWO)
+    editor.upsert(TreePath(b"a/b/new"), FILE, TWO)
     assert set(store.list(editor.write(store.emit))) == {b"a/b/new"}
 
 
 def test_the_last_upsert_of_a_path_wins(store: TreeStore) -> None:
     editor = store.edit(None)
-    editor.upsert(b"a", FILE, ONE)
-    editor.upsert(b"a", 0o120000, TWO)
+    editor.upsert(TreePath(b"a"), FILE, ONE)
+    editor.upsert(TreePath(b"a"), 0o120000, TWO)
     assert store.list(editor.write(store.emit)) == {b"a": (0o120000, TWO)}
 
 
@@ -189,7 +191,7 @@ def test_folders_sort_as_if_their_name_ended_in_a_slash(store: TreeStore) -> Non
     assert [entry.name for entry in parse_tree(store.trees[root])] == [b"a-b", b"a.b", b"a", b"a0"]
     editor = store.edit(root)
     editor.delete(b"a")
-    editor.upsert(b"a", FILE, ONE)
+    editor.upsert(TreePath(b"a"), FILE, ONE)
     names = [entry.name for entry in parse_tree(store.trees[editor.write(store.emit)])]
     assert names == [b"a", b"a-b", b"a.b", b"a0"]
 
@@ -200,7 +202,7 @@ def test_a_name_inside_an_object_id_or_a_longer_name_is_not_taken_for_an_entry(s
     editor = store.edit(root)
     editor.delete(b"a")
     assert editor.write(store.emit) == root
-    editor.upsert(b"a", FILE, ONE)
+    editor.upsert(TreePath(b"a"), FILE, ONE)
     written = editor.write(store.emit)
     assert store.list(written) == {b"0 a": (FILE, hostile), b"a": (FILE, ONE), b"b": (FILE, hostile)}
 
@@ -212,7 +214,7 @@ def test_many_edits_of_one_folder_do_the_same_as_few(store: TreeStore, touched: 
     editor = store.edit(root)
     expected = dict.fromkeys(names, (FILE, ONE))
     for number in range(touched):
-        editor.upsert(b"file%04d" % (7 * number + 1), FILE, TWO)
+        editor.upsert(TreePath(b"file%04d" % (7 * number + 1)), FILE, TWO)
         expected[b"file%04d" % (7 * number + 1)] = (FILE, TWO)
         editor.delete(b"file%04d" % (50 * number))
         expected.pop(b"file%04d" % (50 * number), None)
@@ -239,7 +241,7 @@ def test_old_modes_are_written_as_git_writes_them_today_but_only_where_something
     editor = store.edit(outer)
     editor.delete(b"missing")
     assert editor.write(store.emit) == outer
-    editor.upsert(b"d", FILE, TWO)
+    editor.upsert(TreePath(b"d"), FILE, TWO)
     written = parse_tree(store.trees[editor.write(store.emit)])
     assert written == [
         TreeEntry(FILE, b"a", ONE),
@@ -252,20 +254,50 @@ def test_old_modes_are_written_as_git_writes_them_today_but_only_where_something
 def test_an_edit_of_bytes_that_are_no_tree_is_corrupt(store: TreeStore) -> None:
     root = store.emit(b"100644 a\0too short")
     with pytest.raises(Corrupt):
-        store.edit(root).upsert(b"b", FILE, ONE)
+        store.edit(root).upsert(TreePath(b"b"), FILE, ONE)
 
 
 @pytest.mark.parametrize("mode", [0, 0o040000, 0o100664, 0o100600, 0o777])
 def test_a_mode_that_no_file_has_is_refused(store: TreeStore, mode: int) -> None:
     with pytest.raises(Invalid):
-        store.edit(None).upsert(b"a", mode, ONE)
+        store.edit(None).upsert(TreePath(b"a"), mode, ONE)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(b".git/hooks/x", b".GIT", b"a/git~1/b", b".g\xe2\x80\x8cit", b"a\\.git", b"../up", b"..", b"a/./b"),
+        *(b"/a", b"a//b", b"a/", b"", b"a\0b", b"a" * 4097, b".gitmodules/a", b"a/.gitattributes/b"),
+    ],
+)
+def test_a_path_that_no_tree_may_hold_is_refused_whatever_its_type_claims(
+    store: TreeStore, path: bytes
+) -> None:
+    for claimed in (cast(TreePath, path), bytes.__new__(TreePath, path)):
+        editor = store.edit(store.write(b"kept"))
+        with pytest.raises(Invalid):
+            editor.upsert(claimed, FILE, ONE)
+        assert set(store.list(editor.write(store.emit))) == {b"kept"}
+
+
+@pytest.mark.parametrize("oid", ["", "1" * 39, "1" * 41, "A" * 40, " " + "1" * 39, "0" * 40])
+def test_an_id_that_no_object_has_is_refused(store: TreeStore, oid: str) -> None:
+    with pytest.raises(Invalid):
+        store.edit(None).upsert(TreePath(b"a"), FILE, Oid(oid))
+
+
+def test_what_may_not_be_written_any_more_can_still_be_deleted(store: TreeStore) -> None:
+    root = store.emit(encode_tree([TreeEntry(FILE, b".git", ONE), TreeEntry(FILE, b"a", ONE)]))
+    editor = store.edit(root)
+    assert editor.delete(b".git")
+    assert set(store.list(editor.write(store.emit))) == {b"a"}
 
 
 def test_one_edit_among_fifty_thousand_files_reads_three_folders(store: TreeStore) -> None:
     paths = [b"d%03d/s%02d/f%05d" % (number // 500, number // 50 % 10, number) for number in range(50_000)]
     root = store.write(*paths)
     editor = store.edit(root)
-    editor.upsert(b"d042/s05/new", FILE, Oid(hashlib.sha1(b"x", usedforsecurity=False).hexdigest()))
+    editor.upsert(TreePath(b"d042/s05/new"), FILE, Oid(hashlib.sha1(b"x", usedforsecurity=False).hexdigest()))
     editor.write(store.emit)
     assert (len(store.read), len(store.emitted)) == (3, 3)
 
@@ -285,6 +317,6 @@ def test_paths_of_too_many_folders_are_refused() -> None:
     deep = b"/a" * 2000
     fitting = limits.commit_folders_max // 2001
     for number in range(fitting):
-        editor.upsert(b"%d%s/f" % (number, deep), FILE, ONE)
+        editor.upsert(TreePath(b"%d%s/f" % (number, deep)), FILE, ONE)
     with pytest.raises(LimitExceeded):
-        editor.upsert(b"more%s/f" % deep, FILE, ONE)
+        editor.upsert(TreePath(b"more%s/f" % deep), FILE, ONE)

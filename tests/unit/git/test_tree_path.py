@@ -1,6 +1,7 @@
 """Paths into trees: everything that some file system takes for `.git` is refused, nothing else is."""
 
 import itertools
+import pickle
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from packhouse.errors import Invalid
 from packhouse.git.objects import TreeEntry, encode_tree
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.tree_path import (
+    TreePath,
     check_path_prefix,
     check_tree_path,
     is_dotgit_name,
     is_gitattributes_name,
     is_gitmodules_name,
+    is_plain_path,
 )
 from tests.support.git import Git
 from tests.support.packs import BareRepo
@@ -188,6 +191,50 @@ def test_names_that_only_look_like_gitmodules_are_not_taken_for_it(name: str) ->
 def test_a_path_that_leads_nowhere_good_is_refused(path: str) -> None:
     with pytest.raises(Invalid):
         check_tree_path(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"",
+        b"/",
+        b"/a",
+        b"..",
+        b"a/../b",
+        b"a//b",
+        b"a/",
+        b"a\0b",
+        b"a" * 4097,
+        b".git/x",
+        b"a/GIT~1",
+        b"a\\.git",
+    ],
+)
+def test_a_tree_path_cannot_be_made_of_what_no_tree_may_hold(path: bytes) -> None:
+    with pytest.raises(Invalid):
+        TreePath(path)
+    with pytest.raises(Invalid):
+        TreePath.fromhex(path.hex())
+
+
+def test_a_tree_path_is_the_bytes_it_was_parsed_from() -> None:
+    for path in (b"a/b", b".gitignore", b"a b\\c/\xff", b"a" * 4096):
+        parsed = TreePath(path)
+        assert parsed == path
+        assert hash(parsed) == hash(path)
+        assert type(check_tree_path(path)) is TreePath
+        assert TreePath(parsed) is parsed
+        assert type(pickle.loads(pickle.dumps(parsed))) is TreePath
+
+
+@given(st.text(max_size=20) | tricky_names)
+def test_no_name_of_a_plain_path_means_anything_to_git(text: str) -> None:
+    if is_plain_path(text.encode("utf-8", "surrogatepass")):
+        path = TreePath(text.encode())
+        for name in path.split(b"/"):
+            assert not is_dotgit_name(name)
+            assert not is_gitmodules_name(name)
+            assert not is_gitattributes_name(name)
 
 
 def test_leading_slashes_are_taken_off_before_the_length_counts() -> None:

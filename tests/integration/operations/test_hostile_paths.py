@@ -1,0 +1,102 @@
+"""Operations refuse what a tree must not hold by themselves, also from a caller that has checked nothing."""
+
+from typing import cast
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.errors import Invalid
+from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Person
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.tree_path import TreePath
+from packhouse.node.node import Node
+from packhouse.operations.commit_pack import CommitPack, FileChange
+from packhouse.operations.commit_target import CommitTarget, read_target
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.diff_commit import DiffCommit
+from packhouse.operations.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.lookup import lookup_repo
+
+ADA = Person("Ada", "ada@example.test", 1000, "+0000")
+FACTS = CommitFacts(b"m\n", ADA, ADA)
+MAIN = CommitTarget(PERSISTENT, RefName(b"refs/heads/main"))
+
+HOSTILE = [
+    b".git/hooks/x",
+    b".GIT/config",
+    b"a/git~1",
+    b".g\xe2\x80\x8cit/config",
+    b"a\\.git",
+    b"../up",
+    b"a/../up",
+    b"a/./b",
+    b"..",
+    b"/etc/passwd",
+    b"a//b",
+    b"a/",
+    b"",
+    b"a\0b",
+    b"a/" * 2048 + b"b",
+]
+
+
+@pytest.fixture
+def made(node: Node, caller: Principal) -> None:
+    """Make the repository `r`."""
+    create_repo(node, caller, CreateRepo("r"))
+
+
+def commit_pack(node: Node, caller: Principal, path: bytes, mode: int, content: bytes = b"x") -> LandedCommit:
+    """Commit one file whose path nobody has parsed."""
+    change = FileChange(cast(TreePath, path), "c", mode)
+    with CommitPack(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS, [change]) as making:
+        making.add_chunk("c", content, eof=True)
+        return making.land()
+
+
+def has_landed(node: Node, caller: Principal) -> bool:
+    """Tell whether the branch exists."""
+    return read_target(node, lookup_repo(node, caller, "r"), MAIN).tip is not None
+
+
+@pytest.mark.usefixtures("made")
+def test_a_commit_of_a_hostile_path_is_refused_by_the_operation(node: Node, caller: Principal) -> None:
+    for path in HOSTILE:
+        with pytest.raises(Invalid):
+            commit_pack(node, caller, path, MODE_FILE)
+        assert not has_landed(node, caller), path
+
+
+@pytest.mark.usefixtures("made")
+def test_a_commit_of_a_hostile_kind_is_refused_by_the_operation(node: Node, caller: Principal) -> None:
+    refused = [
+        (b".gitmodules", MODE_SYMLINK, b"target"),
+        (b"a/GITMOD~1", MODE_SYMLINK, b"target"),
+        (b".gitmodules/a", MODE_FILE, b""),
+        (b".gitattributes", MODE_GITLINK, b"1" * 40),
+        (b"sub", MODE_GITLINK, b"0" * 40),
+        (b"folder", MODE_TREE, b""),
+        (b"odd", 0o100664, b""),
+    ]
+    for path, mode, content in refused:
+        with pytest.raises(Invalid):
+            commit_pack(node, caller, path, mode, content)
+        assert not has_landed(node, caller), path
+
+
+@pytest.mark.usefixtures("made")
+def test_a_patch_that_makes_a_hostile_path_is_refused_by_the_operation(node: Node, caller: Principal) -> None:
+    for path in (b".git/hooks/x", b"../up", b"a/.GIT", b".g\xe2\x80\x8cit/x"):
+        head = b"diff --git a/%s b/%s\nnew file mode 100644\n--- /dev/null\n+++ b/%s\n" % (path, path, path)
+        with DiffCommit(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS) as making:
+            making.add_chunk(head + b"@@ -0,0 +1 @@\n+x\n", eof=True)
+            with pytest.raises(Invalid):
+                making.land()
+        assert not has_landed(node, caller), path
+
+
+@pytest.mark.usefixtures("made")
+def test_a_commit_of_a_path_that_a_tree_may_hold_lands(node: Node, caller: Principal) -> None:
+    landed = commit_pack(node, caller, TreePath(b".github/a b/x.git"), MODE_FILE)
+    assert landed.old_oid is None
+    assert has_landed(node, caller)
