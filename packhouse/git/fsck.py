@@ -5,10 +5,10 @@ git's fsck.c, fsck_tree() and fsck_finish(). Content is left to `git index-pack 
 needs_git_fsck() says when: hardly ever.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from packhouse.errors import Invalid
-from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE
+from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_tree
 from packhouse.git.oid import ZERO_OID, Oid, is_oid
 from packhouse.git.tree_path import (
     is_gitattributes_name,
@@ -16,6 +16,7 @@ from packhouse.git.tree_path import (
     is_plain_path,
     require_tree_path,
 )
+from packhouse.git.tree_walk import TreeReader, find_path
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
@@ -52,6 +53,30 @@ def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
             is_gitmodules_name(name) or is_gitattributes_name(name)
         ):
             return True
+    return False
+
+
+def merge_needs_git_fsck(
+    read_tree: TreeReader, root: Oid, written: Mapping[Oid, bytes], sides: Iterable[Oid]
+) -> bool:
+    """Tell whether a merge put content that git has rules for where no side had it.
+
+    When one side renames a file to `.gitmodules` and the other writes to the file, the merge brings together a name
+    and a blob that were each judged without the other. `root` is the merged tree, `written` are the trees that the
+    merge made, `sides` the trees that it joined.
+    """
+    sides = list(sides)
+    folders = [(root, b"")]
+    while folders:
+        folder, prefix = folders.pop()
+        for entry in parse_tree(written[folder]) if folder in written else ():
+            path = prefix + entry.name
+            if entry.mode == MODE_TREE:
+                folders.append((entry.oid, path + b"/"))
+            elif needs_git_fsck([(path, entry.mode)]):
+                before = (find_path(read_tree, side, path) for side in sides)
+                if not any(found is not None and found.oid == entry.oid for found in before):
+                    return True
     return False
 
 

@@ -12,7 +12,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Conflict
-from packhouse.git.fsck import needs_git_fsck
+from packhouse.git.fsck import merge_needs_git_fsck, needs_git_fsck
 from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
@@ -240,7 +240,7 @@ class _Attempt:
 
     def _merge_into(self, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
         """Put what git's merge makes into the pack; return the tree, the new trees, and whether git must
-        judge the pack: merging lines of `.gitmodules` may make what neither side had."""
+        judge the pack: merging lines of `.gitmodules`, or renaming to it, may make what neither side had."""
         trees: dict[Oid, bytes] = {}
         blobs: set[Oid] = set()
         with Write(self.write.view) as scratch:
@@ -260,7 +260,13 @@ class _Attempt:
                     blobs.add(oid)
         entries = (entry for content in trees.values() for entry in parse_tree(content))
         needs_fsck = needs_git_fsck((entry.name, entry.mode) for entry in entries if entry.oid in blobs)
-        return merged.tree, trees, needs_fsck
+        return merged.tree, trees, needs_fsck or self._has_new_rules(merged.tree, trees)
+
+    def _has_new_rules(self, tree: Oid, written: dict[Oid, bytes]) -> bool:
+        sides = [self._tree_of(commit) for commit in (self.tip, self.source.commit)]
+        return merge_needs_git_fsck(
+            lambda oid: read_object(self.node, self.repo, oid, "tree"), tree, written, sides
+        )
 
     def _encode(self, tree: Oid) -> bytes:
         facts = self._facts()

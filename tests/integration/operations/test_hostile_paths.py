@@ -16,6 +16,7 @@ from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.diff_commit import DiffCommit
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 FACTS = CommitFacts(b"m\n", ADA, ADA)
@@ -100,3 +101,49 @@ def test_a_commit_of_a_path_that_a_tree_may_hold_lands(node: Node, caller: Princ
     landed = commit_pack(node, caller, TreePath(b".github/a b/x.git"), MODE_FILE)
     assert landed.old_oid is None
     assert has_landed(node, caller)
+
+
+def change_files(
+    node: Node, caller: Principal, branch: bytes, files: dict[bytes, bytes | None], mode: int = MODE_FILE
+) -> LandedCommit:
+    """Commit these files on a branch (None: delete), which starts from main."""
+    target = CommitTarget(PERSISTENT, RefName(b"refs/heads/" + branch), base_refname=MAIN.refname)
+    changes = [
+        FileChange(TreePath(path), path.decode(), None if content is None else mode)
+        for path, content in files.items()
+    ]
+    with CommitPack(node, caller, lookup_repo(node, caller, "r"), target, FACTS, changes) as making:
+        for path, content in files.items():
+            if content is not None:
+                making.add_chunk(path.decode(), content, eof=True)
+        return making.land()
+
+
+def merge_side(node: Node, caller: Principal) -> Merged:
+    """Merge the branch `side` into main."""
+    return merge(node, caller, Merge("r", "side", False, MAIN.refname, False, MergeStrategy.MERGE))
+
+
+HONEST = b"".join(
+    b'[submodule "%d"]\n\tpath = p%d\n\turl = https://host.example/%d\n' % (number, number, number)
+    for number in range(20)
+)
+
+
+@pytest.mark.usefixtures("made")
+def test_a_merge_that_renames_a_hostile_file_to_gitmodules_is_refused(node: Node, caller: Principal) -> None:
+    commit_pack(node, caller, b"plain.txt", MODE_FILE, HONEST)
+    change_files(node, caller, b"side", {b"plain.txt": None, b".gitmodules": HONEST})
+    hostile = HONEST + b'[submodule "x"]\n\tpath = x\n\turl = --upload-pack=evil\n'
+    tip = change_files(node, caller, b"main", {b"plain.txt": hostile}).commit
+    with pytest.raises(Invalid):
+        merge_side(node, caller)
+    assert read_target(node, lookup_repo(node, caller, "r"), MAIN).tip == tip
+
+
+@pytest.mark.usefixtures("made")
+def test_a_merge_that_renames_an_honest_file_to_gitmodules_lands(node: Node, caller: Principal) -> None:
+    commit_pack(node, caller, b"plain.txt", MODE_FILE, HONEST)
+    change_files(node, caller, b"side", {b"plain.txt": None, b".gitmodules": HONEST})
+    change_files(node, caller, b"main", {b"plain.txt": HONEST + b"# more\n"})
+    merge_side(node, caller)
