@@ -53,7 +53,7 @@ class Limits:
     view_folders_max: int = 256  # repositories whose packs one process keeps open
     listed_packs_max: int = 500_000  # of all lists of packs kept by one process
     incoming_grace_s: int = 3600  # a stored pack that no write has listed by then is deleted
-    pack_keep_s: int = 15 * 60  # a pack that others have replaced
+    pack_keep_s: int = 0  # a pack that others have replaced: who reads it has links of its own
     object_cache_max_bytes: int = 64 * MIB
     tree_table_entries_max: int = 100_000  # of all trees kept as tables by one process
     file_map_rows_max: int = (

@@ -42,7 +42,7 @@ class PolicyDenied(Denied):
     could break a protocol line, whatever the token said.
     """
 
-    def __init__(self, refname: RefName, op: str) -> None:
+    def __init__(self, refname: bytes, op: str) -> None:
         printable = op if _PRINTABLE_OP.fullmatch(op) else "unknown operation"
         super().__init__("denied by policy", refname=refname.decode("utf-8", "replace"), op=printable)
         self.op = printable

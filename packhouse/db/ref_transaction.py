@@ -8,9 +8,17 @@ from packhouse.db.packs import make_packs_live
 from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, is_oid
 from packhouse.git.pack import Pack
-from packhouse.git.refname import HEADS, PERSISTENT, NewNameRefused, RefName, new_name_fault
+from packhouse.git.refname import (
+    HEADS,
+    PERSISTENT,
+    NewNameRefused,
+    RefName,
+    is_refname,
+    new_name_fault,
+    trusted_refname,
+)
 
 __all__ = [
     "DefaultBranchProtected",
@@ -175,9 +183,11 @@ class _RefView:
         """Return a ref that is a folder of `refname`, or that lies below it."""
         for folder in _folders(refname):
             if (namespace, folder) in self._created:
-                return RefName(folder)
-            if (namespace, folder) not in self._deleted and self.get(namespace, RefName(folder)) is not None:
-                return RefName(folder)
+                return trusted_refname(folder)
+            if (namespace, folder) not in self._deleted and self.get(
+                namespace, trusted_refname(folder)
+            ) is not None:
+                return trusted_refname(folder)
         below = self._created_below.get((namespace, refname))
         return below if below is not None else self._find_stored_below(namespace, refname)
 
@@ -204,7 +214,7 @@ class _RefView:
                 limit=_NAMES_PAGE,
             )
             for (stored,) in rows:
-                found = RefName(stored.encode("utf-8"))
+                found = trusted_refname(stored.encode("utf-8"))
                 if (namespace, found) not in self._deleted:
                     return found
             if len(rows) < _NAMES_PAGE:
@@ -242,6 +252,9 @@ def _decide(
         return refuse(Invalid("ref named twice in one transaction", refname=refname))
     if not refname.startswith(b"refs/") or refname.count(b"/") < _ROOT_PARTS:
         return refuse(Invalid("invalid ref name", refname=refname))
+    for oid in (update.new_oid, update.peeled_oid):
+        if oid is not None and not is_oid(oid):
+            return refuse(Invalid("not an object id", refname=refname, value=oid[:80]))
     if not update.any_old and update.old_oid != previous:
         return refuse(RefMismatch(refname, expected=update.old_oid, actual=previous))
     if update.new_oid is None:
@@ -251,6 +264,8 @@ def _decide(
             return refuse(RefMissing(refname))
         view.delete(namespace, refname)
     elif previous is None:
+        if not is_refname(refname):  # whatever its type claims: git would read it from a file of refs
+            return refuse(Invalid("invalid ref name", refname=refname))
         reason = None if update.restores else new_name_fault(refname)
         if reason is not None:
             return refuse(NewNameRefused(refname, reason))

@@ -5,7 +5,7 @@ from typing import Any
 
 from packhouse.db.session import Session, SqlValue
 from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName
+from packhouse.git.refname import RefName, trusted_refname
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RefLogEntry:
 def ref_from_row(row: tuple[Any, ...]) -> Ref:
     """Return the Ref in a row of namespace, refname, oid, peeled_oid, created_at, updated_at, creation."""
     namespace, refname, oid, peeled_oid, created_at, updated_at, creation = row
-    name = RefName(refname.encode("utf-8"))
+    name = trusted_refname(refname.encode("utf-8"))
     return Ref(namespace, name, oid, peeled_oid, created_at, updated_at, creation)
 
 
@@ -158,7 +158,7 @@ def _log_entry_from_row(row: tuple[Any, ...]) -> RefLogEntry:
         entry_id,
         refs_version,
         namespace,
-        RefName(refname.encode("utf-8")),
+        trusted_refname(refname.encode("utf-8")),
         old_oid,
         new_oid,
         actor,

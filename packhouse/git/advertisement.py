@@ -12,11 +12,9 @@ from typing import Final, NamedTuple
 import packhouse
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.pktline import FLUSH_PKT, encode_packet
-from packhouse.git.refname import RefName
+from packhouse.git.refname import HEAD, RefName
 
 AGENT: Final = b"packhouse/" + packhouse.__version__.encode("ascii")
-
-HEAD: Final = b"HEAD"
 
 _UPLOAD_CAPABILITIES: Final = (
     b"multi_ack thin-pack side-band side-band-64k ofs-delta shallow deepen-since deepen-not deepen-relative "
@@ -80,7 +78,7 @@ def upload_advertisement(view: RefView, *, version: int) -> bytes:
     if head is not None:
         capabilities += b" symref=HEAD:" + head.refname
     capabilities += b" filter object-format=sha1 agent=" + AGENT
-    refs = view.refs if head is None else [AdvertisedRef(RefName(HEAD), head.oid, None), *view.refs]
+    refs = view.refs if head is None else [AdvertisedRef(HEAD, head.oid, None), *view.refs]
     return _advertise(Service.UPLOAD_PACK, _lines(refs, peel=True), capabilities, version)
 
 

@@ -31,7 +31,7 @@ def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
     if oid == ZERO_OID:
         raise Invalid("object id is zero", path=path)
     if oid is not None and not is_oid(oid):
-        raise Invalid("not an object id", path=path)
+        raise Invalid("not an object id", path=path, value=oid[:80])
     if is_plain_path(path):
         return
     require_tree_path(path)

@@ -77,8 +77,9 @@ class NotesTree:
 
         Raises Invalid unless both are object ids: the digits of the first become paths of the tree.
         """
-        if not is_oid(target) or not is_oid(blob):
-            raise Invalid("not an object id")
+        for oid in (target, blob):
+            if not is_oid(oid):
+                raise Invalid("not an object id", value=oid[:80])
         node, _, index = self._search(self._root, 0, target)
         slot = node.slots[index]
         if isinstance(slot, _Note) and slot.key == target:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.advertisement import AGENT, HEAD, AdvertisedRef, RefView
+from packhouse.git.advertisement import AGENT, AdvertisedRef, RefView
 from packhouse.git.oid import Oid
 from packhouse.git.pktline import (
     FLUSH_PKT,
@@ -17,7 +17,7 @@ from packhouse.git.pktline import (
     chomp,
     encode_packet,
 )
-from packhouse.git.refname import RefName
+from packhouse.git.refname import HEAD, RefName
 
 CAPABILITIES: Final = b"".join(
     [

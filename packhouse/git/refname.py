@@ -7,12 +7,10 @@ reads, moves or deletes a ref takes them still.
 """
 
 import re
-from typing import Final, NewType
+from typing import Final, Self
 
 from packhouse import limits
 from packhouse.errors import Invalid
-
-RefName = NewType("RefName", bytes)
 
 HEADS: Final = b"refs/heads/"
 TAGS: Final = b"refs/tags/"
@@ -21,9 +19,6 @@ NOTES: Final = b"refs/notes/"
 PERSISTENT: Final = ""
 EPHEMERAL: Final = "ephemeral"
 """The two namespaces; the value is stored with each ref."""
-
-HEAD: Final = RefName(b"HEAD")
-"""The symbolic ref that means the default branch. No ref of a repository has this name."""
 
 _OBJECT_ID: Final = re.compile(rb"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _FORBIDDEN = frozenset(b" ~^:?*[\\\x7f") | frozenset(range(0x20))
@@ -46,11 +41,31 @@ def is_refname(name: bytes) -> bool:
     return True
 
 
-def check_refname(name: bytes) -> RefName:
-    """Return `name` as a refname; raise Invalid when git would refuse it."""
-    if not is_refname(name):
-        raise Invalid("invalid ref name", refname=name[:200].decode("utf-8", "replace"))
-    return RefName(name)
+class RefName(bytes):
+    """A full refname that git accepts. To make one is to parse it: raises Invalid when git would refuse the name."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: bytes) -> Self:
+        """Return `name` as it is."""
+        if type(name) is cls:
+            return name
+        if not is_refname(name):
+            raise Invalid("invalid ref name", refname=name[:200].decode("utf-8", "replace"))
+        return super().__new__(cls, name)
+
+
+def trusted_refname(name: bytes) -> RefName:
+    """Return as a refname what was parsed before it came here: what SQL keeps, or a part of such a name.
+
+    Parsing takes ten times as long, and an advertisement reads every ref of a repository. The house rules list the
+    modules that may call this; those that get names from clients cannot.
+    """
+    return bytes.__new__(RefName, name)
+
+
+HEAD: Final = trusted_refname(b"HEAD")
+"""The symbolic ref that means the default branch. No ref of a repository has this name."""
 
 
 class NewNameRefused(Invalid):
@@ -62,7 +77,7 @@ class NewNameRefused(Invalid):
         self.reason = reason
 
 
-def new_name_fault(refname: RefName) -> str | None:
+def new_name_fault(refname: bytes) -> str | None:
     """Return why no new branch or tag may have this name, or None when it may; other refs may have any.
 
     `HEAD` is the default branch, git refuses a leading `-` (git-branch(1)), and git reads 40 or 64 hex digits as
@@ -106,7 +121,7 @@ def exact_branch_refname(branch: str) -> RefName:
     if branch.startswith("refs/"):
         raise Invalid("invalid branch name", branch=branch[:200])
     try:
-        return check_refname(HEADS + branch.encode("utf-8"))
+        return RefName(HEADS + branch.encode("utf-8"))
     except (Invalid, UnicodeEncodeError):
         raise Invalid("invalid branch name", branch=branch[:200]) from None
 
@@ -121,7 +136,7 @@ def parse_refname(text: str) -> RefName:
     if not text.startswith("refs/"):
         return branch_refname(text)
     try:
-        return check_refname(text.encode("utf-8"))
+        return RefName(text.encode("utf-8"))
     except UnicodeEncodeError:  # half a surrogate pair, or a byte of the command line that is no UTF-8
         raise Invalid("invalid ref name", refname=text[:200]) from None
 
@@ -131,7 +146,7 @@ def tag_refname(tag: str) -> RefName:
     if tag.startswith("refs/"):
         raise Invalid("invalid tag name", tag=tag[:200])
     try:
-        return check_refname(TAGS + tag.encode("utf-8"))
+        return RefName(TAGS + tag.encode("utf-8"))
     except (Invalid, UnicodeEncodeError):
         raise Invalid("invalid tag name", tag=tag[:200]) from None
 

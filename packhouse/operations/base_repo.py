@@ -11,7 +11,7 @@ from typing import Final
 
 from packhouse.errors import Invalid, Unauthenticated
 from packhouse.git.objects import Person, clean_message, make_person, parse_date
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.oid import Oid, parse_oid
 from packhouse.repository.providers import DEFAULT_HOSTS, GITHUB
 
 OWN_PROVIDERS: Final = frozenset({"code", "code.storage"})
@@ -85,9 +85,7 @@ def _parse_fork(base: Mapping[str, object], provider: str | None) -> ForkBase:
     _check_own_provider(provider)
     repo = _required(base, "name")
     sha = _text(base, "sha")
-    if sha is not None and not is_oid(sha.lower()):
-        raise Invalid("not an object id", value=sha[:100])
-    oid = None if sha is None else Oid(sha.lower())
+    oid = None if sha is None else parse_oid(sha)
     return ForkBase(repo=repo, token=_source_token(base), ref=_text(base, "ref"), oid=oid)
 
 

@@ -21,7 +21,7 @@ from packhouse.errors import Invalid, TimedOut
 from packhouse.git.globs import PathFilter
 from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.objects import parse_commit
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.oid import Oid, is_oid, parse_oid
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
@@ -398,4 +398,4 @@ def _parse_cursor(cursor: str) -> _Position:
     text = commit.decode("ascii", "replace")
     if not is_oid(text) or not path or rest not in ([], [_SLOWLY]):
         raise BadCursor
-    return _Position(Oid(text), path, decode_number(line), bool(rest))
+    return _Position(parse_oid(text), path, decode_number(line), bool(rest))

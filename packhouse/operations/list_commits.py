@@ -8,7 +8,7 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, parse_oid
 from packhouse.node.caches import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
@@ -57,7 +57,7 @@ def parse_commit_cursor(cursor: str) -> CommitCursor:
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise BadCursor()
-    return CommitCursor(int(match[1]), None if match[2] is None else Oid(match[2]))
+    return CommitCursor(int(match[1]), None if match[2] is None else parse_oid(match[2]))
 
 
 def list_commits(
@@ -142,4 +142,4 @@ def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, pa
             *paths,
             env={"GIT_LITERAL_PATHSPECS": "1"},
         ).stdout
-    return tuple(Oid(line.decode("ascii")) for line in listed.split())
+    return tuple(parse_oid(line.decode("ascii")) for line in listed.split())

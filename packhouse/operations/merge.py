@@ -14,7 +14,7 @@ from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Conflict
 from packhouse.git.fsck import merge_needs_git_fsck, needs_git_fsck
 from packhouse.git.objects import Person, encode_commit, parse_commit, parse_tree
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, parse_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound, CommitTarget, GuardMismatch, read_target
@@ -167,7 +167,7 @@ def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
         actual = mismatch.fields["actual"]
         if actual is None:
             raise BranchNotFound(command.target) from None
-        raise TargetMoved(command.target, Oid(str(actual))) from None
+        raise TargetMoved(command.target, parse_oid(str(actual))) from None
     if state.tip is None:
         raise BranchNotFound(command.target)
     return state.tip
@@ -264,9 +264,7 @@ class _Attempt:
 
     def _has_new_rules(self, tree: Oid, written: dict[Oid, bytes]) -> bool:
         sides = [self._tree_of(commit) for commit in (self.tip, self.source.commit)]
-        return merge_needs_git_fsck(
-            lambda oid: read_object(self.node, self.repo, oid, "tree"), tree, written, sides
-        )
+        return merge_needs_git_fsck(self.write.view.read_tree, tree, written, sides)
 
     def _encode(self, tree: Oid) -> bytes:
         facts = self._facts()

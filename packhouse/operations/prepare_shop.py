@@ -9,7 +9,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import RepoExists
 from packhouse.git.objects import MODE_FILE, Person
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, parse_oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
 from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
@@ -30,8 +30,8 @@ _TAG: Final = RefName(b"refs/tags/release/v1")
 _NOTES: Final = RefName(b"refs/notes/reviews")
 
 # The two commits of main.
-_START: Final = Oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
-_ADD_CART: Final = Oid("68e25b9dbfeaef21488fdb63f79ec2694d99da63")
+_START: Final = parse_oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
+_ADD_CART: Final = parse_oid("68e25b9dbfeaef21488fdb63f79ec2694d99da63")
 
 
 def prepare_shop(node: Node, caller: Principal) -> None:

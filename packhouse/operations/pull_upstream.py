@@ -6,7 +6,6 @@ from packhouse.db.repos import RepoNotFound, find_repo
 from packhouse.db.session import Session
 from packhouse.db.upstreams import mark_syncing
 from packhouse.errors import Invalid
-from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.repository.sync_mirror import names_for
 from packhouse.repository.sync_queue import queue_sync
@@ -47,4 +46,4 @@ def _check_policy(caller: Principal) -> None:
     caller.policy.require_usable()
     for rule in caller.policy.rules:
         if rule.pattern == b"*" and NO_PUSH in rule.ops:
-            raise PolicyDenied(RefName(b"*"), NO_PUSH)
+            raise PolicyDenied(b"*", NO_PUSH)

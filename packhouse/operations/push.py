@@ -144,7 +144,7 @@ def _name_fault(command: RefCommand, namespace: str) -> str | None:
     if not name.startswith((HEADS, TAGS, NOTES)):
         return _OUTSIDE
     # What exists under such a name may move and be deleted.
-    fault = new_name_fault(RefName(name)) if command.old_oid is None and command.new_oid is not None else None
+    fault = new_name_fault(name) if command.old_oid is None and command.new_oid is not None else None
     return None if fault is None else f"invalid name: {fault}"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.fault_log import ObjectFault
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.oid import Oid, is_oid, parse_oid
 from packhouse.node.node import Node
 from packhouse.operations.pending_push import PendingPush
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
@@ -29,7 +29,7 @@ def note_unread_files(pending: PendingPush, lines: bytes) -> None:
     """
     for line in lines.splitlines():
         if is_oid(text := line.decode("ascii", "replace")):
-            pending.fault_log.add(ObjectFault(Oid(text), "gitmodulesMissing", "cannot be looked into"))
+            pending.fault_log.add(ObjectFault(parse_oid(text), "gitmodulesMissing", "cannot be looked into"))
 
 
 def refuse_faulty(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:

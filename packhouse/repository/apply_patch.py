@@ -16,7 +16,7 @@ from packhouse import limits
 from packhouse.errors import Invalid
 from packhouse.git.fsck import check_upsert
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry
-from packhouse.git.oid import Oid
+from packhouse.git.oid import Oid, parse_oid
 from packhouse.git.pack_writer import PackWriter
 from packhouse.git.patch_hunks import (
     WrongCounts,
@@ -262,7 +262,7 @@ def _name_header(reason: str, patch: Path) -> str:
 def _parse_row(row: bytes) -> PathEntry:
     facts, _, path = row.partition(b"\t")
     mode, oid, _stage = facts.split(b" ")
-    return PathEntry(path, int(mode, 8), Oid(oid.decode("ascii")))
+    return PathEntry(path, int(mode, 8), parse_oid(oid.decode("ascii")))
 
 
 def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]) -> list[PatchedFile]:

@@ -23,6 +23,7 @@ from packhouse.git.pack_concat import concatenate_packs
 from packhouse.git.process import GitFailed
 from packhouse.node.node import Node
 from packhouse.repository.damage import is_damaged, mend
+from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
@@ -63,6 +64,7 @@ def consolidate(node: Node, repo_id: str) -> int:
                     aside |= damaged  # the others are joined without them
                     continue
             replaced += len(chosen)
+            sweep_packs(node)
 
 
 def _find_damaged(node: Node, repo: Repo, chosen: Sequence[Pack]) -> set[str]:

@@ -21,7 +21,7 @@ from packhouse.git.merge_tree import (
 from packhouse.git.objects import MODE_TREE, parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.process import GitFailed
-from packhouse.git.refname import HEADS, RefName, is_refname, new_name_fault
+from packhouse.git.refname import HEADS, is_refname, new_name_fault
 from packhouse.git.tree_walk import TreeReader, read_folder
 from packhouse.repository.damage import find_reason
 from packhouse.repository.write import Write
@@ -132,7 +132,7 @@ def source_label(name: str) -> str:
     A name whose plain form means something else, as `refs/heads/HEAD`, stays whole.
     """
     short = name.removeprefix("refs/heads/")
-    return short if new_name_fault(RefName(HEADS + short.encode("utf-8"))) is None else name
+    return short if new_name_fault(HEADS + short.encode("utf-8")) is None else name
 
 
 def _distinct(ours: MergeSide, theirs: MergeSide) -> tuple[MergeSide, MergeSide]:

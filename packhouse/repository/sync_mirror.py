@@ -10,7 +10,6 @@ from packhouse.git.refname import (
     PERSISTENT,
     TAGS,
     RefName,
-    check_refname,
     is_refname,
     new_name_fault,
 )
@@ -61,7 +60,7 @@ def names_for(ref: str, *, default_branch: str) -> list[RefName]:
         return [RefName(HEADS + default_branch.encode("utf-8"))]
     name = ref.encode("utf-8", "surrogateescape")
     if not name.startswith(b"refs/"):
-        return [check_refname(HEADS + name), check_refname(TAGS + name)]
+        return [RefName(HEADS + name), RefName(TAGS + name)]
     if not name.startswith(MIRRORED):
         raise Invalid("invalid ref name", refname=ref[:200])
-    return [check_refname(name)]
+    return [RefName(name)]

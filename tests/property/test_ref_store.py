@@ -38,7 +38,7 @@ from tests.support.rows import oid
 Key = tuple[str, RefName]
 
 # Few names that meet often: prefixes of each other, neighbours of "/" in byte order, LIKE's wildcards, non-ASCII.
-SEGMENTS = st.sampled_from(["a", "b", "a-", "a.", "a0", "%", "_", "é", "A", "main"])
+SEGMENTS = st.sampled_from(["a", "b", "a-", "a.b", "a0", "%", "_", "é", "A", "main"])
 NAMES = st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join)
 PREFIXES = st.sampled_from([HEADS, HEADS, HEADS, TAGS, NOTES])
 REFNAMES = st.builds(lambda prefix, name: RefName(prefix + name.encode()), PREFIXES, NAMES)

@@ -11,19 +11,35 @@ from tests.tidy.sources import ROOT, parse, place, python_files
 pytestmark = pytest.mark.quick
 
 
-def _calls(*names: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (module, name, `path:line`) wherever the package names one of these functions."""
+MAY_TRUST = {
+    # Hashes made here, digits of stored objects, rows of SQL and git's output.
+    "Oid": ("git/", "db/", "node/", "repository/"),
+    # Rows of SQL, and the folders of such a name.
+    "trusted_refname": ("git/refname.py", "db/refs.py", "db/ref_transaction.py"),
+}
+"""Who may make a value without its parser: a module, or all in a folder."""
+
+PARSED = ("TreePath", "RefName", "Oid")
+
+
+def _modules() -> Iterator[tuple[str, Path, ast.Module]]:
     for path in python_files("packhouse"):
-        for node in ast.walk(parse(path)):
-            name = (
-                node.id
-                if isinstance(node, ast.Name)
-                else node.attr
-                if isinstance(node, ast.Attribute)
-                else ""
-            )
-            if name in names:
-                yield str(path.relative_to(ROOT / "packhouse")), name, place(path, getattr(node, "lineno", 0))
+        yield path.relative_to(ROOT / "packhouse").as_posix(), path, parse(path)
+
+
+def _name(node: ast.AST) -> str:
+    """Return the last part of a plain or dotted name."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _calls(*names: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (module, name, `path:line`) wherever one of these is called, or handed on to be called."""
+    for module, path, tree in _modules():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                for called in (node.func, *node.args, *(keyword.value for keyword in node.keywords)):
+                    if _name(called) in names:
+                        yield module, _name(called), place(path, node.lineno)
 
 
 def test_trees_are_built_only_by_the_editors_that_check_what_goes_in() -> None:
@@ -34,21 +50,44 @@ def test_trees_are_built_only_by_the_editors_that_check_what_goes_in() -> None:
     assert not found, found
 
 
-def test_no_path_is_called_a_tree_path_without_being_parsed() -> None:
-    """`cast` and `bytes.__new__` would go round the parser."""
-    found = [
-        place(path, node.lineno)
-        for path in python_files("packhouse")
-        for node in ast.walk(parse(path))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name | ast.Attribute)
-        and ast.unparse(node.func).rpartition(".")[2] in {"cast", "__new__"}
-        and node.args
-        and "TreePath" in ast.unparse(node.args[0])
-    ]
+def test_ids_and_refnames_are_made_without_their_parser_only_where_they_were_parsed_before() -> None:
+    found = [where for module, name, where in _calls(*MAY_TRUST) if not module.startswith(MAY_TRUST[name])]
     assert not found, found
 
 
-def test_these_rules_find_what_they_look_for() -> None:
-    modules = {module for module, _, _ in _calls("encode_tree")}
-    assert Path("git/tree_edit.py").as_posix() in modules
+def test_whoever_may_trust_exists_and_does() -> None:
+    used = {(module, name) for module, name, _ in _calls(*MAY_TRUST)}
+    for name, places in MAY_TRUST.items():
+        for allowed in places:
+            assert any(module.startswith(allowed) and used_name == name for module, used_name in used), (
+                allowed
+            )
+
+
+def test_nothing_goes_round_the_parsers() -> None:
+    """`cast`, `__new__` and a shared alias would make what nobody has parsed."""
+    own = {"git/refname.py": "bytes.__new__(RefName"}
+    found = [
+        place(path, node.lineno)
+        for module, path, tree in _modules()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and _name(node.func) in {"cast", "__new__"}
+        and node.args
+        and any(name in ast.unparse(node.args[0]) for name in PARSED)
+        and not ast.unparse(node).startswith(own.get(module, "-"))
+    ]
+    aliases = [
+        place(path, node.lineno)
+        for _, path, tree in _modules()
+        for node in ast.walk(tree)
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr)
+            and _name(node.value or node) in PARSED
+        )
+        or (
+            isinstance(node, ast.ImportFrom)
+            and any(alias.asname and alias.name in PARSED for alias in node.names)
+        )
+    ]
+    assert not found + aliases, found + aliases

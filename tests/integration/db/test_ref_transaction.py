@@ -1,5 +1,7 @@
 """Ref transactions: guards, name conflicts, the default branch, the log, all or some."""
 
+from typing import cast
+
 import pytest
 
 from packhouse.db.database import Database
@@ -24,7 +26,17 @@ from packhouse.db.refs import (
 )
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted
 from packhouse.errors import Invalid, PackhouseError
-from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, NewNameRefused, RefName
+from packhouse.git.oid import Oid
+from packhouse.git.refname import (
+    EPHEMERAL,
+    HEADS,
+    NOTES,
+    PERSISTENT,
+    TAGS,
+    NewNameRefused,
+    RefName,
+    trusted_refname,
+)
 from tests.support.rows import apply, branch_update, oid, write_ref_of_older_release
 
 A, B, C = oid("a"), oid("b"), oid("c")
@@ -228,7 +240,34 @@ def test_only_names_below_a_folder_of_refs_are_stored(
     database: Database, repo_id: int, refname: bytes
 ) -> None:
     with pytest.raises(Invalid):
-        apply(database, repo_id, RefUpdate(PERSISTENT, RefName(refname), None, A))
+        apply(database, repo_id, RefUpdate(PERSISTENT, trusted_refname(refname), None, A))
+
+
+@pytest.mark.parametrize(
+    "refname", [b"refs/heads/../x", b"refs/heads/x.lock", b"refs/heads/x\n" + b"0" * 40, b"refs/heads/x y"]
+)
+def test_a_name_that_git_refuses_is_not_stored_whatever_its_type_claims(
+    database: Database, repo_id: int, refname: bytes
+) -> None:
+    for claimed in (trusted_refname(refname), cast(RefName, refname)):
+        for restores in (False, True):
+            with pytest.raises(Invalid):
+                apply(database, repo_id, RefUpdate(PERSISTENT, claimed, None, A, restores=restores))
+    assert state(database, repo_id) == {}
+
+
+@pytest.mark.parametrize("text", ["", "main", "a" * 39, "A" * 40, "../up"])
+def test_what_is_no_object_id_is_not_stored_whatever_its_type_claims(
+    database: Database, repo_id: int, text: str
+) -> None:
+    tag = RefName(TAGS + b"v1")
+    for update in (
+        branch_update("x", None, Oid(text)),
+        RefUpdate(PERSISTENT, tag, None, A, peeled_oid=Oid(text)),
+    ):
+        with pytest.raises(Invalid):
+            apply(database, repo_id, update)
+    assert state(database, repo_id) == {}
 
 
 @pytest.mark.parametrize("namespace", [PERSISTENT, EPHEMERAL])

@@ -5,6 +5,7 @@ from typing import cast
 import pytest
 
 from packhouse.auth.principal import Principal
+from packhouse.db.refs import list_refs
 from packhouse.errors import Invalid
 from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Person
 from packhouse.git.refname import PERSISTENT, RefName
@@ -147,3 +148,16 @@ def test_a_merge_that_renames_an_honest_file_to_gitmodules_lands(node: Node, cal
     change_files(node, caller, b"side", {b"plain.txt": None, b".gitmodules": HONEST})
     change_files(node, caller, b"main", {b"plain.txt": HONEST + b"# more\n"})
     merge_side(node, caller)
+
+
+@pytest.mark.usefixtures("made")
+def test_a_commit_on_a_hostile_branch_name_is_refused_by_the_operation(node: Node, caller: Principal) -> None:
+    for name in (b"refs/heads/../x", b"refs/heads/x.lock", b"refs/heads/x\nrefs/heads/y", b"HEAD", b"x"):
+        target = CommitTarget(PERSISTENT, cast(RefName, name))
+        with (
+            CommitPack(node, caller, lookup_repo(node, caller, "r"), target, FACTS, []) as making,
+            pytest.raises(Invalid),
+        ):
+            making.land()
+    with node.database.read() as session:
+        assert list_refs(session, lookup_repo(node, caller, "r").id) == []

@@ -1,5 +1,7 @@
 """Names of refs as callers write them, and which of them can be new."""
 
+import pickle
+
 import pytest
 
 from packhouse.errors import Invalid
@@ -13,6 +15,7 @@ from packhouse.git.refname import (
     new_name_fault,
     parse_refname,
     tag_refname,
+    trusted_refname,
 )
 
 pytestmark = pytest.mark.quick
@@ -55,7 +58,44 @@ def test_names_that_mean_something_else_are_no_new_branches_and_tags(folder: str
         with pytest.raises(NewNameRefused):
             check_new_name(refname)
     for name in FREE:
-        assert check_new_name(RefName(f"refs/{folder}/{name}".encode()))
+        assert new_name_fault(f"refs/{folder}/{name}".encode()) is None
+    for name in FREE:
+        if name != "HEAD~":  # no refname at all
+            assert check_new_name(RefName(f"refs/{folder}/{name}".encode()))
+
+
+HOSTILE = [
+    *(b"", b"main", b"HEAD", b"@", b"refs/heads/../x", b"refs/heads/.x", b"refs/heads/x.lock", b"refs//x"),
+    *(
+        b"refs/heads/x\n0000 refs/heads/y",
+        b"refs/heads/x y",
+        b"refs/heads/x\0",
+        b"refs/heads/\xff",
+        b"refs/heads/",
+    ),
+    *(
+        b"refs/heads/x~1",
+        b"refs/heads/x^",
+        b"refs/heads/x:y",
+        b"refs/heads/x@{1}",
+        b"refs/heads/" + b"x" * 5000,
+    ),
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_refname_cannot_be_made_of_what_git_refuses(name: bytes) -> None:
+    with pytest.raises(Invalid):
+        RefName(name)
+
+
+def test_a_refname_is_the_bytes_it_was_parsed_from() -> None:
+    for name in (b"refs/heads/main", "refs/tags/größe".encode(), b"refs/heads/refs/x"):
+        parsed = RefName(name)
+        assert parsed == trusted_refname(name) == name
+        assert hash(parsed) == hash(name)
+        assert RefName(parsed) is parsed
+        assert type(pickle.loads(pickle.dumps(parsed))) is RefName
 
 
 def test_notes_may_have_any_name() -> None:
