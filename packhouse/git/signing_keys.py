@@ -4,6 +4,7 @@ Sources: ssh-keygen(1), "ALLOWED SIGNERS"; gnupg's doc/DETAILS, "Format of the c
 """
 
 import re
+import tempfile
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -59,12 +60,17 @@ class SigningKey:
 
 
 def parse_signing_key(text: str, *, scratch: Path) -> SigningKey:
-    """Return the key in `text`; `scratch` is an empty folder for the programs that read it.
+    """Return the key in `text`; the programs that read it work in a folder made below `scratch` for the time being.
 
     Raises SigningKeyRejected, and ProgramMissing without gpg or ssh-keygen.
     """
     if "PRIVATE KEY" in text:
         raise SigningKeyRejected("this is a private key; register its public half")
+    with tempfile.TemporaryDirectory(prefix="key-", dir=scratch, ignore_cleanup_errors=True) as home:
+        return _parse_public_key(text, Path(home))
+
+
+def _parse_public_key(text: str, scratch: Path) -> SigningKey:
     if text.lstrip().startswith(OPENPGP_BLOCK):
         return _parse_openpgp(text, scratch)
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]

@@ -1,16 +1,10 @@
 """A demo organisation with a key, a first repository to clone, and the repository of the documents' examples."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from packhouse import limits
 from packhouse.auth.minting import (
     PrivateKey,
-    encode_private_key,
-    make_private_key,
-    parse_private_key,
     public_pem_of,
 )
 from packhouse.auth.principal import Principal
@@ -20,6 +14,7 @@ from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.git.tree_path import TreePath
+from packhouse.node.key_file import read_or_make_key
 from packhouse.node.node import Node
 from packhouse.operations.act_as_operator import act_as_operator
 from packhouse.operations.commit_pack import CommitPack, FileChange
@@ -49,7 +44,7 @@ class Demo:
     repo: str
     branch: str
     key: PrivateKey
-    key_path: Path
+    key_path: str
 
 
 def prepare_demo(node: Node) -> Demo:
@@ -59,7 +54,7 @@ def prepare_demo(node: Node) -> Demo:
     """
     _tolerate_existing_org(node)
     key_path = node.config.data.absolute() / KEY_FILE
-    key = _read_or_make_key(key_path)
+    key = read_or_make_key(key_path)
     _tolerate_existing_key(node, key)
     caller = act_as_operator(node, ORG_NAME)
     _tolerate_existing_repo(node, caller)
@@ -71,7 +66,7 @@ def prepare_demo(node: Node) -> Demo:
     if is_empty:
         _make_first_commit(node, caller, repo)
     prepare_shop(node, caller)
-    return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=key_path)
+    return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=str(key_path))
 
 
 def _tolerate_existing_org(node: Node) -> None:
@@ -93,27 +88,6 @@ def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
         create_repo(node, caller, CreateRepo(REPO_NAME))
     except RepoExists:
         return
-
-
-def _read_or_make_key(path: Path) -> PrivateKey:
-    try:
-        with path.open("rb") as file:
-            return parse_private_key(file.read(limits.key_file_max_bytes))
-    except FileNotFoundError:
-        key = make_private_key()
-        _write_private_file(path, encode_private_key(key).encode("ascii"))
-        return key
-
-
-def _write_private_file(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def _make_first_commit(node: Node, caller: Principal, repo: Repo) -> None:

@@ -1,8 +1,5 @@
 """The public keys that sign an organisation's commits: what the operator does with them."""
 
-import shutil
-from pathlib import Path
-
 from packhouse import limits
 from packhouse.db import signing_keys as rows
 from packhouse.db.signing_keys import SigningKeyRow
@@ -70,12 +67,7 @@ def add_signing_key(node: Node, org_name: str, *, text: str, label: str = "") ->
 def _judge(node: Node, text: str) -> SigningKey:
     if not is_storable(text):
         raise Invalid("signing key rejected", reason="it is no text")
-    scratch: Path = node.store.scratch_dir() / f"key-{node.random_bytes(8).hex()}"
-    scratch.mkdir(mode=0o700)
-    try:
-        return parse_signing_key(text, scratch=scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    return parse_signing_key(text, scratch=node.store.scratch_dir())
 
 
 def list_signing_keys(node: Node, org_name: str) -> list[SigningKeyRow]:
