@@ -16,9 +16,9 @@ from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.read_files import PathNotFound, tree_reader
+from packhouse.operations.read_files import PathNotFound
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import open_view
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150
@@ -89,16 +89,16 @@ def prepare_archive(
 
 def prepare_archive_of(node: Node, repo: Repo, ref: str | None, options: ArchiveOptions) -> Archive:
     """As prepare_archive, for a repository that the caller may read."""
-    resolved = resolve_ref(node, repo, ref)
-    commit = parse_commit(read_object(node, repo, resolved.commit, "commit"))
-    read_tree = tree_reader(node, repo)
-    top = find_path(read_tree, commit.tree, options.path)
-    if top is None:
-        raise PathNotFound(options.path)
-    leaves = iter([top])
-    if top.mode == MODE_TREE:
-        leaves = iter_leaves(read_tree, top.oid, top.path, entries_max=node.limits.tree_entries_max)
-    entries = [entry for entry in leaves if options.files.takes(entry.path)]
+    with open_view(node, repo) as view:
+        resolved = resolve_ref(view, ref)
+        commit = parse_commit(view.read_kept(resolved.commit, "commit"))
+        top = find_path(view.read_tree, commit.tree, options.path)
+        if top is None:
+            raise PathNotFound(options.path)
+        leaves = iter([top])
+        if top.mode == MODE_TREE:
+            leaves = iter_leaves(view.read_tree, top.oid, top.path, entries_max=node.limits.tree_entries_max)
+        entries = [entry for entry in leaves if options.files.takes(entry.path)]
     return Archive(repo, resolved.name, resolved.commit, commit.committer.when, entries, options)
 
 

@@ -7,7 +7,6 @@ from functools import partial
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.blame_stream import BlameGroup, blame_arguments, parse_blame
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, parse_commit
@@ -16,11 +15,10 @@ from packhouse.git.process import GitFailed
 from packhouse.git.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
 from packhouse.git.tree_walk import find_path
 from packhouse.node.node import Node
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.read_files import PathNotFound, tree_reader
-from packhouse.repository.damage import check_answer
+from packhouse.operations.lookup import open_repo
+from packhouse.operations.read_files import PathNotFound
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import RepoView
 
 
 class BadRange(Invalid):
@@ -62,17 +60,15 @@ def blame_file(
     LimitExceeded and TimedOut.
     """
     _check_ranges(ranges)
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    _check_file(node, repo, resolved.commit, path)
-    text = path.decode("utf-8", "surrogateescape")
-    arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
-    groups = parse_blame(_run_blame(node, repo, arguments, ranges))
-    if sum(group.count for group in groups) > limits.blame_lines_max:
-        raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
-    commits = {
-        oid: parse_commit(read_object(node, repo, oid, "commit")) for oid in {g.commit for g in groups}
-    }
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        _check_file(view, resolved.commit, path)
+        text = path.decode("utf-8", "surrogateescape")
+        arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
+        groups = parse_blame(_run_blame(view, arguments, ranges))
+        if sum(group.count for group in groups) > limits.blame_lines_max:
+            raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
+        commits = {oid: parse_commit(view.read_kept(oid, "commit")) for oid in {g.commit for g in groups}}
     return Blame(resolved.name, resolved.commit, groups, commits, resolved.is_by_id)
 
 
@@ -89,39 +85,33 @@ def _check_ranges(ranges: Sequence[str]) -> None:
             raise BadRange("expression is too complex")
 
 
-def _check_file(node: Node, repo: Repo, commit: Oid, path: bytes) -> None:
-    root = parse_commit(read_object(node, repo, commit, "commit")).tree
-    entry = find_path(tree_reader(node, repo), root, path)
+def _check_file(view: RepoView, commit: Oid, path: bytes) -> None:
+    root = parse_commit(view.read_kept(commit, "commit")).tree
+    entry = find_path(view.read_tree, root, path)
     if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
-    with open_view(node, repo) as reader:
-        size_bytes = reader.read_header(entry.oid)[1]
+    size_bytes = view.read_header(entry.oid)[1]
     if size_bytes > limits.blame_file_max_bytes:
         raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
 
 
-def _run_blame(node: Node, repo: Repo, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
+def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
     limit_cost = None
     if ranges:
         limit_cost = partial(
             limit_regex_cost,
             cpu_s=min(map(regex_cpu_s, ranges)),
-            memory_max_bytes=node.limits.regex_memory_max_bytes,
+            memory_max_bytes=view.node.limits.regex_memory_max_bytes,
         )
-    with open_view(node, repo) as view:
-        try:
-            result = view.git.run(
-                *arguments,
-                timeout_s=limits.blame_max_s,
-                on_start=limit_cost,
-            )
-        except GitFailed as error:
-            reason = _read_range_failure(error) if ranges else None
-            if reason is None:
-                raise
-            raise BadRange(reason) from None
-        check_answer(node, repo, result)  # blame takes a parent that it cannot read for none
-        return result.stdout
+    try:
+        result = view.git.run(*arguments, timeout_s=limits.blame_max_s, on_start=limit_cost)
+    except GitFailed as error:
+        reason = _read_range_failure(error) if ranges else None
+        if reason is None:
+            raise
+        raise BadRange(reason) from None
+    view.check(result)  # blame takes a parent that it cannot read for none
+    return result.stdout
 
 
 def _read_range_failure(error: GitFailed) -> str | None:

@@ -10,6 +10,7 @@ from packhouse.git.oid import ZERO_OID, Oid, is_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
 from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import open_view
 
 
 class GuardMismatch(PreconditionFailed):
@@ -106,7 +107,8 @@ def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, st
         resolved = expected.lower()
     else:
         try:
-            resolved = resolve_ref(node, repo, expected, ephemeral=namespace == EPHEMERAL).commit
+            with open_view(node, repo) as view:
+                resolved = resolve_ref(view, expected, ephemeral=namespace == EPHEMERAL).commit
         except (Invalid, NotFound):
             resolved = ""
     if resolved != actual:

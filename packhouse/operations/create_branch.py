@@ -86,7 +86,8 @@ def create_branch(
 
 def _resolve_base(node: Node, repo: Repo, command: CreateBranch) -> Oid:
     if command.base_ref is not None:
-        return resolve_ref(node, repo, command.base_ref, ephemeral=command.base_is_ephemeral).commit
+        with open_view(node, repo) as view:
+            return resolve_ref(view, command.base_ref, ephemeral=command.base_is_ephemeral).commit
     assert command.base_branch is not None, "the caller names one of the two"
     namespace = EPHEMERAL if command.base_is_ephemeral else PERSISTENT
     with node.database.read() as session:

@@ -13,6 +13,7 @@ from packhouse.operations.signed_updates import verify_introduced
 from packhouse.repository.receipts import Receipt, bind
 from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.resolve import resolve_ref
+from packhouse.repository.view import open_view
 
 
 class TagExists(Conflict):
@@ -41,7 +42,8 @@ def create_tag(
     """
     repo = lookup_repo(node, caller, command.repo)
     check_new_name(command.refname)
-    commit = resolve_ref(node, repo, command.ref).commit
+    with open_view(node, repo) as view:
+        commit = resolve_ref(view, command.ref).commit
     update = RefUpdate(PERSISTENT, command.refname, None, commit)
     writer = RefWriter(node, caller, repo, action="create-tag")
     allowed = writer.allow(

@@ -11,8 +11,6 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref
-from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded
 from packhouse.git.diff_stream import DiffEntry, FilePatch, diff_arguments, iter_patches
 from packhouse.git.objects import MODE_GITLINK, parse_commit
@@ -21,9 +19,9 @@ from packhouse.git.process import GitFailed
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.lookup import open_repo
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import RepoView, open_view, read_object
+from packhouse.repository.view import RepoView
 
 LOCK_FILES: Final = frozenset(
     {
@@ -103,21 +101,20 @@ def diff_commit(
     With `applicable` whitespace counts and the patches together rebuild the tree. Raises RepoNotFound,
     RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
     """
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref.text, ephemeral=ref.ephemeral)
-    commit, is_by_id = resolved.commit, resolved.is_by_id
-    base_oid: Oid | None
-    merge_base = None
-    if base is not None:
-        resolved_base = resolve_ref(node, repo, base.text, ephemeral=base.ephemeral)
-        base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
-        with open_view(node, repo) as view:
+    with open_repo(node, caller, name, ref=ref.text, ephemeral=ref.ephemeral) as view:
+        resolved = resolve_ref(view, ref.text, ephemeral=ref.ephemeral)
+        commit, is_by_id = resolved.commit, resolved.is_by_id
+        base_oid: Oid | None
+        merge_base = None
+        if base is not None:
+            resolved_base = resolve_ref(view, base.text, ephemeral=base.ephemeral)
+            base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
             merge_base = view.git.merge_base(base_oid, commit)
-    else:
-        parents = parse_commit(read_object(node, repo, commit, "commit")).parents
-        base_oid = parents[0] if parents else None
-    rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
-    files = _list_files(node, repo, base_oid or EMPTY_TREE_OID, commit, paths, rules)
+        else:
+            parents = parse_commit(view.read_kept(commit, "commit")).parents
+            base_oid = parents[0] if parents else None
+        rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
+        files = _list_files(view, base_oid or EMPTY_TREE_OID, commit, paths, rules)
     return CommitDiff(commit, base_oid, merge_base, files, is_by_id)
 
 
@@ -135,14 +132,13 @@ def diff_branch(
 
     Raises RepoNotFound, Invalid for a bad branch name, BranchNotFound, TimedOut, LimitExceeded.
     """
-    repo = lookup_repo(node, caller, name)
-    base = base or RefInput(repo.default_branch, base_is_ephemeral)
-    refname, tip = _read_branch(node, repo, branch)
-    base_refname, base_tip = _read_branch(node, repo, base)
-    with open_view(node, repo) as view:
+    with open_repo(node, caller, name, ref=branch.text, ephemeral=branch.ephemeral) as view:
+        base = base or RefInput(view.repo.default_branch, base_is_ephemeral)
+        refname, tip = _read_branch(view, branch)
+        base_refname, base_tip = _read_branch(view, base)
         merge_base = view.git.merge_base(base_tip, tip)
-    rules = _Rules(applicable=False, ignore_space_change=False)
-    files = _list_files(node, repo, merge_base or base_tip, tip, paths, rules)
+        rules = _Rules(applicable=False, ignore_space_change=False)
+        files = _list_files(view, merge_base or base_tip, tip, paths, rules)
     return BranchDiff(short_name(refname), short_name(base_refname), merge_base, files)
 
 
@@ -178,39 +174,35 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _read_branch(node: Node, repo: Repo, branch: RefInput) -> tuple[RefName, Oid]:
+def _read_branch(view: RepoView, branch: RefInput) -> tuple[RefName, Oid]:
     refname = branch_refname(branch.text)
-    with node.database.read() as session:
-        ref = get_ref(session, repo.id, EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
+    ref = view.get_ref(EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
     if ref is None:
         raise BranchNotFound(refname)
     return refname, ref.oid
 
 
-def _list_files(
-    node: Node, repo: Repo, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules
-) -> list[FileDiff]:
+def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules) -> list[FileDiff]:
     arguments = diff_arguments(
         old=old,
         new=new,
         paths=[path.decode("utf-8", "surrogateescape") for path in paths],
         ignore_space_change=rules.ignore_space_change,
     )
-    with open_view(node, repo) as view:
-        output = view.git.iter_output(
-            *arguments,
-            env={"GIT_LITERAL_PATHSPECS": "1"},
-            timeout_s=limits.diff_max_s,
-            on_start=lambda git: git.limit_memory(node.limits.diff_memory_max_bytes),
-        )
-        # Closing ends git also when an object turns out to be unreadable half-way.
-        with contextlib.closing(output):
-            try:
-                return list(_filter_files(view, output, rules, node.limits.diff_raw_total_max_bytes))
-            except GitFailed as error:
-                if not error.is_for_memory:
-                    raise
-                raise LimitExceeded("diff takes too much memory") from error
+    output = view.git.iter_output(
+        *arguments,
+        env={"GIT_LITERAL_PATHSPECS": "1"},
+        timeout_s=limits.diff_max_s,
+        on_start=lambda git: git.limit_memory(view.node.limits.diff_memory_max_bytes),
+    )
+    # Closing ends git also when an object turns out to be unreadable half-way.
+    with contextlib.closing(output):
+        try:
+            return list(_filter_files(view, output, rules, view.node.limits.diff_raw_total_max_bytes))
+        except GitFailed as error:
+            if not error.is_for_memory:
+                raise
+            raise LimitExceeded("diff takes too much memory") from error
 
 
 def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules, left: int) -> Iterator[FileDiff]:

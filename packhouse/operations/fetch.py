@@ -28,10 +28,9 @@ from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_up
 from packhouse.node.node import Node
 from packhouse.operations.remotes import Remote, read_repo, read_view
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason
-from packhouse.repository.packs import is_empty
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.ref_files import spawn_with_refs
-from packhouse.repository.view import open_view
+from packhouse.repository.view import RepoView, open_view
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",
@@ -121,39 +120,39 @@ def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request
 def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
         repo = read_repo(session, caller, fetch.remote)
-    if asked.negotiates_only and not (asked.has_haves and not is_empty(node, repo)):
-        # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
-        return FetchAnswer(body=NOTHING_IN_COMMON)
-    if not asked.wants and not asked.negotiates_only:
-        return FetchAnswer()
-    refused = _find_refused(node, repo, asked.wants) if asked.wants else None
-    if refused is not None:
-        return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
-    if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
-        return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
-    return FetchAnswer(repo, _spawn(node, repo, fetch), request=fetch.body[: asked.size_bytes])
+    with open_view(node, repo) as view:
+        if asked.negotiates_only and not (asked.has_haves and not view.is_empty):
+            # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
+            return FetchAnswer(body=NOTHING_IN_COMMON)
+        if not asked.wants and not asked.negotiates_only:
+            return FetchAnswer()
+        refused = _find_refused(view, asked.wants) if asked.wants else None
+        if refused is not None:
+            return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
+        if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
+            return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
+        return FetchAnswer(repo, _spawn(view, fetch), request=fetch.body[: asked.size_bytes])
 
 
-def _find_refused(node: Node, repo: Repo, wants: tuple[Oid, ...]) -> Oid | None:
+def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
     """Return the first want that may not be fetched.
 
     Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
     there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
     """
-    if is_empty(node, repo):
+    if view.is_empty:
         return wants[0]
     history: list[Oid] = []
-    with open_view(node, repo) as reader:
-        for oid in wants:
-            header = reader.kind_and_size(oid)
-            if header is None:
-                return oid
-            if header[0] in ("commit", "tag"):
-                history.append(oid)
-    return next((oid for oid in history if not is_reachable(node, repo, oid)), None)
+    for oid in wants:
+        header = view.kind_and_size(oid)
+        if header is None:
+            return oid
+        if header[0] in ("commit", "tag"):
+            history.append(oid)
+    return next((oid for oid in history if not is_reachable(view, oid)), None)
 
 
-def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
+def _spawn(view: RepoView, fetch: Fetch) -> GitProcess:
     config, env = dict(_CONFIG), dict[str, str]()
     if fetch.remote.namespace == EPHEMERAL:
         env["GIT_NAMESPACE"] = EPHEMERAL
@@ -162,7 +161,6 @@ def _spawn(node: Node, repo: Repo, fetch: Fetch) -> GitProcess:
         env["GIT_PROTOCOL"] = f"version={fetch.version}"
     # The locks travel with the child: nothing goes away under it, even when this server process dies.
     try:
-        with open_view(node, repo) as view:
-            return spawn_with_refs(view, "upload-pack", "--stateless-rpc", "--strict", env=env, config=config)
+        return spawn_with_refs(view, "upload-pack", "--stateless-rpc", "--strict", env=env, config=config)
     except OSError as error:
         raise Unavailable("git cannot be started", reason=error.strerror) from error

@@ -5,19 +5,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, Unavailable
 from packhouse.git.history import CommitSummary, parse_links, parse_summary
 from packhouse.git.objects import MODE_TREE
 from packhouse.git.oid import Oid
 from packhouse.git.tree_walk import find_path
-from packhouse.node.file_map import FileRecord
+from packhouse.node.file_map import FileMap, FileRecord
 from packhouse.node.node import Node
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.read_files import PathNotFound, tree_reader
+from packhouse.operations.lookup import open_repo
+from packhouse.operations.read_files import PathNotFound
 from packhouse.repository.file_maps import find_file_map, read_file_map
-from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.resolve import ResolvedRef, resolve_ref
+from packhouse.repository.view import RepoView
 
 
 class LastCommitsUnknown(Unavailable):
@@ -58,19 +57,36 @@ def list_file_metadata(
     given, and LastCommitsUnknown raised for others. Raises RepoNotFound, RefNotFound, PathNotFound, and
     LimitExceeded when the commits of a whole listing are too large.
     """
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    tree = parse_links(read_object(node, repo, resolved.commit, "commit")).tree
-    top = find_path(tree_reader(node, repo), tree, path)
-    if top is None:
-        raise PathNotFound(path)
-    found = find_file_map(node, repo, resolved.commit)
-    if found is None:
-        if not may_compute:
-            raise LastCommitsUnknown("history is being read", retry_after_s=1)
-        found = read_file_map(node, repo, resolved.commit)
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        tree = parse_links(view.read_kept(resolved.commit, "commit")).tree
+        top = find_path(view.read_tree, tree, path)
+        if top is None:
+            raise PathNotFound(path)
+        found = find_file_map(view, resolved.commit)
+        if found is None:
+            if not may_compute:
+                raise LastCommitsUnknown("history is being read", retry_after_s=1)
+            found = read_file_map(view, resolved.commit)
+        asked = _Asked(resolved, path, top.mode, after, count_max)
+        return _make_page(view, found, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a page is to show: the commit, the folder or file and its mode, and where it starts."""
+
+    resolved: ResolvedRef
+    path: bytes
+    mode: int
+    after: bytes
+    count_max: int | None
+
+
+def _make_page(view: RepoView, found: FileMap, asked: _Asked) -> FileMetadataPage:
+    path, after, count_max = asked.path, asked.after, asked.count_max
     first, end = 0, len(found.paths)
-    if path and top.mode == MODE_TREE:
+    if path and asked.mode == MODE_TREE:
         first, end = bisect_left(found.paths, path + b"/"), bisect_left(found.paths, path + b"0")
     elif path:
         first = bisect_left(found.paths, path)
@@ -80,9 +96,9 @@ def list_file_metadata(
     page_end = end if count_max is None else min(end, first + count_max)
     files = found.records[first:page_end]
     named = dict.fromkeys(file.last_commit for file in files)
-    bounds = node.limits
+    bounds = view.node.limits
     max_bytes = bounds.commits_page_max_bytes if count_max is not None else bounds.commits_listing_max_bytes
-    commits = _summaries(node, repo, named, max_bytes=max_bytes)
+    commits = _summaries(view, named, max_bytes=max_bytes)
     if len(commits) < len(named):
         if count_max is None:
             raise LimitExceeded("messages are too long for one answer", max_bytes=max_bytes)
@@ -91,22 +107,23 @@ def list_file_metadata(
         commits = {file.last_commit: commits[file.last_commit] for file in files}
     last_path = found.paths[page_end - 1] if first < page_end < end else None
     paths = found.paths[first:page_end]
+    resolved = asked.resolved
     return FileMetadataPage(resolved.name, paths, files, commits, last_path, resolved.is_by_id)
 
 
-def _summaries(node: Node, repo: Repo, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
+def _summaries(view: RepoView, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
     """Return what to tell of the commits; of so large ones that all would pass the bound, the first and some more."""
-    summaries = node.last_commits.get_summaries(repo.id, oids)
+    kept = view.node.last_commits
+    summaries = kept.get_summaries(view.repo.id, oids)
     missing = [oid for oid in oids if oid not in summaries]
     if not missing:
         return summaries
     size_bytes = 0
-    with open_view(node, repo) as reader:
-        for oid in missing:
-            content = reader.read(oid, kind="commit")[1]
-            summaries[oid] = parse_summary(content)
-            node.last_commits.summaries.put((repo.id, oid), summaries[oid])
-            size_bytes += len(content)
-            if size_bytes > max_bytes:
-                break
+    for oid in missing:
+        content = view.read(oid, kind="commit")[1]
+        summaries[oid] = parse_summary(content)
+        kept.summaries.put((view.repo.id, oid), summaries[oid])
+        size_bytes += len(content)
+        if size_bytes > max_bytes:
+            break
     return summaries

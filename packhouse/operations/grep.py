@@ -16,7 +16,6 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, TimedOut
 from packhouse.git.globs import PathFilter
 from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
@@ -28,13 +27,11 @@ from packhouse.git.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.grep_slow import Passage, iter_file_by_file, write_flat_tree, write_marked_tree
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.read_files import tree_reader
-from packhouse.repository.damage import check_answer
+from packhouse.operations.lookup import open_repo
 from packhouse.repository.git import RepoGit
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import RepoView, open_view, read_object
+from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
 
@@ -113,15 +110,15 @@ def grep_files(
     """
     _check_pattern(query.pattern)
     start = None if bounds.cursor is None else _parse_cursor(bounds.cursor)
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    commit = resolved.commit
-    if start is not None:
-        if not is_reachable(node, repo, start.commit):
-            raise BadCursor
-        commit = start.commit
     page = _PageDraft(bounds, query.after)
-    is_slow = _Search(node, repo, commit, query, files, page).run(start)
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        commit = resolved.commit
+        if start is not None:
+            if not is_reachable(view, start.commit):
+                raise BadCursor
+            commit = start.commit
+        is_slow = _Search(view, commit, query, files, page).run(start)
     following = page.find_end(commit, is_slow=is_slow)
     return GrepPage(
         resolved.name,
@@ -186,8 +183,7 @@ class _PageDraft:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    node: Node
-    repo: Repo
+    view: RepoView
     commit: Oid
     query: GrepQuery
     files: PathFilter
@@ -199,18 +195,18 @@ class _Search:
         First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
         search goes on from the last line that was found, file by file.
         """
-        deadline = time.monotonic() + self.node.limits.grep_max_s
+        deadline = time.monotonic() + self.view.node.limits.grep_max_s
         is_slow = start is not None and start.is_slow
         size_max: int | None = None
         while True:
             try:
-                with open_view(self.node, self.repo) as view:
-                    self._search(view, start, deadline, is_slow=is_slow, size_max=size_max)
+                with self.view.telling_damage():
+                    self._search(start, deadline, is_slow=is_slow, size_max=size_max)
                 return is_slow
             except _TooLargeToSearch:
                 if size_max is not None:
                     raise BadPattern("it takes too much memory") from None
-                size_max = self.node.limits.grep_file_max_bytes
+                size_max = self.view.node.limits.grep_file_max_bytes
             except (TimedOut, _TooSlow):
                 if is_slow and not self.page.lines:
                     raise
@@ -226,24 +222,24 @@ class _Search:
                 start = _Position(self.commit, last.path, last.number, is_slow)
 
     def _search(
-        self, view: RepoView, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
+        self, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
     ) -> None:
         with contextlib.ExitStack() as stack:
             if is_slow:
-                scratch = stack.enter_context(Write(view, is_kept=False))
+                scratch = stack.enter_context(Write(self.view, is_kept=False))
                 lines = self._iter_slowly(scratch, self._choose_files(start, size_max), deadline)
             elif self.files.takes_all and start is None and size_max is None:
-                lines = self._iter_commit(view, deadline)
+                lines = self._iter_commit(deadline)
             else:
-                scratch = stack.enter_context(Write(view, is_kept=False))
+                scratch = stack.enter_context(Write(self.view, is_kept=False))
                 lines = self._iter_chosen(scratch, self._choose_files(start, size_max), deadline)
             stack.enter_context(contextlib.closing(lines))
             self.page.take(_iter_after(lines, start))
 
-    def _iter_commit(self, view: RepoView, deadline: float) -> Generator[GrepLine]:
+    def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
         """Search everything, or what has the prefixes: git does both without help."""
         arguments = grep_arguments(self.query, self.commit, self.files.prefixes)
-        yield from self._run(view.git, self.commit, arguments, self._whole_time(deadline))
+        yield from self._run(self.view.git, self.commit, arguments, self._whole_time(deadline))
 
     def _iter_chosen(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
@@ -262,15 +258,15 @@ class _Search:
     def _whole_time(self, deadline: float) -> "_TimeLimits":
         left = deadline - time.monotonic()
         return _TimeLimits(
-            min(self.node.limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern)
+            min(self.view.node.limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern)
         )
 
     def _iter_slowly(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
         """Search file by file, pass over those that take too long, and stop when the time is over."""
-        marker = f"packhouse{self.node.random_bytes(16).hex()}"
-        file_s = min(self.node.limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
+        marker = f"packhouse{self.view.node.random_bytes(16).hex()}"
+        file_s = min(self.view.node.limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
         passage = Passage()
 
         def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
@@ -293,23 +289,24 @@ class _Search:
         ]
         if size_max is None:
             return chosen
-        with open_view(self.node, self.repo) as reader:
-            sizes = [(entry, reader.kind_and_size(entry.oid)) for entry in chosen]
+        sizes = [(entry, self.view.kind_and_size(entry.oid)) for entry in chosen]
         too_large = [entry for entry, header in sizes if header is not None and header[1] > size_max]
         self.page.skipped.update((entry.path, SkipReason.TOO_LARGE) for entry in too_large)
         return [entry for entry, header in sizes if header is not None and header[1] <= size_max]
 
     def _iter_files(self, start: _Position | None) -> Iterator[PathEntry]:
         """Yield the commit's files from the one on that the page starts in."""
-        read_tree = tree_reader(self.node, self.repo)
-        root = parse_commit(read_object(self.node, self.repo, self.commit, "commit")).tree
+        read_tree = self.view.read_tree
+        root = parse_commit(self.view.read_kept(self.commit, "commit")).tree
         after = b""
         if start is not None:
             after = start.path
             first = find_path(read_tree, root, after)
             if first is not None:
                 yield first
-        yield from iter_leaves(read_tree, root, after=after, entries_max=self.node.limits.tree_entries_max)
+        yield from iter_leaves(
+            read_tree, root, after=after, entries_max=self.view.node.limits.tree_entries_max
+        )
 
     def _run(
         self, git: RepoGit, tree: Oid, arguments: Sequence[str], times: "_TimeLimits"
@@ -323,7 +320,7 @@ class _Search:
             on_start=partial(
                 limit_regex_cost,
                 cpu_s=times.cpu_s,
-                memory_max_bytes=self.node.limits.regex_memory_max_bytes,
+                memory_max_bytes=self.view.node.limits.regex_memory_max_bytes,
             ),
             on_messages=self._check_messages,
         )
@@ -335,7 +332,7 @@ class _Search:
 
     def _check_messages(self, messages: bytes) -> None:
         """Raise RepositoryDamaged where git left out files that it could not read, which it calls success."""
-        check_answer(self.node, self.repo, GitResult(0, b"", messages))
+        self.view.check(GitResult(0, b"", messages))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
 from packhouse.git.objects import Commit, parse_commit
 from packhouse.git.oid import Oid, parse_oid
 from packhouse.node.caches import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.lookup import open_repo
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import RepoView
 
 _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1
@@ -77,51 +76,52 @@ def list_commits(
     that tip is no longer reachable, its number counts from the ref's present tip. Raises RepoNotFound,
     RefNotFound.
     """
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    tip, is_by_id = resolved.commit, resolved.is_by_id
-    skip = 0
-    if cursor is not None:
-        skip = min(cursor.skip, _SKIP_MAX)
-        is_by_id = is_by_id and cursor.tip in (
-            None,
-            tip,
-        )  # whether another tip counts depends on today's refs
-        if cursor.tip is not None and is_reachable(node, repo, cursor.tip):
-            tip = cursor.tip
-    if path is None:
-        oids = _list_from(node, repo, tip, skip=skip, count_max=count_max + 1)
-    else:
-        oids = list(_rev_list(node, repo, tip, skip=skip, count_max=count_max + 1, path=path))
-    commits = _read_commits(node, repo, oids[:count_max])
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        tip, is_by_id = resolved.commit, resolved.is_by_id
+        skip = 0
+        if cursor is not None:
+            skip = min(cursor.skip, _SKIP_MAX)
+            is_by_id = is_by_id and cursor.tip in (
+                None,
+                tip,
+            )  # whether another tip counts depends on today's refs
+            if cursor.tip is not None and is_reachable(view, cursor.tip):
+                tip = cursor.tip
+        if path is None:
+            oids = _list_from(view, tip, skip=skip, count_max=count_max + 1)
+        else:
+            oids = list(_rev_list(view, tip, skip=skip, count_max=count_max + 1, path=path))
+        commits = _read_commits(view, oids[:count_max])
     next_cursor = str(CommitCursor(skip + len(commits), tip)) if len(oids) > len(commits) else None
     return CommitPage(commits, next_cursor, is_by_id)
 
 
-def _read_commits(node: Node, repo: Repo, oids: Sequence[Oid]) -> list[ListedCommit]:
+def _read_commits(view: RepoView, oids: Sequence[Oid]) -> list[ListedCommit]:
     """Return the commits, or only the first ones when they are so large that all would not fit a page."""
     commits: list[ListedCommit] = []
     size_bytes = 0
     for oid in oids:
-        content = read_object(node, repo, oid, "commit")
+        content = view.read_kept(oid, "commit")
         commits.append(ListedCommit(oid, parse_commit(content)))
         size_bytes += len(content)
-        if size_bytes > node.limits.commits_page_max_bytes:
+        if size_bytes > view.node.limits.commits_page_max_bytes:
             break
     return commits
 
 
-def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -> list[Oid]:
+def _list_from(view: RepoView, tip: Oid, *, skip: int, count_max: int) -> list[Oid]:
     """Return ids from whole stretches, of which a run of pages asks git once each."""
+    histories = view.node.histories
     oids: list[Oid] = []
     number, offset = divmod(skip, STRETCH_COMMITS)
     while len(oids) < count_max:
-        stretch = node.histories.get((repo.id, tip, number))
+        stretch = histories.get((view.repo.id, tip, number))
         if stretch is None:
             stretch = _rev_list(
-                node, repo, tip, skip=number * STRETCH_COMMITS, count_max=STRETCH_COMMITS, path=None
+                view, tip, skip=number * STRETCH_COMMITS, count_max=STRETCH_COMMITS, path=None
             )
-            node.histories.put((repo.id, tip, number), stretch)
+            histories.put((view.repo.id, tip, number), stretch)
         oids += stretch[offset : offset + count_max - len(oids)]
         if len(stretch) < STRETCH_COMMITS:
             break
@@ -129,9 +129,9 @@ def _list_from(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int) -
     return oids
 
 
-def _rev_list(node: Node, repo: Repo, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
+def _rev_list(view: RepoView, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
     paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
-    with open_view(node, repo) as view:
+    with view.telling_damage():
         listed = view.git.run(
             "rev-list",
             f"--skip={skip}",

@@ -135,7 +135,8 @@ def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Mer
     TimedOut.
     """
     repo = lookup_repo(node, caller, command.repo)
-    found = resolve_ref(node, repo, command.source, ephemeral=command.source_is_ephemeral)
+    with open_view(node, repo) as view:
+        found = resolve_ref(view, command.source, ephemeral=command.source_is_ephemeral)
     source = MergeSide(source_label(found.name), found.commit)
 
     _read_tip(node, repo, command)

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 
 from packhouse import limits
-from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded
 from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid
-from packhouse.node.node import Node
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import RepoView
 
 
 class NotesCommit:
@@ -19,25 +17,25 @@ class NotesCommit:
     gets the text of each that is joined so and returns its id.
     """
 
-    def __init__(self, node: Node, repo: Repo, tip: Oid | None, add_blob: Callable[[bytes], Oid]) -> None:
-        self._node = node
-        self._repo = repo
+    def __init__(self, view: RepoView, tip: Oid | None, add_blob: Callable[[bytes], Oid]) -> None:
+        self._view = view
         self._add_blob = add_blob
         self._joined: dict[Oid, bytes] = {}
-        root = None if tip is None else parse_commit(read_object(node, repo, tip, "commit")).tree
-        self.tree = NotesTree(lambda oid: read_object(node, repo, oid, "tree"), root, self._join)
+        root = None if tip is None else parse_commit(view.read_kept(tip, "commit")).tree
+        self.tree = NotesTree(view.read_tree, root, self._join)
 
     def read(self, blob: Oid) -> bytes:
         """Return the text of a note that the tree found; raise LimitExceeded for one too large for an answer."""
         if blob in self._joined:
             return self._joined[blob]
-        with open_view(self._node, self._repo) as reader:
-            header = reader.kind_and_size(blob)
-            if header is None or header[0] != "blob":
-                return b""  # git takes what is no file for an empty note
-            if header[1] > limits.note_max_bytes:
-                raise LimitExceeded("note is too large", oid=blob, max_bytes=limits.note_max_bytes)
-            return b"".join(reader.iter_blob(blob, header[1]))
+        view = self._view
+        header = view.kind_and_size(blob)
+        if header is None or header[0] != "blob":
+            return b""  # git takes what is no file for an empty note
+        if header[1] > limits.note_max_bytes:
+            raise LimitExceeded("note is too large", oid=blob, max_bytes=limits.note_max_bytes)
+        with view.telling_damage():
+            return b"".join(view.iter_blob(blob, header[1]))
 
     def _join(self, first: Oid, second: Oid) -> Oid:
         text = join_notes(self.read(first), self.read(second))
@@ -53,8 +51,7 @@ def join_notes(first: bytes, second: bytes) -> bytes:
     return first.removesuffix(b"\n") + b"\n\n" + second
 
 
-def is_notes_commit(node: Node, repo: Repo, tip: Oid) -> bool:
+def is_notes_commit(view: RepoView, tip: Oid) -> bool:
     """Tell whether a notes ref points to a commit: a push may have put anything there."""
-    with open_view(node, repo) as reader:
-        header = reader.kind_and_size(tip)
+    header = view.kind_and_size(tip)
     return header is not None and header[0] == "commit"

@@ -103,7 +103,8 @@ def preview_merge(
         ref = get_ref(session, repo.id, EPHEMERAL if target_is_ephemeral else PERSISTENT, refname)
     if ref is None:
         raise BranchNotFound(refname)
-    found = resolve_ref(node, repo, source, ephemeral=source_is_ephemeral)
+    with open_view(node, repo) as view:
+        found = resolve_ref(view, source, ephemeral=source_is_ephemeral)
     ours = MergeSide(short_name(refname), ref.oid)
     theirs = MergeSide(source_label(found.name), found.commit)
     with open_view(node, repo) as view:

@@ -6,9 +6,8 @@ from packhouse.auth.principal import Principal
 from packhouse.git.objects import parse_commit, split_signature
 from packhouse.node.node import Node
 from packhouse.operations.list_commits import ListedCommit
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.lookup import open_repo
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import read_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,10 @@ class SignedCommit:
 
 def read_commit(node: Node, caller: Principal, name: str, *, ref: str) -> SignedCommit:
     """Return the commit that `ref` names; raise RepoNotFound, RefNotFound."""
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref)
-    oid = resolved.commit
-    content = read_object(node, repo, oid, "commit")
+    with open_repo(node, caller, name, ref=ref) as view:
+        resolved = resolve_ref(view, ref)
+        oid = resolved.commit
+        content = view.read_kept(oid, "commit")
     split = split_signature(content)
     signature = Signature(*split) if split is not None and split[0].strip() else None
     return SignedCommit(ListedCommit(oid, parse_commit(content)), signature, resolved.is_by_id)

@@ -11,14 +11,14 @@ from packhouse.errors import Corrupt, Invalid, NotFound
 from packhouse.git.objects import MODE_GITLINK, MODE_TREE, parse_commit, parse_tag
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import find_entry
-from packhouse.git.tree_walk import PathEntry, TreeReader, find_path, iter_children, iter_leaves
+from packhouse.git.tree_walk import PathEntry, find_path, iter_children, iter_leaves
 from packhouse.node.node import Node
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.lookup import open_repo
 from packhouse.repository.attribution import History
 from packhouse.repository.damage import telling_damage
 from packhouse.repository.last_commit import read_last_commit
 from packhouse.repository.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import RepoView, open_view
 
 
 class PathNotFound(NotFound):
@@ -66,15 +66,6 @@ class FileFacts:
     is_by_id: bool
 
 
-def tree_reader(node: Node, repo: Repo) -> TreeReader:
-    """Return what reads trees of one repository through this process's memory."""
-
-    def read(oid: Oid) -> bytes:
-        return read_object(node, repo, oid, "tree")
-
-    return read
-
-
 def list_files(
     node: Node,
     caller: Principal,
@@ -91,21 +82,22 @@ def list_files(
 
     `count_max` None is the whole listing. Raises RepoNotFound, RefNotFound and PathNotFound.
     """
-    repo = lookup_repo(node, caller, name)
-    resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    read_tree = tree_reader(node, repo)
-    root = parse_commit(read_object(node, repo, resolved.commit, "commit")).tree
-    top = find_path(read_tree, root, path)
-    if top is None:
-        raise PathNotFound(path)
-    found: Iterator[PathEntry]
-    if top.mode != MODE_TREE:
-        found = iter([top] if top.path > after else [])
-    elif recursive:
-        found = iter_leaves(read_tree, top.oid, path, after=after, entries_max=node.limits.tree_entries_max)
-    else:
-        found = iter_children(read_tree, top.oid, path, after=after)
-    entries = list(found if count_max is None else islice(found, count_max + 1))
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        root = parse_commit(view.read_kept(resolved.commit, "commit")).tree
+        top = find_path(view.read_tree, root, path)
+        if top is None:
+            raise PathNotFound(path)
+        found: Iterator[PathEntry]
+        if top.mode != MODE_TREE:
+            found = iter([top] if top.path > after else [])
+        elif recursive:
+            found = iter_leaves(
+                view.read_tree, top.oid, path, after=after, entries_max=node.limits.tree_entries_max
+            )
+        else:
+            found = iter_children(view.read_tree, top.oid, path, after=after)
+        entries = list(found if count_max is None else islice(found, count_max + 1))
     has_more = count_max is not None and len(entries) > count_max
     return FileListing(resolved.name, resolved.commit, entries[:count_max], has_more, resolved.is_by_id)
 
@@ -119,38 +111,38 @@ def find_file(
     empty `path` is that file itself, and NotAFolder is raised for any other. Raises Invalid for an empty `path`
     elsewhere.
     """
-    repo = lookup_repo(node, caller, name)
-    try:
-        resolved = resolve_ref(node, repo, ref, ephemeral=ephemeral)
-    except RefNamesNoCommit as other:
-        return _find_content(node, repo, other, path)
-    except RefNotFound:
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        try:
+            resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        except RefNamesNoCommit as other:
+            return _find_content(view, other, path)
+        except RefNotFound:
+            _require_path(path)
+            raise
         _require_path(path)
-        raise
-    _require_path(path)
-    history = History(node, repo)
-    oid = _find_blob(history, history.links(resolved.commit).tree, path)
-    last_commit = read_last_commit(node, repo, resolved.commit, path)
-    size_bytes = _size(node, repo, oid)
+        history = History(view)
+        oid = _find_blob(history, history.links(resolved.commit).tree, path)
+        last_commit = read_last_commit(view, resolved.commit, path)
+        size_bytes = view.read_header(oid)[1]
     touched_at = last_commit.committed_at
-    return FileFacts(repo, path, oid, size_bytes, last_commit.oid, touched_at, resolved.is_by_id)
+    return FileFacts(view.repo, path, oid, size_bytes, last_commit.oid, touched_at, resolved.is_by_id)
 
 
-def _find_content(node: Node, repo: Repo, named: RefNamesNoCommit, path: bytes) -> FileFacts:
+def _find_content(view: RepoView, named: RefNamesNoCommit, path: bytes) -> FileFacts:
     """Return the facts of what a tag leads to that is no commit; an annotated one tells when it was made."""
     if named.kind == "tree":
         _require_path(path)
-        oid = _find_blob(History(node, repo), named.target, path)
+        oid = _find_blob(History(view), named.target, path)
     elif path:
         raise NotAFolder(named.ref, path)
     else:
         oid = named.target
     tagged_at = None
     if named.named != named.target:
-        tagger = parse_tag(read_object(node, repo, named.named, "tag")).tagger
+        tagger = parse_tag(view.read_kept(named.named, "tag")).tagger
         tagged_at = None if tagger is None else tagger.when
     is_by_id = named.ref.lower() == named.named
-    return FileFacts(repo, path, oid, _size(node, repo, oid), None, tagged_at, is_by_id)
+    return FileFacts(view.repo, path, oid, view.read_header(oid)[1], None, tagged_at, is_by_id)
 
 
 def _require_path(path: bytes) -> None:
@@ -163,11 +155,6 @@ def _find_blob(history: History, tree: Oid, path: bytes) -> Oid:
     if oid is None or mode in (MODE_TREE, MODE_GITLINK):
         raise PathNotFound(path)
     return oid
-
-
-def _size(node: Node, repo: Repo, oid: Oid) -> int:
-    with open_view(node, repo) as reader:
-        return reader.read_header(oid)[1]
 
 
 def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[bytes]:

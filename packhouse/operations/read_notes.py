@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.auth.principal import Principal
-from packhouse.db.refs import Ref, get_ref, list_refs_page
+from packhouse.db.refs import Ref, list_refs_page
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import NOTES, PERSISTENT, RefName, is_refname
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.lookup import lookup_repo, open_repo
 from packhouse.operations.notes_commit import NotesCommit, is_notes_commit
 from packhouse.repository.resolve import resolve_object
 
@@ -74,19 +74,18 @@ def read_note(node: Node, caller: Principal, name: str, *, object_ref: str, refn
     Raises RepoNotFound, RefNotFound for the object, NotesRefNotFound, NoteNotFound, and LimitExceeded for a
     note too large for a JSON answer.
     """
-    repo = lookup_repo(node, caller, name)
-    target = resolve_object(node, repo, object_ref)
-    with node.database.read() as session:
-        ref = get_ref(session, repo.id, PERSISTENT, refname)
-    if ref is None:
-        raise NotesRefNotFound(refname)
-    if not is_notes_commit(node, repo, ref.oid):
-        raise NoteNotFound(target)
-    notes = NotesCommit(node, repo, ref.oid, lambda joined: hash_object("blob", joined))
-    blob = notes.tree.find(target)
-    if blob is None:
-        raise NoteNotFound(target)
-    return Note(target, notes.read(blob), ref.oid)
+    with open_repo(node, caller, name) as view:
+        target = resolve_object(view, object_ref)
+        ref = view.get_ref(PERSISTENT, refname)
+        if ref is None:
+            raise NotesRefNotFound(refname)
+        if not is_notes_commit(view, ref.oid):
+            raise NoteNotFound(target)
+        notes = NotesCommit(view, ref.oid, lambda joined: hash_object("blob", joined))
+        blob = notes.tree.find(target)
+        if blob is None:
+            raise NoteNotFound(target)
+        return Note(target, notes.read(blob), ref.oid)
 
 
 def list_notes_refs(

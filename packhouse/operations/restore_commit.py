@@ -12,7 +12,7 @@ from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedComm
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.receipts import Receipt
 from packhouse.repository.resolve import resolve_ref
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import open_view
 from packhouse.repository.write import Write
 
 
@@ -44,8 +44,9 @@ def restore_commit(
     with node.database.read() as session:
         if get_ref(session, repo.id, target.namespace, target.refname) is None:
             raise BranchNotFound(target.refname)
-    source = resolve_ref(node, repo, command.base_ref).commit
-    restored = parse_commit(read_object(node, repo, source, "commit"))
+    with open_view(node, repo) as view:
+        source = resolve_ref(view, command.base_ref).commit
+        restored = parse_commit(view.read_kept(source, "commit"))
     message = command.message or f'Reset {short_name(target.refname)} to "{restored.subject}"'
     facts = CommitFacts(clean_message(message), command.author, command.committer)
     plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")

@@ -8,7 +8,6 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
 from packhouse.db.refs import get_ref
-from packhouse.db.repos import Repo
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
 from packhouse.git.notes_tree import NotesTree
 from packhouse.git.objects import Person, encode_commit
@@ -23,7 +22,7 @@ from packhouse.operations.write_turns import write_in_turn
 from packhouse.repository.receipts import Receipt, bind
 from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.resolve import resolve_object
-from packhouse.repository.view import open_view
+from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
 
 
@@ -134,12 +133,13 @@ def write_note(
     repo = lookup_repo(node, caller, command.repo)
     if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
         raise Invalid("custom notes refs are not enabled")
-    target = resolve_object(node, repo, command.object_ref)
+    with open_view(node, repo) as view:
+        target = resolve_object(view, command.object_ref)
     try:
         with open_view(node, repo) as view, Write(view) as write:
 
             def attempt() -> WrittenNote:
-                state = _read_state(node, repo, target, command)
+                state = _read_state(view, target, command)
                 return _write_once(node, caller, command, state, write, receipt)
 
             return write_in_turn(
@@ -154,12 +154,12 @@ def write_note(
         raise NotesRefBusy(now_at) from None
 
 
-def _read_state(node: Node, repo: Repo, target: Oid, command: WriteNote) -> _State:
+def _read_state(view: RepoView, target: Oid, command: WriteNote) -> _State:
     """Return where the notes ref is; raise NotesGuardMismatch, NotesRefUnusable."""
-    with node.database.read() as session:
-        ref = get_ref(session, repo.id, PERSISTENT, command.refname)
+    with view.node.database.read() as session:
+        ref = get_ref(session, view.repo.id, PERSISTENT, command.refname)
     state = _State(target, command.refname, None if ref is None else ref.oid)
-    if state.tip is not None and not is_notes_commit(node, repo, state.tip):
+    if state.tip is not None and not is_notes_commit(view, state.tip):
         raise NotesRefUnusable(state)
     if command.expected is not None and command.expected.lower() != (state.tip or ZERO_OID):
         raise NotesGuardMismatch(state, command.expected[:100])
@@ -183,7 +183,7 @@ def _write_once(
             written[oid] = content
         return oid
 
-    tree = _edit(node, command, state, write).write(lambda content: emit("tree", content))
+    tree = _edit(command, state, write).write(lambda content: emit("tree", content))
     author = command.author or server_person(node)
     content = encode_commit(
         tree=tree,
@@ -205,9 +205,9 @@ def _write_once(
     return written_note
 
 
-def _edit(node: Node, command: WriteNote, state: _State, write: Write) -> NotesTree:
+def _edit(command: WriteNote, state: _State, write: Write) -> NotesTree:
     """Return the notes as they are to be; new blobs go into the pack."""
-    notes = NotesCommit(node, write.repo, state.tip, lambda joined: write.writer.add_object("blob", joined))
+    notes = NotesCommit(write.view, state.tip, lambda joined: write.writer.add_object("blob", joined))
     present = notes.tree.find(state.target)
     if command.action is NoteAction.REMOVE:
         if present is None:

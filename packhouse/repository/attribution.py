@@ -14,13 +14,11 @@ from functools import partial
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import Repo
 from packhouse.git.history import CommitLinks, list_history, parse_links, read_first_parent_changes
 from packhouse.git.oid import Oid
 from packhouse.git.process import GitPlace
 from packhouse.git.tree_table import TreeTable, has_same_entry, parse_table
-from packhouse.node.node import Node
-from packhouse.repository.view import read_object
+from packhouse.repository.view import RepoView
 
 Waiting = dict[Oid, set[bytes]]
 """Paths by the commit at which their entry is known to be the one that is asked about."""
@@ -43,22 +41,21 @@ _TREE_BYTES_MAX: Final = 512 * limits.KIB
 class History:
     """One repository's commits and trees. `fresh_bytes` counts what trees had to be read for it."""
 
-    node: Node
-    repo: Repo
+    view: RepoView
     fresh_bytes: int = 0
 
     def links(self, commit: Oid) -> CommitLinks:
         """Return tree, parents and date of a commit."""
-        return parse_links(read_object(self.node, self.repo, commit, "commit"))
+        return parse_links(self.view.read_kept(commit, "commit"))
 
     def table(self, tree: Oid) -> TreeTable:
         """Return a tree as a table."""
-        found = self.node.tree_tables.get((self.repo.id, tree))
+        found = self.view.node.tree_tables.get((self.view.repo.id, tree))
         if found is None:
-            content = read_object(self.node, self.repo, tree, "tree")
+            content = self.view.read_tree(tree)
             self.fresh_bytes += len(content)
             found = parse_table(content)
-            self.node.tree_tables.put((self.repo.id, tree), found)
+            self.view.node.tree_tables.put((self.view.repo.id, tree), found)
         return found
 
     def next_line(self, commit: CommitLinks, path: bytes) -> Oid | None:
@@ -112,8 +109,8 @@ def walk_all(
     read_changes = partial(
         read_first_parent_changes,
         place,
-        memory_max_bytes=history.node.limits.diff_memory_max_bytes,
-        entries_max=history.node.limits.tree_entries_max,
+        memory_max_bytes=history.view.node.limits.diff_memory_max_bytes,
+        entries_max=history.view.node.limits.tree_entries_max,
     )
     answers: dict[bytes, Oid] = {}
     waiting: Waiting | None = None

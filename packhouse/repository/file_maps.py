@@ -24,15 +24,16 @@ from packhouse.node.file_map import (
 )
 from packhouse.node.node import Node
 from packhouse.repository.attribution import History, Waiting, walk_all, walk_near
-from packhouse.repository.view import open_view
+from packhouse.repository.view import RepoView
 
 _DERIVE_STEPS_MAX: Final = 200
 _CHAIN_MAX: Final = 32
 _WHOLE_ROWS_MAX: Final = 500  # smaller maps are always written whole
 
 
-def find_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
+def find_file_map(view: RepoView, commit: Oid) -> FileMap | None:
     """Return the map that memory or the disk has, or None when it has to be made."""
+    node, repo = view.node, view.repo
     found = node.last_commits.maps.get((repo.id, commit))
     if found is None:
         found = _load(node, repo, commit)
@@ -41,11 +42,12 @@ def find_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
     return found
 
 
-def read_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
+def read_file_map(view: RepoView, commit: Oid) -> FileMap:
     """Return every file of `commit` with the commit that last touched it.
 
     Several callers for one commit cost one computation. Raises TimedOut when history is too long for one pass.
     """
+    node, repo = view.node, view.repo
     found = node.last_commits.maps.get((repo.id, commit))
     if found is not None:
         return found
@@ -53,14 +55,15 @@ def read_file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
         found = node.last_commits.maps.get((repo.id, commit)) or _load(node, repo, commit)
         if found is None:
             with node.file_maps.lock(repo.public_id, commit):
-                found = _load(node, repo, commit) or _make(node, repo, commit)
+                found = _load(node, repo, commit) or _make(view, commit)
         node.last_commits.maps.put((repo.id, commit), found)
         return found
 
 
-def _make(node: Node, repo: Repo, commit: Oid) -> FileMap:
+def _make(view: RepoView, commit: Oid) -> FileMap:
     """Derive the map from that of a near ancestor, or compute it from all of history; keep it on the disk."""
-    history = History(node, repo)
+    node, repo = view.node, view.repo
+    history = History(view)
     line: list[Oid] = []
     ancestor: Oid | None = commit
     base: FileMap | None = None
@@ -89,7 +92,7 @@ def _derive(history: History, commit: Oid) -> dict[bytes, FileRecord | None]:
     """Return how the map of a commit differs from that of its first parent."""
     links = history.links(commit)
     parent_tree = history.links(links.parents[0]).tree
-    entries_max = history.node.limits.tree_entries_max
+    entries_max = history.view.node.limits.tree_entries_max
     changes = list(iter_changes(history.table, parent_tree, links.tree, entries_max=entries_max))
     answers = {change.path: commit for change in changes}
     if len(links.parents) > 1:
@@ -117,7 +120,8 @@ def _ask_other_parents(history: History, merge: Oid, paths: list[bytes]) -> dict
 
 def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
     """Answer everything that waits: by maps in memory and a short walk, the rest by a pass of git."""
-    node, repo = history.node, history.repo
+    view = history.view
+    node, repo = view.node, view.repo
 
     def known(commit: Oid, path: bytes) -> Oid | None:
         kept = node.last_commits.maps.get((repo.id, commit))
@@ -126,18 +130,18 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
 
     answers = walk_near(history, waiting, known)
     if waiting:
-        with open_view(node, repo) as view:
+        with view.telling_damage():
             answers.update(walk_all(history, waiting, lambda: waiting, view.place()))
     return answers
 
 
 def _compute(history: History, commit: Oid) -> FileMap:
-    node, repo = history.node, history.repo
+    view = history.view
     tree = history.links(commit).tree
-    with open_view(node, repo) as view, ThreadPoolExecutor(1) as threads:
+    with view.telling_damage(), ThreadPoolExecutor(1) as threads:
         place = view.place()
         listing = threads.submit(
-            list_sized_files, place, tree, output_max_bytes=node.limits.tree_listing_max_bytes
+            list_sized_files, place, tree, output_max_bytes=view.node.limits.tree_listing_max_bytes
         )
         answers = walk_all(
             history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, place
@@ -148,8 +152,7 @@ def _compute(history: History, commit: Oid) -> FileMap:
 def _size(history: History, mode: int, oid: Oid) -> int:
     if mode == MODE_GITLINK:
         return 0
-    with open_view(history.node, history.repo) as reader:
-        return reader.read_header(oid)[1]
+    return history.view.read_header(oid)[1]
 
 
 def _keep(

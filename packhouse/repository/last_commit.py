@@ -3,31 +3,30 @@
 import contextlib
 from typing import Final
 
-from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.node.last_commit_cache import LastCommit
-from packhouse.node.node import Node
 from packhouse.repository.attribution import History, Waiting, walk_near
 from packhouse.repository.file_maps import read_file_map
 from packhouse.repository.reachability import read_reachable
-from packhouse.repository.view import open_view
+from packhouse.repository.view import RepoView
 
 _WALKS_MIN: Final = 8
 _COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
 _WALKS_MAX: Final = 1000
 
 
-def read_last_commit(node: Node, repo: Repo, commit: Oid, path: bytes) -> LastCommit:
+def read_last_commit(view: RepoView, commit: Oid, path: bytes) -> LastCommit:
     """Return the last commit that touched the file at `path`, seen from `commit`, which has it.
 
     An answer in memory, or one about a near ancestor, costs no process. Otherwise git walks history for this
     path alone; once that was done about as often as one pass for all paths would cost, that pass is made.
     """
+    node, repo = view.node, view.repo
     cached = node.last_commits.answers.get((repo.id, commit, path))
     if cached is not None:
         return cached
-    history = History(node, repo)
+    history = History(view)
     waiting: Waiting = {commit: {path}}
 
     def known(at: Oid, path: bytes) -> Oid | None:
@@ -39,23 +38,24 @@ def read_last_commit(node: Node, repo: Repo, commit: Oid, path: bytes) -> LastCo
         return None if kept is None else kept.oid
 
     answers = walk_near(history, waiting, known)
-    oid = answers[path] if path in answers else _walk_far(node, repo, commit, next(iter(waiting)), path)
+    oid = answers[path] if path in answers else _walk_far(view, commit, next(iter(waiting)), path)
     answer = LastCommit(oid, history.links(oid).committed_at)
     node.last_commits.answers.put((repo.id, commit, path), answer)
     return answer
 
 
-def _walk_far(node: Node, repo: Repo, commit: Oid, at: Oid, path: bytes) -> Oid:
+def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
     """Ask git, from the commit `at` where the short walk ended; or make the map of `commit`."""
-    reachable = read_reachable(node, repo).commits
+    node, repo = view.node, view.repo
+    reachable = read_reachable(view).commits
     walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
     if node.last_commits.count_walk(repo.id, commit) % (walks_max + 1) == 0:
         # A history too long for one pass is left at that until as many walks have been paid for again.
         with contextlib.suppress(TimedOut, Unavailable, LimitExceeded):
-            record = read_file_map(node, repo, commit).find(path)
+            record = read_file_map(view, commit).find(path)
             if record is not None:
                 return record.last_commit
-    with open_view(node, repo) as view:
+    with view.telling_damage():
         listed = view.git.run(
             "rev-list",
             "--max-count=1",

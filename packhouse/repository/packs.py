@@ -32,12 +32,6 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
     return listed
 
 
-def is_empty(node: Node, repo: Repo) -> bool:
-    """Tell whether the repository holds no object."""
-    listed = read_packs(node, repo)
-    return not listed.packs and not read_packs(node, repo, fresh=True).packs
-
-
 def open_packs(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
     """Show the packs of a list in a folder, and hold it."""
     return node.store.open(repo.public_id, PackSet(listed.generation, listed.packs))

@@ -8,19 +8,18 @@ import itertools
 from collections.abc import Iterable
 
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo_by_id
+from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.reader import tag_target
 from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
-from packhouse.node.node import Node
-from packhouse.repository.damage import RepositoryDamaged, require_whole
-from packhouse.repository.packs import is_empty
-from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.damage import RepositoryDamaged
+from packhouse.repository.view import RepoView
 
 
-def read_reachable(node: Node, repo: Repo) -> Reachable:
+def read_reachable(view: RepoView) -> Reachable:
     """Return what the refs lead to now (at `repo.refs_version` or later)."""
+    node, repo = view.node, view.repo
     known = node.reachability.get(repo.id)
     if known is not None and (known.refs_version, known.refs_state) == (repo.refs_version, repo.refs_state):
         return known
@@ -31,89 +30,85 @@ def read_reachable(node: Node, repo: Repo) -> Reachable:
         refs = list_refs(session, repo.id)
     peeled = frozenset(ref.peeled_oid or ref.oid for ref in refs)
     tagged = {ref.oid for ref in refs if ref.peeled_oid is not None}
-    with open_view(node, repo) as reader:
-        tips = frozenset(oid for oid in peeled if reader.read_header(oid)[0] == "commit")
-        tags = frozenset(_tag_chains(reader, tagged))
-    commits = _update_commits(node, repo, known, tips)
+    tips = frozenset(oid for oid in peeled if view.read_header(oid)[0] == "commit")
+    tags = frozenset(_tag_chains(view, tagged))
+    commits = _update_commits(view, known, tips)
     reachable = Reachable(now.refs_version, now.refs_state, tips, tags, commits)
     node.reachability.put(repo.id, reachable)
     return reachable
 
 
-def is_reachable(node: Node, repo: Repo, oid: Oid) -> bool:
+def is_reachable(view: RepoView, oid: Oid) -> bool:
     """Tell whether the commit or annotated tag `oid` is reachable from a current ref of either namespace."""
-    if is_empty(node, repo):
+    if view.is_empty:
         return False
     try:
-        reachable = read_reachable(node, repo)
+        reachable = read_reachable(view)
     except RepositoryDamaged:
-        if _is_value_of_ref(node, repo, oid):  # what is damaged elsewhere need not keep it from its readers
+        if _is_value_of_ref(view, oid):  # what is damaged elsewhere need not keep it from its readers
             return True
         raise
     if oid in reachable.tips or oid in reachable.tags:
         return True
     if reachable.commits is not None:
         return oid in reachable.commits
-    with open_view(node, repo) as reader:
-        if not _is_commit(reader, oid):
-            return False
-    if not _rev_list(node, repo, [oid], exclude=reachable.tips, count_max=1):
+    if not _is_commit(view, oid):
+        return False
+    if not _rev_list(view, [oid], exclude=reachable.tips, count_max=1):
         return True
-    require_whole(node, repo)  # as below, git may have stopped at what it cannot read
+    view.require_whole()  # as below, git may have stopped at what it cannot read
     return False
 
 
-def _is_value_of_ref(node: Node, repo: Repo, oid: Oid) -> bool:
-    with node.database.read() as session:
-        return any(oid in (ref.oid, ref.peeled_oid) for ref in list_refs(session, repo.id))
+def _is_value_of_ref(view: RepoView, oid: Oid) -> bool:
+    with view.node.database.read() as session:
+        return any(oid in (ref.oid, ref.peeled_oid) for ref in list_refs(session, view.repo.id))
 
 
-def resolve_abbreviation(node: Node, repo: Repo, prefix: str) -> Oid:
+def resolve_abbreviation(view: RepoView, prefix: str) -> Oid:
     """Return the one reachable commit or tag whose id starts with `prefix`; raise NotFound otherwise."""
     matches: set[Oid] = set()
-    if not is_empty(node, repo):
-        reachable = read_reachable(node, repo)
+    if not view.is_empty:
+        reachable = read_reachable(view)
         if reachable.commits is not None:
             known = itertools.chain(reachable.commits, reachable.tags)
             matches = {oid for oid in known if oid.startswith(prefix)}
         else:
-            matches = _disambiguate(node, repo, prefix)
+            matches = _disambiguate(view, prefix)
     if len(matches) != 1:
         raise NotFound("abbreviated id is unknown or not unique", ref=prefix)
     return matches.pop()
 
 
-def _disambiguate(node: Node, repo: Repo, prefix: str) -> set[Oid]:
-    with open_view(node, repo) as view:
+def _disambiguate(view: RepoView, prefix: str) -> set[Oid]:
+    with view.telling_damage():
         listed = view.git.run("rev-parse", f"--disambiguate={prefix}").stdout.split()
     candidates = {Oid(line.decode("ascii")) for line in listed[:1000]}
-    return {oid for oid in candidates if is_reachable(node, repo, oid)}
+    return {oid for oid in candidates if is_reachable(view, oid)}
 
 
-def _update_commits(
-    node: Node, repo: Repo, known: Reachable | None, tips: frozenset[Oid]
-) -> frozenset[Oid] | None:
+def _update_commits(view: RepoView, known: Reachable | None, tips: frozenset[Oid]) -> frozenset[Oid] | None:
     """Return all commits below `tips`: what `known` had, less what it lost, plus what is new."""
     if known is None or known.commits is None:
-        found = _rev_list(node, repo, tips, count_max=REACHABLE_COMMITS_MAX + 1)
+        found = _rev_list(view, tips, count_max=REACHABLE_COMMITS_MAX + 1)
         return None if len(found) > REACHABLE_COMMITS_MAX else frozenset(found)
-    lost = _rev_list(node, repo, known.tips - tips, exclude=tips, count_max=REACHABLE_COMMITS_MAX)
+    lost = _rev_list(view, known.tips - tips, exclude=tips, count_max=REACHABLE_COMMITS_MAX)
     if lost:
         # Git says nothing when it cannot read the parents of what is excluded, and lists too much then.
-        require_whole(node, repo)
-    gained = _rev_list(node, repo, tips - known.tips, exclude=known.tips, count_max=REACHABLE_COMMITS_MAX + 1)
+        view.require_whole()
+    gained = _rev_list(view, tips - known.tips, exclude=known.tips, count_max=REACHABLE_COMMITS_MAX + 1)
     commits = known.commits.difference(lost).union(gained)
     return None if len(commits) > REACHABLE_COMMITS_MAX else commits
 
 
 def _rev_list(
-    node: Node, repo: Repo, include: Iterable[Oid], *, exclude: Iterable[Oid] = (), count_max: int
+    view: RepoView, include: Iterable[Oid], *, exclude: Iterable[Oid] = (), count_max: int
 ) -> list[Oid]:
     """Return up to `count_max` commits reachable from `include` and not from `exclude`."""
     wanted = list(include)
     if not wanted:
         return []
-    with open_view(node, repo) as view:
+    with view.telling_damage():
         listed = view.git.list_commits(include=wanted, exclude=list(exclude), count_max=count_max).stdout
     return [Oid(line.decode("ascii")) for line in listed.split()]
 

@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
-from packhouse.node.node import Node
-from packhouse.repository.packs import is_empty
 from packhouse.repository.reachability import is_reachable, resolve_abbreviation
 from packhouse.repository.ref_files import head_target
-from packhouse.repository.view import open_view, read_object
+from packhouse.repository.view import RepoView
 
 _SUFFIXES: Final = re.compile(r"(?P<base>[^~^]*)(?P<suffixes>(?:[~^][0-9]*)*)")
 _PEELED: Final = re.compile(r"(?:[~^][0-9]*|\^\{[a-z]*\})*")
@@ -89,7 +86,7 @@ def _has_form(ref: str) -> bool:
     return (is_refname(HEADS + name) or is_refname(name)) and _PEELED.fullmatch(ref, end) is not None
 
 
-def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
+def resolve_ref(view: RepoView, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
     """Return the commit that `ref` names; None or a blank text names the default branch.
 
     Raises Invalid for a malformed ref, RefNotFound when it names nothing, RefNamesNoCommit when it names something that
@@ -97,17 +94,17 @@ def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = Fa
     """
     namespace = EPHEMERAL if ephemeral else PERSISTENT
     if ref is None or not ref.strip():
-        name = repo.default_branch
-        found = _lookup(node, repo, namespace, HEADS + name.encode("utf-8"))
+        name = view.repo.default_branch
+        found = _lookup(view, namespace, HEADS + name.encode("utf-8"))
         if found is None:
             raise RefNotFound(name)
         refname, oid = found
-        return ResolvedRef(name, oid, _peel_to_commit(node, repo, oid, name), refname)
+        return ResolvedRef(name, oid, _peel_to_commit(view, oid, name), refname)
     text = check_ref_input(ref)
     base, suffixes = _split_suffixes(text)
-    refname_found, oid = _resolve_base(node, repo, namespace, base, text)
+    refname_found, oid = _resolve_base(view, namespace, base, text)
     try:
-        commit = _peel_to_commit(node, repo, oid, text)
+        commit = _peel_to_commit(view, oid, text)
     except RefNamesNoCommit:
         if suffixes:  # what stands behind them names nothing at all
             raise RefNotFound(text) from None
@@ -115,11 +112,11 @@ def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = Fa
     if not suffixes:
         return ResolvedRef(text, oid, commit, refname_found)
     for operator, number in suffixes:
-        commit = _step(node, repo, commit, operator, number, text)
+        commit = _step(view, commit, operator, number, text)
     return ResolvedRef(text, commit, commit)
 
 
-def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
+def resolve_object(view: RepoView, text: str) -> Oid:
     """Return the id of the object, of whatever kind, that `text` names: what a note can be attached to.
 
     A full id may also name a file's or folder's object; a tag's name means what it leads to. Raises as
@@ -128,21 +125,19 @@ def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
     ref = check_ref_input(text)
     base, suffixes = _split_suffixes(ref)
     if suffixes:
-        return resolve_ref(node, repo, ref).commit
-    if is_oid(ref.lower()) and _holds_file_or_folder(node, repo, Oid(ref.lower())):
+        return resolve_ref(view, ref).commit
+    if is_oid(ref.lower()) and _holds_file_or_folder(view, Oid(ref.lower())):
         return Oid(ref.lower())
-    refname, oid = _resolve_base(node, repo, PERSISTENT, base, ref)
+    refname, oid = _resolve_base(view, PERSISTENT, base, ref)
     if refname is None:
         return oid
-    with open_view(node, repo) as reader:
-        return reader.peel(oid)[1]
+    return view.peel(oid)[1]
 
 
-def _holds_file_or_folder(node: Node, repo: Repo, oid: Oid) -> bool:
-    if is_empty(node, repo):
+def _holds_file_or_folder(view: RepoView, oid: Oid) -> bool:
+    if view.is_empty:
         return False
-    with open_view(node, repo) as reader:
-        header = reader.kind_and_size(oid)
+    header = view.kind_and_size(oid)
     return header is not None and header[0] in ("blob", "tree")
 
 
@@ -157,17 +152,17 @@ def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
     return match["base"], suffixes
 
 
-def _resolve_base(node: Node, repo: Repo, namespace: str, base: str, text: str) -> tuple[RefName | None, Oid]:
+def _resolve_base(view: RepoView, namespace: str, base: str, text: str) -> tuple[RefName | None, Oid]:
     if is_oid(base.lower()):
-        if is_reachable(node, repo, Oid(base.lower())):
+        if is_reachable(view, Oid(base.lower())):
             return None, Oid(base.lower())
         raise RefNotFound(text)
-    for candidate in _candidates(repo, namespace, base):
-        found = _lookup(node, repo, namespace, candidate)
+    for candidate in _candidates(view.repo, namespace, base):
+        found = _lookup(view, namespace, candidate)
         if found is not None:
             return found
     if _ABBREVIATION.fullmatch(base.lower()):
-        return None, resolve_abbreviation(node, repo, base.lower())
+        return None, resolve_abbreviation(view, base.lower())
     raise RefNotFound(text)
 
 
@@ -184,26 +179,24 @@ def _candidates(repo: Repo, namespace: str, base: str) -> list[bytes]:
     return [HEADS + name, TAGS + name]
 
 
-def _lookup(node: Node, repo: Repo, namespace: str, refname: bytes) -> tuple[RefName, Oid] | None:
+def _lookup(view: RepoView, namespace: str, refname: bytes) -> tuple[RefName, Oid] | None:
     if not is_refname(refname):
         return None
-    with node.database.read() as session:
-        ref = get_ref(session, repo.id, namespace, RefName(refname))
+    ref = view.get_ref(namespace, RefName(refname))
     return None if ref is None else (ref.refname, ref.oid)
 
 
-def _peel_to_commit(node: Node, repo: Repo, oid: Oid, text: str) -> Oid:
-    kept = node.objects.get((repo.public_id, oid))
+def _peel_to_commit(view: RepoView, oid: Oid, text: str) -> Oid:
+    kept = view.node.objects.get((view.repo.public_id, oid))
     if kept is not None and kept.startswith(b"tree "):  # a commit; trees in memory start with a mode
         return oid
-    with open_view(node, repo) as reader:
-        kind, target = reader.peel(oid)
+    kind, target = view.peel(oid)
     if kind != "commit":
         raise RefNamesNoCommit(text, named=oid, kind=kind, target=target)
     return target
 
 
-def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text: str) -> Oid:
+def _step(view: RepoView, commit: Oid, operator: str, number: str, text: str) -> Oid:
     """Return the ancestor that one `~n` (first parents) or `^n` (the nth parent) leads to."""
     count = int(number) if number else 1
     if count == 0:
@@ -211,25 +204,25 @@ def _step(node: Node, repo: Repo, commit: Oid, operator: str, number: str, text:
     if count > _STEPS_MAX:
         raise RefNotFound(text)
     if operator == "^":
-        parents = _parents(node, repo, commit)
+        parents = _parents(view, commit)
         if count > len(parents):
             raise RefNotFound(text)
         return parents[count - 1]
     for _ in range(min(count, _STEPS_IN_PROCESS_MAX)):
-        parents = _parents(node, repo, commit)
+        parents = _parents(view, commit)
         if not parents:
             raise RefNotFound(text)
         commit = parents[0]
     count -= min(count, _STEPS_IN_PROCESS_MAX)
     if count == 0:
         return commit
-    with open_view(node, repo) as view:
-        walk = ("rev-list", "--first-parent", f"--skip={count}", "--max-count=1", "--end-of-options", commit)
+    walk = ("rev-list", "--first-parent", f"--skip={count}", "--max-count=1", "--end-of-options", commit)
+    with view.telling_damage():
         listed = view.git.run(*walk).stdout.split()
     if not listed:
         raise RefNotFound(text)
     return Oid(listed[0].decode("ascii"))
 
 
-def _parents(node: Node, repo: Repo, commit: Oid) -> tuple[Oid, ...]:
-    return parse_commit(read_object(node, repo, commit, "commit")).parents
+def _parents(view: RepoView, commit: Oid) -> tuple[Oid, ...]:
+    return parse_commit(view.read_kept(commit, "commit")).parents

@@ -12,11 +12,13 @@ from typing import TypeVar
 
 from packhouse import limits
 from packhouse.db.packs import PackList
+from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.process import GitPlace, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing, ObjectReader, Objects
+from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.repository.damage import (
     RepositoryDamaged,
@@ -46,6 +48,7 @@ class RepoView:
         self.node = node
         self.repo = repo
         self.git = RepoGit(self)
+        self._known_refs: dict[tuple[str, RefName], Ref | None] = {}
         self._listed: PackList | None = None
         self._opened: OpenedPacks | None = None
         self._reader: ObjectReader | None = None
@@ -66,6 +69,18 @@ class RepoView:
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
+
+    def know_ref(self, namespace: str, refname: RefName, ref: Ref | None) -> None:
+        """Take what the query that found the repository said of a ref."""
+        self._known_refs[namespace, refname] = ref
+
+    def get_ref(self, namespace: str, refname: RefName) -> Ref | None:
+        """Return the ref of that full name, as it was when the view was opened or later."""
+        key = (namespace, refname)
+        if key not in self._known_refs:
+            with self.node.database.read() as session:
+                self._known_refs[key] = get_ref(session, self.repo.id, namespace, refname)
+        return self._known_refs[key]
 
     @property
     def is_empty(self) -> bool:
@@ -252,9 +267,3 @@ def open_view(node: Node, repo: Repo) -> Iterator[RepoView]:
     """Open a repository as `repo` says or later; failures that damage explains leave the block as that."""
     with RepoView(node, repo) as view, telling_damage(node, repo):
         yield view
-
-
-def read_object(node: Node, repo: Repo, oid: Oid, kind: str) -> bytes:
-    """Return a commit or tree that must be there, from memory when this process used it lately."""
-    with RepoView(node, repo) as view:
-        return view.read_kept(oid, kind)
