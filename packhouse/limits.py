@@ -51,6 +51,7 @@ class Limits:
     # Packs
     packs_before_consolidation: int = 40
     view_folders_max: int = 256  # repositories whose packs one process keeps open
+    pack_names_max: int = 20_000  # repositories of which a process remembers that it wrote to them lately
     listed_packs_max: int = 500_000  # of all lists of packs kept by one process
     incoming_grace_s: int = 3600  # a stored pack that no write has listed by then is deleted
     pack_keep_s: int = 0  # a pack that others have replaced: who reads it has links of its own

@@ -75,18 +75,31 @@ def find_pack_state(session: Session, repo_id: int, name: str) -> PackState | No
     return None if row is None else PackState(row[0])
 
 
-def make_packs_live(session: Session, repo_id: int, names: Iterable[str], *, now: int) -> None:
+def note_pack_name(session: Session, repo_id: int, name: str, *, now: int) -> None:
+    """Note a pack of which no more is known yet than the name that it will get."""
+    insert_incoming_pack(session, repo_id, Pack(name, 0, 0), now=now)
+
+
+def make_packs_live(session: Session, repo_id: int, packs: Iterable[Pack], *, now: int) -> None:
     """List packs that are stored durably, in the transaction that needs them, which also counts `packs_version`.
 
     Raises PackNotIncoming, which must end the transaction.
     """
-    for name in names:
-        if session.run("make_pack_live", repo_id=repo_id, name=name, now=now) == 0:
-            raise PackNotIncoming(name)
+    for pack in packs:
+        live = session.run(
+            "make_pack_live",
+            repo_id=repo_id,
+            name=pack.name,
+            size_bytes=pack.size_bytes,
+            objects=pack.objects,
+            now=now,
+        )
+        if live == 0:
+            raise PackNotIncoming(pack.name)
 
 
 def replace_packs(
-    session: Session, repo_id: int, *, old: Iterable[str], new: Sequence[str], state: int, now: int
+    session: Session, repo_id: int, *, old: Iterable[str], new: Sequence[Pack], state: int, now: int
 ) -> bool:
     """List `new`, which hold all objects of `old`, and retire `old`; False when the repository is gone.
 

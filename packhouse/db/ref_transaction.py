@@ -131,7 +131,7 @@ def apply_ref_updates(
     refs_version, default_branch = row
     outcomes = _decide_all(session, repo_id, updates, default_branch=default_branch, atomic=atomic)
     _write(session, repo_id, outcomes, refs_version=refs_version, actor=actor, action=action, now=now)
-    make_packs_live(session, repo_id, [pack.name for pack in packs], now=now)
+    make_packs_live(session, repo_id, packs, now=now)
     return outcomes
 
 

@@ -31,6 +31,7 @@ from packhouse.node.installation import check_installation, keep_orphaned_log, r
 from packhouse.node.issuer_keys import make_token_verifier
 from packhouse.node.last_commit_cache import LastCommitCache
 from packhouse.node.maintenance_queue import MaintenanceQueue
+from packhouse.node.pack_names import PackNames
 from packhouse.node.signature_verdicts import SignatureVerdicts
 from packhouse.node.token_file import TokenFile
 from packhouse.node.wakeups import Wakeups
@@ -58,6 +59,7 @@ class Node:
     last_commits: LastCommitCache = field(init=False)
     histories: StretchCache = field(init=False)
     pack_lists: PackListCache = field(init=False)
+    pack_names: PackNames = field(init=False)
     tree_tables: TreeTableCache = field(init=False)
     signatures: SignatureVerdicts = field(init=False)
     tokens: TokenVerifier = field(init=False)
@@ -71,6 +73,7 @@ class Node:
         self.reachability = make_reachable_cache(self.limits)
         self.last_commits = LastCommitCache(self.limits)
         self.histories = make_stretch_cache(self.limits)
+        self.pack_names = PackNames(self.limits)
         self.pack_lists = make_pack_list_cache(self.limits)
         self.tree_tables = make_tree_table_cache(self.limits)
         self.signatures = SignatureVerdicts(verdicts_max=self.limits.signature_verdicts_max)

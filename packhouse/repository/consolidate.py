@@ -106,7 +106,7 @@ def _join(view: RepoView, chosen: Sequence[Pack]) -> None:
                 session,
                 repo.id,
                 old=[pack.name for pack in chosen],
-                new=[pack.name for pack in packs],
+                new=packs,
                 state=node.new_state(),
                 now=node.clock(),
             )

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from packhouse.auth.policy import RefChange
 from packhouse.auth.principal import Principal
+from packhouse.db.packs import note_pack_name
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,
     RefMismatch,
@@ -29,6 +30,7 @@ from packhouse.node.node import Node
 from packhouse.repository.events import record_pushes
 from packhouse.repository.packs import read_packs
 from packhouse.repository.receipts import BoundReceipt
+from packhouse.repository.stored_packs import new_pack_name
 from packhouse.repository.sync_queue import queue_sync
 from packhouse.repository.upstream_access import UpstreamAway
 from packhouse.repository.upstream_forward import Forwarded, UpstreamRejected, forward_updates
@@ -206,8 +208,12 @@ class RefWriter:
     ) -> list[RefOutcome]:
         node, repo = self._node, self._repo
         now = node.clock()
+        is_warm = bool(packs) and node.pack_names.is_warm(repo.id, now=now)
+        next_name = new_pack_name(node) if is_warm else None
         with node.database.write() as session:
             outcomes = self._apply(session, updates, packs, state=node.new_state(), now=now, atomic=atomic)
+            if next_name is not None:
+                note_pack_name(session, repo.id, next_name, now=now)
             told = record_pushes(
                 session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now
             )
@@ -215,6 +221,8 @@ class RefWriter:
                 receipt.keep(session, repo.id, now=now)
             if pull_after:
                 queue_sync(session, repo.id, repo.public_id, delay_s=sync_after_write_s, now=now)
+        if packs:
+            node.pack_names.note(repo.id, next_name, now=now)
         if told:
             node.wakeups.notify()
         return outcomes

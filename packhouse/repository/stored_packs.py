@@ -46,15 +46,22 @@ def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: li
     """
     # A random name, not the hash of the content: a name that comes twice could be deleted by somebody who is late with
     # the first pack of it.
-    packs = [replace(one.pack, name=node.random_bytes(_NAME_BYTES).hex()) for one in found]
     now = node.clock()
+    ahead = node.pack_names.take(repo.id, now=now) if len(found) == 1 else None
+    packs = [replace(one.pack, name=ahead or new_pack_name(node)) for one in found]
     noted += [pack.name for pack in packs]
-    with node.database.write() as session:
-        for pack in packs:
-            insert_incoming_pack(session, repo.id, pack, now=now)
+    if ahead is None:
+        with node.database.write() as session:
+            for pack in packs:
+                insert_incoming_pack(session, repo.id, pack, now=now)
     for one, pack in zip(found, packs, strict=True):
         _put(node, repo, one, pack)
     return packs
+
+
+def new_pack_name(node: Node) -> str:
+    """Return a name that no pack has had or will have."""
+    return node.random_bytes(_NAME_BYTES).hex()
 
 
 def _put(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:

@@ -66,9 +66,7 @@ def give_pack(node: Node, repo: Repo, pack: Path) -> Pack:
     found = FoundPack(describe_pack(str(pack)), files=(files[0], files[1]))
     (stored,) = store_packs(node, repo, [found], noted=[])
     with node.database.write() as session:
-        assert replace_packs(
-            session, repo.id, old=[], new=[stored.name], state=node.new_state(), now=node.clock()
-        )
+        assert replace_packs(session, repo.id, old=[], new=[stored], state=node.new_state(), now=node.clock())
     return stored
 
 

@@ -7,7 +7,7 @@ VALUES (:repo_id, :name, :size_bytes, :objects, 'incoming', :now, :now);
 SELECT state FROM stored_packs WHERE repo_id = :repo_id AND name = :name;
 
 -- name: make_pack_live
-UPDATE stored_packs SET state = 'live', state_since = :now
+UPDATE stored_packs SET state = 'live', state_since = :now, size_bytes = :size_bytes, objects = :objects
 WHERE repo_id = :repo_id AND name = :name AND state = 'incoming';
 
 -- name: retire_pack

@@ -17,7 +17,6 @@ import os
 import shutil
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +102,7 @@ class ViewFolders:
         self._find_fault = find_fault
         self._open_max = open_max
         self._guard = threading.Lock()
-        self._folders: OrderedDict[str, list[_Folder]] = OrderedDict()
+        self._folders: dict[str, list[_Folder]] = {}  # in the order of their last use
         self._count = 0
 
     def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
@@ -183,8 +182,8 @@ class ViewFolders:
 
     def _take(self, repo_id: str, generation: int, *, direct: bool) -> _Folder:
         with self._guard:
-            known = self._folders.setdefault(repo_id, [])
-            self._folders.move_to_end(repo_id)
+            known = self._folders.pop(repo_id, [])
+            self._folders[repo_id] = known
             now = time.monotonic()
             fitting = (folder for folder in known if folder.generation == generation)
             found = next((f for f in fitting if f.is_direct or not direct), None)
@@ -293,8 +292,9 @@ def _open_locked(path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):
-                (path / "pack").mkdir(parents=True)
+            for folder in (path.parent, path):
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(folder)
             continue
         try_lock(descriptor, exclusive=False, wait=True)
         with contextlib.suppress(FileNotFoundError):
