@@ -78,7 +78,7 @@ def _iter_lines(view: RepoView, options: Sequence[str], lines: Sequence[str]) ->
 
 def _read_pack_oids(opened: OpenedPacks, pack: Pack, wanted: set[Oid]) -> list[Oid] | None:
     """Return the ids in a pack; None when one of them is not wanted, or the pack cannot be used."""
-    if pack.objects > len(wanted) or any(fault.pack == pack.name for fault in opened.faults):
+    if pack.objects > len(wanted) or any(fault.pack == pack.name for fault in opened.mended.faults):
         return None
     oids = []
     with PackIdx(opened.object_dir / "pack" / f"pack-{pack.name}.idx") as idx:

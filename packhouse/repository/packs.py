@@ -1,6 +1,7 @@
 """Which packs a repository consists of, and opening them: the list in SQL decides, the store shows what it says."""
 
 import os
+from collections.abc import Sequence
 
 from packhouse.db.packs import PackList, adopt_packs, list_known_packs, list_live_packs
 from packhouse.db.repos import Repo
@@ -43,24 +44,31 @@ def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
     return GitPlace(node.store.skeleton(), {"GIT_OBJECT_DIRECTORY": objects}, opened.descriptors)
 
 
-def adopt(node: Node, repo_id: int, public_id: str) -> list[str]:
-    """List the packs that an earlier release, to which the folder was the truth, left without a row; return which.
+def adopt(node: Node, repos: Sequence[tuple[int, str]]) -> dict[str, list[str]]:
+    """List the packs that an earlier release, to which the folder was the truth, left without a row.
 
-    Later writes of that release may rely on their objects. Done once for each repository.
+    `repos` are (id, public id); the names of what was found are returned by public id. Later writes of that release may
+    rely on their objects. Done once for each repository.
     """
-    found = node.store.survey(public_id)
-    with node.database.read() as session:
-        known = list_known_packs(session, repo_id)
-    strays = [pack for pack in found if pack.name not in known]
+    found = {}
+    for repo_id, public_id in repos:
+        packs = node.store.survey(public_id)
+        with node.database.read() as session:
+            known = list_known_packs(session, repo_id) if packs else {}
+        found[repo_id, public_id] = [pack for pack in packs if pack.name not in known]
+    adopted = {}
+    now = node.clock()
     with node.database.write() as session:
-        done = adopt_packs(session, repo_id, strays, state=node.new_state(), now=node.clock())
-    return [pack.name for pack in strays] if done else []
+        for (repo_id, public_id), strays in found.items():
+            if adopt_packs(session, repo_id, strays, state=node.new_state(), now=now) and strays:
+                adopted[public_id] = [pack.name for pack in strays]
+    return adopted
 
 
 def _adopt_and_list(node: Node, repo: Repo, listed: PackList) -> PackList | None:
     """Take over what an earlier release left before the repository is used for the first time."""
     try:
-        strays = adopt(node, repo.id, repo.public_id)
+        strays = adopt(node, [(repo.id, repo.public_id)]).get(repo.public_id)
     except (OSError, Unavailable):  # a disk that takes no writes: what has rows can be read all the same
         return listed
     if strays:

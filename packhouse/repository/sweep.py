@@ -25,17 +25,14 @@ def adopt_all(node: Node, stopping: Callable[[], bool]) -> int:
     while not stopping():
         with node.database.read() as session:
             page = list_repos_to_adopt(session, after=last_id, limit=limits.adoption_page)
-        for repo_id, public_id in page:
-            if stopping():
-                return done
-            try:
-                strays = adopt(node, repo_id, public_id)
-            except (OSError, Unavailable) as error:
-                log_event("repository is taken over later", repo_id=public_id, reason=str(error))
-                return done
-            if strays:
-                log_event("packs listed that an earlier release left", repo_id=public_id, packs=strays)
-            done += 1
+        try:
+            adopted = adopt(node, page)
+        except (OSError, Unavailable) as error:
+            log_event("repositories of an earlier release are taken over later", reason=str(error))
+            break
+        for public_id, strays in adopted.items():
+            log_event("packs listed that an earlier release left", repo_id=public_id, packs=strays)
+        done += len(page)
         if len(page) < limits.adoption_page:
             break
         last_id = page[-1][0]

@@ -192,23 +192,24 @@ class RepoView:
         if self._opened is not None and not fresh:
             return self._opened
         listed = self._list(fresh=fresh)
-        if self._opened is not None and listed == self._listed and not self._opened.faults:
+        if self._opened is not None and listed == self._listed and not self._opened.mended.faults:
             return self._opened
         opened = open_packs(self.node, self.repo, listed)
-        if opened.faults:
+        if opened.mended.faults or opened.mended.rebuilt:
             opened, listed = self._open_without_gone(opened, listed)
         self.close()
         self._opened, self._listed = opened, listed
         return opened
 
     def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> tuple[OpenedPacks, PackList]:
-        """Open again when the list has changed; note the faults of packs that are listed still."""
+        """Open again when packs are gone and the list has changed; note what stays wrong, and what was made anew."""
+        mended = opened.mended
         now = self._list(fresh=True)
-        if (now.version, now.state) != (listed.version, listed.state):
+        if mended.faults and (now.version, now.state) != (listed.version, listed.state):
             opened.close()
             opened, listed = open_packs(self.node, self.repo, now), now
-        if opened.faults:
-            note_mended(self.node, self.repo, Mended([], list(opened.faults)))
+            mended = Mended([*mended.rebuilt, *opened.mended.rebuilt], opened.mended.faults)
+        note_mended(self.node, self.repo, mended)
         return opened, listed
 
     def _reading(self) -> ObjectReader:

@@ -51,8 +51,8 @@ class OpenedPacks(ABC):
     It shows the packs of the set that was opened, as far as they can be used, and perhaps newer ones of its generation.
     """
 
-    faults: Sequence[PackFault]
-    """The packs of the set that are not shown."""
+    mended: Mended
+    """What was made anew to show the packs of the set, and those that are not shown."""
 
     object_dir: Path
     """The folder in git's layout of an object directory."""
@@ -92,7 +92,7 @@ class PackStore(ABC):
 
     @abstractmethod
     def open(self, repo_id: str, wanted: PackSet) -> OpenedPacks:
-        """Show the packs of a set. What is missing or damaged beyond mending is among the `faults`.
+        """Show the packs of a set. What is missing or damaged beyond mending is among the faults of `mended`.
 
         A lost or damaged idx is made anew on the way.
         """

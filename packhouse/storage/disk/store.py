@@ -64,7 +64,7 @@ class DiskPackStore(PackStore):
             with _unless_unwritable(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
         self._sound = SoundFiles()
-        self._views = ViewFolders(views, self._pack_dir, self._find_fault, open_max=limits.view_folders_max)
+        self._views = ViewFolders(views, self._pack_dir, self._mend_pack, open_max=limits.view_folders_max)
         self._runtime = RuntimeFolder(data, runtime_dir, limits=limits)
         self._scratch: Quarantine | None = None
         self._skeleton: Quarantine | None = None
@@ -105,7 +105,7 @@ class DiskPackStore(PackStore):
 
     def recheck(self, repo_id: str, opened: OpenedPacks, packs: Sequence[Pack]) -> Mended:
         """See PackStore."""
-        faulty = {fault.pack for fault in opened.faults}
+        faulty = {fault.pack for fault in opened.mended.faults}
         shown = [pack.name for pack in packs if pack.name not in faulty]
         if not faulty and looks_unchanged(opened.object_dir / "pack", shown, self._sound):
             return Mended([], [])
@@ -224,11 +224,8 @@ class DiskPackStore(PackStore):
         pack_dir = self._pack_dir(repo_id)
         return [pack for pack in packs if has_object(pack_dir, pack.name, oid)]
 
-    def _find_fault(self, repo_id: str, pack: Pack) -> str | None:
-        """Return why a pack cannot be shown, None once its idx is sound."""
-        mended = Mended([], [])
-        mend_pack(self._pack_dir(repo_id), pack, self._sound, mended, scratch=self.scratch_dir)
-        return mended.faults[0].reason if mended.faults else None
+    def _mend_pack(self, repo_id: str, pack: Pack, mended: Mended) -> bool:
+        return mend_pack(self._pack_dir(repo_id), pack, self._sound, mended, scratch=self.scratch_dir)
 
     def _ensure_folder(self, repo_id: str) -> Path:
         """Return the folder of a repository's packs, made durably with its parents unless it is there."""

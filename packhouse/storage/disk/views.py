@@ -25,7 +25,7 @@ from typing import Final
 from packhouse.git.pack import Pack
 from packhouse.git.reader import ObjectReader
 from packhouse.storage.files import UNWRITABLE, link_or_copy, try_lock
-from packhouse.storage.store import MISSING, OpenedPacks, PackFault, PackSet
+from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, PackSet
 
 GONE_PREFIX: Final = ".gone-"
 _IDLE_READERS_MAX: Final = 16
@@ -33,8 +33,8 @@ _DIRECT_MAX_S: Final = 5.0
 _IDLE_MAX_S: Final = 600
 _SUFFIXES: Final = (".pack", ".rev", ".idx")  # the idx comes last: git takes a pack for there once it has one
 
-FindFault = Callable[[str, Pack], str | None]
-"""Returns why a stored pack cannot be used, after what can be made anew was made anew; None when it can."""
+MendPack = Callable[[str, Pack, Mended], bool]
+"""Makes anew what can be made anew beside a stored pack, and notes it; tells whether the pack can be used."""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,11 +61,11 @@ class _Unlinkable(Exception):
 class OpenedFolder(OpenedPacks):
     """A use of a folder."""
 
-    def __init__(self, views: "ViewFolders", folder: _Folder, faults: Sequence[PackFault]) -> None:
+    def __init__(self, views: "ViewFolders", folder: _Folder, mended: Mended) -> None:
         assert folder.object_dir is not None, "it was opened"
         self._views = views
         self._folder: _Folder | None = folder
-        self.faults = faults
+        self.mended = mended
         self.object_dir = folder.object_dir
         self.descriptors = (folder.lock,)
 
@@ -95,11 +95,11 @@ class ViewFolders:
     """The view folders of one data folder, those in use by this process kept open, the least recently used closed."""
 
     def __init__(
-        self, root: Path, find_pack_dir: Callable[[str], Path], find_fault: FindFault, *, open_max: int
+        self, root: Path, find_pack_dir: Callable[[str], Path], mend_pack: MendPack, *, open_max: int
     ) -> None:
         self._root = root
         self._find_pack_dir = find_pack_dir
-        self._find_fault = find_fault
+        self._mend_pack = mend_pack
         self._open_max = open_max
         self._guard = threading.Lock()
         self._folders: dict[str, list[_Folder]] = {}  # in the order of their last use
@@ -114,11 +114,11 @@ class ViewFolders:
 
     def _open(self, folder: _Folder, packs: Sequence[Pack]) -> OpenedFolder:
         try:
-            faults: list[PackFault] = []
+            mended = Mended([], [])
             if folder.object_dir is None or not folder.shown.issuperset(pack.name for pack in packs):
                 with folder.guard:
-                    faults = self._show(folder, packs)
-            return OpenedFolder(self, folder, faults)
+                    self._show(folder, packs, mended)
+            return OpenedFolder(self, folder, mended)
         except BaseException:
             self.give_back(folder)
             raise
@@ -196,8 +196,8 @@ class ViewFolders:
             found.users += 1
             return found
 
-    def _show(self, folder: _Folder, packs: Sequence[Pack]) -> list[PackFault]:
-        """Open the folder if need be, and show the packs in it; return the faults of those that cannot be shown."""
+    def _show(self, folder: _Folder, packs: Sequence[Pack], mended: Mended) -> None:
+        """Open the folder if need be, and show the packs in it; note those that cannot be shown."""
         pack_dir = self._find_pack_dir(folder.repo_id)
         if folder.object_dir is None and folder.is_direct:
             _open_directly(folder, pack_dir)
@@ -205,22 +205,19 @@ class ViewFolders:
             with _telling_unlinkable():
                 self._open_links(folder)
         assert folder.object_dir is not None
-        faults = []
         for pack in packs:
             if pack.name in folder.shown:
                 continue
-            fault = self._find_fault(folder.repo_id, pack)
-            if fault is None and not folder.is_direct:
+            is_usable = self._mend_pack(folder.repo_id, pack, mended)
+            if is_usable and not folder.is_direct:
                 try:
                     with _telling_unlinkable():
                         _link_pack(pack_dir, folder.object_dir / "pack", pack.name)
                 except FileNotFoundError:
-                    fault = MISSING
-            if fault is None:
+                    is_usable = False
+                    mended.faults.append(PackFault(pack.name, MISSING))
+            if is_usable:
                 folder.shown.add(pack.name)
-            else:
-                faults.append(PackFault(pack.name, fault))
-        return faults
 
     def _open_links(self, folder: _Folder) -> None:
         path = self._root / folder.repo_id / f"{folder.generation:016x}"
