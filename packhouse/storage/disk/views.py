@@ -218,6 +218,8 @@ class ViewFolders:
                     mended.faults.append(PackFault(pack.name, MISSING))
             if is_usable:
                 folder.shown.add(pack.name)
+            elif not folder.is_direct:
+                _hide_pack(folder.object_dir / "pack", pack.name)
 
     def _open_links(self, folder: _Folder) -> None:
         path = self._root / folder.repo_id / f"{folder.generation:016x}"
@@ -315,6 +317,13 @@ def _link_pack(source: Path, target: Path, name: str) -> None:
         except FileNotFoundError:
             if suffix != ".rev":
                 raise
+
+
+def _hide_pack(target: Path, name: str) -> None:
+    """Take a pack out that the store has lost since another process has shown it: what is lost must show."""
+    for suffix in reversed(_SUFFIXES):
+        with contextlib.suppress(OSError):  # it is not there, or the disk takes no writes
+            os.unlink(target / f"pack-{name}{suffix}")
 
 
 def _show_again(source: Path, target: Path, name: str) -> None:
