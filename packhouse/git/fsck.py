@@ -48,6 +48,8 @@ def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
     2047 bytes), in any spelling. Run `git index-pack --strict` on the finished pack then.
     """
     for path, mode in files:
+        if is_plain_path(path):
+            continue
         name = path.rpartition(b"/")[2]
         if mode not in {MODE_SYMLINK, MODE_GITLINK} and (
             is_gitmodules_name(name) or is_gitattributes_name(name)

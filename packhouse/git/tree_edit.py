@@ -11,7 +11,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded
-from packhouse.git.fsck import check_upsert
+from packhouse.git.fsck import check_upsert, needs_git_fsck
 from packhouse.git.objects import (
     MODE_TREE,
     TreeEntry,
@@ -42,6 +42,8 @@ class TreeEditor:
         self._read_tree = read_tree
         self._root = _Folder(root)
         self._folders = 1
+        self.needs_git_fsck = False
+        """Whether an edit put content here that git has rules for: ask needs_git_fsck() of git/fsck.py why."""
 
     def upsert(self, path: TreePath, mode: int, oid: Oid) -> None:
         """Put a file, symlink or gitlink at `path`, creating the folders above it.
@@ -50,6 +52,7 @@ class TreeEditor:
         folder, unless an earlier edit removed that, and LimitExceeded when the edits touch too many folders.
         """
         check_upsert(path, mode, oid)
+        self.needs_git_fsck = self.needs_git_fsck or needs_git_fsck([(path, mode)])
         *parents, name = path.split(b"/")
         folder = self._root
         for parent in parents:

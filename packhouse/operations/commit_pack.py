@@ -8,10 +8,8 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
-from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.objects import MODE_GITLINK
 from packhouse.git.oid import Oid
-from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.blob_intake import BlobIntake, ContentUse
@@ -92,20 +90,11 @@ class CommitPack:
     def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
         """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
         self._intake.require_complete()
-        plan = CommitPlan(
-            self._target,
-            self._facts,
-            self._make_tree,
-            action="commit-pack",
-            needs_git=self._needs_git,
-        )
+        plan = CommitPlan(self._target, self._facts, self._make_tree, action="commit-pack")
         return land_commit(self._node, self._caller, plan, self._write, receipt)
 
-    def _needs_git(self) -> bool:
-        return needs_git_fsck((change.path, change.mode) for change in self._files if change.mode is not None)
-
     def _make_tree(self, maker: TreeMaker) -> Oid:
-        editor = TreeEditor(maker.read_tree, maker.parent_tree)
+        editor = maker.edit()
         for change in self._files:
             if change.mode is None:
                 if not editor.delete(change.path) and _REPLACEMENT in bytes(change.path):

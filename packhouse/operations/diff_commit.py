@@ -6,7 +6,6 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, LimitExceeded
-from packhouse.git.fsck import needs_git_fsck
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget
@@ -77,14 +76,9 @@ class DiffCommit:
         if self._size_bytes == 0:
             raise Invalid("patch is empty")
         self._file.flush()
-        plan = CommitPlan(
-            self._target, self._facts, self._make_tree, action="diff-commit", needs_git=self._needs_git
-        )
+        plan = CommitPlan(self._target, self._facts, self._make_tree, action="diff-commit")
         return land_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         tree, self._changed = apply_patch(self._write, self._patch, maker)
         return tree
-
-    def _needs_git(self) -> bool:
-        return needs_git_fsck((file.path, file.mode) for file in self._changed if file.mode is not None)

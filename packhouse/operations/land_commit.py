@@ -49,15 +49,14 @@ class BranchBusy(Conflict):
 class CommitPlan:
     """What to commit, however often it has to be tried.
 
-    `make_tree` returns the new tree for a parent's; it is called anew for each tip that is tried. `needs_git` tells
-    then whether git must judge the objects before they are published. `action` goes into the ref log.
+    `make_tree` returns the new tree for a parent's; it is called anew for each tip that is tried. `action` goes into
+    the ref log.
     """
 
     target: CommitTarget
     facts: CommitFacts
     make_tree: Callable[[TreeMaker], Oid]
     action: str
-    needs_git: Callable[[], bool] = lambda: False
 
 
 def land_commit(
@@ -69,8 +68,9 @@ def land_commit(
 ) -> LandedCommit:
     """Put one commit on the target branch and return it once it is durable; `write` may hold blobs already.
 
-    Raises what read_target, RefWriter.allow and RefWriter.move raise, and BranchBusy when an unguarded commit lost
-    every race for 30 s.
+    Git judges the objects first when an edit of the tree made that necessary. Raises what read_target,
+    Write.check_strict, RefWriter.allow and RefWriter.move raise, and BranchBusy when an unguarded commit lost every
+    race for 30 s.
     """
     target, repo = plan.target, write.repo
 
@@ -105,7 +105,7 @@ def _try_once(
     allowed = writer.allow(update, is_fast_forward=lambda: True)
     if state.tip is None:
         writer.rehearse([allowed])  # a name conflict must not cost a published pack
-    if plan.needs_git():
+    if built.needs_git_fsck:
         write.check_strict()
 
     def landed() -> LandedCommit:
@@ -122,6 +122,7 @@ class _Built:
     commit: Oid
     tree: Oid
     objects: dict[Oid, bytes]
+    needs_git_fsck: bool
 
 
 def _build(state: TargetState, plan: CommitPlan, write: Write) -> _Built:
@@ -140,4 +141,4 @@ def _build(state: TargetState, plan: CommitPlan, write: Write) -> _Built:
         message=plan.facts.message,
     )
     commit = write.writer.add_object("commit", content)
-    return _Built(commit, tree, {**maker.written, commit: content})
+    return _Built(commit, tree, {**maker.written, commit: content}, maker.needs_git_fsck)

@@ -28,7 +28,6 @@ from packhouse.git.patch_hunks import (
 from packhouse.git.patch_paths import find_patch_paths
 from packhouse.git.process import iter_git_output, run_git
 from packhouse.git.reader import ObjectReader
-from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import TreePath, check_tree_path
 from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
 from packhouse.repository.tree_maker import TreeMaker
@@ -96,7 +95,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
         if not changed:
             raise Invalid("patch changes nothing")
         _take_blobs(scratch, maker.writer, changed)
-    editor = TreeEditor(maker.read_tree, maker.parent_tree)
+    editor = maker.edit()
     for change in sorted(changed, key=lambda change: change.mode is not None):  # deletions make room first
         if change.mode is None:
             editor.delete(change.path)

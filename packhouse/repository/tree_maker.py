@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from packhouse.git.oid import Oid
 from packhouse.git.pack_writer import PackWriter
+from packhouse.git.tree_edit import TreeEditor
 
 
 @dataclass(slots=True)
@@ -18,6 +19,18 @@ class TreeMaker:
     read_tree: Callable[[Oid], bytes]
     writer: PackWriter
     written: dict[Oid, bytes] = field(default_factory=dict)
+    _editors: list[TreeEditor] = field(default_factory=list)
+
+    def edit(self) -> TreeEditor:
+        """Return an editor of the parent's tree. Its edits decide whether git has to judge the commit."""
+        editor = TreeEditor(self.read_tree, self.parent_tree)
+        self._editors.append(editor)
+        return editor
+
+    @property
+    def needs_git_fsck(self) -> bool:
+        """Whether an edit put content into the tree that git has rules for."""
+        return any(editor.needs_git_fsck for editor in self._editors)
 
     def emit(self, content: bytes) -> Oid:
         """Store a new tree and return its id."""

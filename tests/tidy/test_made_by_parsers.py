@@ -50,6 +50,11 @@ def test_trees_are_built_only_by_the_editors_that_check_what_goes_in() -> None:
     assert not found, found
 
 
+def test_the_editors_of_new_commits_come_from_the_tree_maker_which_knows_what_git_must_judge() -> None:
+    users = {module for module, _, _ in _calls("TreeEditor")}
+    assert users == {"repository/tree_maker.py"}
+
+
 def test_ids_and_refnames_are_made_without_their_parser_only_where_they_were_parsed_before() -> None:
     found = [where for module, name, where in _calls(*MAY_TRUST) if not module.startswith(MAY_TRUST[name])]
     assert not found, found

@@ -8,6 +8,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import list_refs
 from packhouse.errors import Invalid
 from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Person
+from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
@@ -15,9 +16,12 @@ from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget, read_target
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.diff_commit import DiffCommit
-from packhouse.operations.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import open_view
+from packhouse.repository.write import open_write
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 FACTS = CommitFacts(b"m\n", ADA, ADA)
@@ -161,3 +165,27 @@ def test_a_commit_on_a_hostile_branch_name_is_refused_by_the_operation(node: Nod
             making.land()
     with node.database.read() as session:
         assert list_refs(session, lookup_repo(node, caller, "r").id) == []
+
+
+@pytest.mark.usefixtures("made")
+def test_git_judges_what_a_commit_puts_into_gitmodules_though_nobody_asked(
+    node: Node, caller: Principal
+) -> None:
+    for url, is_hostile in ((b"--upload-pack=evil", True), (b"https://host.example/x", False)):
+        content = b'[submodule "x"]\n\tpath = x\n\turl = %s\n' % url
+        with open_view(node, lookup_repo(node, caller, "r")) as view, open_write(node, view) as write:
+            blob = write.writer.add_object("blob", content)
+
+            def make_tree(maker: TreeMaker, blob: Oid = blob) -> Oid:
+                editor = maker.edit()
+                editor.upsert(TreePath(b".gitmodules"), MODE_FILE, blob)
+                return editor.write(maker.emit)
+
+            plan = CommitPlan(MAIN, FACTS, make_tree, action="test")
+            if is_hostile:
+                with pytest.raises(Invalid):
+                    land_commit(node, caller, plan, write)
+                assert not has_landed(node, caller)
+            else:
+                land_commit(node, caller, plan, write)
+    assert has_landed(node, caller)
