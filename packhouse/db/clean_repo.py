@@ -3,9 +3,10 @@
 from packhouse.db.credentials import delete_credentials_of_repo
 from packhouse.db.session import Session
 from packhouse.db.webhooks import delete_webhooks_of_repo
+from packhouse.ids import RepoKey
 
 
-def delete_rows_of_repo(session: Session, org_id: int, repo_id: int, *, now: int) -> None:
+def delete_rows_of_repo(session: Session, org_id: int, repo_id: RepoKey, *, now: int) -> None:
     """Delete refs, packs, kept answers, the upstream with its credential, and subscriptions to this one alone."""
     for query in (
         "delete_refs_of_repo",
@@ -19,6 +20,6 @@ def delete_rows_of_repo(session: Session, org_id: int, repo_id: int, *, now: int
     delete_webhooks_of_repo(session, org_id, repo_id, now=now)
 
 
-def delete_ref_log_page(session: Session, repo_id: int, *, limit: int) -> int:
+def delete_ref_log_page(session: Session, repo_id: RepoKey, *, limit: int) -> int:
     """Delete the oldest `limit` rows of the ref log and return how many there were."""
     return session.run("delete_ref_log_page", repo_id=repo_id, limit=limit)

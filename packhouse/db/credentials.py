@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
 from packhouse.db.webhooks import SealedRow
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class GitCredential:
 
     id: int
     credential_id: str
-    repo_id: int
+    repo_id: RepoKey
     username: str
     sealed_password: bytes
     sealed_with: str
@@ -25,7 +26,7 @@ def insert_credential(
     *,
     credential_id: str,
     org_id: int,
-    repo_id: int,
+    repo_id: RepoKey,
     username: str,
     sealed_password: bytes,
     sealed_with: str,
@@ -53,7 +54,7 @@ def find_credential(session: Session, org_id: int, credential_id: str) -> GitCre
     return None if row is None else GitCredential(*row)
 
 
-def find_credential_of_repo(session: Session, repo_id: int) -> GitCredential | None:
+def find_credential_of_repo(session: Session, repo_id: RepoKey) -> GitCredential | None:
     """Return the credential of a repository."""
     row = session.one("find_git_credential_of_repo", repo_id=repo_id)
     return None if row is None else GitCredential(*row)
@@ -79,7 +80,7 @@ def delete_credential(session: Session, row_id: int) -> bool:
     return session.run("delete_git_credential", id=row_id) > 0
 
 
-def delete_credentials_of_repo(session: Session, repo_id: int) -> None:
+def delete_credentials_of_repo(session: Session, repo_id: RepoKey) -> None:
     """Delete the credential of a repository, if it has one."""
     session.run("delete_git_credentials_of_repo", repo_id=repo_id)
 

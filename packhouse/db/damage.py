@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packhouse.db.session import Session
+from packhouse.ids import RepoId, RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,14 +12,14 @@ class DamageRow:
 
     org_name: str
     repo_name: str
-    repo_public_id: str
+    repo_public_id: RepoId
     pack: str
     oid: str
     reason: str
     created_at: int
 
 
-def insert_damage(session: Session, repo_id: int, *, pack: str, oid: str, reason: str, now: int) -> bool:
+def insert_damage(session: Session, repo_id: RepoKey, *, pack: str, oid: str, reason: str, now: int) -> bool:
     """Note a damage; tell whether it was not noted yet."""
     return session.run("insert_damage", repo_id=repo_id, pack=pack, oid=oid, reason=reason, now=now) > 0
 
@@ -35,28 +36,31 @@ def count_damaged_repos(session: Session) -> int:
     return int(row[0])
 
 
-def count_damage_of_repo(session: Session, repo_id: int) -> int:
+def count_damage_of_repo(session: Session, repo_id: RepoKey) -> int:
     """Return how many damages of the repository are noted."""
     row = session.one("count_damage_of_repo", repo_id=repo_id)
     assert row is not None, "a count has a row"
     return int(row[0])
 
 
-def list_damage_of_repo(session: Session, repo_id: int) -> list[tuple[str, str]]:
+def list_damage_of_repo(session: Session, repo_id: RepoKey) -> list[tuple[str, str]]:
     """Return (pack, oid) of every noted damage of a repository."""
     return [(row[0], row[1]) for row in session.all("list_damage_of_repo", repo_id=repo_id)]
 
 
-def list_damaged_repo_ids(session: Session, *, limit: int) -> list[str]:
+def list_damaged_repo_ids(session: Session, *, limit: int) -> list[RepoId]:
     """Return the public ids of up to `limit` living repositories with damage."""
-    return [row[1] for row in session.all("list_damaged_repo_ids", limit=limit)]
+    return [RepoId(row[1]) for row in session.all("list_damaged_repo_ids", limit=limit)]
 
 
-def list_repos_with_packs(session: Session, *, after: int, limit: int) -> list[tuple[int, str]]:
+def list_repos_with_packs(session: Session, *, after: int, limit: int) -> list[tuple[RepoKey, RepoId]]:
     """Return (id, public id) of up to `limit` living repositories that consist of packs, in order of id."""
-    return [(row[0], row[1]) for row in session.all("list_repos_with_packs", after=after, limit=limit)]
+    return [
+        (RepoKey(row[0]), RepoId(row[1]))
+        for row in session.all("list_repos_with_packs", after=after, limit=limit)
+    ]
 
 
-def delete_damage(session: Session, repo_id: int, *, pack: str, oid: str) -> None:
+def delete_damage(session: Session, repo_id: RepoKey, *, pack: str, oid: str) -> None:
     """Strike off a damage that is mended."""
     session.run("delete_damage", repo_id=repo_id, pack=pack, oid=oid)

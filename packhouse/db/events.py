@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from packhouse.db.repos import RepoNotFound
 from packhouse.db.session import Session
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class EventToFanOut:
 
     id: int
     org_id: int
-    repo_id: int
+    repo_id: RepoKey
     kind: str
     namespace: str
     refname: str | None
@@ -40,7 +41,7 @@ class EventToFanOut:
 
 
 def insert_events(
-    session: Session, *, org_id: int, repo_id: int, events: Sequence[NewEvent], now: int
+    session: Session, *, org_id: int, repo_id: RepoKey, events: Sequence[NewEvent], now: int
 ) -> None:
     """Write events of a repository whose row this transaction has locked (a ref transaction, lock_repo())."""
     if events:
@@ -61,26 +62,26 @@ def insert_events(
         )
 
 
-def lock_repo(session: Session, repo_id: int) -> None:
+def lock_repo(session: Session, repo_id: RepoKey) -> None:
     """Hold off other events of the repository until this transaction ends; raise RepoNotFound."""
     if session.run("lock_repo", repo_id=repo_id) == 0:
         raise RepoNotFound(repo_id)
 
 
-def list_events_after(session: Session, repo_id: int, after: int, *, limit: int) -> list[Event]:
+def list_events_after(session: Session, repo_id: RepoKey, after: int, *, limit: int) -> list[Event]:
     """Return the oldest events of a repository with ids larger than `after`."""
     rows = session.all("list_events_after", repo_id=repo_id, after=after, limit=limit)
     return [Event(*row) for row in rows]
 
 
-def get_last_event_id(session: Session, repo_id: int) -> int:
+def get_last_event_id(session: Session, repo_id: RepoKey) -> int:
     """Return the id of the newest event of a repository that is kept or was; 0 when there was none."""
     row = session.one("get_last_event_id", repo_id=repo_id)
     newest = int(row[0]) if row is not None and row[0] is not None else 0
     return max(newest, get_events_pruned_to(session, repo_id))
 
 
-def get_events_pruned_to(session: Session, repo_id: int) -> int:
+def get_events_pruned_to(session: Session, repo_id: RepoKey) -> int:
     """Return the id of the newest event of a repository that is no longer kept; 0 when all are."""
     row = session.one("get_events_pruned_to", repo_id=repo_id)
     return 0 if row is None else int(row[0])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.db.session import Row, Session
+from packhouse.ids import RepoKey
 
 JOB_STATES: Final = ("running", "waiting", "dead")
 
@@ -20,7 +21,7 @@ class ClaimedJob:
     id: int
     kind: str
     key: str
-    repo_id: int | None
+    repo_id: RepoKey | None
     payload: str
     attempts: int
 
@@ -32,7 +33,7 @@ class JobRow:
     id: int
     kind: str
     key: str
-    repo_id: int | None
+    repo_id: RepoKey | None
     state: str
     run_at: int
     attempts: int
@@ -47,7 +48,7 @@ def insert_job(
     kind: str,
     key: str,
     *,
-    repo_id: int | None = None,
+    repo_id: RepoKey | None = None,
     payload: str = "{}",
     priority: int = 0,
     run_at: int,

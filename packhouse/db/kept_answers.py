@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class KeptAnswer:
 
 
 def insert_kept_answer(
-    session: Session, repo_id: int, key: str, answer: KeptAnswer, *, expired: int, now: int
+    session: Session, repo_id: RepoKey, key: str, answer: KeptAnswer, *, expired: int, now: int
 ) -> bool:
     """Keep the answer; False when the repository keeps another one for this key."""
     changed = session.run(
@@ -47,7 +48,7 @@ def find_kept_answer(
     return None if row is None else KeptAnswer(*row)
 
 
-def has_kept_answer(session: Session, repo_id: int, key: str, *, expired: int) -> bool:
+def has_kept_answer(session: Session, repo_id: RepoKey, key: str, *, expired: int) -> bool:
     """Tell whether the repository keeps an answer for the key."""
     return session.one("has_kept_answer", repo_id=repo_id, key=key, expired=expired) is not None
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Unavailable
 from packhouse.git.pack import Pack
+from packhouse.ids import RepoId, RepoKey
 
 
 class PackState(StrEnum):
@@ -42,8 +43,8 @@ class PackList:
 class PassingPack:
     """A pack that is not live, of the repository with that row id and public id."""
 
-    repo_id: int
-    public_id: str
+    repo_id: RepoKey
+    public_id: RepoId
     name: str
 
 
@@ -57,7 +58,7 @@ class PackNotIncoming(Unavailable):
         super().__init__("pack is no longer incoming", pack=name)
 
 
-def insert_incoming_pack(session: Session, repo_id: int, pack: Pack, *, now: int) -> None:
+def insert_incoming_pack(session: Session, repo_id: RepoKey, pack: Pack, *, now: int) -> None:
     """Note a pack that is about to be stored, under a name that was never given out."""
     session.run(
         "insert_incoming_pack",
@@ -69,18 +70,18 @@ def insert_incoming_pack(session: Session, repo_id: int, pack: Pack, *, now: int
     )
 
 
-def find_pack_state(session: Session, repo_id: int, name: str) -> PackState | None:
+def find_pack_state(session: Session, repo_id: RepoKey, name: str) -> PackState | None:
     """Return the state of the pack of that name, None when it was never noted or is gone."""
     row = session.one("find_pack_state", repo_id=repo_id, name=name)
     return None if row is None else PackState(row[0])
 
 
-def note_pack_name(session: Session, repo_id: int, name: str, *, now: int) -> None:
+def note_pack_name(session: Session, repo_id: RepoKey, name: str, *, now: int) -> None:
     """Note a pack of which no more is known yet than the name that it will get."""
     insert_incoming_pack(session, repo_id, Pack(name, 0, 0), now=now)
 
 
-def make_packs_live(session: Session, repo_id: int, packs: Iterable[Pack], *, now: int) -> None:
+def make_packs_live(session: Session, repo_id: RepoKey, packs: Iterable[Pack], *, now: int) -> None:
     """List packs that are stored durably, in the transaction that needs them, which also counts `packs_version`.
 
     Raises PackNotIncoming, which must end the transaction.
@@ -99,7 +100,7 @@ def make_packs_live(session: Session, repo_id: int, packs: Iterable[Pack], *, no
 
 
 def replace_packs(
-    session: Session, repo_id: int, *, old: Iterable[str], new: Sequence[Pack], state: int, now: int
+    session: Session, repo_id: RepoKey, *, old: Iterable[str], new: Sequence[Pack], state: int, now: int
 ) -> bool:
     """List `new`, which hold all objects of `old`, and retire `old`; False when the repository is gone.
 
@@ -112,7 +113,7 @@ def replace_packs(
     return True
 
 
-def list_live_packs(session: Session, repo_id: int) -> PackList | None:
+def list_live_packs(session: Session, repo_id: RepoKey) -> PackList | None:
     """Return what the repository consists of; None when it is gone."""
     rows = session.all("list_live_packs", repo_id=repo_id)
     if not rows or rows[0][4] is not None:
@@ -122,7 +123,7 @@ def list_live_packs(session: Session, repo_id: int) -> PackList | None:
     return PackList(version, state, generation, adopted_at is not None, packs)
 
 
-def list_known_packs(session: Session, repo_id: int) -> dict[str, PackState]:
+def list_known_packs(session: Session, repo_id: RepoKey) -> dict[str, PackState]:
     """Return every pack that has a row, with its state."""
     return {name: PackState(state) for name, state in session.all("list_known_packs", repo_id=repo_id)}
 
@@ -145,22 +146,25 @@ def start_deleting(
         session.run_many("start_deleting_pack", rows)
 
 
-def start_deleting_all(session: Session, repo_id: int, *, now: int) -> None:
+def start_deleting_all(session: Session, repo_id: RepoKey, *, now: int) -> None:
     """Say that all files of a repository go, which was deleted."""
     session.run("start_deleting_packs_of_repo", repo_id=repo_id, now=now)
 
 
-def delete_pack_rows(session: Session, repo_id: int, names: Iterable[str]) -> int:
+def delete_pack_rows(session: Session, repo_id: RepoKey, names: Iterable[str]) -> int:
     """Strike packs off whose files are gone; return how many. Only those in *deleting* go."""
     return _run_for_names(session, "delete_pack_row", repo_id, names)
 
 
-def list_repos_to_adopt(session: Session, *, after: int, limit: int) -> list[tuple[int, str]]:
+def list_repos_to_adopt(session: Session, *, after: int, limit: int) -> list[tuple[RepoKey, RepoId]]:
     """Return (id, public id) of up to `limit` repositories whose folder of an earlier release was not looked at."""
-    return [(row[0], row[1]) for row in session.all("list_repos_to_adopt", after=after, limit=limit)]
+    return [
+        (RepoKey(row[0]), RepoId(row[1]))
+        for row in session.all("list_repos_to_adopt", after=after, limit=limit)
+    ]
 
 
-def adopt_packs(session: Session, repo_id: int, packs: Sequence[Pack], *, state: int, now: int) -> bool:
+def adopt_packs(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, state: int, now: int) -> bool:
     """List the packs that an earlier release left without a row; False when that was done before."""
     if session.run("mark_adopted", repo_id=repo_id, state=state, now=now) == 0:
         return False
@@ -173,6 +177,8 @@ def adopt_packs(session: Session, repo_id: int, packs: Sequence[Pack], *, state:
     return True
 
 
-def _run_for_names(session: Session, query: str, repo_id: int, names: Iterable[str], **params: int) -> int:
+def _run_for_names(
+    session: Session, query: str, repo_id: RepoKey, names: Iterable[str], **params: int
+) -> int:
     rows: list[dict[str, SqlValue]] = [{"repo_id": repo_id, "name": name, **params} for name in names]
     return session.run_many(query, rows) if rows else 0

@@ -19,6 +19,7 @@ from packhouse.git.refname import (
     new_name_fault,
     trusted_refname,
 )
+from packhouse.ids import RepoKey
 
 __all__ = [
     "DefaultBranchProtected",
@@ -106,7 +107,7 @@ class DefaultBranchProtected(Conflict):
 
 def apply_ref_updates(
     session: Session,
-    repo_id: int,
+    repo_id: RepoKey,
     updates: Sequence[RefUpdate],
     *,
     actor: str,
@@ -136,7 +137,7 @@ def apply_ref_updates(
 
 
 def preview_ref_updates(
-    session: Session, repo_id: int, updates: Sequence[RefUpdate], *, atomic: bool = True
+    session: Session, repo_id: RepoKey, updates: Sequence[RefUpdate], *, atomic: bool = True
 ) -> list[RefOutcome]:
     """Return, or raise, what apply_ref_updates would in the state that `session` sees; change nothing.
 
@@ -149,7 +150,7 @@ def preview_ref_updates(
 
 
 def _decide_all(
-    session: Session, repo_id: int, updates: Sequence[RefUpdate], *, default_branch: str, atomic: bool
+    session: Session, repo_id: RepoKey, updates: Sequence[RefUpdate], *, default_branch: str, atomic: bool
 ) -> list[RefOutcome]:
     view = _RefView(session, repo_id)
     repeated = _find_repeated(updates)
@@ -165,7 +166,7 @@ def _decide_all(
 class _RefView:
     """The refs as this transaction sees them: the stored ones and, over them, the updates decided so far."""
 
-    def __init__(self, session: Session, repo_id: int) -> None:
+    def __init__(self, session: Session, repo_id: RepoKey) -> None:
         self._session = session
         self._repo_id = repo_id
         self._created_below: dict[tuple[str, bytes], RefName] = {}
@@ -278,7 +279,7 @@ def _decide(
 
 def _write(
     session: Session,
-    repo_id: int,
+    repo_id: RepoKey,
     outcomes: Iterable[RefOutcome],
     *,
     refs_version: int,

@@ -6,6 +6,7 @@ from typing import Any
 from packhouse.db.session import Session, SqlValue
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName, trusted_refname
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ def ref_from_row(row: tuple[Any, ...]) -> Ref:
     return Ref(namespace, name, oid, peeled_oid, created_at, updated_at, creation)
 
 
-def get_ref(session: Session, repo_id: int, namespace: str, refname: RefName) -> Ref | None:
+def get_ref(session: Session, repo_id: RepoKey, namespace: str, refname: RefName) -> Ref | None:
     """Return the ref of that full name."""
     row = session.one("get_ref", repo_id=repo_id, namespace=namespace, refname=refname.decode("utf-8"))
     return None if row is None else ref_from_row(row)
 
 
-def list_refs(session: Session, repo_id: int, namespace: str | None = None) -> list[Ref]:
+def list_refs(session: Session, repo_id: RepoKey, namespace: str | None = None) -> list[Ref]:
     """Return all refs of a namespace, or of both one after the other, each sorted by the bytes of the name.
 
     Their number is bounded only by what was pushed: this is for advertisements, which must name them all.
@@ -66,7 +67,7 @@ def list_refs(session: Session, repo_id: int, namespace: str | None = None) -> l
 
 
 def list_branches_page(
-    session: Session, repo_id: int, namespace: str, *, after: tuple[int, RefName] | None, limit: int
+    session: Session, repo_id: RepoKey, namespace: str, *, after: tuple[int, RefName] | None, limit: int
 ) -> list[Ref]:
     """Return at most `limit` branches in the order of their creation, strictly after (creation, refname).
 
@@ -95,7 +96,7 @@ def creation_order(ref: Ref) -> tuple[int, RefName]:
 
 
 def list_refs_page(
-    session: Session, repo_id: int, namespace: str, *, prefix: bytes, after: RefName | None, limit: int
+    session: Session, repo_id: RepoKey, namespace: str, *, prefix: bytes, after: RefName | None, limit: int
 ) -> list[Ref]:
     """Return at most `limit` refs whose name starts with `prefix`, by the bytes of names, after `after`.
 
@@ -120,14 +121,14 @@ def _after_all(prefix: str) -> str:
     return prefix[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else min(last, 0x10FFFF))
 
 
-def has_branches(session: Session, repo_id: int, namespace: str = "") -> bool:
+def has_branches(session: Session, repo_id: RepoKey, namespace: str = "") -> bool:
     """Tell whether the repository has any branch in the namespace."""
     return session.one("has_branches", repo_id=repo_id, namespace=namespace) is not None
 
 
 def list_ref_log(
     session: Session,
-    repo_id: int,
+    repo_id: RepoKey,
     *,
     ref: tuple[str, RefName] | None = None,
     before: int | None = None,

@@ -7,6 +7,7 @@ from packhouse.db.session import Row, Session
 from packhouse.db.text import fold_case, is_storable, substring_pattern
 from packhouse.errors import Conflict, NotFound
 from packhouse.git.refname import RefName
+from packhouse.ids import RepoId, RepoKey
 
 SEARCH_MAX_BYTES = 2048  # of folded text; names are 255 bytes at most, so nothing longer can be found
 
@@ -40,8 +41,8 @@ class Repo:
     state beside each is random and written with it, so that only the pair identifies what was seen.
     """
 
-    id: int
-    public_id: str
+    id: RepoKey
+    public_id: RepoId
     org_id: int
     org_name: str
     name: str
@@ -70,8 +71,8 @@ class RepoNotFound(NotFound):
 
 
 def insert_repo(
-    session: Session, *, public_id: str, org_id: int, name: str, default_branch: str, now: int
-) -> int:
+    session: Session, *, public_id: RepoId, org_id: int, name: str, default_branch: str, now: int
+) -> RepoKey:
     """Add a repository and return its id, 1 to 2147483647, never given out before.
 
     Raises RepoExists when a living repository has the name.
@@ -87,10 +88,10 @@ def insert_repo(
     )
     if row is None:
         raise RepoExists(name)
-    return int(row[0])
+    return RepoKey(int(row[0]))
 
 
-def insert_unborn_repo(session: Session, *, public_id: str, org_id: int, name: str, now: int) -> int:
+def insert_unborn_repo(session: Session, *, public_id: RepoId, org_id: int, name: str, now: int) -> RepoKey:
     """Add the row of a repository that is being filled, which nobody finds; return its id. See bear_repo()."""
     row = session.one(
         "insert_unborn_repo",
@@ -101,11 +102,11 @@ def insert_unborn_repo(session: Session, *, public_id: str, org_id: int, name: s
         created_at=now,
     )
     assert row is not None, "nothing keeps the row from being inserted"
-    return int(row[0])
+    return RepoKey(int(row[0]))
 
 
 def bear_repo(
-    session: Session, repo_id: int, *, org_id: int, name: str, default_branch: str, now: int
+    session: Session, repo_id: RepoKey, *, org_id: int, name: str, default_branch: str, now: int
 ) -> None:
     """Make a repository that was filled one like any other; raise RepoExists when its name is taken."""
     born = session.run(
@@ -129,13 +130,13 @@ def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
 
 
 def find_repo_by_id(session: Session, repo_id: int) -> Repo | None:
-    """Return the repository of that id, deleted or not."""
+    """Return the repository of that id, deleted or not. Any number may be asked for: the row makes it a key."""
     row = session.one("find_repo_by_id", repo_id=repo_id)
     return None if row is None else _repo_from_row(row)
 
 
 def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
-    """Return the repository of that `repo_…` id, deleted or not."""
+    """Return the repository of that `repo_…` id, deleted or not. Any text may be asked for."""
     if not is_storable(public_id):
         return None
     row = session.one("find_repo_by_public_id", public_id=public_id)
@@ -189,7 +190,7 @@ def list_repos(
     return [_repo_from_row(row) for row in rows]
 
 
-def set_default_branch(session: Session, repo_id: int, default_branch: str, *, state: int) -> None:
+def set_default_branch(session: Session, repo_id: RepoKey, default_branch: str, *, state: int) -> None:
     """Make another branch the default one and hold off ref transactions until this transaction ends.
 
     `state` is the random number that goes with the new refs_version, here and below. Raises RepoNotFound when the
@@ -201,7 +202,7 @@ def set_default_branch(session: Session, repo_id: int, default_branch: str, *, s
 
 def mark_repo_deleted(
     session: Session, org_id: int, name: str, *, state: int, now: int
-) -> tuple[int, str] | None:
+) -> tuple[RepoKey, RepoId] | None:
     """Delete the living repository of that name and return its (id, public id); its name is free at once.
 
     What it holds stays until it is cleaned up. None when there is no such repository.
@@ -209,10 +210,12 @@ def mark_repo_deleted(
     if not is_storable(name):
         return None
     row = session.one("mark_repo_deleted", org_id=org_id, name=name, state=state, now=now)
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (RepoKey(row[0]), RepoId(row[1]))
 
 
-def undelete_repo_row(session: Session, org_id: int, name: str, *, state: int) -> tuple[int, str] | None:
+def undelete_repo_row(
+    session: Session, org_id: int, name: str, *, state: int
+) -> tuple[RepoKey, RepoId] | None:
     """Bring back the repository of that name that was deleted last; return its (id, public id).
 
     None when its files are gone already, when there was none, or when the name is taken again.
@@ -220,10 +223,10 @@ def undelete_repo_row(session: Session, org_id: int, name: str, *, state: int) -
     if not is_storable(name):
         return None
     row = session.one("undelete_repo", org_id=org_id, name=name, state=state)
-    return None if row is None else (row[0], row[1])
+    return None if row is None else (RepoKey(row[0]), RepoId(row[1]))
 
 
-def mark_repo_cleaned(session: Session, repo_id: int, *, now: int) -> bool:
+def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:
     """Note that a deleted repository holds nothing any more; False when it was not waiting for that."""
     return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packhouse.db.session import Session
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Upstream:
     not, and when the latest ended well.
     """
 
-    repo_id: int
+    repo_id: RepoKey
     provider: str
     host: str
     owner: str
@@ -30,7 +31,7 @@ class Upstream:
 
 def insert_upstream(
     session: Session,
-    repo_id: int,
+    repo_id: RepoKey,
     *,
     provider: str,
     host: str,
@@ -54,27 +55,27 @@ def insert_upstream(
     )
 
 
-def find_upstream(session: Session, repo_id: int) -> Upstream | None:
+def find_upstream(session: Session, repo_id: RepoKey) -> Upstream | None:
     """Return the upstream of a repository."""
     row = session.one("find_upstream", repo_id=repo_id)
     return None if row is None else Upstream(*row)
 
 
-def mark_syncing(session: Session, repo_id: int, *, now: int) -> bool:
+def mark_syncing(session: Session, repo_id: RepoKey, *, now: int) -> bool:
     """Note that a run is queued or under way; False when there is no upstream any more."""
     return session.run("mark_upstream_syncing", repo_id=repo_id, now=now) > 0
 
 
-def mark_synced(session: Session, repo_id: int, *, now: int) -> bool:
+def mark_synced(session: Session, repo_id: RepoKey, *, now: int) -> bool:
     """Note that a run ended well; False when there is no upstream any more."""
     return session.run("mark_upstream_synced", repo_id=repo_id, now=now) > 0
 
 
-def mark_failed(session: Session, repo_id: int, *, error: str, now: int) -> bool:
+def mark_failed(session: Session, repo_id: RepoKey, *, error: str, now: int) -> bool:
     """Note that a run failed; False when there is no upstream any more."""
     return session.run("mark_upstream_failed", repo_id=repo_id, error=error, now=now) > 0
 
 
-def delete_upstream(session: Session, repo_id: int) -> bool:
+def delete_upstream(session: Session, repo_id: RepoKey) -> bool:
     """Unlink a repository from its upstream; False when it has none."""
     return session.run("delete_upstream", repo_id=repo_id) > 0

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from packhouse.db.session import Row, Session
 from packhouse.db.text import is_storable
+from packhouse.ids import RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,7 @@ class Webhook:
 
     id: int
     webhook_id: str
-    repo_id: int | None
+    repo_id: RepoKey | None
     repo_name: str | None
     url: str
     events: tuple[str, ...]
@@ -26,7 +27,7 @@ class Subscriber:
     """What decides whether a subscription gets an event."""
 
     id: int
-    repo_id: int | None
+    repo_id: RepoKey | None
     events: tuple[str, ...]
     created_at: int
 
@@ -57,7 +58,7 @@ def insert_webhook(
     *,
     webhook_id: str,
     org_id: int,
-    repo_id: int | None,
+    repo_id: RepoKey | None,
     url: str,
     events: tuple[str, ...],
     sealed_secret: bytes,
@@ -88,7 +89,7 @@ def count_webhooks(session: Session, org_id: int) -> int:
 
 
 def list_webhooks(
-    session: Session, org_id: int, *, repo_id: int | None = None, after: int = 0, limit: int
+    session: Session, org_id: int, *, repo_id: RepoKey | None = None, after: int = 0, limit: int
 ) -> list[Webhook]:
     """Return subscriptions, oldest first, with ids larger than `after`; with `repo_id` only that one's."""
     rows = session.all("list_webhooks", org_id=org_id, repo_id=repo_id or 0, after=after, limit=limit)
@@ -115,7 +116,7 @@ def disable_webhook(session: Session, row_id: int, *, now: int) -> None:
     session.run("fail_pending_deliveries", webhook_id=row_id, now=now)
 
 
-def delete_webhooks_of_repo(session: Session, org_id: int, repo_id: int, *, now: int) -> None:
+def delete_webhooks_of_repo(session: Session, org_id: int, repo_id: RepoKey, *, now: int) -> None:
     """End the subscriptions to one repository alone."""
     session.run("delete_webhooks_of_repo", org_id=org_id, repo_id=repo_id, now=now)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse import limits
+from packhouse.ids import RepoKey
 from packhouse.node.node import Node
 
 
@@ -23,7 +24,7 @@ class Job:
 
     kind: str
     key: str
-    repo_id: int | None
+    repo_id: RepoKey | None
     payload: Mapping[str, Any]
     attempt: int
     is_last_attempt: bool

@@ -11,6 +11,7 @@ from packhouse.bounded_cache import BoundedCache
 from packhouse.db.packs import PackList
 from packhouse.git.oid import Oid
 from packhouse.git.tree_table import TreeTable
+from packhouse.ids import RepoKey
 from packhouse.limits import KIB, Limits
 
 STRETCH_COMMITS: Final = 500
@@ -42,7 +43,7 @@ class Reachable:
 ObjectCache = BoundedCache[tuple[str, Oid], bytes]
 """Contents of commits and small trees, by public repository id and oid. Only what is stored durably is put in."""
 
-StretchCache = BoundedCache[tuple[int, Oid, int], Stretch]
+StretchCache = BoundedCache[tuple[RepoKey, Oid, int], Stretch]
 """Pieces of history, by repository, tip, and how many pieces there are between the tip and this one."""
 
 PackListCache = BoundedCache[int, PackList]
@@ -51,7 +52,7 @@ PackListCache = BoundedCache[int, PackList]
 ReachableCache = BoundedCache[int, Reachable]
 """The latest known set of each repository, of whatever version."""
 
-TreeTableCache = BoundedCache[tuple[int, Oid], TreeTable]
+TreeTableCache = BoundedCache[tuple[RepoKey, Oid], TreeTable]
 """Trees as tables, by repository and oid. Nobody changes a table that came from here."""
 
 

@@ -3,9 +3,11 @@
 import threading
 from typing import Final
 
+from packhouse.ids import RepoKey
+
 _NOTED_MAX: Final = 10_000
 
-DamageKey = tuple[int, str, str]
+DamageKey = tuple[RepoKey, str, str]
 """Repository, pack ("" when not known) and object ("" when the pack is known)."""
 
 

@@ -10,6 +10,7 @@ from packhouse.bounded_cache import BoundedCache
 from packhouse.errors import Unavailable
 from packhouse.git.history import CommitSummary
 from packhouse.git.oid import Oid
+from packhouse.ids import RepoKey
 from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap
 
@@ -33,26 +34,26 @@ class LastCommitCache:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self.answers = BoundedCache[tuple[int, Oid, bytes], LastCommit](count_max=limits.last_commits_max)
-        self.maps = BoundedCache[tuple[int, Oid], FileMap](
+        self.answers = BoundedCache[tuple[RepoKey, Oid, bytes], LastCommit](count_max=limits.last_commits_max)
+        self.maps = BoundedCache[tuple[RepoKey, Oid], FileMap](
             weight_max=limits.file_map_rows_max, weigh=lambda kept: len(kept.paths)
         )
-        self.summaries = BoundedCache[tuple[int, Oid], CommitSummary](
+        self.summaries = BoundedCache[tuple[RepoKey, Oid], CommitSummary](
             count_max=limits.commit_summaries_max,
             entry_weight_max=limits.commit_summary_max_bytes,
             weigh=lambda kept: len(kept.author) + len(kept.message),
         )
-        self._walks = BoundedCache[tuple[int, Oid], int](count_max=_COUNTED_COMMITS_MAX)
+        self._walks = BoundedCache[tuple[RepoKey, Oid], int](count_max=_COUNTED_COMMITS_MAX)
         self._wait_max_s = limits.file_map_wait_max_s
         self._guard = threading.Lock()
-        self._making: dict[tuple[int, Oid], threading.Lock] = {}
+        self._making: dict[tuple[RepoKey, Oid], threading.Lock] = {}
 
-    def get_summaries(self, repo_id: int, commits: Iterable[Oid]) -> dict[Oid, CommitSummary]:
+    def get_summaries(self, repo_id: RepoKey, commits: Iterable[Oid]) -> dict[Oid, CommitSummary]:
         """Return the kept summaries among those of `commits`."""
         found = ((oid, self.summaries.get((repo_id, oid))) for oid in commits)
         return {oid: summary for oid, summary in found if summary is not None}
 
-    def count_walk(self, repo_id: int, commit: Oid) -> int:
+    def count_walk(self, repo_id: RepoKey, commit: Oid) -> int:
         """Count one walk over history for a single path, seen from `commit`; return how many there were."""
         with self._guard:
             count = (self._walks.peek((repo_id, commit)) or 0) + 1
@@ -60,7 +61,7 @@ class LastCommitCache:
             return count
 
     @contextmanager
-    def making(self, repo_id: int, commit: Oid) -> Iterator[None]:
+    def making(self, repo_id: RepoKey, commit: Oid) -> Iterator[None]:
         """Let one thread at a time make the map of a commit; those who waited look for it first.
 
         Raises Unavailable for those who waited too long: they must not keep all worker threads for minutes.

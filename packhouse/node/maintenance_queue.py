@@ -5,6 +5,8 @@ import threading
 from collections import Counter
 from typing import Final
 
+from packhouse.ids import RepoId
+
 REPOS_MAX: Final = 10_000
 _PUBLICATIONS_BEFORE_LOOK: Final = 8
 
@@ -14,11 +16,11 @@ class MaintenanceQueue:
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[RepoId, None] = {}
         self._arrived = threading.Condition(self._guard)
-        self._published: Counter[str] = Counter()
+        self._published: Counter[RepoId] = Counter()
 
-    def note_publication(self, repo_id: str) -> bool:
+    def note_publication(self, repo_id: RepoId) -> bool:
         """Count a published pack; tell whether it is time to look how many the repository has.
 
         Listing a folder costs more than counting, and a few packs more or less do not matter.
@@ -32,14 +34,14 @@ class MaintenanceQueue:
             del self._published[repo_id]
             return True
 
-    def put(self, repo_id: str) -> None:
+    def put(self, repo_id: RepoId) -> None:
         """Ask for a repository; with too many waiting, the request is dropped: later writes ask again."""
         with self._guard:
             if len(self._waiting) < REPOS_MAX and repo_id not in self._waiting:
                 self._waiting[repo_id] = None
                 self._arrived.notify()
 
-    def get(self, timeout: float) -> str:
+    def get(self, timeout: float) -> RepoId:
         """Return the repository that waited longest; raise queue.Empty when none comes in `timeout` seconds."""
         with self._guard:
             if not self._waiting and not self._arrived.wait_for(lambda: self._waiting, timeout):

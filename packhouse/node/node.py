@@ -13,6 +13,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.database import Database, open_database
 from packhouse.git.reader import configure_libgit2
+from packhouse.ids import RepoId
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.caches import (
     ObjectCache,
@@ -92,7 +93,7 @@ class Node:
         """Return a random number that goes with a new version of what a repository says or consists of."""
         return int.from_bytes(self.random_bytes(8)) >> 1
 
-    def request_maintenance(self, repo_id: str) -> None:
+    def request_maintenance(self, repo_id: RepoId) -> None:
         """Ask this process's background thread to look at a repository's packs soon."""
         self.maintenance.put(repo_id)
 

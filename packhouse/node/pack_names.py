@@ -8,6 +8,7 @@ uses are swept as any pack that never went live.
 from dataclasses import dataclass
 
 from packhouse.bounded_cache import BoundedCache
+from packhouse.ids import RepoKey
 from packhouse.limits import Limits
 
 _WARM_S = 600
@@ -25,10 +26,10 @@ class PackNames:
     """The names that this process has noted and not used. Safe for threads: a name is given to one of them."""
 
     def __init__(self, limits: Limits) -> None:
-        self._last: BoundedCache[int, _Last] = BoundedCache(count_max=limits.pack_names_max)
+        self._last: BoundedCache[RepoKey, _Last] = BoundedCache(count_max=limits.pack_names_max)
         self._age_max_s = limits.incoming_grace_s // 2
 
-    def take(self, repo_id: int, *, now: int) -> str | None:
+    def take(self, repo_id: RepoKey, *, now: int) -> str | None:
         """Return the noted name, which is gone from here then; None when there is none that is fresh enough."""
         last = self._last.pop(repo_id)  # popped, so that no other thread gets the name
         if last is None:
@@ -36,11 +37,11 @@ class PackNames:
         self._last.put(repo_id, _Last(last.at, None))
         return last.name if 0 <= now - last.at <= self._age_max_s else None
 
-    def is_warm(self, repo_id: int, *, now: int) -> bool:
+    def is_warm(self, repo_id: RepoKey, *, now: int) -> bool:
         """Tell whether the repository was written to here lately, and has no name noted."""
         last = self._last.get(repo_id)
         return last is not None and last.name is None and now - last.at <= _WARM_S
 
-    def note(self, repo_id: int, name: str | None, *, now: int) -> None:
+    def note(self, repo_id: RepoKey, name: str | None, *, now: int) -> None:
         """Remember that the repository was written to, and the name that was noted with that."""
         self._last.put(repo_id, _Last(now, name))

@@ -3,6 +3,7 @@
 from packhouse import limits
 from packhouse.bounded_cache import BoundedCache
 from packhouse.git.oid import Oid
+from packhouse.ids import RepoKey
 
 KeySet = frozenset[str]
 """The ids of the keys that were believed; an id is never given out twice."""
@@ -15,15 +16,15 @@ class SignatureVerdicts:
     """
 
     def __init__(self, *, verdicts_max: int) -> None:
-        self._verdicts = BoundedCache[tuple[int, KeySet, Oid], tuple[float, bool]](count_max=verdicts_max)
+        self._verdicts = BoundedCache[tuple[RepoKey, KeySet, Oid], tuple[float, bool]](count_max=verdicts_max)
 
-    def get(self, repo_id: int, keys: KeySet, commit: Oid, *, now: float) -> bool | None:
+    def get(self, repo_id: RepoKey, keys: KeySet, commit: Oid, *, now: float) -> bool | None:
         """Return whether the commit was found signed lately; None when that is not known."""
         found = self._verdicts.get((repo_id, keys, commit))
         if found is None or not 0 <= now - found[0] <= limits.signature_verdict_max_age_s:
             return None
         return found[1]
 
-    def put(self, repo_id: int, keys: KeySet, commit: Oid, *, now: float, signed: bool) -> None:
+    def put(self, repo_id: RepoKey, keys: KeySet, commit: Oid, *, now: float, signed: bool) -> None:
         """Remember a verdict."""
         self._verdicts.put((repo_id, keys, commit), (now, signed))

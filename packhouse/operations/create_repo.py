@@ -11,7 +11,7 @@ from packhouse.node.node import Node
 from packhouse.node.repo_name import check_repo_name
 from packhouse.operations.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
 from packhouse.operations.fork_repo import fork_repo
-from packhouse.operations.ids import new_public_id
+from packhouse.operations.ids import new_repo_id
 from packhouse.operations.new_repo import insert_new_repo
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.snapshot_repo import snapshot_repo
@@ -63,7 +63,7 @@ def create_repo(
 def _create_empty(
     node: Node, caller: Principal, name: str, default_branch: str, receipt: Receipt[RepoInfo] | None
 ) -> RepoInfo:
-    public_id = new_public_id("repo", node.random_bytes)
+    public_id = new_repo_id(node.random_bytes)
     now = node.clock()
     with node.database.write() as session:
         return insert_new_repo(

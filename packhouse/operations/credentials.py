@@ -11,6 +11,7 @@ from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_by_publi
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, NotFound
+from packhouse.ids import RepoKey
 from packhouse.node.node import Node
 from packhouse.operations.ids import new_public_id
 from packhouse.secret import Secret
@@ -120,7 +121,7 @@ def delete_credential(node: Node, caller: Principal, credential_id: str, repo: s
         rows.delete_credential(session, _find_own(session, caller, credential_id, repo).id)
 
 
-def open_credential(node: Node, repo_id: int) -> OpenCredential | None:
+def open_credential(node: Node, repo_id: RepoKey) -> OpenCredential | None:
     """Return the credential of a repository for use with its upstream; None when it has none.
 
     Raises SealBroken when its key is missing.

@@ -8,6 +8,7 @@ from packhouse.db.jobs import insert_job
 from packhouse.db.repos import RepoNotFound, has_pending_deletion, mark_repo_deleted
 from packhouse.db.session import Session
 from packhouse.errors import Conflict
+from packhouse.ids import RepoId
 from packhouse.node.node import Node
 
 
@@ -22,7 +23,7 @@ class DeletionPending(Conflict):
 class DeletedRepo:
     """What was deleted; `public_id` is the internal `repo_…` id."""
 
-    public_id: str
+    public_id: RepoId
     name: str
 
 

@@ -7,6 +7,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.events import Event, get_events_pruned_to, get_last_event_id, list_events_after
 from packhouse.db.repos import RepoNotFound, find_repo, find_repo_by_id
 from packhouse.errors import NotFound
+from packhouse.ids import RepoKey
 from packhouse.node.node import Node
 
 
@@ -21,7 +22,7 @@ class EventsForgotten(NotFound):
 class EventPosition:
     """Where a reader of a repository's events stands: after the event of that id."""
 
-    repo_id: int
+    repo_id: RepoKey
     after: int
 
 

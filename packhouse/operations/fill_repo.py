@@ -8,7 +8,7 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.repos import Repo, RepoExists, bear_repo, find_repo, find_repo_by_id, insert_unborn_repo
 from packhouse.db.session import Session
 from packhouse.node.node import Node
-from packhouse.operations.ids import new_public_id
+from packhouse.operations.ids import new_repo_id
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.repository.receipts import Receipt, bind
 from packhouse.repository.ref_writer import RefWriter
@@ -39,7 +39,7 @@ def insert_unborn(node: Node, caller: Principal, name: str) -> Repo:
     def insert(session: Session) -> Repo:
         repo_id = insert_unborn_repo(
             session,
-            public_id=new_public_id("repo", node.random_bytes),
+            public_id=new_repo_id(node.random_bytes),
             org_id=caller.org_id,
             name=name,
             now=now,

@@ -3,6 +3,7 @@
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
+from packhouse.ids import RepoId
 from packhouse.operations.repo_info import BaseRepo, RepoInfo
 from packhouse.repository.receipts import Receipt, bind
 
@@ -11,7 +12,7 @@ def insert_new_repo(
     session: Session,
     caller: Principal,
     *,
-    public_id: str,
+    public_id: RepoId,
     name: str,
     default_branch: str,
     receipt: Receipt[RepoInfo] | None,

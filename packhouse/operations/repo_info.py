@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packhouse.db.repos import Repo
+from packhouse.ids import RepoId, RepoKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class RepoInfo:
     `created_at` is in seconds since 1970. `base_repo` is None unless the repository follows an upstream.
     """
 
-    public_id: str
-    id: int
+    public_id: RepoId
+    id: RepoKey
     name: str
     default_branch: str
     created_at: int

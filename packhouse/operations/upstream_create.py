@@ -6,7 +6,7 @@ from packhouse.db.session import Session
 from packhouse.db.upstreams import insert_upstream
 from packhouse.node.node import Node
 from packhouse.operations.base_repo import UpstreamBase
-from packhouse.operations.ids import new_public_id
+from packhouse.operations.ids import new_repo_id
 from packhouse.operations.new_repo import insert_new_repo
 from packhouse.operations.repo_info import BaseRepo, RepoInfo
 from packhouse.repository.providers import GITHUB
@@ -34,7 +34,7 @@ def follow_upstream(
     check_upstream_address(
         node, FollowedUpstream(base.provider, base.host, base.owner, base.name, mode, in_first_sync=False)
     )
-    public_id = new_public_id("repo", node.random_bytes)
+    public_id = new_repo_id(node.random_bytes)
     now = node.clock()
 
     def insert(session: Session) -> RepoInfo:

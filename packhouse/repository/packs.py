@@ -7,6 +7,7 @@ from packhouse.db.packs import PackList, adopt_packs, list_known_packs, list_liv
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
 from packhouse.git.process import GitPlace
+from packhouse.ids import RepoId, RepoKey
 from packhouse.node.node import Node
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.store import OpenedPacks, PackSet
@@ -44,7 +45,7 @@ def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
     return GitPlace(node.store.skeleton(), {"GIT_OBJECT_DIRECTORY": objects}, opened.descriptors)
 
 
-def adopt(node: Node, repos: Sequence[tuple[int, str]]) -> dict[str, list[str]]:
+def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, list[str]]:
     """List the packs that an earlier release, to which the folder was the truth, left without a row.
 
     `repos` are (id, public id); the names of what was found are returned by public id. Later writes of that release may

@@ -17,6 +17,7 @@ from packhouse.db.kept_answers import (
 )
 from packhouse.db.session import Session
 from packhouse.errors import Conflict
+from packhouse.ids import RepoKey
 
 R = TypeVar("R")
 
@@ -56,12 +57,12 @@ class BoundReceipt:
     ticket: Ticket
     make_answer: Callable[[], Answer]
 
-    def check(self, session: Session, repo_id: int, *, now: int) -> None:
+    def check(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
         """Raise KeyTaken when another request with the key has written: asked before work that is dear."""
         if has_kept_answer(session, repo_id, self.ticket.key, expired=expired_before(now)):
             raise KeyTaken
 
-    def keep(self, session: Session, repo_id: int, *, now: int) -> None:
+    def keep(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
         """Keep the answer in the session's transaction; raise KeyTaken, which must end it."""
         keep_in_session(session, repo_id, self.ticket, self.make_answer(), now=now)
 
@@ -81,7 +82,7 @@ def bind(receipt: Receipt[R] | None, result: Callable[[], R]) -> BoundReceipt | 
     return BoundReceipt(receipt.ticket, lambda: receipt.render(result()))
 
 
-def keep_in_session(session: Session, repo_id: int, ticket: Ticket, answer: Answer, *, now: int) -> None:
+def keep_in_session(session: Session, repo_id: RepoKey, ticket: Ticket, answer: Answer, *, now: int) -> None:
     """Keep the answer in the transaction of `session`; raise KeyTaken, which must end it."""
     kept = KeptAnswer(ticket.fingerprint, answer.status, json.dumps(answer.headers), answer.body)
     if not insert_kept_answer(session, repo_id, ticket.key, kept, expired=expired_before(now), now=now):

@@ -24,6 +24,7 @@ from packhouse.db.packs import (
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
 from packhouse.git.pack import Pack
+from packhouse.ids import RepoId, RepoKey
 from packhouse.log import log_event
 from packhouse.node.node import Node
 
@@ -91,7 +92,7 @@ def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
 
 def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
     """Delete the files of those of the packs that are in *deleting*, then their rows; return how many."""
-    by_repo: dict[tuple[int, str], list[str]] = {}
+    by_repo: dict[tuple[RepoKey, RepoId], list[str]] = {}
     for pack in packs:
         by_repo.setdefault((pack.repo_id, pack.public_id), []).append(pack.name)
     deleted = 0

@@ -5,12 +5,19 @@ from typing import Final
 
 from packhouse.db.jobs import insert_job
 from packhouse.db.session import Session
+from packhouse.ids import RepoId, RepoKey
 
 SYNC_JOB: Final = "sync_upstream"
 
 
 def queue_sync(
-    session: Session, repo_id: int, public_id: str, *, ref: str | None = None, delay_s: int = 0, now: int
+    session: Session,
+    repo_id: RepoKey,
+    public_id: RepoId,
+    *,
+    ref: str | None = None,
+    delay_s: int = 0,
+    now: int,
 ) -> None:
     """Queue a pull of everything or of one branch or tag. Call `node.wakeups.notify()` after the commit."""
     insert_job(

@@ -32,6 +32,7 @@ from packhouse.db.repos import find_repo_by_id, insert_repo, set_default_branch
 from packhouse.errors import Invalid, PackhouseError
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName
+from packhouse.ids import RepoId
 from tests.support.postgres import PostgresServer
 from tests.support.rows import oid
 
@@ -114,7 +115,7 @@ class RefStoreMachine(RuleBasedStateMachine):
         with self.database.write() as session:
             self.repo_id = insert_repo(
                 session,
-                public_id=f"repo_{uuid.uuid4().hex}",
+                public_id=RepoId(f"repo_{uuid.uuid4().hex}"),
                 org_id=self.org_id,
                 name=uuid.uuid4().hex,
                 default_branch="main",

@@ -8,6 +8,7 @@ from packhouse.db.ref_transaction import RefOutcome, RefUpdate, apply_ref_update
 from packhouse.db.repos import insert_repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
+from packhouse.ids import RepoId, RepoKey
 from tests.support.repo import Repo
 
 
@@ -18,12 +19,12 @@ def oid(seed: object) -> Oid:
 
 def add_repo(
     database: Database, org_id: int, name: str | None = None, *, default_branch: str = "main", now: int = 100
-) -> int:
+) -> RepoKey:
     """Add a repository, under a name of its own unless one is given, and return its id."""
     with database.write() as session:
         return insert_repo(
             session,
-            public_id=f"repo_{uuid.uuid4().hex}",
+            public_id=RepoId(f"repo_{uuid.uuid4().hex}"),
             org_id=org_id,
             name=name or f"team/{uuid.uuid4().hex[:12]}",
             default_branch=default_branch,
@@ -39,7 +40,7 @@ def branch_update(
 
 
 def apply(
-    database: Database, repo_id: int, *updates: RefUpdate, atomic: bool = True, now: int = 200
+    database: Database, repo_id: RepoKey, *updates: RefUpdate, atomic: bool = True, now: int = 200
 ) -> list[RefOutcome]:
     """Run one ref transaction."""
     return database.transact(
@@ -50,7 +51,7 @@ def apply(
 
 
 def write_ref_of_older_release(
-    database: Database, repo_id: int, refname: str, new_oid: str, *, namespace: str = "", now: int = 150
+    database: Database, repo_id: RepoKey, refname: str, new_oid: str, *, namespace: str = "", now: int = 150
 ) -> None:
     """Make a ref with the statements of the first release, which took more names and knew fewer columns."""
     key = f"'{namespace}', '{refname}'"

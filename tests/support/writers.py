@@ -12,6 +12,7 @@ from packhouse.db.database import Database, open_database
 from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.refs import get_ref
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.ids import RepoKey
 from tests.support.rows import apply, branch_update, oid
 
 SPAWN = get_context("spawn")  # what `packhouse serve --workers` does; a fork would share our threads' locks
@@ -25,7 +26,7 @@ class Share:
     values: list[str]
 
 
-def run_writers(url: str, repo_id: int, *, processes: int, threads: int, run_s: float) -> list[Share]:
+def run_writers(url: str, repo_id: RepoKey, *, processes: int, threads: int, run_s: float) -> list[Share]:
     """Let all write to one branch for `run_s` seconds, starting together; return the share of each thread."""
     answers: Queue[Share] = SPAWN.Queue()
     ready = SPAWN.Barrier(processes)
@@ -43,7 +44,12 @@ def run_writers(url: str, repo_id: int, *, processes: int, threads: int, run_s: 
 
 
 def _write_in_process(
-    url: str, repo_id: int, threads: int, run_s: float, ready: "threading.Barrier", answers: "Queue[Share]"
+    url: str,
+    repo_id: RepoKey,
+    threads: int,
+    run_s: float,
+    ready: "threading.Barrier",
+    answers: "Queue[Share]",
 ) -> None:
     database = open_database(url)
     database.check()
@@ -60,14 +66,14 @@ def _write_in_process(
     database.close()
 
 
-def _write_until(database: Database, repo_id: int, stop_at: float) -> Share:
+def _write_until(database: Database, repo_id: RepoKey, stop_at: float) -> Share:
     values: list[str] = []
     while time.monotonic() < stop_at:
         values.append(move_on(database, repo_id))
     return Share(values)
 
 
-def move_on(database: Database, repo_id: int) -> str:
+def move_on(database: Database, repo_id: RepoKey) -> str:
     """Move branch `shared` from where it is to a new value, again until nobody was faster; return the value."""
     value = oid((os.getpid(), threading.get_ident(), time.monotonic_ns()))
     refname = RefName(b"refs/heads/shared")
@@ -81,7 +87,7 @@ def move_on(database: Database, repo_id: int) -> str:
         return value
 
 
-def write_and_tell(url: str, repo_id: int, told: "Connection[str, str]") -> None:
+def write_and_tell(url: str, repo_id: RepoKey, told: "Connection[str, str]") -> None:
     """Move the branch for ever; send each value through `told` once it is acknowledged."""
     database = open_database(url)
     while True:

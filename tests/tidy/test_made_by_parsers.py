@@ -12,6 +12,9 @@ pytestmark = pytest.mark.quick
 
 
 MAY_TRUST = {
+    # Rows of SQL; what a caller names is looked up there.
+    "RepoKey": ("db/",),
+    "RepoId": ("ids.py", "db/"),
     # Hashes made here, digits of stored objects, rows of SQL and git's output.
     "Oid": ("git/", "db/", "node/", "repository/"),
     # Rows of SQL, and the folders of such a name.
@@ -19,7 +22,7 @@ MAY_TRUST = {
 }
 """Who may make a value without its parser: a module, or all in a folder."""
 
-PARSED = ("TreePath", "RefName", "Oid")
+PARSED = ("TreePath", "RefName", "Oid", "RepoKey", "RepoId")
 
 
 def _modules() -> Iterator[tuple[str, Path, ast.Module]]:

@@ -9,6 +9,7 @@ import pytest
 
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, insert_org
+from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer
 from tests.support.rows import add_repo
 
@@ -68,6 +69,6 @@ def org(database: Database) -> Org:
 
 
 @pytest.fixture
-def repo_id(database: Database, org: Org) -> int:
+def repo_id(database: Database, org: Org) -> RepoKey:
     """A repository of `org` with default branch main."""
     return add_repo(database, org.id)

@@ -12,6 +12,7 @@ from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName
+from packhouse.ids import RepoKey
 from tests.support.rows import add_repo, apply, branch_update, oid, write_ref_of_older_release
 from tests.support.seeds import seed_of
 
@@ -33,7 +34,7 @@ class Pager:
     """Goes through the branches of a repository, always on from the last one that it got."""
 
     def __init__(
-        self, database: Database, repo_id: int, namespace: str = PERSISTENT, *, limit: int = 2
+        self, database: Database, repo_id: RepoKey, namespace: str = PERSISTENT, *, limit: int = 2
     ) -> None:
         self._database = database
         self._repo_id = repo_id
@@ -61,12 +62,12 @@ class Pager:
         return self.seen
 
 
-def list_all(database: Database, repo_id: int, namespace: str = PERSISTENT) -> list[str]:
+def list_all(database: Database, repo_id: RepoKey, namespace: str = PERSISTENT) -> list[str]:
     return Pager(database, repo_id, namespace).finish()
 
 
 def test_branches_of_one_transaction_come_in_the_order_of_its_updates(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     names = ["m", "z", "a", "é", "b"]
     apply(database, repo_id, *(branch_update(name, None, A) for name in names))
@@ -74,7 +75,7 @@ def test_branches_of_one_transaction_come_in_the_order_of_its_updates(
     assert list_all(database, repo_id) == [*names, "0"]
 
 
-def test_a_move_changes_no_place_and_a_new_beginning_does(database: Database, repo_id: int) -> None:
+def test_a_move_changes_no_place_and_a_new_beginning_does(database: Database, repo_id: RepoKey) -> None:
     for name in ("a", "b", "c"):
         apply(database, repo_id, branch_update(name, None, A))
     apply(database, repo_id, branch_update("a", A, B))
@@ -84,7 +85,7 @@ def test_a_move_changes_no_place_and_a_new_beginning_does(database: Database, re
     assert list_all(database, repo_id) == ["a", "c", "b"]
 
 
-def test_the_namespaces_are_listed_apart(database: Database, repo_id: int) -> None:
+def test_the_namespaces_are_listed_apart(database: Database, repo_id: RepoKey) -> None:
     for name, namespace in (("z", EPHEMERAL), ("y", PERSISTENT), ("x", EPHEMERAL)):
         apply(database, repo_id, branch_update(name, None, A, namespace=namespace))
     assert list_all(database, repo_id) == ["y"]
@@ -92,7 +93,7 @@ def test_the_namespaces_are_listed_apart(database: Database, repo_id: int) -> No
 
 
 def test_a_pager_meets_every_branch_made_meanwhile_once(
-    database: Database, repo_id: int, request: pytest.FixtureRequest
+    database: Database, repo_id: RepoKey, request: pytest.FixtureRequest
 ) -> None:
     seed = seed_of(request)
     acknowledged: list[list[str]] = [[] for _ in range(WRITERS)]
@@ -126,7 +127,7 @@ def test_a_pager_meets_every_branch_made_meanwhile_once(
 
 
 def test_a_server_of_the_release_before_may_make_branches_beside_this_one(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     pager = Pager(database, repo_id, limit=1)
     order = []
@@ -143,7 +144,7 @@ def test_a_server_of_the_release_before_may_make_branches_beside_this_one(
     assert list_all(database, repo_id) == [name for name in order if name != "old-x"]
 
 
-def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database, repo_id: int) -> None:
+def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database, repo_id: RepoKey) -> None:
     write_ref_of_older_release(database, repo_id, "refs/heads/again", A, now=50)
     apply(database, repo_id, branch_update("again", A, None), now=50)
     write_ref_of_older_release(database, repo_id, "refs/heads/between", A, now=50)
@@ -151,7 +152,7 @@ def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database
     assert list_all(database, repo_id) == ["between", "again"]
 
 
-def test_the_listing_of_the_release_before_still_runs(database: Database, repo_id: int) -> None:
+def test_the_listing_of_the_release_before_still_runs(database: Database, repo_id: RepoKey) -> None:
     for name, now in (("b", 10), ("a", 10), ("c", 5)):
         apply(database, repo_id, branch_update(name, None, A), now=now)
     with database.read() as session:

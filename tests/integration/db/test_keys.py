@@ -17,6 +17,7 @@ from packhouse.db.packs import (
     list_retired_packs,
     retire_packs,
 )
+from packhouse.ids import RepoKey
 
 
 def add_key(database: Database, org: Org, key_id: str) -> Key:
@@ -79,7 +80,7 @@ def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: 
     assert keys_version(database) == before + 9
 
 
-def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, repo_id: int) -> None:
+def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, repo_id: RepoKey) -> None:
     one, two = Pack("1" * 40, 10, 1), Pack("2" * 40, 20, 2)
     with database.write() as session:
         insert_packs(session, repo_id, [one, two, one], now=5)
@@ -94,7 +95,7 @@ def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, r
         assert {pack.name for pack in list_known_packs(session, repo_id)} == {two.name}
 
 
-def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database, repo_id: int) -> None:
+def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database, repo_id: RepoKey) -> None:
     pack = Pack("1" * 40, 10, 1)
     with database.write() as session:
         insert_packs(session, repo_id, [pack], now=5)
@@ -103,7 +104,7 @@ def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database
         assert [row.created_at for row in list_packs(session, repo_id)] == [5]
 
 
-def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: int) -> None:
+def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: RepoKey) -> None:
     with database.write() as session:
         for run_at in (50, 20, 90):
             insert_job(session, "sweep", "repo_1", repo_id=repo_id, run_at=run_at, now=1)

@@ -37,25 +37,26 @@ from packhouse.git.refname import (
     RefName,
     trusted_refname,
 )
+from packhouse.ids import RepoKey
 from tests.support.rows import apply, branch_update, oid, write_ref_of_older_release
 
 A, B, C = oid("a"), oid("b"), oid("c")
 
 
-def state(database: Database, repo_id: int) -> dict[str, str]:
+def state(database: Database, repo_id: RepoKey) -> dict[str, str]:
     with database.read() as session:
         refs = list_refs(session, repo_id)
     return {f"{ref.namespace}:{ref.refname.decode()}": ref.oid for ref in refs}
 
 
-def version(database: Database, repo_id: int) -> int:
+def version(database: Database, repo_id: RepoKey) -> int:
     with database.read() as session:
         repo = find_repo_by_id(session, repo_id)
     assert repo is not None
     return repo.refs_version
 
 
-def test_a_ref_is_created_moved_and_deleted_under_its_guard(database: Database, repo_id: int) -> None:
+def test_a_ref_is_created_moved_and_deleted_under_its_guard(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("topic", None, A), now=10)
     apply(database, repo_id, branch_update("topic", A, B), now=20)
     with database.read() as session:
@@ -71,7 +72,7 @@ def test_a_ref_is_created_moved_and_deleted_under_its_guard(database: Database, 
     ("expected", "new"), [(None, B), (C, B), (C, None)], ids=["create", "move", "delete"]
 )
 def test_a_wrong_guard_changes_nothing_and_tells_what_is_there(
-    database: Database, repo_id: int, expected: str | None, new: str | None
+    database: Database, repo_id: RepoKey, expected: str | None, new: str | None
 ) -> None:
     apply(database, repo_id, branch_update("topic", None, A))
     with pytest.raises(RefMismatch) as refusal:
@@ -81,14 +82,14 @@ def test_a_wrong_guard_changes_nothing_and_tells_what_is_there(
     assert version(database, repo_id) == 1
 
 
-def test_a_guard_on_a_missing_ref_does_not_hold(database: Database, repo_id: int) -> None:
+def test_a_guard_on_a_missing_ref_does_not_hold(database: Database, repo_id: RepoKey) -> None:
     for new in (B, None):
         with pytest.raises(RefMismatch) as refusal:
             apply(database, repo_id, branch_update("topic", A, new))
         assert refusal.value.actual is None
 
 
-def test_any_old_moves_from_wherever_the_ref_is(database: Database, repo_id: int) -> None:
+def test_any_old_moves_from_wherever_the_ref_is(database: Database, repo_id: RepoKey) -> None:
     for old, new in ((None, A), (A, B), (B, None)):
         (outcome,) = apply(database, repo_id, branch_update("topic", None, new, any_old=True))
         assert outcome.previous_oid == old
@@ -97,7 +98,7 @@ def test_any_old_moves_from_wherever_the_ref_is(database: Database, repo_id: int
         apply(database, repo_id, branch_update("topic", None, None, any_old=True))
 
 
-def test_an_update_to_the_present_value_is_no_move(database: Database, repo_id: int) -> None:
+def test_an_update_to_the_present_value_is_no_move(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("topic", None, A))
     (outcome,) = apply(database, repo_id, branch_update("topic", A, A))
     assert (outcome.error, outcome.moved) == (None, False)
@@ -108,7 +109,7 @@ def test_an_update_to_the_present_value_is_no_move(database: Database, repo_id: 
 
 
 def test_an_atomic_transaction_that_fails_leaves_every_ref_and_the_log(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     apply(database, repo_id, branch_update("one", None, A))
     with pytest.raises(RefMismatch):
@@ -118,7 +119,7 @@ def test_an_atomic_transaction_that_fails_leaves_every_ref_and_the_log(
         assert [entry.refname for entry in list_ref_log(session, repo_id, limit=10)] == [b"refs/heads/one"]
 
 
-def test_without_atomic_the_good_updates_are_applied(database: Database, repo_id: int) -> None:
+def test_without_atomic_the_good_updates_are_applied(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("one", None, A))
     updates = (
         branch_update("two", None, A),
@@ -153,7 +154,7 @@ def test_without_atomic_the_good_updates_are_applied(database: Database, repo_id
     ],
 )
 def test_a_name_beside_its_own_folder_is_refused(
-    database: Database, repo_id: int, existing: str, new: str
+    database: Database, repo_id: RepoKey, existing: str, new: str
 ) -> None:
     apply(database, repo_id, branch_update(existing, None, A))
     with pytest.raises(RefNameConflict) as refusal:
@@ -167,7 +168,7 @@ def test_a_name_beside_its_own_folder_is_refused(
     ("existing", "new"), [("a", "ab"), ("a", "a-b"), ("a-b", "a"), ("a.b", "a"), ("a0", "a"), ("A", "a/b")]
 )
 def test_names_that_only_begin_alike_live_side_by_side(
-    database: Database, repo_id: int, existing: str, new: str
+    database: Database, repo_id: RepoKey, existing: str, new: str
 ) -> None:
     apply(database, repo_id, branch_update(existing, None, A))
     apply(database, repo_id, branch_update(new, None, B))
@@ -175,7 +176,7 @@ def test_names_that_only_begin_alike_live_side_by_side(
 
 
 def test_a_deletion_makes_room_in_the_same_transaction_whatever_the_order(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     apply(database, repo_id, branch_update("a", None, A))
     apply(database, repo_id, branch_update("a/b", None, B), branch_update("a", A, None))
@@ -190,7 +191,7 @@ def test_a_deletion_makes_room_in_the_same_transaction_whatever_the_order(
     assert state(database, repo_id) == {":refs/heads/a": A}
 
 
-def test_namespaces_do_not_meet(database: Database, repo_id: int) -> None:
+def test_namespaces_do_not_meet(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("a", None, A))
     apply(database, repo_id, branch_update("a/b", None, B, namespace=EPHEMERAL))
     apply(database, repo_id, branch_update("a", None, C, namespace="other"))
@@ -201,7 +202,7 @@ def test_namespaces_do_not_meet(database: Database, repo_id: int) -> None:
     }
 
 
-def test_branches_and_tags_of_one_name_do_not_conflict(database: Database, repo_id: int) -> None:
+def test_branches_and_tags_of_one_name_do_not_conflict(database: Database, repo_id: RepoKey) -> None:
     tag = RefUpdate(PERSISTENT, RefName(TAGS + b"a/b"), None, B, peeled_oid=C)
     apply(database, repo_id, branch_update("a", None, A), tag)
     with database.read() as session:
@@ -211,7 +212,7 @@ def test_branches_and_tags_of_one_name_do_not_conflict(database: Database, repo_
 
 
 def test_the_default_branch_is_not_deleted_but_its_ephemeral_namesake_is(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     apply(
         database,
@@ -226,7 +227,7 @@ def test_the_default_branch_is_not_deleted_but_its_ephemeral_namesake_is(
     assert state(database, repo_id) == {":refs/heads/main": A}
 
 
-def test_a_ref_named_twice_is_refused(database: Database, repo_id: int) -> None:
+def test_a_ref_named_twice_is_refused(database: Database, repo_id: RepoKey) -> None:
     twice = (branch_update("a", None, A), branch_update("a", None, B))
     with pytest.raises(Invalid):
         apply(database, repo_id, *twice)
@@ -237,7 +238,7 @@ def test_a_ref_named_twice_is_refused(database: Database, repo_id: int) -> None:
 
 @pytest.mark.parametrize("refname", [b"refs/heads", b"heads/main", b"HEAD", b"refs/stash"])
 def test_only_names_below_a_folder_of_refs_are_stored(
-    database: Database, repo_id: int, refname: bytes
+    database: Database, repo_id: RepoKey, refname: bytes
 ) -> None:
     with pytest.raises(Invalid):
         apply(database, repo_id, RefUpdate(PERSISTENT, trusted_refname(refname), None, A))
@@ -247,7 +248,7 @@ def test_only_names_below_a_folder_of_refs_are_stored(
     "refname", [b"refs/heads/../x", b"refs/heads/x.lock", b"refs/heads/x\n" + b"0" * 40, b"refs/heads/x y"]
 )
 def test_a_name_that_git_refuses_is_not_stored_whatever_its_type_claims(
-    database: Database, repo_id: int, refname: bytes
+    database: Database, repo_id: RepoKey, refname: bytes
 ) -> None:
     for claimed in (trusted_refname(refname), cast(RefName, refname)):
         for restores in (False, True):
@@ -258,7 +259,7 @@ def test_a_name_that_git_refuses_is_not_stored_whatever_its_type_claims(
 
 @pytest.mark.parametrize("text", ["", "main", "a" * 39, "A" * 40, "../up"])
 def test_what_is_no_object_id_is_not_stored_whatever_its_type_claims(
-    database: Database, repo_id: int, text: str
+    database: Database, repo_id: RepoKey, text: str
 ) -> None:
     tag = RefName(TAGS + b"v1")
     for update in (
@@ -273,7 +274,7 @@ def test_what_is_no_object_id_is_not_stored_whatever_its_type_claims(
 @pytest.mark.parametrize("namespace", [PERSISTENT, EPHEMERAL])
 @pytest.mark.parametrize("name", ["heads/HEAD", "tags/HEAD", "heads/-x", "tags/-x", "heads/" + "aB" * 20])
 def test_a_name_that_means_something_else_moves_and_goes_but_is_not_made(
-    database: Database, repo_id: int, namespace: str, name: str
+    database: Database, repo_id: RepoKey, namespace: str, name: str
 ) -> None:
     refname = RefName(f"refs/{name}".encode())
     for any_old in (False, True):
@@ -292,12 +293,12 @@ def test_a_name_that_means_something_else_moves_and_goes_but_is_not_made(
     assert state(database, repo_id)[f"{namespace}:refs/{name}"] == B
 
 
-def test_notes_may_be_called_anything(database: Database, repo_id: int) -> None:
+def test_notes_may_be_called_anything(database: Database, repo_id: RepoKey) -> None:
     for name in ("HEAD", "-x", "a" * 40):
         apply(database, repo_id, RefUpdate(PERSISTENT, RefName(f"refs/notes/{name}".encode()), None, A))
 
 
-def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, repo_id: int) -> None:
+def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, repo_id: RepoKey) -> None:
     with database.write() as session:
         repo = find_repo_by_id(session, repo_id)
         assert repo is not None
@@ -305,10 +306,10 @@ def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, rep
     with pytest.raises(RepoNotFound):
         apply(database, repo_id, branch_update("a", None, A))
     with pytest.raises(RepoNotFound):
-        apply(database, 2**31 - 1, branch_update("a", None, A))
+        apply(database, RepoKey(2**31 - 1), branch_update("a", None, A))
 
 
-def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, repo_id: int) -> None:
+def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("a", None, A), branch_update("b", None, B), now=10)
     apply(database, repo_id, branch_update("a", A, C), now=20)
     apply(database, repo_id, branch_update("a", C, None), now=30)
@@ -327,7 +328,7 @@ def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, rep
     assert older == entries[1:3]
 
 
-def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: int) -> None:
+def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: RepoKey) -> None:
     pack = Pack("1" * 40, 10, 2)
 
     def move(*updates: RefUpdate) -> None:
@@ -343,7 +344,7 @@ def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, 
     assert (listed.name, listed.size_bytes, listed.objects, listed.created_at) == ("1" * 40, 10, 2, 5)
 
 
-def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: int) -> None:
+def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: RepoKey) -> None:
     branches = ["Z", "a", "é", "z", "a-b", "\U0001f600", "\uffee", "B"]
     apply(database, repo_id, *(branch_update(branch, None, A) for branch in branches))
     with database.read() as session:
@@ -352,7 +353,7 @@ def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id
 
 
 def test_branches_come_in_the_order_of_their_creation_whatever_the_clock_says(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     for branch, now in (("c", 10), ("b", 20), ("a", 20), ("é", 20), ("d", 5)):
         apply(database, repo_id, branch_update(branch, None, A), now=now)
@@ -371,7 +372,7 @@ def test_branches_come_in_the_order_of_their_creation_whatever_the_clock_says(
     assert pages == [[b"c", b"b"], [b"a", "é".encode()], [b"d"]]
 
 
-def test_folders_of_refs_are_listed_in_pages(database: Database, repo_id: int) -> None:
+def test_folders_of_refs_are_listed_in_pages(database: Database, repo_id: RepoKey) -> None:
     names = [b"a", b"a%", b"a_b", b"b", b"c"]
     updates = [RefUpdate(PERSISTENT, RefName(TAGS + name), None, A) for name in names]
     note = RefUpdate(PERSISTENT, RefName(NOTES + b"commits"), None, A)
@@ -382,7 +383,7 @@ def test_folders_of_refs_are_listed_in_pages(database: Database, repo_id: int) -
     assert [ref.refname.removeprefix(TAGS) for ref in first + rest] == names
 
 
-def test_a_repository_with_tags_only_has_no_branches(database: Database, repo_id: int) -> None:
+def test_a_repository_with_tags_only_has_no_branches(database: Database, repo_id: RepoKey) -> None:
     tag = RefUpdate(PERSISTENT, RefName(TAGS + b"v1"), None, A)
     apply(database, repo_id, tag, branch_update("a", None, A, namespace=EPHEMERAL))
     with database.read() as session:
@@ -393,7 +394,7 @@ def test_a_repository_with_tags_only_has_no_branches(database: Database, repo_id
         assert has_branches(session, repo_id)
 
 
-def test_thousands_of_refs_move_in_one_transaction(database: Database, repo_id: int) -> None:
+def test_thousands_of_refs_move_in_one_transaction(database: Database, repo_id: RepoKey) -> None:
     updates = [branch_update(f"team/{number % 50}/b{number}", None, A) for number in range(2000)]
     outcomes = apply(database, repo_id, *updates)
     assert all(outcome.moved for outcome in outcomes)
@@ -409,7 +410,7 @@ def test_thousands_of_refs_move_in_one_transaction(database: Database, repo_id: 
     assert {type(error) for error in errors} == {RefNameConflict}
 
 
-def test_a_preview_says_what_would_happen_and_changes_nothing(database: Database, repo_id: int) -> None:
+def test_a_preview_says_what_would_happen_and_changes_nothing(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("one", None, A))
     updates = (branch_update("two", None, A), branch_update("one", B, C))
     before = state(database, repo_id), version(database, repo_id)
@@ -418,7 +419,7 @@ def test_a_preview_says_what_would_happen_and_changes_nothing(database: Database
         with pytest.raises(RefMismatch):
             preview_ref_updates(session, repo_id, updates)
         with pytest.raises(RepoNotFound):
-            preview_ref_updates(session, 2**31 - 1, updates)
+            preview_ref_updates(session, RepoKey(2**31 - 1), updates)
     assert (state(database, repo_id), version(database, repo_id)) == before
     outcomes = apply(database, repo_id, *updates, atomic=False)
     assert [(o.previous_oid, type(o.error)) for o in foreseen] == [

@@ -25,6 +25,7 @@ from packhouse.db.repos import (
 )
 from packhouse.errors import PackhouseError
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
+from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import add_repo, apply, branch_update, oid
 
 
@@ -124,7 +125,9 @@ def test_a_deleted_name_is_free_at_once_and_remembered_until_cleaned(database: D
         assert not has_pending_deletion(session, org.id, "shop")
 
 
-def test_a_living_repository_is_never_marked_as_cleaned(database: Database, org: Org, repo_id: int) -> None:
+def test_a_living_repository_is_never_marked_as_cleaned(
+    database: Database, org: Org, repo_id: RepoKey
+) -> None:
     with database.write() as session:
         assert not mark_repo_cleaned(session, repo_id, now=1)
 
@@ -144,7 +147,7 @@ def test_ids_fit_31_bits(database: Database, org: Org) -> None:
             else "ALTER TABLE repos ALTER COLUMN id RESTART WITH 2147483647"
         )
         add_first = insert_repo(
-            session, public_id="repo_a", org_id=org.id, name="first", default_branch="main", now=1
+            session, public_id=RepoId("repo_a"), org_id=org.id, name="first", default_branch="main", now=1
         )
         session.define(sequence)
     assert add_first < 2**31

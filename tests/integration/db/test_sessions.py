@@ -21,6 +21,7 @@ from packhouse.db.refs import get_ref
 from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.git.refname import RefName
+from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer
 from tests.support.rows import apply, branch_update, oid
 
@@ -306,7 +307,7 @@ def test_a_transaction_that_gives_way_is_run_again(
     database.close()
 
 
-def test_hot_reads_take_one_query_each(database: Database, org: Org, repo_id: int) -> None:
+def test_hot_reads_take_one_query_each(database: Database, org: Org, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("main", None, oid(1)))
     with database.read() as session:
         repo = find_repo_by_id(session, repo_id)

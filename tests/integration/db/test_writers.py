@@ -14,6 +14,7 @@ from packhouse.db.ref_transaction import DefaultBranchProtected, RefMissing
 from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted, set_default_branch
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
+from packhouse.ids import RepoKey
 from tests.support.rows import add_repo, apply, branch_update, oid
 from tests.support.writers import JOIN_MAX_S, SPAWN, move_on, run_writers, write_and_tell
 
@@ -29,7 +30,7 @@ def url(database_url: str) -> str:
     return database_url
 
 
-def read_log(url: str, repo_id: int) -> list[RefLogEntry]:
+def read_log(url: str, repo_id: RepoKey) -> list[RefLogEntry]:
     database = open_database(url)
     with database.read() as session:
         entries = list_ref_log(session, repo_id, limit=1_000_000)
@@ -37,7 +38,7 @@ def read_log(url: str, repo_id: int) -> list[RefLogEntry]:
     return entries[::-1]
 
 
-def make_repo(url: str) -> int:
+def make_repo(url: str) -> RepoKey:
     database = open_database(url)
     repo_id = add_repo(database, 1)
     database.close()
@@ -84,7 +85,7 @@ def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Datab
         repo_id = add_repo(database, org.id, name)
         refused = threading.Event()
 
-        def write(repo_id: int = repo_id, refused: threading.Event = refused) -> None:
+        def write(repo_id: RepoKey = repo_id, refused: threading.Event = refused) -> None:
             try:
                 while True:
                     move_on(database, repo_id)
@@ -108,7 +109,7 @@ def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Datab
 
 
 def test_the_default_branch_exists_however_its_change_and_its_deletion_race(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     def become_default(branch: str) -> None:
         def change(session: Session) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.config import Config
+from packhouse.ids import RepoId
 from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
@@ -60,7 +61,7 @@ def test_maintenance_is_put_off_in_a_line_without_a_trace(
 ) -> None:
     away.store.repo_path("repo_abcdef").mkdir(parents=True)
     stopping = threading.Event()
-    away.request_maintenance("repo_abcdef")
+    away.request_maintenance(RepoId("repo_abcdef"))
     thread = threading.Thread(target=maintain_packs, args=(away, stopping))
     thread.start()
     deadline = time.monotonic() + PATIENCE_S

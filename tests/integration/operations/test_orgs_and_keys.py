@@ -9,6 +9,7 @@ from packhouse.auth.public_keys import KeyRejected, encode_public_key
 from packhouse.db.orgs import OrgExists
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import EMPTY_TREE_OID
+from packhouse.ids import RepoKey
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
@@ -81,6 +82,6 @@ def test_two_nodes_of_one_process_have_bounds_of_their_own(node: Node) -> None:
         add_key(strict, "acme", public_pem=pems[2])
     add_key(node, "acme", public_pem=pems[2])
     for number in range(9):
-        strict.tree_tables.put((number, EMPTY_TREE_OID), {})
-        node.tree_tables.put((number, EMPTY_TREE_OID), {})
+        strict.tree_tables.put((RepoKey(number), EMPTY_TREE_OID), {})
+        node.tree_tables.put((RepoKey(number), EMPTY_TREE_OID), {})
     assert (len(strict.tree_tables), len(node.tree_tables)) == (2, 9)

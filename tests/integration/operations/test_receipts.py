@@ -17,6 +17,7 @@ from packhouse.db.kept_answers import has_kept_answer
 from packhouse.git.objects import MODE_FILE, Person
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_path import TreePath
+from packhouse.ids import RepoKey
 from packhouse.jobs import prune_events as prune_job
 from packhouse.jobs.task import Job
 from packhouse.limits import Limits
@@ -168,7 +169,7 @@ def count_moves(node: Node, caller: Principal) -> int:
     return len(read_ref_log(node, caller, "r", ref=None, cursor=None, count_max=100).moves)
 
 
-def is_stored(node: Node, caller: Principal, repo_id: int, key: str) -> bool:
+def is_stored(node: Node, caller: Principal, repo_id: RepoKey, key: str) -> bool:
     """Tell whether there is a row, however old it is and whatever became of the repository."""
     with node.database.read() as session:
         return has_kept_answer(session, repo_id, key, expired=-1)

@@ -1,0 +1,26 @@
+"""What a repository is called inside: by its row in SQL, and by the text that users and folders see.
+
+Both are plain values at run time. As types they cannot be taken for each other, nor for the id of an organisation, a
+job or an event: the type checker refuses a call that hands one over for another.
+"""
+
+import re
+from typing import Final, NewType
+
+from packhouse.errors import Invalid
+
+RepoKey = NewType("RepoKey", int)
+"""The id of a repository's row, never given out twice. Only `db/` makes one, of what SQL answered."""
+
+RepoId = NewType("RepoId", str)
+"""The public id of a repository, `repo_…`, which names its folder too. `db/` makes one of what SQL answered; all
+other text goes through parse_repo_id(), or is looked up in SQL, which gives back the repository."""
+
+_REPO_ID: Final = re.compile(r"repo_[0-9a-z]{4,80}", re.ASCII)
+
+
+def parse_repo_id(text: str) -> RepoId:
+    """Return `text` as a public id; raise Invalid for what could not name a folder of its own."""
+    if _REPO_ID.fullmatch(text) is None:
+        raise Invalid("not a repository id", value=text[:80])
+    return RepoId(text)
