@@ -13,7 +13,7 @@ import pytest
 from bench.nginx import PROGRAMS, NginxGit
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
-from packhouse.git.process import run_git
+from packhouse.git.process import GitPlace, run_git
 from packhouse.git.remote_call import RemoteLogin, RemoteServer, run_remote_git
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
@@ -317,7 +317,7 @@ def test_git_connects_to_the_checked_address_whatever_the_name_says_now(
     )
     login = RemoteLogin("bot", Secret(source.token()))
     done = run_remote_git(
-        bare, "ls-remote", server.url, server=server, login=login, timeout_s=30, watch=lambda: None
+        GitPlace(bare), "ls-remote", server.url, server=server, login=login, timeout_s=30, watch=lambda: None
     )
     assert b"refs/heads/main" in done.stdout, done.stderr
     other = run_git(bare, "ls-remote", server.url, ok_codes=frozenset({128}))

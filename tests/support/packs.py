@@ -13,6 +13,7 @@ from packhouse.git.pack_writer import PackWriter, write_idx
 from packhouse.node.node import Node
 from packhouse.repository.packs import read_packs
 from packhouse.repository.stored_packs import FoundPack, store_packs
+from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.pack_file import describe_pack
 from tests.support.git import Git
@@ -77,6 +78,23 @@ def list_packs(node: Node, repo: Repo) -> list[Pack]:
 
 def pack_dir(node: Node, repo: Repo) -> Path:
     """Return the folder in which the stored packs of a repository are."""
+    return repo_dir(node, repo.public_id) / "objects" / "pack"
+
+
+def stored_names(node: Node, repo: Repo) -> set[str]:
+    """Return the names of the packs whose files are in the store, listed or not."""
+    return set(node.store.list_names(repo.public_id))
+
+
+def repo_dir(node: Node, public_id: str) -> Path:
+    """Return the folder that a repository has on the disk, or would have."""
     store = node.store
     assert isinstance(store, DiskPackStore)
-    return store.repo_path(repo.public_id) / "objects" / "pack"
+    return store.repo_path(public_id)
+
+
+def make_repo_dir(node: Node, public_id: str) -> Path:
+    """Make the folder of a repository as its first pack does, without any pack; return it."""
+    folder = repo_dir(node, public_id)
+    make_bare(folder)
+    return folder

@@ -21,8 +21,8 @@ from packhouse.operations.webhook_delivery import SendOutcome, fan_out_events, r
 from packhouse.operations.webhook_queue import choose_deliveries, hold_subscriptions, list_due_subscriptions
 from packhouse.operations.webhooks import AddWebhook, add_webhook
 from packhouse.repository.events import SYNC_FAILED, SyncRun, record_sync
-from packhouse.repository.ref_writer import move_refs
 from packhouse.secret import Secret
+from tests.support.node_writes import move_refs
 
 OIDS = [Oid(digit * 40) for digit in "123456789"]
 OK = SendOutcome(204, "", b"", 0.01)
@@ -37,7 +37,7 @@ def repo(node: Node, caller: Principal) -> Repo:
 
 def push(node: Node, caller: Principal, repo: Repo, new: Oid, branch: bytes = b"main") -> None:
     update = RefUpdate("", RefName(b"refs/heads/" + branch), None, new, any_old=True)
-    move_refs(node, caller, repo, [update], action="test", receipt=None)
+    move_refs(node, caller, repo, update)
 
 
 def subscribe(node: Node, caller: Principal) -> int:

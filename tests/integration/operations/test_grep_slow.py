@@ -18,6 +18,9 @@ from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.grep import GrepPage, PageBounds, SkipReason, grep_files
 from packhouse.operations.grep_slow import write_flat_tree, write_marked_tree
+from packhouse.operations.lookup import lookup_repo
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
 from tests.support.git import Git
 from tests.support.histories import History, load_history
 from tests.support.seeds import seed_of
@@ -39,12 +42,14 @@ def node(tmp_path: Path) -> Iterator[Node]:
     node.close()
 
 
-def load(node: Node, caller: Principal, folder: Path, files: dict[str, bytes]) -> None:
+def load(node: Node, caller: Principal, folder: Path, files: dict[str, bytes]) -> History:
     """Make the repository r with these files on main."""
     git = Git(folder / "home")
     work = git.init(folder / "work")
     git.commit(work, files)
-    load_history(node, caller, History(git, work / ".git", 0), "r")
+    history = History(git, work / ".git", 0)
+    load_history(node, caller, history, "r")
+    return history
 
 
 def grep(
@@ -174,16 +179,20 @@ def test_file_by_file_finds_what_git_finds(
         assert not any(page.skipped or page.is_out_of_time for page in pages)
 
 
-def test_the_trees_are_gits_and_keep_the_order(tmp_path: Path) -> None:
-    git = Git(tmp_path / "home")
-    repo = git.init(tmp_path / "work")
-    oids = [Oid(git.run("hash-object", "-w", "--stdin", cwd=repo, stdin=text)) for text in (b"b", b"a")]
+def test_the_trees_are_gits_and_keep_the_order(node: Node, caller: Principal, tmp_path: Path) -> None:
+    history = load(node, caller, tmp_path, {"x": b"b", "y": b"a"})
+    oids = [Oid(history.run("rev-parse", f"main:{name}")) for name in ("x", "y")]
     files = [PathEntry(b"x/y", 0o100755, oids[0]), PathEntry(b"z", 0o100644, oids[1])]
-    objects = repo / ".git" / "objects"
-    flat = git.run("ls-tree", write_flat_tree(objects, files), cwd=repo).splitlines()
-    assert flat == [f"100644 blob {oid}\t{number:09}" for number, oid in enumerate(oids)]
-    marked = git.run("ls-tree", write_marked_tree(objects, files, "packhouse0f"), cwd=repo).splitlines()
-    marker = git.run("hash-object", "--stdin", cwd=repo, stdin=b"packhouse0f\n")
-    order = [marker, oids[0], marker, oids[1]]
-    assert marked == [f"100644 blob {oid}\t{number:09}" for number, oid in enumerate(order)]
-    assert not git.run("fsck", "--strict", "--no-dangling", cwd=repo)
+    with open_view(node, lookup_repo(node, caller, "r")) as view, Write(view, is_kept=False) as scratch:
+
+        def git(*arguments: str, stdin: bytes = b"") -> str:
+            return scratch.git.run(*arguments, stdin=stdin).stdout.decode().rstrip()
+
+        trees = [write_flat_tree(scratch, files), write_marked_tree(scratch, files, "packhouse0f")]
+        marker = Oid(git("hash-object", "--stdin", stdin=b"packhouse0f\n"))
+        orders = [oids, [marker, oids[0], marker, oids[1]]]
+        for tree, order in zip(trees, orders, strict=True):
+            assert git("ls-tree", tree).splitlines() == [
+                f"100644 blob {oid}\t{number:09}" for number, oid in enumerate(order)
+            ]
+        assert not git("fsck", "--strict", "--no-dangling", *trees)

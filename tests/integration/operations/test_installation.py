@@ -19,8 +19,9 @@ from packhouse.node.installation import LostDatabase, NoData, check_installation
 from packhouse.node.node import Node, open_existing_node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.delete_repo import delete_repo
+from packhouse.operations.fill_repo import insert_unborn
 from packhouse.operations.orgs import create_org
-from packhouse.storage.unsettled import mark_unsettled
+from tests.support.packs import make_repo_dir
 from tests.support.postgres import PostgresServer
 
 NewConfig = Callable[[str], Config]
@@ -43,7 +44,7 @@ def add_repo(node: Node, name: str) -> str:
     """Make a repository that has a folder; return its public id."""
     org = create_org(node, name)
     repo = create_repo(node, operator_principal(org.id, org.name), CreateRepo(name))
-    node.store.ensure_repo(repo.public_id)
+    make_repo_dir(node, repo.public_id)
     return repo.public_id
 
 
@@ -127,11 +128,21 @@ def test_an_accepted_database_stays_accepted_with_its_folder_and_no_other(
     open_existing_node(replace(moved, accept_empty_database=True)).close()
 
 
-def test_folders_that_are_still_being_filled_do_not_count(new_config: NewConfig) -> None:
+def test_folders_that_an_earlier_release_was_filling_do_not_count(new_config: NewConfig) -> None:
     config = new_config("data")
     node = open_node(config)
-    mark_unsettled(node.store.repo_path("repo_abcdefgh"))
-    node.store.ensure_repo("repo_abcdefgh")
+    (make_repo_dir(node, "repo_abcdefgh") / "unsettled").touch()
+    node.close()
+    assert opens(config)
+
+
+def test_a_repository_that_is_still_being_filled_is_known(new_config: NewConfig) -> None:
+    config = new_config("data")
+    node = open_node(config)
+    org = create_org(node, "acme")
+    caller = operator_principal(org.id, org.name)
+    make_repo_dir(node, insert_unborn(node, caller, "shop").public_id)
+    assert report_unknown_folders(config, node.database) == 0
     node.close()
     assert opens(config)
 
@@ -141,7 +152,7 @@ def test_a_deleted_repository_is_known(new_config: NewConfig) -> None:
     node = open_node(config)
     org = create_org(node, "acme")
     caller = operator_principal(org.id, org.name)
-    node.store.ensure_repo(create_repo(node, caller, CreateRepo("shop")).public_id)
+    make_repo_dir(node, create_repo(node, caller, CreateRepo("shop")).public_id)
     delete_repo(node, caller, "shop")
     node.close()
     assert opens(config)
@@ -155,7 +166,7 @@ def test_unknown_folders_beside_a_known_one_are_told_in_one_line(
     node = open_node(config)
     assert report_unknown_folders(config, node.database) == 0
     for number in range(KNOWN_BATCH + 8):
-        node.store.ensure_repo(f"repo_unknown{number:04}")
+        make_repo_dir(node, f"repo_unknown{number:04}")
     node.close()
     assert opens(config)
     node = open_node(config)
@@ -199,7 +210,7 @@ def test_the_look_ends_at_the_first_known_folder_and_an_empty_database_is_not_as
     node = open_node(config)
     ids = [f"repo_{number:04}abcd" for number in range(10 * KNOWN_BATCH)]
     for public_id in ids:
-        node.store.ensure_repo(public_id)
+        make_repo_dir(node, public_id)
     node.close()
     assert look(config) == 2, "whose release, and no repository at all"
     node = open_node(replace(config, accept_empty_database=True))

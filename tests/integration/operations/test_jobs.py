@@ -21,6 +21,7 @@ from packhouse.operations.inspect_jobs import list_jobs, retry_job
 from packhouse.operations.lookup import lookup_repo
 from packhouse.web.background import BackgroundThreads
 from tests.support.jobs import drain
+from tests.support.packs import make_repo_dir
 
 WAIT_MAX_S = 60
 
@@ -207,9 +208,9 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
 ) -> None:
     create_repo(node, caller, CreateRepo("apps/shop"))
     repo = lookup_repo(node, caller, "apps/shop")
-    node.store.ensure_repo(repo.public_id)
+    folder = make_repo_dir(node, repo.public_id)
     assert clean_repo(node, repo.public_id), "a living repository is left alone"
-    assert node.store.has_repo(repo.public_id)
+    assert folder.exists()
     delete_repo(node, caller, "apps/shop")
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, "apps/shop")
@@ -219,7 +220,7 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     assert not postpone_cleaning(node, repo.public_id)
     for _ in range(2):
         assert clean_repo(node, repo.public_id)
-    assert not node.store.has_repo(repo.public_id)
+    assert not folder.exists()
     with pytest.raises(Exception, match="repository not found"):
         delete_repo(node, caller, "apps/shop")
 
@@ -227,7 +228,7 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
 def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("apps/shop"))
     repo = lookup_repo(node, caller, "apps/shop")
-    folder = node.store.ensure_repo(repo.public_id)
+    folder = make_repo_dir(node, repo.public_id)
     delete_repo(node, caller, "apps/shop")
     (folder / "config").unlink()  # the first that a crash in the middle may have removed
     assert clean_repo(node, repo.public_id)

@@ -14,8 +14,13 @@ from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget, GuardMismatch
 from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, TreeMaker, land_commit
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.lookup import lookup_repo
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from tests.support.node_writes import pack_states, put_commit
+from tests.support.packs import list_packs, stored_names
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 MAIN = RefName(b"refs/heads/main")
@@ -27,8 +32,8 @@ def commit(
 ) -> LandedCommit:
     """Commit one file named after its content; `meanwhile` happens once, while the tree is made."""
     waiting = [meanwhile]
-    with node.store.new_draft() as draft:
-        blob = draft.writer.add_object("blob", content)
+    with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
+        blob = write.writer.add_object("blob", content)
 
         def make_tree(maker: TreeMaker) -> Oid:
             if waiting:
@@ -38,7 +43,7 @@ def commit(
             return editor.write(maker.emit)
 
         plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")
-        return land_commit(node, caller, lookup_repo(node, caller, "r"), plan, draft)
+        return land_commit(node, caller, plan, write)
 
 
 def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
@@ -60,9 +65,9 @@ def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
 
 def read_files(node: Node, caller: Principal, tree: Oid) -> dict[bytes, bytes]:
     """Return name to content of the files in a folder, all from the repository's packs."""
-    with node.store.reader(lookup_repo(node, caller, "r").public_id) as reader:
-        entries = parse_tree(reader.read(tree, kind="tree")[1])
-        return {entry.name: reader.read(entry.oid, kind="blob")[1] for entry in entries}
+    with RepoView(node, lookup_repo(node, caller, "r")) as view:
+        entries = parse_tree(view.read(tree, kind="tree")[1])
+        return {entry.name: view.read(entry.oid, kind="blob")[1] for entry in entries}
 
 
 def test_a_commit_whose_new_branch_appears_meanwhile_keeps_its_files(node: Node, caller: Principal) -> None:
@@ -83,3 +88,22 @@ def test_a_guard_on_a_base_refuses_when_the_branch_appears_meanwhile(node: Node,
     with pytest.raises(GuardMismatch) as refused:
         commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
     assert refused.value.fields["actual"] == first.commit
+
+
+def test_a_guarded_commit_that_loses_its_race_leaves_nothing(node: Node, caller: Principal) -> None:
+    """The guard holds when the commit begins; its pack is stored by the time the branch turns out to have moved."""
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    repo = lookup_repo(node, caller, "r")
+    before = [pack.name for pack in list_packs(node, repo)]
+    target = CommitTarget(PERSISTENT, MAIN, expected=first.commit)
+
+    def win() -> None:
+        put_commit(node, caller, repo, first.commit)
+
+    with pytest.raises(GuardMismatch):
+        commit(node, caller, target, b"second", win)
+    kept = {pack.name for pack in list_packs(node, repo)}
+    assert len(kept) == len(before) + 1, "that of the winner came"
+    assert stored_names(node, repo) == kept
+    assert pack_states(node, repo) == dict.fromkeys(kept, "live")

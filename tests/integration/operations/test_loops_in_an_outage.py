@@ -14,6 +14,7 @@ from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
 from packhouse.node.node import Node, open_node
 from packhouse.web.background import Loop
+from tests.support.packs import make_repo_dir
 
 PATIENCE_S = 60
 
@@ -59,7 +60,7 @@ def test_a_loop_that_waits_for_the_database_says_so_once(
 def test_maintenance_is_put_off_in_a_line_without_a_trace(
     away: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away.store.repo_path("repo_abcdef").mkdir(parents=True)
+    make_repo_dir(away, "repo_abcdef")
     stopping = threading.Event()
     away.request_maintenance(RepoId("repo_abcdef"))
     thread = threading.Thread(target=maintain_packs, args=(away, stopping))

@@ -10,7 +10,7 @@ from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.prepare_shop import SHOP_NAME, prepare_shop
-from packhouse.repository.ref_writer import move_refs
+from tests.support.node_writes import move_refs
 
 START = Oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
 MAIN, CART, TAX, NOTES, TAG = (
@@ -45,7 +45,7 @@ def refs(node: Node, caller: Principal) -> dict[RefName, str]:
 
 def move(node: Node, caller: Principal, refname: RefName, target: Oid | None) -> None:
     update = RefUpdate(PERSISTENT, refname, None, target, any_old=True)
-    move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), [update], action="push", receipt=None)
+    move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), update, action="push")
 
 
 def test_the_ids_are_those_of_the_documents(node: Node, caller: Principal) -> None:

@@ -21,9 +21,10 @@ from packhouse.repository.merge_trees import (
     MergeImpossible,
     MergeSide,
     UnrelatedHistories,
-    iter_new_objects,
     merge_trees,
 )
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of
@@ -89,8 +90,9 @@ def blob(history: History, name: str) -> bytes:
 
 
 def leftovers(node: Node) -> list[Path]:
-    """Return every quarantine that is there."""
-    return sorted((node.config.data / "quarantine").iterdir())
+    """Return every quarantine that is there, and what is in the one that the process keeps for its drafts."""
+    node.store.skeleton()  # it is made once, by the first who needs it
+    return sorted([*(node.config.data / "quarantine").iterdir(), *node.store.scratch_dir().iterdir()])
 
 
 def test_previews_agree_with_git(node: Node, caller: Principal, history: History) -> None:
@@ -187,11 +189,9 @@ def test_conflict_markers_name_the_sides_whatever_they_are_called(
 ) -> None:
     repo = lookup_repo(node, caller, "r")
     ours, theirs = (Oid(two_branches.run("rev-parse", name)) for name in ("main", "feature/cart"))
-    with node.store.new_quarantine() as quarantine:
-        merged = merge_trees(
-            node, repo, quarantine, ours=MergeSide("main", ours), theirs=MergeSide(label, theirs)
-        )
-        objects = [content for kind, content in iter_new_objects(quarantine) if kind == "blob"]
+    with RepoView(node, repo) as view, Write(view) as write:
+        merged = merge_trees(write, ours=MergeSide("main", ours), theirs=MergeSide(label, theirs))
+        objects = [content for kind, content in write.iter_loose() if kind == "blob"]
     assert not merged.is_clean
     name = (shown or theirs).encode()
     assert b"<<<<<<< main\n1\n=======\n2\n>>>>>>> " + name + b"\n" in objects
@@ -209,11 +209,9 @@ def test_a_clean_merge_leaves_its_new_objects_to_whoever_asked(
     two = git.commit(work, {"dir/y": tree["dir/y"]})
     load_history(node, caller, two_branches, "clean")
     repo = lookup_repo(node, caller, "clean")
-    with node.store.new_quarantine() as quarantine:
-        merged = merge_trees(
-            node, repo, quarantine, ours=MergeSide("one", Oid(one)), theirs=MergeSide("two", Oid(two))
-        )
-        objects = {hash_object(kind, content): kind for kind, content in iter_new_objects(quarantine)}
+    with RepoView(node, repo) as view, Write(view) as write:
+        merged = merge_trees(write, ours=MergeSide("one", Oid(one)), theirs=MergeSide("two", Oid(two)))
+        objects = {hash_object(kind, content): kind for kind, content in write.iter_loose()}
     assert merged.is_clean
     assert objects == {merged.tree: "tree"}
     assert merged.tree == git.run("merge-tree", "--write-tree", one, two, cwd=work)

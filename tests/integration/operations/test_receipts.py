@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo
 
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
@@ -32,6 +31,7 @@ from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.delete_tag import delete_tag
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
 from packhouse.operations.kept_answers import find_answer, forget_answers, keep_answer
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.list_repos import ListRepos, list_repos
@@ -48,6 +48,8 @@ from packhouse.repository.receipts import (
     Receipt,
     Ticket,
 )
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 SPAWN = multiprocessing.get_context("spawn")
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
@@ -115,13 +117,11 @@ def restore(node: Node, caller: Principal, kept: Receipt[Any]) -> None:
     restore_commit(node, caller, RestoreCommit("r", target, "main~1", None, ADA, ADA), receipt=kept)
 
 
-def fill_repo(node: Node, caller: Principal, kept: Receipt[RepoInfo]) -> None:
+def create_filled(node: Node, caller: Principal, kept: Receipt[RepoInfo]) -> None:
     """Create a repository that starts with an object."""
-    with node.store.new_quarantine() as quarantine, node.store.new_draft() as draft:
-        draft.writer.add_object("blob", b"content")
-        insert_filled_repo(
-            node, caller, FilledRepo("filled", "main", [], "fork"), quarantine, draft, receipt=kept
-        )
+    with RepoView(node, insert_unborn(node, caller, "filled")) as view, Write(view) as write:
+        write.writer.add_object("blob", b"content")
+        fill_repo(node, caller, FilledRepo("filled", "main", [], "fork"), write, receipt=kept)
 
 
 WRITERS: dict[str, Callable[[Node, Principal, Receipt[Any]], object]] = {
@@ -143,7 +143,7 @@ WRITERS: dict[str, Callable[[Node, Principal, Receipt[Any]], object]] = {
 }
 CREATORS: dict[str, Callable[[Node, Principal, Receipt[RepoInfo]], object]] = {
     "empty": lambda node, caller, kept: create_repo(node, caller, CreateRepo("empty"), receipt=kept),
-    "filled": fill_repo,
+    "filled": create_filled,
     "upstream": lambda node, caller, kept: create_repo(
         node,
         caller,

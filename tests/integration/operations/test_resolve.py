@@ -51,7 +51,9 @@ def move(node: Node, caller: Principal, repo: Repo, *moves: tuple[str, str, str 
         for namespace, name, oid in moves
     ]
     with node.database.write() as session:
-        apply_ref_updates(session, repo.id, updates, actor="test", action="test", now=1000)
+        apply_ref_updates(
+            session, repo.id, updates, actor="test", action="test", state=node.new_state(), now=1000
+        )
     return lookup_repo(node, caller, repo.name)
 
 

@@ -1,0 +1,74 @@
+"""Writes on a node as operations make them: a Write over a view, and a RefWriter that moves refs with it."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.packs import list_known_packs, replace_packs
+from packhouse.db.ref_transaction import RefOutcome, RefUpdate
+from packhouse.db.repos import Repo
+from packhouse.git.objects import Person, encode_commit
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
+from packhouse.repository.ref_writer import RefWriter
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+ADA = Person("Ada", "ada@example.test", 1000, "+0000")
+MAIN = RefName(b"refs/heads/main")
+
+
+def move_refs(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    *updates: RefUpdate,
+    write: Write | None = None,
+    action: str = "test",
+) -> list[RefOutcome]:
+    """Move refs in one transaction, with what `write` holds."""
+    writer = RefWriter(node, caller, repo, action=action)
+    allowed = [writer.allow(update, is_fast_forward=lambda: True) for update in updates]
+    return writer.move(allowed, receipt=None, write=write)
+
+
+def add_commit(write: Write, *parents: Oid, message: bytes = b"m\n") -> Oid:
+    """Add a commit without files to a write; return its id."""
+    write.writer.add_object("tree", b"")
+    content = encode_commit(tree=EMPTY_TREE_OID, parents=parents, author=ADA, committer=ADA, message=message)
+    return write.writer.add_object("commit", content)
+
+
+def put_commit(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    *parents: Oid,
+    refname: RefName = MAIN,
+    message: bytes = b"m\n",
+) -> Oid:
+    """Put a new commit, in a pack of its own, where the ref is to be, wherever that is now."""
+    with RepoView(node, repo) as view, Write(view) as write:
+        commit = add_commit(write, *parents, message=message)
+        update = RefUpdate(PERSISTENT, refname, None, commit, any_old=True)
+        move_refs(node, caller, repo, update, write=write)
+    return commit
+
+
+def put_blob(node: Node, repo: Repo, content: bytes) -> str:
+    """Store a pack of one blob and list it; return its name."""
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", content)
+        (pack,) = write.publish()
+        with node.database.write() as session:
+            assert replace_packs(
+                session, repo.id, old=[], new=[pack], state=node.new_state(), now=node.clock()
+            )
+        write.keep_published()
+    return pack.name
+
+
+def pack_states(node: Node, repo: Repo) -> dict[str, str]:
+    """Return the state of every pack of the repository that has a row, but for the name noted for the next one."""
+    ahead = node.pack_names._last.get(repo.id)
+    with node.database.read() as session:
+        known = list_known_packs(session, repo.id)
+    return {name: state.value for name, state in known.items() if ahead is None or name != ahead.name}
