@@ -145,7 +145,7 @@ class ViewFolders:
         with self._guard:
             folder.users -= 1
             known = self._folders.get(folder.repo_id, [])
-            dropped = self._drop_replaced(known) if folder not in known[-1:] else []
+            dropped = self._drop_replaced(known)
             if folder not in known and folder.users == 0:
                 dropped.append(folder)
             dropped += self._shrink()
