@@ -231,6 +231,11 @@ def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:
     return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
 
 
+def is_repo_cleaned(session: Session, repo_id: int) -> bool:
+    """Tell whether the row is that of a repository which holds nothing: cleaned after its deletion, or not born yet."""
+    return session.one("find_cleaned_repo", repo_id=repo_id) is not None
+
+
 def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
     """Tell whether a repository of that name was deleted and not cleaned up yet."""
     return is_storable(name) and session.one("has_pending_deletion", org_id=org_id, name=name) is not None

@@ -8,6 +8,7 @@
 Names are never given out twice: so deleting is safe however late and by whomever it is done.
 """
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from packhouse.db.packs import (
     delete_pack_rows,
     find_pack_state,
     insert_incoming_pack,
+    list_known_packs,
     list_passing_packs,
     start_deleting,
 )
-from packhouse.db.repos import Repo
+from packhouse.db.repos import Repo, is_repo_cleaned
 from packhouse.errors import Unavailable
 from packhouse.git.pack import Pack
 from packhouse.ids import RepoId, RepoKey
@@ -85,6 +87,10 @@ def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
     try:
         with node.database.write() as session:
             start_deleting(session, passing, PackState.INCOMING, before=now, now=now)
+            # The sweeper may have been faster than the store: a file that came after its row was struck off.
+            late = [name for name in names if find_pack_state(session, repo.id, name) is None]
+        if late:
+            node.store.delete(repo.public_id, late)
         delete_packs(node, passing)
     except (OSError, Unavailable) as error:
         log_event("unlisted packs are left to the sweeper", repo_id=repo.public_id, reason=str(error))
@@ -103,7 +109,33 @@ def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
         if gone:
             with node.database.write() as session:
                 deleted += delete_pack_rows(session, repo_id, gone)
+            _remove_unborn(node, repo_id, public_id)
     return deleted
+
+
+def _remove_unborn(node: Node, repo_id: int, public_id: str) -> None:
+    """Remove the folder of a repository that never was complete, once its last pack has gone.
+
+    It cannot become complete any more: the transaction that makes it so lists those packs.
+    """
+    with node.database.read() as session:
+        is_over = is_repo_cleaned(session, repo_id) and not list_known_packs(session, repo_id)
+    if is_over:
+        node.store.remove_repo(public_id)
+
+
+def _tell_unlisted(node: Node, aged: Sequence[PassingPack]) -> None:
+    """Name packs that a writer has left: it was killed, or stood still for longer than the grace period."""
+    by_repo: dict[str, list[str]] = {}
+    with node.database.read() as session:
+        for pack in aged:
+            is_going = find_pack_state(session, pack.repo_id, pack.name) is PackState.DELETING
+            if is_going and node.store.stat(pack.public_id, pack.name) is not None:  # not a mere name
+                by_repo.setdefault(pack.public_id, []).append(pack.name)
+    for public_id, names in by_repo.items():
+        log_event(
+            "packs deleted that were never listed", level=logging.WARNING, repo_id=public_id, packs=names
+        )
 
 
 def sweep_packs(node: Node) -> int:
@@ -123,6 +155,8 @@ def sweep_packs(node: Node) -> int:
             if aged:
                 with node.database.write() as session:
                     start_deleting(session, aged, state, before=before, now=now)
+                if state is PackState.INCOMING:
+                    _tell_unlisted(node, aged)
             if len(aged) < node.limits.prune_batch:
                 break
     deleted = 0

@@ -90,6 +90,9 @@ RETURNING id, public_id;
 -- name: mark_repo_cleaned
 UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
 
+-- name: find_cleaned_repo
+SELECT 1 FROM repos WHERE id = :repo_id AND cleaned_at IS NOT NULL;
+
 -- name: has_pending_deletion
 SELECT 1 FROM repos
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL

@@ -1,4 +1,4 @@
-"""Damaged and incomplete packs in the background: told, set aside, completed, and never deleted when listed."""
+"""Damaged, incomplete and unknown packs in the background: told, set aside, completed, never deleted when listed."""
 
 import random
 import threading
@@ -10,20 +10,24 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.db.damage import list_damage
-from packhouse.db.packs import insert_packs, list_packs
 from packhouse.db.repos import Repo
-from packhouse.git.oid import Oid, hash_object
-from packhouse.git.pack import Pack
+from packhouse.git.oid import hash_object
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.consolidate import consolidate
-from packhouse.repository.damage_report import recheck_damage
-from packhouse.repository.sweep import settle_packs
-from packhouse.repository.view import open_reader
+from packhouse.repository.damage import mend
+from packhouse.repository.damage_report import find_lost_packs, recheck_damage
+from packhouse.repository.packs import adopt
+from packhouse.repository.stored_packs import sweep_packs
+from packhouse.repository.sweep import adopt_all, sweep
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 from tests.support.damage import cut, flip, flip_content, remove
+from tests.support.node_writes import pack_states, put_blob
+from tests.support.packs import list_packs, pack_dir, stored_names, write_pack
 from tests.support.waiting import wait_until
 
 TWO_HOURS_S = 7200
@@ -42,20 +46,13 @@ def repo(node: Node, caller: Principal) -> Repo:
     return lookup_repo(node, caller, "repo")
 
 
-def write_pack(node: Node, repo: Repo, content: bytes, *, listed: bool = True) -> Path:
-    """Publish a pack of one blob, and list it; return its path."""
-    with node.store.new_draft() as draft:
-        draft.writer.add_object("blob", content)
-        pack = node.store.publish_draft(draft, repo.public_id)
-    if listed:
-        with node.database.write() as session:
-            row = Pack(pack.name, pack.size_bytes, pack.objects)
-            insert_packs(session, repo.id, [row], now=node.clock())
-    return pack_dir(node, repo) / f"pack-{pack.name}.pack"
+def store(node: Node, repo: Repo, content: bytes) -> Path:
+    """Store a pack of one blob, and list it; return its path."""
+    return pack_dir(node, repo) / f"pack-{put_blob(node, repo, content)}.pack"
 
 
-def pack_dir(node: Node, repo: Repo) -> Path:
-    return node.store.repo_path(repo.public_id) / "objects" / "pack"
+def name_of(pack: Path) -> str:
+    return pack.stem.removeprefix("pack-")
 
 
 def contents(count: int) -> list[bytes]:
@@ -63,8 +60,8 @@ def contents(count: int) -> list[bytes]:
 
 
 def holds(node: Node, repo: Repo, content: bytes) -> bool:
-    with open_reader(node, repo) as reader:
-        return reader.kind_and_size(Oid(hash_object("blob", content))) == ("blob", len(content))
+    with RepoView(node, repo) as view:
+        return view.kind_and_size(hash_object("blob", content)) == ("blob", len(content))
 
 
 def told(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, object]]:
@@ -72,8 +69,7 @@ def told(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, objec
 
 
 def listed_names(node: Node, repo: Repo) -> set[str]:
-    with node.database.read() as session:
-        return {pack.name for pack in list_packs(session, repo.id)}
+    return {pack.name for pack in list_packs(node, repo)}
 
 
 @pytest.mark.parametrize(
@@ -90,17 +86,17 @@ def test_a_damaged_pack_is_set_aside_and_the_others_are_joined(
 ) -> None:
     if in_process_max is not None:
         monkeypatch.setattr("packhouse.repository.consolidate._IN_PROCESS_MAX_BYTES", in_process_max)
-    packs = [write_pack(node, repo, content) for content in contents(6)]
+    packs = [store(node, repo, content) for content in contents(6)]
     fault(packs[2])
     assert consolidate(node, repo.public_id) >= 4
-    damaged = packs[2].stem.removeprefix("pack-")
+    damaged = name_of(packs[2])
     assert packs[2].exists()
     assert damaged in listed_names(node, repo)
     assert len(listed_names(node, repo)) <= 3
     whole = contents(6)
     assert all(holds(node, repo, content) for number, content in enumerate(whole) if number != 2)
     for content in contents(12)[6:]:
-        write_pack(node, repo, content)
+        store(node, repo, content)
     assert consolidate(node, repo.public_id) >= 4
     (line,) = told(caplog, "stored data is damaged")
     assert (line["repo"], line["pack"]) == ("acme/repo", damaged)
@@ -108,17 +104,18 @@ def test_a_damaged_pack_is_set_aside_and_the_others_are_joined(
 
 
 def test_packs_without_their_idx_are_completed_and_joined(node: Node, repo: Repo) -> None:
-    packs = [write_pack(node, repo, content) for content in contents(6)]
+    packs = [store(node, repo, content) for content in contents(6)]
     flip(packs[1].with_suffix(".idx"), 8 + 1024 + 3)
     assert consolidate(node, repo.public_id) >= 4
     assert all(holds(node, repo, content) for content in contents(6))
 
 
 def test_a_listed_pack_that_lost_its_idx_survives_the_start(node: Node, repo: Repo) -> None:
-    packs = [write_pack(node, repo, content) for content in contents(3)]
+    packs = [store(node, repo, content) for content in contents(2)]
     remove(packs[0].with_suffix(".idx"))
     node.clock = lambda: int(time.time()) + TWO_HOURS_S
     stopping = threading.Event()
+    node.request_maintenance(repo.public_id)  # it comes after all that is done at the start
     thread = threading.Thread(target=maintain_packs, args=(node, stopping))
     thread.start()
     try:
@@ -127,50 +124,94 @@ def test_a_listed_pack_that_lost_its_idx_survives_the_start(node: Node, repo: Re
         stopping.set()
         thread.join()
     assert all(pack.exists() for pack in packs)
-    assert all(holds(node, repo, content) for content in contents(3))
+    assert all(holds(node, repo, content) for content in contents(2))
 
 
-def test_a_pack_that_was_never_published_goes_and_is_named(
+def test_a_pack_that_was_never_listed_goes_and_is_named(
     node: Node, repo: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write_pack(node, repo, b"kept")
-    half = write_pack(node, repo, b"half", listed=False)
-    remove(half.with_suffix(".idx"))
-    node.clock = lambda: int(time.time())
-    assert settle_packs(node, repo.public_id), "it is looked at again"
-    assert half.exists()
+    store(node, repo, b"kept")
+    with RepoView(node, repo) as view:
+        write = Write(view)  # that of a process which dies: it never leaves its block
+        write.writer.add_object("blob", b"half")
+        (half,) = write.publish()
+    path = pack_dir(node, repo) / f"pack-{half.name}.pack"
+    remove(path.with_suffix(".idx"))
+    node.clock = lambda: 1000 + node.limits.incoming_grace_s - 1
+    assert sweep_packs(node) == 0, "it may still be listed"
+    assert path.exists()
+    node.clock = lambda: 1000 + node.limits.incoming_grace_s
+    assert sweep_packs(node) == 1
+    assert not path.exists()
+    assert half.name not in pack_states(node, repo)
+    assert not holds(node, repo, b"half")
+    (line,) = told(caplog, "packs deleted that were never listed")
+    assert line["repo_id"] == repo.public_id
+    assert line["packs"] == [half.name]
+
+
+def test_a_pack_without_a_row_is_neither_listed_nor_deleted(node: Node, repo: Repo, tmp_path: Path) -> None:
+    """It belongs to a newer database, or to another one."""
+    for content in contents(3):
+        store(node, repo, content)
+    stray = write_pack(pack_dir(node, repo), [("blob", b"stray")])
     node.clock = lambda: int(time.time()) + TWO_HOURS_S
-    assert not settle_packs(node, repo.public_id)
-    assert not half.exists()
-    (line,) = told(caplog, "packs deleted that were never published")
-    assert line["repo"] == "acme/repo"
-    assert line["packs"] == [half.stem.removeprefix("pack-")]
+    sweep(node)
+    assert adopt_all(node, lambda: False) == 0
+    assert consolidate(node, repo.public_id) > 1
+    assert find_lost_packs(node, lambda: False) == 0
+    assert stray.exists()
+    assert stored_names(node, repo) == listed_names(node, repo) | {name_of(stray)}
+    assert not holds(node, repo, b"stray")
 
 
-def test_an_idx_that_tells_another_number_of_objects_than_listed_is_not_taken(
+def test_only_the_first_start_lists_what_an_earlier_release_left(node: Node, repo: Repo) -> None:
+    known = store(node, repo, b"known")
+    with node.database.write() as session:
+        session.define("UPDATE repos SET adopted_at = NULL")
+    first = write_pack(pack_dir(node, repo), [("blob", b"first")])
+    assert adopt_all(node, lambda: False) == 1
+    later = write_pack(pack_dir(node, repo), [("blob", b"later")])
+    assert adopt_all(node, lambda: False) == 0
+    assert adopt(node, repo.id, repo.public_id) == []
+    assert listed_names(node, repo) == {name_of(known), name_of(first)}
+    assert later.exists()
+    assert holds(node, repo, b"first")
+
+
+def test_a_reader_who_comes_before_the_first_sweep_sees_what_an_earlier_release_left(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    store(node, repo, b"known")
+    with node.database.write() as session:
+        session.define("UPDATE repos SET adopted_at = NULL")
+    write_pack(pack_dir(node, repo), [("blob", b"unlisted")])
+    node.pack_lists.forget(repo.id)
+    assert holds(node, lookup_repo(node, caller, "repo"), b"unlisted")
+
+
+def test_a_pack_that_holds_another_number_of_objects_than_listed_gets_no_idx(
     node: Node, repo: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kept = write_pack(node, repo, b"one")
-    other = write_pack(node, repo, b"two", listed=False)
-    name, size_bytes = other.stem.removeprefix("pack-"), other.stat().st_size
+    kept, other = store(node, repo, b"one"), store(node, repo, b"two")
     with node.database.write() as session:
-        insert_packs(session, repo.id, [Pack(name, size_bytes, 2)], now=1)
+        session.define(f"UPDATE stored_packs SET objects = 2 WHERE name = '{name_of(other)}'")
     remove(other.with_suffix(".idx"))
-    settle_packs(node, repo.public_id)
+    mend(node, repo)
     assert not other.with_suffix(".idx").exists()
-    assert [line["pack"] for line in told(caplog, "stored data is damaged")] == [name]
+    assert [line["pack"] for line in told(caplog, "stored data is damaged")] == [name_of(other)]
     assert kept.exists()
     assert other.exists()
 
 
 def test_damage_is_kept_until_the_pack_is_sound_again(node: Node, repo: Repo) -> None:
-    pack = write_pack(node, repo, b"content")
+    pack = store(node, repo, b"content")
     content = pack.read_bytes()
     remove(pack)
-    settle_packs(node, repo.public_id)
+    assert find_lost_packs(node, lambda: False) == 1
     with node.database.read() as session:
         (row,) = list_damage(session, limit=10)
-    assert (row.repo_name, row.pack) == ("repo", pack.stem.removeprefix("pack-"))
+    assert (row.repo_name, row.pack) == ("repo", name_of(pack))
     assert recheck_damage(node) == 0
     pack.write_bytes(content)
     assert recheck_damage(node) == 1
@@ -178,9 +219,15 @@ def test_damage_is_kept_until_the_pack_is_sound_again(node: Node, repo: Repo) ->
         assert list_damage(session, limit=10) == []
 
 
-def test_a_pack_written_again_heals_one_that_was_cut_short(node: Node, repo: Repo) -> None:
-    pack = write_pack(node, repo, b"content")
-    whole = pack.read_bytes()
-    cut(pack, 5)
-    write_pack(node, repo, b"content")
-    assert pack.read_bytes() == whole
+@pytest.mark.parametrize(
+    "fault", [flip_content, lambda pack: cut(pack, 5), remove], ids=["flipped bit", "cut short", "lost"]
+)
+def test_content_that_is_written_again_is_read_from_there(
+    node: Node, repo: Repo, fault: Callable[[Path], None]
+) -> None:
+    content = contents(1)[0]
+    fault(store(node, repo, content))
+    store(node, repo, content)
+    with RepoView(node, repo) as view:
+        assert view.read(hash_object("blob", content)) == ("blob", content)
+        assert view.git.run("cat-file", "blob", hash_object("blob", content)).stdout == content

@@ -1,66 +1,149 @@
-"""What a crash leaves of a repository that was to start with objects, and what becomes of it."""
+"""What a crash leaves of a repository that was to start with objects, and what becomes of it.
 
+It has the row of a deleted repository until it is complete.
+"""
+
+import multiprocessing
 import os
-import time
-from pathlib import Path
+import signal
 
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoExists
-from packhouse.node.node import Node
+from packhouse.config import Config
+from packhouse.db.packs import PackNotIncoming
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import RepoExists, RepoNotFound, find_repo_by_public_id
+from packhouse.git.refname import PERSISTENT
+from packhouse.node.node import Node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.fork_insert import FilledRepo, insert_filled_repo, sweep_unsettled
-from packhouse.storage.unsettled import mark_unsettled, unsettled_age_s
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
+from packhouse.operations.list_repos import ListRepos, list_repos
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.repo_info import RepoInfo
+from packhouse.operations.undelete_repo import undelete_repo
+from packhouse.repository.sweep import sweep
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from tests.support.node_writes import MAIN, add_commit, pack_states
+from tests.support.packs import make_repo_dir, stored_names
+
+SPAWN = multiprocessing.get_context("spawn")
+START = 1000  # of the node's clock
 
 
-def age(folder: Path) -> None:
-    """Make the mark of a folder two hours old."""
-    then = time.time() - 7200
-    os.utime(folder / "unsettled", (then, then))
+def fill(node: Node, caller: Principal, name: str) -> RepoInfo:
+    """Create a repository that starts with one commit."""
+    with RepoView(node, insert_unborn(node, caller, name)) as view, Write(view) as write:
+        updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
+        return fill_repo(node, caller, FilledRepo(name, "main", updates, "fork"), write, receipt=None)
 
 
-def fill(node: Node, caller: Principal, name: str) -> str:
-    """Create a repository that starts with one blob; return its internal id."""
-    with node.store.new_quarantine() as quarantine, node.store.new_draft() as draft:
-        draft.writer.add_object("blob", b"content")
-        return insert_filled_repo(
-            node, caller, FilledRepo(name, "main", [], "fork"), quarantine, draft, receipt=None
-        ).public_id
+def names_of(node: Node, caller: Principal) -> list[str]:
+    return [repo.name for repo in list_repos(node, caller, ListRepos(q="", cursor="", limit=0)).repos]
 
 
-def test_a_folder_whose_row_was_never_inserted_is_removed_after_an_hour(
-    node: Node, caller: Principal
+def die(*_arguments: object, **_options: object) -> None:
+    """End as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill_and_die(config: Config, caller: Principal, public_id: str, step: str) -> None:
+    """Fill a repository, and be killed on the way."""
+    node = open_node(config)
+    node.clock = lambda: START
+    with node.database.read() as session:
+        unborn = find_repo_by_public_id(session, public_id)
+    assert unborn is not None
+    with RepoView(node, unborn) as view, Write(view) as write, pytest.MonkeyPatch.context() as patch:
+        updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
+        patch.setattr(
+            *{
+                "before the row": ("packhouse.repository.stored_packs.insert_incoming_pack", die),
+                "before the file": (node.store, "put", die),
+                "before the refs": ("packhouse.operations.fill_repo.bear_repo", die),
+                "before the commit": ("packhouse.repository.ref_writer.apply_ref_updates", die),
+            }[step]
+        )
+        fill_repo(node, caller, FilledRepo("shop", "main", updates, "fork"), write, receipt=None)
+
+
+@pytest.mark.parametrize(
+    ("step", "states", "files"),
+    [
+        ("before the row", [], 0),
+        ("before the file", ["incoming"], 0),
+        ("before the refs", ["incoming"], 1),
+        ("before the commit", ["incoming"], 1),
+    ],
+)
+def test_a_crash_leaves_a_row_that_nobody_finds_and_packs_that_the_sweeper_removes(
+    node: Node, caller: Principal, step: str, states: list[str], files: int
 ) -> None:
-    folder = node.store.ensure_repo("repo_zzzz9999")
-    mark_unsettled(folder)
-    assert sweep_unsettled(node) == 0
-    assert folder.exists()
-    age(folder)
-    assert sweep_unsettled(node) == 1
-    assert not folder.exists()
-
-
-def test_a_folder_without_a_row_and_without_a_mark_is_left_alone(node: Node, caller: Principal) -> None:
-    folder = node.store.ensure_repo("repo_zzzz9999")
-    assert sweep_unsettled(node) == 0
-    assert folder.exists()
-
-
-def test_a_mark_that_a_crash_left_after_the_rows_were_inserted_is_taken_off(
-    node: Node, caller: Principal
-) -> None:
-    folder = node.store.repo_path(fill(node, caller, "shop"))
-    assert unsettled_age_s(folder) is None
-    mark_unsettled(folder)
-    age(folder)
-    assert sweep_unsettled(node) == 0
-    assert unsettled_age_s(folder) is None
-    assert list(folder.glob("objects/pack/*.pack"))
-
-
-def test_who_loses_the_race_for_a_name_leaves_no_folder(node: Node, caller: Principal) -> None:
-    create_repo(node, caller, CreateRepo("shop"))
-    with pytest.raises(RepoExists):
-        fill(node, caller, "shop")
+    unborn = insert_unborn(node, caller, "shop")
+    process = SPAWN.Process(target=fill_and_die, args=(node.config, caller, unborn.public_id, step))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert names_of(node, caller) == []
+    with pytest.raises(RepoNotFound):
+        lookup_repo(node, caller, "shop")
+    with pytest.raises(RepoNotFound):
+        undelete_repo(node, caller, "shop")
+    assert list(pack_states(node, unborn).values()) == states
+    assert len(stored_names(node, unborn)) == files
+    node.clock = lambda: START + node.limits.incoming_grace_s - 1
+    sweep(node)
+    assert list(pack_states(node, unborn).values()) == states, "somebody may be filling it"
+    node.clock = lambda: START + node.limits.incoming_grace_s
+    sweep(node)
+    assert pack_states(node, unborn) == {}
     assert list(node.store.iter_repo_ids()) == []
+    made = fill(node, caller, "shop")
+    assert names_of(node, caller) == ["shop"]
+    assert made.public_id != unborn.public_id
+
+
+def test_a_repository_that_is_complete_stays_whatever_is_swept(node: Node, caller: Principal) -> None:
+    public_id = fill(node, caller, "shop").public_id
+    node.clock = lambda: START + 2 * node.limits.incoming_grace_s
+    sweep(node)
+    repo = lookup_repo(node, caller, "shop")
+    assert list(node.store.iter_repo_ids()) == [public_id]
+    assert set(pack_states(node, repo).values()) == {"live"}
+    with RepoView(node, repo) as view, node.database.read() as session:
+        assert [view.kind_and_size(ref.oid) is not None for ref in list_refs(session, repo.id)] == [True]
+
+
+def test_a_repository_that_was_filled_for_too_long_is_refused_and_nobody_finds_it(
+    node: Node, caller: Principal
+) -> None:
+    unborn = insert_unborn(node, caller, "shop")
+    with RepoView(node, unborn) as view, Write(view) as write:
+        updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
+        write.publish()
+        node.clock = lambda: START + node.limits.incoming_grace_s
+        sweep(node)
+        with pytest.raises(PackNotIncoming):
+            fill_repo(node, caller, FilledRepo("shop", "main", updates, "fork"), write, receipt=None)
+    assert names_of(node, caller) == []
+    assert list(node.store.iter_repo_ids()) == []
+
+
+def test_a_folder_without_a_row_is_left_alone(node: Node, caller: Principal) -> None:
+    folder = make_repo_dir(node, "repo_zzzz9999")
+    node.clock = lambda: START + 2 * node.limits.incoming_grace_s
+    sweep(node)
+    assert folder.exists()
+
+
+def test_who_loses_the_race_for_a_name_leaves_nothing(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("shop"))
+    unborn = insert_unborn(node, caller, "shop")
+    with RepoView(node, unborn) as view, Write(view) as write:
+        updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
+        with pytest.raises(RepoExists):
+            fill_repo(node, caller, FilledRepo("shop", "main", updates, "fork"), write, receipt=None)
+    assert list(node.store.iter_repo_ids()) == []
+    assert pack_states(node, unborn) == {}
