@@ -29,17 +29,22 @@ from packhouse.git.pack import Pack
 from packhouse.ids import RepoId, RepoKey
 from packhouse.log import log_event
 from packhouse.node.node import Node
+from packhouse.storage.files import link_or_copy
 
 _NAME_BYTES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPack:
-    """A pack to store: its `files`, pack and idx, or the repository whose stored pack it is."""
+    """A pack to store: its `files`, pack and idx, or the repository whose stored pack it is.
+
+    `shown_in` is a folder that is held open and shows that stored pack, whatever becomes of it.
+    """
 
     pack: Pack
     files: tuple[Path, Path] | None = None
     linked_from: str = ""
+    shown_in: Path | None = None
 
 
 def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: list[str]) -> list[Pack]:
@@ -73,8 +78,23 @@ def _put(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
         return
     try:
         node.store.link(one.linked_from, one.pack.name, repo.public_id, pack.name)
-    except FileNotFoundError as error:  # it retired long ago, and was deleted during the work
+    except FileNotFoundError:
+        # It retired during the work, and was deleted; who has the source open sees it still.
+        _put_shown(node, repo, one, pack)
+
+
+def _put_shown(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
+    assert one.shown_in is not None, "a linked pack is open"
+    files = [node.store.scratch_dir() / f"{pack.name}{suffix}" for suffix in (".pack", ".idx")]
+    try:
+        for file in files:
+            link_or_copy(one.shown_in / f"pack-{one.pack.name}{file.suffix}", file)
+        node.store.put(repo.public_id, pack.name, files[0], files[1])
+    except FileNotFoundError as error:
         raise Unavailable("source pack is gone", pack=one.pack.name) from error
+    finally:
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:

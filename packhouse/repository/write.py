@@ -26,12 +26,14 @@ from packhouse.git.process import GitPlace, GitResult
 from packhouse.git.reader import FreshReader, ObjectReader
 from packhouse.node.node import Node
 from packhouse.repository.git import RepoGit
+from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import FoundPack, drop_incoming, store_packs
 from packhouse.repository.view import RepoView
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine
 from packhouse.storage.spill_file import SpillFile
+from packhouse.storage.store import OpenedPacks
 
 _LENT: Final = "pack-lent-"
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
@@ -55,6 +57,7 @@ class Write:
         self._draft: PackDraft | None = None
         self._folder: Quarantine | None = None
         self._linked: list[tuple[str, Pack]] = []
+        self._source: OpenedPacks | None = None
         self._incoming: list[str] = []
         self._unlisted: list[Pack] = []
         self._published_bytes = 0
@@ -191,7 +194,9 @@ class Write:
         return str(self._objects().pack_dir.absolute() / "pack")
 
     def link_stored(self, source_id: str, pack: Pack) -> None:
-        """Let publishing take in a stored pack of another repository, whose every object is wanted."""
+        """Let publishing take in a stored pack that the view shows, whose every object is wanted."""
+        if self._source is None:  # held until then: the pack may retire, and the view be opened anew
+            self._source = open_packs(self.node, self.view.repo, self.view.listed())
         self._linked.append((source_id, pack))
 
     def check_strict(self) -> None:
@@ -248,13 +253,17 @@ class Write:
         if self._folder is not None:
             self._folder.discard()
             self._folder = None
+        if self._source is not None:
+            self._source.close()
+            self._source = None
         names, self._incoming = self._incoming, []
         if names:
             drop_incoming(self.node, self.repo, names)
 
     def _found_packs(self) -> Iterator[FoundPack]:
         for source_id, pack in self._linked:
-            yield FoundPack(pack, linked_from=source_id)
+            assert self._source is not None, "it was opened with the first of them"
+            yield FoundPack(pack, linked_from=source_id, shown_in=self._source.object_dir / "pack")
         if self._folder is not None:
             for idx in sorted(self._folder.pack_dir.glob("pack-*.idx")):
                 if not idx.name.startswith(_LENT):
