@@ -186,7 +186,7 @@ def test_a_reader_who_comes_before_the_first_sweep_sees_what_an_earlier_release_
     with node.database.write() as session:
         session.define("UPDATE repos SET adopted_at = NULL")
     write_pack(pack_dir(node, repo), [("blob", b"unlisted")])
-    node.pack_lists.forget(repo.id)
+    node.pack_lists.clear()
     assert holds(node, lookup_repo(node, caller, "repo"), b"unlisted")
 
 

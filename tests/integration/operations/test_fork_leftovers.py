@@ -17,12 +17,14 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import RepoExists, RepoNotFound, find_repo_by_public_id
 from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node, open_node
+from packhouse.operations import fill_repo as fill_module
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
 from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.undelete_repo import undelete_repo
+from packhouse.repository import ref_writer, stored_packs
 from packhouse.repository.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
@@ -58,14 +60,13 @@ def fill_and_die(config: Config, caller: Principal, public_id: str, step: str) -
     assert unborn is not None
     with RepoView(node, unborn) as view, Write(view) as write, pytest.MonkeyPatch.context() as patch:
         updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
-        patch.setattr(
-            *{
-                "before the row": ("packhouse.repository.stored_packs.insert_incoming_pack", die),
-                "before the file": (node.store, "put", die),
-                "before the refs": ("packhouse.operations.fill_repo.bear_repo", die),
-                "before the commit": ("packhouse.repository.ref_writer.apply_ref_updates", die),
-            }[step]
-        )
+        places: dict[str, tuple[object, str]] = {
+            "before the row": (stored_packs, "insert_incoming_pack"),
+            "before the file": (node.store, "put"),
+            "before the refs": (fill_module, "bear_repo"),
+            "before the commit": (ref_writer, "apply_ref_updates"),
+        }
+        patch.setattr(*places[step], die)
         fill_repo(node, caller, FilledRepo("shop", "main", updates, "fork"), write, receipt=None)
 
 

@@ -17,7 +17,7 @@ from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid
 from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap, FileRecord
-from packhouse.node.last_commit_cache import LastCommitCache
+from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
 from packhouse.node.node import Node, open_node
 from packhouse.operations.file_metadata import list_file_metadata
 from packhouse.operations.lookup import lookup_repo
@@ -25,9 +25,20 @@ from packhouse.operations.read_files import PathNotFound, find_file
 from packhouse.repository import attribution, file_maps
 from packhouse.repository.file_maps import read_file_map
 from packhouse.repository.last_commit import read_last_commit
+from packhouse.repository.view import open_view
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of
+
+
+def file_map(node: Node, repo: Repo, commit: Oid) -> FileMap:
+    with open_view(node, repo) as view:
+        return read_file_map(view, commit)
+
+
+def last_commit(node: Node, repo: Repo, commit: Oid, path: bytes) -> LastCommit:
+    with open_view(node, repo) as view:
+        return read_last_commit(view, commit, path)
 
 
 @pytest.fixture
@@ -69,10 +80,10 @@ def test_maps_are_right_computed_derived_and_read_back(
     commits = rng.sample(history.commits(), min(10, len(history.commits())))
     expected = {commit: expected_answers(history, commit) for commit in commits}
     for commit in commits:
-        assert answers_of(read_file_map(node, repo, Oid(commit))) == expected[commit], commit
+        assert answers_of(file_map(node, repo, Oid(commit))) == expected[commit], commit
     forget(node)
     for commit in reversed(commits):
-        found = read_file_map(node, repo, Oid(commit))
+        found = file_map(node, repo, Oid(commit))
         assert answers_of(found) == expected[commit], commit
         listed = {path: record.mode for path, record in zip(found.paths, found.records, strict=True)}
         assert listed == {path: mode for path, (mode, _) in history.files(commit).items()}
@@ -86,9 +97,9 @@ def test_each_commit_derived_from_its_parent_is_right(
     repo = load_history(node, caller, history, "r")
     line = history.run("rev-list", "--first-parent", "--reverse", history.branches[0]).split()
     for commit in line[-40:]:
-        assert answers_of(read_file_map(node, repo, Oid(commit))) == expected_answers(history, commit), commit
+        assert answers_of(file_map(node, repo, Oid(commit))) == expected_answers(history, commit), commit
     forget(node)
-    assert answers_of(read_file_map(node, repo, Oid(line[-1]))) == expected_answers(history, line[-1])
+    assert answers_of(file_map(node, repo, Oid(line[-1]))) == expected_answers(history, line[-1])
 
 
 def test_single_paths_are_right_with_and_without_a_map(
@@ -99,15 +110,15 @@ def test_single_paths_are_right_with_and_without_a_map(
     commits = rng.sample(history.commits(), min(6, len(history.commits())))
     for commit in commits:
         for path, last in expected_answers(history, commit).items():
-            assert read_last_commit(node, repo, Oid(commit), path).oid == last, (commit, path)
+            assert last_commit(node, repo, Oid(commit), path).oid == last, (commit, path)
 
 
 def test_sizes_are_those_of_the_blobs(node: Node, caller: Principal, history: History) -> None:
     repo = load_history(node, caller, history, "r")
     tip = history.run("rev-parse", history.branches[0])
     parent = history.run("rev-list", "--max-count=2", "--first-parent", tip).split()[-1]
-    read_file_map(node, repo, Oid(parent))
-    found = read_file_map(node, repo, Oid(tip))
+    file_map(node, repo, Oid(parent))
+    found = file_map(node, repo, Oid(tip))
     for path, (mode, oid) in history.files(tip).items():
         record = found.find(path)
         assert record is not None
@@ -172,7 +183,7 @@ def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
         last_path = page.last_path
     repo = lookup_repo(node, caller, "r")
     tip = Oid(history.run("rev-parse", "main"))
-    assert listed == read_file_map(node, repo, tip).records
+    assert listed == file_map(node, repo, tip).records
     if len({file.last_commit for file in listed}) >= 8:
         with pytest.raises(LimitExceeded):
             list_file_metadata(
@@ -183,18 +194,18 @@ def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
 def test_a_damaged_or_missing_file_is_computed_again(node: Node, caller: Principal, tmp_path: Path) -> None:
     repo, git, folder = linear(node, caller, tmp_path, 5)
     tip = Oid(git.run("rev-parse", "main", cwd=folder))
-    expected = answers_of(read_file_map(node, repo, tip))
+    expected = answers_of(file_map(node, repo, tip))
     (stored,) = (node.config.data / "cache" / "last-commits").glob("repo_*/*")
     whole = stored.read_bytes()
     for damage in (b"", b"x" * 100, whole[:-1], whole[:40] + bytes([whole[40] ^ 1]) + whole[41:]):
         stored.write_bytes(damage)
         forget(node)
-        assert answers_of(read_file_map(node, repo, tip)) == expected
+        assert answers_of(file_map(node, repo, tip)) == expected
         assert stored.read_bytes() == whole
     stored.unlink()
     stored.parent.rmdir()
     forget(node)
-    assert answers_of(read_file_map(node, repo, tip)) == expected
+    assert answers_of(file_map(node, repo, tip)) == expected
 
 
 def test_a_cold_commit_is_computed_once_for_all_who_ask(
@@ -212,9 +223,7 @@ def test_a_cold_commit_is_computed_once_for_all_who_ask(
 
     monkeypatch.setattr(file_maps, "_compute", counted)
     found: list[FileMap] = []
-    threads = [
-        threading.Thread(target=lambda: found.append(read_file_map(node, repo, tip))) for _ in range(8)
-    ]
+    threads = [threading.Thread(target=lambda: found.append(file_map(node, repo, tip))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -243,5 +252,5 @@ def test_a_path_that_history_touched_long_ago_is_found(node: Node, caller: Princ
     for number in (0, 150, 99, 101, *range(200, 230)):
         path = b"d/f%d" % number
         expected = git.run("log", "-1", "--format=%H", tip, "--", path.decode(), cwd=folder)
-        assert read_last_commit(node, repo, Oid(tip), path).oid == expected
+        assert last_commit(node, repo, Oid(tip), path).oid == expected
     assert node.last_commits.maps.peek((repo.id, Oid(tip))) is not None  # so many walks paid for a map

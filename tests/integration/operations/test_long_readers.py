@@ -13,8 +13,8 @@ from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.repository import view as view_module
 from packhouse.repository.consolidate import consolidate
+from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.sweep import sweep
 from packhouse.repository.view import RepoView
@@ -173,7 +173,6 @@ def test_a_list_that_is_out_of_date_leads_nobody_astray(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The packs of the list retire, and are deleted, between the reading of the list and its opening."""
-    open_packs = view_module.open_packs
     joined: list[bool] = []
 
     def join_then_open(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
@@ -182,7 +181,7 @@ def test_a_list_that_is_out_of_date_leads_nobody_astray(
             join(node, repo)
         return open_packs(node, repo, listed)
 
-    monkeypatch.setattr(view_module, "open_packs", join_then_open)
+    monkeypatch.setattr("packhouse.repository.view.open_packs", join_then_open)
     with RepoView(node, repo) as view:
         assert view.read(oid_of(b"0")) == ("blob", b"0")
         assert view.kind_and_size(oid_of(b"never written")) is None

@@ -17,7 +17,9 @@ from packhouse.git.refname import RefName
 from packhouse.node.node import Node, open_node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.resolve import RefNotFound, resolve_object, resolve_ref
+from packhouse.repository import resolve
+from packhouse.repository.resolve import RefNotFound, ResolvedRef
+from packhouse.repository.view import open_view
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of
@@ -55,6 +57,18 @@ def move(node: Node, caller: Principal, repo: Repo, *moves: tuple[str, str, str 
             session, repo.id, updates, actor="test", action="test", state=node.new_state(), now=1000
         )
     return lookup_repo(node, caller, repo.name)
+
+
+def resolve_ref(node: Node, repo: Repo, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
+    """Resolve in a view of its own, as the repository is now."""
+    with open_view(node, repo) as view:
+        return resolve.resolve_ref(view, ref, ephemeral=ephemeral)
+
+
+def resolve_object(node: Node, repo: Repo, text: str) -> Oid:
+    """Resolve in a view of its own."""
+    with open_view(node, repo) as view:
+        return resolve.resolve_object(view, text)
 
 
 def rev_parse(history: History, expression: str) -> str | None:
