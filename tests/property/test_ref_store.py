@@ -109,6 +109,7 @@ class RefStoreMachine(RuleBasedStateMachine):
         self.model = Model()
         self.now = 1000
         self.transactions = 0
+        self.state = 0
 
     @initialize()
     def create_repository(self) -> None:
@@ -155,17 +156,30 @@ class RefStoreMachine(RuleBasedStateMachine):
     @rule(branch=NAMES)
     def change_default_branch(self, branch: str) -> None:
         with self.database.write() as session:
-            set_default_branch(session, self.repo_id, branch)
+            set_default_branch(session, self.repo_id, branch, state=self.next_state())
         self.model.default_branch = branch
         self.transactions += 1
+
+    def next_state(self) -> int:
+        """Return the state that goes with the version which the next transaction writes."""
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**63
+        return self.state
 
     def step(self, updates: list[RefUpdate], *, atomic: bool) -> None:
         self.now += 1
         expected = self.model.apply(updates, atomic=atomic)
+        written, state = self.state, self.next_state()
 
         def work(session: Session) -> list[RefOutcome]:
             return apply_ref_updates(
-                session, self.repo_id, updates, actor="", action="", now=self.now, atomic=atomic
+                session,
+                self.repo_id,
+                updates,
+                actor="",
+                action="",
+                state=state,
+                now=self.now,
+                atomic=atomic,
             )
 
         answer: list[type[PackhouseError] | None]
@@ -173,6 +187,7 @@ class RefStoreMachine(RuleBasedStateMachine):
             outcomes = self.database.transact(work)
         except PackhouseError as error:
             answer = [type(error)]
+            self.state = written
         else:
             answer = [type(outcome.error) if outcome.error else None for outcome in outcomes]
             self.transactions += 1
@@ -198,6 +213,8 @@ class RefStoreMachine(RuleBasedStateMachine):
         assert any_branch == bool(branches)
         assert repo is not None
         assert (repo.refs_version, repo.default_branch) == (self.transactions, self.model.default_branch)
+        assert repo.refs_state == self.state
+        assert (repo.packs_version, repo.packs_state) == (0, 0)  # none of the steps brings a pack
         replayed: dict[Key, Oid] = {}
         for entry in reversed(log):
             key = (entry.namespace, entry.refname)

@@ -2,11 +2,14 @@
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 
 from packhouse.db.database import Database, open_database
+from packhouse.db.packs import insert_incoming_pack
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoId, RepoKey
 from tests.support.repo import Repo
@@ -32,6 +35,34 @@ def add_repo(
         )
 
 
+def add_repo_of_older_release(database: Database, org_id: int, name: str | None = None) -> int:
+    """Add a repository with the statement of the first release, to a schema of its time; return its id."""
+    public_id = f"repo_{uuid.uuid4().hex}"
+    with database.write() as session:
+        session.define(
+            "INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at)"
+            f" VALUES ('{public_id}', {org_id}, '{name or public_id}', '{name or public_id}', 'main', 100)"
+        )
+    ((repo_id,),) = ask(database, f"SELECT id FROM repos WHERE public_id = '{public_id}'")
+    assert isinstance(repo_id, int)
+    return repo_id
+
+
+def ask(database: Database, statement: str) -> list[tuple[object, ...]]:
+    """Return the rows of a query that the server has no name for."""
+    with database.read() as session:
+        rows = session._connection.execute(statement).fetchall()  # type: ignore[attr-defined]  # asks the engine
+    return [tuple(row) for row in rows]
+
+
+def note_pack(database: Database, repo_id: int, seed: object, *, now: int = 150) -> Pack:
+    """Add the row of an incoming pack and return what it says; the same for the same seed."""
+    pack = Pack(oid(seed), 1000, 3)
+    with database.write() as session:
+        insert_incoming_pack(session, repo_id, pack, now=now)
+    return pack
+
+
 def branch_update(
     branch: str, old: Oid | None, new: Oid | None, *, namespace: str = "", any_old: bool = False
 ) -> RefUpdate:
@@ -40,12 +71,26 @@ def branch_update(
 
 
 def apply(
-    database: Database, repo_id: RepoKey, *updates: RefUpdate, atomic: bool = True, now: int = 200
+    database: Database,
+    repo_id: int,
+    *updates: RefUpdate,
+    atomic: bool = True,
+    state: int = 1,
+    now: int = 200,
+    packs: Sequence[Pack] = (),
 ) -> list[RefOutcome]:
     """Run one ref transaction."""
     return database.transact(
         lambda session: apply_ref_updates(
-            session, repo_id, updates, actor="tester", action="test", state=1, now=now, atomic=atomic
+            session,
+            repo_id,
+            updates,
+            actor="tester",
+            action="test",
+            state=state,
+            now=now,
+            packs=packs,
+            atomic=atomic,
         )
     )
 

@@ -12,8 +12,13 @@ from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName
-from packhouse.ids import RepoKey
-from tests.support.rows import add_repo, apply, branch_update, oid, write_ref_of_older_release
+from tests.support.rows import (
+    add_repo_of_older_release,
+    apply,
+    branch_update,
+    oid,
+    write_ref_of_older_release,
+)
 from tests.support.seeds import seed_of
 
 A, B = oid("a"), oid("b")
@@ -186,7 +191,7 @@ def test_existing_branches_are_numbered_as_the_ref_log_says(
     migrate_to(database, 3)
     with database.write() as session:
         org_id = insert_org(session, name="acme", now=1).id
-    repos = [add_repo(database, org_id) for _ in range(2)]
+    repos = [add_repo_of_older_release(database, org_id) for _ in range(2)]
     orders: dict[int, list[str]] = {repo_id: [] for repo_id in repos}
     for number in range(30):
         repo_id, name = rng.choice(repos), uuid.UUID(int=rng.getrandbits(128)).hex

@@ -1,4 +1,4 @@
-"""Organisations and their keys, packs and jobs as rows."""
+"""Organisations and their keys, and jobs, as rows."""
 
 import threading
 
@@ -8,16 +8,6 @@ from packhouse.db.database import Database
 from packhouse.db.jobs import insert_job
 from packhouse.db.keys import Key, find_key, get_keys_version, insert_key, list_keys, revoke_key
 from packhouse.db.orgs import Org, OrgExists, find_org, insert_org, list_orgs
-from packhouse.db.packs import (
-    Pack,
-    delete_pack_rows,
-    insert_packs,
-    list_known_packs,
-    list_packs,
-    list_retired_packs,
-    retire_packs,
-)
-from packhouse.ids import RepoKey
 
 
 def add_key(database: Database, org: Org, key_id: str) -> Key:
@@ -80,31 +70,7 @@ def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: 
     assert keys_version(database) == before + 9
 
 
-def test_a_retired_pack_stays_known_until_it_is_struck_off(database: Database, repo_id: RepoKey) -> None:
-    one, two = Pack("1" * 40, 10, 1), Pack("2" * 40, 20, 2)
-    with database.write() as session:
-        insert_packs(session, repo_id, [one, two, one], now=5)
-        assert delete_pack_rows(session, repo_id, [one.name]) == 0
-        assert retire_packs(session, repo_id, [one.name, "3" * 40], now=7) == 1
-        assert retire_packs(session, repo_id, [one.name], now=8) == 0
-        assert [pack.name for pack in list_packs(session, repo_id)] == [two.name]
-        assert list_retired_packs(session, repo_id, retired_before=6) == []
-        assert [pack.retired_at for pack in list_retired_packs(session, repo_id, retired_before=7)] == [7]
-        assert {pack.name for pack in list_known_packs(session, repo_id)} == {one.name, two.name}
-        assert delete_pack_rows(session, repo_id, [one.name, two.name]) == 1
-        assert {pack.name for pack in list_known_packs(session, repo_id)} == {two.name}
-
-
-def test_a_retired_pack_that_is_written_again_is_in_use_again(database: Database, repo_id: RepoKey) -> None:
-    pack = Pack("1" * 40, 10, 1)
-    with database.write() as session:
-        insert_packs(session, repo_id, [pack], now=5)
-        retire_packs(session, repo_id, [pack.name], now=6)
-        insert_packs(session, repo_id, [pack], now=7)
-        assert [row.created_at for row in list_packs(session, repo_id)] == [5]
-
-
-def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: RepoKey) -> None:
+def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: int) -> None:
     with database.write() as session:
         for run_at in (50, 20, 90):
             insert_job(session, "sweep", "repo_1", repo_id=repo_id, run_at=run_at, now=1)

@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.db.database import Database
 from packhouse.db.orgs import Org
-from packhouse.db.packs import Pack, list_packs
+from packhouse.db.packs import insert_incoming_pack, list_live_packs
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,
     RefMismatch,
@@ -27,6 +27,7 @@ from packhouse.db.refs import (
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted
 from packhouse.errors import Invalid, PackhouseError
 from packhouse.git.oid import Oid
+from packhouse.git.pack import Pack
 from packhouse.git.refname import (
     EPHEMERAL,
     HEADS,
@@ -302,7 +303,7 @@ def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, rep
     with database.write() as session:
         repo = find_repo_by_id(session, repo_id)
         assert repo is not None
-        mark_repo_deleted(session, org.id, repo.name, now=1)
+        mark_repo_deleted(session, org.id, repo.name, state=5, now=1)
     with pytest.raises(RepoNotFound):
         apply(database, repo_id, branch_update("a", None, A))
     with pytest.raises(RepoNotFound):
@@ -328,20 +329,24 @@ def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, rep
     assert older == entries[1:3]
 
 
-def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: RepoKey) -> None:
-    pack = Pack("1" * 40, 10, 2)
+def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: int) -> None:
+    first, refused, second = (Pack(digit * 40, 10, 2) for digit in "132")
+    with database.write() as session:
+        for pack in (first, refused, second):
+            insert_incoming_pack(session, repo_id, pack, now=4)
 
-    def move(*updates: RefUpdate) -> None:
+    def move(pack: Pack, *updates: RefUpdate) -> None:
         with database.write() as session:
-            apply_ref_updates(session, repo_id, updates, actor="", action="", now=5, packs=[pack])
+            apply_ref_updates(session, repo_id, updates, actor="", action="", state=9, now=5, packs=[pack])
 
-    move(branch_update("a", None, A))
-    move(branch_update("a", A, B))
+    move(first, branch_update("a", None, A))
     with pytest.raises(RefMismatch):
-        move(branch_update("a", A, B))
+        move(refused, branch_update("a", B, A))
+    move(second, branch_update("a", A, B))
     with database.read() as session:
-        (listed,) = list_packs(session, repo_id)
-    assert (listed.name, listed.size_bytes, listed.objects, listed.created_at) == ("1" * 40, 10, 2, 5)
+        listed = list_live_packs(session, repo_id)
+    assert listed is not None
+    assert listed.packs == (first, second)
 
 
 def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: RepoKey) -> None:

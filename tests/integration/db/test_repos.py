@@ -43,13 +43,26 @@ def names(database: Database, org: Org, q: str = "", after: tuple[int, int] | No
 
 def delete(database: Database, org: Org, name: str) -> None:
     with database.write() as session:
-        assert mark_repo_deleted(session, org.id, name, now=300) is not None
+        assert mark_repo_deleted(session, org.id, name, state=5, now=300) is not None
 
 
 def test_a_repository_is_found_by_name_id_and_public_id(database: Database, org: Org) -> None:
     repo_id = add_repo(database, org.id, "apps/shop", default_branch="trunk", now=7)
     repo = read_repo(database, org, "apps/shop")
-    assert repo == Repo(repo_id, repo.public_id, org.id, org.name, "apps/shop", "trunk", 0, 7, None)
+    assert repo == Repo(
+        id=repo_id,
+        public_id=repo.public_id,
+        org_id=org.id,
+        org_name=org.name,
+        name="apps/shop",
+        default_branch="trunk",
+        refs_version=0,
+        refs_state=0,
+        packs_version=0,
+        packs_state=0,
+        created_at=7,
+        deleted_at=None,
+    )
     with database.read() as session:
         assert find_repo_by_id(session, repo_id) == repo
         assert find_repo_by_public_id(session, repo.public_id) == repo
@@ -98,7 +111,7 @@ def test_what_cannot_be_stored_is_absent(database: Database, org: Org) -> None:
             assert find_repo(session, org.id, name) is None
             assert find_repo_and_ref(session, org.id, name, PERSISTENT, None) is None
             assert find_repo_by_public_id(session, name) is None
-            assert mark_repo_deleted(session, org.id, name, now=1) is None
+            assert mark_repo_deleted(session, org.id, name, state=5, now=1) is None
             assert not has_pending_deletion(session, org.id, name)
             assert list_repos(session, org.id, q=name, after=None, limit=5) == []
 
@@ -117,7 +130,7 @@ def test_a_deleted_name_is_free_at_once_and_remembered_until_cleaned(database: D
     assert second > first
     delete(database, org, "shop")
     with database.write() as session:
-        assert mark_repo_deleted(session, org.id, "shop", now=301) is None
+        assert mark_repo_deleted(session, org.id, "shop", state=5, now=301) is None
         assert mark_repo_cleaned(session, first, now=400)
         assert not mark_repo_cleaned(session, first, now=401)
         assert has_pending_deletion(session, org.id, "shop")
@@ -235,9 +248,9 @@ def test_one_query_gives_repository_and_ref(database: Database, org: Org) -> Non
 def test_a_new_default_branch_is_a_new_version_of_the_refs(database: Database, org: Org) -> None:
     repo_id = add_repo(database, org.id, "shop")
     with database.write() as session:
-        set_default_branch(session, repo_id, "trunk")
+        set_default_branch(session, repo_id, "trunk", state=11)
     repo = read_repo(database, org, "shop")
-    assert (repo.default_branch, repo.refs_version) == ("trunk", 1)
+    assert (repo.default_branch, repo.refs_version, repo.refs_state) == ("trunk", 1, 11)
     delete(database, org, "shop")
     with pytest.raises(RepoNotFound), database.write() as session:
-        set_default_branch(session, repo_id, "main")
+        set_default_branch(session, repo_id, "main", state=12)

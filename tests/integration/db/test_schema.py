@@ -15,7 +15,7 @@ from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, DatabaseTooNew, 
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
-RELEASED = [(1,), (2,), (3,), (4,), (5,)]
+RELEASED = [(1,), (2,), (3,), (4,), (5,), (6,)]
 """The versions of the migrations of this release."""
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -54,7 +54,7 @@ def test_both_engines_have_the_same_tables_and_columns(
     tables = {table for table, _, _ in columns}
     assert {table for table, column, _ in columns if column == "created_at"} == tables
     assert tables > {
-        "orgs", "keys", "signing_keys", "repos", "refs", "ref_log", "packs", "upstreams", "git_credentials",
+        "orgs", "keys", "signing_keys", "repos", "refs", "ref_log", "stored_packs", "upstreams", "git_credentials",
         "webhooks", "jobs", "settings",
     }  # fmt: skip
     lite.close()

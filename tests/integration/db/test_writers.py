@@ -96,7 +96,7 @@ def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Datab
         writer.start()
         time.sleep(0.01)
         with database.write() as session:
-            assert mark_repo_deleted(session, org.id, name, now=500) is not None
+            assert mark_repo_deleted(session, org.id, name, state=5, now=500) is not None
             repo = find_repo_by_id(session, repo_id)
         writer.join(JOIN_MAX_S)
         assert refused.is_set()
@@ -113,7 +113,7 @@ def test_the_default_branch_exists_however_its_change_and_its_deletion_race(
 ) -> None:
     def become_default(branch: str) -> None:
         def change(session: Session) -> None:
-            set_default_branch(session, repo_id, branch)
+            set_default_branch(session, repo_id, branch, state=6)
             if get_ref(session, repo_id, PERSISTENT, RefName(HEADS + branch.encode())) is None:
                 raise LookupError(branch)
 

@@ -160,7 +160,7 @@ def test_a_finished_pack_may_be_finished_again_and_continued(draft: Draft, large
     second = draft.writer.add_object("blob", b"2")
     continued = draft.finish()
     assert [entry.oid for entry in continued.entries] == [first, second]
-    assert continued.name != once.name
+    assert continued.pack.name != once.pack.name
 
 
 @pytest.mark.parametrize(
