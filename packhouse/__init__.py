@@ -1,6 +1,6 @@
 """Git storage that programs drive."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-RELEASE = 1
+RELEASE = 2
 """Which release this is, counted from the first: by it a database tells which ones may open it."""

@@ -3,6 +3,7 @@
 A migration is never changed once released. The last release's code must still run on the new schema, so a
 column goes in two releases: first unused, then dropped. A release that is one older leaves a newer schema alone; an
 older one refuses to open it. For that a release that changes the schema notes the lowest one that may still run.
+The exceptions are in `_LOWEST_BESIDE`.
 """
 
 import re
@@ -18,6 +19,12 @@ from packhouse.errors import Conflict
 _MIGRATIONS_DIR: Final = Path(__file__).parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
+
+_LOWEST_BESIDE: Final = {
+    # Release 1 takes the folder of a repository for the truth: it shows packs that are not listed, and lists them.
+    2: 2,
+}
+"""The lowest release that may run beside one of this number, where it is not the one before."""
 
 SQLITE_WORDS: Final = {
     # AUTOINCREMENT: the id of a deleted row is never given out again.
@@ -72,6 +79,11 @@ def load_migrations(words: Mapping[str, str]) -> list[Migration]:
     return migrations
 
 
+def lowest_release_beside(release: int) -> int:
+    """Return the lowest release that may run on a schema which `release` has changed."""
+    return _LOWEST_BESIDE.get(release, release - 1)
+
+
 def check_release(session: Session) -> None:
     """Return if this release may use the database, which has a schema; raise DatabaseTooNew otherwise."""
     row = session.one("find_lowest_release")
@@ -102,4 +114,4 @@ def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) ->
         session.run("insert_schema_migration", version=migration.version, name=migration.name, now=now)
     if due:
         # Nodes of the release before may run while those of this one replace them one by one, and be started again.
-        session.run("raise_lowest_release", lowest=str(RELEASE - 1), now=now)
+        session.run("raise_lowest_release", lowest=str(lowest_release_beside(RELEASE)), now=now)

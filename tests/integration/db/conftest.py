@@ -1,12 +1,13 @@
 """Each test of this folder runs on SQLite and on PostgreSQL."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from packhouse.db import schema
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, insert_org
 from packhouse.ids import RepoKey
@@ -72,3 +73,21 @@ def org(database: Database) -> Org:
 def repo_id(database: Database, org: Org) -> RepoKey:
     """A repository of `org` with default branch main."""
     return add_repo(database, org.id)
+
+
+@pytest.fixture
+def migrate_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database, int], None]:
+    """Run the migrations up to one of them, as the first release did."""
+    every = schema.load_migrations
+
+    def run(database: Database, version: int) -> None:
+        with monkeypatch.context() as earlier:
+            earlier.setattr(schema, "RELEASE", 1)
+            earlier.setattr(
+                schema,
+                "load_migrations",
+                lambda words: [step for step in every(words) if step.version <= version],
+            )
+            database.migrate()
+
+    return run

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-from packhouse.db import schema
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
@@ -164,23 +163,6 @@ def test_the_listing_of_the_release_before_still_runs(database: Database, repo_i
         connection = session._connection  # type: ignore[attr-defined]  # asks the engine
         rows = connection.execute(_OLD_PAGE.format(repo_id=repo_id)).fetchall()
     assert [row[0].removeprefix("refs/heads/") for row in rows] == ["c", "a", "b"]
-
-
-@pytest.fixture
-def migrate_to(monkeypatch: pytest.MonkeyPatch) -> Callable[[Database, int], None]:
-    """Run the migrations up to one of them, as an earlier release did."""
-    every = schema.load_migrations
-
-    def run(database: Database, version: int) -> None:
-        monkeypatch.setattr(
-            schema,
-            "load_migrations",
-            lambda words: [step for step in every(words) if step.version <= version],
-        )
-        database.migrate()
-        monkeypatch.setattr(schema, "load_migrations", every)
-
-    return run
 
 
 def test_existing_branches_are_numbered_as_the_ref_log_says(

@@ -3,15 +3,24 @@
 import multiprocessing
 import re
 import shutil
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import packhouse
 from packhouse.db import schema
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, find_org
-from packhouse.db.schema import POSTGRESQL_WORDS, SQLITE_WORDS, DatabaseTooNew, load_migrations
+from packhouse.db.schema import (
+    POSTGRESQL_WORDS,
+    SQLITE_WORDS,
+    DatabaseTooNew,
+    load_migrations,
+    lowest_release_beside,
+)
 from packhouse.db.session import QUERIES
 from tests.support.postgres import PostgresServer
 
@@ -138,6 +147,38 @@ def test_the_lowest_release_is_never_lowered(
     with database.read() as session:
         assert session.one("find_lowest_release") == ("10",)
     database.close()
+
+
+def test_the_release_before_may_run_beside_each_but_the_second() -> None:
+    assert [lowest_release_beside(release) for release in (1, 2, 3, 4)] == [0, 2, 2, 3]
+
+
+def test_a_server_of_release_1_does_not_open_a_schema_that_this_release_has_changed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, migrate_to: Callable[[Database, int], None]
+) -> None:
+    database = open_database(database_url)
+    migrate_to(database, 5)
+    database.migrate()
+    monkeypatch.setattr(schema, "RELEASE", 1)
+    monkeypatch.setattr(schema, "load_migrations", lambda _words: [])
+    with pytest.raises(DatabaseTooNew, match="takes release 2 or later"):
+        database.migrate()
+    database.close()
+
+
+def test_a_running_server_of_release_1_fails_rather_than_reads_the_list_of_packs(
+    database: Database, repo_id: int
+) -> None:
+    for statement in (
+        f"SELECT name FROM packs WHERE repo_id = {repo_id} AND retired_at IS NULL",
+        f"INSERT INTO packs (repo_id, name, size_bytes, objects, created_at) VALUES ({repo_id}, 'a', 1, 1, 1)",
+        f"DELETE FROM packs WHERE repo_id = {repo_id}",
+    ):
+        with (
+            pytest.raises((sqlite3.OperationalError, psycopg.errors.UndefinedTable), match="packs"),
+            database.write() as session,
+        ):
+            session.define(statement)
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
