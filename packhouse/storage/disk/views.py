@@ -162,6 +162,7 @@ class ViewFolders:
     def sweep(self, *, idle_s: float = _IDLE_MAX_S) -> int:
         """Remove the folders that nobody holds and that were not changed for `idle_s` seconds; return how many."""
         removed = 0
+        self._let_go_of_direct()
         for repo in _iter_folders(self._root):
             if repo.name.startswith(GONE_PREFIX):
                 shutil.rmtree(repo, ignore_errors=True)
@@ -227,12 +228,34 @@ class ViewFolders:
         folder.object_dir = path
 
     def _drop_replaced(self, known: list[_Folder]) -> list[_Folder]:
-        """Take out the folders that are not the newest of their repository and that nobody uses."""
-        dropped = [folder for folder in known[:-1] if folder.users == 0]
+        """Take out the folders that nobody uses and that are not the newest of their repository.
+
+        Or direct where links can be made again: what is in there is not unlinked before.
+        """
+        is_linked = any(folder.object_dir is not None and not folder.is_direct for folder in known)
+        dropped = [
+            folder
+            for folder in known
+            if folder.users == 0 and (folder is not known[-1] or (folder.is_direct and is_linked))
+        ]
         for folder in dropped:
             known.remove(folder)
         self._count -= len(dropped)
         return dropped
+
+    def _let_go_of_direct(self) -> None:
+        """Close the direct folders that nobody uses: while one is open no pack of its repository is unlinked."""
+        dropped = []
+        with self._guard:
+            for repo_id, known in list(self._folders.items()):
+                idle = [folder for folder in known if folder.is_direct and folder.users == 0]
+                for folder in idle:
+                    known.remove(folder)
+                self._count -= len(idle)
+                dropped += idle
+                if not known:
+                    del self._folders[repo_id]
+        self._let_go(dropped)
 
     def _shrink(self) -> list[_Folder]:
         dropped: list[_Folder] = []
@@ -291,9 +314,10 @@ def _open_locked(path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            for folder in (path.parent, path):
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(folder)
+            with contextlib.suppress(FileExistsError):  # another process may make either at the same moment
+                os.mkdir(path.parent)
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # or sweep the empty one above
+                os.mkdir(path)
             continue
         try_lock(descriptor, exclusive=False, wait=True)
         with contextlib.suppress(FileNotFoundError):

@@ -1,0 +1,544 @@
+"""Folders that show chosen packs: exactly those, as long as somebody reads them, whatever becomes of the stored."""
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from packhouse.git.pack import Pack
+from packhouse.git.process import git_environment
+from packhouse.limits import Limits
+from packhouse.storage.disk import views
+from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.disk.views import OpenedFolder, ViewFolders
+from packhouse.storage.store import MISSING, PackFault, PackSet
+from tests.support.loop_disk import LoopDisk, loop_disk
+from tests.support.seeds import seed_of
+from tests.support.stored import (
+    blob_oid,
+    pack_dir_of,
+    place_for_git,
+    read_blob,
+    read_blob_by_git,
+    shown_names,
+    store_blobs,
+)
+
+pytestmark = pytest.mark.quick
+
+REPO = "repo_abcd1234"
+OTHER = "repo_wxyz5678"
+A, B, C = b"a", b"b", b"c"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data: Path) -> Iterator[DiskPackStore]:
+    store = DiskPackStore(data)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def other(data: Path) -> Iterator[DiskPackStore]:
+    """The store as another process has it open: no lock and no list of folders is shared with the first."""
+    store = DiskPackStore(data)
+    yield store
+    store.close()
+
+
+def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedFolder:
+    return store.open(repo_id, PackSet(generation, packs))
+
+
+def folders(data: Path, repo_id: str = REPO) -> list[int]:
+    """Return the generations that have a folder."""
+    root = data / "views" / repo_id
+    return sorted(int(path.name, 16) for path in root.iterdir()) if root.exists() else []
+
+
+def let_age(data: Path) -> None:
+    """Make every folder look as if nothing was added to it for an hour."""
+    for folder in (data / "views").glob("*/*/pack"):
+        os.utime(folder, (time.time() - 3600,) * 2)
+
+
+def test_a_folder_shows_exactly_the_packs_of_the_set(store: DiskPackStore) -> None:
+    one, two, three = (store_blobs(store, REPO, content) for content in (A, B, C))
+    opened = show(store, 1, one, three)
+    assert opened.faults == []
+    assert shown_names(opened) == {one.name, three.name}
+    for content, found in ((A, A), (B, None), (C, C)):
+        assert read_blob(opened, content) == found
+        assert read_blob_by_git(store, opened, content) == found
+    assert two.name in store.list_names(REPO)
+    opened.close()
+
+
+def test_an_empty_set_is_an_empty_folder(store: DiskPackStore) -> None:
+    opened = show(store, 1)
+    assert shown_names(opened) == set()
+    assert read_blob(opened, A) is None
+    opened.close()
+
+
+def test_packs_are_linked_and_take_no_room(store: DiskPackStore) -> None:
+    pack = store_blobs(store, REPO, A)
+    opened = show(store, 1, pack)
+    for suffix in (".pack", ".idx"):
+        name = f"pack-{pack.name}{suffix}"
+        assert (opened.object_dir / "pack" / name).samefile(pack_dir_of(store, REPO) / name)
+    opened.close()
+
+
+def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:  # another file system, so EXDEV
+        data.mkdir()
+        (data / "views").symlink_to(elsewhere)
+        store = DiskPackStore(data)
+        pack = store_blobs(store, REPO, A)
+        if (data / "repos").stat().st_dev == os.stat(elsewhere).st_dev:
+            pytest.skip("the data folder is on the memory file system too")
+        opened = show(store, 1, pack)
+        assert opened.object_dir.is_relative_to(data / "views")
+        assert shown_names(opened) == {pack.name}
+        assert store.delete(REPO, [pack.name]) == {pack.name}
+        assert read_blob(opened, A) == A
+        opened.close()
+        store.close()
+
+
+def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: DiskPackStore) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    first = show(store, 1, one)
+    with first.reader() as lent:
+        assert lent.read(blob_oid(A))[1] == A
+        with first.reader() as idle:
+            assert idle.read(blob_oid(A))[1] == A
+        second = show(store, 1, one, two)
+        assert second.object_dir == first.object_dir
+        assert shown_names(second) == {one.name, two.name}
+        assert lent.read(blob_oid(A))[1] == A
+        with second.reader() as again:
+            assert again is idle
+            assert again.read(blob_oid(B))[1] == B
+    first.close()
+    assert read_blob(second, B) == B
+    second.close()
+
+
+def test_a_smaller_set_of_the_generation_is_shown_by_the_same_folder(store: DiskPackStore) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    large = show(store, 1, one, two)
+    small = show(store, 1, one)  # of a view that was opened before the second pack came
+    assert small.object_dir == large.object_dir
+    assert read_blob(small, A) == A
+    large.close()
+    small.close()
+
+
+def test_another_generation_has_another_folder(store: DiskPackStore, data: Path) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
+    old = show(store, 1, one)
+    new = show(store, 2, two)
+    assert old.object_dir != new.object_dir
+    assert (shown_names(old), shown_names(new)) == ({one.name}, {two.name})
+    assert folders(data) == [1, 2]
+    old.close()
+    new.close()
+
+
+def test_repositories_do_not_share_a_folder(store: DiskPackStore) -> None:
+    mine, theirs = store_blobs(store, REPO, A), store_blobs(store, OTHER, B)
+    opened = show(store, 1, mine), show(store, 1, theirs, repo_id=OTHER)
+    assert [shown_names(one) for one in opened] == [{mine.name}, {theirs.name}]
+    for one in opened:
+        one.close()
+
+
+def test_processes_share_a_folder(store: DiskPackStore, other: DiskPackStore, data: Path) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    mine, theirs = show(store, 1, one), show(other, 1, one, two)
+    assert mine.object_dir == theirs.object_dir
+    assert folders(data) == [1]
+    mine.close()
+    store.close()
+    assert read_blob(theirs, B) == B
+    theirs.close()
+
+
+@pytest.mark.parametrize("how", ["delete", "remove_repo"])
+def test_what_is_open_stays_readable_after_its_packs_went(store: DiskPackStore, how: str) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    opened = show(store, 1, one, two)
+    if how == "delete":
+        assert store.delete(REPO, [one.name, two.name]) == {one.name, two.name}
+        assert store.list_names(REPO) == []
+    else:
+        assert store.remove_repo(REPO)
+        assert not store.repo_path(REPO).exists()
+    for content in (A, B):  # nothing of it was read before
+        assert read_blob(opened, content) == content
+        assert read_blob_by_git(store, opened, content) == content
+    opened.close()
+
+
+def test_a_repository_that_was_removed_is_opened_anew_when_it_comes_again(store: DiskPackStore) -> None:
+    opened = show(store, 1, store_blobs(store, REPO, A))
+    store.remove_repo(REPO)
+    again = show(store, 2, store_blobs(store, REPO, B))
+    assert (read_blob(again, B), read_blob(again, A)) == (B, None)
+    assert read_blob(opened, A) == A
+    again.close()
+    opened.close()
+
+
+def test_the_folder_of_a_replaced_generation_goes_with_its_last_user(
+    store: DiskPackStore, data: Path
+) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
+    first, second = show(store, 1, one), show(store, 1, one)
+    new = show(store, 2, two)
+    first.close()
+    first.close()  # harmless, and no second user's turn
+    assert folders(data) == [1, 2]
+    assert read_blob(second, A) == A
+    second.close()
+    assert folders(data) == [2]
+    assert read_blob(new, B) == B
+    new.close()
+    assert folders(data) == [2]  # kept for the next reader
+
+
+def test_a_folder_that_nobody_uses_goes_when_another_generation_is_used(
+    store: DiskPackStore, data: Path
+) -> None:
+    show(store, 1, store_blobs(store, REPO, A)).close()
+    assert folders(data) == [1]
+    show(store, 2, store_blobs(store, REPO, A, B)).close()
+    assert folders(data) == [2]
+
+
+def test_a_folder_that_another_process_uses_stays(
+    store: DiskPackStore, other: DiskPackStore, data: Path
+) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
+    theirs = show(other, 1, one)
+    show(store, 1, one).close()
+    show(store, 2, two).close()
+    assert folders(data) == [1, 2]
+    store.delete(REPO, [one.name])
+    let_age(data)
+    store.sweep()
+    assert 1 in folders(data)
+    assert read_blob(theirs, A) == A
+    theirs.close()
+
+
+def test_a_folder_stays_while_a_child_process_holds_its_descriptor(store: DiskPackStore, data: Path) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
+    opened = show(store, 1, one)
+    place = place_for_git(store, opened)
+    environment = git_environment(place.git_dir, extra=place.environment)
+    with subprocess.Popen(
+        ["git", "cat-file", "--batch", "--buffer"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        pass_fds=place.descriptors,
+    ) as child:
+        assert child.stdin is not None
+        opened.close()
+        show(store, 2, two).close()
+        store.delete(REPO, [one.name])
+        assert folders(data) == [1, 2]
+        let_age(data)
+        store.sweep()
+        assert 1 in folders(data)
+        answer, _ = child.communicate(f"{blob_oid(A)}\n".encode())  # it opens its first pack only now
+    assert answer == f"{blob_oid(A)} blob 1\na\n".encode()
+    let_age(data)
+    store.sweep()
+    assert 1 not in folders(data)
+
+
+def test_an_idle_folder_is_swept_and_a_young_or_used_one_is_not(data: Path) -> None:
+    first = DiskPackStore(data)
+    packs = [store_blobs(first, REPO, A), store_blobs(first, OTHER, A)]
+    for repo_id, pack in zip((REPO, OTHER), packs, strict=True):
+        show(first, 1, pack, repo_id=repo_id).close()
+    first.close()
+    later = DiskPackStore(data)
+    used = show(later, 1, packs[1], repo_id=OTHER)
+    assert later.sweep() == 0
+    assert (folders(data), folders(data, OTHER)) == ([1], [1])
+    let_age(data)
+    assert later.sweep() == 1
+    assert not (data / "views" / REPO).exists()
+    assert folders(data, OTHER) == [1]
+    again = show(later, 1, packs[0])
+    assert read_blob(again, A) == A
+    again.close()
+    used.close()
+    later.close()
+
+
+def test_what_a_crash_left_amid_a_removal_is_swept(store: DiskPackStore, data: Path) -> None:
+    opened = show(store, 1, store_blobs(store, REPO, A))
+    left = opened.object_dir.with_name(".gone-0123456789abcdef")
+    shutil.copytree(opened.object_dir, left)
+    store.sweep()
+    assert not left.exists()
+    assert read_blob(opened, A) == A
+    opened.close()
+
+
+def test_of_many_repositories_the_least_recently_used_are_let_go(data: Path) -> None:
+    store = DiskPackStore(data, limits=Limits(view_folders_max=2))
+    repo_ids = [f"repo_{letter * 8}" for letter in "abcd"]
+    packs = {repo_id: store_blobs(store, repo_id, A) for repo_id in repo_ids}
+    held = show(store, 1, packs[repo_ids[0]], repo_id=repo_ids[0])
+    for repo_id in repo_ids[1:]:
+        show(store, 1, packs[repo_id], repo_id=repo_id).close()
+    let_age(data)
+    store.sweep()
+    left = [repo_id for repo_id in repo_ids if folders(data, repo_id)]
+    assert left == [repo_ids[0], repo_ids[-1]]
+    assert read_blob(held, A) == A
+    held.close()
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["lost", "cut", "flipped", "another's"])
+def test_an_idx_that_is_lost_or_damaged_is_made_anew_on_opening(store: DiskPackStore, damage: str) -> None:
+    pack, another = store_blobs(store, REPO, A, b"more"), store_blobs(store, REPO, B)
+    idx = pack_dir_of(store, REPO) / f"pack-{pack.name}.idx"
+    whole = idx.read_bytes()
+    idx.unlink()
+    if damage == "cut":
+        idx.write_bytes(whole[:-30])
+    elif damage == "flipped":
+        idx.write_bytes(whole[:1040] + bytes([whole[1040] ^ 1]) + whole[1041:])
+    elif damage == "another's":
+        shutil.copy(idx.with_name(f"pack-{another.name}.idx"), idx)
+    opened = show(store, 1, pack, another)
+    assert opened.faults == []
+    assert idx.read_bytes() == whole
+    for content in (A, b"more", B):
+        assert read_blob(opened, content) == content
+        assert read_blob_by_git(store, opened, content) == content
+    opened.close()
+
+
+def test_a_missing_pack_is_a_fault_and_the_others_are_shown(store: DiskPackStore) -> None:
+    one, lost, three = (store_blobs(store, REPO, content) for content in (A, B, C))
+    (pack_dir_of(store, REPO) / f"pack-{lost.name}.pack").unlink()
+    opened = show(store, 1, one, lost, three)
+    assert opened.faults == [PackFault(lost.name, MISSING)]
+    assert (read_blob(opened, A), read_blob(opened, B), read_blob(opened, C)) == (A, None, C)
+    opened.close()
+
+
+def test_a_pack_of_another_size_than_listed_is_a_fault(store: DiskPackStore) -> None:
+    one, cut = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    path = pack_dir_of(store, REPO) / f"pack-{cut.name}.pack"
+    path.chmod(0o600)
+    os.truncate(path, cut.size_bytes - 1)
+    opened = show(store, 1, one, cut)
+    assert [fault.pack for fault in opened.faults] == [cut.name]
+    assert shown_names(opened) == {one.name}
+    opened.close()
+
+
+def test_every_pack_of_a_lost_folder_is_a_fault(store: DiskPackStore) -> None:
+    packs = [store_blobs(store, REPO, content) for content in (A, B)]
+    shutil.rmtree(store.repo_path(REPO))
+    opened = show(store, 1, *packs)
+    assert opened.faults == [PackFault(pack.name, MISSING) for pack in packs]
+    assert shown_names(opened) == set()
+    opened.close()
+
+
+def test_a_pack_that_was_brought_back_is_shown_by_the_next_opening(store: DiskPackStore) -> None:
+    one, lost = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    path = pack_dir_of(store, REPO) / f"pack-{lost.name}.pack"
+    away = path.rename(path.with_name("away"))
+    first = show(store, 1, one, lost)
+    away.rename(path)
+    second = show(store, 1, one, lost)
+    assert second.faults == []
+    assert read_blob(second, B) == B
+    first.close()
+    second.close()
+
+
+def test_a_folder_lost_to_a_power_cut_half_way_is_filled_again(store: DiskPackStore, data: Path) -> None:
+    pack = store_blobs(store, REPO, A)
+    (data / "views" / REPO / f"{1:016x}").mkdir(parents=True)  # whoever made it died before it had `pack`
+    opened = show(store, 1, pack)
+    assert shown_names(opened) == {pack.name}
+    opened.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[LoopDisk]:
+    with loop_disk(tmp_path) as disk:
+        yield disk
+
+
+def store_and_close(data: Path, *contents: bytes) -> list[Pack]:
+    """Store packs and leave nothing open, which would keep the disk writable."""
+    store = DiskPackStore(data)
+    packs = [store_blobs(store, REPO, content) for content in contents]
+    store.close()
+    return packs
+
+
+def remount(disk: LoopDisk, mode: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{mode}", disk.path], check=True)
+
+
+def test_on_a_read_only_disk_packs_are_read_where_they_are_and_stay_while_that_lasts(disk: LoopDisk) -> None:
+    data = disk.path / "data"
+    one, two = store_and_close(data, A, B)
+    remount(disk, "ro")
+    store = DiskPackStore(data)
+    opened = show(store, 1, one, two)
+    assert opened.faults == []
+    assert opened.object_dir == store.repo_path(REPO) / "objects"
+    assert (read_blob(opened, A), read_blob_by_git(store, opened, B)) == (A, B)
+    second = show(store, 1, one)
+    opened.close()
+    remount(disk, "rw")
+    assert store.delete(REPO, [one.name, "0" * 40]) == {"0" * 40}
+    assert read_blob(second, A) == A
+    assert one.name in store.list_names(REPO)
+    second.close()
+    store.close()
+    later = DiskPackStore(data)
+    assert later.delete(REPO, [one.name]) == {one.name}
+    assert later.list_names(REPO) == [two.name]
+    later.close()
+
+
+def test_a_disk_that_takes_writes_again_is_noticed(disk: LoopDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "_DIRECT_MAX_S", -1.0)
+    data = disk.path / "data"
+    (pack,) = store_and_close(data, A)
+    remount(disk, "ro")
+    store = DiskPackStore(data)
+    direct = show(store, 1, pack)
+    remount(disk, "rw")
+    linked = show(store, 1, pack)
+    assert linked.object_dir.is_relative_to(data / "views")
+    assert store.delete(REPO, [pack.name]) == set()  # the first reader has no links of its own
+    assert read_blob(direct, A) == A
+    direct.close()
+    assert store.delete(REPO, [pack.name]) == {pack.name}
+    assert read_blob(linked, A) == A
+    linked.close()
+    store.close()
+
+
+def test_a_read_only_disk_keeps_no_pack_from_going_once_it_takes_writes_again(disk: LoopDisk) -> None:
+    data = disk.path / "data"
+    (pack,) = store_and_close(data, A)
+    remount(disk, "ro")
+    reader = DiskPackStore(data)
+    show(reader, 1, pack).close()  # and never again
+    remount(disk, "rw")
+    store = DiskPackStore(data)
+    reader.sweep()
+    assert store.delete(REPO, [pack.name]) == {pack.name}
+    store.close()
+    reader.close()
+
+
+def test_a_full_disk_shows_the_packs_where_they_are(disk: LoopDisk) -> None:
+    store = DiskPackStore(disk.path / "data")
+    pack = store_blobs(store, REPO, A)
+    fill(disk.path)
+    opened = show(store, 1, pack)
+    assert opened.object_dir == store.repo_path(REPO) / "objects"
+    assert read_blob(opened, A) == A
+    opened.close()
+    store.close()
+
+
+def fill(folder: Path) -> None:
+    """Take every byte and every place for a file that the disk has."""
+    with (folder / "filling").open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                continue
+    number = 0
+    try:
+        while True:
+            (folder / f"file-{number}").touch()
+            number += 1
+    except OSError:
+        return
+
+
+def test_readers_of_changing_generations_always_find_what_they_opened(
+    data: Path, request: pytest.FixtureRequest
+) -> None:
+    seed = seed_of(request)
+    stores = [DiskPackStore(data) for _ in range(3)]
+    contents = [b"%d" % number for number in range(4)]
+    packs = [store_blobs(stores[0], REPO, content) for content in contents]
+    failures: list[str] = []
+    done = threading.Event()
+
+    def read(store: DiskPackStore, number: int) -> None:
+        rng = random.Random(seed + number)
+        try:
+            for _ in range(150):
+                chosen = sorted(rng.sample(range(4), rng.randint(1, 4)))
+                opened = show(store, rng.randint(1, 3), *(packs[at] for at in chosen))
+                failures.extend(
+                    f"pack {at} is not shown" for at in chosen if read_blob(opened, contents[at]) is None
+                )
+                failures.extend(fault.reason for fault in opened.faults)
+                opened.close()
+        except Exception as error:  # noqa: BLE001  # whatever it is, it fails the test
+            failures.append(repr(error))
+
+    def sweep() -> None:
+        folders = ViewFolders(
+            data / "views",
+            lambda _repo_id: pack_dir_of(stores[0], REPO),
+            lambda _repo_id, _pack: None,
+            open_max=1,
+        )
+        while not done.is_set():
+            folders.sweep(idle_s=0)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    readers = [
+        threading.Thread(target=read, args=(store, number)) for number, store in enumerate([*stores, *stores])
+    ]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    done.set()
+    sweeper.join()
+    for store in stores:
+        store.close()
+    assert failures == []
