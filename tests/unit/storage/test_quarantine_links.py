@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.storage.pack_store import PackStore
+from packhouse.storage.disk.store import DiskPackStore
 
 pytestmark = pytest.mark.quick
 
@@ -23,7 +23,7 @@ def pack_dir(tmp_path: Path) -> Path:
 
 
 def test_a_pack_is_linked(tmp_path: Path, pack_dir: Path) -> None:
-    store = PackStore(tmp_path / "data")
+    store = DiskPackStore(tmp_path / "data")
     with store.new_quarantine() as quarantine:
         quarantine.add_pack(pack_dir, NAME)
         assert (quarantine.pack_dir / f"pack-{NAME}.pack").samefile(pack_dir / f"pack-{NAME}.pack")
@@ -37,7 +37,7 @@ def test_a_pack_that_cannot_be_linked_is_copied(
     def refuse(*args: object, **options: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    store = PackStore(tmp_path / "data")
+    store = DiskPackStore(tmp_path / "data")
     with store.new_quarantine() as quarantine:
         monkeypatch.setattr(os, "link", refuse)
         quarantine.add_pack(pack_dir, NAME)
@@ -48,7 +48,7 @@ def test_a_pack_that_cannot_be_linked_is_copied(
 
 def test_a_pack_that_goes_meanwhile_is_taken_whole_or_not_at_all(tmp_path: Path, pack_dir: Path) -> None:
     (pack_dir / f"pack-{NAME}.idx").unlink()  # what goes first
-    store = PackStore(tmp_path / "data")
+    store = DiskPackStore(tmp_path / "data")
     with store.new_quarantine() as quarantine:
         with pytest.raises(FileNotFoundError):
             quarantine.add_pack(pack_dir, NAME)

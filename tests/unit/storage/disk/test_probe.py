@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.storage.pack_store import PackStore
+from packhouse.storage.disk.store import DiskPackStore
 
 
 def test_storage_that_takes_no_bytes_is_not_ready(tmp_path: Path) -> None:
-    store = PackStore(tmp_path)
+    store = DiskPackStore(tmp_path)
     store.check()
     # A limit on file sizes stands for a full disk: files can be made, and hold nothing (setrlimit(2)).
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

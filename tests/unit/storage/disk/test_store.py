@@ -1,51 +1,158 @@
-"""Packs in place: what a crash left half-way is told from what is being published."""
+"""Packs in place: what was put is durable and whole, what a crash left is mended or left alone, what goes is gone."""
 
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from packhouse.storage.pack_store import PackStore
+from packhouse.git.pack import Pack
+from packhouse.git.process import run_git
+from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.store import FOLDER_MISSING, MISSING, PackFault, PackSet
+from tests.support.stored import pack_dir_of, place_for_git, read_blob, store_blobs
 
 pytestmark = pytest.mark.quick
 
 REPO = "repo_abcd1234"
+A, B = b"a", b"b"
 
 
 @pytest.fixture
-def pack_dir(tmp_path: Path) -> Path:
-    """The pack folder of a repository with one whole pack and one without its idx."""
-    folder = PackStore(tmp_path).ensure_repo(REPO) / "objects" / "pack"
-    for name in ("pack-aa.pack", "pack-aa.idx", "pack-bb.pack", "pack-bb.rev"):
-        (folder / name).write_bytes(b"x")
-    return folder
+def store(tmp_path: Path) -> Iterator[DiskPackStore]:
+    store = DiskPackStore(tmp_path / "data")
+    yield store
+    store.close()
 
 
-def now_at(folder: Path) -> int:
-    return int(folder.stat().st_ctime)
+def cut_short(store: DiskPackStore) -> Pack:
+    """Store a pack whose writer died before the idx was in place."""
+    pack = store_blobs(store, REPO, A)
+    (pack_dir_of(store, REPO) / f"pack-{pack.name}.idx").unlink()
+    return pack
 
 
-def test_a_pack_that_is_just_being_published_stays(tmp_path: Path, pack_dir: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=now_at(pack_dir)) == []
-    assert (pack_dir / "pack-bb.pack").exists()
+def test_a_pack_that_is_just_being_published_stays(store: DiskPackStore) -> None:
+    pack = cut_short(store)
+    store.sweep()
+    assert store.list_names(REPO) == [pack.name]
 
 
-def test_a_pack_that_never_got_its_idx_goes_after_an_hour(tmp_path: Path, pack_dir: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=now_at(pack_dir) + 3700) == ["bb"]
-    assert sorted(path.name for path in pack_dir.iterdir()) == ["pack-aa.idx", "pack-aa.pack"]
+def test_a_pack_that_never_got_its_idx_goes_when_its_row_says_so(store: DiskPackStore) -> None:
+    half, whole = cut_short(store), store_blobs(store, REPO, B)
+    assert store.delete(REPO, [half.name]) == {half.name}
+    assert store.list_names(REPO) == [whole.name]
 
 
-def test_a_listed_pack_without_its_idx_stays_however_old(tmp_path: Path, pack_dir: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, listed={"bb"}, now=now_at(pack_dir) + 3700) == []
-    assert (pack_dir / "pack-bb.pack").exists()
+def test_a_listed_pack_without_its_idx_stays_and_is_read(store: DiskPackStore) -> None:
+    pack = cut_short(store)
+    assert store.missing(REPO, [pack]) == []
+    opened = store.open(REPO, PackSet(1, [pack]))
+    assert read_blob(opened, A) == A
+    opened.close()
 
 
-def test_a_repository_without_a_folder_has_no_halves(tmp_path: Path) -> None:
-    assert PackStore(tmp_path).remove_halves(REPO, listed=(), now=0) == []
+def test_a_writer_that_begins_again_replaces_what_it_left_in_part(store: DiskPackStore) -> None:
+    pack = cut_short(store)
+    path = pack_dir_of(store, REPO) / f"pack-{pack.name}.pack"
+    path.chmod(0o600)
+    path.write_bytes(b"PACK")
+    assert store_blobs(store, REPO, A) == pack
+    opened = store.open(REPO, PackSet(1, [pack]))
+    assert read_blob(opened, A) == A
+    opened.close()
+
+
+def test_a_pack_that_no_row_names_is_neither_swept_nor_shown_nor_in_the_way(store: DiskPackStore) -> None:
+    listed, stray = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    opened = store.open(REPO, PackSet(1, [listed]))
+    store.sweep()
+    store.delete(REPO, [listed.name])
+    assert store.list_names(REPO) == [stray.name]
+    assert read_blob(opened, B) is None
+    opened.close()
+
+
+def test_packs_go_at_once_with_all_that_is_beside_them(store: DiskPackStore) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    for suffix in (".rev", ".bitmap"):
+        (pack_dir_of(store, REPO) / f"pack-{one.name}{suffix}").write_bytes(b"x")
+    assert store.delete(REPO, [one.name]) == {one.name}
+    assert sorted(path.name for path in pack_dir_of(store, REPO).iterdir()) == [
+        f"pack-{two.name}.idx",
+        f"pack-{two.name}.pack",
+    ]
+
+
+def test_deleting_again_or_what_never_was_says_that_it_is_gone(store: DiskPackStore) -> None:
+    assert store.delete(REPO, ["1" * 40]) == {"1" * 40}  # the repository has no folder
+    pack = store_blobs(store, REPO, A)
+    assert store.delete(REPO, [pack.name, "1" * 40]) == {pack.name, "1" * 40}
+    assert store.delete(REPO, [pack.name]) == {pack.name}
+
+
+def test_a_pack_cut_short_or_gone_is_missing(store: DiskPackStore) -> None:
+    whole, cut, gone = (store_blobs(store, REPO, content) for content in (A, B, b"c"))
+    path = pack_dir_of(store, REPO) / f"pack-{cut.name}.pack"
+    path.chmod(0o600)
+    os.truncate(path, cut.size_bytes - 1)
+    store.delete(REPO, [gone.name])
+    faults = store.missing(REPO, [whole, cut, gone])
+    assert [fault.pack for fault in faults] == [cut.name, gone.name]
+    assert faults[1].reason == MISSING
+
+
+def test_a_lost_folder_is_told_once_for_all_its_packs(store: DiskPackStore) -> None:
+    packs = [store_blobs(store, REPO, content) for content in (A, B)]
+    shutil.rmtree(store.repo_path(REPO))
+    assert store.missing(REPO, packs) == [PackFault("", FOLDER_MISSING)]
+    assert store.missing(REPO, []) == []
+
+
+def test_a_survey_tells_the_whole_packs_and_removes_what_would_mislead_git(store: DiskPackStore) -> None:
+    whole, half = store_blobs(store, REPO, B), cut_short(store)
+    folder = pack_dir_of(store, REPO)
+    (folder / f"pack-{'1' * 40}.idx").write_bytes(b"an idx without its pack")
+    run_git(None, f"--git-dir={store.repo_path(REPO)}", "multi-pack-index", "write")
+    locks = [store.repo_path(REPO) / name for name in ("packhouse.lock", "packhouse.lock.1")]
+    for lock in locks:
+        lock.touch()
+    assert (folder / "multi-pack-index").exists()
+    assert store.survey(REPO) == [whole]
+    assert not (folder / "multi-pack-index").exists()
+    assert not any(lock.exists() for lock in locks)
+    assert set(store.list_names(REPO)) == {whole.name, half.name}
+    assert store.survey("repo_wxyz5678") == []
+
+
+def test_git_that_reads_beside_a_deletion_goes_by_no_index_over_packs_that_went(store: DiskPackStore) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    opened = store.open(REPO, PackSet(1, [one, two]))
+    store.delete(REPO, [one.name])
+    listed = run_git(place_for_git(store, opened), "cat-file", "--batch-all-objects", "--batch-check")
+    assert len(listed.stdout.splitlines()) == 2
+    assert listed.stderr == b""
+    opened.close()
+
+
+def test_a_linked_pack_is_the_repositorys_own(store: DiskPackStore) -> None:
+    fork = "repo_wxyz5678"
+    source = store_blobs(store, REPO, A)
+    store.link(REPO, source.name, fork, "f" * 40)
+    assert (pack_dir_of(store, fork) / f"pack-{'f' * 40}.pack").stat().st_nlink == 2
+    store.remove_repo(REPO)
+    opened = store.open(fork, PackSet(1, [Pack("f" * 40, source.size_bytes, source.objects)]))
+    assert opened.faults == []
+    assert read_blob(opened, A) == A
+    opened.close()
+    with pytest.raises(FileNotFoundError):
+        store.link(REPO, source.name, fork, "e" * 40)
 
 
 def test_folders_of_repositories_are_closed_to_other_users(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    PackStore(data)
+    DiskPackStore(data).close()
     folders = [data, *data.iterdir()]
-    assert len(folders) == 4
+    assert {folder.name for folder in folders} == {"data", "repos", "quarantine", "locks", "views"}
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
