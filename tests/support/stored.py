@@ -3,15 +3,20 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.pack import Pack
 from packhouse.git.process import GitPlace
 from packhouse.git.reader import FreshReader
 from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.disk.views import OpenedFolder
 from packhouse.storage.pack_file import describe_pack
-from packhouse.storage.store import OpenedPacks
+from packhouse.storage.store import OpenedPacks, PackSet
 from tests.support.packs import write_pack
+
+REPO: Final = "repo_abcd1234"
+"""The repository of most tests."""
 
 
 def blob_oid(content: bytes) -> Oid:
@@ -61,3 +66,8 @@ def read_blob_by_git(store: DiskPackStore, opened: OpenedPacks, content: bytes) 
     if reader.kind_and_size(blob_oid(content)) is None:
         return None
     return reader.read(blob_oid(content))[1]
+
+
+def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedFolder:
+    """Open packs as a set of that generation."""
+    return store.open(repo_id, PackSet(generation, packs))

@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,28 +11,26 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.pack import Pack
 from packhouse.git.process import git_environment
 from packhouse.limits import Limits
-from packhouse.storage.disk import views
 from packhouse.storage.disk.store import DiskPackStore
-from packhouse.storage.disk.views import OpenedFolder, ViewFolders
-from packhouse.storage.store import MISSING, PackFault, PackSet
-from tests.support.loop_disk import LoopDisk, loop_disk
+from packhouse.storage.disk.views import ViewFolders
+from packhouse.storage.store import MISSING, PackFault
 from tests.support.seeds import seed_of
 from tests.support.stored import (
+    REPO,
     blob_oid,
     pack_dir_of,
     place_for_git,
     read_blob,
     read_blob_by_git,
+    show,
     shown_names,
     store_blobs,
 )
 
 pytestmark = pytest.mark.quick
 
-REPO = "repo_abcd1234"
 OTHER = "repo_wxyz5678"
 A, B, C = b"a", b"b", b"c"
 
@@ -56,10 +53,6 @@ def other(data: Path) -> Iterator[DiskPackStore]:
     store = DiskPackStore(data)
     yield store
     store.close()
-
-
-def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedFolder:
-    return store.open(repo_id, PackSet(generation, packs))
 
 
 def folders(data: Path, repo_id: str = REPO) -> list[int]:
@@ -100,23 +93,6 @@ def test_packs_are_linked_and_take_no_room(store: DiskPackStore) -> None:
         name = f"pack-{pack.name}{suffix}"
         assert (opened.object_dir / "pack" / name).samefile(pack_dir_of(store, REPO) / name)
     opened.close()
-
-
-def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:  # another file system, so EXDEV
-        data.mkdir()
-        (data / "views").symlink_to(elsewhere)
-        store = DiskPackStore(data)
-        pack = store_blobs(store, REPO, A)
-        if (data / "repos").stat().st_dev == os.stat(elsewhere).st_dev:
-            pytest.skip("the data folder is on the memory file system too")
-        opened = show(store, 1, pack)
-        assert opened.object_dir.is_relative_to(data / "views")
-        assert shown_names(opened) == {pack.name}
-        assert store.delete(REPO, [pack.name]) == {pack.name}
-        assert read_blob(opened, A) == A
-        opened.close()
-        store.close()
 
 
 def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: DiskPackStore) -> None:
@@ -389,109 +365,6 @@ def test_a_folder_lost_to_a_power_cut_half_way_is_filled_again(store: DiskPackSt
     opened = show(store, 1, pack)
     assert shown_names(opened) == {pack.name}
     opened.close()
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[LoopDisk]:
-    with loop_disk(tmp_path) as disk:
-        yield disk
-
-
-def store_and_close(data: Path, *contents: bytes) -> list[Pack]:
-    """Store packs and leave nothing open, which would keep the disk writable."""
-    store = DiskPackStore(data)
-    packs = [store_blobs(store, REPO, content) for content in contents]
-    store.close()
-    return packs
-
-
-def remount(disk: LoopDisk, mode: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{mode}", disk.path], check=True)
-
-
-def test_on_a_read_only_disk_packs_are_read_where_they_are_and_stay_while_that_lasts(disk: LoopDisk) -> None:
-    data = disk.path / "data"
-    one, two = store_and_close(data, A, B)
-    remount(disk, "ro")
-    store = DiskPackStore(data)
-    opened = show(store, 1, one, two)
-    assert opened.faults == []
-    assert opened.object_dir == store.repo_path(REPO) / "objects"
-    assert (read_blob(opened, A), read_blob_by_git(store, opened, B)) == (A, B)
-    second = show(store, 1, one)
-    opened.close()
-    remount(disk, "rw")
-    assert store.delete(REPO, [one.name, "0" * 40]) == {"0" * 40}
-    assert read_blob(second, A) == A
-    assert one.name in store.list_names(REPO)
-    second.close()
-    store.close()
-    later = DiskPackStore(data)
-    assert later.delete(REPO, [one.name]) == {one.name}
-    assert later.list_names(REPO) == [two.name]
-    later.close()
-
-
-def test_a_disk_that_takes_writes_again_is_noticed(disk: LoopDisk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(views, "_DIRECT_MAX_S", -1.0)
-    data = disk.path / "data"
-    (pack,) = store_and_close(data, A)
-    remount(disk, "ro")
-    store = DiskPackStore(data)
-    direct = show(store, 1, pack)
-    remount(disk, "rw")
-    linked = show(store, 1, pack)
-    assert linked.object_dir.is_relative_to(data / "views")
-    assert store.delete(REPO, [pack.name]) == set()  # the first reader has no links of its own
-    assert read_blob(direct, A) == A
-    direct.close()
-    assert store.delete(REPO, [pack.name]) == {pack.name}
-    assert read_blob(linked, A) == A
-    linked.close()
-    store.close()
-
-
-def test_a_read_only_disk_keeps_no_pack_from_going_once_it_takes_writes_again(disk: LoopDisk) -> None:
-    data = disk.path / "data"
-    (pack,) = store_and_close(data, A)
-    remount(disk, "ro")
-    reader = DiskPackStore(data)
-    show(reader, 1, pack).close()  # and never again
-    remount(disk, "rw")
-    store = DiskPackStore(data)
-    reader.sweep()
-    assert store.delete(REPO, [pack.name]) == {pack.name}
-    store.close()
-    reader.close()
-
-
-def test_a_full_disk_shows_the_packs_where_they_are(disk: LoopDisk) -> None:
-    store = DiskPackStore(disk.path / "data")
-    pack = store_blobs(store, REPO, A)
-    fill(disk.path)
-    opened = show(store, 1, pack)
-    assert opened.object_dir == store.repo_path(REPO) / "objects"
-    assert read_blob(opened, A) == A
-    opened.close()
-    store.close()
-
-
-def fill(folder: Path) -> None:
-    """Take every byte and every place for a file that the disk has."""
-    with (folder / "filling").open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            try:
-                while True:
-                    file.write(bytes(size))
-            except OSError:
-                continue
-    number = 0
-    try:
-        while True:
-            (folder / f"file-{number}").touch()
-            number += 1
-    except OSError:
-        return
 
 
 def test_readers_of_changing_generations_always_find_what_they_opened(
