@@ -82,7 +82,7 @@ def replace(
             session,
             repo_id,
             old=[pack.name for pack in old],
-            new=[pack.name for pack in new],
+            new=new,
             state=state,
             now=now,
         )

@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.db.database import Database
 from packhouse.db.orgs import Org
-from packhouse.db.packs import insert_incoming_pack, list_live_packs
+from packhouse.db.packs import insert_incoming_pack, list_live_packs, note_pack_name
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,
     RefMismatch,
@@ -349,7 +349,20 @@ def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, 
     assert listed.packs == (first, second)
 
 
-def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: RepoKey) -> None:
+def test_a_pack_whose_name_was_noted_ahead_is_listed_with_what_it_became(
+    database: Database, repo_id: int
+) -> None:
+    pack = Pack("1" * 40, 10, 2)
+    with database.write() as session:
+        note_pack_name(session, repo_id, pack.name, now=4)
+    apply(database, repo_id, branch_update("a", None, A), packs=[pack])
+    with database.read() as session:
+        listed = list_live_packs(session, repo_id)
+    assert listed is not None
+    assert listed.packs == (pack,)
+
+
+def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: int) -> None:
     branches = ["Z", "a", "é", "z", "a-b", "\U0001f600", "\uffee", "B"]
     apply(database, repo_id, *(branch_update(branch, None, A) for branch in branches))
     with database.read() as session:

@@ -119,7 +119,7 @@ def test_a_repository_is_not_born_under_a_name_that_was_taken_meanwhile(database
     first = add_repo(database, org.id, "r")
 
     def bear_filled(session: Session) -> None:
-        make_packs_live(session, repo_id, [pack.name], now=200)
+        make_packs_live(session, repo_id, [pack], now=200)
         bear_repo(session, repo_id, org_id=org.id, name="r", default_branch="trunk", now=200)
 
     with pytest.raises(RepoExists):
