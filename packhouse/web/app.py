@@ -180,8 +180,7 @@ class _Exchange:
     async def _answer(self) -> Response:
         request = self._request
         try:
-            request.match = self._router.match(request.method, self._scope["raw_path"])
-            route = request.match.route
+            route, request.match = self._router.match(request.method, self._scope["raw_path"])
             self._style = route.errors
             if route.claim is not Claim.HANDLER:
                 request.authorised = await authorise(request, route)

@@ -5,18 +5,16 @@ The order of the checks: token, scope, repository. Policies come later, where re
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from packhouse import limits
 from packhouse.auth.principal import Principal, ScopeMissing
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Unauthenticated
 from packhouse.operations.authenticate import authenticate, recall_principal
-from packhouse.web.routing import Claim, Dialect, Route
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
+from packhouse.web.caller import Caller
+from packhouse.web.match import Dialect
+from packhouse.web.request import Request
+from packhouse.web.routing import Claim, Route
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
 NO_PASSWORDS = ("", "x-oauth-basic")
@@ -26,15 +24,7 @@ BEARER = "Bearer"
 BASIC = "Basic or Bearer"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who calls, and for which repository ("" when the call concerns none)."""
-
-    principal: Principal
-    repo: str
-
-
-async def authorise(request: "Request", route: Route) -> Caller:
+async def authorise(request: Request, route: Route) -> Caller:
     """Return the caller of a route of the API.
 
     Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
@@ -56,7 +46,7 @@ async def authorise(request: "Request", route: Route) -> Caller:
     return Caller(principal, name)
 
 
-async def authenticate_git(request: "Request", scope: Scope) -> Principal:
+async def authenticate_git(request: Request, scope: Scope) -> Principal:
     """Return who makes a git request; the repository is still to be checked.
 
     Takes Basic credentials besides Bearer: their password, or else their user, is the token. Raises
@@ -67,7 +57,7 @@ async def authenticate_git(request: "Request", scope: Scope) -> Principal:
     return principal
 
 
-async def authenticate_token(request: "Request", token: str) -> Principal:
+async def authenticate_token(request: Request, token: str) -> Principal:
     """Return whom the token is of, and note it in the request; raise Unauthenticated."""
     # A token seen before costs microseconds here, where a hop to a worker thread would cost a hundred.
     known = recall_principal(request.node, token)
@@ -77,7 +67,7 @@ async def authenticate_token(request: "Request", token: str) -> Principal:
     return known
 
 
-def read_token(request: "Request", *, basic: bool = False) -> str:
+def read_token(request: Request, *, basic: bool = False) -> str:
     """Return the token of the Authorization header; raise Unauthenticated when there is none.
 
     Scheme names are case-insensitive (RFC 9110 section 11.1). A token in the query counts for nothing.

@@ -5,24 +5,15 @@ import contextlib
 import hashlib
 import zlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Final
 
-import msgspec
 from starlette.types import Receive, Scope
 
 from packhouse import limits
 from packhouse.errors import Invalid, LimitExceeded, TimedOut
-from packhouse.web.fields import member_names, parse_object
-from packhouse.web.json_text import decode_members
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 _GZIP_WINDOW_BITS: Final = 31  # zlib's way to say "gzip format, largest window"
 _INFLATE_STEP_BYTES: Final = 256 * limits.KIB
-_JSON_INLINE_MAX_BYTES: Final = 256 * limits.KIB  # parsing more would hold up the event loop
 
 
 class BodyTooLarge(LimitExceeded):
@@ -143,13 +134,12 @@ def _declared_bytes(headers: dict[bytes, bytes]) -> int | None:
     return int(length) if length.isdigit() else 0
 
 
-async def iter_body(request: "Request", *, max_bytes: int, decode_gzip: bool = True) -> AsyncIterator[bytes]:
+async def iter_body(upload: RequestBody, *, max_bytes: int, decode_gzip: bool = True) -> AsyncIterator[bytes]:
     """Yield the body in pieces of at most a few hundred KiB, inflated when it is sent as gzip.
 
     Raises BodyTooLarge beyond `max_bytes` (counted after inflating, so that a body that inflates a
     thousandfold costs one piece), Invalid on a damaged or unknown encoding, ClientStalled, ClientGone.
     """
-    upload = request.upload
     if upload.declared_bytes is not None and upload.declared_bytes > max_bytes:
         raise BodyTooLarge(max_bytes)
     gzip = upload.encoding in (b"gzip", b"x-gzip")
@@ -169,9 +159,9 @@ async def iter_body(request: "Request", *, max_bytes: int, decode_gzip: bool = T
         upload.fingerprint.is_whole = True
 
 
-async def drop_body(request: "Request") -> None:
-    """Read the rest of a body that is not needed, within the bounds of the largest one; errors as iter_body()."""
-    async for _ in iter_body(request, max_bytes=request.config.commit_max_bytes):
+async def drop_body(upload: RequestBody, *, max_bytes: int) -> None:
+    """Read the rest of a body that is not needed; errors as iter_body()."""
+    async for _ in iter_body(upload, max_bytes=max_bytes):
         continue
 
 
@@ -204,31 +194,3 @@ async def _inflate(upload: RequestBody) -> AsyncIterator[bytes]:
             raise Invalid("request body has bytes after its gzip data")
     if not empty and not inflater.eof:
         raise Invalid("request body ends within its gzip data")
-
-
-async def read_body(request: "Request", kind: type[S], *, max_bytes: int = limits.json_body_max_bytes) -> S:
-    """Return the JSON body as `kind`; an empty body counts as `{}`, whatever its content type.
-
-    Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid naming the field that
-    does not fit, BodyTooLarge, ClientStalled, ClientGone.
-    """
-    assert request.match is not None
-    members = await read_members(request, kind, max_bytes=max_bytes)
-    return parse_object(members, kind, where=request.match.route.name)
-
-
-async def read_members(
-    request: "Request", kind: type[msgspec.Struct], *, max_bytes: int = limits.json_body_max_bytes
-) -> dict[str, Any]:
-    """Return those members of the JSON body that `kind` knows, decoded, under the names they came with.
-
-    An empty or blank body has none. Errors as `read_body`.
-    """
-    assert request.match is not None
-    names = member_names(kind, request.match.route.name)
-    text = b"".join([piece async for piece in iter_body(request, max_bytes=max_bytes)]).strip()
-    if not text:
-        return {}
-    if len(text) > _JSON_INLINE_MAX_BYTES:
-        return await request.in_thread(decode_members, text, names)
-    return decode_members(text, names)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -34,11 +34,9 @@ from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.upstream_access import UpstreamAway
 from packhouse.web.body import ClientStalled
 from packhouse.web.paths import path_list_members
+from packhouse.web.request import Request
 from packhouse.web.responses import NOT_STORED, json_response
 from packhouse.web.routing import ErrorStyle, MethodNotAllowed
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
 
 SENTENCE_MAX_CHARS: Final = 1000
 VALUE_MAX_CHARS: Final = 300
@@ -291,7 +289,7 @@ def _readable(value: object) -> str:
     return shown.removeprefix("refs/heads/") if isinstance(value, bytes) else shown
 
 
-def render_failure(request: "Request", error: BaseException, style: ErrorStyle) -> Response:
+def render_failure(request: Request, error: BaseException, style: ErrorStyle) -> Response:
     """Return the answer for an error, in the form that the route's clients read."""
     failure = describe_failure(error)
     if failure.status >= 500:
@@ -340,12 +338,12 @@ def codearts_members(status: int, sentence: str) -> dict[str, str]:
     return {"error_code": code, "error_msg": text}
 
 
-def log_failure(request: "Request", error: BaseException, status: int) -> None:
+def log_failure(request: Request, error: BaseException, status: int) -> None:
     """Log what an operator must know of; a traceback only for what is a bug.
 
     Damage has been told as an error when it was found (repository/damage.py); here it is one more refused request.
     """
-    operation = request.match.route.name if request.match else ""
+    operation = request.match.operation if request.match else ""
     is_told = isinstance(error, RepositoryDamaged)
     expected = is_told or (isinstance(error, PackhouseError) and not isinstance(error, Corrupt))
     log_event(
@@ -378,7 +376,7 @@ def problem_members(status: int, sentence: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
 
 
-def _problem(request: "Request", failure: Failure) -> dict[str, Any]:
+def _problem(request: Request, failure: Failure) -> dict[str, Any]:
     problem = problem_members(failure.status, failure.sentence)
     path = request.scope.get("raw_path") or b""
     if len(path) <= INSTANCE_MAX_CHARS:
@@ -389,7 +387,7 @@ def _problem(request: "Request", failure: Failure) -> dict[str, Any]:
     return problem
 
 
-def _commit_result(request: "Request", failure: Failure) -> dict[str, Any]:
+def _commit_result(request: Request, failure: Failure) -> dict[str, Any]:
     """Return the `result` member: what is known of the branch, nothing blank."""
     result: dict[str, Any] = {
         "success": False,

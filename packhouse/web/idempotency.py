@@ -67,7 +67,7 @@ async def answer_once(request: Request, handler: Handler) -> Response:
     request.idempotency_key = key
     fingerprint = request.upload.fingerprint = Fingerprint(_target(request))
     if kept := await request.operate(find_answer, request.caller.repo, key=key):
-        await drop_body(request)
+        await drop_body(request.upload, max_bytes=request.config.commit_max_bytes)
         return _replay(kept, fingerprint)
     try:
         response = await handler(request)
@@ -89,7 +89,7 @@ def _target(request: Request) -> bytes:
     """Return what tells operations apart besides the body: the same for both dialects."""
     assert request.match is not None
     values = (value for name, value in sorted(request.path_values.items()) if name != "repo")
-    parts = (request.match.route.name, request.scope["query_string"].decode("latin-1"), *values)
+    parts = (request.match.operation, request.scope["query_string"].decode("latin-1"), *values)
     return "\0".join(parts).encode("utf-8")
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -19,15 +19,13 @@ from packhouse.git.refname import RefName, short_name
 from packhouse.node.node import Node
 from packhouse.repository.receipts import Answer, Receipt, Ticket
 from packhouse.web.body import RequestBody, drop_body
+from packhouse.web.caller import Caller
 from packhouse.web.fields import parse_query
 from packhouse.web.lane import Lane
-from packhouse.web.routing import Dialect, Match
+from packhouse.web.match import Dialect, Match
 from packhouse.web.smart.gate import GitGate
 from packhouse.web.threads import WorkerThreads
 from packhouse.web.turns import Turns
-
-if TYPE_CHECKING:
-    from packhouse.web.auth import Caller
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,7 +82,7 @@ class Request(StarletteRequest):
         return self.node.config
 
     @property
-    def caller(self) -> "Caller":
+    def caller(self) -> Caller:
         """Who calls; only for routes whose claim is not left to the handler."""
         assert self.authorised is not None, "this route does not authorise before its handler"
         return self.authorised
@@ -112,7 +110,7 @@ class Request(StarletteRequest):
     def read_query(self, kind: type[S]) -> S:
         """Return the query as `kind`, old names included; raise Invalid naming the parameter that does not fit."""
         assert self.match is not None
-        return parse_query(self.scope["query_string"], kind, where=self.match.route.name)
+        return parse_query(self.scope["query_string"], kind, where=self.match.operation)
 
     def is_ending(self) -> bool:
         """Tell whether the server ends and waits for this request."""
@@ -142,7 +140,7 @@ class Request(StarletteRequest):
         fingerprint = self.upload.fingerprint
         assert fingerprint is not None, "a request with a key has its body hashed"
         if not fingerprint.is_whole:  # a body that counts for nothing
-            await drop_body(self)
+            await drop_body(self.upload, max_bytes=self.config.commit_max_bytes)
         self.ticket = Ticket(self.idempotency_key, fingerprint.text())
         receipt: Receipt[T] = Receipt(self.ticket, lambda result: as_answer(render(result)))
         return render(await self.in_thread(operation, receipt))

@@ -16,8 +16,8 @@ import msgspec
 
 from packhouse import limits
 from packhouse.log import collect_line, format_time, is_logged, write_collected_lines
+from packhouse.web.match import Match
 from packhouse.web.request import Request
-from packhouse.web.routing import Match
 
 ID_HEADER: Final = b"x-request-id"
 
@@ -74,7 +74,7 @@ def log_request(
 ) -> None:
     """Write the line of a request that has ended; `message` says how."""
     match = request.match
-    level = logging.DEBUG if match and match.route.name in _PROBES else logging.INFO
+    level = logging.DEBUG if match and match.operation in _PROBES else logging.INFO
     if not is_logged(level):
         return
     principal = request.principal
@@ -86,7 +86,7 @@ def log_request(
         request_id=request.request_id,
         method=request.method,
         path=match.template if match else request.refused_path,
-        operation=match.route.name if match else "",
+        operation=match.operation if match else "",
         status=status,
         bytes_in=request.upload.received_bytes,
         bytes_out=bytes_out,

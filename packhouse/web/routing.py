@@ -9,35 +9,25 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
+
+import msgspec
+from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, NotFound, PackhouseError
 from packhouse.web.headers import Header
-
-if TYPE_CHECKING:
-    import msgspec
-    from starlette.responses import Response
-
-    from packhouse.web.request import Request
+from packhouse.web.match import Dialect, Match
+from packhouse.web.request import Request
 
 LFS_NOT_SERVED = "git LFS is not served"
 
-Handler = Callable[["Request"], Awaitable["Response"]]
+Handler = Callable[[Request], Awaitable[Response]]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SLASHES = re.compile(rb"//+")
 _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
-
-
-class Dialect(Enum):
-    """Which family of paths a request used."""
-
-    RELEASED = "/api/v1"
-    PREFERRED = "/api"
-    GIT = "git"
-    NONE = ""
 
 
 class Claim(Enum):
@@ -95,48 +85,31 @@ class Route:
     errors: ErrorStyle = ErrorStyle.PLAIN
     released_scope_status: int = 401
     summary: str = ""
-    query: "type[msgspec.Struct] | None" = None
-    released_query: "type[msgspec.Struct] | None" = None
+    query: type[msgspec.Struct] | None = None
+    released_query: type[msgspec.Struct] | None = None
     request_headers: tuple[Header, ...] = ()
-    body: "type[msgspec.Struct] | None" = None
-    released_body: "type[msgspec.Struct] | None" = None
+    body: type[msgspec.Struct] | None = None
+    released_body: type[msgspec.Struct] | None = None
     body_media: str = "application/json"
     body_member: str = ""
     body_rules: tuple[Mapping[str, Any], ...] = ()
-    body_lines: "type[msgspec.Struct] | None" = None
-    reply: "type[msgspec.Struct] | None" = None
+    body_lines: type[msgspec.Struct] | None = None
+    reply: type[msgspec.Struct] | None = None
     reply_media: str = "application/json"
     reply_headers: tuple[Header, ...] = ()
     status: int = 200
     other_statuses: tuple[int, ...] = ()
     failures: tuple[int, ...] = ()
-    failure_members: "type[msgspec.Struct] | None" = None
+    failure_members: type[msgspec.Struct] | None = None
     takes_key: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The route that answers a request, the dialect it was reached by, and the decoded path values.
-
-    `git_path` is the path in front of a git suffix: segments decoded, joined by slashes; `git_path_as_written` is
-    the same before it was decoded.
-    """
-
-    route: Route
-    dialect: Dialect
-    values: Mapping[str, str] = field(default_factory=dict)
-    git_path: str = ""
-    git_path_as_written: str = ""
-
-    @property
-    def template(self) -> str:
-        """The path with names in place of its values, `{repo}` for instance."""
-        route = self.route
-        if self.dialect is Dialect.GIT:
-            return "/{repo}.git" + route.git_suffix
-        if self.dialect is Dialect.RELEASED:
-            return route.released
-        return route.preferred or route.released
+    def template(self, dialect: Dialect) -> str:
+        """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
+        if dialect is Dialect.GIT:
+            return "/{repo}.git" + self.git_suffix
+        if dialect is Dialect.RELEASED:
+            return self.released
+        return self.preferred or self.released
 
 
 @dataclass(slots=True)
@@ -201,8 +174,11 @@ class Router:
                 return
         self._suffixes.append((suffix, {route.method: route}))
 
-    def match(self, method: str, raw_path: bytes) -> Match:
-        """Return who answers; raise RoutingFailure (not found, method not allowed, undecodable path)."""
+    def match(self, method: str, raw_path: bytes) -> tuple[Route, Match]:
+        """Return the route that answers, and what the request shall know of it.
+
+        Raises RoutingFailure (not found, method not allowed, undecodable path).
+        """
         segments = split_path(raw_path)
         other_version = _other_version(segments)
         place, values = self._find(["api", "v1", *segments[2:]] if other_version else segments)
@@ -212,9 +188,11 @@ class Router:
                 raise RoutingFailure(NotFound("API version is not served", version=other_version), style)
             _check_escapes(raw_path, style)
             if found is None:
-                template = Match(*next(iter(place.routes.values()))).template
+                other, dialect = next(iter(place.routes.values()))
+                template = other.template(dialect)
                 raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style, template)
-            return Match(found[0], found[1], values)
+            route, dialect = found
+            return route, Match(route.name, route.template(dialect), dialect, values)
         # Git and people build addresses of remotes by joining. No repository has an empty segment in its name, so
         # repeated slashes can only mean one.
         return self._match_suffix(method, _SLASHES.sub(b"/", raw_path))
@@ -231,7 +209,7 @@ class Router:
                 return None, {}
         return (place if place.routes else None), values
 
-    def _match_suffix(self, method: str, raw_path: bytes) -> Match:
+    def _match_suffix(self, method: str, raw_path: bytes) -> tuple[Route, Match]:
         segments = split_path(raw_path)
         for suffix, routes in self._suffixes:
             values = _suffix_values(segments, suffix)
@@ -242,11 +220,11 @@ class Router:
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
                 other = next(iter(routes.values()))
-                template = Match(other, Dialect.GIT).template
+                template = other.template(Dialect.GIT)
                 raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), other.errors, template)
             written = raw_path.lstrip(b"/").decode("utf-8", "replace").split("/")
             paths = ("/".join(parts[: -len(suffix)]) for parts in (segments, written))
-            return Match(route, Dialect.GIT, values, *paths)
+            return route, Match(route.name, route.template(Dialect.GIT), Dialect.GIT, values, *paths)
         style = self._guess_style(segments)
         _check_escapes(raw_path, style)
         raise RoutingFailure(NotFound(LFS_NOT_SERVED if style is ErrorStyle.LFS else "no such path"), style)

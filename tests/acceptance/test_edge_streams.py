@@ -97,7 +97,7 @@ class StreamServer:
 
         async def echo(request: Request) -> Response:
             size = 0
-            async for piece in iter_body(request, max_bytes=10**9):
+            async for piece in iter_body(request.upload, max_bytes=10**9):
                 size += len(piece)
             return Response(str(size))
 

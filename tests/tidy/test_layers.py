@@ -125,3 +125,14 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     }
     graph = {module: imports_of(path, set(paths)) - {module} for module, path in paths.items()}
     assert find_cycle(graph) == []
+
+
+def test_no_import_is_for_type_checkers_alone() -> None:
+    # Such an import hides that two modules need each other: the lower one shall hold the type that both use.
+    found = [
+        f"{place(path, line)}: {name}"
+        for path in python_files("packhouse")
+        for name, line in names_in(parse(path))
+        if name == "TYPE_CHECKING"
+    ]
+    assert not found, found

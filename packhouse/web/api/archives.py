@@ -26,17 +26,18 @@ from packhouse.operations.archive import (
 )
 from packhouse.operations.lookup import lookup_repo_by_number
 from packhouse.operations.static_tokens import find_static_reader
-from packhouse.web.auth import Caller, authenticate_token
-from packhouse.web.body import read_body
+from packhouse.web.auth import authenticate_token
+from packhouse.web.caller import Caller
+from packhouse.web.connection import connection_cutter, require_client
 from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
 from packhouse.web.fields import Verbatim
 from packhouse.web.headers import ARCHIVE_REPLY
+from packhouse.web.json_body import read_body
 from packhouse.web.lane import Turn
 from packhouse.web.paths import PathMembers, read_path
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import connection_cutter, require_client
 from packhouse.web.streams import iter_in_threads
 
 _PARAMETER_MAX_CHARS: Final = 100_000

@@ -13,7 +13,6 @@ from packhouse.git.refname import branch_refname, exact_branch_refname, short_na
 from packhouse.operations.create_branch import CreateBranch, create_branch
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.read_branches import Branch, list_branches, read_branch
-from packhouse.web.body import read_body
 from packhouse.web.described import (
     AnyRef,
     BranchName,
@@ -28,6 +27,7 @@ from packhouse.web.described import (
 )
 from packhouse.web.dialects import with_old_names
 from packhouse.web.fields import page_limit
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route

@@ -283,7 +283,7 @@ async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
     try:
         waiting: list[bytes] = []
         waiting_bytes = 0
-        async for piece in iter_body(request, max_bytes=request.config.commit_max_bytes):
+        async for piece in iter_body(request.upload, max_bytes=request.config.commit_max_bytes):
             waiting.append(piece)
             waiting_bytes += len(piece)
             if waiting_bytes >= _BATCH_BYTES:
@@ -383,7 +383,7 @@ async def restore(request: Request) -> Response:
 
 async def _read_restore(request: Request) -> RestoreMetadata:
     """Return the metadata; the body is a JSON object, or the same as the first line of an NDJSON stream."""
-    pieces = [piece async for piece in iter_body(request, max_bytes=limits.json_body_max_bytes)]
+    pieces = [piece async for piece in iter_body(request.upload, max_bytes=limits.json_body_max_bytes)]
     text = b"".join(pieces).lstrip()
     try:
         body = split_object(text, ("metadata",))
@@ -396,7 +396,7 @@ async def _read_restore(request: Request) -> RestoreMetadata:
     if raw == b"null":
         raise Invalid("field is required", field="metadata")
     assert request.match is not None
-    where = request.match.route.name
+    where = request.match.operation
     members = decode_members(raw, member_names(RestoreMetadata, where), at="metadata")
     return parse_object(members, RestoreMetadata, where=where, at="metadata")
 

@@ -19,12 +19,13 @@ from packhouse.operations.credentials import (
     update_credential,
 )
 from packhouse.secret import Secret
-from packhouse.web.body import read_body, read_members
 from packhouse.web.described import Name, Timestamp, says
 from packhouse.web.fields import Verbatim, parse_object
+from packhouse.web.json_body import read_body, read_members
+from packhouse.web.match import Dialect
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Dialect, Route
+from packhouse.web.routing import Claim, Route
 
 _Password = Annotated[Verbatim, says(minLength=1, maxLength=limits.credential_password_max_chars)]
 _Username = Annotated[str, says(maxLength=limits.credential_username_max_chars)]

@@ -12,7 +12,6 @@ from packhouse.errors import Invalid
 from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.grep_stream import GrepLine, GrepQuery
 from packhouse.operations.grep import GrepPage, PageBounds, grep_files
-from packhouse.web.body import read_body
 from packhouse.web.described import (
     DEFAULT_KEY,
     AnyRef,
@@ -29,6 +28,7 @@ from packhouse.web.described import (
     says,
 )
 from packhouse.web.fields import page_limit
+from packhouse.web.json_body import read_body
 from packhouse.web.paths import encoded_path, path_text, read_prefixes
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response

@@ -11,7 +11,6 @@ from packhouse.git.objects import clean_message
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
-from packhouse.web.body import read_body
 from packhouse.web.described import (
     AnyRef,
     Base64,
@@ -25,6 +24,7 @@ from packhouse.web.described import (
     one_of,
 )
 from packhouse.web.dialects import with_old_names, without_nulls
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route

@@ -24,10 +24,11 @@ from packhouse.web.described import (
     optional_page,
 )
 from packhouse.web.fields import page_limit
+from packhouse.web.match import Dialect
 from packhouse.web.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
 from packhouse.web.request import Request
 from packhouse.web.responses import cacheable, json_response
-from packhouse.web.routing import Dialect, Route
+from packhouse.web.routing import Route
 
 _LIMIT: Final = clamped(limits.metadata_page_max, default=limits.metadata_page_default)
 _RELEASED_LIMIT: Final = optional_page(

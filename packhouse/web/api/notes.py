@@ -12,7 +12,6 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.operations.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
 from packhouse.operations.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
-from packhouse.web.body import read_body
 from packhouse.web.described import (
     AnyRef,
     Cursor,
@@ -29,6 +28,7 @@ from packhouse.web.described import (
 )
 from packhouse.web.dialects import with_old_names, without_nulls
 from packhouse.web.fields import page_limit
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import ErrorStyle, Route

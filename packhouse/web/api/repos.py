@@ -15,7 +15,6 @@ from packhouse.operations.list_repos import ListRepos, list_repos
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.operations.update_repo import UpdateRepo, update_repo
 from packhouse.web.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
-from packhouse.web.body import read_body
 from packhouse.web.described import (
     BranchName,
     EncodedCursor,
@@ -27,6 +26,7 @@ from packhouse.web.described import (
     says,
 )
 from packhouse.web.dialects import with_old_names
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route

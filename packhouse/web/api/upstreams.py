@@ -6,8 +6,8 @@ from starlette.responses import Response
 from packhouse.auth.scopes import Scope
 from packhouse.operations.detach_upstream import detach_upstream
 from packhouse.operations.pull_upstream import pull_upstream
-from packhouse.web.body import read_body
 from packhouse.web.described import AnyRef, Name
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Route

@@ -12,10 +12,10 @@ from packhouse.operations.webhook_delivery import ANY_EVENT
 from packhouse.operations.webhooks import AddWebhook, Webhook, add_webhook, list_webhooks, remove_webhook
 from packhouse.repository.events import EVENT_KINDS
 from packhouse.secret import Secret
-from packhouse.web.body import read_body
 from packhouse.web.described import EncodedCursor, Name, PageLimit, Timestamp, always, says
 from packhouse.web.dialects import without_nulls
 from packhouse.web.fields import Verbatim, page_limit, parse_query
+from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
 from packhouse.web.responses import json_response
 from packhouse.web.routing import Claim, Route

@@ -3,16 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from packhouse.limits import Limits
 from packhouse.log import log_event
-from packhouse.web.body import ClientGone
 from packhouse.web.lane import Lane
 from packhouse.web.threads import WorkerThreads
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,22 +52,6 @@ class GitGate:
         """Take no more work."""
         self._closed = True
         self._threads.close()
-
-
-async def require_client(request: "Request") -> None:
-    """Return unless the client closed the connection, as many do that wait long: then raise ClientGone."""
-    await asyncio.sleep(0)  # for the loop to read what has arrived meanwhile, the end of the connection too
-    has_left: Callable[[], bool] | None = request.scope.get("packhouse.has_left")
-    if has_left is not None and has_left():
-        while (await request.receive())["type"] != "http.disconnect":
-            continue
-        raise ClientGone
-
-
-def connection_cutter(request: "Request") -> Callable[[], None] | None:
-    """Return what ends the request's connection at once, for `Lane.turn`."""
-    cut: Callable[[], None] | None = request.scope.get("packhouse.cut_connection")
-    return cut
 
 
 class Call(Generic[T]):

@@ -1,12 +1,8 @@
 """Media types of the two services (gitprotocol-http(5))."""
 
-from typing import TYPE_CHECKING
-
 from packhouse.git.advertisement import Service
 from packhouse.web.errors import UnsupportedMediaType
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
+from packhouse.web.request import Request
 
 
 def result_type(service: Service) -> str:
@@ -14,7 +10,7 @@ def result_type(service: Service) -> str:
     return f"application/x-{service.value}-result"
 
 
-def check_request_type(request: "Request", service: Service) -> None:
+def check_request_type(request: Request, service: Service) -> None:
     """Return if the body is announced as a request to this service; raise UnsupportedMediaType otherwise."""
     expected = f"application/x-{service.value}-request"
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -23,12 +23,13 @@ from packhouse.operations.pending_push import PendingPush, Push, RefReport
 from packhouse.operations.push import explain_unpack_failure, finish_push, start_push
 from packhouse.operations.push_faults import note_unread_files
 from packhouse.web.body import iter_body
+from packhouse.web.connection import connection_cutter, require_client
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Call, connection_cutter, require_client
+from packhouse.web.smart.gate import Call
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -45,7 +46,7 @@ async def receive_pack(request: Request) -> Response:
     gate = request.git_gate
     # A little more than the pack's own bound, so that it is git which says that the pack is too large.
     body_max = request.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
-    chunks = iter_body(request, max_bytes=body_max)
+    chunks = iter_body(request.upload, max_bytes=body_max)
     holder = (principal.org_id, remote.repo)
     async with contextlib.AsyncExitStack() as held:
         asked, first = await _read_commands(request, chunks, holder, held)

@@ -1,17 +1,14 @@
 """From the path in front of `/info/refs` and its like to a remote: `{repo}[+ephemeral|+import][.git]`."""
 
-from typing import TYPE_CHECKING
-
 from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Denied
 from packhouse.git.advertisement import Service
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.operations.remotes import Remote
-from packhouse.web.auth import Caller, authenticate_git
-
-if TYPE_CHECKING:
-    from packhouse.web.request import Request
+from packhouse.web.auth import authenticate_git
+from packhouse.web.caller import Caller
+from packhouse.web.request import Request
 
 _EPHEMERAL_SUFFIX = "+ephemeral"
 _IMPORT_SUFFIX = "+import"
@@ -28,7 +25,7 @@ def parse_remote_path(path: str) -> Remote:
     return Remote(base.removesuffix(_IMPORT_SUFFIX), PERSISTENT, is_import=is_import)
 
 
-async def authorise_remote(request: "Request", service: Service) -> tuple[Principal, Remote]:
+async def authorise_remote(request: Request, service: Service) -> tuple[Principal, Remote]:
     """Return who calls and the remote of the path; raise Unauthenticated, or Denied for what is not allowed.
 
     The SDKs write names into remotes without escaping `%`: what the token is for tells whether `a%20b` is `a b`.

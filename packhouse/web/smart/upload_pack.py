@@ -14,12 +14,12 @@ from packhouse.log import log_event
 from packhouse.operations.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
 from packhouse.web.body import iter_body
+from packhouse.web.connection import connection_cutter, require_client
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
 from packhouse.web.responses import StreamResponse
 from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import connection_cutter, require_client
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -66,7 +66,7 @@ async def _read_request(request: Request, holder: Holder, held: contextlib.Async
     """Return the whole request; of large ones few are kept in memory at once."""
     body = bytearray()
     is_large = False
-    async for piece in iter_body(request, max_bytes=limits.fetch_request_max_bytes):
+    async for piece in iter_body(request.upload, max_bytes=limits.fetch_request_max_bytes):
         body += piece
         if not is_large and len(body) > limits.git_request_small_bytes:
             is_large = True
