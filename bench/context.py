@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from bench.load import COUNTER_MARK, Job, Outcome, run_load
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.processes import cpu_seconds
-from tests.support.repo import AUTHOR, Repo, ndjson_line
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 
 
 @dataclass

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.postgres import PostgresServer
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.support.tls import TlsFiles, make_tls_files
 

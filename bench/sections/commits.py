@@ -21,9 +21,9 @@ from packhouse.operations.commit_pack import CommitPack, FileChange
 from packhouse.operations.commit_target import CommitTarget
 from packhouse.operations.land_commit import CommitFacts
 from packhouse.repository.consolidate import consolidate
-from tests.support.org import Org
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 
 CLIENTS = 8
 FILES = 1000

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 from bench.context import Context
 from bench.report import Measure
-from tests.support.org import Org
 from tests.support.receiver import Receiver
-from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions
 
 PUSHES = 100
 REFS_OF_A_PUSH = 50

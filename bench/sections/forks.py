@@ -8,9 +8,8 @@ from pathlib import Path
 from bench.context import Context
 from bench.report import Measure
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions
 from tests.support.upstreams import follow, pull
 
 MIB = 2**20

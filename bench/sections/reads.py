@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from bench.context import Context, make_files, measure, request_bytes
 from bench.report import Measure
 from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.server_process import ServerOptions
 
 CLIENTS = 8
 

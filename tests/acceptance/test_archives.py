@@ -14,10 +14,9 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.programs import need_programs
-from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions
 
 FILES: dict[str, bytes | tuple[str, bytes]] = {
     "README.md": b"# Shop\n",

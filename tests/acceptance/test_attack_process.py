@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.git import Git
-from tests.support.server import STOP_TIMEOUT_S, ServerOptions
+from tests.support.server_process import STOP_TIMEOUT_S, ServerOptions
 
 
 @pytest.mark.parametrize("workers", [1, 2])

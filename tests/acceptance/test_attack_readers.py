@@ -8,7 +8,8 @@ from pathlib import Path
 from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.waiting import wait_until
 
 COMMITS = 250

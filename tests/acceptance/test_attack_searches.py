@@ -9,7 +9,8 @@ from http.client import HTTPResponse
 from packhouse.limits import DEFAULT_LIMITS
 from packhouse.storage.file_cache import FileCache
 from tests.conftest import StartServer
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.waiting import WAIT_S, wait_until
 
 

@@ -12,8 +12,7 @@ import pytest
 
 from tests.support.git import Git, GitError
 from tests.support.keys import make_key_pair, sign_token, usual_claims
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 from tests.support.waiting import WAIT_S, comes_true
 

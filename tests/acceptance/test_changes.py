@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.waiting import wait_until
 
 CART = b"total = 0\nitems = []\ntax = 0\n"

@@ -31,7 +31,8 @@ from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.ports import free_port
 from tests.support.programs import need_programs
-from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, ServerOptions
 from tests.support.shell import Shell
 from tests.support.tls import TlsFiles
 

@@ -14,7 +14,7 @@ from packhouse.db.database import open_database
 from tests.support.keys import make_key_pair
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
-from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM
+from tests.support.server_process import COMMAND_TIMEOUT_S, PROGRAM
 from tests.support.shell import Shell
 
 CREATING = {("serve",), ("demo",), ("org", "create")}

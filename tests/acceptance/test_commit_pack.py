@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 
 AUTHOR = {"name": "Ada", "email": "ada@northwind.example"}

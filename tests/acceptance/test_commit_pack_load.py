@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo, commit_lines
+from tests.support.repo import Org, Repo, commit_lines
 from tests.support.waiting import wait_until
 
 

@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.org import Org
-from tests.support.repo import AUTHOR, Repo, ndjson_line
+from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
 from tests.support.shapes import ANSWERS, judge
 from tests.support.wire import Wire
 

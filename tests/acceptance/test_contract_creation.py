@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from tests.support.org import Org
-from tests.support.repo import AUTHOR, Repo
+from tests.support.repo import AUTHOR, Org, Repo
 
 
 def snapshot_of(source: Repo, author: dict[str, Any]) -> dict[str, Any]:

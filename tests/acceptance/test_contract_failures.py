@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.org import Org
-from tests.support.repo import AUTHOR, Repo, ndjson_line
+from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
 from tests.support.shapes import FAILURES, judge
 from tests.support.wire import CALLS, Wire
 

@@ -4,8 +4,7 @@ import httpx
 import pytest
 
 from tests.support.gateway import Gateway, read_exchange
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from packhouse.web.dialects import REQUEST_ALIASES
 from tests.support.gateway import read_exchange
-from tests.support.org import Org
 from tests.support.python_client import commit, make_client, run
-from tests.support.repo import AUTHOR, Repo, ndjson_line
+from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
 from tests.support.server import Server
 
 DIALECTS = ("released", "preferred")

@@ -17,7 +17,8 @@ import pytest
 from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.repo import Repo, commit_lines
-from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S, ServerOptions
 from tests.support.waiting import wait_until
 
 WAIT_MAX_S = 60

@@ -12,7 +12,8 @@ from tests.conftest import StartServer
 from tests.support import processes
 from tests.support.raw_http import HOST, Wire, connection
 from tests.support.repo import Repo, commit_lines
-from tests.support.server import STOP_TIMEOUT_S, Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import STOP_TIMEOUT_S, ServerOptions
 from tests.support.waiting import wait_until
 
 GRACE_S = "600"  # longer than anybody here waits: what ends sooner does not end by it

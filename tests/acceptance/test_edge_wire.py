@@ -13,10 +13,10 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support import processes
-from tests.support.org import Org
 from tests.support.raw_http import HOST, WAIT_S, connection, pipeline_many, send
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 
 FLOOD_MAX_BYTES = 40_000_000  # what sockets buffer on the way, and some
 

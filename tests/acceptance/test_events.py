@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.repo import Repo
-from tests.support.server import STOP_TIMEOUT_S, ServerOptions
+from tests.support.server_process import STOP_TIMEOUT_S, ServerOptions
 from tests.support.waiting import WAIT_S
 
 

@@ -11,9 +11,8 @@ from packhouse import limits
 from packhouse.git.oid import EMPTY_TREE_OID, hash_object
 from tests.support.git import Git
 from tests.support.git_wire import command, pack, pkt
-from tests.support.org import Org
 from tests.support.raw_objects import FORGIVABLE, RawObjects, list_stored, refused_refs
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.seeds import seed_of
 
 ZERO = "0" * 40

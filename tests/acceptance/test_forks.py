@@ -12,8 +12,7 @@ import httpx
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 
 FORK_PROVIDERS = ("code", "code.storage")
 FIRST_COMMIT = {"message": "Start from template", "author": {"name": "Ada", "email": "ada@example.test"}}

@@ -7,9 +7,8 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions
 
 
 @pytest.fixture(params=["0", "1", "2"], ids=["v0", "v1", "v2"])

@@ -17,9 +17,8 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.git_wire import RECEIVE, UPLOAD, ZERO, command, pack, pkt
-from tests.support.org import Org
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions, ServerProcess
 
 
 def wire(repo: Repo, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
@@ -46,7 +45,7 @@ def absent(org: Org) -> Repo:
     return org.repo()
 
 
-def quarantines(server: Server) -> list[Path]:
+def quarantines(server: ServerProcess) -> list[Path]:
     """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
 

@@ -11,13 +11,13 @@ from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.git_wire import RECEIVE, UPLOAD, command, pack, pkt
 from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.server_process import ServerOptions, ServerProcess
 from tests.support.waiting import comes_true
 
 LARGE = {"large": random.Random(1).randbytes(40_000_000)}
 
 
-def quarantines(server: Server) -> list[Path]:
+def quarantines(server: ServerProcess) -> list[Path]:
     """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
 

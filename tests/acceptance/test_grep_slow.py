@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.org import Org
 from tests.support.python_client import make_client, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.shapes import ANSWERS, judge
 from tests.support.typescript import TypeScriptClient
 

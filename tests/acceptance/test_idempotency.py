@@ -23,11 +23,11 @@ from tests.support.keyed_calls import (
     KeyedCall,
     count_moves,
 )
-from tests.support.org import Org
 from tests.support.postgres import PostgresServer
-from tests.support.repo import Repo, commit_lines
+from tests.support.repo import Org, Repo, commit_lines
 from tests.support.sample_history import SampleHistory, push_sample_history
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.upstreams import follow, pull
 from tests.tidy.sources import ROOT
 

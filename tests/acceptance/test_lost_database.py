@@ -8,7 +8,8 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.postgres import PostgresServer
-from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import COMMAND_TIMEOUT_S, PROGRAM, ServerOptions
 from tests.support.waiting import wait_until
 
 COMMANDS = [

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.raw_objects import list_stored, refused_refs
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 
 HINT = (
     b"remote: push what can be stored: git push <remote> 'refs/heads/*:refs/heads/*' 'refs/tags/*:refs/tags/*'"

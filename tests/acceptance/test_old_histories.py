@@ -10,11 +10,11 @@ import pytest
 from tests.acceptance.test_forks import fork, snapshot
 from tests.conftest import StartServer
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.raw_objects import FORGIVABLE, RawObjects, list_stored
 from tests.support.reads import OBJECT_READS, REF_READS
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.upstreams import follow, pull
 from tests.support.waiting import wait_until
 

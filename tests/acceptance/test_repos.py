@@ -8,8 +8,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)

@@ -13,7 +13,8 @@ from tests.conftest import StartServer
 from tests.support import raw_http
 from tests.support.git import Git
 from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions, ServerProcess
 from tests.support.waiting import comes_true, wait_until
 
 MEMBERS = [
@@ -36,13 +37,13 @@ MEMBERS = [
 ]
 
 
-def lines_of(server: Server, request_id: str) -> list[dict[str, Any]]:
+def lines_of(server: ServerProcess, request_id: str) -> list[dict[str, Any]]:
     """Return the lines that have this id; a line is written after its answer."""
     wait_until(lambda: request_id in server.stderr(), f"no line with {request_id}")
     return [line for line in server.log() if line.get("request_id") == request_id]
 
 
-def line_of(server: Server, reply: httpx.Response) -> dict[str, Any]:
+def line_of(server: ServerProcess, reply: httpx.Response) -> dict[str, Any]:
     """Return the one line of an answered request."""
     (line,) = lines_of(server, reply.headers["x-request-id"])
     return line

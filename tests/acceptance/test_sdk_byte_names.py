@@ -4,9 +4,8 @@ from pathlib import Path
 
 from tests.support.byte_names import INSIDE, LATIN, SHOWN, push_files
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.python_client import make_client, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.typescript import TypeScriptClient
 
 

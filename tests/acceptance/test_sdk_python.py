@@ -8,8 +8,8 @@ from pierre_storage import ApiError, GitStorage, RefUpdateError
 from pierre_storage.types import GitFileMode, RefPolicy
 
 from tests.support.git import Git, GitError
-from tests.support.org import Org
 from tests.support.python_client import AUTHOR, commit, make_client, reachable, read, run
+from tests.support.repo import Org
 from tests.support.server import Server
 
 pytestmark = pytest.mark.parametrize("server", ["sqlite", "tls"], indirect=True)

@@ -9,9 +9,8 @@ from pierre_storage import ApiError, GitStorage, RefUpdateError
 
 from tests.support.git import Git
 from tests.support.keys import make_key_pair
-from tests.support.org import Org
 from tests.support.python_client import AUTHOR, commit, make_client, reachable, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 from tests.support.tls import TlsFiles
 

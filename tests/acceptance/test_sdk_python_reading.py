@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.python_client import make_client, read_archive, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.sample_history import SampleHistory, push_sample_history
 
 

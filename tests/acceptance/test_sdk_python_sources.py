@@ -11,9 +11,8 @@ import pytest
 from pierre_storage import GitStorage, RefUpdateError
 from pierre_storage.types import GitFileMode
 
-from tests.support.org import Org
 from tests.support.python_client import AUTHOR, commit, make_client, read, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.tls import TlsFiles
 
 MIB = 1024 * 1024

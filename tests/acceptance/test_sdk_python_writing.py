@@ -7,9 +7,8 @@ import pytest
 from pierre_storage import ApiError, RefUpdateError
 
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.python_client import AUTHOR, commit, make_client, read, run
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.sample_history import CART, SampleHistory, push_sample_history
 
 NOBODY = "0123456789" * 4

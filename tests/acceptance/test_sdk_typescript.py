@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import Git, GitError
-from tests.support.org import Org
 from tests.support.python_client import reachable
+from tests.support.repo import Org
 from tests.support.server import Server
 from tests.support.typescript import SdkError, TypeScriptClient
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.typescript import SdkError, TypeScriptClient
 
 MIB = 1024 * 1024

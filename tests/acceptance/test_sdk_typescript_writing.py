@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.sample_history import CART, SampleHistory, push_sample_history
 from tests.support.typescript import SdkError, TypeScriptClient
 

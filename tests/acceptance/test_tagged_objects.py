@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.python_client import make_client, read
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 
 KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
 DATE = "1767342600 +0200"

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 
 ZEROS = "0" * 40
 

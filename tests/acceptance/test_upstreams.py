@@ -9,10 +9,10 @@ import pytest
 
 from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.rows import add_old_ref
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.upstreams import (
     base_of,
     count_runs,

@@ -25,10 +25,10 @@ from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.programs import need_programs
-from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.tls import TlsFiles
 from tests.support.upstreams import (
     Gateway,

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import AUTHOR, Repo
+from tests.support.repo import AUTHOR, Org, Repo
 from tests.support.signers import KeyMaker, Signer
 
 RULES = [["main", ["verify-sig"]], ["release/*", ["verify-sig"]], ["refs/tags/*", ["verify-sig"]]]

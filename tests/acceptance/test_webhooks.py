@@ -20,10 +20,10 @@ from packhouse.operations.webhook_delivery import sign
 from packhouse.secret import Secret
 from tests.conftest import StartServer
 from tests.support.git import Git
-from tests.support.org import Org
 from tests.support.receiver import WAIT_MAX_S, Received, Receiver
-from tests.support.repo import Repo
-from tests.support.server import PROGRAM, STOP_TIMEOUT_S, Server, ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server import Server
+from tests.support.server_process import PROGRAM, STOP_TIMEOUT_S, ServerOptions
 from tests.support.typescript import validate_webhook as validate_in_typescript
 
 ZERO = "0" * 40

@@ -9,10 +9,9 @@ import pytest
 from pierre_storage import validate_webhook
 
 from tests.conftest import StartServer
-from tests.support.org import Org
 from tests.support.receiver import Receiver
-from tests.support.repo import Repo
-from tests.support.server import ServerOptions
+from tests.support.repo import Org, Repo
+from tests.support.server_process import ServerOptions
 from tests.support.shapes import SHA, TEXT, TIME, judge_value
 from tests.support.typescript import validate_webhook as validate_in_typescript
 from tests.support.upstreams import follow, pull

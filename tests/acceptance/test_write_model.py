@@ -21,8 +21,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.git import Git
-from tests.support.org import Org
-from tests.support.repo import Repo
+from tests.support.repo import Org, Repo
 from tests.support.server import Server
 
 AUTHOR = {"name": "Ada", "email": "ada@northwind.example"}

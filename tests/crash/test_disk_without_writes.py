@@ -12,7 +12,8 @@ from tests.support.git import Git
 from tests.support.loop_disk import LoopDisk, loop_disk
 from tests.support.reads import OBJECT_READS, REF_READS
 from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 
 
 @pytest.fixture

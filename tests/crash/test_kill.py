@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.git import Git, GitError
 from tests.support.repo import Repo
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 from tests.support.upstreams import Gateway
 from tests.support.waiting import WAIT_S, wait_until
 

@@ -16,7 +16,7 @@ from tests.support.git import Git
 from tests.support.keyed_calls import COMMIT
 from tests.support.postgres import PostgresServer
 from tests.support.repo import Repo, commit_lines
-from tests.support.server import ServerOptions
+from tests.support.server_process import ServerOptions
 from tests.support.waiting import WAIT_S, wait_until
 
 ROUNDS = 3

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.server import Server, ServerOptions
+from tests.support.server import Server
+from tests.support.server_process import ServerOptions
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.support.examples import Request
 from tests.support.git import Git
 from tests.support.keys import KeyPair, sign_token, usual_claims
 from tests.support.ports import free_port
-from tests.support.server import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S
+from tests.support.server_process import COMMAND_TIMEOUT_S, PROGRAM, STOP_TIMEOUT_S
 from tests.support.waiting import wait_until
 
 SHOP = "apps/shop"

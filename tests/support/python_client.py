@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pierre_storage import GitStorage
 from pierre_storage.types import CommitSignature, GitStorageOptions
 
-from tests.support.org import Org
+from tests.support.repo import Org
 from tests.support.server import Server
 
 T = TypeVar("T")

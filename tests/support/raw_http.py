@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any, BinaryIO
 
-from tests.support.server import Server
+from tests.support.server_process import ServerProcess
 
 HOST = b"Host: git.example.test\r\n"
 WAIT_S = 60
@@ -70,7 +70,7 @@ class _KeptOpen(io.BufferedIOBase):
 
 
 @contextmanager
-def connection(server: Server) -> Iterator[Wire]:
+def connection(server: ServerProcess) -> Iterator[Wire]:
     """Connect to the server, each write a segment of its own."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S) as raw:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,14 +78,16 @@ def connection(server: Server) -> Iterator[Wire]:
             yield wire
 
 
-def send(server: Server, request: bytes, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
+def send(
+    server: ServerProcess, request: bytes, method: str = "GET"
+) -> tuple[http.client.HTTPResponse, bytes]:
     """Send one request on a connection of its own and return its answer."""
     with connection(server) as wire:
         wire.send(request)
         return wire.read(method)
 
 
-def pipeline_many(server: Server, request: bytes) -> set[int]:
+def pipeline_many(server: ServerProcess, request: bytes) -> set[int]:
     """Send 500 requests at once on one connection; return the statuses that come before it is closed."""
     statuses = set()
     with connection(server) as wire:

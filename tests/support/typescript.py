@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.support.org import Org
+from tests.support.repo import Org
 
 _FOLDER = Path(__file__).resolve().parents[1] / "js"
 _CLIENT = _FOLDER / "client.mjs"
