@@ -231,7 +231,7 @@ def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:
     return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
 
 
-def is_repo_cleaned(session: Session, repo_id: int) -> bool:
+def is_repo_cleaned(session: Session, repo_id: RepoKey) -> bool:
     """Tell whether the row is that of a repository which holds nothing: cleaned after its deletion, or not born yet."""
     return session.one("find_cleaned_repo", repo_id=repo_id) is not None
 

@@ -133,7 +133,7 @@ def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
     return deleted
 
 
-def _remove_unborn(node: Node, repo_id: int, public_id: str) -> None:
+def _remove_unborn(node: Node, repo_id: RepoKey, public_id: RepoId) -> None:
     """Remove the folder of a repository that never was complete, once its last pack has gone.
 
     It cannot become complete any more: the transaction that makes it so lists those packs.

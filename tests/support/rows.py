@@ -35,7 +35,7 @@ def add_repo(
         )
 
 
-def add_repo_of_older_release(database: Database, org_id: int, name: str | None = None) -> int:
+def add_repo_of_older_release(database: Database, org_id: int, name: str | None = None) -> RepoKey:
     """Add a repository with the statement of the first release, to a schema of its time; return its id."""
     public_id = f"repo_{uuid.uuid4().hex}"
     with database.write() as session:
@@ -45,7 +45,7 @@ def add_repo_of_older_release(database: Database, org_id: int, name: str | None 
         )
     ((repo_id,),) = ask(database, f"SELECT id FROM repos WHERE public_id = '{public_id}'")
     assert isinstance(repo_id, int)
-    return repo_id
+    return RepoKey(repo_id)
 
 
 def ask(database: Database, statement: str) -> list[tuple[object, ...]]:
@@ -55,7 +55,7 @@ def ask(database: Database, statement: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
 
 
-def note_pack(database: Database, repo_id: int, seed: object, *, now: int = 150) -> Pack:
+def note_pack(database: Database, repo_id: RepoKey, seed: object, *, now: int = 150) -> Pack:
     """Add the row of an incoming pack and return what it says; the same for the same seed."""
     pack = Pack(oid(seed), 1000, 3)
     with database.write() as session:
@@ -72,7 +72,7 @@ def branch_update(
 
 def apply(
     database: Database,
-    repo_id: int,
+    repo_id: RepoKey,
     *updates: RefUpdate,
     atomic: bool = True,
     state: int = 1,

@@ -11,6 +11,7 @@ from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName
+from packhouse.ids import RepoKey
 from tests.support.rows import (
     add_repo_of_older_release,
     apply,

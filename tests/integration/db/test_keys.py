@@ -8,6 +8,7 @@ from packhouse.db.database import Database
 from packhouse.db.jobs import insert_job
 from packhouse.db.keys import Key, find_key, get_keys_version, insert_key, list_keys, revoke_key
 from packhouse.db.orgs import Org, OrgExists, find_org, insert_org, list_orgs
+from packhouse.ids import RepoKey
 
 
 def add_key(database: Database, org: Org, key_id: str) -> Key:
@@ -70,7 +71,7 @@ def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: 
     assert keys_version(database) == before + 9
 
 
-def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: int) -> None:
+def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: RepoKey) -> None:
     with database.write() as session:
         for run_at in (50, 20, 90):
             insert_job(session, "sweep", "repo_1", repo_id=repo_id, run_at=run_at, now=1)

@@ -37,6 +37,7 @@ from packhouse.db.repos import (
 )
 from packhouse.db.session import QUERIES
 from packhouse.git.pack import Pack
+from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import add_repo, apply, branch_update, note_pack, oid
 
 A, B, C = oid("a"), oid("b"), oid("c")
@@ -51,7 +52,7 @@ class Versions:
     generation: int
 
 
-def versions(database: Database, repo_id: int) -> Versions:
+def versions(database: Database, repo_id: RepoKey) -> Versions:
     with database.snapshot() as session:
         repo, listed = find_repo_by_id(session, repo_id), list_live_packs(session, repo_id)
     assert repo is not None
@@ -62,20 +63,20 @@ def versions(database: Database, repo_id: int) -> Versions:
     )
 
 
-def live(database: Database, repo_id: int) -> PackList:
+def live(database: Database, repo_id: RepoKey) -> PackList:
     with database.read() as session:
         listed = list_live_packs(session, repo_id)
     assert listed is not None
     return listed
 
 
-def state_of(database: Database, repo_id: int, pack: Pack) -> PackState | None:
+def state_of(database: Database, repo_id: RepoKey, pack: Pack) -> PackState | None:
     with database.read() as session:
         return find_pack_state(session, repo_id, pack.name)
 
 
 def replace(
-    database: Database, repo_id: int, old: list[Pack], new: list[Pack], *, state: int = 70, now: int = 300
+    database: Database, repo_id: RepoKey, old: list[Pack], new: list[Pack], *, state: int = 70, now: int = 300
 ) -> bool:
     with database.write() as session:
         return replace_packs(
@@ -100,32 +101,32 @@ def start(
         start_deleting(session, packs, state, before=before, now=now)
 
 
-def as_passing(database: Database, repo_id: int, pack: Pack) -> PassingPack:
+def as_passing(database: Database, repo_id: RepoKey, pack: Pack) -> PassingPack:
     with database.read() as session:
         repo = find_repo_by_id(session, repo_id)
     assert repo is not None
     return PassingPack(repo_id, repo.public_id, pack.name)
 
 
-def delete_rows(database: Database, repo_id: int, *packs: Pack) -> int:
+def delete_rows(database: Database, repo_id: RepoKey, *packs: Pack) -> int:
     with database.write() as session:
         return delete_pack_rows(session, repo_id, [pack.name for pack in packs])
 
 
-def make_live(database: Database, repo_id: int, *seeds: object, now: int = 150) -> list[Pack]:
+def make_live(database: Database, repo_id: RepoKey, *seeds: object, now: int = 150) -> list[Pack]:
     packs = [note_pack(database, repo_id, seed, now=now) for seed in seeds]
     apply(database, repo_id, packs=packs, now=now)
     return packs
 
 
-def test_an_incoming_pack_is_known_and_not_listed(database: Database, repo_id: int) -> None:
+def test_an_incoming_pack_is_known_and_not_listed(database: Database, repo_id: RepoKey) -> None:
     pack = note_pack(database, repo_id, 1)
     assert live(database, repo_id).packs == ()
     with database.read() as session:
         assert list_known_packs(session, repo_id) == {pack.name: PackState.INCOMING}
 
 
-def test_a_name_is_given_out_once(database: Database, repo_id: int) -> None:
+def test_a_name_is_given_out_once(database: Database, repo_id: RepoKey) -> None:
     pack = note_pack(database, repo_id, 1)
     for step in ("incoming", "live", "retired", "deleting"):
         assert state_of(database, repo_id, pack) == step
@@ -142,7 +143,7 @@ def test_a_name_is_given_out_once(database: Database, repo_id: int) -> None:
             start(database, passing(database, PackState.RETIRED, 300), PackState.RETIRED, before=300)
 
 
-def test_live_packs_are_listed_the_oldest_first(database: Database, repo_id: int) -> None:
+def test_live_packs_are_listed_the_oldest_first(database: Database, repo_id: RepoKey) -> None:
     late = note_pack(database, repo_id, "late", now=30)
     early = [note_pack(database, repo_id, seed, now=20) for seed in range(3)]
     apply(database, repo_id, packs=[late, *early])
@@ -152,7 +153,7 @@ def test_live_packs_are_listed_the_oldest_first(database: Database, repo_id: int
 
 @pytest.mark.parametrize("state", ["unknown", "live", "retired", "deleting"])
 def test_a_pack_goes_live_only_from_incoming_and_the_refs_do_not_move_else(
-    database: Database, repo_id: int, state: str
+    database: Database, repo_id: RepoKey, state: str
 ) -> None:
     fine, pack = note_pack(database, repo_id, "fine"), Pack(oid("other"), 1, 1)
     if state != "unknown":
@@ -185,14 +186,14 @@ def test_a_pack_goes_live_only_from_incoming_and_the_refs_do_not_move_else(
         assert [entry.new_oid for entry in list_ref_log(session, repo_id, limit=10)] == [A]
 
 
-def test_a_pack_of_another_repository_is_not_listed(database: Database, org: Org, repo_id: int) -> None:
+def test_a_pack_of_another_repository_is_not_listed(database: Database, org: Org, repo_id: RepoKey) -> None:
     pack = note_pack(database, add_repo(database, org.id), 1)
     with pytest.raises(PackNotIncoming):
         apply(database, repo_id, packs=[pack])
     assert live(database, repo_id).packs == ()
 
 
-def test_of_a_writer_and_a_sweeper_one_gets_the_pack(database: Database, repo_id: int) -> None:
+def test_of_a_writer_and_a_sweeper_one_gets_the_pack(database: Database, repo_id: RepoKey) -> None:
     for number in range(20):
         pack = note_pack(database, repo_id, number, now=100)
         refused = threading.Event()
@@ -215,7 +216,7 @@ def test_of_a_writer_and_a_sweeper_one_gets_the_pack(database: Database, repo_id
 
 
 def test_a_replacement_lists_the_new_packs_and_retires_the_old_ones_at_once(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     one, two, three = make_live(database, repo_id, 1, 2, 3)
     joined = note_pack(database, repo_id, "joined", now=160)
@@ -224,7 +225,7 @@ def test_a_replacement_lists_the_new_packs_and_retires_the_old_ones_at_once(
     assert {state_of(database, repo_id, pack) for pack in (one, two)} == {PackState.RETIRED}
 
 
-def test_a_replacement_by_a_pack_that_is_going_retires_nothing(database: Database, repo_id: int) -> None:
+def test_a_replacement_by_a_pack_that_is_going_retires_nothing(database: Database, repo_id: RepoKey) -> None:
     one, two = make_live(database, repo_id, 1, 2)
     joined = note_pack(database, repo_id, "joined", now=160)
     start(database, passing(database, PackState.INCOMING, 160), PackState.INCOMING, before=160)
@@ -246,10 +247,10 @@ def test_nothing_is_replaced_in_a_repository_that_is_gone(database: Database, or
         assert list_live_packs(session, repo_id) is None
         known = list_known_packs(session, repo_id)
     assert known == {one.name: PackState.LIVE, joined.name: PackState.INCOMING}
-    assert not replace(database, 2**31 - 1, [], [])
+    assert not replace(database, RepoKey(2**31 - 1), [], [])
 
 
-def test_only_a_live_pack_retires(database: Database, repo_id: int) -> None:
+def test_only_a_live_pack_retires(database: Database, repo_id: RepoKey) -> None:
     going, incoming = note_pack(database, repo_id, 2, now=100), note_pack(database, repo_id, 1, now=200)
     start(database, passing(database, PackState.INCOMING, 100), PackState.INCOMING, before=100)
     assert replace(database, repo_id, [incoming, going], [])
@@ -257,7 +258,7 @@ def test_only_a_live_pack_retires(database: Database, repo_id: int) -> None:
     assert state_of(database, repo_id, going) is PackState.DELETING
 
 
-def test_a_row_goes_only_while_the_pack_is_being_deleted(database: Database, repo_id: int) -> None:
+def test_a_row_goes_only_while_the_pack_is_being_deleted(database: Database, repo_id: RepoKey) -> None:
     pack = note_pack(database, repo_id, 1)
     assert delete_rows(database, repo_id, pack) == 0
     apply(database, repo_id, packs=[pack])
@@ -270,7 +271,7 @@ def test_a_row_goes_only_while_the_pack_is_being_deleted(database: Database, rep
     assert state_of(database, repo_id, pack) is None
 
 
-def test_passing_packs_are_found_by_the_age_of_their_state(database: Database, repo_id: int) -> None:
+def test_passing_packs_are_found_by_the_age_of_their_state(database: Database, repo_id: RepoKey) -> None:
     pack = note_pack(database, repo_id, 1, now=100)
     one = as_passing(database, repo_id, pack)
     assert passing(database, PackState.INCOMING, 99) == []
@@ -296,7 +297,9 @@ def test_passing_packs_come_the_oldest_first_and_in_pages(database: Database, or
     assert passing(database, PackState.INCOMING, 1000, limit=2) == [one for _, one in sorted(expected)[:2]]
 
 
-def test_a_pack_that_changed_since_it_was_found_old_is_not_deleted(database: Database, repo_id: int) -> None:
+def test_a_pack_that_changed_since_it_was_found_old_is_not_deleted(
+    database: Database, repo_id: RepoKey
+) -> None:
     pack = note_pack(database, repo_id, 1, now=100)
     (found,) = passing(database, PackState.INCOMING, 100)
     apply(database, repo_id, packs=[pack], now=200)
@@ -323,7 +326,7 @@ def test_all_packs_of_a_deleted_repository_go(database: Database, org: Org) -> N
     assert state_of(database, other_id, kept) is PackState.LIVE
 
 
-def test_refs_that_bring_no_pack_leave_the_version_of_the_packs(database: Database, repo_id: int) -> None:
+def test_refs_that_bring_no_pack_leave_the_version_of_the_packs(database: Database, repo_id: RepoKey) -> None:
     make_live(database, repo_id, 1)
     before = versions(database, repo_id)
     apply(database, repo_id, branch_update("main", None, A), state=50)
@@ -332,7 +335,7 @@ def test_refs_that_bring_no_pack_leave_the_version_of_the_packs(database: Databa
 
 
 def test_refs_that_bring_packs_count_the_version_of_the_packs_and_keep_the_generation(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     apply(database, repo_id, branch_update("main", None, A), state=50)
     before = versions(database, repo_id)
@@ -346,7 +349,9 @@ def test_refs_that_bring_packs_count_the_version_of_the_packs_and_keep_the_gener
     assert after.generation == before.generation
 
 
-def test_a_retirement_changes_the_generation_and_leaves_the_refs(database: Database, repo_id: int) -> None:
+def test_a_retirement_changes_the_generation_and_leaves_the_refs(
+    database: Database, repo_id: RepoKey
+) -> None:
     one, two = make_live(database, repo_id, 1, 2)
     joined = note_pack(database, repo_id, "joined")
     before = versions(database, repo_id)
@@ -358,7 +363,7 @@ def test_a_retirement_changes_the_generation_and_leaves_the_refs(database: Datab
     assert versions(database, repo_id) == before  # whoever read the list of live packs has all of it still
 
 
-def test_a_refused_transaction_leaves_every_version(database: Database, repo_id: int) -> None:
+def test_a_refused_transaction_leaves_every_version(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("main", None, A), state=50)
     before = versions(database, repo_id)
     with pytest.raises(Exception, match="ref has moved"):
@@ -409,7 +414,7 @@ def _assignments(query: str) -> str:
     return "" if match is None else match[1] or match[2]
 
 
-def adopt(database: Database, repo_id: int, packs: list[Pack], *, state: int = 80) -> bool:
+def adopt(database: Database, repo_id: RepoKey, packs: list[Pack], *, state: int = 80) -> bool:
     with database.write() as session:
         return adopt_packs(session, repo_id, packs, state=state, now=400)
 
@@ -434,7 +439,7 @@ def to_adopt(database: Database, after: int = 0, limit: int = 100) -> list[int]:
 def test_a_repository_made_by_this_release_has_nothing_to_adopt(database: Database, org: Org) -> None:
     repo_id = add_repo(database, org.id)
     with database.write() as session:
-        insert_unborn_repo(session, public_id="repo_unborn", org_id=org.id, name="u", now=1)
+        insert_unborn_repo(session, public_id=RepoId("repo_unborn"), org_id=org.id, name="u", now=1)
     assert to_adopt(database) == []
     assert live(database, repo_id).is_adopted
     assert not adopt(database, repo_id, [Pack(oid(1), 1, 1)])
@@ -453,7 +458,7 @@ def test_repositories_to_adopt_are_listed_in_pages_and_leave_the_list_once_adopt
 
 
 def test_a_folder_is_adopted_once_and_what_has_a_row_keeps_its_state(
-    database: Database, org: Org, repo_id: int
+    database: Database, org: Org, repo_id: RepoKey
 ) -> None:
     listed, retired = make_live(database, repo_id, "listed", "retired")
     replace(database, repo_id, [retired], [])
@@ -471,7 +476,7 @@ def test_a_folder_is_adopted_once_and_what_has_a_row_keeps_its_state(
     assert live(database, repo_id) == after
 
 
-def test_of_two_processes_that_adopt_a_folder_one_does(database: Database, repo_id: int) -> None:
+def test_of_two_processes_that_adopt_a_folder_one_does(database: Database, repo_id: RepoKey) -> None:
     forget_adoption(database, repo_id)
     stray, outcomes = Pack(oid("stray"), 77, 7), []
 

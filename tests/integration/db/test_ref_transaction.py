@@ -329,7 +329,7 @@ def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, rep
     assert older == entries[1:3]
 
 
-def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: int) -> None:
+def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: RepoKey) -> None:
     first, refused, second = (Pack(digit * 40, 10, 2) for digit in "132")
     with database.write() as session:
         for pack in (first, refused, second):
@@ -350,7 +350,7 @@ def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, 
 
 
 def test_a_pack_whose_name_was_noted_ahead_is_listed_with_what_it_became(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     pack = Pack("1" * 40, 10, 2)
     with database.write() as session:
@@ -362,7 +362,7 @@ def test_a_pack_whose_name_was_noted_ahead_is_listed_with_what_it_became(
     assert listed.packs == (pack,)
 
 
-def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: int) -> None:
+def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id: RepoKey) -> None:
     branches = ["Z", "a", "é", "z", "a-b", "\U0001f600", "\uffee", "B"]
     apply(database, repo_id, *(branch_update(branch, None, A) for branch in branches))
     with database.read() as session:

@@ -22,6 +22,7 @@ from packhouse.db.schema import (
     lowest_release_beside,
 )
 from packhouse.db.session import QUERIES
+from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer
 
 RELEASED = [(1,), (2,), (3,), (4,), (5,), (6,)]
@@ -167,7 +168,7 @@ def test_a_server_of_release_1_does_not_open_a_schema_that_this_release_has_chan
 
 
 def test_a_running_server_of_release_1_fails_rather_than_reads_the_list_of_packs(
-    database: Database, repo_id: int
+    database: Database, repo_id: RepoKey
 ) -> None:
     for statement in (
         f"SELECT name FROM packs WHERE repo_id = {repo_id} AND retired_at IS NULL",

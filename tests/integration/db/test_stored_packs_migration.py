@@ -23,6 +23,7 @@ from packhouse.db.packs import (
 )
 from packhouse.db.repos import find_repo_by_id, insert_unborn_repo
 from packhouse.git.pack import Pack
+from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import (
     add_repo,
     add_repo_of_older_release,
@@ -60,7 +61,9 @@ def read_schema(database: Database, engine: str) -> list[list[tuple[object, ...]
     return [ask(database, query) for query in queries]
 
 
-def insert_old_pack(database: Database, repo_id: int, seed: object, *, now: int, retired: int | None) -> Pack:
+def insert_old_pack(
+    database: Database, repo_id: RepoKey, seed: object, *, now: int, retired: int | None
+) -> Pack:
     """List a pack as the first release did."""
     pack = Pack(oid(seed), 1000 + now, 3)
     with database.write() as session:
@@ -129,7 +132,7 @@ def test_packs_and_refs_of_the_release_before_are_there_after_the_migration(
 @pytest.fixture
 def filled(
     database_url: str, engine: str, migrate_to: Callable[[Database, int], None]
-) -> tuple[Database, list[list[tuple[object, ...]]], int]:
+) -> tuple[Database, list[list[tuple[object, ...]]], RepoKey]:
     """A database of this release with packs in every state; the schema that it had before; its repository."""
     database = open_database(database_url)
     migrate_to(database, 5)
@@ -138,7 +141,7 @@ def filled(
     assert read_schema(database, engine) != before
     with database.write() as session:
         org_id = insert_org(session, name="acme", now=1).id
-        insert_unborn_repo(session, public_id="repo_unborn", org_id=org_id, name="unborn", now=1)
+        insert_unborn_repo(session, public_id=RepoId("repo_unborn"), org_id=org_id, name="unborn", now=1)
     repo_id = add_repo(database, org_id, "r")
     live = [note_pack(database, repo_id, seed, now=100) for seed in ("live", "retired")]
     apply(database, repo_id, branch_update("main", None, oid("a")), packs=live)
@@ -147,14 +150,18 @@ def filled(
     deleting = note_pack(database, repo_id, "deleting", now=100)
     with database.write() as session:
         start_deleting(
-            session, [PassingPack(repo_id, "", deleting.name)], PackState.INCOMING, before=100, now=400
+            session,
+            [PassingPack(repo_id, RepoId(""), deleting.name)],
+            PackState.INCOMING,
+            before=100,
+            now=400,
         )
     note_pack(database, repo_id, "incoming", now=100)
     return database, before, repo_id
 
 
 def test_the_way_back_leads_to_the_schema_of_the_release_before_with_all_that_it_knows(
-    filled: tuple[Database, list[list[tuple[object, ...]]], int],
+    filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey],
     database_url: str,
     engine: str,
     migrate_to: Callable[[Database, int], None],
@@ -182,7 +189,7 @@ def test_the_way_back_leads_to_the_schema_of_the_release_before_with_all_that_it
 
 
 def test_after_the_way_back_this_release_adopts_what_the_one_before_has_written(
-    filled: tuple[Database, list[list[tuple[object, ...]]], int], database_url: str, engine: str
+    filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey], database_url: str, engine: str
 ) -> None:
     database, _before, repo_id = filled
     database.close()

@@ -24,15 +24,16 @@ from packhouse.db.repos import (
 )
 from packhouse.db.session import Session
 from packhouse.git.refname import PERSISTENT
+from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import add_repo, apply, branch_update, note_pack, oid
 
 
-def conceive(database: Database, org: Org, public_id: str, name: str = "r") -> int:
+def conceive(database: Database, org: Org, public_id: str, name: str = "r") -> RepoKey:
     with database.write() as session:
-        return insert_unborn_repo(session, public_id=public_id, org_id=org.id, name=name, now=100)
+        return insert_unborn_repo(session, public_id=RepoId(public_id), org_id=org.id, name=name, now=100)
 
 
-def bear(database: Database, org: Org, repo_id: int, name: str = "r") -> None:
+def bear(database: Database, org: Org, repo_id: RepoKey, name: str = "r") -> None:
     database.transact(
         lambda session: bear_repo(session, repo_id, org_id=org.id, name=name, default_branch="trunk", now=200)
     )
@@ -136,7 +137,7 @@ def test_a_repository_is_not_born_under_a_name_that_was_taken_meanwhile(database
     bear(database, org, repo_id)  # the name is free again
 
 
-def test_another_organisation_may_have_the_name(database: Database, org: Org, repo_id: int) -> None:
+def test_another_organisation_may_have_the_name(database: Database, org: Org, repo_id: RepoKey) -> None:
     with database.read() as session:
         taken = find_repo_by_id(session, repo_id)
     assert taken is not None
@@ -156,7 +157,7 @@ def test_of_many_that_are_born_with_one_name_exactly_one_is(database: Database, 
         unborn = [conceive(database, org, f"repo_{number}x{place}", name) for place in range(4)]
         outcomes: list[str] = []
 
-        def run(repo_id: int, name: str = name, outcomes: list[str] = outcomes) -> None:
+        def run(repo_id: RepoKey, name: str = name, outcomes: list[str] = outcomes) -> None:
             try:
                 bear(database, org, repo_id, name)
                 outcomes.append("born")
@@ -206,14 +207,16 @@ def test_of_a_birth_and_a_creation_with_one_name_exactly_one_succeeds(database: 
             with database.write() as session:
                 insert_repo(
                     session,
-                    public_id=f"repo_{number}made",
+                    public_id=RepoId(f"repo_{number}made"),
                     org_id=org.id,
                     name=name,
                     default_branch="main",
                     now=1,
                 )
 
-        def run(racer: str, unborn: int = unborn, name: str = name, outcomes: list[str] = outcomes) -> None:
+        def run(
+            racer: str, unborn: RepoKey = unborn, name: str = name, outcomes: list[str] = outcomes
+        ) -> None:
             try:
                 if racer == "birth":
                     bear(database, org, unborn, name)

@@ -173,7 +173,7 @@ def test_only_the_first_start_lists_what_an_earlier_release_left(node: Node, rep
     assert adopt_all(node, lambda: False) == 1
     later = write_pack(pack_dir(node, repo), [("blob", b"later")])
     assert adopt_all(node, lambda: False) == 0
-    assert adopt(node, repo.id, repo.public_id) == []
+    assert adopt(node, [(repo.id, repo.public_id)]) == {}
     assert listed_names(node, repo) == {name_of(known), name_of(first)}
     assert later.exists()
     assert holds(node, repo, b"first")

@@ -143,7 +143,7 @@ def test_a_linked_pack_is_the_repositorys_own(store: DiskPackStore) -> None:
     assert (pack_dir_of(store, fork) / f"pack-{'f' * 40}.pack").stat().st_nlink == 2
     store.remove_repo(REPO)
     opened = store.open(fork, PackSet(1, [Pack("f" * 40, source.size_bytes, source.objects)]))
-    assert opened.faults == []
+    assert opened.mended.faults == []
     assert read_blob(opened, A) == A
     opened.close()
     with pytest.raises(FileNotFoundError):

@@ -70,7 +70,7 @@ def let_age(data: Path) -> None:
 def test_a_folder_shows_exactly_the_packs_of_the_set(store: DiskPackStore) -> None:
     one, two, three = (store_blobs(store, REPO, content) for content in (A, B, C))
     opened = show(store, 1, one, three)
-    assert opened.faults == []
+    assert opened.mended.faults == []
     assert shown_names(opened) == {one.name, three.name}
     for content, found in ((A, A), (B, None), (C, C)):
         assert read_blob(opened, content) == found
@@ -309,7 +309,7 @@ def test_an_idx_that_is_lost_or_damaged_is_made_anew_on_opening(store: DiskPackS
     elif damage == "another's":
         shutil.copy(idx.with_name(f"pack-{another.name}.idx"), idx)
     opened = show(store, 1, pack, another)
-    assert opened.faults == []
+    assert opened.mended.faults == []
     assert idx.read_bytes() == whole
     for content in (A, b"more", B):
         assert read_blob(opened, content) == content
@@ -321,7 +321,7 @@ def test_a_missing_pack_is_a_fault_and_the_others_are_shown(store: DiskPackStore
     one, lost, three = (store_blobs(store, REPO, content) for content in (A, B, C))
     (pack_dir_of(store, REPO) / f"pack-{lost.name}.pack").unlink()
     opened = show(store, 1, one, lost, three)
-    assert opened.faults == [PackFault(lost.name, MISSING)]
+    assert opened.mended.faults == [PackFault(lost.name, MISSING)]
     assert (read_blob(opened, A), read_blob(opened, B), read_blob(opened, C)) == (A, None, C)
     opened.close()
 
@@ -332,7 +332,7 @@ def test_a_pack_of_another_size_than_listed_is_a_fault(store: DiskPackStore) -> 
     path.chmod(0o600)
     os.truncate(path, cut.size_bytes - 1)
     opened = show(store, 1, one, cut)
-    assert [fault.pack for fault in opened.faults] == [cut.name]
+    assert [fault.pack for fault in opened.mended.faults] == [cut.name]
     assert shown_names(opened) == {one.name}
     opened.close()
 
@@ -341,7 +341,7 @@ def test_every_pack_of_a_lost_folder_is_a_fault(store: DiskPackStore) -> None:
     packs = [store_blobs(store, REPO, content) for content in (A, B)]
     shutil.rmtree(store.repo_path(REPO))
     opened = show(store, 1, *packs)
-    assert opened.faults == [PackFault(pack.name, MISSING) for pack in packs]
+    assert opened.mended.faults == [PackFault(pack.name, MISSING) for pack in packs]
     assert shown_names(opened) == set()
     opened.close()
 
@@ -353,7 +353,7 @@ def test_a_pack_that_was_brought_back_is_shown_by_the_next_opening(store: DiskPa
     first = show(store, 1, one, lost)
     away.rename(path)
     second = show(store, 1, one, lost)
-    assert second.faults == []
+    assert second.mended.faults == []
     assert read_blob(second, B) == B
     first.close()
     second.close()
@@ -386,7 +386,7 @@ def test_readers_of_changing_generations_always_find_what_they_opened(
                 failures.extend(
                     f"pack {at} is not shown" for at in chosen if read_blob(opened, contents[at]) is None
                 )
-                failures.extend(fault.reason for fault in opened.faults)
+                failures.extend(fault.reason for fault in opened.mended.faults)
                 opened.close()
         except Exception as error:  # noqa: BLE001  # whatever it is, it fails the test
             failures.append(repr(error))
@@ -395,7 +395,7 @@ def test_readers_of_changing_generations_always_find_what_they_opened(
         folders = ViewFolders(
             data / "views",
             lambda _repo_id: pack_dir_of(stores[0], REPO),
-            lambda _repo_id, _pack: None,
+            lambda _repo_id, _pack, _mended: True,
             open_max=1,
         )
         while not done.is_set():

@@ -63,7 +63,7 @@ def test_on_a_read_only_disk_packs_are_read_where_they_are_and_stay_while_that_l
     remount(disk, "ro")
     store = DiskPackStore(data)
     opened = show(store, 1, one, two)
-    assert opened.faults == []
+    assert opened.mended.faults == []
     assert opened.object_dir == store.repo_path(REPO) / "objects"
     assert (read_blob(opened, A), read_blob_by_git(store, opened, B)) == (A, B)
     second = show(store, 1, one)
