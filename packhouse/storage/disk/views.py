@@ -369,6 +369,9 @@ def _remove_if_free(path: Path) -> bool:
     try:
         if not try_lock(descriptor, exclusive=True, wait=False):
             return False
+        # Another may have removed it before we had its lock; what has its name now is somebody's new folder.
+        if not _is_at(descriptor, path):
+            return False
         gone = path.with_name(f"{GONE_PREFIX}{os.urandom(8).hex()}")
         with contextlib.suppress(OSError):  # a disk that takes no writes keeps it
             path.rename(gone)
@@ -377,6 +380,14 @@ def _remove_if_free(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Tell whether an open folder is the one of that name."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _iter_folders(root: Path) -> Iterator[Path]:
