@@ -1,4 +1,4 @@
-"""Each test of this folder runs on SQLite and on PostgreSQL."""
+"""Each test of this folder runs on SQLite, on disk and in memory, and on PostgreSQL."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -10,6 +10,7 @@ import pytest
 from packhouse.db import schema
 from packhouse.db.database import Database, open_database
 from packhouse.db.orgs import Org, insert_org
+from packhouse.db.sqlite_memory import SqliteMemory
 from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer
 from tests.support.rows import add_repo
@@ -24,7 +25,13 @@ _EMPTY_ALL_TABLES = """
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> str:
-    """The engine of this run of the test."""
+    """The engine of this run of the test, for those that open the database themselves."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["sqlite", "memory", "postgres"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """What `database` is in this run of the test."""
     return str(request.param)
 
 
@@ -48,10 +55,11 @@ def migrated_postgres(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An open database with the schema of this release and nothing in it."""
-    if engine == "sqlite":
-        database = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}")
+    if database_kind != "postgres":
+        is_file = database_kind == "sqlite"
+        database = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}") if is_file else SqliteMemory()
         database.migrate()
     else:
         url: str = request.getfixturevalue("migrated_postgres")

@@ -100,6 +100,7 @@ def test_a_session_that_outlives_close_ends_in_order(database: Database) -> None
         database.close()
 
 
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_child_uses_connections_of_its_own(database: Database, org: Org) -> None:
     with database.read() as session:
