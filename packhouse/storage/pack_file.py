@@ -1,6 +1,5 @@
 """What a pack says of itself as a file."""
 
-import functools
 import os
 import struct
 
@@ -8,9 +7,8 @@ from packhouse.errors import Corrupt
 from packhouse.git.pack import Pack
 
 
-@functools.lru_cache(maxsize=50_000)
 def describe_pack(pack: str) -> Pack:
-    """Return what a pack's name, header and size say; packs never change, so each is looked at once.
+    """Return what a pack's name, header and size say.
 
     Raises FileNotFoundError, and Corrupt for a file that does not begin as a pack does.
     """

@@ -1,0 +1,163 @@
+"""Folders with copies of chosen packs, each kept while somebody has it open and the newest of a repository longer."""
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packhouse.git.pack import Pack
+from packhouse.git.reader import ObjectReader
+from packhouse.storage.store import Mended, OpenedPacks, PackSet
+
+WriteOut = Callable[[str, Pack, Path, Mended], bool]
+"""Puts a repository's pack into a folder, notes what it made anew or cannot use; tells whether the pack is there."""
+
+
+@dataclass(slots=True, eq=False)
+class _Folder:
+    repo_id: str
+    generation: int
+    object_dir: Path
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    users: int = 0
+    epoch: int = 0
+    shown: set[str] = field(default_factory=set)
+    readers: list[ObjectReader] = field(default_factory=list)
+
+
+class OpenedCopies(OpenedPacks):
+    """A use of a folder."""
+
+    def __init__(self, views: "MemoryViews", folder: _Folder, mended: Mended) -> None:
+        self._views = views
+        self._folder: _Folder | None = folder
+        self.mended = mended
+        self.object_dir = folder.object_dir
+        self.descriptors = ()
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[ObjectReader]:
+        """See OpenedPacks."""
+        folder = self._folder
+        assert folder is not None, "it is open"
+        epoch = folder.epoch
+        try:
+            reader = folder.readers.pop()
+        except IndexError:
+            reader = ObjectReader(folder.object_dir)
+        yield reader
+        if folder.epoch == epoch:
+            folder.readers.append(reader)
+
+    def close(self) -> None:
+        """See OpenedPacks."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            self._views.give_back(folder)
+
+
+class MemoryViews:
+    """The folders of one store. Safe for threads."""
+
+    def __init__(self, root: Path, write_out: WriteOut) -> None:
+        self._root = root
+        self._write_out = write_out
+        self._guard = threading.Lock()
+        self._folders: dict[str, list[_Folder]] = {}
+        self._made = 0
+
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
+        """Show the packs of a set. See PackStore.open()."""
+        folder = self._take(repo_id, wanted.generation)
+        mended = Mended([], [])
+        try:
+            with folder.guard:
+                for pack in wanted.packs:
+                    if pack.name in folder.shown:
+                        continue
+                    if self._write_out(repo_id, pack, folder.object_dir / "pack", mended):
+                        folder.shown.add(pack.name)
+        except BaseException:
+            self.give_back(folder)
+            raise
+        return OpenedCopies(self, folder, mended)
+
+    def give_back(self, folder: _Folder) -> None:
+        """End a use. A folder that another generation has replaced goes with its last use."""
+        with self._guard:
+            folder.users -= 1
+            dropped = self._drop_replaced(folder.repo_id)
+            if folder.users == 0 and folder not in self._folders.get(folder.repo_id, []):
+                dropped.append(folder)
+        _remove(dropped)
+
+    def show_idx(self, repo_id: str, name: str, idx: bytes) -> None:
+        """Let the folders that show a pack have this idx of it."""
+        for folder in self._list(repo_id):
+            path = folder.object_dir / "pack" / f"pack-{name}.idx"
+            if name in folder.shown and (not path.exists() or path.read_bytes() != idx):
+                draft = path.with_suffix(f".{os.urandom(4).hex()}")
+                draft.write_bytes(idx)
+                draft.rename(path)
+
+    def overwrite(self, repo_id: str, file: str, content: bytes) -> None:
+        """Change a file under the eyes of those who have it open."""
+        for folder in self._list(repo_id):
+            path = folder.object_dir / "pack" / file
+            if path.exists():
+                with path.open("r+b") as opened:
+                    opened.truncate(len(content))
+                    opened.write(content)
+
+    def forget_readers(self, repo_id: str) -> None:
+        """Let the next reader open the packs anew."""
+        for folder in self._list(repo_id):
+            folder.epoch += 1
+            folder.readers.clear()
+
+    def forget_repo(self, repo_id: str) -> None:
+        """Remove the idle folders of a repository, and those in use once they are given back."""
+        with self._guard:
+            idle = [folder for folder in self._folders.pop(repo_id, []) if folder.users == 0]
+        _remove(idle)
+
+    def close(self) -> None:
+        """Close every reader. The folders go with the store."""
+        for repo_id in list(self._folders):
+            self.forget_readers(repo_id)
+
+    def _take(self, repo_id: str, generation: int) -> _Folder:
+        with self._guard:
+            known = self._folders.setdefault(repo_id, [])
+            found = next((folder for folder in known if folder.generation == generation), None)
+            if found is None:
+                # Each has a path of its own: libgit2 takes packs of one path for the same while one is open.
+                self._made += 1
+                found = _Folder(repo_id, generation, self._root / repo_id / str(self._made))
+                (found.object_dir / "pack").mkdir(parents=True)
+                (found.object_dir / "info").mkdir()
+                known.append(found)
+            found.users += 1
+            dropped = self._drop_replaced(repo_id)
+        _remove(dropped)
+        return found
+
+    def _drop_replaced(self, repo_id: str) -> list[_Folder]:
+        known = self._folders.get(repo_id, [])
+        dropped = [folder for folder in known[:-1] if folder.users == 0]
+        for folder in dropped:
+            known.remove(folder)
+        return dropped
+
+    def _list(self, repo_id: str) -> list[_Folder]:
+        with self._guard:
+            return list(self._folders.get(repo_id, []))
+
+
+def _remove(folders: Sequence[_Folder]) -> None:
+    for folder in folders:
+        folder.readers.clear()
+        shutil.rmtree(folder.object_dir, ignore_errors=True)

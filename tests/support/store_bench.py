@@ -1,0 +1,127 @@
+"""Stores of packs to try out, each with the means to damage what it keeps."""
+
+import os
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pygit2
+
+from packhouse.git.oid import Oid, hash_object
+from packhouse.git.pack import Pack
+from packhouse.storage.bare_repo import make_bare
+from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.memory.store import MemoryPackStore
+from packhouse.storage.store import OpenedPacks, PackStore
+
+REPO: Final = "repo_abcd1234"
+OTHER: Final = "repo_efgh5678"
+
+Change = Callable[[bytes], bytes | None]
+
+
+class Bench(ABC):
+    """A store, and the means to damage what it keeps."""
+
+    store: PackStore
+
+    @abstractmethod
+    def damage(self, name: str, change: Change, *, suffix: str = ".pack") -> None:
+        """Make of a file of a pack what `change` returns, None for lost."""
+
+    @abstractmethod
+    def open_again(self) -> PackStore:
+        """Return the store as another process has it."""
+
+    def lose(self, name: str, *, suffix: str = ".pack") -> None:
+        """Let a file of a pack be lost."""
+        self.damage(name, lambda _: None, suffix=suffix)
+
+
+class MemoryBench(Bench):
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.memory = MemoryPackStore()
+        self.store = self.memory
+
+    def damage(self, name: str, change: Change, *, suffix: str = ".pack") -> None:
+        """See Bench."""
+        self.memory.damage(REPO, name, change, suffix=suffix)
+
+    def open_again(self) -> PackStore:
+        """See Bench."""
+        return MemoryPackStore(self.memory.packs)
+
+
+class DiskBench(Bench):
+    """On disk."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.disk = DiskPackStore(data)
+        self.store = self.disk
+
+    def damage(self, name: str, change: Change, *, suffix: str = ".pack") -> None:
+        """See Bench. A change is one of the same file, as a disk does it, and not of a copy in its place."""
+        path = self.disk.repo_path(REPO) / "objects" / "pack" / f"pack-{name}{suffix}"
+        content = change(path.read_bytes())
+        if content is None:
+            path.unlink()
+        else:
+            path.chmod(0o644)
+            path.write_bytes(content)
+
+    def open_again(self) -> PackStore:
+        """See Bench."""
+        return DiskPackStore(self._data)
+
+
+def name_of(number: int) -> str:
+    """Return a name that says nothing of the pack's content."""
+    return f"{number:040x}"
+
+
+def blob(content: bytes) -> Oid:
+    """Return the id of a blob."""
+    return hash_object("blob", content)
+
+
+def put(store: PackStore, number: int, *contents: bytes, repo_id: str = REPO) -> Pack:
+    """Store a pack with these blobs."""
+    with store.new_draft() as draft:
+        for content in contents:
+            draft.writer.add_object("blob", content)
+        info, pack, idx = draft.finish()
+        store.put(repo_id, name_of(number), pack, idx)
+    return Pack(name_of(number), info.pack.size_bytes, info.pack.objects)
+
+
+def shows(opened: OpenedPacks, content: bytes) -> bool:
+    """Tell whether a new libgit2 and a new git both read the blob in the folder; they must agree."""
+    oid = blob(content)
+    by_libgit2 = oid in pygit2.Odb(str(opened.object_dir))
+    by_git = read_with_git(opened, oid) == content
+    assert by_libgit2 == by_git, (by_libgit2, by_git)
+    return by_git
+
+
+def read_with_git(opened: OpenedPacks, oid: Oid) -> bytes | None:
+    """Return a blob that a git of its own reads in the folder, None when it is not there."""
+    git_dir = opened.object_dir.parent / "any.git"
+    make_bare(git_dir)
+    done = subprocess.run(
+        ["git", "--git-dir", git_dir, "cat-file", "blob", oid],
+        env={"PATH": os.environ["PATH"], "GIT_OBJECT_DIRECTORY": str(opened.object_dir)},
+        pass_fds=opened.descriptors,
+        capture_output=True,
+        check=False,
+    )
+    return done.stdout if done.returncode == 0 else None
+
+
+def flip(at: int) -> Change:
+    """Turn the bits of one byte round."""
+    return lambda content: content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
