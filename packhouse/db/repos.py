@@ -218,12 +218,17 @@ def undelete_repo_row(
 ) -> tuple[RepoKey, RepoId] | None:
     """Bring back the repository of that name that was deleted last; return its (id, public id).
 
-    None when its files are gone already, when there was none, or when the name is taken again.
+    None when its files are going already, when there was none, or when the name is taken again.
     """
     if not is_storable(name):
         return None
     row = session.one("undelete_repo", org_id=org_id, name=name, state=state)
     return None if row is None else (RepoKey(row[0]), RepoId(row[1]))
+
+
+def start_cleaning_repo(session: Session, repo_id: RepoKey, *, now: int) -> bool:
+    """Note that what a deleted repository holds goes now, so that nobody brings it back; False when it lives again."""
+    return session.run("start_cleaning_repo", repo_id=repo_id, now=now) > 0
 
 
 def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:

@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
 from packhouse.db.jobs import insert_job
 from packhouse.db.packs import start_deleting_all
-from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned
+from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned, start_cleaning_repo
 from packhouse.db.session import Session
 from packhouse.node.node import Node
 from packhouse.repository.repo_log import log_repo_event
@@ -24,6 +24,8 @@ def clean_repo(node: Node, public_id: str, *, should_stop: Callable[[], bool] = 
     if repo is None or repo.deleted_at is None:
         return True
     with node.database.write() as session:
+        if not start_cleaning_repo(session, repo.id, now=node.clock()):
+            return True
         start_deleting_all(session, repo.id, now=node.clock())
     if node.store.remove_repo(public_id):
         log_repo_event(repo, "packs deleted of a deleted repository")

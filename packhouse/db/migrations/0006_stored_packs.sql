@@ -25,4 +25,7 @@ ALTER TABLE repos ADD COLUMN packs_state {bigint} NOT NULL DEFAULT 0;
 ALTER TABLE repos ADD COLUMN packs_generation {bigint} NOT NULL DEFAULT 0;
 ALTER TABLE repos ADD COLUMN adopted_at {bigint};
 
+-- When the packs of a deleted repository began to go. From then on it is not brought back.
+ALTER TABLE repos ADD COLUMN cleaning_at {bigint};
+
 CREATE INDEX repos_to_adopt ON repos (id) WHERE adopted_at IS NULL;

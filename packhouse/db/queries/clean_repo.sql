@@ -1,8 +1,9 @@
 -- name: delete_refs_of_repo
 DELETE FROM refs WHERE repo_id = :repo_id;
 
+-- A writer that was late may have noted one more pack meanwhile: that is swept as any other that was never listed.
 -- name: delete_packs_of_repo
-DELETE FROM stored_packs WHERE repo_id = :repo_id;
+DELETE FROM stored_packs WHERE repo_id = :repo_id AND state = 'deleting';
 
 -- name: delete_upstream_of_repo
 DELETE FROM upstreams WHERE repo_id = :repo_id;

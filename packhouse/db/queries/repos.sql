@@ -82,10 +82,14 @@ RETURNING id, public_id;
 UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1, refs_state = :state
 WHERE id = (
     SELECT id FROM repos
-    WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
+    WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaning_at IS NULL AND cleaned_at IS NULL
     ORDER BY deleted_at DESC, id DESC LIMIT 1
 ) AND NOT EXISTS (SELECT 1 FROM repos WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL)
 RETURNING id, public_id;
+
+-- Takes the row lock that bringing back takes too, so that one of the two comes first.
+-- name: start_cleaning_repo
+UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
 
 -- name: mark_repo_cleaned
 UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;

@@ -1,0 +1,309 @@
+"""Operations without a server, a disk or a file: what each one means, in milliseconds."""
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.db.packs import PackState, list_known_packs
+from packhouse.db.refs import list_ref_log
+from packhouse.db.repos import RepoNotFound, find_repo_by_public_id
+from packhouse.db.session import Session
+from packhouse.errors import Invalid
+from packhouse.git.oid import ZERO_OID, Oid
+from packhouse.git.refname import PERSISTENT, branch_refname, tag_refname
+from packhouse.node.node import Node
+from packhouse.operations import clean_repo as clean_repo_module
+from packhouse.operations.clean_repo import clean_repo
+from packhouse.operations.commit_target import BranchNotFound, GuardMismatch
+from packhouse.operations.create_branch import BranchExists, CreateBranch, create_branch
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.create_tag import CreateTag, TagExists, create_tag
+from packhouse.operations.delete_branch import delete_branch
+from packhouse.operations.delete_repo import delete_repo
+from packhouse.operations.get_repo import get_repo
+from packhouse.operations.list_commits import list_commits
+from packhouse.operations.list_tags import list_tags
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.merge import Merge, MergeConflict, MergeResult, MergeStrategy, NotFastForward, merge
+from packhouse.operations.read_branches import list_branches, read_branch
+from packhouse.operations.read_files import PathNotFound, find_file, iter_file, list_files
+from packhouse.operations.read_notes import DEFAULT_NOTES_REF, NoteNotFound, notes_refname, read_note
+from packhouse.operations.restore_ref import RestoreRef, restore_ref
+from packhouse.operations.undelete_repo import undelete_repo
+from packhouse.operations.write_note import (
+    NoteAction,
+    NoteExists,
+    NoteMissing,
+    NotesGuardMismatch,
+    WriteNote,
+    write_note,
+)
+from tests.support.memory_node import commit_files
+
+pytestmark = pytest.mark.quick
+
+MAIN = branch_refname("main")
+SIDE = branch_refname("side")
+NOTES = notes_refname(DEFAULT_NOTES_REF)
+
+
+@pytest.fixture
+def node(memory_node: Node) -> Node:
+    """The node."""
+    return memory_node
+
+
+@pytest.fixture
+def caller(memory_caller: Principal) -> Principal:
+    """Someone who may do everything."""
+    return memory_caller
+
+
+@pytest.fixture
+def root(node: Node, caller: Principal) -> Oid:
+    """The first commit of repository r, on main."""
+    create_repo(node, caller, CreateRepo("r"))
+    return commit_files(node, caller, "r", "main", {"a": b"one\n", "folder/b": b"two\n"}).commit
+
+
+def read(node: Node, caller: Principal, path: str, *, ref: str = "main") -> bytes:
+    """Return a file's content."""
+    facts = find_file(node, caller, "r", ref=ref, ephemeral=False, path=path.encode())
+    return b"".join(iter_file(node, facts, first=0, end=facts.size_bytes))
+
+
+def tip(node: Node, caller: Principal, branch: str) -> Oid:
+    """Return where a branch is."""
+    return read_branch(node, caller, "r", branch_refname(branch), ephemeral=False).head
+
+
+def branch_off(node: Node, caller: Principal, branch: str, base: str, *, force: bool = False) -> Oid:
+    """Put a branch on what a ref input names."""
+    command = CreateBranch(
+        repo="r",
+        target=branch_refname(branch),
+        target_is_ephemeral=False,
+        base_ref=base,
+        base_branch=None,
+        base_is_ephemeral=False,
+        force=force,
+    )
+    return create_branch(node, caller, command)
+
+
+def pack_states(node: Node, caller: Principal) -> list[PackState]:
+    """Return the states of all packs of r."""
+    repo = lookup_repo(node, caller, "r")
+    with node.database.read() as session:
+        return sorted(list_known_packs(session, repo.id).values())
+
+
+# Commits
+
+
+def test_a_commit_is_read_back_with_what_it_left_alone(node: Node, caller: Principal, root: Oid) -> None:
+    landed = commit_files(node, caller, "r", "main", {"folder/b": b"three\n", "c": b"new\n"})
+    assert landed.old_oid == root
+    assert tip(node, caller, "main") == landed.commit
+    assert [read(node, caller, path) for path in ("a", "folder/b", "c")] == [b"one\n", b"three\n", b"new\n"]
+    assert read(node, caller, "folder/b", ref=root) == b"two\n"
+
+
+def test_a_file_that_a_commit_deletes_is_gone_with_its_folder(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    commit_files(node, caller, "r", "main", {"folder/b": None})
+    with pytest.raises(PathNotFound):
+        read(node, caller, "folder/b")
+    listing = list_files(
+        node, caller, "r", ref="main", ephemeral=False, path=b"", recursive=True, after=b"", count_max=None
+    )
+    assert [entry.path for entry in listing.entries] == [b"a"]
+    assert read(node, caller, "folder/b", ref=root) == b"two\n"
+
+
+def test_a_commit_is_one_pack_which_its_transaction_lists(node: Node, caller: Principal, root: Oid) -> None:
+    commit_files(node, caller, "r", "main", {"a": b"two\n"})
+    assert pack_states(node, caller).count(PackState.LIVE) == 2
+    assert node.store.list_names(lookup_repo(node, caller, "r").public_id) != []
+
+
+def test_a_commit_whose_guard_does_not_hold_leaves_nothing(node: Node, caller: Principal, root: Oid) -> None:
+    commit_files(node, caller, "r", "main", {"a": b"two\n"}, expected=root)
+    before = pack_states(node, caller)
+    with pytest.raises(GuardMismatch):
+        commit_files(node, caller, "r", "main", {"a": b"three\n"}, expected=root)
+    assert read(node, caller, "a") == b"two\n"
+    assert pack_states(node, caller) == before
+
+
+def test_history_is_listed_from_the_newest_on(node: Node, caller: Principal, root: Oid) -> None:
+    second = commit_files(node, caller, "r", "main", {"a": b"two\n"}).commit
+    page = list_commits(node, caller, "r", ref="main", ephemeral=False, path=None, cursor=None, count_max=10)
+    assert [commit.oid for commit in page.commits] == [second, root]
+
+
+@pytest.mark.parametrize("path", ["../up", ".git/hooks/x", "a//b", ""])
+def test_a_path_that_no_tree_may_hold_is_refused_by_the_operation_itself(
+    node: Node, caller: Principal, root: Oid, path: str
+) -> None:
+    with pytest.raises(Invalid):
+        commit_files(node, caller, "r", "main", {path: b"x"})
+    assert tip(node, caller, "main") == root
+
+
+# Branches and tags
+
+
+def test_a_branch_is_made_listed_deleted_and_restored(node: Node, caller: Principal, root: Oid) -> None:
+    assert branch_off(node, caller, "side", "main") == root
+    commit_files(node, caller, "r", "side", {"s": b"side\n"})
+    before = tip(node, caller, "side")
+    page = list_branches(node, caller, "r", ephemeral=False, cursor=None, count_max=10)
+    assert [branch.name for branch, _ in page.branches] == ["main", "side"]
+    delete_branch(node, caller, "r", SIDE, ephemeral=False)
+    with pytest.raises(BranchNotFound):
+        tip(node, caller, "side")
+    repo = lookup_repo(node, caller, "r")
+    with node.database.read() as session:
+        deletion = list_ref_log(session, repo.id, ref=(PERSISTENT, SIDE), limit=1)[0]
+    restored = restore_ref(node, caller, RestoreRef("r", PERSISTENT, SIDE, entry=deletion.id))
+    assert (restored.old_oid, restored.new_oid) == (None, before)
+    assert read(node, caller, "s", ref="side") == b"side\n"
+
+
+def test_an_existing_branch_moves_by_force_only(node: Node, caller: Principal, root: Oid) -> None:
+    branch_off(node, caller, "side", root)
+    second = commit_files(node, caller, "r", "main", {"a": b"two\n"}).commit
+    with pytest.raises(BranchExists):
+        branch_off(node, caller, "side", "main")
+    assert branch_off(node, caller, "side", "main", force=True) == second
+
+
+def test_a_tag_is_made_once(node: Node, caller: Principal, root: Oid) -> None:
+    command = CreateTag("r", tag_refname("v1"), "main")
+    assert create_tag(node, caller, command) == root
+    commit_files(node, caller, "r", "main", {"a": b"two\n"})
+    with pytest.raises(TagExists):
+        create_tag(node, caller, command)
+    page = list_tags(node, caller, "r", cursor=None, count_max=10)
+    assert [(tag.name, tag.target) for tag in page.tags] == [("v1", root)]
+
+
+# Notes
+
+
+def note(action: NoteAction, text: str | None, *, expected: str | None = None) -> WriteNote:
+    """Return the wish to write a note on main's commit."""
+    return WriteNote("r", "main", NOTES, action, text, expected)
+
+
+def test_a_note_is_added_once_appended_to_and_removed(node: Node, caller: Principal, root: Oid) -> None:
+    first = write_note(node, caller, note(NoteAction.ADD, "first"))
+    assert (first.target, first.previous_tip) == (root, None)
+    with pytest.raises(NoteExists):
+        write_note(node, caller, note(NoteAction.ADD, "again"))
+    second = write_note(node, caller, note(NoteAction.APPEND, "second"))
+    assert second.previous_tip == first.notes_tip
+    found = read_note(node, caller, "r", object_ref="main", refname=NOTES)
+    assert (found.content, found.notes_tip) == (b"first\n\nsecond\n", second.notes_tip)
+    write_note(node, caller, note(NoteAction.REMOVE, None))
+    with pytest.raises(NoteNotFound):
+        read_note(node, caller, "r", object_ref="main", refname=NOTES)
+    with pytest.raises(NoteMissing):
+        write_note(node, caller, note(NoteAction.REMOVE, None))
+
+
+def test_a_note_is_written_under_its_guard(node: Node, caller: Principal, root: Oid) -> None:
+    first = write_note(node, caller, note(NoteAction.ADD, "first", expected=ZERO_OID))
+    with pytest.raises(NotesGuardMismatch):
+        write_note(node, caller, note(NoteAction.APPEND, "x", expected=ZERO_OID))
+    write_note(node, caller, note(NoteAction.APPEND, "second", expected=first.notes_tip))
+
+
+# Merges
+
+
+def merge_side(strategy: MergeStrategy) -> Merge:
+    """Return the wish to merge side into main."""
+    return Merge("r", "side", False, MAIN, False, strategy)
+
+
+def test_a_merge_lands_with_both_sides(node: Node, caller: Principal, root: Oid) -> None:
+    commit_files(node, caller, "r", "side", {"s": b"side\n"}, base="main")
+    ours = commit_files(node, caller, "r", "main", {"m": b"main\n"}).commit
+    merged = merge(node, caller, merge_side(MergeStrategy.MERGE))
+    assert (merged.result, merged.old_oid, merged.merge_base) == (MergeResult.MERGE_COMMIT, ours, root)
+    assert tip(node, caller, "main") == merged.commit
+    assert [read(node, caller, path) for path in ("a", "m", "s")] == [b"one\n", b"main\n", b"side\n"]
+
+
+def test_a_merge_goes_fast_forward_where_it_can_and_not_where_it_cannot(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    theirs = commit_files(node, caller, "r", "side", {"s": b"side\n"}, base="main").commit
+    merged = merge(node, caller, merge_side(MergeStrategy.FF_ONLY))
+    assert (merged.result, merged.commit) == (MergeResult.FAST_FORWARD, theirs)
+    commit_files(node, caller, "r", "side", {"s": b"more\n"})
+    commit_files(node, caller, "r", "main", {"m": b"main\n"})
+    with pytest.raises(NotFastForward):
+        merge(node, caller, merge_side(MergeStrategy.FF_ONLY))
+
+
+def test_a_merge_with_a_conflict_moves_nothing_and_leaves_no_pack(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    commit_files(node, caller, "r", "side", {"a": b"side\n"}, base="main")
+    ours = commit_files(node, caller, "r", "main", {"a": b"main\n"}).commit
+    before = pack_states(node, caller)
+    with pytest.raises(MergeConflict) as refused:
+        merge(node, caller, merge_side(MergeStrategy.MERGE))
+    assert refused.value.fields["conflict_paths"] == [b"a"]
+    assert tip(node, caller, "main") == ours
+    assert pack_states(node, caller) == before
+
+
+# Deleting and bringing back
+
+
+def test_a_deleted_repository_comes_back_whole_until_it_is_cleaned(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    public_id = delete_repo(node, caller, "r").public_id
+    with pytest.raises(RepoNotFound):
+        get_repo(node, caller, "r")
+    undelete_repo(node, caller, "r")
+    assert read(node, caller, "a") == b"one\n"
+    assert clean_repo(node, public_id)  # a job that came too late finds it alive
+    assert read(node, caller, "a") == b"one\n"
+    delete_repo(node, caller, "r")
+    assert clean_repo(node, public_id)
+    assert node.store.list_names(public_id) == []
+    with pytest.raises(RepoNotFound):
+        undelete_repo(node, caller, "r")
+
+
+def test_a_repository_that_is_brought_back_while_its_cleaning_begins_keeps_its_packs(
+    node: Node, caller: Principal, root: Oid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_id = delete_repo(node, caller, "r").public_id
+
+    def find_then_lose(session: Session, public_id: str) -> object:
+        found = find_repo_by_public_id(session, public_id)
+        undelete_repo(node, caller, "r")
+        return found
+
+    monkeypatch.setattr(clean_repo_module, "find_repo_by_public_id", find_then_lose)
+    assert clean_repo(node, public_id)
+    assert read(node, caller, "a") == b"one\n"
+    assert PackState.LIVE in pack_states(node, caller)
+    assert PackState.DELETING not in pack_states(node, caller)
+
+
+def test_a_repository_is_not_brought_back_once_its_cleaning_has_begun(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    public_id = delete_repo(node, caller, "r").public_id
+    assert not clean_repo(node, public_id, should_stop=lambda: True)
+    with pytest.raises(RepoNotFound):
+        undelete_repo(node, caller, "r")
+    assert clean_repo(node, public_id)
