@@ -2,9 +2,19 @@
 
 import os
 import struct
+from typing import Final
 
 from packhouse.errors import Corrupt
 from packhouse.git.pack import Pack
+
+_HASH_BYTES: Final = 20
+
+
+def has_hash_for_name(pack: str) -> bool:
+    """Tell whether the name of a pack's file is the hash that the pack ends with. Raises FileNotFoundError."""
+    with open(pack, "rb") as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - _HASH_BYTES, 0))
+        return os.path.basename(pack) == f"pack-{file.read(_HASH_BYTES).hex()}.pack"
 
 
 def describe_pack(pack: str) -> Pack:

@@ -120,6 +120,7 @@ class PackStore(ABC):
     def survey(self, repo_id: str) -> list[Pack]:
         """Return the packs in place that an earlier release may have published, complete with idx; in name order.
 
+        Those have their hash for a name. A pack of any other name has, or had, a row, and may be about to go.
         What that release left beside them, and which would mislead git once packs go, is removed.
         """
 

@@ -37,7 +37,7 @@ from packhouse.storage.disk.derived_files import (
 from packhouse.storage.disk.views import OpenedFolder, ViewFolders
 from packhouse.storage.files import UNWRITABLE, fsync_path, link_or_copy, lock_file, make_folders, try_lock
 from packhouse.storage.pack_draft import PackDraft
-from packhouse.storage.pack_file import describe_pack
+from packhouse.storage.pack_file import describe_pack, has_hash_for_name
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
 from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFault, PackSet, PackStore
@@ -170,8 +170,13 @@ class DiskPackStore(PackStore):
         for lock in self.repo_path(repo_id).glob("packhouse.lock*"):
             lock.unlink(missing_ok=True)
         names = sorted(n[5:-5] for n in found if n.startswith("pack-") and n.endswith(".pack"))
-        packs = (self.stat(repo_id, name) for name in names if f"pack-{name}.idx" in found)
-        return [pack for pack in packs if pack is not None]
+        packs = []
+        for name in names:
+            pack = self.stat(repo_id, name) if f"pack-{name}.idx" in found else None
+            with contextlib.suppress(FileNotFoundError):  # it went just now
+                if pack is not None and has_hash_for_name(f"{pack_dir}/pack-{name}.pack"):
+                    packs.append(pack)
+        return packs
 
     def iter_repo_ids(self) -> Iterator[str]:
         """See PackStore."""

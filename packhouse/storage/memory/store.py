@@ -148,11 +148,10 @@ class MemoryPackStore(PackStore):
             return sorted(self.packs.repos.get(repo_id, {}))
 
     def survey(self, repo_id: str) -> list[Pack]:
-        """See PackStore: no release has published here without a row."""
+        """See PackStore."""
         with self.packs.guard:
-            whole = sorted(
-                n for n, stored in self.packs.repos.get(repo_id, {}).items() if stored.idx is not None
-            )
+            there = sorted(self.packs.repos.get(repo_id, {}).items())
+        whole = (name for name, stored in there if stored.idx and stored.pack[-20:].hex() == name)
         packs = (self.stat(repo_id, name) for name in whole)
         return [pack for pack in packs if pack is not None]
 

@@ -15,6 +15,15 @@ from tests.support.store_bench import OTHER, REPO, Bench, blob, flip, name_of, p
 # what those ask who look after the store
 
 
+def put_by_hash(store: PackStore, content: bytes) -> Pack:
+    """Store a pack with one blob as an earlier release named it."""
+    with store.new_draft() as draft:
+        draft.writer.add_object("blob", content)
+        finished, pack, idx = draft.finish()
+        store.put(REPO, finished.pack.name, pack, idx)
+    return finished.pack
+
+
 def test_missing_names_each_fault_and_a_lost_folder_as_one(bench: Bench) -> None:
     one, two, three = (put(bench.store, number, b"%d" % number) for number in (1, 2, 3))
     bench.lose(one.name)
@@ -46,6 +55,17 @@ def test_all_packs_in_place_are_named_also_half_ones(bench: Bench) -> None:
     put(bench.store, 1, b"one", repo_id=OTHER)
     assert bench.store.list_names(REPO) == [name_of(1), name_of(2), name_of(3)]
     assert sorted(bench.store.iter_repo_ids()) == [REPO, OTHER]
+
+
+def test_packs_of_an_earlier_release_are_those_that_have_their_hash_for_a_name(bench: Bench) -> None:
+    store = bench.store
+    assert store.survey(REPO) == []
+    packs = [put_by_hash(store, content) for content in (b"one", b"two", b"three")]
+    put(store, 1, b"noted by this release")
+    bench.lose(packs[1].name, suffix=".idx")
+    bench.damage(packs[2].name, lambda content: content[:-1])
+    assert store.survey(REPO) == [packs[0]]
+    assert len(store.list_names(REPO)) == 4
 
 
 def test_the_objects_of_a_pack_are_listed_in_order(bench: Bench) -> None:
