@@ -1,0 +1,94 @@
+"""What is there before a run begins: repositories, and what lies in the store besides."""
+
+import io
+from collections.abc import Sequence
+from typing import Final
+
+from packhouse.auth.principal import Principal, operator_principal
+from packhouse.db.orgs import insert_org
+from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
+from packhouse.db.repos import insert_repo
+from packhouse.db.session import Session
+from packhouse.git.objects import MODE_FILE, Person, TreeEntry, encode_commit, encode_tree
+from packhouse.git.oid import hash_object
+from packhouse.git.pack import Pack
+from packhouse.git.pack_writer import PackWriter, encode_idx
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.storage.memory.store import StoredPack
+from tests.simulation.world import World
+
+MAIN: Final = RefName(b"refs/heads/main")
+WHO: Final = Person("Ada", "ada@example.test", 1000, "+0000")
+
+_INHERITED_SHARE: Final = 0.25
+_STRAY: Final = "5" * 40
+
+
+def make_repos(world: World, names: Sequence[str]) -> Principal:
+    """Make the repositories; return who may do everything in them. The first may be one of an earlier release."""
+    ids: dict[str, int] = {}
+    with world.memory.write() as session:
+        org = insert_org(session, name="acme", now=world.now)
+        for name in names:
+            public_id = public_id_of(name)
+            ids[name] = insert_repo(
+                session, public_id=public_id, org_id=org.id, name=name, default_branch="main", now=world.now
+            )
+        if world.rng.random() < _INHERITED_SHARE:
+            _inherit(world, session, ids[names[0]], public_id_of(names[0]))
+        else:
+            _leave_stray(world, public_id_of(names[0]))
+    return operator_principal(org.id, org.name)
+
+
+def public_id_of(name: str) -> str:
+    """Return the public id of a repository that is there from the beginning."""
+    return f"repo_{name}0000"
+
+
+def _leave_stray(world: World, public_id: str) -> None:
+    """Put a pack of another, or of a newer, database in the store."""
+    _pack, stored = _make_pack([("blob", b"nobody's")])
+    world.checker.strays.add((public_id, _STRAY))
+    world.packs.take(public_id, _STRAY, stored)
+
+
+def _inherit(world: World, session: Session, repo: int, public_id: str) -> None:
+    """Leave a commit whose pack is listed, and what it leads to in one beside it that no row names."""
+    tree = encode_tree([TreeEntry(MODE_FILE, b"old", hash_object("blob", b"old"))])
+    commit = encode_commit(
+        tree=hash_object("tree", tree), parents=[], author=WHO, committer=WHO, message=b"old\n"
+    )
+    unlisted, stored = _make_pack([("blob", b"old"), ("tree", tree)])
+    world.checker.inherited.add((public_id, unlisted.name))
+    world.packs.take(public_id, unlisted.name, stored)
+    listed, stored = _make_pack([("commit", commit)])
+    world.packs.take(public_id, listed.name, stored)
+    session.run(
+        "adopt_pack",
+        repo_id=repo,
+        name=listed.name,
+        size_bytes=listed.size_bytes,
+        objects=listed.objects,
+        now=world.now,
+    )
+    apply_ref_updates(
+        session,
+        repo,
+        [RefUpdate(PERSISTENT, MAIN, None, hash_object("commit", commit))],
+        actor="",
+        action="push",
+        state=0,
+        now=world.now,
+    )
+    session.define(f"UPDATE repos SET adopted_at = NULL WHERE id = {repo}")
+
+
+def _make_pack(objects: Sequence[tuple[str, bytes]]) -> tuple[Pack, StoredPack]:
+    file = io.BytesIO()
+    writer = PackWriter(file)
+    for kind, content in objects:
+        writer.add_object(kind, content)
+    finished = writer.finish()
+    idx = encode_idx(finished.entries, pack_name=finished.pack.name)
+    return finished.pack, StoredPack(file.getvalue(), idx)

@@ -1,0 +1,356 @@
+"""What must hold after every step, whoever was stopped where: the invariants of the pack states.
+
+The checker reads the rows and the stored bytes by itself. Its names for what it finds are those of the design: I1 what
+refs name is readable, I2 a row before the file and after it, I3 no stray is adopted or deleted, I4 damage is contained,
+I5 views stay readable, I6 versions and states, I8 a view shows exactly its packs.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from packhouse.db.sqlite_memory import SqliteMemory
+from packhouse.git.oid import Oid
+from packhouse.limits import Limits
+from packhouse.storage.memory.store import MemoryPacks, StoredPack
+from packhouse.storage.store import OpenedPacks, PackSet
+from tests.simulation.objects import ObjectStore
+
+PackKey = tuple[int, str]
+"""Row id of the repository, name of the pack."""
+
+ALLOWED_CHANGES = frozenset(
+    {
+        (None, "incoming"),
+        ("incoming", "live"),
+        ("incoming", "deleting"),
+        ("live", "retired"),
+        ("retired", "deleting"),
+        ("deleting", None),
+    }
+)
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+class _PackRow(NamedTuple):
+    state: str
+    since: int
+    size_bytes: int
+    objects: int
+
+
+class _RepoRow(NamedTuple):
+    public_id: str
+    refs_version: int
+    refs_state: int
+    packs_version: int
+    packs_state: int
+    generation: int
+    deleted_at: int | None
+    adopted_at: int | None
+
+
+@dataclass(slots=True)
+class State:
+    """The rows and the stored packs at one moment."""
+
+    packs: dict[PackKey, _PackRow] = field(default_factory=dict)
+    repos: dict[int, _RepoRow] = field(default_factory=dict)
+    refs: dict[tuple[int, str, str], Oid] = field(default_factory=dict)
+    stored: dict[tuple[str, str], StoredPack] = field(default_factory=dict)
+
+    def live_of(self, repo: int) -> frozenset[str]:
+        """Return the names of a repository's live packs."""
+        return frozenset(name for (of, name), row in self.packs.items() if of == repo and row.state == "live")
+
+
+@dataclass(eq=False, slots=True)
+class OpenView:
+    """What a reader has open, and the packs that it was promised."""
+
+    repo_id: str
+    opened: OpenedPacks
+    promised: frozenset[str]
+    is_closed: bool = False
+
+
+class Checker:
+    """Compares each state with the one before and with what refs and readers need."""
+
+    def __init__(
+        self,
+        database: SqliteMemory,
+        packs: MemoryPacks,
+        limits: Limits,
+        *,
+        now: Callable[[], int],
+        is_sweeping: Callable[[], bool],
+    ) -> None:
+        self.objects = ObjectStore()
+        self.views: list[OpenView] = []
+        self.damaged: set[tuple[str, str]] = set()
+        """What the simulated disk has lost or changed; no fault of the server."""
+        self.strays: set[tuple[str, str]] = set()
+        """Packs of nobody that lay in the store from the beginning."""
+        self.inherited: set[tuple[str, str]] = set()
+        """Packs that an earlier release has left without a row; the first use of their repository lists them."""
+        self._database = database
+        self._packs = packs
+        self._limits = limits
+        self._now = now
+        self._is_sweeping = is_sweeping
+        self._held: dict[tuple[str, str], frozenset[Oid]] = {}
+        self._named: set[PackKey] = set()
+        self._late: set[tuple[str, str]] = set()
+        """Packs stored by a writer that slept until they were being deleted: of no use, and of no harm."""
+        self._lists: dict[tuple[int, int, int], tuple[int, frozenset[str]]] = {}
+        self._refs_at: dict[tuple[int, int, int], frozenset[tuple[tuple[str, str], Oid]]] = {}
+        self._changes = -1
+        self.state = State()
+
+    def begin(self) -> None:
+        """Take what is there for given."""
+        self.state = self._read()
+        self._learn(self.state)
+        self._check_versions(State(), self.state)
+
+    def check(self) -> None:
+        """Raise Violation unless all is well."""
+        new = self._read()
+        old, self.state = self.state, new
+        self._learn(new)
+        self._check_stored(old, new)
+        if new.packs is not old.packs:
+            self._check_packs(old, new)
+            self._check_versions(old, new)
+            self._check_damage(new)
+        self._check_reachable(new)
+        self._check_views()
+
+    def held_by_live(self, repo: int) -> frozenset[Oid]:
+        """Return the objects that the live packs of a repository were written with."""
+        public_id = self.state.repos[repo].public_id
+        return self._union(public_id, self.state.live_of(repo))
+
+    def readable(self, repo: int) -> frozenset[Oid]:
+        """Return the objects of live packs that are undamaged."""
+        public_id = self.state.repos[repo].public_id
+        names = [name for name in self.state.live_of(repo) if (public_id, name) not in self.damaged]
+        return self._union(public_id, names)
+
+    def check_settled(self) -> None:
+        """Raise Violation unless nothing is left but live packs and what is told to be nobody's."""
+        self.check()
+        alive = {number for number, row in self.state.repos.items() if row.deleted_at is None}
+        packs = [(name, row.state) for (repo, name), row in self.state.packs.items() if repo in alive]
+        left = sorted((name, state) for name, state in packs if state != "live")
+        if left:
+            raise Violation(f"I3: packs are left that nobody needs: {left}")
+        named = {(self.state.repos[repo].public_id, name) for repo, name in self.state.packs}
+        lost = self.state.stored.keys() - named - self.strays - self._late
+        if lost:
+            raise Violation(f"I2: packs are left without rows: {sorted(lost)}")
+
+    def note_link(self, source: tuple[str, str], target: tuple[str, str]) -> None:
+        """Take note that a pack is shared, with its damage if it has any."""
+        if source in self.damaged:
+            self.damaged.add(target)
+            self._held[target] = self._held[source]
+
+    def note_open(self, repo_id: str, wanted: PackSet, opened: OpenedPacks) -> OpenView:
+        """Take note of a view, which must show a list that SQL had at some moment (I8)."""
+        names = frozenset(pack.name for pack in wanted.packs)
+        repo = next(number for number, row in self.state.repos.items() if row.public_id == repo_id)
+        lists = [listed for (of, *_), listed in self._lists.items() if of == repo]
+        if names and (wanted.generation, names) not in lists:
+            raise Violation(f"I8: {repo_id} is shown as it never was: {sorted(names)} of {wanted.generation}")
+        faulty = {fault.pack for fault in opened.mended.faults}
+        gone = {name for name in faulty if self._is_fault_of_server(repo, name)}
+        if gone:
+            raise Violation(f"I2: packs that are listed cannot be shown: {sorted(gone)}")
+        view = OpenView(repo_id, opened, names - faulty)
+        self.views.append(view)
+        return view
+
+    def _is_fault_of_server(self, repo: int, name: str) -> bool:
+        row, public_id = self.state.packs.get((repo, name)), self.state.repos[repo].public_id
+        return row is not None and row.state == "live" and (public_id, name) not in self.damaged
+
+    def _read(self) -> State:
+        connection = self._database.truth
+        stored = {
+            (repo_id, name): pack
+            for repo_id, packs in self._packs.repos.items()
+            for name, pack in packs.items()
+        }
+        if connection.total_changes == self._changes:
+            return State(self.state.packs, self.state.repos, self.state.refs, stored)
+        self._changes = connection.total_changes
+        packs = connection.execute(
+            "SELECT repo_id, name, state, state_since, size_bytes, objects FROM stored_packs"
+        )
+        rows = {(row[0], row[1]): _PackRow(*row[2:]) for row in packs.fetchall()}
+        repos = connection.execute(
+            "SELECT id, public_id, refs_version, refs_state, packs_version, packs_state, packs_generation,"
+            " deleted_at, adopted_at FROM repos"
+        )
+        refs = connection.execute("SELECT repo_id, namespace, refname, oid FROM refs")
+        return State(
+            rows,
+            {row[0]: _RepoRow(*row[1:]) for row in repos.fetchall()},
+            {(row[0], row[1], row[2]): Oid(row[3]) for row in refs.fetchall()},
+            stored,
+        )
+
+    def _learn(self, new: State) -> None:
+        for key, stored in new.stored.items():
+            if key not in self._held and key not in self.damaged:
+                self._held[key] = self.objects.learn(stored.pack)
+        self._named |= new.packs.keys()
+
+    def _check_stored(self, old: State, new: State) -> None:
+        """I2: no file without a row before it, none goes before the row says so. I3: strays stay."""
+        numbers = {row.public_id: number for number, row in new.repos.items()}
+        for repo_id, name in new.stored.keys() - old.stored.keys() - self.strays - self.inherited:
+            key = numbers.get(repo_id, 0), name
+            row = old.packs.get(key)
+            if row is None or row.state != "incoming":
+                if key not in self._named:
+                    raise Violation(f"I2: {name} of {repo_id} was stored before it had a row")
+                self._late.add((repo_id, name))
+        for repo_id, name in old.stored.keys() - new.stored.keys() - self.damaged - self._late:
+            row = old.packs.get((numbers.get(repo_id, 0), name))
+            if (repo_id, name) in self.strays | self.inherited:
+                raise Violation(f"I3: {name} of {repo_id} was deleted, and has no row")
+            if self._is_being_cleaned(new, numbers.get(repo_id, 0)):
+                continue
+            if row is None or row.state != "deleting":
+                raise Violation(f"I2: {name} of {repo_id} was deleted while it was {row and row.state}")
+
+    def _check_packs(self, old: State, new: State) -> None:
+        for key in old.packs.keys() | new.packs.keys():
+            before, after = old.packs.get(key), new.packs.get(key)
+            change = before and before.state, after and after.state
+            if change[0] == change[1]:
+                continue
+            repo, name = key
+            is_deleted = self._is_being_cleaned(new, repo)
+            file = new.repos[repo].public_id, name
+            if file in self.strays:
+                raise Violation(f"I3: {name} was adopted, and is nobody's")
+            if change == (None, "live") and file in self.inherited and old.repos[repo].adopted_at is None:
+                self.inherited.remove(file)
+            elif change not in ALLOWED_CHANGES and not (is_deleted and change[1] == "deleting"):
+                raise Violation(f"I2: {name} went from {change[0]} to {change[1]}")
+            self._check_change(old, new, key, before, after)
+
+    def _check_change(
+        self, old: State, new: State, key: PackKey, before: _PackRow | None, after: _PackRow | None
+    ) -> None:
+        (repo, name), public_id = key, new.repos[key[0]].public_id
+        stored = new.stored.get((public_id, name))
+        is_left = (public_id, name) in self._late or self._is_being_cleaned(new, repo)
+        if after is None and stored is not None and not is_left:
+            raise Violation(f"I2: the row of {name} went before its file")
+        if after is not None and after.state == "live" and (public_id, name) not in self.damaged:
+            self._check_durable(name, after, stored)
+        if after is not None and after.state == "deleting" and before is not None:
+            self._check_deleting(name, before)
+        if after is not None and after.state == "retired":
+            lost = self._held[public_id, name] - self.held_by_live(repo)
+            if lost:
+                raise Violation(f"I2: {name} retired, and {len(lost)} of its objects are in no live pack")
+
+    @staticmethod
+    def _is_being_cleaned(state: State, repo: int) -> bool:
+        """Tell whether the repository is deleted: all of it may go then, and nobody reads or writes it."""
+        return repo in state.repos and state.repos[repo].deleted_at is not None
+
+    def _check_durable(self, name: str, row: _PackRow, stored: StoredPack | None) -> None:
+        if stored is None:
+            raise Violation(f"I2: {name} was listed before it was stored")
+        body, trailer = stored.pack[:-20], stored.pack[-20:]
+        if (
+            hashlib.sha1(body, usedforsecurity=False).digest() != trailer
+            or len(stored.pack) != row.size_bytes
+        ):
+            raise Violation(f"I2: {name} was listed and is not whole")
+
+    def _check_deleting(self, name: str, before: _PackRow) -> None:
+        """I3, I5: only its writer gives an incoming pack up early, and nobody a retired one."""
+        age_s = self._now() - before.since
+        if before.state == "incoming" and self._is_sweeping() and age_s < self._limits.incoming_grace_s:
+            raise Violation(f"I3: {name} was swept {age_s} s after its writer began")
+        if before.state == "retired" and age_s < self._limits.pack_keep_s:
+            raise Violation(f"I5: {name} goes {age_s} s after it retired")
+
+    def _check_damage(self, new: State) -> None:
+        """I4: only what the disk has damaged is told to be damaged."""
+        for repo, name in self._database.truth.execute("SELECT repo_id, pack FROM damage").fetchall():
+            public_id = new.repos[repo].public_id
+            named = {(public_id, name)} if name else {file for file in self.damaged if file[0] == public_id}
+            if not named & self.damaged:
+                raise Violation(f"I4: {name or 'all'} of {public_id} is told to be damaged, and is not")
+
+    def _check_versions(self, old: State, new: State) -> None:
+        """I6: versions grow with what they count, and no pair of version and state comes twice."""
+        for number, row in new.repos.items():
+            if self._is_being_cleaned(new, number):
+                continue
+            before = old.repos.get(number)
+            live = new.live_of(number)
+            refs = frozenset(((ns, name), oid) for (of, ns, name), oid in new.refs.items() if of == number)
+            known = self._lists.setdefault(
+                (number, row.packs_version, row.packs_state), (row.generation, live)
+            )
+            if known != (row.generation, live):
+                raise Violation(f"I6: two lists of packs have version {row.packs_version} of {row.public_id}")
+            if self._refs_at.setdefault((number, row.refs_version, row.refs_state), refs) != refs:
+                raise Violation(f"I6: two states of refs have version {row.refs_version} of {row.public_id}")
+            if before is None:
+                continue
+            if row.packs_version < before.packs_version or row.refs_version < before.refs_version:
+                raise Violation(f"I6: a version of {row.public_id} went back")
+            if row.generation == before.generation and not old.live_of(number) <= live:
+                raise Violation(f"I8: a pack of {row.public_id} went and the generation stayed")
+
+    def _check_reachable(self, new: State) -> None:
+        """I1: all that a ref leads to is in live packs, and the packs are there."""
+        readable: dict[int, frozenset[Oid]] = {}
+        for (repo, namespace, refname), oid in new.refs.items():
+            if new.repos[repo].deleted_at is not None or new.repos[repo].adopted_at is None:
+                continue
+            if repo not in readable:
+                readable[repo] = self.held_by_live(repo)
+                self._check_in_place(new, repo)
+            lost = self.objects.closure(oid) - readable[repo]
+            if lost:
+                raise Violation(
+                    f"I1: {namespace}{refname} leads to {sorted(lost)[0]}, which no live pack holds"
+                )
+
+    def _check_in_place(self, new: State, repo: int) -> None:
+        public_id = new.repos[repo].public_id
+        for name in new.live_of(repo):
+            if (public_id, name) not in new.stored and (public_id, name) not in self.damaged:
+                raise Violation(f"I1: {name} of {public_id} is listed and not stored")
+
+    def _check_views(self) -> None:
+        """I5: what a view was promised is in its folder for as long as it is open."""
+        self.views = [view for view in self.views if not view.is_closed]
+        for view in self.views:
+            try:
+                there = set(os.listdir(view.opened.object_dir / "pack"))
+            except FileNotFoundError:
+                there = set()
+            lost = [n for n in sorted(view.promised) if not {f"pack-{n}.pack", f"pack-{n}.idx"} <= there]
+            if lost:
+                raise Violation(f"I5: a view of {view.repo_id} has lost {lost}")
+
+    def _union(self, public_id: str, names: "frozenset[str] | list[str]") -> frozenset[Oid]:
+        return frozenset[Oid]().union(*(self._held.get((public_id, name), frozenset()) for name in names))

@@ -1,0 +1,94 @@
+"""One run of the simulation: a seed decides what happens and in which order."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.simulation.actors import Actors, Told
+from tests.simulation.beginnings import make_repos
+from tests.simulation.invariants import Violation
+from tests.simulation.world import LIMITS, World
+
+NAMES: Final = ("one", "two")
+_CHOSEN: Final = ("one", "one", "one", "two")
+"""The repositories, each as often as it is chosen."""
+
+_DAMAGE_SHARE: Final = 0.1
+_ADOPTER_SHARE: Final = 0.3
+_FORK_SHARE: Final = 0.3
+_OWNER_SHARE: Final = 0.3
+
+
+def run(seed: int, data: Path, *, plant: Callable[[World], None] = lambda _world: None) -> World:
+    """Run to the end and return the world, closed. Raises with the schedule in the notes of the error.
+
+    `plant` may put a mistake in before anything happens.
+    """
+    world = World(seed, data)
+    plant(world)
+    try:
+        caller = make_repos(world, NAMES)
+        actors = Actors(world, caller, _CHOSEN, ("two",), Told([]))
+        _spawn(world, actors)
+        world.checker.begin()
+        world.scheduler.run(sleep_until=world.sleep_until)
+        _check_told(world, actors.told)
+        _check_settled(world, actors)
+    except BaseException as error:
+        trace = "\n".join(world.scheduler.trace)
+        error.add_note(f"seed {seed}; the schedule until then:\n{trace}")
+        raise
+    finally:
+        world.close()
+    return world
+
+
+def _spawn(world: World, actors: Actors) -> None:
+    rng, spawn = world.rng, world.scheduler.spawn
+    for number in range(rng.randint(2, 4)):
+        host = rng.choice("ab")
+        spawn(f"writer {number} {host}", host, actors.writer(host, rng.randint(4, 10)))
+    for number in range(rng.randint(1, 3)):
+        host = rng.choice("ab")
+        spawn(f"reader {number} {host}", host, actors.reader(host, rng.randint(1, 3)))
+    for host in "ab":
+        spawn(f"joiner {host}", host, actors.joiner(host, rng.randint(2, 5)))
+        spawn(f"sweeper {host}", host, actors.sweeper(host, rng.randint(3, 8)))
+    if rng.random() < _ADOPTER_SHARE:
+        spawn("adopter b", "b", actors.adopter("b"))
+    if rng.random() < _FORK_SHARE:
+        spawn("forker a", "a", actors.forker("a"))
+    if rng.random() < _OWNER_SHARE:
+        spawn("owner a", "a", actors.owner("a", rng.randint(2, 6)))
+        spawn("owner b", "b", actors.owner("b", rng.randint(2, 6)))
+    if rng.random() < _DAMAGE_SHARE:
+        spawn("disk", "disk", actors.disk)
+
+    def after_crash(host: str) -> None:
+        spawn(f"sweeper {host}", host, actors.sweeper(host, 2))
+        spawn(f"reader {host}", host, actors.reader(host, 1))
+
+    world.on_restart = after_crash
+
+
+def _check_told(world: World, told: Told) -> None:
+    """What a caller was told has happened is in the ref log for as long as the repository lives."""
+    for repo, branch, oid in told.landed:
+        if world.checker.state.repos[repo].deleted_at is not None:
+            continue
+        row = world.memory.truth.execute(
+            "SELECT 1 FROM ref_log WHERE repo_id = ? AND refname = ? AND new_oid = ?",
+            (repo, branch.decode(), oid),
+        ).fetchone()
+        if row is None:
+            raise Violation(f"the move of {branch!r} to {oid} was told and is lost")
+
+
+def _check_settled(world: World, actors: Actors) -> None:
+    """When all is over, taking over and sweeping leaves what refs and undo need, and nothing else."""
+    world.be_calm()
+    world.now += LIMITS.incoming_grace_s + LIMITS.pack_keep_s
+    world.scheduler.spawn("adopter a", "a", actors.adopter("a"))
+    world.scheduler.spawn("sweeper a", "a", actors.sweeper("a", 1))
+    world.scheduler.run(sleep_until=world.sleep_until)
+    world.checker.check_settled()

@@ -1,0 +1,170 @@
+"""Actors that take turns step by step, in an order that a seed decides.
+
+Each actor is a thread, so the code that it runs is the server's own, as it is. But only one thread runs at a time: an
+actor goes on until the next named step, and there the scheduler chooses who is next. So a run can be replayed.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+_STUCK_S: Final = 60.0
+_STEPS_MAX: Final = 20_000
+
+
+class Killed(BaseException):
+    """The process in which the actor runs is gone: nothing that it does from now on has an effect."""
+
+
+class Stuck(AssertionError):
+    """An actor reached no further step: it waits for something that another one holds."""
+
+
+def _taken() -> threading.Lock:
+    """Return a lock that is held; one thread waits for it, and another lets it go."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+@dataclass(eq=False)
+class Actor:
+    """One thread of a process. `awake_at` is when it goes on after a pause, in the simulated time.
+
+    `order` is what the next step that the actor takes shall do besides: one of world.py's faults.
+    """
+
+    name: str
+    host: str
+    work: Callable[[], None]
+    at: str = "start"
+    awake_at: int = 0
+    order: str = ""
+    is_dead: bool = False
+    is_done: bool = False
+    in_transaction: bool = False
+    failure: BaseException | None = None
+    baton: threading.Lock = field(default_factory=_taken)
+
+
+class Scheduler:
+    """Runs actors one step at a time.
+
+    `before_step` may disturb the actor that is chosen; False means that it does not go on now. `after_step` looks at
+    the world, and raises if it is wrong.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        *,
+        now: Callable[[], int],
+        before_step: Callable[[Actor], bool],
+        after_step: Callable[[], None],
+    ) -> None:
+        self.rng = rng
+        self.actors: list[Actor] = []
+        self.trace: list[str] = []
+        self._now = now
+        self._before_step = before_step
+        self._after_step = after_step
+        self._here = threading.local()
+        self._returned = _taken()
+        # Some schedules change hands at each step, others let one run on: each finds other mistakes.
+        self._stay = rng.choice((0.0, 0.3, 0.6, 0.9))
+        self._last: Actor | None = None
+
+    def spawn(self, name: str, host: str, work: Callable[[], None]) -> Actor:
+        """Add an actor, which begins when it is chosen first."""
+        actor = Actor(name, host, work)
+        self.actors.append(actor)
+        threading.Thread(target=self._live, args=(actor,), name=name, daemon=True).start()
+        return actor
+
+    @property
+    def current(self) -> Actor | None:
+        """The actor whose thread asks; None outside of them."""
+        return getattr(self._here, "actor", None)
+
+    def step(self, name: str) -> str:
+        """Let others go first, in the thread of an actor; nothing elsewhere. Raises Killed in a dead one.
+
+        Returns the order that the actor has got meanwhile.
+        """
+        actor = self.current
+        if actor is None or actor.in_transaction:
+            return ""
+        if not actor.is_dead:
+            actor.at = name
+            self._returned.release()
+            actor.baton.acquire()
+        if actor.is_dead:
+            raise Killed
+        order, actor.order = actor.order, ""
+        return order
+
+    def die(self) -> None:
+        """End the actor that calls, in the middle of a step."""
+        actor = self.current
+        assert actor is not None, "an actor dies"
+        actor.is_dead = True
+        raise Killed
+
+    def note(self, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.append(f"      {text}")
+
+    def run(self, *, sleep_until: Callable[[int], None]) -> None:
+        """Run until every actor is done. When all are paused, `sleep_until` moves the time on."""
+        try:
+            for _ in range(_STEPS_MAX):
+                alive = [actor for actor in self.actors if not actor.is_done]
+                if not alive:
+                    return
+                awake = [actor for actor in alive if actor.awake_at <= self._now()]
+                if not awake:
+                    sleep_until(min(actor.awake_at for actor in alive))
+                    continue
+                actor = self._choose(awake)
+                self.trace.append(f"{len(self.trace):5} {actor.name:14} {actor.at}")
+                if self._before_step(actor) and not actor.is_done:
+                    self._go(actor)
+                self._after_step()
+            raise Stuck(f"not done after {_STEPS_MAX} steps")
+        finally:
+            self.kill(self.actors)
+
+    def kill(self, actors: list[Actor]) -> None:
+        """End actors where they are, from outside: their threads unwind, and nothing of that has an effect."""
+        for actor in actors:
+            if not actor.is_done:
+                actor.is_dead = True
+                self._go(actor)
+
+    def _choose(self, awake: list[Actor]) -> Actor:
+        if self._last not in awake or self.rng.random() >= self._stay:
+            self._last = self.rng.choice(awake)
+        assert self._last is not None
+        return self._last
+
+    def _go(self, actor: Actor) -> None:
+        actor.baton.release()
+        if not self._returned.acquire(timeout=_STUCK_S):
+            raise Stuck(f"{actor.name} reached no step after {actor.at!r}")
+        if actor.failure is not None:
+            failure, actor.failure = actor.failure, None
+            raise failure
+
+    def _live(self, actor: Actor) -> None:
+        self._here.actor = actor
+        actor.baton.acquire()
+        try:
+            if not actor.is_dead:
+                actor.work()
+        except BaseException as error:  # noqa: BLE001  # for the thread that runs the simulation
+            actor.failure = None if isinstance(error, Killed) else error
+        finally:
+            actor.is_done = True
+            self._returned.release()

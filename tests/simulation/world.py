@@ -1,0 +1,294 @@
+"""Several server processes on one database and one store, the time, and what goes wrong."""
+
+import random
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from packhouse.clock import Clock, system_clock
+from packhouse.config import Config
+from packhouse.db.session import Database, DatabaseAway, Session
+from packhouse.db.sqlite_memory import SqliteMemory
+from packhouse.git.pack import Pack
+from packhouse.limits import DEFAULT_LIMITS
+from packhouse.node.node import Node
+from packhouse.storage.memory.store import MemoryPacks, MemoryPackStore, StoredPack
+from packhouse.storage.memory.views import OpenedCopies
+from packhouse.storage.store import PackSet
+from tests.simulation.invariants import Checker, OpenView
+from tests.simulation.scheduler import Actor, Scheduler
+
+BEGINNING: Final = 1_000_000
+LIMITS: Final = replace(DEFAULT_LIMITS, packs_before_consolidation=2)
+_JUMPS: Final = (1, 1, 1, 10, 60, 1200, 4000)
+
+# What may happen at which step: the beginnings of their names.
+_FAULTS: Final = {
+    "sql write": ("sql away",),
+    "sql written": ("answer lost",),
+    "put ": ("disk full", "power cut"),
+    "put done": ("answer lost",),
+    "link ": ("disk full",),
+    "delete ": ("disk full",),
+}
+
+
+class SteppedDatabase(Database):
+    """The shared database, with a step at both ends of each session. Not within: a session holds no other work."""
+
+    def __init__(self, inner: SqliteMemory, scheduler: Scheduler) -> None:
+        self._inner = inner
+        self._scheduler = scheduler
+
+    def read(self) -> AbstractContextManager[Session]:
+        """See Database."""
+        self._scheduler.step("sql read")
+        return self._inner.read()
+
+    def snapshot(self) -> AbstractContextManager[Session]:
+        """See Database."""
+        self._scheduler.step("sql snapshot")
+        return self._inner.snapshot()
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """See Database."""
+        if self._scheduler.step("sql write"):
+            raise DatabaseAway("injected, nothing was written")
+        actor = self._scheduler.current
+        with self._inner.write() as session:
+            if actor is None:
+                yield session
+            else:
+                actor.in_transaction = True
+                try:
+                    yield session
+                finally:
+                    actor.in_transaction = False
+        if self._scheduler.step("sql written"):
+            raise DatabaseAway("injected, all was written")
+
+    @property
+    def place(self) -> str:
+        """See Database."""
+        return self._inner.place
+
+    def has_schema(self) -> bool:
+        """See Database."""
+        return self._inner.has_schema()
+
+    def migrate(self, clock: Clock = system_clock) -> None:
+        """See Database."""
+        self._inner.migrate(clock)
+
+    def close(self) -> None:
+        """Other processes use it still."""
+
+
+class SteppedStore(MemoryPackStore):
+    """The shared store as one process has it, with a step before and after each change."""
+
+    def __init__(self, packs: MemoryPacks, world: "World") -> None:
+        super().__init__(packs)
+        self._world = world
+        self._scheduler = world.scheduler
+
+    def put(self, repo_id: str, name: str, pack: Path, idx: Path) -> None:
+        """See PackStore. A process that dies may leave a pack without its idx."""
+        order = self._scheduler.step(f"put {name[:6]}")
+        if order == "power cut":
+            self.packs.take(repo_id, name, StoredPack(pack.read_bytes(), None))
+            self._scheduler.die()
+        if order:
+            raise OSError(28, "injected, nothing was stored")
+        super().put(repo_id, name, pack, idx)
+        if self._scheduler.step(f"put done {name[:6]}"):
+            raise OSError(5, "injected, the pack was stored")
+
+    def link(self, source_id: str, source_name: str, repo_id: str, name: str) -> None:
+        """See PackStore."""
+        if self._scheduler.step(f"link {name[:6]}"):
+            raise OSError(28, "injected, nothing was stored")
+        super().link(source_id, source_name, repo_id, name)
+        self._world.checker.note_link((source_id, source_name), (repo_id, name))
+
+    def delete(self, repo_id: str, names: Collection[str]) -> set[str]:
+        """See PackStore. The names go one by one, as files do."""
+        gone: set[str] = set()
+        for name in sorted(names):
+            if self._scheduler.step(f"delete {name[:6]}"):
+                raise OSError(5, "injected, the pack was not deleted")
+            gone |= super().delete(repo_id, [name])
+        return gone
+
+    def remove_repo(self, repo_id: str) -> bool:
+        """See PackStore."""
+        self._scheduler.step(f"remove {repo_id}")
+        return super().remove_repo(repo_id)
+
+    def survey(self, repo_id: str) -> list[Pack]:
+        """See PackStore."""
+        self._scheduler.step(f"survey {repo_id}")
+        found = super().survey(repo_id)
+        self._scheduler.step(f"surveyed {repo_id}")
+        return found
+
+    @contextmanager
+    def maintenance_turn(self, repo_id: str) -> Iterator[bool]:
+        """See PackStore. Processes of two machines do not keep each other off."""
+        if self._world.is_apart:
+            yield True
+            return
+        with super().maintenance_turn(repo_id) as is_ours:
+            yield is_ours
+
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
+        """See PackStore."""
+        self._scheduler.step(f"open {repo_id}")
+        opened = super().open(repo_id, wanted)
+        self._world.watch(repo_id, wanted, opened)
+        return opened
+
+    @contextmanager
+    def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
+        """See PackStore: only fairness hangs on it, and races are what is looked for."""
+        self._scheduler.step(f"turn {repo_id} {refname.decode()}")
+        yield
+
+
+class World:
+    """All of a run. Time and faults come from the seed."""
+
+    def __init__(self, seed: int, data: Path) -> None:
+        self.rng = random.Random(seed)
+        self.now = BEGINNING
+        self.data = data
+        self.memory = SqliteMemory()
+        self.memory.migrate(self.clock)
+        self.packs = MemoryPacks()
+        self.scheduler = Scheduler(self.rng, now=self.clock, before_step=self._disturb, after_step=self._look)
+        self.checker = Checker(
+            self.memory,
+            self.packs,
+            LIMITS,
+            now=self.clock,
+            is_sweeping=lambda: self._acting.startswith("sweep"),
+        )
+        self.database = SteppedDatabase(self.memory, self.scheduler)
+        self.nodes: dict[str, Node] = {}
+        self.on_restart: Callable[[str], None] = lambda _host: None
+        self._acting = ""
+        self._restarts = 0
+        self.is_apart = self.rng.random() < 0.3
+        # How rough it gets is a property of the run: some go on undisturbed.
+        self.is_rough = self.rng.random() < 0.7
+        self._p_fault = self.rng.choice((0.0, 0.02, 0.1)) if self.is_rough else 0.0
+        self._p_pause = self.rng.choice((0.0, 0.01, 0.05))
+        self._p_pause_at_open = self.rng.choice((self._p_pause, self._p_pause, 0.4))
+        self._p_kill = self.rng.choice((0.0, 0.005, 0.02)) if self.is_rough else 0.0
+        self._p_crash = self.rng.choice((0.0, 0.0, 0.005)) if self.is_rough else 0.0
+        for host in ("a", "b"):
+            self.start(host)
+
+    def clock(self) -> int:
+        """Return the simulated time."""
+        return self.now
+
+    def start(self, host: str) -> Node:
+        """Start a server process on the shared database and store."""
+        store = SteppedStore(self.packs, self)
+        node = Node(config=Config(data=self.data), database=self.database, store=store, limits=LIMITS)
+        node.clock = self.clock
+        node.random_bytes = self.rng.randbytes
+        self.nodes[host] = node
+        return node
+
+    def watch(self, repo_id: str, wanted: PackSet, opened: OpenedCopies) -> None:
+        """Look at a view after each step for as long as it is open."""
+        view = self.checker.note_open(repo_id, wanted, opened)
+        close = opened.close
+
+        def close_and_forget() -> None:
+            view.is_closed = True
+            close()
+
+        opened.close = close_and_forget  # type: ignore[method-assign]  # of this one
+
+    def damage(self, repo_id: str, name: str) -> None:
+        """Let the disk lose a pack, or change a byte of it, also under the eyes of those who have it open."""
+        self.checker.damaged.add((repo_id, name))
+        at = self.rng.randrange(20, len(self.packs.repos[repo_id][name].pack) - 20)
+        is_lost = self.rng.random() < 0.5
+        self.scheduler.note(f"the disk {'loses' if is_lost else 'changes'} {name[:6]}")
+
+        def change(content: bytes) -> bytes | None:
+            return None if is_lost else content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+
+        before = self.packs.repos[repo_id][name]
+        for node in self.nodes.values():
+            assert isinstance(node.store, SteppedStore)
+            self.packs.take(repo_id, name, before)
+            node.store.damage(repo_id, name, change)
+
+    def views_of(self, host: str) -> list[OpenView]:
+        """Return what readers of a process have open."""
+        root = self.nodes[host].store
+        assert isinstance(root, SteppedStore)
+        return [view for view in self.checker.views if view.opened.object_dir.is_relative_to(root.root)]
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for node in self.nodes.values():
+            node.store.close()
+        self.memory.close()
+
+    def sleep_until(self, moment: int) -> None:
+        """Let the time pass until somebody is awake."""
+        self.now = max(self.now, moment)
+
+    def be_calm(self) -> None:
+        """Let nothing go wrong any more."""
+        self._p_fault = self._p_pause = self._p_pause_at_open = self._p_kill = self._p_crash = 0.0
+
+    def _disturb(self, actor: Actor) -> bool:
+        """Let time pass and things go wrong before a step; False when the actor does not take it now."""
+        rng = self.rng
+        self._acting = actor.name
+        if rng.random() < 0.05:
+            self.now += rng.choice(_JUMPS)
+        if rng.random() < (self._p_pause_at_open if actor.at.startswith("open") else self._p_pause):
+            actor.awake_at = self.now + rng.choice((60, 1200, 4000, 8000))
+            self.scheduler.note(f"{actor.name} sleeps")
+            return False
+        if rng.random() < self._p_kill:
+            self.scheduler.note(f"{actor.name} is killed")
+            self.scheduler.kill([actor])
+            return False
+        if rng.random() < self._p_crash and actor.host in self.nodes:
+            self._crash(actor.host)
+            return False
+        if rng.random() < self._p_fault:
+            self._order_fault(actor)
+        return True
+
+    def _order_fault(self, actor: Actor) -> None:
+        fits = [faults for step, faults in _FAULTS.items() if actor.at.startswith(step)]
+        if fits:
+            actor.order = self.rng.choice(fits[-1])
+            self.scheduler.note(f"{actor.name} meets: {actor.order}")
+
+    def _crash(self, host: str) -> None:
+        """End a process with all that it has open, and start it again."""
+        self.scheduler.note(f"process {host} crashes")
+        self.scheduler.kill([actor for actor in self.scheduler.actors if actor.host == host])
+        for view in self.views_of(host):
+            view.is_closed = True
+        self.nodes[host].store.close()
+        self._restarts += 1
+        self.start(host)
+        self.on_restart(host)
+
+    def _look(self) -> None:
+        self.checker.check()
