@@ -198,7 +198,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     ),
     "server is busy": "server is busy with other {work}, please retry later",
     "git cannot be started": "server cannot start git now, please retry later",  # the reason is the operator's
-    "quarantine cannot be made": "storage not available, please retry later",
+    "new objects cannot be taken": "storage not available, please retry later",
+    "pack is no longer incoming": "the write took too long, please retry",
+    "source pack is gone": "the source changed while it was copied, please retry",
     "history is being read": "the history of this repository is still being read, please retry",
     "transaction gave way to a concurrent one": "too many concurrent writes to the same rows, please retry",
     "file of static tokens cannot be read": "the server's file of static tokens cannot be read",

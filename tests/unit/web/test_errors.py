@@ -155,7 +155,8 @@ def test_a_refusal_names_what_the_server_is_busy_with(
 @pytest.mark.parametrize(
     "error",
     [
-        Unavailable("quarantine cannot be made", reason="secret"),
+        Unavailable("new objects cannot be taken", reason="secret"),
+        Unavailable("source pack is gone", pack="secret"),
         Unavailable("git cannot be started", reason="secret"),
         Unavailable("pack idx cannot be rebuilt", pack="secret", reason="secret"),
         SecretKeyMissing(Path("/secret")),
