@@ -21,11 +21,6 @@ _OUTPUT_LINE_MAX_BYTES: Final = 4 * limits.tree_path_max_bytes + limits.grep_lin
 
 _PATHSPEC_SPECIAL: Final = re.compile(rb"[*?\[\\:]")
 
-ENVIRONMENT: Final = {
-    # In git's usual locale here, C, a dot matches one byte and classes hold bytes of characters.
-    "LC_ALL": "C.UTF-8",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class GrepLine:

@@ -20,6 +20,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import BranchNotFound
 from packhouse.operations.lookup import open_repo
+from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.resolve import resolve_ref
 from packhouse.repository.view import RepoView
 
@@ -191,7 +192,7 @@ def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rule
     )
     output = view.git.iter_output(
         *arguments,
-        env={"GIT_LITERAL_PATHSPECS": "1"},
+        options=LITERAL_PATHS,
         timeout_s=limits.diff_max_s,
         on_start=lambda git: git.limit_memory(view.node.limits.diff_memory_max_bytes),
     )

@@ -5,7 +5,6 @@ wants is ours, and it is the same in every protocol version.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
@@ -22,27 +21,14 @@ from packhouse.git.protocol_v2 import (
     parse_ls_refs,
     parse_v2_request,
 )
-from packhouse.git.refname import EPHEMERAL
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
 from packhouse.node.node import Node
 from packhouse.operations.remotes import Remote, read_repo, read_view
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason
 from packhouse.repository.reachability import is_reachable
-from packhouse.repository.ref_files import spawn_with_refs
+from packhouse.repository.ref_files import spawn_upload_pack
 from packhouse.repository.view import RepoView, open_view
-
-_CONFIG: Final = {
-    "uploadpack.allowFilter": "true",
-    # It takes a revision of the client's choosing, which our check of wants does not see.
-    "uploadpackfilter.sparse:oid.allow": "false",
-    # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
-    "uploadpack.allowAnySHA1InWant": "true",
-    "uploadpack.keepAlive": "5",
-    "transfer.hideRefs": "refs/namespaces",
-    # A delta cache of git's default size would dwarf every other bound of a small fetch.
-    "pack.deltaCacheSize": "16m",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +139,7 @@ def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
 
 
 def _spawn(view: RepoView, fetch: Fetch) -> GitProcess:
-    config, env = dict(_CONFIG), dict[str, str]()
-    if fetch.remote.namespace == EPHEMERAL:
-        env["GIT_NAMESPACE"] = EPHEMERAL
-        del config["transfer.hideRefs"]
-    if fetch.version:
-        env["GIT_PROTOCOL"] = f"version={fetch.version}"
-    # The locks travel with the child: nothing goes away under it, even when this server process dies.
     try:
-        return spawn_with_refs(view, "upload-pack", "--stateless-rpc", "--strict", env=env, config=config)
+        return spawn_upload_pack(view, namespace=fetch.remote.namespace, version=fetch.version)
     except OSError as error:
         raise Unavailable("git cannot be started", reason=error.strerror) from error

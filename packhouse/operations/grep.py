@@ -18,7 +18,7 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.errors import Invalid, TimedOut
 from packhouse.git.globs import PathFilter
-from packhouse.git.grep_stream import ENVIRONMENT, GrepLine, GrepQuery, grep_arguments, iter_grep_lines
+from packhouse.git.grep_stream import GrepLine, GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.objects import parse_commit
 from packhouse.git.oid import Oid, is_oid, parse_oid
 from packhouse.git.process import GitFailed, GitResult
@@ -28,7 +28,7 @@ from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.operations.grep_slow import Passage, iter_file_by_file, write_flat_tree, write_marked_tree
 from packhouse.operations.lookup import open_repo
-from packhouse.repository.git import RepoGit
+from packhouse.repository.git import GitOptions, RepoGit
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
 from packhouse.repository.view import RepoView
@@ -313,7 +313,7 @@ class _Search:
     ) -> Iterator[GrepLine]:
         output = git.iter_output(
             *arguments,
-            env=ENVIRONMENT,
+            options=GitOptions(utf8=True),
             ok_codes=frozenset({0, 1}),
             timeout_s=times.all_s,
             silence_max_s=times.silence_s,

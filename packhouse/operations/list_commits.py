@@ -12,6 +12,7 @@ from packhouse.node.caches import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.cursors import BadCursor
 from packhouse.operations.lookup import open_repo
+from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.resolve import resolve_ref
 from packhouse.repository.view import RepoView
@@ -140,6 +141,6 @@ def _rev_list(view: RepoView, tip: Oid, *, skip: int, count_max: int, path: byte
             tip,
             "--",
             *paths,
-            env={"GIT_LITERAL_PATHSPECS": "1"},
+            options=LITERAL_PATHS,
         ).stdout
     return tuple(parse_oid(line.decode("ascii")) for line in listed.split())

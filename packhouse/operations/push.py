@@ -162,14 +162,13 @@ def _start_index_pack(node: Node, pending: PendingPush) -> None:
         pending.write = write
         write.make_folder()
         quiet = "quiet" in pending.push.request.capabilities
-        pending.process = write.git.spawn(
+        pending.process = write.git_with_roots(pending.push.request.shallow).spawn(
             "index-pack",
             "--stdin",
             "--fix-thin",
             telling_option(allowed_faults(node, pending)),
             f"--max-input-size={node.config.push_max_bytes}",
             *([] if quiet else ["--show-resolving-progress"]),
-            env=write.shallow_environment(pending.push.request.shallow),
             # Publishing forces the pack to the disk; a refused one need never get there.
             config={"core.fsync": "none"},
         )

@@ -23,6 +23,7 @@ from packhouse.git.pack_idx import PackIdx
 from packhouse.git.quoting import quote_path
 from packhouse.git.reader import ObjectReader, tag_target
 from packhouse.git.tree_path import is_gitattributes_name, is_gitmodules_name
+from packhouse.repository.git import RepoGit
 from packhouse.repository.write import Write
 
 _UNKNOWN: Final = 0
@@ -72,7 +73,7 @@ def trace_faults(
     commits. A tip that does not exist leads to none. Raises TracingFailed, TimedOut and what reading raises.
     """
     with write.new_pack_idx() as idx:
-        tracer = _FaultTracer(write, idx, faults, write.shallow_environment(shallow), switch)
+        tracer = _FaultTracer(write, idx, faults, write.git_with_roots(shallow), switch)
         return tracer.trace(tips, known)
 
 
@@ -93,7 +94,7 @@ class _FaultTracer:
     write: Write
     idx: PackIdx
     faults: Mapping[Oid, ObjectFault]
-    environment: Mapping[str, str]
+    git: RepoGit
     switch: KillSwitch
     _reader: ObjectReader = field(init=False)
     _states: "array[int]" = field(init=False)
@@ -163,7 +164,7 @@ class _FaultTracer:
                     self._refuse(row, replace(reason, root=oid))
 
     def _iter_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> Iterator[bytes]:
-        pieces = self.write.git.iter_output(
+        pieces = self.git.iter_output(
             "rev-list",
             "--topo-order",
             "--reverse",
@@ -171,7 +172,6 @@ class _FaultTracer:
             "--format=%H %T %P",
             "--stdin",
             stdin="".join(f"{line}\n" for line in (*tips, *(f"^{oid}" for oid in known))).encode("ascii"),
-            env=self.environment,
             timeout_s=limits.push_tracing_max_s,
             on_start=self.switch.attach,
         )

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packhouse import limits
@@ -13,6 +14,24 @@ from packhouse.git.process import GitPlace, GitProcess, GitResult, iter_git_outp
 
 _OK: Final = frozenset({0})
 _ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
+
+
+@dataclass(frozen=True, slots=True)
+class GitOptions:
+    """How git is to read what it is given: paths literally and not as pathspecs, texts as UTF-8 and not as bytes."""
+
+    literal_paths: bool = False
+    utf8: bool = False
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The variables that say so (git(1), locale(7)). In C, a dot of an expression matches one byte."""
+        literal = {"GIT_LITERAL_PATHSPECS": "1"} if self.literal_paths else {}
+        return {**literal, **({"LC_ALL": "C.UTF-8"} if self.utf8 else {})}
+
+
+LITERAL_PATHS: Final = GitOptions(literal_paths=True)
+_PLAIN: Final = GitOptions()
 
 
 class Opened(Protocol):
@@ -44,7 +63,7 @@ class RepoGit:
         self,
         *args: str,
         stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
+        options: GitOptions = _PLAIN,
         config: Mapping[str, str] | None = None,
         ok_codes: frozenset[int] = _OK,
         timeout_s: float = limits.git_call_max_s,
@@ -56,7 +75,7 @@ class RepoGit:
             self._opened.place(),
             *args,
             stdin=stdin,
-            env=env,
+            env=options.environment,
             config=config,
             ok_codes=ok_codes,
             timeout_s=timeout_s,
@@ -68,7 +87,7 @@ class RepoGit:
         self,
         *args: str,
         stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
+        options: GitOptions = _PLAIN,
         ok_codes: frozenset[int] = _OK,
         timeout_s: float = limits.git_call_max_s,
         silence_max_s: float = math.inf,
@@ -80,7 +99,7 @@ class RepoGit:
             self._opened.place(),
             *args,
             stdin=stdin,
-            env=env,
+            env=options.environment,
             ok_codes=ok_codes,
             timeout_s=timeout_s,
             silence_max_s=silence_max_s,
@@ -88,11 +107,9 @@ class RepoGit:
             on_messages=on_messages,
         )
 
-    def spawn(
-        self, *args: str, env: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None
-    ) -> GitProcess:
+    def spawn(self, *args: str, config: Mapping[str, str] | None = None) -> GitProcess:
         """Start git and return it running; the caller uses it in a `with` block and bounds the time."""
-        return spawn_git(self._opened.place(), *args, env=env, config=config, large_pipes=True)
+        return spawn_git(self._opened.place(), *args, config=config, large_pipes=True)
 
     @contextlib.contextmanager
     def blobs(self, oids: Sequence[Oid]) -> Iterator[BlobBatch]:

@@ -8,6 +8,7 @@ from packhouse.git.oid import Oid
 from packhouse.node.last_commit_cache import LastCommit
 from packhouse.repository.attribution import History, Waiting, walk_near
 from packhouse.repository.file_maps import read_file_map
+from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.reachability import read_reachable
 from packhouse.repository.view import RepoView
 
@@ -63,7 +64,7 @@ def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
             at,
             "--",
             path.decode("utf-8", "surrogateescape"),
-            env={"GIT_LITERAL_PATHSPECS": "1"},
+            options=LITERAL_PATHS,
         ).stdout.split()
     if len(listed) != 1:
         raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))

@@ -115,12 +115,11 @@ _NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-
 def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
     """Let git judge the pack and write it with its idx into `write`."""
     deadline = time.monotonic() + limits.push_repack_max_s
-    with write.git.spawn(
+    with write.git_with_roots(kept.shallow).spawn(
         "index-pack",
         "--stdin",
         strict_option(kept.allowed),
         f"--max-input-size={max_bytes}",
-        env=write.shallow_environment(kept.shallow),
         config={"core.fsync": "none"},
     ) as git:
         switch.attach(git)

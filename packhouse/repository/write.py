@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -160,17 +161,17 @@ class Write:
         """Tell whether git may take a name for a file of the folder that it works in."""
         return (self._objects().path / name.split("/")[0]).exists()
 
-    def shallow_environment(self, shallow: Sequence[Oid]) -> dict[str, str]:
-        """Return what makes git take the client's cut-off commits for roots; nothing when there are none.
+    def git_with_roots(self, shallow: Sequence[Oid]) -> RepoGit:
+        """Return a git that takes the client's cut-off commits for roots; the usual one when there are none.
 
         Without it the strict check of a pack from a shallow clone stops at the first parent that it cannot
         find, with a message that does not say so. Source: shallow.c, GIT_SHALLOW_FILE.
         """
         if not shallow:
-            return {}
+            return self.git
         path = self._objects().path / _SHALLOW_NAME
         path.write_text("".join(f"{oid}\n" for oid in shallow))
-        return {"GIT_SHALLOW_FILE": str(path.absolute())}
+        return RepoGit(_WithRoots(self, path.absolute()))
 
     def folder_bytes(self) -> int:
         """Return how much git has written so far, in packs."""
@@ -292,6 +293,27 @@ class Write:
         if not base.with_suffix(".idx").exists():
             base.with_suffix(".pack").hardlink_to(pack)
             base.with_suffix(".idx").hardlink_to(idx)
+
+
+@dataclass(frozen=True, slots=True)
+class _WithRoots:
+    """A write of which git sees some commits as roots."""
+
+    write: Write
+    shallow_file: Path
+
+    def place(self) -> GitPlace:
+        """See Opened."""
+        place = self.write.place()
+        return replace(place, environment={**place.environment, "GIT_SHALLOW_FILE": str(self.shallow_file)})
+
+    def telling_damage(self) -> AbstractContextManager[None]:
+        """See Opened."""
+        return self.write.telling_damage()
+
+    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+        """See Opened."""
+        self.write.check(answer, may_lack=may_lack)
 
 
 @contextlib.contextmanager
