@@ -26,14 +26,22 @@ def make_bare(path: Path) -> None:
     `git gc` would delete every object, since no ref is in the folder.
     """
     try:
-        if (path / "config").read_bytes() == BARE_CONFIG and os.path.exists(f"{path}/refs"):
+        if (path / "config").read_bytes() == BARE_CONFIG and _has_content(path):
             return
     except FileNotFoundError:  # as it is for every new one
         (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (path / "refs" / "heads").mkdir(parents=True, exist_ok=True)
-    if not (path / "HEAD").exists():
+    if not _has_content(path):
         _write(path / "HEAD", HEAD)
     _write(path / "config", BARE_CONFIG)
+
+
+def _has_content(path: Path) -> bool:
+    """Tell whether there are refs and a HEAD, which a power cut may have left empty."""
+    try:
+        return os.path.exists(f"{path}/refs") and os.stat(f"{path}/HEAD").st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:

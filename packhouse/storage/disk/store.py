@@ -3,6 +3,7 @@
     DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
         objects/pack/               the stored packs; no process of ours lets git or libgit2 look in here
     DATA/views/                     what they look at instead, see views.py
+    DATA/cache/bare.git             what git takes for the repository when it needs no refs
     DATA/quarantine/<random>/       objects not accepted yet
     DATA/locks/                     flock: whose turn it is to write to a ref, or to look after a repository
 
@@ -44,7 +45,7 @@ from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFau
 
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _MIDX_NAME: Final = "multi-pack-index"
-_SKELETON_NAME: Final = "bare"
+_SKELETON_NAME: Final = "bare.git"
 _TURN_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * KIB
 _SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
@@ -63,6 +64,7 @@ class DiskPackStore(PackStore):
         for folder in (data, self._repos, self._quarantines, self._locks, views):
             with _unless_unwritable(folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
+        self._bare = data / "cache" / _SKELETON_NAME
         self._sound = SoundFiles()
         self._views = ViewFolders(views, self._pack_dir, self._mend_pack, open_max=limits.view_folders_max)
         self._runtime = RuntimeFolder(data, runtime_dir, limits=limits)
@@ -257,12 +259,19 @@ class DiskPackStore(PackStore):
             yield folder, (lock,)
 
     def skeleton(self) -> Path:
-        """See PackStore."""
+        """See PackStore. It is looked at each time: somebody may have emptied the cache."""
+        try:
+            make_bare(self._bare)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+        else:
+            return self._bare
         with self._guard:
             if self._skeleton is None:
-                self._skeleton = self.new_scratch()
-                make_bare(self._skeleton.path / _SKELETON_NAME)
-            return self._skeleton.path / _SKELETON_NAME
+                self._skeleton = self._runtime.new_scratch()
+            make_bare(self._skeleton.path)
+            return self._skeleton.path
 
     def new_draft(self) -> PackDraft:
         """See PackStore."""
