@@ -14,6 +14,7 @@ from packhouse.git.oid import hash_object
 from packhouse.git.pack import Pack
 from packhouse.git.pack_writer import PackWriter, encode_idx
 from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.ids import RepoId, RepoKey
 from packhouse.storage.memory.store import StoredPack
 from tests.simulation.world import World
 
@@ -26,7 +27,7 @@ _STRAY: Final = "5" * 40
 
 def make_repos(world: World, names: Sequence[str]) -> Principal:
     """Make the repositories; return who may do everything in them. The first may be one of an earlier release."""
-    ids: dict[str, int] = {}
+    ids: dict[str, RepoKey] = {}
     with world.memory.write() as session:
         org = insert_org(session, name="acme", now=world.now)
         for name in names:
@@ -41,19 +42,19 @@ def make_repos(world: World, names: Sequence[str]) -> Principal:
     return operator_principal(org.id, org.name)
 
 
-def public_id_of(name: str) -> str:
+def public_id_of(name: str) -> RepoId:
     """Return the public id of a repository that is there from the beginning."""
-    return f"repo_{name}0000"
+    return RepoId(f"repo_{name}0000")
 
 
-def _leave_stray(world: World, public_id: str) -> None:
+def _leave_stray(world: World, public_id: RepoId) -> None:
     """Put a pack of another, or of a newer, database in the store."""
     _pack, stored = _make_pack([("blob", b"nobody's")])
     world.checker.strays.add((public_id, _STRAY))
     world.packs.take(public_id, _STRAY, stored)
 
 
-def _inherit(world: World, session: Session, repo: int, public_id: str) -> None:
+def _inherit(world: World, session: Session, repo: RepoKey, public_id: RepoId) -> None:
     """Leave a commit whose pack is listed, and what it leads to in one beside it that no row names."""
     tree = encode_tree([TreeEntry(MODE_FILE, b"old", hash_object("blob", b"old"))])
     commit = encode_commit(
