@@ -104,6 +104,9 @@ class SteppedStore(MemoryPackStore):
         if order:
             raise OSError(28, "injected, nothing was stored")
         super().put(repo_id, name, pack, idx)
+        stored = self.packs.find(repo_id, name)
+        assert stored is not None
+        self._world.note_copy(stored.pack, (repo_id, name))
         if self._scheduler.step(f"put done {name[:6]}"):
             raise OSError(5, "injected, the pack was stored")
 
@@ -180,6 +183,7 @@ class World:
         self.nodes: dict[str, Node] = {}
         self.on_restart: Callable[[str], None] = lambda _host: None
         self._acting = ""
+        self._changed: dict[bytes, tuple[str, str]] = {}
         self._restarts = 0
         self.is_apart = self.rng.random() < 0.3
         # How rough it gets is a property of the run: some go on undisturbed.
@@ -224,13 +228,20 @@ class World:
         self.scheduler.note(f"the disk {'loses' if is_lost else 'changes'} {name[:6]}")
 
         def change(content: bytes) -> bytes | None:
-            return None if is_lost else content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+            changed = content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]
+            self._changed[changed] = repo_id, name
+            return None if is_lost else changed
 
         before = self.packs.repos[repo_id][name]
         for node in self.nodes.values():
             assert isinstance(node.store, SteppedStore)
             self.packs.take(repo_id, name, before)
             node.store.damage(repo_id, name, change)
+
+    def note_copy(self, pack: bytes, target: tuple[str, str]) -> None:
+        """Take note that a pack was stored, which may be a copy of one that the disk has changed."""
+        if pack in self._changed:
+            self.checker.note_link(self._changed[pack], target)
 
     def views_of(self, host: str) -> list[OpenView]:
         """Return what readers of a process have open."""
