@@ -53,7 +53,7 @@ class Opened(Protocol):
 class RepoGit:
     """The git commands of an opened repository. Each sees it as it is when the command starts, or later.
 
-    They raise what git's failure is; `open_view` and `open_write` turn what damage explains into that.
+    They raise what git's failure is; `open_view` turns what damage explains into that.
     """
 
     def __init__(self, opened: Opened) -> None:

@@ -316,14 +316,6 @@ class _WithRoots:
         self.write.check(answer, may_lack=may_lack)
 
 
-@contextlib.contextmanager
-def open_write(node: Node, view: RepoView) -> Iterator[Write]:
-    """Begin a write over a view; failures that damage explains leave the block as that."""
-    assert node is view.node
-    with Write(view) as write, view.telling_damage():
-        yield write
-
-
 def _first_error(messages: bytes) -> str:
     """Return what git says is wrong with an object; its last line only says that something is."""
     lines = messages.decode("utf-8", "replace").strip().splitlines() or [""]

@@ -40,17 +40,6 @@ def make_folders(path: Path, *, stop: Path) -> None:
         fsync_path(folder.parent)
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: a reader sees the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    with temporary.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    fsync_path(path.parent)
-
-
 def link_or_copy(source: Path, target: Path) -> None:
     """Put a file at `target` too, by a hard link where the file system makes one, else by a copy.
 

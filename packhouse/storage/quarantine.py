@@ -1,17 +1,16 @@
 """Where new objects wait until a write is accepted: a folder of its own that nobody else reads.
 
-It holds `objects/` in git's layout, so that git works in it with the repository's objects as alternates. Its
+It holds `objects/` in git's layout, so that git works in it with the repository's objects beneath. Its
 lock is held as long as the process that made it lives; the sweeper removes folders whose lock is free.
 """
 
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from packhouse.storage.files import link_or_copy, try_lock
+from packhouse.storage.files import try_lock
 
 LOCK_NAME = "lock"
 
@@ -31,31 +30,6 @@ class Quarantine:
         (self.path / "refs").mkdir(exist_ok=True)
         (self.path / "HEAD").write_bytes(b"ref: refs/heads/main\n")
         return self.path
-
-    def environment(self, repo_path: Path | None) -> Mapping[str, str]:
-        """Return what makes git write here and read `repo_path` (when it exists) beneath."""
-        environment = {"GIT_OBJECT_DIRECTORY": str(self.object_dir)}
-        if repo_path is not None:
-            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = str(repo_path / "objects")
-        return environment
-
-    def add_pack(self, pack_dir: Path, name: str) -> None:
-        """Take a pack of another folder in, by hard links where the file system makes them, else by copies.
-
-        Raises FileNotFoundError when the pack is unlinked meanwhile; nothing of it is taken then.
-        """
-        taken: list[Path] = []
-        try:
-            for suffix in (".pack", ".rev", ".idx"):
-                source, target = pack_dir / f"pack-{name}{suffix}", self.pack_dir / f"pack-{name}{suffix}"
-                if suffix == ".rev" and not source.exists():
-                    continue
-                link_or_copy(source, target)
-                taken.append(target)
-        except FileNotFoundError:
-            for target in taken:
-                target.unlink()
-            raise
 
     def discard(self) -> None:
         """Remove the folder and everything in it. Harmless when done before."""

@@ -32,7 +32,7 @@ from packhouse.repository.ref_writer import RefWriter
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.sweep import adopt_all
 from packhouse.repository.view import RepoView, open_view
-from packhouse.repository.write import Write, open_write
+from packhouse.repository.write import Write
 from tests.simulation.beginnings import WHO
 from tests.simulation.invariants import Violation
 from tests.simulation.world import LIMITS, World
@@ -194,7 +194,7 @@ class Actors:
             self.asked = [*self.asked[-1:], request]
         branch, path, content = rng.choice(self.asked)
         repo = self._find(node, name)
-        with open_view(node, repo) as view, open_write(node, view) as write:
+        with open_view(node, repo) as view, Write(view) as write:
             tip = self._tip(node, repo, branch)
             parent_tree = None if tip is None else parse_commit(view.read_kept(tip, "commit")).tree
             editor = TreeEditor(view.read_tree, parent_tree)

@@ -21,7 +21,7 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import open_view
-from packhouse.repository.write import open_write
+from packhouse.repository.write import Write
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 FACTS = CommitFacts(b"m\n", ADA, ADA)
@@ -173,7 +173,7 @@ def test_git_judges_what_a_commit_puts_into_gitmodules_though_nobody_asked(
 ) -> None:
     for url, is_hostile in ((b"--upload-pack=evil", True), (b"https://host.example/x", False)):
         content = b'[submodule "x"]\n\tpath = x\n\turl = %s\n' % url
-        with open_view(node, lookup_repo(node, caller, "r")) as view, open_write(node, view) as write:
+        with open_view(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
             blob = write.writer.add_object("blob", content)
 
             def make_tree(maker: TreeMaker, blob: Oid = blob) -> Oid:
