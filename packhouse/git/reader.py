@@ -88,9 +88,13 @@ class ObjectReader(Objects):
     """Reads the objects in `object_dir` and in the folder beneath it, if any; for one thread at a time."""
 
     def __init__(self, object_dir: Path, beneath: Path | None = None) -> None:
-        self._odb = pygit2.Odb(str(object_dir))
-        if beneath is not None:
-            self._odb.add_disk_alternate(str(beneath))
+        """Open the folders; raise Corrupt when they cannot be."""
+        try:
+            self._odb = pygit2.Odb(str(object_dir))
+            if beneath is not None:
+                self._odb.add_disk_alternate(str(beneath))
+        except _UNREADABLE as error:
+            raise Corrupt("folder of objects cannot be opened", reason=str(error)) from error
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """See above."""

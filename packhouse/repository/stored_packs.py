@@ -129,6 +129,7 @@ def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
         if gone:
             with node.database.write() as session:
                 deleted += delete_pack_rows(session, repo_id, gone)
+            log_event("packs deleted that are not listed any more", repo_id=public_id, packs=sorted(gone))
             _remove_unborn(node, repo_id, public_id)
     return deleted
 

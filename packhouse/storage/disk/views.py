@@ -182,6 +182,7 @@ class ViewFolders:
             self.forget_repo(repo_id)
 
     def _take(self, repo_id: str, generation: int, *, direct: bool) -> _Folder:
+        removed: _Folder | None = None
         with self._guard:
             known = self._folders.pop(repo_id, [])
             self._folders[repo_id] = known
@@ -190,12 +191,22 @@ class ViewFolders:
             found = next((f for f in fitting if f.is_direct or not direct), None)
             if found is not None and found.is_direct and now - found.opened_at > _DIRECT_MAX_S:
                 found = None  # links may be possible again
+            if found is not None and not _is_in_place(found):
+                known.remove(
+                    found
+                )  # somebody has emptied the folder of views; who uses it keeps what is open
+                self._count -= 1
+                if found.users == 0:
+                    removed = found
+                found = None
             if found is None:
                 found = _Folder(repo_id, generation, is_direct=direct, opened_at=now)
                 known.append(found)
                 self._count += 1
             found.users += 1
-            return found
+        if removed is not None:
+            self._let_go([removed])
+        return found
 
     def _show(self, folder: _Folder, packs: Sequence[Pack], mended: Mended) -> None:
         """Open the folder if need be, and show the packs in it; note those that cannot be shown."""
@@ -214,7 +225,9 @@ class ViewFolders:
                 try:
                     with _telling_unlinkable():
                         _link_pack(pack_dir, folder.object_dir / "pack", pack.name)
-                except FileNotFoundError:
+                except FileNotFoundError as error:
+                    if not os.path.isdir(folder.object_dir / "pack"):
+                        raise _Unlinkable from error
                     is_usable = False
                     mended.faults.append(PackFault(pack.name, MISSING))
             if is_usable:
@@ -288,6 +301,16 @@ class ViewFolders:
                     _remove_if_free(folder.object_dir)
 
 
+def _is_in_place(folder: _Folder) -> bool:
+    """Tell whether an open folder is still the one of its path."""
+    if folder.object_dir is None or folder.is_direct:
+        return True
+    try:
+        return os.path.samestat(os.stat(f"{folder.object_dir}/pack/.."), os.fstat(folder.lock))
+    except OSError:
+        return False
+
+
 def _open_directly(folder: _Folder, pack_dir: Path) -> None:
     """Use the folder of the stored packs itself, and keep what is in there from being unlinked."""
     folder.lock = os.open(pack_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -314,10 +337,7 @@ def _open_locked(path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):  # another process may make either at the same moment
-                os.mkdir(path.parent)
-            with contextlib.suppress(FileExistsError, FileNotFoundError):  # or sweep the empty one above
-                os.mkdir(path)
+            _make_folders(path)
             continue
         try_lock(descriptor, exclusive=False, wait=True)
         with contextlib.suppress(FileNotFoundError):
@@ -328,6 +348,21 @@ def _open_locked(path: Path) -> int:
                     (path / "pack").mkdir()
                 return descriptor
         os.close(descriptor)
+
+
+def _make_folders(path: Path) -> None:
+    """Make a folder and those above it, which others may make or sweep at the same moment: the caller looks again."""
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        for folder, mode in (
+            (path.parents[1], 0o700),
+            (path.parent, 0o777),
+        ):  # as DiskPackStore makes the first
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, mode)
 
 
 def _link_pack(source: Path, target: Path, name: str) -> None:

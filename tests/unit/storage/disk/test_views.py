@@ -367,6 +367,24 @@ def test_a_folder_lost_to_a_power_cut_half_way_is_filled_again(store: DiskPackSt
     opened.close()
 
 
+@pytest.mark.parametrize("put_back", [False, True], ids=["gone", "made anew, empty"])
+def test_a_folder_of_views_that_is_deleted_under_a_server_is_made_again(
+    store: DiskPackStore, data: Path, put_back: bool
+) -> None:
+    one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
+    earlier = show(store, 1, one)
+    assert read_blob(earlier, A) == A
+    shutil.rmtree(data / "views")
+    if put_back:
+        (data / "views").mkdir()
+    for _ in range(2):
+        opened = show(store, 1, one, two)
+        assert opened.mended.faults == []
+        assert (read_blob(opened, A), read_blob_by_git(store, opened, B)) == (A, B)
+        opened.close()
+    earlier.close()
+
+
 def test_readers_of_changing_generations_always_find_what_they_opened(
     data: Path, request: pytest.FixtureRequest
 ) -> None:
