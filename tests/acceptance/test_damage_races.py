@@ -33,7 +33,7 @@ CALLS: dict[str, tuple[str, Callable[[Repo], httpx.Response]]] = {
 
 
 class Thief:
-    """Stands before git: takes an idx away, once, when the server runs a certain command."""
+    """Stands before git: takes an idx away, once, with its links, when the server runs a certain command."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"
@@ -44,6 +44,7 @@ class Thief:
             "#!/bin/sh\n"
             f'if [ -f "{self._order}" ] && [ "$1" = "$(head -n 1 "{self._order}")" ]; then\n'
             f'  idx=$(tail -n 1 "{self._order}"); rm -f "{self._order}" "$idx"\n'
+            '  name=$(basename "$idx"); rm -f "${idx%%/repos/*}"/views/*/*/pack/"$name"\n'
             "fi\n"
             f'exec {shutil.which("git")} "$@"\n'
         )

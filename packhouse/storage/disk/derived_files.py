@@ -110,7 +110,7 @@ def looks_unchanged(shown_dir: Path, names: Iterable[str], sound: SoundFiles) ->
     for name in names:
         base = f"{shown_dir}/pack-{name}"
         try:
-            if not sound.is_sound(f"{base}.idx"):
+            if not os.path.exists(f"{base}.pack") or not sound.is_sound(f"{base}.idx"):
                 return False
             if os.path.exists(f"{base}.rev") and not sound.is_sound(f"{base}.rev"):
                 return False

@@ -387,7 +387,12 @@ def _hide_pack(target: Path, name: str) -> None:
 
 def _show_again(source: Path, target: Path, name: str) -> None:
     stored, shown = source / f"pack-{name}.idx", target / f"pack-{name}.idx"
-    if os.stat(shown).st_ino != os.stat(stored).st_ino:
+    pack = shown.with_suffix(".pack")
+    if not os.path.exists(pack):
+        if not os.path.exists(shown):
+            return  # it is not shown there
+        link_or_copy(source / pack.name, pack)
+    if not os.path.exists(shown) or os.stat(shown).st_ino != os.stat(stored).st_ino:
         draft = shown.with_suffix(f".{os.urandom(4).hex()}")
         link_or_copy(stored, draft)
         os.rename(draft, shown)
