@@ -12,6 +12,7 @@ from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node.node import Node
 from packhouse.operations.act_as_operator import act_as_operator
+from packhouse.operations.adopt_packs import adopt_packs
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.get_repo import get_repo
 from packhouse.operations.list_repos import ListRepos, list_repos
@@ -72,6 +73,28 @@ def undelete(*, org: str, name: str, as_json: bool) -> None:
         print_record({"repo_id": public_id, "name": name}, as_json=True)
     else:
         click.echo(f"brought back {name} ({public_id})")
+
+
+@command.command("adopt")
+@click.argument("org")
+@click.argument("name", required=False)
+@json_option
+def adopt(*, org: str, name: str | None, as_json: bool) -> None:
+    """List packs in the folder of NAME that the database does not know; without NAME, of all repositories of ORG.
+
+    For a database that was restored from a backup which is older than the packs.
+    """
+    with opened_node() as node:
+        operator = act_as_operator(node, org)
+        names = [name] if name is not None else [repo.name for repo in _iter_repos(node, operator, "")]
+        adopted = {each: packs for each in names if (packs := adopt_packs(node, operator, each))}
+    for each, packs in adopted.items():
+        if as_json:
+            print_record({"name": each, "packs": packs}, as_json=True)
+        else:
+            click.echo(f"listed {len(packs)} packs of {each}")
+    if not adopted and not as_json:
+        click.echo("no unlisted packs")
 
 
 def _iter_repos(node: Node, operator: Principal, search: str) -> Iterator[RepoInfo]:

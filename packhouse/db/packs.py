@@ -168,13 +168,28 @@ def adopt_packs(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, st
     """List the packs that an earlier release left without a row; False when that was done before."""
     if session.run("mark_adopted", repo_id=repo_id, state=state, now=now) == 0:
         return False
+    _insert_found(session, repo_id, packs, now=now)
+    return True
+
+
+def list_found_packs(
+    session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, state: int, now: int
+) -> None:
+    """List packs that an operator wants listed, though no row knows of them; those that have a row stay as they are.
+
+    Nothing is done for a repository that was deleted.
+    """
+    if session.run("note_new_packs", repo_id=repo_id, state=state) > 0:
+        _insert_found(session, repo_id, packs, now=now)
+
+
+def _insert_found(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, now: int) -> None:
     rows: list[dict[str, SqlValue]] = [
         {"repo_id": repo_id, "name": p.name, "size_bytes": p.size_bytes, "objects": p.objects, "now": now}
         for p in packs
     ]
     if rows:
         session.run_many("adopt_pack", rows)
-    return True
 
 
 def _run_for_names(

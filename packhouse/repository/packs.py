@@ -1,9 +1,16 @@
 """Which packs a repository consists of, and opening them: the list in SQL decides, the store shows what it says."""
 
 import os
+import re
 from collections.abc import Sequence
 
-from packhouse.db.packs import PackList, adopt_packs, list_known_packs, list_live_packs
+from packhouse.db.packs import (
+    PackList,
+    adopt_packs,
+    list_found_packs,
+    list_known_packs,
+    list_live_packs,
+)
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
 from packhouse.git.process import GitPlace
@@ -12,6 +19,7 @@ from packhouse.node.node import Node
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.store import OpenedPacks, PackSet
 
+_NAME = re.compile(r"[0-9a-f]{40}")
 _GONE = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
 
 
@@ -64,6 +72,24 @@ def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, l
             if adopt_packs(session, repo_id, strays, state=node.new_state(), now=now) and strays:
                 adopted[public_id] = [pack.name for pack in strays]
     return adopted
+
+
+def adopt_unlisted(node: Node, repo: Repo) -> list[str]:
+    """List every pack that is in the store and has no row, because an operator says so; return the names.
+
+    Such packs belong to a database that was newer, as when this one was restored from a backup.
+    """
+    found = [name for name in node.store.list_names(repo.public_id) if _NAME.fullmatch(name)]
+    with node.database.read() as session:
+        known = list_known_packs(session, repo.id)
+    # Looked at after the rows: a file goes before its row, so what is there now and has none is nobody's.
+    packs = [node.store.stat(repo.public_id, name) for name in found if name not in known]
+    strays = [pack for pack in packs if pack is not None]
+    if strays:
+        with node.database.write() as session:
+            list_found_packs(session, repo.id, strays, state=node.new_state(), now=node.clock())
+        log_repo_event(repo, "unlisted packs listed", packs=[pack.name for pack in strays])
+    return [pack.name for pack in strays]
 
 
 def _adopt_and_list(node: Node, repo: Repo, listed: PackList) -> PackList | None:

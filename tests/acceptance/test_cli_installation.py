@@ -32,6 +32,7 @@ OTHERS = [
     ("repo", "show", "northwind", "shop"),
     ("repo", "delete", "northwind", "shop"),
     ("repo", "undelete", "northwind", "shop"),
+    ("repo", "adopt", "northwind"),
     ("ref", "log", "northwind", "shop"),
     ("ref", "restore", "northwind", "shop", "main", "--entry", "1"),
     ("worker",),
