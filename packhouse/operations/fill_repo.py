@@ -54,11 +54,12 @@ def insert_unborn(node: Node, caller: Principal, name: str) -> Repo:
 def fill_repo(
     node: Node, caller: Principal, filled: FilledRepo, write: Write, *, receipt: Receipt[RepoInfo] | None
 ) -> RepoInfo:
-    """Publish `write` into the row that it was begun for, and make it a repository with these refs.
+    """Publish `write` into a new row that nobody finds, and make it a repository with these refs.
 
     Raises RepoExists; nothing remains then. After a crash the sweeper removes what was stored.
     """
-    repo = write.repo
+    repo = insert_unborn(node, caller, filled.name)
+    write.send_to(repo)
     now = node.clock()
     info = RepoInfo(repo.public_id, repo.id, filled.name, filled.default_branch, created_at=now)
 

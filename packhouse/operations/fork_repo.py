@@ -20,7 +20,7 @@ from packhouse.git.refname import (
 )
 from packhouse.node.node import Node
 from packhouse.operations.base_repo import ForkBase
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn, require_free_name
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.repository.fork_objects import copy_objects, is_reached, list_reached
@@ -59,7 +59,7 @@ def fork_repo(
     """
     source = open_source(node, caller, base.repo, base.token)
     require_free_name(node, caller, name)
-    with open_view(node, source) as view, Write(view, into=insert_unborn(node, caller, name)) as write:
+    with open_view(node, source) as view, Write(view) as write:
         if view.is_empty:
             plan = _plan_empty(source, base, default_branch)
         else:

@@ -7,7 +7,7 @@ from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.base_repo import SnapshotBase
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn, require_free_name
+from packhouse.operations.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.repo_info import RepoInfo
 from packhouse.repository.fork_objects import copy_objects
@@ -39,7 +39,7 @@ def snapshot_repo(
         if view.is_empty:
             raise RefNotFound(base.ref or source.default_branch)
         tree = _read_tree_oid(node, view, base.ref)
-        with Write(view, into=insert_unborn(node, caller, name)) as write:
+        with Write(view) as write:
             if tree == EMPTY_TREE_OID:  # git knows it without storing it
                 write.writer.add_object("tree", b"")
             else:

@@ -20,6 +20,7 @@ from packhouse.db.packs import (
     find_pack_state,
     insert_incoming_pack,
     list_known_packs,
+    list_live_packs,
     list_passing_packs,
     start_deleting,
 )
@@ -125,7 +126,13 @@ def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
     for (repo_id, public_id), names in by_repo.items():
         with node.database.read() as session:
             going = [n for n in names if find_pack_state(session, repo_id, n) is PackState.DELETING]
-        gone = node.store.delete(public_id, going) if going else set()
+        try:
+            gone = node.store.delete(public_id, going) if going else set()
+        except OSError as error:  # of one folder; the others must not wait for it
+            log_event(
+                "packs cannot be deleted", level=logging.ERROR, repo_id=public_id, reason=error.strerror
+            )
+            continue
         if gone:
             with node.database.write() as session:
                 deleted += delete_pack_rows(session, repo_id, gone)
@@ -159,6 +166,21 @@ def _tell_unlisted(node: Node, aged: Sequence[PassingPack]) -> None:
         )
 
 
+def _without_damaged(node: Node, packs: Sequence[PassingPack]) -> list[PassingPack]:
+    """Return the packs of repositories that miss no live pack.
+
+    One that misses some may belong to a database that was restored: what it calls incoming or retired may be the only
+    copy of what was joined later.
+    """
+    is_whole: dict[RepoKey, bool] = {}
+    for pack in packs:
+        if pack.repo_id not in is_whole:
+            with node.database.read() as session:
+                listed = list_live_packs(session, pack.repo_id)
+            is_whole[pack.repo_id] = listed is None or not node.store.missing(pack.public_id, listed.packs)
+    return [pack for pack in packs if is_whole[pack.repo_id]]
+
+
 def sweep_packs(node: Node) -> int:
     """Delete what waited for too long: packs that never went live, and those that others have replaced.
 
@@ -173,12 +195,13 @@ def sweep_packs(node: Node) -> int:
         while True:
             with node.database.read() as session:
                 aged = list_passing_packs(session, state, before=before, limit=node.limits.prune_batch)
-            if aged:
+            going = _without_damaged(node, aged)
+            if going:
                 with node.database.write() as session:
-                    start_deleting(session, aged, state, before=before, now=now)
+                    start_deleting(session, going, state, before=before, now=now)
                 if state is PackState.INCOMING:
-                    _tell_unlisted(node, aged)
-            if len(aged) < node.limits.prune_batch:
+                    _tell_unlisted(node, going)
+            if len(going) < node.limits.prune_batch:
                 break
     deleted = 0
     while True:

@@ -45,14 +45,14 @@ _SHALLOW_NAME: Final = "shallow-of-client"
 class Write:
     """New objects over the repository that `view` shows. For one thread at a time.
 
-    What is published goes to that repository, or to `into`: a fork is made of what its source shows. With `is_kept` off
+    What is published goes to that repository, unless `send_to` names another. With `is_kept` off
     nothing is ever published: reads put here what git needs to see, wherever there is room.
     """
 
-    def __init__(self, view: RepoView, *, into: Repo | None = None, is_kept: bool = True) -> None:
+    def __init__(self, view: RepoView, *, is_kept: bool = True) -> None:
         self.view = view
         self.node: Node = view.node
-        self.repo = into or view.repo
+        self.repo = view.repo
         self.git = RepoGit(self)
         self._is_kept = is_kept
         self._draft: PackDraft | None = None
@@ -70,6 +70,11 @@ class Write:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.discard()
+
+    def send_to(self, repo: Repo) -> None:
+        """Let what is published go to another repository: a fork is made of what its source shows."""
+        assert not self._incoming, "nothing is published yet"
+        self.repo = repo
 
     @property
     def writer(self) -> PackWriter:

@@ -23,7 +23,7 @@ from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.clean_repo import clean_repo
 from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
+from packhouse.operations.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.undelete_repo import undelete_repo
 from packhouse.repository.consolidate import consolidate
 from packhouse.repository.damage import RepositoryDamaged
@@ -246,10 +246,7 @@ class Actors:
 
     def _fork(self, node: Node, source_name: str, *, name: str) -> None:
         source = self._find(node, source_name)
-        with (
-            open_view(node, source) as view,
-            Write(view, into=insert_unborn(node, self.caller, name)) as write,
-        ):
+        with open_view(node, source) as view, Write(view) as write:
             with node.database.read() as session:
                 refs = list_refs(session, source.id, PERSISTENT)
             copy_objects(write, sorted({ref.oid for ref in refs}))

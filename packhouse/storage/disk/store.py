@@ -4,6 +4,7 @@
         objects/pack/               the stored packs; no process of ours lets git or libgit2 look in here
     DATA/views/                     what they look at instead, see views.py
     DATA/cache/bare.git             what git takes for the repository when it needs no refs
+    DATA/lost/<repo id>/            last links to packs that were lost from where they belong, for an operator
     DATA/quarantine/<random>/       objects not accepted yet
     DATA/locks/                     flock: whose turn it is to write to a ref, or to look after a repository
 
@@ -279,7 +280,7 @@ class DiskPackStore(PackStore):
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore. It is on the same disk, so that moving a pack is a rename."""
-        return Quarantine(self._quarantines)
+        return self._new_quarantine()
 
     def new_scratch(self) -> Quarantine:
         """See PackStore."""
@@ -292,9 +293,18 @@ class DiskPackStore(PackStore):
     def scratch_dir(self) -> Path:
         """See PackStore."""
         with self._guard:
-            if self._scratch is None:
-                self._scratch = Quarantine(self._quarantines)
+            if (
+                self._scratch is None or not self._scratch.path.is_dir()
+            ):  # somebody may have emptied the folder
+                self._scratch = self._new_quarantine()
             return self._scratch.path
+
+    def _new_quarantine(self) -> Quarantine:
+        try:
+            return Quarantine(self._quarantines)
+        except FileNotFoundError:
+            self._quarantines.mkdir(mode=0o700, exist_ok=True)
+            return Quarantine(self._quarantines)
 
     @contextlib.contextmanager
     def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:

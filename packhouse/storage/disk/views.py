@@ -48,6 +48,7 @@ class _Folder:
     lock: int = -1
     is_direct: bool = False
     opened_at: float = 0.0
+    used_at: float = 0.0
     users: int = 0
     epoch: int = 0
     shown: set[str] = field(default_factory=set)
@@ -98,6 +99,7 @@ class ViewFolders:
         self, root: Path, find_pack_dir: Callable[[str], Path], mend_pack: MendPack, *, open_max: int
     ) -> None:
         self._root = root
+        self._lost = root.parent / "lost"
         self._find_pack_dir = find_pack_dir
         self._mend_pack = mend_pack
         self._open_max = open_max
@@ -162,7 +164,7 @@ class ViewFolders:
     def sweep(self, *, idle_s: float = _IDLE_MAX_S) -> int:
         """Remove the folders that nobody holds and that were not changed for `idle_s` seconds; return how many."""
         removed = 0
-        self._let_go_of_direct()
+        self._let_go_of_idle(idle_s)
         for repo in _iter_folders(self._root):
             if repo.name.startswith(GONE_PREFIX):
                 shutil.rmtree(repo, ignore_errors=True)
@@ -175,6 +177,24 @@ class ViewFolders:
             with contextlib.suppress(OSError):  # it is in use
                 repo.rmdir()
         return removed
+
+    def _let_go_of_idle(self, idle_s: float) -> None:
+        """Close what this process has not used for a while: it holds the disk space of packs that are deleted.
+
+        A direct folder goes at once: while one is open no pack of its repository is unlinked.
+        """
+        before = time.monotonic() - idle_s
+        dropped = []
+        with self._guard:
+            for repo_id, known in list(self._folders.items()):
+                unused = (folder for folder in known if folder.users == 0)
+                idle = [folder for folder in unused if folder.is_direct or folder.used_at <= before]
+                dropped += idle
+                self._count -= len(idle)
+                known[:] = [folder for folder in known if folder not in idle]
+                if not known:
+                    del self._folders[repo_id]
+        self._let_go(dropped)
 
     def close(self) -> None:
         """Close everything that this process has open."""
@@ -204,6 +224,7 @@ class ViewFolders:
                 known.append(found)
                 self._count += 1
             found.users += 1
+            found.used_at = now
         if removed is not None:
             self._let_go([removed])
         return found
@@ -233,7 +254,7 @@ class ViewFolders:
             if is_usable:
                 folder.shown.add(pack.name)
             elif not folder.is_direct:
-                _hide_pack(folder.object_dir / "pack", pack.name)
+                _hide_pack(folder.object_dir / "pack", pack.name, self._lost / folder.repo_id)
 
     def _open_links(self, folder: _Folder) -> None:
         path = self._root / folder.repo_id / f"{folder.generation:016x}"
@@ -255,20 +276,6 @@ class ViewFolders:
             known.remove(folder)
         self._count -= len(dropped)
         return dropped
-
-    def _let_go_of_direct(self) -> None:
-        """Close the direct folders that nobody uses: while one is open no pack of its repository is unlinked."""
-        dropped = []
-        with self._guard:
-            for repo_id, known in list(self._folders.items()):
-                idle = [folder for folder in known if folder.is_direct and folder.users == 0]
-                for folder in idle:
-                    known.remove(folder)
-                self._count -= len(idle)
-                dropped += idle
-                if not known:
-                    del self._folders[repo_id]
-        self._let_go(dropped)
 
     def _shrink(self) -> list[_Folder]:
         dropped: list[_Folder] = []
@@ -371,16 +378,30 @@ def _link_pack(source: Path, target: Path, name: str) -> None:
         file = f"pack-{name}{suffix}"
         try:
             link_or_copy(source / file, target / file)
-        except FileExistsError:  # another process shows it just now
-            continue
+        except FileExistsError:  # another process shows it, now or before the stored file was replaced
+            _replace_link(source / file, target / file)
         except FileNotFoundError:
             if suffix != ".rev":
                 raise
 
 
-def _hide_pack(target: Path, name: str) -> None:
-    """Take a pack out that the store has lost since another process has shown it: what is lost must show."""
+def _replace_link(stored: Path, shown: Path) -> None:
+    """Let a link be one to the present stored file."""
+    if not os.path.exists(shown) or os.stat(shown).st_ino != os.stat(stored).st_ino:
+        draft = shown.with_name(f".{shown.name}.{os.urandom(4).hex()}")
+        link_or_copy(stored, draft)
+        os.rename(draft, shown)
+
+
+def _hide_pack(target: Path, name: str, kept: Path) -> None:
+    """Take a pack out that the store has lost since another process has shown it: what is lost must show.
+
+    Its last links go to the folder `kept`, for an operator.
+    """
     for suffix in reversed(_SUFFIXES):
+        with contextlib.suppress(OSError):  # it is not there, or is kept already
+            kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+            link_or_copy(target / f"pack-{name}{suffix}", kept / f"pack-{name}{suffix}")
         with contextlib.suppress(OSError):  # it is not there, or the disk takes no writes
             os.unlink(target / f"pack-{name}{suffix}")
 
@@ -388,14 +409,10 @@ def _hide_pack(target: Path, name: str) -> None:
 def _show_again(source: Path, target: Path, name: str) -> None:
     stored, shown = source / f"pack-{name}.idx", target / f"pack-{name}.idx"
     pack = shown.with_suffix(".pack")
-    if not os.path.exists(pack):
-        if not os.path.exists(shown):
-            return  # it is not shown there
-        link_or_copy(source / pack.name, pack)
-    if not os.path.exists(shown) or os.stat(shown).st_ino != os.stat(stored).st_ino:
-        draft = shown.with_suffix(f".{os.urandom(4).hex()}")
-        link_or_copy(stored, draft)
-        os.rename(draft, shown)
+    if not os.path.exists(pack) and not os.path.exists(shown):
+        return  # it is not shown there
+    _replace_link(source / pack.name, pack)
+    _replace_link(stored, shown)
     if not os.path.exists(source / f"pack-{name}.rev"):
         (target / f"pack-{name}.rev").unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
+from packhouse.operations.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository import fork_objects
 from packhouse.repository.consolidate import consolidate
@@ -56,7 +56,7 @@ def is_whole(node: Node, repo: Repo, tip: Oid) -> bool:
 
 def fork(node: Node, caller: Principal, source: Repo, tip: Oid) -> Repo:
     """Copy what `tip` leads to into the repository `copy`."""
-    with RepoView(node, source) as view, Write(view, into=insert_unborn(node, caller, "copy")) as write:
+    with RepoView(node, source) as view, Write(view) as write:
         copy_objects(write, [tip])
         filled = FilledRepo("copy", "main", [RefUpdate(PERSISTENT, MAIN, None, tip)], "fork")
         fill_repo(node, caller, filled, write, receipt=None)

@@ -385,6 +385,50 @@ def test_a_folder_of_views_that_is_deleted_under_a_server_is_made_again(
     earlier.close()
 
 
+def test_the_last_links_to_a_lost_pack_are_kept_for_the_operator(
+    store: DiskPackStore, other: DiskPackStore, data: Path
+) -> None:
+    pack = store_blobs(store, REPO, A)
+    show(store, 1, pack).close()
+    stored = pack_dir_of(store, REPO) / f"pack-{pack.name}.pack"
+    content = stored.read_bytes()
+    stored.unlink()
+    opened = show(other, 1, pack)
+    assert opened.mended.faults == [PackFault(pack.name, MISSING)]
+    assert read_blob(opened, A) is None
+    opened.close()
+    assert (data / "lost" / REPO / stored.name).read_bytes() == content
+
+
+def test_a_pack_that_was_replaced_by_a_good_one_is_shown_in_its_place(
+    store: DiskPackStore, other: DiskPackStore
+) -> None:
+    pack = store_blobs(store, REPO, A)
+    stored = pack_dir_of(store, REPO) / f"pack-{pack.name}.pack"
+    good = stored.read_bytes()
+    stored.chmod(0o600)
+    stored.write_bytes(good[:-30] + bytes(30))
+    opened = show(store, 1, pack)
+    stored.unlink()
+    stored.write_bytes(good)
+    again = show(other, 1, pack)  # a server that starts finds the folder of the one before
+    assert read_blob(again, A) == A
+    store.mend(REPO, [pack], trusting=False)
+    assert read_blob(opened, A) == A
+    opened.close()
+    again.close()
+
+
+def test_a_process_lets_go_of_what_it_has_not_used_for_a_while(store: DiskPackStore, data: Path) -> None:
+    pack = store_blobs(store, REPO, A)
+    show(store, 1, pack).close()
+    let_age(data)
+    assert store._views.sweep(idle_s=60) == 0
+    assert folders(data) == [1]
+    assert store._views.sweep(idle_s=0) == 1
+    assert folders(data) == []
+
+
 def test_readers_of_changing_generations_always_find_what_they_opened(
     data: Path, request: pytest.FixtureRequest
 ) -> None:
