@@ -5,7 +5,7 @@
 A folder is shared by all processes of the machine. Who uses it holds flock(2) shared on the folder itself; git children
 inherit the descriptor. A folder only gains packs: when one retires the generation is another, and so is the folder. So
 a stored pack may be unlinked at any time, and an upload-pack of hours reads on. Nothing here is forced to the disk:
-after a power cut the folders are removed and made again.
+what a power cut tore is put right when the pack is shown again.
 
 Where no links can be made (a read-only or full disk, a file system without them) the packs are read where they are.
 The folder of the stored packs is locked then, and nothing in it is unlinked meanwhile.
@@ -415,6 +415,12 @@ def _show_again(source: Path, target: Path, name: str) -> None:
     _replace_link(stored, shown)
     if not os.path.exists(source / f"pack-{name}.rev"):
         (target / f"pack-{name}.rev").unlink(missing_ok=True)
+
+
+def _replace(stored: Path, shown: Path) -> None:
+    draft = shown.with_suffix(f".{os.urandom(4).hex()}")
+    link_or_copy(stored, draft)
+    os.rename(draft, shown)
 
 
 def _remove_if_free(path: Path) -> bool:

@@ -33,6 +33,14 @@ def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
         opened = show(store, 1, pack)
         assert opened.object_dir.is_relative_to(data / "views")
         assert shown_names(opened) == {pack.name}
+        for file in (opened.object_dir / "pack").iterdir():
+            file.chmod(0o600)
+            os.truncate(file, 0)  # as a power cut leaves copies
+        after_cut = DiskPackStore(data)
+        again = show(after_cut, 1, pack)
+        assert read_blob(again, A) == A
+        again.close()
+        after_cut.close()
         assert store.delete(REPO, [pack.name]) == {pack.name}
         assert read_blob(opened, A) == A
         opened.close()
