@@ -1,0 +1,168 @@
+"""A data folder with one repository, at which processes are killed, and what must hold of it afterwards."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from packhouse.auth.principal import Principal, operator_principal
+from packhouse.config import Config
+from packhouse.db.packs import list_known_packs
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_public_id
+from packhouse.git.oid import Oid, hash_object
+from packhouse.node.node import Node
+from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.orgs import create_org
+from packhouse.repository.sweep import sweep
+from packhouse.repository.view import RepoView
+from tests.support import pack_works
+from tests.support.git import Git
+from tests.support.killed_steps import Step, run_and_be_killed
+from tests.support.memory_node import commit_files
+from tests.support.pack_works import (
+    START,
+    age_views,
+    fork_all,
+    open_steady_node,
+    push_file,
+    tip_of,
+    work_and_die,
+)
+from tests.support.packs import pack_dir
+
+
+class Shop:
+    """A data folder with the repository `shop`, and what clients were told is in it."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config = config
+        self._folder = folder
+        self._told = folder / "told"
+        self._commits: list[Oid] = []
+        self._clones = 0
+        self.git = Git(folder / "home")
+        node = open_steady_node(config)
+        org = create_org(node, "acme")
+        self.caller: Principal = operator_principal(org.id, org.name)
+        create_repo(node, self.caller, CreateRepo("shop"))
+        node.close()
+
+    def change(self, work: Callable[[Node], Oid | None]) -> None:
+        """Do something in a process that comes to its end; a commit that it returns was acknowledged."""
+        node = open_steady_node(self.config)
+        commit = work(node)
+        if commit is not None:
+            self._commits.append(commit)
+        node.close()
+
+    def fill(self) -> None:
+        """Let it have packs of commits and of a push."""
+        node = open_steady_node(self.config)
+        for number in range(3):
+            landed = commit_files(node, self.caller, "shop", "main", {"f": b"file %d" % number})
+            self._commits.append(landed.commit)
+        self._commits.append(push_file(node, self.caller, b"pushed first"))
+        node.close()
+
+    def die(self, work: str, step: Step) -> None:
+        """Let another process do that work and be killed at the step."""
+        run_and_be_killed(pack_works.__name__, work_and_die, self.config, self.caller, work, step, self._told)
+
+    @property
+    def acknowledged(self) -> list[Oid]:
+        """The commits that somebody was told are stored, those of killed processes last."""
+        told = self._told.read_text().split() if self._told.exists() else []
+        return [*self._commits, *map(Oid, told)]
+
+    def check_readable(self, node: Node, *, is_landed: bool = False) -> None:
+        """Read everything, in this process and by a clone of what git is shown; see that main is where it must be."""
+        tip = tip_of(node, self.caller)
+        history = self.clone(node, "shop")
+        acknowledged = self.acknowledged
+        assert set(acknowledged) <= set(history), "acknowledged commits are lost"
+        assert tip == (history[0] if history else None)
+        assert len(history) == len(acknowledged) + is_landed
+        with RepoView(node, lookup_repo(node, self.caller, "shop")) as view:
+            for commit in history:
+                assert view.read(commit)[0] == "commit"
+            in_flight = hash_object("blob", pack_works.IN_FLIGHT)
+            if is_landed:
+                assert view.read(in_flight) == ("blob", pack_works.IN_FLIGHT)
+
+    def clone(self, node: Node, name: str) -> list[Oid]:
+        """Clone what git is shown of a repository, and look for faults; return the commits, the newest first."""
+        repo = lookup_repo(node, self.caller, name)
+        with node.database.read() as session:
+            refs = list_refs(session, repo.id)
+        if not refs:
+            return []
+        self._clones += 1
+        shown, clone = self._folder / f"shown{self._clones}", self._folder / f"clone{self._clones}"
+        with RepoView(node, repo) as view:
+            self.git.run("init", "--quiet", "--bare", shown)
+            (shown / "objects" / "info" / "alternates").write_text(f"{view.packs().object_dir.absolute()}\n")
+            lines = [f"{ref.oid} {ref.refname.decode()}\n" for ref in refs]
+            (shown / "packed-refs").write_text("# pack-refs with: sorted \n" + "".join(lines))
+            self.git.run("clone", "--quiet", "--mirror", "--no-local", shown, clone)
+            self.git.run("fsck", "--strict", "--full", "--no-dangling", cwd=shown)
+        self.git.run("fsck", "--strict", "--full", cwd=clone)
+        return [Oid(line) for line in self.git.run("rev-list", "main", cwd=clone).split()]
+
+    def check_swept(self) -> None:
+        """Sweep as some time later; see that rows and files are the same, and that nothing else is left."""
+        age_views(self.config.data)
+        node = open_steady_node(self.config)
+        node.clock = lambda: START + 2 * node.limits.incoming_grace_s
+        sweep(node)
+        assert not list((self.config.data / "views").iterdir()), "folders are left that nobody holds"
+        for folder in self.config.data.glob("repos/*/*/*"):
+            with node.database.read() as session:
+                repo = find_repo_by_public_id(session, folder.name)
+            assert repo is not None
+            self.check_rows(node, repo, state="live")
+        node.close()
+        assert not list((self.config.data / "quarantine").iterdir())
+
+    def check_rows(self, node: Node, repo: Repo, *, state: str) -> None:
+        """See that the files of the repository are those of its rows, all in that state."""
+        with node.database.read() as session:
+            known = list_known_packs(session, repo.id)
+        assert {one.value for one in known.values()} <= {state}
+        folder = pack_dir(node, repo)
+        files = set(os.listdir(folder)) if folder.exists() else set()
+        packs = {f"pack-{name}{suffix}" for name in known for suffix in (".pack", ".idx")}
+        assert {name for name in files if not name.endswith(".rev")} == packs
+        assert {f"{name[:-4]}.pack" for name in files if name.endswith(".rev")} <= packs
+
+
+def survive(shop: Shop, work: str, step: Step) -> None:
+    """Die at the step; see that all is there, that more can be written, and that nothing stays behind."""
+    shop.die(work, step)
+    check_after(shop, work, step)
+
+
+def check_after(shop: Shop, work: str, step: Step) -> None:
+    """See that all is there after that death, that more can be written, and that nothing stays behind."""
+    node = open_steady_node(shop.config)
+    is_fork = work == "fork"
+    shop.check_readable(node, is_landed=step.is_landed and not is_fork)
+    landed = tip_of(node, shop.caller) if step.is_landed and not is_fork else None
+    if is_fork and not step.is_landed:
+        with pytest.raises(RepoNotFound):
+            lookup_repo(node, shop.caller, "fork")
+        fork_all(node, shop.caller)  # the name is free
+    if is_fork:
+        assert shop.clone(node, "fork") == shop.acknowledged[::-1]
+    node.close()
+    if landed is not None:
+        shop.change(lambda _: landed)  # the client asks, and hears of it
+    shop.change(lambda node: commit_files(node, shop.caller, "shop", "main", {"after": b"after"}).commit)
+    shop.check_swept()
+    node = open_steady_node(shop.config)
+    shop.check_readable(node)
+    if is_fork:
+        assert set(shop.clone(node, "fork")) < set(shop.acknowledged)
+    node.close()
