@@ -6,7 +6,7 @@ twice, so deleting may be done late, twice, and by anybody.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from packhouse.db.session import Session, SqlValue
@@ -41,11 +41,12 @@ class PackList:
 
 @dataclass(frozen=True, slots=True)
 class PassingPack:
-    """A pack that is not live, of the repository with that row id and public id."""
+    """A pack that is not live, of the repository with that row id and public id; where listed, `since` when."""
 
     repo_id: RepoKey
     public_id: RepoId
     name: str
+    since: int = field(default=0, compare=False)
 
 
 class PackNotIncoming(Unavailable):
@@ -128,9 +129,22 @@ def list_known_packs(session: Session, repo_id: RepoKey) -> dict[str, PackState]
     return {name: PackState(state) for name, state in session.all("list_known_packs", repo_id=repo_id)}
 
 
-def list_passing_packs(session: Session, state: PackState, *, before: int, limit: int) -> list[PassingPack]:
-    """Return up to `limit` packs that have been in a state other than live since `before` or longer."""
-    rows = session.all("list_passing_packs", state=state.value, before=before, limit=limit)
+def list_passing_packs(
+    session: Session, state: PackState, *, before: int, limit: int, after: PassingPack | None = None
+) -> list[PassingPack]:
+    """Return up to `limit` packs that have been in a state other than live since `before` or longer.
+
+    The oldest come first; `after` is the last one of the page before.
+    """
+    rows = session.all(
+        "list_passing_packs",
+        state=state.value,
+        before=before,
+        after_since=after.since if after else -1,
+        after_repo=after.repo_id if after else 0,
+        after_name=after.name if after else "",
+        limit=limit,
+    )
     return [PassingPack(*row) for row in rows]
 
 

@@ -9,7 +9,7 @@ Names are never given out twice: so deleting is safe however late and by whomeve
 """
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -192,22 +192,27 @@ def sweep_packs(node: Node) -> int:
         (PackState.RETIRED, node.limits.pack_keep_s),
     ):
         before = now - age_s
-        while True:
-            with node.database.read() as session:
-                aged = list_passing_packs(session, state, before=before, limit=node.limits.prune_batch)
+        for aged in _iter_passing(node, state, before=before):
             going = _without_damaged(node, aged)
-            if going:
-                with node.database.write() as session:
-                    start_deleting(session, going, state, before=before, now=now)
-                if state is PackState.INCOMING:
-                    _tell_unlisted(node, going)
-            if len(going) < node.limits.prune_batch:
-                break
-    deleted = 0
+            if not going:
+                continue
+            with node.database.write() as session:
+                start_deleting(session, going, state, before=before, now=now)
+            if state is PackState.INCOMING:
+                _tell_unlisted(node, going)
+    return sum(delete_packs(node, going) for going in _iter_passing(node, PackState.DELETING, before=now))
+
+
+def _iter_passing(node: Node, state: PackState, *, before: int) -> Iterator[list[PassingPack]]:
+    """Yield the packs of a state page by page, those of the pages before being gone or not."""
+    last: PassingPack | None = None
     while True:
         with node.database.read() as session:
-            going = list_passing_packs(session, PackState.DELETING, before=now, limit=node.limits.prune_batch)
-        done = delete_packs(node, going)
-        deleted += done
-        if done == 0 or len(going) < node.limits.prune_batch:
-            return deleted
+            page = list_passing_packs(
+                session, state, before=before, limit=node.limits.prune_batch, after=last
+            )
+        if page:
+            yield page
+        if len(page) < node.limits.prune_batch:
+            return
+        last = page[-1]

@@ -14,7 +14,7 @@ UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EA
 """What open(2) and others say where the disk takes no writes now: no reason for a read to fail."""
 
 # What link(2) says where a file has all the links it can have, or a file system makes none.
-_NO_LINK: Final = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+NO_LINK: Final = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _POLL_S: Final = 0.002
 
@@ -48,7 +48,7 @@ def link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError as error:
-        if error.errno not in _NO_LINK:
+        if error.errno not in NO_LINK:
             raise
         draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
         try:

@@ -18,7 +18,7 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
+from packhouse.operations.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.operations.pending_push import Push
 from packhouse.operations.push import finish_push, start_push
@@ -106,7 +106,7 @@ def fork_all(node: Node, caller: Principal) -> None:
     assert tip is not None
     with (
         RepoView(node, lookup_repo(node, caller, "shop")) as view,
-        Write(view, into=insert_unborn(node, caller, "fork")) as write,
+        Write(view) as write,
     ):
         copy_objects(write, [tip])
         updates = [RefUpdate(PERSISTENT, MAIN, None, tip)]

@@ -33,9 +33,10 @@ ORDER BY p.created_at, p.name;
 SELECT name, state FROM stored_packs WHERE repo_id = :repo_id ORDER BY name;
 
 -- name: list_passing_packs
-SELECT r.id, r.public_id, p.name
+SELECT r.id, r.public_id, p.name, p.state_since
 FROM stored_packs AS p JOIN repos AS r ON r.id = p.repo_id
 WHERE p.state = :state AND p.state_since <= :before AND p.state <> 'live'
+AND (p.state_since, p.repo_id, p.name) > (:after_since, :after_repo, :after_name)
 ORDER BY p.state_since, p.repo_id, p.name
 LIMIT :limit;
 

@@ -24,7 +24,7 @@ from typing import Final
 
 from packhouse.git.pack import Pack
 from packhouse.git.reader import ObjectReader
-from packhouse.storage.files import UNWRITABLE, link_or_copy, try_lock
+from packhouse.storage.files import NO_LINK, UNWRITABLE, link_or_copy, try_lock
 from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, PackSet
 
 GONE_PREFIX: Final = ".gone-"
@@ -137,9 +137,8 @@ class ViewFolders:
         pack_dir = self._find_pack_dir(repo_id)
         for folder in _iter_folders(self._root / repo_id):
             for name in names:
-                with contextlib.suppress(
-                    OSError
-                ):  # it is not shown there, or cannot be; a reader then finds out
+                # It is not shown there, or cannot be; a reader then finds out.
+                with contextlib.suppress(OSError):
                     _show_again(pack_dir, folder / "pack", name)
 
     def give_back(self, folder: _Folder) -> None:
@@ -212,9 +211,8 @@ class ViewFolders:
             if found is not None and found.is_direct and now - found.opened_at > _DIRECT_MAX_S:
                 found = None  # links may be possible again
             if found is not None and not _is_in_place(found):
-                known.remove(
-                    found
-                )  # somebody has emptied the folder of views; who uses it keeps what is open
+                # Somebody has emptied the folder of views. Who uses this one keeps what is open.
+                known.remove(found)
                 self._count -= 1
                 if found.users == 0:
                     removed = found
@@ -349,9 +347,8 @@ def _open_locked(path: Path) -> int:
         try_lock(descriptor, exclusive=False, wait=True)
         with contextlib.suppress(FileNotFoundError):
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                with contextlib.suppress(
-                    FileExistsError
-                ):  # whoever made the folder may have died before this
+                # Whoever made the folder may have died before this.
+                with contextlib.suppress(FileExistsError):
                     (path / "pack").mkdir()
                 return descriptor
         os.close(descriptor)
@@ -364,10 +361,8 @@ def _make_folders(path: Path) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        for folder, mode in (
-            (path.parents[1], 0o700),
-            (path.parent, 0o777),
-        ):  # as DiskPackStore makes the first
+        # The first as DiskPackStore makes it.
+        for folder, mode in ((path.parents[1], 0o700), (path.parent, 0o777)):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder, mode)
 
@@ -386,11 +381,33 @@ def _link_pack(source: Path, target: Path, name: str) -> None:
 
 
 def _replace_link(stored: Path, shown: Path) -> None:
-    """Let a link be one to the present stored file."""
-    if not os.path.exists(shown) or os.stat(shown).st_ino != os.stat(stored).st_ino:
-        draft = shown.with_name(f".{shown.name}.{os.urandom(4).hex()}")
+    """Let a file of a folder be the present stored one: a link to it, or a copy as long and no older."""
+    wanted, present = os.stat(stored), _stat_if_there(shown)
+    if present is not None and os.path.samestat(present, wanted):
+        return
+    draft = shown.with_name(f".{shown.name}.{os.urandom(4).hex()}")
+    try:
+        os.link(stored, draft)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        if present is not None and _is_fresh_copy(present, wanted):
+            return
         link_or_copy(stored, draft)
-        os.rename(draft, shown)
+    os.rename(draft, shown)
+    draft.unlink(missing_ok=True)  # when another process has just linked the same file
+
+
+def _stat_if_there(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _is_fresh_copy(copy: os.stat_result, stored: os.stat_result) -> bool:
+    """Tell whether a copy was made after the last change of the stored file, and no power cut has cut it short."""
+    return copy.st_size == stored.st_size and copy.st_ctime_ns >= stored.st_ctime_ns
 
 
 def _hide_pack(target: Path, name: str, kept: Path) -> None:
@@ -415,12 +432,6 @@ def _show_again(source: Path, target: Path, name: str) -> None:
     _replace_link(stored, shown)
     if not os.path.exists(source / f"pack-{name}.rev"):
         (target / f"pack-{name}.rev").unlink(missing_ok=True)
-
-
-def _replace(stored: Path, shown: Path) -> None:
-    draft = shown.with_suffix(f".{os.urandom(4).hex()}")
-    link_or_copy(stored, draft)
-    os.rename(draft, shown)
 
 
 def _remove_if_free(path: Path) -> bool:

@@ -182,14 +182,72 @@ def test_a_store_that_fails_leaves_nothing(
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
 
 
+def publish_and_die(node: Node, repo: Repo, content: bytes) -> None:
+    """Store a pack that is never listed."""
+    with RepoView(node, repo) as view:
+        write = Write(view)  # never leaves its block: its process dies
+        write.writer.add_object("blob", content)
+        write.publish()
+
+
 def test_packs_of_many_dead_writers_go_in_one_sweep(node: Node, repo: Repo) -> None:
     node.limits = type(node.limits)(prune_batch=2)
     for number in range(5):
-        with RepoView(node, repo) as view:
-            write = Write(view)  # never leaves its block: its process dies
-            write.writer.add_object("blob", b"%d" % number)
-            write.publish()
+        publish_and_die(node, repo, b"%d" % number)
     assert len(stored_names(node, repo)) == 5
     node.clock = lambda: START + node.limits.incoming_grace_s
     assert sweep_packs(node) == 5
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
+
+
+@pytest.fixture
+def other(node: Node, caller: Principal) -> Repo:
+    """Another repository, empty too."""
+    create_repo(node, caller, CreateRepo("other"))
+    return lookup_repo(node, caller, "other")
+
+
+def test_a_repository_that_misses_a_live_pack_keeps_the_others_and_holds_nothing_up(
+    node: Node, caller: Principal, repo: Repo, other: Repo
+) -> None:
+    """Its rows may be those of a restored database, which knows nothing of the pack that holds all."""
+    node.limits = type(node.limits)(prune_batch=1)
+    put_commit(node, caller, repo)
+    (lost,) = stored_names(node, repo)
+    publish_and_die(node, repo, b"1")
+    publish_and_die(node, repo, b"2")
+    publish_and_die(node, other, b"3")
+    assert node.store.delete(repo.public_id, [lost]) == {lost}
+    kept = stored_names(node, repo)
+    node.clock = lambda: START + node.limits.incoming_grace_s
+    assert sweep_packs(node) == 1
+    assert stored_names(node, repo) == kept
+    assert len(kept) == 2
+    assert stored_names(node, other) == set()
+
+
+def test_a_folder_that_takes_no_writes_does_not_hold_up_the_others(
+    node: Node,
+    repo: Repo,
+    other: Repo,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    node.limits = type(node.limits)(prune_batch=1)
+    publish_and_die(node, repo, b"1")
+    publish_and_die(node, other, b"2")
+    delete = node.store.delete
+
+    def delete_elsewhere(repo_id: str, names: list[str]) -> set[str]:
+        if repo_id == repo.public_id:
+            raise OSError(1, "Operation not permitted")
+        return delete(repo_id, names)
+
+    monkeypatch.setattr(node.store, "delete", delete_elsewhere)
+    node.clock = lambda: START + node.limits.incoming_grace_s
+    assert sweep_packs(node) == 1
+    assert "packs cannot be deleted" in caplog.messages
+    assert (len(stored_names(node, repo)), stored_names(node, other)) == (1, set())
+    monkeypatch.undo()
+    assert sweep_packs(node) == 1
+    assert stored_names(node, repo) == set()

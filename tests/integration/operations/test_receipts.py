@@ -31,7 +31,7 @@ from packhouse.operations.create_tag import CreateTag, create_tag
 from packhouse.operations.delete_branch import delete_branch
 from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.delete_tag import delete_tag
-from packhouse.operations.fill_repo import FilledRepo, fill_repo, insert_unborn
+from packhouse.operations.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.kept_answers import find_answer, forget_answers, keep_answer
 from packhouse.operations.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.list_repos import ListRepos, list_repos
@@ -119,7 +119,7 @@ def restore(node: Node, caller: Principal, kept: Receipt[Any]) -> None:
 
 def create_filled(node: Node, caller: Principal, kept: Receipt[RepoInfo]) -> None:
     """Create a repository that starts with an object."""
-    with RepoView(node, insert_unborn(node, caller, "filled")) as view, Write(view) as write:
+    with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
         write.writer.add_object("blob", b"content")
         fill_repo(node, caller, FilledRepo("filled", "main", [], "fork"), write, receipt=kept)
 

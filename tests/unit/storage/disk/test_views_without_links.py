@@ -22,6 +22,10 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def inodes_of(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_ino for file in folder.iterdir()}
+
+
 def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:  # another file system, so EXDEV
         data.mkdir()
@@ -41,6 +45,11 @@ def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
         assert read_blob(again, A) == A
         again.close()
         after_cut.close()
+        copies = inodes_of(opened.object_dir / "pack")
+        third = DiskPackStore(data)
+        show(third, 1, pack).close()
+        third.close()
+        assert inodes_of(opened.object_dir / "pack") == copies, "what is whole is not copied again"
         assert store.delete(REPO, [pack.name]) == {pack.name}
         assert read_blob(opened, A) == A
         opened.close()
