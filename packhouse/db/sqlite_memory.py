@@ -148,6 +148,17 @@ class SqliteMemory(Database):
         with shown.lend_copy() as connection:
             yield connection
 
+    def image(self) -> bytes:
+        """Return what is committed, for restore()."""
+        with self._turn, self._guard:
+            return self.truth.serialize()
+
+    def restore(self, image: bytes) -> None:
+        """Put back what was committed when `image` was taken; all that came after it is lost, as with a failover."""
+        with self._turn, self._guard:
+            self.truth.deserialize(image)
+            self._moment = _Moment()
+
     @property
     def place(self) -> str:
         """See Database."""

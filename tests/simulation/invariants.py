@@ -104,6 +104,9 @@ class Checker:
         self._limits = limits
         self._now = now
         self._is_sweeping = is_sweeping
+        self._taken_over: set[tuple[str, str]] = set()
+        self._retired_at: dict[PackKey, int] = {}
+        """When packs retired, whatever their rows say."""
         self._held: dict[tuple[str, str], frozenset[Oid]] = {}
         self._named: set[PackKey] = set()
         self._late: set[tuple[str, str]] = set()
@@ -118,6 +121,31 @@ class Checker:
         self.state = self._read()
         self._learn(self.state)
         self._check_versions(State(), self.state)
+
+    def begin_again(self) -> None:
+        """Take the rows for given, which are earlier ones. Their live packs must be there, other files are nobody's.
+
+        What was being deleted may go still: the one who does it knows of nothing else.
+        """
+        doomed = {key for key, row in self.state.packs.items() if row.state == "deleting"}
+        self._changes = -1
+        new = self._read()
+        numbers = {number: row.public_id for number, row in new.repos.items()}
+        named = {(numbers[repo], name) for repo, name in new.packs}
+        self.inherited |= self._taken_over - named
+        self._late |= new.stored.keys() - named - self.strays - self.inherited
+        self._late |= {
+            (numbers[repo], name) for repo, name in doomed if self._state_of(new, (repo, name)) != "live"
+        }
+        self._retired_at.clear()
+        self.state = new
+        self._check_versions(State(), new)
+        self._check_reachable(new)
+
+    @staticmethod
+    def _state_of(state: State, key: PackKey) -> str | None:
+        row = state.packs.get(key)
+        return None if row is None else row.state
 
     def check(self) -> None:
         """Raise Violation unless all is well."""
@@ -143,8 +171,11 @@ class Checker:
         names = [name for name in self.state.live_of(repo) if (public_id, name) not in self.damaged]
         return self._union(public_id, names)
 
-    def check_settled(self) -> None:
-        """Raise Violation unless nothing is left but live packs and what is told to be nobody's."""
+    def check_settled(self, *, is_disturbed: bool) -> None:
+        """Raise Violation unless nothing is left but live packs and what is nobody's.
+
+        Where nothing failed, also a writer that slept for too long has removed what it stored then.
+        """
         self.check()
         alive = {number for number, row in self.state.repos.items() if row.deleted_at is None}
         packs = [(name, row.state) for (repo, name), row in self.state.packs.items() if repo in alive]
@@ -152,7 +183,7 @@ class Checker:
         if left:
             raise Violation(f"I3: packs are left that nobody needs: {left}")
         named = {(self.state.repos[repo].public_id, name) for repo, name in self.state.packs}
-        lost = self.state.stored.keys() - named - self.strays - self._late
+        lost = self.state.stored.keys() - named - self.strays - (self._late if is_disturbed else set())
         if lost:
             raise Violation(f"I2: packs are left without rows: {sorted(lost)}")
 
@@ -245,9 +276,12 @@ class Checker:
                 raise Violation(f"I3: {name} was adopted, and is nobody's")
             if change == (None, "live") and file in self.inherited and old.repos[repo].adopted_at is None:
                 self.inherited.remove(file)
+                self._taken_over.add(file)
             elif change not in ALLOWED_CHANGES and not (is_deleted and change[1] == "deleting"):
                 raise Violation(f"I2: {name} went from {change[0]} to {change[1]}")
             self._check_change(old, new, key, before, after)
+            if after is not None and after.state == "retired":
+                self._retired_at[key] = self._now()
 
     def _check_change(
         self, old: State, new: State, key: PackKey, before: _PackRow | None, after: _PackRow | None
@@ -260,7 +294,7 @@ class Checker:
         if after is not None and after.state == "live" and (public_id, name) not in self.damaged:
             self._check_durable(name, after, stored)
         if after is not None and after.state == "deleting" and before is not None:
-            self._check_deleting(name, before)
+            self._check_deleting(key, before)
         if after is not None and after.state == "retired":
             lost = self._held[public_id, name] - self.held_by_live(repo)
             if lost:
@@ -281,11 +315,12 @@ class Checker:
         ):
             raise Violation(f"I2: {name} was listed and is not whole")
 
-    def _check_deleting(self, name: str, before: _PackRow) -> None:
+    def _check_deleting(self, key: PackKey, before: _PackRow) -> None:
         """I3, I5: only its writer gives an incoming pack up early, and nobody a retired one."""
-        age_s = self._now() - before.since
+        name, age_s = key[1], self._now() - before.since
         if before.state == "incoming" and self._is_sweeping() and age_s < self._limits.incoming_grace_s:
             raise Violation(f"I3: {name} was swept {age_s} s after its writer began")
+        age_s = self._now() - self._retired_at.get(key, before.since)
         if before.state == "retired" and age_s < self._limits.pack_keep_s:
             raise Violation(f"I5: {name} goes {age_s} s after it retired")
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.simulation.actors import Actors, Told
+from tests.simulation.actors import Actors
 from tests.simulation.beginnings import make_repos
 from tests.simulation.invariants import Violation
-from tests.simulation.world import LIMITS, World
+from tests.simulation.world import World
 
 NAMES: Final = ("one", "two")
 _CHOSEN: Final = ("one", "one", "one", "two")
@@ -28,11 +28,11 @@ def run(seed: int, data: Path, *, plant: Callable[[World], None] = lambda _world
     plant(world)
     try:
         caller = make_repos(world, NAMES)
-        actors = Actors(world, caller, _CHOSEN, ("two",), Told([]))
+        actors = Actors(world, caller, _CHOSEN, ("two",))
         _spawn(world, actors)
         world.checker.begin()
         world.scheduler.run(sleep_until=world.sleep_until)
-        _check_told(world, actors.told)
+        _check_told(world)
         _check_settled(world, actors)
     except BaseException as error:
         trace = "\n".join(world.scheduler.trace)
@@ -56,9 +56,9 @@ def _spawn(world: World, actors: Actors) -> None:
         spawn(f"sweeper {host}", host, actors.sweeper(host, rng.randint(3, 8)))
     if rng.random() < _ADOPTER_SHARE:
         spawn("adopter b", "b", actors.adopter("b"))
-    if rng.random() < _FORK_SHARE:
+    if rng.random() < _FORK_SHARE and not world.may_fail_over:
         spawn("forker a", "a", actors.forker("a"))
-    if rng.random() < _OWNER_SHARE:
+    if rng.random() < _OWNER_SHARE and not world.may_fail_over:
         spawn("owner a", "a", actors.owner("a", rng.randint(2, 6)))
         spawn("owner b", "b", actors.owner("b", rng.randint(2, 6)))
     if rng.random() < _DAMAGE_SHARE:
@@ -71,9 +71,9 @@ def _spawn(world: World, actors: Actors) -> None:
     world.on_restart = after_crash
 
 
-def _check_told(world: World, told: Told) -> None:
+def _check_told(world: World) -> None:
     """What a caller was told has happened is in the ref log for as long as the repository lives."""
-    for repo, branch, oid in told.landed:
+    for repo, branch, oid in world.landed:
         if world.checker.state.repos[repo].deleted_at is not None:
             continue
         row = world.memory.truth.execute(
@@ -86,9 +86,9 @@ def _check_told(world: World, told: Told) -> None:
 
 def _check_settled(world: World, actors: Actors) -> None:
     """When all is over, taking over and sweeping leaves what refs and undo need, and nothing else."""
-    world.be_calm()
-    world.now += LIMITS.incoming_grace_s + LIMITS.pack_keep_s
+    is_disturbed = world.be_calm()
+    world.now += world.limits.incoming_grace_s + world.limits.pack_keep_s
     world.scheduler.spawn("adopter a", "a", actors.adopter("a"))
     world.scheduler.spawn("sweeper a", "a", actors.sweeper("a", 1))
     world.scheduler.run(sleep_until=world.sleep_until)
-    world.checker.check_settled()
+    world.checker.check_settled(is_disturbed=is_disturbed)

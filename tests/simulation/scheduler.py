@@ -45,6 +45,7 @@ class Actor:
     is_dead: bool = False
     is_done: bool = False
     in_transaction: bool = False
+    has_connection: bool = True
     failure: BaseException | None = None
     baton: threading.Lock = field(default_factory=_taken)
 
@@ -114,7 +115,7 @@ class Scheduler:
 
     def note(self, text: str) -> None:
         """Add a line to the trace."""
-        self.trace.append(f"      {text}")
+        self.trace.append(f"{'':14} {text}")
 
     def run(self, *, sleep_until: Callable[[int], None]) -> None:
         """Run until every actor is done. When all are paused, `sleep_until` moves the time on."""
@@ -128,7 +129,7 @@ class Scheduler:
                     sleep_until(min(actor.awake_at for actor in alive))
                     continue
                 actor = self._choose(awake)
-                self.trace.append(f"{len(self.trace):5} {actor.name:14} {actor.at}")
+                self.trace.append(f"{len(self.trace):5} {self._now():8} {actor.name:14} {actor.at}")
                 if self._before_step(actor) and not actor.is_done:
                     self._go(actor)
                 self._after_step()

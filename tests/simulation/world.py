@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,9 @@ from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.session import Database, DatabaseAway, Session
 from packhouse.db.sqlite_memory import SqliteMemory
+from packhouse.git.oid import Oid
 from packhouse.git.pack import Pack
+from packhouse.git.refname import RefName
 from packhouse.limits import DEFAULT_LIMITS
 from packhouse.node.node import Node
 from packhouse.storage.memory.store import MemoryPacks, MemoryPackStore, StoredPack
@@ -20,8 +22,11 @@ from packhouse.storage.store import PackSet
 from tests.simulation.invariants import Checker, OpenView
 from tests.simulation.scheduler import Actor, Scheduler
 
+Landed = tuple[int, RefName, Oid]
+"""Row of the repository, branch, where it was put."""
+
 BEGINNING: Final = 1_000_000
-LIMITS: Final = replace(DEFAULT_LIMITS, packs_before_consolidation=2)
+_KEEP_S: Final = 15 * 60
 _JUMPS: Final = (1, 1, 1, 10, 60, 1200, 4000)
 
 # What may happen at which step: the beginnings of their names.
@@ -35,6 +40,15 @@ _FAULTS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A state of the database, when it was, and how much callers had been told by then."""
+
+    at: int
+    content: bytes
+    landed: int
+
+
 class SteppedDatabase(Database):
     """The shared database, with a step at both ends of each session. Not within: a session holds no other work."""
 
@@ -45,11 +59,13 @@ class SteppedDatabase(Database):
     def read(self) -> AbstractContextManager[Session]:
         """See Database."""
         self._scheduler.step("sql read")
+        self._require_connection()
         return self._inner.read()
 
     def snapshot(self) -> AbstractContextManager[Session]:
         """See Database."""
         self._scheduler.step("sql snapshot")
+        self._require_connection()
         return self._inner.snapshot()
 
     @contextmanager
@@ -57,6 +73,7 @@ class SteppedDatabase(Database):
         """See Database."""
         if self._scheduler.step("sql write"):
             raise DatabaseAway("injected, nothing was written")
+        self._require_connection()
         actor = self._scheduler.current
         with self._inner.write() as session:
             if actor is None:
@@ -69,6 +86,18 @@ class SteppedDatabase(Database):
                     actor.in_transaction = False
         if self._scheduler.step("sql written"):
             raise DatabaseAway("injected, all was written")
+
+    def fail_over(self, image: bytes) -> None:
+        """Go on with an earlier state, as with a replica that lags behind. Each actor loses its connection once."""
+        self._inner.restore(image)
+        for actor in self._scheduler.actors:
+            actor.has_connection = False
+
+    def _require_connection(self) -> None:
+        actor = self._scheduler.current
+        if actor is not None and not actor.has_connection:
+            actor.has_connection = True
+            raise DatabaseAway("injected, the server has failed over")
 
     @property
     def place(self) -> str:
@@ -168,6 +197,10 @@ class World:
         self.rng = random.Random(seed)
         self.now = BEGINNING
         self.data = data
+        self.may_fail_over = self.rng.random() < 0.15
+        # A database that goes back to an earlier state names packs that have retired since.
+        keep_s = _KEEP_S if self.may_fail_over else self.rng.choice((DEFAULT_LIMITS.pack_keep_s, _KEEP_S))
+        self.limits = replace(DEFAULT_LIMITS, packs_before_consolidation=2, pack_keep_s=keep_s)
         self.memory = SqliteMemory()
         self.memory.migrate(self.clock)
         self.packs = MemoryPacks()
@@ -175,7 +208,7 @@ class World:
         self.checker = Checker(
             self.memory,
             self.packs,
-            LIMITS,
+            self.limits,
             now=self.clock,
             is_sweeping=lambda: self._acting.startswith("sweep"),
         )
@@ -184,6 +217,9 @@ class World:
         self.on_restart: Callable[[str], None] = lambda _host: None
         self._acting = ""
         self._changed: dict[bytes, tuple[str, str]] = {}
+        self.landed: list[Landed] = []
+        """What callers were told: values of refs that are in the ref log for good."""
+        self._images: list[_Image] = []
         self._restarts = 0
         self.is_apart = self.rng.random() < 0.3
         # How rough it gets is a property of the run: some go on undisturbed.
@@ -203,7 +239,7 @@ class World:
     def start(self, host: str) -> Node:
         """Start a server process on the shared database and store."""
         store = SteppedStore(self.packs, self)
-        node = Node(config=Config(data=self.data), database=self.database, store=store, limits=LIMITS)
+        node = Node(config=Config(data=self.data), database=self.database, store=store, limits=self.limits)
         node.clock = self.clock
         node.random_bytes = self.rng.randbytes
         self.nodes[host] = node
@@ -259,9 +295,12 @@ class World:
         """Let the time pass until somebody is awake."""
         self.now = max(self.now, moment)
 
-    def be_calm(self) -> None:
-        """Let nothing go wrong any more."""
+    def be_calm(self) -> bool:
+        """Let nothing go wrong any more; tell whether anything could, besides pauses."""
+        is_disturbed = self.may_fail_over or any((self._p_fault, self._p_kill, self._p_crash))
+        self.may_fail_over = False
         self._p_fault = self._p_pause = self._p_pause_at_open = self._p_kill = self._p_crash = 0.0
+        return is_disturbed
 
     def _disturb(self, actor: Actor) -> bool:
         """Let time pass and things go wrong before a step; False when the actor does not take it now."""
@@ -282,6 +321,8 @@ class World:
             return False
         if rng.random() < self._p_fault:
             self._order_fault(actor)
+        if self.may_fail_over:
+            self._fail_over_or_not()
         return True
 
     def _order_fault(self, actor: Actor) -> None:
@@ -289,6 +330,20 @@ class World:
         if fits:
             actor.order = self.rng.choice(fits[-1])
             self.scheduler.note(f"{actor.name} meets: {actor.order}")
+
+    def _fail_over_or_not(self) -> None:
+        """Keep the state for later now and then, and come back to one that is not too old for retired packs."""
+        rng, age_max_s = self.rng, self.limits.pack_keep_s // 2
+        if rng.random() < 0.1:
+            self._images.append(_Image(self.now, self.memory.image(), len(self.landed)))
+        self._images = [image for image in self._images if self.now - image.at <= age_max_s]
+        if self._images and rng.random() < 0.01:
+            image = rng.choice(self._images)
+            self._images = [other for other in self._images if other.at <= image.at]
+            self.scheduler.note(f"the database fails over to what it was at {image.at}")
+            self.database.fail_over(image.content)
+            del self.landed[image.landed :]
+            self.checker.begin_again()
 
     def _crash(self, host: str) -> None:
         """End a process with all that it has open, and start it again."""

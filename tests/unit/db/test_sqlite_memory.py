@@ -98,7 +98,7 @@ def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> N
     halves: list[list[str]] = []
 
     def read() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.001):  # a pause, so that readers do not keep writers from their turn
             with database.snapshot() as session:
                 if len(names(session)) % 2:
                     halves.append(names(session))
@@ -121,6 +121,23 @@ def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> N
     assert halves == []
     with database.read() as session:
         assert len(list_orgs(session, limit=1000)) == 120
+
+
+def test_an_image_brings_back_its_moment_and_snapshots_keep_theirs(database: SqliteMemory) -> None:
+    add(database, "kept")
+    image = database.image()
+    add(database, "lost")
+    with database.snapshot() as before:
+        add(database, "lost too")
+        assert names(before) == ["kept", "lost"]
+        database.restore(image)
+        assert names(before) == ["kept", "lost"]
+    with database.write() as session:
+        insert_org(session, name="new", now=1)
+        with database.read() as reader:
+            assert names(reader) == ["kept"]
+    with database.read() as session:
+        assert names(session) == ["kept", "new"]
 
 
 def test_closing_waits_for_no_session_and_breaks_none(database: SqliteMemory) -> None:
