@@ -108,24 +108,26 @@ def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
     try:
         with node.database.write() as session:
             start_deleting(session, passing, PackState.INCOMING, before=now, now=now)
-            # The sweeper may have been faster than the store: a file that came after its row was struck off.
-            late = [name for name in names if find_pack_state(session, repo.id, name) is None]
-        if late:
-            node.store.delete(repo.public_id, late)
-        delete_packs(node, passing)
+        # The sweeper may have been faster than the store, and strike a row off at any moment: its file came after.
+        delete_packs(node, passing, (PackState.DELETING, None))
     except (OSError, Unavailable) as error:
         log_event("unlisted packs are left to the sweeper", repo_id=repo.public_id, reason=str(error))
 
 
-def delete_packs(node: Node, packs: Sequence[PassingPack]) -> int:
-    """Delete the files of those of the packs that are in *deleting*, then their rows; return how many."""
+def delete_packs(
+    node: Node, packs: Sequence[PassingPack], states: Collection[PackState | None] = (PackState.DELETING,)
+) -> int:
+    """Delete the files of those of the packs that are in *deleting*, then their rows; return how many.
+
+    Who has given a name out may name more `states`: None is that of a pack without a row.
+    """
     by_repo: dict[tuple[RepoKey, RepoId], list[str]] = {}
     for pack in packs:
         by_repo.setdefault((pack.repo_id, pack.public_id), []).append(pack.name)
     deleted = 0
     for (repo_id, public_id), names in by_repo.items():
         with node.database.read() as session:
-            going = [n for n in names if find_pack_state(session, repo_id, n) is PackState.DELETING]
+            going = [n for n in names if find_pack_state(session, repo_id, n) in states]
         try:
             gone = node.store.delete(public_id, going) if going else set()
         except OSError as error:  # of one folder; the others must not wait for it

@@ -3,7 +3,7 @@
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.db.packs import PackNotIncoming
+from packhouse.db.packs import PackNotIncoming, delete_pack_rows
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
@@ -162,6 +162,24 @@ def test_a_file_that_comes_after_its_row_was_struck_off_goes_with_its_writer(
         commit = add_commit(write)
         with pytest.raises(PackNotIncoming):
             move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, commit), write=write)
+    assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
+
+
+def test_a_file_goes_with_its_writer_when_its_row_is_struck_off_in_that_moment(
+    node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweeper found no file to delete, and strikes the row off while the writer gives the pack up."""
+    real = stored_packs.delete_packs
+
+    def strike_off_first(node: Node, *arguments: object) -> int:
+        with node.database.write() as session:
+            assert delete_pack_rows(session, repo.id, pack_states(node, repo)) == 1
+        return real(node, *arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    with RepoView(node, repo) as view, Write(view) as write:
+        add_commit(write)
+        write.publish()
+        monkeypatch.setattr(stored_packs, "delete_packs", strike_off_first)
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
 
 
