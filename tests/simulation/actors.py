@@ -64,6 +64,7 @@ class Actors:
                 deed = self.world.rng.choice(
                     (self._commit, self._commit, self._commit, self._branch, self._undo)
                 )
+                self._begin_deed()
                 with self._judging():
                     deed(self.world.nodes[host], self._pick_name())
 
@@ -260,9 +261,14 @@ class Actors:
         if deleted:
             clean_repo(node, self.world.rng.choice(deleted))
 
+    def _begin_deed(self) -> None:
+        actor = self.world.scheduler.current
+        assert actor is not None, "actors do things"
+        actor.is_behind = False
+
     def _landed(self, repo: Repo, branch: RefName, oid: Oid) -> None:
         actor = self.world.scheduler.current
-        if actor is not None and actor.has_connection:  # else the database failed over in that very moment
+        if actor is not None and not actor.is_behind:  # else what it has done may be lost
             self.world.landed.append((repo.id, branch, oid))
 
     def _read_all(self, node: Node, name: str) -> None:

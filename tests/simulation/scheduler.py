@@ -33,7 +33,8 @@ def _taken() -> threading.Lock:
 class Actor:
     """One thread of a process. `awake_at` is when it goes on after a pause, in the simulated time.
 
-    `order` is what the next step that the actor takes shall do besides: one of world.py's faults.
+    `order` is what the next step that the actor takes shall do besides: one of world.py's faults. `is_behind` tells
+    that the database has failed over since the actor began what it does.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Actor:
     is_done: bool = False
     in_transaction: bool = False
     has_connection: bool = True
+    is_behind: bool = False
     failure: BaseException | None = None
     baton: threading.Lock = field(default_factory=_taken)
 

@@ -91,7 +91,7 @@ class SteppedDatabase(Database):
         """Go on with an earlier state, as with a replica that lags behind. Each actor loses its connection once."""
         self._inner.restore(image)
         for actor in self._scheduler.actors:
-            actor.has_connection = False
+            actor.has_connection, actor.is_behind = False, True
 
     def _require_connection(self) -> None:
         actor = self._scheduler.current
@@ -338,8 +338,9 @@ class World:
             self._images.append(_Image(self.now, self.memory.image(), len(self.landed)))
         self._images = [image for image in self._images if self.now - image.at <= age_max_s]
         if self._images and rng.random() < 0.01:
-            image = rng.choice(self._images)
-            self._images = [other for other in self._images if other.at <= image.at]
+            number = rng.randrange(len(self._images))
+            image = self._images[number]
+            del self._images[number + 1 :]  # they are of the time that is lost
             self.scheduler.note(f"the database fails over to what it was at {image.at}")
             self.database.fail_over(image.content)
             del self.landed[image.landed :]
