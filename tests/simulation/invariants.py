@@ -178,14 +178,21 @@ class Checker:
         """
         self.check()
         alive = {number for number, row in self.state.repos.items() if row.deleted_at is None}
-        packs = [(name, row.state) for (repo, name), row in self.state.packs.items() if repo in alive]
+        # Of a repository that misses a pack everything stays: it may be the only copy.
+        lost = {
+            repo
+            for repo, name in self.state.packs
+            if (self.state.repos[repo].public_id, name) in self.damaged
+        }
+        whole = alive - lost
+        packs = [(name, row.state) for (repo, name), row in self.state.packs.items() if repo in whole]
         left = sorted((name, state) for name, state in packs if state != "live")
         if left:
             raise Violation(f"I3: packs are left that nobody needs: {left}")
         named = {(self.state.repos[repo].public_id, name) for repo, name in self.state.packs}
-        lost = self.state.stored.keys() - named - self.strays - (self._late if is_disturbed else set())
-        if lost:
-            raise Violation(f"I2: packs are left without rows: {sorted(lost)}")
+        unnamed = self.state.stored.keys() - named - self.strays - (self._late if is_disturbed else set())
+        if unnamed:
+            raise Violation(f"I2: packs are left without rows: {sorted(unnamed)}")
 
     def note_link(self, source: tuple[str, str], target: tuple[str, str]) -> None:
         """Take note that a pack is shared, with its damage if it has any."""
