@@ -221,6 +221,9 @@ pack_buffer_max_bytes = 4 * MIB  # of a new pack that wait in memory; most packs
 copy_buffer_bytes = MIB
 adoption_page = 500  # repositories of an earlier release looked up at once
 file_map_wait_max_s = 20  # how long a request waits while another reads the history that it needs
+file_read_at_once_max_bytes = (
+    64 * KIB
+)  # a file is read with its facts, before anybody knows whether it is asked for
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
 
 # Database

@@ -5,6 +5,7 @@ Source: gitformat-pack(5), "Version 2 pack-*.idx files".
 
 import hashlib
 import mmap
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,19 @@ _TRAILERS_BYTES: Final = 20 + 20
 _UINT32: Final = struct.Struct(">I")
 _UINT64: Final = struct.Struct(">Q")
 _LARGE: Final = 0x8000_0000
+
+
+def read_idx_facts(path: str) -> tuple[int, bytes]:
+    """Return how many objects an idx holds and the trailer of its pack, without looking at the rest.
+
+    Raises FileNotFoundError, and Corrupt when it is none.
+    """
+    with open(path, "rb", buffering=0) as file:
+        head = file.read(_OIDS_AT)
+        size_bytes = os.fstat(file.fileno()).st_size
+        if len(head) < _OIDS_AT or not head.startswith(IDX_MAGIC) or size_bytes < _OIDS_AT + _TRAILERS_BYTES:
+            raise Corrupt("not a pack idx", file=os.path.basename(path))
+        return _UINT32.unpack(head[-4:])[0], os.pread(file.fileno(), 20, size_bytes - _TRAILERS_BYTES)
 
 
 class PackIdx:

@@ -15,7 +15,6 @@ from packhouse.git.tree_walk import PathEntry, find_path, iter_children, iter_le
 from packhouse.node.node import Node
 from packhouse.operations.lookup import open_repo
 from packhouse.repository.attribution import History
-from packhouse.repository.damage import telling_damage
 from packhouse.repository.last_commit import read_last_commit
 from packhouse.repository.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
 from packhouse.repository.view import RepoView, open_view
@@ -54,13 +53,15 @@ class FileFacts:
     """A file at a commit: its blob, that blob's size in bytes, the commit that last touched the path, and when.
 
     Without a commit, behind a tag of a file's or folder's object, `last_commit` is None, and `touched_at` is the time
-    of an annotated tag. `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    of an annotated tag. `is_by_id` tells that the ref was a full id, so that the answer never changes. A small file's
+    `content` was read on the way.
     """
 
     repo: Repo
     path: bytes
     blob: Oid
     size_bytes: int
+    content: bytes | None
     last_commit: Oid | None
     touched_at: int | None
     is_by_id: bool
@@ -123,9 +124,11 @@ def find_file(
         history = History(view)
         oid = _find_blob(history, history.links(resolved.commit).tree, path)
         last_commit = read_last_commit(view, resolved.commit, path)
-        size_bytes = view.read_header(oid)[1]
+        size_bytes, content = _read_if_small(view, oid)
     touched_at = last_commit.committed_at
-    return FileFacts(view.repo, path, oid, size_bytes, last_commit.oid, touched_at, resolved.is_by_id)
+    return FileFacts(
+        view.repo, path, oid, size_bytes, content, last_commit.oid, touched_at, resolved.is_by_id
+    )
 
 
 def _find_content(view: RepoView, named: RefNamesNoCommit, path: bytes) -> FileFacts:
@@ -142,7 +145,24 @@ def _find_content(view: RepoView, named: RefNamesNoCommit, path: bytes) -> FileF
         tagger = parse_tag(view.read_kept(named.named, "tag")).tagger
         tagged_at = None if tagger is None else tagger.when
     is_by_id = named.ref.lower() == named.named
-    return FileFacts(view.repo, path, oid, view.read_header(oid)[1], None, tagged_at, is_by_id)
+    size_bytes, content = _read_if_small(view, oid)
+    return FileFacts(view.repo, path, oid, size_bytes, content, None, tagged_at, is_by_id)
+
+
+def _read_if_small(view: RepoView, blob: Oid) -> tuple[int, bytes | None]:
+    """Return the size of a file in bytes, and its content unless it is better read in pieces, or not at all."""
+    size_bytes = view.read_header(blob)[1]
+    if size_bytes > limits.file_read_at_once_max_bytes:
+        return size_bytes, None
+    return size_bytes, _read_whole(view, blob, size_bytes)
+
+
+def _read_whole(view: RepoView, blob: Oid, size_bytes: int) -> bytes:
+    content = view.read(blob, kind="blob")[1]
+    if len(content) != size_bytes:
+        # An idx that leads to another place gives another header; contents are checked by their hash.
+        raise Corrupt("object has another size than its header", oid=blob)
+    return content
 
 
 def _require_path(path: bytes) -> None:
@@ -162,13 +182,11 @@ def iter_file(node: Node, file: FileFacts, *, first: int, end: int) -> Iterator[
 
     A large file comes from a git process; its packs stay in place until the iterator is closed.
     """
-    if file.size_bytes <= limits.object_in_process_max_bytes:
+    content = file.content
+    if content is None and file.size_bytes <= limits.object_in_process_max_bytes:
         with open_view(node, file.repo) as reader:
-            content = reader.read(file.blob, kind="blob")[1]
-        if len(content) != file.size_bytes:
-            # An idx that leads to another place gives another header; contents are checked by their hash.
-            with telling_damage(node, file.repo):
-                raise Corrupt("object has another size than its header", oid=file.blob)
+            content = _read_whole(reader, file.blob, file.size_bytes)
+    if content is not None:
         yield content if (first, end) == (0, len(content)) else content[first:end]
         return
     position = 0

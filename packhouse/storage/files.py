@@ -40,7 +40,7 @@ def make_folders(path: Path, *, stop: Path) -> None:
         fsync_path(folder.parent)
 
 
-def link_or_copy(source: Path, target: Path) -> None:
+def link_or_copy(source: str | Path, target: str | Path) -> None:
     """Put a file at `target` too, by a hard link where the file system makes one, else by a copy.
 
     Raises FileNotFoundError without the source, and FileExistsError when there is a target.
@@ -50,11 +50,12 @@ def link_or_copy(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        draft = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+        name = os.path.basename(target)
+        draft = Path(target).with_name(f".{name}.{os.urandom(4).hex()}")
         try:
             shutil.copyfile(source, draft)
             draft.chmod(0o444)
-            if target.exists():
+            if os.path.exists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
             draft.rename(target)
         finally:

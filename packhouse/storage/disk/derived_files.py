@@ -17,7 +17,7 @@ from packhouse import limits
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.git.pack import Pack
-from packhouse.git.pack_idx import PackIdx
+from packhouse.git.pack_idx import PackIdx, read_idx_facts
 from packhouse.git.process import run_git
 from packhouse.storage.files import fsync_path
 from packhouse.storage.store import MISSING, Mended, PackFault
@@ -43,7 +43,6 @@ class SoundFiles:
 
     def __init__(self) -> None:
         self._known: set[Stamp] = set()
-        self._fitting: set[tuple[Stamp, Stamp]] = set()
         self._forgotten: dict[str, float] = {}
 
     def is_sound(self, path: str) -> bool:
@@ -72,21 +71,6 @@ class SoundFiles:
                 with contextlib.suppress(FileNotFoundError):
                     stamps.add(read_stamp(entry.stat()))
         self._known -= stamps
-        self._fitting -= {pair for pair in list(self._fitting) if not stamps.isdisjoint(pair)}
-
-    def is_known_to_fit(self, base: str) -> bool:
-        """Tell whether pack and idx were found to belong together as they are. Raises FileNotFoundError."""
-        return self._stamps(base) in self._fitting
-
-    def keep_fitting(self, base: str) -> None:
-        """Remember that pack and idx belong together."""
-        if len(self._fitting) >= _SOUND_MAX:
-            self._fitting.clear()
-        self._fitting.add(self._stamps(base))
-
-    @staticmethod
-    def _stamps(base: str) -> tuple[Stamp, Stamp]:
-        return read_stamp(os.stat(f"{base}.pack")), read_stamp(os.stat(f"{base}.idx"))
 
 
 def read_stamp(status: os.stat_result) -> Stamp:
@@ -128,8 +112,8 @@ def mend_pack(
     Unavailable and OSError when a full disk or the like prevents it.
     """
     try:
-        fault = _find_pack_fault(pack_dir, pack)
-        if fault is None and not _is_idx_of(pack_dir, pack, sound):
+        fault, trailer = _look_at_pack(pack_dir, pack)
+        if fault is None and not _is_idx_of(pack_dir, pack, trailer, sound):
             _rebuild_idx(pack_dir, pack, scratch)
             mended.rebuilt.append(f"pack-{pack.name}.idx")
         if fault is None and _drop_unsound_rev(pack_dir, pack, sound):
@@ -148,7 +132,7 @@ def mend_pack(
 def find_file_fault(pack_dir: Path, pack: Pack) -> str | None:
     """Look at a pack's size and header; return what is wrong with them, or None."""
     try:
-        return _find_pack_fault(pack_dir, pack)
+        return _look_at_pack(pack_dir, pack)[0]
     except FileNotFoundError:
         return MISSING
     except (IsADirectoryError, PermissionError):
@@ -158,7 +142,7 @@ def find_file_fault(pack_dir: Path, pack: Pack) -> str | None:
 def find_content_fault(pack_dir: Path, pack: Pack) -> str | None:
     """Read the whole pack; return what is wrong with it, None when it is what was written."""
     try:
-        fault = _find_pack_fault(pack_dir, pack)
+        fault, _trailer = _look_at_pack(pack_dir, pack)
         if fault is None and not ends_with_its_hash(pack_dir / f"pack-{pack.name}.pack"):
             fault = "pack has another hash than it was written with"
     except FileNotFoundError:
@@ -175,17 +159,18 @@ def has_object(pack_dir: Path, name: str, oid: Oid) -> bool:
     return False
 
 
-def _find_pack_fault(pack_dir: Path, pack: Pack) -> str | None:
-    """Look at size and header; raise FileNotFoundError without the file."""
-    with open(pack_dir / f"pack-{pack.name}.pack", "rb") as file:
+def _look_at_pack(pack_dir: Path, pack: Pack) -> tuple[str | None, bytes]:
+    """Return what is wrong with size and header, or None, and the trailer; raise FileNotFoundError without the file."""
+    with open(f"{pack_dir}/pack-{pack.name}.pack", "rb", buffering=0) as file:
         header = file.read(_PACK_HEADER.size)
         size_bytes = os.fstat(file.fileno()).st_size
+        trailer = os.pread(file.fileno(), _HASH_BYTES, max(size_bytes - _HASH_BYTES, 0))
     if size_bytes != pack.size_bytes:
-        return "pack has another size than listed"
+        return "pack has another size than listed", trailer
     magic, _version, objects = _PACK_HEADER.unpack(header)
     if magic != b"PACK" or objects != pack.objects:
-        return "pack has another header than it was written with"
-    return None
+        return "pack has another header than it was written with", trailer
+    return None, trailer
 
 
 def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> None:
@@ -201,9 +186,8 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
         with PackIdx(rebuilt) as made:
             if len(made) != pack.objects:
                 raise Corrupt("pack holds another number of objects than listed")
-        fsync_path(
-            rebuilt
-        )  # it may be what makes a pack readable after a power cut, so it is not lost to the next
+        # It may be what makes a pack readable after a power cut, so it is not lost to the next.
+        fsync_path(rebuilt)
         rebuilt.rename(idx)
     finally:
         rebuilt.unlink(missing_ok=True)
@@ -228,27 +212,13 @@ def _index_pack(pack: Path, idx: Path) -> None:
         raise Corrupt("pack has another hash than it was written with", file=pack.name) from error
 
 
-def _is_idx_of(pack_dir: Path, pack: Pack, sound: SoundFiles) -> bool:
+def _is_idx_of(pack_dir: Path, pack: Pack, trailer: bytes, sound: SoundFiles) -> bool:
     """Tell whether the idx is sound and that of the pack."""
-    base = f"{pack_dir}/pack-{pack.name}"
+    path = f"{pack_dir}/pack-{pack.name}.idx"
     try:
-        if not sound.is_sound(f"{base}.idx"):
-            return False
-        if sound.is_known_to_fit(base):
-            return True
-        with PackIdx(Path(f"{base}.idx")) as idx:
-            fits = len(idx) == pack.objects and bytes.fromhex(idx.pack_name) == _read_trailer(f"{base}.pack")
+        return sound.is_sound(path) and read_idx_facts(path) == (pack.objects, trailer)
     except (FileNotFoundError, Corrupt):
         return False
-    if fits:
-        sound.keep_fitting(base)
-    return fits
-
-
-def _read_trailer(path: str) -> bytes:
-    with open(path, "rb") as file:
-        file.seek(-_HASH_BYTES, os.SEEK_END)
-        return file.read(_HASH_BYTES)
 
 
 def _drop_unsound_rev(pack_dir: Path, pack: Pack, sound: SoundFiles) -> bool:

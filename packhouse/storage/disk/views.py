@@ -39,7 +39,10 @@ MendPack = Callable[[str, Pack, Mended], bool]
 
 @dataclass(slots=True, eq=False)
 class _Folder:
-    """One folder as this process has it open. `shown` are the packs in it that were looked at here."""
+    """One folder as this process has it open. `shown` are the packs in it that were looked at here, by name.
+
+    `complete` is a list of packs of which all are shown.
+    """
 
     repo_id: str
     generation: int
@@ -52,6 +55,7 @@ class _Folder:
     users: int = 0
     epoch: int = 0
     shown: set[str] = field(default_factory=set)
+    complete: Sequence[Pack] | None = None
     readers: list[ObjectReader] = field(default_factory=list)
 
 
@@ -117,9 +121,12 @@ class ViewFolders:
     def _open(self, folder: _Folder, packs: Sequence[Pack]) -> OpenedFolder:
         try:
             mended = Mended([], [])
-            if folder.object_dir is None or not folder.shown.issuperset(pack.name for pack in packs):
-                with folder.guard:
-                    self._show(folder, packs, mended)
+            if packs is not folder.complete:
+                if folder.object_dir is None or not folder.shown.issuperset(pack.name for pack in packs):
+                    with folder.guard:
+                        self._show(folder, packs, mended)
+                if not mended.faults:
+                    folder.complete = packs
             return OpenedFolder(self, folder, mended)
         except BaseException:
             self.give_back(folder)
@@ -236,6 +243,7 @@ class ViewFolders:
             with _telling_unlinkable():
                 self._open_links(folder)
         assert folder.object_dir is not None
+        target = folder.object_dir / "pack"
         for pack in packs:
             if pack.name in folder.shown:
                 continue
@@ -243,16 +251,16 @@ class ViewFolders:
             if is_usable and not folder.is_direct:
                 try:
                     with _telling_unlinkable():
-                        _link_pack(pack_dir, folder.object_dir / "pack", pack.name)
+                        _link_pack(pack_dir, target, pack.name)
                 except FileNotFoundError as error:
-                    if not os.path.isdir(folder.object_dir / "pack"):
+                    if not target.is_dir():
                         raise _Unlinkable from error
                     is_usable = False
                     mended.faults.append(PackFault(pack.name, MISSING))
             if is_usable:
                 folder.shown.add(pack.name)
             elif not folder.is_direct:
-                _hide_pack(folder.object_dir / "pack", pack.name, self._lost / folder.repo_id)
+                _hide_pack(target, pack.name, self._lost / folder.repo_id)
 
     def _open_links(self, folder: _Folder) -> None:
         path = self._root / folder.repo_id / f"{folder.generation:016x}"
@@ -349,7 +357,7 @@ def _open_locked(path: Path) -> int:
             if os.path.samestat(os.stat(path), os.fstat(descriptor)):
                 # Whoever made the folder may have died before this.
                 with contextlib.suppress(FileExistsError):
-                    (path / "pack").mkdir()
+                    os.mkdir(f"{path}/pack")
                 return descriptor
         os.close(descriptor)
 
@@ -357,14 +365,15 @@ def _open_locked(path: Path) -> int:
 def _make_folders(path: Path) -> None:
     """Make a folder and those above it, which others may make or sweep at the same moment: the caller looks again."""
     try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path.parent)
         os.mkdir(path)
+        os.mkdir(f"{path}/pack")
     except FileExistsError:
         return
     except FileNotFoundError:
-        # The first as DiskPackStore makes it.
-        for folder, mode in ((path.parents[1], 0o700), (path.parent, 0o777)):
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(folder, mode)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path.parents[1], 0o700)  # as DiskPackStore makes it
 
 
 def _link_pack(source: Path, target: Path, name: str) -> None:
@@ -372,7 +381,7 @@ def _link_pack(source: Path, target: Path, name: str) -> None:
     for suffix in _SUFFIXES:
         file = f"pack-{name}{suffix}"
         try:
-            link_or_copy(source / file, target / file)
+            link_or_copy(f"{source}/{file}", f"{target}/{file}")
         except FileExistsError:  # another process shows it, now or before the stored file was replaced
             _replace_link(source / file, target / file)
         except FileNotFoundError:
