@@ -124,6 +124,12 @@ def list_live_packs(session: Session, repo_id: RepoKey) -> PackList | None:
     return PackList(version, state, generation, adopted_at is not None, packs)
 
 
+def is_current(session: Session, repo_id: RepoKey, listed: PackList) -> bool:
+    """Tell whether a list that was read before is still what the repository consists of."""
+    row = session.one("find_packs_version", repo_id=repo_id)
+    return row is not None and (row[0], row[1], row[2]) == (listed.version, listed.state, None)
+
+
 def list_known_packs(session: Session, repo_id: RepoKey) -> dict[str, PackState]:
     """Return every pack that has a row, with its state."""
     return {name: PackState(state) for name, state in session.all("list_known_packs", repo_id=repo_id)}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from packhouse.db.packs import (
     PackList,
     adopt_packs,
+    is_current,
     list_found_packs,
     list_known_packs,
     list_live_packs,
@@ -28,11 +29,14 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
 
     A repository that was deleted meanwhile consists of nothing.
     """
-    if not fresh:
-        known = node.pack_lists.get(repo.id)
-        if known is not None and (known.version, known.state) == (repo.packs_version, repo.packs_state):
+    known = node.pack_lists.get(repo.id)
+    if known is not None and not fresh:
+        if (known.version, known.state) == (repo.packs_version, repo.packs_state):
             return known
+        known = None  # it is not worth a question of its own
     with node.database.read() as session:
+        if known is not None and known.is_adopted and is_current(session, repo.id, known):
+            return known
         listed = list_live_packs(session, repo.id)
     if listed is not None and not listed.is_adopted:
         listed = _adopt_and_list(node, repo, listed)

@@ -22,13 +22,16 @@ class Quarantine:
         self.path, self._lock = _make_locked_folder(root)
         self.object_dir = self.path / "objects"
         self.pack_dir = self.object_dir / "pack"
-        self.pack_dir.mkdir(parents=True)
-        (self.object_dir / "info").mkdir()
+        self.object_dir.mkdir()
+        self.pack_dir.mkdir()
+        self._is_repository = False
 
     def make_repository(self) -> Path:
         """Make the folder a repository in git's eyes, for work on a repository that has no folder yet."""
-        (self.path / "refs").mkdir(exist_ok=True)
-        (self.path / "HEAD").write_bytes(b"ref: refs/heads/main\n")
+        if not self._is_repository:
+            (self.path / "refs").mkdir(exist_ok=True)
+            (self.path / "HEAD").write_bytes(b"ref: refs/heads/main\n")
+            self._is_repository = True
         return self.path
 
     def discard(self) -> None:

@@ -29,6 +29,9 @@ FROM repos AS r LEFT JOIN stored_packs AS p ON p.repo_id = r.id AND p.state = 'l
 WHERE r.id = :repo_id
 ORDER BY p.created_at, p.name;
 
+-- name: find_packs_version
+SELECT packs_version, packs_state, deleted_at FROM repos WHERE id = :repo_id;
+
 -- name: list_known_packs
 SELECT name, state FROM stored_packs WHERE repo_id = :repo_id ORDER BY name;
 

@@ -91,15 +91,16 @@ def ends_with_its_hash(path: str | Path) -> bool:
 
 def looks_unchanged(shown_dir: Path, names: Iterable[str], sound: SoundFiles) -> bool:
     """Tell whether every one of the packs has a sound idx and rev in the folder: one look before git runs."""
-    for name in names:
-        base = f"{shown_dir}/pack-{name}"
-        try:
-            if not os.path.exists(f"{base}.pack") or not sound.is_sound(f"{base}.idx"):
+    try:
+        there = set(os.listdir(shown_dir))
+        for name in names:
+            base = f"pack-{name}"
+            if f"{base}.pack" not in there or not sound.is_sound(f"{shown_dir}/{base}.idx"):
                 return False
-            if os.path.exists(f"{base}.rev") and not sound.is_sound(f"{base}.rev"):
+            if f"{base}.rev" in there and not sound.is_sound(f"{shown_dir}/{base}.rev"):
                 return False
-        except FileNotFoundError:
-            return False
+    except FileNotFoundError:
+        return False
     return True
 
 
