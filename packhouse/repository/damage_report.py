@@ -13,13 +13,16 @@ from packhouse.db.damage import (
     list_damaged_repo_ids,
     list_repos_with_packs,
 )
+from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.errors import PackhouseError
 from packhouse.git.oid import Oid
 from packhouse.git.pack import Pack
 from packhouse.log import log_event
 from packhouse.node.node import Node
 from packhouse.repository.damage import list_listed_packs, mend
 from packhouse.repository.repo_log import log_repo_event
+from packhouse.repository.view import RepoView
 
 
 def read_damage(node: Node) -> tuple[int, list[DamageRow]]:
@@ -76,6 +79,9 @@ def _recheck_repo(node: Node, public_id: str) -> int:
     mend(node, repo)
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
     mended = [(pack, oid) for pack, oid in noted if _is_mended(node, repo, listed, pack, oid)]
+    unheld = [(pack, oid) for pack, oid in noted if oid and (pack, oid) not in mended]
+    if unheld and _is_complete(node, repo):
+        mended += unheld
     if mended:
         with node.database.write() as session:
             for pack, oid in mended:
@@ -97,3 +103,21 @@ def _is_mended(node: Node, repo: Repo, listed: dict[str, Pack], pack: str, oid: 
         return pack not in listed or node.store.find_content_fault(repo.public_id, listed[pack]) is None
     holders = node.store.find_holders(repo.public_id, list(listed.values()), Oid(oid))
     return any(node.store.find_content_fault(repo.public_id, holder) is None for holder in holders)
+
+
+def _is_complete(node: Node, repo: Repo) -> bool:
+    """Tell whether every object is there that a ref leads to: what else was missed is not needed any more.
+
+    The branch that led to it may be deleted; or it was of a write that a failover of the database has undone.
+    """
+    with node.database.read() as session:
+        values = sorted({ref.oid for ref in list_refs(session, repo.id)})
+    if not values:
+        return True
+    walk = ("rev-list", "--objects", "--quiet", "--missing=print", "--stdin")
+    try:
+        with RepoView(node, repo) as view:
+            answer = view.git.run(*walk, stdin="".join(f"{oid}\n" for oid in values).encode("ascii"))
+    except PackhouseError:  # of damage that git cannot walk past, as a rule
+        return False
+    return b"?" not in answer.stdout

@@ -108,6 +108,8 @@ class Checker:
         self._retired_at: dict[PackKey, int] = {}
         """When packs retired, whatever their rows say."""
         self._held: dict[tuple[str, str], frozenset[Oid]] = {}
+        self._undone: set[Oid] = set()
+        """Objects of writes that a failover has undone: who saw them may miss them."""
         self._named: set[PackKey] = set()
         self._late: set[tuple[str, str]] = set()
         """Packs stored by a writer that slept until they were being deleted: of no use, and of no harm."""
@@ -128,6 +130,7 @@ class Checker:
         What was being deleted may go still: the one who does it knows of nothing else.
         """
         doomed = {key for key, row in self.state.packs.items() if row.state == "deleting"}
+        held = frozenset[Oid]().union(*map(self.held_by_live, self.state.repos))
         self._changes = -1
         new = self._read()
         numbers = {number: row.public_id for number, row in new.repos.items()}
@@ -139,6 +142,7 @@ class Checker:
         }
         self._retired_at.clear()
         self.state = new
+        self._undone |= held.difference(*map(self.held_by_live, new.repos))
         self._check_versions(State(), new)
         self._check_reachable(new)
 
@@ -332,8 +336,12 @@ class Checker:
             raise Violation(f"I5: {name} goes {age_s} s after it retired")
 
     def _check_damage(self, new: State) -> None:
-        """I4: only what the disk has damaged is told to be damaged."""
-        for repo, name in self._database.truth.execute("SELECT repo_id, pack FROM damage").fetchall():
+        """I4: only what the disk has damaged is told to be damaged, or what a failover has undone under a request."""
+        for repo, name, oid in self._database.truth.execute(
+            "SELECT repo_id, pack, oid FROM damage"
+        ).fetchall():
+            if not name and oid in self._undone:
+                continue
             public_id = new.repos[repo].public_id
             named = {(public_id, name)} if name else {file for file in self.damaged if file[0] == public_id}
             if not named & self.damaged:

@@ -10,15 +10,18 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.db.damage import list_damage
+from packhouse.db.packs import replace_packs
+from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.repos import Repo
 from packhouse.git.oid import hash_object
+from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.consolidate import consolidate
-from packhouse.repository.damage import mend
+from packhouse.repository.damage import RepositoryDamaged, mend
 from packhouse.repository.damage_report import find_lost_packs, recheck_damage
 from packhouse.repository.packs import adopt
 from packhouse.repository.stored_packs import sweep_packs
@@ -26,7 +29,7 @@ from packhouse.repository.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.damage import cut, flip, flip_content, remove
-from tests.support.node_writes import pack_states, put_blob
+from tests.support.node_writes import move_refs, pack_states, put_blob, put_commit
 from tests.support.packs import list_packs, pack_dir, stored_names, write_pack
 from tests.support.waiting import wait_until
 
@@ -70,6 +73,25 @@ def told(caplog: pytest.LogCaptureFixture, message: str) -> list[dict[str, objec
 
 def listed_names(node: Node, repo: Repo) -> set[str]:
     return {pack.name for pack in list_packs(node, repo)}
+
+
+def test_an_object_that_is_missed_is_damage_for_as_long_as_a_ref_leads_to_it(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    side = RefName(b"refs/heads/side")
+    put_commit(node, caller, repo)
+    (kept,) = list_packs(node, repo)
+    lost = put_commit(node, caller, repo, message=b"lost\n", refname=side)
+    gone = [pack.name for pack in list_packs(node, repo) if pack != kept]
+    with node.database.write() as session:
+        assert replace_packs(session, repo.id, old=gone, new=[], state=node.new_state(), now=node.clock())
+    with RepoView(node, repo) as view, pytest.raises(RepositoryDamaged):
+        view.read(lost)
+    assert recheck_damage(node) == 0
+    move_refs(node, caller, repo, RefUpdate(PERSISTENT, side, lost, None))
+    assert recheck_damage(node) == 1
+    with node.database.read() as session:
+        assert list_damage(session, limit=10) == []
 
 
 @pytest.mark.parametrize(
