@@ -25,7 +25,7 @@ from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
 from packhouse.node.node import Node
 from packhouse.operations.remotes import Remote, read_repo, read_view
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended, find_reason
+from packhouse.repository.damage import Reason, find_reason
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.ref_files import spawn_upload_pack
 from packhouse.repository.view import RepoView, open_view
@@ -60,9 +60,7 @@ class FetchAnswer:
             self.process.close()
 
 
-def find_fetch_failure(
-    node: Node, answer: FetchAnswer, messages: str
-) -> RepositoryDamaged | RepositoryMended | None:
+def find_fetch_failure(node: Node, answer: FetchAnswer, messages: str) -> Reason | None:
     """Return why an upload-pack failed with these messages, None when the stored data is not the reason."""
     assert answer.repo is not None, "a process runs for a repository"
     return find_reason(node, answer.repo, GitFailed("git failed", command="upload-pack", text=messages))

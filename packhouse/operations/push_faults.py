@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from packhouse import limits
+from packhouse.db.repos import RepoNotFound
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.fault_log import ObjectFault
 from packhouse.git.oid import Oid, is_oid, parse_oid
@@ -35,7 +36,7 @@ def note_unread_files(pending: PendingPush, lines: bytes) -> None:
 def refuse_faulty(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
     """Refuse the refs that lead to an object of which index-pack has told; of one that is atomic each has its reason.
 
-    `known` are values of the repository's refs. Raises RepositoryDamaged and RepositoryMended.
+    `known` are values of the repository's refs. Raises RepositoryDamaged, RepositoryMended and RepoNotFound.
     """
     log = pending.fault_log
     if pending.write is None or not (log.faults or log.is_incomplete):
@@ -43,7 +44,7 @@ def refuse_faulty(node: Node, pending: PendingPush, known: Sequence[Oid]) -> Non
     tips = pending.open_tips()
     try:
         traces = _trace(pending, known)
-    except (RepositoryDamaged, RepositoryMended):
+    except (RepositoryDamaged, RepositoryMended, RepoNotFound):
         raise
     except PackhouseError:
         traces = None

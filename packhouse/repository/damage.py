@@ -21,7 +21,7 @@ from packhouse.git.pack import Pack
 from packhouse.git.process import GitFailed, GitResult
 from packhouse.git.reader import FreshReader, ObjectMissing
 from packhouse.node.node import Node
-from packhouse.repository.packs import open_packs, place_of, read_packs
+from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.store import Mended, PackFault
 
@@ -43,6 +43,10 @@ class RepositoryMended(Unavailable):
 
     def __init__(self, repo: Repo) -> None:
         super().__init__("stored data was mended just now", repo=repo.name)
+
+
+Reason = RepositoryDamaged | RepositoryMended | RepoNotFound
+"""Why stored objects could not be used: they are damaged, were a moment ago, or went with their repository."""
 
 
 def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
@@ -120,12 +124,12 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
         return next(iter(values), "")
 
 
-def report_missing(node: Node, repo: Repo, oid: Oid) -> PackhouseError:
+def report_missing(node: Node, repo: Repo, oid: Oid) -> Reason:
     """Note that an object which must be there is in no pack; return what to raise.
 
     That is RepositoryMended when it is there by now, and RepoNotFound when the repository was deleted meanwhile.
     """
-    if read_packs(node, repo, fresh=True).version < 0:
+    if read_packs(node, repo, fresh=True) is GONE:
         return RepoNotFound(repo.name)
     mended = mend(node, repo)
     found, is_there = _look_at(node, repo, oid)
@@ -147,15 +151,16 @@ def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | Non
     return None
 
 
-def find_reason(
-    node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool = False
-) -> RepositoryDamaged | RepositoryMended | None:
+def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool = False) -> Reason | None:
     """Return what to raise for work on stored objects that failed, None when the reason lies elsewhere.
 
-    What the failure names (packs and objects, in git's words) is looked at here: git's word alone is not believed.
-    What it could not read and is readable now was mended meanwhile, and whatever git found without it is wrong.
+    That is RepoNotFound when the repository was deleted meanwhile. What the failure names (packs and objects, in git's
+    words) is looked at here: git's word alone is not believed. What it could not read and is readable now was mended
+    meanwhile, and whatever git found without it is wrong.
     `may_lack`: it may name objects that the repository never had.
     """
+    if read_packs(node, repo, fresh=True) is GONE:
+        return RepoNotFound(repo.name)
     mended = mend(node, repo)
     text = str(error.fields.get("text", ""))
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
@@ -172,8 +177,7 @@ def find_reason(
         if found is not None:
             return found
         if not is_there and not may_lack:
-            missing = report_missing(node, repo, oid)
-            return missing if isinstance(missing, RepositoryDamaged) else RepositoryMended(repo)
+            return report_missing(node, repo, oid)
         was_mended = was_mended or is_there
     if mended.faults:
         return RepositoryDamaged(repo, pack=mended.faults[0].pack)
@@ -183,8 +187,8 @@ def find_reason(
 def check_answer(node: Node, repo: Repo, answer: GitResult, *, may_lack: bool = False) -> None:
     """Raise when git complained of objects that it could not read, whatever its exit code.
 
-    `may_lack`: git was asked of objects that the repository need not have. Raises RepositoryDamaged and
-    RepositoryMended.
+    `may_lack`: git was asked of objects that the repository need not have. Raises RepositoryDamaged,
+    RepositoryMended, and RepoNotFound when the repository was deleted meanwhile.
     """
     if answer.code > 1 or b"error: " in answer.stderr:
         text = answer.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
@@ -196,7 +200,7 @@ def check_answer(node: Node, repo: Repo, answer: GitResult, *, may_lack: bool = 
 
 @contextlib.contextmanager
 def telling_damage(node: Node, repo: Repo) -> Iterator[None]:
-    """Turn failures of git, and unreadable objects, into RepositoryDamaged or RepositoryMended where those are why."""
+    """Turn failures of git, and unreadable objects, into the Reason for them where there is one."""
     try:
         yield
     except RepositoryDamaged:

@@ -42,7 +42,7 @@ class Opened(Protocol):
         ...
 
     def telling_damage(self) -> AbstractContextManager[None]:
-        """Turn failures within the block into RepositoryDamaged or RepositoryMended where those are why."""
+        """Turn failures within the block into the Reason for them where stored data has one."""
         ...
 
     def check(self, answer: GitResult, *, may_lack: bool = False) -> None:

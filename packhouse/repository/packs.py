@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from packhouse.db.packs import (
     PackList,
@@ -21,13 +22,14 @@ from packhouse.repository.repo_log import log_repo_event
 from packhouse.storage.store import OpenedPacks, PackSet
 
 _NAME = re.compile(r"[0-9a-f]{40}")
-_GONE = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
+GONE: Final = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
+"""What a repository that was deleted meanwhile consists of."""
 
 
 def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
     """Return the live packs at `repo.packs_version` or later; with `fresh`, as they are now.
 
-    A repository that was deleted meanwhile consists of nothing.
+    A repository that was deleted meanwhile gives GONE.
     """
     known = node.pack_lists.get(repo.id)
     if known is not None and not fresh:
@@ -41,7 +43,7 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
     if listed is not None and not listed.is_adopted:
         listed = _adopt_and_list(node, repo, listed)
     if listed is None:
-        return _GONE
+        return GONE
     node.pack_lists.put(repo.id, listed)
     return listed
 

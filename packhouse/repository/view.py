@@ -153,7 +153,7 @@ class RepoView:
 
     @contextlib.contextmanager
     def telling_damage(self) -> Iterator[None]:
-        """Turn failures of git, and unreadable objects, into RepositoryDamaged or RepositoryMended if those are why."""
+        """Turn failures of git, and unreadable objects, into the Reason for them where there is one."""
         with telling_damage(self.node, self.repo):
             yield
 

@@ -310,7 +310,15 @@ class DiskPackStore(PackStore):
     def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
         """See PackStore."""
         number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURN_LOCKS
-        with lock_file(self._locks / f"turn-{number:02x}", exclusive=True):
+        path = self._locks / f"turn-{number:02x}"
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(lock_file(path, exclusive=True))
+            except (
+                FileNotFoundError
+            ):  # somebody has deleted the folder; turns are for speed, so nothing is lost
+                self._locks.mkdir(mode=0o700, exist_ok=True)
+                stack.enter_context(lock_file(path, exclusive=True))
             yield
 
     @contextlib.contextmanager
@@ -330,6 +338,7 @@ class DiskPackStore(PackStore):
 
     def check(self) -> None:
         """See PackStore."""
+        self._locks.mkdir(mode=0o700, exist_ok=True)  # somebody may have deleted it
         probe = self._locks / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
             with probe.open("xb") as file:

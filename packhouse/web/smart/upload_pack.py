@@ -12,7 +12,7 @@ from packhouse.git.advertisement import Service, protocol_version
 from packhouse.git.pktline import encode_error
 from packhouse.log import log_event
 from packhouse.operations.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
+from packhouse.repository.damage import Reason, RepositoryDamaged, RepositoryMended
 from packhouse.web.body import iter_body
 from packhouse.web.connection import connection_cutter, require_client
 from packhouse.web.errors import describe_failure, log_failure
@@ -105,7 +105,7 @@ async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIter
         await messages.close()
 
 
-def _tell(request: Request, reason: RepositoryDamaged | RepositoryMended) -> str:
+def _tell(request: Request, reason: Reason) -> str:
     """Return the sentence for the client, with the line of the log that every failed request has."""
     described = describe_failure(reason)
     log_failure(request, reason, described.status)

@@ -12,13 +12,15 @@ from packhouse.auth.principal import Principal
 from packhouse.db.damage import list_damage
 from packhouse.db.packs import replace_packs
 from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.repos import Repo
+from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.git.oid import hash_object
+from packhouse.git.process import GitFailed
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.create_repo import CreateRepo, create_repo
+from packhouse.operations.delete_repo import delete_repo
 from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.consolidate import consolidate
 from packhouse.repository.damage import RepositoryDamaged, mend
@@ -92,6 +94,20 @@ def test_an_object_that_is_missed_is_damage_for_as_long_as_a_ref_leads_to_it(
     assert recheck_damage(node) == 1
     with node.database.read() as session:
         assert list_damage(session, limit=10) == []
+
+
+@pytest.mark.parametrize("is_swept", [False, True], ids=["just now", "and cleaned"])
+def test_what_went_with_its_repository_is_no_damage(
+    node: Node, caller: Principal, repo: Repo, is_swept: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    oid = put_commit(node, caller, repo)
+    with RepoView(node, repo) as view:
+        delete_repo(node, caller, "repo")
+        if is_swept:
+            node.store.remove_repo(repo.public_id)
+        with pytest.raises(RepoNotFound), view.telling_damage():
+            raise GitFailed("git failed", command="index-pack", text=f"fatal: bad object {oid}")
+    assert not told(caplog, "stored data is damaged")
 
 
 @pytest.mark.parametrize(

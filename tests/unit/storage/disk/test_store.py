@@ -156,3 +156,15 @@ def test_folders_of_repositories_are_closed_to_other_users(tmp_path: Path) -> No
     folders = [data, *data.iterdir()]
     assert {folder.name for folder in folders} == {"data", "repos", "quarantine", "locks", "views"}
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
+
+
+def test_a_folder_of_locks_that_is_deleted_under_a_server_is_made_again(
+    store: DiskPackStore, tmp_path: Path
+) -> None:
+    (locks,) = tmp_path.glob("**/locks")
+    shutil.rmtree(locks)
+    with store.writer_turn(REPO, b"refs/heads/main"):
+        assert len(list(locks.iterdir())) == 1
+    shutil.rmtree(locks)
+    store.check()
+    assert list(locks.iterdir()) == []
