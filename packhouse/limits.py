@@ -223,7 +223,7 @@ adoption_page = 500  # repositories of an earlier release looked up at once
 file_map_wait_max_s = 20  # how long a request waits while another reads the history that it needs
 file_read_at_once_max_bytes = (
     64 * KIB
-)  # a file is read with its facts, before anybody knows whether it is asked for
+)  # a file that is read with its facts, whether its content is asked for or not
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
 
 # Database

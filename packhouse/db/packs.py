@@ -61,14 +61,7 @@ class PackNotIncoming(Unavailable):
 
 def insert_incoming_pack(session: Session, repo_id: RepoKey, pack: Pack, *, now: int) -> None:
     """Note a pack that is about to be stored, under a name that was never given out."""
-    session.run(
-        "insert_incoming_pack",
-        repo_id=repo_id,
-        name=pack.name,
-        size_bytes=pack.size_bytes,
-        objects=pack.objects,
-        now=now,
-    )
+    session.run("insert_incoming_pack", **_row_of(repo_id, pack, now=now))
 
 
 def find_pack_state(session: Session, repo_id: RepoKey, name: str) -> PackState | None:
@@ -88,15 +81,7 @@ def make_packs_live(session: Session, repo_id: RepoKey, packs: Iterable[Pack], *
     Raises PackNotIncoming, which must end the transaction.
     """
     for pack in packs:
-        live = session.run(
-            "make_pack_live",
-            repo_id=repo_id,
-            name=pack.name,
-            size_bytes=pack.size_bytes,
-            objects=pack.objects,
-            now=now,
-        )
-        if live == 0:
+        if session.run("make_pack_live", **_row_of(repo_id, pack, now=now)) == 0:
             raise PackNotIncoming(pack.name)
 
 
@@ -204,12 +189,19 @@ def list_found_packs(
 
 
 def _insert_found(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, now: int) -> None:
-    rows: list[dict[str, SqlValue]] = [
-        {"repo_id": repo_id, "name": p.name, "size_bytes": p.size_bytes, "objects": p.objects, "now": now}
-        for p in packs
-    ]
-    if rows:
-        session.run_many("adopt_pack", rows)
+    if packs:
+        session.run_many("adopt_pack", [_row_of(repo_id, pack, now=now) for pack in packs])
+
+
+def _row_of(repo_id: RepoKey, pack: Pack, *, now: int) -> dict[str, SqlValue]:
+    """Return what the row of a pack says, for the queries that write it."""
+    return {
+        "repo_id": repo_id,
+        "name": pack.name,
+        "size_bytes": pack.size_bytes,
+        "objects": pack.objects,
+        "now": now,
+    }
 
 
 def _run_for_names(

@@ -32,12 +32,12 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
     A repository that was deleted meanwhile gives GONE.
     """
     known = node.pack_lists.get(repo.id)
-    if known is not None and not fresh:
-        if (known.version, known.state) == (repo.packs_version, repo.packs_state):
-            return known
-        known = None  # it is not worth a question of its own
+    seen = (repo.packs_version, repo.packs_state)
+    if known is not None and not fresh and (known.version, known.state) == seen:
+        return known
     with node.database.read() as session:
-        if known is not None and known.is_adopted and is_current(session, repo.id, known):
+        # Asked of a list that is current as a rule; one that is known to be old is not worth the question.
+        if known is not None and fresh and known.is_adopted and is_current(session, repo.id, known):
             return known
         listed = list_live_packs(session, repo.id)
     if listed is not None and not listed.is_adopted:

@@ -53,8 +53,6 @@ def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: li
 
     The names are added to `noted` before anything is stored.
     """
-    # A random name, not the hash of the content: a name that comes twice could be deleted by somebody who is late with
-    # the first pack of it.
     now = node.clock()
     ahead = node.pack_names.take(repo.id, now=now) if len(found) == 1 else None
     packs = [replace(one.pack, name=ahead or new_pack_name(node)) for one in found]
@@ -69,7 +67,11 @@ def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: li
 
 
 def new_pack_name(node: Node) -> str:
-    """Return a name that no pack has had or will have."""
+    """Return a name that no pack has had or will have.
+
+    It is random, not the hash of the content: a name that comes twice could be deleted by somebody who is late with the
+    first pack of it.
+    """
     return node.random_bytes(_NAME_BYTES).hex()
 
 

@@ -18,9 +18,9 @@ import os
 import shutil
 import threading
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
@@ -28,7 +28,7 @@ from packhouse.git.pack import Pack
 from packhouse.git.pack_idx import PackIdx
 from packhouse.limits import DEFAULT_LIMITS, KIB, Limits, disk_min_free_bytes
 from packhouse.storage.bare_repo import make_bare
-from packhouse.storage.disk.derived_files import (
+from packhouse.storage.derived_files import (
     SoundFiles,
     find_content_fault,
     find_file_fault,
@@ -50,6 +50,8 @@ _SKELETON_NAME: Final = "bare.git"
 _TURN_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * KIB
 _SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
+
+T = TypeVar("T")
 
 
 class DiskPackStore(PackStore):
@@ -108,9 +110,8 @@ class DiskPackStore(PackStore):
 
     def recheck(self, repo_id: str, opened: OpenedPacks, packs: Sequence[Pack]) -> Mended:
         """See PackStore."""
-        faulty = {fault.pack for fault in opened.mended.faults}
-        shown = [pack.name for pack in packs if pack.name not in faulty]
-        if not faulty and looks_unchanged(opened.object_dir / "pack", shown, self._sound):
+        names = (pack.name for pack in packs)
+        if not opened.mended.faults and looks_unchanged(opened.object_dir / "pack", names, self._sound):
             return Mended([], [])
         return self.mend(repo_id, packs, trusting=True)
 
@@ -280,7 +281,7 @@ class DiskPackStore(PackStore):
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore. It is on the same disk, so that moving a pack is a rename."""
-        return self._new_quarantine()
+        return _make_in(self._quarantines, lambda: Quarantine(self._quarantines))
 
     def new_scratch(self) -> Quarantine:
         """See PackStore."""
@@ -293,18 +294,10 @@ class DiskPackStore(PackStore):
     def scratch_dir(self) -> Path:
         """See PackStore."""
         with self._guard:
-            if (
-                self._scratch is None or not self._scratch.path.is_dir()
-            ):  # somebody may have emptied the folder
-                self._scratch = self._new_quarantine()
+            # Somebody may have emptied the folder.
+            if self._scratch is None or not self._scratch.path.is_dir():
+                self._scratch = self.new_quarantine()
             return self._scratch.path
-
-    def _new_quarantine(self) -> Quarantine:
-        try:
-            return Quarantine(self._quarantines)
-        except FileNotFoundError:
-            self._quarantines.mkdir(mode=0o700, exist_ok=True)
-            return Quarantine(self._quarantines)
 
     @contextlib.contextmanager
     def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
@@ -312,13 +305,8 @@ class DiskPackStore(PackStore):
         number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURN_LOCKS
         path = self._locks / f"turn-{number:02x}"
         with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(lock_file(path, exclusive=True))
-            except (
-                FileNotFoundError
-            ):  # somebody has deleted the folder; turns are for speed, so nothing is lost
-                self._locks.mkdir(mode=0o700, exist_ok=True)
-                stack.enter_context(lock_file(path, exclusive=True))
+            # Turns are for speed: nothing is lost when the folder was deleted while somebody had one.
+            _make_in(self._locks, lambda: stack.enter_context(lock_file(path, exclusive=True)))
             yield
 
     @contextlib.contextmanager
@@ -338,10 +326,9 @@ class DiskPackStore(PackStore):
 
     def check(self) -> None:
         """See PackStore."""
-        self._locks.mkdir(mode=0o700, exist_ok=True)  # somebody may have deleted it
         probe = self._locks / f".probe-{os.getpid()}-{threading.get_ident()}"
         try:
-            with probe.open("xb") as file:
+            with _make_in(self._locks, lambda: probe.open("xb")) as file:
                 file.write(bytes(_PROBE_BYTES))  # an empty file can be made on a full disk too
                 file.flush()
                 os.fsync(file.fileno())
@@ -357,6 +344,15 @@ class DiskPackStore(PackStore):
                 if folder is not None:
                     folder.discard()
             self._scratch = self._skeleton = None
+
+
+def _make_in(folder: Path, make: Callable[[], T]) -> T:
+    """Return what `make` makes in a folder of the store, which is made again when somebody has deleted it."""
+    try:
+        return make()
+    except FileNotFoundError:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return make()
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,10 +26,10 @@ from typing import Final
 from packhouse.git.pack import Pack
 from packhouse.git.reader import ObjectReader
 from packhouse.storage.files import NO_LINK, UNWRITABLE, link_or_copy, try_lock
+from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, PackSet
 
 GONE_PREFIX: Final = ".gone-"
-_IDLE_READERS_MAX: Final = 16
 _DIRECT_MAX_S: Final = 5.0
 _IDLE_MAX_S: Final = 600
 _SUFFIXES: Final = (".pack", ".rev", ".idx")  # the idx comes last: git takes a pack for there once it has one
@@ -53,10 +54,9 @@ class _Folder:
     opened_at: float = 0.0
     used_at: float = 0.0
     users: int = 0
-    epoch: int = 0
     shown: set[str] = field(default_factory=set)
     complete: Sequence[Pack] | None = None
-    readers: list[ObjectReader] = field(default_factory=list)
+    readers: IdleReaders = field(default_factory=IdleReaders)
 
 
 class _Unlinkable(Exception):
@@ -74,20 +74,10 @@ class OpenedFolder(OpenedPacks):
         self.object_dir = folder.object_dir
         self.descriptors = (folder.lock,)
 
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[ObjectReader]:
+    def reader(self) -> AbstractContextManager[ObjectReader]:
         """See OpenedPacks."""
-        folder = self._folder
-        assert folder is not None, "it is open"
-        epoch = folder.epoch
-        try:
-            reader = folder.readers.pop()
-        except IndexError:
-            reader = ObjectReader(self.object_dir)
-        yield reader
-        # Not after a failure: whatever it was, the next one looks with a fresh reader.
-        if folder.epoch == epoch and len(folder.readers) < _IDLE_READERS_MAX:
-            folder.readers.append(reader)
+        assert self._folder is not None, "it is open"
+        return self._folder.readers.lend(self.object_dir)
 
     def close(self) -> None:
         """See OpenedPacks."""
@@ -136,8 +126,7 @@ class ViewFolders:
         """Let the next reads of a repository open its packs anew, as far as this process has not got them open."""
         with self._guard:
             for folder in self._folders.get(repo_id, ()):
-                folder.epoch += 1
-                folder.readers.clear()
+                folder.readers.forget()
 
     def show_again(self, repo_id: str, names: Collection[str]) -> None:
         """Put the present idx files of packs into the folders in place of those that they replace."""
@@ -153,9 +142,9 @@ class ViewFolders:
         with self._guard:
             folder.users -= 1
             known = self._folders.get(folder.repo_id, [])
-            dropped = self._drop_replaced(known)
-            if folder not in known and folder.users == 0:
-                dropped.append(folder)
+            is_forgotten = folder.users == 0 and folder not in known
+            dropped = [folder] if is_forgotten else []
+            dropped += self._drop_replaced(folder.repo_id, known)
             dropped += self._shrink()
         self._let_go(dropped)
 
@@ -195,11 +184,7 @@ class ViewFolders:
             for repo_id, known in list(self._folders.items()):
                 unused = (folder for folder in known if folder.users == 0)
                 idle = [folder for folder in unused if folder.is_direct or folder.used_at <= before]
-                dropped += idle
-                self._count -= len(idle)
-                known[:] = [folder for folder in known if folder not in idle]
-                if not known:
-                    del self._folders[repo_id]
+                dropped += self._take_out(repo_id, idle)
         self._let_go(dropped)
 
     def close(self) -> None:
@@ -267,42 +252,44 @@ class ViewFolders:
         folder.lock = _open_locked(path)
         folder.object_dir = path
 
-    def _drop_replaced(self, known: list[_Folder]) -> list[_Folder]:
+    def _drop_replaced(self, repo_id: str, known: Sequence[_Folder]) -> list[_Folder]:
         """Take out the folders that nobody uses and that are not the newest of their repository.
 
         Or direct where links can be made again: what is in there is not unlinked before.
         """
         is_linked = any(folder.object_dir is not None and not folder.is_direct for folder in known)
-        dropped = [
+        replaced = [
             folder
             for folder in known
             if folder.users == 0 and (folder is not known[-1] or (folder.is_direct and is_linked))
         ]
-        for folder in dropped:
-            known.remove(folder)
-        self._count -= len(dropped)
-        return dropped
+        return self._take_out(repo_id, replaced)
 
     def _shrink(self) -> list[_Folder]:
         dropped: list[_Folder] = []
         if self._count <= self._open_max:
             return dropped
         for repo_id, known in list(self._folders.items()):
-            idle = [folder for folder in known if folder.users == 0]
-            for folder in idle:
-                known.remove(folder)
-            dropped += idle
-            self._count -= len(idle)
-            if not known:
-                del self._folders[repo_id]
+            dropped += self._take_out(repo_id, [folder for folder in known if folder.users == 0])
             if self._count <= self._open_max:
                 break
         return dropped
 
+    def _take_out(self, repo_id: str, folders: list[_Folder]) -> list[_Folder]:
+        """Forget some folders of a repository, which the caller lets go of without the guard; return them."""
+        if folders:
+            known = self._folders[repo_id]
+            for folder in folders:
+                known.remove(folder)
+            self._count -= len(folders)
+            if not known:
+                del self._folders[repo_id]
+        return folders
+
     def _let_go(self, folders: Sequence[_Folder]) -> None:
         """Close folders. One that a newer generation has replaced is removed, unless others hold it."""
         for folder in folders:
-            folder.readers.clear()
+            folder.readers.forget()
             if folder.lock >= 0:
                 os.close(folder.lock)
                 folder.lock = -1
@@ -319,7 +306,7 @@ def _is_in_place(folder: _Folder) -> bool:
     if folder.object_dir is None or folder.is_direct:
         return True
     try:
-        return os.path.samestat(os.stat(f"{folder.object_dir}/pack/.."), os.fstat(folder.lock))
+        return _is_at(folder.lock, f"{folder.object_dir}/pack/..")
     except OSError:
         return False
 
@@ -353,12 +340,11 @@ def _open_locked(path: Path) -> int:
             _make_folders(path)
             continue
         try_lock(descriptor, exclusive=False, wait=True)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                # Whoever made the folder may have died before this.
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(f"{path}/pack")
-                return descriptor
+        if _is_at(descriptor, path):
+            # Whoever made the folder may have died before this.
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(f"{path}/pack")
+            return descriptor
         os.close(descriptor)
 
 
@@ -465,7 +451,7 @@ def _remove_if_free(path: Path) -> bool:
         os.close(descriptor)
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: str | Path) -> bool:
     """Tell whether an open folder is the one of that name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))

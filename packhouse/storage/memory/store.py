@@ -21,7 +21,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.pack import Pack
 from packhouse.git.pack_idx import PackIdx
 from packhouse.storage.bare_repo import make_bare
-from packhouse.storage.disk.derived_files import (
+from packhouse.storage.derived_files import (
     SoundFiles,
     find_content_fault,
     find_file_fault,
@@ -186,9 +186,8 @@ class MemoryPackStore(PackStore):
 
     def recheck(self, repo_id: str, opened: OpenedPacks, packs: Sequence[Pack]) -> Mended:
         """See PackStore."""
-        faulty = {fault.pack for fault in opened.mended.faults}
-        shown = [pack.name for pack in packs if pack.name not in faulty]
-        if not faulty and looks_unchanged(opened.object_dir / "pack", shown, self._sound):
+        names = (pack.name for pack in packs)
+        if not opened.mended.faults and looks_unchanged(opened.object_dir / "pack", names, self._sound):
             return Mended([], [])
         return self.mend(repo_id, packs, trusting=True)
 

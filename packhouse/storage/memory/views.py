@@ -1,15 +1,16 @@
 """Folders with copies of chosen packs, each kept while somebody has it open and the newest of a repository longer."""
 
-import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from packhouse.git.pack import Pack
 from packhouse.git.reader import ObjectReader
+from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import Mended, OpenedPacks, PackSet
 
 WriteOut = Callable[[str, Pack, Path, Mended], bool]
@@ -23,9 +24,8 @@ class _Folder:
     object_dir: Path
     guard: threading.Lock = field(default_factory=threading.Lock)
     users: int = 0
-    epoch: int = 0
     shown: set[str] = field(default_factory=set)
-    readers: list[ObjectReader] = field(default_factory=list)
+    readers: IdleReaders = field(default_factory=IdleReaders)
 
 
 class OpenedCopies(OpenedPacks):
@@ -38,19 +38,10 @@ class OpenedCopies(OpenedPacks):
         self.object_dir = folder.object_dir
         self.descriptors = ()
 
-    @contextlib.contextmanager
-    def reader(self) -> Iterator[ObjectReader]:
+    def reader(self) -> AbstractContextManager[ObjectReader]:
         """See OpenedPacks."""
-        folder = self._folder
-        assert folder is not None, "it is open"
-        epoch = folder.epoch
-        try:
-            reader = folder.readers.pop()
-        except IndexError:
-            reader = ObjectReader(folder.object_dir)
-        yield reader
-        if folder.epoch == epoch:
-            folder.readers.append(reader)
+        assert self._folder is not None, "it is open"
+        return self._folder.readers.lend(self.object_dir)
 
     def close(self) -> None:
         """See OpenedPacks."""
@@ -89,9 +80,9 @@ class MemoryViews:
         """End a use. A folder that another generation has replaced goes with its last use."""
         with self._guard:
             folder.users -= 1
-            dropped = self._drop_replaced(folder.repo_id)
-            if folder.users == 0 and folder not in self._folders.get(folder.repo_id, []):
-                dropped.append(folder)
+            is_forgotten = folder.users == 0 and folder not in self._folders.get(folder.repo_id, [])
+            dropped = [folder] if is_forgotten else []
+            dropped += self._drop_replaced(folder.repo_id)
         _remove(dropped)
 
     def show_idx(self, repo_id: str, name: str, idx: bytes) -> None:
@@ -115,8 +106,7 @@ class MemoryViews:
     def forget_readers(self, repo_id: str) -> None:
         """Let the next reader open the packs anew."""
         for folder in self._list(repo_id):
-            folder.epoch += 1
-            folder.readers.clear()
+            folder.readers.forget()
 
     def forget_repo(self, repo_id: str) -> None:
         """Remove the idle folders of a repository, and those in use once they are given back."""
@@ -159,5 +149,5 @@ class MemoryViews:
 
 def _remove(folders: Sequence[_Folder]) -> None:
     for folder in folders:
-        folder.readers.clear()
+        folder.readers.forget()
         shutil.rmtree(folder.object_dir, ignore_errors=True)

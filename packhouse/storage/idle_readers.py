@@ -1,0 +1,36 @@
+"""Open readers of one folder of packs, kept for those who read next."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from packhouse.git.reader import ObjectReader
+
+_IDLE_MAX: Final = 16
+
+
+class IdleReaders:
+    """The readers of a folder that nobody uses now. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._idle: list[ObjectReader] = []
+        self._epoch = 0
+
+    @contextlib.contextmanager
+    def lend(self, object_dir: Path) -> Iterator[ObjectReader]:
+        """Lend a reader to one thread; one of `object_dir`, which is the folder, is opened when none is idle."""
+        epoch = self._epoch
+        try:
+            reader = self._idle.pop()
+        except IndexError:
+            reader = ObjectReader(object_dir)
+        yield reader
+        # Not after a failure: whatever it was, the next one looks with a fresh reader.
+        if self._epoch == epoch and len(self._idle) < _IDLE_MAX:
+            self._idle.append(reader)
+
+    def forget(self) -> None:
+        """Let the next reads open the packs anew. Readers that are lent now are not kept."""
+        self._epoch += 1
+        self._idle.clear()
