@@ -33,9 +33,9 @@ from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.sweep import adopt_all
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
-from tests.simulation.beginnings import WHO
 from tests.simulation.invariants import Violation
 from tests.simulation.world import World
+from tests.support.node_writes import ADA
 
 BRANCHES: Final = tuple(RefName(b"refs/heads/" + name) for name in (b"main", b"side", b"topic"))
 _HISTORY_MAX: Final = 50
@@ -197,7 +197,7 @@ class Actors:
             parents = [] if tip is None else [tip]
             commit = write.writer.add_object(
                 "commit",
-                encode_commit(tree=tree, parents=parents, author=WHO, committer=WHO, message=b"m\n"),
+                encode_commit(tree=tree, parents=parents, author=ADA, committer=ADA, message=b"m\n"),
             )
             refs = RefWriter(node, self.caller, repo, action="commit")
             allowed = refs.allow(RefUpdate(PERSISTENT, branch, tip, commit), is_fast_forward=lambda: True)

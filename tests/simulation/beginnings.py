@@ -9,17 +9,15 @@ from packhouse.db.orgs import insert_org
 from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
-from packhouse.git.objects import MODE_FILE, Person, TreeEntry, encode_commit, encode_tree
+from packhouse.git.objects import MODE_FILE, TreeEntry, encode_commit, encode_tree
 from packhouse.git.oid import hash_object
 from packhouse.git.pack import Pack
 from packhouse.git.pack_writer import PackWriter, encode_idx
-from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId, RepoKey
 from packhouse.storage.memory.store import StoredPack
 from tests.simulation.world import World
-
-MAIN: Final = RefName(b"refs/heads/main")
-WHO: Final = Person("Ada", "ada@example.test", 1000, "+0000")
+from tests.support.node_writes import ADA, MAIN
 
 _INHERITED_SHARE: Final = 0.25
 _STRAY: Final = "5" * 40
@@ -58,7 +56,7 @@ def _inherit(world: World, session: Session, repo: RepoKey, public_id: RepoId) -
     """Leave a commit whose pack is listed, and what it leads to in one beside it that no row names."""
     tree = encode_tree([TreeEntry(MODE_FILE, b"old", hash_object("blob", b"old"))])
     commit = encode_commit(
-        tree=hash_object("tree", tree), parents=[], author=WHO, committer=WHO, message=b"old\n"
+        tree=hash_object("tree", tree), parents=[], author=ADA, committer=ADA, message=b"old\n"
     )
     unlisted, stored = _make_pack([("blob", b"old"), ("tree", tree)])
     world.checker.inherited.add((public_id, unlisted.name))

@@ -21,7 +21,7 @@ from packhouse.repository.view import RepoView
 from tests.support import pack_works
 from tests.support.git import Git
 from tests.support.killed_steps import Step, run_and_be_killed
-from tests.support.memory_node import commit_files
+from tests.support.node_writes import commit_files
 from tests.support.pack_works import (
     START,
     age_views,

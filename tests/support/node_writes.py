@@ -1,15 +1,22 @@
 """Writes on a node as operations make them: a Write over a view, and a RefWriter that moves refs with it."""
 
+from collections.abc import Mapping
+
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import list_known_packs, replace_packs
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate
 from packhouse.db.repos import Repo
-from packhouse.git.objects import Person, encode_commit
+from packhouse.git.objects import MODE_FILE, Person, encode_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.refname import PERSISTENT, RefName, branch_refname
+from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
+from packhouse.operations.commit_target import CommitTarget
+from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.ref_writer import RefWriter
-from packhouse.repository.view import RepoView
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
 
 ADA = Person("Ada", "ada@example.test", 1000, "+0000")
@@ -64,6 +71,39 @@ def put_blob(node: Node, repo: Repo, content: bytes) -> str:
             )
         write.keep_published()
     return pack.name
+
+
+def commit_files(
+    node: Node,
+    caller: Principal,
+    name: str,
+    branch: str,
+    files: Mapping[str, bytes | None],
+    *,
+    base: str | None = None,
+    expected: Oid | None = None,
+) -> LandedCommit:
+    """Commit contents by path, None for deleted; `base` is where a new branch begins."""
+    target = CommitTarget(
+        PERSISTENT,
+        branch_refname(branch),
+        base_refname=None if base is None else branch_refname(base),
+        expected=expected,
+    )
+    with open_view(node, lookup_repo(node, caller, name)) as view, Write(view) as write:
+
+        def make_tree(maker: TreeMaker) -> Oid:
+            editor = maker.edit()
+            for path, content in files.items():
+                if content is None:
+                    editor.delete(TreePath(path.encode()))
+                else:
+                    blob = write.writer.add_object("blob", content)
+                    editor.upsert(TreePath(path.encode()), MODE_FILE, blob)
+            return editor.write(maker.emit)
+
+        plan = CommitPlan(target, CommitFacts(b"message\n", ADA, ADA), make_tree, action="test")
+        return land_commit(node, caller, plan, write)
 
 
 def pack_states(node: Node, repo: Repo) -> dict[str, str]:

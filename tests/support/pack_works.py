@@ -31,8 +31,7 @@ from packhouse.repository.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.killed_steps import Step
-from tests.support.memory_node import ADA, commit_files
-from tests.support.node_writes import MAIN, add_commit, move_refs
+from tests.support.node_writes import ADA, MAIN, add_commit, commit_files, move_refs
 from tests.support.packs import write_pack
 
 START: Final = 1000

@@ -3,9 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Final
 
-from packhouse.git.oid import Oid, hash_object
 from packhouse.git.pack import Pack
 from packhouse.git.process import GitPlace
 from packhouse.git.reader import FreshReader
@@ -14,14 +12,7 @@ from packhouse.storage.disk.views import OpenedFolder
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.store import OpenedPacks, PackSet
 from tests.support.packs import write_pack
-
-REPO: Final = "repo_abcd1234"
-"""The repository of most tests."""
-
-
-def blob_oid(content: bytes) -> Oid:
-    """Return the id of a blob."""
-    return hash_object("blob", content)
+from tests.support.store_bench import REPO, blob
 
 
 def store_blobs(store: DiskPackStore, repo_id: str, *contents: bytes) -> Pack:
@@ -49,9 +40,9 @@ def shown_names(opened: OpenedPacks) -> set[str]:
 def read_blob(opened: OpenedPacks, content: bytes) -> bytes | None:
     """Read a blob through the folder by libgit2; None when it is not there."""
     with opened.reader() as reader:
-        if reader.kind_and_size(blob_oid(content)) is None:
+        if reader.kind_and_size(blob(content)) is None:
             return None
-        return reader.read(blob_oid(content))[1]
+        return reader.read(blob(content))[1]
 
 
 def place_for_git(store: DiskPackStore, opened: OpenedPacks) -> GitPlace:
@@ -63,9 +54,9 @@ def place_for_git(store: DiskPackStore, opened: OpenedPacks) -> GitPlace:
 def read_blob_by_git(store: DiskPackStore, opened: OpenedPacks, content: bytes) -> bytes | None:
     """Read a blob through the folder by git; None when it is not there."""
     reader = FreshReader(place_for_git(store, opened))
-    if reader.kind_and_size(blob_oid(content)) is None:
+    if reader.kind_and_size(blob(content)) is None:
         return None
-    return reader.read(blob_oid(content))[1]
+    return reader.read(blob(content))[1]
 
 
 def show(store: DiskPackStore, generation: int, *packs: Pack, repo_id: str = REPO) -> OpenedFolder:

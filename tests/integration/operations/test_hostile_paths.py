@@ -7,7 +7,7 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import list_refs
 from packhouse.errors import Invalid
-from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, Person
+from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_path import TreePath
@@ -22,8 +22,8 @@ from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import open_view
 from packhouse.repository.write import Write
+from tests.support.node_writes import ADA
 
-ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 FACTS = CommitFacts(b"m\n", ADA, ADA)
 MAIN = CommitTarget(PERSISTENT, RefName(b"refs/heads/main"))
 

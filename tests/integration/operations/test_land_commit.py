@@ -5,10 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.git.objects import MODE_FILE, Person, parse_tree
+from packhouse.git.objects import MODE_FILE, parse_tree
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.git.tree_edit import TreeEditor
 from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
 from packhouse.operations.commit_target import CommitTarget, GuardMismatch
@@ -19,11 +18,9 @@ from packhouse.operations.lookup import lookup_repo
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.node_writes import pack_states, put_commit
+from tests.support.node_writes import ADA, MAIN, pack_states, put_commit
 from tests.support.packs import list_packs, stored_names
 
-ADA = Person("Ada", "ada@example.test", 1000, "+0000")
-MAIN = RefName(b"refs/heads/main")
 NEW = RefName(b"refs/heads/new")
 
 
@@ -38,7 +35,7 @@ def commit(
         def make_tree(maker: TreeMaker) -> Oid:
             if waiting:
                 waiting.pop()()
-            editor = TreeEditor(maker.read_tree, maker.parent_tree)
+            editor = maker.edit()
             editor.upsert(TreePath(content), MODE_FILE, blob)
             return editor.write(maker.emit)
 

@@ -13,7 +13,7 @@ import pytest
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.db.kept_answers import has_kept_answer
-from packhouse.git.objects import MODE_FILE, Person
+from packhouse.git.objects import MODE_FILE
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.git.tree_path import TreePath
 from packhouse.ids import RepoKey
@@ -50,9 +50,9 @@ from packhouse.repository.receipts import (
 )
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
+from tests.support.node_writes import ADA
 
 SPAWN = multiprocessing.get_context("spawn")
-ADA = Person("Ada", "ada@example.test", 1000, "+0000")
 MAIN = RefName(b"refs/heads/main")
 DAY_S = 24 * 3600
 ANSWER = Answer(201, (("content-type", "application/json"),), b"{}")

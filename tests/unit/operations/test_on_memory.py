@@ -37,7 +37,7 @@ from packhouse.operations.write_note import (
     WriteNote,
     write_note,
 )
-from tests.support.memory_node import commit_files
+from tests.support.node_writes import commit_files
 
 pytestmark = pytest.mark.quick
 

@@ -11,11 +11,11 @@ from packhouse.git.pack import Pack
 from packhouse.git.process import run_git
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackFault, PackSet
+from tests.support.store_bench import REPO
 from tests.support.stored import pack_dir_of, place_for_git, read_blob, store_blobs
 
 pytestmark = pytest.mark.quick
 
-REPO = "repo_abcd1234"
 A, B = b"a", b"b"
 
 

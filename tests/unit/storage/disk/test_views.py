@@ -17,9 +17,8 @@ from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.disk.views import ViewFolders
 from packhouse.storage.store import MISSING, PackFault
 from tests.support.seeds import seed_of
+from tests.support.store_bench import REPO, blob
 from tests.support.stored import (
-    REPO,
-    blob_oid,
     pack_dir_of,
     place_for_git,
     read_blob,
@@ -99,16 +98,16 @@ def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: Dis
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     first = show(store, 1, one)
     with first.reader() as lent:
-        assert lent.read(blob_oid(A))[1] == A
+        assert lent.read(blob(A))[1] == A
         with first.reader() as idle:
-            assert idle.read(blob_oid(A))[1] == A
+            assert idle.read(blob(A))[1] == A
         second = show(store, 1, one, two)
         assert second.object_dir == first.object_dir
         assert shown_names(second) == {one.name, two.name}
-        assert lent.read(blob_oid(A))[1] == A
+        assert lent.read(blob(A))[1] == A
         with second.reader() as again:
             assert again is idle
-            assert again.read(blob_oid(B))[1] == B
+            assert again.read(blob(B))[1] == B
     first.close()
     assert read_blob(second, B) == B
     second.close()
@@ -242,8 +241,8 @@ def test_a_folder_stays_while_a_child_process_holds_its_descriptor(store: DiskPa
         let_age(data)
         store.sweep()
         assert 1 in folders(data)
-        answer, _ = child.communicate(f"{blob_oid(A)}\n".encode())  # it opens its first pack only now
-    assert answer == f"{blob_oid(A)} blob 1\na\n".encode()
+        answer, _ = child.communicate(f"{blob(A)}\n".encode())  # it opens its first pack only now
+    assert answer == f"{blob(A)} blob 1\na\n".encode()
     let_age(data)
     store.sweep()
     assert 1 not in folders(data)

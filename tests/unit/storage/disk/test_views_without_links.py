@@ -12,7 +12,8 @@ from packhouse.git.pack import Pack
 from packhouse.storage.disk import views
 from packhouse.storage.disk.store import DiskPackStore
 from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.stored import REPO, read_blob, read_blob_by_git, show, shown_names, store_blobs
+from tests.support.store_bench import REPO
+from tests.support.stored import read_blob, read_blob_by_git, show, shown_names, store_blobs
 
 A, B = b"a", b"b"
 
