@@ -25,12 +25,17 @@ _NAMES = [
     b"go.sum",
 ]
 
+_LONGEST_MIN = 12
+
 TextTree = dict[bytes, tuple[str, list[str]]]
 """Path to (mode, lines with their line ends)."""
 
 
 def make_text_history(git: Git, folder: Path, seed: int, *, commits: int = 25) -> History:
-    """Write a random history of edited text and print the seed; its branches are main and topic."""
+    """Write a random history of edited text and print the seed; its branches are main and topic.
+
+    Each commit has a file of `_LONGEST_MIN` lines or more.
+    """
     print(f"text history seed {seed}")
     rng = random.Random(seed)
     git.run("init", "--quiet", "--bare", folder)
@@ -52,6 +57,8 @@ def make_text_history(git: Git, folder: Path, seed: int, *, commits: int = 25) -
                 tree[path] = (mode, list(lines))
         for _ in range(8 if number == 0 else rng.randint(1, 3)):
             _edit(rng, tree)
+        if all("".join(lines).count("\n") < _LONGEST_MIN for _, lines in tree.values()):
+            tree[rng.choice(_NAMES)] = ("100644", [_line(rng) for _ in range(_LONGEST_MIN)])
         trees.append(tree)
         tips[branch] = number
         out.append(_commit(branch, number, parents, tree))
