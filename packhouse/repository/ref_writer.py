@@ -5,7 +5,8 @@ with the updates that they are for. Nothing else writes ref rows. So policies, p
 and wake-ups cannot be forgotten by a new endpoint: `move` takes no update that `allow` did not return.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from packhouse.db.ref_transaction import (
     apply_ref_updates,
     preview_ref_updates,
 )
-from packhouse.db.repos import Repo
+from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.db.session import Session
 from packhouse.git.pack import Pack
 from packhouse.limits import sync_after_write_s
@@ -85,7 +86,7 @@ class RefWriter:
 
         Asked before a pack is published, so that what is refused anyway is not stored.
         """
-        with self._node.database.snapshot() as session:
+        with self._node.database.snapshot() as session, self._naming_the_repo():
             return preview_ref_updates(
                 session, self._repo.id, [allowed.update for allowed in updates], atomic=atomic
             )
@@ -185,17 +186,26 @@ class RefWriter:
         now: int,
         atomic: bool,
     ) -> list[RefOutcome]:
-        return apply_ref_updates(
-            session,
-            self._repo.id,
-            updates,
-            actor=self._caller.subject,
-            action=self._action,
-            state=state,
-            now=now,
-            packs=packs,
-            atomic=atomic,
-        )
+        with self._naming_the_repo():
+            return apply_ref_updates(
+                session,
+                self._repo.id,
+                updates,
+                actor=self._caller.subject,
+                action=self._action,
+                state=state,
+                now=now,
+                packs=packs,
+                atomic=atomic,
+            )
+
+    @contextlib.contextmanager
+    def _naming_the_repo(self) -> Iterator[None]:
+        """Let the failure that it was deleted meanwhile name the repository as its users do, not by its key."""
+        try:
+            yield
+        except RepoNotFound as gone:
+            raise RepoNotFound(self._repo.name) from gone
 
     def _move(
         self,

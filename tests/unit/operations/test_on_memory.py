@@ -37,7 +37,7 @@ from packhouse.operations.write_note import (
     WriteNote,
     write_note,
 )
-from tests.support.node_writes import commit_files
+from tests.support.node_writes import commit_files, put_commit
 
 pytestmark = pytest.mark.quick
 
@@ -106,6 +106,18 @@ def test_a_commit_is_read_back_with_what_it_left_alone(node: Node, caller: Princ
     assert tip(node, caller, "main") == landed.commit
     assert [read(node, caller, path) for path in ("a", "folder/b", "c")] == [b"one\n", b"three\n", b"new\n"]
     assert read(node, caller, "folder/b", ref=root) == b"two\n"
+
+
+def test_a_write_to_a_repository_that_was_deleted_meanwhile_names_it_and_leaves_nothing(
+    node: Node, caller: Principal, root: Oid
+) -> None:
+    repo = lookup_repo(node, caller, "r")
+    stored = node.store.list_names(repo.public_id)
+    delete_repo(node, caller, "r")
+    with pytest.raises(RepoNotFound) as raised:
+        put_commit(node, caller, repo, root)
+    assert raised.value.fields["repo"] == "r"
+    assert node.store.list_names(repo.public_id) == stored
 
 
 def test_a_file_that_a_commit_deletes_is_gone_with_its_folder(
