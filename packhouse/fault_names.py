@@ -1,7 +1,7 @@
 """Names of the faults that git's fsck finds in objects, and which of them are let through where.
 
 Source: git-fsck(1), "Fsck Messages", of git 2.38 to 2.50. A git that is older than a name does not know it, so
-`known_faults()` in git/index_pack.py is asked before a name goes to git.
+`known_faults()` in git/commands/index_pack.py is asked before a name goes to git.
 """
 
 from typing import Final

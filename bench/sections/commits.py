@@ -13,14 +13,14 @@ from packhouse.auth.principal import operator_principal
 from packhouse.config import load_config
 from packhouse.db.orgs import find_org
 from packhouse.db.repos import find_repo
-from packhouse.git.objects import MODE_FILE, Person
+from packhouse.git.objects.codec import MODE_FILE, Person
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.refname import PERSISTENT, branch_refname
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node, open_node
-from packhouse.operations.commit_pack import CommitPack, FileChange
-from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.land_commit import CommitFacts
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts
+from packhouse.repository.upkeep.consolidate import consolidate
 from tests.support.repo import Org, Repo
 from tests.support.server import Server
 from tests.support.server_process import ServerOptions

@@ -20,9 +20,9 @@ from packhouse.cli.settings import (
 )
 from packhouse.clock import system_clock
 from packhouse.config import Config
-from packhouse.operations.prepare_demo import Demo, prepare_demo
-from packhouse.operations.prepare_shop import SHOP_NAME
-from packhouse.web.serve import open_listener, serve
+from packhouse.operations.demo.prepare_demo import Demo, prepare_demo
+from packhouse.operations.demo.prepare_shop import SHOP_NAME
+from packhouse.web.edge.serve import open_listener, serve
 
 TOKEN_TTL_S: Final = 30 * 86400
 

@@ -6,7 +6,7 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.operations.inspect_jobs import STATES, JobRow, list_jobs, retry_job
+from packhouse.operations.jobs.inspect_jobs import STATES, JobRow, list_jobs, retry_job
 
 
 @click.group("jobs", cls=PackhouseGroup)

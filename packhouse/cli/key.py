@@ -10,7 +10,7 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import key_file_max_bytes
-from packhouse.operations.keys import Key, add_key, list_keys, revoke_key
+from packhouse.operations.tenants.keys import Key, add_key, list_keys, revoke_key
 
 
 @click.group("key", cls=PackhouseGroup)

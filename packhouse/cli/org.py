@@ -7,7 +7,7 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
-from packhouse.operations.orgs import Org, check_org_name, create_org, iter_orgs
+from packhouse.operations.tenants.orgs import Org, check_org_name, create_org, iter_orgs
 
 
 @click.group("org", cls=PackhouseGroup)

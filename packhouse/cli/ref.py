@@ -6,13 +6,13 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.git.objects import parse_date
+from packhouse.git.objects.codec import parse_date
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.limits import page_max
-from packhouse.operations.act_as_operator import act_as_operator
-from packhouse.operations.read_ref_log import RefMove, read_ref_log
-from packhouse.operations.restore_ref import RestoreRef, restore_ref
+from packhouse.operations.refs.read_ref_log import RefMove, read_ref_log
+from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
+from packhouse.operations.tenants.act_as_operator import act_as_operator
 
 
 @click.group("ref", cls=PackhouseGroup)

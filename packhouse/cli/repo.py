@@ -11,13 +11,13 @@ from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node.node import Node
-from packhouse.operations.act_as_operator import act_as_operator
-from packhouse.operations.adopt_packs import adopt_packs
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.get_repo import get_repo
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.undelete_repo import undelete_repo
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.get_repo import get_repo
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.catalog.undelete_repo import undelete_repo
+from packhouse.operations.packs.adopt_packs import adopt_packs
+from packhouse.operations.tenants.act_as_operator import act_as_operator
 
 
 @click.group("repo", cls=PackhouseGroup)

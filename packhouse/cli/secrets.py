@@ -5,7 +5,7 @@ import click
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import json_option, print_record
-from packhouse.operations.rotate_secrets import rotate_secrets
+from packhouse.operations.tenants.rotate_secrets import rotate_secrets
 
 
 @click.group("secrets", cls=PackhouseGroup)

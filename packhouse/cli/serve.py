@@ -10,7 +10,7 @@ from packhouse.cli.settings import (
     with_creation_settings,
     with_server_settings,
 )
-from packhouse.web.serve import serve
+from packhouse.web.edge.serve import serve
 
 
 @with_creation_settings

@@ -9,7 +9,7 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import key_file_max_bytes
-from packhouse.operations.signing_keys import (
+from packhouse.operations.tenants.signing_keys import (
     SigningKeyRow,
     add_signing_key,
     list_signing_keys,

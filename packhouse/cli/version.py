@@ -12,7 +12,7 @@ from packhouse import RELEASE, __version__
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.output import json_option, print_json
 from packhouse.errors import PackhouseError
-from packhouse.git.process import run_git
+from packhouse.git.commands.process import run_git
 
 _TIMEOUT_S: Final = 10.0
 

@@ -9,9 +9,8 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.operations.act_as_operator import act_as_operator
-from packhouse.operations.webhook_delivery import ANY_EVENT
-from packhouse.operations.webhooks import (
+from packhouse.operations.events.webhook_delivery import ANY_EVENT
+from packhouse.operations.events.webhooks import (
     AddWebhook,
     Delivery,
     Webhook,
@@ -21,6 +20,7 @@ from packhouse.operations.webhooks import (
     redeliver,
     remove_webhook,
 )
+from packhouse.operations.tenants.act_as_operator import act_as_operator
 from packhouse.secret import Secret
 
 _DELIVERIES_SHOWN = 100

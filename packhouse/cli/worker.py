@@ -13,7 +13,7 @@ from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
 from packhouse.cli.settings import load_settings, start_logging, with_server_settings
 from packhouse.log import log_event
-from packhouse.web.background import BackgroundThreads
+from packhouse.web.edge.background import BackgroundThreads
 
 
 @with_server_settings

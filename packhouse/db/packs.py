@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Unavailable
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
 
 

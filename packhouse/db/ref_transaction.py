@@ -9,7 +9,7 @@ from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import (
     HEADS,
     PERSISTENT,

@@ -2,7 +2,7 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node.node import Node
-from packhouse.operations.clean_repo import clean_repo, postpone_cleaning
+from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
 
 
 def run(node: Node, job: Job) -> None:

@@ -23,7 +23,7 @@ from packhouse.auth.sealing import SealBroken
 from packhouse.errors import PackhouseError, Unavailable
 from packhouse.log import log_event
 from packhouse.node.node import Node
-from packhouse.operations.webhook_delivery import (
+from packhouse.operations.events.webhook_delivery import (
     PendingDelivery,
     ReadyWebhook,
     SendOutcome,
@@ -32,7 +32,7 @@ from packhouse.operations.webhook_delivery import (
     record_outcomes,
     send_delivery,
 )
-from packhouse.operations.webhook_queue import (
+from packhouse.operations.events.webhook_queue import (
     choose_deliveries,
     hold_subscriptions,
     list_due_subscriptions,

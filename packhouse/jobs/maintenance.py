@@ -10,9 +10,9 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.node.installation import report_unknown_folders
 from packhouse.node.node import Node
-from packhouse.repository.consolidate import consolidate
-from packhouse.repository.damage_report import find_lost_packs, recheck_damage
-from packhouse.repository.sweep import adopt_all, sweep
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.damage_report import find_lost_packs, recheck_damage
+from packhouse.repository.upkeep.sweep import adopt_all, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.2

@@ -2,8 +2,8 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node.node import Node
-from packhouse.operations.kept_answers import forget_answers
-from packhouse.operations.prune_events import prune_events, queue_next_prune
+from packhouse.operations.events.prune_events import prune_events, queue_next_prune
+from packhouse.operations.jobs.kept_answers import forget_answers
 
 
 def run(node: Node, job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node.node import Node
-from packhouse.operations.sync_upstream import SyncAsk, give_up_sync, sync_upstream
+from packhouse.operations.sync.sync_upstream import SyncAsk, give_up_sync, sync_upstream
 
 
 def run(node: Node, job: Job) -> None:

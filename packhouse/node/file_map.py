@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK
+from packhouse.git.objects.codec import FILE_MODES, MODE_GITLINK, MODE_SYMLINK
 from packhouse.git.oid import Oid, is_oid
 
 _EDITS_IN_PLACE_MAX: Final = 1000

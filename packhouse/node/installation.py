@@ -11,7 +11,8 @@ from pathlib import Path
 
 from packhouse.auth.sealing import SecretKeyMissing, SecretKeys
 from packhouse.config import Config
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
+from packhouse.db.engines.schema import check_release
 from packhouse.db.installation import (
     KNOWN_BATCH,
     count_known_repos,
@@ -20,7 +21,6 @@ from packhouse.db.installation import (
     has_stored_secrets,
     set_accepted_folder,
 )
-from packhouse.db.schema import check_release
 from packhouse.errors import Corrupt, NotFound
 from packhouse.log import log_event
 from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids

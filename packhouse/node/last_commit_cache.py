@@ -8,7 +8,7 @@ from typing import Final
 
 from packhouse.bounded_cache import BoundedCache
 from packhouse.errors import Unavailable
-from packhouse.git.history import CommitSummary
+from packhouse.git.objects.history import CommitSummary
 from packhouse.git.oid import Oid
 from packhouse.ids import RepoKey
 from packhouse.limits import Limits

@@ -11,8 +11,8 @@ from packhouse.auth.sealing import SecretKeys
 from packhouse.auth.tokens import TokenVerifier
 from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
-from packhouse.db.database import Database, open_database
-from packhouse.git.reader import configure_libgit2
+from packhouse.db.engines.database import Database, open_database
+from packhouse.git.objects.reader import configure_libgit2
 from packhouse.ids import RepoId
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.caches import (

@@ -14,22 +14,22 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.git.fsck import check_upsert
-from packhouse.git.objects import MODE_GITLINK, MODE_TREE, TreeEntry
+from packhouse.git.commands.process import iter_git_output, run_git
+from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, TreeEntry
+from packhouse.git.objects.fsck import check_upsert
+from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.objects.tree_path import TreePath, check_tree_path
+from packhouse.git.objects.tree_walk import PathEntry, iter_leaves, read_folder
 from packhouse.git.oid import Oid, parse_oid
-from packhouse.git.pack_writer import PackWriter
-from packhouse.git.patch_hunks import (
+from packhouse.git.packs.writer import PackWriter
+from packhouse.git.wire.patch_hunks import (
     WrongCounts,
     find_header,
     find_wrong_counts,
     missing_end,
     with_right_counts,
 )
-from packhouse.git.patch_paths import find_patch_paths
-from packhouse.git.process import iter_git_output, run_git
-from packhouse.git.reader import ObjectReader
-from packhouse.git.tree_path import TreePath, check_tree_path
-from packhouse.git.tree_walk import PathEntry, iter_leaves, read_folder
+from packhouse.git.wire.patch_paths import find_patch_paths
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write

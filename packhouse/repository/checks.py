@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
-from packhouse.git.kill_switch import KillSwitch
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.process import GitResult
+from packhouse.git.objects.reader import Objects, tag_target
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitResult
-from packhouse.git.reader import Objects, tag_target
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 

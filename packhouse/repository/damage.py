@@ -15,11 +15,11 @@ from packhouse.db.damage import count_damage_of_repo, insert_damage
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
-from packhouse.git.complaints import find_objects, find_packs, is_about_derived_files
+from packhouse.git.commands.complaints import find_objects, find_packs, is_about_derived_files
+from packhouse.git.commands.process import GitFailed, GitResult
+from packhouse.git.objects.reader import FreshReader, ObjectMissing
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
-from packhouse.git.process import GitFailed, GitResult
-from packhouse.git.reader import FreshReader, ObjectMissing
+from packhouse.git.packs.pack import Pack
 from packhouse.node.node import Node
 from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event

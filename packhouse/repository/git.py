@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packhouse import limits
-from packhouse.git.blob_batch import BlobBatch
+from packhouse.git.commands.cat_file import BlobBatch
+from packhouse.git.commands.process import (
+    GitPlace,
+    GitProcess,
+    GitResult,
+    iter_git_output,
+    run_git,
+    spawn_git,
+)
 from packhouse.git.oid import Oid
-from packhouse.git.process import GitPlace, GitProcess, GitResult, iter_git_output, run_git, spawn_git
 
 _OK: Final = frozenset({0})
 _ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 
 from packhouse import limits
 from packhouse.errors import Conflict, LimitExceeded
-from packhouse.git.merge_tree import (
+from packhouse.git.commands.merge_tree import (
     ConflictSide,
     MergedTree,
     merge_tree_arguments,
     parse_merge_tree,
     with_standing_paths,
 )
-from packhouse.git.objects import MODE_TREE, parse_commit
+from packhouse.git.commands.process import GitFailed
+from packhouse.git.objects.codec import MODE_TREE, parse_commit
+from packhouse.git.objects.tree_walk import TreeReader, read_folder
 from packhouse.git.oid import Oid, is_oid
-from packhouse.git.process import GitFailed
 from packhouse.git.refname import HEADS, is_refname, new_name_fault
-from packhouse.git.tree_walk import TreeReader, read_folder
 from packhouse.repository.damage import find_reason
 from packhouse.repository.write import Write
 

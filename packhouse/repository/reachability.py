@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import NotFound
+from packhouse.git.objects.reader import tag_target
 from packhouse.git.oid import Oid
-from packhouse.git.reader import tag_target
 from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.view import RepoView

@@ -26,7 +26,7 @@ from packhouse.db.packs import (
 )
 from packhouse.db.repos import Repo, is_repo_cleaned
 from packhouse.errors import Unavailable
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
 from packhouse.log import log_event
 from packhouse.node.node import Node

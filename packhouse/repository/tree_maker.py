@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from packhouse.git.objects.tree_edit import TreeEditor
 from packhouse.git.oid import Oid
-from packhouse.git.pack_writer import PackWriter
-from packhouse.git.tree_edit import TreeEditor
+from packhouse.git.packs.writer import PackWriter
 
 
 @dataclass(slots=True)

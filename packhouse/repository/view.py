@@ -15,9 +15,9 @@ from packhouse.db.packs import PackList
 from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
+from packhouse.git.commands.process import GitPlace, GitResult
+from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.process import GitPlace, GitResult
-from packhouse.git.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.repository.damage import (

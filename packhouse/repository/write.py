@@ -18,13 +18,13 @@ from typing import Final
 
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
-from packhouse.git.index_pack import STRICT_OPTION
+from packhouse.git.commands.index_pack import STRICT_OPTION
+from packhouse.git.commands.process import GitPlace, GitResult
+from packhouse.git.objects.reader import FreshReader, ObjectReader
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.pack import Pack
-from packhouse.git.pack_idx import PackIdx
-from packhouse.git.pack_writer import PackWriter
-from packhouse.git.process import GitPlace, GitResult
-from packhouse.git.reader import FreshReader, ObjectReader
+from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs.pack import Pack
+from packhouse.git.packs.writer import PackWriter
 from packhouse.node.node import Node
 from packhouse.repository.git import RepoGit
 from packhouse.repository.packs import open_packs

@@ -15,10 +15,10 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.git.commands.process import run_git
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
-from packhouse.git.pack_idx import PackIdx, read_idx_facts
-from packhouse.git.process import run_git
+from packhouse.git.packs.idx import PackIdx, read_idx_facts
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.files import fsync_path
 from packhouse.storage.store import MISSING, Mended, PackFault
 

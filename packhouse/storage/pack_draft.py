@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from packhouse.git.pack_writer import FinishedPack, PackWriter, write_idx
+from packhouse.git.packs.writer import FinishedPack, PackWriter, write_idx
 
 
 class PackDraft:

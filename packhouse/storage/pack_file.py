@@ -5,7 +5,7 @@ import struct
 from typing import Final
 
 from packhouse.errors import Corrupt
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 
 _HASH_BYTES: Final = 20
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
-from packhouse.git.reader import ObjectReader
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.pack_draft import PackDraft
 from packhouse.storage.quarantine import Quarantine
 

@@ -14,6 +14,10 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event, request_id
 from packhouse.node.node import open_node
 from packhouse.repository.damage import RepositoryMended
+from packhouse.web.admission.branch_queue import Turns
+from packhouse.web.admission.git_gate import GitGate
+from packhouse.web.admission.limiter import Lane
+from packhouse.web.admission.threads import WorkerThreads
 from packhouse.web.api import (
     archives,
     blame,
@@ -38,19 +42,15 @@ from packhouse.web.api import (
 )
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
-from packhouse.web.background import BackgroundThreads, Loop
-from packhouse.web.body import ClientGone
+from packhouse.web.edge.background import BackgroundThreads, Loop
+from packhouse.web.edge.body import ClientGone
+from packhouse.web.edge.request_log import ID_HEADER, choose_request_id, log_request
+from packhouse.web.edge.responses import REVALIDATED, ClientLeft, ResponseAborted, StreamResponse
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.idempotency import answer_once
-from packhouse.web.lane import Lane
 from packhouse.web.request import Request, Shared
-from packhouse.web.request_log import ID_HEADER, choose_request_id, log_request
-from packhouse.web.responses import REVALIDATED, ClientLeft, ResponseAborted, StreamResponse
-from packhouse.web.routing import Claim, ErrorStyle, Route, Router, RoutingFailure
+from packhouse.web.routing.router import Claim, ErrorStyle, Route, Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
-from packhouse.web.smart.gate import GitGate
-from packhouse.web.threads import WorkerThreads
-from packhouse.web.turns import Turns
 
 API: tuple[Route, ...] = (
     *health.ROUTES,

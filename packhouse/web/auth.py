@@ -10,11 +10,11 @@ from packhouse import limits
 from packhouse.auth.principal import Principal, ScopeMissing
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Unauthenticated
-from packhouse.operations.authenticate import authenticate, recall_principal
+from packhouse.operations.tenants.authenticate import authenticate, recall_principal
 from packhouse.web.caller import Caller
-from packhouse.web.match import Dialect
 from packhouse.web.request import Request
-from packhouse.web.routing import Claim, Route
+from packhouse.web.routing.match import Dialect
+from packhouse.web.routing.router import Claim, Route
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
 NO_PASSWORDS = ("", "x-oauth-basic")

@@ -28,15 +28,15 @@ from packhouse.errors import (
     Unavailable,
 )
 from packhouse.log import log_event
-from packhouse.operations.events import EventsForgotten
+from packhouse.operations.events.events import EventsForgotten
 from packhouse.repository.apply_patch import PatchDoesNotApply
 from packhouse.repository.damage import RepositoryDamaged
-from packhouse.repository.upstream_access import UpstreamAway
-from packhouse.web.body import ClientStalled
-from packhouse.web.paths import path_list_members
+from packhouse.repository.upstream.access import UpstreamAway
+from packhouse.web.edge.body import ClientStalled
+from packhouse.web.edge.responses import NOT_STORED, json_response
+from packhouse.web.json.paths import path_list_members
 from packhouse.web.request import Request
-from packhouse.web.responses import NOT_STORED, json_response
-from packhouse.web.routing import ErrorStyle, MethodNotAllowed
+from packhouse.web.routing.router import ErrorStyle, MethodNotAllowed
 
 SENTENCE_MAX_CHARS: Final = 1000
 VALUE_MAX_CHARS: Final = 300

@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import Invalid, PackhouseError
-from packhouse.operations.kept_answers import find_answer, keep_answer
-from packhouse.repository.receipts import Answer
-from packhouse.web.body import Fingerprint, drop_body
+from packhouse.operations.jobs.kept_answers import find_answer, keep_answer
+from packhouse.repository.refs.receipts import Answer
+from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
 from packhouse.web.request import Request, as_answer
-from packhouse.web.routing import Handler
+from packhouse.web.routing.router import Handler
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"

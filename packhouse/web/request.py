@@ -17,15 +17,15 @@ from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.git.refname import RefName, short_name
 from packhouse.node.node import Node
-from packhouse.repository.receipts import Answer, Receipt, Ticket
-from packhouse.web.body import RequestBody, drop_body
+from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
+from packhouse.web.admission.branch_queue import Turns
+from packhouse.web.admission.git_gate import GitGate
+from packhouse.web.admission.limiter import Lane
+from packhouse.web.admission.threads import WorkerThreads
 from packhouse.web.caller import Caller
-from packhouse.web.fields import parse_query
-from packhouse.web.lane import Lane
-from packhouse.web.match import Dialect, Match
-from packhouse.web.smart.gate import GitGate
-from packhouse.web.threads import WorkerThreads
-from packhouse.web.turns import Turns
+from packhouse.web.edge.body import RequestBody, drop_body
+from packhouse.web.json.fields import parse_query
+from packhouse.web.routing.match import Dialect, Match
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from packhouse.config import Config
 from packhouse.node.node import open_existing_node
-from packhouse.operations.keys import add_key
+from packhouse.operations.tenants.keys import add_key
 from tests.support.git import Git
 from tests.support.keys import KeyPair, make_key_pair
 from tests.support.ports import free_port

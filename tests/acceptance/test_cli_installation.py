@@ -10,7 +10,7 @@ import pytest
 
 from packhouse import RELEASE
 from packhouse.cli.main import root
-from packhouse.db.database import open_database
+from packhouse.db.engines.database import open_database
 from tests.support.keys import make_key_pair
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer

@@ -10,7 +10,7 @@ from typing import Self
 from packhouse.config import Config
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
-from packhouse.repository.consolidate import consolidate
+from packhouse.repository.upkeep.consolidate import consolidate
 from tests.conftest import StartServer
 from tests.support.git import Git
 from tests.support.repo import Repo

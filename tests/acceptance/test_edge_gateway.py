@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from packhouse.web.dialects import REQUEST_ALIASES
+from packhouse.web.routing.dialects import REQUEST_ALIASES
 from tests.support.gateway import read_exchange
 from tests.support.python_client import commit, make_client, run
 from tests.support.repo import AUTHOR, Org, Repo, ndjson_line

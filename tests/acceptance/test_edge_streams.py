@@ -17,11 +17,11 @@ from starlette.responses import Response
 from packhouse.config import Config
 from packhouse.errors import NotFound
 from packhouse.web.app import make_app
-from packhouse.web.body import iter_body
+from packhouse.web.edge.body import iter_body
+from packhouse.web.edge.responses import StreamResponse
+from packhouse.web.edge.serve import make_server, open_listener
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
-from packhouse.web.routing import Claim, Route
-from packhouse.web.serve import make_server, open_listener
+from packhouse.web.routing.router import Claim, Route
 
 WAIT_S = 60
 STALL_S = 600  # longer than anybody here waits: what ends sooner has another reason

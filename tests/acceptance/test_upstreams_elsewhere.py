@@ -13,15 +13,15 @@ import pytest
 from bench.nginx import PROGRAMS, NginxGit
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
-from packhouse.git.process import GitPlace, run_git
-from packhouse.git.remote_call import RemoteLogin, RemoteServer, run_remote_git
+from packhouse.git.commands.process import GitPlace, run_git
+from packhouse.git.commands.remote import RemoteLogin, RemoteServer, run_remote_git
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.credentials import CreateCredential, create_credential
-from packhouse.operations.events import EventPosition, read_events
-from packhouse.operations.orgs import create_org
-from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.events.events import EventPosition, read_events
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.tenants.credentials import CreateCredential, create_credential
+from packhouse.operations.tenants.orgs import create_org
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.git import Git

@@ -12,11 +12,11 @@ import pytest
 from packhouse.config import Config
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_public_id
 from packhouse.node.node import Node
-from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.undelete_repo import undelete_repo
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.undelete_repo import undelete_repo
+from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from tests.support.killed_shop import Shop, survive
 from tests.support.killed_steps import Step, after, before
 from tests.support.pack_works import open_steady_node
@@ -28,9 +28,9 @@ DISK: Final = f"{STORE}:DiskPackStore"
 VIEWS: Final = "packhouse.storage.disk.views"
 WRITE: Final = "packhouse.repository.write:Write"
 PACKS: Final = "packhouse.repository.stored_packs"
-JOIN: Final = "packhouse.repository.consolidate"
-REFS: Final = "packhouse.repository.ref_writer"
-CLEAN: Final = "packhouse.operations.clean_repo"
+JOIN: Final = "packhouse.repository.upkeep.consolidate"
+REFS: Final = "packhouse.repository.refs.writer"
+CLEAN: Final = "packhouse.operations.packs.clean_repo"
 
 FIRST: Final = (
     before("incoming row committed", DISK, "put"),
@@ -77,7 +77,7 @@ ADOPTING: Final = (
     after("old index gone", "os", "unlink", "multi-pack-index"),
     before("folder surveyed", "packhouse.repository.packs", "adopt_packs"),
     after("adopted, not committed", "packhouse.repository.packs", "adopt_packs"),
-    after("adoption committed", "packhouse.repository.sweep", "adopt"),
+    after("adoption committed", "packhouse.repository.upkeep.sweep", "adopt"),
 )
 CLEANING: Final = (
     after("deleting not committed", CLEAN, "start_deleting_all"),

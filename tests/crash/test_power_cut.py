@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.config import Config
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
 from tests.support.git import Git
 from tests.support.killed_shop import Shop, check_after
 from tests.support.killed_steps import Step, after, before
@@ -30,7 +30,7 @@ STEPS = [
     ("join", before("replacement committed", WRITE, "keep_published")),
     ("join", after("pack gone", "os", "unlink", r"/repos/\S+\.pack$")),
     ("join", before("files gone, rows there", PACKS, "delete_pack_rows")),
-    ("join", after("swept", "packhouse.repository.consolidate", "sweep_packs")),
+    ("join", after("swept", "packhouse.repository.upkeep.consolidate", "sweep_packs")),
     ("sweep", before("files gone, rows there", PACKS, "delete_pack_rows")),
     ("fork", before("refs committed", WRITE, "keep_published", is_landed=True)),
 ]

@@ -13,8 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from packhouse.errors import Corrupt, Invalid
-from packhouse.git.fsck import check_upsert, needs_git_fsck
-from packhouse.git.objects import (
+from packhouse.git.objects.codec import (
     TreeEntry,
     clean_identity,
     clean_message,
@@ -28,12 +27,13 @@ from packhouse.git.objects import (
     parse_tree,
     split_signature,
 )
+from packhouse.git.objects.fsck import check_upsert, needs_git_fsck
+from packhouse.git.objects.tree_edit import TreeEditor
+from packhouse.git.objects.tree_path import TreePath, check_tree_path
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
-from packhouse.git.pack_concat import concatenate_packs
-from packhouse.git.pack_idx import PackIdx
-from packhouse.git.pack_writer import PackWriter
-from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import TreePath, check_tree_path
+from packhouse.git.packs.concat import concatenate_packs
+from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs.writer import PackWriter
 from tests.support.packs import write_pack
 
 pytestmark = pytest.mark.quick

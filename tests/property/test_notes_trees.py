@@ -8,7 +8,7 @@ import pygit2
 import pytest
 from pygit2.enums import ObjectType
 
-from packhouse.git.notes_tree import NotesTree
+from packhouse.git.objects.notes_tree import NotesTree
 from packhouse.git.oid import Oid, hash_object
 from tests.support.git import Git
 

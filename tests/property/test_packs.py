@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packhouse.errors import Invalid
-from packhouse.git.fsck import check_upsert
-from packhouse.git.objects import clean_message, encode_commit, encode_tag, make_person, parse_commit
+from packhouse.git.objects.codec import clean_message, encode_commit, encode_tag, make_person, parse_commit
+from packhouse.git.objects.fsck import check_upsert
+from packhouse.git.objects.tree_edit import TreeEditor
+from packhouse.git.objects.tree_path import check_tree_path
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.pack_concat import concatenate_packs
-from packhouse.git.pack_idx import PackIdx
-from packhouse.git.pack_writer import PackWriter, encode_idx, write_idx
-from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import check_tree_path
+from packhouse.git.packs.concat import concatenate_packs
+from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs.writer import PackWriter, encode_idx, write_idx
 from tests.support.git import Git
 from tests.support.packs import BareRepo
 

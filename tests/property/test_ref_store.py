@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from packhouse.db.database import Database, Session, open_database
+from packhouse.db.engines.database import Database, Session, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.ref_transaction import (
     DefaultBranchProtected,

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from packhouse.errors import Invalid
+from packhouse.git.objects.tree_edit import TreeEditor
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import TreePath
 from tests.support.git import Git
 
 pytestmark = pytest.mark.quick

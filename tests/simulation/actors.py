@@ -13,24 +13,24 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import get_ref, list_ref_log, list_refs
 from packhouse.db.repos import Repo, find_repo
 from packhouse.errors import Conflict, NotFound, PreconditionFailed, Unavailable
-from packhouse.git.objects import MODE_FILE, encode_commit, parse_commit
+from packhouse.git.commands.process import run_git
+from packhouse.git.objects.codec import MODE_FILE, encode_commit, parse_commit
+from packhouse.git.objects.reader import ObjectMissing
+from packhouse.git.objects.tree_edit import TreeEditor
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
-from packhouse.git.process import run_git
-from packhouse.git.reader import ObjectMissing
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
-from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.undelete_repo import undelete_repo
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.undelete_repo import undelete_repo
+from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.repository.damage import RepositoryDamaged
-from packhouse.repository.fork_objects import copy_objects
-from packhouse.repository.ref_writer import RefWriter
+from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.sweep import adopt_all
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.fork_objects import copy_objects
+from packhouse.repository.upkeep.sweep import adopt_all
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
 from tests.simulation.invariants import Violation

@@ -9,10 +9,10 @@ from packhouse.db.orgs import insert_org
 from packhouse.db.ref_transaction import RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
-from packhouse.git.objects import MODE_FILE, TreeEntry, encode_commit, encode_tree
+from packhouse.git.objects.codec import MODE_FILE, TreeEntry, encode_commit, encode_tree
 from packhouse.git.oid import hash_object
-from packhouse.git.pack import Pack
-from packhouse.git.pack_writer import PackWriter, encode_idx
+from packhouse.git.packs.pack import Pack
+from packhouse.git.packs.writer import PackWriter, encode_idx
 from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId, RepoKey
 from packhouse.storage.memory.store import StoredPack

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from packhouse.git.reader import configure_libgit2
+from packhouse.git.objects.reader import configure_libgit2
 from packhouse.node import node as node_module
 from packhouse.outbound.client import OutboundClient
 from tests.simulation.run import run

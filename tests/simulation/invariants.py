@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from packhouse.db.sqlite_memory import SqliteMemory
+from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.git.oid import Oid
 from packhouse.limits import Limits
 from packhouse.storage.memory.store import MemoryPacks, StoredPack

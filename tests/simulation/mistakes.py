@@ -10,13 +10,13 @@ import pytest
 from packhouse.db.packs import PackState, find_pack_state, list_known_packs, list_passing_packs
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
-from packhouse.git.pack_concat import concatenate_packs
-from packhouse.git.pack_writer import PackEntry, PackWriter
+from packhouse.git.packs.concat import concatenate_packs
+from packhouse.git.packs.pack import Pack
+from packhouse.git.packs.writer import PackEntry, PackWriter
 from packhouse.node.node import Node
 from packhouse.node.pack_names import PackNames
 from packhouse.repository import stored_packs
-from packhouse.repository.ref_writer import RefWriter
+from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import FoundPack
 from packhouse.storage.memory import views
 from tests.simulation import actors
@@ -107,7 +107,7 @@ def prune_a_base(patch: pytest.MonkeyPatch, world: World) -> None:
         patch.setattr(writer, "copy_entry", copy_reached)
         real(packs, writer)
 
-    patch.setattr("packhouse.repository.consolidate.concatenate_packs", join)
+    patch.setattr("packhouse.repository.upkeep.consolidate.concatenate_packs", join)
 
 
 def open_a_view_without_its_lock(patch: pytest.MonkeyPatch, _world: World) -> None:

@@ -4,7 +4,7 @@ import struct
 import zlib
 from typing import Final
 
-from packhouse.git.objects import parse_commit, parse_tree
+from packhouse.git.objects.codec import parse_commit, parse_tree
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 
 _KINDS: Final = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}

@@ -9,10 +9,10 @@ from typing import Final
 
 from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
+from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.session import Database, DatabaseAway, Session
-from packhouse.db.sqlite_memory import SqliteMemory
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import RefName
 from packhouse.limits import DEFAULT_LIMITS
 from packhouse.node.node import Node

@@ -14,8 +14,8 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from tests.support.git import Git
 from tests.support.packs import give_pack
 

@@ -2,7 +2,7 @@
 
 from packhouse.jobs.worker import Worker
 from packhouse.node.node import Node
-from packhouse.operations.inspect_jobs import list_jobs
+from packhouse.operations.jobs.inspect_jobs import list_jobs
 from tests.support.waiting import wait_until
 
 

@@ -13,10 +13,10 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_public_id
 from packhouse.git.oid import Oid, hash_object
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.orgs import create_org
-from packhouse.repository.sweep import sweep
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.tenants.orgs import create_org
+from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from tests.support import pack_works
 from tests.support.git import Git

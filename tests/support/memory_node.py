@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from packhouse.config import Config
-from packhouse.db.sqlite_memory import SqliteMemory
-from packhouse.git.reader import configure_libgit2
+from packhouse.db.engines.sqlite_memory import SqliteMemory
+from packhouse.git.objects.reader import configure_libgit2
 from packhouse.node.node import Node
 from packhouse.storage.memory.store import MemoryPackStore
 

@@ -6,15 +6,15 @@ from packhouse.auth.principal import Principal
 from packhouse.db.packs import list_known_packs, replace_packs
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate
 from packhouse.db.repos import Repo
-from packhouse.git.objects import MODE_FILE, Person, encode_commit
+from packhouse.git.objects.codec import MODE_FILE, Person, encode_commit
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
-from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.ref_writer import RefWriter
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write

@@ -11,23 +11,23 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
-from packhouse.git.objects import MODE_FILE, TreeEntry, encode_commit, encode_tree
+from packhouse.git.objects.codec import MODE_FILE, TreeEntry, encode_commit, encode_tree
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.receive_request import ReceiveRequest, RefCommand
 from packhouse.git.refname import PERSISTENT
+from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.pending_push import Push
-from packhouse.operations.push import finish_push, start_push
-from packhouse.operations.push_faults import note_unread_files
-from packhouse.operations.remotes import Remote
-from packhouse.repository import consolidate as joining
-from packhouse.repository.consolidate import consolidate
-from packhouse.repository.fork_objects import copy_objects
-from packhouse.repository.sweep import adopt_all, sweep
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.remotes import Remote
+from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.operations.transport.pending_push import Push
+from packhouse.operations.transport.push import finish_push, start_push
+from packhouse.operations.transport.push_faults import note_unread_files
+from packhouse.repository.upkeep import consolidate as joining
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.fork_objects import copy_objects
+from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.killed_steps import Step

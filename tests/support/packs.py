@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packhouse.db.packs import replace_packs
 from packhouse.db.repos import Repo
-from packhouse.git.pack import Pack
-from packhouse.git.pack_writer import PackWriter, write_idx
+from packhouse.git.packs.pack import Pack
+from packhouse.git.packs.writer import PackWriter, write_idx
 from packhouse.node.node import Node
 from packhouse.repository.packs import read_packs
 from packhouse.repository.stored_packs import FoundPack, store_packs

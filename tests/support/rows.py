@@ -4,12 +4,12 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 
-from packhouse.db.database import Database, open_database
+from packhouse.db.engines.database import Database, open_database
 from packhouse.db.packs import insert_incoming_pack
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate, apply_ref_updates
 from packhouse.db.repos import insert_repo
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoId, RepoKey
 from tests.support.repo import Repo

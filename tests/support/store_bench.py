@@ -10,7 +10,7 @@ from typing import Final
 import pygit2
 
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.memory.store import MemoryPackStore

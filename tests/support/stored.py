@@ -4,9 +4,9 @@ import os
 import tempfile
 from pathlib import Path
 
-from packhouse.git.pack import Pack
-from packhouse.git.process import GitPlace
-from packhouse.git.reader import FreshReader
+from packhouse.git.commands.process import GitPlace
+from packhouse.git.objects.reader import FreshReader
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.disk.views import OpenedFolder
 from packhouse.storage.pack_file import describe_pack

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.queues import Queue
 
-from packhouse.db.database import Database, open_database
+from packhouse.db.engines.database import Database, open_database
 from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.refs import get_ref
 from packhouse.git.refname import PERSISTENT, RefName

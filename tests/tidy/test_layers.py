@@ -76,7 +76,7 @@ def test_only_the_ref_writer_calls_the_ref_transaction() -> None:
         for name, _line in names_in(parse(path))
         if name == "apply_ref_updates"
     }
-    assert callers == {"packhouse/repository/ref_writer.py"}
+    assert callers == {"packhouse/repository/refs/writer.py"}
 
 
 def test_only_the_ref_transaction_runs_statements_that_change_refs() -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.errors import Invalid
-from packhouse.ids import parse_repo_id
-from packhouse.operations.ids import new_repo_id
+from packhouse.ids import new_repo_id, parse_repo_id
 
 pytestmark = pytest.mark.quick
 
@@ -19,8 +18,8 @@ from packhouse.db.refs import get_ref, list_refs
 from packhouse.db.repos import Repo
 from packhouse.db.session import Session
 from packhouse.git.oid import Oid
-from packhouse.git.tree_edit import TreeEditor
-from packhouse.git.tree_path import TreePath
+from packhouse.git.objects.tree_edit import TreeEditor
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.node.node import Node
 
 def wrong(node: Node, session: Session, repo: Repo, editor: TreeEditor, path: bytes, oid: Oid) -> None:

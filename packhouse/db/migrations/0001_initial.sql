@@ -1,4 +1,4 @@
--- The first schema. Words in braces stand for what the engines spell differently; see db/schema.py.
+-- The first schema. Words in braces stand for what the engines spell differently; see db/engines/schema.py.
 -- {text} compares by bytes on both engines. Times are whole seconds since 1970, UTC.
 
 CREATE TABLE orgs (

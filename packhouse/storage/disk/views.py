@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.pack import Pack
-from packhouse.git.reader import ObjectReader
+from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.files import NO_LINK, UNWRITABLE, link_or_copy, try_lock
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, PackSet

@@ -18,8 +18,8 @@ from typing import Final
 
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
-from packhouse.git.pack_idx import PackIdx
+from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.derived_files import (
     SoundFiles,

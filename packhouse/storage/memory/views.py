@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from packhouse.git.pack import Pack
-from packhouse.git.reader import ObjectReader
+from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import Mended, OpenedPacks, PackSet
 

@@ -11,11 +11,12 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, Unauthenticated
-from packhouse.git.archive_formats import FORMATS
-from packhouse.git.globs import PathFilter, compile_globs
-from packhouse.git.tree_path import check_tree_path
+from packhouse.formats.archives import FORMATS
+from packhouse.formats.globs import PathFilter, compile_globs
+from packhouse.git.objects.tree_path import check_tree_path
 from packhouse.node.token_file import ALL_REPOS
-from packhouse.operations.archive import (
+from packhouse.operations.catalog.lookup import lookup_repo_by_number
+from packhouse.operations.reading.archive import (
     Archive,
     ArchiveOptions,
     check_prefix,
@@ -24,21 +25,20 @@ from packhouse.operations.archive import (
     prepare_archive_of,
     safe_name,
 )
-from packhouse.operations.lookup import lookup_repo_by_number
-from packhouse.operations.static_tokens import find_static_reader
+from packhouse.operations.tenants.static_tokens import find_static_reader
+from packhouse.web.admission.limiter import Turn
 from packhouse.web.auth import authenticate_token
 from packhouse.web.caller import Caller
-from packhouse.web.connection import connection_cutter, require_client
-from packhouse.web.described import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
-from packhouse.web.fields import Verbatim
-from packhouse.web.headers import ARCHIVE_REPLY
-from packhouse.web.json_body import read_body
-from packhouse.web.lane import Turn
-from packhouse.web.paths import PathMembers, read_path
+from packhouse.web.edge.connection import connection_cutter, require_client
+from packhouse.web.edge.responses import StreamResponse
+from packhouse.web.edge.streams import iter_in_threads
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import Verbatim
+from packhouse.web.json.paths import PathMembers, read_path
+from packhouse.web.json.types import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
+from packhouse.web.openapi.headers import ARCHIVE_REPLY
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
-from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.streams import iter_in_threads
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 
 _PARAMETER_MAX_CHARS: Final = 100_000
 _REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")

@@ -9,14 +9,14 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.git.blame_stream import BlameGroup
-from packhouse.git.objects import Commit
-from packhouse.operations.blame import Blame, blame_file
-from packhouse.web.described import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
-from packhouse.web.paths import PathMembers, encoded_path, path_text, read_file_path
+from packhouse.git.commands.blame import BlameGroup
+from packhouse.git.objects.codec import Commit
+from packhouse.operations.reading.blame import Blame, blame_file
+from packhouse.web.edge.responses import cacheable, json_response
+from packhouse.web.json.paths import PathMembers, encoded_path, path_text, read_file_path
+from packhouse.web.json.types import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
 from packhouse.web.request import Request
-from packhouse.web.responses import cacheable, json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 

@@ -10,10 +10,13 @@ from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
-from packhouse.operations.create_branch import CreateBranch, create_branch
-from packhouse.operations.delete_branch import delete_branch
-from packhouse.operations.read_branches import Branch, list_branches, read_branch
-from packhouse.web.described import (
+from packhouse.operations.refs.create_branch import CreateBranch, create_branch
+from packhouse.operations.refs.delete_branch import delete_branch
+from packhouse.operations.refs.read_branches import Branch, list_branches, read_branch
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.types import (
     AnyRef,
     BranchName,
     EncodedCursor,
@@ -25,12 +28,9 @@ from packhouse.web.described import (
     needs,
     old_name_of,
 )
-from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import page_limit
-from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.dialects import with_old_names
+from packhouse.web.routing.router import Route
 
 
 class ListBranchesQuery(msgspec.Struct):

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
-from packhouse.git.fsck import check_upsert
-from packhouse.git.objects import (
+from packhouse.git.objects.codec import (
     MODE_EXECUTABLE,
     MODE_FILE,
     MODE_GITLINK,
@@ -20,17 +19,29 @@ from packhouse.git.objects import (
     make_person,
     parse_date,
 )
+from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
-from packhouse.operations.commit_pack import CommitPack, FileChange
-from packhouse.operations.commit_target import CommitTarget, check_base
-from packhouse.operations.diff_commit import DiffCommit
-from packhouse.operations.land_commit import CommitFacts, LandedCommit
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.restore_commit import RestoreCommit, restore_commit
-from packhouse.repository.receipts import Receipt
-from packhouse.web.body import iter_body
-from packhouse.web.described import (
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget, check_base
+from packhouse.operations.commits.diff_commit import DiffCommit
+from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.web.edge.body import iter_body
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.fields import member_names, parse_object
+from packhouse.web.json.ndjson import (
+    BlobChunkLine,
+    DiffChunkLine,
+    LineSplitter,
+    parse_chunk_line,
+    parse_metadata_line,
+)
+from packhouse.web.json.paths import PathMembers, read_written_path
+from packhouse.web.json.text import decode_members, split_object
+from packhouse.web.json.types import (
     AnyRef,
     BranchName,
     Count,
@@ -48,20 +59,9 @@ from packhouse.web.described import (
     one_of,
     says,
 )
-from packhouse.web.dialects import with_old_names
-from packhouse.web.fields import member_names, parse_object
-from packhouse.web.json_text import decode_members, split_object
-from packhouse.web.ndjson import (
-    BlobChunkLine,
-    DiffChunkLine,
-    LineSplitter,
-    parse_chunk_line,
-    parse_metadata_line,
-)
-from packhouse.web.paths import PathMembers, read_written_path
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import ErrorStyle, Route
+from packhouse.web.routing.dialects import with_old_names
+from packhouse.web.routing.router import ErrorStyle, Route
 
 _BATCH_BYTES: Final = 256 * limits.KIB  # collected before a worker thread is asked to digest them
 

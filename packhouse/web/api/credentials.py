@@ -10,7 +10,7 @@ from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
-from packhouse.operations.credentials import (
+from packhouse.operations.tenants.credentials import (
     CreateCredential,
     CredentialInfo,
     UpdateCredential,
@@ -19,13 +19,13 @@ from packhouse.operations.credentials import (
     update_credential,
 )
 from packhouse.secret import Secret
-from packhouse.web.described import Name, Timestamp, says
-from packhouse.web.fields import Verbatim, parse_object
-from packhouse.web.json_body import read_body, read_members
-from packhouse.web.match import Dialect
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body, read_members
+from packhouse.web.json.fields import Verbatim, parse_object
+from packhouse.web.json.types import Name, Timestamp, says
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Route
+from packhouse.web.routing.match import Dialect
+from packhouse.web.routing.router import Claim, Route
 
 _Password = Annotated[Verbatim, says(minLength=1, maxLength=limits.credential_password_max_chars)]
 _Username = Annotated[str, says(maxLength=limits.credential_username_max_chars)]

@@ -8,8 +8,18 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
-from packhouse.web.described import (
+from packhouse.operations.reading.diff import (
+    BranchDiff,
+    CommitDiff,
+    FileDiff,
+    RefInput,
+    diff_branch,
+    diff_commit,
+)
+from packhouse.web.edge.responses import StreamResponse, cacheable
+from packhouse.web.edge.streams import iter_in_threads
+from packhouse.web.json.paths import path_members, read_paths
+from packhouse.web.json.types import (
     AnyRef,
     Base64,
     BranchName,
@@ -22,11 +32,8 @@ from packhouse.web.described import (
     always,
     says,
 )
-from packhouse.web.paths import path_members, read_paths
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse, cacheable
-from packhouse.web.routing import Route
-from packhouse.web.streams import iter_in_threads
+from packhouse.web.routing.router import Route
 
 _PIECE_BYTES = 256 * limits.KIB
 _MEMBERS_BYTES = 256  # about what a file's other members take

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from packhouse.web.edge.responses import json_response
 from packhouse.web.openapi.document import make_document
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Handler, Route
+from packhouse.web.routing.router import Claim, Handler, Route
 
 
 def document_route(routes: Sequence[Route]) -> Route:

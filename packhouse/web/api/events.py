@@ -16,13 +16,13 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, Unavailable
-from packhouse.operations.events import EventPosition, has_events_forgotten, open_events, read_events
-from packhouse.web.described import says
-from packhouse.web.fields import parse_query
-from packhouse.web.headers import LAST_EVENT_ID, NO_STORE
+from packhouse.operations.events.events import EventPosition, has_events_forgotten, open_events, read_events
+from packhouse.web.edge.responses import StreamResponse
+from packhouse.web.json.fields import parse_query
+from packhouse.web.json.types import says
+from packhouse.web.openapi.headers import LAST_EVENT_ID, NO_STORE
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,18}")
 _HELLO: Final = b"retry: 1000\n: listening\n\n"

@@ -8,10 +8,23 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
-from packhouse.git.tree_walk import PathEntry
-from packhouse.operations.read_files import FileFacts, FileListing, find_file, iter_file, list_files
+from packhouse.git.objects.tree_walk import PathEntry
+from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
-from packhouse.web.described import (
+from packhouse.web.edge.responses import StreamResponse, cacheable, json_response
+from packhouse.web.edge.streams import iter_in_threads
+from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.paths import (
+    PathMembers,
+    is_root,
+    parse_path_cursor,
+    path_cursor,
+    path_members,
+    read_file_path,
+    read_folder,
+)
+from packhouse.web.json.types import (
     AnyRef,
     Base64,
     EntryType,
@@ -21,22 +34,9 @@ from packhouse.web.described import (
     PathCursor,
     optional_page,
 )
-from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
-from packhouse.web.fields import page_limit
-from packhouse.web.headers import FILE_CONDITIONS, FILE_REPLY
-from packhouse.web.paths import (
-    PathMembers,
-    is_root,
-    parse_path_cursor,
-    path_cursor,
-    path_members,
-    read_file_path,
-    read_folder,
-)
+from packhouse.web.openapi.headers import FILE_CONDITIONS, FILE_REPLY
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse, cacheable, json_response
-from packhouse.web.routing import Route
-from packhouse.web.streams import iter_in_threads
+from packhouse.web.routing.router import Route
 
 _LIMIT: Final = optional_page(
     limits.files_page_max,

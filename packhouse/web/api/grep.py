@@ -9,10 +9,14 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
-from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
-from packhouse.git.grep_stream import GrepLine, GrepQuery
-from packhouse.operations.grep import GrepPage, PageBounds, grep_files
-from packhouse.web.described import (
+from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
+from packhouse.git.commands.grep import GrepLine, GrepQuery
+from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.paths import encoded_path, path_text, read_prefixes
+from packhouse.web.json.types import (
     DEFAULT_KEY,
     AnyRef,
     Base64,
@@ -27,12 +31,8 @@ from packhouse.web.described import (
     clamped,
     says,
 )
-from packhouse.web.fields import page_limit
-from packhouse.web.json_body import read_body
-from packhouse.web.paths import encoded_path, path_text, read_prefixes
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 _Extension = Annotated[
     str,

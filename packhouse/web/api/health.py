@@ -7,11 +7,11 @@ from starlette.responses import Response
 
 from packhouse.clock import format_timestamp
 from packhouse.errors import Unavailable
-from packhouse.repository.damage_report import count_damaged, read_damage
-from packhouse.web.described import Count, Timestamp, always
+from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.types import Count, Timestamp, always
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Route
+from packhouse.web.routing.router import Claim, Route
 
 _NO: Final = ("false", "0")
 

@@ -7,14 +7,19 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.list_commits import CommitPage, ListedCommit, list_commits, parse_commit_cursor
-from packhouse.operations.read_commit import read_commit
-from packhouse.web.described import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
-from packhouse.web.fields import page_limit
-from packhouse.web.paths import PathMembers, read_folder
+from packhouse.operations.reading.list_commits import (
+    CommitPage,
+    ListedCommit,
+    list_commits,
+    parse_commit_cursor,
+)
+from packhouse.operations.reading.read_commit import read_commit
+from packhouse.web.edge.responses import cacheable, json_response
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.paths import PathMembers, read_folder
+from packhouse.web.json.types import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
 from packhouse.web.request import Request
-from packhouse.web.responses import cacheable, json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 
 class ListCommitsQuery(PathMembers):

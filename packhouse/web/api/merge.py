@@ -7,11 +7,13 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
-from packhouse.git.objects import clean_message
+from packhouse.git.objects.codec import clean_message
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
-from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
-from packhouse.web.described import (
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.types import (
     AnyRef,
     Base64,
     BranchName,
@@ -23,11 +25,9 @@ from packhouse.web.described import (
     old_name_of,
     one_of,
 )
-from packhouse.web.dialects import with_old_names, without_nulls
-from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.dialects import with_old_names, without_nulls
+from packhouse.web.routing.router import Route
 
 _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
 

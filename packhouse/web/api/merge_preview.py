@@ -6,13 +6,13 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
-from packhouse.operations.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
-from packhouse.web.described import AnyRef, Base64, BranchName, Name, Sha, always
-from packhouse.web.dialects import without_nulls
-from packhouse.web.paths import path_list_members, path_members
+from packhouse.operations.commits.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.paths import path_list_members, path_members
+from packhouse.web.json.types import AnyRef, Base64, BranchName, Name, Sha, always
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.dialects import without_nulls
+from packhouse.web.routing.router import Route
 
 FILTERED_REASON = "max_conflict_files_exceeded"
 

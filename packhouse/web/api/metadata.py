@@ -9,8 +9,15 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.file_metadata import FileMetadataPage, LastCommitsUnknown, list_file_metadata
-from packhouse.web.described import (
+from packhouse.operations.reading.file_metadata import (
+    FileMetadataPage,
+    LastCommitsUnknown,
+    list_file_metadata,
+)
+from packhouse.web.edge.responses import cacheable, json_response
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
+from packhouse.web.json.types import (
     AnyRef,
     Base64,
     Count,
@@ -23,12 +30,9 @@ from packhouse.web.described import (
     clamped,
     optional_page,
 )
-from packhouse.web.fields import page_limit
-from packhouse.web.match import Dialect
-from packhouse.web.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
 from packhouse.web.request import Request
-from packhouse.web.responses import cacheable, json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.match import Dialect
+from packhouse.web.routing.router import Route
 
 _LIMIT: Final = clamped(limits.metadata_page_max, default=limits.metadata_page_default)
 _RELEASED_LIMIT: Final = optional_page(

@@ -9,10 +9,13 @@ from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT
-from packhouse.operations.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
-from packhouse.operations.write_note import NoteAction, WriteNote, WrittenNote, write_note
+from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
+from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
-from packhouse.web.described import (
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.types import (
     AnyRef,
     Cursor,
     Guard,
@@ -26,12 +29,9 @@ from packhouse.web.described import (
     one_of,
     says,
 )
-from packhouse.web.dialects import with_old_names, without_nulls
-from packhouse.web.fields import page_limit
-from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import ErrorStyle, Route
+from packhouse.web.routing.dialects import with_old_names, without_nulls
+from packhouse.web.routing.router import ErrorStyle, Route
 
 _ACTIONS: Final = frozenset(action.value for action in NoteAction)
 

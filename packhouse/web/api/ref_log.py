@@ -10,12 +10,12 @@ from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
-from packhouse.operations.read_ref_log import RefMove, read_ref_log
-from packhouse.web.described import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
-from packhouse.web.fields import page_limit
+from packhouse.operations.refs.read_ref_log import RefMove, read_ref_log
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 _LoggedRef = Annotated[
     str,

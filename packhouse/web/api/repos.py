@@ -8,14 +8,16 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.get_repo import get_repo
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.update_repo import UpdateRepo, update_repo
-from packhouse.web.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
-from packhouse.web.described import (
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.get_repo import get_repo
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
+from packhouse.web.json.body import read_body
+from packhouse.web.json.types import (
     BranchName,
     EncodedCursor,
     Name,
@@ -25,11 +27,9 @@ from packhouse.web.described import (
     old_name_of,
     says,
 )
-from packhouse.web.dialects import with_old_names
-from packhouse.web.json_body import read_body
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Route
+from packhouse.web.routing.dialects import with_old_names
+from packhouse.web.routing.router import Claim, Route
 
 RepoId = Annotated[str, says(pattern="^repo_")]
 

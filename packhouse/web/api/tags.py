@@ -7,15 +7,15 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.git.refname import short_name, tag_refname
-from packhouse.operations.create_tag import CreateTag, create_tag
-from packhouse.operations.delete_tag import delete_tag
-from packhouse.operations.list_tags import Tag, list_tags, read_tag
-from packhouse.web.described import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
-from packhouse.web.fields import page_limit
-from packhouse.web.json_body import read_body
+from packhouse.operations.refs.create_tag import CreateTag, create_tag
+from packhouse.operations.refs.delete_tag import delete_tag
+from packhouse.operations.refs.list_tags import Tag, list_tags, read_tag
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import page_limit
+from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 
 class ListTagsQuery(msgspec.Struct):

@@ -4,13 +4,13 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
-from packhouse.operations.detach_upstream import detach_upstream
-from packhouse.operations.pull_upstream import pull_upstream
-from packhouse.web.described import AnyRef, Name
-from packhouse.web.json_body import read_body
+from packhouse.operations.sync.detach_upstream import detach_upstream
+from packhouse.operations.sync.pull_upstream import pull_upstream
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.types import AnyRef, Name
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Route
+from packhouse.web.routing.router import Route
 
 
 class PullUpstreamBody(msgspec.Struct, frozen=True, kw_only=True):

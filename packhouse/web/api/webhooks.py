@@ -8,17 +8,23 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.webhook_delivery import ANY_EVENT
-from packhouse.operations.webhooks import AddWebhook, Webhook, add_webhook, list_webhooks, remove_webhook
-from packhouse.repository.events import EVENT_KINDS
+from packhouse.operations.events.webhook_delivery import ANY_EVENT
+from packhouse.operations.events.webhooks import (
+    AddWebhook,
+    Webhook,
+    add_webhook,
+    list_webhooks,
+    remove_webhook,
+)
+from packhouse.repository.refs.events import EVENT_KINDS
 from packhouse.secret import Secret
-from packhouse.web.described import EncodedCursor, Name, PageLimit, Timestamp, always, says
-from packhouse.web.dialects import without_nulls
-from packhouse.web.fields import Verbatim, page_limit, parse_query
-from packhouse.web.json_body import read_body
+from packhouse.web.edge.responses import json_response
+from packhouse.web.json.body import read_body
+from packhouse.web.json.fields import Verbatim, page_limit, parse_query
+from packhouse.web.json.types import EncodedCursor, Name, PageLimit, Timestamp, always, says
 from packhouse.web.request import Request
-from packhouse.web.responses import json_response
-from packhouse.web.routing import Claim, Route
+from packhouse.web.routing.dialects import without_nulls
+from packhouse.web.routing.router import Claim, Route
 
 _EventName = Annotated[str, always(*EVENT_KINDS, ANY_EVENT)]
 

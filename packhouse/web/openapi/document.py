@@ -14,7 +14,7 @@ from packhouse.web.openapi.requests import (
     path_parameters,
     query_parameters,
 )
-from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 
 _DESCRIPTION: Final = (
     "Git storage that programs drive. Paths under /api/v1 take the repository from the token's repo claim and are the "

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.headers import (
+from packhouse.web.openapi.headers import (
     ACCEPT_RANGES,
     CACHING,
     CONTENT_RANGE,
@@ -16,7 +16,7 @@ from packhouse.web.headers import (
     Header,
 )
 from packhouse.web.openapi.requests import REF_TEMPLATE, Schema
-from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 
 _JSON: Final = "application/json"
 _PROBLEM_JSON: Final = "application/problem+json"

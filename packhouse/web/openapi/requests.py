@@ -10,10 +10,10 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.described import DEFAULT_KEY, NOT_BLANK, needs
-from packhouse.web.dialects import REQUEST_ALIASES, Aliases, BranchMember
-from packhouse.web.headers import IDEMPOTENCY_KEY
-from packhouse.web.routing import Route
+from packhouse.web.json.types import DEFAULT_KEY, NOT_BLANK, needs
+from packhouse.web.openapi.headers import IDEMPOTENCY_KEY
+from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
+from packhouse.web.routing.router import Route
 
 Schema = dict[str, Any]
 

@@ -3,11 +3,11 @@
 from starlette.responses import Response
 
 from packhouse.errors import Denied
-from packhouse.git.advertisement import Service, protocol_version
-from packhouse.operations.fetch import advertise_fetch
-from packhouse.operations.push import advertise_push
+from packhouse.git.wire.advertisement import Service, protocol_version
+from packhouse.operations.transport.fetch import advertise_fetch
+from packhouse.operations.transport.push import advertise_push
 from packhouse.web.request import Request
-from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 from packhouse.web.smart.remote_path import authorise_remote
 
 NO_CACHE = {"Cache-Control": "no-cache"}

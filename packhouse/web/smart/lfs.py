@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from packhouse.errors import NotFound
 from packhouse.web.request import Request
-from packhouse.web.routing import LFS_NOT_SERVED, Claim, ErrorStyle, Route
+from packhouse.web.routing.router import LFS_NOT_SERVED, Claim, ErrorStyle, Route
 
 # Batch, locks, verification and transfers (git-lfs, "docs/api"); deeper paths are none, and told in the same form.
 _PATHS = (

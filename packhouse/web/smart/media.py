@@ -1,6 +1,6 @@
 """Media types of the two services (gitprotocol-http(5))."""
 
-from packhouse.git.advertisement import Service
+from packhouse.git.wire.advertisement import Service
 from packhouse.web.errors import UnsupportedMediaType
 from packhouse.web.request import Request
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import PackhouseError
-from packhouse.git.advertisement import Service
-from packhouse.git.pktline import (
+from packhouse.git.wire.advertisement import Service
+from packhouse.git.wire.pktline import (
     BAND_DATA,
     BAND_PROGRESS,
     FLUSH_PKT,
@@ -18,18 +18,18 @@ from packhouse.git.pktline import (
     ProtocolError,
     encode_band,
 )
-from packhouse.git.receive_request import ReceiveRequest, ReceiveRequestParser, encode_report
-from packhouse.operations.pending_push import PendingPush, Push, RefReport
-from packhouse.operations.push import explain_unpack_failure, finish_push, start_push
-from packhouse.operations.push_faults import note_unread_files
-from packhouse.web.body import iter_body
-from packhouse.web.connection import connection_cutter, require_client
+from packhouse.git.wire.receive_request import ReceiveRequest, ReceiveRequestParser, encode_report
+from packhouse.operations.transport.pending_push import PendingPush, Push, RefReport
+from packhouse.operations.transport.push import explain_unpack_failure, finish_push, start_push
+from packhouse.operations.transport.push_faults import note_unread_files
+from packhouse.web.admission.git_gate import Call
+from packhouse.web.admission.limiter import Holder, Turn
+from packhouse.web.edge.body import iter_body
+from packhouse.web.edge.connection import connection_cutter, require_client
+from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure
-from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
-from packhouse.web.routing import Claim, ErrorStyle, Route
-from packhouse.web.smart.gate import Call
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter

@@ -3,9 +3,9 @@
 from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Denied
-from packhouse.git.advertisement import Service
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
-from packhouse.operations.remotes import Remote
+from packhouse.git.wire.advertisement import Service
+from packhouse.operations.catalog.remotes import Remote
 from packhouse.web.auth import authenticate_git
 from packhouse.web.caller import Caller
 from packhouse.web.request import Request

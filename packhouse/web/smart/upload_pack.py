@@ -8,18 +8,18 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.git.advertisement import Service, protocol_version
-from packhouse.git.pktline import encode_error
+from packhouse.git.wire.advertisement import Service, protocol_version
+from packhouse.git.wire.pktline import encode_error
 from packhouse.log import log_event
-from packhouse.operations.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
+from packhouse.operations.transport.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
 from packhouse.repository.damage import Reason, RepositoryDamaged, RepositoryMended
-from packhouse.web.body import iter_body
-from packhouse.web.connection import connection_cutter, require_client
+from packhouse.web.admission.limiter import Holder, Turn
+from packhouse.web.edge.body import iter_body
+from packhouse.web.edge.connection import connection_cutter, require_client
+from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure
-from packhouse.web.lane import Holder, Turn
 from packhouse.web.request import Request
-from packhouse.web.responses import StreamResponse
-from packhouse.web.routing import Claim, ErrorStyle, Route
+from packhouse.web.routing.router import Claim, ErrorStyle, Route
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from packhouse.db import schema
-from packhouse.db.database import Database, open_database
+from packhouse.db.engines import schema
+from packhouse.db.engines.database import Database, open_database
+from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.orgs import Org, insert_org
-from packhouse.db.sqlite_memory import SqliteMemory
 from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer
 from tests.support.rows import add_repo

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from packhouse.db.database import Database, open_database
+from packhouse.db.engines.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName

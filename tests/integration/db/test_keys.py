@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
 from packhouse.db.jobs import insert_job
 from packhouse.db.keys import Key, find_key, get_keys_version, insert_key, list_keys, revoke_key
 from packhouse.db.orgs import Org, OrgExists, find_org, insert_org, list_orgs

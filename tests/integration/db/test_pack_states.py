@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org
 from packhouse.db.packs import (
     PackList,
@@ -36,7 +36,7 @@ from packhouse.db.repos import (
     undelete_repo_row,
 )
 from packhouse.db.session import QUERIES
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import add_repo, apply, branch_update, note_pack, oid
 

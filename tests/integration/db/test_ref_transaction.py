@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org
 from packhouse.db.packs import insert_incoming_pack, list_live_packs, note_pack_name
 from packhouse.db.ref_transaction import (
@@ -27,7 +27,7 @@ from packhouse.db.refs import (
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted
 from packhouse.errors import Invalid, PackhouseError
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import (
     EPHEMERAL,
     HEADS,

@@ -6,7 +6,7 @@ import threading
 import psycopg
 import pytest
 
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org, insert_org
 from packhouse.db.repos import (
     Repo,

@@ -11,16 +11,16 @@ import psycopg
 import pytest
 
 import packhouse
-from packhouse.db import schema
-from packhouse.db.database import Database, open_database
-from packhouse.db.orgs import Org, find_org
-from packhouse.db.schema import (
+from packhouse.db.engines import schema
+from packhouse.db.engines.database import Database, open_database
+from packhouse.db.engines.schema import (
     POSTGRESQL_WORDS,
     SQLITE_WORDS,
     DatabaseTooNew,
     load_migrations,
     lowest_release_beside,
 )
+from packhouse.db.orgs import Org, find_org
 from packhouse.db.session import QUERIES
 from packhouse.ids import RepoKey
 from tests.support.postgres import PostgresServer

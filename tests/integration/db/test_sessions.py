@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from packhouse.db import session as db_session
-from packhouse.db.database import Database, DatabaseAway, open_database
+from packhouse.db.engines.database import Database, DatabaseAway, open_database
+from packhouse.db.engines.postgresql import _TIME_LIMITS_S, PostgresqlDatabase
 from packhouse.db.orgs import Org, find_org, insert_org, list_orgs
-from packhouse.db.postgresql import _TIME_LIMITS_S, PostgresqlDatabase
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import Corrupt, Invalid, Unavailable

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.db.database import Database, DatabaseAway, open_database
+from packhouse.db.engines.database import Database, DatabaseAway, open_database
+from packhouse.db.engines.sqlite import _raise_translated
+from packhouse.db.engines.sqlite_file import SqliteFile
 from packhouse.db.orgs import find_org, insert_org
 from packhouse.db.session import Session
-from packhouse.db.sqlite import _raise_translated
-from packhouse.db.sqlite_file import SqliteFile
 from packhouse.errors import Corrupt
 from tests.support.loop_disk import loop_disk
 

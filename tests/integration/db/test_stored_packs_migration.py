@@ -9,7 +9,7 @@ from typing import Final
 import psycopg
 import pytest
 
-from packhouse.db.database import Database, open_database
+from packhouse.db.engines.database import Database, open_database
 from packhouse.db.orgs import insert_org
 from packhouse.db.packs import (
     PackState,
@@ -22,7 +22,7 @@ from packhouse.db.packs import (
     start_deleting,
 )
 from packhouse.db.repos import find_repo_by_id, insert_unborn_repo
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
 from tests.support.rows import (
     add_repo,

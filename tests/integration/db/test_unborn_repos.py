@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from packhouse.db.database import Database
+from packhouse.db.engines.database import Database
 from packhouse.db.orgs import Org
 from packhouse.db.packs import PackState, find_pack_state, list_live_packs, make_packs_live
 from packhouse.db.ref_transaction import apply_ref_updates

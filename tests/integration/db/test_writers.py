@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.db.database import Database, DatabaseAway, Session, open_database
+from packhouse.db.engines.database import Database, DatabaseAway, Session, open_database
 from packhouse.db.orgs import Org, insert_org
 from packhouse.db.ref_transaction import DefaultBranchProtected, RefMissing
 from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
@@ -150,7 +150,7 @@ def test_the_default_branch_exists_however_its_change_and_its_deletion_race(
 def test_a_program_that_keeps_sqlite_locked_gets_us_an_answer_and_no_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("packhouse.db.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 200",))
+    monkeypatch.setattr("packhouse.db.engines.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 200",))
     path = tmp_path / "packhouse.db"
     database = open_database(f"sqlite:///{path}")
     database.migrate()

@@ -9,7 +9,7 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.orgs import create_org
+from packhouse.operations.tenants.orgs import create_org
 from tests.support.postgres import PostgresServer
 
 

@@ -10,8 +10,8 @@ from packhouse.clock import format_timestamp
 from packhouse.config import Config
 from packhouse.errors import Invalid
 from packhouse.node.node import Node, open_node
-from packhouse.operations.blame import BadRange, Blame, blame_file
-from packhouse.operations.read_files import PathNotFound
+from packhouse.operations.reading.blame import BadRange, Blame, blame_file
+from packhouse.operations.reading.read_files import PathNotFound
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

@@ -11,17 +11,17 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import PackNotIncoming
 from packhouse.db.repos import Repo
+from packhouse.git.commands.process import GitFailed
 from packhouse.git.oid import hash_object
-from packhouse.git.pack import Pack
-from packhouse.git.process import GitFailed
+from packhouse.git.packs.pack import Pack
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository import consolidate as consolidate_module
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.stored_packs import sweep_packs
+from packhouse.repository.upkeep import consolidate as consolidate_module
+from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.node_writes import pack_states, put_blob
@@ -159,7 +159,7 @@ def test_a_git_that_dies_while_it_joins_leaves_nothing(
     dying.write_text(f'#!/bin/sh\n[ "$1" = pack-objects ] && ulimit -f 20\nexec {real} "$@"\n')
     dying.chmod(0o755)
     monkeypatch.setenv("PATH", str(dying.parent), prepend=os.pathsep)
-    monkeypatch.setattr("packhouse.repository.consolidate._IN_PROCESS_MAX_BYTES", 0)
+    monkeypatch.setattr("packhouse.repository.upkeep.consolidate._IN_PROCESS_MAX_BYTES", 0)
     with pytest.raises(GitFailed):
         consolidate(node, repo.public_id)
     assert sorted(pack_dir(node, repo).iterdir()) == before

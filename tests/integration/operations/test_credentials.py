@@ -2,18 +2,18 @@
 
 from packhouse.auth.principal import Principal
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.credentials import (
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.events.webhooks import AddWebhook, add_webhook
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.tenants.credentials import (
     CreateCredential,
     UpdateCredential,
     open_credential,
     update_credential,
 )
-from packhouse.operations.credentials import create_credential as create
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.rotate_secrets import rotate_secrets
-from packhouse.operations.webhooks import AddWebhook, add_webhook
-from packhouse.repository.events import PUSH
+from packhouse.operations.tenants.credentials import create_credential as create
+from packhouse.operations.tenants.rotate_secrets import rotate_secrets
+from packhouse.repository.refs.events import PUSH
 from packhouse.secret import Secret
 
 

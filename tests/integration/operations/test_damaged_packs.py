@@ -13,21 +13,21 @@ from packhouse.db.damage import list_damage
 from packhouse.db.packs import replace_packs
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.git.commands.process import GitFailed
 from packhouse.git.oid import hash_object
-from packhouse.git.process import GitFailed
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.damage import RepositoryDamaged, mend
-from packhouse.repository.damage_report import find_lost_packs, recheck_damage
 from packhouse.repository.packs import adopt
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.sweep import adopt_all, sweep
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.damage_report import find_lost_packs, recheck_damage
+from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.damage import cut, flip, flip_content, remove
@@ -123,7 +123,7 @@ def test_a_damaged_pack_is_set_aside_and_the_others_are_joined(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if in_process_max is not None:
-        monkeypatch.setattr("packhouse.repository.consolidate._IN_PROCESS_MAX_BYTES", in_process_max)
+        monkeypatch.setattr("packhouse.repository.upkeep.consolidate._IN_PROCESS_MAX_BYTES", in_process_max)
     packs = [store(node, repo, content) for content in contents(6)]
     fault(packs[2])
     assert consolidate(node, repo.public_id) >= 4

@@ -13,7 +13,14 @@ from packhouse.config import Config
 from packhouse.git.oid import EMPTY_TREE_OID
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.diff import BranchDiff, CommitDiff, FileDiff, RefInput, diff_branch, diff_commit
+from packhouse.operations.reading.diff import (
+    BranchDiff,
+    CommitDiff,
+    FileDiff,
+    RefInput,
+    diff_branch,
+    diff_commit,
+)
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

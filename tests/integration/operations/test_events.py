@@ -13,14 +13,18 @@ from packhouse.db.webhook_deliveries import PendingDelivery
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.events import EventPosition, EventsForgotten, open_events, read_events
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.prune_events import prune_events
-from packhouse.operations.webhook_delivery import SendOutcome, fan_out_events, record_outcomes
-from packhouse.operations.webhook_queue import choose_deliveries, hold_subscriptions, list_due_subscriptions
-from packhouse.operations.webhooks import AddWebhook, add_webhook
-from packhouse.repository.events import SYNC_FAILED, SyncRun, record_sync
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.events.events import EventPosition, EventsForgotten, open_events, read_events
+from packhouse.operations.events.prune_events import prune_events
+from packhouse.operations.events.webhook_delivery import SendOutcome, fan_out_events, record_outcomes
+from packhouse.operations.events.webhook_queue import (
+    choose_deliveries,
+    hold_subscriptions,
+    list_due_subscriptions,
+)
+from packhouse.operations.events.webhooks import AddWebhook, add_webhook
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.repository.refs.events import SYNC_FAILED, SyncRun, record_sync
 from packhouse.secret import Secret
 from tests.support.node_writes import move_refs
 

@@ -19,19 +19,20 @@ from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo_by_id
 from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId
 from packhouse.node.node import Node, open_node
-from packhouse.operations import fill_repo as fill_module
-from packhouse.operations import fork_repo as fork_module
-from packhouse.operations.base_repo import ForkBase
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.fork_repo import fork_repo
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.undelete_repo import undelete_repo
-from packhouse.repository import ref_writer, stored_packs
-from packhouse.repository.resolve import RefNotFound
-from packhouse.repository.sweep import sweep
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.catalog.undelete_repo import undelete_repo
+from packhouse.operations.repos import fill_repo as fill_module
+from packhouse.operations.repos import fork_repo as fork_module
+from packhouse.operations.repos.base_repo import ForkBase
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.operations.repos.fork_repo import fork_repo
+from packhouse.repository import stored_packs
+from packhouse.repository.refs import writer as ref_writer
+from packhouse.repository.refs.resolve import RefNotFound
+from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.node_writes import MAIN, add_commit, pack_states, put_commit

@@ -9,16 +9,16 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import PERSISTENT
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository import fork_objects
-from packhouse.repository.consolidate import consolidate
-from packhouse.repository.fork_objects import copy_objects
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.repository.upkeep import fork_objects
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.fork_objects import copy_objects
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.node_writes import MAIN, pack_states, put_commit

@@ -11,14 +11,14 @@ import pytest
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
+from packhouse.cursors import BadCursor, encode_cursor
 from packhouse.errors import TimedOut
-from packhouse.git.globs import PathFilter, compile_globs, parse_extensions
-from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
+from packhouse.git.commands.grep import GrepLine, GrepQuery
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.cursors import BadCursor, encode_cursor
-from packhouse.operations.grep import BadPattern, GrepPage, PageBounds, SkipReason, grep_files
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.reading.grep import BadPattern, GrepPage, PageBounds, SkipReason, grep_files
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history, move_refs_to
 from tests.support.seeds import seed_of

@@ -10,15 +10,15 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
-from packhouse.git.globs import PathFilter, compile_globs
-from packhouse.git.grep_stream import GrepLine, GrepQuery
+from packhouse.formats.globs import PathFilter, compile_globs
+from packhouse.git.commands.grep import GrepLine, GrepQuery
+from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid
-from packhouse.git.tree_walk import PathEntry
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.grep import GrepPage, PageBounds, SkipReason, grep_files
-from packhouse.operations.grep_slow import write_flat_tree, write_marked_tree
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.reading.grep import GrepPage, PageBounds, SkipReason, grep_files
+from packhouse.operations.reading.grep_slow import write_flat_tree, write_marked_tree
 from packhouse.repository.view import open_view
 from packhouse.repository.write import Write
 from tests.support.git import Git

@@ -11,9 +11,9 @@ from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations import list_commits as module
-from packhouse.operations.list_commits import list_commits, parse_commit_cursor
-from packhouse.operations.read_commit import read_commit
+from packhouse.operations.reading import list_commits as module
+from packhouse.operations.reading.list_commits import list_commits, parse_commit_cursor
+from packhouse.operations.reading.read_commit import read_commit
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history
 from tests.support.seeds import seed_of

@@ -7,18 +7,18 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import list_refs
 from packhouse.errors import Invalid
-from packhouse.git.objects import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE
+from packhouse.git.objects.codec import MODE_FILE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
-from packhouse.operations.commit_pack import CommitPack, FileChange
-from packhouse.operations.commit_target import CommitTarget, read_target
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.diff_commit import DiffCommit
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget, read_target
+from packhouse.operations.commits.diff_commit import DiffCommit
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import open_view
 from packhouse.repository.write import Write

@@ -12,15 +12,15 @@ import pytest
 
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
-from packhouse.db.database import Session, open_database
+from packhouse.db.engines.database import Session, open_database
+from packhouse.db.engines.sqlite import SqliteDatabase
 from packhouse.db.installation import KNOWN_BATCH
-from packhouse.db.sqlite import SqliteDatabase
 from packhouse.node.installation import LostDatabase, NoData, check_installation, report_unknown_folders
 from packhouse.node.node import Node, open_existing_node, open_node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.fill_repo import insert_unborn
-from packhouse.operations.orgs import create_org
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.fill_repo import insert_unborn
+from packhouse.operations.tenants.orgs import create_org
 from tests.support.packs import make_repo_dir
 from tests.support.postgres import PostgresServer
 

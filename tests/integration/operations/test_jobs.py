@@ -14,12 +14,12 @@ from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
 from packhouse.node.node import Node
-from packhouse.operations.clean_repo import clean_repo, postpone_cleaning
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.delete_repo import DeletionPending, delete_repo
-from packhouse.operations.inspect_jobs import list_jobs, retry_job
-from packhouse.operations.lookup import lookup_repo
-from packhouse.web.background import BackgroundThreads
+from packhouse.operations.catalog.delete_repo import DeletionPending, delete_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.jobs.inspect_jobs import list_jobs, retry_job
+from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.web.edge.background import BackgroundThreads
 from tests.support.jobs import drain
 from tests.support.packs import make_repo_dir
 

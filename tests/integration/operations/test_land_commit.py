@@ -5,16 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.git.objects import MODE_FILE, parse_tree
+from packhouse.git.objects.codec import MODE_FILE, parse_tree
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node
-from packhouse.operations.commit_target import CommitTarget, GuardMismatch
-from packhouse.operations.create_branch import CreateBranch, create_branch
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_target import CommitTarget, GuardMismatch
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.operations.refs.create_branch import CreateBranch, create_branch
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write

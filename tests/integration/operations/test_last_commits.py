@@ -19,12 +19,12 @@ from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap, FileRecord
 from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
 from packhouse.node.node import Node, open_node
-from packhouse.operations.file_metadata import list_file_metadata
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.read_files import PathNotFound, find_file
-from packhouse.repository import attribution, file_maps
-from packhouse.repository.file_maps import read_file_map
-from packhouse.repository.last_commit import read_last_commit
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.reading.file_metadata import list_file_metadata
+from packhouse.operations.reading.read_files import PathNotFound, find_file
+from packhouse.repository.history import attribution, file_maps
+from packhouse.repository.history.file_maps import read_file_map
+from packhouse.repository.history.last_commit import read_last_commit
 from packhouse.repository.view import open_view
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history

@@ -11,12 +11,12 @@ from packhouse.db.repos import Repo
 from packhouse.git.oid import Oid, hash_object
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import sweep_packs
-from packhouse.repository.sweep import sweep
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.storage.store import OpenedPacks
 from tests.support.node_writes import pack_states, put_blob, put_commit

@@ -13,7 +13,7 @@ from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
 from packhouse.node.node import Node, open_node
-from packhouse.web.background import Loop
+from packhouse.web.edge.background import Loop
 from tests.support.packs import make_repo_dir
 
 PATIENCE_S = 60

@@ -11,26 +11,26 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
-from packhouse.git.globs import PathFilter
-from packhouse.git.grep_stream import GrepQuery
-from packhouse.git.objects import MODE_FILE
+from packhouse.formats.globs import PathFilter
+from packhouse.git.commands.grep import GrepQuery
+from packhouse.git.objects.codec import MODE_FILE
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import PERSISTENT
-from packhouse.git.tree_path import TreePath
 from packhouse.node.node import Node, open_node
-from packhouse.operations.commit_pack import CommitPack, FileChange
-from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.grep import PageBounds, grep_files
-from packhouse.operations.land_commit import CommitFacts, LandedCommit
-from packhouse.operations.list_commits import list_commits
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.orgs import create_org, read_org
-from packhouse.operations.read_commit import read_commit
-from packhouse.operations.read_files import find_file, list_files
-from packhouse.repository.consolidate import consolidate
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.reading.grep import PageBounds, grep_files
+from packhouse.operations.reading.list_commits import list_commits
+from packhouse.operations.reading.read_commit import read_commit
+from packhouse.operations.reading.read_files import find_file, list_files
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.tenants.orgs import create_org, read_org
 from packhouse.repository.damage import RepositoryDamaged
-from packhouse.repository.sweep import adopt_all, sweep
+from packhouse.repository.upkeep.consolidate import consolidate
+from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView, open_view
 from tests.support.node_writes import ADA, MAIN, pack_states
 from tests.support.packs import list_packs, repo_dir, stored_names

@@ -6,10 +6,10 @@ from packhouse.auth.principal import Principal
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge import Merge, MergeStrategy, TargetMoved, merge
-from packhouse.operations.sync_upstream import give_up_sync
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.merge import Merge, MergeStrategy, TargetMoved, merge
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.sync.sync_upstream import give_up_sync
 from packhouse.repository.git import RepoGit
 from tests.support.node_writes import MAIN, put_commit
 

@@ -9,12 +9,12 @@ from packhouse.auth.principal import Principal
 from packhouse.clock import TIMESTAMP_MAX, TIMESTAMP_MIN
 from packhouse.config import Config
 from packhouse.node.node import Node, open_node
-from packhouse.operations.archive import ArchiveOptions, iter_archive, prepare_archive
-from packhouse.operations.blame import blame_file
-from packhouse.operations.file_metadata import list_file_metadata
-from packhouse.operations.list_commits import list_commits
-from packhouse.operations.read_commit import read_commit
-from packhouse.operations.read_files import find_file
+from packhouse.operations.reading.archive import ArchiveOptions, iter_archive, prepare_archive
+from packhouse.operations.reading.blame import blame_file
+from packhouse.operations.reading.file_metadata import list_file_metadata
+from packhouse.operations.reading.list_commits import list_commits
+from packhouse.operations.reading.read_commit import read_commit
+from packhouse.operations.reading.read_files import find_file
 from tests.support.git import Git
 from tests.support.histories import History, load_history
 

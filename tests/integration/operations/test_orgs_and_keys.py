@@ -12,8 +12,8 @@ from packhouse.git.oid import EMPTY_TREE_OID
 from packhouse.ids import RepoKey
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
-from packhouse.operations.orgs import OrgNameInvalid, OrgNotFound, create_org, iter_orgs
+from packhouse.operations.tenants.keys import KeyExists, KeyNotFound, add_key, list_keys, revoke_key
+from packhouse.operations.tenants.orgs import OrgNameInvalid, OrgNotFound, create_org, iter_orgs
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from packhouse.errors import Unavailable
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository import stored_packs
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.view import RepoView

@@ -8,8 +8,8 @@ from packhouse.db.refs import list_refs
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.prepare_shop import SHOP_NAME, prepare_shop
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.demo.prepare_shop import SHOP_NAME, prepare_shop
 from tests.support.node_writes import move_refs
 
 START = Oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")

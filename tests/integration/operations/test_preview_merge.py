@@ -15,8 +15,14 @@ from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid, hash_object
 from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.preview_merge import FAST_FORWARD, MERGE_COMMIT, NO_OP, MergePreview, preview_merge
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.preview_merge import (
+    FAST_FORWARD,
+    MERGE_COMMIT,
+    NO_OP,
+    MergePreview,
+    preview_merge,
+)
 from packhouse.repository.merge_trees import (
     MergeImpossible,
     MergeSide,

@@ -13,36 +13,36 @@ import pytest
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.db.kept_answers import has_kept_answer
-from packhouse.git.objects import MODE_FILE
+from packhouse.git.objects.codec import MODE_FILE
+from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.git.tree_path import TreePath
 from packhouse.ids import RepoKey
 from packhouse.jobs import prune_events as prune_job
 from packhouse.jobs.task import Job
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.node.wakeups import Wakeups
-from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.commit_pack import CommitPack, FileChange
-from packhouse.operations.commit_target import CommitTarget
-from packhouse.operations.create_branch import CreateBranch, create_branch
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.create_tag import CreateTag, create_tag
-from packhouse.operations.delete_branch import delete_branch
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.delete_tag import delete_tag
-from packhouse.operations.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.kept_answers import find_answer, forget_answers, keep_answer
-from packhouse.operations.land_commit import CommitFacts, LandedCommit
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge import Merge, MergeStrategy, merge
-from packhouse.operations.orgs import create_org
-from packhouse.operations.read_ref_log import read_ref_log
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.restore_commit import RestoreCommit, restore_commit
-from packhouse.operations.write_note import NoteAction, WriteNote, write_note
-from packhouse.repository.receipts import (
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
+from packhouse.operations.commits.merge import Merge, MergeStrategy, merge
+from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
+from packhouse.operations.jobs.kept_answers import find_answer, forget_answers, keep_answer
+from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
+from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.refs.create_branch import CreateBranch, create_branch
+from packhouse.operations.refs.create_tag import CreateTag, create_tag
+from packhouse.operations.refs.delete_branch import delete_branch
+from packhouse.operations.refs.delete_tag import delete_tag
+from packhouse.operations.refs.read_ref_log import read_ref_log
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.operations.tenants.orgs import create_org
+from packhouse.repository.refs.receipts import (
     Answer,
     KeyTaken,
     Receipt,

@@ -7,19 +7,19 @@ from functools import partial
 import pytest
 
 from packhouse.auth.principal import Principal, operator_principal
+from packhouse.cursors import BadCursor
 from packhouse.db.repos import RepoExists, RepoNotFound
 from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL
 from packhouse.node.node import Node
-from packhouse.operations.commit_target import BranchNotFound
-from packhouse.operations.create_repo import CreateRepo, NotSupported, create_repo
-from packhouse.operations.cursors import BadCursor
-from packhouse.operations.delete_repo import DeletionPending, delete_repo
-from packhouse.operations.get_repo import get_repo
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.orgs import create_org
-from packhouse.operations.repo_info import RepoInfo
-from packhouse.operations.update_repo import UpdateRepo, update_repo
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.delete_repo import DeletionPending, delete_repo
+from packhouse.operations.catalog.get_repo import get_repo
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.repos.create_repo import CreateRepo, NotSupported, create_repo
+from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
+from packhouse.operations.tenants.orgs import create_org
 from tests.support.rows import apply, branch_update, oid
 
 

@@ -15,10 +15,10 @@ from packhouse.errors import Invalid, NotFound
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node, open_node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.lookup import lookup_repo
-from packhouse.repository import resolve
-from packhouse.repository.resolve import RefNotFound, ResolvedRef
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.repository.refs import resolve
+from packhouse.repository.refs.resolve import RefNotFound, ResolvedRef
 from packhouse.repository.view import open_view
 from tests.support.git import Git
 from tests.support.histories import History, load_history, make_history

@@ -6,8 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.signature_check import SignatureChecker
-from packhouse.git.signing_keys import SigningKey, SigningKeyKind, SigningKeyRejected, parse_signing_key
+from packhouse.git.objects.signature_check import SignatureChecker
+from packhouse.git.objects.signing_keys import (
+    SigningKey,
+    SigningKeyKind,
+    SigningKeyRejected,
+    parse_signing_key,
+)
 from tests.support.git import Git
 from tests.support.programs import need_programs
 from tests.support.signers import KeyMaker, Signer

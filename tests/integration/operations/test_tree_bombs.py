@@ -8,15 +8,15 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.errors import LimitExceeded
-from packhouse.git.globs import PathFilter, compile_globs
-from packhouse.git.grep_stream import GrepQuery
+from packhouse.formats.globs import PathFilter, compile_globs
+from packhouse.git.commands.grep import GrepQuery
 from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.archive import ArchiveOptions, prepare_archive
-from packhouse.operations.diff import RefInput, diff_commit
-from packhouse.operations.file_metadata import list_file_metadata
-from packhouse.operations.grep import PageBounds, grep_files
-from packhouse.operations.read_files import FileListing, find_file, list_files
+from packhouse.operations.reading.archive import ArchiveOptions, prepare_archive
+from packhouse.operations.reading.diff import RefInput, diff_commit
+from packhouse.operations.reading.file_metadata import list_file_metadata
+from packhouse.operations.reading.grep import PageBounds, grep_files
+from packhouse.operations.reading.read_files import FileListing, find_file, list_files
 from tests.support.git import Git
 from tests.support.histories import History, load_history
 

@@ -17,17 +17,17 @@ from packhouse.jobs.tasks import TASKS
 from packhouse.jobs.worker import Worker
 from packhouse.limits import job_attempts_max, sync_attempts_max
 from packhouse.node.node import Node
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.credentials import CreateCredential, create_credential
-from packhouse.operations.detach_upstream import detach_upstream
-from packhouse.operations.get_repo import get_repo
-from packhouse.operations.inspect_jobs import list_jobs
-from packhouse.operations.list_repos import ListRepos, list_repos
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.pull_upstream import NoUpstream, pull_upstream
-from packhouse.operations.repo_info import BaseRepo
-from packhouse.operations.sync_upstream import SyncAsk, sync_upstream
-from packhouse.repository.upstream_access import UpstreamAway, explain_failure, make_address
+from packhouse.operations.catalog.get_repo import get_repo
+from packhouse.operations.catalog.list_repos import ListRepos, list_repos
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.repo_info import BaseRepo
+from packhouse.operations.jobs.inspect_jobs import list_jobs
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.sync.detach_upstream import detach_upstream
+from packhouse.operations.sync.pull_upstream import NoUpstream, pull_upstream
+from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.tenants.credentials import CreateCredential, create_credential
+from packhouse.repository.upstream.access import UpstreamAway, explain_failure, make_address
 from packhouse.secret import Secret
 from tests.support.jobs import drain
 

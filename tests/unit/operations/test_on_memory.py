@@ -11,25 +11,22 @@ from packhouse.errors import Invalid
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname, tag_refname
 from packhouse.node.node import Node
-from packhouse.operations import clean_repo as clean_repo_module
-from packhouse.operations.clean_repo import clean_repo
-from packhouse.operations.commit_target import BranchNotFound, GuardMismatch
-from packhouse.operations.create_branch import BranchExists, CreateBranch, create_branch
-from packhouse.operations.create_repo import CreateRepo, create_repo
-from packhouse.operations.create_tag import CreateTag, TagExists, create_tag
-from packhouse.operations.delete_branch import delete_branch
-from packhouse.operations.delete_repo import delete_repo
-from packhouse.operations.get_repo import get_repo
-from packhouse.operations.list_commits import list_commits
-from packhouse.operations.list_tags import list_tags
-from packhouse.operations.lookup import lookup_repo
-from packhouse.operations.merge import Merge, MergeConflict, MergeResult, MergeStrategy, NotFastForward, merge
-from packhouse.operations.read_branches import list_branches, read_branch
-from packhouse.operations.read_files import PathNotFound, find_file, iter_file, list_files
-from packhouse.operations.read_notes import DEFAULT_NOTES_REF, NoteNotFound, notes_refname, read_note
-from packhouse.operations.restore_ref import RestoreRef, restore_ref
-from packhouse.operations.undelete_repo import undelete_repo
-from packhouse.operations.write_note import (
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.delete_repo import delete_repo
+from packhouse.operations.catalog.get_repo import get_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.catalog.undelete_repo import undelete_repo
+from packhouse.operations.commits.commit_target import GuardMismatch
+from packhouse.operations.commits.merge import (
+    Merge,
+    MergeConflict,
+    MergeResult,
+    MergeStrategy,
+    NotFastForward,
+    merge,
+)
+from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF, NoteNotFound, notes_refname, read_note
+from packhouse.operations.notes.write_note import (
     NoteAction,
     NoteExists,
     NoteMissing,
@@ -37,6 +34,17 @@ from packhouse.operations.write_note import (
     WriteNote,
     write_note,
 )
+from packhouse.operations.packs import clean_repo as clean_repo_module
+from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.reading.list_commits import list_commits
+from packhouse.operations.reading.read_files import PathNotFound, find_file, iter_file, list_files
+from packhouse.operations.refs.create_branch import BranchExists, CreateBranch, create_branch
+from packhouse.operations.refs.create_tag import CreateTag, TagExists, create_tag
+from packhouse.operations.refs.delete_branch import delete_branch
+from packhouse.operations.refs.list_tags import list_tags
+from packhouse.operations.refs.read_branches import list_branches, read_branch
+from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from tests.support.node_writes import commit_files, put_commit
 
 pytestmark = pytest.mark.quick

@@ -2,8 +2,8 @@
 
 import pytest
 
+from packhouse.ids import new_public_id
 from packhouse.node.repo_name import RepoNameInvalid, check_repo_name
-from packhouse.operations.ids import new_public_id
 
 pytestmark = pytest.mark.quick
 

@@ -6,7 +6,7 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.repository.sync_mirror import is_mirrored, list_unfit, names_for, plan_mirror
+from packhouse.repository.upstream.mirror import is_mirrored, list_unfit, names_for, plan_mirror
 
 pytestmark = pytest.mark.quick
 

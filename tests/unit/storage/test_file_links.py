@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.files import link_or_copy
 from packhouse.storage.store import PackSet

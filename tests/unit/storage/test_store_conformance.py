@@ -2,7 +2,7 @@
 
 import pytest
 
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.store import MISSING, PackSet, PackStore
 from tests.support.store_bench import OTHER, REPO, Bench, Change, blob, flip, name_of, put, shows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.errors import Corrupt
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackSet, PackStore
 from tests.support.store_bench import OTHER, REPO, Bench, blob, flip, name_of, put, shows
 

@@ -28,11 +28,11 @@ from packhouse.errors import (
 )
 from packhouse.git.refname import branch_refname
 from packhouse.limits import Limits
+from packhouse.web.admission.branch_queue import Turns
+from packhouse.web.admission.git_gate import GitGate
+from packhouse.web.admission.limiter import Lane
+from packhouse.web.admission.threads import WorkerThreads
 from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
-from packhouse.web.lane import Lane
-from packhouse.web.smart.gate import GitGate
-from packhouse.web.threads import WorkerThreads
-from packhouse.web.turns import Turns
 
 pytestmark = pytest.mark.quick
 

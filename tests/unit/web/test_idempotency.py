@@ -3,7 +3,7 @@
 import pytest
 
 from packhouse.errors import Invalid
-from packhouse.repository.receipts import KeyTaken
+from packhouse.repository.refs.receipts import KeyTaken
 from packhouse.web.errors import KeyReused, describe_failure
 from packhouse.web.idempotency import read_key
 

@@ -9,9 +9,9 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from packhouse.web.app import API, ROUTES
-from packhouse.web.dialects import REQUEST_ALIASES
 from packhouse.web.openapi.document import make_document
-from packhouse.web.routing import Claim
+from packhouse.web.routing.dialects import REQUEST_ALIASES
+from packhouse.web.routing.router import Claim
 
 pytestmark = pytest.mark.quick
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from packhouse.web.app import ROUTES
-from packhouse.web.dialects import REPLY_ALIASES, REQUEST_ALIASES
 from packhouse.web.errors import SENTENCES
+from packhouse.web.routing.dialects import REPLY_ALIASES, REQUEST_ALIASES
 
 pytestmark = pytest.mark.quick
 

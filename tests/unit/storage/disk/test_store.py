@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.pack import Pack
-from packhouse.git.process import run_git
+from packhouse.git.commands.process import run_git
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackFault, PackSet
 from tests.support.store_bench import REPO

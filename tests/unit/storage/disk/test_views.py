@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.process import git_environment
+from packhouse.git.commands.process import git_environment
 from packhouse.limits import Limits
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.disk.views import ViewFolders

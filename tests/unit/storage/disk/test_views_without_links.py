@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.pack import Pack
+from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk import views
 from packhouse.storage.disk.store import DiskPackStore
 from tests.support.loop_disk import LoopDisk, loop_disk

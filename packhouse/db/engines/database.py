@@ -1,0 +1,45 @@
+"""The one way to a database: `open_database(url)`."""
+
+from pathlib import Path
+from typing import Final
+
+from packhouse.db.engines.postgresql import PostgresqlDatabase
+from packhouse.db.engines.sqlite import SqliteDatabase
+from packhouse.db.session import (
+    Database,
+    DatabaseAway,
+    Row,
+    Session,
+    SqlValue,
+    TransactionLost,
+)
+from packhouse.errors import Invalid
+from packhouse.limits import DEFAULT_LIMITS
+
+__all__ = [
+    "Database",
+    "DatabaseAway",
+    "Row",
+    "Session",
+    "SqlValue",
+    "TransactionLost",
+    "open_database",
+]
+
+_SQLITE_PREFIX: Final = "sqlite:///"
+
+
+def open_database(
+    url: str, *, connections_max: int = 16, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s
+) -> Database:
+    """Return the database at `sqlite:///PATH` (PATH as it is, not percent-encoded) or `postgresql://…`.
+
+    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL,
+    `wait_max_s` the wait for one, or for a lock that another program holds. Raises Invalid for any other address,
+    without repeating it: it may hold a password.
+    """
+    if url.startswith(_SQLITE_PREFIX) and len(url) > len(_SQLITE_PREFIX):
+        return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)), wait_max_s=wait_max_s)
+    if url.startswith(("postgresql://", "postgres://")):
+        return PostgresqlDatabase(url, connections_max=connections_max, wait_max_s=wait_max_s)
+    raise Invalid("database address must start with sqlite:/// or postgresql://")

@@ -1,0 +1,226 @@
+"""Differences of two trees, file by file, from the output of one `git diff-tree --raw -p -z`.
+
+The output comes in pieces and may be far larger than memory: a patch is kept up to a bound that the caller
+sets per file, beyond which only its lines and bytes are counted. Source of the format: git-diff-tree(1),
+"Raw output format" and "Generating patch text with -p".
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.git.commands.quoting import quote_path
+from packhouse.git.oid import Oid, oid_from_wire
+
+_META: Final = re.compile(rb":([0-7]{6}) ([0-7]{6}) ([0-9a-f]{40}) ([0-9a-f]{40}) ([A-Z])([0-9]{0,3})")
+_NEXT_PATCH: Final = b"\ndiff --git "
+_FIRST_HUNK: Final = b"\n@@ "
+_BINARY: Final = b"\nBinary files "
+
+
+@dataclass(frozen=True, slots=True)
+class DiffEntry:
+    """One changed path. `status` is A, M, D, R, C or T; `old_path` is empty unless renamed or copied.
+
+    A side that does not exist has mode 0 and no id.
+    """
+
+    status: str
+    path: bytes
+    old_path: bytes
+    old_mode: int
+    new_mode: int
+    old_oid: Oid | None
+    new_oid: Oid | None
+
+    @property
+    def header(self) -> bytes:
+        """The first line of its patch, without the newline. A type change has two patches with this line."""
+        old, new = quote_path(b"a/" + (self.old_path or self.path)), quote_path(b"b/" + self.path)
+        return b"diff --git %s %s" % (old, new)
+
+
+@dataclass(frozen=True, slots=True)
+class FilePatch:
+    """What a diff says of one path. `raw` is None when the patch was longer than the caller wanted."""
+
+    entry: DiffEntry
+    raw: bytes | None
+    size_bytes: int
+    additions: int
+    deletions: int
+    is_binary: bool
+
+
+def diff_arguments(*, old: Oid, new: Oid, paths: Sequence[str], ignore_space_change: bool) -> list[str]:
+    """Return git's arguments; `paths` are literal, which takes GIT_LITERAL_PATHSPECS in the environment."""
+    arguments = ["diff-tree", "-r", "-M", "-C", f"-l{limits.diff_renames_max}", "--raw", "-p", "-z"]
+    arguments += ["--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]
+    arguments += ["--submodule=short", "--ignore-submodules=none"]
+    if ignore_space_change:
+        arguments.append("-b")
+    return [*arguments, "--end-of-options", old, new, "--", *paths]
+
+
+def iter_patches(pieces: Iterable[bytes], keep_max: Callable[[DiffEntry], int]) -> Iterator[FilePatch]:
+    """Yield every changed path in git's order; `keep_max` tells how many bytes of its patch to keep.
+
+    A path whose changes are all of a sort that git was told to ignore has an empty patch. Raises
+    LimitExceeded when more than `limits.diff_files_max` paths changed.
+    """
+    source = _Source(pieces)
+    entries = _read_entries(source)
+    waiting: _Patch | None = None
+    position = 0
+    for header in _iter_headers(source):
+        if waiting is not None and waiting.entry.status == "T" and waiting.entry.header == header:
+            source.sink = waiting.restart()
+            continue
+        if waiting is not None:
+            yield waiting.finish()
+        while position < len(entries) and entries[position].header != header:
+            yield FilePatch(entries[position], b"", 0, 0, 0, False)
+            position += 1
+        if position == len(entries):
+            raise Corrupt("diff holds a patch of an unknown path")
+        waiting = _Patch(entries[position], keep_max(entries[position]))
+        source.sink = waiting
+        position += 1
+    if waiting is not None:
+        yield waiting.finish()
+    for entry in entries[position:]:
+        yield FilePatch(entry, b"", 0, 0, 0, False)
+
+
+class _Patch:
+    """Collects one path's patch, or only counts."""
+
+    def __init__(self, entry: DiffEntry, keep_max: int) -> None:
+        self.entry = entry
+        self._keep_max = keep_max
+        self._kept: bytearray | None = bytearray()
+        self._header: bytearray | None = bytearray()
+        self._last = b""
+        self._size_bytes = 0
+        self._additions = 0
+        self._deletions = 0
+        self._is_binary = False
+
+    def restart(self) -> "_Patch":
+        """Go on with the second patch of a type change: creation after deletion."""
+        self._end_header()
+        self._header = bytearray()
+        return self
+
+    def add(self, data: bytes) -> None:
+        self._size_bytes += len(data)
+        if self._kept is not None:
+            self._kept += data
+            if len(self._kept) > self._keep_max:
+                self._kept = None
+        if self._header is None:
+            self._count(data)
+            return
+        self._header += data
+        hunk = self._header.find(_FIRST_HUNK)
+        if hunk >= 0:
+            body = bytes(self._header[hunk:])
+            self._header, self._last = None, b""
+            self._count(body)
+
+    def _count(self, data: bytes) -> None:
+        """Count the lines of hunks: each begins with a space, `+`, `-`, `\\` or `@@`."""
+        self._additions += data.count(b"\n+") + (self._last == b"\n" and data[:1] == b"+")
+        self._deletions += data.count(b"\n-") + (self._last == b"\n" and data[:1] == b"-")
+        self._last = data[-1:]
+
+    def _end_header(self) -> None:
+        if self._header is not None and _BINARY in self._header:
+            self._is_binary = True
+
+    def finish(self) -> FilePatch:
+        self._end_header()
+        raw = None if self._kept is None else bytes(self._kept)
+        return FilePatch(self.entry, raw, self._size_bytes, self._additions, self._deletions, self._is_binary)
+
+
+class _Source:
+    """The output so far unread, and where the text of the current patch goes."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self.buffer = bytearray()
+        self.sink: _Patch | None = None
+
+    def fill(self) -> bool:
+        """Read one more piece; False at the end."""
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self.buffer += piece
+        return True
+
+    def take_until_nul(self) -> bytes:
+        start = 0
+        while (end := self.buffer.find(b"\0", start)) < 0:
+            start = len(self.buffer)
+            if not self.fill():
+                raise Corrupt("diff ends within its list of paths")
+        taken = bytes(self.buffer[:end])
+        del self.buffer[: end + 1]
+        return taken
+
+    def pass_on(self, count: int) -> None:
+        assert self.sink is not None
+        if count > 0:
+            self.sink.add(bytes(self.buffer[:count]))
+            del self.buffer[:count]
+
+
+def _read_entries(source: _Source) -> list[DiffEntry]:
+    """Read the list of paths, up to where the patches start."""
+    entries: list[DiffEntry] = []
+    while source.buffer or source.fill():
+        if source.buffer[:1] != b":":
+            del source.buffer[:1]  # one more NUL stands between list and patches
+            break
+        match = _META.fullmatch(source.take_until_nul())
+        if match is None:
+            raise Corrupt("diff has an unreadable line")
+        status = match[5].decode("ascii")
+        first = source.take_until_nul()
+        old_path, path = (first, source.take_until_nul()) if status in "RC" else (b"", first)
+        entries.append(
+            DiffEntry(
+                status,
+                path,
+                old_path,
+                int(match[1], 8),
+                int(match[2], 8),
+                oid_from_wire(match[3].decode("ascii")),
+                oid_from_wire(match[4].decode("ascii")),
+            )
+        )
+        if len(entries) > limits.diff_files_max:
+            raise LimitExceeded("diff has too many files", files_max=limits.diff_files_max)
+    return entries
+
+
+def _iter_headers(source: _Source) -> Iterator[bytes]:
+    """Yield the first line of each patch; the text after it goes to the sink that the caller then sets."""
+    while True:
+        while (end := source.buffer.find(b"\n")) < 0:
+            if not source.fill():
+                return
+        yield bytes(source.buffer[:end])
+        scanned = 0
+        while (end := source.buffer.find(_NEXT_PATCH, scanned)) < 0:
+            source.pass_on(len(source.buffer) - len(_NEXT_PATCH) + 1)
+            scanned = 0
+            if not source.fill():
+                source.pass_on(len(source.buffer))
+                return
+        source.pass_on(end + 1)

@@ -1,0 +1,194 @@
+"""What `git merge-tree --write-tree -z` says. Source: git-merge-tree(1), OUTPUT.
+
+When one side has a file where the other has a folder, a symlink or a submodule, git cannot list both under one name.
+It invents one (`x~main`) and says in a message which path it stands for. A path under a folder that the other side
+renamed is listed where it would move to. Callers ask for the paths that they have: `with_standing_paths` finds them.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.objects.codec import MODE_TREE
+from packhouse.git.oid import Oid, is_oid
+
+_STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictSide:
+    """What one side has at a conflicted path."""
+
+    mode: int
+    oid: Oid
+
+
+ConflictSides = tuple[ConflictSide | None, ConflictSide | None]
+"""What target and source have at a path; a folder counts as something."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictedPath:
+    """A path that git could not merge; a side that has nothing there is None.
+
+    `merged_path` is where the merged tree has the file, usually the same path.
+    """
+
+    path: bytes
+    base: ConflictSide | None
+    ours: ConflictSide | None
+    theirs: ConflictSide | None
+    merged_path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MergedTree:
+    """The merged tree; with conflicts its files hold markers where the sides disagree.
+
+    `messages` are the paths that git named together, one tuple a message.
+    """
+
+    tree: Oid
+    conflicts: tuple[ConflictedPath, ...]
+    is_clean: bool
+    messages: tuple[tuple[bytes, ...], ...] = ()
+
+
+def merge_tree_arguments(ours: str, theirs: str, *, allow_unrelated: bool) -> list[str]:
+    """Return git's arguments; both names are also what conflict markers show."""
+    options = ["merge-tree", "--write-tree", "-z"]
+    if allow_unrelated:
+        options.append("--allow-unrelated-histories")
+    return [*options, "--end-of-options", ours, theirs]
+
+
+def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
+    """Return the tree and its conflicted paths in git's order; raise Corrupt for other output.
+
+    Git also ends with 1 when it could not begin, and then says nothing.
+    """
+    listed, _, told = output.partition(b"\0\0")
+    tree, *rows = listed.rstrip(b"\0").split(b"\0")
+    oid = tree.decode("ascii", "replace")
+    if not is_oid(oid):
+        raise Corrupt("merge gave no tree")
+    paths: dict[bytes, dict[int, ConflictSide]] = {}
+    for row in rows:
+        match = _STAGE.fullmatch(row)
+        if match is None:
+            raise Corrupt("merge gave an unreadable line")
+        side = ConflictSide(int(match[1], 8), Oid(match[2].decode("ascii")))
+        paths.setdefault(match[4], {})[int(match[3])] = side
+    conflicts = tuple(
+        ConflictedPath(path, stages.get(1), stages.get(2), stages.get(3), merged_path=path)
+        for path, stages in paths.items()
+    )
+    return MergedTree(Oid(oid), conflicts, clean, tuple(_iter_messages(told)))
+
+
+def _iter_messages(told: bytes) -> Iterator[tuple[bytes, ...]]:
+    """Yield the paths of each conflict told: a count, so many paths, the kind, the text, each ended by NUL.
+
+    Behind the last one git prints advice about submodules, which is no message.
+    """
+    parts = told.split(b"\0")
+    place = 0
+    while place < len(parts) and parts[place].isdigit():
+        count = int(parts[place])
+        paths, kind = parts[place + 1 : place + 1 + count], parts[place + 1 + count : place + 2 + count]
+        if kind and kind[0].startswith(b"CONFLICT"):
+            yield tuple(paths)
+        place += count + 3
+
+
+def with_standing_paths(merged: MergedTree, find_sides: Callable[[bytes], ConflictSides]) -> MergedTree:
+    """Return `merged` with each conflict under a path that a side has, in git's order.
+
+    `find_sides` tells what target and source have at a path. What git lists under a name of its own is joined with
+    what stands under the real path. A file that both sides renamed counts as the base of either new path. A path for
+    which git names no other stays. When only messages tell of conflicts, the files that they name are returned.
+    """
+    messages = _Messages(merged.messages)
+    found: dict[bytes, ConflictedPath] = {}
+
+    def is_held(path: bytes) -> bool:
+        ours, theirs = find_sides(path)
+        return ours is not None or theirs is not None
+
+    for conflict in merged.conflicts:
+        for path in _standing_paths(conflict, messages, is_held):
+            _join(found, replace(conflict, path=path))
+    if not found:
+        for path in islice(dict.fromkeys(chain.from_iterable(merged.messages)), limits.merge_told_paths_max):
+            ours, theirs = (side if side and side.mode != MODE_TREE else None for side in find_sides(path))
+            if ours is not None or theirs is not None:
+                found[path] = ConflictedPath(path, None, ours, theirs, merged_path=path)
+    return replace(merged, conflicts=tuple(found.values()))
+
+
+class _Messages:
+    """Which paths git named together. A message may name thousands, and so may thousands of messages name one path."""
+
+    def __init__(self, messages: Sequence[tuple[bytes, ...]]) -> None:
+        self._messages = [paths for paths in messages if len(paths) > 1]
+        self._by_path: dict[bytes, list[int]] = {}
+        for number, paths in enumerate(self._messages):
+            for path in paths:
+                self._by_path.setdefault(path, []).append(number)
+
+    def iter_related(self, path: bytes) -> Iterator[bytes]:
+        """Yield the path and then, the nearest first, those that messages name beside it, each once.
+
+        Of a message only as many are looked at as a caller looks at in all: thousands of conflicts may share one.
+        """
+        seen = {path}
+        waiting = deque([path])
+        told: set[int] = set()
+        while waiting:
+            current = waiting.popleft()
+            yield current
+            for number in self._by_path.get(current, ()):
+                if number not in told:
+                    told.add(number)
+                    told_here = self._messages[number][: limits.merge_related_paths_max]
+                    new = [other for other in told_here if other not in seen]
+                    seen.update(new)
+                    waiting.extend(new)
+
+
+def _standing_paths(
+    conflict: ConflictedPath, messages: _Messages, is_held: Callable[[bytes], bool]
+) -> list[bytes]:
+    """Return the paths that a side has for the conflict: its own, or the nearest that messages name beside it.
+
+    A base alone was renamed by both sides, so two paths stand for it.
+    """
+    is_base_alone = conflict.ours is None and conflict.theirs is None
+    related = islice(messages.iter_related(conflict.path), limits.merge_related_paths_max)
+    first = next(related)
+    others = list(islice(related, 1))
+    if not others or is_held(first):
+        return [first]
+    held = (path for path in chain(others, related) if is_held(path))
+    return list(islice(held, 2 if is_base_alone else 1)) or [first]
+
+
+def _join(found: dict[bytes, ConflictedPath], conflict: ConflictedPath) -> None:
+    """Add a conflict to those found; of two under one path each side is kept, and the path in place is preferred."""
+    known = found.get(conflict.path)
+    if known is None:
+        found[conflict.path] = conflict
+        return
+    is_better = conflict.merged_path == conflict.path and (conflict.ours or conflict.theirs) is not None
+    found[conflict.path] = ConflictedPath(
+        conflict.path,
+        known.base or conflict.base,
+        known.ours or conflict.ours,
+        known.theirs or conflict.theirs,
+        merged_path=conflict.merged_path if is_better else known.merged_path,
+    )

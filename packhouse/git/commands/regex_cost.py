@@ -1,0 +1,47 @@
+"""Bounds on what a caller's regular expression may cost git."""
+
+import contextlib
+import math
+import re
+import resource
+from typing import Final
+
+from packhouse import limits
+from packhouse.git.commands.process import GitProcess
+
+_REPETITION: Final = re.compile(r"\{([0-9]{1,9})(?:,([0-9]{0,9}))?\\?\}")
+_BACK_REFERENCE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
+_CLASS: Final = re.compile(r"\[\^?\]?[^]]*\]")
+
+
+def repeats_too_often(expression: str) -> bool:
+    """Tell whether the counts in `{n,m}`, or `\\{n,m\\}`, multiply to more than a compiler should write out.
+
+    glibc copies what is repeated, so nested repetitions multiply. Those side by side count as if nested.
+    """
+    counts = (max(int(low), int(high or 0)) for low, high in _REPETITION.findall(expression))
+    return math.prod(max(count, 1) for count in counts) > limits.regex_repetitions_max
+
+
+def has_back_reference(expression: str) -> bool:
+    """Tell whether an expression asks for a text that it matched before, as `\\1` does.
+
+    Only then may the time for a line grow without bound with its length: regex(7), BUGS.
+    """
+    return _BACK_REFERENCE.search(_CLASS.sub("", expression)) is not None
+
+
+def limit_regex_cost(git: GitProcess, *, cpu_s: int, memory_max_bytes: int) -> None:
+    """Bound memory and processor time of a git that has just started: an expression can take all there is.
+
+    `cpu_s` counts for all its threads together; git dies of SIGXCPU when it is used up. Whoever waits for git
+    usually ends it earlier, unless this process is killed first.
+    """
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        resource.prlimit(git.pid, resource.RLIMIT_AS, (memory_max_bytes, memory_max_bytes))
+        resource.prlimit(git.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+
+
+def regex_cpu_s(expression: str) -> int:
+    """Return the processor time in seconds that git may spend on work with a caller's expression."""
+    return limits.back_reference_cpu_max_s if has_back_reference(expression) else limits.regex_cpu_max_s

@@ -1,0 +1,89 @@
+"""What `git fsck --strict` says of files that are put into a tree, as far as no git process is needed.
+
+TreeEditor asks check_upsert() of each file that it puts into a tree; order and form of trees are its own. Source:
+git's fsck.c, fsck_tree() and fsck_finish(). Content is left to `git index-pack --strict` on the finished pack, and
+needs_git_fsck() says when: hardly ever.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from packhouse.errors import Invalid
+from packhouse.git.objects.codec import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_tree
+from packhouse.git.objects.tree_path import (
+    is_gitattributes_name,
+    is_gitmodules_name,
+    is_plain_path,
+    require_tree_path,
+)
+from packhouse.git.objects.tree_walk import TreeReader, find_path
+from packhouse.git.oid import ZERO_OID, Oid, is_oid
+
+
+def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
+    """Raise Invalid when no content could make this file legal to git.
+
+    Believes nothing of its caller: a path that is no TreePath, a mode that no file has, and an `oid` (None: not
+    known yet) that is no object id are refused. So is what git refuses: the zero id, `.gitmodules` as a symlink, and
+    `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
+    """
+    if mode not in FILE_MODES:
+        raise Invalid("not a file mode", mode=f"{mode:o}")
+    if oid == ZERO_OID:
+        raise Invalid("object id is zero", path=path)
+    if oid is not None and not is_oid(oid):
+        raise Invalid("not an object id", path=path, value=oid[:80])
+    if is_plain_path(path):
+        return
+    require_tree_path(path)
+    *folders, name = path.split(b"/")
+    for folder in folders:
+        _check_special_name(folder, MODE_TREE, path)
+    _check_special_name(name, mode, path)
+
+
+def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
+    """Tell whether one of these (path, mode) has content that git has rules for.
+
+    Those are `.gitmodules` (names, paths and addresses of submodules) and `.gitattributes` (lines of at most
+    2047 bytes), in any spelling. Run `git index-pack --strict` on the finished pack then.
+    """
+    for path, mode in files:
+        if is_plain_path(path):
+            continue
+        name = path.rpartition(b"/")[2]
+        if mode not in {MODE_SYMLINK, MODE_GITLINK} and (
+            is_gitmodules_name(name) or is_gitattributes_name(name)
+        ):
+            return True
+    return False
+
+
+def merge_needs_git_fsck(
+    read_tree: TreeReader, root: Oid, written: Mapping[Oid, bytes], sides: Iterable[Oid]
+) -> bool:
+    """Tell whether a merge put content that git has rules for where no side had it.
+
+    When one side renames a file to `.gitmodules` and the other writes to the file, the merge brings together a name
+    and a blob that were each judged without the other. `root` is the merged tree, `written` are the trees that the
+    merge made, `sides` the trees that it joined.
+    """
+    sides = list(sides)
+    folders = [(root, b"")]
+    while folders:
+        folder, prefix = folders.pop()
+        for entry in parse_tree(written[folder]) if folder in written else ():
+            path = prefix + entry.name
+            if entry.mode == MODE_TREE:
+                folders.append((entry.oid, path + b"/"))
+            elif needs_git_fsck([(path, entry.mode)]):
+                before = (find_path(read_tree, side, path) for side in sides)
+                if not any(found is not None and found.oid == entry.oid for found in before):
+                    return True
+    return False
+
+
+def _check_special_name(name: bytes, mode: int, path: bytes) -> None:
+    if is_gitmodules_name(name) and mode in {MODE_SYMLINK, MODE_TREE, MODE_GITLINK}:
+        raise Invalid("`.gitmodules` is not a file", path=path)
+    if is_gitattributes_name(name) and mode in {MODE_TREE, MODE_GITLINK}:
+        raise Invalid("`.gitattributes` is not a file", path=path)

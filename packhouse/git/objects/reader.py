@@ -1,0 +1,171 @@
+"""Reading objects of one repository by libgit2, for short reads.
+
+libgit2 holds the interpreter's lock and loads objects whole (629 MB for a blob of 300 MB), so nothing over
+`limits.object_in_process_max_bytes` goes through it.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Final
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from packhouse import limits
+from packhouse.errors import Corrupt, NotFound
+from packhouse.git.commands.process import GitPlace, run_git
+from packhouse.git.oid import Oid
+
+_KINDS: Final = {
+    ObjectType.COMMIT: "commit",
+    ObjectType.TREE: "tree",
+    ObjectType.BLOB: "blob",
+    ObjectType.TAG: "tag",
+}
+
+# What pygit2 raises for a pack that cannot be opened or an object that cannot be read: by libgit2's class of error.
+_UNREADABLE: Final = (pygit2.GitError, OSError, ValueError)
+
+_PEEL_DEPTH_MAX: Final = 32  # tags of tags; git itself has no limit, a chain this long is an attack
+
+
+class ObjectMissing(NotFound):
+    """The repository does not hold the object. Field: oid."""
+
+    def __init__(self, oid: Oid) -> None:
+        super().__init__("object does not exist", oid=oid)
+
+
+def configure_libgit2() -> None:
+    """Set libgit2's process-wide options; call once at start."""
+    for option, value in (
+        (pygit2.enums.Option.SET_MWINDOW_SIZE, 16 * limits.MIB),
+        (pygit2.enums.Option.SET_MWINDOW_MAPPED_LIMIT, 64 * limits.MIB),
+        (pygit2.enums.Option.SET_CACHE_MAX_SIZE, 32 * limits.MIB),
+    ):
+        pygit2.option(option, value)
+
+
+class Objects(ABC):
+    """What follows from reading one object."""
+
+    @abstractmethod
+    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
+        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository lacks it.
+
+        Raises Corrupt when it cannot be read.
+        """
+
+    @abstractmethod
+    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
+        """Return kind and content of an object that fits in memory.
+
+        Raises ObjectMissing when it is absent, NotFound when it is of another `kind` than given, and Corrupt when it
+        cannot be read. The caller has checked the size of blobs.
+        """
+
+    def read_header(self, oid: Oid) -> tuple[str, int]:
+        """Return kind and size in bytes; raise ObjectMissing when the repository lacks it, Corrupt as above."""
+        header = self.kind_and_size(oid)
+        if header is None:
+            raise ObjectMissing(oid)
+        return header
+
+    def peel(self, oid: Oid) -> tuple[str, Oid]:
+        """Return kind and id of what `oid` leads to once annotated tags are followed.
+
+        Raises ObjectMissing when an object of the chain is missing.
+        """
+        for _ in range(_PEEL_DEPTH_MAX):
+            kind, _size = self.read_header(oid)
+            if kind != "tag":
+                return kind, oid
+            oid = tag_target(self.read(oid)[1])
+        raise NotFound("too many tags of tags", oid=oid)
+
+
+class ObjectReader(Objects):
+    """Reads the objects in `object_dir` and in the folder beneath it, if any; for one thread at a time."""
+
+    def __init__(self, object_dir: Path, beneath: Path | None = None) -> None:
+        """Open the folders; raise Corrupt when they cannot be."""
+        try:
+            self._odb = pygit2.Odb(str(object_dir))
+            if beneath is not None:
+                self._odb.add_disk_alternate(str(beneath))
+        except _UNREADABLE as error:
+            raise Corrupt("folder of objects cannot be opened", reason=str(error)) from error
+
+    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
+        """See above."""
+        try:
+            kind, size = self._odb.read_header(oid)
+        except KeyError:
+            return None
+        except _UNREADABLE as error:
+            raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
+        return _KINDS[kind], size
+
+    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
+        """See above."""
+        try:
+            number, content = self._odb.read(oid)
+        except KeyError:
+            raise ObjectMissing(oid) from None
+        except _UNREADABLE as error:
+            raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
+        return _check_kind(oid, _KINDS[ObjectType(number)], kind), content
+
+
+class FreshReader(Objects):
+    """Reads objects through a git process each: slow, and blind to what this process opened before.
+
+    libgit2 shares an open pack between all readers of a process, so an idx that was made anew is not seen while one
+    of them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
+    """
+
+    def __init__(self, place: GitPlace) -> None:
+        self._place = place
+
+    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
+        """See above."""
+        found = self._ask("--batch-check", oid)
+        return None if found is None else (found[0], found[1])
+
+    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
+        """See above."""
+        found = self._ask("--batch", oid)
+        if found is None:
+            raise ObjectMissing(oid)
+        return _check_kind(oid, found[0], kind), found[2]
+
+    def _ask(self, option: str, oid: Oid) -> tuple[str, int, bytes] | None:
+        answer = run_git(
+            self._place,
+            "cat-file",
+            option,
+            stdin=f"{oid}\n".encode("ascii"),
+            ok_codes=frozenset({0, 128}),
+        )
+        head, _, content = answer.stdout.partition(b"\n")
+        fields = head.decode("ascii", "replace").split()
+        if answer.code == 0 and len(fields) == 3:
+            return fields[1], int(fields[2]), content[:-1]
+        if answer.code != 0 or answer.stderr:
+            reason = answer.stderr[:300].decode("utf-8", "replace")
+            raise Corrupt("object cannot be read", oid=oid, reason=reason)
+        return None
+
+
+def _check_kind(oid: Oid, found: str, expected: str | None) -> str:
+    if expected is not None and found != expected:
+        raise NotFound("object has another kind", oid=oid, kind=found, expected=expected)
+    return found
+
+
+def tag_target(content: bytes) -> Oid:
+    """Return the id on the first line, `object <oid>`, of an annotated tag."""
+    first_line = content.split(b"\n", 1)[0]
+    if not first_line.startswith(b"object ") or len(first_line) != 47:
+        raise Corrupt("annotated tag without a target")
+    return Oid(first_line[7:].decode("ascii"))

@@ -1,0 +1,244 @@
+"""Writing packs of whole objects (no deltas) and their idx, as data arrives.
+
+Source: gitformat-pack(5), version 2 of both files.
+
+The trailer of a pack is the hash of all before it, its header included, and the header holds the count of
+objects, known only at the end. So nothing is hashed while writing: a small pack is hashed in memory when
+finished, a large one is read back once. That is one pass of SHA-1 either way; reading back costs a copy out
+of the page cache, a tenth of the hashing.
+"""
+
+import contextlib
+import hashlib
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+from isal import isal_zlib
+
+from packhouse import limits
+from packhouse.errors import Corrupt
+from packhouse.git.oid import Oid
+from packhouse.git.packs.pack import Pack
+
+KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+
+PACK_HEADER: Final = struct.Struct(">4sII")
+IDX_MAGIC: Final = b"\xfftOc\x00\x00\x00\x02"
+_LEVEL: Final = 1
+"""Level 1 of isal packs text as well as zlib's fast levels and stores random bytes almost as they are."""
+
+
+class PackEntry(NamedTuple):
+    """Where one object lies in a pack: what its idx says. `crc32` is over the entry as stored."""
+
+    oid: Oid
+    crc32: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedPack:
+    """A pack that is written, and what its idx needs. The name is its trailer in hex."""
+
+    pack: Pack
+    entries: tuple[PackEntry, ...]
+
+
+class PackWriter:
+    """Collects objects into one pack; each object is stored once however often it is added.
+
+    `file` is an empty file opened for reading and writing in binary; the writer does not sync or close it.
+    Memory is bounded by `limits.pack_buffer_max_bytes` plus a small record for each object.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._offset = PACK_HEADER.size
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self._spilled = False
+        self._entries: dict[Oid, PackEntry] = {}
+
+    def __contains__(self, oid: Oid) -> bool:
+        return oid in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add_object(self, kind: str, content: bytes) -> Oid:
+        """Add one object that is in memory and return its id."""
+        digest = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)), usedforsecurity=False)
+        digest.update(content)
+        oid = Oid(digest.hexdigest())
+        if oid not in self._entries:
+            entry = encode_entry_header(kind, len(content)) + isal_zlib.compress(content, _LEVEL)
+            self._entries[oid] = PackEntry(oid, isal_zlib.crc32(entry), self._offset)
+            self._append(entry)
+        return oid
+
+    def add_blob_chunks(self, size_bytes: int, chunks: Iterable[bytes]) -> Oid:
+        """Add a blob that arrives in pieces, with memory for one piece, and return its id.
+
+        Raises Corrupt when the pieces do not add up to `size_bytes`; the pack is then as before the call.
+        """
+        digest = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
+        deflate = isal_zlib.compressobj(_LEVEL)
+        received = 0
+
+        def entry_pieces() -> Iterator[bytes]:
+            nonlocal received
+            yield encode_entry_header("blob", size_bytes)
+            for chunk in chunks:
+                received += len(chunk)
+                digest.update(chunk)
+                yield deflate.compress(chunk)
+            yield deflate.flush()
+
+        with self._undone_on_error():
+            crc32, offset = self._append_pieces(entry_pieces())
+            if received != size_bytes:
+                raise Corrupt(
+                    "blob has another length than announced", announced=size_bytes, received=received
+                )
+        oid = Oid(digest.hexdigest())
+        if oid in self._entries:
+            self._go_back(offset)
+        else:
+            self._entries[oid] = PackEntry(oid, crc32, offset)
+        return oid
+
+    def copy_entry(self, entry: PackEntry, pieces: Iterable[bytes]) -> None:
+        """Add an object, unless it is here already, as another pack stores it: header and deflated data.
+
+        Raises Corrupt when the pieces do not have the CRC that the other pack's idx names; the pack is then
+        as before the call.
+        """
+        if entry.oid in self._entries:
+            return
+        with self._undone_on_error():
+            crc32, offset = self._append_pieces(pieces)
+            if crc32 != entry.crc32:
+                raise Corrupt("pack entry has another checksum than its idx says", oid=entry.oid)
+        self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
+
+    def finish(self) -> FinishedPack:
+        """Write what is missing, flush, and return what idx and file names need.
+
+        May be called again, also after more objects came; the pack is then another one.
+        """
+        header = PACK_HEADER.pack(b"PACK", 2, len(self._entries))
+        if self._spilled:
+            trailer = self._finish_spilled(header)
+        else:
+            body = b"".join((header, *self._pending))
+            trailer = hashlib.sha1(body, usedforsecurity=False).digest()
+            self._file.seek(0)
+            self._file.write(body + trailer)
+            self._spilled, self._pending, self._pending_bytes = True, [], 0
+        self._file.flush()
+        return FinishedPack(
+            Pack(trailer.hex(), self._offset + len(trailer), len(self._entries)),
+            tuple(self._entries.values()),
+        )
+
+    def _finish_spilled(self, header: bytes) -> bytes:
+        self._spill()
+        self._file.seek(0)
+        self._file.write(header)
+        self._file.truncate(self._offset)
+        self._file.seek(0)
+        digest = hashlib.sha1(usedforsecurity=False)
+        while piece := self._file.read(limits.copy_buffer_bytes):
+            digest.update(piece)
+        self._file.write(digest.digest())
+        return digest.digest()
+
+    def _append_pieces(self, pieces: Iterable[bytes]) -> tuple[int, int]:
+        """Append one entry and return its (crc32, offset)."""
+        offset = self._offset
+        crc32 = 0
+        for piece in pieces:
+            crc32 = isal_zlib.crc32(piece, crc32)
+            self._append(piece)
+        return crc32, offset
+
+    def _append(self, data: bytes) -> None:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        self._offset += len(data)
+        if self._pending_bytes > limits.pack_buffer_max_bytes:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Write what waits in memory."""
+        self._file.seek(self._offset - self._pending_bytes)
+        self._file.write(b"".join(self._pending))
+        self._pending, self._pending_bytes, self._spilled = [], 0, True
+
+    @contextlib.contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        offset = self._offset
+        try:
+            yield
+        except BaseException:
+            self._go_back(offset)
+            raise
+
+    def _go_back(self, offset: int) -> None:
+        """Continue at `offset`; what the file holds beyond is overwritten or cut off by finish()."""
+        self._spill()
+        self._offset = offset
+
+
+def encode_entry_header(kind: str, size_bytes: int) -> bytes:
+    """Return the kind and length in front of a pack entry's data: four bits of length, then seven a byte."""
+    byte = KIND_NUMBERS[kind] << 4 | size_bytes & 0x0F
+    size_bytes >>= 4
+    header = bytearray()
+    while size_bytes:
+        header.append(byte | 0x80)
+        byte = size_bytes & 0x7F
+        size_bytes >>= 7
+    header.append(byte)
+    return bytes(header)
+
+
+def encode_idx(entries: Iterable[PackEntry], *, pack_name: str) -> bytes:
+    """Return the idx, version 2, of a pack with these entries."""
+    rows = sorted(entries)
+    counts = [0] * 256
+    for row in rows:
+        counts[int(row.oid[:2], 16)] += 1
+    large: list[int] = []
+    offsets: list[int] = []
+    for row in rows:
+        if row.offset < 0x8000_0000:
+            offsets.append(row.offset)
+        else:
+            offsets.append(0x8000_0000 | len(large))
+            large.append(row.offset)
+    body = b"".join(
+        (
+            IDX_MAGIC,
+            struct.pack(">256I", *accumulate(counts)),
+            bytes.fromhex("".join(row.oid for row in rows)),
+            struct.pack(f">{len(rows)}I", *(row.crc32 for row in rows)),
+            struct.pack(f">{len(rows)}I", *offsets),
+            struct.pack(f">{len(large)}Q", *large),
+            bytes.fromhex(pack_name),
+        )
+    )
+    return body + hashlib.sha1(body, usedforsecurity=False).digest()
+
+
+def write_idx(path: Path, info: FinishedPack) -> None:
+    """Write the idx of a finished pack as a new, read-only file; it can be made again, so it is not synced."""
+    with path.open("xb") as file:
+        file.write(encode_idx(info.entries, pack_name=info.pack.name))
+        file.flush()
+        os.fchmod(file.fileno(), 0o444)

@@ -1,0 +1,61 @@
+"""Listing the repositories of an organisation, page by page."""
+
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.cursors import decode_cursor, decode_number, encode_cursor
+from packhouse.db.repos import Repo
+from packhouse.db.repos import list_repos as list_repo_rows
+from packhouse.errors import Invalid
+from packhouse.node.node import Node
+from packhouse.operations.catalog.repo_info import RepoInfo, repo_info
+
+
+@dataclass(frozen=True, slots=True)
+class ListRepos:
+    """`q` is searched in names, whatever the case; `limit` is clamped, 0 or None means the default."""
+
+    q: str | None = None
+    cursor: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPage:
+    """One page. `next_cursor` is None when nothing follows."""
+
+    repos: list[RepoInfo]
+    next_cursor: str | None
+
+
+def list_repos(node: Node, caller: Principal, command: ListRepos) -> RepoPage:
+    """Return repositories of the caller's organisation by creation time, then id; deleted ones are not listed.
+
+    Raises BadCursor, and Invalid for a negative limit.
+    """
+    limit = _page_size(command.limit)
+    after = _decode_cursor(command.cursor) if command.cursor else None
+    with node.database.read() as session:
+        # One more than asked for tells whether another page follows.
+        rows = list_repo_rows(
+            session, caller.org_id, q=(command.q or "").strip(), after=after, limit=limit + 1
+        )
+    page = rows[:limit]
+    next_cursor = _encode_cursor(page[-1]) if len(rows) > limit else None
+    return RepoPage(repos=[repo_info(repo) for repo in page], next_cursor=next_cursor)
+
+
+def _page_size(limit: int | None) -> int:
+    if limit is not None and limit < 0:
+        raise Invalid("negative limit", limit=limit)
+    return min(limit or limits.page_default, limits.page_max)
+
+
+def _encode_cursor(repo: Repo) -> str:
+    return encode_cursor(b"%d" % repo.created_at, b"%d" % repo.id)
+
+
+def _decode_cursor(cursor: str) -> tuple[int, int]:
+    created_at, repo_id = decode_cursor(cursor, parts=2)
+    return decode_number(created_at, digits_max=12), decode_number(repo_id, digits_max=10)

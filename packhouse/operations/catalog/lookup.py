@@ -1,0 +1,74 @@
+"""From the name in a request to the repository."""
+
+import contextlib
+from collections.abc import Iterator
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_and_ref, find_repo_by_id
+from packhouse.errors import Conflict
+from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
+from packhouse.node.node import Node
+from packhouse.repository.refs.files import head_target
+from packhouse.repository.view import RepoView, open_view
+
+
+class FirstSyncRunning(Conflict):
+    """What the repository holds is still being fetched for the first time. Retry shortly."""
+
+    def __init__(self) -> None:
+        super().__init__("repository sync in progress, please retry shortly")
+
+
+def require_synced(repo: Repo) -> Repo:
+    """Return the repository unless its first sync runs; raise FirstSyncRunning."""
+    if repo.upstream is not None and repo.upstream.in_first_sync:
+        raise FirstSyncRunning()
+    return repo
+
+
+def lookup_repo(node: Node, caller: Principal, name: str) -> Repo:
+    """Return the caller's organisation's repository of that name, for work on what it holds.
+
+    Raises RepoNotFound, and FirstSyncRunning while there is nothing to work on yet.
+    """
+    with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, name)
+    if repo is None:
+        raise RepoNotFound(name)
+    return require_synced(repo)
+
+
+@contextlib.contextmanager
+def open_repo(
+    node: Node, caller: Principal, name: str, *, ref: str | None = None, ephemeral: bool = False
+) -> Iterator[RepoView]:
+    """Open the caller's organisation's repository of that name, to read what `ref` (None: the default branch) names.
+
+    One query finds the repository and the branch that `ref` most likely is. Raises as lookup_repo() does.
+    """
+    namespace = EPHEMERAL if ephemeral else PERSISTENT
+    refname = _likely_branch(ref)
+    with node.database.read() as session:
+        found = find_repo_and_ref(session, caller.org_id, name, namespace, refname)
+    if found is None:
+        raise RepoNotFound(name)
+    repo = require_synced(found[0])
+    with open_view(node, repo) as view:
+        view.know_ref(namespace, refname or head_target(repo), found[1])
+        yield view
+
+
+def _likely_branch(ref: str | None) -> RefName | None:
+    """Return the first name that resolve_ref() would look for, None for the default branch."""
+    if ref is None or not is_refname(name := HEADS + ref.strip().encode("utf-8", "replace")):
+        return None
+    return RefName(name)
+
+
+def lookup_repo_by_number(node: Node, caller: Principal, number: int) -> Repo:
+    """Return what lookup_repo() would for the repository of that integer id."""
+    with node.database.read() as session:
+        repo = find_repo_by_id(session, number)
+    if repo is None or repo.org_id != caller.org_id or repo.deleted_at is not None:
+        raise RepoNotFound(number)
+    return require_synced(repo)

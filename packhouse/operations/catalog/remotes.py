@@ -1,0 +1,46 @@
+"""A remote as git clients address it: a repository and one of its two namespaces."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, find_repo
+from packhouse.db.session import Session
+from packhouse.errors import NotFound
+from packhouse.git.refname import PERSISTENT
+from packhouse.git.wire.advertisement import AdvertisedRef, RefView
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import require_synced
+from packhouse.repository.refs.files import head_target
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """`repo` is the name without `+ephemeral`; refnames are relative to the namespace, as clients see them.
+
+    `is_import`: it was addressed by its import address, which takes pushes only and judges them more gently.
+    """
+
+    repo: str
+    namespace: str = PERSISTENT
+    is_import: bool = False
+
+
+def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
+    """Return the repository; raise NotFound when the organisation has none of that name, FirstSyncRunning.
+
+    The error does not repeat the name: users of git typed the address themselves.
+    """
+    repo = find_repo(session, caller.org_id, remote.repo)
+    if repo is None:
+        raise NotFound("repository not found")
+    return require_synced(repo)
+
+
+def read_view(node: Node, caller: Principal, remote: Remote) -> RefView:
+    """Return what the remote shows: the refs of its namespace and, on the plain remote, HEAD."""
+    with node.database.snapshot() as session:
+        repo = read_repo(session, caller, remote)
+        refs = list_refs(session, repo.id, remote.namespace)
+    shown = [AdvertisedRef(ref.refname, ref.oid, ref.peeled_oid) for ref in refs]
+    return RefView(shown, head_target(repo) if remote.namespace == PERSISTENT else None)

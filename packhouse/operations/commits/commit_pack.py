@@ -1,0 +1,117 @@
+"""One commit from a stream of files: the main way in which programs write."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid
+from packhouse.git.objects.codec import MODE_GITLINK
+from packhouse.git.objects.tree_path import TreePath
+from packhouse.git.oid import Oid
+from packhouse.node.node import Node
+from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
+
+
+class NothingToDelete(Invalid):
+    """The path holds U+FFFD and names nothing: the caller took what listings show for the name. Field: path."""
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__("path to delete is only shown so", path=path)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One entry of the file list, in order. `mode` is None for a deletion."""
+
+    path: TreePath
+    content_id: str
+    mode: int | None
+
+
+class CommitPack:
+    """A commit in the making: chunks come in, then `land` puts it on its branch.
+
+    The metadata is complete before the first chunk. Leaving the `with` block removes all that did not land.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        caller: Principal,
+        repo: Repo,
+        target: CommitTarget,
+        facts: CommitFacts,
+        files: Sequence[FileChange],
+    ) -> None:
+        self._node = node
+        self._caller = caller
+        self._repo = repo
+        self._target = target
+        self._facts = facts
+        self._files = files
+        self._view = RepoView(node, repo)
+        self._write = Write(self._view)
+        self._intake = BlobIntake(self._write, _uses(files), blob_max_bytes=node.config.blob_max_bytes)
+
+    def __enter__(self) -> "CommitPack":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove everything that did not land. Harmless when done before."""
+        self._intake.discard()
+        self._write.discard()
+        self._view.close()
+
+    @property
+    def blob_count(self) -> int:
+        """The number of files that the commit writes."""
+        return sum(change.mode is not None for change in self._files)
+
+    def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
+        """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
+        self._intake.add_chunk(content_id, data, eof=eof)
+
+    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
+        """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
+        self._intake.require_complete()
+        plan = CommitPlan(self._target, self._facts, self._make_tree, action="commit-pack")
+        return land_commit(self._node, self._caller, plan, self._write, receipt)
+
+    def _make_tree(self, maker: TreeMaker) -> Oid:
+        editor = maker.edit()
+        for change in self._files:
+            if change.mode is None:
+                if not editor.delete(change.path) and _REPLACEMENT in bytes(change.path):
+                    raise NothingToDelete(change.path)
+            elif change.mode == MODE_GITLINK:
+                editor.upsert(change.path, change.mode, self._intake.gitlinks[change.content_id])
+            else:
+                editor.upsert(change.path, change.mode, self._intake.blobs[change.content_id])
+        return editor.write(maker.emit)
+
+
+def _uses(files: Sequence[FileChange]) -> dict[str, frozenset[ContentUse]]:
+    uses: dict[str, frozenset[ContentUse]] = {}
+    for change in files:
+        if change.mode is None:
+            use = ContentUse.IGNORED
+        else:
+            use = ContentUse.GITLINK if change.mode == MODE_GITLINK else ContentUse.BLOB
+        uses[change.content_id] = uses.get(change.content_id, frozenset()) | {use}
+    return uses

@@ -1,0 +1,109 @@
+"""On which commit a new one is put: target branch, base branch and guard, as every writing endpoint has."""
+
+from dataclasses import dataclass
+
+from packhouse.db.refs import get_ref, has_branches
+from packhouse.db.repos import Repo
+from packhouse.db.session import Session
+from packhouse.errors import Invalid, NotFound, PreconditionFailed
+from packhouse.git.oid import ZERO_OID, Oid, is_oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import open_view
+
+
+class GuardMismatch(PreconditionFailed):
+    """The branch is not where the caller expected it. Fields: branch, expected (text), actual (oid, None)."""
+
+    def __init__(self, refname: RefName, *, expected: str, actual: Oid | None) -> None:
+        super().__init__(
+            "branch is not at the expected commit",
+            branch=short_name(refname),
+            expected=expected,
+            actual=actual,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTarget:
+    """The branch to commit to.
+
+    `base_refname` seeds a branch that does not exist yet. `expected` is the guard: an object id, or any text
+    that names a commit.
+    """
+
+    namespace: str
+    refname: RefName
+    base_namespace: str = PERSISTENT
+    base_refname: RefName | None = None
+    expected: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """`tip` is where the target branch is (None: nowhere yet), `parent` what the commit goes on top of."""
+
+    tip: Oid | None
+    parent: Oid | None
+
+
+def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
+    """Return the state that the commit builds on, guard checked.
+
+    The guard is compared with the target's tip or, while the target does not exist, with the base's. Without
+    either, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound, and
+    NewNameRefused for a target that does not exist and cannot be made.
+    """
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, target.namespace, target.refname)
+        if ref is not None:
+            state = TargetState(ref.oid, ref.oid)
+        else:
+            check_new_name(target.refname)
+            state = _read_base(session, repo, target)
+    if target.expected is not None:
+        _check_guard(node, repo, target, target.expected, state)
+    return state
+
+
+def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetState:
+    """Return what a new branch starts on; raise BranchNotFound for a missing base, or where one is needed.
+
+    The guard of zeros says that the branch must not exist, which is no reason to begin another history: it is
+    answered as no guard is.
+    """
+    if target.base_refname is not None:
+        base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
+        if base is None:
+            raise BranchNotFound(target.base_refname)
+        return TargetState(None, base.oid)
+    first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
+    if target.expected in (None, ZERO_OID) and not first:
+        raise BranchNotFound(target.refname)
+    return TargetState(None, None)
+
+
+def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:
+    """Raise Invalid for an ephemeral base without the name of a base."""
+    if base_is_ephemeral and target.base_refname is None:
+        raise Invalid("base_is_ephemeral needs base_branch")
+
+
+def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, state: TargetState) -> None:
+    refname, namespace, actual = target.refname, target.namespace, state.tip
+    if state.tip is None and target.base_refname is not None:
+        refname, namespace, actual = target.base_refname, target.base_namespace, state.parent
+    if actual is None and expected == ZERO_OID:
+        return
+    if is_oid(expected.lower()):
+        resolved = expected.lower()
+    else:
+        try:
+            with open_view(node, repo) as view:
+                resolved = resolve_ref(view, expected, ephemeral=namespace == EPHEMERAL).commit
+        except (Invalid, NotFound):
+            resolved = ""
+    if resolved != actual:
+        raise GuardMismatch(refname, expected=expected, actual=actual)

@@ -1,0 +1,144 @@
+"""Landing one new commit on a branch: build it on the tip, make it durable, move the branch.
+
+Shared by every endpoint that commits without a working copy. Nobody holds a lock while the objects are
+written; whoever loses the race for the branch and gave no guard builds its trees again on the new tip.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.errors import Conflict
+from packhouse.git.objects.codec import Person, encode_commit, parse_commit
+from packhouse.git.oid import Oid
+from packhouse.git.refname import short_name
+from packhouse.node.node import Node
+from packhouse.operations.commits.commit_target import CommitTarget, TargetState, read_target
+from packhouse.operations.refs.write_turns import write_in_turn
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.write import Write
+
+
+@dataclass(frozen=True, slots=True)
+class CommitFacts:
+    """What a commit says besides its tree and parent."""
+
+    message: bytes
+    author: Person
+    committer: Person
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCommit:
+    """`old_oid` is the branch's previous tip (None: it is new); `pack_bytes` what the commit's packs take."""
+
+    commit: Oid
+    tree: Oid
+    old_oid: Oid | None
+    pack_bytes: int
+
+
+class BranchBusy(Conflict):
+    """Others kept moving the branch for as long as we tried. Field: branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitPlan:
+    """What to commit, however often it has to be tried.
+
+    `make_tree` returns the new tree for a parent's; it is called anew for each tip that is tried. `action` goes into
+    the ref log.
+    """
+
+    target: CommitTarget
+    facts: CommitFacts
+    make_tree: Callable[[TreeMaker], Oid]
+    action: str
+
+
+def land_commit(
+    node: Node,
+    caller: Principal,
+    plan: CommitPlan,
+    write: Write,
+    receipt: Receipt[LandedCommit] | None = None,
+) -> LandedCommit:
+    """Put one commit on the target branch and return it once it is durable; `write` may hold blobs already.
+
+    Git judges the objects first when an edit of the tree made that necessary. Raises what read_target,
+    Write.check_strict, RefWriter.allow and RefWriter.move raise, and BranchBusy when an unguarded commit lost every
+    race for 30 s.
+    """
+    target, repo = plan.target, write.repo
+
+    def attempt() -> LandedCommit:
+        return _try_once(node, caller, plan, write, receipt)
+
+    try:
+        return write_in_turn(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
+    except RefMismatch:
+        if target.expected is None:
+            raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None
+        read_target(node, repo, target)  # raises, and tells which tip won
+        raise
+
+
+def _try_once(
+    node: Node,
+    caller: Principal,
+    plan: CommitPlan,
+    write: Write,
+    receipt: Receipt[LandedCommit] | None,
+) -> LandedCommit:
+    """Build on the present tip, publish and move the branch; raise RefMismatch when beaten.
+
+    Then the blobs are in place with what was published, and what a next attempt adds is new trees and a new commit.
+    """
+    repo = write.repo
+    state = read_target(node, repo, plan.target)
+    built = _build(state, plan, write)
+    update = RefUpdate(plan.target.namespace, plan.target.refname, state.tip, built.commit)
+    writer = RefWriter(node, caller, repo, action=plan.action)
+    allowed = writer.allow(update, is_fast_forward=lambda: True)
+    if state.tip is None:
+        writer.rehearse([allowed])  # a name conflict must not cost a published pack
+    if built.needs_git_fsck:
+        write.check_strict()
+
+    def landed() -> LandedCommit:
+        return LandedCommit(built.commit, built.tree, state.tip, write.published_bytes)
+
+    writer.move([allowed], receipt=bind(receipt, landed), write=write)
+    for oid, content in built.objects.items():
+        node.objects.put((repo.public_id, oid), content)
+    return landed()
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    commit: Oid
+    tree: Oid
+    objects: dict[Oid, bytes]
+    needs_git_fsck: bool
+
+
+def _build(state: TargetState, plan: CommitPlan, write: Write) -> _Built:
+    """Add trees and commit on top of `state.parent` to the write."""
+    view = write.view
+    parent_tree = None
+    if state.parent is not None:
+        parent_tree = parse_commit(view.read_kept(state.parent, "commit")).tree
+    maker = TreeMaker(parent_tree, view.read_tree, write.writer)
+    tree = plan.make_tree(maker)
+    content = encode_commit(
+        tree=tree,
+        parents=[] if state.parent is None else [state.parent],
+        author=plan.facts.author,
+        committer=plan.facts.committer,
+        message=plan.facts.message,
+    )
+    commit = write.writer.add_object("commit", content)
+    return _Built(commit, tree, {**maker.written, commit: content}, maker.needs_git_fsck)

@@ -1,0 +1,314 @@
+"""Merging a commit into a branch: the merged tree is git's, the commit and the ref move are ours.
+
+Objects are made in a quarantine and become durable before the branch moves; a refused merge leaves nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.errors import Conflict
+from packhouse.git.objects.codec import Person, encode_commit, parse_commit, parse_tree
+from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
+from packhouse.git.oid import Oid, parse_oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_target import (
+    CommitTarget,
+    GuardMismatch,
+    read_target,
+)
+from packhouse.operations.commits.land_commit import CommitFacts
+from packhouse.operations.refs.signed_updates import verify_introduced
+from packhouse.operations.refs.write_turns import write_in_turn
+from packhouse.operations.tenants.server_identity import server_person
+from packhouse.repository.merge_trees import (
+    MergeSide,
+    UnrelatedHistories,
+    merge_trees,
+    source_label,
+)
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
+
+ACTION: Final = "merge"
+
+
+class MergeStrategy(Enum):
+    """`merge` always makes a merge commit, `ff_only` never, `ff_prefer` where no fast-forward is possible."""
+
+    MERGE = "merge"
+    FF_ONLY = "ff_only"
+    FF_PREFER = "ff_prefer"
+
+
+class MergeResult(Enum):
+    """What a merge did. The words go over the wire."""
+
+    MERGE_COMMIT = "merge_commit"
+    FAST_FORWARD = "fast_forward"
+    NO_OP = "no_op"
+    SQUASH = "squash"
+
+
+class MergeConflict(Conflict):
+    """Git could not merge some files. Fields: conflict_type, conflict_paths (bytes), merge_base_sha if there is one."""
+
+    def __init__(self, paths: list[bytes], merge_base: Oid | None) -> None:
+        base = {} if merge_base is None else {"merge_base_sha": merge_base}
+        super().__init__(
+            "merge conflict",
+            conflict_type="merge_conflict",
+            conflict_paths=paths,
+            **base,
+        )
+
+
+class TargetMoved(Conflict):
+    """The target is not where it was expected, or kept moving. Fields: conflict_type, branch, actual."""
+
+    def __init__(self, refname: RefName, actual: Oid | None) -> None:
+        super().__init__(
+            "merge target has moved", conflict_type="target_moved", branch=short_name(refname), actual=actual
+        )
+
+
+class RepoChanged(Conflict):
+    """Repository or target branch were deleted while the merge was made. Field: conflict_type."""
+
+    def __init__(self) -> None:
+        super().__init__("repository changed during the merge", conflict_type="repo_changed")
+
+
+class NotFastForward(Conflict):
+    """The target has commits that the source lacks. Fields: branch, source."""
+
+    def __init__(self, refname: RefName, source: str) -> None:
+        super().__init__("merge is no fast-forward", branch=short_name(refname), source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """`source` is any ref input. `message` None asks for the usual one, `author` None for the server's.
+
+    With `expected`, an object id or any text that names a commit, the target must be there.
+    """
+
+    repo: str
+    source: str
+    source_is_ephemeral: bool
+    target: RefName
+    target_is_ephemeral: bool
+    strategy: MergeStrategy
+    expected: str | None = None
+    message: bytes | None = None
+    author: Person | None = None
+    committer: Person | None = None
+    allow_unrelated: bool = False
+    squash: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """`commit` is where the target is now, `old_oid` where it was; `promoted` counts what it gained from the
+    source."""
+
+    result: MergeResult
+    commit: Oid
+    tree: Oid
+    source: MergeSide
+    old_oid: Oid
+    merge_base: Oid | None
+    promoted: int
+
+
+def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Merged] | None = None) -> Merged:
+    """Merge the source, as it is now, into the target branch.
+
+    An unguarded merge that loses the race for the target is made again on the new tip, unless there is an
+    upstream, which decides where the target is. Raises RepoNotFound, RefNotFound, BranchNotFound, MergeConflict,
+    UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied, LimitExceeded,
+    TimedOut.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    with open_view(node, repo) as view:
+        found = resolve_ref(view, command.source, ephemeral=command.source_is_ephemeral)
+    source = MergeSide(source_label(found.name), found.commit)
+
+    _read_tip(node, repo, command)
+    only_once = command.expected is not None or repo.upstream is not None
+    try:
+        with open_view(node, repo) as view, Write(view) as write:
+
+            def attempt() -> Merged:
+                tip = _read_tip(node, repo, command)
+                return _Attempt(node, caller, repo, command, source, tip, write, receipt).run()
+
+            return write_in_turn(node, repo, command.target, attempt, is_guarded=only_once)
+    except RefMismatch as lost:
+        if lost.actual is None:
+            raise RepoChanged from None
+        raise TargetMoved(command.target, lost.actual) from None
+    except (RepoNotFound, BranchNotFound):  # both were there a moment ago
+        raise RepoChanged from None
+
+
+def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
+    """Return where the target is, guard checked; raise BranchNotFound, TargetMoved."""
+    target = CommitTarget(_namespace(command), command.target, expected=command.expected)
+    try:
+        state = read_target(node, repo, target)
+    except NewNameRefused:  # a merge makes no branch
+        raise BranchNotFound(command.target) from None
+    except GuardMismatch as mismatch:
+        actual = mismatch.fields["actual"]
+        if actual is None:
+            raise BranchNotFound(command.target) from None
+        raise TargetMoved(command.target, parse_oid(str(actual))) from None
+    if state.tip is None:
+        raise BranchNotFound(command.target)
+    return state.tip
+
+
+def _namespace(command: Merge) -> str:
+    return EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One merge onto one tip; what an earlier attempt has published is in `write` as well."""
+
+    node: Node
+    caller: Principal
+    repo: Repo
+    command: Merge
+    source: MergeSide
+    tip: Oid
+    write: Write
+    receipt: Receipt[Merged] | None
+
+    def run(self) -> Merged:
+        """Merge and move the target; raise RefMismatch when somebody was faster."""
+        command = self.command
+        base = self.write.view.git.merge_base(self.tip, self.source.commit)
+        if base == self.source.commit:
+            self._allow(self.tip, lambda: True)
+            return self._merged(MergeResult.NO_OP, self.tip, self._tree_of(self.tip), base)
+        if base is None and not command.allow_unrelated:
+            raise UnrelatedHistories
+        can_forward = base == self.tip
+        if command.strategy is MergeStrategy.FF_ONLY and not can_forward:
+            raise NotFastForward(command.target, self.source.label)
+        if can_forward and command.strategy is not MergeStrategy.MERGE and not command.squash:
+            return self._fast_forward(base)
+        return self._commit(base, can_forward=can_forward)
+
+    def _fast_forward(self, base: Oid | None) -> Merged:
+        update = self._update(self.source.commit)
+        allowed = self._allow(
+            self.source.commit, lambda: verify_introduced(self.node, self.caller, self.repo, update)
+        )
+        tree = self._tree_of(self.source.commit)
+        merged = self._merged(MergeResult.FAST_FORWARD, self.source.commit, tree, base)
+        receipt = bind(self.receipt, lambda: merged)
+        self._writer.move([allowed], receipt=receipt)
+        return merged
+
+    def _commit(self, base: Oid | None, *, can_forward: bool) -> Merged:
+        """Make one new commit on the tip: with both parents, or with only the tip when squashing."""
+        self._allow(self.source.commit, None)  # before the work: what the policy asks is known already
+        result = MergeResult.SQUASH if self.command.squash else MergeResult.MERGE_COMMIT
+        fresh: dict[Oid, bytes] = {}
+        needs_fsck = False
+        if can_forward:
+            tree = self._tree_of(self.source.commit)
+        else:
+            tree, fresh, needs_fsck = self._merge_into(base)
+        content = self._encode(tree)
+        commit = self.write.writer.add_object("commit", content)
+        merged = self._merged(result, commit, tree, base)
+        if needs_fsck:
+            self.write.check_strict()
+        allowed = self._allow(commit, None)
+        self._writer.move([allowed], receipt=bind(self.receipt, lambda: merged), write=self.write)
+        for oid, kept in {**fresh, commit: content}.items():
+            self.node.objects.put((self.repo.public_id, oid), kept)
+        return merged
+
+    def _merge_into(self, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
+        """Put what git's merge makes into the pack; return the tree, the new trees, and whether git must
+        judge the pack: merging lines of `.gitmodules`, or renaming to it, may make what neither side had."""
+        trees: dict[Oid, bytes] = {}
+        blobs: set[Oid] = set()
+        with Write(self.write.view) as scratch:
+            merged = merge_trees(
+                scratch,
+                ours=MergeSide(short_name(self.command.target), self.tip),
+                theirs=self.source,
+                allow_unrelated=self.command.allow_unrelated,
+            )
+            if not merged.is_clean:
+                raise MergeConflict([conflict.path for conflict in merged.conflicts], base)
+            for kind, content in scratch.iter_loose():
+                oid = self.write.writer.add_object(kind, content)
+                if kind == "tree":
+                    trees[oid] = content
+                else:
+                    blobs.add(oid)
+        entries = (entry for content in trees.values() for entry in parse_tree(content))
+        needs_fsck = needs_git_fsck((entry.name, entry.mode) for entry in entries if entry.oid in blobs)
+        return merged.tree, trees, needs_fsck or self._has_new_rules(merged.tree, trees)
+
+    def _has_new_rules(self, tree: Oid, written: dict[Oid, bytes]) -> bool:
+        sides = [self._tree_of(commit) for commit in (self.tip, self.source.commit)]
+        return merge_needs_git_fsck(self.write.view.read_tree, tree, written, sides)
+
+    def _encode(self, tree: Oid) -> bytes:
+        facts = self._facts()
+        parents = [self.tip] if self.command.squash else [self.tip, self.source.commit]
+        return encode_commit(
+            tree=tree,
+            parents=parents,
+            author=facts.author,
+            committer=facts.committer,
+            message=facts.message,
+        )
+
+    def _facts(self) -> CommitFacts:
+        author = self.command.author or server_person(self.node)
+        usual = f"Merge {self.source.label} into {short_name(self.command.target)}\n".encode()
+        return CommitFacts(self.command.message or usual, author, self.command.committer or author)
+
+    def _update(self, new_oid: Oid) -> RefUpdate:
+        return RefUpdate(_namespace(self.command), self.command.target, self.tip, new_oid)
+
+    @property
+    def _writer(self) -> RefWriter:
+        return RefWriter(self.node, self.caller, self.repo, action=ACTION)
+
+    def _allow(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> AllowedUpdate:
+        """Judge a move to `new_oid`; a merge never moves a branch but forward."""
+        return self._writer.allow(
+            self._update(new_oid), is_fast_forward=lambda: True, signatures_verify=signatures_verify
+        )
+
+    def _tree_of(self, commit: Oid) -> Oid:
+        return parse_commit(self.write.view.read_kept(commit, "commit")).tree
+
+    def _merged(self, result: MergeResult, commit: Oid, tree: Oid, base: Oid | None) -> Merged:
+        promoted = 0 if result is MergeResult.NO_OP else self._count_promoted()
+        return Merged(result, commit, tree, self.source, self.tip, base, promoted)
+
+    def _count_promoted(self) -> int:
+        """Count the commits that the source has and the target's tip lacks."""
+        counted = self.write.view.git.run("rev-list", "--count", self.source.commit, f"^{self.tip}").stdout
+        return int(counted)

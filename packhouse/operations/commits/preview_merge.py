@@ -1,0 +1,211 @@
+"""What a merge would do, without doing it: nothing is kept of what git writes on the way."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import Repo
+from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, MergedTree
+from packhouse.git.objects.codec import MODE_GITLINK
+from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.objects.tree_walk import TreeReader, find_path
+from packhouse.git.oid import Oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.repository.merge_trees import (
+    MergeSide,
+    UnrelatedHistories,
+    merge_trees,
+    source_label,
+)
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
+
+NO_OP: Final = "no_op"
+FAST_FORWARD: Final = "fast_forward"
+MERGE_COMMIT: Final = "merge_commit"
+
+_BINARY_PROBE_BYTES: Final = 8000
+"""A NUL among so many first bytes makes a file binary (git's xdiff-interface.c, buffer_is_binary())."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictBlob:
+    """One side of a conflict. No `oid`: it does not exist. No `content`: it is binary, or no file."""
+
+    oid: Oid | None = None
+    content: bytes | None = None
+    is_truncated: bool = False
+    is_binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A path that could not be merged; `result` holds the conflict markers, `ours` is the target's side.
+
+    `merged_path` is where git puts the result. It differs when another thing takes the path itself in the merged tree.
+    """
+
+    path: bytes
+    merged_path: bytes
+    result: ConflictBlob
+    base: ConflictBlob
+    ours: ConflictBlob
+    theirs: ConflictBlob
+
+
+@dataclass(frozen=True, slots=True)
+class MergePreview:
+    """`result` is what a merge would be: NO_OP, FAST_FORWARD or MERGE_COMMIT."""
+
+    result: str
+    source: str
+    target: str
+    source_tip: Oid
+    target_tip: Oid
+    merge_base: Oid | None
+    conflict_paths: list[bytes]
+    conflicts: list[Conflict]
+    is_clean: bool
+    shown_max: int
+
+    @property
+    def omitted_paths(self) -> list[bytes]:
+        """The conflicted paths beyond those whose contents are shown."""
+        return self.conflict_paths[self.shown_max :]
+
+
+def preview_merge(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    source: str,
+    source_is_ephemeral: bool,
+    target: str,
+    target_is_ephemeral: bool,
+    include_content: bool,
+) -> MergePreview:
+    """Return what merging `source` (a ref input) into the branch `target` would do.
+
+    Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, MergeImpossible,
+    LimitExceeded, TimedOut.
+    """
+    repo = lookup_repo(node, caller, name)
+    refname = branch_refname(target)
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, EPHEMERAL if target_is_ephemeral else PERSISTENT, refname)
+    if ref is None:
+        raise BranchNotFound(refname)
+    with open_view(node, repo) as view:
+        found = resolve_ref(view, source, ephemeral=source_is_ephemeral)
+    ours = MergeSide(short_name(refname), ref.oid)
+    theirs = MergeSide(source_label(found.name), found.commit)
+    with open_view(node, repo) as view:
+        merge_base = view.git.merge_base(ours.commit, theirs.commit)
+    if merge_base is None:
+        raise UnrelatedHistories
+    preview = MergePreview(
+        _kind_of_merge(ours, theirs, merge_base),
+        source=theirs.label,
+        target=ours.label,
+        source_tip=theirs.commit,
+        target_tip=ours.commit,
+        merge_base=merge_base,
+        conflict_paths=[],
+        conflicts=[],
+        is_clean=True,
+        shown_max=node.limits.merge_conflict_files_max,
+    )
+    if preview.result == MERGE_COMMIT:
+        return _try_merge(node, repo, ours, theirs, preview, include_content=include_content)
+    return preview
+
+
+def _kind_of_merge(ours: MergeSide, theirs: MergeSide, merge_base: Oid) -> str:
+    if merge_base == theirs.commit:
+        return NO_OP
+    return FAST_FORWARD if merge_base == ours.commit else MERGE_COMMIT
+
+
+def _try_merge(
+    node: Node,
+    repo: Repo,
+    ours: MergeSide,
+    theirs: MergeSide,
+    preview: MergePreview,
+    *,
+    include_content: bool,
+) -> MergePreview:
+    with open_view(node, repo) as view, Write(view, is_kept=False) as write:
+        merged = merge_trees(write, ours=ours, theirs=theirs)
+        conflicts: list[Conflict] = []
+        if include_content and not merged.is_clean:
+            conflicts = list(_iter_conflicts(write, write.reader(), merged, preview.shown_max))
+    return replace(
+        preview,
+        conflict_paths=[conflict.path for conflict in merged.conflicts],
+        conflicts=conflicts,
+        is_clean=merged.is_clean,
+    )
+
+
+def _iter_conflicts(
+    write: Write, reader: ObjectReader, merged: MergedTree, shown_max: int
+) -> Iterator[Conflict]:
+    def read_tree(oid: Oid) -> bytes:
+        return reader.read(oid, kind="tree")[1]
+
+    for conflict in merged.conflicts[:shown_max]:
+        yield Conflict(
+            conflict.path,
+            conflict.merged_path,
+            result=_read_side(write, reader, _find_result(read_tree, merged, conflict)),
+            base=_read_side(write, reader, conflict.base),
+            ours=_read_side(write, reader, conflict.ours),
+            theirs=_read_side(write, reader, conflict.theirs),
+        )
+
+
+def _find_result(read_tree: TreeReader, merged: MergedTree, conflict: ConflictedPath) -> ConflictSide | None:
+    entry = find_path(read_tree, merged.tree, conflict.merged_path)
+    return None if entry is None or entry.kind == "tree" else ConflictSide(entry.mode, entry.oid)
+
+
+def _read_side(write: Write, reader: ObjectReader, side: ConflictSide | None) -> ConflictBlob:
+    if side is None:
+        return ConflictBlob()
+    if side.mode == MODE_GITLINK:
+        return ConflictBlob(oid=side.oid)
+    size_bytes = reader.read_header(side.oid)[1]
+    content = _read_start(write, reader, side.oid, size_bytes)
+    if b"\0" in content[:_BINARY_PROBE_BYTES]:
+        return ConflictBlob(oid=side.oid, is_binary=True)
+    return ConflictBlob(side.oid, content, is_truncated=size_bytes > len(content))
+
+
+def _read_start(write: Write, reader: ObjectReader, oid: Oid, size: int) -> bytes:
+    """Return the first bytes of a blob, cut between two characters when it is longer than the bound."""
+    start = b""
+    is_small = size <= limits.object_in_process_max_bytes
+    pieces = iter([reader.read(oid, kind="blob")[1]]) if is_small else write.git.iter_blob(oid)
+    for piece in pieces:
+        start += piece[: limits.merge_conflict_blob_max_bytes - len(start)]
+        if len(start) == limits.merge_conflict_blob_max_bytes:
+            break
+    return start if len(start) == size else _drop_part_of_character(start)
+
+
+def _drop_part_of_character(text: bytes) -> bytes:
+    """Return UTF-8 text without the first bytes of a character that was cut off (RFC 3629 section 3)."""
+    lead = len(text) - 1
+    while lead > len(text) - 4 and text[lead] & 0xC0 == 0x80:
+        lead -= 1
+    length = next((n for n, mask in ((4, 0xF0), (3, 0xE0), (2, 0xC0)) if text[lead] & mask == mask), 1)
+    return text if lead + length <= len(text) else text[:lead]

@@ -1,0 +1,55 @@
+"""Bringing back an earlier state as one new commit; history is kept."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.git.objects.codec import Person, clean_message, parse_commit
+from packhouse.git.refname import short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import open_view
+from packhouse.repository.write import Write
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreCommit:
+    """`base_ref` names the commit whose tree is brought back; `message` None asks for the usual one."""
+
+    repo: str
+    target: CommitTarget
+    base_ref: str
+    message: str | None
+    author: Person
+    committer: Person
+
+
+def restore_commit(
+    node: Node,
+    caller: Principal,
+    command: RestoreCommit,
+    *,
+    receipt: Receipt[LandedCommit] | None = None,
+) -> LandedCommit:
+    """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
+
+    Raises RepoNotFound, BranchNotFound, RefNotFound and what land_commit raises.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    target = command.target
+    with node.database.read() as session:
+        if get_ref(session, repo.id, target.namespace, target.refname) is None:
+            raise BranchNotFound(target.refname)
+    with open_view(node, repo) as view:
+        source = resolve_ref(view, command.base_ref).commit
+        restored = parse_commit(view.read_kept(source, "commit"))
+    message = command.message or f'Reset {short_name(target.refname)} to "{restored.subject}"'
+    facts = CommitFacts(clean_message(message), command.author, command.committer)
+    plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
+    with open_view(node, repo) as view, Write(view) as write:
+        return land_commit(node, caller, plan, write, receipt)

@@ -1,0 +1,100 @@
+"""A demo organisation with a key, a first repository to clone, and the repository of the documents' examples."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse.auth.minting import (
+    PrivateKey,
+    public_pem_of,
+)
+from packhouse.auth.principal import Principal
+from packhouse.db.orgs import OrgExists
+from packhouse.db.refs import has_branches
+from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
+from packhouse.git.objects.codec import MODE_FILE, Person
+from packhouse.git.objects.tree_path import TreePath
+from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.key_file import read_or_make_key
+from packhouse.node.node import Node
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts
+from packhouse.operations.demo.prepare_shop import prepare_shop
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.tenants.act_as_operator import act_as_operator
+from packhouse.operations.tenants.keys import KeyExists, add_key
+from packhouse.operations.tenants.orgs import create_org
+
+ORG_NAME: Final = "demo"
+REPO_NAME: Final = "hello"
+KEY_FILE: Final = "demo-key.pem"
+
+_README: Final = b"""\
+# Hello
+
+`packhouse demo` made this repository. Clone it, commit to it over HTTP, push to it.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What there is to try. `key_path` is the file with the organisation's private key."""
+
+    org: str
+    repo: str
+    branch: str
+    key: PrivateKey
+    key_path: str
+
+
+def prepare_demo(node: Node) -> Demo:
+    """Make whatever of the demo is missing, and return it; what is there stays as it is.
+
+    May be interrupted at any point and run again. Raises KeyRejected when the key file was spoiled.
+    """
+    _tolerate_existing_org(node)
+    key_path = node.config.data.absolute() / KEY_FILE
+    key = read_or_make_key(key_path)
+    _tolerate_existing_key(node, key)
+    caller = act_as_operator(node, ORG_NAME)
+    _tolerate_existing_repo(node, caller)
+    with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, REPO_NAME)
+        if repo is None:
+            raise RepoNotFound(REPO_NAME)
+        is_empty = not has_branches(session, repo.id, PERSISTENT)
+    if is_empty:
+        _make_first_commit(node, caller, repo)
+    prepare_shop(node, caller)
+    return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=str(key_path))
+
+
+def _tolerate_existing_org(node: Node) -> None:
+    try:
+        create_org(node, ORG_NAME)
+    except OrgExists:
+        return
+
+
+def _tolerate_existing_key(node: Node, key: PrivateKey) -> None:
+    try:
+        add_key(node, ORG_NAME, public_pem=public_pem_of(key), label="made by packhouse demo")
+    except KeyExists:
+        return
+
+
+def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
+    try:
+        create_repo(node, caller, CreateRepo(REPO_NAME))
+    except RepoExists:
+        return
+
+
+def _make_first_commit(node: Node, caller: Principal, repo: Repo) -> None:
+    person = Person("Packhouse", "demo@packhouse.example", node.clock(), "+0000")
+    facts = CommitFacts(b"Say hello\n", author=person, committer=person)
+    target = CommitTarget(PERSISTENT, branch_refname(repo.default_branch))
+    files = [FileChange(TreePath(b"README.md"), "readme", MODE_FILE)]
+    with CommitPack(node, caller, repo, target, facts, files) as commit:
+        commit.add_chunk("readme", _README, eof=True)
+        commit.land()

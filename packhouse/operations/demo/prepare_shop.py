@@ -1,0 +1,112 @@
+"""The repository that the examples of the documents are about. Its dates are fixed, and so are its commits' ids."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from packhouse.auth.principal import Principal
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import RepoExists
+from packhouse.git.objects.codec import MODE_FILE, Person
+from packhouse.git.objects.tree_path import TreePath
+from packhouse.git.oid import Oid, parse_oid
+from packhouse.git.refname import PERSISTENT, RefName, branch_refname
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import CommitFacts
+from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
+from packhouse.operations.refs.create_tag import CreateTag, create_tag
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+
+SHOP_NAME: Final = "apps/shop"
+
+_MAIN: Final = branch_refname("main")
+_CART: Final = branch_refname("feature/cart")
+_TAX: Final = branch_refname("feature/tax")
+_TAG: Final = RefName(b"refs/tags/release/v1")
+_NOTES: Final = RefName(b"refs/notes/reviews")
+
+# The two commits of main.
+_START: Final = parse_oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
+_ADD_CART: Final = parse_oid("68e25b9dbfeaef21488fdb63f79ec2694d99da63")
+
+
+def prepare_shop(node: Node, caller: Principal) -> None:
+    """Make whatever is missing of the repository. Once `main` has moved, all stays as it is.
+
+    `main` has two commits; a tag and a note are on its tip, from which `feature/cart` and `feature/tax` start, which
+    change the same line. May be interrupted at any point and run again.
+    """
+    _tolerate_existing_repo(node, caller)
+    shop = _Shop(node, caller)
+    if shop.tip(_MAIN) is None:
+        files = {b"README.md": b"# Shop\n", b"docs/guide.md": b"Read me.\n"}
+        shop.commit(_MAIN, None, _ada("2026-01-01T00:00:09Z"), b"Start\n", files)
+    if shop.tip(_MAIN) == _START:
+        files = {b"src/cart.py": b"items = []\n"}
+        shop.commit(_MAIN, _START, _lin("2026-01-02T08:30:00Z"), b"Add cart\n", files)
+    if shop.tip(_MAIN) != _ADD_CART:
+        return
+    if shop.tip(_CART) is None:
+        files = {b"src/cart.py": b"items = []\ntax = 2\n"}
+        shop.commit(_CART, _ADD_CART, _lin("2026-01-03T08:30:00Z"), b"Add tax\n", files)
+    if shop.tip(_TAX) is None:
+        files = {b"src/cart.py": b"items = []\ntax = 1\n"}
+        shop.commit(_TAX, _ADD_CART, _ada("2026-01-04T08:30:00Z"), b"Add another tax\n", files)
+    if shop.tip(_TAG) is None:
+        create_tag(node, caller, CreateTag(SHOP_NAME, _TAG, _ADD_CART))
+    if shop.tip(_NOTES) is None:
+        ada = _ada("2026-01-02T12:00:00Z")
+        note = WriteNote(SHOP_NAME, _ADD_CART, _NOTES, NoteAction.ADD, text="QA passed", author=ada)
+        write_note(node, caller, note)
+
+
+def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
+    try:
+        create_repo(node, caller, CreateRepo(SHOP_NAME))
+    except RepoExists:
+        return
+
+
+def _ada(date: str) -> Person:
+    return Person("Ada", "ada@northwind.example", int(datetime.fromisoformat(date).timestamp()), "+0000")
+
+
+def _lin(date: str) -> Person:
+    return Person("Lin", "lin@northwind.example", int(datetime.fromisoformat(date).timestamp()), "+0000")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """The repository as it is at this moment."""
+
+    node: Node
+    caller: Principal
+
+    def tip(self, refname: RefName) -> Oid | None:
+        repo = lookup_repo(self.node, self.caller, SHOP_NAME)
+        with self.node.database.read() as session:
+            ref = get_ref(session, repo.id, PERSISTENT, refname)
+        return None if ref is None else ref.oid
+
+    def commit(
+        self,
+        refname: RefName,
+        parent: Oid | None,
+        person: Person,
+        message: bytes,
+        files: Mapping[bytes, bytes],
+    ) -> None:
+        """Put one commit on a branch; a branch that does not exist starts from main, which must be at `parent`."""
+        repo = lookup_repo(self.node, self.caller, SHOP_NAME)
+        base = None if parent is None else _MAIN
+        target = CommitTarget(PERSISTENT, refname, base_refname=base, expected=parent)
+        changes = [FileChange(TreePath(path), path.decode(), MODE_FILE) for path in files]
+        facts = CommitFacts(message, author=person, committer=person)
+        with CommitPack(self.node, self.caller, repo, target, facts, changes) as commit:
+            for path, content in files.items():
+                commit.add_chunk(path.decode(), content, eof=True)
+            commit.land()

@@ -1,0 +1,233 @@
+"""Adding, extending and removing notes: each is one commit on the notes ref, with the tree that git would write."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
+from packhouse.db.refs import get_ref
+from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
+from packhouse.git.objects.codec import Person, encode_commit
+from packhouse.git.objects.notes_tree import NotesTree
+from packhouse.git.oid import ZERO_OID, Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit, join_notes
+from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF
+from packhouse.operations.refs.write_turns import write_in_turn
+from packhouse.operations.tenants.server_identity import server_person
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.resolve import resolve_object
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.write import Write
+
+
+class NoteAction(Enum):
+    """What to do with an object's note. APPEND adds a paragraph, or makes the note."""
+
+    ADD = "add"
+    APPEND = "append"
+    REMOVE = "remove"
+
+
+_MESSAGES: Final = {
+    # as git notes(1) words its own commits
+    NoteAction.ADD: b"Notes added by 'git notes add'\n",
+    NoteAction.APPEND: b"Notes added by 'git notes append'\n",
+    NoteAction.REMOVE: b"Notes removed by 'git notes remove'\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNote:
+    """`text` is the note without surrounding blanks, None only with REMOVE; `author` None is the server.
+
+    With `expected` the notes ref must be there: an object id, or zeros for a ref that does not exist.
+    """
+
+    repo: str
+    object_ref: str
+    refname: RefName
+    action: NoteAction
+    text: str | None = None
+    expected: str | None = None
+    author: Person | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNote:
+    """`previous_tip` is None when the write made the notes ref."""
+
+    target: Oid
+    notes_tip: Oid
+    previous_tip: Oid | None
+
+
+class NoteExists(Conflict):
+    """The object has a note already. Fields: those of every failure that the notes ref is the reason of."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("object has a note", **at.fields())
+
+
+class NoteMissing(NotFound):
+    """The object has no note to remove. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("object has no note", **at.fields())
+
+
+class NotesGuardMismatch(PreconditionFailed):
+    """The notes ref is not where the caller expected it. Fields: as NoteExists, and expected."""
+
+    def __init__(self, at: "_State", expected: str) -> None:
+        super().__init__("notes ref is not at the expected commit", expected=expected, **at.fields())
+
+
+class NotesRefConflict(Conflict):
+    """Another ref's name is in the way. Fields: as NoteExists, and existing."""
+
+    def __init__(self, at: "_State", existing: RefName) -> None:
+        super().__init__("notes ref conflicts with another ref", existing=existing, **at.fields())
+
+
+class NotesRefUnusable(Conflict):
+    """The notes ref points to something else than a commit. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("notes ref holds no commit", **at.fields())
+
+
+class NotesRefBusy(Conflict):
+    """Others kept moving the notes ref for as long as we tried. Fields: as NoteExists."""
+
+    def __init__(self, at: "_State") -> None:
+        super().__init__("notes ref kept moving", **at.fields())
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The object and where the notes ref is."""
+
+    target: Oid
+    refname: RefName
+    tip: Oid | None
+
+    def fields(self) -> dict[str, object]:
+        return {"notes_ref": self.refname, "object_oid": self.target, "actual": self.tip}
+
+
+def write_note(
+    node: Node, caller: Principal, command: WriteNote, *, receipt: Receipt[WrittenNote] | None = None
+) -> WrittenNote:
+    """Change the note of an object, of whatever kind, and return the new tip of the notes ref.
+
+    A write without a guard that loses the race for the ref is made again. Raises RepoNotFound, Invalid and
+    RefNotFound for the object, PolicyDenied, LimitExceeded for a note that grows too large, and the errors
+    of this module.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
+        raise Invalid("custom notes refs are not enabled")
+    with open_view(node, repo) as view:
+        target = resolve_object(view, command.object_ref)
+    try:
+        with open_view(node, repo) as view, Write(view) as write:
+
+            def attempt() -> WrittenNote:
+                state = _read_state(view, target, command)
+                return _write_once(node, caller, command, state, write, receipt)
+
+            return write_in_turn(
+                node, repo, command.refname, attempt, is_guarded=command.expected is not None
+            )
+    except RefNameConflict as conflict:
+        raise NotesRefConflict(_State(target, command.refname, None), conflict.existing) from None
+    except RefMismatch as lost:
+        now_at = _State(target, command.refname, lost.actual)
+        if command.expected is not None:
+            raise NotesGuardMismatch(now_at, command.expected) from None
+        raise NotesRefBusy(now_at) from None
+
+
+def _read_state(view: RepoView, target: Oid, command: WriteNote) -> _State:
+    """Return where the notes ref is; raise NotesGuardMismatch, NotesRefUnusable."""
+    with view.node.database.read() as session:
+        ref = get_ref(session, view.repo.id, PERSISTENT, command.refname)
+    state = _State(target, command.refname, None if ref is None else ref.oid)
+    if state.tip is not None and not is_notes_commit(view, state.tip):
+        raise NotesRefUnusable(state)
+    if command.expected is not None and command.expected.lower() != (state.tip or ZERO_OID):
+        raise NotesGuardMismatch(state, command.expected[:100])
+    return state
+
+
+def _write_once(
+    node: Node,
+    caller: Principal,
+    command: WriteNote,
+    state: _State,
+    write: Write,
+    receipt: Receipt[WrittenNote] | None,
+) -> WrittenNote:
+    """Write on the present tip, publish and move the ref; raise RefMismatch when beaten."""
+    written: dict[Oid, bytes] = {}
+
+    def emit(kind: str, content: bytes) -> Oid:
+        oid = write.writer.add_object(kind, content)
+        if kind != "blob":
+            written[oid] = content
+        return oid
+
+    tree = _edit(command, state, write).write(lambda content: emit("tree", content))
+    author = command.author or server_person(node)
+    content = encode_commit(
+        tree=tree,
+        parents=[] if state.tip is None else [state.tip],
+        author=author,
+        committer=author,
+        message=_MESSAGES[command.action],
+    )
+    commit = emit("commit", content)
+    writer = RefWriter(node, caller, write.repo, action=f"note-{command.action.value}")
+    update = RefUpdate(PERSISTENT, command.refname, state.tip, commit)
+    allowed = writer.allow(update, is_fast_forward=lambda: True)
+    if state.tip is None:
+        writer.rehearse([allowed])  # a name conflict must not cost a published pack
+    written_note = WrittenNote(state.target, commit, state.tip)
+    writer.move([allowed], receipt=bind(receipt, lambda: written_note), write=write)
+    for oid, kept in written.items():
+        node.objects.put((write.repo.public_id, oid), kept)
+    return written_note
+
+
+def _edit(command: WriteNote, state: _State, write: Write) -> NotesTree:
+    """Return the notes as they are to be; new blobs go into the pack."""
+    notes = NotesCommit(write.view, state.tip, lambda joined: write.writer.add_object("blob", joined))
+    present = notes.tree.find(state.target)
+    if command.action is NoteAction.REMOVE:
+        if present is None:
+            raise NoteMissing(state)
+        notes.tree.remove(state.target)
+        return notes.tree
+    if command.action is NoteAction.ADD and present is not None:
+        raise NoteExists(state)
+    assert command.text is not None, "the caller requires a text"
+    text = _encode(command.text)
+    if present is not None:
+        text = join_notes(notes.read(present), text)
+    if len(text) > limits.note_max_bytes:
+        raise LimitExceeded("note is too large", oid=state.target, max_bytes=limits.note_max_bytes)
+    notes.tree.set(state.target, write.writer.add_object("blob", text))
+    return notes.tree
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8") + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raise Invalid("text is not valid Unicode", field="note") from None

@@ -1,0 +1,135 @@
+"""Which commit last changed each line of a file."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.commands.blame import BlameGroup, blame_arguments, parse_blame
+from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
+from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, Commit, parse_commit
+from packhouse.git.objects.tree_walk import find_path
+from packhouse.git.oid import Oid
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.reading.read_files import PathNotFound
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import RepoView
+
+
+class BadRange(Invalid):
+    """The file has no such lines, or the text names none. Field: reason (git's words)."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("invalid range", reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """Groups of lines in file order; `commits` has every commit that they name.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
+
+    ref: str
+    commit: Oid
+    groups: list[BlameGroup]
+    commits: dict[Oid, Commit]
+    is_by_id: bool
+
+
+def blame_file(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes,
+    ranges: Sequence[str],
+    detect_moves: bool,
+) -> Blame:
+    """Return who last changed the lines of the file at `path`, of all or of those in `ranges` (blame's -L).
+
+    With `detect_moves` lines that were moved or copied belong to who first wrote them. Any blob is taken by
+    its lines, binary files and symlinks too. Raises RepoNotFound, RefNotFound, PathNotFound, BadRange,
+    LimitExceeded and TimedOut.
+    """
+    _check_ranges(ranges)
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        _check_file(view, resolved.commit, path)
+        text = path.decode("utf-8", "surrogateescape")
+        arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
+        groups = parse_blame(_run_blame(view, arguments, ranges))
+        if sum(group.count for group in groups) > limits.blame_lines_max:
+            raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
+        commits = {oid: parse_commit(view.read_kept(oid, "commit")) for oid in {g.commit for g in groups}}
+    return Blame(resolved.name, resolved.commit, groups, commits, resolved.is_by_id)
+
+
+def _check_ranges(ranges: Sequence[str]) -> None:
+    """Refuse what cannot be handed to git at all; git itself judges the rest."""
+    if len(ranges) > limits.blame_ranges_max:
+        raise Invalid("too many ranges", ranges_max=limits.blame_ranges_max)
+    for text in ranges:
+        if "\0" in text:
+            raise BadRange("it holds a NUL character")
+        if len(text) > limits.blame_range_max_chars:
+            raise BadRange(f"it is longer than {limits.blame_range_max_chars} characters")
+        if repeats_too_often(text):
+            raise BadRange("expression is too complex")
+
+
+def _check_file(view: RepoView, commit: Oid, path: bytes) -> None:
+    root = parse_commit(view.read_kept(commit, "commit")).tree
+    entry = find_path(view.read_tree, root, path)
+    if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
+        raise PathNotFound(path)
+    size_bytes = view.read_header(entry.oid)[1]
+    if size_bytes > limits.blame_file_max_bytes:
+        raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
+
+
+def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
+    limit_cost = None
+    if ranges:
+        limit_cost = partial(
+            limit_regex_cost,
+            cpu_s=min(map(regex_cpu_s, ranges)),
+            memory_max_bytes=view.node.limits.regex_memory_max_bytes,
+        )
+    try:
+        result = view.git.run(*arguments, timeout_s=limits.blame_max_s, on_start=limit_cost)
+    except GitFailed as error:
+        reason = _read_range_failure(error) if ranges else None
+        if reason is None:
+            raise
+        raise BadRange(reason) from None
+    view.check(result)  # blame takes a parent that it cannot read for none
+    return result.stdout
+
+
+def _read_range_failure(error: GitFailed) -> str | None:
+    """Return git's reason for refusing a range, None when it failed for another one.
+
+    Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
+    more memory or stack than there is.
+    """
+    code, text = error.fields.get("code"), str(error.fields.get("text"))
+    if code == -signal.SIGXCPU:
+        return "expression takes too long; do without back-references"
+    if isinstance(code, int) and code < 0:
+        return "expression is too complex"
+    if code == 129:
+        return "it has no form that git blame -L knows"
+    for line in text.splitlines():
+        if line.startswith(("fatal: -L ", "fatal: file ")):
+            return line.removeprefix("fatal: ")
+        if "memory" in line:
+            return "expression is too complex"
+    return None

@@ -1,0 +1,253 @@
+"""What changed between two commits, as patches that are shown or applied.
+
+A few sorts of files are listed without their patch: binary ones, large ones, and lock files that tools write.
+A patch made for `git apply` keeps all text that it reasonably can.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.errors import LimitExceeded
+from packhouse.git.commands.diff_tree import DiffEntry, FilePatch, diff_arguments, iter_patches
+from packhouse.git.commands.process import GitFailed
+from packhouse.git.objects.codec import MODE_GITLINK, parse_commit
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.repository.git import LITERAL_PATHS
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import RepoView
+
+LOCK_FILES: Final = frozenset(
+    {
+        *(b"package-lock.json", b"npm-shrinkwrap.json", b"yarn.lock", b"pnpm-lock.yaml", b"bun.lockb"),
+        *(b"bun.lock", b"go.sum", b"Cargo.lock", b"poetry.lock", b"uv.lock", b"Pipfile.lock"),
+        *(b"composer.lock", b"Gemfile.lock", b"flake.lock"),
+    }
+)
+SHOWN_FILE_MAX_BYTES: Final = 500_000
+SHOWN_LINES_MAX: Final = 2000
+APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
+_PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
+_PATCH_BYTES_PER_BYTE: Final = 16
+"""Of the larger side. Where every eighth line of one byte changed, the head of each hunk takes 110 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiff:
+    """One changed file. `raw` is None when it is filtered; its counts then go into the statistics only.
+
+    `size_bytes` is that of the patch, or of the blob when that is binary. `ends_with_newline` tells of the new
+    content, of the old one when the file is deleted.
+    """
+
+    entry: DiffEntry
+    raw: bytes | None
+    size_bytes: int
+    ends_with_newline: bool
+    additions: int
+    deletions: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDiff:
+    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base.
+
+    `is_by_id` tells that each ref given was a full id, so that the answer never changes.
+    """
+
+    commit: Oid
+    base: Oid | None
+    merge_base: Oid | None
+    files: list[FileDiff]
+    is_by_id: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BranchDiff:
+    """What a branch changed since it left its base; without a common ancestor, the two trees compared."""
+
+    branch: str
+    base: str
+    merge_base: Oid | None
+    files: list[FileDiff]
+
+
+@dataclass(frozen=True, slots=True)
+class RefInput:
+    """What a caller wrote, and the namespace to look it up in."""
+
+    text: str
+    ephemeral: bool = False
+
+
+def diff_commit(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: RefInput,
+    base: RefInput | None,
+    applicable: bool,
+    paths: Sequence[bytes],
+) -> CommitDiff:
+    """Return what a commit changed against its first parent, or how its tree differs from that of `base`.
+
+    With `applicable` whitespace counts and the patches together rebuild the tree. Raises RepoNotFound,
+    RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
+    """
+    with open_repo(node, caller, name, ref=ref.text, ephemeral=ref.ephemeral) as view:
+        resolved = resolve_ref(view, ref.text, ephemeral=ref.ephemeral)
+        commit, is_by_id = resolved.commit, resolved.is_by_id
+        base_oid: Oid | None
+        merge_base = None
+        if base is not None:
+            resolved_base = resolve_ref(view, base.text, ephemeral=base.ephemeral)
+            base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
+            merge_base = view.git.merge_base(base_oid, commit)
+        else:
+            parents = parse_commit(view.read_kept(commit, "commit")).parents
+            base_oid = parents[0] if parents else None
+        rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
+        files = _list_files(view, base_oid or EMPTY_TREE_OID, commit, paths, rules)
+    return CommitDiff(commit, base_oid, merge_base, files, is_by_id)
+
+
+def diff_branch(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    branch: RefInput,
+    base: RefInput | None,
+    base_is_ephemeral: bool,
+    paths: Sequence[bytes],
+) -> BranchDiff:
+    """Return what `branch` changed since its merge base with `base` (None: the default branch).
+
+    Raises RepoNotFound, Invalid for a bad branch name, BranchNotFound, TimedOut, LimitExceeded.
+    """
+    with open_repo(node, caller, name, ref=branch.text, ephemeral=branch.ephemeral) as view:
+        base = base or RefInput(view.repo.default_branch, base_is_ephemeral)
+        refname, tip = _read_branch(view, branch)
+        base_refname, base_tip = _read_branch(view, base)
+        merge_base = view.git.merge_base(base_tip, tip)
+        rules = _Rules(applicable=False, ignore_space_change=False)
+        files = _list_files(view, merge_base or base_tip, tip, paths, rules)
+    return BranchDiff(short_name(refname), short_name(base_refname), merge_base, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    applicable: bool
+    ignore_space_change: bool
+
+    @property
+    def file_max_bytes(self) -> int:
+        return APPLICABLE_FILE_MAX_BYTES if self.applicable else SHOWN_FILE_MAX_BYTES
+
+    def hides(self, patch: FilePatch, size_bytes: int) -> bool:
+        """Tell whether a file is listed without its patch. `size_bytes` is that of its larger side."""
+        if patch.raw is None or patch.is_binary or size_bytes > self.file_max_bytes:
+            return True
+        if self.applicable:
+            return not _is_utf8(patch.raw)
+        too_long = patch.additions + patch.deletions > SHOWN_LINES_MAX
+        return too_long or is_lock_file(patch.entry.path)
+
+
+def is_lock_file(path: bytes) -> bool:
+    """Tell whether the file is one that a package manager writes."""
+    return path.rpartition(b"/")[2] in LOCK_FILES
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _read_branch(view: RepoView, branch: RefInput) -> tuple[RefName, Oid]:
+    refname = branch_refname(branch.text)
+    ref = view.get_ref(EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
+    if ref is None:
+        raise BranchNotFound(refname)
+    return refname, ref.oid
+
+
+def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules) -> list[FileDiff]:
+    arguments = diff_arguments(
+        old=old,
+        new=new,
+        paths=[path.decode("utf-8", "surrogateescape") for path in paths],
+        ignore_space_change=rules.ignore_space_change,
+    )
+    output = view.git.iter_output(
+        *arguments,
+        options=LITERAL_PATHS,
+        timeout_s=limits.diff_max_s,
+        on_start=lambda git: git.limit_memory(view.node.limits.diff_memory_max_bytes),
+    )
+    # Closing ends git also when an object turns out to be unreadable half-way.
+    with contextlib.closing(output):
+        try:
+            return list(_filter_files(view, output, rules, view.node.limits.diff_raw_total_max_bytes))
+        except GitFailed as error:
+            if not error.is_for_memory:
+                raise
+            raise LimitExceeded("diff takes too much memory") from error
+
+
+def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules, left: int) -> Iterator[FileDiff]:
+    """Yield each file, its patch taken off when a rule says so, or `left`, the bytes of patches that fit the answer."""
+    known: dict[bytes, tuple[int, int]] = {}
+
+    def keep_max(entry: DiffEntry) -> int:
+        size = max(known.setdefault(entry.path, _sizes(reader, entry)))
+        if size > rules.file_max_bytes or (is_lock_file(entry.path) and not rules.applicable):
+            return 0
+        return min(_PATCH_BYTES_PER_BYTE * size + _PATCH_OVERHEAD_BYTES, left)
+
+    for patch in iter_patches(output, keep_max):
+        entry = patch.entry
+        sizes = known.pop(entry.path) if entry.path in known else _sizes(reader, entry)
+        old_size, new_size = sizes
+        hidden = rules.hides(patch, max(sizes))
+        raw = None if hidden else patch.raw
+        size_bytes = patch.size_bytes
+        shown_size = old_size if entry.new_oid is None else new_size
+        if patch.is_binary:
+            size_bytes = shown_size
+        left -= len(raw or b"")
+        ends_with_newline = _ends_with_newline(reader, entry, shown_size)
+        yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
+
+
+def _sizes(reader: RepoView, entry: DiffEntry) -> tuple[int, int]:
+    return (
+        _blob_size(reader, entry.old_mode, entry.old_oid),
+        _blob_size(reader, entry.new_mode, entry.new_oid),
+    )
+
+
+def _blob_size(reader: RepoView, mode: int, oid: Oid | None) -> int:
+    return 0 if oid is None or mode == MODE_GITLINK else reader.read_header(oid)[1]
+
+
+def _ends_with_newline(reader: RepoView, entry: DiffEntry, size: int) -> bool:
+    """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
+    mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
+    if mode == MODE_GITLINK or oid is None:
+        return True
+    last = b""
+    for piece in reader.iter_blob(oid, size):
+        last = piece[-1:] or last
+    return last == b"\n"

@@ -1,0 +1,129 @@
+"""Listing files with their sizes and the commits that last touched them."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.errors import LimitExceeded, Unavailable
+from packhouse.git.objects.codec import MODE_TREE
+from packhouse.git.objects.history import CommitSummary, parse_links, parse_summary
+from packhouse.git.objects.tree_walk import find_path
+from packhouse.git.oid import Oid
+from packhouse.node.file_map import FileMap, FileRecord
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.reading.read_files import PathNotFound
+from packhouse.repository.history.file_maps import find_file_map, read_file_map
+from packhouse.repository.refs.resolve import ResolvedRef, resolve_ref
+from packhouse.repository.view import RepoView
+
+
+class LastCommitsUnknown(Unavailable):
+    """Nobody has asked for the last commits of this commit's files yet. Ask again, and let them be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMetadataPage:
+    """Files in git's order, and each commit that one of them names. `ref` is the name to echo.
+
+    `paths` has the bytes of the files' paths, place by place. `last_path` is where the page ended when more follow,
+    else None. `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
+
+    ref: str
+    paths: list[bytes]
+    files: list[FileRecord]
+    commits: dict[Oid, CommitSummary]
+    last_path: bytes | None
+    is_by_id: bool
+
+
+def list_file_metadata(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    path: bytes,
+    after: bytes,
+    count_max: int | None,
+    may_compute: bool = True,
+) -> FileMetadataPage:
+    """Return the files below the folder `path` (empty: all), or the one file at it, after the path `after`.
+
+    `count_max` None is the whole listing. Without `may_compute` only an answer that takes no look at history is
+    given, and LastCommitsUnknown raised for others. Raises RepoNotFound, RefNotFound, PathNotFound, and
+    LimitExceeded when the commits of a whole listing are too large.
+    """
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        tree = parse_links(view.read_kept(resolved.commit, "commit")).tree
+        top = find_path(view.read_tree, tree, path)
+        if top is None:
+            raise PathNotFound(path)
+        found = find_file_map(view, resolved.commit)
+        if found is None:
+            if not may_compute:
+                raise LastCommitsUnknown("history is being read", retry_after_s=1)
+            found = read_file_map(view, resolved.commit)
+        asked = _Asked(resolved, path, top.mode, after, count_max)
+        return _make_page(view, found, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a page is to show: the commit, the folder or file and its mode, and where it starts."""
+
+    resolved: ResolvedRef
+    path: bytes
+    mode: int
+    after: bytes
+    count_max: int | None
+
+
+def _make_page(view: RepoView, found: FileMap, asked: _Asked) -> FileMetadataPage:
+    path, after, count_max = asked.path, asked.after, asked.count_max
+    first, end = 0, len(found.paths)
+    if path and asked.mode == MODE_TREE:
+        first, end = bisect_left(found.paths, path + b"/"), bisect_left(found.paths, path + b"0")
+    elif path:
+        first = bisect_left(found.paths, path)
+        end = first + 1
+    if after:
+        first = max(first, bisect_right(found.paths, after))
+    page_end = end if count_max is None else min(end, first + count_max)
+    files = found.records[first:page_end]
+    named = dict.fromkeys(file.last_commit for file in files)
+    bounds = view.node.limits
+    max_bytes = bounds.commits_page_max_bytes if count_max is not None else bounds.commits_listing_max_bytes
+    commits = _summaries(view, named, max_bytes=max_bytes)
+    if len(commits) < len(named):
+        if count_max is None:
+            raise LimitExceeded("messages are too long for one answer", max_bytes=max_bytes)
+        told = next(n for n, file in enumerate(files) if file.last_commit not in commits)
+        files, page_end = files[:told], first + told
+        commits = {file.last_commit: commits[file.last_commit] for file in files}
+    last_path = found.paths[page_end - 1] if first < page_end < end else None
+    paths = found.paths[first:page_end]
+    resolved = asked.resolved
+    return FileMetadataPage(resolved.name, paths, files, commits, last_path, resolved.is_by_id)
+
+
+def _summaries(view: RepoView, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
+    """Return what to tell of the commits; of so large ones that all would pass the bound, the first and some more."""
+    kept = view.node.last_commits
+    summaries = kept.get_summaries(view.repo.id, oids)
+    missing = [oid for oid in oids if oid not in summaries]
+    if not missing:
+        return summaries
+    size_bytes = 0
+    for oid in missing:
+        content = view.read(oid, kind="commit")[1]
+        summaries[oid] = parse_summary(content)
+        kept.summaries.put((view.repo.id, oid), summaries[oid])
+        size_bytes += len(content)
+        if size_bytes > max_bytes:
+            break
+    return summaries

@@ -1,0 +1,403 @@
+"""Searching the files of a commit for a regular expression, page by page.
+
+All matches and their context make one sequence of lines, ordered by path and number; a page is a slice of it.
+A cursor names the commit and the last line of its page, so that pages fit together while branches move.
+"""
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
+from packhouse.errors import Invalid, TimedOut
+from packhouse.formats.globs import PathFilter
+from packhouse.git.commands.grep import GrepLine, GrepQuery, grep_arguments, iter_grep_lines
+from packhouse.git.commands.process import GitFailed, GitResult
+from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
+from packhouse.git.objects.codec import parse_commit
+from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
+from packhouse.git.oid import Oid, is_oid, parse_oid
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.reading.grep_slow import (
+    Passage,
+    iter_file_by_file,
+    write_flat_tree,
+    write_marked_tree,
+)
+from packhouse.repository.git import GitOptions, RepoGit
+from packhouse.repository.reachability import is_reachable
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+
+class BadPattern(Invalid):
+    """The text is no extended regular expression, or too complex a one. Field: reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("invalid pattern", reason=reason)
+
+
+class _TooLargeToSearch(Exception):
+    """A file is so large that git ran out of memory."""
+
+
+class _TooSlow(Exception):
+    """The processor time for a pattern with a back-reference is used up."""
+
+
+class SkipReason(StrEnum):
+    """Why a file was not searched."""
+
+    TOO_SLOW = "too_slow"
+    TOO_LARGE = "too_large"
+
+
+@dataclass(frozen=True, slots=True)
+class GrepPage:
+    """Lines in order. `ref` is the name to echo; `cursor` leads on, None on the last page.
+
+    `skipped` has the files of this page's stretch that were passed over. When `is_out_of_time` the page ended before
+    it was full, and `cursor` leads to the first file that was not looked at.
+    """
+
+    ref: str
+    commit: Oid
+    lines: list[GrepLine]
+    cursor: str | None
+    skipped: list[tuple[bytes, SkipReason]]
+    is_out_of_time: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageBounds:
+    """Where a page starts (None: at the first line), and how much it holds at most."""
+
+    cursor: str | None
+    matches_max: int
+    lines_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """After a line of a path; line 0 stands before the first. `is_slow` when the search went file by file there."""
+
+    commit: Oid
+    path: bytes
+    line: int
+    is_slow: bool
+
+
+def grep_files(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: str | None,
+    ephemeral: bool,
+    query: GrepQuery,
+    files: PathFilter,
+    bounds: PageBounds,
+) -> GrepPage:
+    """Return one page of the lines that match in text files; symlinks and submodules are not searched.
+
+    A file on which the pattern takes too long, or more memory than there is, is passed over. Raises RepoNotFound,
+    RefNotFound, BadPattern, BadCursor, and TimedOut when the time goes into reading the pattern.
+    """
+    _check_pattern(query.pattern)
+    start = None if bounds.cursor is None else _parse_cursor(bounds.cursor)
+    page = _PageDraft(bounds, query.after)
+    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+        resolved = resolve_ref(view, ref, ephemeral=ephemeral)
+        commit = resolved.commit
+        if start is not None:
+            if not is_reachable(view, start.commit):
+                raise BadCursor
+            commit = start.commit
+        is_slow = _Search(view, commit, query, files, page).run(start)
+    following = page.find_end(commit, is_slow=is_slow)
+    return GrepPage(
+        resolved.name,
+        commit,
+        page.lines,
+        None if following is None else _make_cursor(following),
+        [item for item in page.skipped.items() if following is None or item[0] <= following.path],
+        page.unreached is not None,
+    )
+
+
+class _PageDraft:
+    """A page while it fills, also from several searches in a row."""
+
+    def __init__(self, bounds: PageBounds, after: int) -> None:
+        self.lines: list[GrepLine] = []
+        self.skipped: dict[bytes, SkipReason] = {}
+        self.unreached: bytes | None = None
+        self.has_more = False
+        self._bounds = bounds
+        self._after = after
+        self._matches = 0
+        self._last_match: GrepLine | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether there is room for no further match."""
+        return len(self.lines) == self._bounds.lines_max or self._matches == self._bounds.matches_max
+
+    def take(self, lines: Iterator[GrepLine]) -> None:
+        """Add lines until none follows or the page is full, which `has_more` tells.
+
+        A page that has all its matches ends with what is context after the last of them.
+        """
+        for line in lines:
+            if self.is_full and (len(self.lines) == self._bounds.lines_max or not self._follows(line)):
+                self.has_more = True
+                return
+            if line.is_match:
+                self._matches += 1
+                self._last_match = line
+            self.lines.append(line)
+
+    def _follows(self, line: GrepLine) -> bool:
+        match = self._last_match
+        return (
+            match is not None
+            and not line.is_match
+            and line.path == match.path
+            and line.number <= match.number + self._after
+        )
+
+    def find_end(self, commit: Oid, *, is_slow: bool) -> _Position | None:
+        """Return where the next page goes on, None when nothing follows."""
+        last = self.lines[-1] if self.lines else None
+        if self.unreached is not None and (last is None or last.path != self.unreached):
+            return _Position(commit, self.unreached, 0, is_slow)
+        if last is not None and (self.has_more or self.unreached is not None):
+            return _Position(commit, last.path, last.number, is_slow)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    view: RepoView
+    commit: Oid
+    query: GrepQuery
+    files: PathFilter
+    page: _PageDraft
+
+    def run(self, start: _Position | None) -> bool:
+        """Fill the page; git is ended as soon as it is full. Tell whether the search went file by file.
+
+        First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
+        search goes on from the last line that was found, file by file.
+        """
+        deadline = time.monotonic() + self.view.node.limits.grep_max_s
+        is_slow = start is not None and start.is_slow
+        size_max: int | None = None
+        while True:
+            try:
+                with self.view.telling_damage():
+                    self._search(start, deadline, is_slow=is_slow, size_max=size_max)
+                return is_slow
+            except _TooLargeToSearch:
+                if size_max is not None:
+                    raise BadPattern("it takes too much memory") from None
+                size_max = self.view.node.limits.grep_file_max_bytes
+            except (TimedOut, _TooSlow):
+                if is_slow and not self.page.lines:
+                    raise
+                if is_slow:
+                    self.page.unreached = self.page.lines[-1].path
+                    return True
+                is_slow = True
+            if self.page.is_full:
+                self.page.has_more = True  # or not: the next page tells
+                return is_slow
+            if self.page.lines:
+                last = self.page.lines[-1]
+                start = _Position(self.commit, last.path, last.number, is_slow)
+
+    def _search(
+        self, start: _Position | None, deadline: float, *, is_slow: bool, size_max: int | None
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            if is_slow:
+                scratch = stack.enter_context(Write(self.view, is_kept=False))
+                lines = self._iter_slowly(scratch, self._choose_files(start, size_max), deadline)
+            elif self.files.takes_all and start is None and size_max is None:
+                lines = self._iter_commit(deadline)
+            else:
+                scratch = stack.enter_context(Write(self.view, is_kept=False))
+                lines = self._iter_chosen(scratch, self._choose_files(start, size_max), deadline)
+            stack.enter_context(contextlib.closing(lines))
+            self.page.take(_iter_after(lines, start))
+
+    def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
+        """Search everything, or what has the prefixes: git does both without help."""
+        arguments = grep_arguments(self.query, self.commit, self.files.prefixes)
+        yield from self._run(self.view.git, self.commit, arguments, self._whole_time(deadline))
+
+    def _iter_chosen(
+        self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
+    ) -> Generator[GrepLine]:
+        """Search files chosen here: git is given a tree that holds just those, named by their numbers.
+
+        Git's own pathspecs know other globs, and thousands of them take far longer than the search.
+        """
+        if not chosen:
+            return
+        tree = write_flat_tree(scratch, chosen)
+        arguments = grep_arguments(self.query, tree)
+        for line in self._run(scratch.git, tree, arguments, self._whole_time(deadline)):
+            yield replace(line, path=chosen[int(line.path)].path)
+
+    def _whole_time(self, deadline: float) -> "_TimeLimits":
+        left = deadline - time.monotonic()
+        return _TimeLimits(
+            min(self.view.node.limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern)
+        )
+
+    def _iter_slowly(
+        self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
+    ) -> Generator[GrepLine]:
+        """Search file by file, pass over those that take too long, and stop when the time is over."""
+        marker = f"packhouse{self.view.node.random_bytes(16).hex()}"
+        file_s = min(self.view.node.limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
+        passage = Passage()
+
+        def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
+            tree = write_marked_tree(scratch, files, marker)
+            arguments = grep_arguments(self.query, tree, marker=marker)
+            times = _TimeLimits(deadline - time.monotonic(), file_s, limits.regex_cpu_max_s)
+            yield from self._run(scratch.git, tree, arguments, times)
+
+        try:
+            yield from iter_file_by_file(chosen, search, passage)
+        finally:
+            self.page.skipped.update((file.path, SkipReason.TOO_SLOW) for file in passage.skipped)
+            self.page.unreached = None if passage.unreached is None else passage.unreached.path
+
+    def _choose_files(self, start: _Position | None, size_max: int | None) -> list[PathEntry]:
+        chosen = [
+            entry
+            for entry in self._iter_files(start)
+            if entry.kind == "blob" and self.files.takes(entry.path)
+        ]
+        if size_max is None:
+            return chosen
+        sizes = [(entry, self.view.kind_and_size(entry.oid)) for entry in chosen]
+        too_large = [entry for entry, header in sizes if header is not None and header[1] > size_max]
+        self.page.skipped.update((entry.path, SkipReason.TOO_LARGE) for entry in too_large)
+        return [entry for entry, header in sizes if header is not None and header[1] <= size_max]
+
+    def _iter_files(self, start: _Position | None) -> Iterator[PathEntry]:
+        """Yield the commit's files from the one on that the page starts in."""
+        read_tree = self.view.read_tree
+        root = parse_commit(self.view.read_kept(self.commit, "commit")).tree
+        after = b""
+        if start is not None:
+            after = start.path
+            first = find_path(read_tree, root, after)
+            if first is not None:
+                yield first
+        yield from iter_leaves(
+            read_tree, root, after=after, entries_max=self.view.node.limits.tree_entries_max
+        )
+
+    def _run(
+        self, git: RepoGit, tree: Oid, arguments: Sequence[str], times: "_TimeLimits"
+    ) -> Iterator[GrepLine]:
+        output = git.iter_output(
+            *arguments,
+            options=GitOptions(utf8=True),
+            ok_codes=frozenset({0, 1}),
+            timeout_s=times.all_s,
+            silence_max_s=times.silence_s,
+            on_start=partial(
+                limit_regex_cost,
+                cpu_s=times.cpu_s,
+                memory_max_bytes=self.view.node.limits.regex_memory_max_bytes,
+            ),
+            on_messages=self._check_messages,
+        )
+        with contextlib.closing(output):
+            try:
+                yield from iter_grep_lines(output, tree)
+            except GitFailed as error:
+                raise _explain(error) from error
+
+    def _check_messages(self, messages: bytes) -> None:
+        """Raise RepositoryDamaged where git left out files that it could not read, which it calls success."""
+        self.view.check(GitResult(0, b"", messages))
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeLimits:
+    """Of one git: seconds altogether, seconds without output, seconds of processor time."""
+
+    all_s: float
+    silence_s: float
+    cpu_s: int
+
+
+def _iter_after(lines: Iterator[GrepLine], start: _Position | None) -> Iterator[GrepLine]:
+    for line in lines:
+        if start is None or line.path != start.path or line.number > start.line:
+            yield line
+
+
+def _check_pattern(pattern: str) -> None:
+    if "\0" in pattern:
+        raise BadPattern("it holds a NUL character")
+    try:
+        size = len(pattern.encode("utf-8"))
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raise BadPattern("it is not valid Unicode") from None
+    if size > limits.grep_pattern_max_bytes:
+        raise BadPattern(f"it is longer than {limits.grep_pattern_max_bytes} bytes")
+    if repeats_too_often(pattern):
+        raise BadPattern("it is too complex")
+
+
+def _explain(error: GitFailed) -> Exception:
+    """Return what a failed search means: a bad or slow expression, a file beyond memory, or the error itself.
+
+    Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
+    there is.
+    """
+    code, text = error.fields.get("code"), str(error.fields.get("text"))
+    if code == -signal.SIGXCPU:
+        return _TooSlow()
+    if isinstance(code, int) and code < 0:
+        return BadPattern("it is too complex")
+    if "fatal: -e option, " in text:
+        is_whole = len(text) < limits.KIB  # a long expression leaves no room for what git says of it
+        return BadPattern(text.rstrip().rpartition(": ")[2] if is_whole else "it cannot be read")
+    if "memory" in text.lower() or "mmap" in text:
+        return _TooLargeToSearch()
+    return error
+
+
+_SLOWLY: Final = b"file by file"
+
+
+def _make_cursor(position: _Position) -> str:
+    parts = (position.commit.encode("ascii"), position.path, str(position.line).encode("ascii"))
+    return encode_cursor(*parts, *((_SLOWLY,) if position.is_slow else ()))
+
+
+def _parse_cursor(cursor: str) -> _Position:
+    commit, path, line, *rest = decode_cursor(cursor, parts=(3, 4))
+    text = commit.decode("ascii", "replace")
+    if not is_oid(text) or not path or rest not in ([], [_SLOWLY]):
+        raise BadCursor
+    return _Position(parse_oid(text), path, decode_number(line), bool(rest))

@@ -1,0 +1,78 @@
+"""Searching file by file, so that a pattern that takes too long on one file loses that file alone.
+
+Git says nothing of files without a match, so its output does not tell where it is. Therefore it is given a tree in
+which a marker stands before each file: a blob with a line that nobody can know, for which it searches as well. Its
+output keeps the order of the tree, whatever its threads do. So the last marker tells which file is at work, and all
+before that one are done.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from packhouse.errors import TimedOut
+from packhouse.git.commands.grep import GrepLine
+from packhouse.git.commands.process import GitSilent
+from packhouse.git.objects.tree_walk import PathEntry
+from packhouse.git.oid import Oid
+from packhouse.repository.write import Write
+
+Search = Callable[[Sequence[PathEntry]], Generator[GrepLine]]
+"""Searches a tree as `write_marked_tree` makes of the files; paths are those of that tree."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """How far a search came: the files it passed over, and the first one for which it had no time."""
+
+    skipped: list[PathEntry] = field(default_factory=list)
+    unreached: PathEntry | None = None
+
+
+def iter_file_by_file(files: Sequence[PathEntry], search: Search, passage: Passage) -> Iterator[GrepLine]:
+    """Yield the lines found in the files, in order; what is left out stands in `passage` afterwards.
+
+    `search` raises GitSilent when a file takes too long, and TimedOut when the time for all is over. At least one
+    file is searched or passed over, so that whoever goes on where this ended comes to an end. Raises TimedOut when
+    not even the first marker was found: then the time went into reading the pattern.
+    """
+    first = 0
+    while first < len(files):
+        at: int | None = None
+        try:
+            with contextlib.closing(search(files[first:])) as lines:
+                for line in lines:
+                    number, is_file = divmod(int(line.path), 2)
+                    at = first + number
+                    if is_file:
+                        yield replace(line, path=files[at].path)
+        except TimedOut as error:
+            if at is None and first == 0:
+                raise
+            at = first if at is None else at
+            is_over = not isinstance(error, GitSilent)
+            if not is_over or at == 0:
+                passage.skipped.append(files[at])
+                at += 1
+            if is_over:
+                passage.unreached = files[at] if at < len(files) else None
+                return
+            first = at
+        else:
+            return
+
+
+def write_flat_tree(scratch: Write, files: Sequence[PathEntry]) -> Oid:
+    """Write a tree whose entries are the files in their order, each named by its number."""
+    return _write_tree(scratch, [file.oid for file in files])
+
+
+def write_marked_tree(scratch: Write, files: Sequence[PathEntry], marker: str) -> Oid:
+    """Write the same with a marker before each file: odd numbers are files, even ones markers."""
+    blob = scratch.add_loose("blob", marker.encode("ascii") + b"\n")
+    return _write_tree(scratch, [oid for file in files for oid in (blob, file.oid)])
+
+
+def _write_tree(scratch: Write, oids: Sequence[Oid]) -> Oid:
+    rows = (b"100644 %09d\0%s" % (number, bytes.fromhex(oid)) for number, oid in enumerate(oids))
+    return scratch.add_loose("tree", b"".join(rows))

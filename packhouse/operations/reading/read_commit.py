@@ -1,0 +1,41 @@
+"""One commit, with its signature when it has one."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.git.objects.codec import parse_commit, split_signature
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.reading.list_commits import ListedCommit
+from packhouse.repository.refs.resolve import resolve_ref
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An armored OpenPGP, X.509 or SSH signature, and the bytes that it signs."""
+
+    armored: bytes
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCommit:
+    """A commit; `signature` is None when it is not signed.
+
+    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    """
+
+    listed: ListedCommit
+    signature: Signature | None
+    is_by_id: bool
+
+
+def read_commit(node: Node, caller: Principal, name: str, *, ref: str) -> SignedCommit:
+    """Return the commit that `ref` names; raise RepoNotFound, RefNotFound."""
+    with open_repo(node, caller, name, ref=ref) as view:
+        resolved = resolve_ref(view, ref)
+        oid = resolved.commit
+        content = view.read_kept(oid, "commit")
+    split = split_signature(content)
+    signature = Signature(*split) if split is not None and split[0].strip() else None
+    return SignedCommit(ListedCommit(oid, parse_commit(content)), signature, resolved.is_by_id)

@@ -1,0 +1,113 @@
+"""Creating a branch on an existing commit, promoting an ephemeral one, moving one by force."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.db.refs import get_ref
+from packhouse.db.repos import Repo
+from packhouse.errors import Conflict
+from packhouse.git.oid import Oid
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.signed_updates import verify_introduced
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.view import open_view
+
+_TRIES_MAX = 10
+
+
+class BranchExists(Conflict):
+    """The branch is at another commit and may not be moved there. Field: branch."""
+
+    def __init__(self, refname: RefName, message: str = "branch already exists") -> None:
+        super().__init__(message, branch=short_name(refname))
+
+
+@dataclass(frozen=True, slots=True)
+class CreateBranch:
+    """`base_ref` is any ref input; `base_branch`, used without it, names a branch only.
+
+    An existing target is moved along when the base is a fast-forward of it and either an ephemeral branch is
+    promoted or `force` is set; with `force` it may go anywhere.
+    """
+
+    repo: str
+    target: RefName
+    target_is_ephemeral: bool
+    base_ref: str | None
+    base_branch: RefName | None
+    base_is_ephemeral: bool
+    force: bool
+
+
+def create_branch(
+    node: Node, caller: Principal, command: CreateBranch, *, receipt: Receipt[Oid] | None = None
+) -> Oid:
+    """Put the branch on the base and return its tip, which it may have had before.
+
+    Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists,
+    RefNameConflict, PolicyDenied.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    base = _resolve_base(node, repo, command)
+    namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+    for _ in range(_TRIES_MAX):
+        with node.database.read() as session:
+            present = get_ref(session, repo.id, namespace, command.target)
+        update = RefUpdate(namespace, command.target, present.oid if present else None, base)
+        if update.old_oid is None:
+            check_new_name(command.target)
+        else:
+            _check_move(node, repo, command, update.old_oid, base)
+
+        def is_fast_forward(update: RefUpdate = update) -> bool:
+            return update.old_oid is not None and _is_ancestor(node, repo, update.old_oid, base)
+
+        def signatures_verify(update: RefUpdate = update) -> bool:
+            return verify_introduced(node, caller, repo, update)
+
+        writer = RefWriter(node, caller, repo, action="create-branch")
+        allowed = writer.allow(update, is_fast_forward=is_fast_forward, signatures_verify=signatures_verify)
+        if update.old_oid == base:
+            return base
+        try:
+            bound = bind(receipt, lambda: base)
+            writer.move([allowed], receipt=bound)
+        except RefMismatch:  # somebody else was faster: look again whether it still may move
+            continue
+        return base
+    raise Conflict("branch kept moving", branch=short_name(command.target))
+
+
+def _resolve_base(node: Node, repo: Repo, command: CreateBranch) -> Oid:
+    if command.base_ref is not None:
+        with open_view(node, repo) as view:
+            return resolve_ref(view, command.base_ref, ephemeral=command.base_is_ephemeral).commit
+    assert command.base_branch is not None, "the caller names one of the two"
+    namespace = EPHEMERAL if command.base_is_ephemeral else PERSISTENT
+    with node.database.read() as session:
+        ref = get_ref(session, repo.id, namespace, command.base_branch)
+    if ref is None:
+        raise BranchNotFound(command.base_branch)
+    return ref.oid
+
+
+def _check_move(node: Node, repo: Repo, command: CreateBranch, present: Oid, base: Oid) -> None:
+    """Raise BranchExists unless the existing branch may be moved to the base."""
+    if present == base or command.force:
+        return
+    promoted = command.base_is_ephemeral and not command.target_is_ephemeral
+    if not promoted:
+        raise BranchExists(command.target)
+    if not _is_ancestor(node, repo, present, base):
+        raise BranchExists(command.target, "branch already exists and would not move forward")
+
+
+def _is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:
+    with open_view(node, repo) as view:
+        return view.git.is_ancestor(ancestor, descendant)

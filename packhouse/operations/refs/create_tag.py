@@ -1,0 +1,58 @@
+"""Creating a lightweight tag."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.errors import Conflict
+from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.signed_updates import verify_introduced
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.view import open_view
+
+
+class TagExists(Conflict):
+    """The repository has a tag of that name, wherever it points. Field: tag."""
+
+    def __init__(self, refname: RefName) -> None:
+        super().__init__("tag already exists", tag=short_name(refname))
+
+
+@dataclass(frozen=True, slots=True)
+class CreateTag:
+    """`ref` is any ref input; the tag is put on the commit that it leads to."""
+
+    repo: str
+    refname: RefName
+    ref: str
+
+
+def create_tag(
+    node: Node, caller: Principal, command: CreateTag, *, receipt: Receipt[Oid] | None = None
+) -> Oid:
+    """Create the tag and return its commit.
+
+    Raises RepoNotFound, NewNameRefused, Invalid and RefNotFound for the ref, TagExists, RefNameConflict,
+    PolicyDenied.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    check_new_name(command.refname)
+    with open_view(node, repo) as view:
+        commit = resolve_ref(view, command.ref).commit
+    update = RefUpdate(PERSISTENT, command.refname, None, commit)
+    writer = RefWriter(node, caller, repo, action="create-tag")
+    allowed = writer.allow(
+        update,
+        is_fast_forward=lambda: True,
+        signatures_verify=lambda: verify_introduced(node, caller, repo, update),
+    )
+    try:
+        writer.move([allowed], receipt=bind(receipt, lambda: commit))
+    except RefMismatch:
+        raise TagExists(command.refname) from None
+    return commit

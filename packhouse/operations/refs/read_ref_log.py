@@ -1,0 +1,71 @@
+"""Who moved which ref from where to where, when and by which call."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.cursors import decode_cursor, decode_number, encode_cursor
+from packhouse.db.refs import RefLogEntry, list_ref_log
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.repository.refs.files import follow_head
+
+
+@dataclass(frozen=True, slots=True)
+class RefMove:
+    """One ref update. None for an oid means that the ref did not exist; `moved_at` in seconds since 1970."""
+
+    id: int
+    namespace: str
+    refname: RefName
+    old_oid: Oid | None
+    new_oid: Oid | None
+    actor: str
+    action: str
+    moved_at: int
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefLogPage:
+    """One page, newest first."""
+
+    moves: list[RefMove]
+    has_more: bool
+
+
+def read_ref_log(
+    node: Node,
+    caller: Principal,
+    name: str,
+    *,
+    ref: tuple[str, RefName] | None,
+    cursor: str | None,
+    count_max: int,
+) -> RefLogPage:
+    """Return ref updates older than `cursor` (None: from the newest), of one (namespace, refname) or of all.
+
+    `HEAD` as the refname means the default branch. Raises RepoNotFound and BadCursor.
+    """
+    before = None if cursor is None else decode_number(decode_cursor(cursor, parts=1)[0])
+    repo = lookup_repo(node, caller, name)
+    if ref is not None:
+        ref = (ref[0], follow_head(repo, ref[1]))
+    with node.database.read() as session:
+        entries = list_ref_log(session, repo.id, ref=ref, before=before, limit=count_max + 1)
+    return RefLogPage([_move(entry) for entry in entries[:count_max]], len(entries) > count_max)
+
+
+def _move(entry: RefLogEntry) -> RefMove:
+    return RefMove(
+        entry.id,
+        entry.namespace,
+        entry.refname,
+        entry.old_oid,
+        entry.new_oid,
+        entry.actor,
+        entry.action,
+        entry.created_at,
+        encode_cursor(str(entry.id).encode("ascii")),
+    )

@@ -1,0 +1,100 @@
+"""Putting a ref back to where it was: undoing a push, a forced push or a deletion."""
+
+from dataclasses import dataclass, replace
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
+from packhouse.db.repos import Repo
+from packhouse.errors import NotFound
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName
+from packhouse.limits import page_max
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.repository.refs.files import follow_head
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.view import open_view
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreRef:
+    """Which ref, and when: at the end of the second `at` (since 1970), or just before the log entry `entry`.
+
+    `HEAD` as the refname means the default branch.
+    """
+
+    repo: str
+    namespace: str
+    refname: RefName
+    at: int | None = None
+    entry: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredRef:
+    """Which ref it is, where it was until now (None: nowhere) and where it is again."""
+
+    refname: RefName
+    old_oid: Oid | None
+    new_oid: Oid
+
+
+def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredRef:
+    """Move the ref to its earlier value, which is logged like any other move.
+
+    A name that no new ref can have comes back too: it is not new, and an undo that refuses loses commits. Raises
+    NotFound when the ref did not exist then, when the log does not reach back so far, or when the
+    object has been pruned.
+    """
+    repo = lookup_repo(node, caller, command.repo)
+    command = replace(command, refname=follow_head(repo, command.refname))
+    oid = _find_value(node, repo, command)
+    peeled = _check_object(node, repo, oid)
+    with node.database.read() as session:
+        present = get_ref(session, repo.id, command.namespace, command.refname)
+    old_oid = None if present is None else present.oid
+    if old_oid != oid:
+        update = RefUpdate(command.namespace, command.refname, old_oid, oid, peeled, restores=True)
+        writer = RefWriter(node, caller, repo, action="restore-ref")
+        writer.move([writer.allow(update, is_fast_forward=lambda: False)], receipt=None)
+    return RestoredRef(command.refname, old_oid, oid)
+
+
+def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:
+    """Return the value that the log gives for the moment asked for."""
+    before: int | None = None
+    while True:
+        with node.database.read() as session:
+            entries = list_ref_log(
+                session,
+                repo.id,
+                ref=(command.namespace, command.refname),
+                before=before,
+                limit=page_max,
+            )
+        for entry in entries:
+            if _is_meant(entry, command):
+                value = entry.old_oid if command.entry is not None else entry.new_oid
+                if value is None:
+                    raise NotFound("ref did not exist then", ref=command.refname.decode("utf-8"))
+                return value
+        if len(entries) < page_max:
+            raise NotFound("ref log knows nothing of the ref then", ref=command.refname.decode("utf-8"))
+        before = entries[-1].id
+
+
+def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
+    if command.entry is not None:
+        return entry.id == command.entry
+    assert command.at is not None, "the caller names a time or an entry"
+    return entry.created_at <= command.at
+
+
+def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
+    """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
+    with open_view(node, repo) as reader:
+        if reader.kind_and_size(oid) is None:
+            raise NotFound("object does not exist", oid=oid)
+        _kind, target = reader.peel(oid)
+    return None if target == oid else target

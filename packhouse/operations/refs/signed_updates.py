@@ -1,0 +1,89 @@
+"""The rule `verify-sig`: every commit that an update introduces is signed with a key of the organisation.
+
+Introduced is what the new value reaches and, on an update, the old one does not; on a creation, no ref that
+itself falls under the rule. Other refs do not count: pushing to an unprotected branch first would get round it.
+"""
+
+import time
+
+from packhouse import limits
+from packhouse.auth.policy import VERIFY_SIG
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo
+from packhouse.errors import LimitExceeded, TimedOut
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.objects.reader import Objects
+from packhouse.git.objects.signature_check import SignatureChecker
+from packhouse.git.oid import Oid
+from packhouse.node.node import Node
+from packhouse.operations.tenants.signing_keys import load_signing_keys
+from packhouse.repository.checks import list_commits
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+
+def verify_introduced(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    update: RefUpdate,
+    *,
+    objects: Write | None = None,
+    switch: KillSwitch | None = None,
+) -> bool:
+    """Tell whether every commit that the update introduces is signed well; `objects` sees pushed ones too.
+
+    Raises LimitExceeded for more than `limits.signed_commits_max` commits, TimedOut, ProgramMissing.
+    """
+    assert update.new_oid is not None, "a deletion introduces nothing"
+    with RepoView(node, repo) as view:
+        return _are_signed(objects or view, caller, update, switch or KillSwitch())
+
+
+def _are_signed(opened: Write | RepoView, caller: Principal, update: RefUpdate, switch: KillSwitch) -> bool:
+    assert update.new_oid is not None, "see above"
+    node, repo = opened.node, opened.repo
+    old = [update.old_oid] if update.old_oid is not None else _protected_tips(node, caller, repo)
+    introduced = list_commits(opened, [update.new_oid], old, switch, count_max=limits.signed_commits_max + 1)
+    if len(introduced) > limits.signed_commits_max:
+        raise LimitExceeded(
+            "update introduces too many commits to verify", max_commits=limits.signed_commits_max
+        )
+    return not introduced or _all_signed(node, repo, opened, introduced)
+
+
+def _protected_tips(node: Node, caller: Principal, repo: Repo) -> list[Oid]:
+    """Return where the refs are that fall under the rule: what they reach has been verified before."""
+    with node.database.read() as session:
+        refs = list_refs(session, repo.id)
+    return [ref.oid for ref in refs if VERIFY_SIG in caller.policy.ops_for(ref.namespace, ref.refname)]
+
+
+def _all_signed(node: Node, repo: Repo, opened: Write | RepoView, commits: list[Oid]) -> bool:
+    keys = load_signing_keys(node, repo.org_id)
+    if not keys:
+        return False
+    key_set = frozenset(keys)
+    reader = opened.reader() if isinstance(opened, Write) else opened
+    deadline = time.monotonic() + limits.signatures_check_max_s
+    with SignatureChecker(node.store.scratch_dir(), keys.values()) as checker:
+        for commit in commits:
+            if time.monotonic() > deadline:
+                raise TimedOut("signatures took too long to verify", seconds=limits.signatures_check_max_s)
+            now = node.clock()
+            signed = node.signatures.get(repo.id, key_set, commit, now=now)
+            if signed is None:
+                signed = _is_signed(reader, checker, commit)
+                node.signatures.put(repo.id, key_set, commit, now=now, signed=signed)
+            if not signed:
+                return False
+    return True
+
+
+def _is_signed(reader: Objects | RepoView, checker: SignatureChecker, commit: Oid) -> bool:
+    header = reader.kind_and_size(commit)
+    if header is None or header[1] > limits.object_in_process_max_bytes:
+        return False
+    return checker.check(reader.read(commit, kind="commit")[1])

@@ -1,0 +1,79 @@
+"""Making a repository that starts with objects: a row that nobody finds, then its packs, then all else at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.repos import Repo, RepoExists, bear_repo, find_repo, find_repo_by_id, insert_unborn_repo
+from packhouse.db.session import Session
+from packhouse.ids import new_repo_id
+from packhouse.node.node import Node
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.write import Write
+
+
+@dataclass(frozen=True, slots=True)
+class FilledRepo:
+    """The repository to be. `updates` create its refs; `action` goes into the ref log."""
+
+    name: str
+    default_branch: str
+    updates: Sequence[RefUpdate]
+    action: str
+
+
+def require_free_name(node: Node, caller: Principal, name: str) -> None:
+    """Raise RepoExists before any work is done; who comes first is decided when the repository is complete."""
+    with node.database.read() as session:
+        if find_repo(session, caller.org_id, name) is not None:
+            raise RepoExists(name)
+
+
+def insert_unborn(node: Node, caller: Principal, name: str) -> Repo:
+    """Return the row of a repository that is to be filled. A crash leaves it as that of a deleted repository."""
+    now = node.clock()
+
+    def insert(session: Session) -> Repo:
+        repo_id = insert_unborn_repo(
+            session,
+            public_id=new_repo_id(node.random_bytes),
+            org_id=caller.org_id,
+            name=name,
+            now=now,
+        )
+        repo = find_repo_by_id(session, repo_id)
+        assert repo is not None, "it was inserted just now"
+        return repo
+
+    return node.database.transact(insert)
+
+
+def fill_repo(
+    node: Node, caller: Principal, filled: FilledRepo, write: Write, *, receipt: Receipt[RepoInfo] | None
+) -> RepoInfo:
+    """Publish `write` into a new row that nobody finds, and make it a repository with these refs.
+
+    Raises RepoExists; nothing remains then. After a crash the sweeper removes what was stored.
+    """
+    repo = insert_unborn(node, caller, filled.name)
+    write.send_to(repo)
+    now = node.clock()
+    info = RepoInfo(repo.public_id, repo.id, filled.name, filled.default_branch, created_at=now)
+
+    def bear(session: Session) -> RepoInfo:
+        bear_repo(
+            session,
+            repo.id,
+            org_id=caller.org_id,
+            name=filled.name,
+            default_branch=filled.default_branch,
+            now=now,
+        )
+        if (bound := bind(receipt, lambda: info)) is not None:
+            bound.keep(session, repo.id, now=now)
+        return info
+
+    return RefWriter(node, caller, repo, action=filled.action).fill(filled.updates, write, bear=bear)

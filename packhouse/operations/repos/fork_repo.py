@@ -1,0 +1,123 @@
+"""Forking: a one-time copy of a repository's branches and tags, independent of it from the first moment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import Ref, creation_order
+from packhouse.db.repos import Repo
+from packhouse.git.oid import Oid
+from packhouse.git.refname import (
+    HEADS,
+    PERSISTENT,
+    TAGS,
+    RefName,
+    branch_refname,
+    check_new_name,
+    new_name_fault,
+    short_name,
+)
+from packhouse.node.node import Node
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.repos.base_repo import ForkBase
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
+from packhouse.operations.repos.fork_source import SourceState, open_source, peel_to_commit, read_source
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository.refs.resolve import RefNotFound
+from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
+from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.write import Write
+
+ACTION = "fork"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    default_branch: str
+    updates: Sequence[RefUpdate]
+
+    @property
+    def roots(self) -> list[Oid]:
+        return sorted({update.new_oid for update in self.updates if update.new_oid is not None})
+
+
+def fork_repo(
+    node: Node,
+    caller: Principal,
+    base: ForkBase,
+    *,
+    name: str,
+    default_branch: str | None,
+    receipt: Receipt[RepoInfo] | None = None,
+) -> RepoInfo:
+    """Create `name` with what `base` names, and return it.
+
+    Without ref and id that is every branch and tag; with one, a single branch at that commit and the tags that
+    it reaches. Refs of the source whose names no new ref can have are left out. Raises Unauthenticated, Denied,
+    RepoNotFound, RefNotFound and RepoExists, and NewNameRefused when the default branch would have such a name.
+    """
+    source = open_source(node, caller, base.repo, base.token)
+    require_free_name(node, caller, name)
+    with open_view(node, source) as view, Write(view) as write:
+        if view.is_empty:
+            plan = _plan_empty(source, base, default_branch)
+        else:
+            state = read_source(node, source)
+            plan = _make_plan(view, state, base, default_branch)
+            copy_objects(write, plan.roots)
+        filled = FilledRepo(name, plan.default_branch, plan.updates, ACTION)
+        return fill_repo(node, caller, filled, write, receipt=receipt)
+
+
+def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:
+    if base.oid is not None or base.ref is not None:
+        raise RefNotFound(base.oid or base.ref or "")
+    return _Plan(_check_default(default_branch or source.default_branch), [])
+
+
+def _make_plan(view: RepoView, state: SourceState, base: ForkBase, default_branch: str | None) -> _Plan:
+    if base.ref is None and base.oid is None:
+        # In the order in which the source got them, which becomes that of the fork.
+        in_order = sorted(state.refs, key=creation_order)
+        updates = [_creation(ref) for ref in in_order if new_name_fault(ref.refname) is None]
+        return _Plan(_check_default(default_branch or state.repo.default_branch), updates)
+    if base.oid is not None:
+        ref = state.find(base.ref) if base.ref is not None else None
+        commit = _find_commit(view, state, base.oid)
+    else:
+        assert base.ref is not None
+        ref = state.require(base.ref)
+        commit = peel_to_commit(view, ref, base.ref)
+    if default_branch is None:
+        named = ref is not None and ref.refname.startswith(HEADS)
+        default_branch = short_name(ref.refname) if ref is not None and named else state.repo.default_branch
+    branch = RefUpdate(PERSISTENT, branch_refname(_check_default(default_branch)), None, commit)
+    tags = [ref for ref in state.refs if ref.refname.startswith(TAGS) and new_name_fault(ref.refname) is None]
+    reached = list_reached(view, commit, {ref.peeled_oid or ref.oid for ref in tags})
+    kept = [_creation(ref) for ref in tags if (ref.peeled_oid or ref.oid) in reached]
+    return _Plan(default_branch, [branch, *kept])
+
+
+def _check_default(branch: str) -> str:
+    """Return the name of the default branch, which may come from an older source; raise NewNameRefused."""
+    check_new_name(RefName(HEADS + branch.encode("utf-8")))
+    return branch
+
+
+def _creation(ref: Ref) -> RefUpdate:
+    return RefUpdate(PERSISTENT, ref.refname, None, ref.oid, ref.peeled_oid)
+
+
+def _find_commit(view: RepoView, state: SourceState, oid: Oid) -> Oid:
+    """Return the commit `oid`, which a branch or tag must reach; an annotated tag counts for its commit."""
+    tagged = {ref.oid: ref.peeled_oid for ref in state.refs if ref.peeled_oid is not None}
+    commit = tagged.get(oid) or oid
+    header = view.kind_and_size(commit)
+    if header is None or header[0] != "commit":
+        raise RefNotFound(oid)
+    tips = [tip for tip in state.tips() if view.read_header(tip)[0] == "commit"]
+    if not is_reached(view, commit, tips):
+        view.require_whole()  # git says nothing when it cannot read the parents of the tips
+        raise RefNotFound(oid)
+    return commit

@@ -1,0 +1,85 @@
+"""The repository that is forked or snapshotted, as far as the second token opens it."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.auth.scopes import Scope
+from packhouse.db.refs import Ref, list_refs
+from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
+from packhouse.errors import Denied
+from packhouse.git.oid import Oid, is_oid
+from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.tenants.authenticate import authenticate
+from packhouse.repository.refs.files import head_target
+from packhouse.repository.refs.resolve import RefNotFound, check_ref_input
+from packhouse.repository.view import RepoView
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """The source and its branches and tags at one moment."""
+
+    repo: Repo
+    refs: list[Ref]
+
+    def find(self, text: str) -> Ref | None:
+        """Return the branch or tag of that full or short name; a branch wins over a tag.
+
+        `HEAD` is the default branch, and forty digits are an object id, as everywhere.
+        """
+        short = check_ref_input(text)
+        name = short.encode("utf-8")
+        by_name = {bytes(ref.refname): ref for ref in self.refs}
+        candidates: tuple[bytes, ...] = (HEADS + name, TAGS + name)
+        if name == HEAD:
+            candidates = (head_target(self.repo),)
+        elif name.startswith(b"refs/"):
+            candidates = (name,)
+        elif is_oid(short.lower()):
+            candidates = ()
+        return next((by_name[candidate] for candidate in candidates if candidate in by_name), None)
+
+    def require(self, text: str) -> Ref:
+        """Return what `find` does; raise RefNotFound when there is no such branch or tag."""
+        ref = self.find(text)
+        if ref is None:
+            raise RefNotFound(text)
+        return ref
+
+    def tips(self) -> set[Oid]:
+        """Return what the branches and tags lead to."""
+        return {ref.peeled_oid or ref.oid for ref in self.refs}
+
+
+def open_source(node: Node, caller: Principal, name: str, token: str) -> Repo:
+    """Return the source if `token` opens it for reading.
+
+    Raises Unauthenticated for a bad token, Denied for one of another organisation, another repository or
+    without the scope, RepoNotFound.
+    """
+    reader = authenticate(node, token)
+    if reader.org_id != caller.org_id:
+        raise Denied("the source's token is of another organisation")
+    reader.require_repo(name)
+    reader.require_scope(Scope.GIT_READ, Scope.GIT_WRITE)
+    return lookup_repo(node, reader, name)
+
+
+def read_source(node: Node, repo: Repo) -> SourceState:
+    """Return the source's branches and tags, all as they are at one moment."""
+    with node.database.snapshot() as session:
+        now = find_repo_by_id(session, repo.id)
+        if now is None or now.deleted_at is not None:
+            raise RepoNotFound(repo.name)
+        refs = list_refs(session, repo.id, PERSISTENT)
+    return SourceState(now, [ref for ref in refs if ref.refname.startswith((HEADS, TAGS))])
+
+
+def peel_to_commit(view: RepoView, ref: Ref, text: str) -> Oid:
+    """Return the commit that a branch or tag leads to; raise RefNotFound when it is none."""
+    kind, commit = view.peel(ref.oid)
+    if kind != "commit":
+        raise RefNotFound(text)
+    return commit

@@ -1,0 +1,41 @@
+"""The row of a new repository: the one way in which each kind of creation makes it."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import insert_repo
+from packhouse.db.session import Session
+from packhouse.ids import RepoId
+from packhouse.operations.catalog.repo_info import BaseRepo, RepoInfo
+from packhouse.repository.refs.receipts import Receipt, bind
+
+
+def insert_new_repo(
+    session: Session,
+    caller: Principal,
+    *,
+    public_id: RepoId,
+    name: str,
+    default_branch: str,
+    receipt: Receipt[RepoInfo] | None,
+    now: int,
+    base_repo: BaseRepo | None = None,
+) -> RepoInfo:
+    """Add the repository, keep the answer that tells of it, and return it; raise RepoExists."""
+    repo_id = insert_repo(
+        session,
+        public_id=public_id,
+        org_id=caller.org_id,
+        name=name,
+        default_branch=default_branch,
+        now=now,
+    )
+    info = RepoInfo(
+        public_id=public_id,
+        id=repo_id,
+        name=name,
+        default_branch=default_branch,
+        created_at=now,
+        base_repo=base_repo,
+    )
+    if (bound := bind(receipt, lambda: info)) is not None:
+        bound.keep(session, repo_id, now=now)
+    return info

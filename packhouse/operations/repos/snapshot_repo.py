@@ -1,0 +1,61 @@
+"""Snapshots: a repository whose only commit has the tree of another's, and none of its history."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.git.objects.codec import encode_commit, parse_commit
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
+from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.node.node import Node
+from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.repos.base_repo import SnapshotBase
+from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
+from packhouse.operations.repos.fork_source import open_source, peel_to_commit, read_source
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository.refs.resolve import RefNotFound
+from packhouse.repository.upkeep.fork_objects import copy_objects
+from packhouse.repository.view import RepoView, open_view
+from packhouse.repository.write import Write
+
+ACTION = "snapshot"
+
+
+def snapshot_repo(
+    node: Node,
+    caller: Principal,
+    base: SnapshotBase,
+    *,
+    name: str,
+    default_branch: str,
+    receipt: Receipt[RepoInfo] | None = None,
+) -> RepoInfo:
+    """Create `name` with one root commit on its default branch, and return it.
+
+    Raises Unauthenticated, Denied, RepoNotFound, RefNotFound (also for a source without commits) and
+    RepoExists.
+    """
+    source = open_source(node, caller, base.repo, base.token)
+    require_free_name(node, caller, name)
+    with open_view(node, source) as view:
+        if view.is_empty:
+            raise RefNotFound(base.ref or source.default_branch)
+        tree = _read_tree_oid(node, view, base.ref)
+        with Write(view) as write:
+            if tree == EMPTY_TREE_OID:  # git knows it without storing it
+                write.writer.add_object("tree", b"")
+            else:
+                copy_objects(write, [tree])
+            content = encode_commit(
+                tree=tree, parents=[], author=base.author, committer=base.author, message=base.message
+            )
+            commit = write.writer.add_object("commit", content)
+            update = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
+            filled = FilledRepo(name, default_branch, [update], ACTION)
+            return fill_repo(node, caller, filled, write, receipt=receipt)
+
+
+def _read_tree_oid(node: Node, view: RepoView, ref: str | None) -> Oid:
+    """Return the tree of a branch or tag of the source, its default branch unless `ref` is given."""
+    state = read_source(node, view.repo)
+    text = ref or f"refs/heads/{state.repo.default_branch}"
+    commit = peel_to_commit(view, state.require(text), text)
+    return parse_commit(view.read(commit, kind="commit")[1]).tree

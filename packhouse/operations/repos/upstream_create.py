@@ -1,0 +1,68 @@
+"""Creating a repository that follows an upstream: two rows, and for github the first pull behind them."""
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import FollowedUpstream
+from packhouse.db.session import Session
+from packhouse.db.upstreams import insert_upstream
+from packhouse.ids import new_repo_id
+from packhouse.node.node import Node
+from packhouse.operations.catalog.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.repos.base_repo import UpstreamBase
+from packhouse.operations.repos.new_repo import insert_new_repo
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository.upstream.access import check_upstream_address
+from packhouse.repository.upstream.providers import GITHUB
+from packhouse.repository.upstream.queue import queue_sync
+
+
+def follow_upstream(
+    node: Node,
+    caller: Principal,
+    base: UpstreamBase,
+    *,
+    name: str,
+    default_branch: str,
+    receipt: Receipt[RepoInfo] | None = None,
+) -> RepoInfo:
+    """Create `name` and return it without waiting for the upstream, which need not answer now.
+
+    A github upstream is pulled at once; others wait for a credential and a pull that is asked for. Raises
+    RepoExists, and Invalid for an address that this server never connects to.
+    """
+    is_github = base.provider == GITHUB
+    mode = "public" if base.public else "app" if is_github else "credential"
+    check_upstream_address(
+        node, FollowedUpstream(base.provider, base.host, base.owner, base.name, mode, in_first_sync=False)
+    )
+    public_id = new_repo_id(node.random_bytes)
+    now = node.clock()
+
+    def insert(session: Session) -> RepoInfo:
+        info = insert_new_repo(
+            session,
+            caller,
+            public_id=public_id,
+            name=name,
+            default_branch=default_branch,
+            base_repo=BaseRepo(base.provider, base.owner, base.name, base.host),
+            receipt=receipt,
+            now=now,
+        )
+        insert_upstream(
+            session,
+            info.id,
+            provider=base.provider,
+            host=base.host,
+            owner=base.owner,
+            name=base.name,
+            auth_mode=mode,
+            syncing=is_github,
+            now=now,
+        )
+        if is_github:
+            queue_sync(session, info.id, public_id, now=now)
+        return info
+
+    info = node.database.transact(insert)
+    node.wakeups.notify()
+    return info

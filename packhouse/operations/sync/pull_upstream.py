@@ -1,0 +1,49 @@
+"""Asking for a pull from the upstream. The work is done by a job."""
+
+from packhouse.auth.policy import NO_PUSH, PolicyDenied
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import RepoNotFound, find_repo
+from packhouse.db.session import Session
+from packhouse.db.upstreams import mark_syncing
+from packhouse.errors import Invalid
+from packhouse.node.node import Node
+from packhouse.repository.upstream.mirror import names_for
+from packhouse.repository.upstream.queue import queue_sync
+
+
+class NoUpstream(Invalid):
+    """The repository follows no upstream."""
+
+    def __init__(self) -> None:
+        super().__init__("repository has no upstream")
+
+
+def pull_upstream(node: Node, caller: Principal, name: str, ref: str | None) -> None:
+    """Queue a pull of all branches and tags, or of one; a pull that waits already is joined.
+
+    Raises RepoNotFound, NoUpstream, Invalid for a malformed ref, and PolicyDenied for a token that may push
+    nothing.
+    """
+    _check_policy(caller)
+    now = node.clock()
+
+    def queue(session: Session) -> None:
+        repo = find_repo(session, caller.org_id, name)
+        if repo is None:
+            raise RepoNotFound(name)
+        if ref is not None:
+            names_for(ref, default_branch=repo.default_branch)
+        if not mark_syncing(session, repo.id, now=now):
+            raise NoUpstream()
+        queue_sync(session, repo.id, repo.public_id, ref=ref, now=now)
+
+    node.database.transact(queue)
+    node.wakeups.notify()
+
+
+def _check_policy(caller: Principal) -> None:
+    """Refuse a token whose rule for all refs forbids pushes: a pull moves any of them."""
+    caller.policy.require_usable()
+    for rule in caller.policy.rules:
+        if rule.pattern == b"*" and NO_PUSH in rule.ops:
+            raise PolicyDenied(b"*", NO_PUSH)

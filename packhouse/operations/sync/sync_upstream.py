@@ -1,0 +1,234 @@
+"""One run of an upstream sync: fetch into quarantine, judge as a push, publish, mirror the refs, tell it.
+
+The upstream is the truth for branches and tags; a ref that is written meanwhile stays as written, and the pull
+that follows each forwarded write brings both together. Running twice, also at once, does no harm: every ref
+moves by compare-and-swap from the value seen before the upstream was asked.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import upstream_principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
+from packhouse.db.session import Session
+from packhouse.db.upstreams import Upstream, find_upstream, mark_failed, mark_synced, mark_syncing
+from packhouse.errors import LimitExceeded, TimedOut
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.process import GitFailed
+from packhouse.git.oid import Oid
+from packhouse.git.refname import HEADS, PERSISTENT, RefName
+from packhouse.log import log_event
+from packhouse.node.node import Node
+from packhouse.repository.checks import find_unconnected, read_kinds
+from packhouse.repository.refs.events import (
+    SYNC_FAILED,
+    SYNC_STARTED,
+    SYNC_SUCCEEDED,
+    SyncRun,
+    record_sync,
+)
+from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.upstream.access import UpstreamAway, open_access
+from packhouse.repository.upstream.fetch import FetchWatch, fetch_upstream, mirrored_only
+from packhouse.repository.upstream.mirror import list_unfit, names_for, plan_mirror
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+ACTION: Final = "sync"
+_NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"
+_NO_STORAGE: Final = "storage not available"
+_UNFIT_SHOWN_MAX: Final = 10
+_DETACHED: Final = "repository was detached"
+
+
+class _Stopped(Exception):
+    """The process is to end; the job runs again."""
+
+
+class _Unlinked(Exception):
+    """The repository, or its link to the upstream, is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAsk:
+    """Which repository to sync. `ref` limits the run to one branch or tag; `attempt` counts from 1."""
+
+    repo_id: str
+    ref: str | None
+    attempt: int
+    should_stop: Callable[[], bool]
+
+
+def sync_upstream(node: Node, ask: SyncAsk) -> bool:
+    """Run one sync; False when it was stopped and should run again.
+
+    Raises UpstreamAway or OSError for a failure that another attempt may get over; a lasting one, and that of the
+    last attempt, is told by an event. Without an upstream there is nothing to do.
+    """
+    try:
+        repo, upstream = _start(node, ask)
+    except _Unlinked:
+        return True
+    try:
+        _run(node, ask, repo, upstream)
+    except _Stopped:
+        return False
+    except _Unlinked:
+        _fail(node, repo, upstream, _DETACHED)
+    except UpstreamAway as away:
+        if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
+            raise
+        _fail(node, repo, upstream, away.reason)
+    except (GitFailed, TimedOut, LimitExceeded) as error:
+        # Of what came from the upstream: another attempt would bring it again.
+        log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
+        _fail(node, repo, upstream, _NOT_ACCEPTED)
+    except (
+        OSError
+    ) as error:  # a full disk, for one: a first sync must not keep callers waiting for an operator
+        if ask.attempt < limits.sync_attempts_max:
+            raise
+        log_event("sync failed", level=logging.ERROR, repo=ask.repo_id, reason=error.strerror)
+        _fail(node, repo, upstream, _NO_STORAGE)
+    return True
+
+
+def _start(node: Node, ask: SyncAsk) -> tuple[Repo, Upstream]:
+    """Note that the run begins, and tell it once however often it is attempted."""
+    now = node.clock()
+
+    def start(session: Session) -> tuple[Repo, Upstream]:
+        repo = find_repo_by_public_id(session, ask.repo_id)
+        if repo is None or repo.deleted_at is not None:
+            raise _Unlinked
+        if ask.attempt == 1:
+            mark_syncing(session, repo.id, now=now)
+        upstream = find_upstream(session, repo.id)
+        if upstream is None:
+            raise _Unlinked
+        if ask.attempt == 1:
+            run = SyncRun(upstream.run_count, upstream.synced_at is None, now)
+            record_sync(session, repo, SYNC_STARTED, run, now=now)
+        return repo, upstream
+
+    started = node.database.transact(start)
+    node.wakeups.notify()
+    return started
+
+
+def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
+    assert repo.upstream is not None, "read in the transaction that found the upstream"
+    # Read before the upstream is asked: what is written from now on differs from this, and stays.
+    with node.database.snapshot() as session:
+        stored = list_refs(session, repo.id, PERSISTENT)
+    local = mirrored_only({ref.refname: ref.oid for ref in stored})
+    access = open_access(node, repo, repo.upstream)
+    scope = None if ask.ref is None else names_for(ask.ref, default_branch=repo.default_branch)
+    with RepoView(node, repo) as view, Write(view) as write:
+        found = fetch_upstream(
+            access,
+            write,
+            known=list(local.values()),
+            scope=scope,
+            allowed_faults=node.config.import_allowed_fault_names,
+            watch=FetchWatch(
+                lambda: _look(node, ask, upstream), node.config.push_max_bytes, node.limits.upstream_refs_max
+            ),
+        )
+        updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
+        _log_unfit(ask, list_unfit(local, found))
+        updates = _judge(write, updates, list({ref.oid for ref in stored}))
+        _finish(node, repo, upstream, updates, write)
+
+
+def _log_unfit(ask: SyncAsk, names: Sequence[RefName]) -> None:
+    """Tell the operator which refs of the upstream are missing here: one bad name does not fail the run."""
+    if names:
+        shown = [name.decode("utf-8") for name in names[:_UNFIT_SHOWN_MAX]]
+        log_event("refs of the upstream left out", repo=ask.repo_id, count=len(names), refs=shown)
+
+
+def _look(node: Node, ask: SyncAsk, upstream: Upstream) -> None:
+    if ask.should_stop():
+        raise _Stopped
+    with node.database.read() as session:
+        _require_linked(session, upstream)
+
+
+def _require_linked(session: Session, upstream: Upstream) -> None:
+    repo = find_repo_by_id(session, upstream.repo_id)
+    if repo is None or repo.deleted_at is not None or repo.upstream is None:
+        raise _Unlinked
+
+
+def _judge(write: Write, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
+    """Return the updates with what their tags lead to; raise UpstreamAway when an object is not acceptable."""
+    tips = {update.new_oid for update in updates if update.new_oid is not None}
+    kinds = read_kinds(write, tips)
+    if len(kinds) < len(tips) or (tips and find_unconnected(write, sorted(tips), known, KillSwitch())):
+        raise UpstreamAway(_NOT_ACCEPTED, is_lasting=True)
+    judged = []
+    for update in updates:
+        if update.new_oid is None:
+            judged.append(update)
+            continue
+        kind = kinds[update.new_oid]
+        if update.refname.startswith(HEADS) and kind.kind != "commit":
+            raise UpstreamAway(_NOT_ACCEPTED, is_lasting=True)
+        judged.append(replace(update, peeled_oid=kind.peeled_oid))
+    return judged
+
+
+def _finish(node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpdate], write: Write) -> None:
+    """Move the refs and tell that the run ended well, all in one transaction."""
+    now = node.clock()
+
+    def begin(session: Session) -> None:
+        # First of all, since it locks the row: whoever detaches waits for our end, or we see that it is gone.
+        mark_synced(session, repo.id, now=now)
+        _require_linked(session, upstream)
+
+    def end(session: Session) -> None:
+        record_sync(session, repo, SYNC_SUCCEEDED, _ended_run(upstream, now), now=now)
+
+    caller = upstream_principal(repo.org_id, repo.org_name)
+    RefWriter(node, caller, repo, action=ACTION).mirror(updates, write, begin=begin, end=end)
+
+
+def give_up_sync(node: Node, repo_id: str, reason: str) -> None:
+    """End the run of a job that nobody runs any more, so that a first sync does not keep callers waiting."""
+    with node.database.read() as session:
+        repo = find_repo_by_public_id(session, repo_id)
+        upstream = None if repo is None else find_upstream(session, repo.id)
+    if repo is not None and upstream is not None:
+        _fail(node, repo, upstream, reason)
+
+
+def _fail(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
+    """Tell that the run failed. Of a repository that is deleted nothing is told; of one without upstream it is."""
+    now = node.clock()
+    error = reason[: limits.sync_error_max_chars]
+
+    def fail(session: Session) -> None:
+        mark_failed(session, repo.id, error=error, now=now)
+        run = replace(_ended_run(upstream, now), error=error)
+        record_sync(session, repo, SYNC_FAILED, run, now=now)
+
+    with contextlib.suppress(RepoNotFound):
+        node.database.transact(fail)
+    node.wakeups.notify()
+
+
+def _ended_run(upstream: Upstream, now: int) -> SyncRun:
+    return SyncRun(
+        run_count=upstream.run_count + 1,
+        is_first_sync=upstream.synced_at is None,
+        started_at=now if upstream.started_at is None else upstream.started_at,
+        completed_at=now,
+    )

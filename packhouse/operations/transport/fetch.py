@@ -1,0 +1,143 @@
+"""Serving a fetch: refs from SQL, wants checked here, the pack from git's upload-pack.
+
+upload-pack by itself would serve any object the repository holds, whatever its settings say; the check of
+wants is ours, and it is the same in every protocol version.
+"""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.errors import Unavailable
+from packhouse.git.commands.process import GitFailed, GitProcess
+from packhouse.git.oid import Oid
+from packhouse.git.refs_files import NAMESPACES_PREFIX
+from packhouse.git.wire.advertisement import upload_advertisement
+from packhouse.git.wire.pktline import encode_error
+from packhouse.git.wire.protocol_v2 import (
+    CAPABILITIES,
+    NOTHING_IN_COMMON,
+    V2Request,
+    encode_ls_refs,
+    parse_ls_refs,
+    parse_v2_request,
+)
+from packhouse.git.wire.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
+from packhouse.node.node import Node
+from packhouse.operations.catalog.remotes import Remote, read_repo, read_view
+from packhouse.repository.damage import Reason, find_reason
+from packhouse.repository.reachability import is_reachable
+from packhouse.repository.refs.files import spawn_upload_pack
+from packhouse.repository.view import RepoView, open_view
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One request of a fetch: the protocol `version` 0, 1 or 2, and the body after gunzip."""
+
+    remote: Remote
+    version: int
+    body: bytes
+
+    @property
+    def is_listing(self) -> bool:
+        """Tell whether this only lists refs, for which no process starts."""
+        return self.version == 2 and self.body[4:].startswith(b"command=ls-refs")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAnswer:
+    """Either the whole answer, or a running upload-pack: feed it `request`, send what it writes, close it."""
+
+    repo: Repo | None = None
+    process: GitProcess | None = None
+    request: bytes = b""
+    body: bytes = b""
+
+    def close(self) -> None:
+        """End the process, if there is one, with everything that it started."""
+        if self.process is not None:
+            self.process.close()
+
+
+def find_fetch_failure(node: Node, answer: FetchAnswer, messages: str) -> Reason | None:
+    """Return why an upload-pack failed with these messages, None when the stored data is not the reason."""
+    assert answer.repo is not None, "a process runs for a repository"
+    return find_reason(node, answer.repo, GitFailed("git failed", command="upload-pack", text=messages))
+
+
+def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
+    """Return the body of `info/refs` for a fetch: the capabilities in v2, every ref before that."""
+    if version == 2:
+        with node.database.read() as session:
+            read_repo(session, caller, remote)
+        return CAPABILITIES
+    return upload_advertisement(read_view(node, caller, remote), version=version)
+
+
+def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
+    """Return the answer to one request of a fetch, or the process that writes it.
+
+    An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
+    packet with status 200. Raises NotFound, ProtocolError for what is not git's protocol, RepositoryDamaged and
+    RepositoryMended.
+    """
+    if fetch.version != 2:
+        return _serve(node, caller, fetch, parse_upload_v0(fetch.body))
+    request = parse_v2_request(fetch.body)
+    if request is None:
+        with node.database.read() as session:
+            read_repo(session, caller, fetch.remote)
+        return FetchAnswer()
+    return _run_command(node, caller, fetch, request)
+
+
+def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request) -> FetchAnswer:
+    if request.command == "ls-refs":
+        asked = parse_ls_refs(request.arguments)
+        return FetchAnswer(body=encode_ls_refs(read_view(node, caller, fetch.remote), asked))
+    if request.command == "fetch":
+        return _serve(node, caller, fetch, parse_fetch_v2(request))
+    return FetchAnswer(body=encode_error(f"unknown command '{request.command[:100]}'"))
+
+
+def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
+    with node.database.read() as session:
+        repo = read_repo(session, caller, fetch.remote)
+    with open_view(node, repo) as view:
+        if asked.negotiates_only and not (asked.has_haves and not view.is_empty):
+            # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
+            return FetchAnswer(body=NOTHING_IN_COMMON)
+        if not asked.wants and not asked.negotiates_only:
+            return FetchAnswer()
+        refused = _find_refused(view, asked.wants) if asked.wants else None
+        if refused is not None:
+            return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
+        if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
+            return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
+        return FetchAnswer(repo, _spawn(view, fetch), request=fetch.body[: asked.size_bytes])
+
+
+def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
+    """Return the first want that may not be fetched.
+
+    Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
+    there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
+    """
+    if view.is_empty:
+        return wants[0]
+    history: list[Oid] = []
+    for oid in wants:
+        header = view.kind_and_size(oid)
+        if header is None:
+            return oid
+        if header[0] in ("commit", "tag"):
+            history.append(oid)
+    return next((oid for oid in history if not is_reachable(view, oid)), None)
+
+
+def _spawn(view: RepoView, fetch: Fetch) -> GitProcess:
+    try:
+        return spawn_upload_pack(view, namespace=fetch.remote.namespace, version=fetch.version)
+    except OSError as error:
+        raise Unavailable("git cannot be started", reason=error.strerror) from error

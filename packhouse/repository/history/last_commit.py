@@ -1,0 +1,71 @@
+"""Which commit last touched a path, as `git log -1 <commit> -- <path>` says."""
+
+import contextlib
+from typing import Final
+
+from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
+from packhouse.git.oid import Oid
+from packhouse.node.last_commit_cache import LastCommit
+from packhouse.repository.git import LITERAL_PATHS
+from packhouse.repository.history.attribution import History, Waiting, walk_near
+from packhouse.repository.history.file_maps import read_file_map
+from packhouse.repository.reachability import read_reachable
+from packhouse.repository.view import RepoView
+
+_WALKS_MIN: Final = 8
+_COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
+_WALKS_MAX: Final = 1000
+
+
+def read_last_commit(view: RepoView, commit: Oid, path: bytes) -> LastCommit:
+    """Return the last commit that touched the file at `path`, seen from `commit`, which has it.
+
+    An answer in memory, or one about a near ancestor, costs no process. Otherwise git walks history for this
+    path alone; once that was done about as often as one pass for all paths would cost, that pass is made.
+    """
+    node, repo = view.node, view.repo
+    cached = node.last_commits.answers.get((repo.id, commit, path))
+    if cached is not None:
+        return cached
+    history = History(view)
+    waiting: Waiting = {commit: {path}}
+
+    def known(at: Oid, path: bytes) -> Oid | None:
+        kept_map = node.last_commits.maps.get((repo.id, at))
+        if kept_map is not None:
+            record = kept_map.find(path)
+            return None if record is None else record.last_commit
+        kept = node.last_commits.answers.get((repo.id, at, path))
+        return None if kept is None else kept.oid
+
+    answers = walk_near(history, waiting, known)
+    oid = answers[path] if path in answers else _walk_far(view, commit, next(iter(waiting)), path)
+    answer = LastCommit(oid, history.links(oid).committed_at)
+    node.last_commits.answers.put((repo.id, commit, path), answer)
+    return answer
+
+
+def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
+    """Ask git, from the commit `at` where the short walk ended; or make the map of `commit`."""
+    node, repo = view.node, view.repo
+    reachable = read_reachable(view).commits
+    walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
+    if node.last_commits.count_walk(repo.id, commit) % (walks_max + 1) == 0:
+        # A history too long for one pass is left at that until as many walks have been paid for again.
+        with contextlib.suppress(TimedOut, Unavailable, LimitExceeded):
+            record = read_file_map(view, commit).find(path)
+            if record is not None:
+                return record.last_commit
+    with view.telling_damage():
+        listed = view.git.run(
+            "rev-list",
+            "--max-count=1",
+            "--end-of-options",
+            at,
+            "--",
+            path.decode("utf-8", "surrogateescape"),
+            options=LITERAL_PATHS,
+        ).stdout.split()
+    if len(listed) != 1:
+        raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))
+    return Oid(listed[0].decode("ascii"))

@@ -1,0 +1,72 @@
+"""HEAD, and the refs of a repository written out as files for git."""
+
+from pathlib import Path
+from typing import Final
+
+from packhouse.db.refs import list_refs
+from packhouse.db.repos import Repo, find_repo_by_id
+from packhouse.git.commands.process import GitPlace, GitProcess, spawn_git
+from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, RefName
+from packhouse.git.refs_files import RefsState, are_current, write_ref_files
+from packhouse.repository.view import RepoView
+
+_CONFIG: Final = {
+    "uploadpack.allowFilter": "true",
+    # It takes a revision of the client's choosing, which our check of wants does not see.
+    "uploadpackfilter.sparse:oid.allow": "false",
+    # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
+    "uploadpack.allowAnySHA1InWant": "true",
+    "uploadpack.keepAlive": "5",
+    "transfer.hideRefs": "refs/namespaces",
+    # A delta cache of git's default size would dwarf every other bound of a small fetch.
+    "pack.deltaCacheSize": "16m",
+}
+
+
+def head_target(repo: Repo) -> RefName:
+    """Return the full name of the default branch, which HEAD names whether it exists or not."""
+    return RefName(HEADS + repo.default_branch.encode("utf-8"))
+
+
+def follow_head(repo: Repo, refname: RefName) -> RefName:
+    """Return the full name of the default branch for `HEAD`; any other name comes back as it is."""
+    return head_target(repo) if refname == HEAD else refname
+
+
+def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitProcess:
+    """Start upload-pack where it sees the refs of the repository as they are now or later, and its objects.
+
+    `version` is that of the protocol. The locks travel with the process: nothing goes away under it, even when this
+    server dies. Raises OSError when neither disk nor memory takes the files of the refs.
+    """
+    config, environment = dict(_CONFIG), {}
+    if namespace == EPHEMERAL:
+        environment["GIT_NAMESPACE"] = EPHEMERAL
+        del config["transfer.hideRefs"]
+    if version:
+        environment["GIT_PROTOCOL"] = f"version={version}"
+
+    def write(folder: Path) -> None:
+        if not are_current(folder, _state_of(view.repo)):
+            write_ref_files(folder, lambda: _read_state(view))
+
+    with view.node.store.git_dir(view.repo.public_id, write) as (git_dir, descriptors):
+        objects = view.place()  # after the refs were read, so that it shows all that they lead to
+        place = GitPlace(
+            git_dir, {**objects.environment, **environment}, (*objects.descriptors, *descriptors)
+        )
+        command = ("upload-pack", "--stateless-rpc", "--strict", str(git_dir))
+        return spawn_git(place, *command, config=config, large_pipes=True)
+
+
+def _state_of(repo: Repo) -> RefsState:
+    return RefsState(repo.refs_version, repo.refs_state, head_target(repo))
+
+
+def _read_state(view: RepoView) -> RefsState:
+    with view.node.database.snapshot() as session:
+        # By id: another repository may have taken the name meanwhile.
+        now = find_repo_by_id(session, view.repo.id) or view.repo
+        refs = list_refs(session, view.repo.id)
+    shown = [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs]
+    return RefsState(now.refs_version, now.refs_state, head_target(now), shown)

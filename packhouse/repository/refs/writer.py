@@ -1,0 +1,294 @@
+"""The one way in which refs change: policy, then one ref transaction, then what follows from it.
+
+Whoever has new objects (a commit over HTTP, a push, a merge, a fork, a pull from an upstream) hands them to a RefWriter
+with the updates that they are for. Nothing else writes ref rows. So policies, packs, the ref log, events, kept answers
+and wake-ups cannot be forgotten by a new endpoint: `move` takes no update that `allow` did not return.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from packhouse.auth.policy import RefChange
+from packhouse.auth.principal import Principal
+from packhouse.db.packs import note_pack_name
+from packhouse.db.ref_transaction import (
+    DefaultBranchProtected,
+    RefMismatch,
+    RefMissing,
+    RefNameConflict,
+    RefOutcome,
+    RefUpdate,
+    apply_ref_updates,
+    preview_ref_updates,
+)
+from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.db.session import Session
+from packhouse.git.packs.pack import Pack
+from packhouse.limits import sync_after_write_s
+from packhouse.node.node import Node
+from packhouse.repository.packs import read_packs
+from packhouse.repository.refs.events import record_pushes
+from packhouse.repository.refs.receipts import BoundReceipt
+from packhouse.repository.stored_packs import new_pack_name
+from packhouse.repository.upstream.access import UpstreamAway
+from packhouse.repository.upstream.forward import Forwarded, UpstreamRejected, forward_updates
+from packhouse.repository.upstream.queue import queue_sync
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedUpdate:
+    """An update that the caller's token allows; RefWriter.allow() alone makes one."""
+
+    update: RefUpdate
+
+
+class RefWriter:
+    """Moves refs of one repository for one caller. `action` is what the ref log says."""
+
+    def __init__(self, node: Node, caller: Principal, repo: Repo, *, action: str) -> None:
+        self._node = node
+        self._caller = caller
+        self._repo = repo
+        self._action = action
+
+    def allow(
+        self,
+        update: RefUpdate,
+        *,
+        is_fast_forward: Callable[[], bool],
+        signatures_verify: Callable[[], bool] | None = None,
+    ) -> AllowedUpdate:
+        """Return the update if the caller's token lets it be made; raise PolicyDenied or PolicyUnusable.
+
+        Both questions are asked only when a rule for this ref depends on them. `signatures_verify` tells whether
+        every commit that the update introduces is signed (signed_updates.py); None says that the update brings a
+        commit made here, which is unsigned.
+        """
+        policy = self._caller.policy
+        if policy.ops_for(update.namespace, update.refname):
+            if update.new_oid is None:
+                change = RefChange.DELETE
+            elif update.old_oid is None:
+                change = RefChange.CREATE
+            else:
+                change = RefChange.FAST_FORWARD if is_fast_forward() else RefChange.FORCED
+            policy.decide(update.namespace, update.refname, change, signatures_verify=signatures_verify)
+        return AllowedUpdate(update)
+
+    def rehearse(self, updates: Sequence[AllowedUpdate], *, atomic: bool = True) -> list[RefOutcome]:
+        """Return, or raise, what `move` would at this moment, and change nothing.
+
+        Asked before a pack is published, so that what is refused anyway is not stored.
+        """
+        with self._node.database.snapshot() as session, self._naming_the_repo():
+            return preview_ref_updates(
+                session, self._repo.id, [allowed.update for allowed in updates], atomic=atomic
+            )
+
+    def move(
+        self,
+        updates: Sequence[AllowedUpdate],
+        *,
+        receipt: BoundReceipt | None,
+        write: Write | None = None,
+        atomic: bool = True,
+    ) -> list[RefOutcome]:
+        """Publish what `write` holds, then move refs by compare-and-swap in one transaction, with packs and events.
+
+        With `atomic` the first failure raises and nothing moves; without, each outcome carries its own error. What
+        was published by an earlier, failed call is listed too. Branches and tags of a repository with an upstream are
+        pushed there first, out of the write: what it refuses is not published. A `receipt` keeps the answer of a
+        request with an idempotency key, in the same transaction; None says that there is nobody to repeat it for.
+        Raises NotFound when the repository is gone, RefMismatch, RefNameConflict, DefaultBranchProtected,
+        UpstreamRejected, UpstreamAway, KeyTaken and PackNotIncoming.
+        """
+        node, repo = self._node, self._repo
+        moves = [allowed.update for allowed in updates]
+        if receipt is not None:  # before an upstream hears of it, and before a pack is published for nothing
+            with node.database.read() as session:
+                receipt.check(session, repo.id, now=node.clock())
+        forwarded = None
+        if repo.upstream is not None and repo.upstream.is_written:
+            forwarded = self._forward(moves, write, atomic=atomic)
+        packs: Sequence[Pack] = ()
+        if write is not None and (forwarded is None or len(forwarded.refused) < len(moves)):
+            packs = write.publish()
+        if forwarded is not None:
+            outcomes = self._move_forwarded(moves, forwarded, packs, receipt, atomic=atomic)
+        else:
+            outcomes = self._move(moves, packs, receipt, atomic=atomic)
+        if write is not None and packs:
+            write.keep_published()
+            self._look_after_packs()
+        return outcomes
+
+    def mirror(
+        self,
+        updates: Sequence[RefUpdate],
+        write: Write,
+        *,
+        begin: Callable[[Session], None],
+        end: Callable[[Session], None],
+    ) -> None:
+        """Move refs to where the upstream has them; no policy is asked, since the upstream is the truth for them.
+
+        `begin` and `end` are called in the transaction, before and after. What moved meanwhile stays as it is.
+        """
+        node, repo = self._node, self._repo
+        packs = write.publish() if updates else []
+        now, state = node.clock(), node.new_state()
+
+        def work(session: Session) -> None:
+            begin(session)
+            outcomes = []
+            if updates or packs:
+                outcomes = self._apply(session, updates, packs, state=state, now=now, atomic=False)
+            record_pushes(session, repo, outcomes, ephemeral=False, now=now)
+            end(session)
+
+        node.database.transact(work)
+        node.wakeups.notify()
+        if packs:
+            write.keep_published()
+            self._look_after_packs()
+
+    def fill(self, updates: Sequence[RefUpdate], write: Write, *, bear: Callable[[Session], R]) -> R:
+        """Give a repository that nobody knows yet its objects and refs, and return what `bear` does.
+
+        `bear` is called first in the transaction, and makes the repository one like any other. Its creation is told
+        by no event, as that of an empty one is not.
+        """
+        packs = write.publish()
+        now, state = self._node.clock(), self._node.new_state()
+
+        def work(session: Session) -> R:
+            born = bear(session)
+            self._apply(session, updates, packs, state=state, now=now, atomic=True)
+            return born
+
+        born = self._node.database.transact(work)
+        write.keep_published()
+        return born
+
+    def _apply(
+        self,
+        session: Session,
+        updates: Sequence[RefUpdate],
+        packs: Sequence[Pack],
+        *,
+        state: int,
+        now: int,
+        atomic: bool,
+    ) -> list[RefOutcome]:
+        with self._naming_the_repo():
+            return apply_ref_updates(
+                session,
+                self._repo.id,
+                updates,
+                actor=self._caller.subject,
+                action=self._action,
+                state=state,
+                now=now,
+                packs=packs,
+                atomic=atomic,
+            )
+
+    @contextlib.contextmanager
+    def _naming_the_repo(self) -> Iterator[None]:
+        """Let the failure that it was deleted meanwhile name the repository as its users do, not by its key."""
+        try:
+            yield
+        except RepoNotFound as gone:
+            raise RepoNotFound(self._repo.name) from gone
+
+    def _move(
+        self,
+        updates: Sequence[RefUpdate],
+        packs: Sequence[Pack],
+        receipt: BoundReceipt | None,
+        *,
+        atomic: bool,
+        pull_after: bool = False,
+    ) -> list[RefOutcome]:
+        node, repo = self._node, self._repo
+        now = node.clock()
+        is_warm = bool(packs) and node.pack_names.is_warm(repo.id, now=now)
+        next_name = new_pack_name(node) if is_warm else None
+        with node.database.write() as session:
+            outcomes = self._apply(session, updates, packs, state=node.new_state(), now=now, atomic=atomic)
+            if next_name is not None:
+                note_pack_name(session, repo.id, next_name, now=now)
+            told = record_pushes(
+                session, repo, outcomes, ephemeral=bool(node.config.ephemeral_events), now=now
+            )
+            if receipt is not None:
+                receipt.keep(session, repo.id, now=now)
+            if pull_after:
+                queue_sync(session, repo.id, repo.public_id, delay_s=sync_after_write_s, now=now)
+        if packs:
+            node.pack_names.note(repo.id, next_name, now=now)
+        if told:
+            node.wakeups.notify()
+        return outcomes
+
+    def _forward(self, updates: Sequence[RefUpdate], write: Write | None, *, atomic: bool) -> Forwarded:
+        """Ask the upstream; when it refuses anything, or nobody knows, pull soon: it is not where we believe."""
+        try:
+            with RepoView(self._node, self._repo) as view:
+                forwarded = forward_updates(self._node, self._repo, updates, write or view, atomic=atomic)
+        except UpstreamRejected:
+            self._pull_soon()
+            raise
+        except UpstreamAway as away:
+            if away.is_unclear:
+                self._pull_soon()
+            raise
+        if any(isinstance(error, UpstreamRejected) for error in forwarded.refused.values()):
+            self._pull_soon()
+        return forwarded
+
+    def _move_forwarded(
+        self,
+        updates: Sequence[RefUpdate],
+        forwarded: Forwarded,
+        packs: Sequence[Pack],
+        receipt: BoundReceipt | None,
+        *,
+        atomic: bool,
+    ) -> list[RefOutcome]:
+        """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides."""
+        kept = [number for number in range(len(updates)) if number not in forwarded.refused]
+        remaining = [updates[number] for number in kept]
+        try:
+            moved = self._move(remaining, packs, receipt, atomic=atomic, pull_after=bool(forwarded.accepted))
+        except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
+            if not any(updates[number].refname == error.refname for number in forwarded.accepted):
+                raise
+            self._pull_soon()
+            moved = [RefOutcome(update, update.old_oid) for update in remaining]
+        outcomes = {
+            number: RefOutcome(updates[number], None, error) for number, error in forwarded.refused.items()
+        }
+        for number, outcome in zip(kept, moved, strict=True):
+            accepted = number in forwarded.accepted and outcome.error is not None
+            outcomes[number] = replace(outcome, error=None) if accepted else outcome
+        return [outcomes[number] for number in range(len(updates))]
+
+    def _pull_soon(self) -> None:
+        node, repo = self._node, self._repo
+        with node.database.write() as session:
+            queue_sync(session, repo.id, repo.public_id, now=node.clock())
+        node.wakeups.notify()
+
+    def _look_after_packs(self) -> None:
+        """Now and then count the packs, and ask for their consolidation when they are many."""
+        node, repo = self._node, self._repo
+        is_time = node.maintenance.note_publication(repo.public_id)
+        if is_time and len(read_packs(node, repo, fresh=True).packs) > node.limits.packs_before_consolidation:
+            node.request_maintenance(repo.public_id)

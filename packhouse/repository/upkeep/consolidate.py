@@ -1,0 +1,139 @@
+"""Keeping packs few: many small packs become one, and small tiers become larger ones.
+
+Every commit over HTTP makes a pack; a thousand of them cost a reader milliseconds and a clone most of a second.
+Packs of like size are merged whenever there are too many, so that each object is copied a number of times that
+grows with the logarithm of the repository, not with its age. Nothing is dropped: unreachable objects are what
+undo works with.
+
+Order: the new pack is stored; one transaction lists it and retires those whose objects it holds. A crash before that
+leaves a pack that nobody lists, which the sweeper deletes; after it nothing is missing. Readers at work have links to
+what they read, so retired packs go when they have been kept for a while. A damaged pack is set aside, named once in
+the log, and the others are joined.
+"""
+
+from collections.abc import Sequence
+
+from packhouse import limits
+from packhouse.db.damage import list_damage_of_repo
+from packhouse.db.packs import replace_packs
+from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.errors import Corrupt, Invalid
+from packhouse.git.commands.process import GitFailed
+from packhouse.git.packs.concat import concatenate_packs
+from packhouse.git.packs.pack import Pack
+from packhouse.node.node import Node
+from packhouse.repository.damage import is_damaged, mend
+from packhouse.repository.stored_packs import sweep_packs
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+
+_IN_PROCESS_MAX_BYTES = 64 * limits.MIB
+_REPACK_MAX_S = 3600
+
+
+def consolidate(node: Node, repo_id: str) -> int:
+    """Merge packs of the repository until they are few; return how many were replaced.
+
+    Does nothing while another process works on the same repository, or when its packs are few.
+    """
+    with node.store.maintenance_turn(repo_id) as is_ours:
+        if not is_ours:
+            return 0
+        with node.database.read() as session:
+            repo = find_repo_by_public_id(session, repo_id)
+            noted = [] if repo is None else list_damage_of_repo(session, repo.id)
+        if repo is None or repo.deleted_at is not None:
+            return 0
+        aside = {pack for pack, _ in noted}
+        replaced = 0
+        is_second_try = False
+        while True:
+            with RepoView(node, repo) as view:
+                view.packs()
+                listed = [pack for pack in view.listed().packs if pack.name not in aside]
+                chosen = choose_packs(listed, count_max=node.limits.packs_before_consolidation)
+                if not chosen:
+                    return replaced
+                try:
+                    _join(view, chosen)
+                except (Corrupt, GitFailed, FileNotFoundError):
+                    damaged = _find_damaged(node, repo, chosen)
+                    if not damaged and is_second_try:
+                        raise
+                    is_second_try = not damaged  # an idx may have been the reason, and is made anew by now
+                    aside |= damaged  # the others are joined without them
+                    continue
+            replaced += len(chosen)
+            sweep_packs(node)
+
+
+def _find_damaged(node: Node, repo: Repo, chosen: Sequence[Pack]) -> set[str]:
+    """Return those of the chosen packs that cannot be joined, each noted; an idx that was the reason is made anew."""
+    unusable = {fault.pack for fault in mend(node, repo).faults}
+    return {pack.name for pack in chosen if pack.name in unusable or is_damaged(node, repo, pack)}
+
+
+def choose_packs(packs: Sequence[Pack], *, count_max: int) -> list[Pack]:
+    """Return the packs to merge next, none while they are at most `count_max`.
+
+    The smallest go first, and each larger one joins while it is no bigger than all chosen before it together,
+    so that a large pack is copied only when as much has come beside it.
+    """
+    if len(packs) <= count_max:
+        return []
+    by_size = sorted(packs, key=lambda pack: (pack.size_bytes, pack.name))
+    surplus = len(packs) - count_max // 2
+    chosen: list[Pack] = []
+    total = 0
+    for pack in by_size:
+        if len(chosen) >= surplus and pack.size_bytes > total:
+            break
+        chosen.append(pack)
+        total += pack.size_bytes
+    return chosen if len(chosen) > 1 else []
+
+
+def _join(view: RepoView, chosen: Sequence[Pack]) -> None:
+    """Store one pack with all objects of the chosen ones, and let it take their places."""
+    node, repo = view.node, view.repo
+    with Write(view) as write:
+        if sum(pack.size_bytes for pack in chosen) > _IN_PROCESS_MAX_BYTES or not _copy(view, chosen, write):
+            _join_with_git(write, chosen)
+        packs = write.publish()
+        assert len(packs) == 1, "all chosen packs become one"
+        with node.database.write() as session:
+            is_listed = replace_packs(
+                session,
+                repo.id,
+                old=[pack.name for pack in chosen],
+                new=packs,
+                state=node.new_state(),
+                now=node.clock(),
+            )
+        if is_listed:
+            write.keep_published()
+
+
+def _copy(view: RepoView, chosen: Sequence[Pack], write: Write) -> bool:
+    """Copy the packs as they are; False when they hold deltas, which came by push: git knows how to copy those."""
+    folder = view.packs().object_dir / "pack"
+    try:
+        concatenate_packs([folder / f"pack-{pack.name}.pack" for pack in chosen], write.writer)
+    except Invalid:
+        write.forget_writer()
+        return False
+    return True
+
+
+def _join_with_git(write: Write, chosen: Sequence[Pack]) -> None:
+    """Repack with git, which keeps unreachable objects too when it is given packs instead of refs."""
+    write.make_folder()
+    write.git.run(
+        "pack-objects",
+        "--stdin-packs",
+        "--quiet",
+        "--threads=1",
+        write.pack_prefix(),
+        stdin="".join(f"pack-{pack.name}.pack\n" for pack in chosen).encode("ascii"),
+        timeout_s=_REPACK_MAX_S,
+    )

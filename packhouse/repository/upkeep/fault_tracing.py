@@ -1,0 +1,274 @@
+"""Which refs of a push lead to its faulty objects, and on which way.
+
+Only what the push brought is looked at: what the repository holds was judged when it came. Commits are walked by git,
+parents first; trees only when one of the faulty objects can be found through trees. A commit whose parent is refused
+is refused for the same reason, without a look at its tree.
+"""
+
+import re
+import time
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import PackhouseError, TimedOut
+from packhouse.fault_names import CONTENT_FAULTS
+from packhouse.git.commands.fault_log import ObjectFault
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.quoting import quote_path
+from packhouse.git.objects.codec import MODE_TREE, read_mode
+from packhouse.git.objects.reader import ObjectReader, tag_target
+from packhouse.git.objects.tree_path import is_gitattributes_name, is_gitmodules_name
+from packhouse.git.oid import Oid
+from packhouse.git.packs.idx import PackIdx
+from packhouse.repository.git import RepoGit
+from packhouse.repository.write import Write
+
+_UNKNOWN: Final = 0
+_SOUND: Final = 1
+_FIRST_REASON: Final = 2
+
+_ENTRY: Final = re.compile(rb"([0-7]{1,32}) ([^\0]*)\0(.{20})", re.DOTALL)
+_PATH_MAX_BYTES: Final = 200
+_LOOK_EVERY: Final = 1000
+_TREES_KEPT: Final = 500_000
+
+
+class TracingFailed(PackhouseError):
+    """The objects that the push brought cannot all be looked at, so nobody knows which refs lead to the faulty ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A faulty object and how it was come upon: `path` within the tree of `root`, which is a commit or a tag."""
+
+    fault: ObjectFault
+    kind: str
+    root: Oid | None = None
+    path: bytes = b""
+
+    def describe(self) -> str:
+        """Return one line: the object, its place and its fault."""
+        place = ""
+        if self.root not in (None, self.fault.oid) and self.kind in ("tree", "blob"):
+            path = quote_path(self.path[:_PATH_MAX_BYTES]).decode("ascii")
+            place = f" ({path or 'root'} of {self.root})"
+        return f"{self.kind} {self.fault.oid}{place}: {self.fault.name}: {self.fault.text}"
+
+
+def trace_faults(
+    write: Write,
+    faults: Mapping[Oid, ObjectFault],
+    tips: Sequence[Oid],
+    known: Sequence[Oid],
+    *,
+    shallow: Sequence[Oid],
+    switch: KillSwitch,
+) -> dict[Oid, Trace]:
+    """Return, for each of `tips` that leads to one of the faulty objects, the first that was found.
+
+    `known` are values of the repository's refs: nothing below them is faulty. `shallow` are the client's cut-off
+    commits. A tip that does not exist leads to none. Raises TracingFailed, TimedOut and what reading raises.
+    """
+    with write.new_pack_idx() as idx:
+        tracer = _FaultTracer(write, idx, faults, write.git_with_roots(shallow), switch)
+        return tracer.trace(tips, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenTree:
+    """A tree on the way from the root: its folders that wait for a look, with their names; `raw` is its id."""
+
+    row: int
+    name: bytes
+    waiting: list[tuple[Oid, bytes]]
+    raw: bytes
+
+
+@dataclass(slots=True)
+class _FaultTracer:
+    """Looks through the one pack whose idx is given. Use it in one thread, once."""
+
+    write: Write
+    idx: PackIdx
+    faults: Mapping[Oid, ObjectFault]
+    git: RepoGit
+    switch: KillSwitch
+    _reader: ObjectReader = field(init=False)
+    _states: "array[int]" = field(init=False)
+    _reasons: list[Trace] = field(default_factory=list)
+    _deadline: float = field(init=False)
+    _looked: int = 0
+    _known_trees: set[bytes] = field(default_factory=set)
+    _own: dict[Oid, ObjectFault] = field(default_factory=dict)
+    _named: dict[Oid, ObjectFault] = field(default_factory=dict)
+    _needs_trees: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = self.write.reader()
+        self._states = array("I", bytes(4 * len(self.idx)))
+        self._deadline = time.monotonic() + limits.push_tracing_max_s
+        for oid, fault in self.faults.items():
+            (self._named if fault.name in CONTENT_FAULTS else self._own)[oid] = fault
+        self._needs_trees = bool(self._named) or any(self._kind(oid) == "tree" for oid in self._own)
+
+    def trace(self, tips: Sequence[Oid], known: Sequence[Oid]) -> dict[Oid, Trace]:
+        """See trace_faults()."""
+        chains = {tip: self._follow_tags(tip) for tip in tips}
+        ends = [chain[-1] for chain in chains.values()]
+        self._walk_commits([oid for oid in ends if self._kind(oid) == "commit"], known)
+        found = {}
+        for tip, chain in chains.items():
+            reason = self._find_in_chain(chain)
+            if reason is not None:
+                found[tip] = reason
+        return found
+
+    def _find_in_chain(self, chain: Sequence[Oid]) -> Trace | None:
+        for oid in chain:
+            if oid in self._own and (kind := self._kind(oid)) != "tree":
+                return Trace(self._own[oid], kind)
+        end = chain[-1]
+        if self._kind(end) != "tree":
+            return self._known_reason(end)
+        reason = self._judge_tree(end) if self._needs_trees else None
+        return None if reason is None else replace(reason, root=chain[0])
+
+    def _follow_tags(self, tip: Oid) -> list[Oid]:
+        chain = [tip]
+        while self._kind(chain[-1]) == "tag":
+            if len(chain) > limits.tag_chain_max:
+                raise TracingFailed("annotated tag leads through too many tags")
+            chain.append(tag_target(self._read(chain[-1])))
+        return chain
+
+    def _walk_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> None:
+        """Judge every commit that `tips` lead to and `known` do not."""
+        for line in self._iter_commits(tips, known) if tips else ():
+            oid, tree, *parents = (Oid(word) for word in line.decode("ascii").split(" ") if word)
+            row = self.idx.find_row(oid)
+            if row is None:
+                continue
+            self._look()
+            if oid in self._own:
+                self._refuse(row, Trace(self._own[oid], "commit"))
+                continue
+            states = (self._state(parent) for parent in parents)
+            inherited = next((state for state in states if state >= _FIRST_REASON), _SOUND)
+            self._states[row] = inherited
+            if inherited == _SOUND and self._needs_trees:
+                reason = self._judge_tree(tree)
+                if reason is not None:
+                    self._refuse(row, replace(reason, root=oid))
+
+    def _iter_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> Iterator[bytes]:
+        pieces = self.git.iter_output(
+            "rev-list",
+            "--topo-order",
+            "--reverse",
+            "--no-commit-header",
+            "--format=%H %T %P",
+            "--stdin",
+            stdin="".join(f"{line}\n" for line in (*tips, *(f"^{oid}" for oid in known))).encode("ascii"),
+            timeout_s=limits.push_tracing_max_s,
+            on_start=self.switch.attach,
+        )
+        rest = b""
+        for piece in pieces:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+
+    def _judge_tree(self, root: Oid) -> Trace | None:
+        """Return the first faulty object in a tree, its path included; None when all is sound."""
+        stack: list[_OpenTree] = []
+        reason = self._enter(root, b"", stack)
+        while reason is None and stack:
+            tree = stack[-1]
+            if tree.waiting:
+                reason = self._enter(*tree.waiting.pop(), stack)
+            else:
+                self._remember(stack.pop())
+        while reason is not None and stack:
+            tree = stack.pop()
+            self._refuse(tree.row, reason)
+            reason = _below(tree.name, reason)
+        return reason
+
+    def _enter(self, oid: Oid, name: bytes, stack: list[_OpenTree]) -> Trace | None:
+        """Open a tree that is to be looked through; return what is faulty in it, as far as that is known."""
+        if (fault := self._own.get(oid)) is not None:
+            return Trace(fault, "tree", path=name)
+        row = self.idx.find_row(oid)
+        if row is None or self._states[row] == _SOUND:
+            return None
+        if (known := self._known_reason(oid)) is not None:
+            return _below(name, known)
+        self._look()
+        entries: list[tuple[bytes, bytes, bytes]] = _ENTRY.findall(self._read(oid))
+        if self._named and (reason := self._find_named(entries)) is not None:
+            self._refuse(row, reason)
+            return _below(name, reason)
+        folders = [
+            (Oid(raw.hex()), entry_name)
+            for mode, entry_name, raw in entries
+            if read_mode(mode) == MODE_TREE and raw not in self._known_trees
+        ]
+        stack.append(_OpenTree(row, name, folders, bytes.fromhex(oid)))
+        return None
+
+    def _find_named(self, entries: Sequence[tuple[bytes, bytes, bytes]]) -> Trace | None:
+        for _mode, name, raw in entries:
+            if _is_read_by_git(name) and (fault := self._named.get(Oid(raw.hex()))) is not None:
+                return Trace(fault, "blob", path=name)
+        return None
+
+    def _remember(self, tree: _OpenTree) -> None:
+        """Note that a tree is sound; most trees meet the same few folders again and again."""
+        self._states[tree.row] = _SOUND
+        if len(self._known_trees) >= _TREES_KEPT:
+            self._known_trees.clear()
+        self._known_trees.add(tree.raw)
+
+    def _refuse(self, row: int, reason: Trace) -> None:
+        self._states[row] = _FIRST_REASON + len(self._reasons)
+        self._reasons.append(reason)
+
+    def _known_reason(self, oid: Oid) -> Trace | None:
+        row = self.idx.find_row(oid)
+        state = _SOUND if row is None else self._states[row]
+        return self._reasons[state - _FIRST_REASON] if state >= _FIRST_REASON else None
+
+    def _state(self, oid: Oid) -> int:
+        row = self.idx.find_row(oid)
+        return _SOUND if row is None else self._states[row]
+
+    def _kind(self, oid: Oid) -> str:
+        header = self._reader.kind_and_size(oid)
+        return "" if header is None else header[0]
+
+    def _read(self, oid: Oid) -> bytes:
+        _kind, size = self._reader.read_header(oid)
+        if size <= limits.object_in_process_max_bytes:
+            return self._reader.read(oid)[1]
+        return self.write.fresh_reader().read(oid)[1]
+
+    def _look(self) -> None:
+        """Give up when it takes too long, or nobody waits any more."""
+        self._looked += 1
+        if self._looked % _LOOK_EVERY == 0:
+            if time.monotonic() > self._deadline:
+                raise TimedOut(
+                    "faulty objects could not be traced in time", seconds=limits.push_tracing_max_s
+                )
+            if self.switch.is_tripped:
+                raise TracingFailed("push was given up")
+
+
+def _below(name: bytes, reason: Trace) -> Trace:
+    return replace(reason, path=b"/".join(filter(None, (name, reason.path))))
+
+
+def _is_read_by_git(name: bytes) -> bool:
+    return is_gitmodules_name(name) or is_gitattributes_name(name)

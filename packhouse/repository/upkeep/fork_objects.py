@@ -1,0 +1,110 @@
+"""Copying what some objects lead to into a new repository, and nothing else.
+
+A pack whose every object is wanted is hard-linked: it costs neither time nor space, and packs never change. The
+rest is written anew. An object that the source kept elsewhere must not come along, not even within a pack: a
+push could name it, or make a delta against it, and read it so.
+
+Source of the commands' behaviour: git-rev-list(1), git-pack-objects(1); without `--thin` every delta's base is
+in the same pack.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from packhouse import limits
+from packhouse.git.oid import Oid
+from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs.pack import Pack
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from packhouse.storage.store import OpenedPacks
+
+
+def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
+    """Let `write` take in the objects of its view that `roots` lead to, and no others."""
+    if not roots:
+        return
+    wanted = _list_objects(write.view, roots)
+    if wanted is None:
+        _pack(write, roots, walk=True)
+        return
+    missing = set(wanted)
+    opened, source = write.view.packs(), write.view.repo
+    for pack in sorted(write.view.listed().packs, key=lambda pack: -pack.size_bytes):
+        if not missing:
+            break
+        oids = _read_pack_oids(opened, pack, wanted)
+        if oids is not None and not missing.isdisjoint(oids):
+            write.link_stored(source.public_id, pack)
+            missing.difference_update(oids)
+    if missing:
+        _pack(write, missing, walk=False)
+
+
+def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
+    """Return what `roots` lead to, themselves included; None when that is too much to keep in memory."""
+    listed: set[Oid] = set()
+    for oid in _iter_lines(view, ("--objects", "--no-object-names"), roots):
+        listed.add(Oid(oid))
+        if len(listed) > limits.fork_objects_in_memory_max:
+            return None
+    return listed
+
+
+def list_reached(view: RepoView, tip: Oid, among: set[Oid]) -> set[Oid]:
+    """Return those of the commits `among` that are reachable from the commit `tip`."""
+    return {Oid(oid) for oid in _iter_lines(view, (), [tip]) if oid in among}
+
+
+def is_reached(view: RepoView, commit: Oid, tips: Iterable[Oid]) -> bool:
+    """Tell whether the commit, which exists, is reachable from one of `tips`."""
+    lines = [commit, *(f"^{tip}" for tip in tips)]
+    return next(_iter_lines(view, ("--max-count=1",), lines), None) is None
+
+
+def _iter_lines(view: RepoView, options: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
+    pieces = view.git.iter_output(
+        "rev-list",
+        *options,
+        "--stdin",
+        stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
+        timeout_s=limits.fork_max_s,
+    )
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line.decode("ascii")
+
+
+def _read_pack_oids(opened: OpenedPacks, pack: Pack, wanted: set[Oid]) -> list[Oid] | None:
+    """Return the ids in a pack; None when one of them is not wanted, or the pack cannot be used."""
+    if pack.objects > len(wanted) or any(fault.pack == pack.name for fault in opened.mended.faults):
+        return None
+    oids = []
+    with PackIdx(opened.object_dir / "pack" / f"pack-{pack.name}.idx") as idx:
+        for oid in idx.iter_oids():
+            if oid not in wanted:
+                return None
+            oids.append(oid)
+    return oids
+
+
+def _pack(write: Write, oids: Iterable[Oid], *, walk: bool) -> None:
+    """Make a pack of `oids` or, with `walk`, of all that they lead to.
+
+    Deltas that exist are copied with their bases; new ones are not searched for, which would take most of the
+    time of a fork (`--window=0`).
+    """
+    write.make_folder()
+    write.git.run(
+        "pack-objects",
+        "--quiet",
+        "--threads=1",
+        "--window=0",
+        *(["--revs"] if walk else []),
+        write.pack_prefix(),
+        stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"),
+        # Publishing forces the pack to the disk; a fork that fails need never get there.
+        config={"core.fsync": "none"},
+        timeout_s=limits.fork_max_s,
+    )

@@ -1,0 +1,173 @@
+"""Packing anew what is kept of a push, when some of what it sent must not stay.
+
+The new pack holds what the refs that proceed lead to, as far as the push brought it, and nothing else. It is whole in
+itself: what was a delta against an object that goes is written out. git judges it once more on its way in, as strictly
+as a pack without faults, so whatever the look for faulty objects may have overlooked ends here.
+"""
+
+import logging
+import os
+import re
+import selectors
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import PackhouseError, TimedOut
+from packhouse.git.commands.index_pack import find_refused, strict_option
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.process import PIPE_BYTES, GitProcess
+from packhouse.git.oid import Oid
+from packhouse.git.packs.idx import PackIdx
+from packhouse.log import log_event
+from packhouse.node.node import Node
+from packhouse.repository.write import Write
+
+_MESSAGES_MAX_BYTES: Final = 2000
+
+
+class JudgedAgain(PackhouseError):
+    """git refuses an object of the pack that was made of what seemed sound. Field: reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the pack is made of: all that `tips` lead to and `known` do not.
+
+    `allowed` are the faults that are let through, `shallow` the client's cut-off commits.
+    """
+
+    tips: Sequence[Oid]
+    known: Sequence[Oid]
+    allowed: Sequence[str]
+    shallow: Sequence[Oid]
+
+    @property
+    def revisions(self) -> bytes:
+        return "".join(f"{line}\n" for line in (*self.tips, *(f"^{oid}" for oid in self.known))).encode(
+            "ascii"
+        )
+
+
+def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
+    """Return a new write with what is kept; None when that is nothing.
+
+    Without `must`, it is the old one when all that it holds is kept. Raises JudgedAgain, GitFailed and TimedOut.
+    """
+    with write.new_pack_idx() as idx:
+        listed = _list_kept(write, idx, kept, switch)
+        if listed is not None and not listed:
+            return None
+        if listed is not None and len(listed) == len(idx) and not must:
+            return write
+    fresh = Write(write.view)
+    try:
+        fresh.make_folder()
+        pieces = _iter_pack(write, kept, listed, switch)
+        _index(fresh, pieces, kept, switch, max_bytes=node.config.push_max_bytes)
+    except BaseException:
+        fresh.discard()
+        raise
+    return fresh
+
+
+def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> list[Oid] | None:
+    """Return what is kept of the pack; None when that is too much to keep in memory."""
+    listed: list[Oid] = []
+    rest = b""
+    for piece in write.git.iter_output(
+        "rev-list",
+        "--objects",
+        "--no-object-names",
+        "--stdin",
+        stdin=kept.revisions,
+        timeout_s=limits.push_repack_max_s,
+        on_start=switch.attach,
+    ):
+        *lines, rest = (rest + piece).split(b"\n")
+        listed += (oid for oid in (Oid(line.decode("ascii")) for line in lines) if oid in idx)
+        if len(listed) > limits.fork_objects_in_memory_max:
+            return None
+    return listed
+
+
+def _iter_pack(write: Write, kept: Kept, listed: Sequence[Oid] | None, switch: KillSwitch) -> Iterator[bytes]:
+    """Yield a pack of `listed`, or else of all that is kept. Deltas are taken as they are, or written out."""
+    yield from write.git.iter_output(
+        "pack-objects",
+        "--quiet",
+        "--stdout",
+        "--threads=1",
+        "--window=0",
+        "--delta-base-offset",
+        *(["--revs"] if listed is None else []),
+        stdin=kept.revisions if listed is None else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
+        timeout_s=limits.push_repack_max_s,
+        on_start=switch.attach,
+    )
+
+
+_NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+
+
+def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
+    """Let git judge the pack and write it with its idx into `write`."""
+    deadline = time.monotonic() + limits.push_repack_max_s
+    with write.git_with_roots(kept.shallow).spawn(
+        "index-pack",
+        "--stdin",
+        strict_option(kept.allowed),
+        f"--max-input-size={max_bytes}",
+        config={"core.fsync": "none"},
+    ) as git:
+        switch.attach(git)
+        told = _feed(git, pieces, deadline)
+        code = git.wait(max(1.0, deadline - time.monotonic()))
+        named = git.stdout.read(_MESSAGES_MAX_BYTES) or b""
+    if code != 0 or named.count(b"\n") != 1:  # see receive_pack: ids of `.gitmodules` stand before the name
+        text = told.decode("utf-8", "replace")
+        if _NO_ROOM.search(text):
+            log_event("no room to pack the clean part of a push", level=logging.ERROR, reason=text[-200:])
+            raise JudgedAgain(
+                "git cannot write the pack", reason="the server has no room, please retry later"
+            )
+        raise JudgedAgain(
+            "git refuses an object of the push", reason=find_refused(text) or "objects are refused"
+        )
+
+
+def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> bytes:
+    """Hand all pieces to git and return the end of what it says; it stops when nobody reads that."""
+    told = b""
+    rest: memoryview | None = memoryview(b"")
+    os.set_blocking(git.stdin.fileno(), False)
+    with selectors.DefaultSelector() as selector:
+        selector.register(git.stdin, selectors.EVENT_WRITE)
+        selector.register(git.stderr, selectors.EVENT_READ)
+        while selector.get_map():
+            if rest is not None and not rest:
+                rest = memoryview(next(pieces, b"")) or None
+                if rest is None:
+                    selector.unregister(git.stdin)
+                    git.stdin.close()
+            if deadline <= time.monotonic():
+                raise TimedOut("push could not be packed anew in time", seconds=limits.push_repack_max_s)
+            for key, _ in selector.select(deadline - time.monotonic()):
+                if key.fileobj is git.stderr:
+                    piece = os.read(key.fd, PIPE_BYTES)
+                    told = (told + piece)[-_MESSAGES_MAX_BYTES:]
+                    if not piece:
+                        selector.unregister(git.stderr)
+                elif rest is not None:
+                    rest = _write(git, rest, selector)
+    return told
+
+
+def _write(git: GitProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview | None:
+    try:
+        return rest[os.write(git.stdin.fileno(), rest) :]
+    except BrokenPipeError:  # it has ended; its exit code tells why
+        selector.unregister(git.stdin)
+        return None

@@ -1,0 +1,205 @@
+"""How this server reaches an upstream: its address, checked anew for each contact, and the login for it."""
+
+import re
+import shutil
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from packhouse import limits
+from packhouse.auth.sealing import Sealed
+from packhouse.db.credentials import find_credential_of_repo
+from packhouse.db.repos import FollowedUpstream, Repo
+from packhouse.errors import Invalid, PackhouseError, Unavailable
+from packhouse.git.commands.remote import RemoteLogin, RemoteServer
+from packhouse.node.node import Node
+from packhouse.outbound.destination import (
+    AddressRefused,
+    AddressUnknown,
+    Destination,
+    parse_destination,
+    resolve,
+    resolve_with_system,
+)
+from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
+from packhouse.secret import Secret
+
+_SOURCEHUT: Final = frozenset({"sr.ht", "sourcehut"})
+_USERNAMES: Final = {"bitbucket": "x-token-auth", "gitlab": "oauth2"}
+_GITHUB_APP_USERNAME: Final = "x-access-token"
+_TOKEN_FILE_MAX_BYTES: Final = 64 * limits.KIB
+
+AUTHENTICATION_FAILED: Final = "authentication failed"
+_NOT_RESOLVED: Final = "host name cannot be resolved"
+_NOT_CONNECTED: Final = "cannot connect"
+
+
+class UpstreamAway(Unavailable):
+    """The upstream did not do what it was asked for. `reason` is short, of our own words, without secrets.
+
+    With `is_lasting` a second attempt would fail like the first.
+    """
+
+    def __init__(self, reason: str, *, is_lasting: bool = False) -> None:
+        super().__init__("upstream not available", reason=reason)
+        self.reason = reason
+        self.is_lasting = is_lasting
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether the upstream may have done it all the same: it was reached, and its answer did not come."""
+        return not self.is_lasting and self.reason not in (_NOT_RESOLVED, _NOT_CONNECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamAccess:
+    """The checked server and the login. `is_public`: nothing is ever sent there, nothing local is pruned."""
+
+    server: RemoteServer
+    login: RemoteLogin | None
+    is_public: bool
+
+
+def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamAccess:
+    """Return how to reach the upstream now.
+
+    Raises UpstreamAway for an address that does not resolve or must not be reached, and without the credential
+    that a generic upstream needs.
+    """
+    login = None if upstream.auth_mode == "public" else _find_login(node, repo, upstream)
+    if login is None and upstream.auth_mode == "credential":
+        raise UpstreamAway(AUTHENTICATION_FAILED, is_lasting=True)
+    return UpstreamAccess(_find_server(node, upstream), login, is_public=login is None)
+
+
+def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
+    """Raise Invalid when the upstream is at a place that this server never connects to.
+
+    A name that does not resolve now may resolve later.
+    """
+    try:
+        _find_server(node, upstream)
+    except UpstreamAway as away:
+        if away.is_lasting:
+            raise Invalid("field does not fit", field="base_repo.upstream_host", reason=away.reason) from None
+
+
+def make_address(node: Node, upstream: FollowedUpstream) -> str:
+    """Return the clone URL; a host for which the operator trusts plain http is reached so."""
+    owner, name = upstream.owner, upstream.name
+    suffix = f"/{quote(owner, safe='/~')}/{quote(name.removesuffix('.git'), safe='~')}"
+    if upstream.provider in _SOURCEHUT:
+        suffix = suffix if owner.startswith("~") else f"/~{suffix[1:]}"
+    else:
+        suffix += ".git"
+    if upstream.host:
+        return f"{_scheme(node, upstream.host)}://{upstream.host}{suffix}"
+    base = node.config.upstream_url_map.get(upstream.provider)
+    return f"{base or f'https://{DEFAULT_HOSTS[upstream.provider]}'}{suffix}"
+
+
+def _scheme(node: Node, host: str) -> str:
+    parts = urlsplit(f"//{host}")
+    trusted = node.config.trusted_host_set
+    name = parts.hostname or ""
+    if ("https", name, parts.port or 443) in trusted:
+        return "https"
+    return "http" if ("http", name, parts.port or 80) in trusted else "https"
+
+
+def _find_server(node: Node, upstream: FollowedUpstream) -> RemoteServer:
+    url = make_address(node, upstream)
+    try:
+        destination = parse_destination(url, node.config.trusted_host_set)
+        addresses = resolve(destination, resolve_with_system, timeout_s=limits.upstream_resolve_max_s)
+    except AddressUnknown:
+        raise UpstreamAway(_NOT_RESOLVED) from None
+    except AddressRefused:
+        raise UpstreamAway("address is not public", is_lasting=True) from None
+    except Invalid:
+        raise UpstreamAway("address cannot be used", is_lasting=True) from None
+    return RemoteServer(
+        url=f"{destination.scheme}://{destination.netloc}{urlsplit(url).path}",
+        scheme=destination.scheme,
+        host=destination.host,
+        port=destination.port,
+        addresses=_pinned(destination, [str(address) for address in addresses]),
+        ca_file=_authorities(node),
+    )
+
+
+def _pinned(destination: Destination, addresses: list[str]) -> list[str]:
+    """Return what git must connect to; a host given by number needs no telling."""
+    return [] if destination.host in addresses else addresses
+
+
+def _authorities(node: Node) -> Path | None:
+    """Return a file with the system's authorities and the operator's; git takes one file only."""
+    ours = node.config.outbound_ca
+    if ours is None:
+        return None
+    path = node.store.scratch_dir() / "authorities.pem"
+    if not path.exists():
+        system = ssl.get_default_verify_paths().cafile
+        draft = path.with_suffix(f".{node.random_bytes(4).hex()}")
+        with draft.open("xb") as joined:
+            for part in filter(None, (system, str(ours))):
+                with Path(part).open("rb") as source:
+                    shutil.copyfileobj(source, joined)
+                joined.write(b"\n")
+        draft.rename(path)
+    return path
+
+
+def _find_login(node: Node, repo: Repo, upstream: FollowedUpstream) -> RemoteLogin | None:
+    if upstream.provider == GITHUB and node.config.github_token_file is not None:
+        return RemoteLogin(_GITHUB_APP_USERNAME, _read_token(node.config.github_token_file))
+    with node.database.read() as session:
+        stored = find_credential_of_repo(session, repo.id)
+    if stored is None:
+        return None
+    sealed = Sealed(stored.sealed_password, stored.sealed_with)
+    try:
+        password = node.secret_keys.unseal(sealed, bound_to=f"git_credentials {stored.credential_id}")
+    except PackhouseError as error:
+        raise UpstreamAway("stored credential cannot be read", is_lasting=True) from error
+    return RemoteLogin(stored.username or _USERNAMES.get(upstream.provider, "git"), password)
+
+
+def _read_token(path: Path) -> Secret:
+    try:
+        with path.open("rb") as file:
+            return Secret(file.read(_TOKEN_FILE_MAX_BYTES).decode("ascii").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise UpstreamAway("configured token cannot be read", is_lasting=True) from error
+
+
+# What git and libcurl say, and what we make of it; the first that fits counts.
+_REASONS: Final = (
+    (r"authentication failed|could not read username|error: 40[13]\b|invalid credentials", AUTHENTICATION_FAILED, True),
+    (r"certificate|ssl_error|ssl routines|tls", "certificate is not valid", True),
+    (r"error: 30\d|redirect", "upstream answers with a redirect", True),
+    (r"not found|error: 404", "upstream repository not found", True),
+    (r"timed out|too slow|timeout", "timed out", False),
+    (r"could not resolve", _NOT_RESOLVED, False),
+    (r"fsck|in packed object|did not send all necessary|bad object|inflate|pack signature|invalid",
+     "upstream sent objects that are not accepted", True),
+    (r"exceeds maximum|too large|out of memory","upstream sent too much", True),
+    (r"failed to connect|couldn't connect|connection refused|unreachable", _NOT_CONNECTED, False),
+    (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|bytes missing|short read",
+     "connection broke off", False),
+)  # fmt: skip
+
+# What the other side says, and addresses, whose words mean nothing: a repository may be called `tls-timeout`.
+_TOLD_BY_OTHERS: Final = re.compile(r"^remote:.*$|https?://[^\s']*", re.MULTILINE)
+
+
+def explain_failure(stderr: bytes) -> UpstreamAway:
+    """Return the failure that git's messages tell of, in words of our own: theirs may name addresses."""
+    text = _TOLD_BY_OTHERS.sub("", stderr.decode("utf-8", "replace").lower())
+    for pattern, reason, is_lasting in _REASONS:
+        if re.search(pattern, text):
+            return UpstreamAway(reason, is_lasting=is_lasting)
+    return UpstreamAway("upstream failed")

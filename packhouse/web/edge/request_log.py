@@ -1,0 +1,141 @@
+"""One line a request: who asked for what, and how it ended.
+
+A line never holds the query nor the path as it was written, since both may hold what is no business of the log; nor
+headers, but for the request's id.
+"""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from packhouse import limits
+from packhouse.log import collect_line, format_time, is_logged, write_collected_lines
+from packhouse.web.request import Request
+from packhouse.web.routing.match import Match
+
+ID_HEADER: Final = b"x-request-id"
+
+_ID: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % limits.request_id_max_chars)
+
+# Load balancers ask for these every few seconds: told as often, they would drown what matters.
+_PROBES: Final = frozenset({"healthz", "readyz"})
+_NAMES: Final = {logging.DEBUG: "debug", logging.INFO: "info"}
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """What operators search by. Texts are blank and numbers 0 where nothing is known.
+
+    `path` is the template of the route, `operation` its name. `status` is what was sent, 0 when the client left
+    before. `bytes_in` and `bytes_out` count bodies as they went over the wire, without the framing of chunks.
+    `org` and `sub` are those of a valid token, `repo` is what it was used for. `client` is the peer of the connection.
+    """
+
+    time: str
+    level: str
+    logger: str
+    message: str
+    request_id: str
+    method: str
+    path: str
+    operation: str
+    status: int
+    bytes_in: int
+    bytes_out: int
+    duration_ms: float
+    client: str
+    org: str
+    sub: str
+    repo: str
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Return the id that the client gave, if it is of printable ASCII without blanks and not long, or a new one."""
+    for name, value in headers:
+        if name == ID_HEADER:
+            if _ID.fullmatch(value):
+                return value
+            break
+    # Nothing is secret in it, and the system's randomness lets other threads have the interpreter, which takes long.
+    return b"%032x" % random.getrandbits(128)
+
+
+def log_request(
+    request: Request, message: str, *, status: int, bytes_out: int, seconds: float, reason: str = ""
+) -> None:
+    """Write the line of a request that has ended; `message` says how."""
+    match = request.match
+    level = logging.DEBUG if match and match.operation in _PROBES else logging.INFO
+    if not is_logged(level):
+        return
+    principal = request.principal
+    line = RequestLine(
+        time=format_time(time.time()),
+        level=_NAMES[level],
+        logger="packhouse",
+        message=message,
+        request_id=request.request_id,
+        method=request.method,
+        path=match.template if match else request.refused_path,
+        operation=match.operation if match else "",
+        status=status,
+        bytes_in=request.upload.received_bytes,
+        bytes_out=bytes_out,
+        duration_ms=round(seconds * 1000, 3),
+        client=request.scope["client"][0] if request.scope.get("client") else "",
+        org=principal.org_name if principal else "",
+        sub=_cut(principal.subject) if principal else "",
+        repo=_cut(_repo_name(request, match)),
+        reason=reason or msgspec.UNSET,
+    )
+    _write(line)
+
+
+def _write(line: RequestLine) -> None:
+    if collect_line(_encode(line)):
+        asyncio.get_running_loop().call_later(limits.log_collect_s, write_collected_lines)
+
+
+def _repo_name(request: Request, match: Match | None) -> str:
+    """Return what the request was for; of a caller that nobody knows, not even that."""
+    if request.authorised is not None:
+        return request.authorised.repo
+    return match.values.get("repo", "") if match and request.principal else ""
+
+
+def _cut(text: str) -> str:
+    return text[: limits.log_value_max_chars]
+
+
+def log_refusal(request_id: bytes, *, status: int, bytes_out: int, client: str) -> None:
+    """Write the line of what is no request: it was refused before anybody could look at what it asks for."""
+    if not is_logged(logging.INFO):
+        return
+    line = RequestLine(
+        time=format_time(time.time()),
+        level="info",
+        logger="packhouse",
+        message="request refused",
+        request_id=request_id.decode("ascii"),
+        method="",
+        path="",
+        operation="",
+        status=status,
+        bytes_in=0,
+        bytes_out=bytes_out,
+        duration_ms=0,
+        client=client,
+        org="",
+        sub="",
+        repo="",
+    )
+    _write(line)

@@ -1,0 +1,202 @@
+"""`packhouse serve`: the socket, one server process or several, and their end."""
+
+import asyncio
+import errno
+import logging
+import os
+import resource
+import signal
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Final
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from packhouse import limits
+from packhouse.config import Config
+from packhouse.errors import Invalid, Unavailable
+from packhouse.git.commands.process import kill_running
+from packhouse.log import log_event
+from packhouse.web.app import make_app
+from packhouse.web.edge.background import Loop
+from packhouse.web.edge.protocol import EdgeProtocol, EdgeUvicornConfig
+from packhouse.web.edge.supervisor import EXIT_START_FAILED, supervise
+
+BACKLOG: Final = 2048
+OPEN_FILES_WANTED: Final = 65_536
+
+
+def serve(config: Config, loops: Sequence[Loop] = (), *, announce: Callable[[], None] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. Each process runs the background `loops`.
+
+    `announce` is called once, by the first process that serves. Running requests may finish within
+    `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot be used, and Unavailable when the address
+    cannot be listened on.
+    """
+    check_tls(config)
+    listener = open_listener(config.listen)
+    _raise_open_files_limit()
+    host, port = listener.getsockname()[:2]
+    scheme = "https" if config.tls_cert else "http"
+    shown = f"[{host}]" if ":" in host else host
+    process_id = os.getpid()
+
+    def tell() -> None:
+        address = f"{scheme}://{shown}:{port}"
+        log_event("listening", address=address, workers=config.workers, pid=process_id)
+        if announce is not None:
+            announce()
+
+    on_start = _OnceForAll(tell)
+    if config.workers == 1:
+        return min(
+            run_worker(config, listener, loops, on_start), 1
+        )  # the supervisor alone asks why a start failed
+    return supervise(lambda: run_worker(config, listener, loops, on_start), config, listener)
+
+
+class _OnceForAll:
+    """A call that the first of several processes makes; those forked from this one count as well."""
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function = function
+        self._tokens, writer = os.pipe()
+        os.write(writer, b"1")
+        os.close(writer)
+
+    def __call__(self) -> None:
+        if os.read(self._tokens, 1):
+            self._function()
+
+
+def check_tls(config: Config) -> None:
+    """Raise Invalid unless certificate and key, when given, can be read and fit each other."""
+    if config.tls_cert is None or config.tls_key is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            config.tls_cert, config.tls_key, password=_refuse_passphrase
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise Invalid(
+            "TLS certificate or key cannot be used",
+            tls_cert=str(config.tls_cert),
+            tls_key=str(config.tls_key),
+            reason=error.strerror or str(error),
+        ) from None
+
+
+def _refuse_passphrase() -> bytes:
+    """Fail where OpenSSL would ask the terminal, again in each process."""
+    raise ssl.SSLError("the key is encrypted")
+
+
+def open_listener(listen: str) -> socket.socket:
+    """Return a listening socket for ADDRESS:PORT (an IPv6 address in brackets); raise Unavailable."""
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise Unavailable("address cannot be resolved", listen=listen, reason=error.strerror) from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                "address is in use by another program; choose one with --listen or PACKHOUSE_LISTEN",
+                listen=listen,
+            ) from None
+        raise Unavailable("address cannot be listened on", listen=listen, reason=error.strerror) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _raise_open_files_limit() -> None:
+    """Allow as many open files as the system lets us, since every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's server; a signal ends it with status 0 instead of being raised again afterwards.
+
+    `on_start` is called once connections are taken and answered.
+    """
+
+    def __init__(self, config: EdgeUvicornConfig, on_start: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._on_start is not None:
+            self._on_start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler's
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def make_server(app: ASGIApp, config: Config, on_start: Callable[[], None] | None = None) -> uvicorn.Server:
+    """Return a server of `app` with the bounds of our edge; `serve(sockets=…)` runs it."""
+    return _Server(
+        EdgeUvicornConfig(
+            app,
+            settings=config,
+            loop="none",
+            http=EdgeProtocol,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=limits.keep_alive_s,
+            timeout_graceful_shutdown=config.shutdown_grace_s,
+            ssl_certfile=config.tls_cert,
+            ssl_keyfile=config.tls_key,
+        ),
+        on_start,
+    )
+
+
+def run_worker(
+    config: Config, listener: socket.socket, loops: Sequence[Loop], on_start: Callable[[], None]
+) -> int:
+    """Serve on `listener` in this process until a signal; return the exit status."""
+    # A closed terminal ends the server like SIGTERM, not in the middle of its requests; under nohup it goes on.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    server = make_server(make_app(config, loops=loops), config, on_start)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(server.serve(sockets=[listener]))
+    except SystemExit as ended:  # uvicorn's way to say that the start-up failed
+        return ended.code if isinstance(ended.code, int) else EXIT_START_FAILED
+    log_event("stopped", pid=os.getpid())
+    if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
+        # The grace period is over; waiting for a thread that hangs would keep the process for ever. What git
+        # runs for it would outlive us, without anybody who ends it when its time is up.
+        kill_running()
+        logging.shutdown()
+        os._exit(0)
+    return 0

@@ -1,0 +1,209 @@
+"""Reading query strings and JSON objects into typed structs, by the rules that all endpoints share.
+
+Text is trimmed, blank text and null count as absent, unknown members are ignored, old names stand in for
+absent standard ones. Query booleans are the words true, false, 1 and 0, and a blank one is absent; JSON members
+must have their type, so blank text is absent only where text belongs.
+"""
+
+import functools
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar, Union
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from packhouse import limits
+from packhouse.errors import Invalid
+from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+Verbatim = Annotated[str, msgspec.Meta(extra={"verbatim": True})]
+"""Text that is not trimmed: a path may start with a space."""
+
+VerbatimList = Annotated[list[str], msgspec.Meta(max_length=limits.query_fields_max)]
+
+_WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
+_NUMBER: Final = re.compile(r"-?[0-9]{1,4000}")  # Python reads no number beyond 4,300 digits
+_MISFIT: Final = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
+_NO_ALIASES: Final[Aliases] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    kind: type
+    required: bool
+    trimmed: bool
+
+
+@functools.cache
+def _fields_of(kind: type[msgspec.Struct]) -> tuple[_Field, ...]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return tuple(
+        _describe(f.encode_name, hints[f.name], required=f.required) for f in msgspec.structs.fields(kind)
+    )
+
+
+def _describe(name: str, hint: Any, *, required: bool) -> _Field:
+    trimmed = True
+    while True:
+        origin = typing.get_origin(hint)
+        if origin is Annotated:
+            extras = [m.extra for m in hint.__metadata__ if isinstance(m, msgspec.Meta) and m.extra]
+            trimmed = trimmed and not any(extra.get("verbatim") for extra in extras)
+            hint = typing.get_args(hint)[0]
+        elif origin in (Union, types.UnionType):
+            choices = [a for a in typing.get_args(hint) if a not in (type(None), msgspec.UnsetType)]
+            hint = choices[0]
+        else:
+            return _Field(name, origin or hint, required, trimmed)
+
+
+@functools.cache
+def member_names(kind: type[msgspec.Struct], where: str) -> tuple[str, ...]:
+    """Return the names under which members of `kind` are looked for, old ones included."""
+    aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
+    names = (name for field in _fields_of(kind) for name in (field.name, *aliases.get(field.name, ())))
+    return tuple(dict.fromkeys(str(name) for name in names))
+
+
+def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
+    """Return a decoded JSON object as `kind`. `where` names the row of aliases, `at` the member it stands in.
+
+    Raises Invalid naming the member that is missing or does not fit.
+    """
+    return _convert(_tidy(raw, kind, REQUEST_ALIASES.get(where, _NO_ALIASES), at), kind, at)
+
+
+def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) -> dict[str, Any]:
+    """Return the members that count, under their standard names, text trimmed."""
+    if not isinstance(raw, dict):
+        raise Invalid("expected a JSON object", field=at or "the body")
+    members: dict[str, Any] = {}
+    for field in _fields_of(kind):
+        value = _pick(raw, field, aliases)
+        if value is None:
+            if field.required:
+                raise Invalid("field is required", field=_join(at, field.name))
+            continue
+        if issubclass(field.kind, msgspec.Struct):
+            value = _tidy(value, field.kind, _NO_ALIASES, _join(at, field.name))
+        members[field.name] = value
+    return members
+
+
+def _pick(raw: Mapping[str, Any], field: _Field, aliases: Aliases) -> Any:
+    """Return the value under the standard or the first old name that has one; None when all are blank."""
+    for name in (field.name, *aliases.get(field.name, ())):
+        value = raw.get(name)
+        if isinstance(value, str) and field.kind is str:
+            value = _check_branch(name, value.strip() if field.trimmed else value) or None
+        if value is not None:
+            return value
+    return None
+
+
+def _join(at: str, name: str) -> str:
+    return f"{at}.{name}" if at else name
+
+
+def _convert(members: dict[str, Any], kind: type[S], at: str) -> S:
+    try:
+        return msgspec.convert(members, kind, strict=True)
+    except msgspec.ValidationError as error:
+        found = _MISFIT.fullmatch(str(error))
+        assert found is not None
+        field, reason = found["field"] or "", found["reason"].replace("`", "")
+        raise Invalid("field does not fit", field=_join(at, field), reason=_plain(reason)) from None
+
+
+def _plain(reason: str) -> str:
+    """Return msgspec's reason in the words of JSON."""
+    words = {"str": "string", "int": "integer", "bool": "boolean", "| null": ""}
+    text = reason[:1].lower() + reason[1:]
+    for python, json in words.items():
+        text = re.sub(rf"(?<!\w){re.escape(python)}(?!\w)", json, text)
+    return " ".join(text.split()).replace(" ,", ",")
+
+
+def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
+    """Return the query (application/x-www-form-urlencoded) as `kind`; the first of repeated keys counts.
+
+    A member whose type is a list takes all. Raises Invalid naming the parameter that does not fit.
+    """
+    given = _split_query(query_string)
+    aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
+    members: dict[str, Any] = {}
+    for field in _fields_of(kind):
+        value = _pick_parameter(given, field, aliases)
+        if value is not None:
+            members[field.name] = value
+        elif field.required:
+            raise Invalid("parameter is required", field=field.name)
+    return _convert(members, kind, "")
+
+
+def _split_query(query_string: bytes) -> dict[str, list[str]]:
+    try:
+        pairs = parse_qsl(
+            query_string.decode("utf-8"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=limits.query_fields_max,
+        )
+    except UnicodeDecodeError:
+        raise Invalid("query is not valid UTF-8") from None
+    except ValueError:
+        raise Invalid("query has too many parameters", fields_max=limits.query_fields_max) from None
+    given: dict[str, list[str]] = {}
+    for name, value in pairs:
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Aliases) -> Any:
+    for name in (field.name, *aliases.get(field.name, ())):
+        values = given.get(name)
+        if not values:
+            continue
+        if field.kind is list:
+            return [value for value in values if value]
+        text = values[0].strip() if field.trimmed else values[0]
+        if field.kind in (str, bool) and not text:
+            continue
+        return _read_word(field, _check_branch(name, text))
+    return None
+
+
+def _check_branch(name: str, text: str) -> str:
+    """Return `text`; raise Invalid when `name` is an old one of a branch, and this is some other ref."""
+    if isinstance(name, BranchMember) and text.startswith("refs/") and not text.startswith("refs/heads/"):
+        raise Invalid("invalid branch name", branch=text[:200])
+    return text
+
+
+def _read_word(field: _Field, text: str) -> Any:
+    if field.kind is bool:
+        if text.lower() not in _WORDS:
+            raise Invalid("parameter is not a boolean", field=field.name, value=text[:80])
+        return _WORDS[text.lower()]
+    if field.kind is int:
+        if not _NUMBER.fullmatch(text):
+            raise Invalid("parameter is not a whole number", field=field.name, value=text[:80])
+        return int(text)
+    return text
+
+
+def page_limit(limit: int, *, default: int = limits.page_default, maximum: int = limits.page_max) -> int:
+    """Return how many items a page has: 0 asks for the default, too many for the maximum.
+
+    Raises Invalid when negative.
+    """
+    if limit < 0:
+        raise Invalid("limit is negative", field="limit", value=limit)
+    return min(limit or default, maximum)

@@ -1,0 +1,172 @@
+"""Paths at the edge. Trees hold bytes, JSON and queries hold text: what is not UTF-8 goes as base64 beside it.
+
+An answer shows such a path with U+FFFD, which leads nowhere, and its bytes in a further member, `path_base64`.
+Every call that takes a path takes that member as well.
+"""
+
+import binascii
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+import pybase64
+
+from packhouse import limits
+from packhouse.errors import Invalid
+from packhouse.git.objects.tree_path import TreePath, check_path_prefix, check_tree_path
+from packhouse.web.json.types import EncodedPath, FileOrFolderPath
+
+ENCODED: Final = "_base64"
+"""What the name of a member ends in that holds the bytes of a path."""
+
+# The alphabet for URLs (RFC 4648 section 5) counts too, and a blank is what a `+` of a query arrives as.
+_STANDARD_ALPHABET: Final = bytes.maketrans(b"-_ ", b"+/+")
+_QUANTUM: Final = 4
+
+
+class PathMembers(msgspec.Struct, kw_only=True):
+    """A path: as text, or as base64 of its bytes. Given both, `path` must be how answers show those bytes."""
+
+    path: FileOrFolderPath | None = None
+    path_base64: EncodedPath | None = None
+
+
+# What answers say
+
+
+def path_text(path: bytes) -> str:
+    """Return a path for JSON; bytes that are not UTF-8 become U+FFFD."""
+    return path.decode("utf-8", "replace")
+
+
+def encoded_path(path: bytes) -> str | msgspec.UnsetType:
+    """Return a path that is not UTF-8 as standard base64; UNSET for all others, which are whole as text."""
+    if path.isascii():
+        return msgspec.UNSET
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return pybase64.b64encode(path).decode("ascii")
+    return msgspec.UNSET
+
+
+def path_members(path: bytes, name: str = "path") -> dict[str, str]:
+    """Return the members that show a path: its text, and its bytes when they are not UTF-8."""
+    try:
+        return {name: path.decode("utf-8")}
+    except UnicodeDecodeError:
+        encoded = pybase64.b64encode(path).decode("ascii")
+        return {name: path_text(path), name + ENCODED: encoded}
+
+
+def path_list_members(paths: Iterable[bytes], name: str) -> dict[str, list[str]]:
+    """Return the members that show a list of paths; when one is not UTF-8, the bytes of all, place by place."""
+    listed = list(paths)
+    members = {name: [path_text(path) for path in listed]}
+    if any(encoded_path(path) is not msgspec.UNSET for path in listed):
+        members[name + ENCODED] = [pybase64.b64encode(path).decode("ascii") for path in listed]
+    return members
+
+
+# What callers say
+
+
+def read_path(given: PathMembers, field: str = "path") -> bytes | None:
+    """Return the path as given, unchecked; None when there is none.
+
+    Raises Invalid for what is no base64, and when the two members name different paths.
+    """
+    if given.path_base64 is None:
+        return None if given.path is None else _encode(given.path)
+    path = _decode(given.path_base64, field + ENCODED)
+    if given.path is not None and given.path != path_text(path):
+        raise Invalid("path and its base64 differ", field=field)
+    return path
+
+
+def read_file_path(given: PathMembers) -> TreePath:
+    """Return the path of a file, which must be given and not be blank, in the form that trees use."""
+    is_blank = given.path_base64 is None and not (given.path or "").strip()
+    return read_written_path(PathMembers() if is_blank else given)
+
+
+def is_root(given: PathMembers) -> bool:
+    """Tell whether no path is given, or one of nothing but blanks and slashes."""
+    if given.path_base64 is not None:
+        return not (read_path(given) or b"").strip(b"/")
+    return not (given.path or "").strip().strip("/")
+
+
+def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool = False) -> TreePath:
+    """Return the path of what is to be written or deleted, which must be given, in the form that trees use."""
+    path = read_path(given, field)
+    if path is None:
+        raise Invalid("field is required", field=field)
+    return check_tree_path(path, deletes=deletes)
+
+
+def read_folder(given: PathMembers) -> bytes:
+    """Return the path of a folder or file in the form that trees use; empty, the root, for none or only slashes."""
+    path = read_path(given)
+    if path is None or not path.strip(b"/"):
+        return b""
+    return check_tree_path(path, deletes=True)
+
+
+def read_paths(texts: Sequence[str], encoded: Sequence[str], field: str = "path_base64") -> list[TreePath]:
+    """Return literal paths of files or folders, given as text and as base64; none when they name the root.
+
+    `field` is the member that holds base64. Raises Invalid for a path that no tree can hold.
+    """
+    paths = [*map(_encode, texts), *(_decode(text, field) for text in encoded)]
+    if any(not path.strip(b"/") for path in paths):
+        return []
+    return [check_tree_path(path, deletes=True) for path in paths]
+
+
+def read_prefixes(texts: Sequence[str], encoded: Sequence[str], field: str) -> tuple[bytes, ...]:
+    """Return what paths begin with, given as text and as base64; none when one names the root.
+
+    Raises Invalid as read_paths() does.
+    """
+    prefixes = [*map(_encode, texts), *(_decode(text, field) for text in encoded)]
+    if any(not prefix.strip(b"/") for prefix in prefixes):
+        return ()
+    return tuple(check_path_prefix(prefix) for prefix in prefixes)
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can spell
+        raise Invalid("path is not valid Unicode") from error
+
+
+def _decode(text: str, field: str) -> bytes:
+    try:
+        data = text.encode("ascii").translate(_STANDARD_ALPHABET)
+        return pybase64.b64decode(data + b"=" * (-len(data) % _QUANTUM), validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("field is not base64", field=field) from None
+
+
+# Cursors that are paths
+
+
+def path_cursor(path: bytes) -> str:
+    """Return the cursor of a page that ends with `path`: the path, or NUL and hex when it is not UTF-8."""
+    try:
+        return path.decode("utf-8")
+    except UnicodeDecodeError:
+        return "\0" + path.hex()
+
+
+def parse_path_cursor(cursor: str) -> bytes:
+    """Return the path in a cursor; raise Invalid for text that cannot come from path_cursor()."""
+    try:
+        path = bytes.fromhex(cursor[1:]) if cursor.startswith("\0") else cursor.encode("utf-8")
+    except (ValueError, UnicodeEncodeError):
+        raise Invalid("unreadable cursor") from None
+    if b"\0" in path or len(path) > limits.tree_path_max_bytes:
+        raise Invalid("unreadable cursor")
+    return path

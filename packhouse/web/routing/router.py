@@ -1,0 +1,298 @@
+"""Routes on the raw request target: which handler answers a method and path, in both dialects.
+
+Frameworks route on the decoded path, where `apps%2Fshop` and `apps/shop` look the same; here the target is
+split on `/` first and each segment is decoded once afterwards (RFC 3986 section 2.4).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.errors import Invalid, NotFound, PackhouseError
+from packhouse.web.openapi.headers import Header
+from packhouse.web.request import Request
+from packhouse.web.routing.match import Dialect, Match
+
+LFS_NOT_SERVED = "git LFS is not served"
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SLASHES = re.compile(rb"//+")
+_VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
+
+
+class Claim(Enum):
+    """What the token's `repo` claim must name before the handler runs."""
+
+    REPO = "the repository of the path, or on released paths any one repository"
+    ORG = "anything: the call concerns no repository"
+    HANDLER = "the handler authorises by itself"
+
+
+class ErrorStyle(Enum):
+    """How failures of a route look on the wire."""
+
+    PLAIN = "problem details"
+    COMMIT_RESULT = "problem details with a result object"
+    NOTE = "problem details, or the note write response when the notes ref is the reason"
+    GIT = "one line of text, as git shows it"
+    LFS = "problem details with a message, which git-lfs shows"
+    CODEARTS = "error_code and error_msg, of the archive download that CodeArts clients call"
+
+
+class MethodNotAllowed(PackhouseError):
+    """The path exists, but not with this method. Field: `allow`, what the Allow header lists."""
+
+    def __init__(self, method: str, allow: str) -> None:
+        super().__init__("method is not allowed", method=method, allow=allow)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `released` and `preferred` are its paths in the two dialects; `{x}` takes one segment.
+
+    A route with `git_suffix` answers every path that ends so, whatever the repository part before it is; the
+    handler finds that part, decoded, in `request.git_path`. `scopes` are alternatives: one of them must be in
+    the token. GET answers HEAD.
+
+    The rest describes the operation in the OpenAPI document: `other_statuses` are successes too, `reply_media`
+    names one type or several between commas. `body_member` is the member of the body in which `body` stands,
+    `body_lines` what each further line of it holds, and `body_rules` are JSON Schemas of how members of `body`
+    depend on each other. `released_query` and `released_body` are for what the released path takes where it
+    differs. `request_headers` and `reply_headers` are header fields (headers.py). `failures` are the statuses that
+    not every such route has, and `failure_members` what a 409 holds beside the members of a problem.
+
+    A route with `takes_key` writes, and does so once for all requests with one `Idempotency-Key`.
+    """
+
+    name: str
+    method: str
+    handler: Handler
+    released: str = ""
+    preferred: str = ""
+    git_suffix: str = ""
+    scopes: tuple[Scope, ...] = ()
+    claim: Claim = Claim.REPO
+    errors: ErrorStyle = ErrorStyle.PLAIN
+    released_scope_status: int = 401
+    summary: str = ""
+    query: type[msgspec.Struct] | None = None
+    released_query: type[msgspec.Struct] | None = None
+    request_headers: tuple[Header, ...] = ()
+    body: type[msgspec.Struct] | None = None
+    released_body: type[msgspec.Struct] | None = None
+    body_media: str = "application/json"
+    body_member: str = ""
+    body_rules: tuple[Mapping[str, Any], ...] = ()
+    body_lines: type[msgspec.Struct] | None = None
+    reply: type[msgspec.Struct] | None = None
+    reply_media: str = "application/json"
+    reply_headers: tuple[Header, ...] = ()
+    status: int = 200
+    other_statuses: tuple[int, ...] = ()
+    failures: tuple[int, ...] = ()
+    failure_members: type[msgspec.Struct] | None = None
+    takes_key: bool = False
+
+    def template(self, dialect: Dialect) -> str:
+        """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
+        if dialect is Dialect.GIT:
+            return "/{repo}.git" + self.git_suffix
+        if dialect is Dialect.RELEASED:
+            return self.released
+        return self.preferred or self.released
+
+
+@dataclass(slots=True)
+class _Place:
+    children: dict[str, "_Place"] = field(default_factory=dict)
+    variable: "tuple[str, _Place] | None" = None
+    routes: dict[str, tuple[Route, Dialect]] = field(default_factory=dict)
+
+
+class RoutingFailure(Exception):
+    """No route answers. Carries the failure, the style of the path, and its template if only the method is wrong."""
+
+    def __init__(self, error: PackhouseError, style: ErrorStyle, template: str = "") -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.style = style
+        self.template = template
+
+
+class Router:
+    """All routes, looked up by method and raw path."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._root = _Place()
+        self._suffixes: list[tuple[tuple[str, ...], dict[str, Route]]] = []
+        self._result_names: set[str] = set()
+        self._codearts_roots: set[str] = set()
+        for route in routes:
+            if route.errors is ErrorStyle.CODEARTS:
+                self._codearts_roots.add(route.preferred.split("/")[1])
+            if route.errors is ErrorStyle.COMMIT_RESULT:
+                self._result_names.add(route.preferred.rpartition("/")[2])
+            self._add(route, route.released, Dialect.RELEASED)
+            self._add(route, route.preferred, Dialect.PREFERRED)
+            if route.git_suffix:
+                self._add_suffix(route)
+        self._suffixes.sort(key=lambda item: -len(item[0]))
+
+    def _add(self, route: Route, path: str, dialect: Dialect) -> None:
+        if not path:
+            return
+        place = self._root
+        for segment in path[1:].split("/"):
+            if segment.startswith("{"):
+                name = segment.strip("{}")
+                if place.variable is None:
+                    place.variable = (name, _Place())
+                assert place.variable[0] == name, f"{path}: two names for one path segment"
+                place = place.variable[1]
+            else:
+                place = place.children.setdefault(segment, _Place())
+        if not path.startswith("/api/"):
+            dialect = Dialect.NONE
+        assert route.method not in place.routes, f"{route.method} {path} is routed twice"
+        place.routes[route.method] = (route, dialect)
+
+    def _add_suffix(self, route: Route) -> None:
+        suffix = tuple(route.git_suffix[1:].split("/"))
+        for known, methods in self._suffixes:
+            if known == suffix:
+                methods[route.method] = route
+                return
+        self._suffixes.append((suffix, {route.method: route}))
+
+    def match(self, method: str, raw_path: bytes) -> tuple[Route, Match]:
+        """Return the route that answers, and what the request shall know of it.
+
+        Raises RoutingFailure (not found, method not allowed, undecodable path).
+        """
+        segments = split_path(raw_path)
+        other_version = _other_version(segments)
+        place, values = self._find(["api", "v1", *segments[2:]] if other_version else segments)
+        if place is not None:
+            found, style = _choose(place.routes, method)
+            if other_version:
+                raise RoutingFailure(NotFound("API version is not served", version=other_version), style)
+            _check_escapes(raw_path, style)
+            if found is None:
+                other, dialect = next(iter(place.routes.values()))
+                template = other.template(dialect)
+                raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style, template)
+            route, dialect = found
+            return route, Match(route.name, route.template(dialect), dialect, values)
+        # Git and people build addresses of remotes by joining. No repository has an empty segment in its name, so
+        # repeated slashes can only mean one.
+        return self._match_suffix(method, _SLASHES.sub(b"/", raw_path))
+
+    def _find(self, segments: list[str]) -> tuple[_Place | None, dict[str, str]]:
+        place, values = self._root, {}
+        for segment in segments:
+            if segment in place.children:
+                place = place.children[segment]
+            elif place.variable is not None and segment:
+                values[place.variable[0]] = segment
+                place = place.variable[1]
+            else:
+                return None, {}
+        return (place if place.routes else None), values
+
+    def _match_suffix(self, method: str, raw_path: bytes) -> tuple[Route, Match]:
+        segments = split_path(raw_path)
+        for suffix, routes in self._suffixes:
+            values = _suffix_values(segments, suffix)
+            if values is None:
+                continue
+            # A percent sign that escapes nothing stands for itself here: clients write names into remotes as they are.
+            _check_text(raw_path, ErrorStyle.GIT)
+            route = routes.get("GET" if method == "HEAD" else method)
+            if route is None:
+                other = next(iter(routes.values()))
+                template = other.template(Dialect.GIT)
+                raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), other.errors, template)
+            written = raw_path.lstrip(b"/").decode("utf-8", "replace").split("/")
+            paths = ("/".join(parts[: -len(suffix)]) for parts in (segments, written))
+            return route, Match(route.name, route.template(Dialect.GIT), Dialect.GIT, values, *paths)
+        style = self._guess_style(segments)
+        _check_escapes(raw_path, style)
+        raise RoutingFailure(NotFound(LFS_NOT_SERVED if style is ErrorStyle.LFS else "no such path"), style)
+
+    def _guess_style(self, segments: list[str]) -> ErrorStyle:
+        """Return the style of a path that is none.
+
+        Clients read `result` of whatever they sent a commit to. Those of CodeArts and of LFS know their own form only.
+        """
+        if ("info", "lfs") in pairwise(segments):
+            return ErrorStyle.LFS
+        if segments[0] in self._codearts_roots:
+            return ErrorStyle.CODEARTS
+        named = next((segment for segment in reversed(segments) if segment), "")
+        return ErrorStyle.COMMIT_RESULT if named in self._result_names else ErrorStyle.PLAIN
+
+
+def split_path(raw_path: bytes) -> list[str]:
+    """Return the segments of a raw path, each decoded once; slashes repeated at the start count as one.
+
+    Elsewhere an empty segment stays: `/api/repos//branches` names no repository, least of all `branches`. Only in
+    remotes do slashes repeated anywhere count as one, see `Router.match`.
+    Bytes that are not UTF-8 become U+FFFD; the caller refuses such a path once it knows in which form.
+    """
+    path = raw_path.lstrip(b"/")
+    return [unquote_to_bytes(segment).decode("utf-8", "replace") for segment in path.split(b"/")]
+
+
+def _check_escapes(raw_path: bytes, style: ErrorStyle) -> None:
+    if _BAD_ESCAPE.search(raw_path):
+        raise RoutingFailure(Invalid("path has a bad percent escape"), style)
+    _check_text(raw_path, style)
+
+
+def _check_text(raw_path: bytes, style: ErrorStyle) -> None:
+    try:
+        unquote_to_bytes(raw_path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise RoutingFailure(Invalid("path is not UTF-8"), style) from None
+
+
+def _other_version(segments: list[str]) -> str:
+    if len(segments) < 3 or segments[0] != "api" or segments[1] == "v1":
+        return ""
+    return segments[1] if _VERSION_SEGMENT.match(segments[1]) else ""
+
+
+def _choose(
+    routes: Mapping[str, tuple[Route, Dialect]], method: str
+) -> tuple[tuple[Route, Dialect] | None, ErrorStyle]:
+    found = routes.get("GET" if method == "HEAD" else method)
+    style = found[0].errors if found else next(iter(routes.values()))[0].errors
+    return found, style
+
+
+def _suffix_values(segments: list[str], suffix: tuple[str, ...]) -> dict[str, str] | None:
+    """Return the values of the suffix's variables when `segments` end with it and something is in front."""
+    if len(segments) <= len(suffix):
+        return None
+    values = {}
+    for segment, wanted in zip(segments[-len(suffix) :], suffix, strict=True):
+        if wanted.startswith("{"):
+            values[wanted.strip("{}")] = segment
+        elif segment != wanted:
+            return None
+    return values
+
+
+def _allow(routes: Mapping[str, object]) -> str:
+    methods = set(routes) | ({"HEAD"} if "GET" in routes else set())
+    return ", ".join(sorted(methods))

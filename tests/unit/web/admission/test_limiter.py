@@ -1,0 +1,232 @@
+"""Turns to run git are shared fairly among organisations and repositories."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packhouse.errors import Unavailable
+from packhouse.limits import Limits
+from packhouse.web.admission.limiter import Holder, Lane, Shares
+
+pytestmark = pytest.mark.quick
+
+HERE, SAME_ORG, ELSEWHERE = (1, "a"), (1, "b"), (2, "a")
+
+IMPATIENT = Limits(git_turn_patience_s=0)
+STRICT = Limits(git_turn_patience_s=0, git_turn_stall_s=0, git_turn_look_s=0)
+
+
+async def settle() -> None:
+    """Let everything happen that happens by itself."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
+class Transfers:
+    """Transfers that keep their turns until they are told to go on; `begun` has those that got one."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._tasks: list[asyncio.Task[None]] = []
+        self._signals: list[asyncio.Event] = []
+        self.begun: list[int] = []
+        self.cut: list[int] = []
+
+    @property
+    def count(self) -> int:
+        return len(self._tasks)
+
+    def start(self, holder: Holder, *, stalling: bool = False) -> None:
+        self._signals.append(asyncio.Event())
+        self._tasks.append(asyncio.ensure_future(self._run(self.count, holder, stalling=stalling)))
+
+    async def _run(self, number: int, holder: Holder, *, stalling: bool) -> None:
+        async with self._lane.turn(holder, lambda: self.cut.append(number)) as turn:
+            self.begun.append(number)
+            if stalling:
+                async with turn.waiting_for_client():
+                    await self._signals[number].wait()
+            else:
+                await self._signals[number].wait()
+
+    async def arrive(self, holder: Holder, count: int = 1, *, stalling: bool = False) -> None:
+        for _ in range(count):
+            self.start(holder, stalling=stalling)
+        await settle()
+
+    def resume(self, number: int) -> None:
+        self._signals[number].set()
+
+    def stop(self, number: int) -> None:
+        self._tasks[number].cancel()
+
+    def has_ended(self, number: int) -> bool:
+        return self._tasks[number].done()
+
+    async def finish(self, number: int) -> None:
+        self.resume(number)
+        await self._tasks[number]
+        await settle()
+
+    async def cancel(self, number: int) -> None:
+        self.stop(number)
+        await asyncio.wait({self._tasks[number]})
+        await settle()
+
+    async def failure(self, number: int) -> BaseException | None:
+        await asyncio.wait({self._tasks[number]})
+        return self._tasks[number].exception()
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await settle()
+
+
+async def count_turns(lane: Lane) -> int:
+    """Return how many turns a lane that nobody uses any more gives to strangers that all stall."""
+    strangers = Transfers(lane)
+    for org_id in range(100, 120):
+        await strangers.arrive((org_id, "a"), stalling=True)
+    await strangers.close()
+    return len(strangers.begun)
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("ab")), max_size=60), st.integers(1, 20))
+def test_a_newcomer_finds_room_while_anything_is_free(asking: list[Holder], places: int) -> None:
+    shares = Shares(places)
+    for holder in asking:
+        if shares.has_room(holder):
+            shares.take(holder)
+    assert shares.free >= 0
+    assert shares.has_room((9, "new")) == (shares.free > 0)
+
+
+def test_one_repository_leaves_turns_to_others_and_one_organisation_too() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(8, lent_max=0))
+        await transfers.arrive(HERE, 20)
+        assert transfers.begun == list(range(6))
+        await transfers.arrive(SAME_ORG, 20)
+        assert transfers.begun == [*range(6), 20]
+        await transfers.arrive(ELSEWHERE)
+        assert transfers.begun == [*range(6), 20, 40]
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_those_who_wait_are_served_in_turn_each_holder_once() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(1, lent_max=0))
+        await transfers.arrive(HERE, 4)
+        await transfers.arrive(ELSEWHERE, 2)
+        await transfers.arrive(SAME_ORG)
+        for number in (0, 1, 4, 6, 2, 5, 3):
+            assert transfers.begun[-1] == number
+            await transfers.finish(number)
+
+    asyncio.run(run())
+
+
+def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_like() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(1, lent_max=2, limits=IMPATIENT))
+        await transfers.arrive(HERE, stalling=True)
+        await transfers.arrive(HERE, 2)
+        assert transfers.begun == [0, 1], "the turn was not lent, or twice"
+        transfers.resume(0)
+        await settle()
+        assert not transfers.has_ended(0), "two run on one turn"
+        await transfers.finish(1)
+        assert transfers.has_ended(0)
+        assert transfers.begun == [0, 1, 2]
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(2, lent_max=14, limits=IMPATIENT))
+        await transfers.arrive(HERE, 50, stalling=True)
+        assert len(transfers.begun) == 11
+        await transfers.arrive(ELSEWHERE, 2)
+        assert transfers.begun[11:] == [50, 51]
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_clients_that_stall_for_long_give_way_to_as_many_as_wait() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(2, lent_max=14, limits=STRICT))
+        for _ in range(11):
+            await transfers.arrive(HERE, stalling=True)
+        assert not transfers.cut
+        await transfers.arrive(HERE, 2, stalling=True)
+        assert len(transfers.cut) == 2
+        for number in list(transfers.cut):
+            await transfers.cancel(number)
+        assert transfers.begun[-2:] == [11, 12]
+        await transfers.arrive(ELSEWHERE)
+        assert transfers.begun[-1] == 13
+        assert len(transfers.cut) == 2, "there was room"
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
+    async def run() -> None:
+        transfers = Transfers(Lane(1, lent_max=14, limits=STRICT))
+        await transfers.arrive(HERE, stalling=True)
+        await transfers.arrive(HERE, 2)
+        assert transfers.begun == [0, 1]
+        assert not transfers.cut
+        await transfers.close()
+
+    asyncio.run(run())
+
+
+def test_too_many_and_those_who_wait_too_long_are_refused() -> None:
+    async def run() -> None:
+        lane = Lane(1, lent_max=0, limits=Limits(git_queue_max=3, git_queue_max_s=0))
+        transfers = Transfers(lane)
+        await transfers.arrive(HERE, 6)
+        failures = [await transfers.failure(number) for number in range(1, 6)]
+        assert [type(failure) for failure in failures] == [Unavailable] * 5
+        await transfers.finish(0)
+        assert await count_turns(lane) == 1
+
+    asyncio.run(run())
+
+
+STEPS = st.tuples(
+    st.sampled_from((HERE, SAME_ORG, ELSEWHERE)),
+    st.booleans(),
+    st.integers(0, 40),
+    st.booleans(),
+    st.integers(0, 4),
+)
+
+
+@given(st.lists(STEPS, max_size=40))
+def test_whatever_ends_when_no_turn_is_lost(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
+    """Each step lets a transfer begin and another go on or be cancelled, at any moment between two others."""
+
+    async def run() -> None:
+        lane = Lane(2, lent_max=3, limits=IMPATIENT)
+        transfers = Transfers(lane)
+        for holder, stalling, number, cancelled, pause in steps:
+            transfers.start(holder, stalling=stalling)
+            (transfers.stop if cancelled else transfers.resume)(number % transfers.count)
+            for _ in range(pause):
+                await asyncio.sleep(0)
+        await transfers.close()
+        assert await count_turns(lane) == 5
+
+    asyncio.run(run())

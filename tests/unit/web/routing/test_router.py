@@ -1,0 +1,186 @@
+"""Which handler answers which raw request target."""
+
+import pytest
+from starlette.responses import Response
+
+from packhouse.web.app import ROUTES
+from packhouse.web.request import Request
+from packhouse.web.routing.match import Dialect, Match
+from packhouse.web.routing.router import (
+    ErrorStyle,
+    MethodNotAllowed,
+    Route,
+    Router,
+    RoutingFailure,
+    split_path,
+)
+
+pytestmark = pytest.mark.quick
+
+
+async def handler(_request: Request) -> Response:
+    """Stand in for a handler: these tests never call it."""
+    return Response()
+
+
+ROUTER = Router(
+    [
+        Route("list", "GET", handler, released="/api/v1/repos", preferred="/api/repos"),
+        Route("create", "POST", handler, released="/api/v1/repos", preferred="/api/repos"),
+        Route("get", "GET", handler, released="/api/v1/repo", preferred="/api/repos/{repo}"),
+        Route("branches", "GET", handler, preferred="/api/repos/{repo}/branches"),
+        Route("tag", "DELETE", handler, preferred="/api/repos/{repo}/tags/{tag}"),
+        Route(
+            "commit",
+            "POST",
+            handler,
+            released="/api/v1/repos/commit-pack",
+            preferred="/api/repos/{repo}/commit-pack",
+            errors=ErrorStyle.COMMIT_RESULT,
+        ),
+        Route("refs", "GET", handler, git_suffix="/info/refs", errors=ErrorStyle.GIT),
+        Route("lfs", "PUT", handler, git_suffix="/info/lfs/objects/{oid}"),
+    ]
+)
+
+
+def find_match(method: str, path: bytes) -> Match:
+    route, match = ROUTER.match(method, path)
+    assert route.name == match.operation
+    return match
+
+
+def failure_of(method: str, path: bytes) -> RoutingFailure:
+    with pytest.raises(RoutingFailure) as caught:
+        ROUTER.match(method, path)
+    return caught.value
+
+
+def test_an_encoded_slash_stays_inside_its_segment() -> None:
+    match = find_match("GET", b"/api/repos/apps%2Fshop/branches")
+    assert (match.operation, match.values) == ("branches", {"repo": "apps/shop"})
+
+
+def test_a_segment_is_decoded_only_once() -> None:
+    assert find_match("GET", b"/api/repos/a%252Fb").values == {"repo": "a%2Fb"}
+
+
+def test_a_plus_in_a_path_is_a_plus() -> None:
+    assert find_match("GET", b"/api/repos/a+b%20c").values == {"repo": "a+b c"}
+
+
+def test_a_raw_slash_in_a_name_reaches_no_route() -> None:
+    assert failure_of("GET", b"/api/repos/apps/shop").error.message == "no such path"
+
+
+@pytest.mark.parametrize("path", [b"//api/v1/repos", b"////api/v1/repos"])
+def test_slashes_repeated_at_the_start_count_as_one(path: bytes) -> None:
+    assert find_match("GET", path).dialect is Dialect.RELEASED
+
+
+@pytest.mark.parametrize(
+    "path", [b"/api/repos//branches", b"/api//repos", b"/api/repos/", b"/api/repos/x/", b"/", b"/api"]
+)
+def test_an_empty_segment_elsewhere_names_nothing(path: bytes) -> None:
+    assert failure_of("GET", path).error.message == "no such path"
+
+
+def test_a_repository_may_be_called_like_a_path() -> None:
+    assert find_match("GET", b"/api/repos/branches/branches").values == {"repo": "branches"}
+    assert find_match("GET", b"/api/repos/v1").values == {"repo": "v1"}
+
+
+def test_head_is_answered_by_get() -> None:
+    assert find_match("HEAD", b"/api/repos").operation == "list"
+
+
+def test_an_unknown_method_is_told_what_is_allowed() -> None:
+    error = failure_of("BREW", b"/api/repos").error
+    assert isinstance(error, MethodNotAllowed)
+    assert error.fields["allow"] == "GET, HEAD, POST"
+
+
+def test_routing_failures_of_commit_paths_are_known_as_such() -> None:
+    for path in (b"/api/v1/repos/commit-pack", b"/api/repos/%zz/commit-pack", b"/api/v2/repos/commit-pack"):
+        assert failure_of("PUT", path).style is ErrorStyle.COMMIT_RESULT
+
+
+@pytest.mark.parametrize("version", [b"v2", b"v0", b"v11"])
+def test_other_api_versions_are_not_served(version: bytes) -> None:
+    error = failure_of("GET", b"/api/%s/repos" % version).error
+    assert error.message == "API version is not served"
+
+
+@pytest.mark.parametrize("path", [b"/api/repos/%", b"/api/repos/%4", b"/api/repos/%zz", b"/%gg"])
+def test_bad_percent_escapes_are_refused(path: bytes) -> None:
+    assert failure_of("GET", path).error.message == "path has a bad percent escape"
+
+
+@pytest.mark.parametrize("path", [b"/api/repos/%ff", b"/api/repos/%ed%a0%80", b"/x%c0%af/info/refs"])
+def test_paths_that_are_not_utf8_are_refused(path: bytes) -> None:
+    assert failure_of("GET", path).error.message == "path is not UTF-8"
+
+
+def test_a_git_suffix_is_found_from_the_right() -> None:
+    match = find_match("GET", b"/apps/info/refs/shop.git/info/refs")
+    assert (match.dialect, match.git_path) == (Dialect.GIT, "apps/info/refs/shop.git")
+
+
+def test_a_percent_sign_in_a_remote_may_stand_for_itself() -> None:
+    match = find_match("GET", b"//50%off/a%20b%.git/info/refs")
+    assert (match.git_path, match.git_path_as_written) == ("50%off/a b%.git", "50%off/a%20b%.git")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/apps//shop.git/info/refs",
+        b"/apps///shop.git//info/refs",
+        b"//apps/shop.git//info//refs",
+        b"/apps/shop.git/info//refs",
+    ],
+)
+def test_slashes_repeated_in_a_remote_count_as_one(path: bytes) -> None:
+    match = find_match("GET", path)
+    assert (match.git_path, match.git_path_as_written) == ("apps/shop.git", "apps/shop.git")
+
+
+def test_repeated_slashes_count_as_one_in_every_git_route() -> None:
+    match = find_match("PUT", b"/a//b+ephemeral.git//info/lfs//objects//x")
+    assert (match.operation, match.git_path, match.values) == ("lfs", "a/b+ephemeral.git", {"oid": "x"})
+
+
+@pytest.mark.parametrize("path", [b"/x.git/info/refs/", b"/x.git/info/refs//", b"//info//refs", b"/x.git//"])
+def test_a_slash_at_the_end_of_a_remote_path_is_no_slash_too_many(path: bytes) -> None:
+    assert failure_of("GET", path).error.message == "no such path"
+
+
+def test_encoded_slashes_in_a_remote_are_kept() -> None:
+    match = find_match("GET", b"/apps%2F%2Fshop.git/info/refs")
+    assert (match.git_path, match.git_path_as_written) == ("apps//shop.git", "apps%2F%2Fshop.git")
+
+
+def test_values_in_a_git_suffix_are_decoded() -> None:
+    match = find_match("PUT", b"/a%20b/c.git/info/lfs/objects/x%2By")
+    assert (match.git_path, match.values) == ("a b/c.git", {"oid": "x+y"})
+
+
+def test_a_git_suffix_alone_names_no_repository() -> None:
+    assert failure_of("GET", b"/info/refs").error.message == "no such path"
+
+
+def test_dot_segments_are_names_like_others() -> None:
+    assert split_path(b"/api/../x/%2e%2E") == ["api", "..", "x", ".."]
+    assert failure_of("GET", b"/x/../api/repos").error.message == "no such path"
+
+
+def test_two_routes_cannot_share_method_and_path() -> None:
+    row = Route("a", "GET", handler, preferred="/api/a")
+    with pytest.raises(AssertionError, match="routed twice"):
+        Router([row, row])
+
+
+def test_the_servers_own_routes_fit_together() -> None:
+    Router(ROUTES)
+    names = [(route.name, route.method) for route in ROUTES if not route.git_suffix]
+    assert len(set(names)) == len(names)
