@@ -9,11 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench.load import COUNTER_MARK, Job, Outcome, run_load
-from tests.support.git import Git
-from tests.support.processes import cpu_seconds
-from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.clients.git import Git
+from tests.support.clients.repo import AUTHOR, Org, Repo, ndjson_line
+from tests.support.servers.processes import cpu_seconds
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
 
 
 @dataclass

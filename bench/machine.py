@@ -8,7 +8,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.support.programs import find_program
+from tests.support.servers.programs import find_program
 
 _PACKAGES = ("packhouse", "uvicorn", "starlette", "uvloop", "pygit2", "isal", "msgspec")
 

@@ -3,7 +3,7 @@
 import threading
 from types import TracebackType
 
-from tests.support.processes import resident_bytes
+from tests.support.servers.processes import resident_bytes
 
 SAMPLE_INTERVAL_S = 0.02
 

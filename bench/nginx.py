@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
-from tests.support.git import Git
-from tests.support.ports import free_port
-from tests.support.processes import signal_session, wait_until_gone
-from tests.support.programs import find_program
+from tests.support.clients.git import Git
+from tests.support.servers.ports import free_port
+from tests.support.servers.processes import signal_session, wait_until_gone
+from tests.support.servers.programs import find_program
 from tests.support.waiting import wait_until
 
 PROGRAMS = ("nginx", "fcgiwrap")

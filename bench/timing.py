@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.git import Git
-from tests.support.repo import Repo
+from tests.support.clients.git import Git
+from tests.support.clients.repo import Repo
 
 
 def timed_request(

@@ -4,7 +4,7 @@ import os
 import random
 from pathlib import Path
 
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 FILE_BYTES = 64 * 1024
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.git import Git
-from tests.support.postgres import PostgresServer
-from tests.support.repo import Org, Repo
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.clients.git import Git
+from tests.support.clients.repo import Org, Repo
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.tls import TlsFiles, make_tls_files
 from tests.support.skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
-from tests.support.tls import TlsFiles, make_tls_files
 
 # pytest finds its hooks here.
 __all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]

@@ -9,8 +9,8 @@ from typing import Any
 
 from bench.context import Context
 from bench.report import Measure
-from tests.support.git import Git
-from tests.support.repo import Repo
+from tests.support.clients.git import Git
+from tests.support.clients.repo import Repo
 
 FILES = 20_000
 COMMITS = 400

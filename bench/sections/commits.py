@@ -21,9 +21,9 @@ from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.land_commit import CommitFacts
 from packhouse.repository.upkeep.consolidate import consolidate
-from tests.support.repo import Org, Repo
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.clients.repo import Org, Repo
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
 
 CLIENTS = 8
 FILES = 1000

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from bench.context import Context
 from bench.report import Measure
-from tests.support.receiver import Receiver
-from tests.support.repo import Org, Repo
-from tests.support.server_process import ServerOptions
+from tests.support.clients.repo import Org, Repo
+from tests.support.servers.receiver import Receiver
+from tests.support.servers.server_process import ServerOptions
 
 PUSHES = 100
 REFS_OF_A_PUSH = 50

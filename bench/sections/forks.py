@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bench.context import Context
 from bench.report import Measure
-from tests.support.git import Git
-from tests.support.repo import Org, Repo
-from tests.support.server_process import ServerOptions
-from tests.support.upstreams import follow, pull
+from tests.support.clients.git import Git
+from tests.support.clients.repo import Org, Repo
+from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.upstreams import follow, pull
 
 MIB = 2**20
 SMALL_FILES = 200

@@ -13,9 +13,9 @@ import pybase64
 from bench.context import Context
 from bench.memory import PeakMemory
 from bench.report import Measure
-from tests.support.git import Git
-from tests.support.repo import AUTHOR, Repo
-from tests.support.server import Server
+from tests.support.clients.git import Git
+from tests.support.clients.repo import AUTHOR, Repo
+from tests.support.servers.server import Server
 
 MIB = 2**20
 CHUNK_BYTES = 4 * MIB

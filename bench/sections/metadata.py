@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.context import Context
 from bench.report import Measure
-from tests.support.git import Git
-from tests.support.repo import Repo
+from tests.support.clients.git import Git
+from tests.support.clients.repo import Repo
 
 FILES = 50_000
 COMMITS = 2_000

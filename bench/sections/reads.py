@@ -5,8 +5,8 @@ from urllib.parse import quote, urlencode
 
 from bench.context import Context, make_files, measure, request_bytes
 from bench.report import Measure
-from tests.support.repo import Repo
-from tests.support.server_process import ServerOptions
+from tests.support.clients.repo import Repo
+from tests.support.servers.server_process import ServerOptions
 
 CLIENTS = 8
 

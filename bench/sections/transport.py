@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.context import Context, make_files
 from bench.nginx import NginxGit, missing_programs
 from bench.report import Measure
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 OURS = "packhouse"
 FILES = 20

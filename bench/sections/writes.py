@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from bench.context import Context, make_files, measure, request_bytes
 from bench.report import Measure
-from tests.support.repo import AUTHOR, Org, Repo, ndjson_line
+from tests.support.clients.repo import AUTHOR, Org, Repo, ndjson_line
 
 CLIENTS = 8
 FILES = 1000

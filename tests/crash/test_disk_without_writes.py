@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.git import Git
-from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.reads import OBJECT_READS, REF_READS
-from tests.support.repo import Repo
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.clients.git import Git
+from tests.support.clients.reads import OBJECT_READS, REF_READS
+from tests.support.clients.repo import Repo
+from tests.support.servers.loop_disk import LoopDisk, loop_disk
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.git import Git, GitError
-from tests.support.repo import Repo
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
-from tests.support.upstreams import Gateway
+from tests.support.clients.git import Git, GitError
+from tests.support.clients.repo import Repo
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
+from tests.support.servers.upstreams import Gateway
 from tests.support.waiting import WAIT_S, wait_until
 
 ROUNDS = 4

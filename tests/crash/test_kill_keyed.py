@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.git import Git
-from tests.support.keyed_calls import COMMIT
-from tests.support.postgres import PostgresServer
-from tests.support.repo import Repo, commit_lines
-from tests.support.server_process import ServerOptions
+from tests.support.clients.git import Git
+from tests.support.clients.keyed_calls import COMMIT
+from tests.support.clients.repo import Repo, commit_lines
+from tests.support.servers.postgres import PostgresServer
+from tests.support.servers.server_process import ServerOptions
 from tests.support.waiting import WAIT_S, wait_until
 
 ROUNDS = 3

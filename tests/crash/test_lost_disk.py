@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.servers.loop_disk import LoopDisk, loop_disk
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
 
 
 @pytest.fixture

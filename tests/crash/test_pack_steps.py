@@ -17,11 +17,11 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.packs.clean_repo import clean_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from tests.support.builders.pack_works import open_steady_node
+from tests.support.builders.packs import pack_dir
 from tests.support.killed_shop import Shop, survive
 from tests.support.killed_steps import Step, after, before
-from tests.support.pack_works import open_steady_node
-from tests.support.packs import pack_dir
-from tests.support.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 STORE: Final = "packhouse.storage.disk.store"
 DISK: Final = f"{STORE}:DiskPackStore"

@@ -8,14 +8,14 @@ import pytest
 
 from packhouse.config import Config
 from packhouse.operations.catalog.lookup import lookup_repo
-from tests.support.git import Git
+from tests.support.builders.pack_works import open_steady_node
+from tests.support.builders.packs import list_packs, pack_dir
+from tests.support.clients.git import Git
 from tests.support.killed_shop import Shop, check_after
 from tests.support.killed_steps import Step, after, before
-from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.pack_works import open_steady_node
-from tests.support.packs import list_packs, pack_dir
-from tests.support.server import Server
-from tests.support.server_process import ServerOptions
+from tests.support.servers.loop_disk import LoopDisk, loop_disk
+from tests.support.servers.server import Server
+from tests.support.servers.server_process import ServerOptions
 
 DISK = "packhouse.storage.disk.store:DiskPackStore"
 WRITE = "packhouse.repository.write:Write"

@@ -34,7 +34,7 @@ from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.writer import PackWriter
-from tests.support.packs import write_pack
+from tests.support.builders.packs import write_pack
 
 pytestmark = pytest.mark.quick
 

@@ -1,4 +1,4 @@
-// Validates one webhook request with the released TypeScript client, for tests/acceptance/test_webhooks.py.
+// Validates one webhook request with the released TypeScript client, for tests/acceptance/outside/test_webhooks.py.
 //
 // Standard input holds {"body": …, "headers": …, "secret": …}; the answer is the validator's, as JSON.
 import { text } from 'node:stream/consumers';

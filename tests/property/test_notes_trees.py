@@ -10,7 +10,7 @@ from pygit2.enums import ObjectType
 
 from packhouse.git.objects.notes_tree import NotesTree
 from packhouse.git.oid import Oid, hash_object
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

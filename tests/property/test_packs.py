@@ -16,8 +16,8 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.writer import PackWriter, encode_idx, write_idx
-from tests.support.git import Git
-from tests.support.packs import BareRepo
+from tests.support.builders.packs import BareRepo
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

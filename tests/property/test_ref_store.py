@@ -33,8 +33,8 @@ from packhouse.errors import Invalid, PackhouseError
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName
 from packhouse.ids import RepoId
-from tests.support.postgres import PostgresServer
-from tests.support.rows import oid
+from tests.support.builders.rows import oid
+from tests.support.servers.postgres import PostgresServer
 
 Key = tuple[str, RefName]
 

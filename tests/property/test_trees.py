@@ -11,7 +11,7 @@ from packhouse.errors import Invalid
 from packhouse.git.objects.tree_edit import TreeEditor
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid, hash_object
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

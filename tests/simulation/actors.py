@@ -35,7 +35,7 @@ from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
 from tests.simulation.invariants import Violation
 from tests.simulation.world import World
-from tests.support.node_writes import ADA
+from tests.support.builders.node_writes import ADA
 
 BRANCHES: Final = tuple(RefName(b"refs/heads/" + name) for name in (b"main", b"side", b"topic"))
 _HISTORY_MAX: Final = 50

@@ -17,7 +17,7 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId, RepoKey
 from packhouse.storage.memory.store import StoredPack
 from tests.simulation.world import World
-from tests.support.node_writes import ADA, MAIN
+from tests.support.builders.node_writes import ADA, MAIN
 
 _INHERITED_SHARE: Final = 0.25
 _STRAY: Final = "5" * 40

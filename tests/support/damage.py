@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.repo import Repo
+from tests.support.clients.repo import Repo
 
 Fault = Callable[[Path], None]
 """Does something to a repository; given the path of one of its packs."""

@@ -18,11 +18,9 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.tenants.orgs import create_org
 from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
-from tests.support import pack_works
-from tests.support.git import Git
-from tests.support.killed_steps import Step, run_and_be_killed
-from tests.support.node_writes import commit_files
-from tests.support.pack_works import (
+from tests.support.builders import pack_works
+from tests.support.builders.node_writes import commit_files
+from tests.support.builders.pack_works import (
     START,
     age_views,
     fork_all,
@@ -31,7 +29,9 @@ from tests.support.pack_works import (
     tip_of,
     work_and_die,
 )
-from tests.support.packs import pack_dir
+from tests.support.builders.packs import pack_dir
+from tests.support.clients.git import Git
+from tests.support.killed_steps import Step, run_and_be_killed
 
 
 class Shop:

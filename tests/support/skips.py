@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from tests.support.programs import NOT_INSTALLED, PACKAGES
+from tests.support.servers.programs import NOT_INSTALLED, PACKAGES
 
 NOT_PERMITTED: Final = "not permitted here: "
 """What a run lacks by its user or its kernel. Nobody can install that: it is told and fails nothing."""

@@ -1,6 +1,7 @@
 """Size and shape of modules and functions (docs: CONTRIBUTING.md, "How the code reads")."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ pytestmark = pytest.mark.quick
 
 MODULE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
+FOLDER_MODULES_MAX = 24
+DISTRICT_MODULES_MAX = 15
+
+OPERATIONS = ROOT / "packhouse" / "operations"
 
 CODE = ("packhouse", "tests", "bench")
 
@@ -22,6 +27,20 @@ def test_no_module_reaches_500_lines() -> None:
         if (lines := len(path.read_text("utf-8").splitlines())) >= MODULE_LINES_MAX
     ]
     assert not long, long
+
+
+def test_no_folder_has_more_modules_than_a_reader_can_survey() -> None:
+    counts = Counter(path.parent for path in python_files(*CODE) if path.name != "__init__.py")
+    crowded = [
+        f"{folder.relative_to(ROOT)}: {count}"
+        for folder, count in counts.items()
+        if count > (DISTRICT_MODULES_MAX if folder.is_relative_to(OPERATIONS) else FOLDER_MODULES_MAX)
+    ]
+    assert not crowded, crowded
+
+
+def test_every_operation_stands_in_the_folder_of_its_resource() -> None:
+    assert [path.name for path in OPERATIONS.glob("*.py")] == ["__init__.py"]
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

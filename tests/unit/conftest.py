@@ -8,7 +8,7 @@ import pytest
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import create_org
-from tests.support.memory_node import open_memory_node
+from tests.support.servers.memory_node import open_memory_node
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import PACKAGES
+from tests.support.servers.programs import PACKAGES
 from tests.support.skips import NOT_PERMITTED, summary_lines
 from tests.tidy.sources import ROOT
 

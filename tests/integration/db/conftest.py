@@ -12,8 +12,8 @@ from packhouse.db.engines.database import Database, open_database
 from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.orgs import Org, insert_org
 from packhouse.ids import RepoKey
-from tests.support.postgres import PostgresServer
-from tests.support.rows import add_repo
+from tests.support.builders.rows import add_repo
+from tests.support.servers.postgres import PostgresServer
 
 _EMPTY_ALL_TABLES = """
     DO $$ BEGIN EXECUTE (

@@ -12,14 +12,14 @@ from packhouse.db.orgs import insert_org
 from packhouse.db.refs import list_branches_page, list_refs
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName
 from packhouse.ids import RepoKey
-from tests.support.rows import (
+from tests.support.builders.rows import (
     add_repo_of_older_release,
     apply,
     branch_update,
     oid,
     write_ref_of_older_release,
 )
-from tests.support.seeds import seed_of
+from tests.support.builders.seeds import seed_of
 
 A, B = oid("a"), oid("b")
 WRITERS = 4

@@ -38,7 +38,7 @@ from packhouse.db.repos import (
 from packhouse.db.session import QUERIES
 from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
-from tests.support.rows import add_repo, apply, branch_update, note_pack, oid
+from tests.support.builders.rows import add_repo, apply, branch_update, note_pack, oid
 
 A, B, C = oid("a"), oid("b"), oid("c")
 

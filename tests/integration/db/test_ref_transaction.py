@@ -39,7 +39,7 @@ from packhouse.git.refname import (
     trusted_refname,
 )
 from packhouse.ids import RepoKey
-from tests.support.rows import apply, branch_update, oid, write_ref_of_older_release
+from tests.support.builders.rows import apply, branch_update, oid, write_ref_of_older_release
 
 A, B, C = oid("a"), oid("b"), oid("c")
 

@@ -26,7 +26,7 @@ from packhouse.db.repos import (
 from packhouse.errors import PackhouseError
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 from packhouse.ids import RepoId, RepoKey
-from tests.support.rows import add_repo, apply, branch_update, oid
+from tests.support.builders.rows import add_repo, apply, branch_update, oid
 
 
 def read_repo(database: Database, org: Org, name: str) -> Repo:

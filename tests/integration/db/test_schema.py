@@ -23,7 +23,7 @@ from packhouse.db.engines.schema import (
 from packhouse.db.orgs import Org, find_org
 from packhouse.db.session import QUERIES
 from packhouse.ids import RepoKey
-from tests.support.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 RELEASED = [(1,), (2,), (3,), (4,), (5,), (6,)]
 """The versions of the migrations of this release."""

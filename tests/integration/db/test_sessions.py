@@ -22,8 +22,8 @@ from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoKey
-from tests.support.postgres import PostgresServer
-from tests.support.rows import apply, branch_update, oid
+from tests.support.builders.rows import apply, branch_update, oid
+from tests.support.servers.postgres import PostgresServer
 
 FORK = multiprocessing.get_context("fork")
 

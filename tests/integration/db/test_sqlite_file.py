@@ -15,7 +15,7 @@ from packhouse.db.engines.sqlite_file import SqliteFile
 from packhouse.db.orgs import find_org, insert_org
 from packhouse.db.session import Session
 from packhouse.errors import Corrupt
-from tests.support.loop_disk import loop_disk
+from tests.support.servers.loop_disk import loop_disk
 
 
 def open_made(path: Path) -> Database:

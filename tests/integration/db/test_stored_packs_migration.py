@@ -24,7 +24,7 @@ from packhouse.db.packs import (
 from packhouse.db.repos import find_repo_by_id, insert_unborn_repo
 from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
-from tests.support.rows import (
+from tests.support.builders.rows import (
     add_repo,
     add_repo_of_older_release,
     apply,

@@ -25,7 +25,7 @@ from packhouse.db.repos import (
 from packhouse.db.session import Session
 from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId, RepoKey
-from tests.support.rows import add_repo, apply, branch_update, note_pack, oid
+from tests.support.builders.rows import add_repo, apply, branch_update, note_pack, oid
 
 
 def conceive(database: Database, org: Org, public_id: str, name: str = "r") -> RepoKey:

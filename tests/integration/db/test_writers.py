@@ -15,8 +15,8 @@ from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
 from packhouse.db.repos import RepoNotFound, find_repo_by_id, mark_repo_deleted, set_default_branch
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.ids import RepoKey
-from tests.support.rows import add_repo, apply, branch_update, oid
-from tests.support.writers import JOIN_MAX_S, SPAWN, move_on, run_writers, write_and_tell
+from tests.support.builders.rows import add_repo, apply, branch_update, oid
+from tests.support.clients.writers import JOIN_MAX_S, SPAWN, move_on, run_writers, write_and_tell
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from packhouse.config import Config
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.tenants.orgs import create_org
-from tests.support.postgres import PostgresServer
+from tests.support.servers.postgres import PostgresServer
 
 
 @pytest.fixture

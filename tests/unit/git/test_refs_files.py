@@ -9,7 +9,7 @@ import pytest
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 from packhouse.git.refs_files import RefsState, StoredRef, are_current, write_ref_files
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -45,7 +45,7 @@ from packhouse.operations.refs.list_tags import list_tags
 from packhouse.operations.refs.read_branches import list_branches, read_branch
 from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from tests.support.node_writes import commit_files, put_commit
+from tests.support.builders.node_writes import commit_files, put_commit
 
 pytestmark = pytest.mark.quick
 

@@ -13,8 +13,8 @@ from packhouse.config import parse_trusted_hosts
 from packhouse.outbound.addresses import IpAddress
 from packhouse.outbound.client import OutboundClient, OutboundFailed, Reply
 from packhouse.outbound.destination import AddressRefused
-from tests.support.receiver import Receiver
-from tests.support.tls import TlsFiles, make_tls_files
+from tests.support.servers.receiver import Receiver
+from tests.support.servers.tls import TlsFiles, make_tls_files
 
 pytestmark = pytest.mark.quick
 

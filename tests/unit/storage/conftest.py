@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.storage.store import PackStore
-from tests.support.store_bench import Bench, DiskBench, MemoryBench
+from tests.support.builders.store_bench import Bench, DiskBench, MemoryBench
 
 
 @pytest.fixture(params=["memory", "disk"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.storage.bare_repo import BARE_CONFIG, make_bare
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 
 @pytest.mark.parametrize("torn", ["HEAD", "config"])

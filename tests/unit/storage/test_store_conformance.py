@@ -4,7 +4,7 @@ import pytest
 
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.store import MISSING, PackSet, PackStore
-from tests.support.store_bench import OTHER, REPO, Bench, Change, blob, flip, name_of, put, shows
+from tests.support.builders.store_bench import OTHER, REPO, Bench, Change, blob, flip, name_of, put, shows
 
 # put, link
 

@@ -10,7 +10,7 @@ import pytest
 from packhouse.errors import Corrupt
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackSet, PackStore
-from tests.support.store_bench import OTHER, REPO, Bench, blob, flip, name_of, put, shows
+from tests.support.builders.store_bench import OTHER, REPO, Bench, blob, flip, name_of, put, shows
 
 # what those ask who look after the store
 

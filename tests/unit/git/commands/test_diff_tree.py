@@ -10,8 +10,8 @@ from packhouse.git.commands.diff_tree import FilePatch, diff_arguments, iter_pat
 from packhouse.git.commands.grep import GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.commands.quoting import quote_path, unquote_path
 from packhouse.git.oid import Oid
-from tests.support.git import Git
-from tests.support.seeds import seed_of
+from tests.support.builders.seeds import seed_of
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -29,7 +29,7 @@ from packhouse.git.objects.codec import (
     split_signature,
 )
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

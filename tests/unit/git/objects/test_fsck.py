@@ -6,8 +6,8 @@ from packhouse.errors import Invalid
 from packhouse.git.objects.codec import TreeEntry, encode_tree
 from packhouse.git.objects.fsck import check_upsert, needs_git_fsck
 from packhouse.git.oid import ZERO_OID, Oid, hash_object
-from tests.support.git import Git
-from tests.support.packs import BareRepo
+from tests.support.builders.packs import BareRepo
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

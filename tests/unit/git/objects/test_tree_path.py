@@ -20,8 +20,8 @@ from packhouse.git.objects.tree_path import (
     is_plain_path,
 )
 from packhouse.git.oid import Oid, hash_object
-from tests.support.git import Git
-from tests.support.packs import BareRepo
+from tests.support.builders.packs import BareRepo
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -12,8 +12,8 @@ from packhouse.errors import Corrupt, Invalid
 from packhouse.git.oid import hash_object
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.writer import FinishedPack, PackEntry, PackWriter, encode_idx
-from tests.support.git import Git
-from tests.support.packs import write_pack
+from tests.support.builders.packs import write_pack
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -10,7 +10,7 @@ from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.writer import PackEntry, encode_idx
-from tests.support.git import Git
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -23,8 +23,8 @@ from packhouse.git.packs.writer import (
     encode_idx,
     write_idx,
 )
-from tests.support.git import Git
-from tests.support.packs import BareRepo
+from tests.support.builders.packs import BareRepo
+from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
 

@@ -11,8 +11,8 @@ from packhouse.git.commands.process import run_git
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackFault, PackSet
-from tests.support.store_bench import REPO
-from tests.support.stored import pack_dir_of, place_for_git, read_blob, store_blobs
+from tests.support.builders.store_bench import REPO
+from tests.support.builders.stored import pack_dir_of, place_for_git, read_blob, store_blobs
 
 pytestmark = pytest.mark.quick
 

@@ -16,9 +16,9 @@ from packhouse.limits import Limits
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.disk.views import ViewFolders
 from packhouse.storage.store import MISSING, PackFault
-from tests.support.seeds import seed_of
-from tests.support.store_bench import REPO, blob
-from tests.support.stored import (
+from tests.support.builders.seeds import seed_of
+from tests.support.builders.store_bench import REPO, blob
+from tests.support.builders.stored import (
     pack_dir_of,
     place_for_git,
     read_blob,

@@ -11,9 +11,9 @@ import pytest
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk import views
 from packhouse.storage.disk.store import DiskPackStore
-from tests.support.loop_disk import LoopDisk, loop_disk
-from tests.support.store_bench import REPO
-from tests.support.stored import read_blob, read_blob_by_git, show, shown_names, store_blobs
+from tests.support.builders.store_bench import REPO
+from tests.support.builders.stored import read_blob, read_blob_by_git, show, shown_names, store_blobs
+from tests.support.servers.loop_disk import LoopDisk, loop_disk
 
 A, B = b"a", b"b"
 

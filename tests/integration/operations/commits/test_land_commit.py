@@ -1,0 +1,106 @@
+"""A commit that loses a race for its branch while it is being made."""
+
+from collections.abc import Callable
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.git.objects.codec import MODE_FILE, parse_tree
+from packhouse.git.objects.tree_path import TreePath
+from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.commit_target import CommitTarget, GuardMismatch
+from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
+from packhouse.operations.refs.create_branch import CreateBranch, create_branch
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from tests.support.builders.node_writes import ADA, MAIN, pack_states, put_commit
+from tests.support.builders.packs import list_packs, stored_names
+
+NEW = RefName(b"refs/heads/new")
+
+
+def commit(
+    node: Node, caller: Principal, target: CommitTarget, content: bytes, meanwhile: Callable[[], None]
+) -> LandedCommit:
+    """Commit one file named after its content; `meanwhile` happens once, while the tree is made."""
+    waiting = [meanwhile]
+    with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
+        blob = write.writer.add_object("blob", content)
+
+        def make_tree(maker: TreeMaker) -> Oid:
+            if waiting:
+                waiting.pop()()
+            editor = maker.edit()
+            editor.upsert(TreePath(content), MODE_FILE, blob)
+            return editor.write(maker.emit)
+
+        plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")
+        return land_commit(node, caller, plan, write)
+
+
+def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
+    """Create the branch `new`, as somebody would who does not wait for a turn."""
+    create_branch(
+        node,
+        caller,
+        CreateBranch(
+            repo="r",
+            target=NEW,
+            target_is_ephemeral=False,
+            base_ref=base,
+            base_branch=None,
+            base_is_ephemeral=False,
+            force=False,
+        ),
+    )
+
+
+def read_files(node: Node, caller: Principal, tree: Oid) -> dict[bytes, bytes]:
+    """Return name to content of the files in a folder, all from the repository's packs."""
+    with RepoView(node, lookup_repo(node, caller, "r")) as view:
+        entries = parse_tree(view.read(tree, kind="tree")[1])
+        return {entry.name: view.read(entry.oid, kind="blob")[1] for entry in entries}
+
+
+def test_a_commit_whose_new_branch_appears_meanwhile_keeps_its_files(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"second", lambda: None)
+    target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN)
+    landed = commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
+    assert landed.old_oid == first.commit
+    assert read_files(node, caller, landed.tree) == {b"first": b"first", b"third": b"third"}
+
+
+def test_a_guard_on_a_base_refuses_when_the_branch_appears_meanwhile(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    second = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"second", lambda: None)
+    target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN, expected=second.commit)
+    with pytest.raises(GuardMismatch) as refused:
+        commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
+    assert refused.value.fields["actual"] == first.commit
+
+
+def test_a_guarded_commit_that_loses_its_race_leaves_nothing(node: Node, caller: Principal) -> None:
+    """The guard holds when the commit begins; its pack is stored by the time the branch turns out to have moved."""
+    create_repo(node, caller, CreateRepo("r"))
+    first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
+    repo = lookup_repo(node, caller, "r")
+    before = [pack.name for pack in list_packs(node, repo)]
+    target = CommitTarget(PERSISTENT, MAIN, expected=first.commit)
+
+    def win() -> None:
+        put_commit(node, caller, repo, first.commit)
+
+    with pytest.raises(GuardMismatch):
+        commit(node, caller, target, b"second", win)
+    kept = {pack.name for pack in list_packs(node, repo)}
+    assert len(kept) == len(before) + 1, "that of the winner came"
+    assert stored_names(node, repo) == kept
+    assert pack_states(node, repo) == dict.fromkeys(kept, "live")

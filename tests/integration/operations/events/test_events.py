@@ -1,0 +1,146 @@
+"""Events and what is kept of them, on SQLite and on PostgreSQL."""
+
+import json
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.db.ref_transaction import RefUpdate
+from packhouse.db.repos import Repo
+from packhouse.db.webhook_deliveries import PendingDelivery
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.events.events import EventPosition, EventsForgotten, open_events, read_events
+from packhouse.operations.events.prune_events import prune_events
+from packhouse.operations.events.webhook_delivery import SendOutcome, fan_out_events, record_outcomes
+from packhouse.operations.events.webhook_queue import (
+    choose_deliveries,
+    hold_subscriptions,
+    list_due_subscriptions,
+)
+from packhouse.operations.events.webhooks import AddWebhook, add_webhook
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.repository.refs.events import SYNC_FAILED, SyncRun, record_sync
+from packhouse.secret import Secret
+from tests.support.builders.node_writes import move_refs
+
+OIDS = [Oid(digit * 40) for digit in "123456789"]
+OK = SendOutcome(204, "", b"", 0.01)
+BAD = SendOutcome(500, "", b"", 0.01)
+
+
+@pytest.fixture
+def repo(node: Node, caller: Principal) -> Repo:
+    create_repo(node, caller, CreateRepo("apps/shop"))
+    return lookup_repo(node, caller, "apps/shop")
+
+
+def push(node: Node, caller: Principal, repo: Repo, new: Oid, branch: bytes = b"main") -> None:
+    update = RefUpdate("", RefName(b"refs/heads/" + branch), None, new, any_old=True)
+    move_refs(node, caller, repo, update)
+
+
+def subscribe(node: Node, caller: Principal) -> int:
+    add_webhook(node, caller, AddWebhook("https://example.com/", ["*"], Secret("s")))
+    return 1
+
+
+def next_of(node: Node, webhook_id: int, *sending: PendingDelivery) -> list[PendingDelivery]:
+    return choose_deliveries(node, webhook_id, sending=sending, count_max=10)
+
+
+def test_pruned_events_are_told_of(node: Node, caller: Principal, repo: Repo) -> None:
+    push(node, caller, repo, OIDS[0])
+    push(node, caller, repo, OIDS[1])
+    first, second = read_events(node, EventPosition(repo.id, 0))
+    assert prune_events(node)
+    assert len(read_events(node, EventPosition(repo.id, 0))) == 2, "they are young"
+    node.clock = lambda: 1001 + node.config.event_keep_s
+    push(node, caller, repo, OIDS[2])
+    assert prune_events(node)
+    assert [event.id > second.id for event in read_events(node, EventPosition(repo.id, 0))] == [True]
+    last = read_events(node, EventPosition(repo.id, 0))[-1].id
+    for after in (0, first.id, last + 1):
+        with pytest.raises(EventsForgotten):
+            open_events(node, caller, "apps/shop", after)
+    for after in (second.id, last):
+        assert open_events(node, caller, "apps/shop", after).after == after
+
+
+def test_a_sync_event_has_the_fields_of_its_kind(node: Node, caller: Principal, repo: Repo) -> None:
+    run = SyncRun(3, is_first_sync=False, started_at=1000, completed_at=1004, error="authentication failed")
+    with node.database.write() as session:
+        record_sync(session, repo, SYNC_FAILED, run, now=1004)
+    (event,) = read_events(node, EventPosition(repo.id, 0))
+    assert json.loads(event.payload) == {
+        "type": "repo.sync.failed",
+        "org": "acme",
+        "customer_id": "acme",
+        "repository": {"id": repo.public_id, "url": "apps/shop", "repo_name": "apps/shop"},
+        "run_count": 3,
+        "is_first_sync": False,
+        "started_at": "1970-01-01T00:16:40Z",
+        "completed_at": "1970-01-01T00:16:44Z",
+        "error": "authentication failed",
+    }
+
+
+def test_events_of_a_ref_go_one_after_another_and_other_refs_beside_them(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    webhook = subscribe(node, caller)
+    for oid in OIDS[:3]:
+        push(node, caller, repo, oid)
+    push(node, caller, repo, OIDS[0], b"side")
+    assert fan_out_events(node) == 4
+    assert fan_out_events(node) == 0
+    main, side = next_of(node, webhook)
+    assert (json.loads(main.payload)["after"], json.loads(side.payload)["ref"]) == (
+        OIDS[0],
+        "refs/heads/side",
+    )
+    assert next_of(node, webhook, main, side) == []
+    record_outcomes(node, [(webhook, main, OK), (webhook, side, OK)], lambda: 0.5)
+    (second,) = next_of(node, webhook)
+    assert json.loads(second.payload)["after"] == OIDS[1]
+
+
+def test_a_delivery_is_tried_eight_times_and_holds_up_its_ref_for_three(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    webhook = subscribe(node, caller)
+    push(node, caller, repo, OIDS[0])
+    push(node, caller, repo, OIDS[1])
+    fan_out_events(node)
+    (first,) = next_of(node, webhook)
+    now = 1000
+    for attempt, wait_s in enumerate((2, 8, 50, 240, 1500, 5400, 36000), start=1):
+        record_outcomes(node, [(webhook, replace(first, attempts=attempt - 1), BAD)], lambda: 0.5)
+        later = [json.loads(each.payload)["after"] for each in next_of(node, webhook)]
+        assert later == ([] if attempt < 3 else [OIDS[1]])
+        for passed, is_due in ((wait_s - 1, False), (1, True)):
+            now += passed
+            node.clock = partial(int, now)
+            assert (first.id in {each.id for each in next_of(node, webhook)}) is is_due, attempt
+    record_outcomes(node, [(webhook, replace(first, attempts=7), BAD)], lambda: 0.5)
+    node.clock = partial(int, now + 10**6)
+    assert first.id not in {each.id for each in next_of(node, webhook)}, "given up"
+
+
+def test_a_subscription_is_served_by_one_process_until_its_lease_ends(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    webhook = subscribe(node, caller)
+    push(node, caller, repo, OIDS[0])
+    fan_out_events(node)
+    assert hold_subscriptions(node, "one", [webhook]) == {webhook}
+    assert list_due_subscriptions(node, "two") == []
+    assert hold_subscriptions(node, "two", [webhook]) == set()
+    assert [each.id for each in list_due_subscriptions(node, "one")] == [webhook]
+    node.clock = lambda: 1001 + node.config.job_lease_s
+    assert hold_subscriptions(node, "two", [webhook]) == {webhook}
+    assert hold_subscriptions(node, "one", [webhook]) == set()

@@ -1,0 +1,253 @@
+"""The job queue, on SQLite and on PostgreSQL."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
+from packhouse.errors import Invalid
+from packhouse.jobs.task import Job, JobInterrupted, Task
+from packhouse.jobs.worker import Worker
+from packhouse.limits import deleted_repo_keep_s
+from packhouse.node.node import Node
+from packhouse.operations.catalog.delete_repo import DeletionPending, delete_repo
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.jobs.inspect_jobs import list_jobs, retry_job
+from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.web.edge.background import BackgroundThreads
+from tests.support.builders.packs import make_repo_dir
+from tests.support.jobs import drain
+
+WAIT_MAX_S = 60
+
+
+class Time:
+    """A clock that the test moves."""
+
+    def __init__(self, node: Node) -> None:
+        self.now = 1000
+        node.clock = lambda: self.now
+
+
+@pytest.fixture
+def time_of(node: Node) -> Time:
+    return Time(node)
+
+
+def add(node: Node, kind: str = "test", key: str = "a", *, priority: int = 0, run_at: int = 0) -> None:
+    with node.database.write() as session:
+        insert_job(session, kind, key, priority=priority, run_at=run_at, now=node.clock(), payload='{"n":1}')
+
+
+@contextmanager
+def worker(node: Node, run: Callable[[Node, Job], None], attempts_max: int = 3) -> Iterator[Worker]:
+    stopping = threading.Event()
+    made = Worker(node, {"test": Task(run, attempts_max=attempts_max)}, stopping)
+    try:
+        yield made
+    finally:
+        stopping.set()
+        made.close()
+
+
+def test_a_job_runs_once_and_is_gone(node: Node, time_of: Time) -> None:
+    ran: list[Job] = []
+    add(node)
+    with worker(node, lambda _node, job: ran.append(job)) as made:
+        drain(node, made)
+    assert [(job.key, job.payload, job.attempt) for job in ran] == [("a", {"n": 1}, 1)]
+    assert list_jobs(node) == []
+
+
+def test_of_equal_jobs_that_wait_one_runs_at_the_earliest_time(node: Node, time_of: Time) -> None:
+    for run_at in (1010, 1005, 1020):
+        add(node, run_at=run_at)
+    assert [(job.key, job.run_at) for job in list_jobs(node)] == [("a", 1005)]
+
+
+def test_an_equal_job_waits_for_the_end_of_the_one_that_runs(node: Node, time_of: Time) -> None:
+    ran: list[int] = []
+
+    def run(_node: Node, _job: Job) -> None:
+        if not ran:
+            add(node)
+        ran.append(sum(job.state == "running" for job in list_jobs(node)))
+
+    add(node)
+    with worker(node, run) as made:
+        drain(node, made)
+        drain(node, made)
+    assert ran == [1, 1]
+
+
+def test_urgent_jobs_go_first_and_later_ones_wait(node: Node, time_of: Time) -> None:
+    add(node, key="usual")
+    add(node, key="urgent", priority=5)
+    add(node, key="later", priority=9, run_at=1001)
+    with node.database.write() as session:
+        due = list_claimable_jobs(session, now=1000, limit=10)
+        claimed = [claim_job(session, i, worker="w", lease_until=1030, now=1000) for i in due]
+    assert [job.key for job in claimed if job] == ["urgent", "usual"]
+
+
+def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
+    node: Node, time_of: Time
+) -> None:
+    attempts: list[tuple[int, bool]] = []
+
+    def run(_node: Node, job: Job) -> None:
+        attempts.append((job.attempt, job.is_last_attempt))
+        raise Invalid("does not work", reason="of the test")
+
+    add(node)
+    waits = []
+    with worker(node, run) as made:
+        drain(node, made)
+        while (job := list_jobs(node)[0]).state == "waiting":
+            waits.append(job.run_at - time_of.now)
+            time_of.now = job.run_at
+            drain(node, made)
+        assert attempts == [(1, False), (2, False), (3, True)]
+        assert waits[0] < waits[1]
+        assert (job.state, job.last_error) == ("dead", "does not work: of the test")
+        retry_job(node, job.id)
+        drain(node, made)
+    assert attempts[3] == (1, False)
+
+
+def test_an_unexpected_error_is_buried_by_its_class_alone(node: Node, time_of: Time) -> None:
+    def run(_node: Node, _job: Job) -> None:
+        raise RuntimeError("glpat-secret")
+
+    add(node)
+    with worker(node, run, attempts_max=1) as made:
+        drain(node, made)
+    assert [(job.state, job.last_error) for job in list_jobs(node)] == [("dead", "RuntimeError")]
+
+
+def test_the_job_of_a_killed_worker_is_taken_over_after_its_lease(node: Node, time_of: Time) -> None:
+    add(node)
+    with node.database.write() as session:
+        (due,) = list_claimable_jobs(session, now=1000, limit=10)
+        assert claim_job(session, due, worker="killed", lease_until=1030, now=1000) is not None
+    ran: list[int] = []
+    with worker(node, lambda _node, job: ran.append(job.attempt)) as made:
+        time_of.now = 1030
+        assert made.start_jobs() == 0, "the lease has not ended"
+        time_of.now = 1031
+        drain(node, made)
+    assert ran == [2]
+    assert list_jobs(node) == []
+
+
+def test_a_worker_learns_that_its_job_was_taken_over_and_leaves_it_alone(node: Node, time_of: Time) -> None:
+    started, other_is_done, told = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(_node: Node, job: Job) -> None:
+        started.set()
+        assert other_is_done.wait(WAIT_MAX_S)
+        while not job.should_stop():
+            time.sleep(0.005)
+        told.set()
+
+    add(node)
+    with worker(node, slow) as sleeper:
+        sleeper.start_jobs()
+        assert started.wait(WAIT_MAX_S)
+        time_of.now = 1031
+        with worker(node, lambda _node, _job: None) as other:
+            assert other.start_jobs() == 1
+            deadline = time.monotonic() + WAIT_MAX_S
+            while list_jobs(node) and time.monotonic() < deadline:
+                time.sleep(0.005)
+        add(node)
+        other_is_done.set()
+        sleeper.extend_leases()
+        assert told.wait(WAIT_MAX_S)
+    assert [job.state for job in list_jobs(node)] == ["waiting"], "the new job is not struck off"
+
+
+def test_an_interrupted_job_keeps_its_attempts(node: Node, time_of: Time) -> None:
+    ran: list[int] = []
+
+    def run(_node: Node, job: Job) -> None:
+        ran.append(job.attempt)
+        if len(ran) < 5:
+            raise JobInterrupted
+
+    add(node)
+    with worker(node, run, attempts_max=1) as made:
+        drain(node, made)
+    assert ran == [1, 1, 1, 1, 1]
+    assert list_jobs(node) == []
+
+
+def test_jobs_of_workers_at_once_run_once_each(node: Node) -> None:
+    ran: list[str] = []
+    for number in range(60):
+        add(node, key=str(number))
+    with (
+        worker(node, lambda _node, job: ran.append(job.key)) as first,
+        worker(node, lambda _node, job: ran.append(job.key)) as second,
+    ):
+        threads = [threading.Thread(target=drain, args=(node, each)) for each in (first, second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(ran, key=int) == [str(number) for number in range(60)]
+
+
+def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten(
+    node: Node, caller: Principal
+) -> None:
+    create_repo(node, caller, CreateRepo("apps/shop"))
+    repo = lookup_repo(node, caller, "apps/shop")
+    folder = make_repo_dir(node, repo.public_id)
+    assert clean_repo(node, repo.public_id), "a living repository is left alone"
+    assert folder.exists()
+    delete_repo(node, caller, "apps/shop")
+    with pytest.raises(DeletionPending):
+        delete_repo(node, caller, "apps/shop")
+    assert postpone_cleaning(node, repo.public_id), "it may still be put back"
+    deleted_at = node.clock()
+    node.clock = lambda: deleted_at + deleted_repo_keep_s
+    assert not postpone_cleaning(node, repo.public_id)
+    for _ in range(2):
+        assert clean_repo(node, repo.public_id)
+    assert not folder.exists()
+    with pytest.raises(Exception, match="repository not found"):
+        delete_repo(node, caller, "apps/shop")
+
+
+def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: Principal) -> None:
+    create_repo(node, caller, CreateRepo("apps/shop"))
+    repo = lookup_repo(node, caller, "apps/shop")
+    folder = make_repo_dir(node, repo.public_id)
+    delete_repo(node, caller, "apps/shop")
+    (folder / "config").unlink()  # the first that a crash in the middle may have removed
+    assert clean_repo(node, repo.public_id)
+    assert not folder.exists()
+
+
+def test_a_loop_that_failed_begins_anew(node: Node) -> None:
+    again = threading.Event()
+    begun = 0
+
+    def fail_once(_node: Node, stopping: threading.Event) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 1:
+            raise RuntimeError("of a kind that nobody has thought of")
+        again.set()
+        stopping.wait()
+
+    background = BackgroundThreads(node, [fail_once])
+    assert again.wait(60)
+    background.stop(60)
+    assert begun == 2

@@ -1,0 +1,238 @@
+"""A real server process on a free port, with a data folder of its own."""
+
+import json
+import os
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from tests.support.builders.keys import KeyPair
+from tests.support.clients.recorder import Recorder
+from tests.support.servers import processes
+from tests.support.servers.gateway import Gateway, read_exchange
+from tests.support.servers.ports import free_port
+from tests.support.servers.tls import TlsFiles
+
+PROGRAM = Path(sys.executable).with_name("packhouse")
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
+COMMAND_TIMEOUT_S = 120
+
+_gateways: list[Gateway] = []  # one at most: reading the description takes longer than most tests
+_KEY_ID = re.compile(r"key_\w+\Z")
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How to start a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case.
+
+    `nohup` starts it as nohup(1) does, however the tests themselves were started.
+    """
+
+    database: str = ""
+    workers: int = 1
+    tls: TlsFiles | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    nohup: bool = False
+
+
+class ServerProcess:
+    """One running server. `stop` asserts that it ends cleanly and leaves nothing behind."""
+
+    def __init__(self, folder: Path, options: ServerOptions) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.data = folder / "data"
+        self.options = options
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.stderr_path = folder / "stderr.log"
+        self._trust = ssl.create_default_context(cafile=str(options.tls.ca) if options.tls else None)
+        self.http = httpx.Client(verify=self._trust, timeout=60, follow_redirects=False, trust_env=False)
+        self.http.event_hooks["response"].append(self._check_reply)
+        self._recorder: Recorder | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a slash at the end."""
+        scheme, host = ("https", "localhost") if self.options.tls else ("http", "127.0.0.1")
+        return f"{scheme}://{host}:{self.port}"
+
+    @property
+    def host_port(self) -> str:
+        """Host and port, as the SDKs want their storage address."""
+        return self.url.partition("://")[2]
+
+    @property
+    def recorded_url(self) -> str:
+        """The address for a client whose traffic is looked at: see `take_exchanges`. TLS hides what is said."""
+        if self.options.tls:
+            return self.url
+        if self._recorder is None:
+            self._recorder = Recorder(self.port)
+        return self._recorder.url
+
+    def check_recorded(self) -> int:
+        """Fail when a client with the recorded address or the server said what is not described; return how often
+        they spoke since the last call."""
+        exchanges = [] if self._recorder is None else self._recorder.take()
+        for exchange in exchanges:
+            self.gateway().check(exchange)
+        return len(exchanges)
+
+    def gateway(self) -> Gateway:
+        """Return a judge that goes by the server's description of itself, which is the same for every server."""
+        if not _gateways:
+            with httpx.Client(verify=self._trust, trust_env=False) as plain:
+                _gateways.append(Gateway(plain.get(f"{self.url}/api/openapi.json").json()))
+        return _gateways[0]
+
+    def _check_reply(self, reply: httpx.Response) -> None:
+        """Fail when what the tests' own client and the server say to each other is not as described."""
+        if reply.request.url.path.startswith(("/api/", "/v4/")):
+            self.gateway().check(read_exchange(reply))
+
+    @property
+    def ca(self) -> Path | None:
+        """The authority clients must trust, when the server speaks TLS."""
+        return self.options.tls.ca if self.options.tls else None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables that every `packhouse` command of this server runs with."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PACKHOUSE_")}
+        settings = {
+            "data": str(self.data),
+            "listen": f"127.0.0.1:{self.port}",
+            "workers": str(self.options.workers),
+            **({"database": self.options.database} if self.options.database else {}),
+            **self.options.settings,
+        }
+        if self.options.tls:
+            settings |= {"tls_cert": str(self.options.tls.cert), "tls_key": str(self.options.tls.key)}
+        return {**kept, **{f"PACKHOUSE_{name.upper()}": value for name, value in settings.items()}}
+
+    def start(self, *, until: str = "/readyz") -> Self:
+        """Start the process and wait until it is ready to serve, or until another path answers 200."""
+        with self.stderr_path.open("ab") as stderr, processes.hangup_ignored(self.options.nohup):
+            self.process = subprocess.Popen(
+                [str(PROGRAM), "serve"],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self._answers(until):
+            if self.process.poll() is not None:
+                raise AssertionError(f"server ended with {self.process.returncode}:\n{self.stderr()}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"server not ready after {START_TIMEOUT_S} s:\n{self.stderr()}")
+            time.sleep(0.05)
+        return self
+
+    def _answers(self, path: str) -> bool:
+        try:
+            return self.http.get(f"{self.url}{path}").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server; also the id of the session all its processes belong to."""
+        assert self.process is not None, "server is not running"
+        return self.process.pid
+
+    def members(self) -> dict[int, str]:
+        """Return process id to command line of the server and everything it started."""
+        return processes.session_members(self.pid)
+
+    def git_processes(self) -> dict[int, str]:
+        """Return the git processes that the server runs at this moment."""
+        return {i: name for i, name in self.members().items() if re.match(r"(\S*/)?git[ -]|\(Z\)", name)}
+
+    def terminate(self) -> int:
+        """Send SIGTERM, wait for the end and return the exit status; no process may be left."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            members = self.members()
+            self.kill()
+            raise AssertionError(f"server did not stop on SIGTERM; still there: {members}") from None
+        left = processes.wait_until_gone(self.process.pid)
+        processes.signal_session(self.process.pid, signal.SIGKILL)
+        self.process = None
+        assert not left, f"processes left after SIGTERM: {left}"
+        return status
+
+    def kill(self) -> None:
+        """Send SIGKILL to the server and everything it started, as a power cut would."""
+        assert self.process is not None
+        session_id = self.process.pid
+        while processes.session_members(session_id):
+            processes.signal_session(session_id, signal.SIGKILL)
+            self.process.poll()
+            time.sleep(0.01)
+        self.process.wait()
+        self.process = None
+
+    def stop(self) -> None:
+        """End the server as an operator would and check that it had nothing to complain about."""
+        self.http.close()
+        if self._recorder is not None:
+            self._recorder.stop()
+        if self.process is None:
+            return
+        status = self.terminate()
+        assert status in (0, -signal.SIGTERM), f"exit status {status}:\n{self.stderr()}"
+        assert "Traceback" not in self.stderr(), f"the server logged a stack trace:\n{self.stderr()}"
+
+    def stderr(self) -> str:
+        """Return everything the server printed so far."""
+        return self.stderr_path.read_text("utf-8", "replace") if self.stderr_path.exists() else ""
+
+    def log(self, message: str = "") -> list[dict[str, Any]]:
+        """Return the lines of the log so far, those with this message if one is given."""
+        lines = [json.loads(line) for line in self.stderr().split("\n")[:-1] if line.startswith("{")]
+        return [line for line in lines if not message or line["message"] == message]
+
+    def try_cli(self, *args: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+        """Run a `packhouse` command on this server's data and return status and output."""
+        done = subprocess.run(
+            [str(PROGRAM), *map(str, args)],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
+        )
+
+    def cli(self, *args: str | Path) -> str:
+        """Run a `packhouse` command that must succeed; return what it printed, without blanks around it."""
+        done = self.try_cli(*args)
+        assert done.returncode == 0, f"packhouse {args}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def add_key(self, org: str, pair: KeyPair, *options: str) -> str:
+        """Register a public key through the command line and return its id."""
+        path = self.folder / f"{org}-{abs(hash(pair.public_pem))}.pem"
+        path.write_text(pair.public_pem)
+        printed = self.cli("key", "add", org, path, *options)
+        match = _KEY_ID.search(printed)
+        assert match, f"key add must print the key id as its last word, not {printed!r}"
+        return match.group()
