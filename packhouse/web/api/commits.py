@@ -1,7 +1,8 @@
 """Commits made without a working copy: streams of files (NDJSON)."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar
+from functools import partial
+from typing import Annotated, Final, Literal
 
 import msgspec
 from starlette.responses import Response
@@ -31,12 +32,13 @@ from packhouse.operations.commits.restore_commit import RestoreCommit, restore_c
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.responses import json_response
+from packhouse.web.json.commit_stream import CommitStream, OpenedCommit, StreamedCommit
 from packhouse.web.json.fields import member_names, parse_object
 from packhouse.web.json.ndjson import (
     BlobChunkLine,
     DiffChunkLine,
-    LineSplitter,
-    parse_chunk_line,
+    parse_blob_line,
+    parse_diff_line,
     parse_metadata_line,
 )
 from packhouse.web.json.paths import PathMembers, read_written_path
@@ -218,68 +220,9 @@ def commit_answer(target: CommitTarget, landed: LandedCommit, *, blob_count: int
     return json_response({"commit": commit, "result": with_old_names("commit_result", result)}, 201)
 
 
-class CommitInTheMaking(Protocol):
-    """What a commit stream fills: files or a patch."""
-
-    @property
-    def blob_count(self) -> int:
-        """How many files the commit writes; known once it has landed."""
-        ...
-
-    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
-        """Commit once everything has come."""
-        ...
-
-    def discard(self) -> None:
-        """Remove everything that did not land."""
-        ...
-
-
-C = TypeVar("C", bound=CommitInTheMaking)
-
-
-class CommitStream(Generic[C]):
-    """Digests a commit stream piece by piece, in worker threads.
-
-    `start` makes the commit from the metadata line and names its target, `take` gives it each later line.
-    """
-
-    def __init__(
-        self, start: Callable[[bytes], tuple[CommitTarget, C]], take: Callable[[C, bytes], None]
-    ) -> None:
-        self._lines = LineSplitter()
-        self._start = start
-        self._take = take
-        self._commit: C | None = None
-        self._target: CommitTarget | None = None
-
-    def feed(self, data: bytes) -> None:
-        """Take the next bytes of the body."""
-        for line in self._lines.feed(data):
-            self._take_line(line)
-
-    def finish(self) -> tuple[CommitTarget, C]:
-        """Take the end of the body and return what it holds; raise Invalid for a body without metadata."""
-        for line in self._lines.finish():
-            self._take_line(line)
-        if self._commit is None or self._target is None:
-            raise Invalid("first line must be an object with metadata")
-        return self._target, self._commit
-
-    def discard(self) -> None:
-        """Remove everything that did not land."""
-        if self._commit is not None:
-            self._commit.discard()
-
-    def _take_line(self, line: bytes) -> None:
-        if self._commit is None:
-            self._target, self._commit = self._start(line)
-        else:
-            self._take(self._commit, line)
-
-
-async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
+async def _commit_stream(request: Request, open_commit: Callable[[bytes], OpenedCommit]) -> Response:
     """Read the whole body, commit it when it is the caller's turn on the branch, and answer."""
+    stream = CommitStream(open_commit)
     try:
         waiting: list[bytes] = []
         waiting_bytes = 0
@@ -290,7 +233,8 @@ async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
                 await request.in_thread(stream.feed, b"".join(waiting))
                 waiting, waiting_bytes = [], 0
         await request.in_thread(stream.feed, b"".join(waiting))
-        target, commit = stream.finish()
+        opened = stream.finish()
+        target, commit = opened.target, opened.commit
         async with request.branch_turn(target.namespace, target.refname):
             return await request.write(
                 lambda receipt: _land(commit, receipt),
@@ -301,55 +245,56 @@ async def land_stream(request: Request, stream: CommitStream[C]) -> Response:
         raise
 
 
-def _land(commit: CommitInTheMaking, receipt: Receipt[LandedCommit] | None) -> LandedCommit:
+def _land(commit: StreamedCommit, receipt: Receipt[LandedCommit] | None) -> LandedCommit:
     try:
         return commit.land(receipt)
     finally:
         commit.discard()
 
 
-def _note_branch(request: Request, metadata: CommitMetadata) -> None:
+def _read_commit(request: Request, metadata: CommitMetadata) -> tuple[CommitTarget, CommitFacts]:
+    """Return what a metadata line says of a commit; a failure's answer names the branch from here on."""
     request.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
+    return read_target(metadata), read_facts(metadata, now=request.node.clock())
 
 
 async def create_commit(request: Request) -> Response:
     """POST …/commit-pack: one commit from a stream of files."""
 
-    def start(line: bytes) -> tuple[CommitTarget, CommitPack]:
+    def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitPackMetadata, where="create_commit")
-        _note_branch(request, metadata)
-        target = read_target(metadata)
-        facts = read_facts(metadata, now=request.node.clock())
+        target, facts = _read_commit(request, metadata)
         changes = read_files(metadata.files)
-        caller = request.caller
-        repo = lookup_repo(request.node, caller.principal, caller.repo)
-        return target, CommitPack(request.node, caller.principal, repo, target, facts, changes)
+        node, principal = request.node, request.caller.principal
+        repo = lookup_repo(node, principal, request.caller.repo)
+        commit = CommitPack(node, principal, repo, target, facts, changes)
+        return OpenedCommit(target, commit, partial(_add_blob_chunk, commit))
 
-    def take(commit: CommitPack, line: bytes) -> None:
-        chunk = parse_chunk_line(line, patch=False)
-        assert chunk.content_id is not None
-        commit.add_chunk(chunk.content_id, chunk.data, eof=chunk.eof)
+    return await _commit_stream(request, open_commit)
 
-    return await land_stream(request, CommitStream(start, take))
+
+def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
+    content_id, data, eof = parse_blob_line(line)
+    commit.add_chunk(content_id, data, eof=eof)
 
 
 async def commit_diff(request: Request) -> Response:
     """POST …/diff-commit: one commit from a patch."""
 
-    def start(line: bytes) -> tuple[CommitTarget, DiffCommit]:
+    def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitMetadata, where="diff_commit")
-        _note_branch(request, metadata)
-        target = read_target(metadata)
-        facts = read_facts(metadata, now=request.node.clock())
-        caller = request.caller
-        repo = lookup_repo(request.node, caller.principal, caller.repo)
-        return target, DiffCommit(request.node, caller.principal, repo, target, facts)
+        target, facts = _read_commit(request, metadata)
+        node, principal = request.node, request.caller.principal
+        repo = lookup_repo(node, principal, request.caller.repo)
+        commit = DiffCommit(node, principal, repo, target, facts)
+        return OpenedCommit(target, commit, partial(_add_diff_chunk, commit))
 
-    def take(commit: DiffCommit, line: bytes) -> None:
-        chunk = parse_chunk_line(line, patch=True)
-        commit.add_chunk(chunk.data, eof=chunk.eof)
+    return await _commit_stream(request, open_commit)
 
-    return await land_stream(request, CommitStream(start, take))
+
+def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
+    data, eof = parse_diff_line(line)
+    commit.add_chunk(data, eof=eof)
 
 
 async def restore(request: Request) -> Response:

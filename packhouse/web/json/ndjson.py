@@ -6,7 +6,6 @@ to 6.5 MB when the base64 is wrapped.
 
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -20,10 +19,11 @@ from packhouse.web.json.text import decode_members, split_object
 S = TypeVar("S", bound=msgspec.Struct)
 
 _Base64 = Annotated[
-    str,
+    msgspec.Raw,  # the text as it stands in the line: a decoded `str` would be a second copy of 5.6 MB
     msgspec.Meta(
         description=f"Base64, which may be wrapped, of at most {limits.chunk_decoded_max_bytes} bytes.",
         extra_json_schema={
+            "type": "string",
             "contentEncoding": "base64",
             "maxLength": limits.chunk_line_max_bytes,
             "pattern": r"^[A-Za-z0-9+/=\s]*$",
@@ -37,7 +37,7 @@ class BlobChunkFields(msgspec.Struct):
 
     content_id: str
     data: _Base64
-    eof: bool = False
+    eof: bool | None = False
 
 
 class BlobChunkLine(msgspec.Struct):
@@ -50,7 +50,7 @@ class DiffChunkFields(msgspec.Struct):
     """A piece of the patch; the last one has `eof`."""
 
     data: _Base64
-    eof: bool = False
+    eof: bool | None = False
 
 
 class DiffChunkLine(msgspec.Struct):
@@ -59,34 +59,16 @@ class DiffChunkLine(msgspec.Struct):
     diff_chunk: DiffChunkFields
 
 
-class _BlobChunk(msgspec.Struct):
-    content_id: str
-    data: msgspec.Raw
-    eof: bool | None = False
-
-
-class _DiffChunk(msgspec.Struct):
-    data: msgspec.Raw
-    eof: bool | None = False
-
-
 class _Line(msgspec.Struct):
+    """Any line of a stream, so that a line of the wrong kind is told from a malformed one."""
+
     metadata: dict[str, msgspec.Raw] | None = None
-    blob_chunk: _BlobChunk | None = None
-    diff_chunk: _DiffChunk | None = None
+    blob_chunk: BlobChunkFields | None = None
+    diff_chunk: DiffChunkFields | None = None
 
 
 _WHITE_SPACE: Final = b" \t\n\f\r"  # what base64(1) and others put between lines; nothing else is skipped
 _decoder: Final = msgspec.json.Decoder(_Line)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of content; `content_id` is None for a piece of a patch."""
-
-    content_id: str | None
-    data: bytes
-    eof: bool
 
 
 class LineSplitter:
@@ -145,12 +127,31 @@ def parse_metadata_line(line: bytes, kind: type[S], *, where: str) -> S:
     return parse_object(members, kind, where=where, at="metadata")
 
 
-def parse_chunk_line(line: bytes, *, patch: bool) -> Chunk:
-    """Return the chunk of a later line: `diff_chunk` when `patch`, else `blob_chunk`.
+def parse_blob_line(line: bytes) -> tuple[str, bytes, bool]:
+    """Return (content_id, data, eof) of a line after the first in a commit from files.
 
-    Raises Invalid for anything else, for bad base64 and for more than 4 MiB of data.
+    Raises Invalid for anything but one `blob_chunk`, for bad base64 and for more than 4 MiB of data.
     """
-    wanted = "diff_chunk" if patch else "blob_chunk"
+    parsed = _parse_line(line)
+    chunk = parsed.blob_chunk
+    if chunk is None or parsed.diff_chunk is not None:
+        raise Invalid("each line after the first must hold one chunk", expected="blob_chunk")
+    return chunk.content_id.strip(), _decode_data(chunk.data), bool(chunk.eof)
+
+
+def parse_diff_line(line: bytes) -> tuple[bytes, bool]:
+    """Return (data, eof) of a line after the first in a commit from a patch.
+
+    Raises Invalid for anything but one `diff_chunk`, for bad base64 and for more than 4 MiB of data.
+    """
+    parsed = _parse_line(line)
+    chunk = parsed.diff_chunk
+    if chunk is None or parsed.blob_chunk is not None:
+        raise Invalid("each line after the first must hold one chunk", expected="diff_chunk")
+    return _decode_data(chunk.data), bool(chunk.eof)
+
+
+def _parse_line(line: bytes) -> _Line:
     try:
         parsed = _decoder.decode(line)
     except msgspec.ValidationError as error:
@@ -161,15 +162,7 @@ def parse_chunk_line(line: bytes, *, patch: bool) -> Chunk:
         raise Invalid("line is nested too deeply") from None
     if parsed.metadata is not None:
         raise Invalid("metadata may come only once, on the first line")
-    chunks = [kind for kind in ("blob_chunk", "diff_chunk") if getattr(parsed, kind) is not None]
-    if chunks != [wanted]:
-        raise Invalid("each line after the first must hold one chunk", expected=wanted)
-    if patch:
-        assert isinstance(parsed.diff_chunk, _DiffChunk)
-        return Chunk(None, _decode_data(parsed.diff_chunk.data), bool(parsed.diff_chunk.eof))
-    assert isinstance(parsed.blob_chunk, _BlobChunk)
-    content_id = parsed.blob_chunk.content_id.strip()
-    return Chunk(content_id, _decode_data(parsed.blob_chunk.data), bool(parsed.blob_chunk.eof))
+    return parsed
 
 
 def _decode_data(raw: msgspec.Raw) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.web.json.ndjson import LineSplitter, parse_chunk_line
+from packhouse.web.json.ndjson import LineSplitter, parse_blob_line, parse_diff_line
 
 pytestmark = pytest.mark.quick
 
@@ -18,8 +18,14 @@ TEXT = base64.b64encode(DATA).decode()
 
 def decode(text: str, *, patch: bool = False) -> bytes:
     chunk = {"data": text, "eof": True}
-    line = {"diff_chunk": chunk} if patch else {"blob_chunk": {"content_id": "1", **chunk}}
-    return parse_chunk_line(json.dumps(line).encode(), patch=patch).data
+    if patch:
+        data, eof = parse_diff_line(json.dumps({"diff_chunk": chunk}).encode())
+    else:
+        line = {"blob_chunk": {"content_id": "1", **chunk}}
+        content_id, data, eof = parse_blob_line(json.dumps(line).encode())
+        assert content_id == "1"
+    assert eof
+    return data
 
 
 def wrapped(text: str, end: str, width: int = 76) -> str:
@@ -54,7 +60,7 @@ def test_white_space_alone_is_no_data() -> None:
 def test_escaped_characters_may_stand_between_line_breaks(slash: str) -> None:
     text = json.dumps(wrapped(TEXT, "\n")).replace("/", slash)
     line = f'{{"diff_chunk":{{"data":{text}}}}}'
-    assert parse_chunk_line(line.encode(), patch=True).data == DATA
+    assert parse_diff_line(line.encode()) == (DATA, False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +108,7 @@ def test_a_line_has_room_for_4_mib_that_is_wrapped(end: str, width: int) -> None
     splitter = LineSplitter()
     metadata, line = splitter.feed(b'{"metadata": {}}\n{"blob_chunk": %s}\n' % chunk.encode())
     assert metadata == b'{"metadata": {}}'
-    assert parse_chunk_line(line, patch=False).data == data
+    assert parse_blob_line(line) == ("c" * 1000, data, True)
 
 
 def test_white_space_hides_no_data_beyond_the_limit() -> None:

@@ -1,0 +1,70 @@
+"""A commit stream: a metadata line opens a commit, and every later line brings a chunk of its content."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from packhouse.errors import Invalid
+from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.land_commit import LandedCommit
+from packhouse.repository.refs.receipts import Receipt
+from packhouse.web.json.ndjson import LineSplitter
+
+
+class StreamedCommit(Protocol):
+    """A commit that a stream fills with files or with a patch."""
+
+    @property
+    def blob_count(self) -> int:
+        """How many files the commit writes; known once it has landed."""
+        ...
+
+    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
+        """Commit once everything has come."""
+        ...
+
+    def discard(self) -> None:
+        """Remove everything that did not land."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCommit:
+    """What the metadata line opens. `add_line` gives the chunk of a later line to `commit`."""
+
+    target: CommitTarget
+    commit: StreamedCommit
+    add_line: Callable[[bytes], None]
+
+
+class CommitStream:
+    """Digests a commit stream piece by piece; `open_commit` gets the metadata line."""
+
+    def __init__(self, open_commit: Callable[[bytes], OpenedCommit]) -> None:
+        self._lines = LineSplitter()
+        self._open_commit = open_commit
+        self._opened: OpenedCommit | None = None
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the body; raise Invalid for a line that is too long."""
+        for line in self._lines.feed(data):
+            self._take_line(line)
+
+    def finish(self) -> OpenedCommit:
+        """Take the end of the body and return the commit; raise Invalid for a body without a line."""
+        for line in self._lines.finish():
+            self._take_line(line)
+        if self._opened is None:
+            raise Invalid("first line must be an object with metadata")
+        return self._opened
+
+    def discard(self) -> None:
+        """Remove everything that did not land. Harmless when done before."""
+        if self._opened is not None:
+            self._opened.commit.discard()
+
+    def _take_line(self, line: bytes) -> None:
+        if self._opened is None:
+            self._opened = self._open_commit(line)
+        else:
+            self._opened.add_line(line)
