@@ -33,12 +33,14 @@ class Limits:
 
     # Git over HTTP
     large_git_requests_max: int = 3
-    git_turn_patience_s: float = 2.0  # then a transfer that waits for its client lends its turn to another
-    git_turn_stall_s: float = 20.0  # then a client that keeps others of its organisation waiting is cut off
-    git_turn_look_s: float = 2.0  # how often it is looked whether others wait
-    git_turns_lent_max: int = 128  # of readers, and as many of pushes
-    git_queue_max_s: float = 30  # how long a request waits for its turn to run git
-    git_queue_max: int = 1024  # requests that wait so
+    git_slot_park_after_s: float = 2.0  # then the slot of a transfer that waits for its client is parked
+    git_slot_cut_after_s: float = (
+        20.0  # then a client that keeps others of its organisation waiting is cut off
+    )
+    git_slot_look_s: float = 2.0  # between two looks whether others wait
+    git_slots_parked_max: int = 128  # of reads, and as many of pushes
+    git_queue_max_s: float = 30  # how long a request waits for a slot
+    git_queue_max: int = 1024  # requests of one limiter that wait for a slot
     git_retry_after_s: int = 5
 
     # Upstreams
@@ -78,7 +80,7 @@ class Limits:
 
     # Grep
     grep_file_max_bytes: int = 64 * MIB  # larger files are left out when searching them takes too much memory
-    grep_max_s: float = 25  # clients wait for a minute, of which half may pass until it is a search's turn
+    grep_max_s: float = 25  # clients wait for a minute, of which half may pass until a search has a slot
     grep_whole_max_s: float = 10  # of it, for all files at once; then the search goes on file by file
     grep_file_max_s: float = 5  # for one file then; a file that takes longer is passed over
     regex_memory_max_bytes: int = (
@@ -154,7 +156,7 @@ merge_told_paths_max = 1000  # of conflicts that git tells of in messages alone
 merge_folders_kept = 64  # of each side, while conflicts are named
 patch_recounts_max = 10_000  # hunk headers of one patch that are put right
 patch_paths_max = 500_000  # that lines of a patch may mean: about five for each file
-guard_wait_max_s = 30  # how long an unguarded writer waits for its turn on a branch
+guard_wait_max_s = 30  # how long an unguarded writer waits for others to write the branch
 
 # Names and paths
 repo_name_max_bytes = 255
@@ -181,7 +183,7 @@ ref_prefixes_max = 65_536  # of one ls-refs; with more, every ref is shown, as g
 git_request_small_bytes = (
     MIB  # few fetches with more wants and haves, or pushes with more commands, run at once
 )
-push_start_bytes = 64 * KIB  # of a pack that are here before the push takes a turn
+push_start_bytes = 64 * KIB  # of a pack that are here before the push takes a slot
 git_messages_max_bytes = 64 * KIB  # of one process's standard error, kept for the client
 git_keepalive_s = 5  # a waiting client sees a byte at least so often
 connectivity_check_max_s = 3600

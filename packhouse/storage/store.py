@@ -189,15 +189,15 @@ class PackStore(ABC):
         """
 
     @abstractmethod
-    def writer_turn(self, repo_id: str, refname: bytes) -> AbstractContextManager[None]:
-        """Wait until no other process of this machine writes to the ref, then keep others waiting.
+    def writer_lock(self, repo_id: str, refname: bytes) -> AbstractContextManager[None]:
+        """Wait until no other process of this machine writes to the ref, then keep others waiting inside the block.
 
-        Only fairness hangs on it: it spares writers the work of a lost race. Different refs may share a turn.
+        The lock gives fairness, not safety: it spares writers the work of a lost race. Different refs may share a lock.
         """
 
     @abstractmethod
-    def maintenance_turn(self, repo_id: str) -> AbstractContextManager[bool]:
-        """Tell whether this process alone may rewrite the repository's packs now, on this machine."""
+    def maintenance_lease(self, repo_id: str) -> AbstractContextManager[bool]:
+        """Tell whether this process alone may rewrite the repository's packs inside the block, on this machine."""
 
     @abstractmethod
     def sweep(self) -> int:

@@ -14,10 +14,7 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event, request_id
 from packhouse.node.node import open_node
 from packhouse.repository.damage import RepositoryMended
-from packhouse.web.admission.branch_queue import Turns
-from packhouse.web.admission.git_gate import GitGate
-from packhouse.web.admission.limiter import Lane
-from packhouse.web.admission.threads import WorkerThreads
+from packhouse.web.admission.admission import open_admission
 from packhouse.web.api import (
     archives,
     blame,
@@ -113,17 +110,12 @@ class App:
             log_event("server cannot start", level=logging.ERROR, reason=str(error))
             await send({"type": "lifespan.startup.failed"})
             return
-        self._shared = Shared(
-            node=node,
-            threads=WorkerThreads(self._config.threads, waiting_max=limits.waiting_calls_max),
-            turns=Turns(),
-            git_gate=GitGate(self._config.git_processes_max, node.limits),
-            searches=Lane(max(1, self._config.threads // 2), lent_max=0, work="searches", limits=node.limits),
-        )
+        admission = open_admission(self._config, node.limits)
+        self._shared = Shared(node, admission)
         background = BackgroundThreads(node, self._loops)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        self._shared.close()
+        admission.close()
         await asyncio.to_thread(background.stop, limits.background_stop_max_s)
         await asyncio.to_thread(node.close)
         await send({"type": "lifespan.shutdown.complete"})

@@ -18,10 +18,7 @@ from packhouse.config import Config
 from packhouse.git.refname import RefName, short_name
 from packhouse.node.node import Node
 from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
-from packhouse.web.admission.branch_queue import Turns
-from packhouse.web.admission.git_gate import GitGate
-from packhouse.web.admission.limiter import Lane
-from packhouse.web.admission.threads import WorkerThreads
+from packhouse.web.admission.admission import Admission
 from packhouse.web.caller import Caller
 from packhouse.web.edge.body import RequestBody, drop_body
 from packhouse.web.json.fields import parse_query
@@ -39,15 +36,7 @@ class Shared:
     """What all requests of one server process have in common."""
 
     node: Node
-    threads: WorkerThreads
-    turns: Turns
-    git_gate: GitGate
-    searches: Lane
-
-    def close(self) -> None:
-        """Take no more work; what runs goes on to its end."""
-        self.threads.close()
-        self.git_gate.close()
+    admission: Admission
 
 
 class Request(StarletteRequest):
@@ -62,10 +51,7 @@ class Request(StarletteRequest):
     def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
         super().__init__(scope, receive)
         self.node = shared.node
-        self.threads = shared.threads
-        self.git_gate = shared.git_gate
-        self._turns = shared.turns
-        self._searches = shared.searches
+        self.admission = shared.admission
         self.match: Match | None = None
         self.refused_path = ""
         self.request_id = ""
@@ -119,13 +105,13 @@ class Request(StarletteRequest):
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread; see WorkerThreads.run."""
-        return await self.threads.run(function, *args, **kwargs)
+        return await self.admission.threads.run(function, *args, **kwargs)
 
     async def operate(
         self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run an operation as the caller of this request, in a worker thread."""
-        return await self.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
+        return await self.admission.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
 
     async def write(
         self, operation: Callable[[Receipt[T] | None], T], render: Callable[[T], Response]
@@ -150,16 +136,17 @@ class Request(StarletteRequest):
     ) -> T:
         """Run an operation that a caller can make take many seconds, and leave threads for all others.
 
-        Such calls wait for their turn without a thread, and repositories and organisations take turns fairly.
-        Raises Unavailable as Lane.turn() does.
+        Such calls wait for a slot without a thread, and repositories and organisations share the slots fairly.
+        Raises Unavailable as Limiter.slot() does.
         """
-        async with self._searches.turn((self.caller.principal.org_id, self.caller.repo)):
+        async with self.admission.searches.slot((self.caller.principal.org_id, self.caller.repo)):
             return await self.operate(operation, *args, **kwargs)
 
-    def branch_turn(self, namespace: str, refname: RefName) -> AbstractAsyncContextManager[None]:
-        """Wait for this caller's turn to write to a branch, first come, first served."""
+    def wait_for_branch(self, namespace: str, refname: RefName) -> AbstractAsyncContextManager[None]:
+        """Wait in the branch queue until this request may write to the branch; see BranchQueue."""
         key = (self.caller.principal.org_id, self.caller.repo, namespace, refname)
-        return self._turns.take(key, branch=short_name(refname), wait_max_s=limits.guard_wait_max_s)
+        queue = self.admission.branch_queue
+        return queue.wait(key, branch=short_name(refname), wait_max_s=limits.guard_wait_max_s)
 
     @property
     def base_address(self) -> str:

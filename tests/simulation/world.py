@@ -168,12 +168,12 @@ class SteppedStore(MemoryPackStore):
         return found
 
     @contextmanager
-    def maintenance_turn(self, repo_id: str) -> Iterator[bool]:
+    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
         """See PackStore. Processes of two machines do not keep each other off."""
         if self._world.is_apart:
             yield True
             return
-        with super().maintenance_turn(repo_id) as is_ours:
+        with super().maintenance_lease(repo_id) as is_ours:
             yield is_ours
 
     def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
@@ -184,9 +184,9 @@ class SteppedStore(MemoryPackStore):
         return opened
 
     @contextmanager
-    def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
-        """See PackStore: only fairness hangs on it, and races are what is looked for."""
-        self._scheduler.step(f"turn {repo_id} {refname.decode()}")
+    def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
+        """See PackStore. The lock gives only fairness, and the simulation looks for races: so here it locks nothing."""
+        self._scheduler.step(f"writer lock {repo_id} {refname.decode()}")
         yield
 
 

@@ -15,7 +15,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import short_name
 from packhouse.node.node import Node
 from packhouse.operations.commits.commit_target import CommitTarget, TargetState, read_target
-from packhouse.operations.refs.write_turns import write_in_turn
+from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.tree_maker import TreeMaker
@@ -78,7 +78,7 @@ def land_commit(
         return _try_once(node, caller, plan, write, receipt)
 
     try:
-        return write_in_turn(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
+        return write_under_lock(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
     except RefMismatch:
         if target.expected is None:
             raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None

@@ -25,8 +25,8 @@ from packhouse.operations.commits.commit_target import (
     read_target,
 )
 from packhouse.operations.commits.land_commit import CommitFacts
+from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
-from packhouse.operations.refs.write_turns import write_in_turn
 from packhouse.operations.tenants.server_identity import server_person
 from packhouse.repository.merge_trees import (
     MergeSide,
@@ -153,7 +153,7 @@ def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Mer
                 tip = _read_tip(node, repo, command)
                 return _Attempt(node, caller, repo, command, source, tip, write, receipt).run()
 
-            return write_in_turn(node, repo, command.target, attempt, is_guarded=only_once)
+            return write_under_lock(node, repo, command.target, attempt, is_guarded=only_once)
     except RefMismatch as lost:
         if lost.actual is None:
             raise RepoChanged from None

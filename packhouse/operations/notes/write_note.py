@@ -17,7 +17,7 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit, join_notes
 from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF
-from packhouse.operations.refs.write_turns import write_in_turn
+from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.tenants.server_identity import server_person
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_object
@@ -142,7 +142,7 @@ def write_note(
                 state = _read_state(view, target, command)
                 return _write_once(node, caller, command, state, write, receipt)
 
-            return write_in_turn(
+            return write_under_lock(
                 node, repo, command.refname, attempt, is_guarded=command.expected is not None
             )
     except RefNameConflict as conflict:

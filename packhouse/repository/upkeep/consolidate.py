@@ -36,7 +36,7 @@ def consolidate(node: Node, repo_id: str) -> int:
 
     Does nothing while another process works on the same repository, or when its packs are few.
     """
-    with node.store.maintenance_turn(repo_id) as is_ours:
+    with node.store.maintenance_lease(repo_id) as is_ours:
         if not is_ours:
             return 0
         with node.database.read() as session:

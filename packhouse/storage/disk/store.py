@@ -47,7 +47,7 @@ from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFau
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _MIDX_NAME: Final = "multi-pack-index"
 _SKELETON_NAME: Final = "bare.git"
-_TURN_LOCKS: Final = 256
+_WRITER_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * KIB
 _SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
 
@@ -300,17 +300,18 @@ class DiskPackStore(PackStore):
             return self._scratch.path
 
     @contextlib.contextmanager
-    def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
+    def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
         """See PackStore."""
-        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURN_LOCKS
+        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _WRITER_LOCKS
+        # Processes of earlier releases, which may run beside ours, lock the file by this name.
         path = self._locks / f"turn-{number:02x}"
         with contextlib.ExitStack() as stack:
-            # Turns are for speed: nothing is lost when the folder was deleted while somebody had one.
+            # The lock is for speed: nothing is lost when the folder was deleted while somebody held it.
             _make_in(self._locks, lambda: stack.enter_context(lock_file(path, exclusive=True)))
             yield
 
     @contextlib.contextmanager
-    def maintenance_turn(self, repo_id: str) -> Iterator[bool]:
+    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
         """See PackStore."""
         with contextlib.ExitStack() as stack:
             lock = lock_file(self.repo_path(repo_id) / MAINTENANCE_LOCK_NAME, exclusive=True, wait=False)

@@ -44,7 +44,7 @@ from packhouse.storage.store import (
 )
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of our own is made there
-_TURNS: Final = 64
+_WRITER_LOCKS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,14 @@ class StoredPack:
 
 @dataclass(slots=True)
 class MemoryPacks:
-    """All packs by repository and name, and whose turn it is. Stores that share them are processes of one machine."""
+    """All packs by repository and name, and the locks. Stores that share them are processes of one machine."""
 
     repos: dict[str, dict[str, StoredPack]] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
     maintained: set[str] = field(default_factory=set)
-    turns: list[threading.Lock] = field(default_factory=lambda: [threading.Lock() for _ in range(_TURNS)])
+    writer_locks: list[threading.Lock] = field(
+        default_factory=lambda: [threading.Lock() for _ in range(_WRITER_LOCKS)]
+    )
 
     def find(self, repo_id: str, name: str) -> StoredPack | None:
         """Return a pack, None when there is none."""
@@ -270,14 +272,14 @@ class MemoryPackStore(PackStore):
         yield path, ()
 
     @contextlib.contextmanager
-    def writer_turn(self, repo_id: str, refname: bytes) -> Iterator[None]:
+    def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
         """See PackStore."""
-        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _TURNS
-        with self.packs.turns[number]:
+        number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _WRITER_LOCKS
+        with self.packs.writer_locks[number]:
             yield
 
     @contextlib.contextmanager
-    def maintenance_turn(self, repo_id: str) -> Iterator[bool]:
+    def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
         """See PackStore."""
         with self.packs.guard:
             is_ours = repo_id not in self.packs.maintained

@@ -1,4 +1,4 @@
-"""Fair turns: writers to one branch wait in order of arrival, without holding a worker thread meanwhile."""
+"""The writers of one branch in this process wait in order of arrival, without a worker thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -9,32 +9,37 @@ from packhouse.operations.commits.land_commit import BranchBusy
 
 
 @dataclass(slots=True)
-class _Line:
+class _Queue:
+    """The writers of one branch: one holds the lock, the others wait for it."""
+
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    people: int = 0
+    writers: int = 0
 
 
-class Turns:
-    """One waiting line for each key. asyncio.Lock wakes its waiters first come, first served."""
+class BranchQueue:
+    """A queue for each branch that somebody writes to. asyncio.Lock wakes its waiters first come, first served."""
 
     def __init__(self) -> None:
-        self._lines: dict[Hashable, _Line] = {}
+        self._queues: dict[Hashable, _Queue] = {}
 
     @asynccontextmanager
-    async def take(self, key: Hashable, *, branch: str, wait_max_s: float) -> AsyncIterator[None]:
-        """Wait for the turn and hold it inside the block; raise BranchBusy after `wait_max_s` seconds."""
-        line = self._lines.setdefault(key, _Line())
-        line.people += 1
+    async def wait(self, key: Hashable, *, branch: str, wait_max_s: float) -> AsyncIterator[None]:
+        """Wait until no earlier writer of `key` is left, then keep later writers waiting inside the block.
+
+        Raises BranchBusy, which names `branch`, after `wait_max_s` seconds.
+        """
+        queue = self._queues.setdefault(key, _Queue())
+        queue.writers += 1
         try:
             try:
-                await asyncio.wait_for(line.lock.acquire(), wait_max_s)
+                await asyncio.wait_for(queue.lock.acquire(), wait_max_s)
             except TimeoutError:
                 raise BranchBusy("branch has other writers", branch=branch) from None
             try:
                 yield
             finally:
-                line.lock.release()
+                queue.lock.release()
         finally:
-            line.people -= 1
-            if line.people == 0:
-                del self._lines[key]
+            queue.writers -= 1
+            if queue.writers == 0:
+                del self._queues[key]

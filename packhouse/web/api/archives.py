@@ -26,7 +26,7 @@ from packhouse.operations.reading.archive import (
     safe_name,
 )
 from packhouse.operations.tenants.static_tokens import find_static_reader
-from packhouse.web.admission.limiter import Turn
+from packhouse.web.admission.slot import Slot
 from packhouse.web.auth import authenticate_token
 from packhouse.web.caller import Caller
 from packhouse.web.edge.connection import connection_cutter, require_client
@@ -144,8 +144,8 @@ async def _send(request: Request, archive: Archive) -> Response:
     """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
     async with contextlib.AsyncExitStack() as stack:
         holder = (archive.repo.org_id, archive.repo.name)
-        taking = request.git_gate.reads.turn(holder, connection_cutter(request))
-        turn = await stack.enter_async_context(taking)
+        reads = request.admission.transfers.reads
+        slot = await stack.enter_async_context(reads.slot(holder, connection_cutter(request)))
         await require_client(request)
         cleanup = stack.pop_all().aclose
     headers = {
@@ -153,15 +153,15 @@ async def _send(request: Request, archive: Archive) -> Response:
         "Content-Disposition": f'attachment; filename="{archive.file_name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    pieces = _relay(iter_in_threads(request, iter_archive(request.node, archive)), turn)
+    pieces = _relay(iter_in_threads(request, iter_archive(request.node, archive)), slot)
     return StreamResponse(pieces, 200, headers, media_type=archive.media_type, cleanup=cleanup)
 
 
-async def _relay(pieces: AsyncGenerator[bytes], turn: Turn) -> AsyncIterator[bytes]:
-    """Yield the pieces; while the client takes none for long, another transfer has the turn."""
+async def _relay(pieces: AsyncGenerator[bytes], slot: Slot) -> AsyncIterator[bytes]:
+    """Yield the pieces; the slot is parked while the client takes none for long."""
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
-            async with turn.waiting_for_client():
+            async with slot.parked_for_client():
                 yield piece
 
 

@@ -221,7 +221,7 @@ def commit_answer(target: CommitTarget, landed: LandedCommit, *, blob_count: int
 
 
 async def _commit_stream(request: Request, open_commit: Callable[[bytes], OpenedCommit]) -> Response:
-    """Read the whole body, commit it when it is the caller's turn on the branch, and answer."""
+    """Read the whole body, wait in the branch queue, commit and answer."""
     stream = CommitStream(open_commit)
     try:
         waiting: list[bytes] = []
@@ -235,7 +235,7 @@ async def _commit_stream(request: Request, open_commit: Callable[[bytes], Opened
         await request.in_thread(stream.feed, b"".join(waiting))
         opened = stream.finish()
         target, commit = opened.target, opened.commit
-        async with request.branch_turn(target.namespace, target.refname):
+        async with request.wait_for_branch(target.namespace, target.refname):
             return await request.write(
                 lambda receipt: _land(commit, receipt),
                 lambda landed: commit_answer(target, landed, blob_count=commit.blob_count),
@@ -319,7 +319,7 @@ async def restore(request: Request) -> Response:
         committer=author if metadata.committer is None else read_person(metadata.committer, now=now),
     )
     node, principal = request.node, request.caller.principal
-    async with request.branch_turn(target.namespace, target.refname):
+    async with request.wait_for_branch(target.namespace, target.refname):
         return await request.write(
             lambda receipt: restore_commit(node, principal, command, receipt=receipt),
             lambda landed: commit_answer(target, landed, blob_count=0),

@@ -101,7 +101,7 @@ async def handle_merge(request: Request) -> Response:
     command = _read_command(request, body)
     namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
     node, principal = request.node, request.caller.principal
-    async with request.branch_turn(namespace, command.target):
+    async with request.wait_for_branch(namespace, command.target):
         return await request.write(
             lambda receipt: merge(node, principal, command, receipt=receipt),
             lambda merged: json_response(_answer(command, merged)),

@@ -208,7 +208,7 @@ async def _write(
         return json_response(without_nulls(with_old_names("note_write", fields)), status)
 
     node, principal = request.node, request.caller.principal
-    async with request.branch_turn(PERSISTENT, command.refname):
+    async with request.wait_for_branch(PERSISTENT, command.refname):
         return await request.write(
             lambda receipt: write_note(node, principal, command, receipt=receipt), render
         )

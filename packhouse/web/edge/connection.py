@@ -22,6 +22,6 @@ async def require_client(request: Request) -> None:
 
 
 def connection_cutter(request: Request) -> Callable[[], None] | None:
-    """Return what ends the request's connection at once, for `Lane.turn`."""
+    """Return what ends the request's connection at once, for `Limiter.slot`."""
     cut: Callable[[], None] | None = request.scope.get("packhouse.cut_connection")
     return cut

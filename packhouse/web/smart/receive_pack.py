@@ -22,8 +22,9 @@ from packhouse.git.wire.receive_request import ReceiveRequest, ReceiveRequestPar
 from packhouse.operations.transport.pending_push import PendingPush, Push, RefReport
 from packhouse.operations.transport.push import explain_unpack_failure, finish_push, start_push
 from packhouse.operations.transport.push_faults import note_unread_files
-from packhouse.web.admission.git_gate import Call
-from packhouse.web.admission.limiter import Holder, Turn
+from packhouse.web.admission.shares import Holder
+from packhouse.web.admission.slot import Slot
+from packhouse.web.admission.transfers import Call
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
@@ -43,7 +44,7 @@ async def receive_pack(request: Request) -> Response:
     """POST {remote}/git-receive-pack"""
     principal, remote = await authorise_remote(request, Service.RECEIVE_PACK)
     check_request_type(request, Service.RECEIVE_PACK)
-    gate = request.git_gate
+    transfers = request.admission.transfers
     # A little more than the pack's own bound, so that it is git which says that the pack is too large.
     body_max = request.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
     chunks = iter_body(request.upload, max_bytes=body_max)
@@ -54,12 +55,12 @@ async def receive_pack(request: Request) -> Response:
             # The probe by which a client learns whether its credentials are good, before it sends a large body.
             return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
         first, pack_objects = await _read_pack_start(asked, chunks, first)
-        turn = await held.enter_async_context(gate.pushes.turn(holder, connection_cutter(request)))
+        slot = await held.enter_async_context(transfers.pushes.slot(holder, connection_cutter(request)))
         await require_client(request)
         push = Push(remote, asked)
-        starting = gate.start(start_push, request.node, principal, push, pack_objects=pack_objects)
-        held.push_async_callback(gate.close_result, starting, PendingPush.close)
-        transfer = _Transfer(request, await starting.result(), turn)
+        starting = transfers.start(start_push, request.node, principal, push, pack_objects=pack_objects)
+        held.push_async_callback(transfers.close_result, starting, PendingPush.close)
+        transfer = _Transfer(request, await starting.result(), slot)
         held.push_async_callback(transfer.close)
         await transfer.feed(first, chunks)
         return StreamResponse(
@@ -84,7 +85,7 @@ async def _read_commands(
         read_bytes += len(chunk)
         if not is_large and read_bytes > limits.git_request_small_bytes:
             is_large = True
-            await held.enter_async_context(request.git_gate.large_pushes.turn(holder))
+            await held.enter_async_context(request.admission.transfers.large_pushes.slot(holder))
     return parser.finish()
 
 
@@ -93,7 +94,7 @@ async def _read_pack_start(
 ) -> tuple[bytes, int | None]:
     """Return the bytes read so far and the number of objects the pack announces; None when no pack is due.
 
-    A small pack is read whole: what stalls before its first bytes are here costs neither a turn nor a process.
+    A small pack is read whole: what stalls before its first bytes are here costs neither a slot nor a process.
     Raises ProtocolError for what is no pack (gitformat-pack(5): "PACK", version, number of objects).
     """
     if not asked.has_pack:
@@ -117,7 +118,7 @@ class _Transfer:
 
     request: Request
     pending: PendingPush
-    turn: Turn
+    slot: Slot
     messages: Messages | None = None
     finishing: Call[list[RefReport]] | None = None
     discarding: Call[None] | None = None
@@ -145,7 +146,7 @@ class _Transfer:
             writer.close()
 
     async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
-        async with self.turn.waiting_for_client():
+        async with self.slot.parked_for_client():
             return await anext(chunks, b"")
 
     async def answer(self) -> AsyncIterator[bytes]:
@@ -159,7 +160,7 @@ class _Transfer:
             async for sign in self._finish():
                 yield sign
         # Before the client hears: of a refused push nothing stays, and its disk space may be needed at once.
-        self.discarding = self.request.git_gate.start(self.pending.discard)
+        self.discarding = self.request.admission.transfers.start(self.pending.discard)
         await self.discarding.wait()
         yield self._report(unpack_error)
 
@@ -176,7 +177,7 @@ class _Transfer:
         """Return why the pack was not taken, or None when it was."""
         process = self.pending.process
         assert process is not None
-        waiting = self.request.git_gate.start(process.wait, limits.git_stall_max_s)
+        waiting = self.request.admission.transfers.start(process.wait, limits.git_stall_max_s)
         if await waiting.result():
             return await self._explain_unpack_failure()
         note_unread_files(self.pending, await PipeReader(process.stdout).read())
@@ -184,7 +185,9 @@ class _Transfer:
 
     async def _explain_unpack_failure(self) -> str:
         text = self.last_words.decode("utf-8", "replace")
-        call = self.request.git_gate.start(explain_unpack_failure, self.request.node, self.pending, text)
+        call = self.request.admission.transfers.start(
+            explain_unpack_failure, self.request.node, self.pending, text
+        )
         try:
             return await call.result()
         except PackhouseError as damage:
@@ -195,7 +198,9 @@ class _Transfer:
     async def _finish(self) -> AsyncIterator[bytes]:
         """Check and move the refs in a thread, with a sign of life every few seconds."""
         principal = self.request.caller.principal
-        self.finishing = self.request.git_gate.start(finish_push, self.request.node, principal, self.pending)
+        self.finishing = self.request.admission.transfers.start(
+            finish_push, self.request.node, principal, self.pending
+        )
         while not await self.finishing.wait(limits.git_keepalive_s):
             if self._has_bands:
                 yield KEEPALIVE

@@ -13,7 +13,8 @@ from packhouse.git.wire.pktline import encode_error
 from packhouse.log import log_event
 from packhouse.operations.transport.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
 from packhouse.repository.damage import Reason, RepositoryDamaged, RepositoryMended
-from packhouse.web.admission.limiter import Holder, Turn
+from packhouse.web.admission.shares import Holder
+from packhouse.web.admission.slot import Slot
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
@@ -34,7 +35,7 @@ async def upload_pack(request: Request) -> Response:
     """POST {remote}/git-upload-pack"""
     principal, remote = await authorise_remote(request, Service.UPLOAD_PACK)
     check_request_type(request, Service.UPLOAD_PACK)
-    gate = request.git_gate
+    transfers = request.admission.transfers
     holder = (principal.org_id, remote.repo)
     version = protocol_version(request.headers.get("git-protocol", ""))
     async with contextlib.AsyncExitStack() as held:
@@ -43,10 +44,10 @@ async def upload_pack(request: Request) -> Response:
         if fetch.is_listing:
             answer = await request.in_thread(open_fetch, request.node, principal, fetch)
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        turn = await held.enter_async_context(gate.reads.turn(holder, connection_cutter(request)))
+        slot = await held.enter_async_context(transfers.reads.slot(holder, connection_cutter(request)))
         await require_client(request)
-        opening = gate.start(open_fetch, request.node, principal, fetch)
-        held.push_async_callback(gate.close_result, opening, FetchAnswer.close)
+        opening = transfers.start(open_fetch, request.node, principal, fetch)
+        held.push_async_callback(transfers.close_result, opening, FetchAnswer.close)
         try:
             answer = await opening.result()
         except (RepositoryDamaged, RepositoryMended) as reason:
@@ -55,7 +56,7 @@ async def upload_pack(request: Request) -> Response:
         if answer.process is None:
             return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
         return StreamResponse(
-            _relay(request, answer, turn),
+            _relay(request, answer, slot),
             headers=NO_CACHE,
             media_type=_MEDIA_TYPE,
             cleanup=held.pop_all().aclose,
@@ -70,30 +71,31 @@ async def _read_request(request: Request, holder: Holder, held: contextlib.Async
         body += piece
         if not is_large and len(body) > limits.git_request_small_bytes:
             is_large = True
-            await held.enter_async_context(request.git_gate.large_reads.turn(holder))
+            await held.enter_async_context(request.admission.transfers.large_reads.slot(holder))
     return bytes(body)
 
 
-async def _relay(request: Request, answer: FetchAnswer, turn: Turn) -> AsyncIterator[bytes]:
+async def _relay(request: Request, answer: FetchAnswer, slot: Slot) -> AsyncIterator[bytes]:
     """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads.
 
     Of a failure in the middle git itself has told the client; here it is looked into.
     """
     process = answer.process
     assert process is not None
+    transfers = request.admission.transfers
     output, messages = PipeReader(process.stdout), Messages(process.stderr)
     feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), answer.request))
     tail = b""
     try:
         while piece := await output.read():
-            async with turn.waiting_for_client():
+            async with slot.parked_for_client():
                 yield piece
             tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         text = await _last_words(messages)
-        if text and await request.git_gate.start(process.wait, limits.git_stall_max_s).result():
+        if text and await transfers.start(process.wait, limits.git_stall_max_s).result():
             # What git's pack-objects complains of goes to the client, in a band of the answer.
             told = text + tail.decode("utf-8", "replace")
-            finding = request.git_gate.start(find_fetch_failure, request.node, answer, told)
+            finding = transfers.start(find_fetch_failure, request.node, answer, told)
             reason = await finding.result()
             explanation = _CANNOT_SERVE if reason is None else _tell(request, reason)
             log_event("upload-pack failed", level=logging.WARNING, text=text, reason=explanation)

@@ -124,7 +124,7 @@ def test_a_push_that_stalls_at_its_start_costs_no_process(own_repo: Repo, git: G
         connection.close()
 
 
-def test_a_slow_reader_of_an_archive_lends_its_turn(
+def test_a_slow_reader_of_an_archive_parks_its_slot(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1"}))

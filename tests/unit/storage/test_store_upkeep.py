@@ -191,21 +191,21 @@ def test_a_store_that_works_passes_its_check(store: PackStore) -> None:
     store.check()
 
 
-# turns
+# locks
 
 
-def test_writers_of_a_ref_take_turns(store: PackStore) -> None:
+def test_writers_of_a_ref_wait_for_each_other(store: PackStore) -> None:
     order: list[str] = []
     inside = threading.Event()
 
     def write() -> None:
         inside.wait()
-        with store.writer_turn(REPO, b"refs/heads/main"):
+        with store.writer_lock(REPO, b"refs/heads/main"):
             order.append("second")
 
     thread = threading.Thread(target=write)
     thread.start()
-    with store.writer_turn(REPO, b"refs/heads/main"):
+    with store.writer_lock(REPO, b"refs/heads/main"):
         inside.set()
         thread.join(0.05)
         order.append("first")
@@ -217,14 +217,14 @@ def test_one_at_a_time_maintains_a_repository_and_nobody_waits(bench: Bench) -> 
     store, elsewhere = bench.store, bench.open_again()
     put(store, 1, b"one")
     put(store, 1, b"one", repo_id=OTHER)
-    with store.maintenance_turn(REPO) as ours:
+    with store.maintenance_lease(REPO) as ours:
         assert ours
-        with elsewhere.maintenance_turn(REPO) as again, store.maintenance_turn(OTHER) as other:
+        with elsewhere.maintenance_lease(REPO) as again, store.maintenance_lease(OTHER) as other:
             assert not again
             assert other
-        with store.maintenance_turn(REPO) as still:
+        with store.maintenance_lease(REPO) as still:
             assert not still
-    with elsewhere.maintenance_turn(REPO) as later:
+    with elsewhere.maintenance_lease(REPO) as later:
         assert later
     elsewhere.close()
 

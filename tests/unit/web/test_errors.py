@@ -28,10 +28,10 @@ from packhouse.errors import (
 )
 from packhouse.git.refname import branch_refname
 from packhouse.limits import Limits
-from packhouse.web.admission.branch_queue import Turns
-from packhouse.web.admission.git_gate import GitGate
-from packhouse.web.admission.limiter import Lane
+from packhouse.web.admission.branch_queue import BranchQueue
+from packhouse.web.admission.limiter import Limiter
 from packhouse.web.admission.threads import WorkerThreads
+from packhouse.web.admission.transfers import Transfers
 from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
 
 pytestmark = pytest.mark.quick
@@ -113,12 +113,12 @@ _FULL = Limits(git_queue_max=0)
 
 
 async def _refuse_search() -> None:
-    async with Lane(1, lent_max=0, work="searches", limits=_FULL).turn((1, "a")):
+    async with Limiter(1, parked_max=0, work="searches", limits=_FULL).slot((1, "a")):
         raise AssertionError
 
 
 async def _refuse_transfer() -> None:
-    async with GitGate(1, _FULL).reads.turn((1, "a")):
+    async with Transfers(1, _FULL).reads.slot((1, "a")):
         raise AssertionError
 
 
@@ -127,8 +127,8 @@ async def _refuse_call() -> None:
 
 
 async def _refuse_write() -> None:
-    turns = Turns()
-    async with turns.take("key", branch="main", wait_max_s=1), turns.take("key", branch="main", wait_max_s=0):
+    queue = BranchQueue()
+    async with queue.wait("key", branch="main", wait_max_s=1), queue.wait("key", branch="main", wait_max_s=0):
         raise AssertionError
 
 

@@ -44,7 +44,7 @@ def commit(
 
 
 def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
-    """Create the branch `new`, as somebody would who does not wait for a turn."""
+    """Create the branch `new`, as a writer would that does not take the writer lock."""
     create_branch(
         node,
         caller,

@@ -163,7 +163,7 @@ def test_a_folder_of_locks_that_is_deleted_under_a_server_is_made_again(
 ) -> None:
     (locks,) = tmp_path.glob("**/locks")
     shutil.rmtree(locks)
-    with store.writer_turn(REPO, b"refs/heads/main"):
+    with store.writer_lock(REPO, b"refs/heads/main"):
         assert len(list(locks.iterdir())) == 1
     shutil.rmtree(locks)
     store.check()

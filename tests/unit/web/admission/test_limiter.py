@@ -1,4 +1,4 @@
-"""Turns to run git are shared fairly among organisations and repositories."""
+"""Slots to run git are shared fairly among organisations and repositories."""
 
 import asyncio
 
@@ -8,14 +8,15 @@ from hypothesis import strategies as st
 
 from packhouse.errors import Unavailable
 from packhouse.limits import Limits
-from packhouse.web.admission.limiter import Holder, Lane, Shares
+from packhouse.web.admission.limiter import Limiter
+from packhouse.web.admission.shares import Holder, Shares
 
 pytestmark = pytest.mark.quick
 
 HERE, SAME_ORG, ELSEWHERE = (1, "a"), (1, "b"), (2, "a")
 
-IMPATIENT = Limits(git_turn_patience_s=0)
-STRICT = Limits(git_turn_patience_s=0, git_turn_stall_s=0, git_turn_look_s=0)
+IMPATIENT = Limits(git_slot_park_after_s=0)
+STRICT = Limits(git_slot_park_after_s=0, git_slot_cut_after_s=0, git_slot_look_s=0)
 
 
 async def settle() -> None:
@@ -25,10 +26,10 @@ async def settle() -> None:
 
 
 class Transfers:
-    """Transfers that keep their turns until they are told to go on; `begun` has those that got one."""
+    """Transfers that keep their slots until they are told to go on; `begun` has those that got one."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, limiter: Limiter) -> None:
+        self._limiter = limiter
         self._tasks: list[asyncio.Task[None]] = []
         self._signals: list[asyncio.Event] = []
         self.begun: list[int] = []
@@ -43,10 +44,10 @@ class Transfers:
         self._tasks.append(asyncio.ensure_future(self._run(self.count, holder, stalling=stalling)))
 
     async def _run(self, number: int, holder: Holder, *, stalling: bool) -> None:
-        async with self._lane.turn(holder, lambda: self.cut.append(number)) as turn:
+        async with self._limiter.slot(holder, lambda: self.cut.append(number)) as slot:
             self.begun.append(number)
             if stalling:
-                async with turn.waiting_for_client():
+                async with slot.parked_for_client():
                     await self._signals[number].wait()
             else:
                 await self._signals[number].wait()
@@ -86,9 +87,9 @@ class Transfers:
         await settle()
 
 
-async def count_turns(lane: Lane) -> int:
-    """Return how many turns a lane that nobody uses any more gives to strangers that all stall."""
-    strangers = Transfers(lane)
+async def count_slots(limiter: Limiter) -> int:
+    """Return how many slots a limiter that nobody uses any more gives to strangers that all stall."""
+    strangers = Transfers(limiter)
     for org_id in range(100, 120):
         await strangers.arrive((org_id, "a"), stalling=True)
     await strangers.close()
@@ -105,9 +106,9 @@ def test_a_newcomer_finds_room_while_anything_is_free(asking: list[Holder], plac
     assert shares.has_room((9, "new")) == (shares.free > 0)
 
 
-def test_one_repository_leaves_turns_to_others_and_one_organisation_too() -> None:
+def test_one_repository_leaves_slots_to_others_and_one_organisation_too() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(8, lent_max=0))
+        transfers = Transfers(Limiter(8, parked_max=0))
         await transfers.arrive(HERE, 20)
         assert transfers.begun == list(range(6))
         await transfers.arrive(SAME_ORG, 20)
@@ -119,9 +120,9 @@ def test_one_repository_leaves_turns_to_others_and_one_organisation_too() -> Non
     asyncio.run(run())
 
 
-def test_those_who_wait_are_served_in_turn_each_holder_once() -> None:
+def test_those_who_wait_are_served_round_the_holders() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(1, lent_max=0))
+        transfers = Transfers(Limiter(1, parked_max=0))
         await transfers.arrive(HERE, 4)
         await transfers.arrive(ELSEWHERE, 2)
         await transfers.arrive(SAME_ORG)
@@ -132,15 +133,15 @@ def test_those_who_wait_are_served_in_turn_each_holder_once() -> None:
     asyncio.run(run())
 
 
-def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_like() -> None:
+def test_one_that_waits_for_its_client_is_parked_and_comes_back_before_new_ones() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(1, lent_max=2, limits=IMPATIENT))
+        transfers = Transfers(Limiter(1, parked_max=2, limits=IMPATIENT))
         await transfers.arrive(HERE, stalling=True)
         await transfers.arrive(HERE, 2)
-        assert transfers.begun == [0, 1], "the turn was not lent, or twice"
+        assert transfers.begun == [0, 1], "the slot was not parked, or freed twice"
         transfers.resume(0)
         await settle()
-        assert not transfers.has_ended(0), "two run on one turn"
+        assert not transfers.has_ended(0), "two run in one slot"
         await transfers.finish(1)
         assert transfers.has_ended(0)
         assert transfers.begun == [0, 1, 2]
@@ -151,7 +152,7 @@ def test_one_that_waits_for_its_client_lends_its_turn_and_comes_back_before_its_
 
 def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(2, lent_max=14, limits=IMPATIENT))
+        transfers = Transfers(Limiter(2, parked_max=14, limits=IMPATIENT))
         await transfers.arrive(HERE, 50, stalling=True)
         assert len(transfers.begun) == 11
         await transfers.arrive(ELSEWHERE, 2)
@@ -163,7 +164,7 @@ def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall() -> None:
 
 def test_clients_that_stall_for_long_give_way_to_as_many_as_wait() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(2, lent_max=14, limits=STRICT))
+        transfers = Transfers(Limiter(2, parked_max=14, limits=STRICT))
         for _ in range(11):
             await transfers.arrive(HERE, stalling=True)
         assert not transfers.cut
@@ -182,7 +183,7 @@ def test_clients_that_stall_for_long_give_way_to_as_many_as_wait() -> None:
 
 def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
     async def run() -> None:
-        transfers = Transfers(Lane(1, lent_max=14, limits=STRICT))
+        transfers = Transfers(Limiter(1, parked_max=14, limits=STRICT))
         await transfers.arrive(HERE, stalling=True)
         await transfers.arrive(HERE, 2)
         assert transfers.begun == [0, 1]
@@ -194,13 +195,13 @@ def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
 
 def test_too_many_and_those_who_wait_too_long_are_refused() -> None:
     async def run() -> None:
-        lane = Lane(1, lent_max=0, limits=Limits(git_queue_max=3, git_queue_max_s=0))
-        transfers = Transfers(lane)
+        limiter = Limiter(1, parked_max=0, limits=Limits(git_queue_max=3, git_queue_max_s=0))
+        transfers = Transfers(limiter)
         await transfers.arrive(HERE, 6)
         failures = [await transfers.failure(number) for number in range(1, 6)]
         assert [type(failure) for failure in failures] == [Unavailable] * 5
         await transfers.finish(0)
-        assert await count_turns(lane) == 1
+        assert await count_slots(limiter) == 1
 
     asyncio.run(run())
 
@@ -215,18 +216,18 @@ STEPS = st.tuples(
 
 
 @given(st.lists(STEPS, max_size=40))
-def test_whatever_ends_when_no_turn_is_lost(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
+def test_whatever_ends_when_no_slot_is_lost(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
     """Each step lets a transfer begin and another go on or be cancelled, at any moment between two others."""
 
     async def run() -> None:
-        lane = Lane(2, lent_max=3, limits=IMPATIENT)
-        transfers = Transfers(lane)
+        limiter = Limiter(2, parked_max=3, limits=IMPATIENT)
+        transfers = Transfers(limiter)
         for holder, stalling, number, cancelled, pause in steps:
             transfers.start(holder, stalling=stalling)
             (transfers.stop if cancelled else transfers.resume)(number % transfers.count)
             for _ in range(pause):
                 await asyncio.sleep(0)
         await transfers.close()
-        assert await count_turns(lane) == 5
+        assert await count_slots(limiter) == 5
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""Writing to a ref that others write to as well: in turn, and again when somebody was faster all the same."""
+"""Writes to one ref under its writer lock, again after a lost race."""
 
 import random
 import time
@@ -16,18 +16,18 @@ T = TypeVar("T")
 _PAUSE_MAX_S: Final = 0.01
 
 
-def write_in_turn(
+def write_under_lock(
     node: Node, repo: Repo, refname: RefName, attempt: Callable[[], T], *, is_guarded: bool
 ) -> T:
-    """Return what `attempt` returns, called while it is our turn to write to the ref; raise what it raises.
+    """Call `attempt` under the writer lock of the ref; return what it returns, raise what it raises.
 
-    Turns are kept by commits, merges and notes, not by pushes. An attempt that is not guarded and loses the race
-    (RefMismatch) is made again, for up to 30 s; each reads anew where the ref is.
+    Commits, merges and notes take the lock; pushes do not, so an attempt may still lose a race (RefMismatch). An
+    attempt that is not guarded is then made again, for up to 30 s; each attempt reads anew where the ref is.
     """
     deadline = time.monotonic() + limits.guard_wait_max_s
     while True:
         try:
-            with node.store.writer_turn(repo.public_id, refname):
+            with node.store.writer_lock(repo.public_id, refname):
                 return attempt()
         except RefMismatch:
             if is_guarded or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""How many git transfers run at once: turns for each kind, and threads of their own for what blocks."""
+"""How many git transfers run at once: limiters for each kind, and threads of their own for what blocks."""
 
 import asyncio
 import logging
@@ -7,31 +7,32 @@ from typing import Generic, ParamSpec, TypeVar
 
 from packhouse.limits import Limits
 from packhouse.log import log_event
-from packhouse.web.admission.limiter import Lane
+from packhouse.web.admission.limiter import Limiter
 from packhouse.web.admission.threads import WorkerThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class GitGate:
-    """The turns of one server process. A transfer keeps its turn until its processes have ended.
+class Transfers:
+    """The limiters and threads of the git transfers of one server process.
 
-    Readers and pushes have turns of their own, so that neither keeps the other out. A turn uses one thread at
-    a time, so as many threads as turns never make a turn wait for a thread; the API's own threads stay free
-    while a large push is checked.
+    A transfer keeps its slot until its processes have ended. Reads and pushes have limiters of their own, so that
+    neither keeps the other out; so have reads and pushes with a large request, which is kept in memory. A transfer
+    uses one thread at a time. There are as many threads as slots, so a slot never waits for a thread. The API's own
+    threads stay free while a large push is checked.
     """
 
     def __init__(self, processes_max: int, limits: Limits) -> None:
-        self.reads = Lane(processes_max, lent_max=limits.git_turns_lent_max, limits=limits)
-        self.pushes = Lane(processes_max, lent_max=limits.git_turns_lent_max, limits=limits)
-        self.large_reads = Lane(limits.large_git_requests_max, lent_max=0, limits=limits)
-        self.large_pushes = Lane(limits.large_git_requests_max, lent_max=0, limits=limits)
+        self.reads = Limiter(processes_max, parked_max=limits.git_slots_parked_max, limits=limits)
+        self.pushes = Limiter(processes_max, parked_max=limits.git_slots_parked_max, limits=limits)
+        self.large_reads = Limiter(limits.large_git_requests_max, parked_max=0, limits=limits)
+        self.large_pushes = Limiter(limits.large_git_requests_max, parked_max=0, limits=limits)
         self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max, work="transfers")
         self._closed = False
 
     def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Call[T]":
-        """Run `function` in a thread. Whoever starts a call that opens something ends it by `close_result`."""
+        """Run `function` in a thread. A caller whose function opens something ends the call by `close_result`."""
         return Call(asyncio.ensure_future(self._threads.run(function, *args, **kwargs)))
 
     async def close_result(self, call: "Call[T]", close: Callable[[T], None]) -> None:
@@ -55,7 +56,7 @@ class GitGate:
 
 
 class Call(Generic[T]):
-    """A function running in a thread; it goes on to its end even when nobody waits any more."""
+    """A function that runs in a thread. It goes on to its end even when nobody waits for it any more."""
 
     def __init__(self, task: "asyncio.Future[T]") -> None:
         self._task = task
@@ -65,7 +66,7 @@ class Call(Generic[T]):
         return await asyncio.shield(self._task)
 
     async def wait(self, timeout_s: float | None = None) -> bool:
-        """Return True once the call has ended, well or not; False when it runs on after `timeout_s`."""
+        """Return True once the call has returned or raised; False when it still runs after `timeout_s`."""
         done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
         return bool(done)
 
