@@ -46,7 +46,8 @@ from packhouse.web.edge.responses import REVALIDATED, ClientLeft, ResponseAborte
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.idempotency import answer_once
 from packhouse.web.request import Request, Shared
-from packhouse.web.routing.router import Claim, ErrorStyle, Route, Router, RoutingFailure
+from packhouse.web.routing.route import Claim, ErrorStyle, Route
+from packhouse.web.routing.router import Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
 
 API: tuple[Route, ...] = (
@@ -188,7 +189,7 @@ class _Exchange:
 
     async def _handle(self, route: Route) -> Response:
         """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
-        if route.takes_key:
+        if route.writes.takes_key:
             return await answer_once(self._request, route.handler)
         try:
             response = await route.handler(self._request)

@@ -14,7 +14,7 @@ from packhouse.operations.tenants.authenticate import authenticate, recall_princ
 from packhouse.web.caller import Caller
 from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import Claim, Route
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
 NO_PASSWORDS = ("", "x-oauth-basic")

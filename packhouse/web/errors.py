@@ -36,7 +36,8 @@ from packhouse.web.edge.body import ClientStalled
 from packhouse.web.edge.responses import NOT_STORED, json_response
 from packhouse.web.json.paths import path_list_members
 from packhouse.web.request import Request
-from packhouse.web.routing.router import ErrorStyle, MethodNotAllowed
+from packhouse.web.routing.route import ErrorStyle
+from packhouse.web.routing.router import MethodNotAllowed
 
 SENTENCE_MAX_CHARS: Final = 1000
 VALUE_MAX_CHARS: Final = 300

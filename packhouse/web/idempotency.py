@@ -17,7 +17,7 @@ from packhouse.repository.refs.receipts import Answer
 from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
 from packhouse.web.request import Request, as_answer
-from packhouse.web.routing.router import Handler
+from packhouse.web.routing.route import Handler
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"

@@ -36,9 +36,10 @@ from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import Verbatim
 from packhouse.web.json.paths import PathMembers, read_path
 from packhouse.web.json.types import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
+from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import ARCHIVE_REPLY
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import Claim, ErrorStyle, Paths, of_repo, reading
 
 _PARAMETER_MAX_CHARS: Final = 100_000
 _REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")
@@ -166,29 +167,29 @@ async def _relay(pieces: AsyncGenerator[bytes], slot: Slot) -> AsyncIterator[byt
 
 
 ROUTES = (
-    Route(
+    reading(
         "archive",
-        "POST",
+        of_repo("archive"),
         handle_archive,
-        released="/api/v1/repos/archive",
-        preferred="/api/repos/{repo}/archive",
-        scopes=(Scope.GIT_READ,),
-        summary="Download a tree as tar.gz",
-        body=ArchiveBody,
-        reply_media="application/gzip",
-        reply_headers=ARCHIVE_REPLY,
+        Description(
+            "Download a tree as tar.gz",
+            body=ArchiveBody,
+            reply_media="application/gzip",
+            reply_headers=ARCHIVE_REPLY,
+        ),
+        method="POST",
     ),
-    Route(
+    reading(
         "codearts_archive",
-        "GET",
+        Paths(preferred="/v4/repositories/{repository_id}/repository/archive"),
         handle_codearts,
-        preferred="/v4/repositories/{repository_id}/repository/archive",
-        scopes=(Scope.GIT_READ,),
+        Description(
+            "Download a tree in the manner of CodeArts Repo",
+            query=CodeArtsQuery,
+            reply_media="application/zip, application/gzip, application/x-bzip2, application/x-tar",
+            reply_headers=ARCHIVE_REPLY,
+        ),
         claim=Claim.HANDLER,
         errors=ErrorStyle.CODEARTS,
-        summary="Download a tree in the manner of CodeArts Repo",
-        query=CodeArtsQuery,
-        reply_media="application/zip, application/gzip, application/x-bzip2, application/x-tar",
-        reply_headers=ARCHIVE_REPLY,
     ),
 )

@@ -7,7 +7,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.git.commands.blame import BlameGroup
 from packhouse.git.objects.codec import Commit
@@ -15,8 +14,9 @@ from packhouse.operations.reading.blame import Blame, blame_file
 from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.paths import PathMembers, encoded_path, path_text, read_file_path
 from packhouse.web.json.types import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 
@@ -115,16 +115,12 @@ def _summary(group: BlameGroup, commit: Commit) -> str:
 
 
 ROUTES = (
-    Route(
+    reading(
         "blame",
-        "GET",
+        of_repo("blame"),
         handle_blame,
-        released="/api/v1/repos/blame",
-        preferred="/api/repos/{repo}/blame",
-        scopes=(Scope.GIT_READ,),
-        summary="Show who last changed each line of a file",
-        query=BlameQuery,
-        reply=BlameAnswer,
-        failures=(413,),
+        Description(
+            "Show who last changed each line of a file", query=BlameQuery, reply=BlameAnswer, failures=(413,)
+        ),
     ),
 )

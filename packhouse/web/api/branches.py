@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
@@ -28,9 +27,10 @@ from packhouse.web.json.types import (
     needs,
     old_name_of,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading, writing
 
 
 class ListBranchesQuery(msgspec.Struct):
@@ -187,53 +187,35 @@ async def handle_delete(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(
+    reading(
         "list_branches",
-        "GET",
+        of_repo("branches"),
         handle_list,
-        released="/api/v1/repos/branches",
-        preferred="/api/repos/{repo}/branches",
-        scopes=(Scope.GIT_READ,),
-        summary="List branches",
-        query=ListBranchesQuery,
-        reply=BranchList,
+        Description("List branches", query=ListBranchesQuery, reply=BranchList),
     ),
-    Route(
+    reading(
         "get_branch",
-        "GET",
+        of_repo("branch"),
         handle_get,
-        released="/api/v1/repos/branch",
-        preferred="/api/repos/{repo}/branch",
-        scopes=(Scope.GIT_READ,),
-        summary="Get a branch by name",
-        query=GetBranchQuery,
-        reply=BranchAnswer,
+        Description("Get a branch by name", query=GetBranchQuery, reply=BranchAnswer),
     ),
-    Route(
+    writing(
         "create_branch",
-        "POST",
+        of_repo("branches/create"),
         handle_create,
-        released="/api/v1/repos/branches/create",
-        preferred="/api/repos/{repo}/branches/create",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Create a branch, or promote an ephemeral one",
-        body=CreateBranchBody,
-        body_rules=(needs("base_ref", "base_branch"),),
-        reply=CreatedBranch,
-        failures=(409,),
-        takes_key=True,
+        Description(
+            "Create a branch, or promote an ephemeral one",
+            body=CreateBranchBody,
+            body_rules=(needs("base_ref", "base_branch"),),
+            reply=CreatedBranch,
+            failures=(409,),
+        ),
     ),
-    Route(
+    writing(
         "delete_branch",
-        "DELETE",
+        of_repo("branches"),
         handle_delete,
-        released="/api/v1/repos/branches",
-        preferred="/api/repos/{repo}/branches",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Delete a branch",
-        body=DeleteBranchBody,
-        reply=DeletedBranch,
-        failures=(409,),
-        takes_key=True,
+        Description("Delete a branch", body=DeleteBranchBody, reply=DeletedBranch, failures=(409,)),
+        method="DELETE",
     ),
 )

@@ -8,7 +8,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import (
     MODE_EXECUTABLE,
@@ -61,9 +60,10 @@ from packhouse.web.json.types import (
     one_of,
     says,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
-from packhouse.web.routing.router import ErrorStyle, Route
+from packhouse.web.routing.route import ErrorStyle, Route, of_repo, writing_branch
 
 _BATCH_BYTES: Final = 256 * limits.KIB  # collected before a worker thread is asked to digest them
 
@@ -356,63 +356,57 @@ _EPHEMERAL_BASE_IS_NAMED: Final = {
 
 
 def _restore_route(name: str, path: str) -> Route:
-    return Route(
+    return writing_branch(
         name,
-        "POST",
+        of_repo(path),
         restore,
-        released=f"/api/v1/repos/{path}",
-        preferred=f"/api/repos/{{repo}}/{path}",
-        scopes=(Scope.GIT_WRITE,),
+        Description(
+            "Commit an earlier tree on top of a branch",
+            body=RestoreMetadata,
+            body_media="application/json, application/x-ndjson",
+            body_member="metadata",
+            reply=CommitAnswer,
+            status=201,
+            failures=(409,),
+        ),
         errors=ErrorStyle.COMMIT_RESULT,
-        summary="Commit an earlier tree on top of a branch",
-        body=RestoreMetadata,
-        body_media="application/json, application/x-ndjson",
-        body_member="metadata",
-        reply=CommitAnswer,
-        status=201,
-        failures=(409,),
-        takes_key=True,
     )
 
 
 ROUTES = (
-    Route(
+    writing_branch(
         "create_commit",
-        "POST",
+        of_repo("commit-pack"),
         create_commit,
-        released="/api/v1/repos/commit-pack",
-        preferred="/api/repos/{repo}/commit-pack",
-        scopes=(Scope.GIT_WRITE,),
+        Description(
+            "Create a commit from a stream of files",
+            body=CommitPackMetadata,
+            body_media="application/x-ndjson",
+            body_member="metadata",
+            body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
+            body_lines=BlobChunkLine,
+            reply=CommitAnswer,
+            status=201,
+            failures=(409,),
+        ),
         errors=ErrorStyle.COMMIT_RESULT,
-        summary="Create a commit from a stream of files",
-        body=CommitPackMetadata,
-        body_media="application/x-ndjson",
-        body_member="metadata",
-        body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
-        body_lines=BlobChunkLine,
-        reply=CommitAnswer,
-        status=201,
-        failures=(409,),
-        takes_key=True,
     ),
-    Route(
+    writing_branch(
         "diff_commit",
-        "POST",
+        of_repo("diff-commit"),
         commit_diff,
-        released="/api/v1/repos/diff-commit",
-        preferred="/api/repos/{repo}/diff-commit",
-        scopes=(Scope.GIT_WRITE,),
+        Description(
+            "Create a commit from a patch",
+            body=CommitMetadata,
+            body_media="application/x-ndjson",
+            body_member="metadata",
+            body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
+            body_lines=DiffChunkLine,
+            reply=CommitAnswer,
+            status=201,
+            failures=(409,),
+        ),
         errors=ErrorStyle.COMMIT_RESULT,
-        summary="Create a commit from a patch",
-        body=CommitMetadata,
-        body_media="application/x-ndjson",
-        body_member="metadata",
-        body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
-        body_lines=DiffChunkLine,
-        reply=CommitAnswer,
-        status=201,
-        failures=(409,),
-        takes_key=True,
     ),
     _restore_route("restore_commit", "restore-commit"),
     _restore_route("reset_commits", "reset-commits"),

@@ -7,7 +7,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
 from packhouse.operations.tenants.credentials import (
@@ -23,9 +22,10 @@ from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body, read_members
 from packhouse.web.json.fields import Verbatim, parse_object
 from packhouse.web.json.types import Name, Timestamp, says
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import Claim, Paths, changing
 
 _Password = Annotated[Verbatim, says(minLength=1, maxLength=limits.credential_password_max_chars)]
 _Username = Annotated[str, says(maxLength=limits.credential_username_max_chars)]
@@ -129,63 +129,54 @@ _RELEASED = "/api/v1/repos/git-credentials"
 _PREFERRED = "/api/repos/{repo}/git-credentials"
 
 ROUTES = (
-    Route(
+    changing(
         "create_git_credential",
-        "POST",
+        Paths(released=_RELEASED, preferred=_PREFERRED),
         handle_create,
-        released=_RELEASED,
-        preferred=_PREFERRED,
-        scopes=(Scope.REPO_WRITE,),
-        summary="Store the credential of a repository for its upstream",
-        body=CreateCredentialBody,
-        released_body=ReleasedCreateCredentialBody,
-        reply=CredentialReply,
-        status=201,
-        failures=(409,),
+        Description(
+            "Store the credential of a repository for its upstream",
+            body=CreateCredentialBody,
+            released_body=ReleasedCreateCredentialBody,
+            reply=CredentialReply,
+            status=201,
+            failures=(409,),
+        ),
     ),
-    Route(
+    changing(
         "update_git_credential",
-        "PUT",
+        Paths(preferred=_PREFERRED + "/{id}"),
         handle_update,
-        preferred=_PREFERRED + "/{id}",
-        scopes=(Scope.REPO_WRITE,),
-        summary="Change a credential",
-        body=UpdateCredentialBody,
-        reply=CredentialReply,
-        failures=(404,),
+        Description("Change a credential", body=UpdateCredentialBody, reply=CredentialReply, failures=(404,)),
+        method="PUT",
     ),
-    Route(
+    changing(
         "update_git_credential_named_in_body",
-        "PUT",
+        Paths(released=_RELEASED),
         handle_update_named,
-        released=_RELEASED,
-        scopes=(Scope.REPO_WRITE,),
+        Description(
+            "Change a credential named in the body",
+            body=UpdateNamedCredentialBody,
+            reply=CredentialReply,
+            failures=(404,),
+        ),
+        method="PUT",
         claim=Claim.ORG,
-        summary="Change a credential named in the body",
-        body=UpdateNamedCredentialBody,
-        reply=CredentialReply,
-        failures=(404,),
     ),
-    Route(
+    changing(
         "delete_git_credential",
-        "DELETE",
+        Paths(preferred=_PREFERRED + "/{id}"),
         handle_delete,
-        preferred=_PREFERRED + "/{id}",
-        scopes=(Scope.REPO_WRITE,),
-        summary="Delete a credential",
-        status=204,
-        failures=(404,),
+        Description("Delete a credential", status=204, failures=(404,)),
+        method="DELETE",
     ),
-    Route(
+    changing(
         "delete_git_credential_named_in_body",
-        "DELETE",
+        Paths(released=_RELEASED),
         handle_delete_named,
-        released=_RELEASED,
-        scopes=(Scope.REPO_WRITE,),
+        Description(
+            "Delete a credential named in the body", body=DeleteCredentialBody, status=204, failures=(404,)
+        ),
+        method="DELETE",
         claim=Claim.ORG,
-        summary="Delete a credential named in the body",
-        body=DeleteCredentialBody,
-        status=204,
-        failures=(404,),
     ),
 )

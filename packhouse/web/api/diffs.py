@@ -7,7 +7,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.operations.reading.diff import (
     BranchDiff,
     CommitDiff,
@@ -32,8 +31,9 @@ from packhouse.web.json.types import (
     always,
     says,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _PIECE_BYTES = 256 * limits.KIB
 _MEMBERS_BYTES = 256  # about what a file's other members take
@@ -220,28 +220,20 @@ def _common(file: FileDiff) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route(
+    reading(
         "commit_diff",
-        "GET",
+        of_repo("diff"),
         handle_commit_diff,
-        released="/api/v1/repos/diff",
-        preferred="/api/repos/{repo}/diff",
-        scopes=(Scope.GIT_READ,),
-        summary="Show what a commit changed",
-        query=CommitDiffQuery,
-        reply=CommitDiffAnswer,
-        failures=(413,),
+        Description(
+            "Show what a commit changed", query=CommitDiffQuery, reply=CommitDiffAnswer, failures=(413,)
+        ),
     ),
-    Route(
+    reading(
         "branch_diff",
-        "GET",
+        of_repo("branches/diff"),
         handle_branch_diff,
-        released="/api/v1/repos/branches/diff",
-        preferred="/api/repos/{repo}/branches/diff",
-        scopes=(Scope.GIT_READ,),
-        summary="Show what a branch changed",
-        query=BranchDiffQuery,
-        reply=BranchDiffAnswer,
-        failures=(413,),
+        Description(
+            "Show what a branch changed", query=BranchDiffQuery, reply=BranchDiffAnswer, failures=(413,)
+        ),
     ),
 )

@@ -5,23 +5,17 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from packhouse.web.edge.responses import json_response
+from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.document import make_document
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, Handler, Route
+from packhouse.web.routing.route import Handler, Route, public
 
 
 def document_route(routes: Sequence[Route]) -> Route:
     """Return the route that answers with the OpenAPI document of `routes` and of itself."""
 
     def row(handler: Handler) -> Route:
-        return Route(
-            "openapi",
-            "GET",
-            handler,
-            preferred="/api/openapi.json",
-            claim=Claim.HANDLER,
-            summary="This document",
-        )
+        return public("openapi", "/api/openapi.json", handler, Description("This document"))
 
     async def get_document(_request: Request) -> Response:
         """GET /api/openapi.json"""

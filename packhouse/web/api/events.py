@@ -14,15 +14,15 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, Unavailable
 from packhouse.operations.events.events import EventPosition, has_events_forgotten, open_events, read_events
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.json.fields import parse_query
 from packhouse.web.json.types import says
+from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import LAST_EVENT_ID, NO_STORE
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,18}")
 _HELLO: Final = b"retry: 1000\n: listening\n\n"
@@ -107,18 +107,17 @@ def _frame(event_id: int, kind: str, payload: str) -> bytes:
 
 
 ROUTES = (
-    Route(
+    reading(
         "stream_events",
-        "GET",
+        of_repo("events"),
         handle_events,
-        released="/api/v1/repos/events",
-        preferred="/api/repos/{repo}/events",
-        scopes=(Scope.GIT_READ,),
-        summary="Wait for events of a repository, as server-sent events",
-        query=EventsQuery,
-        request_headers=(LAST_EVENT_ID,),
-        reply_media="text/event-stream",
-        reply_headers=(NO_STORE,),
-        failures=(410,),
+        Description(
+            "Wait for events of a repository, as server-sent events",
+            query=EventsQuery,
+            request_headers=(LAST_EVENT_ID,),
+            reply_media="text/event-stream",
+            reply_headers=(NO_STORE,),
+            failures=(410,),
+        ),
     ),
 )

@@ -6,7 +6,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
@@ -34,9 +33,10 @@ from packhouse.web.json.types import (
     PathCursor,
     optional_page,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import FILE_CONDITIONS, FILE_REPLY
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _LIMIT: Final = optional_page(
     limits.files_page_max,
@@ -194,30 +194,24 @@ def _file_headers(file: FileFacts) -> dict[str, str]:
 
 
 ROUTES = (
-    Route(
+    reading(
         "list_files",
-        "GET",
+        of_repo("files"),
         handle_list,
-        released="/api/v1/repos/files",
-        preferred="/api/repos/{repo}/files",
-        scopes=(Scope.GIT_READ,),
-        summary="List files",
-        query=ListFilesQuery,
-        reply=FileList,
+        Description("List files", query=ListFilesQuery, reply=FileList),
     ),
-    Route(
+    reading(
         "file",
-        "GET",
+        of_repo("file"),
         handle_file,
-        released="/api/v1/repos/file",
-        preferred="/api/repos/{repo}/file",
-        scopes=(Scope.GIT_READ,),
-        summary="Read a file, or with HEAD its metadata",
-        query=FileQuery,
-        reply_media="application/octet-stream",
-        other_statuses=(206, 304),
-        request_headers=FILE_CONDITIONS,
-        reply_headers=FILE_REPLY,
-        failures=(412, 416),
+        Description(
+            "Read a file, or with HEAD its metadata",
+            query=FileQuery,
+            reply_media="application/octet-stream",
+            other_statuses=(206, 304),
+            request_headers=FILE_CONDITIONS,
+            reply_headers=FILE_REPLY,
+            failures=(412, 416),
+        ),
     ),
 )

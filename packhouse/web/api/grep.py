@@ -7,7 +7,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
@@ -31,8 +30,9 @@ from packhouse.web.json.types import (
     clamped,
     says,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _Extension = Annotated[
     str,
@@ -273,15 +273,11 @@ def _line_fields(line: GrepLine) -> GrepLineFields:
 
 
 ROUTES = (
-    Route(
+    reading(
         "grep",
-        "POST",
+        of_repo("grep"),
         handle_grep,
-        released="/api/v1/repos/grep",
-        preferred="/api/repos/{repo}/grep",
-        scopes=(Scope.GIT_READ,),
-        summary="Search files",
-        body=GrepBody,
-        reply=GrepAnswer,
+        Description("Search files", body=GrepBody, reply=GrepAnswer),
+        method="POST",
     ),
 )

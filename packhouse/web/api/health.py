@@ -10,8 +10,9 @@ from packhouse.errors import Unavailable
 from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.types import Count, Timestamp, always
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import public
 
 _NO: Final = ("false", "0")
 
@@ -78,24 +79,16 @@ async def readyz(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(
-        "healthz",
-        "GET",
-        healthz,
-        preferred="/healthz",
-        claim=Claim.HANDLER,
-        summary="The process is up",
-        reply=HealthzAnswer,
-    ),
-    Route(
+    public("healthz", "/healthz", healthz, Description("The process is up", reply=HealthzAnswer)),
+    public(
         "readyz",
-        "GET",
+        "/readyz",
         readyz,
-        preferred="/readyz",
-        claim=Claim.HANDLER,
-        summary="Database and storage answer; with verbose, what is damaged",
-        query=ReadyzQuery,
-        reply=ReadyzAnswer,
-        failures=(503,),
+        Description(
+            "Database and storage answer; with verbose, what is damaged",
+            query=ReadyzQuery,
+            reply=ReadyzAnswer,
+            failures=(503,),
+        ),
     ),
 )

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.reading.list_commits import (
     CommitPage,
@@ -18,8 +17,9 @@ from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import PathMembers, read_folder
 from packhouse.web.json.types import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 
 class ListCommitsQuery(PathMembers):
@@ -123,26 +123,16 @@ async def handle_get(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(
+    reading(
         "list_commits",
-        "GET",
+        of_repo("commits"),
         handle_list,
-        released="/api/v1/repos/commits",
-        preferred="/api/repos/{repo}/commits",
-        scopes=(Scope.GIT_READ,),
-        summary="List commits",
-        query=ListCommitsQuery,
-        reply=CommitList,
+        Description("List commits", query=ListCommitsQuery, reply=CommitList),
     ),
-    Route(
+    reading(
         "get_commit",
-        "GET",
+        of_repo("commit"),
         handle_get,
-        released="/api/v1/repos/commit",
-        preferred="/api/repos/{repo}/commit",
-        scopes=(Scope.GIT_READ,),
-        summary="Get a commit",
-        query=GetCommitQuery,
-        reply=CommitDetails,
+        Description("Get a commit", query=GetCommitQuery, reply=CommitDetails),
     ),
 )

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import clean_message
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
@@ -25,9 +24,10 @@ from packhouse.web.json.types import (
     old_name_of,
     one_of,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names, without_nulls
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, writing_branch
 
 _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
 
@@ -168,19 +168,17 @@ _SQUASH_MAKES_A_COMMIT: Final = {
 }
 
 ROUTES = (
-    Route(
+    writing_branch(
         "merge",
-        "POST",
+        of_repo("merge"),
         handle_merge,
-        released="/api/v1/repos/merge",
-        preferred="/api/repos/{repo}/merge",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Merge into a branch",
-        body=MergeBody,
-        body_rules=(_SQUASH_MAKES_A_COMMIT,),
-        reply=MergeAnswer,
-        failures=(409, 413),
-        failure_members=MergeProblem,
-        takes_key=True,
+        Description(
+            "Merge into a branch",
+            body=MergeBody,
+            body_rules=(_SQUASH_MAKES_A_COMMIT,),
+            reply=MergeAnswer,
+            failures=(409, 413),
+            failure_members=MergeProblem,
+        ),
     ),
 )

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.operations.commits.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.paths import path_list_members, path_members
 from packhouse.web.json.types import AnyRef, Base64, BranchName, Name, Sha, always
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import without_nulls
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 FILTERED_REASON = "max_conflict_files_exceeded"
 
@@ -138,16 +138,15 @@ def _blob_fields(blob: ConflictBlob) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route(
+    reading(
         "preview_merge",
-        "GET",
+        of_repo("merge/preview"),
         handle_preview,
-        released="/api/v1/repos/merge/preview",
-        preferred="/api/repos/{repo}/merge/preview",
-        scopes=(Scope.GIT_READ,),
-        summary="Show what a merge would do",
-        query=PreviewMergeQuery,
-        reply=MergePreviewAnswer,
-        failures=(409, 413),
+        Description(
+            "Show what a merge would do",
+            query=PreviewMergeQuery,
+            reply=MergePreviewAnswer,
+            failures=(409, 413),
+        ),
     ),
 )

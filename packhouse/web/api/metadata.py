@@ -7,7 +7,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.reading.file_metadata import (
     FileMetadataPage,
@@ -30,9 +29,10 @@ from packhouse.web.json.types import (
     clamped,
     optional_page,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _LIMIT: Final = clamped(limits.metadata_page_max, default=limits.metadata_page_default)
 _RELEASED_LIMIT: Final = optional_page(
@@ -126,16 +126,15 @@ def _answer(page: FileMetadataPage) -> Response:
 
 
 ROUTES = (
-    Route(
+    reading(
         "list_files_metadata",
-        "GET",
+        of_repo("files/metadata"),
         handle_list,
-        released="/api/v1/repos/files/metadata",
-        preferred="/api/repos/{repo}/files/metadata",
-        scopes=(Scope.GIT_READ,),
-        summary="List files with their last commits",
-        query=ListFilesMetadataQuery,
-        released_query=ReleasedListFilesMetadataQuery,
-        reply=FileMetadataList,
+        Description(
+            "List files with their last commits",
+            query=ListFilesMetadataQuery,
+            released_query=ReleasedListFilesMetadataQuery,
+            reply=FileMetadataList,
+        ),
     ),
 )

@@ -6,7 +6,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT
 from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
@@ -29,9 +28,10 @@ from packhouse.web.json.types import (
     one_of,
     says,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names, without_nulls
-from packhouse.web.routing.router import ErrorStyle, Route
+from packhouse.web.routing.route import ErrorStyle, of_repo, reading, writing_branch
 
 _ACTIONS: Final = frozenset(action.value for action in NoteAction)
 
@@ -225,58 +225,39 @@ _NOTE_UNLESS_REMOVED: Final = {
 }
 
 ROUTES = (
-    Route(
+    reading(
         "get_note",
-        "GET",
+        of_repo("notes"),
         handle_get,
-        released="/api/v1/repos/notes",
-        preferred="/api/repos/{repo}/notes",
-        scopes=(Scope.GIT_READ,),
-        summary="Get a note",
-        query=GetNoteQuery,
-        reply=NoteAnswer,
-        failures=(413,),
+        Description("Get a note", query=GetNoteQuery, reply=NoteAnswer, failures=(413,)),
     ),
-    Route(
+    reading(
         "list_notes_refs",
-        "GET",
+        of_repo("notes/refs"),
         handle_list_refs,
-        released="/api/v1/repos/notes/refs",
-        preferred="/api/repos/{repo}/notes/refs",
-        scopes=(Scope.GIT_READ,),
-        summary="List notes refs",
-        query=ListNotesRefsQuery,
-        reply=NotesRefList,
+        Description("List notes refs", query=ListNotesRefsQuery, reply=NotesRefList),
     ),
-    Route(
+    writing_branch(
         "write_note",
-        "POST",
+        of_repo("notes"),
         handle_write,
-        released="/api/v1/repos/notes",
-        preferred="/api/repos/{repo}/notes",
-        scopes=(Scope.GIT_WRITE,),
+        Description(
+            "Add a note, append to one or remove it",
+            body=WriteNoteBody,
+            body_rules=(_NOTE_UNLESS_REMOVED,),
+            reply=NoteWriteAnswer,
+            status=201,
+            other_statuses=(200,),
+            failures=(409,),
+        ),
         errors=ErrorStyle.NOTE,
-        summary="Add a note, append to one or remove it",
-        body=WriteNoteBody,
-        body_rules=(_NOTE_UNLESS_REMOVED,),
-        reply=NoteWriteAnswer,
-        status=201,
-        other_statuses=(200,),
-        failures=(409,),
-        takes_key=True,
     ),
-    Route(
+    writing_branch(
         "delete_note",
-        "DELETE",
+        of_repo("notes"),
         handle_delete,
-        released="/api/v1/repos/notes",
-        preferred="/api/repos/{repo}/notes",
-        scopes=(Scope.GIT_WRITE,),
+        Description("Delete a note", body=DeleteNoteBody, reply=NoteWriteAnswer, failures=(409,)),
+        method="DELETE",
         errors=ErrorStyle.NOTE,
-        summary="Delete a note",
-        body=DeleteNoteBody,
-        reply=NoteWriteAnswer,
-        failures=(409,),
-        takes_key=True,
     ),
 )

@@ -6,7 +6,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
@@ -14,8 +13,9 @@ from packhouse.operations.refs.read_ref_log import RefMove, read_ref_log
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import of_repo, reading
 
 _LoggedRef = Annotated[
     str,
@@ -89,15 +89,12 @@ async def handle_ref_log(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(
+    reading(
         "ref_log",
-        "GET",
+        of_repo("ref-log"),
         handle_ref_log,
-        released="/api/v1/repos/ref-log",
-        preferred="/api/repos/{repo}/ref-log",
-        scopes=(Scope.GIT_READ,),
-        summary="List who moved which ref (an addition of this server)",
-        query=RefLogQuery,
-        reply=RefLogAnswer,
+        Description(
+            "List who moved which ref (an addition of this server)", query=RefLogQuery, reply=RefLogAnswer
+        ),
     ),
 )

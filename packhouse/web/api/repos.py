@@ -27,9 +27,10 @@ from packhouse.web.json.types import (
     old_name_of,
     says,
 )
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import ADMIN, Claim, Paths, changing, of_org, reading, writing
 
 RepoId = Annotated[str, says(pattern="^repo_")]
 
@@ -197,64 +198,53 @@ def _repo_fields(repo: RepoInfo) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route(
+    writing(
         "create_repo",
-        "POST",
+        of_org("repos"),
         post_repo,
-        released="/api/v1/repos",
-        preferred="/api/repos",
-        scopes=(Scope.REPO_WRITE,),
-        summary="Create a repository, named by the token's repo claim",
-        query=CreateRepoQuery,
-        body=CreateRepoBody,
-        reply=CreatedRepoReply,
-        body_rules=(SNAPSHOT_HAS_A_COMMIT,),
-        status=201,
-        failures=(502,),
-        takes_key=True,
+        Description(
+            "Create a repository, named by the token's repo claim",
+            query=CreateRepoQuery,
+            body=CreateRepoBody,
+            reply=CreatedRepoReply,
+            body_rules=(SNAPSHOT_HAS_A_COMMIT,),
+            status=201,
+            failures=(502,),
+        ),
+        scopes=ADMIN,
     ),
-    Route(
+    reading(
         "list_repos",
-        "GET",
+        of_org("repos"),
         get_repos,
-        released="/api/v1/repos",
-        preferred="/api/repos",
+        Description("List the organisation's repositories", query=ListReposQuery, reply=RepoListReply),
         scopes=(Scope.ORG_READ,),
         claim=Claim.ORG,
-        summary="List the organisation's repositories",
-        query=ListReposQuery,
-        reply=RepoListReply,
     ),
-    Route(
+    reading(
         "get_repo",
-        "GET",
+        Paths(released="/api/v1/repo", preferred="/api/repos/{repo}"),
         get_one_repo,
-        released="/api/v1/repo",
-        preferred="/api/repos/{repo}",
+        Description("Get a repository", reply=RepoReply),
         scopes=(Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE),
-        summary="Get a repository",
-        reply=RepoReply,
     ),
-    Route(
+    changing(
         "update_repo",
-        "PATCH",
+        Paths(released="/api/v1/repo", preferred="/api/repos/{repo}"),
         patch_repo,
-        released="/api/v1/repo",
-        preferred="/api/repos/{repo}",
-        scopes=(Scope.REPO_WRITE,),
-        summary="Change a repository's default branch",
-        body=UpdateRepoBody,
-        body_rules=(needs("default_branch"),),
-        reply=UpdatedRepoReply,
+        Description(
+            "Change a repository's default branch",
+            body=UpdateRepoBody,
+            body_rules=(needs("default_branch"),),
+            reply=UpdatedRepoReply,
+        ),
+        method="PATCH",
     ),
-    Route(
+    changing(
         "delete_repo",
-        "DELETE",
+        Paths(released="/api/v1/repos/delete", preferred="/api/repos/{repo}"),
         delete_one_repo,
-        released="/api/v1/repos/delete",
-        preferred="/api/repos/{repo}",
-        scopes=(Scope.REPO_WRITE,),
-        summary="Delete a repository",
-        reply=DeletedRepoReply,
+        Description("Delete a repository", reply=DeletedRepoReply),
+        method="DELETE",
     ),
 )

@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.git.refname import short_name, tag_refname
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.refs.delete_tag import delete_tag
@@ -14,8 +13,9 @@ from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import Paths, of_repo, reading, writing
 
 
 class ListTagsQuery(msgspec.Struct):
@@ -146,61 +146,36 @@ async def _delete(request: Request, name: str) -> Response:
 
 
 ROUTES = (
-    Route(
+    reading(
         "list_tags",
-        "GET",
+        of_repo("tags"),
         handle_list,
-        released="/api/v1/repos/tags",
-        preferred="/api/repos/{repo}/tags",
-        scopes=(Scope.GIT_READ,),
-        summary="List tags",
-        query=ListTagsQuery,
-        reply=TagList,
+        Description("List tags", query=ListTagsQuery, reply=TagList),
     ),
-    Route(
+    reading(
         "get_tag",
-        "GET",
+        of_repo("tag"),
         handle_get,
-        released="/api/v1/repos/tag",
-        preferred="/api/repos/{repo}/tag",
-        scopes=(Scope.GIT_READ,),
-        summary="Get a tag by name",
-        query=GetTagQuery,
-        reply=TagAnswer,
+        Description("Get a tag by name", query=GetTagQuery, reply=TagAnswer),
     ),
-    Route(
+    writing(
         "create_tag",
-        "POST",
+        of_repo("tags"),
         handle_create,
-        released="/api/v1/repos/tags",
-        preferred="/api/repos/{repo}/tags",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Create a tag",
-        body=CreateTagBody,
-        reply=CreatedTag,
-        failures=(409,),
-        takes_key=True,
+        Description("Create a tag", body=CreateTagBody, reply=CreatedTag, failures=(409,)),
     ),
-    Route(
+    writing(
         "delete_tag",
-        "DELETE",
+        of_repo("tags"),
         handle_delete,
-        released="/api/v1/repos/tags",
-        preferred="/api/repos/{repo}/tags",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Delete a tag named in the body",
-        body=DeleteTagBody,
-        reply=DeletedTag,
-        takes_key=True,
+        Description("Delete a tag named in the body", body=DeleteTagBody, reply=DeletedTag),
+        method="DELETE",
     ),
-    Route(
+    writing(
         "delete_tag_by_path",
-        "DELETE",
+        Paths(preferred="/api/repos/{repo}/tags/{tag}"),
         handle_delete_named,
-        preferred="/api/repos/{repo}/tags/{tag}",
-        scopes=(Scope.GIT_WRITE,),
-        summary="Delete a tag",
-        reply=DeletedTag,
-        takes_key=True,
+        Description("Delete a tag", reply=DeletedTag),
+        method="DELETE",
     ),
 )

@@ -3,14 +3,14 @@
 import msgspec
 from starlette.responses import Response
 
-from packhouse.auth.scopes import Scope
 from packhouse.operations.sync.detach_upstream import detach_upstream
 from packhouse.operations.sync.pull_upstream import pull_upstream
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body
 from packhouse.web.json.types import AnyRef, Name
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import WRITE, changing, of_repo
 
 
 class PullUpstreamBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,27 +40,25 @@ async def delete_base(request: Request) -> Response:
 
 
 ROUTES = (
-    Route(
+    changing(
         "pull_upstream",
-        "POST",
+        of_repo("pull-upstream"),
         post_pull,
-        released="/api/v1/repos/pull-upstream",
-        preferred="/api/repos/{repo}/pull-upstream",
-        scopes=(Scope.GIT_WRITE,),
+        Description(
+            "Pull from the upstream, in the background",
+            body=PullUpstreamBody,
+            reply=UpstreamReply,
+            status=202,
+        ),
+        scopes=WRITE,
         released_scope_status=403,
-        summary="Pull from the upstream, in the background",
-        body=PullUpstreamBody,
-        reply=UpstreamReply,
-        status=202,
     ),
-    Route(
+    changing(
         "detach_upstream",
-        "DELETE",
+        of_repo("base"),
         delete_base,
-        released="/api/v1/repos/base",
-        preferred="/api/repos/{repo}/base",
-        scopes=(Scope.GIT_WRITE,),
-        summary="End the link to the upstream; branches and tags stay",
-        reply=UpstreamReply,
+        Description("End the link to the upstream; branches and tags stay", reply=UpstreamReply),
+        method="DELETE",
+        scopes=WRITE,
     ),
 )

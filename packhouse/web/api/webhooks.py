@@ -6,7 +6,6 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
 from packhouse.operations.events.webhook_delivery import ANY_EVENT
 from packhouse.operations.events.webhooks import (
@@ -22,9 +21,10 @@ from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import Verbatim, page_limit, parse_query
 from packhouse.web.json.types import EncodedCursor, Name, PageLimit, Timestamp, always, says
+from packhouse.web.openapi.description import Description
 from packhouse.web.request import Request
 from packhouse.web.routing.dialects import without_nulls
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import ADMIN, Claim, changing, of_org, reading
 
 _EventName = Annotated[str, always(*EVENT_KINDS, ANY_EVENT)]
 
@@ -122,43 +122,33 @@ def _fields(webhook: Webhook) -> dict[str, Any]:
 
 
 ROUTES = (
-    Route(
+    changing(
         "create_webhook",
-        "POST",
+        of_org("webhooks"),
         handle_create,
-        released="/api/v1/webhooks",
-        preferred="/api/webhooks",
-        scopes=(Scope.REPO_WRITE,),
+        Description(
+            "Subscribe a receiver to events",
+            body=CreateWebhookBody,
+            reply=CreatedWebhookReply,
+            status=201,
+            failures=(404, 413),
+        ),
         claim=Claim.ORG,
-        summary="Subscribe a receiver to events",
-        body=CreateWebhookBody,
-        reply=CreatedWebhookReply,
-        status=201,
-        failures=(404, 413),
     ),
-    Route(
+    reading(
         "list_webhooks",
-        "GET",
+        of_org("webhooks"),
         handle_list,
-        released="/api/v1/webhooks",
-        preferred="/api/webhooks",
-        scopes=(Scope.REPO_WRITE,),
+        Description("List subscriptions", query=ListWebhooksQuery, reply=WebhookListReply, failures=(404,)),
+        scopes=ADMIN,
         claim=Claim.ORG,
-        summary="List subscriptions",
-        query=ListWebhooksQuery,
-        reply=WebhookListReply,
-        failures=(404,),
     ),
-    Route(
+    changing(
         "delete_webhook",
-        "DELETE",
+        of_org("webhooks/{id}"),
         handle_delete,
-        released="/api/v1/webhooks/{id}",
-        preferred="/api/webhooks/{id}",
-        scopes=(Scope.REPO_WRITE,),
+        Description("End a subscription", status=204, failures=(404,)),
+        method="DELETE",
         claim=Claim.ORG,
-        summary="End a subscription",
-        status=204,
-        failures=(404,),
     ),
 )

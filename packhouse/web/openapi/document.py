@@ -14,7 +14,7 @@ from packhouse.web.openapi.requests import (
     path_parameters,
     query_parameters,
 )
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import Claim, ErrorStyle, Route
 
 _DESCRIPTION: Final = (
     "Git storage that programs drive. Paths under /api/v1 take the repository from the token's repo claim and are the "
@@ -41,16 +41,16 @@ _SECURITY_SCHEMES: Final[Schema] = {
 
 def make_document(routes: Iterable[Route]) -> dict[str, Any]:
     """Return the document: every path of both dialects, git's own paths left out."""
-    served = [route for route in routes if route.released or route.preferred]
+    served = [route for route in routes if route.paths.released or route.paths.preferred]
     bodies, responses = BodySchemas(), Responses()
     paths: dict[str, dict[str, Any]] = {}
     for route in served:
-        for path in filter(None, (route.released, route.preferred)):
+        for path in filter(None, (route.paths.released, route.paths.preferred)):
             item = paths.setdefault(path, {})
             item[route.method.lower()] = _operation(route, path, bodies, responses)
             if route.method == "GET":
                 item["head"] = _head_operation(item["get"], responses.of(route, head=True))
-    replies = reply_schemas(route.reply for route in served if route.reply is not None)
+    replies = reply_schemas(filter(None, (route.description.reply for route in served)))
     schemas: dict[str, Schema] = {}
     for group in (PROBLEMS, responses.schemas, bodies.components, replies):
         twice = schemas.keys() & group.keys()
@@ -74,12 +74,13 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
 
 
 def _operation(route: Route, path: str, bodies: BodySchemas, responses: Responses) -> Schema:
+    described = route.description
     is_released = path.startswith(_RELEASED_PREFIX)
-    query = (is_released and route.released_query) or route.query
-    body = (is_released and route.released_body) or route.body
+    query = (is_released and described.released_query) or described.query
+    body = (is_released and described.released_body) or described.body
     operation: Schema = {
         "operationId": f"released_{route.name}" if is_released else route.name,
-        "summary": route.summary,
+        "summary": described.summary,
     }
     if query and query.__doc__:
         operation["description"] = cleandoc(query.__doc__)

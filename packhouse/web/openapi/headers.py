@@ -1,6 +1,6 @@
 """Header fields of requests and answers, as the OpenAPI document describes them.
 
-A route lists its own in `request_headers` and `reply_headers`. What every answer has stands in EVERY_REPLY, what
+A description lists its own in `request_headers` and `reply_headers`. What every answer has stands in EVERY_REPLY, what
 failures have in FAILURE_REPLY; a GET that lists no Cache-Control has CACHING.
 """
 

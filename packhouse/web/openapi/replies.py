@@ -16,7 +16,7 @@ from packhouse.web.openapi.headers import (
     Header,
 )
 from packhouse.web.openapi.requests import REF_TEMPLATE, Schema
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import Claim, ErrorStyle, Paths, Route
 
 _JSON: Final = "application/json"
 _PROBLEM_JSON: Final = "application/problem+json"
@@ -157,8 +157,9 @@ class Responses:
 
     def of(self, route: Route, *, head: bool = False) -> Schema:
         """Return the answers of a route by status; with `head` those of HEAD, which have no body."""
+        described = route.description
         answers: dict[str, Schema] = {}
-        for status in (route.status, *route.other_statuses):
+        for status in (described.status, *described.other_statuses):
             answers[str(status)] = _success(route, status, head=head)
         for status in sorted(_failures(route)):
             answers[str(status)] = self._failure(route, status, head=head)
@@ -181,8 +182,8 @@ class Responses:
         return {"$ref": f"#/components/responses/{name}"}
 
     def _content(self, route: Route, status: int) -> tuple[str, Schema]:
-        if route.failure_members is not None and status == 409:
-            name = self._extended(route.failure_members)
+        if route.description.failure_members is not None and status == 409:
+            name = self._extended(route.description.failure_members)
         else:
             name = _PROBLEM_NAMES.get(route.errors, "Problem")
         schema = {"$ref": REF_TEMPLATE.format(name=name)}
@@ -205,33 +206,35 @@ class Responses:
 
 
 def _failures(route: Route) -> set[int]:
+    described = route.description
     is_public = route.claim is Claim.HANDLER and not route.scopes
-    statuses = {*route.failures, *_OF_EVERY_CALL}
+    statuses = {*described.failures, *_OF_EVERY_CALL}
     if not is_public:
         statuses.update(_OF_A_TOKEN)
     if not is_public and route.claim is not Claim.ORG:
         statuses.update(_OF_A_REPOSITORY)
-    if route.body is not None:
+    if described.body is not None:
         statuses.update(_OF_A_BODY)
-    if route.takes_key:
+    if route.writes.takes_key:
         statuses.update(_OF_A_WRITE)
     return statuses
 
 
 def _success(route: Route, status: int, *, head: bool) -> Schema:
-    headers = [header for header in route.reply_headers if _has(header, status)]
-    if route.method == "GET" and not any(header.name == CACHING.name for header in route.reply_headers):
+    described = route.description
+    headers = [header for header in described.reply_headers if _has(header, status)]
+    if route.method == "GET" and not any(header.name == CACHING.name for header in described.reply_headers):
         headers.append(CACHING)
-    if route.takes_key:
+    if route.writes.takes_key:
         headers.append(REPLAYED)
-    reply: Schema = {"description": route.summary, "headers": _headers(headers)}
+    reply: Schema = {"description": described.summary, "headers": _headers(headers)}
     if status not in _BODILESS and not head:
         media = (
             {}
-            if route.reply is None
-            else {"schema": {"$ref": REF_TEMPLATE.format(name=route.reply.__name__)}}
+            if described.reply is None
+            else {"schema": {"$ref": REF_TEMPLATE.format(name=described.reply.__name__)}}
         )
-        reply["content"] = dict.fromkeys(route.reply_media.split(", "), media)
+        reply["content"] = dict.fromkeys(described.reply_media.split(", "), media)
     return reply
 
 
@@ -254,4 +257,4 @@ async def _nobody(_request: Any) -> Any:
     raise AssertionError("describes what answers instead of a handler")
 
 
-_METHOD_NOT_ALLOWED: Final = Route("method_not_allowed", "*", _nobody)
+_METHOD_NOT_ALLOWED: Final = Route("method_not_allowed", "*", Paths(), _nobody)

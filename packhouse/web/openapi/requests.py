@@ -13,7 +13,7 @@ import msgspec
 from packhouse.web.json.types import DEFAULT_KEY, NOT_BLANK, needs
 from packhouse.web.openapi.headers import IDEMPOTENCY_KEY
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
-from packhouse.web.routing.router import Route
+from packhouse.web.routing.route import Route
 
 Schema = dict[str, Any]
 
@@ -94,7 +94,10 @@ def header_parameters(route: Route) -> list[Schema]:
             "description": header.description,
             "schema": dict(header.schema),
         }
-        for header in (*route.request_headers, *((IDEMPOTENCY_KEY,) if route.takes_key else ()))
+        for header in (
+            *route.description.request_headers,
+            *((IDEMPOTENCY_KEY,) if route.writes.takes_key else ()),
+        )
     ]
 
 
@@ -106,19 +109,20 @@ class BodySchemas:
 
     def request_body(self, route: Route, kind: type[msgspec.Struct]) -> Schema:
         """Return the description of a route's body. Any content type is taken for what is expected."""
-        schema = self._add(kind, REQUEST_ALIASES.get(route.name, _NO_ALIASES), route.body_rules)
+        described = route.description
+        schema = self._add(kind, REQUEST_ALIASES.get(route.name, _NO_ALIASES), described.body_rules)
         required = not _takes_nothing(self.components[kind.__name__])
-        if route.body_member:
-            members = {route.body_member: schema}
-            schema = {"type": "object", "required": [route.body_member], "properties": members}
+        if described.body_member:
+            members = {described.body_member: schema}
+            schema = {"type": "object", "required": [described.body_member], "properties": members}
             required = True
-        named = route.body_media.split(", ")
+        named = described.body_media.split(", ")
         by_media = dict.fromkeys(named, schema)
         if NDJSON in named:
-            lines = None if route.body_lines is None else self._add(route.body_lines, _NO_ALIASES, ())
+            lines = None if described.body_lines is None else self._add(described.body_lines, _NO_ALIASES, ())
             by_media[NDJSON] = _lines(schema, lines)
         by_media[ANY_MEDIA] = (
-            by_media[named[0]] if len(named) == 1 else {"description": f"One of {route.body_media}."}
+            by_media[named[0]] if len(named) == 1 else {"description": f"One of {described.body_media}."}
         )
         return {
             "required": required,

@@ -5,48 +5,20 @@ split on `/` first and each segment is decoded once afterwards (RFC 3986 section
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from itertools import pairwise
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
-import msgspec
-from starlette.responses import Response
-
-from packhouse.auth.scopes import Scope
 from packhouse.errors import Invalid, NotFound, PackhouseError
-from packhouse.web.openapi.headers import Header
-from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect, Match
+from packhouse.web.routing.route import ErrorStyle, Route
 
 LFS_NOT_SERVED = "git LFS is not served"
-
-Handler = Callable[[Request], Awaitable[Response]]
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SLASHES = re.compile(rb"//+")
 _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
-
-
-class Claim(Enum):
-    """What the token's `repo` claim must name before the handler runs."""
-
-    REPO = "the repository of the path, or on released paths any one repository"
-    ORG = "anything: the call concerns no repository"
-    HANDLER = "the handler authorises by itself"
-
-
-class ErrorStyle(Enum):
-    """How failures of a route look on the wire."""
-
-    PLAIN = "problem details"
-    COMMIT_RESULT = "problem details with a result object"
-    NOTE = "problem details, or the note write response when the notes ref is the reason"
-    GIT = "one line of text, as git shows it"
-    LFS = "problem details with a message, which git-lfs shows"
-    CODEARTS = "error_code and error_msg, of the archive download that CodeArts clients call"
 
 
 class MethodNotAllowed(PackhouseError):
@@ -54,62 +26,6 @@ class MethodNotAllowed(PackhouseError):
 
     def __init__(self, method: str, allow: str) -> None:
         super().__init__("method is not allowed", method=method, allow=allow)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation. `released` and `preferred` are its paths in the two dialects; `{x}` takes one segment.
-
-    A route with `git_suffix` answers every path that ends so, whatever the repository part before it is; the
-    handler finds that part, decoded, in `request.git_path`. `scopes` are alternatives: one of them must be in
-    the token. GET answers HEAD.
-
-    The rest describes the operation in the OpenAPI document: `other_statuses` are successes too, `reply_media`
-    names one type or several between commas. `body_member` is the member of the body in which `body` stands,
-    `body_lines` what each further line of it holds, and `body_rules` are JSON Schemas of how members of `body`
-    depend on each other. `released_query` and `released_body` are for what the released path takes where it
-    differs. `request_headers` and `reply_headers` are header fields (headers.py). `failures` are the statuses that
-    not every such route has, and `failure_members` what a 409 holds beside the members of a problem.
-
-    A route with `takes_key` writes, and does so once for all requests with one `Idempotency-Key`.
-    """
-
-    name: str
-    method: str
-    handler: Handler
-    released: str = ""
-    preferred: str = ""
-    git_suffix: str = ""
-    scopes: tuple[Scope, ...] = ()
-    claim: Claim = Claim.REPO
-    errors: ErrorStyle = ErrorStyle.PLAIN
-    released_scope_status: int = 401
-    summary: str = ""
-    query: type[msgspec.Struct] | None = None
-    released_query: type[msgspec.Struct] | None = None
-    request_headers: tuple[Header, ...] = ()
-    body: type[msgspec.Struct] | None = None
-    released_body: type[msgspec.Struct] | None = None
-    body_media: str = "application/json"
-    body_member: str = ""
-    body_rules: tuple[Mapping[str, Any], ...] = ()
-    body_lines: type[msgspec.Struct] | None = None
-    reply: type[msgspec.Struct] | None = None
-    reply_media: str = "application/json"
-    reply_headers: tuple[Header, ...] = ()
-    status: int = 200
-    other_statuses: tuple[int, ...] = ()
-    failures: tuple[int, ...] = ()
-    failure_members: type[msgspec.Struct] | None = None
-    takes_key: bool = False
-
-    def template(self, dialect: Dialect) -> str:
-        """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
-        if dialect is Dialect.GIT:
-            return "/{repo}.git" + self.git_suffix
-        if dialect is Dialect.RELEASED:
-            return self.released
-        return self.preferred or self.released
 
 
 @dataclass(slots=True)
@@ -139,12 +55,12 @@ class Router:
         self._codearts_roots: set[str] = set()
         for route in routes:
             if route.errors is ErrorStyle.CODEARTS:
-                self._codearts_roots.add(route.preferred.split("/")[1])
+                self._codearts_roots.add(route.paths.preferred.split("/")[1])
             if route.errors is ErrorStyle.COMMIT_RESULT:
-                self._result_names.add(route.preferred.rpartition("/")[2])
-            self._add(route, route.released, Dialect.RELEASED)
-            self._add(route, route.preferred, Dialect.PREFERRED)
-            if route.git_suffix:
+                self._result_names.add(route.paths.preferred.rpartition("/")[2])
+            self._add(route, route.paths.released, Dialect.RELEASED)
+            self._add(route, route.paths.preferred, Dialect.PREFERRED)
+            if route.paths.git_suffix:
                 self._add_suffix(route)
         self._suffixes.sort(key=lambda item: -len(item[0]))
 
@@ -167,7 +83,7 @@ class Router:
         place.routes[route.method] = (route, dialect)
 
     def _add_suffix(self, route: Route) -> None:
-        suffix = tuple(route.git_suffix[1:].split("/"))
+        suffix = tuple(route.paths.git_suffix[1:].split("/"))
         for known, methods in self._suffixes:
             if known == suffix:
                 methods[route.method] = route

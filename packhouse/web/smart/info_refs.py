@@ -7,7 +7,7 @@ from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.operations.transport.fetch import advertise_fetch
 from packhouse.operations.transport.push import advertise_push
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.remote_path import authorise_remote
 
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -36,11 +36,6 @@ async def refuse_dumb(_request: Request) -> Response:
 
 
 ROUTES = (
-    Route("info_refs", "GET", info_refs, git_suffix="/info/refs", claim=Claim.HANDLER, errors=ErrorStyle.GIT),
-    *(
-        Route(
-            "dumb_protocol", "GET", refuse_dumb, git_suffix=path, claim=Claim.HANDLER, errors=ErrorStyle.GIT
-        )
-        for path in _DUMB_PATHS
-    ),
+    of_remote("info_refs", "/info/refs", info_refs),
+    *(of_remote("dumb_protocol", path, refuse_dumb) for path in _DUMB_PATHS),
 )

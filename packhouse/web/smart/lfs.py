@@ -4,7 +4,8 @@ from starlette.responses import Response
 
 from packhouse.errors import NotFound
 from packhouse.web.request import Request
-from packhouse.web.routing.router import LFS_NOT_SERVED, Claim, ErrorStyle, Route
+from packhouse.web.routing.route import ErrorStyle, of_remote
+from packhouse.web.routing.router import LFS_NOT_SERVED
 
 # Batch, locks, verification and transfers (git-lfs, "docs/api"); deeper paths are none, and told in the same form.
 _PATHS = (
@@ -24,7 +25,7 @@ async def refuse_lfs(_request: Request) -> Response:
 
 
 ROUTES = tuple(
-    Route("lfs", method, refuse_lfs, git_suffix=path, claim=Claim.HANDLER, errors=ErrorStyle.LFS)
+    of_remote("lfs", path, refuse_lfs, method=method, errors=ErrorStyle.LFS)
     for path in _PATHS
     for method in _METHODS
 )

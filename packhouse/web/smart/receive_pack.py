@@ -30,7 +30,7 @@ from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -241,13 +241,4 @@ class _Transfer:
             await self.messages.close()
 
 
-ROUTES = (
-    Route(
-        "receive_pack",
-        "POST",
-        receive_pack,
-        git_suffix="/git-receive-pack",
-        claim=Claim.HANDLER,
-        errors=ErrorStyle.GIT,
-    ),
-)
+ROUTES = (of_remote("receive_pack", "/git-receive-pack", receive_pack, method="POST"),)

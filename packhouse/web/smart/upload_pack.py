@@ -20,7 +20,7 @@ from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, ErrorStyle, Route
+from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
 from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
@@ -124,13 +124,4 @@ async def _last_words(messages: Messages) -> str:
     return text.decode("utf-8", "replace")[: limits.KIB]
 
 
-ROUTES = (
-    Route(
-        "upload_pack",
-        "POST",
-        upload_pack,
-        git_suffix="/git-upload-pack",
-        claim=Claim.HANDLER,
-        errors=ErrorStyle.GIT,
-    ),
-)
+ROUTES = (of_remote("upload_pack", "/git-upload-pack", upload_pack, method="POST"),)

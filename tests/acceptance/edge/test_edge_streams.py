@@ -21,7 +21,7 @@ from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.edge.serve import make_server, open_listener
 from packhouse.web.request import Request
-from packhouse.web.routing.router import Claim, Route
+from packhouse.web.routing.route import Claim, Paths, Route
 
 WAIT_S = 60
 STALL_S = 600  # longer than anybody here waits: what ends sooner has another reason
@@ -102,17 +102,10 @@ class StreamServer:
             return Response(str(size))
 
         for handler in (endless, impatient, three, many, three_sized, fails_at_once, fails_later, bug):
-            yield Route(
-                handler.__name__, "GET", handler, preferred=f"/{handler.__name__}", claim=Claim.HANDLER
-            )
-            yield Route(
-                f"post_{handler.__name__}",
-                "POST",
-                handler,
-                preferred=f"/{handler.__name__}",
-                claim=Claim.HANDLER,
-            )
-        yield Route("echo", "POST", echo, preferred="/echo", claim=Claim.HANDLER)
+            paths = Paths(preferred=f"/{handler.__name__}")
+            yield Route(handler.__name__, "GET", paths, handler, claim=Claim.HANDLER)
+            yield Route(f"post_{handler.__name__}", "POST", paths, handler, claim=Claim.HANDLER)
+        yield Route("echo", "POST", Paths(preferred="/echo"), echo, claim=Claim.HANDLER)
 
     def run(self) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -11,11 +12,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from packhouse.web.app import API, ROUTES
 from packhouse.web.openapi.document import make_document
 from packhouse.web.routing.dialects import REQUEST_ALIASES
-from packhouse.web.routing.router import Claim
+from packhouse.web.routing.route import Claim, Route
 
 pytestmark = pytest.mark.quick
 
-DOCUMENT: dict[str, Any] = make_document([route for route in ROUTES if not route.git_suffix])
+DOCUMENT: dict[str, Any] = make_document([route for route in ROUTES if not route.paths.git_suffix])
 
 
 def _resolve(value: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
     served = {
         (path, method)
         for route in ROUTES
-        for path in (route.released, route.preferred)
+        for path in (route.paths.released, route.paths.preferred)
         for method in (("get", "head") if route.method == "GET" else (route.method.lower(),))
         if path
     }
@@ -51,18 +52,18 @@ def test_operation_ids_are_unique() -> None:
 
 def test_both_dialects_are_described_alike() -> None:
     for route in API:
-        if route.released and route.preferred:
+        if route.paths.released and route.paths.preferred:
             method = route.method.lower()
-            released = dict(DOCUMENT["paths"][route.released][method])
-            preferred = dict(DOCUMENT["paths"][route.preferred][method])
+            released = dict(DOCUMENT["paths"][route.paths.released][method])
+            preferred = dict(DOCUMENT["paths"][route.paths.preferred][method])
             assert released["responses"] == preferred["responses"]
-            if route.released_body is None:
+            if route.description.released_body is None:
                 assert released.get("requestBody") == preferred.get("requestBody")
 
 
 def test_every_operation_says_what_it_does_and_what_it_needs() -> None:
     for route in API:
-        assert route.summary, route.name
+        assert route.description.summary, route.name
         if route.claim is not Claim.HANDLER:
             assert route.scopes, route.name
 
@@ -83,7 +84,7 @@ def test_each_old_name_that_is_taken_is_described_and_neither_name_is_required(
     where: str, dialect: str
 ) -> None:
     route = next(route for route in API if route.name == where)
-    operation = DOCUMENT["paths"][getattr(route, dialect)][route.method.lower()]
+    operation = DOCUMENT["paths"][getattr(route.paths, dialect)][route.method.lower()]
     described, required = _members(operation)
     for name, old_names in REQUEST_ALIASES[where].items():
         if name not in described:  # a row serves several calls, of which not all take each member
@@ -147,13 +148,15 @@ def test_failures_have_both_content_types_and_their_headers() -> None:
 
 
 def test_answers_are_closed_and_requests_are_open() -> None:
-    replies = {route.reply.__name__ for route in API if route.reply is not None}
-    bodies = {
-        kind.__name__ for route in API for kind in (route.body, route.released_body) if kind is not None
-    }
+    replies = {route.description.reply.__name__ for route in API if route.description.reply is not None}
+    bodies = {kind.__name__ for route in API for kind in _bodies(route) if kind is not None}
     schemas = DOCUMENT["components"]["schemas"]
     assert all(schemas[name]["additionalProperties"] is False for name in replies)
     assert not any("additionalProperties" in schemas[name] for name in bodies)
+
+
+def _bodies(route: Route) -> tuple[type[msgspec.Struct] | None, ...]:
+    return route.description.body, route.description.released_body
 
 
 def test_patterns_are_such_as_every_validator_knows() -> None:

@@ -18,7 +18,7 @@ PAGE = (ROOT / "docs/reference/http-api.md").read_text("utf-8")
 def test_every_route_has_its_row_and_every_row_its_route() -> None:
     table = PAGE.partition("## Operations")[2].partition("## Errors")[0]
     described = set(re.findall(r"`(GET|POST|PUT|PATCH|DELETE) (/\S+)`", table))
-    served = {(r.method, path) for r in ROUTES for path in (r.released, r.preferred) if path}
+    served = {(r.method, path) for r in ROUTES for path in (r.paths.released, r.paths.preferred) if path}
     assert described == served
 
 

@@ -6,14 +6,8 @@ from starlette.responses import Response
 from packhouse.web.app import ROUTES
 from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect, Match
-from packhouse.web.routing.router import (
-    ErrorStyle,
-    MethodNotAllowed,
-    Route,
-    Router,
-    RoutingFailure,
-    split_path,
-)
+from packhouse.web.routing.route import ErrorStyle, Paths, Route, of_org, of_remote, of_repo
+from packhouse.web.routing.router import MethodNotAllowed, Router, RoutingFailure, split_path
 
 pytestmark = pytest.mark.quick
 
@@ -25,21 +19,14 @@ async def handler(_request: Request) -> Response:
 
 ROUTER = Router(
     [
-        Route("list", "GET", handler, released="/api/v1/repos", preferred="/api/repos"),
-        Route("create", "POST", handler, released="/api/v1/repos", preferred="/api/repos"),
-        Route("get", "GET", handler, released="/api/v1/repo", preferred="/api/repos/{repo}"),
-        Route("branches", "GET", handler, preferred="/api/repos/{repo}/branches"),
-        Route("tag", "DELETE", handler, preferred="/api/repos/{repo}/tags/{tag}"),
-        Route(
-            "commit",
-            "POST",
-            handler,
-            released="/api/v1/repos/commit-pack",
-            preferred="/api/repos/{repo}/commit-pack",
-            errors=ErrorStyle.COMMIT_RESULT,
-        ),
-        Route("refs", "GET", handler, git_suffix="/info/refs", errors=ErrorStyle.GIT),
-        Route("lfs", "PUT", handler, git_suffix="/info/lfs/objects/{oid}"),
+        Route("list", "GET", of_org("repos"), handler),
+        Route("create", "POST", of_org("repos"), handler),
+        Route("get", "GET", Paths("/api/v1/repo", "/api/repos/{repo}"), handler),
+        Route("branches", "GET", Paths(preferred="/api/repos/{repo}/branches"), handler),
+        Route("tag", "DELETE", Paths(preferred="/api/repos/{repo}/tags/{tag}"), handler),
+        Route("commit", "POST", of_repo("commit-pack"), handler, errors=ErrorStyle.COMMIT_RESULT),
+        of_remote("refs", "/info/refs", handler),
+        of_remote("lfs", "/info/lfs/objects/{oid}", handler, method="PUT", errors=ErrorStyle.LFS),
     ]
 )
 
@@ -175,12 +162,12 @@ def test_dot_segments_are_names_like_others() -> None:
 
 
 def test_two_routes_cannot_share_method_and_path() -> None:
-    row = Route("a", "GET", handler, preferred="/api/a")
+    row = Route("a", "GET", Paths(preferred="/api/a"), handler)
     with pytest.raises(AssertionError, match="routed twice"):
         Router([row, row])
 
 
 def test_the_servers_own_routes_fit_together() -> None:
     Router(ROUTES)
-    names = [(route.name, route.method) for route in ROUTES if not route.git_suffix]
+    names = [(route.name, route.method) for route in ROUTES if not route.paths.git_suffix]
     assert len(set(names)) == len(names)

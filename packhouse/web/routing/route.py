@@ -1,0 +1,195 @@
+"""Routes: which handler answers which method and paths, who may call it, and what it writes.
+
+The constructors below are the rows of the modules in `web/api/`. A row tells only what is its own.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.web.openapi.description import Description
+from packhouse.web.request import Request
+from packhouse.web.routing.match import Dialect
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+READ: Final = (Scope.GIT_READ,)
+WRITE: Final = (Scope.GIT_WRITE,)
+ADMIN: Final = (Scope.REPO_WRITE,)
+
+
+class Claim(Enum):
+    """What the token's `repo` claim must name before the handler runs."""
+
+    REPO = "the repository of the path, or on released paths any one repository"
+    ORG = "anything: the call concerns no repository"
+    HANDLER = "the handler authorises by itself"
+
+
+class ErrorStyle(Enum):
+    """How failures of a route look on the wire."""
+
+    PLAIN = "problem details"
+    COMMIT_RESULT = "problem details with a result object"
+    NOTE = "problem details, or the note write response when the notes ref is the reason"
+    GIT = "one line of text, as git shows it"
+    LFS = "problem details with a message, which git-lfs shows"
+    CODEARTS = "error_code and error_msg, of the archive download that CodeArts clients call"
+
+
+class Writes(Enum):
+    """What a route writes, and how often for requests that repeat each other."""
+
+    NOTHING = "it reads"
+    EACH_TIME = "each request writes again"
+    ONCE = "all requests with one Idempotency-Key write once"
+    BRANCH = "as ONCE, and in the queue of the branch that it moves"
+
+    @property
+    def takes_key(self) -> bool:
+        """Tell whether requests may have an `Idempotency-Key`."""
+        return self in (Writes.ONCE, Writes.BRANCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The paths of a route, one for each dialect that has it; `{x}` takes one segment.
+
+    A route with `git_suffix` answers every path that ends so, whatever the repository part in front of it is. The
+    handler finds that part, decoded, in `request.git_path`.
+    """
+
+    released: str = ""
+    preferred: str = ""
+    git_suffix: str = ""
+
+
+def of_org(path: str) -> Paths:
+    """Return the paths of an operation of an organisation, such as `webhooks`."""
+    return Paths(f"/api/v1/{path}", f"/api/{path}")
+
+
+def of_repo(path: str) -> Paths:
+    """Return the paths of an operation of a repository, such as `tags`.
+
+    The released path has no repository: the token names it.
+    """
+    return Paths(f"/api/v1/repos/{path}", f"/api/repos/{{repo}}/{path}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation. `scopes` are alternatives: one of them must be in the token. GET answers HEAD.
+
+    `released_scope_status` is the status of a missing scope on the released path.
+    """
+
+    name: str
+    method: str
+    paths: Paths
+    handler: Handler
+    scopes: tuple[Scope, ...] = ()
+    claim: Claim = Claim.REPO
+    errors: ErrorStyle = ErrorStyle.PLAIN
+    released_scope_status: int = 401
+    writes: Writes = Writes.NOTHING
+    description: Description = field(default_factory=Description)
+
+    def template(self, dialect: Dialect) -> str:
+        """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
+        if dialect is Dialect.GIT:
+            return "/{repo}.git" + self.paths.git_suffix
+        if dialect is Dialect.RELEASED:
+            return self.paths.released
+        return self.paths.preferred or self.paths.released
+
+
+def reading(
+    name: str,
+    paths: Paths,
+    handler: Handler,
+    description: Description,
+    *,
+    method: str = "GET",
+    scopes: tuple[Scope, ...] = READ,
+    claim: Claim = Claim.REPO,
+    errors: ErrorStyle = ErrorStyle.PLAIN,
+) -> Route:
+    """Return a route that writes nothing."""
+    return Route(name, method, paths, handler, scopes, claim, errors, description=description)
+
+
+def public(name: str, path: str, handler: Handler, description: Description) -> Route:
+    """Return a route that reads and needs no token; it has one path."""
+    return reading(name, Paths(preferred=path), handler, description, scopes=(), claim=Claim.HANDLER)
+
+
+def changing(
+    name: str,
+    paths: Paths,
+    handler: Handler,
+    description: Description,
+    *,
+    method: str = "POST",
+    scopes: tuple[Scope, ...] = ADMIN,
+    claim: Claim = Claim.REPO,
+    released_scope_status: int = 401,
+) -> Route:
+    """Return a route that writes each time that it is called."""
+    return Route(
+        name,
+        method,
+        paths,
+        handler,
+        scopes,
+        claim,
+        released_scope_status=released_scope_status,
+        writes=Writes.EACH_TIME,
+        description=description,
+    )
+
+
+def writing(
+    name: str,
+    paths: Paths,
+    handler: Handler,
+    description: Description,
+    *,
+    method: str = "POST",
+    scopes: tuple[Scope, ...] = WRITE,
+) -> Route:
+    """Return a route that writes once for all requests with one key."""
+    return Route(name, method, paths, handler, scopes, writes=Writes.ONCE, description=description)
+
+
+def writing_branch(
+    name: str,
+    paths: Paths,
+    handler: Handler,
+    description: Description,
+    *,
+    method: str = "POST",
+    errors: ErrorStyle = ErrorStyle.PLAIN,
+) -> Route:
+    """Return a route that writes to a branch, in the queue of that branch and once for all requests with one key."""
+    return Route(
+        name,
+        method,
+        paths,
+        handler,
+        WRITE,
+        errors=errors,
+        writes=Writes.BRANCH,
+        description=description,
+    )
+
+
+def of_remote(
+    name: str, git_suffix: str, handler: Handler, *, method: str = "GET", errors: ErrorStyle = ErrorStyle.GIT
+) -> Route:
+    """Return a route of Git's own paths. Its handler authorises, and the OpenAPI document leaves it out."""
+    return Route(name, method, Paths(git_suffix=git_suffix), handler, claim=Claim.HANDLER, errors=errors)

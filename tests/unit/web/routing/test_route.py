@@ -1,0 +1,123 @@
+"""The constructors of routes: what a row need not say."""
+
+import pytest
+from starlette.responses import Response
+
+from packhouse.auth.scopes import Scope
+from packhouse.web.app import ROUTES
+from packhouse.web.openapi.description import Description
+from packhouse.web.request import Request
+from packhouse.web.routing.match import Dialect
+from packhouse.web.routing.route import (
+    ADMIN,
+    Claim,
+    ErrorStyle,
+    Paths,
+    Route,
+    Writes,
+    changing,
+    of_org,
+    of_remote,
+    of_repo,
+    public,
+    reading,
+    writing,
+    writing_branch,
+)
+
+pytestmark = pytest.mark.quick
+
+WORDS = Description("What it does")
+
+
+async def handler(_request: Request) -> Response:
+    """Stand in for a handler: these tests never call it."""
+    return Response()
+
+
+def test_a_repository_is_in_the_preferred_path_only() -> None:
+    assert of_repo("tags") == Paths("/api/v1/repos/tags", "/api/repos/{repo}/tags")
+
+
+def test_an_organisations_paths_differ_by_their_version_only() -> None:
+    assert of_org("webhooks/{id}") == Paths("/api/v1/webhooks/{id}", "/api/webhooks/{id}")
+
+
+def test_a_reading_route_is_a_get_that_needs_to_read_git() -> None:
+    row = reading("list_tags", of_repo("tags"), handler, WORDS)
+    assert (row.method, row.scopes, row.claim) == ("GET", (Scope.GIT_READ,), Claim.REPO)
+    assert row.writes is Writes.NOTHING
+    assert row.description is WORDS
+
+
+def test_a_public_route_has_one_path_and_no_scope() -> None:
+    row = public("healthz", "/healthz", handler, WORDS)
+    assert row.paths == Paths(preferred="/healthz")
+    assert (row.scopes, row.claim) == ((), Claim.HANDLER)
+
+
+def test_a_changing_route_takes_no_key() -> None:
+    row = changing("create_webhook", of_org("webhooks"), handler, WORDS, claim=Claim.ORG)
+    assert (row.method, row.scopes, row.claim) == ("POST", ADMIN, Claim.ORG)
+    assert row.writes is Writes.EACH_TIME
+    assert not row.writes.takes_key
+
+
+def test_writing_routes_take_a_key_and_need_to_write_git() -> None:
+    once = writing("create_tag", of_repo("tags"), handler, WORDS)
+    queued = writing_branch("merge", of_repo("merge"), handler, WORDS, errors=ErrorStyle.COMMIT_RESULT)
+    assert (once.writes, queued.writes) == (Writes.ONCE, Writes.BRANCH)
+    for row in (once, queued):
+        assert row.writes.takes_key
+        assert (row.method, row.scopes) == ("POST", (Scope.GIT_WRITE,))
+    assert queued.errors is ErrorStyle.COMMIT_RESULT
+
+
+def test_a_route_of_a_remote_speaks_to_git_and_authorises_by_itself() -> None:
+    row = of_remote("upload_pack", "/git-upload-pack", handler, method="POST")
+    assert (row.errors, row.claim) == (ErrorStyle.GIT, Claim.HANDLER)
+    assert row.template(Dialect.GIT) == "/{repo}.git/git-upload-pack"
+
+
+def test_a_template_is_the_path_of_its_dialect() -> None:
+    row = reading("list_tags", of_repo("tags"), handler, WORDS)
+    assert row.template(Dialect.RELEASED) == "/api/v1/repos/tags"
+    assert row.template(Dialect.PREFERRED) == "/api/repos/{repo}/tags"
+    only_released = reading("old", Paths(released="/api/v1/old"), handler, WORDS)
+    assert only_released.template(Dialect.PREFERRED) == "/api/v1/old"
+
+
+def _named(writes: Writes) -> set[str]:
+    return {route.name for route in ROUTES if route.writes is writes}
+
+
+def test_every_get_reads_and_every_other_method_says_what_it_writes() -> None:
+    def reads(route: Route) -> bool:
+        by_post = {"grep", "archive", "upload_pack", "receive_pack", "lfs"}
+        return route.method == "GET" or route.name in by_post
+
+    for route in ROUTES:
+        assert (route.writes is Writes.NOTHING) == reads(route), route.name
+
+
+def test_what_moves_a_branch_by_a_commit_waits_in_its_queue() -> None:
+    assert _named(Writes.BRANCH) == {
+        "create_commit",
+        "diff_commit",
+        "restore_commit",
+        "reset_commits",
+        "merge",
+        "write_note",
+        "delete_note",
+    }
+
+
+def test_single_ref_updates_and_new_repositories_are_made_once() -> None:
+    assert _named(Writes.ONCE) == {
+        "create_repo",
+        "create_branch",
+        "delete_branch",
+        "create_tag",
+        "delete_tag",
+        "delete_tag_by_path",
+    }
