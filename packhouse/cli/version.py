@@ -12,7 +12,8 @@ from packhouse import RELEASE, __version__
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.output import json_option, print_json
 from packhouse.errors import PackhouseError
-from packhouse.git.commands.process import run_git
+from packhouse.git.commands.environment import NOWHERE
+from packhouse.git.commands.run import run_git
 
 _TIMEOUT_S: Final = 10.0
 
@@ -43,7 +44,7 @@ def command(*, as_json: bool) -> None:
 def _find_git_version() -> str | None:
     """Return what the git says that the server would run; None when there is none."""
     try:
-        done = run_git(None, "version", timeout_s=_TIMEOUT_S)
+        done = run_git(NOWHERE, "version", timeout_s=_TIMEOUT_S)
     except (PackhouseError, OSError):
         return None
     return done.stdout.decode("utf-8", "replace").strip().removeprefix("git version ")

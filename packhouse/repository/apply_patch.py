@@ -14,7 +14,8 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.git.commands.process import iter_git_output, run_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import iter_git_output, run_git
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, TreeEntry
 from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.objects.reader import ObjectReader
@@ -183,7 +184,9 @@ def _complete(patch: Path) -> None:
 
 def _fill_index(git_dir: Path, entries: Iterable[PathEntry]) -> None:
     rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
-    run_git(git_dir, "update-index", "-z", "--add", "--index-info", stdin=rows, env=_index_of(git_dir))
+    run_git(
+        GitPlace(git_dir), "update-index", "-z", "--add", "--index-info", stdin=rows, env=_index_of(git_dir)
+    )
 
 
 def _index_of(git_dir: Path) -> dict[str, str]:
@@ -200,7 +203,7 @@ def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dic
     applied = None
     for candidate in _iter_candidates(git_dir, patch, faults):
         applied = run_git(
-            git_dir,
+            GitPlace(git_dir),
             "apply",
             "--cached",
             "--binary",
@@ -215,7 +218,7 @@ def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dic
         raise Invalid("not a patch that git accepts", reason="git cannot make sense of its headers")
     if applied.code != 0:
         _refuse(applied.stderr.decode("utf-8", "replace").replace(str(candidate), "patch"), patch, faults)
-    listed = run_git(git_dir, "ls-files", "--stage", "-z", env=_index_of(git_dir)).stdout
+    listed = run_git(GitPlace(git_dir), "ls-files", "--stage", "-z", env=_index_of(git_dir)).stdout
     return {entry.path: entry for entry in map(_parse_row, listed.split(b"\0")[:-1])}
 
 
@@ -286,6 +289,6 @@ def _take_blobs(scratch: Quarantine, writer: PackWriter, changed: Iterable[Patch
             writer.add_object("blob", reader.read(file.oid, kind="blob")[1])
         else:
             pieces = iter_git_output(
-                scratch.path, "cat-file", "blob", file.oid, timeout_s=limits.git_stall_max_s
+                GitPlace(scratch.path), "cat-file", "blob", file.oid, timeout_s=limits.git_stall_max_s
             )
             writer.add_blob_chunks(size_bytes, pieces)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import GitResult
+from packhouse.git.commands.run import GitResult, check_answer
 from packhouse.git.objects.reader import Objects, tag_target
 from packhouse.git.oid import Oid
 from packhouse.repository.view import RepoView
@@ -89,7 +89,7 @@ def _ask(
             on_start=switch.attach,
         )
         # What a push lacks is its own fault, unless the repository should have it.
-        opened.check(answer, may_lack=True)
+        check_answer(opened, answer, may_lack=True)
         return answer
 
 

@@ -15,8 +15,7 @@ from packhouse.db.damage import count_damage_of_repo, insert_damage
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
-from packhouse.git.commands.complaints import find_objects, find_packs, is_about_derived_files
-from packhouse.git.commands.process import GitFailed, GitResult
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects.reader import FreshReader, ObjectMissing
 from packhouse.git.oid import Oid
 from packhouse.git.packs.pack import Pack
@@ -27,7 +26,6 @@ from packhouse.storage.store import Mended, PackFault
 
 _UNHELD: Final = "no listed pack holds the object"
 _NAMED_MAX: Final = 10
-_COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
 
 
 class RepositoryDamaged(Corrupt):
@@ -162,16 +160,20 @@ def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool
     if read_packs(node, repo, fresh=True) is GONE:
         return RepoNotFound(repo.name)
     mended = mend(node, repo)
-    text = str(error.fields.get("text", ""))
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
-    packs = [name for name in find_packs(text) if name in listed][:_NAMED_MAX]
-    oids = find_objects(text)[:_NAMED_MAX]
+    packs: list[str] = []
+    oids: list[Oid] = []
+    is_derived = "file" in error.fields
+    if isinstance(error, GitFailed):
+        packs = [name for name in error.packs if name in listed][:_NAMED_MAX]
+        oids = error.objects[:_NAMED_MAX]
+        is_derived = error.is_about_derived_files
     if isinstance(oid := error.fields.get("oid"), str):
         oids.append(Oid(oid))
     for name in packs:
         if is_damaged(node, repo, listed[name], oids[0] if oids else ""):
             return RepositoryDamaged(repo, pack=name)
-    was_mended = bool(mended.rebuilt or packs or "file" in error.fields or is_about_derived_files(text))
+    was_mended = bool(mended.rebuilt or packs or is_derived)
     for oid in oids:
         found, is_there = _look_at(node, repo, oid)
         if found is not None:
@@ -184,18 +186,14 @@ def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool
     return RepositoryMended(repo) if was_mended else None
 
 
-def check_answer(node: Node, repo: Repo, answer: GitResult, *, may_lack: bool = False) -> None:
-    """Raise when git complained of objects that it could not read, whatever its exit code.
+def check_complaint(node: Node, repo: Repo, complaint: GitFailed, *, may_lack: bool = False) -> None:
+    """Raise the Reason why git could not read objects; return when there is none.
 
-    `may_lack`: git was asked of objects that the repository need not have. Raises RepositoryDamaged,
-    RepositoryMended, and RepoNotFound when the repository was deleted meanwhile.
+    `may_lack`: git was asked of objects that the repository need not have.
     """
-    if answer.code > 1 or b"error: " in answer.stderr:
-        text = answer.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
-        failed = GitFailed("git failed", command="", code=answer.code, text=text)
-        reason = find_reason(node, repo, failed, may_lack=may_lack)
-        if reason is not None:
-            raise reason from failed
+    reason = find_reason(node, repo, complaint, may_lack=may_lack)
+    if reason is not None:
+        raise reason from complaint
 
 
 @contextlib.contextmanager

@@ -9,14 +9,10 @@ from typing import Final, Protocol
 
 from packhouse import limits
 from packhouse.git.commands.cat_file import BlobBatch
-from packhouse.git.commands.process import (
-    GitPlace,
-    GitProcess,
-    GitResult,
-    iter_git_output,
-    run_git,
-    spawn_git,
-)
+from packhouse.git.commands.environment import LITERAL_PATHS as LITERAL_PATHS_ENVIRONMENT
+from packhouse.git.commands.environment import UTF8
+from packhouse.git.commands.process import GitProcess, spawn_git
+from packhouse.git.commands.run import GitResult, Runner, check_answer, iter_git_output, run_git
 from packhouse.git.oid import Oid
 
 _OK: Final = frozenset({0})
@@ -33,27 +29,19 @@ class GitOptions:
     @property
     def environment(self) -> Mapping[str, str]:
         """The variables that say so (git(1), locale(7)). In C, a dot of an expression matches one byte."""
-        literal = {"GIT_LITERAL_PATHSPECS": "1"} if self.literal_paths else {}
-        return {**literal, **({"LC_ALL": "C.UTF-8"} if self.utf8 else {})}
+        literal = LITERAL_PATHS_ENVIRONMENT if self.literal_paths else {}
+        return {**literal, **(UTF8 if self.utf8 else {})}
 
 
 LITERAL_PATHS: Final = GitOptions(literal_paths=True)
 _PLAIN: Final = GitOptions()
 
 
-class Opened(Protocol):
+class Opened(Runner, Protocol):
     """What git is run on: a view of a repository, or new objects over one."""
-
-    def place(self) -> GitPlace:
-        """Open what git needs, as it is now, and return where that is."""
-        ...
 
     def telling_damage(self) -> AbstractContextManager[None]:
         """Turn failures within the block into the Reason for them where stored data has one."""
-        ...
-
-    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
-        """Raise RepositoryDamaged or RepositoryMended when git complained of objects that it could not read."""
         ...
 
 
@@ -136,7 +124,7 @@ class RepoGit:
             return True
         test = ("merge-base", "--is-ancestor", ancestor, descendant)
         answer = self.run(*test, ok_codes=_ANSWERS, on_start=on_start)
-        self._opened.check(answer, may_lack=True)
+        check_answer(self._opened, answer, may_lack=True)
         return answer.code == 0
 
     def merge_base(self, first: Oid, second: Oid) -> Oid | None:
@@ -146,7 +134,9 @@ class RepoGit:
         answer = self.run(
             "merge-base", first, second, ok_codes=frozenset({0, 1}), timeout_s=limits.diff_max_s
         )
-        self._opened.check(answer)  # to merge-base a history that it cannot read is one without ancestors
+        check_answer(
+            self._opened, answer
+        )  # to merge-base a history that it cannot read is one without ancestors
         found = answer.stdout.split()
         return Oid(found[0].decode("ascii")) if found else None
 

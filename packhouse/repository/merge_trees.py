@@ -18,7 +18,7 @@ from packhouse.git.commands.merge_tree import (
     parse_merge_tree,
     with_standing_paths,
 )
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed, check_answer
 from packhouse.git.objects.codec import MODE_TREE, parse_commit
 from packhouse.git.objects.tree_walk import TreeReader, read_folder
 from packhouse.git.oid import Oid, is_oid
@@ -80,14 +80,14 @@ def merge_trees(
             )  # first: what cannot be read is unrelated to git
             if reason is not None:
                 raise reason from error
-            if "unrelated histories" in str(error.fields.get("text")):
+            if "unrelated histories" in error.messages:
                 raise UnrelatedHistories from None
-            if error.fields.get("code") == -signal.SIGABRT:
+            if error.exit_code == -signal.SIGABRT:
                 raise MergeImpossible from error
             if error.is_for_memory:
                 raise LimitExceeded("merge takes too much memory") from error
             raise
-        write.check(result)
+        check_answer(write, result)
         merged = parse_merge_tree(result.stdout, clean=result.code == 0)
         return merged if merged.is_clean else _name_conflicts(write, merged, (ours, theirs))
 

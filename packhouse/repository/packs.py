@@ -15,7 +15,7 @@ from packhouse.db.packs import (
 )
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
-from packhouse.git.commands.process import GitPlace
+from packhouse.git.commands.environment import GitPlace
 from packhouse.ids import RepoId, RepoKey
 from packhouse.node.node import Node
 from packhouse.repository.repo_log import log_repo_event

@@ -15,14 +15,15 @@ from packhouse.db.packs import PackList
 from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
-from packhouse.git.commands.process import GitPlace, GitResult
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.repository.damage import (
     RepositoryDamaged,
-    check_answer,
+    check_complaint,
     find_unreadable,
     mend,
     note_mended,
@@ -157,9 +158,9 @@ class RepoView:
         with telling_damage(self.node, self.repo):
             yield
 
-    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
-        """Raise when git complained of objects that it could not read, see check_answer()."""
-        check_answer(self.node, self.repo, answer, may_lack=may_lack)
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
+        """Raise the Reason why git could not read objects, see check_complaint()."""
+        check_complaint(self.node, self.repo, complaint, may_lack=may_lack)
 
     def require_sound(self) -> None:
         """Raise RepositoryDamaged when a listed pack is unusable: what is missing may have been in it."""

@@ -18,8 +18,9 @@ from typing import Final
 
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
+from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.index_pack import STRICT_OPTION
-from packhouse.git.commands.process import GitPlace, GitResult
+from packhouse.git.commands.run import GitFailed, check_answer
 from packhouse.git.objects.reader import FreshReader, ObjectReader
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.packs.idx import PackIdx
@@ -152,9 +153,9 @@ class Write:
         """See RepoView: what the repository itself has lost is no fault of the new objects."""
         return self.view.telling_damage()
 
-    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         """See RepoView."""
-        self.view.check(answer, may_lack=may_lack)
+        self.view.check(complaint, may_lack=may_lack)
 
     def write_refs(self, lines: Iterable[bytes]) -> None:
         """Let git see refs: lines of `packed-refs`, each an id, a blank and a full name."""
@@ -220,7 +221,7 @@ class Write:
                 "index-pack", STRICT_OPTION, str(folder.absolute() / "pack-judged.pack"), ok_codes=_ANSWERS
             )
         if judged.code != 0:
-            self.check(judged, may_lack=True)
+            check_answer(self, judged, may_lack=True)
             raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
 
     def publish(self) -> list[Pack]:
@@ -316,9 +317,9 @@ class _WithRoots:
         """See Opened."""
         return self.write.telling_damage()
 
-    def check(self, answer: GitResult, *, may_lack: bool = False) -> None:
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         """See Opened."""
-        self.write.check(answer, may_lack=may_lack)
+        self.write.check(complaint, may_lack=may_lack)
 
 
 def _first_error(messages: bytes) -> str:

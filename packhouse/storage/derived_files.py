@@ -15,7 +15,8 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
-from packhouse.git.commands.process import run_git
+from packhouse.git.commands.environment import NOWHERE
+from packhouse.git.commands.run import run_git
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx, read_idx_facts
 from packhouse.git.packs.pack import Pack
@@ -199,7 +200,7 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
 def _index_pack(pack: Path, idx: Path) -> None:
     try:
         run_git(
-            None,
+            NOWHERE,
             "index-pack",
             "-o",
             str(idx),

@@ -13,7 +13,7 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import get_ref, list_ref_log, list_refs
 from packhouse.db.repos import Repo, find_repo
 from packhouse.errors import Conflict, NotFound, PreconditionFailed, Unavailable
-from packhouse.git.commands.process import run_git
+from packhouse.git.commands.run import run_git
 from packhouse.git.objects.codec import MODE_FILE, encode_commit, parse_commit
 from packhouse.git.objects.reader import ObjectMissing
 from packhouse.git.objects.tree_edit import TreeEditor

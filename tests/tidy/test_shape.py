@@ -119,7 +119,7 @@ def test_only_the_process_module_imports_subprocess() -> None:
 
 
 def test_only_the_settings_module_reads_the_environment() -> None:
-    allowed = {Path(f"packhouse/{name}.py") for name in ("config", "cli/main", "git/commands/process")}
+    allowed = {Path(f"packhouse/{name}.py") for name in ("config", "cli/main", "git/commands/environment")}
     found = [
         place(path, node.lineno)
         for path in python_files("packhouse")

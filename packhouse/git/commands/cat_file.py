@@ -7,7 +7,8 @@ from types import TracebackType
 
 from packhouse import limits
 from packhouse.errors import Corrupt
-from packhouse.git.commands.process import GitPlace, spawn_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.process import spawn_git
 from packhouse.git.oid import Oid
 
 _PIECE_BYTES = limits.MIB

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from packhouse.fault_names import ALWAYS_ALLOWED, FATAL, MAY_BE_ALLOWED, NEVER_ALLOWED, ONLY_WARNED_OF
-from packhouse.git.commands.process import run_git
+from packhouse.git.commands.environment import NOWHERE
+from packhouse.git.commands.run import run_git
 
 _KNOWN_SINCE_2_38: Final = frozenset({*MAY_BE_ALLOWED, *NEVER_ALLOWED}) - {
     *("badGpgsig", "badHeaderContinuation", "largePathname"),
@@ -44,7 +45,7 @@ def telling_option(allowed: Iterable[str]) -> str:
 @functools.cache
 def known_faults() -> frozenset[str]:
     """Return the names that the installed git knows; of any other it dies. Source: git-help(1), --config."""
-    listed = run_git(None, "help", "--config-for-completion", ok_codes=frozenset(range(256))).stdout
+    listed = run_git(NOWHERE, "help", "--config-for-completion", ok_codes=frozenset(range(256))).stdout
     names = frozenset(name.decode("ascii") for name in _FAULT_NAME.findall(listed))
     return names if "hasDotgit" in names else _KNOWN_SINCE_2_38
 

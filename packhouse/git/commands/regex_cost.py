@@ -1,9 +1,7 @@
 """Bounds on what a caller's regular expression may cost git."""
 
-import contextlib
 import math
 import re
-import resource
 from typing import Final
 
 from packhouse import limits
@@ -37,9 +35,8 @@ def limit_regex_cost(git: GitProcess, *, cpu_s: int, memory_max_bytes: int) -> N
     `cpu_s` counts for all its threads together; git dies of SIGXCPU when it is used up. Whoever waits for git
     usually ends it earlier, unless this process is killed first.
     """
-    with contextlib.suppress(ProcessLookupError):  # it has ended already
-        resource.prlimit(git.pid, resource.RLIMIT_AS, (memory_max_bytes, memory_max_bytes))
-        resource.prlimit(git.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+    git.limit_memory(memory_max_bytes)
+    git.limit_cpu(cpu_s)
 
 
 def regex_cpu_s(expression: str) -> int:

@@ -7,8 +7,6 @@ The credential travels through a memory file that the child inherits; git asks f
 import contextlib
 import os
 import re
-import resource
-import selectors
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import Invalid, LimitExceeded, TimedOut
+from packhouse.errors import Invalid, TimedOut
 from packhouse.fault_names import ALWAYS_ALLOWED
-from packhouse.git.commands.process import PIPE_BYTES, GitPlace, GitResult, spawn_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.process import spawn_git
+from packhouse.git.commands.run import GitResult, collect
 from packhouse.secret import Secret
 
 _TICK_S: Final = 0.2
@@ -63,28 +63,18 @@ def run_remote_git(
         settings = {**_settings(server, descriptor), **(config or {})}
         fds = () if descriptor is None else (descriptor,)
         with spawn_git(place, *args, config=settings, pass_fds=fds) as git:
-            bound = limits.upstream_git_memory_max_bytes  # also of what git starts from here on
-            with contextlib.suppress(ProcessLookupError):
-                resource.prlimit(git.pid, resource.RLIMIT_AS, (bound, bound))
-            git.stdin.close()
-            output = {git.stdout.fileno(): bytearray(), git.stderr.fileno(): bytearray()}
-            stdout, stderr = output.values()
-            with selectors.DefaultSelector() as selector:
-                for pipe in output:
-                    selector.register(pipe, selectors.EVENT_READ)
-                while selector.get_map():
-                    for key, _ in selector.select(_TICK_S):
-                        piece = os.read(key.fd, PIPE_BYTES)
-                        if not piece:
-                            selector.unregister(key.fd)
-                        output[key.fd] += piece
-                    if len(stdout) + len(stderr) > limits.git_output_max_bytes:
-                        raise LimitExceeded("upstream wrote too much", max_bytes=limits.git_output_max_bytes)
-                    if time.monotonic() > deadline:
-                        raise TimedOut("upstream took too long", seconds=timeout_s)
-                    watch()
+            git.limit_memory(limits.upstream_git_memory_max_bytes)  # also of what git starts from here on
+
+            def look() -> float:
+                if time.monotonic() > deadline:
+                    raise TimedOut("upstream took too long", seconds=timeout_s)
+                watch()
+                return _TICK_S
+
+            stdout, stderr = collect(git, (), look, output_max_bytes=limits.git_output_max_bytes)
+            look()
             code = git.wait(max(1.0, deadline - time.monotonic()))
-    return GitResult(code, bytes(stdout), bytes(stderr))
+    return GitResult(args[0], code, stdout, stderr)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
-from packhouse.git.commands.process import GitFailed, GitPlace, run_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import GitFailed, run_git
 from packhouse.git.objects.codec import parse_commit, parse_person, parse_person_date
 from packhouse.git.oid import Oid
 

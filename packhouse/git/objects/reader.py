@@ -13,7 +13,8 @@ from pygit2.enums import ObjectType
 
 from packhouse import limits
 from packhouse.errors import Corrupt, NotFound
-from packhouse.git.commands.process import GitPlace, run_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import run_git
 from packhouse.git.oid import Oid
 
 _KINDS: Final = {

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.commands.process import run_program
+from packhouse.git.commands.run import run_program
 from packhouse.git.objects.codec import split_signature
 from packhouse.git.objects.signing_keys import SigningKey, SigningKeyKind, gpg_command
 

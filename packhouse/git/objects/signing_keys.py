@@ -12,7 +12,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.errors import Invalid
-from packhouse.git.commands.process import run_program
+from packhouse.git.commands.run import run_program
 
 OPENPGP_BLOCK: Final = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 RSA_BITS_MIN: Final = 2048

@@ -9,8 +9,8 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.commands.blame import BlameGroup, blame_arguments, parse_blame
-from packhouse.git.commands.process import GitFailed
 from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
+from packhouse.git.commands.run import GitFailed, check_answer
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.objects.tree_walk import find_path
 from packhouse.git.oid import Oid
@@ -110,7 +110,7 @@ def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) 
         if reason is None:
             raise
         raise BadRange(reason) from None
-    view.check(result)  # blame takes a parent that it cannot read for none
+    check_answer(view, result)  # blame takes a parent that it cannot read for none
     return result.stdout
 
 
@@ -120,7 +120,7 @@ def _read_range_failure(error: GitFailed) -> str | None:
     Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
     more memory or stack than there is.
     """
-    code, text = error.fields.get("code"), str(error.fields.get("text"))
+    code, text = error.exit_code, error.messages
     if code == -signal.SIGXCPU:
         return "expression takes too long; do without back-references"
     if isinstance(code, int) and code < 0:

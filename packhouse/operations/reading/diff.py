@@ -13,7 +13,7 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.errors import LimitExceeded
 from packhouse.git.commands.diff_tree import DiffEntry, FilePatch, diff_arguments, iter_patches
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects.codec import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name

@@ -20,8 +20,8 @@ from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cu
 from packhouse.errors import Invalid, TimedOut
 from packhouse.formats.globs import PathFilter
 from packhouse.git.commands.grep import GrepLine, GrepQuery, grep_arguments, iter_grep_lines
-from packhouse.git.commands.process import GitFailed, GitResult
 from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
+from packhouse.git.commands.run import GitFailed, GitResult, check_answer
 from packhouse.git.objects.codec import parse_commit
 from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.git.oid import Oid, is_oid, parse_oid
@@ -337,7 +337,7 @@ class _Search:
 
     def _check_messages(self, messages: bytes) -> None:
         """Raise RepositoryDamaged where git left out files that it could not read, which it calls success."""
-        self.view.check(GitResult(0, b"", messages))
+        check_answer(self.view, GitResult("grep", 0, b"", messages))
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +374,7 @@ def _explain(error: GitFailed) -> Exception:
     Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
     there is.
     """
-    code, text = error.fields.get("code"), str(error.fields.get("text"))
+    code, text = error.exit_code, error.messages
     if code == -signal.SIGXCPU:
         return _TooSlow()
     if isinstance(code, int) and code < 0:

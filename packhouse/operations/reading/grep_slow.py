@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from packhouse.errors import TimedOut
 from packhouse.git.commands.grep import GrepLine
-from packhouse.git.commands.process import GitSilent
+from packhouse.git.commands.pump import GitSilent
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid
 from packhouse.repository.write import Write

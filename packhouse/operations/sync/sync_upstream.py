@@ -20,7 +20,7 @@ from packhouse.db.session import Session
 from packhouse.db.upstreams import Upstream, find_upstream, mark_failed, mark_synced, mark_syncing
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event

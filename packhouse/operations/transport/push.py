@@ -27,7 +27,8 @@ from packhouse.db.refs import list_refs
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.commands.index_pack import find_refused, telling_option
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import GitFailed, ProgramMissing
+from packhouse.git.commands.process import ProgramMissing
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
 from packhouse.git.refname import (
     EPHEMERAL,
@@ -186,7 +187,7 @@ def explain_unpack_failure(node: Node, pending: PendingPush, messages: str) -> s
 
     Raises RepositoryDamaged when the pack builds on an object that the repository has lost, and RepositoryMended.
     """
-    failed = GitFailed("git failed", command="index-pack", text=messages)
+    failed = GitFailed("index-pack", messages)
     reason = find_reason(node, pending.repo, failed, may_lack=True)
     if reason is not None:
         raise reason

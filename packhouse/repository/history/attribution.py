@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.commands.process import GitPlace
+from packhouse.git.commands.environment import GitPlace
 from packhouse.git.objects.history import CommitLinks, list_history, parse_links, read_first_parent_changes
 from packhouse.git.objects.tree_table import TreeTable, has_same_entry, parse_table
 from packhouse.git.oid import Oid

@@ -5,7 +5,8 @@ from typing import Final
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_id
-from packhouse.git.commands.process import GitPlace, GitProcess, spawn_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.process import GitProcess, spawn_git
 from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, RefName
 from packhouse.git.refs_files import RefsState, are_current, write_ref_files
 from packhouse.repository.view import RepoView

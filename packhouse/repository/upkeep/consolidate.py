@@ -18,7 +18,7 @@ from packhouse.db.damage import list_damage_of_repo
 from packhouse.db.packs import replace_packs
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import Corrupt, Invalid
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.pack import Pack
 from packhouse.node.node import Node

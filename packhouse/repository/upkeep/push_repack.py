@@ -6,9 +6,7 @@ as a pack without faults, so whatever the look for faulty objects may have overl
 """
 
 import logging
-import os
 import re
-import selectors
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,8 @@ from packhouse import limits
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.index_pack import find_refused, strict_option
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import PIPE_BYTES, GitProcess
+from packhouse.git.commands.process import GitProcess
+from packhouse.git.commands.pump import pump
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx
 from packhouse.log import log_event
@@ -123,9 +122,8 @@ def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch
         config={"core.fsync": "none"},
     ) as git:
         switch.attach(git)
-        told = _feed(git, pieces, deadline)
+        told, named = _feed(git, pieces, deadline)
         code = git.wait(max(1.0, deadline - time.monotonic()))
-        named = git.stdout.read(_MESSAGES_MAX_BYTES) or b""
     if code != 0 or named.count(b"\n") != 1:  # see receive_pack: ids of `.gitmodules` stand before the name
         text = told.decode("utf-8", "replace")
         if _NO_ROOM.search(text):
@@ -138,36 +136,19 @@ def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch
         )
 
 
-def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> bytes:
-    """Hand all pieces to git and return the end of what it says; it stops when nobody reads that."""
-    told = b""
-    rest: memoryview | None = memoryview(b"")
-    os.set_blocking(git.stdin.fileno(), False)
-    with selectors.DefaultSelector() as selector:
-        selector.register(git.stdin, selectors.EVENT_WRITE)
-        selector.register(git.stderr, selectors.EVENT_READ)
-        while selector.get_map():
-            if rest is not None and not rest:
-                rest = memoryview(next(pieces, b"")) or None
-                if rest is None:
-                    selector.unregister(git.stdin)
-                    git.stdin.close()
-            if deadline <= time.monotonic():
-                raise TimedOut("push could not be packed anew in time", seconds=limits.push_repack_max_s)
-            for key, _ in selector.select(deadline - time.monotonic()):
-                if key.fileobj is git.stderr:
-                    piece = os.read(key.fd, PIPE_BYTES)
-                    told = (told + piece)[-_MESSAGES_MAX_BYTES:]
-                    if not piece:
-                        selector.unregister(git.stderr)
-                elif rest is not None:
-                    rest = _write(git, rest, selector)
-    return told
+def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """Hand all pieces to git; return the end of what it says and the start of what it writes to its output."""
 
+    def time_left() -> float:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut("push could not be packed anew in time", seconds=limits.push_repack_max_s)
+        return left
 
-def _write(git: GitProcess, rest: memoryview, selector: selectors.BaseSelector) -> memoryview | None:
-    try:
-        return rest[os.write(git.stdin.fileno(), rest) :]
-    except BrokenPipeError:  # it has ended; its exit code tells why
-        selector.unregister(git.stdin)
-        return None
+    told = named = b""
+    for pipe, piece in pump(git, pieces, time_left):
+        if pipe is git.stderr:
+            told = (told + piece)[-_MESSAGES_MAX_BYTES:]
+        else:
+            named = (named + piece)[:_MESSAGES_MAX_BYTES]
+    return told, named

@@ -13,8 +13,9 @@ import pytest
 from bench.nginx import PROGRAMS, NginxGit
 from packhouse.auth.principal import operator_principal
 from packhouse.config import Config
-from packhouse.git.commands.process import GitPlace, run_git
+from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.remote import RemoteLogin, RemoteServer, run_remote_git
+from packhouse.git.commands.run import run_git
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
 from packhouse.operations.events.events import EventPosition, read_events
@@ -320,7 +321,7 @@ def test_git_connects_to_the_checked_address_whatever_the_name_says_now(
         GitPlace(bare), "ls-remote", server.url, server=server, login=login, timeout_s=30, watch=lambda: None
     )
     assert b"refs/heads/main" in done.stdout, done.stderr
-    other = run_git(bare, "ls-remote", server.url, ok_codes=frozenset({128}))
+    other = run_git(GitPlace(bare), "ls-remote", server.url, ok_codes=frozenset({128}))
     assert b"not allowed" in other.stderr
 
 

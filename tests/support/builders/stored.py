@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from packhouse.git.commands.process import GitPlace
+from packhouse.git.commands.environment import GitPlace
 from packhouse.git.objects.reader import FreshReader
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore

@@ -11,7 +11,7 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import PackNotIncoming
 from packhouse.db.repos import Repo
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import hash_object
 from packhouse.git.packs.pack import Pack
 from packhouse.limits import Limits

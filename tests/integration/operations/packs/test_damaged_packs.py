@@ -13,7 +13,7 @@ from packhouse.db.damage import list_damage
 from packhouse.db.packs import replace_packs
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.git.commands.process import GitFailed
+from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import hash_object
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs.maintenance import maintain_packs
@@ -106,7 +106,7 @@ def test_what_went_with_its_repository_is_no_damage(
         if is_swept:
             node.store.remove_repo(repo.public_id)
         with pytest.raises(RepoNotFound), view.telling_damage():
-            raise GitFailed("git failed", command="index-pack", text=f"fatal: bad object {oid}")
+            raise GitFailed("index-pack", f"fatal: bad object {oid}")
     assert not told(caplog, "stored data is damaged")
 
 

@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from packhouse.git.commands.environment import NOWHERE
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import GitFailed, GitProcess, run_git, spawn_git
+from packhouse.git.commands.process import GitProcess, spawn_git
+from packhouse.git.commands.run import GitFailed, run_git
 
 pytestmark = pytest.mark.quick
 
 
 def waiting_git() -> GitProcess:
     """Return a git that waits for input for ever."""
-    return spawn_git(None, "hash-object", "--stdin")
+    return spawn_git(NOWHERE, "hash-object", "--stdin")
 
 
 def test_pulling_the_switch_ends_what_runs() -> None:
@@ -45,7 +47,7 @@ def test_a_call_that_is_cut_off_fails(tmp_path: Path) -> None:
         switch.trip()
 
     with pytest.raises(GitFailed):
-        run_git(None, "hash-object", str(fifo), on_start=pull)
+        run_git(NOWHERE, "hash-object", str(fifo), on_start=pull)
 
 
 def test_the_switch_may_be_pulled_twice_and_after_the_end() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.errors import TimedOut
 from packhouse.git.commands.grep import GrepLine
-from packhouse.git.commands.process import GitSilent
+from packhouse.git.commands.pump import GitSilent
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid
 from packhouse.operations.reading.grep_slow import Passage, iter_file_by_file

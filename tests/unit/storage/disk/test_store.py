@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.commands.process import run_git
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import run_git
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.store import FOLDER_MISSING, MISSING, PackFault, PackSet
@@ -114,7 +115,7 @@ def test_a_survey_tells_the_whole_packs_and_removes_what_would_mislead_git(store
     whole, half = store_blobs(store, REPO, B), cut_short(store)
     folder = pack_dir_of(store, REPO)
     (folder / f"pack-{'1' * 40}.idx").write_bytes(b"an idx without its pack")
-    run_git(None, f"--git-dir={store.repo_path(REPO)}", "multi-pack-index", "write")
+    run_git(GitPlace(store.repo_path(REPO)), "multi-pack-index", "write")
     locks = [store.repo_path(REPO) / name for name in ("packhouse.lock", "packhouse.lock.1")]
     for lock in locks:
         lock.touch()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.commands.process import git_environment
+from packhouse.git.commands.environment import git_environment
 from packhouse.limits import Limits
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.disk.views import ViewFolders
@@ -225,7 +225,7 @@ def test_a_folder_stays_while_a_child_process_holds_its_descriptor(store: DiskPa
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
     opened = show(store, 1, one)
     place = place_for_git(store, opened)
-    environment = git_environment(place.git_dir, extra=place.environment)
+    environment = git_environment(place)
     with subprocess.Popen(
         ["git", "cat-file", "--batch", "--buffer"],
         env=environment,

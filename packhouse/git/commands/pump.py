@@ -1,0 +1,130 @@
+"""Moving bytes between this thread and the three pipes of a program, all at once, so that no side waits for the other.
+
+How long that may take, and what else ends it, is the caller's word: it is asked before every wait.
+"""
+
+import math
+import os
+import selectors
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from packhouse.errors import TimedOut
+from packhouse.git.commands.process import PIPE_BYTES, ChildProcess
+
+
+class GitSilent(TimedOut):
+    """Git wrote nothing for longer than it may be silent, and worked all the while."""
+
+    def __init__(self) -> None:
+        super().__init__("git took too long")
+
+
+def pump(
+    child: ChildProcess, source: Iterable[bytes], time_left: Callable[[], float]
+) -> Iterator[tuple[IO[bytes], bytes]]:
+    """Yield what the program writes, as (`child.stdout` or `child.stderr`, up to 1 MiB), until it has closed both.
+
+    Meanwhile it is fed from `source`, of which a piece is taken when the one before has been written; a program that
+    closes its input early gets no more. `time_left` returns for how many seconds the next wait may last, and raises to
+    give up. Closing the iterator leaves the program as it is.
+    """
+    feed = _Feed(child.stdin, iter(source))
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        selector.register(child.stderr, selectors.EVENT_READ)
+        if feed.has_more():
+            os.set_blocking(child.stdin.fileno(), False)
+            selector.register(child.stdin, selectors.EVENT_WRITE)
+        else:
+            child.stdin.close()
+        while selector.get_map():
+            for key, _ in selector.select(time_left()):
+                if key.fileobj is child.stdin:
+                    if not feed.write():
+                        selector.unregister(child.stdin)
+                        child.stdin.close()
+                    continue
+                piece = os.read(key.fd, PIPE_BYTES)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                elif key.fileobj is child.stdout:
+                    yield child.stdout, piece
+                else:
+                    yield child.stderr, piece
+
+
+@dataclass(slots=True)
+class _Feed:
+    """What the program is still to read."""
+
+    pipe: IO[bytes]
+    source: Iterator[bytes]
+    _rest: memoryview = field(default_factory=lambda: memoryview(b""))
+
+    def has_more(self) -> bool:
+        """Take the next piece when the last one is written; tell whether anything is left."""
+        while not self._rest:
+            piece = next(self.source, None)
+            if piece is None:
+                return False
+            self._rest = memoryview(piece)
+        return True
+
+    def write(self) -> bool:
+        """Write what the pipe takes; tell whether anything is left that the program may want."""
+        try:
+            self._rest = self._rest[os.write(self.pipe.fileno(), self._rest[:PIPE_BYTES]) :]
+        except BrokenPipeError:  # it ended without reading all of it; its exit code tells why
+            return False
+        return self.has_more()
+
+
+class Deadline:
+    """When work must be done that may take `timeout_s` seconds from now on."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._at = time.monotonic() + timeout_s
+
+    def time_left(self) -> float:
+        """Return the seconds that are left; raise TimedOut when there are none."""
+        left = self._at - time.monotonic()
+        if left <= 0:
+            raise TimedOut("git took too long")
+        return left
+
+
+class Silence:
+    """How long a program has written nothing. Time in which it had no processor, on a busy machine, does not count."""
+
+    def __init__(self, child: ChildProcess, max_s: float) -> None:
+        self._child = child
+        self._max_s = max_s
+        self.end()
+
+    def end(self) -> None:
+        """The program wrote something."""
+        self._since = time.monotonic()
+        self._cpu_since_s = 0.0 if self._max_s == math.inf else _cpu_s(self._child.pid)
+
+    def time_left(self) -> float:
+        """Return when to look again, in seconds; raise GitSilent once the silence is too long."""
+        left = self._max_s - (time.monotonic() - self._since)
+        if left > 0:
+            return left
+        left = self._max_s - (_cpu_s(self._child.pid) - self._cpu_since_s)
+        if left > 0:
+            return left
+        raise GitSilent
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time that a program and its threads have used (proc(5), /proc/pid/stat)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except FileNotFoundError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,229 @@
+"""Running git, or another program, to its end: with all its output at once, or piece by piece.
+
+Exit codes and messages stop at the modules of this folder: each knows those of its command.
+"""
+
+import contextlib
+import math
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from packhouse import limits
+from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+from packhouse.git.commands.complaints import find_objects, find_packs, is_about_derived_files
+from packhouse.git.commands.environment import GitPlace, program_environment
+from packhouse.git.commands.process import ChildProcess, GitProcess, spawn_git
+from packhouse.git.commands.pump import Deadline, Silence, pump
+from packhouse.git.oid import Oid
+
+OK: Final = frozenset({0})
+_FAILURE_MAX_BYTES: Final = 2000
+_COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
+
+OnStart = Callable[[GitProcess], None]
+
+
+class GitFailed(PackhouseError):
+    """Git ended as it should not, or complained of objects. Fields, for the log: command, code, text (git's words)."""
+
+    def __init__(self, command: str, messages: str, *, exit_code: int | None = None) -> None:
+        told = {} if exit_code is None else {"code": exit_code}
+        super().__init__("git failed", command=command, **told, text=messages)
+        self.messages = messages
+        self.exit_code = exit_code
+
+    @property
+    def is_for_memory(self) -> bool:
+        """Tell whether git found no more memory, or died of that."""
+        died = self.exit_code is not None and self.exit_code < 0
+        return "memory" in self.messages.lower() or "mmap" in self.messages or died
+
+    @property
+    def packs(self) -> list[str]:
+        """The names of the packs that git complains of."""
+        return find_packs(self.messages)
+
+    @property
+    def objects(self) -> list[Oid]:
+        """The objects that git could not read."""
+        return find_objects(self.messages)
+
+    @property
+    def is_about_derived_files(self) -> bool:
+        """Tell whether git complains of what can be made anew beside a pack."""
+        return is_about_derived_files(self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What a finished git, or another program, left behind."""
+
+    command: str
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Its messages."""
+        return self.stderr.decode("utf-8", "replace")
+
+
+class Runner(Protocol):
+    """What git is run on: a repository that somebody has opened."""
+
+    def place(self) -> GitPlace:
+        """Open what git needs, as it is now, and return where that is."""
+        ...
+
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
+        """Raise what explains that git could not read objects; return when nothing does.
+
+        `may_lack`: git was asked of objects that the repository need not have.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AtPlace:
+    """Runs git at one place, also from several threads at once. Nobody looks into what git complains of."""
+
+    where: GitPlace
+
+    def place(self) -> GitPlace:
+        """See Runner."""
+        return self.where
+
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
+        """See Runner: nothing is known that would explain it."""
+
+
+def run_git(
+    place: GitPlace,
+    *args: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | None = None,
+    ok_codes: frozenset[int] = OK,
+    timeout_s: float = limits.git_call_max_s,
+    output_max_bytes: int = limits.git_output_max_bytes,
+    on_start: OnStart | None = None,
+) -> GitResult:
+    """Run git to its end and return its output. `on_start` gets the process, so that others can end it.
+
+    Raises GitFailed when the exit code is not in `ok_codes`, TimedOut after `timeout_s` seconds and
+    LimitExceeded when git writes more than `output_max_bytes`.
+    """
+    with spawn_git(place, *args, env=env, config=config) as git:
+        if on_start is not None:
+            on_start(git)
+        done = _finish(args[0], git, stdin, timeout_s=timeout_s, output_max_bytes=output_max_bytes)
+    if done.code not in ok_codes:
+        raise _failed(done.command, done.code, done.stderr)
+    return done
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    home: Path,
+    stdin: bytes = b"",
+    timeout_s: float,
+    output_max_bytes: int,
+) -> GitResult:
+    """Run another program than git to its end and return its output, whatever its exit code.
+
+    It inherits nothing but PATH; `home` is its home folder, its zone is UTC. Raises ProgramMissing, TimedOut,
+    and LimitExceeded when it writes more than `output_max_bytes`.
+    """
+    with ChildProcess(command, env=program_environment(home)) as child:
+        return _finish(command[0], child, stdin, timeout_s=timeout_s, output_max_bytes=output_max_bytes)
+
+
+def iter_git_output(
+    place: GitPlace,
+    *args: str,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    ok_codes: frozenset[int] = OK,
+    timeout_s: float = limits.git_call_max_s,
+    silence_max_s: float = math.inf,
+    on_start: OnStart | None = None,
+    on_messages: Callable[[bytes], None] | None = None,
+) -> Generator[bytes]:
+    """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
+
+    `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail, also when
+    its time is over. Raises GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and
+    GitSilent when git wrote nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
+    """
+    deadline = Deadline(timeout_s)
+    with spawn_git(place, *args, env=env, large_pipes=True) as git:
+        if on_start is not None:
+            on_start(git)
+        silence = Silence(git, silence_max_s)
+        stderr = bytearray()
+        try:
+            for pipe, piece in pump(git, [stdin], lambda: min(deadline.time_left(), silence.time_left())):
+                if pipe is git.stdout:
+                    yield piece
+                    silence.end()
+                else:
+                    stderr += piece[: limits.KIB]
+        except TimedOut:
+            if on_messages is not None and stderr:
+                on_messages(bytes(stderr))
+            raise
+        code = git.wait(deadline.time_left())
+    if code not in ok_codes:
+        raise _failed(args[0], code, bytes(stderr))
+    if on_messages is not None and stderr:
+        on_messages(bytes(stderr))
+
+
+def collect(
+    child: ChildProcess, source: Iterable[bytes], time_left: Callable[[], float], *, output_max_bytes: int
+) -> tuple[bytes, bytes]:
+    """Feed a program and return all that it writes to its output, and all its messages.
+
+    Raises LimitExceeded when either is more than `output_max_bytes`, and what `time_left` and `source` raise.
+    """
+    output = {child.stdout: bytearray(), child.stderr: bytearray()}
+    for pipe, piece in pump(child, source, time_left):
+        output[pipe] += piece
+        if len(output[pipe]) > output_max_bytes:
+            raise LimitExceeded("git wrote more than expected", max_bytes=output_max_bytes)
+    return bytes(output[child.stdout]), bytes(output[child.stderr])
+
+
+def check_answer(runner: Runner, done: GitResult, *, may_lack: bool = False) -> None:
+    """Let the runner judge an answer in which git complains of objects that it could not read, whatever its exit code.
+
+    `may_lack`: git was asked of objects that the repository need not have.
+    """
+    if done.code > 1 or b"error: " in done.stderr:
+        text = done.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
+        runner.check(GitFailed(done.command, text, exit_code=done.code), may_lack=may_lack)
+
+
+def iter_lines(pieces: Generator[bytes]) -> Iterator[bytes]:
+    """Yield the lines that end in a line feed, without it; closing the iterator closes `pieces`."""
+    rest = b""
+    with contextlib.closing(pieces):
+        for piece in pieces:
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+
+
+def _finish(
+    command: str, child: ChildProcess, stdin: bytes, *, timeout_s: float, output_max_bytes: int
+) -> GitResult:
+    deadline = Deadline(timeout_s)
+    stdout, stderr = collect(child, [stdin], deadline.time_left, output_max_bytes=output_max_bytes)
+    return GitResult(command, child.wait(timeout_s), stdout, stderr)
+
+
+def _failed(command: str, code: int, stderr: bytes) -> GitFailed:
+    return GitFailed(command, stderr[-_FAILURE_MAX_BYTES:].decode("utf-8", "replace"), exit_code=code)
