@@ -17,9 +17,9 @@ from packhouse.git.objects.codec import MODE_FILE, Person
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node, open_node
+from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts
 from packhouse.repository.upkeep.consolidate import consolidate
 from tests.support.clients.repo import Org, Repo
 from tests.support.servers.server import Server
@@ -151,6 +151,6 @@ def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
         change = FileChange(TreePath(b"src/part0/new.txt"), "c", MODE_FILE)
         with CommitPack(node, caller, row, target, facts, [change]) as commit:
             commit.add_chunk("c", os.urandom(SIZE_BYTES), eof=True)
-            commit.land()
+            commit.commit()
         count += 1
     return count

@@ -152,27 +152,27 @@ class SecretKeys:
         return f"k_{self._random_bytes(5).hex()} {key}\n"
 
     def _create(self) -> None:
-        draft = self._write_draft(self._new_line())
+        temporary = self._write_temporary(self._new_line())
         try:
-            os.link(draft, self._path)  # fails when another process was faster: its key counts
+            os.link(temporary, self._path)  # fails when another process was faster: its key counts
         except FileExistsError:
             return
         finally:
-            draft.unlink()
+            temporary.unlink()
         _fsync_folder(self._path.parent)
 
     def _replace(self, text: str) -> None:
-        self._write_draft(text).rename(self._path)
+        self._write_temporary(text).rename(self._path)
         _fsync_folder(self._path.parent)
 
-    def _write_draft(self, text: str) -> Path:
-        draft = self._path.with_name(f".{self._path.name}.{self._random_bytes(6).hex()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def _write_temporary(self, text: str) -> Path:
+        temporary = self._path.with_name(f".{self._path.name}.{self._random_bytes(6).hex()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        return draft
+        return temporary
 
 
 def _fsync_folder(folder: Path) -> None:

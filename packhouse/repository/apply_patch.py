@@ -34,7 +34,7 @@ from packhouse.git.wire.patch_paths import find_patch_paths
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 from packhouse.storage.quarantine import Quarantine
 from packhouse.storage.spill_file import SpillFile
 
@@ -87,7 +87,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
     with patch.open("rb") as file:
         faults = find_wrong_counts(_iter_lines(file))
     before = _find_entries(maker, named, entries_max=write.node.limits.tree_entries_max)
-    with write.node.store.new_quarantine() as scratch, PackDraft(scratch.pack_dir) as images:
+    with write.node.store.new_quarantine() as scratch, NewPack(scratch.pack_dir) as images:
         scratch.make_repository()
         _provide_blobs(write.view, images, before.values())
         _fill_index(scratch.path, before.values())
@@ -162,7 +162,7 @@ def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:
     return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
-def _provide_blobs(view: RepoView, images: PackDraft, entries: Iterable[PathEntry]) -> None:
+def _provide_blobs(view: RepoView, images: NewPack, entries: Iterable[PathEntry]) -> None:
     """Put the pre-images into a pack of the scratch repository."""
     for oid in {entry.oid for entry in entries if entry.mode != MODE_GITLINK}:
         size_bytes = view.read_header(oid)[1]

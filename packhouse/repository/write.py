@@ -31,13 +31,13 @@ from packhouse.repository.git import RepoGit
 from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import FoundPack, drop_incoming, store_packs
 from packhouse.repository.view import RepoView
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine
 from packhouse.storage.spill_file import SpillFile
 from packhouse.storage.store import OpenedPacks
 
-_LENT: Final = "pack-lent-"
+_SHOWN: Final = "pack-shown-"
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
 _ANSWERS: Final = frozenset({0, 128})
 _SHALLOW_NAME: Final = "shallow-of-client"
@@ -56,7 +56,7 @@ class Write:
         self.repo = view.repo
         self.git = RepoGit(self)
         self._is_kept = is_kept
-        self._draft: PackDraft | None = None
+        self._new_pack: NewPack | None = None
         self._folder: Quarantine | None = None
         self._linked: list[tuple[str, Pack]] = []
         self._source: OpenedPacks | None = None
@@ -80,15 +80,15 @@ class Write:
     @property
     def writer(self) -> PackWriter:
         """Where this process adds objects, one pack in all."""
-        if self._draft is None:
-            self._draft = self.node.store.new_draft()
-        return self._draft.writer
+        if self._new_pack is None:
+            self._new_pack = self.node.store.new_pack()
+        return self._new_pack.writer
 
     def forget_writer(self) -> None:
         """Throw away what this process has added and not published."""
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+        if self._new_pack is not None:
+            self._new_pack.discard()
+            self._new_pack = None
 
     @property
     def has_folder(self) -> bool:
@@ -98,7 +98,7 @@ class Write:
     @property
     def is_empty(self) -> bool:
         """Tell whether there is no object, neither new nor stored."""
-        return not self.has_folder and self._draft is None and self.view.is_empty
+        return not self.has_folder and self._new_pack is None and self.view.is_empty
 
     def new_spill(self) -> SpillFile:
         """Return an empty file for bytes that do not fit in memory, to be discarded by the caller."""
@@ -128,9 +128,9 @@ class Write:
     def reader(self) -> ObjectReader:
         """Return what reads the new objects and those of the view, as they are now; the view stays open."""
         beneath = self._beneath()
-        if self._folder is None and self._draft is None:
+        if self._folder is None and self._new_pack is None:
             return ObjectReader(beneath or self._objects().object_dir)
-        self._lend_draft()
+        self._show_new_pack()
         return ObjectReader(self._objects().object_dir, beneath)
 
     def fresh_reader(self) -> FreshReader:
@@ -140,9 +140,9 @@ class Write:
     def place(self) -> GitPlace:
         """Return where git sees the new objects over those of the view, and writes objects of its own."""
         place = self.view.place()
-        if self._folder is None and self._draft is None:
+        if self._folder is None and self._new_pack is None:
             return place
-        self._lend_draft()
+        self._show_new_pack()
         folder = self._objects()
         environment = {"GIT_OBJECT_DIRECTORY": str(folder.object_dir.absolute())}
         if not self.view.is_empty:
@@ -211,8 +211,8 @@ class Write:
 
         Raises Invalid with git's reason. Needed for few commits only: everything else is checked as it is built.
         """
-        assert self._draft is not None, "there are objects to judge"
-        _finished, pack, _idx = self._draft.finish()
+        assert self._new_pack is not None, "there are objects to judge"
+        _finished, pack, _idx = self._new_pack.finish()
         with Write(self.view, is_kept=False) as judging:
             # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
             folder = judging._objects().pack_dir
@@ -237,9 +237,7 @@ class Write:
             self._unlisted += stored
             self._published_bytes += sum(pack.size_bytes for pack in stored)
         self._linked.clear()
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+        self.forget_writer()
         return list(self._unlisted)
 
     @property
@@ -254,9 +252,7 @@ class Write:
 
     def discard(self) -> None:
         """Remove everything that was not published, or published and not listed. Harmless when done before."""
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+        self.forget_writer()
         if self._folder is not None:
             self._folder.discard()
             self._folder = None
@@ -273,11 +269,11 @@ class Write:
             yield FoundPack(pack, linked_from=source_id, shown_in=self._source.object_dir / "pack")
         if self._folder is not None:
             for idx in sorted(self._folder.pack_dir.glob("pack-*.idx")):
-                if not idx.name.startswith(_LENT):
+                if not idx.name.startswith(_SHOWN):
                     pack_path = idx.with_suffix(".pack")
                     yield FoundPack(describe_pack(str(pack_path)), files=(pack_path, idx))
-        if self._draft is not None and len(self._draft.writer):
-            finished, pack_path, idx = self._draft.finish()
+        if self._new_pack is not None and len(self._new_pack.writer):
+            finished, pack_path, idx = self._new_pack.finish()
             yield FoundPack(finished.pack, files=(pack_path, idx))
 
     def _objects(self) -> Quarantine:
@@ -289,13 +285,13 @@ class Write:
     def _beneath(self) -> Path | None:
         return None if self.view.is_empty else self.view.packs().object_dir
 
-    def _lend_draft(self) -> None:
+    def _show_new_pack(self) -> None:
         """Let git see this process's pack, by a link in the folder in which it looks for packs."""
-        if self._draft is None or not len(self._draft.writer):
+        if self._new_pack is None or not len(self._new_pack.writer):
             return
-        finished, pack, idx = self._draft.finish()
+        finished, pack, idx = self._new_pack.finish()
         folder = self._objects().pack_dir
-        base = folder / f"{_LENT}{finished.pack.name}"
+        base = folder / f"{_SHOWN}{finished.pack.name}"
         if not base.with_suffix(".idx").exists():
             base.with_suffix(".pack").hardlink_to(pack)
             base.with_suffix(".idx").hardlink_to(idx)

@@ -45,11 +45,11 @@ def _has_content(path: Path) -> bool:
 
 
 def _write(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        draft.write_bytes(content)
-        draft.rename(path)
+        temporary.write_bytes(content)
+        temporary.rename(path)
     except OSError:
         with contextlib.suppress(OSError):
-            draft.unlink()
+            temporary.unlink()
         raise

@@ -110,7 +110,7 @@ def mend_pack(
 ) -> bool:
     """Make what is missing or damaged beside a pack; note in `mended` what was done, and what stays wrong.
 
-    Tells whether the pack can be used. `scratch` gives a folder on the same disk for files in the making. Raises
+    Tells whether the pack can be used. `scratch` gives a folder on the same disk for temporary files. Raises
     Unavailable and OSError when a full disk or the like prevents it.
     """
     try:

@@ -51,15 +51,15 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         if error.errno not in NO_LINK:
             raise
         name = os.path.basename(target)
-        draft = Path(target).with_name(f".{name}.{os.urandom(4).hex()}")
+        temporary = Path(target).with_name(f".{name}.{os.urandom(4).hex()}")
         try:
-            shutil.copyfile(source, draft)
-            draft.chmod(0o444)
+            shutil.copyfile(source, temporary)
+            temporary.chmod(0o444)
             if os.path.exists(target):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-            draft.rename(target)
+            temporary.rename(target)
         finally:
-            draft.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

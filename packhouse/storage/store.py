@@ -14,7 +14,7 @@ from typing import Final
 from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.oid import Oid
 from packhouse.git.packs.pack import Pack
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 from packhouse.storage.quarantine import Quarantine
 
 MISSING: Final = "listed pack is missing"
@@ -160,7 +160,7 @@ class PackStore(ABC):
         """Read a pack from end to end; return what is wrong with it, or None."""
 
     @abstractmethod
-    def new_draft(self) -> PackDraft:
+    def new_pack(self) -> NewPack:
         """Return an empty pack of this process's own making, from where `put` moves it."""
 
     @abstractmethod
@@ -201,7 +201,7 @@ class PackStore(ABC):
 
     @abstractmethod
     def sweep(self) -> int:
-        """Remove what dead processes left: drafts, quarantines, folders that nobody holds; return how many."""
+        """Remove what dead processes left: new packs, quarantines, folders that nobody holds; return how many."""
 
     @abstractmethod
     def check(self) -> None:

@@ -44,7 +44,7 @@ STORING: Final = (
 )
 LISTING: Final = (
     before("refs moved, not committed", REFS, "record_pushes"),
-    before("refs committed", WRITE, "keep_published", is_landed=True),
+    before("refs committed", WRITE, "keep_published", is_done=True),
 )
 REPLACING: Final = (
     before("replacement not begun", JOIN, "replace_packs"),
@@ -71,7 +71,7 @@ SHOWING: Final = (
 FORKING: Final = (
     after("pack linked without idx", STORE, "link_or_copy", r"/repos/\S+\.pack$"),
     after("packs linked", PACKS, "_put"),
-    before("refs committed", WRITE, "keep_published", is_landed=True),
+    before("refs committed", WRITE, "keep_published", is_done=True),
 )
 ADOPTING: Final = (
     after("old index gone", "os", "unlink", "multi-pack-index"),

@@ -23,16 +23,16 @@ PACKS = "packhouse.repository.stored_packs"
 
 STEPS = [
     ("commit", after("stored", DISK, "put")),
-    ("commit", before("refs committed", WRITE, "keep_published", is_landed=True)),
-    ("commit again", before("refs committed", WRITE, "keep_published", is_landed=True)),
-    ("push", before("refs committed", WRITE, "keep_published", is_landed=True)),
+    ("commit", before("refs committed", WRITE, "keep_published", is_done=True)),
+    ("commit again", before("refs committed", WRITE, "keep_published", is_done=True)),
+    ("push", before("refs committed", WRITE, "keep_published", is_done=True)),
     ("join", after("stored", DISK, "put")),
     ("join", before("replacement committed", WRITE, "keep_published")),
     ("join", after("pack gone", "os", "unlink", r"/repos/\S+\.pack$")),
     ("join", before("files gone, rows there", PACKS, "delete_pack_rows")),
     ("join", after("swept", "packhouse.repository.upkeep.consolidate", "sweep_packs")),
     ("sweep", before("files gone, rows there", PACKS, "delete_pack_rows")),
-    ("fork", before("refs committed", WRITE, "keep_published", is_landed=True)),
+    ("fork", before("refs committed", WRITE, "keep_published", is_done=True)),
 ]
 
 

@@ -126,12 +126,12 @@ def test_git_accepts_every_pack_and_idx_we_write(
     for number, (changes, message, name, when, zone, follows) in enumerate(history):
         if not follows:
             root = parent = None
-        draft = repo.path / f"draft{number}"
-        with draft.open("x+b") as file:
+        temporary = repo.path / f"temporary{number}"
+        with temporary.open("x+b") as file:
             packer = renew(packer, PackWriter(file))
             root, parent = packer.commit(changes, message, name, when, zone, root=root, parent=parent)
             info = packer.writer.finish()
-        pack = draft.rename(repo.pack_dir / f"pack-{info.pack.name}.pack")
+        pack = temporary.rename(repo.pack_dir / f"pack-{info.pack.name}.pack")
         if pack not in packs:
             write_idx(pack.with_suffix(".idx"), info)
             packs.append(pack)

@@ -202,7 +202,7 @@ class Actors:
             refs = RefWriter(node, self.caller, repo, action="commit")
             allowed = refs.allow(RefUpdate(PERSISTENT, branch, tip, commit), is_fast_forward=lambda: True)
             refs.move([allowed], receipt=None, write=write)
-        self._landed(repo, branch, commit)
+        self._note_moved(repo, branch, commit)
 
     def _branch(self, node: Node, name: str) -> None:
         """Put a branch where another is, or delete it."""
@@ -217,7 +217,7 @@ class Actors:
         allowed = refs.allow(RefUpdate(PERSISTENT, target, old, new), is_fast_forward=lambda: False)
         refs.move([allowed], receipt=None)
         if new is not None:
-            self._landed(repo, target, new)
+            self._note_moved(repo, target, new)
 
     def _undo(self, node: Node, name: str) -> None:
         """Put a branch where it was before, if its objects are there still, as restore_ref does."""
@@ -236,7 +236,7 @@ class Actors:
         refs = RefWriter(node, self.caller, repo, action="restore-ref")
         update = RefUpdate(PERSISTENT, branch, tip, value, restores=True)
         refs.move([refs.allow(update, is_fast_forward=lambda: False)], receipt=None)
-        self._landed(repo, branch, value)
+        self._note_moved(repo, branch, value)
 
     def _fork(self, node: Node, source_name: str, *, name: str) -> None:
         source = self._find(node, source_name)
@@ -271,9 +271,9 @@ class Actors:
         actor = self.world.scheduler.current
         return actor is not None and actor.is_behind
 
-    def _landed(self, repo: Repo, branch: RefName, oid: Oid) -> None:
+    def _note_moved(self, repo: Repo, branch: RefName, oid: Oid) -> None:
         if not self._is_behind():  # else what it has done may be lost
-            self.world.landed.append((repo.id, branch, oid))
+            self.world.moved.append((repo.id, branch, oid))
 
     def _read_all(self, node: Node, name: str) -> None:
         """Read what refs lead to again and again; now and then with a git that starts long after it was let in."""

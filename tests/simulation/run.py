@@ -73,7 +73,7 @@ def _spawn(world: World, actors: Actors) -> None:
 
 def _check_told(world: World) -> None:
     """What a caller was told has happened is in the ref log for as long as the repository lives."""
-    for repo, branch, oid in world.landed:
+    for repo, branch, oid in world.moved:
         if world.checker.state.repos[repo].deleted_at is not None:
             continue
         row = world.memory.truth.execute(

@@ -22,7 +22,7 @@ from packhouse.storage.store import PackSet
 from tests.simulation.invariants import Checker, OpenView
 from tests.simulation.scheduler import Actor, Scheduler
 
-Landed = tuple[int, RefName, Oid]
+MovedRef = tuple[int, RefName, Oid]
 """Row of the repository, branch, where it was put."""
 
 BEGINNING: Final = 1_000_000
@@ -46,7 +46,7 @@ class _Image:
 
     at: int
     content: bytes
-    landed: int
+    moved: int
 
 
 class SteppedDatabase(Database):
@@ -217,7 +217,7 @@ class World:
         self.on_restart: Callable[[str], None] = lambda _host: None
         self._acting = ""
         self._changed: dict[bytes, tuple[str, str]] = {}
-        self.landed: list[Landed] = []
+        self.moved: list[MovedRef] = []
         """What callers were told: values of refs that are in the ref log for good."""
         self._images: list[_Image] = []
         self._restarts = 0
@@ -335,7 +335,7 @@ class World:
         """Keep the state for later now and then, and come back to one that is not too old for retired packs."""
         rng, age_max_s = self.rng, self.limits.pack_keep_s // 2
         if rng.random() < 0.1:
-            self._images.append(_Image(self.now, self.memory.image(), len(self.landed)))
+            self._images.append(_Image(self.now, self.memory.image(), len(self.moved)))
         self._images = [image for image in self._images if self.now - image.at <= age_max_s]
         if self._images and rng.random() < 0.01:
             number = rng.randrange(len(self._images))
@@ -343,7 +343,7 @@ class World:
             del self._images[number + 1 :]  # they are of the time that is lost
             self.scheduler.note(f"the database fails over to what it was at {image.at}")
             self.database.fail_over(image.content)
-            del self.landed[image.landed :]
+            del self.moved[image.moved :]
             self.checker.begin_again()
 
     def _crash(self, host: str) -> None:

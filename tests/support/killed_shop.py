@@ -62,8 +62,8 @@ class Shop:
         """Let it have packs of commits and of a push."""
         node = open_steady_node(self.config)
         for number in range(3):
-            landed = commit_files(node, self.caller, "shop", "main", {"f": b"file %d" % number})
-            self._commits.append(landed.commit)
+            moved = commit_files(node, self.caller, "shop", "main", {"f": b"file %d" % number})
+            self._commits.append(moved.commit)
         self._commits.append(push_file(node, self.caller, b"pushed first"))
         node.close()
 
@@ -77,19 +77,19 @@ class Shop:
         told = self._told.read_text().split() if self._told.exists() else []
         return [*self._commits, *map(Oid, told)]
 
-    def check_readable(self, node: Node, *, is_landed: bool = False) -> None:
+    def check_readable(self, node: Node, *, is_done: bool = False) -> None:
         """Read everything, in this process and by a clone of what git is shown; see that main is where it must be."""
         tip = tip_of(node, self.caller)
         history = self.clone(node, "shop")
         acknowledged = self.acknowledged
         assert set(acknowledged) <= set(history), "acknowledged commits are lost"
         assert tip == (history[0] if history else None)
-        assert len(history) == len(acknowledged) + is_landed
+        assert len(history) == len(acknowledged) + is_done
         with RepoView(node, lookup_repo(node, self.caller, "shop")) as view:
             for commit in history:
                 assert view.read(commit)[0] == "commit"
             in_flight = hash_object("blob", pack_works.IN_FLIGHT)
-            if is_landed:
+            if is_done:
                 assert view.read(in_flight) == ("blob", pack_works.IN_FLIGHT)
 
     def clone(self, node: Node, name: str) -> list[Oid]:
@@ -148,17 +148,17 @@ def check_after(shop: Shop, work: str, step: Step) -> None:
     """See that all is there after that death, that more can be written, and that nothing stays behind."""
     node = open_steady_node(shop.config)
     is_fork = work == "fork"
-    shop.check_readable(node, is_landed=step.is_landed and not is_fork)
-    landed = tip_of(node, shop.caller) if step.is_landed and not is_fork else None
-    if is_fork and not step.is_landed:
+    shop.check_readable(node, is_done=step.is_done and not is_fork)
+    moved = tip_of(node, shop.caller) if step.is_done and not is_fork else None
+    if is_fork and not step.is_done:
         with pytest.raises(RepoNotFound):
             lookup_repo(node, shop.caller, "fork")
         fork_all(node, shop.caller)  # the name is free
     if is_fork:
         assert shop.clone(node, "fork") == shop.acknowledged[::-1]
     node.close()
-    if landed is not None:
-        shop.change(lambda _: landed)  # the client asks, and hears of it
+    if moved is not None:
+        shop.change(lambda _: moved)  # the client asks, and hears of it
     shop.change(lambda node: commit_files(node, shop.caller, "shop", "main", {"after": b"after"}).commit)
     shop.check_swept()
     node = open_steady_node(shop.config)

@@ -19,7 +19,7 @@ class Step:
     """A call of a real function, at which the process ends as in a power cut.
 
     `owner` is the module (`a.b`) or class (`a.b:C`) in which the caller finds the function. Only a call counts whose
-    arguments, as one text, fit the pattern `of`. `is_landed`: what was being written is there afterwards.
+    arguments, as one text, fit the pattern `of`. `is_done`: what was being written is there afterwards.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Step:
     function: str
     of: str = ""
     is_before: bool = False
-    is_landed: bool = False
+    is_done: bool = False
 
     def arm(self) -> None:
         """Let such a call be the last thing that this process does."""
@@ -46,14 +46,14 @@ class Step:
         setattr(owner, self.function, deadly)
 
 
-def before(name: str, owner: str, function: str, of: str = "", *, is_landed: bool = False) -> Step:
+def before(name: str, owner: str, function: str, of: str = "", *, is_done: bool = False) -> Step:
     """Return the step at which that function is about to be called."""
-    return Step(name, owner, function, of, is_before=True, is_landed=is_landed)
+    return Step(name, owner, function, of, is_before=True, is_done=is_done)
 
 
-def after(name: str, owner: str, function: str, of: str = "", *, is_landed: bool = False) -> Step:
+def after(name: str, owner: str, function: str, of: str = "", *, is_done: bool = False) -> Step:
     """Return the step at which that function has done its work and not returned."""
-    return Step(name, owner, function, of, is_landed=is_landed)
+    return Step(name, owner, function, of, is_done=is_done)
 
 
 def run_and_be_killed(module: str, work: Callable[..., None], *arguments: Any) -> None:

@@ -47,7 +47,7 @@ class WrongCounts:
 
 @dataclass(slots=True)
 class _Hunk:
-    """A hunk in the making. `left` is what the header still announces; `counted` is what came."""
+    """A hunk while it is read. `left` is what the header still announces; `counted` is what came."""
 
     line: int
     header: str

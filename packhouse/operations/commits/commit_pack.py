@@ -12,9 +12,9 @@ from packhouse.git.objects.codec import MODE_GITLINK
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
@@ -40,9 +40,9 @@ class FileChange:
 
 
 class CommitPack:
-    """A commit in the making: chunks come in, then `land` puts it on its branch.
+    """A commit being built: chunks come in, then `commit` puts it on its branch.
 
-    The metadata is complete before the first chunk. Leaving the `with` block removes all that did not land.
+    The metadata is complete before the first chunk. Leaving the `with` block removes everything that was not committed.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class CommitPack:
         self.discard()
 
     def discard(self) -> None:
-        """Remove everything that did not land. Harmless when done before."""
+        """Remove everything that was not committed. Harmless when done before."""
         self._intake.discard()
         self._write.discard()
         self._view.close()
@@ -87,11 +87,11 @@ class CommitPack:
         """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
         self._intake.add_chunk(content_id, data, eof=eof)
 
-    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
-        """Commit. Raises Invalid for missing content and unfitting paths, and what land_commit raises."""
+    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
+        """Commit. Raises Invalid for missing content and unfitting paths, and what add_commit raises."""
         self._intake.require_complete()
         plan = CommitPlan(self._target, self._facts, self._make_tree, action="commit-pack")
-        return land_commit(self._node, self._caller, plan, self._write, receipt)
+        return add_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         editor = maker.edit()

@@ -8,8 +8,8 @@ from packhouse.db.repos import Repo
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.repository.apply_patch import PatchedFile, apply_patch
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.tree_maker import TreeMaker
@@ -18,9 +18,9 @@ from packhouse.repository.write import Write
 
 
 class DiffCommit:
-    """A commit in the making: the patch comes in pieces, then `land` applies it and commits.
+    """A commit being built: the patch comes in pieces, then `commit` applies it and commits.
 
-    Leaving the `with` block removes all that did not land.
+    Leaving the `with` block removes everything that was not committed.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class DiffCommit:
 
     @property
     def blob_count(self) -> int:
-        """The number of files whose content or mode the patch set; known once it has landed."""
+        """The number of files whose content or mode the patch set; known once it is committed."""
         return sum(file.mode is not None for file in self._changed)
 
     def add_chunk(self, data: bytes, *, eof: bool) -> None:
@@ -69,15 +69,15 @@ class DiffCommit:
         self._file.write(data)
         self._complete = eof
 
-    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
-        """Commit. Raises what apply_patch and land_commit raise, and Invalid for an empty patch."""
+    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
+        """Commit. Raises what apply_patch and add_commit raise, and Invalid for an empty patch."""
         if not self._complete:
             raise Invalid("patch is missing its last chunk (eof)")
         if self._size_bytes == 0:
             raise Invalid("patch is empty")
         self._file.flush()
         plan = CommitPlan(self._target, self._facts, self._make_tree, action="diff-commit")
-        return land_commit(self._node, self._caller, plan, self._write, receipt)
+        return add_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         tree, self._changed = apply_patch(self._write, self._patch, maker)

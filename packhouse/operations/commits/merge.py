@@ -19,12 +19,12 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import (
     CommitTarget,
     GuardMismatch,
     read_target,
 )
-from packhouse.operations.commits.land_commit import CommitFacts
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.operations.tenants.server_identity import server_person

@@ -9,8 +9,8 @@ from packhouse.git.refname import short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view
@@ -34,11 +34,11 @@ def restore_commit(
     caller: Principal,
     command: RestoreCommit,
     *,
-    receipt: Receipt[LandedCommit] | None = None,
-) -> LandedCommit:
+    receipt: Receipt[NewCommit] | None = None,
+) -> NewCommit:
     """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
 
-    Raises RepoNotFound, BranchNotFound, RefNotFound and what land_commit raises.
+    Raises RepoNotFound, BranchNotFound, RefNotFound and what add_commit raises.
     """
     repo = lookup_repo(node, caller, command.repo)
     target = command.target
@@ -52,4 +52,4 @@ def restore_commit(
     facts = CommitFacts(clean_message(message), command.author, command.committer)
     plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
     with open_view(node, repo) as view, Write(view) as write:
-        return land_commit(node, caller, plan, write, receipt)
+        return add_commit(node, caller, plan, write, receipt)

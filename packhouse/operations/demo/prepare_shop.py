@@ -14,9 +14,9 @@ from packhouse.git.oid import Oid, parse_oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -109,4 +109,4 @@ class _Shop:
         with CommitPack(self.node, self.caller, repo, target, facts, changes) as commit:
             for path, content in files.items():
                 commit.add_chunk(path.decode(), content, eof=True)
-            commit.land()
+            commit.commit()

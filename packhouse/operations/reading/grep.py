@@ -115,7 +115,7 @@ def grep_files(
     """
     _check_pattern(query.pattern)
     start = None if bounds.cursor is None else _parse_cursor(bounds.cursor)
-    page = _PageDraft(bounds, query.after)
+    page = _PageBuilder(bounds, query.after)
     with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
         commit = resolved.commit
@@ -135,7 +135,7 @@ def grep_files(
     )
 
 
-class _PageDraft:
+class _PageBuilder:
     """A page while it fills, also from several searches in a row."""
 
     def __init__(self, bounds: PageBounds, after: int) -> None:
@@ -192,7 +192,7 @@ class _Search:
     commit: Oid
     query: GrepQuery
     files: PathFilter
-    page: _PageDraft
+    page: _PageBuilder
 
     def run(self, start: _Position | None) -> bool:
         """Fill the page; git is ended as soon as it is full. Tell whether the search went file by file.

@@ -143,13 +143,13 @@ def _authorities(node: Node) -> Path | None:
     path = node.store.scratch_dir() / "authorities.pem"
     if not path.exists():
         system = ssl.get_default_verify_paths().cafile
-        draft = path.with_suffix(f".{node.random_bytes(4).hex()}")
-        with draft.open("xb") as joined:
+        temporary = path.with_suffix(f".{node.random_bytes(4).hex()}")
+        with temporary.open("xb") as joined:
             for part in filter(None, (system, str(ours))):
                 with Path(part).open("rb") as source:
                     shutil.copyfileobj(source, joined)
                 joined.write(b"\n")
-        draft.rename(path)
+        temporary.rename(path)
     return path
 
 

@@ -38,7 +38,7 @@ from packhouse.storage.derived_files import (
 )
 from packhouse.storage.disk.views import OpenedFolder, ViewFolders
 from packhouse.storage.files import UNWRITABLE, fsync_path, link_or_copy, lock_file, make_folders, try_lock
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 from packhouse.storage.pack_file import describe_pack, has_hash_for_name
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
@@ -275,9 +275,9 @@ class DiskPackStore(PackStore):
             make_bare(self._skeleton.path)
             return self._skeleton.path
 
-    def new_draft(self) -> PackDraft:
+    def new_pack(self) -> NewPack:
         """See PackStore."""
-        return PackDraft(self.scratch_dir())
+        return NewPack(self.scratch_dir())
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore. It is on the same disk, so that moving a pack is a rename."""

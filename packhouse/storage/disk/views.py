@@ -380,17 +380,17 @@ def _replace_link(stored: Path, shown: Path) -> None:
     wanted, present = os.stat(stored), _stat_if_there(shown)
     if present is not None and os.path.samestat(present, wanted):
         return
-    draft = shown.with_name(f".{shown.name}.{os.urandom(4).hex()}")
+    temporary = shown.with_name(f".{shown.name}.{os.urandom(4).hex()}")
     try:
-        os.link(stored, draft)
+        os.link(stored, temporary)
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
         if present is not None and _is_fresh_copy(present, wanted):
             return
-        link_or_copy(stored, draft)
-    os.rename(draft, shown)
-    draft.unlink(missing_ok=True)  # when another process has just linked the same file
+        link_or_copy(stored, temporary)
+    os.rename(temporary, shown)
+    temporary.unlink(missing_ok=True)  # when another process has just linked the same file
 
 
 def _stat_if_there(path: Path) -> os.stat_result | None:

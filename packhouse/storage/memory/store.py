@@ -30,7 +30,7 @@ from packhouse.storage.derived_files import (
     mend_pack,
 )
 from packhouse.storage.memory.views import MemoryViews, OpenedCopies
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.store import (
@@ -238,9 +238,9 @@ class MemoryPackStore(PackStore):
         if after is not None:
             self._views.overwrite(repo_id, f"pack-{name}{suffix}", after)
 
-    def new_draft(self) -> PackDraft:
+    def new_pack(self) -> NewPack:
         """See PackStore."""
-        return PackDraft(self.scratch_dir())
+        return NewPack(self.scratch_dir())
 
     def new_quarantine(self) -> Quarantine:
         """See PackStore."""
@@ -327,11 +327,11 @@ class MemoryPackStore(PackStore):
         if stored is not None and stored.sound_as == pack:
             _write(folder, pack.name, stored)
             return True
-        with self._written_out(repo_id, pack.name) as draft:
-            if not self._look(repo_id, pack, draft, mended):
+        with self._written_out(repo_id, pack.name) as written:
+            if not self._look(repo_id, pack, written, mended):
                 return False
             for suffix in (".pack", ".idx"):
-                (draft / f"pack-{pack.name}{suffix}").rename(folder / f"pack-{pack.name}{suffix}")
+                (written / f"pack-{pack.name}{suffix}").rename(folder / f"pack-{pack.name}{suffix}")
         return True
 
     @contextlib.contextmanager

@@ -90,9 +90,9 @@ class MemoryViews:
         for folder in self._list(repo_id):
             path = folder.object_dir / "pack" / f"pack-{name}.idx"
             if name in folder.shown and (not path.exists() or path.read_bytes() != idx):
-                draft = path.with_suffix(f".{os.urandom(4).hex()}")
-                draft.write_bytes(idx)
-                draft.rename(path)
+                temporary = path.with_suffix(f".{os.urandom(4).hex()}")
+                temporary.write_bytes(idx)
+                temporary.rename(path)
 
     def overwrite(self, repo_id: str, file: str, content: bytes) -> None:
         """Change a file under the eyes of those who have it open."""

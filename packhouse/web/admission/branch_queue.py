@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from packhouse.operations.commits.land_commit import BranchBusy
+from packhouse.operations.commits.add_commit import BranchBusy
 
 
 @dataclass(slots=True)

@@ -23,10 +23,10 @@ from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget, check_base
 from packhouse.operations.commits.diff_commit import DiffCommit
-from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.edge.body import iter_body
@@ -200,20 +200,20 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
     return changes
 
 
-def commit_answer(target: CommitTarget, landed: LandedCommit, *, blob_count: int) -> Response:
+def commit_answer(target: CommitTarget, new: NewCommit, *, blob_count: int) -> Response:
     """Return the 201 answer of every endpoint that commits."""
     branch = short_name(target.refname)
     commit = {
-        "commit_sha": landed.commit,
-        "tree_sha": landed.tree,
+        "commit_sha": new.commit,
+        "tree_sha": new.tree,
         "target_branch": branch,
-        "pack_bytes": landed.pack_bytes,
+        "pack_bytes": new.pack_bytes,
         "blob_count": blob_count,
     }
     result = {
         "target_branch": branch,
-        "old_sha": oid_to_wire(landed.old_oid),
-        "new_sha": landed.commit,
+        "old_sha": oid_to_wire(new.old_oid),
+        "new_sha": new.commit,
         "success": True,
         "status": "ok",
     }
@@ -237,17 +237,17 @@ async def _commit_stream(request: Request, open_commit: Callable[[bytes], Opened
         target, commit = opened.target, opened.commit
         async with request.wait_for_branch(target.namespace, target.refname):
             return await request.write(
-                lambda receipt: _land(commit, receipt),
-                lambda landed: commit_answer(target, landed, blob_count=commit.blob_count),
+                lambda receipt: _commit(commit, receipt),
+                lambda new: commit_answer(target, new, blob_count=commit.blob_count),
             )
     except BaseException:
         await request.in_thread(stream.discard)
         raise
 
 
-def _land(commit: StreamedCommit, receipt: Receipt[LandedCommit] | None) -> LandedCommit:
+def _commit(commit: StreamedCommit, receipt: Receipt[NewCommit] | None) -> NewCommit:
     try:
-        return commit.land(receipt)
+        return commit.commit(receipt)
     finally:
         commit.discard()
 
@@ -322,7 +322,7 @@ async def restore(request: Request) -> Response:
     async with request.wait_for_branch(target.namespace, target.refname):
         return await request.write(
             lambda receipt: restore_commit(node, principal, command, receipt=receipt),
-            lambda landed: commit_answer(target, landed, blob_count=0),
+            lambda new: commit_answer(target, new, blob_count=0),
         )
 
 

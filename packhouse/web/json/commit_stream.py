@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from packhouse.errors import Invalid
+from packhouse.operations.commits.add_commit import NewCommit
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import LandedCommit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.json.ndjson import LineSplitter
 
@@ -16,15 +16,15 @@ class StreamedCommit(Protocol):
 
     @property
     def blob_count(self) -> int:
-        """How many files the commit writes; known once it has landed."""
+        """How many files the commit writes; known once it is committed."""
         ...
 
-    def land(self, receipt: Receipt[LandedCommit] | None = None) -> LandedCommit:
+    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
         """Commit once everything has come."""
         ...
 
     def discard(self) -> None:
-        """Remove everything that did not land."""
+        """Remove everything that was not committed."""
         ...
 
 
@@ -59,7 +59,7 @@ class CommitStream:
         return self._opened
 
     def discard(self) -> None:
-        """Remove everything that did not land. Harmless when done before."""
+        """Remove everything that was not committed. Harmless when done before."""
         if self._opened is not None:
             self._opened.commit.discard()
 

@@ -12,8 +12,8 @@ from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView, open_view
@@ -37,7 +37,7 @@ def move_refs(
     return writer.move(allowed, receipt=None, write=write)
 
 
-def add_commit(write: Write, *parents: Oid, message: bytes = b"m\n") -> Oid:
+def write_commit_object(write: Write, *parents: Oid, message: bytes = b"m\n") -> Oid:
     """Add a commit without files to a write; return its id."""
     write.writer.add_object("tree", b"")
     content = encode_commit(tree=EMPTY_TREE_OID, parents=parents, author=ADA, committer=ADA, message=message)
@@ -54,7 +54,7 @@ def put_commit(
 ) -> Oid:
     """Put a new commit, in a pack of its own, where the ref is to be, wherever that is now."""
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write, *parents, message=message)
+        commit = write_commit_object(write, *parents, message=message)
         update = RefUpdate(PERSISTENT, refname, None, commit, any_old=True)
         move_refs(node, caller, repo, update, write=write)
     return commit
@@ -82,7 +82,7 @@ def commit_files(
     *,
     base: str | None = None,
     expected: Oid | None = None,
-) -> LandedCommit:
+) -> NewCommit:
     """Commit contents by path, None for deleted; `base` is where a new branch begins."""
     target = CommitTarget(
         PERSISTENT,
@@ -103,7 +103,7 @@ def commit_files(
             return editor.write(maker.emit)
 
         plan = CommitPlan(target, CommitFacts(b"message\n", ADA, ADA), make_tree, action="test")
-        return land_commit(node, caller, plan, write)
+        return add_commit(node, caller, plan, write)
 
 
 def pack_states(node: Node, repo: Repo) -> dict[str, str]:

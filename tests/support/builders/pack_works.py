@@ -30,7 +30,7 @@ from packhouse.repository.upkeep.fork_objects import copy_objects
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import ADA, MAIN, add_commit, commit_files, move_refs
+from tests.support.builders.node_writes import ADA, MAIN, commit_files, move_refs, write_commit_object
 from tests.support.builders.packs import write_pack
 from tests.support.killed_steps import Step
 
@@ -143,7 +143,7 @@ def _lose_race(node: Node, caller: Principal, step: Step, _acknowledge: Acknowle
     """What is stored of a write that is refused in the end is removed by the writer itself."""
     repo = lookup_repo(node, caller, "shop")
     with RepoView(node, repo) as view, Write(view) as write, contextlib.suppress(RefMismatch):
-        update = RefUpdate(PERSISTENT, MAIN, None, add_commit(write))
+        update = RefUpdate(PERSISTENT, MAIN, None, write_commit_object(write))
         step.arm()
         move_refs(node, caller, repo, update, write=write)
 

@@ -23,13 +23,13 @@ _BAD_OBJECT = re.compile(rb"^error in \w+ ([0-9a-f]{40}): ", re.MULTILINE)
 
 def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> Path:
     """Write (kind, content) pairs as a pack with its idx into `folder` and return the pack's path."""
-    draft = folder / "draft.pack"
-    with draft.open("x+b") as file:
+    temporary = folder / "new.pack"
+    with temporary.open("x+b") as file:
         writer = PackWriter(file)
         for kind, content in objects:
             writer.add_object(kind, content)
         info = writer.finish()
-    pack = draft.rename(folder / f"pack-{info.pack.name}.pack")
+    pack = temporary.rename(folder / f"pack-{info.pack.name}.pack")
     if not pack.with_suffix(".idx").exists():
         write_idx(pack.with_suffix(".idx"), info)
     return pack

@@ -91,10 +91,10 @@ def blob(content: bytes) -> Oid:
 
 def put(store: PackStore, number: int, *contents: bytes, repo_id: str = REPO) -> Pack:
     """Store a pack with these blobs."""
-    with store.new_draft() as draft:
+    with store.new_pack() as new:
         for content in contents:
-            draft.writer.add_object("blob", content)
-        info, pack, idx = draft.finish()
+            new.writer.add_object("blob", content)
+        info, pack, idx = new.finish()
         store.put(repo_id, name_of(number), pack, idx)
     return Pack(name_of(number), info.pack.size_bytes, info.pack.objects)
 

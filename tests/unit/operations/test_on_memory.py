@@ -109,9 +109,9 @@ def pack_states(node: Node, caller: Principal) -> list[PackState]:
 
 
 def test_a_commit_is_read_back_with_what_it_left_alone(node: Node, caller: Principal, root: Oid) -> None:
-    landed = commit_files(node, caller, "r", "main", {"folder/b": b"three\n", "c": b"new\n"})
-    assert landed.old_oid == root
-    assert tip(node, caller, "main") == landed.commit
+    new = commit_files(node, caller, "r", "main", {"folder/b": b"three\n", "c": b"new\n"})
+    assert new.old_oid == root
+    assert tip(node, caller, "main") == new.commit
     assert [read(node, caller, path) for path in ("a", "folder/b", "c")] == [b"one\n", b"three\n", b"new\n"]
     assert read(node, caller, "folder/b", ref=root) == b"two\n"
 
@@ -248,7 +248,7 @@ def merge_side(strategy: MergeStrategy) -> Merge:
     return Merge("r", "side", False, MAIN, False, strategy)
 
 
-def test_a_merge_lands_with_both_sides(node: Node, caller: Principal, root: Oid) -> None:
+def test_a_merge_has_both_sides(node: Node, caller: Principal, root: Oid) -> None:
     commit_files(node, caller, "r", "side", {"s": b"side\n"}, base="main")
     ours = commit_files(node, caller, "r", "main", {"m": b"main\n"}).commit
     merged = merge(node, caller, merge_side(MergeStrategy.MERGE))

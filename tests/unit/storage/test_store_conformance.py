@@ -10,9 +10,9 @@ from tests.support.builders.store_bench import OTHER, REPO, Bench, Change, blob,
 
 
 def test_a_pack_is_readable_once_put_returns_and_its_files_are_taken(store: PackStore) -> None:
-    with store.new_draft() as draft:
-        draft.writer.add_object("blob", b"one")
-        info, pack, idx = draft.finish()
+    with store.new_pack() as new:
+        new.writer.add_object("blob", b"one")
+        info, pack, idx = new.finish()
         store.put(REPO, name_of(1), pack, idx)
         assert not pack.exists()
         assert not idx.exists()

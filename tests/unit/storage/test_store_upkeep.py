@@ -17,9 +17,9 @@ from tests.support.builders.store_bench import OTHER, REPO, Bench, blob, flip, n
 
 def put_by_hash(store: PackStore, content: bytes) -> Pack:
     """Store a pack with one blob as an earlier release named it."""
-    with store.new_draft() as draft:
-        draft.writer.add_object("blob", content)
-        finished, pack, idx = draft.finish()
+    with store.new_pack() as new:
+        new.writer.add_object("blob", content)
+        finished, pack, idx = new.finish()
         store.put(REPO, finished.pack.name, pack, idx)
     return finished.pack
 
@@ -160,12 +160,12 @@ def test_git_works_in_a_repository_without_objects_on_what_is_open(store: PackSt
     opened.close()
 
 
-def test_what_waits_and_what_is_drafted_is_in_no_repository_and_goes_unless_it_is_put(
+def test_what_waits_and_what_is_written_is_in_no_repository_and_goes_unless_it_is_put(
     store: PackStore,
 ) -> None:
-    with store.new_quarantine() as quarantine, store.new_scratch() as scratch, store.new_draft() as draft:
-        draft.writer.add_object("blob", b"one")
-        _info, pack, idx = draft.finish()
+    with store.new_quarantine() as quarantine, store.new_scratch() as scratch, store.new_pack() as new:
+        new.writer.add_object("blob", b"one")
+        _info, pack, idx = new.finish()
         places = [quarantine.object_dir, scratch.object_dir, pack, idx]
         assert all(place.exists() for place in places)
         assert store.scratch_dir().is_dir()
@@ -176,11 +176,11 @@ def test_what_waits_and_what_is_drafted_is_in_no_repository_and_goes_unless_it_i
 def test_sweeping_takes_nothing_that_is_stored_open_or_in_the_making(store: PackStore) -> None:
     one = put(store, 1, b"one")
     opened = store.open(REPO, PackSet(7, [one]))
-    with store.new_quarantine() as quarantine, store.new_draft() as draft:
-        draft.writer.add_object("blob", b"two")
+    with store.new_quarantine() as quarantine, store.new_pack() as new:
+        new.writer.add_object("blob", b"two")
         store.sweep()
         assert quarantine.object_dir.exists()
-        info, pack, idx = draft.finish()
+        info, pack, idx = new.finish()
         store.put(REPO, name_of(2), pack, idx)
     assert shows(opened, b"one")
     opened.close()

@@ -96,7 +96,7 @@ def blob(history: History, name: str) -> bytes:
 
 
 def leftovers(node: Node) -> list[Path]:
-    """Return every quarantine that is there, and what is in the one that the process keeps for its drafts."""
+    """Return every quarantine that is there, and what is in the one that the process keeps for its new packs."""
     node.store.skeleton()  # it is made once, by the first who needs it
     return sorted([*(node.config.data / "quarantine").iterdir(), *node.store.scratch_dir().iterdir()])
 

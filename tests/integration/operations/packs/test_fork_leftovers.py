@@ -35,7 +35,7 @@ from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import MAIN, add_commit, pack_states, put_commit
+from tests.support.builders.node_writes import MAIN, pack_states, put_commit, write_commit_object
 from tests.support.builders.packs import make_repo_dir, stored_names
 
 SPAWN = multiprocessing.get_context("spawn")
@@ -52,7 +52,7 @@ def base(node: Node, caller: Principal) -> Repo:
 def fill(node: Node, caller: Principal, base: Repo, name: str) -> RepoInfo:
     """Create a repository that starts with one commit."""
     with RepoView(node, base) as view, Write(view) as write:
-        updates = [RefUpdate(PERSISTENT, MAIN, None, add_commit(write))]
+        updates = [RefUpdate(PERSISTENT, MAIN, None, write_commit_object(write))]
         return fill_repo(node, caller, FilledRepo(name, "main", updates, "fork"), write, receipt=None)
 
 

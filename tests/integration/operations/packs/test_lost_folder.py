@@ -19,9 +19,9 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.reading.grep import PageBounds, grep_files
 from packhouse.operations.reading.list_commits import list_commits
 from packhouse.operations.reading.read_commit import read_commit
@@ -40,14 +40,14 @@ Read = Callable[[Node, Principal], object]
 CONTENT = b"a needle\n"
 
 
-def commit(node: Node, caller: Principal, name: str, content: bytes = CONTENT) -> LandedCommit:
+def commit(node: Node, caller: Principal, name: str, content: bytes = CONTENT) -> NewCommit:
     """Put a commit with the file `a` on main."""
     changes = [FileChange(TreePath(b"a"), "c", MODE_FILE)]
     facts = CommitFacts(b"m\n", ADA, ADA)
     repo = lookup_repo(node, caller, name)
     with CommitPack(node, caller, repo, CommitTarget(PERSISTENT, MAIN), facts, changes) as making:
         making.add_chunk("c", content, eof=True)
-        return making.land()
+        return making.commit()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -164,13 +164,13 @@ def test_the_repository_is_not_empty(node: Node, caller: Principal, repo: Repo) 
 
 def test_a_commit_on_top_is_refused_and_leaves_nothing(node: Node, caller: Principal, repo: Repo) -> None:
     before, tip, states = list_packs(node, repo), tip_of(node, repo), pack_states(node, repo)
-    drafts = sorted(node.store.scratch_dir().iterdir())
+    in_scratch = sorted(node.store.scratch_dir().iterdir())
     with pytest.raises(RepositoryDamaged):
         commit(node, caller, "r", b"third\n")
     assert (list_packs(node, repo), tip_of(node, repo)) == (before, tip)
     assert pack_states(node, repo) == states
     assert stored_names(node, repo) == set()
-    assert sorted(node.store.scratch_dir().iterdir()) == drafts
+    assert sorted(node.store.scratch_dir().iterdir()) == in_scratch
 
 
 def test_nothing_of_the_background_takes_the_lost_packs_off_the_list(node: Node, repo: Repo) -> None:

@@ -17,7 +17,7 @@ from packhouse.repository import stored_packs
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import MAIN, add_commit, move_refs, pack_states, put_commit
+from tests.support.builders.node_writes import MAIN, move_refs, pack_states, put_commit, write_commit_object
 from tests.support.builders.packs import list_packs, stored_names
 
 START = 1000  # of the node's clock
@@ -46,7 +46,7 @@ def test_a_pack_is_incoming_until_a_ref_transaction_lists_it(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         (pack,) = write.publish()
         assert pack_states(node, repo) == {pack.name: "incoming"}
         assert stored_names(node, repo) == {pack.name}
@@ -71,7 +71,7 @@ def test_a_ref_transaction_that_fails_leaves_no_live_pack_and_no_file(
 
     monkeypatch.setattr(node.store, "delete", delete_and_look)
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         with pytest.raises(RefMismatch):
             move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, WRONG, commit), write=write)
         assert list(pack_states(node, repo).values()) == ["incoming"]
@@ -87,10 +87,10 @@ def test_a_later_attempt_lists_the_packs_of_an_earlier_one_that_failed(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
-        first = add_commit(write)
+        first = write_commit_object(write)
         with pytest.raises(RefMismatch):
             move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, WRONG, first), write=write)
-        second = add_commit(write, first)
+        second = write_commit_object(write, first)
         move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, second), write=write)
     assert list(pack_states(node, repo).values()) == ["live", "live"]
     assert stored_names(node, repo) == {pack.name for pack in list_packs(node, repo)}
@@ -110,7 +110,7 @@ def test_a_writer_who_stood_still_for_too_long_is_asked_to_come_again(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         write.publish()
         node.clock = lambda: START + node.limits.incoming_grace_s
         assert sweep_packs(node) == 1
@@ -131,7 +131,7 @@ def test_a_pack_that_is_being_deleted_is_not_made_live(
     """Its file is there still: the sweeper died between its row and its file."""
     monkeypatch.setattr(stored_packs, "delete_packs", lambda *_: 0)
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         (pack,) = write.publish()
         node.clock = lambda: START + node.limits.incoming_grace_s
         sweep_packs(node)
@@ -159,7 +159,7 @@ def test_a_file_that_comes_after_its_row_was_struck_off_goes_with_its_writer(
 
     monkeypatch.setattr(node.store, "put", put_late)
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         with pytest.raises(PackNotIncoming):
             move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, commit), write=write)
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
@@ -177,7 +177,7 @@ def test_a_file_goes_with_its_writer_when_its_row_is_struck_off_in_that_moment(
         return real(node, *arguments)  # type: ignore[arg-type]  # passed on as they came
 
     with RepoView(node, repo) as view, Write(view) as write:
-        add_commit(write)
+        write_commit_object(write)
         write.publish()
         monkeypatch.setattr(stored_packs, "delete_packs", strike_off_first)
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
@@ -193,7 +193,7 @@ def test_a_store_that_fails_leaves_nothing(
     place = node.store if step == "put" else stored_packs
     monkeypatch.setattr(place, step, fail)
     with RepoView(node, repo) as view, Write(view) as write:
-        commit = add_commit(write)
+        commit = write_commit_object(write)
         with pytest.raises(OSError, match="No space left"):
             move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, commit), write=write)
     assert tip_of(node, repo) is None

@@ -13,10 +13,10 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget, read_target
 from packhouse.operations.commits.diff_commit import DiffCommit
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.tree_maker import TreeMaker
@@ -52,15 +52,15 @@ def made(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("r"))
 
 
-def commit_pack(node: Node, caller: Principal, path: bytes, mode: int, content: bytes = b"x") -> LandedCommit:
+def commit_pack(node: Node, caller: Principal, path: bytes, mode: int, content: bytes = b"x") -> NewCommit:
     """Commit one file whose path nobody has parsed."""
     change = FileChange(cast(TreePath, path), "c", mode)
     with CommitPack(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS, [change]) as making:
         making.add_chunk("c", content, eof=True)
-        return making.land()
+        return making.commit()
 
 
-def has_landed(node: Node, caller: Principal) -> bool:
+def is_committed(node: Node, caller: Principal) -> bool:
     """Tell whether the branch exists."""
     return read_target(node, lookup_repo(node, caller, "r"), MAIN).tip is not None
 
@@ -70,7 +70,7 @@ def test_a_commit_of_a_hostile_path_is_refused_by_the_operation(node: Node, call
     for path in HOSTILE:
         with pytest.raises(Invalid):
             commit_pack(node, caller, path, MODE_FILE)
-        assert not has_landed(node, caller), path
+        assert not is_committed(node, caller), path
 
 
 @pytest.mark.usefixtures("made")
@@ -87,7 +87,7 @@ def test_a_commit_of_a_hostile_kind_is_refused_by_the_operation(node: Node, call
     for path, mode, content in refused:
         with pytest.raises(Invalid):
             commit_pack(node, caller, path, mode, content)
-        assert not has_landed(node, caller), path
+        assert not is_committed(node, caller), path
 
 
 @pytest.mark.usefixtures("made")
@@ -97,20 +97,20 @@ def test_a_patch_that_makes_a_hostile_path_is_refused_by_the_operation(node: Nod
         with DiffCommit(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS) as making:
             making.add_chunk(head + b"@@ -0,0 +1 @@\n+x\n", eof=True)
             with pytest.raises(Invalid):
-                making.land()
-        assert not has_landed(node, caller), path
+                making.commit()
+        assert not is_committed(node, caller), path
 
 
 @pytest.mark.usefixtures("made")
-def test_a_commit_of_a_path_that_a_tree_may_hold_lands(node: Node, caller: Principal) -> None:
-    landed = commit_pack(node, caller, TreePath(b".github/a b/x.git"), MODE_FILE)
-    assert landed.old_oid is None
-    assert has_landed(node, caller)
+def test_a_commit_of_a_path_that_a_tree_may_hold_is_made(node: Node, caller: Principal) -> None:
+    new = commit_pack(node, caller, TreePath(b".github/a b/x.git"), MODE_FILE)
+    assert new.old_oid is None
+    assert is_committed(node, caller)
 
 
 def change_files(
     node: Node, caller: Principal, branch: bytes, files: dict[bytes, bytes | None], mode: int = MODE_FILE
-) -> LandedCommit:
+) -> NewCommit:
     """Commit these files on a branch (None: delete), which starts from main."""
     target = CommitTarget(PERSISTENT, RefName(b"refs/heads/" + branch), base_refname=MAIN.refname)
     changes = [
@@ -121,7 +121,7 @@ def change_files(
         for path, content in files.items():
             if content is not None:
                 making.add_chunk(path.decode(), content, eof=True)
-        return making.land()
+        return making.commit()
 
 
 def merge_side(node: Node, caller: Principal) -> Merged:
@@ -147,7 +147,7 @@ def test_a_merge_that_renames_a_hostile_file_to_gitmodules_is_refused(node: Node
 
 
 @pytest.mark.usefixtures("made")
-def test_a_merge_that_renames_an_honest_file_to_gitmodules_lands(node: Node, caller: Principal) -> None:
+def test_a_merge_that_renames_an_honest_file_to_gitmodules_is_made(node: Node, caller: Principal) -> None:
     commit_pack(node, caller, b"plain.txt", MODE_FILE, HONEST)
     change_files(node, caller, b"side", {b"plain.txt": None, b".gitmodules": HONEST})
     change_files(node, caller, b"main", {b"plain.txt": HONEST + b"# more\n"})
@@ -162,7 +162,7 @@ def test_a_commit_on_a_hostile_branch_name_is_refused_by_the_operation(node: Nod
             CommitPack(node, caller, lookup_repo(node, caller, "r"), target, FACTS, []) as making,
             pytest.raises(Invalid),
         ):
-            making.land()
+            making.commit()
     with node.database.read() as session:
         assert list_refs(session, lookup_repo(node, caller, "r").id) == []
 
@@ -184,8 +184,8 @@ def test_git_judges_what_a_commit_puts_into_gitmodules_though_nobody_asked(
             plan = CommitPlan(MAIN, FACTS, make_tree, action="test")
             if is_hostile:
                 with pytest.raises(Invalid):
-                    land_commit(node, caller, plan, write)
-                assert not has_landed(node, caller)
+                    add_commit(node, caller, plan, write)
+                assert not is_committed(node, caller)
             else:
-                land_commit(node, caller, plan, write)
-    assert has_landed(node, caller)
+                add_commit(node, caller, plan, write)
+    assert is_committed(node, caller)

@@ -26,9 +26,9 @@ from packhouse.operations.catalog.delete_repo import delete_repo
 from packhouse.operations.catalog.list_repos import ListRepos, list_repos
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.land_commit import CommitFacts, LandedCommit
 from packhouse.operations.commits.merge import Merge, MergeStrategy, merge
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
 from packhouse.operations.jobs.kept_answers import find_answer, forget_answers, keep_answer
@@ -78,8 +78,8 @@ def failing_receipt() -> Receipt[Any]:
 
 
 def commit(
-    node: Node, caller: Principal, content: bytes, kept: Receipt[LandedCommit] | None = None
-) -> LandedCommit:
+    node: Node, caller: Principal, content: bytes, kept: Receipt[NewCommit] | None = None
+) -> NewCommit:
     """Put a commit with one file on main of `r`."""
     repo = lookup_repo(node, caller, "r")
     target, facts = CommitTarget(PERSISTENT, MAIN), CommitFacts(b"m\n", ADA, ADA)
@@ -87,7 +87,7 @@ def commit(
         node, caller, repo, target, facts, [FileChange(TreePath(b"a"), "c", MODE_FILE)]
     ) as making:
         making.add_chunk("c", content, eof=True)
-        return making.land(kept)
+        return making.commit(kept)
 
 
 def new_branch(node: Node, caller: Principal, name: bytes, kept: Receipt[Any] | None = None) -> None:
@@ -288,7 +288,7 @@ def commit_and_die(config: Config, caller: Principal, *, after_commit: bool) -> 
     node = open_node(config)
     node.clock = lambda: START
 
-    def render(_: LandedCommit) -> Answer:
+    def render(_: NewCommit) -> Answer:
         if not after_commit:
             die()
         return ANSWER

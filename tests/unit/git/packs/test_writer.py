@@ -34,11 +34,11 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Git:
     return Git(tmp_path_factory.mktemp("home"))
 
 
-class Draft:
+class NewPack:
     """A pack being written to a file of the test's."""
 
     def __init__(self, folder: Path, git: Git) -> None:
-        self.path = folder / "draft.pack"
+        self.path = folder / "new.pack"
         self._git = git
         self.file = self.path.open("x+b")
         self.writer = PackWriter(self.file)
@@ -55,14 +55,14 @@ class Draft:
 
 
 @pytest.fixture
-def draft(tmp_path: Path, git: Git) -> Iterator[Draft]:
-    draft = Draft(tmp_path, git)
-    yield draft
-    draft.file.close()
+def new(tmp_path: Path, git: Git) -> Iterator[NewPack]:
+    new = NewPack(tmp_path, git)
+    yield new
+    new.file.close()
 
 
-def test_an_empty_pack_is_a_pack(draft: Draft) -> None:
-    assert draft.finish().pack.objects == 0
+def test_an_empty_pack_is_a_pack(new: NewPack) -> None:
+    assert new.finish().pack.objects == 0
 
 
 def test_every_kind_of_object_is_stored_under_the_id_that_git_gives_it(tmp_path: Path, git: Git) -> None:
@@ -81,59 +81,59 @@ def test_every_kind_of_object_is_stored_under_the_id_that_git_gives_it(tmp_path:
         assert done.stdout == content
 
 
-def test_an_object_added_twice_is_stored_once(draft: Draft) -> None:
-    first = draft.writer.add_object("blob", b"same")
-    assert draft.writer.add_object("blob", b"same") == first
-    assert draft.writer.add_blob_chunks(4, [b"sa", b"me"]) == first
-    assert draft.writer.add_object("tree", b"") != first
-    assert first in draft.writer
-    assert draft.finish().pack.objects == len(draft.writer) == 2
+def test_an_object_added_twice_is_stored_once(new: NewPack) -> None:
+    first = new.writer.add_object("blob", b"same")
+    assert new.writer.add_object("blob", b"same") == first
+    assert new.writer.add_blob_chunks(4, [b"sa", b"me"]) == first
+    assert new.writer.add_object("tree", b"") != first
+    assert first in new.writer
+    assert new.finish().pack.objects == len(new.writer) == 2
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 2047, 2048, 65536, 300_000])
-def test_a_blob_in_pieces_gets_the_id_of_the_whole(draft: Draft, size: int) -> None:
+def test_a_blob_in_pieces_gets_the_id_of_the_whole(new: NewPack, size: int) -> None:
     content = random.Random(size).randbytes(size)
     pieces = [content[at : at + 1000] for at in range(0, size, 1000)]
-    assert draft.writer.add_blob_chunks(size, pieces) == hash_object("blob", content)
-    draft.finish()
+    assert new.writer.add_blob_chunks(size, pieces) == hash_object("blob", content)
+    new.finish()
 
 
-def test_a_blob_of_another_length_than_announced_leaves_no_trace(draft: Draft) -> None:
-    draft.writer.add_object("blob", b"before")
+def test_a_blob_of_another_length_than_announced_leaves_no_trace(new: NewPack) -> None:
+    new.writer.add_object("blob", b"before")
     for pieces in ([b"abc"], [b"abcd", b"e"], []):
         with pytest.raises(Corrupt):
-            draft.writer.add_blob_chunks(4, pieces)
-    draft.writer.add_object("blob", b"after")
-    assert draft.finish().pack.objects == 2
+            new.writer.add_blob_chunks(4, pieces)
+    new.writer.add_object("blob", b"after")
+    assert new.finish().pack.objects == 2
 
 
-def test_a_blob_whose_source_fails_leaves_no_trace(draft: Draft) -> None:
+def test_a_blob_whose_source_fails_leaves_no_trace(new: NewPack) -> None:
     def broken() -> Iterator[bytes]:
         yield os.urandom(limits.pack_buffer_max_bytes)
         yield os.urandom(limits.pack_buffer_max_bytes)
         raise ConnectionError("gone")
 
-    draft.writer.add_object("blob", b"before")
+    new.writer.add_object("blob", b"before")
     with pytest.raises(ConnectionError):
-        draft.writer.add_blob_chunks(3 * limits.pack_buffer_max_bytes, broken())
-    draft.writer.add_object("blob", b"after")
-    assert draft.finish().pack.objects == 2
+        new.writer.add_blob_chunks(3 * limits.pack_buffer_max_bytes, broken())
+    new.writer.add_object("blob", b"after")
+    assert new.finish().pack.objects == 2
 
 
-def test_a_pack_larger_than_the_buffer_is_the_same_as_git_expects(draft: Draft) -> None:
+def test_a_pack_larger_than_the_buffer_is_the_same_as_git_expects(new: NewPack) -> None:
     rng = random.Random(7)
     half = limits.pack_buffer_max_bytes // 2
     for _ in range(5):
-        draft.writer.add_object("blob", rng.randbytes(half))
-        draft.writer.add_object("blob", rng.randbytes(10))
-    assert draft.finish().pack.size_bytes > 2 * limits.pack_buffer_max_bytes
+        new.writer.add_object("blob", rng.randbytes(half))
+        new.writer.add_object("blob", rng.randbytes(10))
+    assert new.finish().pack.size_bytes > 2 * limits.pack_buffer_max_bytes
 
 
-def test_data_that_does_not_compress_hardly_grows(draft: Draft) -> None:
+def test_data_that_does_not_compress_hardly_grows(new: NewPack) -> None:
     size = 3 * limits.MIB
-    draft.writer.add_blob_chunks(size, [os.urandom(size)])
-    draft.writer.add_object("blob", os.urandom(size))
-    assert draft.finish().pack.size_bytes < 2 * size * 1.001
+    new.writer.add_blob_chunks(size, [os.urandom(size)])
+    new.writer.add_object("blob", os.urandom(size))
+    assert new.finish().pack.size_bytes < 2 * size * 1.001
 
 
 def test_memory_stays_bounded_while_a_large_blob_is_written(tmp_path: Path) -> None:
@@ -152,13 +152,13 @@ def test_memory_stays_bounded_while_a_large_blob_is_written(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_finished_pack_may_be_finished_again_and_continued(draft: Draft, large: bool) -> None:
+def test_a_finished_pack_may_be_finished_again_and_continued(new: NewPack, large: bool) -> None:
     size = limits.pack_buffer_max_bytes + 1 if large else 100
-    first = draft.writer.add_object("blob", random.Random(1).randbytes(size))
-    once = draft.finish()
-    assert draft.finish() == once
-    second = draft.writer.add_object("blob", b"2")
-    continued = draft.finish()
+    first = new.writer.add_object("blob", random.Random(1).randbytes(size))
+    once = new.finish()
+    assert new.finish() == once
+    second = new.writer.add_object("blob", b"2")
+    continued = new.finish()
     assert [entry.oid for entry in continued.entries] == [first, second]
     assert continued.pack.name != once.pack.name
 
@@ -203,10 +203,10 @@ def test_an_idx_is_read_only_and_never_overwritten(tmp_path: Path) -> None:
         write_idx(path, FinishedPack(Pack("11" * 20, 0, 0), ()))
 
 
-def test_the_name_is_the_hash_of_all_that_precedes_it(draft: Draft) -> None:
-    draft.writer.add_object("blob", b"a")
-    info = draft.finish()
-    written = draft.path.read_bytes()
+def test_the_name_is_the_hash_of_all_that_precedes_it(new: NewPack) -> None:
+    new.writer.add_object("blob", b"a")
+    info = new.finish()
+    written = new.path.read_bytes()
     assert written[:12] == b"PACK" + struct.pack(">II", 2, 1)
     assert (
         hashlib.sha1(written[:-20], usedforsecurity=False).hexdigest()

@@ -1,7 +1,7 @@
 """A pack that this process writes itself, in a folder where only the sweeper of a later process looks.
 
 Commits over HTTP write one pack each: a quarantine of its own for every one would cost more file operations
-than the pack. So all drafts of a process share its scratch folder.
+than the pack. So all new packs of a process share its scratch folder.
 """
 
 import contextlib
@@ -13,17 +13,17 @@ from typing import BinaryIO
 from packhouse.git.packs.writer import FinishedPack, PackWriter, write_idx
 
 
-class PackDraft:
+class NewPack:
     """Collects objects through `writer`; leaving the `with` block removes what was not published."""
 
     def __init__(self, scratch: Path) -> None:
-        self._path = scratch / f"draft-{os.urandom(8).hex()}.pack"
+        self._path = scratch / f"new-{os.urandom(8).hex()}.pack"
         self._idx = self._path.with_suffix(".idx")
         self._file: BinaryIO = self._path.open("x+b")
         self._here = [self._path]
         self.writer = PackWriter(self._file)
 
-    def __enter__(self) -> "PackDraft":
+    def __enter__(self) -> "NewPack":
         return self
 
     def __exit__(

@@ -1,4 +1,4 @@
-"""A pack in the making is removed, whatever the disk says."""
+"""A new pack is removed, whatever the disk says."""
 
 import os
 import resource
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.storage.pack_draft import PackDraft
+from packhouse.storage.new_pack import NewPack
 
 pytestmark = pytest.mark.quick
 
@@ -25,10 +25,10 @@ def full_disk() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_disk")
-def test_a_draft_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path) -> None:
-    draft = PackDraft(tmp_path)
-    draft.writer.add_object("blob", os.urandom(1000))
+def test_a_new_pack_that_the_disk_does_not_take_leaves_nothing(tmp_path: Path) -> None:
+    new = NewPack(tmp_path)
+    new.writer.add_object("blob", os.urandom(1000))
     with pytest.raises(OSError, match="File too large"):
-        draft.finish()
-    draft.discard()
+        new.finish()
+    new.discard()
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Landing one new commit on a branch: build it on the tip, make it durable, move the branch.
+"""Adds one new commit to a branch: build it on the tip, make it durable, move the branch.
 
 Shared by every endpoint that commits without a working copy. Nobody holds a lock while the objects are
 written; whoever loses the race for the branch and gave no guard builds its trees again on the new tip.
@@ -32,7 +32,7 @@ class CommitFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class LandedCommit:
+class NewCommit:
     """`old_oid` is the branch's previous tip (None: it is new); `pack_bytes` what the commit's packs take."""
 
     commit: Oid
@@ -59,13 +59,13 @@ class CommitPlan:
     action: str
 
 
-def land_commit(
+def add_commit(
     node: Node,
     caller: Principal,
     plan: CommitPlan,
     write: Write,
-    receipt: Receipt[LandedCommit] | None = None,
-) -> LandedCommit:
+    receipt: Receipt[NewCommit] | None = None,
+) -> NewCommit:
     """Put one commit on the target branch and return it once it is durable; `write` may hold blobs already.
 
     Git judges the objects first when an edit of the tree made that necessary. Raises what read_target,
@@ -74,7 +74,7 @@ def land_commit(
     """
     target, repo = plan.target, write.repo
 
-    def attempt() -> LandedCommit:
+    def attempt() -> NewCommit:
         return _try_once(node, caller, plan, write, receipt)
 
     try:
@@ -91,8 +91,8 @@ def _try_once(
     caller: Principal,
     plan: CommitPlan,
     write: Write,
-    receipt: Receipt[LandedCommit] | None,
-) -> LandedCommit:
+    receipt: Receipt[NewCommit] | None,
+) -> NewCommit:
     """Build on the present tip, publish and move the branch; raise RefMismatch when beaten.
 
     Then the blobs are in place with what was published, and what a next attempt adds is new trees and a new commit.
@@ -108,13 +108,13 @@ def _try_once(
     if built.needs_git_fsck:
         write.check_strict()
 
-    def landed() -> LandedCommit:
-        return LandedCommit(built.commit, built.tree, state.tip, write.published_bytes)
+    def result() -> NewCommit:
+        return NewCommit(built.commit, built.tree, state.tip, write.published_bytes)
 
-    writer.move([allowed], receipt=bind(receipt, landed), write=write)
+    writer.move([allowed], receipt=bind(receipt, result), write=write)
     for oid, content in built.objects.items():
         node.objects.put((repo.public_id, oid), content)
-    return landed()
+    return result()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget, GuardMismatch
-from packhouse.operations.commits.land_commit import CommitFacts, CommitPlan, LandedCommit, land_commit
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.tree_maker import TreeMaker
@@ -26,7 +26,7 @@ NEW = RefName(b"refs/heads/new")
 
 def commit(
     node: Node, caller: Principal, target: CommitTarget, content: bytes, meanwhile: Callable[[], None]
-) -> LandedCommit:
+) -> NewCommit:
     """Commit one file named after its content; `meanwhile` happens once, while the tree is made."""
     waiting = [meanwhile]
     with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
@@ -40,7 +40,7 @@ def commit(
             return editor.write(maker.emit)
 
         plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")
-        return land_commit(node, caller, plan, write)
+        return add_commit(node, caller, plan, write)
 
 
 def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
@@ -72,9 +72,9 @@ def test_a_commit_whose_new_branch_appears_meanwhile_keeps_its_files(node: Node,
     first = commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"first", lambda: None)
     commit(node, caller, CommitTarget(PERSISTENT, MAIN), b"second", lambda: None)
     target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN)
-    landed = commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
-    assert landed.old_oid == first.commit
-    assert read_files(node, caller, landed.tree) == {b"first": b"first", b"third": b"third"}
+    new = commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
+    assert new.old_oid == first.commit
+    assert read_files(node, caller, new.tree) == {b"first": b"first", b"third": b"third"}
 
 
 def test_a_guard_on_a_base_refuses_when_the_branch_appears_meanwhile(node: Node, caller: Principal) -> None:
