@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install dev run test check bench clean lock
+.PHONY: help install dev run test check bench figures clean lock
 
 help:
 	@echo "make run      start a server with a demo organisation on 127.0.0.1:8080"
@@ -11,6 +11,7 @@ help:
 	@echo "make check    lint, type-check and the quick tests"
 	@echo "make install  make $(BIN)/packhouse"
 	@echo "make bench    measure; BENCH='commits reads' chooses sections"
+	@echo "make figures  count modules, imports, lines and the ways of a push and a commit; FOLDER=… takes another checkout"
 	@echo "make lock     pin the dependencies anew (needs uv)"
 	@echo "make clean    remove what these targets made"
 
@@ -48,6 +49,9 @@ test: dev
 
 bench: dev
 	$(BIN)/python -m bench $(BENCH)
+
+figures:
+	@$(PYTHON) -m bench.structure $(FOLDER)
 
 lock:
 	uv pip compile -q requirements/build.in --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o requirements/build.lock
