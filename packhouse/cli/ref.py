@@ -10,7 +10,7 @@ from packhouse.git.objects.codec import parse_date
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.limits import page_max
-from packhouse.operations.refs.read_ref_log import RefMove, read_ref_log
+from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
 from packhouse.operations.tenants.act_as_operator import act_as_operator
 
@@ -29,9 +29,14 @@ def command() -> None:
 @json_option
 def log_(*, org: str, repo: str, ref: str | None, ephemeral: bool, limit: int, as_json: bool) -> None:
     """Show who moved the refs of REPO, or only REF (a branch or a full name), newest first."""
-    wanted = None if ref is None else (_namespace(ephemeral), parse_refname(ref))
+    wanted = ReadRefLog(
+        repo=repo,
+        refname=None if ref is None else parse_refname(ref),
+        namespace=_namespace(ephemeral),
+        count_max=limit,
+    )
     with opened_node() as node:
-        page = read_ref_log(node, act_as_operator(node, org), repo, ref=wanted, cursor=None, count_max=limit)
+        page = read_ref_log(node, act_as_operator(node, org), wanted)
     records = [_record(move) for move in page.moves]
     columns = ["id", "moved_at", "ref", "old_sha", "new_sha", "action", "actor"]
     print_table(records, columns, as_json=as_json)

@@ -11,12 +11,12 @@ from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import delete_repo
-from packhouse.operations.catalog.get_repo import get_repo
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
-from packhouse.operations.catalog.repo_info import RepoInfo
-from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.packs.adopt_packs import adopt_packs
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
+from packhouse.operations.repos.get_repo import GetRepo, get_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import RepoInfo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.operations.tenants.act_as_operator import act_as_operator
 
 
@@ -43,7 +43,7 @@ def list_(*, org: str, search: str, as_json: bool) -> None:
 def show(*, org: str, name: str, as_json: bool) -> None:
     """Show the repository NAME of ORG."""
     with opened_node() as node:
-        repo = get_repo(node, act_as_operator(node, org), name)
+        repo = get_repo(node, act_as_operator(node, org), GetRepo(name))
     print_record(_record(repo), as_json=as_json)
 
 
@@ -54,7 +54,7 @@ def show(*, org: str, name: str, as_json: bool) -> None:
 def delete(*, org: str, name: str, as_json: bool) -> None:
     """Delete the repository NAME of ORG. Nobody can reach it from then on; its files go some time later."""
     with opened_node() as node:
-        deleted = delete_repo(node, act_as_operator(node, org), name)
+        deleted = delete_repo(node, act_as_operator(node, org), DeleteRepo(name))
     if as_json:
         print_record({"repo_id": deleted.public_id, "name": deleted.name}, as_json=True)
     else:
@@ -68,11 +68,11 @@ def delete(*, org: str, name: str, as_json: bool) -> None:
 def undelete(*, org: str, name: str, as_json: bool) -> None:
     """Bring back the repository NAME of ORG, until its files are removed."""
     with opened_node() as node:
-        public_id = undelete_repo(node, act_as_operator(node, org), name)
+        undeleted = undelete_repo(node, act_as_operator(node, org), UndeleteRepo(name))
     if as_json:
-        print_record({"repo_id": public_id, "name": name}, as_json=True)
+        print_record({"repo_id": undeleted.public_id, "name": undeleted.name}, as_json=True)
     else:
-        click.echo(f"brought back {name} ({public_id})")
+        click.echo(f"brought back {undeleted.name} ({undeleted.public_id})")
 
 
 @command.command("adopt")
@@ -100,11 +100,11 @@ def adopt(*, org: str, name: str | None, as_json: bool) -> None:
 def _iter_repos(node: Node, operator: Principal, search: str) -> Iterator[RepoInfo]:
     cursor: str | None = None
     while True:
-        page = list_repos(node, operator, ListRepos(q=search, cursor=cursor, limit=page_max))
+        page = list_repos(node, operator, ListRepos(search, cursor, page_max))
         yield from page.repos
-        if page.next_cursor is None:
+        if page.cursor is None:
             return
-        cursor = page.next_cursor
+        cursor = page.cursor
 
 
 def _record(repo: RepoInfo) -> Record:

@@ -12,11 +12,11 @@ import pytest
 from packhouse.config import Config
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_public_id
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import delete_repo
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.packs.clean_repo import clean_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from tests.support.builders.pack_works import open_steady_node
 from tests.support.builders.packs import pack_dir
 from tests.support.killed_shop import Shop, survive
@@ -171,7 +171,7 @@ def test_killed_while_it_removes_a_deleted_repository_it_leaves_no_row_and_no_fi
     shop.fill()
     node = open_steady_node(shop.config)
     public_id = lookup_repo(node, shop.caller, "shop").public_id
-    delete_repo(node, shop.caller, "shop")
+    delete_repo(node, shop.caller, DeleteRepo("shop"))
     node.close()
     shop.die(work, step)
     if is_swept_first:
@@ -181,7 +181,7 @@ def test_killed_while_it_removes_a_deleted_repository_it_leaves_no_row_and_no_fi
         lookup_repo(node, shop.caller, "shop")
     assert clean_repo(node, public_id)
     with pytest.raises(RepoNotFound):
-        undelete_repo(node, shop.caller, "shop")
+        undelete_repo(node, shop.caller, UndeleteRepo("shop"))
     with node.database.read() as session:
         repo = find_repo_by_public_id(session, public_id)
     assert repo is not None
@@ -196,11 +196,11 @@ def test_an_undeleted_repository_is_whole_when_its_removal_was_killed_before_it_
 ) -> None:
     shop.fill()
     node = open_steady_node(shop.config)
-    delete_repo(node, shop.caller, "shop")
+    delete_repo(node, shop.caller, DeleteRepo("shop"))
     node.close()
     shop.die("clean", CLEANING[0])
     node = open_steady_node(shop.config)
-    undelete_repo(node, shop.caller, "shop")
+    undelete_repo(node, shop.caller, UndeleteRepo("shop"))
     shop.check_readable(node)
     node.close()
     shop.check_swept()

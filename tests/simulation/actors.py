@@ -21,10 +21,10 @@ from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import delete_repo
-from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import sweep_packs
@@ -251,10 +251,10 @@ class Actors:
         self.passing = (*self.passing, name)
 
     def _delete(self, node: Node, name: str) -> None:
-        delete_repo(node, self.caller, name)
+        delete_repo(node, self.caller, DeleteRepo(name))
 
     def _undelete(self, node: Node, name: str) -> None:
-        undelete_repo(node, self.caller, name)
+        undelete_repo(node, self.caller, UndeleteRepo(name))
 
     def _clean(self, node: Node, name: str) -> None:
         repos = self.world.checker.state.repos.values()

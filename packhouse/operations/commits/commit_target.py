@@ -9,7 +9,7 @@ from packhouse.errors import Invalid, NotFound, PreconditionFailed
 from packhouse.git.oid import ZERO_OID, Oid, is_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view
 

@@ -17,7 +17,6 @@ from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
 from packhouse.git.oid import Oid, parse_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import (
@@ -25,6 +24,7 @@ from packhouse.operations.commits.commit_target import (
     GuardMismatch,
     read_target,
 )
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.operations.tenants.server_identity import server_person

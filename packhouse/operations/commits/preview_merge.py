@@ -15,8 +15,8 @@ from packhouse.git.objects.tree_walk import TreeReader, find_path
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,

@@ -7,10 +7,10 @@ from packhouse.db.refs import get_ref
 from packhouse.git.objects.codec import Person, clean_message, parse_commit
 from packhouse.git.refname import short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view

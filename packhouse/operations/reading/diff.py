@@ -18,8 +18,8 @@ from packhouse.git.objects.codec import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import RepoView

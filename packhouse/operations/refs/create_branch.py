@@ -10,8 +10,8 @@ from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_ref
@@ -30,38 +30,48 @@ class BranchExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class CreateBranch:
-    """`base_ref` is any ref input; `base_branch`, used without it, names a branch only.
+    """`base_ref` is any ref input; `base_refname`, used without it, names a branch only.
 
     An existing target is moved along when the base is a fast-forward of it and either an ephemeral branch is
     promoted or `force` is set; with `force` it may go anywhere.
     """
 
     repo: str
-    target: RefName
-    target_is_ephemeral: bool
-    base_ref: str | None
-    base_branch: RefName | None
-    base_is_ephemeral: bool
-    force: bool
+    refname: RefName
+    ephemeral: bool = False
+    base_ref: str | None = None
+    base_refname: RefName | None = None
+    base_is_ephemeral: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedBranch:
+    """Where the branch is now."""
+
+    refname: RefName
+    ephemeral: bool
+    tip: Oid
 
 
 def create_branch(
-    node: Node, caller: Principal, command: CreateBranch, *, receipt: Receipt[Oid] | None = None
-) -> Oid:
-    """Put the branch on the base and return its tip, which it may have had before.
+    node: Node, caller: Principal, command: CreateBranch, *, receipt: Receipt[CreatedBranch] | None = None
+) -> CreatedBranch:
+    """Put the branch on the base and return where it is, which it may have been before.
 
     Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists,
     RefNameConflict, PolicyDenied.
     """
     repo = lookup_repo(node, caller, command.repo)
     base = _resolve_base(node, repo, command)
-    namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
+    namespace = EPHEMERAL if command.ephemeral else PERSISTENT
+    created = CreatedBranch(command.refname, command.ephemeral, base)
     for _ in range(_TRIES_MAX):
         with node.database.read() as session:
-            present = get_ref(session, repo.id, namespace, command.target)
-        update = RefUpdate(namespace, command.target, present.oid if present else None, base)
+            present = get_ref(session, repo.id, namespace, command.refname)
+        update = RefUpdate(namespace, command.refname, present.oid if present else None, base)
         if update.old_oid is None:
-            check_new_name(command.target)
+            check_new_name(command.refname)
         else:
             _check_move(node, repo, command, update.old_oid, base)
 
@@ -74,26 +84,25 @@ def create_branch(
         writer = RefWriter(node, caller, repo, action="create-branch")
         allowed = writer.allow(update, is_fast_forward=is_fast_forward, signatures_verify=signatures_verify)
         if update.old_oid == base:
-            return base
+            return created
         try:
-            bound = bind(receipt, lambda: base)
-            writer.move([allowed], receipt=bound)
+            writer.move([allowed], receipt=bind(receipt, lambda: created))
         except RefMismatch:  # somebody else was faster: look again whether it still may move
             continue
-        return base
-    raise Conflict("branch kept moving", branch=short_name(command.target))
+        return created
+    raise Conflict("branch kept moving", branch=short_name(command.refname))
 
 
 def _resolve_base(node: Node, repo: Repo, command: CreateBranch) -> Oid:
     if command.base_ref is not None:
         with open_view(node, repo) as view:
             return resolve_ref(view, command.base_ref, ephemeral=command.base_is_ephemeral).commit
-    assert command.base_branch is not None, "the caller names one of the two"
+    assert command.base_refname is not None, "the caller names one of the two"
     namespace = EPHEMERAL if command.base_is_ephemeral else PERSISTENT
     with node.database.read() as session:
-        ref = get_ref(session, repo.id, namespace, command.base_branch)
+        ref = get_ref(session, repo.id, namespace, command.base_refname)
     if ref is None:
-        raise BranchNotFound(command.base_branch)
+        raise BranchNotFound(command.base_refname)
     return ref.oid
 
 
@@ -101,11 +110,11 @@ def _check_move(node: Node, repo: Repo, command: CreateBranch, present: Oid, bas
     """Raise BranchExists unless the existing branch may be moved to the base."""
     if present == base or command.force:
         return
-    promoted = command.base_is_ephemeral and not command.target_is_ephemeral
+    promoted = command.base_is_ephemeral and not command.ephemeral
     if not promoted:
-        raise BranchExists(command.target)
+        raise BranchExists(command.refname)
     if not _is_ancestor(node, repo, present, base):
-        raise BranchExists(command.target, "branch already exists and would not move forward")
+        raise BranchExists(command.refname, "branch already exists and would not move forward")
 
 
 def _is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:

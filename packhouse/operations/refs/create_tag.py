@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.errors import Conflict
-from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.signed_updates import verify_introduced
+from packhouse.operations.refs.tags import Tag
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.refs.writer import RefWriter
@@ -33,9 +33,9 @@ class CreateTag:
 
 
 def create_tag(
-    node: Node, caller: Principal, command: CreateTag, *, receipt: Receipt[Oid] | None = None
-) -> Oid:
-    """Create the tag and return its commit.
+    node: Node, caller: Principal, command: CreateTag, *, receipt: Receipt[Tag] | None = None
+) -> Tag:
+    """Create the tag and return it with its commit.
 
     Raises RepoNotFound, NewNameRefused, Invalid and RefNotFound for the ref, TagExists, RefNameConflict,
     PolicyDenied.
@@ -44,6 +44,7 @@ def create_tag(
     check_new_name(command.refname)
     with open_view(node, repo) as view:
         commit = resolve_ref(view, command.ref).commit
+    tag = Tag(short_name(command.refname), commit)
     update = RefUpdate(PERSISTENT, command.refname, None, commit)
     writer = RefWriter(node, caller, repo, action="create-tag")
     allowed = writer.allow(
@@ -52,7 +53,7 @@ def create_tag(
         signatures_verify=lambda: verify_introduced(node, caller, repo, update),
     )
     try:
-        writer.move([allowed], receipt=bind(receipt, lambda: commit))
+        writer.move([allowed], receipt=bind(receipt, lambda: tag))
     except RefMismatch:
         raise TagExists(command.refname) from None
-    return commit
+    return tag

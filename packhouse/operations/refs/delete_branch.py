@@ -1,33 +1,39 @@
 """Deleting a branch."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMissing, RefUpdate
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.writer import RefWriter
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteBranch:
+    """Which branch, by its exact name; the default branch only in the ephemeral namespace."""
+
+    repo: str
+    refname: RefName
+    ephemeral: bool = False
+
+
 def delete_branch(
-    node: Node,
-    caller: Principal,
-    name: str,
-    refname: RefName,
-    *,
-    ephemeral: bool,
-    receipt: Receipt[None] | None = None,
+    node: Node, caller: Principal, command: DeleteBranch, *, receipt: Receipt[None] | None = None
 ) -> None:
     """Delete a branch wherever it is. Its commits can be brought back from the ref log until they are pruned.
 
     Raises RepoNotFound, BranchNotFound, DefaultBranchProtected and PolicyDenied.
     """
-    repo = lookup_repo(node, caller, name)
-    update = RefUpdate(EPHEMERAL if ephemeral else PERSISTENT, refname, None, None, any_old=True)
+    repo = lookup_repo(node, caller, command.repo)
+    namespace = EPHEMERAL if command.ephemeral else PERSISTENT
+    update = RefUpdate(namespace, command.refname, None, None, any_old=True)
     writer = RefWriter(node, caller, repo, action="delete-branch")
     allowed = writer.allow(update, is_fast_forward=lambda: False)
     try:
         writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
-        raise BranchNotFound(refname) from None
+        raise BranchNotFound(command.refname) from None

@@ -1,24 +1,34 @@
 """Deleting a tag, lightweight or annotated."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMissing, RefUpdate
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.refs.list_tags import TagNotFound
+from packhouse.operations.refs.tags import TagNotFound
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.writer import RefWriter
 
 
+@dataclass(frozen=True, slots=True)
+class DeleteTag:
+    """Which tag, by its exact name."""
+
+    repo: str
+    refname: RefName
+
+
 def delete_tag(
-    node: Node, caller: Principal, name: str, refname: RefName, *, receipt: Receipt[None] | None = None
+    node: Node, caller: Principal, command: DeleteTag, *, receipt: Receipt[None] | None = None
 ) -> None:
     """Delete a tag wherever it points; raise RepoNotFound, TagNotFound, PolicyDenied."""
-    repo = lookup_repo(node, caller, name)
-    update = RefUpdate(PERSISTENT, refname, None, None, any_old=True)
+    repo = lookup_repo(node, caller, command.repo)
+    update = RefUpdate(PERSISTENT, command.refname, None, None, any_old=True)
     writer = RefWriter(node, caller, repo, action="delete-tag")
     allowed = writer.allow(update, is_fast_forward=lambda: False)
     try:
         writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
-        raise TagNotFound(refname) from None
+        raise TagNotFound(command.refname) from None

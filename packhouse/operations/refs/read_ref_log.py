@@ -2,14 +2,29 @@
 
 from dataclasses import dataclass
 
+from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.db.refs import RefLogEntry, list_ref_log
 from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName
+from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.repository.refs.files import follow_head
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRefLog:
+    """Which page: at most `count_max` updates older than `cursor` (None: from the newest).
+
+    With `refname` only updates of that ref; `HEAD` means the default branch. Without, `namespace` says nothing.
+    """
+
+    repo: str
+    refname: RefName | None = None
+    namespace: str = PERSISTENT
+    cursor: str | None = None
+    count_max: int = limits.page_default
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,23 +50,14 @@ class RefLogPage:
     has_more: bool
 
 
-def read_ref_log(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: tuple[str, RefName] | None,
-    cursor: str | None,
-    count_max: int,
-) -> RefLogPage:
-    """Return ref updates older than `cursor` (None: from the newest), of one (namespace, refname) or of all.
-
-    `HEAD` as the refname means the default branch. Raises RepoNotFound and BadCursor.
-    """
+def read_ref_log(node: Node, caller: Principal, command: ReadRefLog) -> RefLogPage:
+    """Return one page of ref updates, newest first; raise RepoNotFound and BadCursor."""
+    cursor, count_max = command.cursor, command.count_max
     before = None if cursor is None else decode_number(decode_cursor(cursor, parts=1)[0])
-    repo = lookup_repo(node, caller, name)
-    if ref is not None:
-        ref = (ref[0], follow_head(repo, ref[1]))
+    repo = lookup_repo(node, caller, command.repo)
+    ref = None
+    if command.refname is not None:
+        ref = (command.namespace, follow_head(repo, command.refname))
     with node.database.read() as session:
         entries = list_ref_log(session, repo.id, ref=ref, before=before, limit=count_max + 1)
     return RefLogPage([_move(entry) for entry in entries[:count_max]], len(entries) > count_max)

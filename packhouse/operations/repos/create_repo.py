@@ -10,10 +10,10 @@ from packhouse.git.refname import branch_refname, check_new_name, short_name
 from packhouse.ids import new_repo_id
 from packhouse.node.node import Node
 from packhouse.node.repo_name import check_repo_name
-from packhouse.operations.catalog.repo_info import RepoInfo
 from packhouse.operations.repos.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
 from packhouse.operations.repos.fork_repo import fork_repo
 from packhouse.operations.repos.new_repo import insert_new_repo
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.snapshot_repo import snapshot_repo
 from packhouse.operations.repos.upstream_create import follow_upstream
 from packhouse.repository.refs.receipts import Receipt

@@ -9,7 +9,7 @@ from packhouse.db.repos import Repo, RepoExists, bear_repo, find_repo, find_repo
 from packhouse.db.session import Session
 from packhouse.ids import new_repo_id
 from packhouse.node.node import Node
-from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.write import Write

@@ -19,10 +19,10 @@ from packhouse.git.refname import (
     short_name,
 )
 from packhouse.node.node import Node
-from packhouse.operations.catalog.repo_info import RepoInfo
 from packhouse.operations.repos.base_repo import ForkBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import SourceState, open_source, peel_to_commit, read_source
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached

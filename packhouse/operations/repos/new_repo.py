@@ -4,7 +4,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
 from packhouse.ids import RepoId
-from packhouse.operations.catalog.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
 from packhouse.repository.refs.receipts import Receipt, bind
 
 

@@ -6,10 +6,10 @@ from packhouse.git.objects.codec import encode_commit, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
-from packhouse.operations.catalog.repo_info import RepoInfo
 from packhouse.operations.repos.base_repo import SnapshotBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import open_source, peel_to_commit, read_source
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.upkeep.fork_objects import copy_objects

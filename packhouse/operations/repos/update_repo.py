@@ -9,9 +9,9 @@ from packhouse.db.session import Session
 from packhouse.errors import Invalid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
-from packhouse.operations.catalog.repo_info import RepoInfo, repo_info
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.repos.create_repo import NotSupported, check_default_branch
+from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 
 @dataclass(frozen=True, slots=True)

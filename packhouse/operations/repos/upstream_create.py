@@ -6,9 +6,9 @@ from packhouse.db.session import Session
 from packhouse.db.upstreams import insert_upstream
 from packhouse.ids import new_repo_id
 from packhouse.node.node import Node
-from packhouse.operations.catalog.repo_info import BaseRepo, RepoInfo
 from packhouse.operations.repos.base_repo import UpstreamBase
 from packhouse.operations.repos.new_repo import insert_new_repo
+from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.upstream.access import check_upstream_address
 from packhouse.repository.upstream.providers import GITHUB

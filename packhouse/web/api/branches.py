@@ -7,11 +7,12 @@ from starlette.responses import Response
 
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
-from packhouse.git.oid import Oid
 from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
+from packhouse.operations.refs.branches import Branch
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
-from packhouse.operations.refs.delete_branch import delete_branch
-from packhouse.operations.refs.read_branches import Branch, list_branches, read_branch
+from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
+from packhouse.operations.refs.list_branches import ListBranches, list_branches
+from packhouse.operations.refs.read_branch import ReadBranch, read_branch
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
@@ -121,10 +122,7 @@ async def handle_list(request: Request) -> Response:
     query = request.read_query(ListBranchesQuery)
     page = await request.operate(
         list_branches,
-        request.caller.repo,
-        ephemeral=query.ephemeral,
-        cursor=query.cursor,
-        count_max=page_limit(query.limit),
+        ListBranches(request.caller.repo, query.ephemeral, query.cursor, page_limit(query.limit)),
     )
     branches = [{"cursor": cursor, **_fields(branch)} for branch, cursor in page.branches]
     answer: dict[str, Any] = {"branches": branches, "has_more": page.has_more}
@@ -137,7 +135,7 @@ async def handle_get(request: Request) -> Response:
     """GET …/branch."""
     query = request.read_query(GetBranchQuery)
     branch = await request.operate(
-        read_branch, request.caller.repo, exact_branch_refname(query.name), ephemeral=query.ephemeral
+        read_branch, ReadBranch(request.caller.repo, exact_branch_refname(query.name), query.ephemeral)
     )
     return json_response({"branch": _fields(branch)})
 
@@ -149,26 +147,24 @@ async def handle_create(request: Request) -> Response:
         raise Invalid("field is required", field="base_ref")
     command = CreateBranch(
         repo=request.caller.repo,
-        target=branch_refname(body.target_branch),
-        target_is_ephemeral=body.target_is_ephemeral,
+        refname=branch_refname(body.target_branch),
+        ephemeral=body.target_is_ephemeral,
         base_ref=body.base_ref,
-        base_branch=None if body.base_branch is None else branch_refname(body.base_branch),
+        base_refname=None if body.base_branch is None else branch_refname(body.base_branch),
         base_is_ephemeral=body.base_is_ephemeral,
         force=body.force,
     )
-
-    def render(tip: Oid) -> Response:
-        fields = {
-            "message": "branch created",
-            "target_branch": short_name(command.target),
-            "target_is_ephemeral": command.target_is_ephemeral,
-            "commit_sha": tip,
-        }
-        return json_response(fields)
-
     node, principal = request.node, request.caller.principal
     return await request.write(
-        lambda receipt: create_branch(node, principal, command, receipt=receipt), render
+        lambda receipt: create_branch(node, principal, command, receipt=receipt),
+        lambda branch: json_response(
+            {
+                "message": "branch created",
+                "target_branch": short_name(branch.refname),
+                "target_is_ephemeral": branch.ephemeral,
+                "commit_sha": branch.tip,
+            }
+        ),
     )
 
 
@@ -176,12 +172,11 @@ async def handle_delete(request: Request) -> Response:
     """DELETE …/branches."""
     body = await read_body(request, DeleteBranchBody)
     refname = exact_branch_refname(body.target_branch)
+    command = DeleteBranch(request.caller.repo, refname, body.ephemeral)
     fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
-    node, caller = request.node, request.caller
+    node, principal = request.node, request.caller.principal
     return await request.write(
-        lambda receipt: delete_branch(
-            node, caller.principal, caller.repo, refname, ephemeral=body.ephemeral, receipt=receipt
-        ),
+        lambda receipt: delete_branch(node, principal, command, receipt=receipt),
         lambda _: json_response(with_old_names("deleted_branch", fields)),
     )
 

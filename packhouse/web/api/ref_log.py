@@ -9,7 +9,7 @@ from packhouse import limits
 from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
-from packhouse.operations.refs.read_ref_log import RefMove, read_ref_log
+from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
@@ -74,14 +74,14 @@ def _fields(move: RefMove) -> dict[str, Any]:
 async def handle_ref_log(request: Request) -> Response:
     """GET …/ref-log."""
     query = request.read_query(RefLogQuery)
-    namespace = EPHEMERAL if query.ephemeral else PERSISTENT
-    page = await request.operate(
-        read_ref_log,
-        request.caller.repo,
-        ref=None if query.ref is None else (namespace, parse_refname(query.ref)),
+    command = ReadRefLog(
+        repo=request.caller.repo,
+        refname=None if query.ref is None else parse_refname(query.ref),
+        namespace=EPHEMERAL if query.ephemeral else PERSISTENT,
         cursor=query.cursor,
         count_max=page_limit(query.limit),
     )
+    page = await request.operate(read_ref_log, command)
     answer: dict[str, Any] = {"entries": [_fields(move) for move in page.moves], "has_more": page.has_more}
     if page.has_more:
         answer["next_cursor"] = page.moves[-1].cursor

@@ -8,11 +8,11 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
-from packhouse.operations.catalog.delete_repo import delete_repo
-from packhouse.operations.catalog.get_repo import get_repo
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
-from packhouse.operations.catalog.repo_info import RepoInfo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
+from packhouse.operations.repos.get_repo import GetRepo, get_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
@@ -144,19 +144,19 @@ async def post_repo(request: Request) -> Response:
 async def get_repos(request: Request) -> Response:
     """GET /api/repos: the organisation's repositories, page by page."""
     query = request.read_query(ListReposQuery)
-    page = await request.operate(list_repos, ListRepos(q=query.q, cursor=query.cursor, limit=query.limit))
+    page = await request.operate(list_repos, ListRepos(query.q, query.cursor, query.limit))
     fields: dict[str, Any] = {
         "repos": [with_old_names("repo", _repo_fields(repo)) for repo in page.repos],
-        "has_more": page.next_cursor is not None,
+        "has_more": page.cursor is not None,
     }
-    if page.next_cursor is not None:
-        fields["next_cursor"] = page.next_cursor
+    if page.cursor is not None:
+        fields["next_cursor"] = page.cursor
     return json_response(fields)
 
 
 async def get_one_repo(request: Request) -> Response:
     """GET /api/repos/{repo}: one repository."""
-    repo = await request.operate(get_repo, request.caller.repo)
+    repo = await request.operate(get_repo, GetRepo(request.caller.repo))
     fields = _repo_fields(repo) | {"http_url": request.clone_address(repo.name)}
     return json_response(with_old_names("repo", fields))
 
@@ -176,7 +176,7 @@ async def patch_repo(request: Request) -> Response:
 
 async def delete_one_repo(request: Request) -> Response:
     """DELETE /api/repos/{repo}: delete the repository; its storage goes later."""
-    deleted = await request.operate(delete_repo, request.caller.repo)
+    deleted = await request.operate(delete_repo, DeleteRepo(request.caller.repo))
     message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
     return json_response({"repo_id": deleted.public_id, "message": message})
 

@@ -7,8 +7,10 @@ from starlette.responses import Response
 
 from packhouse.git.refname import short_name, tag_refname
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
-from packhouse.operations.refs.delete_tag import delete_tag
-from packhouse.operations.refs.list_tags import Tag, list_tags, read_tag
+from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
+from packhouse.operations.refs.list_tags import ListTags, list_tags
+from packhouse.operations.refs.read_tag import ReadTag, read_tag
+from packhouse.operations.refs.tags import Tag
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
@@ -94,7 +96,7 @@ async def handle_list(request: Request) -> Response:
     """GET …/tags."""
     query = request.read_query(ListTagsQuery)
     page = await request.operate(
-        list_tags, request.caller.repo, cursor=query.cursor, count_max=page_limit(query.limit)
+        list_tags, ListTags(request.caller.repo, query.cursor, page_limit(query.limit))
     )
     answer: dict[str, Any] = {
         "tags": [{"cursor": tag.name, **_fields(tag)} for tag in page.tags],
@@ -108,7 +110,7 @@ async def handle_list(request: Request) -> Response:
 async def handle_get(request: Request) -> Response:
     """GET …/tag."""
     query = request.read_query(GetTagQuery)
-    tag = await request.operate(read_tag, request.caller.repo, tag_refname(query.name))
+    tag = await request.operate(read_tag, ReadTag(request.caller.repo, tag_refname(query.name)))
     return json_response({"tag": _fields(tag)})
 
 
@@ -116,11 +118,10 @@ async def handle_create(request: Request) -> Response:
     """POST …/tags."""
     body = await read_body(request, CreateTagBody)
     command = CreateTag(request.caller.repo, tag_refname(body.name), body.ref)
-    name = short_name(command.refname)
     node, principal = request.node, request.caller.principal
     return await request.write(
         lambda receipt: create_tag(node, principal, command, receipt=receipt),
-        lambda commit: json_response({"name": name, "sha": commit, "message": "tag created"}),
+        lambda tag: json_response({"name": tag.name, "sha": tag.target, "message": "tag created"}),
     )
 
 
@@ -137,10 +138,11 @@ async def handle_delete_named(request: Request) -> Response:
 
 async def _delete(request: Request, name: str) -> Response:
     refname = tag_refname(name)
+    command = DeleteTag(request.caller.repo, refname)
     fields = {"name": short_name(refname), "message": "tag deleted"}
-    node, caller = request.node, request.caller
+    node, principal = request.node, request.caller.principal
     return await request.write(
-        lambda receipt: delete_tag(node, caller.principal, caller.repo, refname, receipt=receipt),
+        lambda receipt: delete_tag(node, principal, command, receipt=receipt),
         lambda _: json_response(fields),
     )
 

@@ -11,11 +11,7 @@ from packhouse.errors import Invalid
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname, tag_refname
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
-from packhouse.operations.catalog.delete_repo import delete_repo
-from packhouse.operations.catalog.get_repo import get_repo
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.commits.commit_target import GuardMismatch
 from packhouse.operations.commits.merge import (
     Merge,
@@ -38,13 +34,18 @@ from packhouse.operations.packs import clean_repo as clean_repo_module
 from packhouse.operations.packs.clean_repo import clean_repo
 from packhouse.operations.reading.list_commits import list_commits
 from packhouse.operations.reading.read_files import PathNotFound, find_file, iter_file, list_files
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.create_branch import BranchExists, CreateBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, TagExists, create_tag
-from packhouse.operations.refs.delete_branch import delete_branch
-from packhouse.operations.refs.list_tags import list_tags
-from packhouse.operations.refs.read_branches import list_branches, read_branch
+from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
+from packhouse.operations.refs.list_branches import ListBranches, list_branches
+from packhouse.operations.refs.list_tags import ListTags, list_tags
+from packhouse.operations.refs.read_branch import ReadBranch, read_branch
 from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
+from packhouse.operations.repos.get_repo import GetRepo, get_repo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from tests.support.builders.node_writes import commit_files, put_commit
 
 pytestmark = pytest.mark.quick
@@ -81,21 +82,13 @@ def read(node: Node, caller: Principal, path: str, *, ref: str = "main") -> byte
 
 def tip(node: Node, caller: Principal, branch: str) -> Oid:
     """Return where a branch is."""
-    return read_branch(node, caller, "r", branch_refname(branch), ephemeral=False).head
+    return read_branch(node, caller, ReadBranch("r", branch_refname(branch))).head
 
 
 def branch_off(node: Node, caller: Principal, branch: str, base: str, *, force: bool = False) -> Oid:
     """Put a branch on what a ref input names."""
-    command = CreateBranch(
-        repo="r",
-        target=branch_refname(branch),
-        target_is_ephemeral=False,
-        base_ref=base,
-        base_branch=None,
-        base_is_ephemeral=False,
-        force=force,
-    )
-    return create_branch(node, caller, command)
+    command = CreateBranch("r", branch_refname(branch), base_ref=base, force=force)
+    return create_branch(node, caller, command).tip
 
 
 def pack_states(node: Node, caller: Principal) -> list[PackState]:
@@ -121,7 +114,7 @@ def test_a_write_to_a_repository_that_was_deleted_meanwhile_names_it_and_leaves_
 ) -> None:
     repo = lookup_repo(node, caller, "r")
     stored = node.store.list_names(repo.public_id)
-    delete_repo(node, caller, "r")
+    delete_repo(node, caller, DeleteRepo("r"))
     with pytest.raises(RepoNotFound) as raised:
         put_commit(node, caller, repo, root)
     assert raised.value.fields["repo"] == "r"
@@ -178,9 +171,9 @@ def test_a_branch_is_made_listed_deleted_and_restored(node: Node, caller: Princi
     assert branch_off(node, caller, "side", "main") == root
     commit_files(node, caller, "r", "side", {"s": b"side\n"})
     before = tip(node, caller, "side")
-    page = list_branches(node, caller, "r", ephemeral=False, cursor=None, count_max=10)
+    page = list_branches(node, caller, ListBranches("r"))
     assert [branch.name for branch, _ in page.branches] == ["main", "side"]
-    delete_branch(node, caller, "r", SIDE, ephemeral=False)
+    delete_branch(node, caller, DeleteBranch("r", SIDE))
     with pytest.raises(BranchNotFound):
         tip(node, caller, "side")
     repo = lookup_repo(node, caller, "r")
@@ -201,11 +194,11 @@ def test_an_existing_branch_moves_by_force_only(node: Node, caller: Principal, r
 
 def test_a_tag_is_made_once(node: Node, caller: Principal, root: Oid) -> None:
     command = CreateTag("r", tag_refname("v1"), "main")
-    assert create_tag(node, caller, command) == root
+    assert create_tag(node, caller, command).target == root
     commit_files(node, caller, "r", "main", {"a": b"two\n"})
     with pytest.raises(TagExists):
         create_tag(node, caller, command)
-    page = list_tags(node, caller, "r", cursor=None, count_max=10)
+    page = list_tags(node, caller, ListTags("r"))
     assert [(tag.name, tag.target) for tag in page.tags] == [("v1", root)]
 
 
@@ -288,28 +281,28 @@ def test_a_merge_with_a_conflict_moves_nothing_and_leaves_no_pack(
 def test_a_deleted_repository_comes_back_whole_until_it_is_cleaned(
     node: Node, caller: Principal, root: Oid
 ) -> None:
-    public_id = delete_repo(node, caller, "r").public_id
+    public_id = delete_repo(node, caller, DeleteRepo("r")).public_id
     with pytest.raises(RepoNotFound):
-        get_repo(node, caller, "r")
-    undelete_repo(node, caller, "r")
+        get_repo(node, caller, GetRepo("r"))
+    undelete_repo(node, caller, UndeleteRepo("r"))
     assert read(node, caller, "a") == b"one\n"
     assert clean_repo(node, public_id)  # a job that came too late finds it alive
     assert read(node, caller, "a") == b"one\n"
-    delete_repo(node, caller, "r")
+    delete_repo(node, caller, DeleteRepo("r"))
     assert clean_repo(node, public_id)
     assert node.store.list_names(public_id) == []
     with pytest.raises(RepoNotFound):
-        undelete_repo(node, caller, "r")
+        undelete_repo(node, caller, UndeleteRepo("r"))
 
 
 def test_a_repository_that_is_brought_back_while_its_cleaning_begins_keeps_its_packs(
     node: Node, caller: Principal, root: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public_id = delete_repo(node, caller, "r").public_id
+    public_id = delete_repo(node, caller, DeleteRepo("r")).public_id
 
     def find_then_lose(session: Session, public_id: str) -> object:
         found = find_repo_by_public_id(session, public_id)
-        undelete_repo(node, caller, "r")
+        undelete_repo(node, caller, UndeleteRepo("r"))
         return found
 
     monkeypatch.setattr(clean_repo_module, "find_repo_by_public_id", find_then_lose)
@@ -322,8 +315,8 @@ def test_a_repository_that_is_brought_back_while_its_cleaning_begins_keeps_its_p
 def test_a_repository_is_not_brought_back_once_its_cleaning_has_begun(
     node: Node, caller: Principal, root: Oid
 ) -> None:
-    public_id = delete_repo(node, caller, "r").public_id
+    public_id = delete_repo(node, caller, DeleteRepo("r")).public_id
     assert not clean_repo(node, public_id, should_stop=lambda: True)
     with pytest.raises(RepoNotFound):
-        undelete_repo(node, caller, "r")
+        undelete_repo(node, caller, UndeleteRepo("r"))
     assert clean_repo(node, public_id)

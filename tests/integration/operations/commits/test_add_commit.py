@@ -45,19 +45,7 @@ def commit(
 
 def put_new_on(node: Node, caller: Principal, base: Oid) -> None:
     """Create the branch `new`, as a writer would that does not take the writer lock."""
-    create_branch(
-        node,
-        caller,
-        CreateBranch(
-            repo="r",
-            target=NEW,
-            target_is_ephemeral=False,
-            base_ref=base,
-            base_branch=None,
-            base_is_ephemeral=False,
-            force=False,
-        ),
-    )
+    create_branch(node, caller, CreateBranch("r", NEW, base_ref=base))
 
 
 def read_files(node: Node, caller: Principal, tree: Oid) -> dict[bytes, bytes]:

@@ -14,11 +14,11 @@ from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import DeletionPending, delete_repo
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.jobs.inspect_jobs import list_jobs, retry_job
 from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.web.edge.background import BackgroundThreads
 from tests.support.builders.packs import make_repo_dir
 from tests.support.jobs import drain
@@ -211,9 +211,9 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     folder = make_repo_dir(node, repo.public_id)
     assert clean_repo(node, repo.public_id), "a living repository is left alone"
     assert folder.exists()
-    delete_repo(node, caller, "apps/shop")
+    delete_repo(node, caller, DeleteRepo("apps/shop"))
     with pytest.raises(DeletionPending):
-        delete_repo(node, caller, "apps/shop")
+        delete_repo(node, caller, DeleteRepo("apps/shop"))
     assert postpone_cleaning(node, repo.public_id), "it may still be put back"
     deleted_at = node.clock()
     node.clock = lambda: deleted_at + deleted_repo_keep_s
@@ -222,14 +222,14 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
         assert clean_repo(node, repo.public_id)
     assert not folder.exists()
     with pytest.raises(Exception, match="repository not found"):
-        delete_repo(node, caller, "apps/shop")
+        delete_repo(node, caller, DeleteRepo("apps/shop"))
 
 
 def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("apps/shop"))
     repo = lookup_repo(node, caller, "apps/shop")
     folder = make_repo_dir(node, repo.public_id)
-    delete_repo(node, caller, "apps/shop")
+    delete_repo(node, caller, DeleteRepo("apps/shop"))
     (folder / "config").unlink()  # the first that a crash in the middle may have removed
     assert clean_repo(node, repo.public_id)
     assert not folder.exists()

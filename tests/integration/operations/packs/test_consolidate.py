@@ -16,9 +16,9 @@ from packhouse.git.oid import hash_object
 from packhouse.git.packs.pack import Pack
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import delete_repo
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.upkeep import consolidate as consolidate_module
 from packhouse.repository.upkeep.consolidate import consolidate
@@ -106,7 +106,7 @@ def test_a_repository_that_is_deleted_while_its_packs_are_joined_gets_no_new_pac
     copy = consolidate_module._copy
 
     def delete_meanwhile(view: RepoView, chosen: Sequence[Pack], write: Write) -> bool:
-        delete_repo(node, caller, "repo")
+        delete_repo(node, caller, DeleteRepo("repo"))
         return copy(view, chosen, write)
 
     monkeypatch.setattr(consolidate_module, "_copy", delete_meanwhile)

@@ -19,9 +19,9 @@ from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
-from packhouse.operations.catalog.delete_repo import delete_repo
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.damage import RepositoryDamaged, mend
 from packhouse.repository.packs import adopt
 from packhouse.repository.stored_packs import sweep_packs
@@ -102,7 +102,7 @@ def test_what_went_with_its_repository_is_no_damage(
 ) -> None:
     oid = put_commit(node, caller, repo)
     with RepoView(node, repo) as view:
-        delete_repo(node, caller, "repo")
+        delete_repo(node, caller, DeleteRepo("repo"))
         if is_swept:
             node.store.remove_repo(repo.public_id)
         with pytest.raises(RepoNotFound), view.telling_damage():

@@ -19,16 +19,16 @@ from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo_by_id
 from packhouse.git.refname import PERSISTENT
 from packhouse.ids import RepoId
 from packhouse.node.node import Node, open_node
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.repo_info import RepoInfo
-from packhouse.operations.catalog.undelete_repo import undelete_repo
 from packhouse.operations.repos import fill_repo as fill_module
 from packhouse.operations.repos import fork_repo as fork_module
 from packhouse.operations.repos.base_repo import ForkBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.repos.fork_repo import fork_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import RepoInfo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.repository import stored_packs
 from packhouse.repository.refs import writer as ref_writer
 from packhouse.repository.refs.resolve import RefNotFound
@@ -57,7 +57,7 @@ def fill(node: Node, caller: Principal, base: Repo, name: str) -> RepoInfo:
 
 
 def names_of(node: Node, caller: Principal) -> list[str]:
-    return [repo.name for repo in list_repos(node, caller, ListRepos(q="", cursor="", limit=0)).repos]
+    return [repo.name for repo in list_repos(node, caller, ListRepos()).repos]
 
 
 def die(*_arguments: object, **_options: object) -> None:
@@ -109,7 +109,7 @@ def test_a_crash_leaves_a_row_that_nobody_finds_and_packs_that_the_sweeper_remov
     with pytest.raises(RepoNotFound):
         lookup_repo(node, caller, "shop")
     with pytest.raises(RepoNotFound):
-        undelete_repo(node, caller, "shop")
+        undelete_repo(node, caller, UndeleteRepo("shop"))
     assert list(pack_states(node, unborn).values()) == states
     assert len(stored_names(node, unborn)) == files
     node.clock = lambda: START + node.limits.incoming_grace_s - 1

@@ -22,10 +22,7 @@ from packhouse.jobs.task import Job
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.node.wakeups import Wakeups
-from packhouse.operations.catalog.delete_repo import delete_repo
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.repo_info import RepoInfo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
@@ -36,11 +33,14 @@ from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_n
 from packhouse.operations.packs.clean_repo import clean_repo
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
-from packhouse.operations.refs.delete_branch import delete_branch
-from packhouse.operations.refs.delete_tag import delete_tag
-from packhouse.operations.refs.read_ref_log import read_ref_log
+from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
+from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
+from packhouse.operations.refs.read_ref_log import ReadRefLog, read_ref_log
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.tenants.orgs import create_org
 from packhouse.repository.refs.receipts import (
     Answer,
@@ -93,10 +93,7 @@ def commit(
 def new_branch(node: Node, caller: Principal, name: bytes, kept: Receipt[Any] | None = None) -> None:
     """Create a branch on main."""
     target = RefName(b"refs/heads/" + name)
-    command = CreateBranch(
-        "r", target, False, base_ref="main", base_branch=None, base_is_ephemeral=False, force=False
-    )
-    create_branch(node, caller, command, receipt=kept)
+    create_branch(node, caller, CreateBranch("r", target, base_ref="main"), receipt=kept)
 
 
 def add_note(node: Node, caller: Principal, kept: Receipt[Any] | None = None) -> None:
@@ -131,13 +128,13 @@ WRITERS: dict[str, Callable[[Node, Principal, Receipt[Any]], object]] = {
     "fast-forward": lambda node, caller, kept: merge_side(node, caller, MergeStrategy.FF_ONLY, kept),
     "create branch": lambda node, caller, kept: new_branch(node, caller, b"new", kept),
     "delete branch": lambda node, caller, kept: delete_branch(
-        node, caller, "r", RefName(b"refs/heads/side"), ephemeral=False, receipt=kept
+        node, caller, DeleteBranch("r", RefName(b"refs/heads/side")), receipt=kept
     ),
     "create tag": lambda node, caller, kept: create_tag(
         node, caller, CreateTag("r", RefName(b"refs/tags/v2"), "main"), receipt=kept
     ),
     "delete tag": lambda node, caller, kept: delete_tag(
-        node, caller, "r", RefName(b"refs/tags/v1"), receipt=kept
+        node, caller, DeleteTag("r", RefName(b"refs/tags/v1")), receipt=kept
     ),
     "note": add_note,
 }
@@ -166,7 +163,7 @@ def filled(node: Node, caller: Principal) -> Node:
 
 def count_moves(node: Node, caller: Principal) -> int:
     """Return how many rows the ref log of `r` has."""
-    return len(read_ref_log(node, caller, "r", ref=None, cursor=None, count_max=100).moves)
+    return len(read_ref_log(node, caller, ReadRefLog("r", count_max=100)).moves)
 
 
 def is_stored(node: Node, caller: Principal, repo_id: RepoKey, key: str) -> bool:
@@ -204,7 +201,7 @@ def test_a_write_whose_key_another_one_has_used_moves_nothing(
 @pytest.mark.parametrize("creator", CREATORS)
 def test_a_creation_and_its_answer_are_one_transaction(filled: Node, caller: Principal, creator: str) -> None:
     def names() -> list[str]:
-        return [repo.name for repo in list_repos(filled, caller, ListRepos(q="", cursor="", limit=0)).repos]
+        return [repo.name for repo in list_repos(filled, caller, ListRepos()).repos]
 
     before = names()
     with pytest.raises(Undone):
@@ -250,7 +247,7 @@ def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> 
 def test_keys_go_with_their_repository(filled: Node, caller: Principal) -> None:
     keep_answer(filled, caller, "r", Ticket("k", "f"), ANSWER)
     repo = lookup_repo(filled, caller, "r")
-    delete_repo(filled, caller, "r")
+    delete_repo(filled, caller, DeleteRepo("r"))
     assert find_answer(filled, caller, "r", key="k") is None
     create_repo(filled, caller, CreateRepo("r"))
     assert find_answer(filled, caller, "r", key="k") is None

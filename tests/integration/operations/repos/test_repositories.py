@@ -12,12 +12,12 @@ from packhouse.db.repos import RepoExists, RepoNotFound
 from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL
 from packhouse.node.node import Node
-from packhouse.operations.catalog.branches import BranchNotFound
-from packhouse.operations.catalog.delete_repo import DeletionPending, delete_repo
-from packhouse.operations.catalog.get_repo import get_repo
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
-from packhouse.operations.catalog.repo_info import RepoInfo
+from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.repos.create_repo import CreateRepo, NotSupported, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
+from packhouse.operations.repos.get_repo import GetRepo, get_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
 from packhouse.operations.tenants.orgs import create_org
 from tests.support.builders.rows import apply, branch_update, oid
@@ -29,9 +29,9 @@ def list_all(node: Node, caller: Principal, **query: object) -> list[RepoInfo]:
     while True:
         page = list_repos(node, caller, ListRepos(cursor=cursor, **query))  # type: ignore[arg-type]  # by name
         repos.extend(page.repos)
-        if page.next_cursor is None:
+        if page.cursor is None:
             return repos
-        cursor = page.next_cursor
+        cursor = page.cursor
 
 
 def test_a_new_repository_has_ids_and_defaults(node: Node, caller: Principal) -> None:
@@ -40,7 +40,7 @@ def test_a_new_repository_has_ids_and_defaults(node: Node, caller: Principal) ->
     assert len(repo.public_id) == len("repo_") + 24
     assert 1 <= repo.id < 2**31
     assert (repo.name, repo.default_branch, repo.created_at) == ("apps/shop", "main", 1000)
-    assert get_repo(node, caller, "apps/shop") == repo
+    assert get_repo(node, caller, GetRepo("apps/shop")) == repo
 
 
 def test_creating_a_repository_touches_the_database_only(node: Node, caller: Principal) -> None:
@@ -83,7 +83,7 @@ def test_a_taken_name_is_refused_and_the_same_name_elsewhere_is_not(node: Node, 
     first = create_repo(node, caller, CreateRepo("shop"))
     with pytest.raises(RepoExists):
         create_repo(node, caller, CreateRepo("shop", default_branch="other"))
-    assert get_repo(node, caller, "shop") == first
+    assert get_repo(node, caller, GetRepo("shop")) == first
     other = create_org(node, "other")
     second = create_repo(node, operator_principal(other.id, other.name), CreateRepo("shop"))
     assert second.public_id != first.public_id
@@ -110,16 +110,16 @@ def test_what_is_not_served_yet_is_refused_and_creates_nothing(
     with pytest.raises(Invalid):
         create_repo(node, caller, command)
     with pytest.raises(RepoNotFound):
-        get_repo(node, caller, "shop")
+        get_repo(node, caller, GetRepo("shop"))
 
 
 @pytest.mark.parametrize("name", ["none", "", "a\0b", "\ud800", "org", "x" * 300, "shop.git"])
 def test_a_name_that_no_repository_has_is_not_found(node: Node, caller: Principal, name: str) -> None:
     create_repo(node, caller, CreateRepo("shop"))
     with pytest.raises(RepoNotFound):
-        get_repo(node, caller, name)
+        get_repo(node, caller, GetRepo(name))
     with pytest.raises(RepoNotFound):
-        delete_repo(node, caller, name)
+        delete_repo(node, caller, DeleteRepo(name))
     with pytest.raises(RepoNotFound):
         update_repo(node, caller, UpdateRepo(name, default_branch="main"))
 
@@ -130,12 +130,12 @@ def test_pages_hold_every_repository_once_in_order_of_creation(node: Node, calle
         create_repo(node, caller, CreateRepo(f"repo-{99 - number}"))
     everything = [f"repo-{99 - number}" for number in range(47)]
     assert [repo.name for repo in list_all(node, caller)] == everything
-    assert [repo.name for repo in list_all(node, caller, limit=7)] == everything
+    assert [repo.name for repo in list_all(node, caller, count_max=7)] == everything
     page = list_repos(node, caller, ListRepos())
     assert len(page.repos) == 20
-    assert len(list_repos(node, caller, ListRepos(limit=0)).repos) == 20
-    assert len(list_repos(node, caller, ListRepos(limit=10_000)).repos) == 47
-    assert list_repos(node, caller, ListRepos(limit=47)).next_cursor is None
+    assert len(list_repos(node, caller, ListRepos(count_max=0)).repos) == 20
+    assert len(list_repos(node, caller, ListRepos(count_max=10_000)).repos) == 47
+    assert list_repos(node, caller, ListRepos(count_max=47)).cursor is None
 
 
 def test_the_listing_is_the_callers_own_without_what_was_deleted(node: Node, caller: Principal) -> None:
@@ -143,17 +143,17 @@ def test_the_listing_is_the_callers_own_without_what_was_deleted(node: Node, cal
     create_repo(node, operator_principal(other.id, other.name), CreateRepo("theirs"))
     create_repo(node, caller, CreateRepo("ours"))
     create_repo(node, caller, CreateRepo("gone"))
-    delete_repo(node, caller, "gone")
+    delete_repo(node, caller, DeleteRepo("gone"))
     assert [repo.name for repo in list_all(node, caller)] == ["ours"]
 
 
 def test_search_trims_and_ignores_case(node: Node, caller: Principal) -> None:
     for name in ("apps/Shop", "apps/mail", "100%"):
         create_repo(node, caller, CreateRepo(name))
-    assert [repo.name for repo in list_all(node, caller, q="  sHOP ")] == ["apps/Shop"]
-    assert [repo.name for repo in list_all(node, caller, q="%")] == ["100%"]
-    assert len(list_all(node, caller, q="   ")) == 3
-    assert list_all(node, caller, q="\ud800") == []
+    assert [repo.name for repo in list_all(node, caller, text="  sHOP ")] == ["apps/Shop"]
+    assert [repo.name for repo in list_all(node, caller, text="%")] == ["100%"]
+    assert len(list_all(node, caller, text="   ")) == 3
+    assert list_all(node, caller, text="\ud800") == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_a_cursor_that_is_none_of_ours_is_refused(node: Node, caller: Principal,
 
 def test_a_negative_limit_is_refused_and_a_blank_cursor_is_none(node: Node, caller: Principal) -> None:
     with pytest.raises(Invalid):
-        list_repos(node, caller, ListRepos(limit=-1))
+        list_repos(node, caller, ListRepos(count_max=-1))
     assert list_repos(node, caller, ListRepos(cursor="")).repos == []
 
 
@@ -176,7 +176,7 @@ def test_the_default_branch_of_an_empty_repository_may_be_any(node: Node, caller
     repo = create_repo(node, caller, CreateRepo("shop"))
     apply(node.database, repo.id, branch_update("elsewhere", None, oid(1), namespace=EPHEMERAL))
     assert update_repo(node, caller, UpdateRepo("shop", default_branch="trunk")).default_branch == "trunk"
-    assert get_repo(node, caller, "shop").default_branch == "trunk"
+    assert get_repo(node, caller, GetRepo("shop")).default_branch == "trunk"
 
 
 def test_the_default_branch_must_exist_once_there_are_branches(node: Node, caller: Principal) -> None:
@@ -184,7 +184,7 @@ def test_the_default_branch_must_exist_once_there_are_branches(node: Node, calle
     apply(node.database, repo.id, branch_update("trunk", None, oid(1)))
     with pytest.raises(BranchNotFound):
         update_repo(node, caller, UpdateRepo("shop", default_branch="other"))
-    assert get_repo(node, caller, "shop").default_branch == "main"
+    assert get_repo(node, caller, GetRepo("shop")).default_branch == "main"
     assert update_repo(node, caller, UpdateRepo("shop", default_branch="trunk")).default_branch == "trunk"
 
 
@@ -199,21 +199,21 @@ def test_an_update_of_nothing_is_refused(node: Node, caller: Principal) -> None:
 
 def test_a_deleted_repository_is_gone_and_its_name_free(node: Node, caller: Principal) -> None:
     repo = create_repo(node, caller, CreateRepo("shop"))
-    deleted = delete_repo(node, caller, "shop")
+    deleted = delete_repo(node, caller, DeleteRepo("shop"))
     assert (deleted.public_id, deleted.name) == (repo.public_id, "shop")
     with pytest.raises(RepoNotFound):
-        get_repo(node, caller, "shop")
+        get_repo(node, caller, GetRepo("shop"))
     with pytest.raises(DeletionPending):
-        delete_repo(node, caller, "shop")
+        delete_repo(node, caller, DeleteRepo("shop"))
     again = create_repo(node, caller, CreateRepo("shop"))
     assert again.id > repo.id
     assert again.public_id != repo.public_id
-    assert delete_repo(node, caller, "shop").public_id == again.public_id
+    assert delete_repo(node, caller, DeleteRepo("shop")).public_id == again.public_id
 
 
 def test_a_deletion_queues_the_clean_up(node: Node, caller: Principal) -> None:
     repo = create_repo(node, caller, CreateRepo("shop"))
-    delete_repo(node, caller, "shop")
+    delete_repo(node, caller, DeleteRepo("shop"))
     with node.database.read() as session:
         connection = session._connection  # type: ignore[attr-defined]  # no query lists jobs yet
         rows = connection.execute("SELECT kind, key, repo_id, run_at FROM jobs").fetchall()

@@ -17,12 +17,12 @@ from packhouse.jobs.tasks import TASKS
 from packhouse.jobs.worker import Worker
 from packhouse.limits import job_attempts_max, sync_attempts_max
 from packhouse.node.node import Node
-from packhouse.operations.catalog.get_repo import get_repo
-from packhouse.operations.catalog.list_repos import ListRepos, list_repos
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.repo_info import BaseRepo
 from packhouse.operations.jobs.inspect_jobs import list_jobs
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.get_repo import GetRepo, get_repo
+from packhouse.operations.repos.list_repos import ListRepos, list_repos
+from packhouse.operations.repos.repo_info import BaseRepo
 from packhouse.operations.sync.detach_upstream import detach_upstream
 from packhouse.operations.sync.pull_upstream import NoUpstream, pull_upstream
 from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
@@ -38,15 +38,15 @@ def test_an_upstream_is_told_until_it_is_detached(node: Node, caller: Principal)
     create_repo(node, caller, CreateRepo("plain"))
     created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
     assert created.base_repo == BaseRepo("gitea", "o", "n", "forge.invalid:8443")
-    assert get_repo(node, caller, "shop") == created
+    assert get_repo(node, caller, GetRepo("shop")) == created
     assert {repo.name: repo.base_repo for repo in list_repos(node, caller, ListRepos()).repos} == {
         "plain": None,
         "shop": created.base_repo,
     }
-    assert [repo.name for repo in list_repos(node, caller, ListRepos(q="SHO")).repos] == ["shop"]
+    assert [repo.name for repo in list_repos(node, caller, ListRepos("SHO")).repos] == ["shop"]
     for _ in range(2):
         detach_upstream(node, caller, "shop")
-    assert get_repo(node, caller, "shop").base_repo is None
+    assert get_repo(node, caller, GetRepo("shop")).base_repo is None
     with pytest.raises(NoUpstream):
         pull_upstream(node, caller, "shop", None)
 

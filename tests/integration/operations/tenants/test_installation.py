@@ -17,8 +17,8 @@ from packhouse.db.engines.sqlite import SqliteDatabase
 from packhouse.db.installation import KNOWN_BATCH
 from packhouse.node.installation import LostDatabase, NoData, check_installation, report_unknown_folders
 from packhouse.node.node import Node, open_existing_node, open_node
-from packhouse.operations.catalog.delete_repo import delete_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import insert_unborn
 from packhouse.operations.tenants.orgs import create_org
 from tests.support.builders.packs import make_repo_dir
@@ -153,7 +153,7 @@ def test_a_deleted_repository_is_known(new_config: NewConfig) -> None:
     org = create_org(node, "acme")
     caller = operator_principal(org.id, org.name)
     make_repo_dir(node, create_repo(node, caller, CreateRepo("shop")).public_id)
-    delete_repo(node, caller, "shop")
+    delete_repo(node, caller, DeleteRepo("shop"))
     node.close()
     assert opens(config)
 

@@ -9,41 +9,41 @@ from packhouse.db.repos import Repo
 from packhouse.db.repos import list_repos as list_repo_rows
 from packhouse.errors import Invalid
 from packhouse.node.node import Node
-from packhouse.operations.catalog.repo_info import RepoInfo, repo_info
+from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 
 @dataclass(frozen=True, slots=True)
 class ListRepos:
-    """`q` is searched in names, whatever the case; `limit` is clamped, 0 or None means the default."""
+    """`text` is searched in names, whatever the case. `count_max` is clamped, 0 or None means the default."""
 
-    q: str | None = None
+    text: str | None = None
     cursor: str | None = None
-    limit: int | None = None
+    count_max: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RepoPage:
-    """One page. `next_cursor` is None when nothing follows."""
+    """One page; `cursor` leads on, None on the last page."""
 
     repos: list[RepoInfo]
-    next_cursor: str | None
+    cursor: str | None
 
 
 def list_repos(node: Node, caller: Principal, command: ListRepos) -> RepoPage:
     """Return repositories of the caller's organisation by creation time, then id; deleted ones are not listed.
 
-    Raises BadCursor, and Invalid for a negative limit.
+    Raises BadCursor, and Invalid for a negative number.
     """
-    limit = _page_size(command.limit)
+    limit = _page_size(command.count_max)
     after = _decode_cursor(command.cursor) if command.cursor else None
     with node.database.read() as session:
         # One more than asked for tells whether another page follows.
         rows = list_repo_rows(
-            session, caller.org_id, q=(command.q or "").strip(), after=after, limit=limit + 1
+            session, caller.org_id, q=(command.text or "").strip(), after=after, limit=limit + 1
         )
     page = rows[:limit]
-    next_cursor = _encode_cursor(page[-1]) if len(rows) > limit else None
-    return RepoPage(repos=[repo_info(repo) for repo in page], next_cursor=next_cursor)
+    cursor = _encode_cursor(page[-1]) if len(rows) > limit else None
+    return RepoPage(repos=[repo_info(repo) for repo in page], cursor=cursor)
 
 
 def _page_size(limit: int | None) -> int:

@@ -20,6 +20,13 @@ class DeletionPending(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteRepo:
+    """Which repository, by its exact name."""
+
+    repo: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeletedRepo:
     """What was deleted; `public_id` is the internal `repo_…` id."""
 
@@ -27,12 +34,12 @@ class DeletedRepo:
     name: str
 
 
-def delete_repo(node: Node, caller: Principal, name: str) -> DeletedRepo:
+def delete_repo(node: Node, caller: Principal, command: DeleteRepo) -> DeletedRepo:
     """Delete the repository; its name is free at once, a job removes what it held.
 
     Raises DeletionPending when only a deleted one of that name waits for the job, RepoNotFound otherwise.
     """
-    now = node.clock()
+    name, now = command.repo, node.clock()
 
     def delete(session: Session) -> DeletedRepo:
         deleted = mark_repo_deleted(session, caller.org_id, name, state=node.new_state(), now=now)

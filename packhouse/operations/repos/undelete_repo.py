@@ -1,23 +1,41 @@
 """Bringing back a deleted repository, as long as its files are there."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoExists, RepoNotFound, find_repo, undelete_repo_row
 from packhouse.db.session import Session
 from packhouse.db.upstreams import find_upstream
+from packhouse.ids import RepoId
 from packhouse.node.node import Node
 from packhouse.repository.upstream.queue import queue_sync
 
 
-def undelete_repo(node: Node, caller: Principal, name: str) -> str:
-    """Bring back the repository that was deleted last under `name`; return its public id.
+@dataclass(frozen=True, slots=True)
+class UndeleteRepo:
+    """Which repository: the one that was deleted last under the name `repo`."""
+
+    repo: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndeletedRepo:
+    """What is back; `public_id` is the internal `repo_…` id."""
+
+    public_id: RepoId
+    name: str
+
+
+def undelete_repo(node: Node, caller: Principal, command: UndeleteRepo) -> UndeletedRepo:
+    """Bring back the repository.
 
     The clean-up that waits for it finds a living repository then and leaves it alone. A pull that the deletion
     ended is queued again. Raises RepoExists when the name is taken again, RepoNotFound when nothing is left to
     bring back.
     """
-    now = node.clock()
+    name, now = command.repo, node.clock()
 
-    def change(session: Session) -> str:
+    def change(session: Session) -> UndeletedRepo:
         row = undelete_repo_row(session, caller.org_id, name, state=node.new_state())
         if row is None:
             if find_repo(session, caller.org_id, name) is not None:
@@ -27,8 +45,8 @@ def undelete_repo(node: Node, caller: Principal, name: str) -> str:
         upstream = find_upstream(session, repo_id)
         if upstream is not None and upstream.state == "syncing":
             queue_sync(session, repo_id, public_id, now=now)
-        return public_id
+        return UndeletedRepo(public_id, name)
 
-    public_id = node.database.transact(change)
+    undeleted = node.database.transact(change)
     node.wakeups.notify()
-    return public_id
+    return undeleted

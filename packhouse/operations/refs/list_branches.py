@@ -1,0 +1,59 @@
+"""Listing branches in the order of their creation, page by page."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
+from packhouse.db.refs import Ref, list_branches_page
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, is_refname
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.refs.branches import Branch
+
+_CURSOR_KIND: Final = b"creation"
+"""Releases up to the third migration ordered branches by seconds and names. A cursor of one order says nothing about
+the other: where branches share a second, going on from it would leave some out. So neither release reads the
+other's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListBranches:
+    """Which page of which namespace: at most `count_max` branches after `cursor` (None: from the first)."""
+
+    repo: str
+    ephemeral: bool = False
+    cursor: str | None = None
+    count_max: int = limits.page_default
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPage:
+    """One page of branches with their cursors, in the order of creation, which is finer than seconds."""
+
+    branches: list[tuple[Branch, str]]
+    has_more: bool
+
+
+def list_branches(node: Node, caller: Principal, command: ListBranches) -> BranchPage:
+    """Return one page of branches; raise RepoNotFound and BadCursor."""
+    after = None if command.cursor is None else _parse_cursor(command.cursor)
+    repo = lookup_repo(node, caller, command.repo)
+    namespace = EPHEMERAL if command.ephemeral else PERSISTENT
+    count_max = command.count_max
+    with node.database.snapshot() as session:
+        page = list_branches_page(session, repo.id, namespace, after=after, limit=count_max + 1)
+    return BranchPage([(Branch.of(ref), _cursor(ref)) for ref in page[:count_max]], len(page) > count_max)
+
+
+def _cursor(ref: Ref) -> str:
+    assert ref.creation is not None, "every branch of a page has its number"
+    return encode_cursor(_CURSOR_KIND, str(ref.creation).encode("ascii"), ref.refname)
+
+
+def _parse_cursor(cursor: str) -> tuple[int, RefName]:
+    kind, creation, refname = decode_cursor(cursor, parts=3)
+    if kind != _CURSOR_KIND or not is_refname(refname):
+        raise BadCursor()
+    return decode_number(creation), RefName(refname)
