@@ -56,18 +56,6 @@ NOTES = notes_refname(DEFAULT_NOTES_REF)
 
 
 @pytest.fixture
-def node(memory_node: Node) -> Node:
-    """The node."""
-    return memory_node
-
-
-@pytest.fixture
-def caller(memory_caller: Principal) -> Principal:
-    """Someone who may do everything."""
-    return memory_caller
-
-
-@pytest.fixture
 def root(node: Node, caller: Principal) -> Oid:
     """The first commit of repository r, on main."""
     create_repo(node, caller, CreateRepo("r"))
