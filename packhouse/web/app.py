@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,13 +39,14 @@ from packhouse.web.api import (
 )
 from packhouse.web.api.document import document_route
 from packhouse.web.auth import authorise
+from packhouse.web.call import Call, Shared
 from packhouse.web.edge.background import BackgroundThreads, Loop
 from packhouse.web.edge.body import ClientGone
 from packhouse.web.edge.request_log import ID_HEADER, choose_request_id, log_request
 from packhouse.web.edge.responses import REVALIDATED, ClientLeft, ResponseAborted, StreamResponse
+from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.errors import log_failure, render_failure
 from packhouse.web.idempotency import answer_once
-from packhouse.web.request import Request, Shared
 from packhouse.web.routing.route import Claim, ErrorStyle, Route
 from packhouse.web.routing.router import Router, RoutingFailure
 from packhouse.web.smart import info_refs, lfs, receive_pack, upload_pack
@@ -97,11 +98,10 @@ class App:
             return
         assert scope["type"] == "http", scope["type"]
         assert self._shared is not None, "the lifespan has not started"
-        request = Request(scope, receive, self._shared)
         chosen = choose_request_id(scope["headers"]).decode("ascii")
-        request.request_id = chosen
         request_id.set(chosen)  # the server gives each request a context of its own
-        await _Exchange(request, self._router, scope, receive, send).run()
+        wire = WireRequest(scope, receive, id=chosen, stall_max_s=self._config.stall_timeout_s)
+        await _Exchange(wire, self._shared, self._router, send).run()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -127,17 +127,17 @@ class _Exchange:
 
     def __init__(
         self,
-        request: Request,
+        wire: WireRequest,
+        shared: Shared,
         router: Router,
-        scope: Scope,
-        receive: Receive,
         send: Send,
     ) -> None:
+        self._wire = wire
+        self._shared = shared
         self._router = router
-        self._scope = scope
-        self._receive = receive
         self._send_to_server = send
-        self._request = request
+        self._call: Call | None = None
+        self._refused_path = ""
         self._style = ErrorStyle.PLAIN
         self._started_at = time.monotonic()
         self._status = 0
@@ -162,8 +162,10 @@ class _Exchange:
             await self._fail(error)
         finally:
             log_request(
-                self._request,
+                self._wire,
+                self._call,
                 self._outcome,
+                refused_path=self._refused_path,
                 status=self._status,
                 bytes_out=self._sent_bytes,
                 seconds=time.monotonic() - self._started_at,
@@ -171,39 +173,39 @@ class _Exchange:
             )
 
     async def _answer(self) -> Response:
-        request = self._request
         try:
-            route, request.match = self._router.match(request.method, self._scope["raw_path"])
+            route, match = self._router.match(self._wire.method, self._wire.raw_path)
             self._style = route.errors
+            call = self._call = Call(self._wire, self._shared, match)
             if route.claim is not Claim.HANDLER:
-                request.authorised = await authorise(request, route)
-            return await self._handle(route)
+                call.authorised = await authorise(call, route)
+            return await self._handle(call, route)
         except RoutingFailure as failure:
             self._style = failure.style
-            request.refused_path = failure.template
-            return render_failure(request, failure.error, failure.style)
+            self._refused_path = failure.template
+            return render_failure(self._wire, None, failure.error, failure.style)
         except (ClientGone, ResponseAborted):
             raise
         except Exception as error:  # noqa: BLE001  # render_failure knows our errors, and logs all others
-            return render_failure(request, error, self._style)
+            return render_failure(self._wire, self._call, error, self._style)
 
-    async def _handle(self, route: Route) -> Response:
+    async def _handle(self, call: Call, route: Route) -> Response:
         """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
         if route.writes.takes_key:
-            return await answer_once(self._request, route.handler)
+            return await answer_once(call, route.handler)
         try:
-            response = await route.handler(self._request)
+            response = await route.handler(call)
         except RepositoryMended:
             if route.method != "GET":
                 raise
-            response = await route.handler(self._request)
+            response = await route.handler(call)
         if route.method == "GET":
             response.headers.setdefault("Cache-Control", REVALIDATED)
         return response
 
     async def _respond(self, response: Response) -> None:
         """Send the answer once the client has sent its whole body; else close the connection after it."""
-        upload = self._request.upload
+        upload = self._wire.upload
         try:
             if not await upload.drain(limits.refused_body_drain_max_bytes):
                 response.headers["Connection"] = "close"
@@ -211,23 +213,23 @@ class _Exchange:
             if isinstance(response, StreamResponse):
                 await response.close()
             raise
-        await response(self._scope, self._receive, self._send)
+        await response(self._wire.scope, self._wire.receive, self._send)
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            if self._has_left():
+            if self._wire.has_left():
                 self._outcome = "client left"
-            named = (ID_HEADER, self._request.request_id.encode("ascii"))
+            named = (ID_HEADER, self._wire.id.encode("ascii"))
             await self._send_to_server({**message, "headers": [*message.get("headers", ()), named]})
             return
-        if self._request.method != "HEAD":
+        if self._wire.method != "HEAD":
             self._sent_bytes += len(message.get("body", b""))
-        if not message.get("more_body", False) and not self._request.upload.complete:
+        if not message.get("more_body", False) and not self._wire.upload.complete:
             # The connection closes with the last message. Whoever still sends would see it reset before
             # having read the answer, so take what comes for a little while.
             await self._send_to_server({**message, "more_body": True})
-            await self._request.upload.linger(limits.refused_body_linger_max_s)
+            await self._wire.upload.linger(limits.refused_body_linger_max_s)
             message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send_to_server(message)
 
@@ -235,20 +237,16 @@ class _Exchange:
         """Answer a failure that came while the answer was made ready, or cut the answer that has begun."""
         if self._status:
             self._outcome = "answer cut short"
-            log_failure(self._request, error, self._status)
+            log_failure(self._call, error, self._status)
             await self._cut_connection()
             return
-        response = render_failure(self._request, error, self._style)
+        response = render_failure(self._wire, self._call, error, self._style)
         response.headers["Connection"] = "close"
-        await response(self._scope, self._receive, self._send)
-
-    def _has_left(self) -> bool:
-        ask: Callable[[], bool] | None = self._scope.get("packhouse.has_left")
-        return ask is not None and ask()
+        await response(self._wire.scope, self._wire.receive, self._send)
 
     async def _cut_connection(self) -> None:
         """End the connection so that the client sees that the body is not whole."""
-        cut: Callable[[], None] | None = self._scope.get("packhouse.cut_connection")
+        cut = self._wire.cut_connection
         if cut is not None:
             cut()
             await asyncio.sleep(0)  # the server learns of the lost connection before this task ends

@@ -11,8 +11,9 @@ from packhouse.auth.principal import Principal, ScopeMissing
 from packhouse.auth.scopes import Scope
 from packhouse.errors import Unauthenticated
 from packhouse.operations.tenants.authenticate import authenticate, recall_principal
+from packhouse.web.call import Call
 from packhouse.web.caller import Caller
-from packhouse.web.request import Request
+from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import Claim, Route
 
@@ -24,55 +25,55 @@ BEARER = "Bearer"
 BASIC = "Basic or Bearer"
 
 
-async def authorise(request: Request, route: Route) -> Caller:
+async def authorise(call: Call, route: Route) -> Caller:
     """Return the caller of a route of the API.
 
     Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
     know it as 401; Denied for a missing scope elsewhere and for a token of another repository.
     """
-    principal = await authenticate_token(request, read_token(request))
+    principal = await authenticate_token(call, read_token(call.wire))
     try:
         principal.require_scope(*route.scopes)
     except ScopeMissing as error:
-        if request.dialect is Dialect.RELEASED and route.released_scope_status == 401:
+        if call.dialect is Dialect.RELEASED and route.released_scope_status == 401:
             raise Unauthenticated(error.message, **error.fields) from None
         raise
     if route.claim is Claim.ORG:
         return Caller(principal, "")
-    name = request.path_values.get("repo")
+    name = call.path_values.get("repo")
     if name is None:
         return Caller(principal, principal.read_repo_claim())
     principal.require_repo(name)
     return Caller(principal, name)
 
 
-async def authenticate_git(request: Request, scope: Scope) -> Principal:
+async def authenticate_git(call: Call, scope: Scope) -> Principal:
     """Return who makes a git request; the repository is still to be checked.
 
     Takes Basic credentials besides Bearer: their password, or else their user, is the token. Raises
     Unauthenticated and Denied.
     """
-    principal = await authenticate_token(request, read_token(request, basic=True))
+    principal = await authenticate_token(call, read_token(call.wire, basic=True))
     principal.require_scope(scope)
     return principal
 
 
-async def authenticate_token(request: Request, token: str) -> Principal:
-    """Return whom the token is of, and note it in the request; raise Unauthenticated."""
+async def authenticate_token(call: Call, token: str) -> Principal:
+    """Return whom the token is of, and note it in the call; raise Unauthenticated."""
     # A token seen before costs microseconds here, where a hop to a worker thread would cost a hundred.
-    known = recall_principal(request.node, token)
+    known = recall_principal(call.node, token)
     if known is None:
-        known = await request.in_thread(authenticate, request.node, token)
-    request.principal = known
+        known = await call.in_thread(authenticate, call.node, token)
+    call.principal = known
     return known
 
 
-def read_token(request: Request, *, basic: bool = False) -> str:
+def read_token(wire: WireRequest, *, basic: bool = False) -> str:
     """Return the token of the Authorization header; raise Unauthenticated when there is none.
 
     Scheme names are case-insensitive (RFC 9110 section 11.1). A token in the query counts for nothing.
     """
-    given = request.headers.getlist("authorization")
+    given = wire.headers.getlist("authorization")
     if not given or not given[0].strip():
         raise Unauthenticated("a token is required")
     if len(given) > 1:

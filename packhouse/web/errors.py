@@ -32,10 +32,11 @@ from packhouse.operations.events.events import EventsForgotten
 from packhouse.repository.apply_patch import PatchDoesNotApply
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.upstream.access import UpstreamAway
+from packhouse.web.call import Call
 from packhouse.web.edge.body import ClientStalled
 from packhouse.web.edge.responses import NOT_STORED, json_response
+from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.json.paths import path_list_members
-from packhouse.web.request import Request
 from packhouse.web.routing.route import ErrorStyle
 from packhouse.web.routing.router import MethodNotAllowed
 
@@ -292,11 +293,11 @@ def _readable(value: object) -> str:
     return shown.removeprefix("refs/heads/") if isinstance(value, bytes) else shown
 
 
-def render_failure(request: Request, error: BaseException, style: ErrorStyle) -> Response:
-    """Return the answer for an error, in the form that the route's clients read."""
+def render_failure(wire: WireRequest, call: Call | None, error: BaseException, style: ErrorStyle) -> Response:
+    """Return the answer for an error, in the form that the route's clients read. Without a route there is no call."""
     failure = describe_failure(error)
     if failure.status >= 500:
-        log_failure(request, error, failure.status)
+        log_failure(call, error, failure.status)
     headers = _headers(failure, style)
     if style is ErrorStyle.GIT:
         return Response(failure.sentence + "\n", failure.status, headers, "text/plain; charset=utf-8")
@@ -304,15 +305,15 @@ def render_failure(request: Request, error: BaseException, style: ErrorStyle) ->
         return json_response(codearts_members(failure.status, failure.sentence), failure.status, headers)
     if style is ErrorStyle.NOTE and "notes_ref" in failure.fields:
         return json_response(_note_write(failure), failure.status, headers)
-    problem = _problem(request, failure)
+    problem = _problem(wire, failure)
     if style is ErrorStyle.COMMIT_RESULT:
-        problem["result"] = _commit_result(request, failure)
+        problem["result"] = _commit_result(call, failure)
     if style is ErrorStyle.LFS:
         # Without a message git-lfs prints a text of its own, with the whole address, token included.
         problem["message"] = failure.sentence
-        media = _LFS_MEDIA if _LFS_MEDIA in request.headers.get("accept", "") else "application/json"
+        media = _LFS_MEDIA if _LFS_MEDIA in wire.headers.get("accept", "") else "application/json"
         return json_response(problem, failure.status, headers, media_type=media)
-    media = _PROBLEM_MEDIA if _accepts_problem(request.headers.getlist("accept")) else "application/json"
+    media = _PROBLEM_MEDIA if _accepts_problem(wire.headers.getlist("accept")) else "application/json"
     return json_response(problem, failure.status, headers, media_type=media)
 
 
@@ -341,12 +342,12 @@ def codearts_members(status: int, sentence: str) -> dict[str, str]:
     return {"error_code": code, "error_msg": text}
 
 
-def log_failure(request: Request, error: BaseException, status: int) -> None:
+def log_failure(call: Call | None, error: BaseException, status: int) -> None:
     """Log what an operator must know of; a traceback only for what is a bug.
 
     Damage has been told as an error when it was found (repository/damage.py); here it is one more refused request.
     """
-    operation = request.match.operation if request.match else ""
+    operation = call.match.operation if call else ""
     is_told = isinstance(error, RepositoryDamaged)
     expected = is_told or (isinstance(error, PackhouseError) and not isinstance(error, Corrupt))
     log_event(
@@ -379,18 +380,17 @@ def problem_members(status: int, sentence: str) -> dict[str, Any]:
     return {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
 
 
-def _problem(request: Request, failure: Failure) -> dict[str, Any]:
+def _problem(wire: WireRequest, failure: Failure) -> dict[str, Any]:
     problem = problem_members(failure.status, failure.sentence)
-    path = request.scope.get("raw_path") or b""
-    if len(path) <= INSTANCE_MAX_CHARS:
-        problem["instance"] = path.decode("ascii", "replace")
+    if len(wire.raw_path) <= INSTANCE_MAX_CHARS:
+        problem["instance"] = wire.raw_path.decode("ascii", "replace")
     problem.update({name: failure.fields[name] for name in _PROBLEM_MEMBERS if name in failure.fields})
     if "conflict_paths" in problem:
         problem.update(path_list_members(problem["conflict_paths"], "conflict_paths"))
     return problem
 
 
-def _commit_result(request: Request, failure: Failure) -> dict[str, Any]:
+def _commit_result(call: Call | None, failure: Failure) -> dict[str, Any]:
     """Return the `result` member: what is known of the branch, nothing blank."""
     result: dict[str, Any] = {
         "success": False,
@@ -398,7 +398,7 @@ def _commit_result(request: Request, failure: Failure) -> dict[str, Any]:
         "message": failure.sentence,
     }
     fields = failure.fields
-    target = request.failure_facts.get("branch")
+    target = call.failure_facts.get("branch") if call else None
     failed = fields.get("branch")
     if failed is None and isinstance(refname := fields.get("refname"), bytes):
         failed = _readable(refname)

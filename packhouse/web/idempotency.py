@@ -14,9 +14,9 @@ from packhouse import limits
 from packhouse.errors import Invalid, PackhouseError
 from packhouse.operations.jobs.kept_answers import find_answer, keep_answer
 from packhouse.repository.refs.receipts import Answer
+from packhouse.web.call import Call, as_answer
 from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
-from packhouse.web.request import Request, as_answer
 from packhouse.web.routing.route import Handler
 
 HEADER: Final = "Idempotency-Key"
@@ -55,41 +55,40 @@ def read_key(fields: Sequence[str]) -> str | None:
     return key
 
 
-async def answer_once(request: Request, handler: Handler) -> Response:
+async def answer_once(call: Call, handler: Handler) -> Response:
     """Return the answer that is kept for the request's key, or else the handler's, which is kept with its write.
 
     The caller has been authorised. A request that fails because another one with its key was faster gets the
     answer of that one. Raises Invalid for the header, KeyReused, KeyTaken and what the handler raises.
     """
-    key = read_key(request.headers.getlist(HEADER))
+    key = read_key(call.wire.headers.getlist(HEADER))
     if key is None:
-        return await handler(request)
-    request.idempotency_key = key
-    fingerprint = request.upload.fingerprint = Fingerprint(_target(request))
-    if kept := await request.operate(find_answer, request.caller.repo, key=key):
-        await drop_body(request.upload, max_bytes=request.config.commit_max_bytes)
+        return await handler(call)
+    call.idempotency_key = key
+    fingerprint = call.wire.upload.fingerprint = Fingerprint(_target(call))
+    if kept := await call.operate(find_answer, call.caller.repo, key=key):
+        await drop_body(call.wire.upload, max_bytes=call.config.commit_max_bytes)
         return _replay(kept, fingerprint)
     try:
-        response = await handler(request)
-        ticket = request.ticket
+        response = await handler(call)
+        ticket = call.ticket
         assert ticket is not None, "the handler of a route that takes keys answers by Request.write()"
         if not ticket.is_kept:  # there was nothing to write
-            await request.operate(keep_answer, request.caller.repo, ticket, as_answer(response))
+            await call.operate(keep_answer, call.caller.repo, ticket, as_answer(response))
     except PackhouseError:
         if not fingerprint.is_whole:
             raise
-        kept = await request.operate(find_answer, request.caller.repo, key=key)
+        kept = await call.operate(find_answer, call.caller.repo, key=key)
         if kept is None:
             raise
         return _replay(kept, fingerprint)
     return response
 
 
-def _target(request: Request) -> bytes:
+def _target(call: Call) -> bytes:
     """Return what tells operations apart besides the body: the same for both dialects."""
-    assert request.match is not None
-    values = (value for name, value in sorted(request.path_values.items()) if name != "repo")
-    parts = (request.match.operation, request.scope["query_string"].decode("latin-1"), *values)
+    values = (value for name, value in sorted(call.path_values.items()) if name != "repo")
+    parts = (call.match.operation, call.wire.query_string.decode("latin-1"), *values)
     return "\0".join(parts).encode("utf-8")
 
 

@@ -31,11 +31,11 @@ class Transfers:
         self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max, work="transfers")
         self._closed = False
 
-    def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Call[T]":
+    def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "RunningCall[T]":
         """Run `function` in a thread. A caller whose function opens something ends the call by `close_result`."""
-        return Call(asyncio.ensure_future(self._threads.run(function, *args, **kwargs)))
+        return RunningCall(asyncio.ensure_future(self._threads.run(function, *args, **kwargs)))
 
-    async def close_result(self, call: "Call[T]", close: Callable[[T], None]) -> None:
+    async def close_result(self, call: "RunningCall[T]", close: Callable[[T], None]) -> None:
         """Wait for the end of a call, however its request ended, and close what it returned, in a thread."""
         await call.wait()
         if (opened := call.opened) is None:
@@ -55,7 +55,7 @@ class Transfers:
         self._threads.close()
 
 
-class Call(Generic[T]):
+class RunningCall(Generic[T]):
     """A function that runs in a thread. It goes on to its end even when nobody waits for it any more."""
 
     def __init__(self, task: "asyncio.Future[T]") -> None:

@@ -28,17 +28,15 @@ from packhouse.operations.reading.archive import (
 from packhouse.operations.tenants.static_tokens import find_static_reader
 from packhouse.web.admission.slot import Slot
 from packhouse.web.auth import authenticate_token
+from packhouse.web.call import Call
 from packhouse.web.caller import Caller
-from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import Verbatim
 from packhouse.web.json.paths import PathMembers, read_path
 from packhouse.web.json.types import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import ARCHIVE_REPLY
-from packhouse.web.request import Request
 from packhouse.web.routing.route import Claim, ErrorStyle, Paths, of_repo, reading
 
 _PARAMETER_MAX_CHARS: Final = 100_000
@@ -75,9 +73,9 @@ class CodeArtsQuery(PathMembers):
     archive_format: Annotated[str, one_of(*FORMATS)] | None = None
 
 
-async def handle_archive(request: Request) -> Response:
+async def handle_archive(call: Call) -> Response:
     """POST …/archive: a tar.gz of a ref."""
-    body = await read_body(request, ArchiveBody)
+    body = await call.read_body(ArchiveBody)
     if body.max_blob_size is not None and body.max_blob_size < 0:
         raise Invalid("field does not fit", field="max_blob_size", reason="must not be negative")
     prefix = body.archive.prefix if body.archive is not None else None
@@ -88,35 +86,31 @@ async def handle_archive(request: Request) -> Response:
         blob_max_bytes=body.max_blob_size,
         prefix=check_prefix(prefix or ""),
     )
-    return await _send(
-        request, await request.operate(prepare_archive, request.caller.repo, body.ref, options)
-    )
+    return await _send(call, await call.operate(prepare_archive, call.caller.repo, body.ref, options))
 
 
-async def handle_codearts(request: Request) -> Response:
+async def handle_codearts(call: Call) -> Response:
     """GET /v4/repositories/{repository_id}/repository/archive."""
-    token = request.headers.get("x-auth-token", "").strip()
+    token = call.wire.headers.get("x-auth-token", "").strip()
     if not token or len(token) > _PARAMETER_MAX_CHARS:
         raise Unauthenticated("a token is required")
-    static_reader = await request.in_thread(find_static_reader, request.node, token)
-    principal = static_reader or await authenticate_token(request, token)
-    request.principal = principal
-    number = _parse_number(request.path_values["repository_id"])
-    query = request.read_query(CodeArtsQuery)
-    path = _read_path(request, query)
+    static_reader = await call.in_thread(find_static_reader, call.node, token)
+    principal = static_reader or await authenticate_token(call, token)
+    call.principal = principal
+    number = _parse_number(call.path_values["repository_id"])
+    query = call.read_query(CodeArtsQuery)
+    path = _read_path(call, query)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
         raise Invalid("unknown archive format", archive_format=archive_format[:80])
-    repo = await request.in_thread(lookup_repo_by_number, request.node, principal, number)
+    repo = await call.in_thread(lookup_repo_by_number, call.node, principal, number)
     principal.require_scope(Scope.GIT_READ)
     if static_reader is None or static_reader.repo_claim != ALL_REPOS:
         principal.require_repo(repo.name)
-    request.authorised = Caller(principal, repo.name)
+    call.authorised = Caller(principal, repo.name)
     top = f"{safe_name(repo.name.rpartition('/')[2])}-{safe_name(query.sha or repo.default_branch)}/"
     options = ArchiveOptions(format=archive_format, path=path, prefix=top.encode("ascii"))
-    return await _send(
-        request, await request.in_thread(prepare_archive_of, request.node, repo, query.sha, options)
-    )
+    return await _send(call, await call.in_thread(prepare_archive_of, call.node, repo, query.sha, options))
 
 
 def _parse_number(text: str) -> int:
@@ -126,11 +120,11 @@ def _parse_number(text: str) -> int:
     return int(match[1])
 
 
-def _read_path(request: Request, query: CodeArtsQuery) -> bytes:
+def _read_path(call: Call, query: CodeArtsQuery) -> bytes:
     """Return the file or folder to restrict to, empty for everything."""
     for name, text in (("path", query.path), ("path_base64", query.path_base64)):
         # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
-        is_blank = not text.strip() if text is not None else name in request.query_params
+        is_blank = not text.strip() if text is not None else name in call.wire.query_params
         if is_blank or len(text or "") > _PARAMETER_MAX_CHARS:
             raise Invalid("parameter does not fit", field=name)
     path = read_path(query)
@@ -141,20 +135,20 @@ def _read_path(request: Request, query: CodeArtsQuery) -> bytes:
     return check_tree_path(path, deletes=True)
 
 
-async def _send(request: Request, archive: Archive) -> Response:
+async def _send(call: Call, archive: Archive) -> Response:
     """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
     async with contextlib.AsyncExitStack() as stack:
         holder = (archive.repo.org_id, archive.repo.name)
-        reads = request.admission.transfers.reads
-        slot = await stack.enter_async_context(reads.slot(holder, connection_cutter(request)))
-        await require_client(request)
+        reads = call.admission.transfers.reads
+        slot = await stack.enter_async_context(reads.slot(holder, call.wire.cut_connection))
+        await call.wire.require_client()
         cleanup = stack.pop_all().aclose
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{archive.file_name}"',
         "X-Content-Type-Options": "nosniff",
     }
-    pieces = _relay(iter_in_threads(request, iter_archive(request.node, archive)), slot)
+    pieces = _relay(iter_in_threads(call, iter_archive(call.node, archive)), slot)
     return StreamResponse(pieces, 200, headers, media_type=archive.media_type, cleanup=cleanup)
 
 

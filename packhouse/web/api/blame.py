@@ -11,11 +11,11 @@ from packhouse.clock import format_timestamp
 from packhouse.git.commands.blame import BlameGroup
 from packhouse.git.objects.codec import Commit
 from packhouse.operations.reading.blame import Blame, blame_file
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.paths import PathMembers, encoded_path, path_text, read_file_path
 from packhouse.web.json.types import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
@@ -64,20 +64,20 @@ class BlameAnswer(msgspec.Struct):
     path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_blame(request: Request) -> Response:
+async def handle_blame(call: Call) -> Response:
     """GET …/blame."""
-    query = request.read_query(BlameQuery)
+    query = call.read_query(BlameQuery)
     path = read_file_path(query)
-    blame = await request.search(
+    blame = await call.search(
         blame_file,
-        request.caller.repo,
+        call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=path,
         ranges=query.range,
         detect_moves=query.detect_moves,
     )
-    return await request.in_thread(_answer, blame, path)
+    return await call.in_thread(_answer, blame, path)
 
 
 def _answer(blame: Blame, path: bytes) -> Response:

@@ -13,8 +13,8 @@ from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
 from packhouse.operations.refs.list_branches import ListBranches, list_branches
 from packhouse.operations.refs.read_branch import ReadBranch, read_branch
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import (
     AnyRef,
@@ -29,7 +29,6 @@ from packhouse.web.json.types import (
     old_name_of,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
 from packhouse.web.routing.route import of_repo, reading, writing
 
@@ -117,12 +116,12 @@ def _fields(branch: Branch) -> dict[str, Any]:
     return {"name": branch.name, "head_sha": branch.head, "created_at": format_timestamp(branch.created_at)}
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/branches."""
-    query = request.read_query(ListBranchesQuery)
-    page = await request.operate(
+    query = call.read_query(ListBranchesQuery)
+    page = await call.operate(
         list_branches,
-        ListBranches(request.caller.repo, query.ephemeral, query.cursor, page_limit(query.limit)),
+        ListBranches(call.caller.repo, query.ephemeral, query.cursor, page_limit(query.limit)),
     )
     branches = [{"cursor": cursor, **_fields(branch)} for branch, cursor in page.branches]
     answer: dict[str, Any] = {"branches": branches, "has_more": page.has_more}
@@ -131,22 +130,22 @@ async def handle_list(request: Request) -> Response:
     return json_response(answer)
 
 
-async def handle_get(request: Request) -> Response:
+async def handle_get(call: Call) -> Response:
     """GET …/branch."""
-    query = request.read_query(GetBranchQuery)
-    branch = await request.operate(
-        read_branch, ReadBranch(request.caller.repo, exact_branch_refname(query.name), query.ephemeral)
+    query = call.read_query(GetBranchQuery)
+    branch = await call.operate(
+        read_branch, ReadBranch(call.caller.repo, exact_branch_refname(query.name), query.ephemeral)
     )
     return json_response({"branch": _fields(branch)})
 
 
-async def handle_create(request: Request) -> Response:
+async def handle_create(call: Call) -> Response:
     """POST …/branches/create."""
-    body = await read_body(request, CreateBranchBody)
+    body = await call.read_body(CreateBranchBody)
     if body.base_ref is None and body.base_branch is None:
         raise Invalid("field is required", field="base_ref")
     command = CreateBranch(
-        repo=request.caller.repo,
+        repo=call.caller.repo,
         refname=branch_refname(body.target_branch),
         ephemeral=body.target_is_ephemeral,
         base_ref=body.base_ref,
@@ -154,8 +153,8 @@ async def handle_create(request: Request) -> Response:
         base_is_ephemeral=body.base_is_ephemeral,
         force=body.force,
     )
-    node, principal = request.node, request.caller.principal
-    return await request.write(
+    node, principal = call.node, call.caller.principal
+    return await call.write(
         lambda receipt: create_branch(node, principal, command, receipt=receipt),
         lambda branch: json_response(
             {
@@ -168,14 +167,14 @@ async def handle_create(request: Request) -> Response:
     )
 
 
-async def handle_delete(request: Request) -> Response:
+async def handle_delete(call: Call) -> Response:
     """DELETE …/branches."""
-    body = await read_body(request, DeleteBranchBody)
+    body = await call.read_body(DeleteBranchBody)
     refname = exact_branch_refname(body.target_branch)
-    command = DeleteBranch(request.caller.repo, refname, body.ephemeral)
+    command = DeleteBranch(call.caller.repo, refname, body.ephemeral)
     fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
-    node, principal = request.node, request.caller.principal
-    return await request.write(
+    node, principal = call.node, call.caller.principal
+    return await call.write(
         lambda receipt: delete_branch(node, principal, command, receipt=receipt),
         lambda _: json_response(with_old_names("deleted_branch", fields)),
     )

@@ -29,6 +29,7 @@ from packhouse.operations.commits.commit_target import CommitTarget, check_base
 from packhouse.operations.commits.diff_commit import DiffCommit
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
 from packhouse.repository.refs.receipts import Receipt
+from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.commit_stream import CommitStream, OpenedCommit, StreamedCommit
@@ -61,7 +62,6 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
 from packhouse.web.routing.route import ErrorStyle, Route, of_repo, writing_branch
 
@@ -220,28 +220,28 @@ def commit_answer(target: CommitTarget, new: NewCommit, *, blob_count: int) -> R
     return json_response({"commit": commit, "result": with_old_names("commit_result", result)}, 201)
 
 
-async def _commit_stream(request: Request, open_commit: Callable[[bytes], OpenedCommit]) -> Response:
+async def _commit_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit]) -> Response:
     """Read the whole body, wait in the branch queue, commit and answer."""
     stream = CommitStream(open_commit)
     try:
         waiting: list[bytes] = []
         waiting_bytes = 0
-        async for piece in iter_body(request.upload, max_bytes=request.config.commit_max_bytes):
+        async for piece in iter_body(call.wire.upload, max_bytes=call.config.commit_max_bytes):
             waiting.append(piece)
             waiting_bytes += len(piece)
             if waiting_bytes >= _BATCH_BYTES:
-                await request.in_thread(stream.feed, b"".join(waiting))
+                await call.in_thread(stream.feed, b"".join(waiting))
                 waiting, waiting_bytes = [], 0
-        await request.in_thread(stream.feed, b"".join(waiting))
+        await call.in_thread(stream.feed, b"".join(waiting))
         opened = stream.finish()
         target, commit = opened.target, opened.commit
-        async with request.wait_for_branch(target.namespace, target.refname):
-            return await request.write(
+        async with call.wait_for_branch(target.namespace, target.refname):
+            return await call.write(
                 lambda receipt: _commit(commit, receipt),
                 lambda new: commit_answer(target, new, blob_count=commit.blob_count),
             )
     except BaseException:
-        await request.in_thread(stream.discard)
+        await call.in_thread(stream.discard)
         raise
 
 
@@ -252,25 +252,25 @@ def _commit(commit: StreamedCommit, receipt: Receipt[NewCommit] | None) -> NewCo
         commit.discard()
 
 
-def _read_commit(request: Request, metadata: CommitMetadata) -> tuple[CommitTarget, CommitFacts]:
+def _read_commit(call: Call, metadata: CommitMetadata) -> tuple[CommitTarget, CommitFacts]:
     """Return what a metadata line says of a commit; a failure's answer names the branch from here on."""
-    request.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
-    return read_target(metadata), read_facts(metadata, now=request.node.clock())
+    call.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
+    return read_target(metadata), read_facts(metadata, now=call.node.clock())
 
 
-async def create_commit(request: Request) -> Response:
+async def create_commit(call: Call) -> Response:
     """POST …/commit-pack: one commit from a stream of files."""
 
     def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitPackMetadata, where="create_commit")
-        target, facts = _read_commit(request, metadata)
+        target, facts = _read_commit(call, metadata)
         changes = read_files(metadata.files)
-        node, principal = request.node, request.caller.principal
-        repo = lookup_repo(node, principal, request.caller.repo)
+        node, principal = call.node, call.caller.principal
+        repo = lookup_repo(node, principal, call.caller.repo)
         commit = CommitPack(node, principal, repo, target, facts, changes)
         return OpenedCommit(target, commit, partial(_add_blob_chunk, commit))
 
-    return await _commit_stream(request, open_commit)
+    return await _commit_stream(call, open_commit)
 
 
 def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
@@ -278,18 +278,18 @@ def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
     commit.add_chunk(content_id, data, eof=eof)
 
 
-async def commit_diff(request: Request) -> Response:
+async def commit_diff(call: Call) -> Response:
     """POST …/diff-commit: one commit from a patch."""
 
     def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitMetadata, where="diff_commit")
-        target, facts = _read_commit(request, metadata)
-        node, principal = request.node, request.caller.principal
-        repo = lookup_repo(node, principal, request.caller.repo)
+        target, facts = _read_commit(call, metadata)
+        node, principal = call.node, call.caller.principal
+        repo = lookup_repo(node, principal, call.caller.repo)
         commit = DiffCommit(node, principal, repo, target, facts)
         return OpenedCommit(target, commit, partial(_add_diff_chunk, commit))
 
-    return await _commit_stream(request, open_commit)
+    return await _commit_stream(call, open_commit)
 
 
 def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
@@ -297,13 +297,13 @@ def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
     commit.add_chunk(data, eof=eof)
 
 
-async def restore(request: Request) -> Response:
+async def restore(call: Call) -> Response:
     """POST …/restore-commit and …/reset-commits: an earlier tree as a new commit."""
-    metadata = await _read_restore(request)
+    metadata = await _read_restore(call)
     if metadata.target_branch.startswith("refs/"):
         raise Invalid("invalid branch name", branch=metadata.target_branch[:200])
-    request.failure_facts["branch"] = metadata.target_branch
-    now = request.node.clock()
+    call.failure_facts["branch"] = metadata.target_branch
+    now = call.node.clock()
     author = read_person(metadata.author, now=now)
     target = CommitTarget(
         namespace=PERSISTENT,
@@ -311,24 +311,24 @@ async def restore(request: Request) -> Response:
         expected=metadata.expected_target_sha,
     )
     command = RestoreCommit(
-        repo=request.caller.repo,
+        repo=call.caller.repo,
         target=target,
         base_ref=metadata.base_ref,
         message=metadata.commit_message,
         author=author,
         committer=author if metadata.committer is None else read_person(metadata.committer, now=now),
     )
-    node, principal = request.node, request.caller.principal
-    async with request.wait_for_branch(target.namespace, target.refname):
-        return await request.write(
+    node, principal = call.node, call.caller.principal
+    async with call.wait_for_branch(target.namespace, target.refname):
+        return await call.write(
             lambda receipt: restore_commit(node, principal, command, receipt=receipt),
             lambda new: commit_answer(target, new, blob_count=0),
         )
 
 
-async def _read_restore(request: Request) -> RestoreMetadata:
+async def _read_restore(call: Call) -> RestoreMetadata:
     """Return the metadata; the body is a JSON object, or the same as the first line of an NDJSON stream."""
-    pieces = [piece async for piece in iter_body(request.upload, max_bytes=limits.json_body_max_bytes)]
+    pieces = [piece async for piece in iter_body(call.wire.upload, max_bytes=limits.json_body_max_bytes)]
     text = b"".join(pieces).lstrip()
     try:
         body = split_object(text, ("metadata",))
@@ -340,8 +340,7 @@ async def _read_restore(request: Request) -> RestoreMetadata:
     raw = (body or {}).get("metadata", b"null")
     if raw == b"null":
         raise Invalid("field is required", field="metadata")
-    assert request.match is not None
-    where = request.match.operation
+    where = call.match.operation
     members = decode_members(raw, member_names(RestoreMetadata, where), at="metadata")
     return parse_object(members, RestoreMetadata, where=where, at="metadata")
 

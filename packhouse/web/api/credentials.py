@@ -18,12 +18,11 @@ from packhouse.operations.tenants.credentials import (
     update_credential,
 )
 from packhouse.secret import Secret
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body, read_members
 from packhouse.web.json.fields import Verbatim, parse_object
 from packhouse.web.json.types import Name, Timestamp, says
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import Claim, Paths, changing
 
@@ -71,47 +70,47 @@ class CredentialReply(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Timestamp
 
 
-async def handle_create(request: Request) -> Response:
+async def handle_create(call: Call) -> Response:
     """POST …/git-credentials."""
-    body = await read_body(request, CreateCredentialBody)
-    repo = request.caller.repo
-    if request.dialect is Dialect.RELEASED:
+    body = await call.read_body(CreateCredentialBody)
+    repo = call.caller.repo
+    if call.dialect is Dialect.RELEASED:
         if body.repo_id is None:
             raise Invalid("field is required", field="repo_id")
         repo = body.repo_id
     command = CreateCredential(repo=repo, password=Secret(body.password), username=body.username)
-    created = await request.operate(create_credential, command)
+    created = await call.operate(create_credential, command)
     return json_response(_fields(created), 201)
 
 
-async def handle_update(request: Request) -> Response:
+async def handle_update(call: Call) -> Response:
     """PUT …/git-credentials/{id}."""
-    raw = await read_members(request, UpdateCredentialBody)
+    raw = await call.read_members(UpdateCredentialBody)
     body = parse_object(raw, UpdateCredentialBody, where="update_git_credential")
     command = UpdateCredential(
-        request.path_values["id"], Secret(body.password), _given_username(raw, body), request.caller.repo
+        call.path_values["id"], Secret(body.password), _given_username(raw, body), call.caller.repo
     )
-    return json_response(_fields(await request.operate(update_credential, command)))
+    return json_response(_fields(await call.operate(update_credential, command)))
 
 
-async def handle_update_named(request: Request) -> Response:
+async def handle_update_named(call: Call) -> Response:
     """PUT …/git-credentials with the id in the body."""
-    raw = await read_members(request, UpdateNamedCredentialBody)
+    raw = await call.read_members(UpdateNamedCredentialBody)
     body = parse_object(raw, UpdateNamedCredentialBody, where="update_git_credential")
     command = UpdateCredential(body.id, Secret(body.password), _given_username(raw, body))
-    return json_response(_fields(await request.operate(update_credential, command)))
+    return json_response(_fields(await call.operate(update_credential, command)))
 
 
-async def handle_delete(request: Request) -> Response:
+async def handle_delete(call: Call) -> Response:
     """DELETE …/git-credentials/{id}; a body is ignored."""
-    await request.operate(delete_credential, request.path_values["id"], request.caller.repo)
+    await call.operate(delete_credential, call.path_values["id"], call.caller.repo)
     return Response(status_code=204)
 
 
-async def handle_delete_named(request: Request) -> Response:
+async def handle_delete_named(call: Call) -> Response:
     """DELETE …/git-credentials with the id in the body."""
-    body = await read_body(request, DeleteCredentialBody)
-    await request.operate(delete_credential, body.id)
+    body = await call.read_body(DeleteCredentialBody)
+    await call.operate(delete_credential, body.id)
     return Response(status_code=204)
 
 

@@ -15,6 +15,7 @@ from packhouse.operations.reading.diff import (
     diff_branch,
     diff_commit,
 )
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse, cacheable
 from packhouse.web.edge.streams import iter_in_threads
 from packhouse.web.json.paths import path_members, read_paths
@@ -32,7 +33,6 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _PIECE_BYTES = 256 * limits.KIB
@@ -118,33 +118,33 @@ class BranchDiffAnswer(msgspec.Struct):
     merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_commit_diff(request: Request) -> Response:
+async def handle_commit_diff(call: Call) -> Response:
     """GET …/diff."""
-    query = request.read_query(CommitDiffQuery)
-    diff = await request.search(
+    query = call.read_query(CommitDiffQuery)
+    diff = await call.search(
         diff_commit,
-        request.caller.repo,
+        call.caller.repo,
         ref=RefInput(query.ref, query.ref_is_ephemeral),
         base=None if query.base_ref is None else RefInput(query.base_ref, query.base_is_ephemeral),
         applicable=query.git_apply_compatible,
         paths=read_paths(query.path, query.path_base64),
     )
     members = _commit_members(diff, named_base=query.base_ref is not None)
-    return cacheable(_answer(request, members, diff.files), is_by_id=diff.is_by_id)
+    return cacheable(_answer(call, members, diff.files), is_by_id=diff.is_by_id)
 
 
-async def handle_branch_diff(request: Request) -> Response:
+async def handle_branch_diff(call: Call) -> Response:
     """GET …/branches/diff."""
-    query = request.read_query(BranchDiffQuery)
-    diff = await request.search(
+    query = call.read_query(BranchDiffQuery)
+    diff = await call.search(
         diff_branch,
-        request.caller.repo,
+        call.caller.repo,
         branch=RefInput(query.branch, query.ephemeral),
         base=None if query.base is None else RefInput(query.base, query.ephemeral_base),
         base_is_ephemeral=query.ephemeral_base,
         paths=read_paths(query.path, query.path_base64),
     )
-    return _answer(request, _branch_members(diff), diff.files)
+    return _answer(call, _branch_members(diff), diff.files)
 
 
 def _commit_members(diff: CommitDiff, *, named_base: bool) -> dict[str, Any]:
@@ -163,12 +163,12 @@ def _branch_members(diff: BranchDiff) -> dict[str, Any]:
     return members
 
 
-def _answer(request: Request, members: dict[str, Any], files: list[FileDiff]) -> Response:
+def _answer(call: Call, members: dict[str, Any], files: list[FileDiff]) -> Response:
     """Return a large answer piece by piece: as text and as JSON, patches take several times their size."""
     if sum(len(file.raw or b"") + _MEMBERS_BYTES for file in files) <= _PIECE_BYTES:
         return Response(b"".join(_iter_answer(members, files)), media_type="application/json")
     pieces = _join_pieces(_iter_answer(members, files))
-    return StreamResponse(iter_in_threads(request, pieces), media_type="application/json")
+    return StreamResponse(iter_in_threads(call, pieces), media_type="application/json")
 
 
 def _iter_answer(members: dict[str, Any], files: list[FileDiff]) -> Iterator[bytes]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from starlette.responses import Response
 
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.document import make_document
-from packhouse.web.request import Request
 from packhouse.web.routing.route import Handler, Route, public
 
 
@@ -17,7 +17,7 @@ def document_route(routes: Sequence[Route]) -> Route:
     def row(handler: Handler) -> Route:
         return public("openapi", "/api/openapi.json", handler, Description("This document"))
 
-    async def get_document(_request: Request) -> Response:
+    async def get_document(_call: Call) -> Response:
         """GET /api/openapi.json"""
         return json_response(document)
 

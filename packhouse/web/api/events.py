@@ -16,12 +16,12 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.errors import Invalid, Unavailable
 from packhouse.operations.events.events import EventPosition, has_events_forgotten, open_events, read_events
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.json.fields import parse_query
 from packhouse.web.json.types import says
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import LAST_EVENT_ID, NO_STORE
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _EVENT_ID: Final = re.compile(r"[0-9]{1,18}")
@@ -56,14 +56,14 @@ class _OpenStreams:
 _streams: Final = _OpenStreams()
 
 
-async def handle_events(request: Request) -> Response:
+async def handle_events(call: Call) -> Response:
     """GET …/events: what happens from now on, or after the event of the given id."""
-    query = parse_query(request.scope["query_string"], EventsQuery, where="events")
-    after = _parse_id(request.headers.get("last-event-id", "").strip() or query.last_event_id)
-    position = await request.operate(open_events, request.caller.repo, after)
+    query = parse_query(call.wire.query_string, EventsQuery, where="events")
+    after = _parse_id(call.wire.headers.get("last-event-id", "").strip() or query.last_event_id)
+    position = await call.operate(open_events, call.caller.repo, after)
     _streams.enter()
     return StreamResponse(
-        _stream(request, position),
+        _stream(call, position),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         media_type="text/event-stream",
         cleanup=_streams.leave,
@@ -78,22 +78,22 @@ def _parse_id(text: str) -> int | None:
     return int(text)
 
 
-async def _stream(request: Request, position: EventPosition) -> AsyncIterator[bytes]:
+async def _stream(call: Call, position: EventPosition) -> AsyncIterator[bytes]:
     """Yield events until the token ends, the repository goes, or the reader falls too far behind.
 
     A reader reconnects by itself with the last id it saw, and then hears why it cannot go on.
     """
     yield _HELLO
-    node, ends_at = request.node, request.caller.principal.expires_at
+    node, ends_at = call.node, call.caller.principal.expires_at
     quiet_since = time.monotonic()
-    while node.clock() < ends_at and not request.is_ending():
-        events = await request.in_thread(read_events, node, position)
+    while node.clock() < ends_at and not call.wire.is_ending():
+        events = await call.in_thread(read_events, node, position)
         if events:
             position = replace(position, after=events[-1].id)
             yield b"".join(_frame(event.id, event.kind, event.payload) for event in events)
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since >= limits.event_keepalive_s:
-            if await request.in_thread(has_events_forgotten, node, position):
+            if await call.in_thread(has_events_forgotten, node, position):
                 return
             yield _KEEPALIVE
             quiet_since = time.monotonic()

@@ -9,6 +9,7 @@ from packhouse import limits
 from packhouse.errors import Invalid
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
+from packhouse.web.call import Call
 from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
 from packhouse.web.edge.responses import StreamResponse, cacheable, json_response
 from packhouse.web.edge.streams import iter_in_threads
@@ -35,7 +36,6 @@ from packhouse.web.json.types import (
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import FILE_CONDITIONS, FILE_REPLY
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _LIMIT: Final = optional_page(
@@ -91,18 +91,18 @@ def entry_mode(entry: PathEntry) -> str:
     return f"{entry.mode:06o}"
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/files."""
-    query = request.read_query(ListFilesQuery)
+    query = call.read_query(ListFilesQuery)
     paged = query.cursor is not None or bool(query.limit)
     count_max = None
     if paged:
         count_max = page_limit(
             query.limit or 0, default=limits.files_page_default, maximum=limits.files_page_max
         )
-    listing = await request.operate(
+    listing = await call.operate(
         list_files,
-        request.caller.repo,
+        call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=read_folder(query),
@@ -110,7 +110,7 @@ async def handle_list(request: Request) -> Response:
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
     )
-    return await request.in_thread(_list_answer, listing)
+    return await call.in_thread(_list_answer, listing)
 
 
 def _list_answer(listing: FileListing) -> Response:
@@ -129,23 +129,23 @@ def _list_answer(listing: FileListing) -> Response:
     return cacheable(json_response(answer), is_by_id=listing.is_by_id)
 
 
-async def handle_file(request: Request) -> Response:
+async def handle_file(call: Call) -> Response:
     """GET and HEAD …/file."""
-    query = request.read_query(FileQuery)
+    query = call.read_query(FileQuery)
     if is_root(query) and query.ref is None:
         raise Invalid("field is required", field="path")
     # A ref may name a file's object, which has no paths.
     path = b"" if is_root(query) else read_file_path(query)
-    return await request.in_thread(_file_answer, request, query, path)
+    return await call.in_thread(_file_answer, call, query, path)
 
 
-def _file_answer(request: Request, query: FileQuery, path: bytes) -> Response:
-    caller = request.caller
+def _file_answer(call: Call, query: FileQuery, path: bytes) -> Response:
+    caller = call.caller
     file = find_file(
-        request.node, caller.principal, caller.repo, ref=query.ref, ephemeral=query.ephemeral, path=path
+        call.node, caller.principal, caller.repo, ref=query.ref, ephemeral=query.ephemeral, path=path
     )
     decision = decide(
-        request.headers,
+        call.wire.headers,
         entity_tag=file.blob,
         modified_at=file.touched_at,
         size_bytes=file.size_bytes,
@@ -157,25 +157,23 @@ def _file_answer(request: Request, query: FileQuery, path: bytes) -> Response:
     headers = _file_headers(file)
     if decision.verdict is Verdict.NOT_MODIFIED:
         return cacheable(Response(status_code=304, headers=headers), is_by_id=file.is_by_id)
-    return cacheable(_content_answer(request, file, decision, headers), is_by_id=file.is_by_id)
+    return cacheable(_content_answer(call, file, decision, headers), is_by_id=file.is_by_id)
 
 
-def _content_answer(
-    request: Request, file: FileFacts, decision: Decision, headers: dict[str, str]
-) -> Response:
+def _content_answer(call: Call, file: FileFacts, decision: Decision, headers: dict[str, str]) -> Response:
     length = decision.end - decision.first
     headers["Content-Length"] = str(length)
     if decision.verdict is Verdict.SEND_PART:
         headers["Content-Range"] = f"bytes {decision.first}-{decision.end - 1}/{file.size_bytes}"
     status = decision.verdict.value
     media_type = "application/octet-stream"
-    if request.method == "HEAD" or length == 0:
+    if call.wire.method == "HEAD" or length == 0:
         return Response(status_code=status, headers=headers, media_type=media_type)
-    pieces = iter_file(request.node, file, first=decision.first, end=decision.end)
+    pieces = iter_file(call.node, file, first=decision.first, end=decision.end)
     if file.size_bytes <= limits.object_in_process_max_bytes:
         return Response(b"".join(pieces), status, headers, media_type)
     return StreamResponse(
-        iter_in_threads(request, pieces), status, headers, media_type=media_type, size_bytes=length
+        iter_in_threads(call, pieces), status, headers, media_type=media_type, size_bytes=length
     )
 
 

@@ -11,8 +11,8 @@ from packhouse.errors import Invalid
 from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
 from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import encoded_path, path_text, read_prefixes
 from packhouse.web.json.types import (
@@ -31,7 +31,6 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _Extension = Annotated[
@@ -170,12 +169,12 @@ class GrepAnswer(msgspec.Struct):
     skipped_count: Number | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_grep(request: Request) -> Response:
+async def handle_grep(call: Call) -> Response:
     """POST …/grep."""
-    body = await read_body(request, GrepBody)
-    page = await request.search(
+    body = await call.read_body(GrepBody)
+    page = await call.search(
         grep_files,
-        request.caller.repo,
+        call.caller.repo,
         ref=body.ref,
         ephemeral=body.ephemeral,
         query=_read_query(body),

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from packhouse.clock import format_timestamp
 from packhouse.errors import Unavailable
 from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.types import Count, Timestamp, always
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import public
 
 _NO: Final = ("false", "0")
@@ -49,20 +49,20 @@ class ReadyzAnswer(msgspec.Struct, omit_defaults=True):
     damage: list[DamageFields] | msgspec.UnsetType = msgspec.UNSET
 
 
-async def healthz(_request: Request) -> Response:
+async def healthz(_call: Call) -> Response:
     """GET /healthz: the process answers."""
     return json_response({"status": "ok"})
 
 
-async def readyz(request: Request) -> Response:
+async def readyz(call: Call) -> Response:
     """GET /readyz: database and storage answer; 503 otherwise. With `?verbose`, what is damaged, too."""
     try:
-        await request.in_thread(request.node.check)
+        await call.in_thread(call.node.check)
     except OSError as error:
         raise Unavailable("storage not available") from error
-    if request.query_params.get("verbose", "0").lower() in _NO:
-        return json_response(ReadyzAnswer("ok", await request.in_thread(count_damaged, request.node)))
-    count, rows = await request.in_thread(read_damage, request.node)
+    if call.wire.query_params.get("verbose", "0").lower() in _NO:
+        return json_response(ReadyzAnswer("ok", await call.in_thread(count_damaged, call.node)))
+    count, rows = await call.in_thread(read_damage, call.node)
     damage = [
         DamageFields(
             org=row.org_name,

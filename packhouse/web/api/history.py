@@ -13,12 +13,12 @@ from packhouse.operations.reading.list_commits import (
     parse_commit_cursor,
 )
 from packhouse.operations.reading.read_commit import read_commit
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import PathMembers, read_folder
 from packhouse.web.json.types import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 
@@ -86,12 +86,12 @@ def commit_fields(listed: ListedCommit) -> dict[str, Any]:
     }
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/commits."""
-    query = request.read_query(ListCommitsQuery)
-    page = await request.operate(
+    query = call.read_query(ListCommitsQuery)
+    page = await call.operate(
         list_commits,
-        request.caller.repo,
+        call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=read_folder(query) or None,
@@ -111,10 +111,10 @@ def _page_fields(page: CommitPage) -> dict[str, Any]:
     return answer
 
 
-async def handle_get(request: Request) -> Response:
+async def handle_get(call: Call) -> Response:
     """GET …/commit."""
-    query = request.read_query(GetCommitQuery)
-    found = await request.operate(read_commit, request.caller.repo, ref=query.ref)
+    query = call.read_query(GetCommitQuery)
+    found = await call.operate(read_commit, call.caller.repo, ref=query.ref)
     fields = commit_fields(found.listed)
     if found.signature is not None:
         fields["signature"] = found.signature.armored.decode("utf-8", "replace")

@@ -10,8 +10,8 @@ from packhouse.git.objects.codec import clean_message
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.types import (
     AnyRef,
     Base64,
@@ -25,7 +25,6 @@ from packhouse.web.json.types import (
     one_of,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names, without_nulls
 from packhouse.web.routing.route import of_repo, writing_branch
 
@@ -95,30 +94,30 @@ class MergeProblem(msgspec.Struct):
     conflict_paths_base64: list[Base64] | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_merge(request: Request) -> Response:
+async def handle_merge(call: Call) -> Response:
     """POST …/merge."""
-    body = await read_body(request, MergeBody)
-    command = _read_command(request, body)
+    body = await call.read_body(MergeBody)
+    command = _read_command(call, body)
     namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
-    node, principal = request.node, request.caller.principal
-    async with request.wait_for_branch(namespace, command.target):
-        return await request.write(
+    node, principal = call.node, call.caller.principal
+    async with call.wait_for_branch(namespace, command.target):
+        return await call.write(
             lambda receipt: merge(node, principal, command, receipt=receipt),
             lambda merged: json_response(_answer(command, merged)),
         )
 
 
-def _read_command(request: Request, body: MergeBody) -> Merge:
+def _read_command(call: Call, body: MergeBody) -> Merge:
     """Return the body as a command; raise Invalid for what does not fit together."""
     if body.strategy not in _STRATEGIES:
         raise Invalid("unknown merge strategy", strategy=body.strategy[:80])
     strategy = MergeStrategy(body.strategy)
     if body.squash and strategy is MergeStrategy.FF_ONLY:
         raise Invalid("squash makes a commit, which ff_only forbids", field="squash")
-    now = request.node.clock()
+    now = call.node.clock()
     author = None if body.author is None else read_person(body.author, now=now)
     return Merge(
-        repo=request.caller.repo,
+        repo=call.caller.repo,
         source=body.source_ref,
         source_is_ephemeral=body.source_is_ephemeral,
         target=branch_refname(body.target_branch),

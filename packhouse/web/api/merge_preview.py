@@ -6,11 +6,11 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse.operations.commits.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.paths import path_list_members, path_members
 from packhouse.web.json.types import AnyRef, Base64, BranchName, Name, Sha, always
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import without_nulls
 from packhouse.web.routing.route import of_repo, reading
 
@@ -80,19 +80,19 @@ class MergePreviewAnswer(msgspec.Struct):
     conflict_paths_base64: list[Base64] | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_preview(request: Request) -> Response:
+async def handle_preview(call: Call) -> Response:
     """GET …/merge/preview."""
-    query = request.read_query(PreviewMergeQuery)
-    preview = await request.search(
+    query = call.read_query(PreviewMergeQuery)
+    preview = await call.search(
         preview_merge,
-        request.caller.repo,
+        call.caller.repo,
         source=query.source_ref,
         source_is_ephemeral=query.source_is_ephemeral,
         target=query.target_branch,
         target_is_ephemeral=query.target_is_ephemeral,
         include_content=query.include_content,
     )
-    return await request.in_thread(_answer, preview, include_content=query.include_content)
+    return await call.in_thread(_answer, preview, include_content=query.include_content)
 
 
 def _answer(preview: MergePreview, *, include_content: bool) -> Response:

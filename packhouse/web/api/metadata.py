@@ -13,6 +13,7 @@ from packhouse.operations.reading.file_metadata import (
     LastCommitsUnknown,
     list_file_metadata,
 )
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
@@ -30,7 +31,6 @@ from packhouse.web.json.types import (
     optional_page,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import of_repo, reading
 
@@ -87,10 +87,10 @@ class FileMetadataList(msgspec.Struct, omit_defaults=True):
     next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/files/metadata."""
-    query = request.read_query(ListFilesMetadataQuery)
-    paged = query.cursor is not None or bool(query.limit) or request.dialect is Dialect.PREFERRED
+    query = call.read_query(ListFilesMetadataQuery)
+    paged = query.cursor is not None or bool(query.limit) or call.dialect is Dialect.PREFERRED
     count_max = None
     if paged:
         count_max = page_limit(
@@ -105,10 +105,10 @@ async def handle_list(request: Request) -> Response:
         count_max=count_max,
     )
     try:
-        page = await request.operate(listing, request.caller.repo, may_compute=False)
+        page = await call.operate(listing, call.caller.repo, may_compute=False)
     except LastCommitsUnknown:
-        page = await request.search(listing, request.caller.repo)
-    return await request.in_thread(_answer, page)
+        page = await call.search(listing, call.caller.repo)
+    return await call.in_thread(_answer, page)
 
 
 def _answer(page: FileMetadataPage) -> Response:

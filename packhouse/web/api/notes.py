@@ -11,8 +11,8 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import (
     AnyRef,
@@ -29,7 +29,6 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names, without_nulls
 from packhouse.web.routing.route import ErrorStyle, of_repo, reading, writing_branch
 
@@ -128,23 +127,23 @@ class NoteWriteAnswer(msgspec.Struct):
     base_commit: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_get(request: Request) -> Response:
+async def handle_get(call: Call) -> Response:
     """GET …/notes."""
-    query = request.read_query(GetNoteQuery)
-    note = await request.operate(
-        read_note, request.caller.repo, object_ref=query.object_ref, refname=notes_refname(query.notes_ref)
+    query = call.read_query(GetNoteQuery)
+    note = await call.operate(
+        read_note, call.caller.repo, object_ref=query.object_ref, refname=notes_refname(query.notes_ref)
     )
     text = note.content.removesuffix(b"\n").decode("utf-8", "replace")
     return json_response({"sha": note.target, "note": text, "ref_sha": note.notes_tip})
 
 
-async def handle_list_refs(request: Request) -> Response:
+async def handle_list_refs(call: Call) -> Response:
     """GET …/notes/refs."""
-    query = request.read_query(ListNotesRefsQuery)
+    query = call.read_query(ListNotesRefsQuery)
     prefix = notes_prefix(query.prefix)
-    page = await request.operate(
+    page = await call.operate(
         list_notes_refs,
-        request.caller.repo,
+        call.caller.repo,
         prefix=prefix,
         cursor=query.cursor,
         count_max=page_limit(query.limit),
@@ -162,25 +161,25 @@ async def handle_list_refs(request: Request) -> Response:
     return json_response(answer)
 
 
-async def handle_write(request: Request) -> Response:
+async def handle_write(call: Call) -> Response:
     """POST …/notes."""
-    body = await read_body(request, WriteNoteBody)
+    body = await call.read_body(WriteNoteBody)
     if body.action not in _ACTIONS:
         raise Invalid("unknown note action", action=body.action[:80])
     action = NoteAction(body.action)
     if body.note is None and action is not NoteAction.REMOVE:
         raise Invalid("field is required", field="note")
-    return await _write(request, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
+    return await _write(call, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
 
 
-async def handle_delete(request: Request) -> Response:
+async def handle_delete(call: Call) -> Response:
     """DELETE …/notes."""
-    body = await read_body(request, DeleteNoteBody)
-    return await _write(request, body, NoteAction.REMOVE, None, status=200)
+    body = await call.read_body(DeleteNoteBody)
+    return await _write(call, body, NoteAction.REMOVE, None, status=200)
 
 
 async def _write(
-    request: Request,
+    call: Call,
     body: WriteNoteBody | DeleteNoteBody,
     action: NoteAction,
     text: str | None,
@@ -188,13 +187,13 @@ async def _write(
     status: int,
 ) -> Response:
     command = WriteNote(
-        repo=request.caller.repo,
+        repo=call.caller.repo,
         object_ref=body.object_ref,
         refname=notes_refname(body.notes_ref),
         action=action,
         text=text,
         expected=body.expected_notes_ref_sha,
-        author=None if body.author is None else read_person(body.author, now=request.node.clock()),
+        author=None if body.author is None else read_person(body.author, now=call.node.clock()),
     )
 
     def render(written: WrittenNote) -> Response:
@@ -207,11 +206,9 @@ async def _write(
         }
         return json_response(without_nulls(with_old_names("note_write", fields)), status)
 
-    node, principal = request.node, request.caller.principal
-    async with request.wait_for_branch(PERSISTENT, command.refname):
-        return await request.write(
-            lambda receipt: write_note(node, principal, command, receipt=receipt), render
-        )
+    node, principal = call.node, call.caller.principal
+    async with call.wait_for_branch(PERSISTENT, command.refname):
+        return await call.write(lambda receipt: write_note(node, principal, command, receipt=receipt), render)
 
 
 _NOTE_UNLESS_REMOVED: Final = {

@@ -10,11 +10,11 @@ from packhouse.clock import format_timestamp
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_repo, reading
 
 _LoggedRef = Annotated[
@@ -71,17 +71,17 @@ def _fields(move: RefMove) -> dict[str, Any]:
     }
 
 
-async def handle_ref_log(request: Request) -> Response:
+async def handle_ref_log(call: Call) -> Response:
     """GET …/ref-log."""
-    query = request.read_query(RefLogQuery)
+    query = call.read_query(RefLogQuery)
     command = ReadRefLog(
-        repo=request.caller.repo,
+        repo=call.caller.repo,
         refname=None if query.ref is None else parse_refname(query.ref),
         namespace=EPHEMERAL if query.ephemeral else PERSISTENT,
         cursor=query.cursor,
         count_max=page_limit(query.limit),
     )
-    page = await request.operate(read_ref_log, command)
+    page = await call.operate(read_ref_log, command)
     answer: dict[str, Any] = {"entries": [_fields(move) for move in page.moves], "has_more": page.has_more}
     if page.has_more:
         answer["next_cursor"] = page.moves[-1].cursor

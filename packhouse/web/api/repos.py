@@ -14,9 +14,9 @@ from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
-from packhouse.web.json.body import read_body
 from packhouse.web.json.types import (
     BranchName,
     EncodedCursor,
@@ -28,7 +28,6 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import with_old_names
 from packhouse.web.routing.route import ADMIN, Claim, Paths, changing, of_org, reading, writing
 
@@ -118,12 +117,12 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
-async def post_repo(request: Request) -> Response:
+async def post_repo(call: Call) -> Response:
     """POST /api/repos: create the repository that the token names."""
-    body = await read_body(request, CreateRepoBody)
-    query = request.read_query(CreateRepoQuery)
+    body = await call.read_body(CreateRepoBody)
+    query = call.read_query(CreateRepoQuery)
     command = CreateRepo(
-        name=request.caller.repo,
+        name=call.caller.repo,
         default_branch=body.default_branch or query.default_branch or None,
         base_repo=body.base_repo,
         initial_commit=body.initial_commit,
@@ -132,19 +131,19 @@ async def post_repo(request: Request) -> Response:
 
     def render(repo: RepoInfo) -> Response:
         fields = _repo_fields(repo) | {
-            "http_url": request.clone_address(repo.name),
+            "http_url": call.clone_address(repo.name),
             "message": "repository created",
         }
         return json_response(with_old_names("created_repo", fields), 201)
 
-    node, principal = request.node, request.caller.principal
-    return await request.write(lambda receipt: create_repo(node, principal, command, receipt=receipt), render)
+    node, principal = call.node, call.caller.principal
+    return await call.write(lambda receipt: create_repo(node, principal, command, receipt=receipt), render)
 
 
-async def get_repos(request: Request) -> Response:
+async def get_repos(call: Call) -> Response:
     """GET /api/repos: the organisation's repositories, page by page."""
-    query = request.read_query(ListReposQuery)
-    page = await request.operate(list_repos, ListRepos(query.q, query.cursor, query.limit))
+    query = call.read_query(ListReposQuery)
+    page = await call.operate(list_repos, ListRepos(query.q, query.cursor, query.limit))
     fields: dict[str, Any] = {
         "repos": [with_old_names("repo", _repo_fields(repo)) for repo in page.repos],
         "has_more": page.cursor is not None,
@@ -154,29 +153,29 @@ async def get_repos(request: Request) -> Response:
     return json_response(fields)
 
 
-async def get_one_repo(request: Request) -> Response:
+async def get_one_repo(call: Call) -> Response:
     """GET /api/repos/{repo}: one repository."""
-    repo = await request.operate(get_repo, GetRepo(request.caller.repo))
-    fields = _repo_fields(repo) | {"http_url": request.clone_address(repo.name)}
+    repo = await call.operate(get_repo, GetRepo(call.caller.repo))
+    fields = _repo_fields(repo) | {"http_url": call.clone_address(repo.name)}
     return json_response(with_old_names("repo", fields))
 
 
-async def patch_repo(request: Request) -> Response:
+async def patch_repo(call: Call) -> Response:
     """PATCH /api/repos/{repo}: change the default branch."""
-    body = await read_body(request, UpdateRepoBody)
+    body = await call.read_body(UpdateRepoBody)
     command = UpdateRepo(
-        name=request.caller.repo,
+        name=call.caller.repo,
         default_branch=body.default_branch or None,
         deployment=body.deployment is not None,
     )
-    repo = await request.operate(update_repo, command)
+    repo = await call.operate(update_repo, command)
     fields = {"repo_id": repo.public_id, "repo_name": repo.name, "default_branch": repo.default_branch}
     return json_response(with_old_names("repo", fields))
 
 
-async def delete_one_repo(request: Request) -> Response:
+async def delete_one_repo(call: Call) -> Response:
     """DELETE /api/repos/{repo}: delete the repository; its storage goes later."""
-    deleted = await request.operate(delete_repo, DeleteRepo(request.caller.repo))
+    deleted = await call.operate(delete_repo, DeleteRepo(call.caller.repo))
     message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
     return json_response({"repo_id": deleted.public_id, "message": message})
 

@@ -11,12 +11,11 @@ from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
 from packhouse.operations.refs.list_tags import ListTags, list_tags
 from packhouse.operations.refs.read_tag import ReadTag, read_tag
 from packhouse.operations.refs.tags import Tag
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import Paths, of_repo, reading, writing
 
 
@@ -92,12 +91,10 @@ def _fields(tag: Tag) -> dict[str, Any]:
     return {"name": tag.name, "sha": tag.target}
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/tags."""
-    query = request.read_query(ListTagsQuery)
-    page = await request.operate(
-        list_tags, ListTags(request.caller.repo, query.cursor, page_limit(query.limit))
-    )
+    query = call.read_query(ListTagsQuery)
+    page = await call.operate(list_tags, ListTags(call.caller.repo, query.cursor, page_limit(query.limit)))
     answer: dict[str, Any] = {
         "tags": [{"cursor": tag.name, **_fields(tag)} for tag in page.tags],
         "has_more": page.has_more,
@@ -107,41 +104,41 @@ async def handle_list(request: Request) -> Response:
     return json_response(answer)
 
 
-async def handle_get(request: Request) -> Response:
+async def handle_get(call: Call) -> Response:
     """GET …/tag."""
-    query = request.read_query(GetTagQuery)
-    tag = await request.operate(read_tag, ReadTag(request.caller.repo, tag_refname(query.name)))
+    query = call.read_query(GetTagQuery)
+    tag = await call.operate(read_tag, ReadTag(call.caller.repo, tag_refname(query.name)))
     return json_response({"tag": _fields(tag)})
 
 
-async def handle_create(request: Request) -> Response:
+async def handle_create(call: Call) -> Response:
     """POST …/tags."""
-    body = await read_body(request, CreateTagBody)
-    command = CreateTag(request.caller.repo, tag_refname(body.name), body.ref)
-    node, principal = request.node, request.caller.principal
-    return await request.write(
+    body = await call.read_body(CreateTagBody)
+    command = CreateTag(call.caller.repo, tag_refname(body.name), body.ref)
+    node, principal = call.node, call.caller.principal
+    return await call.write(
         lambda receipt: create_tag(node, principal, command, receipt=receipt),
         lambda tag: json_response({"name": tag.name, "sha": tag.target, "message": "tag created"}),
     )
 
 
-async def handle_delete(request: Request) -> Response:
+async def handle_delete(call: Call) -> Response:
     """DELETE …/tags with the name in the body."""
-    body = await read_body(request, DeleteTagBody)
-    return await _delete(request, body.name)
+    body = await call.read_body(DeleteTagBody)
+    return await _delete(call, body.name)
 
 
-async def handle_delete_named(request: Request) -> Response:
+async def handle_delete_named(call: Call) -> Response:
     """DELETE …/tags/{tag}; a body is ignored."""
-    return await _delete(request, request.path_values["tag"])
+    return await _delete(call, call.path_values["tag"])
 
 
-async def _delete(request: Request, name: str) -> Response:
+async def _delete(call: Call, name: str) -> Response:
     refname = tag_refname(name)
-    command = DeleteTag(request.caller.repo, refname)
+    command = DeleteTag(call.caller.repo, refname)
     fields = {"name": short_name(refname), "message": "tag deleted"}
-    node, principal = request.node, request.caller.principal
-    return await request.write(
+    node, principal = call.node, call.caller.principal
+    return await call.write(
         lambda receipt: delete_tag(node, principal, command, receipt=receipt),
         lambda _: json_response(fields),
     )

@@ -5,11 +5,10 @@ from starlette.responses import Response
 
 from packhouse.operations.sync.detach_upstream import detach_upstream
 from packhouse.operations.sync.pull_upstream import pull_upstream
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.types import AnyRef, Name
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.route import WRITE, changing, of_repo
 
 
@@ -26,16 +25,16 @@ class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
-async def post_pull(request: Request) -> Response:
+async def post_pull(call: Call) -> Response:
     """POST …/pull-upstream: the work goes on after the answer."""
-    body = await read_body(request, PullUpstreamBody)
-    await request.operate(pull_upstream, request.caller.repo, body.ref or None)
+    body = await call.read_body(PullUpstreamBody)
+    await call.operate(pull_upstream, call.caller.repo, body.ref or None)
     return json_response({"message": "Repository sync initiated successfully"}, 202)
 
 
-async def delete_base(request: Request) -> Response:
+async def delete_base(call: Call) -> Response:
     """DELETE …/base: the same answer however often it is asked for."""
-    await request.operate(detach_upstream, request.caller.repo)
+    await call.operate(detach_upstream, call.caller.repo)
     return json_response({"message": "repository detached"})
 
 

@@ -17,12 +17,11 @@ from packhouse.operations.events.webhooks import (
 )
 from packhouse.repository.refs.events import EVENT_KINDS
 from packhouse.secret import Secret
+from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
-from packhouse.web.json.body import read_body
 from packhouse.web.json.fields import Verbatim, page_limit, parse_query
 from packhouse.web.json.types import EncodedCursor, Name, PageLimit, Timestamp, always, says
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.dialects import without_nulls
 from packhouse.web.routing.route import ADMIN, Claim, changing, of_org, reading
 
@@ -74,12 +73,12 @@ class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_create(request: Request) -> Response:
+async def handle_create(call: Call) -> Response:
     """POST …/webhooks."""
-    body = await read_body(request, CreateWebhookBody)
+    body = await call.read_body(CreateWebhookBody)
     secret = Secret(body.secret) if body.secret and body.secret.strip() else None
     command = AddWebhook(url=body.url, events=body.events, secret=secret, repo=body.repo)
-    added = await request.operate(add_webhook, command)
+    added = await call.operate(add_webhook, command)
     reply = CreatedWebhookReply(
         id=added.webhook_id,
         url=added.url,
@@ -90,10 +89,10 @@ async def handle_create(request: Request) -> Response:
     return json_response(reply, 201)
 
 
-async def handle_list(request: Request) -> Response:
+async def handle_list(call: Call) -> Response:
     """GET …/webhooks."""
-    query = parse_query(request.scope["query_string"], ListWebhooksQuery, where="list_webhooks")
-    page = await request.operate(list_webhooks, cursor=query.cursor, limit=page_limit(query.limit))
+    query = parse_query(call.wire.query_string, ListWebhooksQuery, where="list_webhooks")
+    page = await call.operate(list_webhooks, cursor=query.cursor, limit=page_limit(query.limit))
     fields: dict[str, Any] = {
         "webhooks": [_fields(webhook) for webhook in page.webhooks],
         "has_more": page.next_cursor is not None,
@@ -102,9 +101,9 @@ async def handle_list(request: Request) -> Response:
     return json_response(without_nulls(fields))
 
 
-async def handle_delete(request: Request) -> Response:
+async def handle_delete(call: Call) -> Response:
     """DELETE …/webhooks/{id}."""
-    await request.operate(remove_webhook, request.path_values["id"])
+    await call.operate(remove_webhook, call.path_values["id"])
     return Response(status_code=204)
 
 

@@ -16,8 +16,8 @@ import msgspec
 
 from packhouse import limits
 from packhouse.log import collect_line, format_time, is_logged, write_collected_lines
-from packhouse.web.request import Request
-from packhouse.web.routing.match import Match
+from packhouse.web.call import Call
+from packhouse.web.edge.wire_request import WireRequest
 
 ID_HEADER: Final = b"x-request-id"
 
@@ -70,31 +70,42 @@ def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def log_request(
-    request: Request, message: str, *, status: int, bytes_out: int, seconds: float, reason: str = ""
+    wire: WireRequest,
+    call: Call | None,
+    message: str,
+    *,
+    refused_path: str,
+    status: int,
+    bytes_out: int,
+    seconds: float,
+    reason: str = "",
 ) -> None:
-    """Write the line of a request that has ended; `message` says how."""
-    match = request.match
+    """Write the line of a request that has ended; `message` says how.
+
+    A request that no route answers has no call. `refused_path` is the template of a path that does not take its method.
+    """
+    match = call.match if call else None
     level = logging.DEBUG if match and match.operation in _PROBES else logging.INFO
     if not is_logged(level):
         return
-    principal = request.principal
+    principal = call.principal if call else None
     line = RequestLine(
         time=format_time(time.time()),
         level=_NAMES[level],
         logger="packhouse",
         message=message,
-        request_id=request.request_id,
-        method=request.method,
-        path=match.template if match else request.refused_path,
+        request_id=wire.id,
+        method=wire.method,
+        path=match.template if match else refused_path,
         operation=match.operation if match else "",
         status=status,
-        bytes_in=request.upload.received_bytes,
+        bytes_in=wire.upload.received_bytes,
         bytes_out=bytes_out,
         duration_ms=round(seconds * 1000, 3),
-        client=request.scope["client"][0] if request.scope.get("client") else "",
+        client=wire.client_host,
         org=principal.org_name if principal else "",
         sub=_cut(principal.subject) if principal else "",
-        repo=_cut(_repo_name(request, match)),
+        repo=_cut(_repo_name(call) if call else ""),
         reason=reason or msgspec.UNSET,
     )
     _write(line)
@@ -105,11 +116,11 @@ def _write(line: RequestLine) -> None:
         asyncio.get_running_loop().call_later(limits.log_collect_s, write_collected_lines)
 
 
-def _repo_name(request: Request, match: Match | None) -> str:
-    """Return what the request was for; of a caller that nobody knows, not even that."""
-    if request.authorised is not None:
-        return request.authorised.repo
-    return match.values.get("repo", "") if match and request.principal else ""
+def _repo_name(call: Call) -> str:
+    """Return what the call was for; of a caller that nobody knows, not even that."""
+    if call.authorised is not None:
+        return call.authorised.repo
+    return call.match.values.get("repo", "") if call.principal else ""
 
 
 def _cut(text: str) -> str:

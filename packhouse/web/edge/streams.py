@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncGenerator, Iterator
 
-from packhouse.web.request import Request
+from packhouse.web.call import Call
 
 
-async def iter_in_threads(request: Request, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
+async def iter_in_threads(call: Call, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
     """Yield what `pieces` yields, each step in a worker thread; close it in every case.
 
     Between two pieces no thread is held, so slow clients cost memory for one piece each.
     """
     try:
-        while (piece := await request.in_thread(next, pieces, None)) is not None:
+        while (piece := await call.in_thread(next, pieces, None)) is not None:
             yield piece
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:
-            await request.in_thread(close)
+            await call.in_thread(close)

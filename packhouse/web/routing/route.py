@@ -11,11 +11,11 @@ from typing import Final
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
+from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[Response]]
 
 READ: Final = (Scope.GIT_READ,)
 WRITE: Final = (Scope.GIT_WRITE,)
@@ -60,7 +60,7 @@ class Paths:
     """The paths of a route, one for each dialect that has it; `{x}` takes one segment.
 
     A route with `git_suffix` answers every path that ends so, whatever the repository part in front of it is. The
-    handler finds that part, decoded, in `request.git_path`.
+    handler finds that part, decoded, in `call.match.git_path`.
     """
 
     released: str = ""

@@ -6,7 +6,7 @@ from packhouse.errors import Denied
 from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.operations.transport.fetch import advertise_fetch
 from packhouse.operations.transport.push import advertise_push
-from packhouse.web.request import Request
+from packhouse.web.call import Call
 from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.remote_path import authorise_remote
 
@@ -18,19 +18,19 @@ _SERVICES = {service.value: service for service in Service}
 _DUMB_PATHS = ("/HEAD", "/objects/info/{file}", "/objects/pack/{file}", "/objects/{folder}/{file}")
 
 
-async def info_refs(request: Request) -> Response:
+async def info_refs(call: Call) -> Response:
     """GET {remote}/info/refs?service=git-upload-pack or git-receive-pack"""
-    service = _SERVICES.get(request.query_params.get("service", ""))
+    service = _SERVICES.get(call.wire.query_params.get("service", ""))
     if service is None:
-        return await refuse_dumb(request)
-    principal, remote = await authorise_remote(request, service)
-    version = protocol_version(request.headers.get("git-protocol", ""))
+        return await refuse_dumb(call)
+    principal, remote = await authorise_remote(call, service)
+    version = protocol_version(call.wire.headers.get("git-protocol", ""))
     advertise = advertise_fetch if service is Service.UPLOAD_PACK else advertise_push
-    body = await request.in_thread(advertise, request.node, principal, remote, version)
+    body = await call.in_thread(advertise, call.node, principal, remote, version)
     return Response(body, 200, NO_CACHE, f"application/x-{service.value}-advertisement")
 
 
-async def refuse_dumb(_request: Request) -> Response:
+async def refuse_dumb(_call: Call) -> Response:
     """Every path of the dumb protocol: the same for all, so it needs no token."""
     raise Denied("only git's smart protocol is served")
 

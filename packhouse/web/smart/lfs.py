@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from packhouse.errors import NotFound
-from packhouse.web.request import Request
+from packhouse.web.call import Call
 from packhouse.web.routing.route import ErrorStyle, of_remote
 from packhouse.web.routing.router import LFS_NOT_SERVED
 
@@ -19,7 +19,7 @@ _PATHS = (
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-async def refuse_lfs(_request: Request) -> Response:
+async def refuse_lfs(_call: Call) -> Response:
     """Any path below {remote}/info/lfs: a JSON 404, which git-lfs takes for "not supported"."""
     raise NotFound(LFS_NOT_SERVED)
 

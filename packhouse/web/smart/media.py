@@ -1,8 +1,8 @@
 """Media types of the two services (gitprotocol-http(5))."""
 
 from packhouse.git.wire.advertisement import Service
+from packhouse.web.call import Call
 from packhouse.web.errors import UnsupportedMediaType
-from packhouse.web.request import Request
 
 
 def result_type(service: Service) -> str:
@@ -10,9 +10,9 @@ def result_type(service: Service) -> str:
     return f"application/x-{service.value}-result"
 
 
-def check_request_type(request: Request, service: Service) -> None:
+def check_request_type(call: Call, service: Service) -> None:
     """Return if the body is announced as a request to this service; raise UnsupportedMediaType otherwise."""
     expected = f"application/x-{service.value}-request"
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = call.wire.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != expected:
         raise UnsupportedMediaType(expected)

@@ -24,12 +24,11 @@ from packhouse.operations.transport.push import explain_unpack_failure, finish_p
 from packhouse.operations.transport.push_faults import note_unread_files
 from packhouse.web.admission.shares import Holder
 from packhouse.web.admission.slot import Slot
-from packhouse.web.admission.transfers import Call
+from packhouse.web.admission.transfers import RunningCall
+from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
-from packhouse.web.edge.connection import connection_cutter, require_client
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure
-from packhouse.web.request import Request
 from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.info_refs import NO_CACHE
 from packhouse.web.smart.media import check_request_type, result_type
@@ -40,27 +39,27 @@ _MEDIA_TYPE = result_type(Service.RECEIVE_PACK)
 _PACK_HEADER_BYTES = 12
 
 
-async def receive_pack(request: Request) -> Response:
+async def receive_pack(call: Call) -> Response:
     """POST {remote}/git-receive-pack"""
-    principal, remote = await authorise_remote(request, Service.RECEIVE_PACK)
-    check_request_type(request, Service.RECEIVE_PACK)
-    transfers = request.admission.transfers
+    principal, remote = await authorise_remote(call, Service.RECEIVE_PACK)
+    check_request_type(call, Service.RECEIVE_PACK)
+    transfers = call.admission.transfers
     # A little more than the pack's own bound, so that it is git which says that the pack is too large.
-    body_max = request.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
-    chunks = iter_body(request.upload, max_bytes=body_max)
+    body_max = call.config.push_max_bytes + limits.push_commands_max_bytes + limits.MIB
+    chunks = iter_body(call.wire.upload, max_bytes=body_max)
     holder = (principal.org_id, remote.repo)
     async with contextlib.AsyncExitStack() as held:
-        asked, first = await _read_commands(request, chunks, holder, held)
+        asked, first = await _read_commands(call, chunks, holder, held)
         if not asked.commands:
             # The probe by which a client learns whether its credentials are good, before it sends a large body.
             return Response(b"", 200, NO_CACHE, _MEDIA_TYPE)
         first, pack_objects = await _read_pack_start(asked, chunks, first)
-        slot = await held.enter_async_context(transfers.pushes.slot(holder, connection_cutter(request)))
-        await require_client(request)
+        slot = await held.enter_async_context(transfers.pushes.slot(holder, call.wire.cut_connection))
+        await call.wire.require_client()
         push = Push(remote, asked)
-        starting = transfers.start(start_push, request.node, principal, push, pack_objects=pack_objects)
+        starting = transfers.start(start_push, call.node, principal, push, pack_objects=pack_objects)
         held.push_async_callback(transfers.close_result, starting, PendingPush.close)
-        transfer = _Transfer(request, await starting.result(), slot)
+        transfer = _Transfer(call, await starting.result(), slot)
         held.push_async_callback(transfer.close)
         await transfer.feed(first, chunks)
         return StreamResponse(
@@ -69,7 +68,7 @@ async def receive_pack(request: Request) -> Response:
 
 
 async def _read_commands(
-    request: Request, chunks: AsyncIterator[bytes], holder: Holder, held: contextlib.AsyncExitStack
+    call: Call, chunks: AsyncIterator[bytes], holder: Holder, held: contextlib.AsyncExitStack
 ) -> tuple[ReceiveRequest, bytes]:
     """Return what stands before the pack, and the first bytes of the pack that came with it.
 
@@ -85,7 +84,7 @@ async def _read_commands(
         read_bytes += len(chunk)
         if not is_large and read_bytes > limits.git_request_small_bytes:
             is_large = True
-            await held.enter_async_context(request.admission.transfers.large_pushes.slot(holder))
+            await held.enter_async_context(call.admission.transfers.large_pushes.slot(holder))
     return parser.finish()
 
 
@@ -116,12 +115,12 @@ async def _read_more(start: bytearray, chunks: AsyncIterator[bytes], size_bytes:
 class _Transfer:
     """One push from the first byte of its pack to the last of its report."""
 
-    request: Request
+    call: Call
     pending: PendingPush
     slot: Slot
     messages: Messages | None = None
-    finishing: Call[list[RefReport]] | None = None
-    discarding: Call[None] | None = None
+    finishing: RunningCall[list[RefReport]] | None = None
+    discarding: RunningCall[None] | None = None
     last_words: bytes = b""
 
     def __post_init__(self) -> None:
@@ -160,13 +159,13 @@ class _Transfer:
             async for sign in self._finish():
                 yield sign
         # Before the client hears: of a refused push nothing stays, and its disk space may be needed at once.
-        self.discarding = self.request.admission.transfers.start(self.pending.discard)
+        self.discarding = self.call.admission.transfers.start(self.pending.discard)
         await self.discarding.wait()
         yield self._report(unpack_error)
 
     async def _iter_messages(self) -> AsyncIterator[bytes]:
         assert self.messages is not None
-        data = str(self.request.config.data).encode()
+        data = str(self.call.config.data).encode()
         async for text in self.messages.iter_until_end():
             self.last_words = (self.last_words + text)[-limits.KIB :]
             if self._has_bands:
@@ -177,7 +176,7 @@ class _Transfer:
         """Return why the pack was not taken, or None when it was."""
         process = self.pending.process
         assert process is not None
-        waiting = self.request.admission.transfers.start(process.wait, limits.git_stall_max_s)
+        waiting = self.call.admission.transfers.start(process.wait, limits.git_stall_max_s)
         if await waiting.result():
             return await self._explain_unpack_failure()
         note_unread_files(self.pending, await PipeReader(process.stdout).read())
@@ -185,21 +184,19 @@ class _Transfer:
 
     async def _explain_unpack_failure(self) -> str:
         text = self.last_words.decode("utf-8", "replace")
-        call = self.request.admission.transfers.start(
-            explain_unpack_failure, self.request.node, self.pending, text
-        )
+        call = self.call.admission.transfers.start(explain_unpack_failure, self.call.node, self.pending, text)
         try:
             return await call.result()
         except PackhouseError as damage:
             described = describe_failure(damage)
-            log_failure(self.request, damage, described.status)
+            log_failure(self.call, damage, described.status)
             return described.sentence
 
     async def _finish(self) -> AsyncIterator[bytes]:
         """Check and move the refs in a thread, with a sign of life every few seconds."""
-        principal = self.request.caller.principal
-        self.finishing = self.request.admission.transfers.start(
-            finish_push, self.request.node, principal, self.pending
+        principal = self.call.caller.principal
+        self.finishing = self.call.admission.transfers.start(
+            finish_push, self.call.node, principal, self.pending
         )
         while not await self.finishing.wait(limits.git_keepalive_s):
             if self._has_bands:
@@ -228,7 +225,7 @@ class _Transfer:
             return [(report.name, report.error) for report in self.finishing.opened or []]
         described = describe_failure(failure)
         if described.status >= 500:
-            log_failure(self.request, failure, described.status)
+            log_failure(self.call, failure, described.status)
         return [(command.name, described.sentence) for command in commands]
 
     async def close(self) -> None:

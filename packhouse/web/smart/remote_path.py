@@ -7,8 +7,8 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.git.wire.advertisement import Service
 from packhouse.operations.catalog.remotes import Remote
 from packhouse.web.auth import authenticate_git
+from packhouse.web.call import Call
 from packhouse.web.caller import Caller
-from packhouse.web.request import Request
 
 _EPHEMERAL_SUFFIX = "+ephemeral"
 _IMPORT_SUFFIX = "+import"
@@ -25,17 +25,17 @@ def parse_remote_path(path: str) -> Remote:
     return Remote(base.removesuffix(_IMPORT_SUFFIX), PERSISTENT, is_import=is_import)
 
 
-async def authorise_remote(request: Request, service: Service) -> tuple[Principal, Remote]:
+async def authorise_remote(call: Call, service: Service) -> tuple[Principal, Remote]:
     """Return who calls and the remote of the path; raise Unauthenticated, or Denied for what is not allowed.
 
     The SDKs write names into remotes without escaping `%`: what the token is for tells whether `a%20b` is `a b`.
     """
-    principal = await authenticate_git(request, _SCOPES[service])
-    remote = parse_remote_path(request.git_path)
+    principal = await authenticate_git(call, _SCOPES[service])
+    remote = parse_remote_path(call.match.git_path)
     if principal.repo_claim != remote.repo:
-        remote = parse_remote_path(request.git_path_as_written)
+        remote = parse_remote_path(call.match.git_path_as_written)
     principal.require_repo(remote.repo)
-    request.authorised = Caller(principal, remote.repo)
+    call.authorised = Caller(principal, remote.repo)
     if remote.is_import and service is Service.UPLOAD_PACK:
         raise Denied("reads are disabled on the import remote")
     return principal, remote

@@ -17,10 +17,10 @@ from starlette.responses import Response
 from packhouse.config import Config
 from packhouse.errors import NotFound
 from packhouse.web.app import make_app
+from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.edge.serve import make_server, open_listener
-from packhouse.web.request import Request
 from packhouse.web.routing.route import Claim, Paths, Route
 
 WAIT_S = 60
@@ -71,33 +71,33 @@ class StreamServer:
         self.thread = threading.Thread(target=self.run)
 
     def routes(self) -> Iterator[Route]:
-        async def endless(_request: Request) -> Response:
+        async def endless(_call: Call) -> Response:
             return self.seen.handler(10**9)
 
-        async def impatient(_request: Request) -> Response:
+        async def impatient(_call: Call) -> Response:
             return self.seen.handler(10**9, stall_max_s=1)
 
-        async def three(_request: Request) -> Response:
+        async def three(_call: Call) -> Response:
             return self.seen.handler(3)
 
-        async def many(_request: Request) -> Response:
+        async def many(_call: Call) -> Response:
             return self.seen.handler(300)
 
-        async def three_sized(_request: Request) -> Response:
+        async def three_sized(_call: Call) -> Response:
             return self.seen.handler(3, size_bytes=3 * len(PIECE))
 
-        async def fails_at_once(_request: Request) -> Response:
+        async def fails_at_once(_call: Call) -> Response:
             return self.seen.handler(3, fail_after=0)
 
-        async def fails_later(_request: Request) -> Response:
+        async def fails_later(_call: Call) -> Response:
             return self.seen.handler(30, fail_after=20)
 
-        async def bug(_request: Request) -> Response:
+        async def bug(_call: Call) -> Response:
             raise RuntimeError("a secret detail")
 
-        async def echo(request: Request) -> Response:
+        async def echo(call: Call) -> Response:
             size = 0
-            async for piece in iter_body(request.upload, max_bytes=10**9):
+            async for piece in iter_body(call.wire.upload, max_bytes=10**9):
                 size += len(piece)
             return Response(str(size))
 

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.web.app import ROUTES
+from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
-from packhouse.web.request import Request
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import (
     ADMIN,
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.quick
 WORDS = Description("What it does")
 
 
-async def handler(_request: Request) -> Response:
+async def handler(_call: Call) -> Response:
     """Stand in for a handler: these tests never call it."""
     return Response()
 

@@ -4,7 +4,7 @@ import pytest
 from starlette.responses import Response
 
 from packhouse.web.app import ROUTES
-from packhouse.web.request import Request
+from packhouse.web.call import Call
 from packhouse.web.routing.match import Dialect, Match
 from packhouse.web.routing.route import ErrorStyle, Paths, Route, of_org, of_remote, of_repo
 from packhouse.web.routing.router import MethodNotAllowed, Router, RoutingFailure, split_path
@@ -12,7 +12,7 @@ from packhouse.web.routing.router import MethodNotAllowed, Router, RoutingFailur
 pytestmark = pytest.mark.quick
 
 
-async def handler(_request: Request) -> Response:
+async def handler(_call: Call) -> Response:
     """Stand in for a handler: these tests never call it."""
     return Response()
 

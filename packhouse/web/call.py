@@ -1,16 +1,13 @@
-"""The request as handlers see it: Starlette's, plus the route, the caller and the server's own parts."""
+"""One call of an operation, as handlers see it: what is asked, by whom, and how to run it."""
 
-import re
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
-from starlette.types import Receive, Scope
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
@@ -20,15 +17,17 @@ from packhouse.node.node import Node
 from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
 from packhouse.web.admission.admission import Admission
 from packhouse.web.caller import Caller
-from packhouse.web.edge.body import RequestBody, drop_body
-from packhouse.web.json.fields import parse_query
+from packhouse.web.edge.body import drop_body, iter_body
+from packhouse.web.edge.wire_request import WireRequest
+from packhouse.web.json.fields import member_names, parse_object, parse_query
+from packhouse.web.json.text import decode_members
 from packhouse.web.routing.match import Dialect, Match
 
 P = ParamSpec("P")
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
-_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_INLINE_MAX_BYTES: Final = 256 * limits.KIB  # parsing more would hold up the event loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +38,21 @@ class Shared:
     admission: Admission
 
 
-class Request(StarletteRequest):
-    """One request.
+class Call:
+    """One call. `wire` is the request that makes it, `match` what the route knows of it.
 
     `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
-    `refused_path` is the template of a path that does not take the method. `failure_facts` are members (`branch`, …)
-    that a handler knows for a `result` body. `idempotency_key` is None unless the request has one and its route takes
-    it; `ticket` is made for the write.
+    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body. `idempotency_key` is None
+    unless the request has one and its route takes it; `ticket` is made for the write.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, shared: Shared) -> None:
-        super().__init__(scope, receive)
+    def __init__(self, wire: WireRequest, shared: Shared, match: Match) -> None:
+        self.wire = wire
         self.node = shared.node
         self.admission = shared.admission
-        self.match: Match | None = None
-        self.refused_path = ""
-        self.request_id = ""
+        self.match = match
         self.principal: Principal | None = None
         self.authorised: Caller | None = None
-        self.upload = RequestBody(scope, receive, stall_max_s=self.node.config.stall_timeout_s)
         self.failure_facts: dict[str, str] = {}
         self.idempotency_key: str | None = None
         self.ticket: Ticket | None = None
@@ -76,32 +71,40 @@ class Request(StarletteRequest):
     @property
     def dialect(self) -> Dialect:
         """The family of paths by which the request came."""
-        return self.match.dialect if self.match else Dialect.NONE
+        return self.match.dialect
 
     @property
     def path_values(self) -> Mapping[str, str]:
         """The decoded values of the path's variables, such as `repo`."""
-        return self.match.values if self.match else {}
-
-    @property
-    def git_path(self) -> str:
-        """The decoded path in front of a git suffix, without a slash at either end."""
-        return self.match.git_path if self.match else ""
-
-    @property
-    def git_path_as_written(self) -> str:
-        """The same path before its escapes were decoded."""
-        return self.match.git_path_as_written if self.match else ""
+        return self.match.values
 
     def read_query(self, kind: type[S]) -> S:
         """Return the query as `kind`, old names included; raise Invalid naming the parameter that does not fit."""
-        assert self.match is not None
-        return parse_query(self.scope["query_string"], kind, where=self.match.operation)
+        return parse_query(self.wire.query_string, kind, where=self.match.operation)
 
-    def is_ending(self) -> bool:
-        """Tell whether the server ends and waits for this request."""
-        ask: Callable[[], bool] | None = self.scope.get("packhouse.is_ending")
-        return ask is not None and ask()
+    async def read_body(self, kind: type[S], *, max_bytes: int = limits.json_body_max_bytes) -> S:
+        """Return the JSON body as `kind`; an empty body counts as `{}`, whatever its content type.
+
+        Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid naming the field that
+        does not fit, BodyTooLarge, ClientStalled, ClientGone.
+        """
+        members = await self.read_members(kind, max_bytes=max_bytes)
+        return parse_object(members, kind, where=self.match.operation)
+
+    async def read_members(
+        self, kind: type[msgspec.Struct], *, max_bytes: int = limits.json_body_max_bytes
+    ) -> dict[str, Any]:
+        """Return those members of the JSON body that `kind` knows, decoded, under the names they came with.
+
+        An empty or blank body has none. Errors as `read_body`.
+        """
+        names = member_names(kind, self.match.operation)
+        text = b"".join([piece async for piece in iter_body(self.wire.upload, max_bytes=max_bytes)]).strip()
+        if not text:
+            return {}
+        if len(text) > _INLINE_MAX_BYTES:
+            return await self.in_thread(decode_members, text, names)
+        return decode_members(text, names)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what blocks in a worker thread; see WorkerThreads.run."""
@@ -123,10 +126,10 @@ class Request(StarletteRequest):
         """
         if self.idempotency_key is None:
             return render(await self.in_thread(operation, None))
-        fingerprint = self.upload.fingerprint
+        fingerprint = self.wire.upload.fingerprint
         assert fingerprint is not None, "a request with a key has its body hashed"
         if not fingerprint.is_whole:  # a body that counts for nothing
-            await drop_body(self.upload, max_bytes=self.config.commit_max_bytes)
+            await drop_body(self.wire.upload, max_bytes=self.config.commit_max_bytes)
         self.ticket = Ticket(self.idempotency_key, fingerprint.text())
         receipt: Receipt[T] = Receipt(self.ticket, lambda result: as_answer(render(result)))
         return render(await self.in_thread(operation, receipt))
@@ -148,20 +151,10 @@ class Request(StarletteRequest):
         queue = self.admission.branch_queue
         return queue.wait(key, branch=short_name(refname), wait_max_s=limits.guard_wait_max_s)
 
-    @property
-    def base_address(self) -> str:
-        """Scheme and host by which clients reach this server, without a slash at the end."""
-        if self.config.public_url:
-            return self.config.public_url.rstrip("/")
-        host = self.headers.get("host", "")
-        if not _HOST.fullmatch(host):
-            name, port = self.scope.get("server") or ("localhost", None)
-            host = f"{name}:{port}" if port else name
-        return f"{self.scope.get('scheme', 'http')}://{host}"
-
     def clone_address(self, repo: str) -> str:
         """Return the address from which git clones the repository, without credentials."""
-        return f"{self.base_address}/{quote(repo, safe='/+')}.git"
+        base = self.config.public_url.rstrip("/") or self.wire.base_address
+        return f"{base}/{quote(repo, safe='/+')}.git"
 
 
 def as_answer(response: Response) -> Answer:
