@@ -5,7 +5,7 @@ import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from packhouse.errors import Unavailable
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class WorkerThreads:
-    """At most `threads` calls run and at most `waiting_max` wait; one more is refused at once.
+    """At most `threads` calls run and at most `waiting_max` wait. A further call is refused at once.
 
-    Refusing early keeps a server that is too slow for its load answering, where a growing queue would make
-    every answer late. `work` is what the refused caller is told of.
+    A queue without a bound would make every answer of an overloaded server late; with a refusal the server goes on
+    answering. `work` names the kind of work in the refusal.
     """
 
     def __init__(self, threads: int, *, waiting_max: int, work: str = "calls") -> None:
@@ -30,8 +30,8 @@ class WorkerThreads:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return what `function` returns, from a worker thread; raise what it raises.
 
-        Raises Unavailable when too many calls wait. When the awaiting task is cancelled, a call that still
-        waits is dropped; one that runs goes on to its end, since a thread cannot be stopped.
+        Raises Unavailable when too many calls wait. When the awaiting task is cancelled, a call that still waits is
+        dropped, and a call that runs goes on to its end, since a thread cannot be stopped.
         """
         with self._lock:
             if self._calls >= self._calls_max:
@@ -39,14 +39,43 @@ class WorkerThreads:
             self._calls += 1
         context = contextvars.copy_context()
         future = self._executor.submit(lambda: context.run(function, *args, **kwargs))
-        # On the thread's future, not the loop's: that one is done on cancellation while the thread still runs.
+        # On the thread's future, not the loop's: the loop's is done on cancellation while the thread still runs.
         future.add_done_callback(self._forget)
         return await asyncio.wrap_future(future)
+
+    def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "RunningCall[T]":
+        """Begin a call whose end is waited for even when the task that began it is cancelled; see `run`."""
+        return RunningCall(asyncio.ensure_future(self.run(function, *args, **kwargs)))
 
     def _forget(self, _: "Future[T]") -> None:
         with self._lock:
             self._calls -= 1
 
     def close(self) -> None:
-        """Take no more calls and drop those that wait; running ones are not waited for."""
+        """Take no more calls and drop the waiting ones; running calls are not waited for."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class RunningCall(Generic[T]):
+    """A function that runs in a worker thread. Cancelling a task that waits for the call does not end the call."""
+
+    def __init__(self, task: "asyncio.Future[T]") -> None:
+        self._task = task
+
+    async def result(self) -> T:
+        """Wait for the end; return what the function returns, or raise what it raises."""
+        return await asyncio.shield(self._task)
+
+    async def wait(self) -> None:
+        """Wait for the end, whether the function returns or raises."""
+        await asyncio.wait({self._task})
+
+    @property
+    def returned(self) -> T | None:
+        """What the function returned, once the call has ended; None when it raised."""
+        return None if self.failure is not None else self._task.result()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the function raised, once the call has ended; None when it returned."""
+        return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()

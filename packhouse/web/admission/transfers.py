@@ -1,14 +1,14 @@
 """How many git transfers run at once: limiters for each kind, and threads of their own for what blocks."""
 
-import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
-from typing import Generic, ParamSpec, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import ParamSpec, TypeVar
 
 from packhouse.limits import Limits
 from packhouse.log import log_event
 from packhouse.web.admission.limiter import Limiter
-from packhouse.web.admission.threads import WorkerThreads
+from packhouse.web.admission.threads import RunningCall, WorkerThreads
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,15 +31,25 @@ class Transfers:
         self._threads = WorkerThreads(2 * processes_max, waiting_max=limits.git_queue_max, work="transfers")
         self._closed = False
 
-    def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "RunningCall[T]":
-        """Run `function` in a thread. A caller whose function opens something ends the call by `close_result`."""
-        return RunningCall(asyncio.ensure_future(self._threads.run(function, *args, **kwargs)))
+    def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunningCall[T]:
+        """Begin a call in one of the transfers' threads; see WorkerThreads.start."""
+        return self._threads.start(function, *args, **kwargs)
 
-    async def close_result(self, call: "RunningCall[T]", close: Callable[[T], None]) -> None:
-        """Wait for the end of a call, however its request ended, and close what it returned, in a thread."""
-        await call.wait()
-        if (opened := call.opened) is None:
-            return
+    @contextlib.asynccontextmanager
+    async def opened(self, open_: Callable[[], T], close: Callable[[T], None]) -> AsyncIterator[T]:
+        """Call `open_` in a thread, hold what it returns inside the block, and call `close` with it in a thread.
+
+        A request that is cancelled while `open_` runs waits for its end, and closes what it returned.
+        """
+        opening = self.start(open_)
+        try:
+            yield await opening.result()
+        finally:
+            await opening.wait()
+            if (opened := opening.returned) is not None:
+                await self._close(opened, close)
+
+    async def _close(self, opened: T, close: Callable[[T], None]) -> None:
         if self._closed:
             # The threads take no more work, and the process is about to end: now or never.
             close(opened)
@@ -53,29 +63,3 @@ class Transfers:
         """Take no more work."""
         self._closed = True
         self._threads.close()
-
-
-class RunningCall(Generic[T]):
-    """A function that runs in a thread. It goes on to its end even when nobody waits for it any more."""
-
-    def __init__(self, task: "asyncio.Future[T]") -> None:
-        self._task = task
-
-    async def result(self) -> T:
-        """Return what the function returns, or raise what it raises."""
-        return await asyncio.shield(self._task)
-
-    async def wait(self, timeout_s: float | None = None) -> bool:
-        """Return True once the call has returned or raised; False when it still runs after `timeout_s`."""
-        done, _ = await asyncio.wait({self._task}, timeout=timeout_s)
-        return bool(done)
-
-    @property
-    def opened(self) -> T | None:
-        """What the ended call returned; None when it raised."""
-        return None if self.failure is not None else self._task.result()
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What the ended call raised; None when it returned."""
-        return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()

@@ -26,6 +26,7 @@ from packhouse.operations.reading.archive import (
     safe_name,
 )
 from packhouse.operations.tenants.static_tokens import find_static_reader
+from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
 from packhouse.web.auth import authenticate_token
 from packhouse.web.call import Call
@@ -140,8 +141,7 @@ async def _send(call: Call, archive: Archive) -> Response:
     async with contextlib.AsyncExitStack() as stack:
         holder = (archive.repo.org_id, archive.repo.name)
         reads = call.admission.transfers.reads
-        slot = await stack.enter_async_context(reads.slot(holder, call.wire.cut_connection))
-        await call.wire.require_client()
+        slot = await stack.enter_async_context(slot_for_client(call.wire, reads, holder))
         cleanup = stack.pop_all().aclose
     headers = {
         "Cache-Control": "no-store",

@@ -8,9 +8,8 @@ from packhouse.operations.transport.fetch import advertise_fetch
 from packhouse.operations.transport.push import advertise_push
 from packhouse.web.call import Call
 from packhouse.web.routing.route import of_remote
+from packhouse.web.smart.exchange import advertisement
 from packhouse.web.smart.remote_path import authorise_remote
-
-NO_CACHE = {"Cache-Control": "no-cache"}
 
 _SERVICES = {service.value: service for service in Service}
 
@@ -27,7 +26,7 @@ async def info_refs(call: Call) -> Response:
     version = protocol_version(call.wire.headers.get("git-protocol", ""))
     advertise = advertise_fetch if service is Service.UPLOAD_PACK else advertise_push
     body = await call.in_thread(advertise, call.node, principal, remote, version)
-    return Response(body, 200, NO_CACHE, f"application/x-{service.value}-advertisement")
+    return advertisement(service, body)
 
 
 async def refuse_dumb(_call: Call) -> Response:

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
-from typing import IO, Final
+from collections.abc import Callable
+from typing import IO, Any, Final
 
 from packhouse import limits
 from packhouse.errors import TimedOut
@@ -18,43 +18,53 @@ _FILL_PAUSE_S: Final = 0.001
 
 
 class PipeReader:
-    """The reading end of a child's output. One task reads at a time."""
+    """The reading end of a child's output. One task reads at a time, and ends before the pipe is closed."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
-        self._descriptor = pipe.fileno()
-        os.set_blocking(self._descriptor, False)
+        os.set_blocking(pipe.fileno(), False)
+        self._pipe = pipe
         self._read_bytes = 0
         self._last_was_small = False
 
-    async def read(self, *, timeout_s: float = limits.git_stall_max_s) -> bytes:
+    async def read(self, *, timeout_s: float | None = limits.git_stall_max_s) -> bytes:
         """Return what the child has written, b"" once it has closed the pipe.
 
-        Raises TimedOut when it writes nothing for `timeout_s` seconds.
+        Raises TimedOut when the child writes nothing for `timeout_s` seconds.
         """
-        loop = asyncio.get_running_loop()
         if self._last_was_small and self._read_bytes > _SMALL_TRANSFER_BYTES:
             await asyncio.sleep(_FILL_PAUSE_S)
+        loop = asyncio.get_running_loop()
+        descriptor = self._pipe.fileno()
         while True:
             try:
-                piece = os.read(self._descriptor, _READ_BYTES)
-                self._read_bytes += len(piece)
-                self._last_was_small = len(piece) < _SMALL_PIECE_BYTES
-                return piece
+                piece = os.read(descriptor, _READ_BYTES)
+                break
             except BlockingIOError:
-                await _wait_until(
-                    loop.add_reader, loop.remove_reader, self._descriptor, timeout_s, "git sent nothing"
-                )
+                await _ready(loop.add_reader, loop.remove_reader, descriptor, timeout_s, "git sent nothing")
+        self._read_bytes += len(piece)
+        self._last_was_small = len(piece) < _SMALL_PIECE_BYTES
+        return piece
+
+    async def read_to_end(self, *, keep_max_bytes: int) -> bytes:
+        """Read until the child closes the pipe; return the first `keep_max_bytes` of what it wrote.
+
+        The child may be silent for any time: the caller bounds the whole.
+        """
+        kept = bytearray()
+        while piece := await self.read(timeout_s=None):
+            kept += piece[: keep_max_bytes - len(kept)]
+        return bytes(kept)
 
 
 class PipeWriter:
-    """The writing end of a child's input. One task writes at a time."""
+    """The writing end of a child's input. One task writes at a time, and ends before the pipe is closed."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
         os.set_blocking(pipe.fileno(), False)
+        self._pipe = pipe
 
-    async def write(self, data: bytes) -> bool:
-        """Hand over all of `data`; False when the child has closed its end: its exit code tells why.
+    async def write(self, data: bytes) -> None:
+        """Hand over all of `data`. Drops it when the child has closed its end: the child's exit code tells why.
 
         Raises TimedOut when the child takes nothing for too long.
         """
@@ -65,7 +75,7 @@ class PipeWriter:
             try:
                 rest = rest[os.write(descriptor, rest) :]
             except BlockingIOError:
-                await _wait_until(
+                await _ready(
                     loop.add_writer,
                     loop.remove_writer,
                     descriptor,
@@ -73,91 +83,35 @@ class PipeWriter:
                     "git took nothing",
                 )
             except BrokenPipeError:
-                return False
-        return True
+                return
 
     def close(self) -> None:
         """Tell the child that its input ends."""
         self._pipe.close()
 
 
-async def _wait_until(
+async def end_tasks(*tasks: "asyncio.Future[Any] | None") -> None:
+    """Cancel the tasks that use a child's pipes and wait for their end: the loop must not watch a closed pipe."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _ready(
     watch: Callable[..., None],
     unwatch: Callable[[int], object],
     descriptor: int,
-    timeout_s: float,
+    timeout_s: float | None,
     complaint: str,
 ) -> None:
-    """Return once the descriptor is ready."""
-    ready = asyncio.get_running_loop().create_future()
-    watch(descriptor, _set_ready, ready)
+    """Wait until the descriptor can be read or written."""
+    ready = asyncio.Event()
+    watch(descriptor, ready.set)
     try:
         async with asyncio.timeout(timeout_s):
-            await ready
+            await ready.wait()
     except TimeoutError:
         raise TimedOut(complaint, seconds=timeout_s) from None
     finally:
         unwatch(descriptor)
-
-
-def _set_ready(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)
-
-
-class Messages:
-    """A child's standard error: kept while nobody can be told, up to a bound, and read on until it ends.
-
-    A child whose messages nobody reads stops once the pipe is full. `shown` sees each piece, however much is kept,
-    and returns what of it is for the client; `ended` returns what it held back, once the child has closed the pipe.
-    """
-
-    def __init__(
-        self,
-        pipe: IO[bytes],
-        *,
-        shown: Callable[[bytes], bytes] = lambda piece: piece,
-        ended: Callable[[], bytes] = lambda: b"",
-    ) -> None:
-        self._reader = PipeReader(pipe)
-        self._shown = shown
-        self._ended = ended
-        self._kept = bytearray()
-        self._news = asyncio.Event()
-        self._task = asyncio.ensure_future(self._collect())
-
-    async def _collect(self) -> None:
-        try:
-            while piece := await self._reader.read(timeout_s=limits.connectivity_check_max_s):
-                self._keep(self._shown(piece))
-            self._keep(self._ended())
-        finally:
-            self._news.set()
-
-    def _keep(self, text: bytes) -> None:
-        self._kept += text[: limits.git_messages_max_bytes - len(self._kept)]
-        self._news.set()
-
-    def take(self) -> bytes:
-        """Return what was kept since the last call."""
-        taken = bytes(self._kept)
-        self._kept.clear()
-        self._news.clear()
-        return taken
-
-    async def iter_until_end(self) -> AsyncIterator[bytes]:
-        """Yield messages as they come until the child closes the pipe, and b"" when none came for 5 s."""
-        while not self._task.done() or self._kept:
-            try:
-                async with asyncio.timeout(limits.git_keepalive_s):
-                    await self._news.wait()
-            except TimeoutError:
-                yield b""
-                continue
-            if taken := self.take():
-                yield taken
-
-    async def close(self) -> None:
-        """Stop reading; before the pipe is closed, so that the loop does not watch a stranger's descriptor."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)

@@ -4,113 +4,88 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Final
 
 from starlette.responses import Response
 
 from packhouse import limits
+from packhouse.errors import TimedOut
 from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.git.wire.pktline import encode_error
 from packhouse.log import log_event
 from packhouse.operations.transport.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
-from packhouse.repository.damage import Reason, RepositoryDamaged, RepositoryMended
-from packhouse.web.admission.shares import Holder
+from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
+from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
-from packhouse.web.edge.responses import StreamResponse
-from packhouse.web.errors import describe_failure, log_failure
 from packhouse.web.routing.route import of_remote
-from packhouse.web.smart.info_refs import NO_CACHE
-from packhouse.web.smart.media import check_request_type, result_type
-from packhouse.web.smart.pipes import Messages, PipeReader, PipeWriter
+from packhouse.web.smart.exchange import check_request_type, report_failure, result, streamed_result
+from packhouse.web.smart.pipes import PipeReader, PipeWriter, end_tasks
 from packhouse.web.smart.remote_path import authorise_remote
+from packhouse.web.smart.request_memory import RequestMemory
 
-_TAIL_BYTES = 4 * limits.KIB
-_CANNOT_SERVE = "upload-pack: the request cannot be served"
-_MEDIA_TYPE = result_type(Service.UPLOAD_PACK)
+_SERVICE: Final = Service.UPLOAD_PACK
+_TAIL_BYTES: Final = 4 * limits.KIB
+_CANNOT_SERVE: Final = "upload-pack: the request cannot be served"
 
 
 async def upload_pack(call: Call) -> Response:
     """POST {remote}/git-upload-pack"""
-    principal, remote = await authorise_remote(call, Service.UPLOAD_PACK)
-    check_request_type(call, Service.UPLOAD_PACK)
+    principal, remote = await authorise_remote(call, _SERVICE)
+    check_request_type(call, _SERVICE)
     transfers = call.admission.transfers
     holder = (principal.org_id, remote.repo)
     version = protocol_version(call.wire.headers.get("git-protocol", ""))
     async with contextlib.AsyncExitStack() as held:
-        body = await _read_request(call, holder, held)
+        body = await _read_request(call, RequestMemory(transfers.large_reads, holder, held))
         fetch = Fetch(remote, version, body)
+        opening = partial(open_fetch, call.node, principal, fetch)
         if fetch.is_listing:
-            answer = await call.in_thread(open_fetch, call.node, principal, fetch)
-            return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        slot = await held.enter_async_context(transfers.reads.slot(holder, call.wire.cut_connection))
-        await call.wire.require_client()
-        opening = transfers.start(open_fetch, call.node, principal, fetch)
-        held.push_async_callback(transfers.close_result, opening, FetchAnswer.close)
+            return result(_SERVICE, (await call.in_thread(opening)).body)
+        slot = await held.enter_async_context(slot_for_client(call.wire, transfers.reads, holder))
         try:
-            answer = await opening.result()
+            answer = await held.enter_async_context(transfers.opened(opening, FetchAnswer.close))
         except (RepositoryDamaged, RepositoryMended) as reason:
-            # Git shows an error packet; of a status it shows the number.
-            return Response(encode_error(_tell(call, reason)), 200, NO_CACHE, _MEDIA_TYPE)
+            # Git shows the text of an error packet; of a failed status it shows only the number.
+            return result(_SERVICE, encode_error(report_failure(call, reason)))
         if answer.process is None:
-            return Response(answer.body, 200, NO_CACHE, _MEDIA_TYPE)
-        return StreamResponse(
-            _relay(call, answer, slot),
-            headers=NO_CACHE,
-            media_type=_MEDIA_TYPE,
-            cleanup=held.pop_all().aclose,
-        )
+            return result(_SERVICE, answer.body)
+        return streamed_result(_SERVICE, _relay(call, answer, slot), held.pop_all().aclose)
 
 
-async def _read_request(call: Call, holder: Holder, held: contextlib.AsyncExitStack) -> bytes:
-    """Return the whole request; of large ones few are kept in memory at once."""
+async def _read_request(call: Call, memory: RequestMemory) -> bytes:
     body = bytearray()
-    is_large = False
     async for piece in iter_body(call.wire.upload, max_bytes=limits.fetch_request_max_bytes):
         body += piece
-        if not is_large and len(body) > limits.git_request_small_bytes:
-            is_large = True
-            await held.enter_async_context(call.admission.transfers.large_reads.slot(holder))
+        await memory.add(len(piece))
     return bytes(body)
 
 
 async def _relay(call: Call, answer: FetchAnswer, slot: Slot) -> AsyncIterator[bytes]:
-    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads.
-
-    Of a failure in the middle git itself has told the client; here it is looked into.
-    """
+    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads."""
     process = answer.process
     assert process is not None
-    transfers = call.admission.transfers
-    output, messages = PipeReader(process.stdout), Messages(process.stderr)
-    feeder = asyncio.ensure_future(_feed(PipeWriter(process.stdin), answer.request))
+    output = PipeReader(process.stdout)
+    feeding = asyncio.ensure_future(_feed(PipeWriter(process.stdin), answer.request))
+    complaining = asyncio.ensure_future(
+        PipeReader(process.stderr).read_to_end(keep_max_bytes=limits.git_messages_max_bytes)
+    )
     tail = b""
     try:
         while piece := await output.read():
             async with slot.parked_for_client():
                 yield piece
             tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
-        text = await _last_words(messages)
-        if text and await transfers.start(process.wait, limits.git_stall_max_s).result():
-            # What git's pack-objects complains of goes to the client, in a band of the answer.
-            told = text + tail.decode("utf-8", "replace")
-            finding = transfers.start(find_fetch_failure, call.node, answer, told)
-            reason = await finding.result()
-            explanation = _CANNOT_SERVE if reason is None else _tell(call, reason)
-            log_event("upload-pack failed", level=logging.WARNING, text=text, reason=explanation)
-            if not tail:  # an empty answer means success to no client
-                yield encode_error(explanation)
+        await asyncio.wait({complaining}, timeout=limits.git_stall_max_s)
+        if not complaining.done():
+            raise TimedOut("git did not end in time", seconds=limits.git_stall_max_s)
+        failure = await _find_failure(call, answer, complaining.result(), tail)
+        if failure is not None and not tail:  # an empty answer means success to no client
+            yield encode_error(failure)
     finally:
-        feeder.cancel()
-        await asyncio.gather(feeder, return_exceptions=True)
-        await messages.close()
-
-
-def _tell(call: Call, reason: Reason) -> str:
-    """Return the sentence for the client, with the line of the log that every failed request has."""
-    described = describe_failure(reason)
-    log_failure(call, reason, described.status)
-    return described.sentence
+        await end_tasks(feeding, complaining)
 
 
 async def _feed(writer: PipeWriter, data: bytes) -> None:
@@ -118,9 +93,23 @@ async def _feed(writer: PipeWriter, data: bytes) -> None:
     writer.close()
 
 
-async def _last_words(messages: Messages) -> str:
-    text = b"".join([piece async for piece in messages.iter_until_end()])
-    return text.decode("utf-8", "replace")[: limits.KIB]
+async def _find_failure(call: Call, answer: FetchAnswer, complaints: bytes, tail: bytes) -> str | None:
+    """Return why upload-pack failed, and log it; None when it ended well.
+
+    A client that has got a part of its answer has been told by git itself: complaints of pack-objects go to the
+    client in a band of the answer, and so its `tail` is looked at as well.
+    """
+    process = answer.process
+    assert process is not None
+    text = complaints.decode("utf-8", "replace")[: limits.KIB]
+    transfers = call.admission.transfers
+    if not text or not await transfers.start(process.wait, limits.git_stall_max_s).result():
+        return None
+    told = text + tail.decode("utf-8", "replace")
+    reason = await transfers.start(find_fetch_failure, call.node, answer, told).result()
+    sentence = _CANNOT_SERVE if reason is None else report_failure(call, reason)
+    log_event("upload-pack failed", level=logging.WARNING, text=text, reason=sentence)
+    return sentence
 
 
 ROUTES = (of_remote("upload_pack", "/git-upload-pack", upload_pack, method="POST"),)

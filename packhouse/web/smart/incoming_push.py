@@ -1,0 +1,147 @@
+"""One push from the first byte of its pack to the last of its report."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ParamSpec, TypeVar
+
+from packhouse import limits
+from packhouse.errors import PackhouseError
+from packhouse.git.commands.process import GitProcess
+from packhouse.git.wire.pktline import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band
+from packhouse.git.wire.receive_request import encode_report
+from packhouse.operations.transport.pending_push import PendingPush
+from packhouse.operations.transport.push import explain_unpack_failure, finish_push
+from packhouse.operations.transport.push_faults import note_unread_files
+from packhouse.web.admission.slot import Slot
+from packhouse.web.admission.threads import RunningCall
+from packhouse.web.call import Call
+from packhouse.web.errors import describe_failure, log_failure
+from packhouse.web.smart.exchange import report_failure
+from packhouse.web.smart.pipes import PipeReader, PipeWriter, end_tasks
+from packhouse.web.smart.progress import Progress
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class IncomingPush:
+    """`feed` hands the pack to index-pack, `answer` yields what the client sees, and `close` ends what still runs.
+
+    From the beginning on a task reads what index-pack says, since index-pack stops once that pipe is full.
+    """
+
+    def __init__(self, call: Call, pending: PendingPush, slot: Slot) -> None:
+        self._call = call
+        self._pending = pending
+        self._slot = slot
+        self._has_bands = pending.push.request.has_bands
+        self._progress = Progress()
+        self._last_words = b""
+        process = pending.process
+        self._reading = None if process is None else asyncio.ensure_future(self._read_messages(process))
+        self._judging: asyncio.Future[bytes] | None = None
+        self._last_started: RunningCall[Any] | None = None
+
+    async def feed(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
+        """Hand the pack to index-pack as it comes.
+
+        The rest of a pack that is not wanted is read and dropped (every command is refused, or index-pack has given
+        up): a client shows our report only once it has sent everything.
+        """
+        process = self._pending.process
+        writer = None if process is None else PipeWriter(process.stdin)
+        if writer is not None:
+            await writer.write(first)
+        while chunk := await self._next_chunk(chunks):
+            if writer is not None:
+                await writer.write(chunk)
+        if writer is not None:
+            writer.close()
+
+    async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
+        async with self._slot.parked_for_client():
+            return await anext(chunks, b"")
+
+    async def answer(self) -> AsyncIterator[bytes]:
+        """Yield git's progress, signs of life while the push is judged, and the report."""
+        self._judging = asyncio.ensure_future(self._judge())
+        data_folder = str(self._call.config.data).encode()
+        async for text in self._progress.iter_while(self._judging):
+            if self._has_bands:
+                # Users need not know where the server keeps its files.
+                yield encode_band(BAND_PROGRESS, text.replace(data_folder, b"")) or KEEPALIVE
+        yield self._judging.result()
+
+    async def _read_messages(self, process: GitProcess) -> None:
+        reader, log = PipeReader(process.stderr), self._pending.fault_log
+        while piece := await reader.read(timeout_s=limits.connectivity_check_max_s):
+            self._tell(log.take(piece))
+        self._tell(log.finish())
+
+    def _tell(self, text: bytes) -> None:
+        self._last_words = (self._last_words + self._progress.put(text))[-limits.KIB :]
+
+    async def _judge(self) -> bytes:
+        """Wait for index-pack, check and move the refs, and return the report."""
+        unpack_error = await self._unpack_error()
+        if unpack_error is None:
+            outcomes = await self._finish()
+        else:
+            outcomes = [(command.name, "unpacker error") for command in self._pending.commands]
+        # Before the client hears: nothing of a refused push stays, and its disk space may be needed at once. A failure
+        # is told when the push is closed, which discards once more.
+        await self._start(self._pending.discard).wait()
+        return self._report(unpack_error, outcomes)
+
+    async def _unpack_error(self) -> str | None:
+        """Return why index-pack did not take the pack; None when it did, or when no pack was wanted."""
+        process = self._pending.process
+        if process is None:
+            return None
+        assert self._reading is not None
+        await asyncio.wait({self._reading})
+        if await self._start(process.wait, limits.git_stall_max_s).result():
+            return await self._explain_unpack_failure()
+        note_unread_files(self._pending, await PipeReader(process.stdout).read())
+        return None
+
+    async def _explain_unpack_failure(self) -> str:
+        text = self._last_words.decode("utf-8", "replace")
+        explaining = self._start(explain_unpack_failure, self._call.node, self._pending, text)
+        try:
+            return await explaining.result()
+        except PackhouseError as damage:
+            return report_failure(self._call, damage)
+
+    async def _finish(self) -> list[tuple[bytes, str | None]]:
+        """Check the push and move the refs; return what became of each command."""
+        finishing = self._start(finish_push, self._call.node, self._call.caller.principal, self._pending)
+        await finishing.wait()
+        if (failure := finishing.failure) is None:
+            return [(report.name, report.error) for report in finishing.returned or []]
+        described = describe_failure(failure)
+        if described.status >= 500:
+            log_failure(self._call, failure, described.status)
+        return [(command.name, described.sentence) for command in self._pending.commands]
+
+    def _report(self, unpack_error: str | None, outcomes: list[tuple[bytes, str | None]]) -> bytes:
+        asked = self._pending.push.request
+        report = encode_report(unpack_error, outcomes) if asked.wants_report else b""
+        if not self._has_bands:
+            return report
+        lines = "".join(f"{line}\n" for line in self._pending.lines)
+        told = encode_band(BAND_PROGRESS, lines.encode("utf-8"))
+        return told + encode_band(BAND_DATA, report) + FLUSH_PKT
+
+    def _start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunningCall[T]:
+        """Begin a call whose end `close` waits for. One call runs at a time."""
+        running = self._call.admission.transfers.start(function, *args, **kwargs)
+        self._last_started = running
+        return running
+
+    async def close(self) -> None:
+        """End everything that still runs for this push and wait for it."""
+        self._pending.switch.trip()
+        await end_tasks(self._reading, self._judging)
+        if self._last_started is not None:
+            await self._last_started.wait()
