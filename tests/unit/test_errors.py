@@ -1,0 +1,110 @@
+"""A class of error: its constructor, what logs show of it, and its copies."""
+
+import copy
+import pickle
+from dataclasses import KW_ONLY, field
+
+import pytest
+
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, NotFound, PackhouseError
+
+pytestmark = pytest.mark.quick
+
+
+class Lost(NotFound):
+    """With one field that is required, one with a default, and one that no log shows."""
+
+    code = Code.REF_MISSING
+    refname: str
+    place: str | None = None
+    secret: str = field(default="", repr=False)
+
+
+class Moved(Conflict):
+    """With two fields of one type."""
+
+    code = Code.REF_MISMATCH
+    refname: str
+    _: KW_ONLY
+    expected: str | None
+    actual: str | None
+
+
+class Named(Conflict, kw_only=True):
+    """Whose constructor takes names only."""
+
+    code = Code.ORG_EXISTS
+    org: str
+
+
+class Away(Lost):
+    """The same kind of failure as its base, for callers that act on it."""
+
+
+def test_fields_are_the_arguments_in_their_order() -> None:
+    error = Lost("main", "disk")
+    assert (error.refname, error.place) == ("main", "disk")
+    assert Moved("main", expected="a", actual=None).fields == {
+        "refname": "main",
+        "expected": "a",
+        "actual": None,
+    }
+
+
+def test_a_missing_or_wrong_field_is_a_type_error() -> None:
+    # mypy reports each line whose comment it does not need, so these are its tests as well.
+    with pytest.raises(TypeError):
+        Lost()  # type: ignore[call-arg]  # refname is missing
+    with pytest.raises(TypeError):
+        Lost("main", tag="x")  # type: ignore[call-arg]  # no such field
+    with pytest.raises(TypeError):
+        Moved("main", "a", "b")  # type: ignore[call-arg]  # two of one type
+    with pytest.raises(TypeError):
+        Named("northwind")  # type: ignore[call-arg]  # by name only
+
+
+def test_the_text_is_that_of_the_code_and_the_fields_that_differ_from_their_defaults() -> None:
+    assert str(Lost("main")) == f"{Code.REF_MISSING.value} (refname='main')"
+    assert str(Lost("main", place="disk", secret="s")) == (
+        f"{Code.REF_MISSING.value} (refname='main', place='disk')"
+    )
+    assert "s3cret" not in str(Lost("main", secret="s3cret")) + repr(Lost("main", secret="s3cret"))
+    assert str(Moved("main", expected=None, actual=None)) == (
+        f"{Code.REF_MISMATCH.value} (refname='main', expected=None, actual=None)"
+    )
+
+
+def test_a_special_case_has_the_code_and_the_fields_of_its_base() -> None:
+    error = Away("main", place="disk")
+    assert error.code is Code.REF_MISSING
+    assert error.fields == {"refname": "main", "place": "disk"}
+
+
+@pytest.mark.parametrize(
+    "error", [Lost("main", secret="s"), Moved("main", expected="a", actual=None), Named(org="northwind")]
+)
+def test_copies_and_pickles_are_the_same_error(error: PackhouseError) -> None:
+    error.add_note("seen at noon")
+    for twin in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):
+        assert type(twin) is type(error)
+        assert twin.__dict__ == error.__dict__
+        assert str(twin) == str(error)
+
+
+def raise_chained() -> None:
+    try:
+        raise KeyError("x")
+    except KeyError as error:
+        raise Lost("main") from error
+
+
+def test_a_chained_error_keeps_its_cause() -> None:
+    with pytest.raises(Lost) as raised:
+        raise_chained()
+    assert isinstance(raised.value.__cause__, KeyError)
+
+
+def test_an_error_is_itself_and_no_other() -> None:
+    assert Lost("main") != Lost("main")
+    assert len({Lost("main"), Lost("main")}) == 2
