@@ -10,7 +10,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.config_errors import (
+    CountOutOfRange,
+    DatabaseSettingInvalid,
+    FaultNeverAllowed,
+    FaultUnknown,
+    ListenInvalid,
+    LogLevelUnknown,
+    PublicUrlInvalid,
+    RuntimeDirNotAFolder,
+    SettingEmpty,
+    SettingNotANumber,
+    SettingOutOfRange,
+    SettingUnknown,
+    SwitchInvalid,
+    TimeoutTooShort,
+    TlsFilesIncomplete,
+    TrustedHostsInvalid,
+    UpstreamUrlsInvalid,
+)
 from packhouse.fault_names import IMPORT_ALLOWED, MAY_BE_ALLOWED, NEVER_ALLOWED
 
 ENV_PREFIX = "PACKHOUSE_"
@@ -179,10 +197,7 @@ def parse_upstream_urls(text: str) -> dict[str, str]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         provider, _, url = entry.partition("=")
         if not provider or not _WEB_ADDRESS.fullmatch(url):
-            raise Invalid(
-                "setting upstream_urls must list provider=https://host/path",
-                value=_without_login(entry[:200]),
-            )
+            raise UpstreamUrlsInvalid(_without_login(entry[:200]))
         urls[provider] = url.rstrip("/")
     return urls
 
@@ -193,9 +208,7 @@ def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
     for entry in filter(None, (part.strip().lower().rstrip("/") for part in text.split(","))):
         match = _TRUSTED_HOST.fullmatch(entry)
         if match is None or not 1 <= int(match[3]) <= 65535:
-            raise Invalid(
-                "setting trusted_hosts must list scheme://host:port", value=_without_login(entry[:200])
-            )
+            raise TrustedHostsInvalid(_without_login(entry[:200]))
         hosts.add((match[1], match[2].strip("[]").removesuffix("."), int(match[3])))
     return frozenset(hosts)
 
@@ -212,11 +225,9 @@ def parse_allowed_faults(text: str) -> tuple[str, ...]:
     for entry in filter(None, (part.strip() for part in text.split(","))):
         name = known.get(entry.lower())
         if name is None:
-            raise Invalid(
-                "setting import_allowed_faults names a fault that git does not know", value=entry[:200]
-            )
+            raise FaultUnknown(entry[:200])
         if name in NEVER_ALLOWED:
-            raise Invalid("setting import_allowed_faults names a fault that is never let through", value=name)
+            raise FaultNeverAllowed(name)
         names.append(name)
     return tuple(dict.fromkeys(names))
 
@@ -230,7 +241,7 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
     known = {f"{ENV_PREFIX}{f.name.upper()}": f for f in fields(Config)}
     for name, text in environ.items():
         if name.startswith(ENV_PREFIX) and name not in known and not _is_service_link(name, text):
-            raise Invalid("unknown setting", variable=name)
+            raise SettingUnknown(name)
     values: dict[str, object] = {}
     for variable, setting in known.items():
         given = flags.get(setting.name)
@@ -267,48 +278,48 @@ def _convert(name: str, type_name: str, value: object) -> object:
     text = str(value)
     if "Path" in type_name:
         if not text and "None" not in type_name:
-            raise Invalid("setting is empty", setting=name)
+            raise SettingEmpty(name)
         return Path(text).absolute() if text else None
     if "bool" in type_name:
         if text not in _SWITCH:
-            raise Invalid("setting must be 0 or 1", setting=name, value=text)
+            raise SwitchInvalid(setting=name, value=text)
         return _SWITCH[text]
     if type_name == "<class 'int'>" or type_name == "int":
         try:
             return int(text)
         except ValueError:
-            raise Invalid("setting is not a whole number", setting=name, value=text) from None
+            raise SettingNotANumber(setting=name, value=text) from None
     return text
 
 
 def _check(config: Config) -> None:
     if (config.tls_cert is None) != (config.tls_key is None):
-        raise Invalid("settings tls_cert and tls_key go together")
+        raise TlsFilesIncomplete()
     for name in ("workers", "threads", "git_processes_max", "job_threads", "webhook_threads", "job_lease_s"):
         if not 1 <= getattr(config, name) <= 1024:
-            raise Invalid("setting out of range 1 to 1024", setting=name, value=getattr(config, name))
+            raise CountOutOfRange(setting=name, value=getattr(config, name))
     for setting in fields(Config):
         value = getattr(config, setting.name)
         if isinstance(value, int) and not 0 <= value <= INTEGER_MAX:
-            raise Invalid("setting out of range 0 to 2^53", setting=setting.name, value=value)
+            raise SettingOutOfRange(setting=setting.name, value=value)
     for name in ("header_timeout_s", "stall_timeout_s"):
         if not getattr(config, name):
-            raise Invalid("setting must be at least 1", setting=name, value=0)
+            raise TimeoutTooShort(setting=name, value=0)
     for name in ("ephemeral_events", "custom_notes_refs"):
         if getattr(config, name) not in (0, 1):
-            raise Invalid("setting must be 0 or 1", setting=name, value=getattr(config, name))
+            raise SwitchInvalid(setting=name, value=getattr(config, name))
     if config.runtime_dir is not None and config.runtime_dir.exists() and not config.runtime_dir.is_dir():
-        raise Invalid("setting runtime_dir must name a folder", value=str(config.runtime_dir))
+        raise RuntimeDirNotAFolder(str(config.runtime_dir))
     if config.public_url and not _WEB_ADDRESS.fullmatch(config.public_url):
         shown = _without_login(config.public_url)
-        raise Invalid("setting public_url must be https://host/path", value=shown)
+        raise PublicUrlInvalid(shown)
     parse_trusted_hosts(config.trusted_hosts)
     parse_upstream_urls(config.upstream_urls)
     parse_allowed_faults(config.import_allowed_faults)
     if config.log_level not in LOG_LEVELS:
-        raise Invalid("setting log_level must be debug, info, warning or error", value=config.log_level)
+        raise LogLevelUnknown(config.log_level)
     if config.database and not config.database.startswith(("postgresql://", "postgres://")):
-        raise Invalid("setting database must start with postgresql://")
+        raise DatabaseSettingInvalid()
     host, _, port = config.listen.rpartition(":")
     if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise Invalid("setting listen must be ADDRESS:PORT", value=config.listen)
+        raise ListenInvalid(config.listen)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 CURSOR_MAX_CHARS = 8192
@@ -11,8 +12,7 @@ CURSOR_MAX_CHARS = 8192
 class BadCursor(Invalid):
     """The cursor is none that a page of this listing ended with."""
 
-    def __init__(self) -> None:
-        super().__init__("unreadable cursor")
+    code = Code.BAD_CURSOR
 
 
 def encode_cursor(*parts: bytes) -> str:

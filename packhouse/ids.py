@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NewType
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 RepoKey = NewType("RepoKey", int)
@@ -22,10 +23,17 @@ _RANDOM_BYTES: Final = 15  # 120 bits, a whole number of base32 digits: no paddi
 _REPO_ID: Final = re.compile(r"repo_[0-9a-z]{4,80}", re.ASCII)
 
 
+class NotARepoId(Invalid):
+    """Ids of repositories look like `repo_…`."""
+
+    code = Code.NOT_A_REPO_ID
+    value: str
+
+
 def parse_repo_id(text: str) -> RepoId:
     """Return `text` as a public id; raise Invalid for what could not name a folder of its own."""
     if _REPO_ID.fullmatch(text) is None:
-        raise Invalid("not a repository id", value=text[:80])
+        raise NotARepoId(text[:80])
     return RepoId(text)
 
 

@@ -11,13 +11,15 @@ import re
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.errors import Unauthenticated
+from packhouse.auth.token_refusals import (
+    TokenNotAnObject,
+    TokenNotBase64url,
+    TokenNotInParts,
+    TokenNotJson,
+    TokenTooLarge,
+)
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
-
-
-class TokenRefused(Unauthenticated):
-    """The token convinces us of nothing. The message says which check failed, and never holds the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,10 @@ class CompactToken:
 def parse_compact_token(token: str) -> CompactToken:
     """Return the parts of `token`; raise TokenRefused when it is too large or not in form."""
     if len(token) > limits.token_max_bytes:
-        raise TokenRefused("token is too large")
+        raise TokenTooLarge()
     parts = token.split(".", 3)
     if len(parts) != 3:
-        raise TokenRefused("token does not have three parts")
+        raise TokenNotInParts()
     header, claims, signature = (_decode_part(part) for part in parts)
     return CompactToken(
         header=_read_object(header),
@@ -49,11 +51,11 @@ def parse_compact_token(token: str) -> CompactToken:
 def _decode_part(part: str) -> bytes:
     # Python's decoder skips what is outside the alphabet; the form allows nothing to be skipped.
     if not _BASE64URL.fullmatch(part):
-        raise TokenRefused("token is not base64url")
+        raise TokenNotBase64url()
     try:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error:
-        raise TokenRefused("token is not base64url") from None
+        raise TokenNotBase64url() from None
 
 
 def _read_object(encoded: bytes) -> dict[str, object]:
@@ -65,9 +67,9 @@ def _read_object(encoded: bytes) -> dict[str, object]:
             # An escaped half of a surrogate pair is no text: it could reach neither SQL nor a reply.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
-        raise TokenRefused("token does not hold valid JSON") from None
+        raise TokenNotJson() from None
     if not isinstance(value, dict):
-        raise TokenRefused("token does not hold a JSON object")
+        raise TokenNotAnObject()
     return value
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.refname import EPHEMERAL, RefName, is_refname
 
@@ -36,23 +37,26 @@ class RefChange(Enum):
 
 
 class PolicyDenied(Denied):
-    """The token's ref policy refuses this change of this ref. Fields: `refname` (text) and `op`.
+    """The token's ref policy refuses this change of this ref.
 
     To users the sentence starts with `denied by policy`, which clients look for. `op` holds no character that
     could break a protocol line, whatever the token said.
     """
 
+    code = Code.POLICY_DENIED
+    refname: str
+    op: str
+
     def __init__(self, refname: bytes, op: str) -> None:
-        printable = op if _PRINTABLE_OP.fullmatch(op) else "unknown operation"
-        super().__init__("denied by policy", refname=refname.decode("utf-8", "replace"), op=printable)
-        self.op = printable
+        self.refname = refname.decode("utf-8", "replace")
+        self.op = op if _PRINTABLE_OP.fullmatch(op) else "unknown operation"
 
 
 class PolicyUnusable(Denied):
-    """The token's `refs` or `ops` claim is malformed, so the token may not write at all. Field: `reason`."""
+    """The token's `refs` or `ops` claim is malformed, so the token may not write at all."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("token has invalid ref policy claims", reason=reason)
+    code = Code.POLICY_UNUSABLE
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

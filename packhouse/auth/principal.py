@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from packhouse.auth.policy import RefPolicy
 from packhouse.auth.scopes import Scope
 from packhouse.clock import TIMESTAMP_MAX
+from packhouse.error_codes import Code
 from packhouse.errors import Denied
 
 ORGANISATION_CLAIM = "org"
@@ -14,15 +15,14 @@ ORGANISATION_CLAIM = "org"
 class ScopeMissing(Denied):
     """The token is valid, but lists none of the scopes that the call needs."""
 
-    def __init__(self, *needed: Scope) -> None:
-        super().__init__("token lacks the scope", needed=[scope.value for scope in needed])
+    code = Code.SCOPE_MISSING
+    needed: list[str]
 
 
 class RepoClaimMismatch(Denied):
     """The token is valid, but for another repository or for none."""
 
-    def __init__(self) -> None:
-        super().__init__("token is not for this repository")
+    code = Code.REPO_CLAIM_MISMATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Principal:
     def require_scope(self, *any_of: Scope) -> None:
         """Return if the token carries one of `any_of`; raise ScopeMissing otherwise."""
         if self.scopes.isdisjoint(any_of):
-            raise ScopeMissing(*any_of)
+            raise ScopeMissing([scope.value for scope in any_of])
 
     def require_repo(self, name: str) -> None:
         """Return if the token is for the repository `name`, code point for code point.

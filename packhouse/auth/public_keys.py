@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 PublicKey = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
@@ -28,11 +29,10 @@ RSA_BITS_MIN: Final = 2048
 
 
 class KeyRejected(Invalid):
-    """The text given as a public key is none that can sign tokens. Field: `reason`, a sentence."""
+    """The text given as a key is none that can sign tokens. `reason` is a sentence."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("key not accepted", reason=reason)
-        self.reason = reason
+    code = Code.KEY_REJECTED
+    reason: str
 
 
 def parse_public_key(pem: str) -> PublicKey:

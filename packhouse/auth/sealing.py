@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.secret import Secret
 
@@ -27,20 +28,45 @@ _NONCE_BYTES: Final = 12
 _LINE: Final = re.compile(r"(?P<id>[a-z0-9_]{1,40}) (?P<key>[A-Za-z0-9+/]{43}=)")
 
 
+class KeyFileOpenToOthers(Invalid, kw_only=True):
+    """Other users may read the key file. Take their rights away."""
+
+    code = Code.KEY_FILE_OPEN_TO_OTHERS
+    file: str
+    mode: str
+
+
+class KeyFileMalformed(Invalid):
+    """A line of the key file is no key. The error does not quote it."""
+
+    code = Code.KEY_FILE_MALFORMED
+    file: str
+
+
+class KeyFileEmpty(Invalid):
+    """The key file holds no key."""
+
+    code = Code.KEY_FILE_EMPTY
+    file: str
+
+
 class SealBroken(Corrupt):
     """A stored secret cannot be opened: its key is missing from the key file, or the row was tampered with."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__("stored secret cannot be opened", sealed_with=key_id)
+    code = Code.SEAL_BROKEN
+    sealed_with: str
 
 
 class SecretKeyMissing(Unavailable):
     """There is no key file. Secrets that were stored before need the one that sealed them."""
 
+    code = Code.SECRET_KEY_MISSING
+    reason: str
+    file: str
+
     def __init__(self, path: Path) -> None:
-        super().__init__(
-            "secret key file is missing", reason="put it back from its backup", file=str(path.absolute())
-        )
+        self.reason = "put it back from its backup"
+        self.file = str(path.absolute())
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +160,15 @@ class SecretKeys:
         except FileNotFoundError:
             raise SecretKeyMissing(self._path) from None
         if mode & 0o007:
-            raise Invalid(
-                "secret key file must not be open to others", file=str(self._path), mode=f"{mode:o}"
-            )
+            raise KeyFileOpenToOthers(file=str(self._path), mode=f"{mode:o}")
         keys: dict[str, AESGCM] = {}
         for line in content.decode("ascii", "replace").splitlines():
             match = _LINE.fullmatch(line)
             if match is None:  # its text may be a key with a typing error: it is not shown
-                raise Invalid("secret key file has a malformed line", file=str(self._path))
+                raise KeyFileMalformed(str(self._path))
             keys[match["id"]] = AESGCM(base64.b64decode(match["key"]))
         if not keys:
-            raise Invalid("secret key file is empty", file=str(self._path))
+            raise KeyFileEmpty(str(self._path))
         return keys
 
     def _new_line(self) -> str:

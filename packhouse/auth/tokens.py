@@ -14,12 +14,27 @@ from typing import Final, Protocol
 import jwt
 
 from packhouse import limits
-from packhouse.auth.compact_token import CompactToken, TokenRefused, parse_compact_token
+from packhouse.auth.compact_token import CompactToken, parse_compact_token
 from packhouse.auth.keyring import KeyRing, OrgKeys, VerificationKey
 from packhouse.auth.policy import RefPolicy
 from packhouse.auth.principal import Principal
 from packhouse.auth.public_keys import ALGORITHMS
 from packhouse.auth.scopes import parse_scopes
+from packhouse.auth.token_refusals import (
+    TokenAlgorithmUnknown,
+    TokenExpired,
+    TokenHasCriticalExtensions,
+    TokenHasNoExpiry,
+    TokenHasNoIssuer,
+    TokenIssuedInFuture,
+    TokenIssuerHasNoKey,
+    TokenIssuerUnknown,
+    TokenNotYetValid,
+    TokenRepoNotText,
+    TokenScopesMalformed,
+    TokenSignatureWrong,
+    TokenTimeNotANumber,
+)
 from packhouse.bounded_cache import BoundedCache
 from packhouse.clock import TIMESTAMP_MAX, Clock, system_clock
 from packhouse.limits import DEFAULT_LIMITS
@@ -97,7 +112,7 @@ class TokenVerifier:
         issuer = _read_issuer(parsed.claims)
         org = self._keyring.find(issuer)
         if org is None:
-            raise TokenRefused("token issuer is unknown")
+            raise TokenIssuerUnknown()
         key = _find_signing_key(parsed, algorithm, org)
         expires_at = _check_times(parsed.claims, self._clock())
         principal = _make_principal(parsed.claims, org, key, expires_at)
@@ -121,19 +136,19 @@ def _key_is_active(known: _Verified, org: OrgKeys | None) -> bool:
 def _read_algorithm(header: Mapping[str, object]) -> str:
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in _VERIFIERS:
-        raise TokenRefused("token algorithm is not ES256, RS256 or EdDSA")
+        raise TokenAlgorithmUnknown()
     if "crit" in header:
         # RFC 7515 section 4.1.11: what the signer calls critical and we do not know, we must refuse.
-        raise TokenRefused("token header has critical extensions")
+        raise TokenHasCriticalExtensions()
     return algorithm
 
 
 def _read_issuer(claims: Mapping[str, object]) -> str:
     issuer = claims.get("iss")
     if not isinstance(issuer, str):
-        raise TokenRefused("token has no issuer")
+        raise TokenHasNoIssuer()
     if not issuer or len(issuer) > limits.org_name_max_chars or not issuer.isprintable():
-        raise TokenRefused("token issuer is unknown")
+        raise TokenIssuerUnknown()
     return issuer
 
 
@@ -143,30 +158,30 @@ def _find_signing_key(token: CompactToken, algorithm: str, org: OrgKeys) -> Veri
     usable = [key for key in org.keys if key.algorithm == algorithm]
     usable.sort(key=lambda key: not (isinstance(kid, str) and kid and kid in (key.kid, key.key_id)))
     if not usable:
-        raise TokenRefused("token issuer has no active key for this algorithm")
+        raise TokenIssuerHasNoKey()
     verifier = _VERIFIERS[algorithm]
     for key in usable:
         if verifier.verify(token.signed_bytes, key.public_key, token.signature):
             return key
-    raise TokenRefused("no active key of the issuer verifies the token's signature")
+    raise TokenSignatureWrong()
 
 
 def _check_times(claims: Mapping[str, object], now: int) -> int:
     """Return when the token expires, in seconds since 1970; raise TokenRefused unless it is valid `now`."""
     if "exp" not in claims:
-        raise TokenRefused("token has no expiry time")
+        raise TokenHasNoExpiry()
     expires_at = _read_time(claims["exp"])
     _check_not_expired(expires_at, now)
     if "nbf" in claims and _read_time(claims["nbf"]) > now + LEEWAY_S:
-        raise TokenRefused("token is not yet valid")
+        raise TokenNotYetValid()
     if "iat" in claims and _read_time(claims["iat"]) > now + LEEWAY_S:
-        raise TokenRefused("token was issued in the future")
+        raise TokenIssuedInFuture()
     return expires_at
 
 
 def _check_not_expired(expires_at: int, now: int) -> None:
     if _is_expired(expires_at, now):
-        raise TokenRefused("token expired")
+        raise TokenExpired()
 
 
 def _is_expired(expires_at: int, now: int) -> bool:
@@ -177,7 +192,7 @@ def _read_time(value: object) -> int:
     """Return a NumericDate (RFC 7519 section 2) in whole seconds, clamped to the years that dates can say."""
     # bool is an int to Python, not to JSON.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(_as_float(value)):
-        raise TokenRefused("token time is not a number")
+        raise TokenTimeNotANumber()
     return int(min(max(value, -TIMESTAMP_MAX), TIMESTAMP_MAX))
 
 
@@ -191,10 +206,10 @@ def _make_principal(
 ) -> Principal:
     scopes = claims.get("scopes")
     if not isinstance(scopes, list):
-        raise TokenRefused("token scopes are missing or not a list")
+        raise TokenScopesMalformed()
     repo = claims.get("repo")
     if "repo" in claims and not isinstance(repo, str):
-        raise TokenRefused("token repo claim is not a string")
+        raise TokenRepoNotText()
     return Principal(
         org_id=org.org_id,
         org_name=org.org_name,

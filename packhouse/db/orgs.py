@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 
 
@@ -19,8 +20,8 @@ class Org:
 class OrgExists(Conflict):
     """An organisation of that name exists."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("organisation exists", org=name)
+    code = Code.ORG_EXISTS
+    org: str
 
 
 def insert_org(session: Session, *, name: str, now: int) -> Org:

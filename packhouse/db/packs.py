@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from packhouse.db.session import Session, SqlValue
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
@@ -50,13 +51,13 @@ class PassingPack:
 
 
 class PackNotIncoming(Unavailable):
-    """The pack waited for so long that it is being deleted, or another server has done so. Field: pack.
+    """The pack waited for so long that it is being deleted, or another server has done so.
 
     Nothing was written. The same request stores it anew.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__("pack is no longer incoming", pack=name)
+    code = Code.PACK_NOT_INCOMING
+    pack: str
 
 
 def insert_incoming_pack(session: Session, repo_id: RepoKey, pack: Pack, *, now: int) -> None:

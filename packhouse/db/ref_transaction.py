@@ -1,20 +1,22 @@
 """The only way to change refs: several at once, each by compare-and-swap, logged, in one transaction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Final
 
 from packhouse.db.packs import make_packs_live
 from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.oid import NotAnObjectId, Oid, is_oid
 from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import (
     HEADS,
     PERSISTENT,
     NewNameRefused,
     RefName,
+    RefNameInvalid,
     is_refname,
     new_name_fault,
     trusted_refname,
@@ -36,6 +38,13 @@ _NAMES_PAGE: Final = 256
 _PLACES_MAX: Final = 2**20
 """How many refs of one transaction have a number of their own; more of them come by name. As in migration 4."""
 _ROOT_PARTS: Final = 2  # `refs` and `refs/heads` are folders of every repository and never refs
+
+
+class RefNamedTwice(Invalid):
+    """The updates of one transaction are for different refs."""
+
+    code = Code.REF_NAMED_TWICE
+    refname: RefName
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,36 +82,33 @@ class RefOutcome:
 class RefMismatch(Conflict):
     """The ref is not what the caller saw. `actual` is what it is; None: it does not exist."""
 
-    def __init__(self, refname: RefName, *, expected: Oid | None, actual: Oid | None) -> None:
-        super().__init__("ref has moved", refname=refname, expected=expected, actual=actual)
-        self.refname = refname
-        self.expected = expected
-        self.actual = actual
+    code = Code.REF_MISMATCH
+    refname: RefName
+    _: KW_ONLY
+    expected: Oid | None
+    actual: Oid | None
 
 
 class RefMissing(NotFound):
     """The ref to delete does not exist."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("ref does not exist", refname=refname)
-        self.refname = refname
+    code = Code.REF_MISSING
+    refname: RefName
 
 
-class RefNameConflict(Conflict):
+class RefNameConflict(Conflict, kw_only=True):
     """Git clients cannot store a ref beside another whose name is a folder of it, as `a` and `a/b`."""
 
-    def __init__(self, refname: RefName, existing: RefName) -> None:
-        super().__init__("ref name conflicts with another ref", refname=refname, existing=existing)
-        self.refname = refname
-        self.existing = existing
+    code = Code.REF_NAME_CONFLICT
+    refname: RefName
+    existing: RefName
 
 
 class DefaultBranchProtected(Conflict):
     """The default branch is not deleted; make another branch the default one first."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("default branch is not deleted", refname=refname)
-        self.refname = refname
+    code = Code.DEFAULT_BRANCH_PROTECTED
+    refname: RefName
 
 
 def apply_ref_updates(
@@ -250,12 +256,12 @@ def _decide(
         return RefOutcome(update, previous, error)
 
     if (namespace, refname) in repeated:
-        return refuse(Invalid("ref named twice in one transaction", refname=refname))
+        return refuse(RefNamedTwice(refname))
     if not refname.startswith(b"refs/") or refname.count(b"/") < _ROOT_PARTS:
-        return refuse(Invalid("invalid ref name", refname=refname))
+        return refuse(RefNameInvalid(refname))
     for oid in (update.new_oid, update.peeled_oid):
         if oid is not None and not is_oid(oid):
-            return refuse(Invalid("not an object id", refname=refname, value=oid[:80]))
+            return refuse(NotAnObjectId(refname=refname, value=oid[:80]))
     if not update.any_old and update.old_oid != previous:
         return refuse(RefMismatch(refname, expected=update.old_oid, actual=previous))
     if update.new_oid is None:
@@ -266,13 +272,13 @@ def _decide(
         view.delete(namespace, refname)
     elif previous is None:
         if not is_refname(refname):  # whatever its type claims: git would read it from a file of refs
-            return refuse(Invalid("invalid ref name", refname=refname))
+            return refuse(RefNameInvalid(refname))
         reason = None if update.restores else new_name_fault(refname)
         if reason is not None:
             return refuse(NewNameRefused(refname, reason))
         existing = view.find_conflict(namespace, refname)
         if existing is not None:
-            return refuse(RefNameConflict(refname, existing))
+            return refuse(RefNameConflict(refname=refname, existing=existing))
         view.create(namespace, refname)
     return RefOutcome(update, previous)
 

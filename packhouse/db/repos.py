@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from packhouse.db.refs import Ref, ref_from_row
 from packhouse.db.session import Row, Session
 from packhouse.db.text import fold_case, is_storable, substring_pattern
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict, NotFound
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoId, RepoKey
@@ -59,15 +60,15 @@ class Repo:
 class RepoExists(Conflict):
     """A repository of that name exists in the organisation."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("repository exists", repo=name)
+    code = Code.REPO_EXISTS
+    repo: str
 
 
 class RepoNotFound(NotFound):
-    """There is no such repository, or it was deleted."""
+    """There is no such repository, or it was deleted. Users of git typed its name: they are not told it again."""
 
-    def __init__(self, repo: str | int) -> None:
-        super().__init__("repository not found", repo=repo)
+    code = Code.REPO_NOT_FOUND
+    repo: str | int | None = None
 
 
 def insert_repo(

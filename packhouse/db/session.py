@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
 
@@ -24,18 +25,17 @@ T = TypeVar("T")
 class TransactionLost(Unavailable):
     """The engine made this transaction give way (deadlock, serialization failure). Nothing of it holds."""
 
-    def __init__(self) -> None:
-        super().__init__("transaction gave way to a concurrent one")
+    code = Code.TRANSACTION_LOST
 
 
 class DatabaseAway(Unavailable):
     """The database does not answer, is full or shut us out. A commit that was under way may have happened.
 
-    Field: `reason`, what its driver says; for operators, since it may name hosts and files.
+    `reason` is what its driver says; it is for operators, since it may name hosts and files.
     """
 
-    def __init__(self, reason: str = "") -> None:
-        super().__init__("database not available", **({"reason": reason} if reason else {}))
+    code = Code.DATABASE_AWAY
+    reason: str = ""
 
 
 def log_outage(error: Exception) -> None:

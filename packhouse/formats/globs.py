@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 _WILD: Final = frozenset("*?[")
@@ -29,11 +30,37 @@ _POSIX: Final = {
 }
 
 
+class TooManyGlobs(Invalid):
+    """More patterns than one call takes."""
+
+    code = Code.TOO_MANY_GLOBS
+    globs_max: int
+
+
+class TooManyExtensions(Invalid):
+    """More file name extensions than one call takes."""
+
+    code = Code.TOO_MANY_EXTENSIONS
+    extensions_max: int
+
+
+class ExtensionInvalid(Invalid):
+    """A file name extension is empty, or holds a slash or a NUL character."""
+
+    code = Code.EXTENSION_INVALID
+    extension: str
+
+
 class BadGlob(Invalid):
-    """The text is no pattern. Fields: glob, reason."""
+    """The text is no pattern. `glob` is its start, `reason` the end of a sentence about it."""
+
+    code = Code.BAD_GLOB
+    glob: str
+    reason: str
 
     def __init__(self, glob: str, reason: str) -> None:
-        super().__init__("invalid glob", glob=glob[:200], reason=reason)
+        self.glob = glob[:200]
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +107,7 @@ class PathFilter:
 def compile_globs(patterns: Sequence[str]) -> Globs | None:
     """Return the patterns ready for use, None for an empty list; raise BadGlob."""
     if len(patterns) > limits.globs_max:
-        raise Invalid("too many globs", globs_max=limits.globs_max)
+        raise TooManyGlobs(limits.globs_max)
     return Globs(tuple(_compile(pattern) for pattern in patterns)) if patterns else None
 
 
@@ -90,10 +117,10 @@ def parse_extensions(extensions: Iterable[str]) -> tuple[bytes, ...]:
     for extension in extensions:
         ending = extension.strip().removeprefix(".")
         if not ending or "/" in ending or "\0" in ending or len(ending) > limits.glob_max_chars:
-            raise Invalid("invalid extension", extension=extension[:200])
+            raise ExtensionInvalid(extension[:200])
         endings.append(b"." + ending.encode("utf-8", "surrogateescape"))
     if len(endings) > limits.globs_max:
-        raise Invalid("too many extensions", extensions_max=limits.globs_max)
+        raise TooManyExtensions(limits.globs_max)
     return tuple(endings)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Final, NewType
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 Oid = NewType("Oid", str)
@@ -24,6 +25,15 @@ EMPTY_TREE_OID: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 _OID = re.compile(r"[0-9a-f]{40}")
 
 
+class NotAnObjectId(Invalid, kw_only=True):
+    """The text is not 40 hex digits. `refname` or `path` is what it was to be the object of."""
+
+    code = Code.NOT_AN_OBJECT_ID
+    refname: bytes | None = None
+    path: bytes | None = None
+    value: str
+
+
 def is_oid(text: str) -> bool:
     """Tell whether `text` is a full object id in lower case."""
     return _OID.fullmatch(text) is not None
@@ -33,7 +43,7 @@ def parse_oid(text: str) -> Oid:
     """Return `text` in lower case; raise Invalid unless it is forty hex digits."""
     lowered = text.lower()
     if not is_oid(lowered):
-        raise Invalid("not an object id", value=text[:80])
+        raise NotAnObjectId(value=text[:80])
     return Oid(lowered)
 
 

@@ -7,9 +7,11 @@ reads, moves or deletes a ref takes them still.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final, Self
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 HEADS: Final = b"refs/heads/"
@@ -22,6 +24,27 @@ EPHEMERAL: Final = "ephemeral"
 
 _OBJECT_ID: Final = re.compile(rb"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _FORBIDDEN = frozenset(b" ~^:?*[\\\x7f") | frozenset(range(0x20))
+
+
+class RefNameInvalid(Invalid):
+    """Git would refuse the name, or it is not UTF-8 or too long."""
+
+    code = Code.REF_NAME_INVALID
+    refname: str | bytes
+
+
+class BranchNameInvalid(Invalid):
+    """No branch can have the name as it is written."""
+
+    code = Code.BRANCH_NAME_INVALID
+    branch: str
+
+
+class TagNameInvalid(Invalid):
+    """No tag can have the name as it is written."""
+
+    code = Code.TAG_NAME_INVALID
+    tag: str
 
 
 def is_refname(name: bytes) -> bool:
@@ -51,7 +74,7 @@ class RefName(bytes):
         if type(name) is cls:
             return name
         if not is_refname(name):
-            raise Invalid("invalid ref name", refname=name[:200].decode("utf-8", "replace"))
+            raise RefNameInvalid(name[:200].decode("utf-8", "replace"))
         return super().__new__(cls, name)
 
 
@@ -69,12 +92,16 @@ HEAD: Final = trusted_refname(b"HEAD")
 
 
 class NewNameRefused(Invalid):
-    """No new branch or tag may be called so. Fields: `refname` and `reason`."""
+    """No new branch or tag may be called so."""
 
-    def __init__(self, refname: RefName, reason: str) -> None:
-        super().__init__("name not allowed for a new ref", refname=refname.decode("utf-8"), reason=reason)
-        self.refname = refname
-        self.reason = reason
+    code = Code.NEW_NAME_REFUSED
+    refname: RefName
+    reason: str
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The name as text: users shall see it whole."""
+        return {**super().fields, "refname": self.refname.decode("utf-8")}
 
 
 def new_name_fault(refname: bytes) -> str | None:
@@ -112,18 +139,18 @@ def branch_refname(branch: str) -> RefName:
     `HEAD`, which means the default branch elsewhere: `refs/heads/HEAD` names the branch.
     """
     if branch == "HEAD":
-        raise Invalid("invalid branch name", branch=branch)
+        raise BranchNameInvalid(branch)
     return exact_branch_refname(branch.removeprefix("refs/heads/"))
 
 
 def exact_branch_refname(branch: str) -> RefName:
     """Return `refs/heads/<branch>` where only the plain name of a branch is taken, `HEAD` too; raise Invalid."""
     if branch.startswith("refs/"):
-        raise Invalid("invalid branch name", branch=branch[:200])
+        raise BranchNameInvalid(branch[:200])
     try:
         return RefName(HEADS + branch.encode("utf-8"))
     except (Invalid, UnicodeEncodeError):
-        raise Invalid("invalid branch name", branch=branch[:200]) from None
+        raise BranchNameInvalid(branch[:200]) from None
 
 
 def parse_refname(text: str) -> RefName:
@@ -138,17 +165,17 @@ def parse_refname(text: str) -> RefName:
     try:
         return RefName(text.encode("utf-8"))
     except UnicodeEncodeError:  # half a surrogate pair, or a byte of the command line that is no UTF-8
-        raise Invalid("invalid ref name", refname=text[:200]) from None
+        raise RefNameInvalid(text[:200]) from None
 
 
 def tag_refname(tag: str) -> RefName:
     """Return `refs/tags/<tag>`; raise Invalid for a name with a `refs/` prefix or one that git refuses."""
     if tag.startswith("refs/"):
-        raise Invalid("invalid tag name", tag=tag[:200])
+        raise TagNameInvalid(tag[:200])
     try:
         return RefName(TAGS + tag.encode("utf-8"))
     except (Invalid, UnicodeEncodeError):
-        raise Invalid("invalid tag name", tag=tag[:200]) from None
+        raise TagNameInvalid(tag[:200]) from None
 
 
 def short_name(refname: RefName) -> str:

@@ -177,7 +177,7 @@ class Sender:
                 "webhook secret is closed",
                 level=logging.ERROR,
                 webhook=webhook.webhook_id,
-                sealed_with=error.fields["sealed_with"],
+                sealed_with=error.sealed_with,
             )
             self._closed_until[webhook.id] = time.monotonic() + _CLOSED_S
             return

@@ -14,6 +14,7 @@ import httpcore
 
 from packhouse import limits
 from packhouse.config import TrustedHost
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, Unavailable
 from packhouse.outbound.addresses import IpAddress
 from packhouse.outbound.destination import (
@@ -27,6 +28,13 @@ from packhouse.outbound.destination import (
 
 _SHORTEST_WAIT_S: Final = 0.001
 _BROKEN_BODY: Final = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError)
+
+
+class OutboundCaUnreadable(Invalid):
+    """The file of `outbound_ca` is absent, or holds no certificate."""
+
+    code = Code.OUTBOUND_CA_UNREADABLE
+    file: str
 
 
 class OutboundFailed(Unavailable):
@@ -139,7 +147,7 @@ def _make_tls(authorities: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=str(authorities))
         except OSError as error:  # ssl.SSLError is one
-            raise Invalid("setting outbound_ca cannot be read", file=str(authorities)) from error
+            raise OutboundCaUnreadable(str(authorities)) from error
     return context
 
 

@@ -18,6 +18,7 @@ from packhouse.errors import Corrupt, PackhouseError, Unavailable
 from packhouse.git.commands.environment import NOWHERE
 from packhouse.git.commands.run import run_git
 from packhouse.git.oid import Oid
+from packhouse.git.packs.errors import PackCountWrong, PackHashWrong
 from packhouse.git.packs.idx import PackIdx, read_idx_facts
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.files import fsync_path
@@ -125,7 +126,7 @@ def mend_pack(
     except (IsADirectoryError, PermissionError):
         fault = _UNOPENED
     except Corrupt as error:
-        fault = error.message
+        fault = error.code.value
     if fault is not None:
         mended.faults.append(PackFault(pack.name, fault))
     return fault is None
@@ -187,7 +188,7 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
         _index_pack(idx.with_suffix(".pack"), rebuilt)
         with PackIdx(rebuilt) as made:
             if len(made) != pack.objects:
-                raise Corrupt("pack holds another number of objects than listed")
+                raise PackCountWrong()
         # It may be what makes a pack readable after a power cut, so it is not lost to the next.
         fsync_path(rebuilt)
         rebuilt.rename(idx)
@@ -211,7 +212,7 @@ def _index_pack(pack: Path, idx: Path) -> None:
     except PackhouseError as error:
         if ends_with_its_hash(pack):
             raise Unavailable("pack idx cannot be rebuilt", pack=pack.name, reason=str(error)) from error
-        raise Corrupt("pack has another hash than it was written with", file=pack.name) from error
+        raise PackHashWrong(pack.name) from error
 
 
 def _is_idx_of(pack_dir: Path, pack: Pack, trailer: bytes, sound: SoundFiles) -> bool:

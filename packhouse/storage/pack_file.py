@@ -4,7 +4,7 @@ import os
 import struct
 from typing import Final
 
-from packhouse.errors import Corrupt
+from packhouse.git.packs.errors import NotAPack
 from packhouse.git.packs.pack import Pack
 
 _HASH_BYTES: Final = 20
@@ -27,5 +27,5 @@ def describe_pack(pack: str) -> Pack:
         size_bytes = os.fstat(file.fileno()).st_size
     name = os.path.basename(pack).removesuffix(".pack")
     if len(header) < 12 or header[:4] != b"PACK":
-        raise Corrupt("not a pack", file=name)
+        raise NotAPack(name)
     return Pack(name.removeprefix("pack-"), size_bytes, struct.unpack(">I", header[8:])[0])

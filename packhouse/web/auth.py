@@ -9,6 +9,7 @@ import binascii
 from packhouse import limits
 from packhouse.auth.principal import Principal, ScopeMissing
 from packhouse.auth.scopes import Scope
+from packhouse.auth.token_refusals import TokenTooLarge
 from packhouse.errors import Unauthenticated
 from packhouse.operations.tenants.authenticate import authenticate, recall_principal
 from packhouse.web.call import Call
@@ -94,7 +95,7 @@ def _basic_token(credentials: str) -> str:
     not looked at.
     """
     if len(credentials) > BASIC_CREDENTIALS_MAX_CHARS:
-        raise Unauthenticated("token is too large")
+        raise TokenTooLarge()
     try:
         text = base64.b64decode(credentials, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):

@@ -13,6 +13,7 @@ from packhouse.db.session import (
     SqlValue,
     TransactionLost,
 )
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.limits import DEFAULT_LIMITS
 
@@ -29,6 +30,12 @@ __all__ = [
 _SQLITE_PREFIX: Final = "sqlite:///"
 
 
+class DatabaseUrlUnknown(Invalid):
+    """No engine is behind such an address, which is not shown: it may hold a password."""
+
+    code = Code.DATABASE_URL_UNKNOWN
+
+
 def open_database(
     url: str, *, connections_max: int = 16, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s
 ) -> Database:
@@ -42,4 +49,4 @@ def open_database(
         return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)), wait_max_s=wait_max_s)
     if url.startswith(("postgresql://", "postgres://")):
         return PostgresqlDatabase(url, connections_max=connections_max, wait_max_s=wait_max_s)
-    raise Invalid("database address must start with sqlite:/// or postgresql://")
+    raise DatabaseUrlUnknown()

@@ -32,6 +32,7 @@ from packhouse.db.session import (
     TransactionLost,
     log_outage,
 )
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
 
 _VERSION_MIN: Final = 140_000
@@ -57,6 +58,33 @@ _Connection = psycopg.Connection[tuple[Any, ...]]
 
 # The pool tells of each attempt to connect; an outage is told once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+
+
+class DatabaseUrlMalformed(Invalid):
+    """The driver cannot read the address, which is not shown: it may hold a password."""
+
+    code = Code.DATABASE_URL_MALFORMED
+
+
+class PostgresqlTooOld(Invalid):
+    """`found` is the number of its version."""
+
+    code = Code.POSTGRESQL_TOO_OLD
+    found: str | int
+
+
+class PostgresqlNotUtf8(Invalid):
+    """`found` is its encoding."""
+
+    code = Code.POSTGRESQL_NOT_UTF8
+    found: str
+
+
+class DatabaseDamaged(Corrupt):
+    """`reason` is PostgreSQL's."""
+
+    code = Code.DATABASE_DAMAGED
+    reason: str
 
 
 def _translate_query(query: str) -> bytes:
@@ -121,7 +149,7 @@ class PostgresqlDatabase(Database):
         try:
             given = conninfo_to_dict(url)
         except psycopg.ProgrammingError:
-            raise Invalid("database address is malformed") from None  # the driver's words repeat it
+            raise DatabaseUrlMalformed() from None  # the driver's words repeat it
         self._connect_options: dict[str, Any] = {
             name: value
             for name, value in (
@@ -289,9 +317,9 @@ def _check_server(session: Session) -> None:
     assert row is not None, "a query without FROM returns one row"
     version, encoding = row
     if int(version) < _VERSION_MIN:
-        raise Invalid("PostgreSQL 14 or newer is needed", found=version)
+        raise PostgresqlTooOld(version)
     if encoding != "UTF8":
-        raise Invalid("the PostgreSQL database must have the encoding UTF8", found=encoding)
+        raise PostgresqlNotUtf8(encoding)
 
 
 @contextmanager
@@ -334,7 +362,7 @@ def _raise_translated(error: psycopg.Error) -> NoReturn:
         raise TransactionLost() from error
     if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
         log_outage(error)
-        raise Corrupt("database is damaged", reason=str(error)) from error
+        raise DatabaseDamaged(str(error)) from error
     if isinstance(error, psycopg.OperationalError):
         log_outage(error)
         raise DatabaseAway(str(error)) from error

@@ -14,6 +14,7 @@ from typing import Final
 
 from packhouse import RELEASE
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 
 _MIGRATIONS_DIR: Final = Path(__file__).parent.parent / "migrations"
@@ -50,10 +51,12 @@ POSTGRESQL_WORDS: Final = {
 class DatabaseTooNew(Conflict):
     """A release later than the next one has changed the database. Install a later one."""
 
+    code = Code.DATABASE_TOO_NEW
+    reason: str
+
     def __init__(self, lowest_release: int) -> None:
-        super().__init__(
-            "the database was changed by a later release of Packhouse",
-            reason=f"it takes release {lowest_release} or later and this is release {RELEASE}: install a later one",
+        self.reason = (
+            f"it takes release {lowest_release} or later and this is release {RELEASE}: install a later one"
         )
 
 

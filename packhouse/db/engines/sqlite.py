@@ -21,6 +21,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
 from packhouse.db.engines.sqlite_file import Identity, SqliteFile
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
 from packhouse.limits import DEFAULT_LIMITS
 
@@ -61,6 +62,20 @@ _PRAGMAS: Final = (
 _COUNT_OUR_TABLES: Final = (
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_migrations', 'ref_log')"
 )
+
+
+class SqliteTooOld(Invalid):
+    """`found` is its version."""
+
+    code = Code.SQLITE_TOO_OLD
+    found: str
+
+
+class DatabaseFileDamaged(Corrupt):
+    """`reason` is SQLite's."""
+
+    code = Code.DATABASE_FILE_DAMAGED
+    reason: str
 
 
 class SqliteSession(Session):
@@ -170,7 +185,7 @@ class SqliteDatabase(Database):
 
     def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
         if sqlite3.sqlite_version_info < _VERSION_MIN:
-            raise Invalid("SQLite 3.37 or newer is needed", found=sqlite3.sqlite_version)
+            raise SqliteTooOld(sqlite3.sqlite_version)
         self._file = SqliteFile(path, wait_max_s=wait_max_s)
         self._idle: list[_Handle] = []
         self._busy: set[_Handle] = set()
@@ -439,5 +454,5 @@ def _raise_translated(error: sqlite3.Error, file: SqliteFile) -> NoReturn:
         raise away from error
     file.tell(error)
     if code in _DAMAGED:
-        raise Corrupt("database file is damaged", reason=str(error)) from error
+        raise DatabaseFileDamaged(str(error)) from error
     raise DatabaseAway(str(error)) from error

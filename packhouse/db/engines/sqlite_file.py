@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from packhouse import limits
 from packhouse.db.session import DatabaseAway, log_outage
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt
 from packhouse.limits import DEFAULT_LIMITS
 
@@ -24,6 +25,13 @@ Identity = tuple[int, int]
 
 _READ_BYTES: Final = limits.MIB
 _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
+
+
+class StrayLog(Corrupt):
+    """SQLite would delete the log, which may hold the last transactions of a lost database."""
+
+    code = Code.STRAY_LOG
+    log: str
 
 
 class SqliteFile:
@@ -133,7 +141,7 @@ class SqliteFile:
         """
         try:
             if self.has_orphaned_log():
-                raise Corrupt("write-ahead log lies beside an empty database", log=str(self.log_path))
+                raise StrayLog(str(self.log_path))
             # An existing file is not opened here: closing it again would drop the locks that connections of
             # this process have on it.
             with contextlib.suppress(FileExistsError):

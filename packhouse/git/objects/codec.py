@@ -15,7 +15,19 @@ from encodings.aliases import aliases
 from typing import Final, NamedTuple
 
 from packhouse.clock import TIMESTAMP_MAX
-from packhouse.errors import Corrupt, Invalid
+from packhouse.git.objects.errors import (
+    DateInvalid,
+    DateOutOfRange,
+    HeaderWithoutOid,
+    MessageEmpty,
+    MessageHoldsNul,
+    NotATag,
+    NotATree,
+    PersonIncomplete,
+    PersonNameEmpty,
+    PersonUnreadable,
+    TextNotUnicode,
+)
 from packhouse.git.oid import Oid, is_oid
 
 MODE_FILE: Final = 0o100644
@@ -121,9 +133,9 @@ def clean_message(text: str) -> bytes:
     """
     trimmed = text.strip()
     if not trimmed:
-        raise Invalid("message is empty")
+        raise MessageEmpty()
     if "\0" in trimmed:
-        raise Invalid("message holds a NUL character")
+        raise MessageHoldsNul()
     return _encode_text(trimmed, what="message") + b"\n"
 
 
@@ -145,12 +157,12 @@ def make_person(name: str, email: str, when: int, tz: str) -> Person:
     """
     for field, value in (("name", name), ("email", email)):
         if not value.strip():
-            raise Invalid("person without name or email", field=field)
+            raise PersonIncomplete(field)
         if not {"<", ">", "\n", "\0"}.isdisjoint(value.strip()):
-            raise Invalid("name or email holds a forbidden character", field=field)
+            raise PersonUnreadable(field)
     person = Person(name.strip(), email.strip(), when, tz)
     if not clean_identity(person.name):
-        raise Invalid("name consists of punctuation only", field="name")
+        raise PersonNameEmpty("name")
     encode_person(person)
     return person
 
@@ -163,16 +175,16 @@ def parse_date(text: str) -> tuple[int, str]:
     """
     match = _DATE.fullmatch(text.strip())
     if match is None:
-        raise Invalid("not an ISO 8601 date", value=text[:80])
+        raise DateInvalid(text[:80])
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     sign, offset_min = _parse_offset(match[7])
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
-        raise Invalid("not an ISO 8601 date", value=text[:80]) from error
+        raise DateInvalid(text[:80]) from error
     when = int(moment.timestamp()) - sign * offset_min * 60
     if not 0 <= when <= TIMESTAMP_MAX or offset_min >= 24 * 60:
-        raise Invalid("date is out of range", value=text[:80])
+        raise DateOutOfRange(value=text[:80])
     return when, f"{'-' if sign < 0 and offset_min else '+'}{offset_min // 60:02d}{offset_min % 60:02d}"
 
 
@@ -194,7 +206,7 @@ def _encode_text(text: str, *, what: str) -> bytes:
     try:
         return _NOT_A_CHARACTER.sub(lambda match: match[0].encode().decode("latin-1"), text).encode()
     except UnicodeEncodeError as error:
-        raise Invalid("text is not valid Unicode", field=what) from error
+        raise TextNotUnicode(what) from error
 
 
 # Writing
@@ -203,10 +215,10 @@ def _encode_text(text: str, *, what: str) -> bytes:
 def encode_person(person: Person) -> bytes:
     """Return `name <email> seconds zone`; raise Invalid for what would not read back."""
     if person.when < 0 or not re.fullmatch(r"[+-]\d{4}", person.tz, re.ASCII):
-        raise Invalid("date is out of range", when=person.when, tz=person.tz)
+        raise DateOutOfRange(when=person.when, tz=person.tz)
     name, email = clean_identity(person.name), clean_identity(person.email)
     if b"\0" in name or b"\0" in email:
-        raise Invalid("name or email holds a forbidden character")
+        raise PersonUnreadable()
     return b"%s <%s> %d %s" % (name, email, person.when, person.tz.encode())
 
 
@@ -252,7 +264,7 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
     Modes are those that git shows and compares, whatever is stored: old trees hold 100664 and 040000.
     """
     if not _is_row_of_entries(content):  # else looking for entries could take quadratic time
-        raise Corrupt("not a tree object")
+        raise NotATree()
     return [TreeEntry(read_mode(mode), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
 
 
@@ -305,7 +317,7 @@ def parse_tag(content: bytes) -> Tag:
     headers, body = _split_headers(content)
     kind = _find_header(headers, b"type") or b""
     if kind not in {b"commit", b"tree", b"blob", b"tag"}:
-        raise Corrupt("not a tag object", kind=kind[:20])
+        raise NotATag(kind[:20])
     codec = _codec(_find_header(headers, b"encoding"))
     tagger = _find_header(headers, b"tagger")
     return Tag(
@@ -380,7 +392,7 @@ def _find_header(headers: list[tuple[bytes, bytes]], key: bytes) -> bytes | None
 def _parse_header_oid(value: bytes | None) -> Oid:
     text = "" if value is None else value.decode("ascii", "replace")
     if not is_oid(text):
-        raise Corrupt("object header holds no object id", value=text[:80])
+        raise HeaderWithoutOid(text[:80])
     return Oid(text)
 
 

@@ -7,6 +7,7 @@ needs_git_fsck() says when: hardly ever.
 
 from collections.abc import Iterable, Mapping
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_tree
 from packhouse.git.objects.tree_path import (
@@ -16,7 +17,35 @@ from packhouse.git.objects.tree_path import (
     require_tree_path,
 )
 from packhouse.git.objects.tree_walk import TreeReader, find_path
-from packhouse.git.oid import ZERO_OID, Oid, is_oid
+from packhouse.git.oid import ZERO_OID, NotAnObjectId, Oid, is_oid
+
+
+class FileModeInvalid(Invalid):
+    """Files of a tree have other modes. `mode` is in octal digits."""
+
+    code = Code.FILE_MODE_INVALID
+    mode: str
+
+
+class OidZero(Invalid):
+    """Git refuses the zero id in a tree."""
+
+    code = Code.OID_ZERO
+    path: bytes
+
+
+class GitmodulesNotAFile(Invalid):
+    """Git refuses it as a symlink, folder or submodule."""
+
+    code = Code.GITMODULES_NOT_A_FILE
+    path: bytes
+
+
+class GitattributesNotAFile(Invalid):
+    """Git refuses it as a folder or submodule."""
+
+    code = Code.GITATTRIBUTES_NOT_A_FILE
+    path: bytes
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
@@ -27,11 +56,11 @@ def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
     `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
     """
     if mode not in FILE_MODES:
-        raise Invalid("not a file mode", mode=f"{mode:o}")
+        raise FileModeInvalid(f"{mode:o}")
     if oid == ZERO_OID:
-        raise Invalid("object id is zero", path=path)
+        raise OidZero(path)
     if oid is not None and not is_oid(oid):
-        raise Invalid("not an object id", path=path, value=oid[:80])
+        raise NotAnObjectId(path=path, value=oid[:80])
     if is_plain_path(path):
         return
     require_tree_path(path)
@@ -84,6 +113,6 @@ def merge_needs_git_fsck(
 
 def _check_special_name(name: bytes, mode: int, path: bytes) -> None:
     if is_gitmodules_name(name) and mode in {MODE_SYMLINK, MODE_TREE, MODE_GITLINK}:
-        raise Invalid("`.gitmodules` is not a file", path=path)
+        raise GitmodulesNotAFile(path)
     if is_gitattributes_name(name) and mode in {MODE_TREE, MODE_GITLINK}:
-        raise Invalid("`.gitattributes` is not a file", path=path)
+        raise GitattributesNotAFile(path)

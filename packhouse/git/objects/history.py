@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from packhouse import limits
-from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed, run_git
 from packhouse.git.objects.codec import parse_commit, parse_person, parse_person_date
+from packhouse.git.objects.errors import NotACommit, TreeNamesMissingObject
+from packhouse.git.objects.tree_walk import TreeTooLarge
 from packhouse.git.oid import Oid
 
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
@@ -34,7 +35,7 @@ def parse_links(content: bytes) -> CommitLinks:
     """Return tree, parents and date of a commit, in a tenth of the time that parse_commit() takes."""
     match = _LINKS.match(content)
     if match is None:
-        raise Corrupt("not a commit object")
+        raise NotACommit()
     lines = match[2].decode("ascii")
     starts = range(7, len(lines), _PARENT_LINE_BYTES)
     head_end = content.find(b"\n\n")
@@ -117,7 +118,7 @@ def read_first_parent_changes(
     except GitFailed as error:
         if not error.is_for_memory:
             raise
-        raise LimitExceeded("tree has too many entries", entries_max=entries_max) from error
+        raise TreeTooLarge(entries_max) from error
     changes: dict[Oid, list[bytes]] = {}
     paths: list[bytes] = []
     is_path = False
@@ -151,5 +152,5 @@ def list_sized_files(
         output_max_bytes=output_max_bytes,
     ).stdout
     if _BAD_SIZE in output and (missing := _MISSING.search(output)):
-        raise Corrupt("tree names a missing object", oid=missing[1].decode("ascii"))
+        raise TreeNamesMissingObject(missing[1].decode("ascii"))
     return _LISTED.findall(output)

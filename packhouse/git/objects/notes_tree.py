@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Union
 
-from packhouse.errors import Invalid
 from packhouse.git.objects.codec import MODE_FILE, MODE_TREE, TreeEntry, encode_tree, parse_tree
 from packhouse.git.objects.tree_walk import TreeReader
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.oid import NotAnObjectId, Oid, is_oid
 
 Combine = Callable[[Oid, Oid], Oid]
 """Returns the blob that joins two notes of one object, which a tree of mixed layouts may hold."""
@@ -79,7 +78,7 @@ class NotesTree:
         """
         for oid in (target, blob):
             if not is_oid(oid):
-                raise Invalid("not an object id", value=oid[:80])
+                raise NotAnObjectId(value=oid[:80])
         node, _, index = self._search(self._root, 0, target)
         slot = node.slots[index]
         if isinstance(slot, _Note) and slot.key == target:

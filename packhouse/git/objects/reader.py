@@ -12,9 +12,11 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import run_git
+from packhouse.git.objects.errors import TagWithoutTarget
 from packhouse.git.oid import Oid
 
 _KINDS: Final = {
@@ -30,11 +32,42 @@ _UNREADABLE: Final = (pygit2.GitError, OSError, ValueError)
 _PEEL_DEPTH_MAX: Final = 32  # tags of tags; git itself has no limit, a chain this long is an attack
 
 
-class ObjectMissing(NotFound):
-    """The repository does not hold the object. Field: oid."""
+class ObjectUnreadable(Corrupt):
+    """The object is there and damaged. `reason` is libgit2's or git's."""
 
-    def __init__(self, oid: Oid) -> None:
-        super().__init__("object does not exist", oid=oid)
+    code = Code.OBJECT_UNREADABLE
+    oid: Oid
+    reason: str
+
+
+class ObjectOfOtherKind(NotFound, kw_only=True):
+    """The id leads to an object of another kind than asked for."""
+
+    code = Code.OBJECT_OF_OTHER_KIND
+    oid: Oid
+    kind: str
+    expected: str
+
+
+class TagsTooDeep(NotFound):
+    """The annotated tag leads through more tags than are followed."""
+
+    code = Code.TAGS_TOO_DEEP
+    oid: Oid
+
+
+class ObjectFolderUnreadable(Corrupt):
+    """`reason` is libgit2's."""
+
+    code = Code.OBJECT_FOLDER_UNREADABLE
+    reason: str
+
+
+class ObjectMissing(NotFound):
+    """The repository does not hold the object."""
+
+    code = Code.OBJECT_MISSING
+    oid: Oid
 
 
 def configure_libgit2() -> None:
@@ -82,7 +115,7 @@ class Objects(ABC):
             if kind != "tag":
                 return kind, oid
             oid = tag_target(self.read(oid)[1])
-        raise NotFound("too many tags of tags", oid=oid)
+        raise TagsTooDeep(oid)
 
 
 class ObjectReader(Objects):
@@ -95,7 +128,7 @@ class ObjectReader(Objects):
             if beneath is not None:
                 self._odb.add_disk_alternate(str(beneath))
         except _UNREADABLE as error:
-            raise Corrupt("folder of objects cannot be opened", reason=str(error)) from error
+            raise ObjectFolderUnreadable(str(error)) from error
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
         """See above."""
@@ -104,7 +137,7 @@ class ObjectReader(Objects):
         except KeyError:
             return None
         except _UNREADABLE as error:
-            raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
+            raise ObjectUnreadable(oid=oid, reason=str(error)) from error
         return _KINDS[kind], size
 
     def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
@@ -114,7 +147,7 @@ class ObjectReader(Objects):
         except KeyError:
             raise ObjectMissing(oid) from None
         except _UNREADABLE as error:
-            raise Corrupt("object cannot be read", oid=oid, reason=str(error)) from error
+            raise ObjectUnreadable(oid=oid, reason=str(error)) from error
         return _check_kind(oid, _KINDS[ObjectType(number)], kind), content
 
 
@@ -154,13 +187,13 @@ class FreshReader(Objects):
             return fields[1], int(fields[2]), content[:-1]
         if answer.code != 0 or answer.stderr:
             reason = answer.stderr[:300].decode("utf-8", "replace")
-            raise Corrupt("object cannot be read", oid=oid, reason=reason)
+            raise ObjectUnreadable(oid=oid, reason=reason)
         return None
 
 
 def _check_kind(oid: Oid, found: str, expected: str | None) -> str:
     if expected is not None and found != expected:
-        raise NotFound("object has another kind", oid=oid, kind=found, expected=expected)
+        raise ObjectOfOtherKind(oid=oid, kind=found, expected=expected)
     return found
 
 
@@ -168,5 +201,5 @@ def tag_target(content: bytes) -> Oid:
     """Return the id on the first line, `object <oid>`, of an annotated tag."""
     first_line = content.split(b"\n", 1)[0]
     if not first_line.startswith(b"object ") or len(first_line) != 47:
-        raise Corrupt("annotated tag without a target")
+        raise TagWithoutTarget()
     return Oid(first_line[7:].decode("ascii"))

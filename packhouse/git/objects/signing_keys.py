@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.commands.run import run_program
 
@@ -44,10 +45,10 @@ class SigningKeyKind(Enum):
 
 
 class SigningKeyRejected(Invalid):
-    """The text is no public key that may sign commits. Field: reason."""
+    """The text is no public key that may sign commits."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("signing key rejected", reason=reason)
+    code = Code.SIGNING_KEY_REJECTED
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

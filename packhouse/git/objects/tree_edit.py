@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.objects.codec import (
     MODE_TREE,
@@ -29,6 +30,27 @@ _WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20}){0
 _ENTRY = re.compile(rb"(\d{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _SPLICE_EDITS_MAX: Final = 16
 """Above so many touched names in one folder, indexing it once is cheaper than walking for each."""
+
+
+class PathIsFolder(Invalid):
+    """A file is to be written where a folder of the same change stands."""
+
+    code = Code.PATH_IS_FOLDER
+    path: bytes
+
+
+class PathThroughFile(Invalid):
+    """A part of the path is a file of the same change."""
+
+    code = Code.PATH_THROUGH_FILE
+    path: bytes
+
+
+class TooManyFolders(LimitExceeded):
+    """The change touches more folders than one commit may."""
+
+    code = Code.TOO_MANY_FOLDERS
+    max_folders: int
 
 
 class TreeEditor:
@@ -59,7 +81,7 @@ class TreeEditor:
             folder = self._enter_or_create(folder, parent, path)
         present = self._get(folder, name)
         if isinstance(present, _Folder) and not self._is_empty(present):
-            raise Invalid("path is a folder", path=path)
+            raise PathIsFolder(path)
         folder.changes[name] = (mode, oid)
 
     def delete(self, path: bytes) -> bool:
@@ -109,7 +131,7 @@ class TreeEditor:
         if isinstance(child, _Folder):
             return child
         if child is not None:
-            raise Invalid("path goes through a file", path=path)
+            raise PathThroughFile(path)
         created = self._open(None)
         deleted = self._content(folder).find(name)
         if deleted is not None and deleted[0] == MODE_TREE:
@@ -131,7 +153,7 @@ class TreeEditor:
     def _open(self, oid: Oid | None) -> "_Folder":
         self._folders += 1
         if self._folders > limits.commit_folders_max:
-            raise LimitExceeded("too many folders in one commit", max_folders=limits.commit_folders_max)
+            raise TooManyFolders(limits.commit_folders_max)
         return _Folder(oid)
 
     def _content(self, folder: "_Folder") -> "_Content":

@@ -9,6 +9,7 @@ import re
 from typing import Self
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 _IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"
@@ -20,6 +21,53 @@ _CHARACTER = (
     rb"|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})"
 )
 """A character other than the slash. To git's reader a name ends where none follows, so also at bad UTF-8."""
+
+
+class PathEmpty(Invalid):
+    """The path names nothing."""
+
+    code = Code.PATH_EMPTY
+
+
+class PathTooLong(Invalid):
+    """`bytes` is its length."""
+
+    code = Code.PATH_TOO_LONG
+    bytes: int
+
+
+class PathHoldsNul(Invalid):
+    """No tree can hold such a name."""
+
+    code = Code.PATH_HOLDS_NUL
+    path: bytes
+
+
+class PathSegmentInvalid(Invalid):
+    """Each part between two slashes is the name of an entry."""
+
+    code = Code.PATH_SEGMENT_INVALID
+    path: bytes
+
+
+class PathNamesGit(Invalid):
+    """Some file system takes a part of the path for `.git`."""
+
+    code = Code.PATH_NAMES_GIT
+    path: bytes
+
+
+class PathPrefixInvalid(Invalid):
+    """No path of a tree begins like this."""
+
+    code = Code.PATH_PREFIX_INVALID
+    path: bytes
+
+
+class PathNotUnicode(Invalid):
+    """The text holds half a surrogate pair, which JSON can spell."""
+
+    code = Code.PATH_NOT_UNICODE
 
 
 def _hfs_pattern(name: str) -> bytes:
@@ -74,7 +122,7 @@ def check_tree_path(path: str | bytes, *, deletes: bool = False) -> TreePath:
         try:
             path = path.encode()
         except UnicodeEncodeError as error:
-            raise Invalid("path is not valid Unicode") from error
+            raise PathNotUnicode() from error
     path = path.lstrip(b"/")
     if deletes:
         path = path.removesuffix(b"/")
@@ -94,16 +142,16 @@ def require_tree_path(path: bytes) -> None:
     if is_plain_path(path):
         return
     if not path:
-        raise Invalid("path is empty")
+        raise PathEmpty()
     if len(path) > limits.tree_path_max_bytes:
-        raise Invalid("path is too long", bytes=len(path))
+        raise PathTooLong(len(path))
     if b"\0" in path:
-        raise Invalid("path holds a NUL byte", path=path)
+        raise PathHoldsNul(path)
     for segment in path.split(b"/"):
         if segment in {b"", b".", b".."}:
-            raise Invalid("path has an empty, `.` or `..` segment", path=path)
+            raise PathSegmentInvalid(path)
         if is_dotgit_name(segment):
-            raise Invalid("path names `.git`", path=path)
+            raise PathNamesGit(path)
 
 
 def check_path_prefix(prefix: str | bytes) -> bytes:
@@ -116,15 +164,15 @@ def check_path_prefix(prefix: str | bytes) -> bytes:
         try:
             prefix = prefix.encode()
         except UnicodeEncodeError as error:
-            raise Invalid("path is not valid Unicode") from error
+            raise PathNotUnicode() from error
     prefix = prefix.lstrip(b"/")
     folder, slash, name = prefix.rpartition(b"/")
     if slash:
         check_tree_path(folder)
     if len(prefix) > limits.tree_path_max_bytes:
-        raise Invalid("path is too long", bytes=len(prefix))
+        raise PathTooLong(len(prefix))
     if name in {b".", b".."} or b"\0" in name:
-        raise Invalid("path has an empty, `.` or `..` segment, or a NUL byte", path=prefix)
+        raise PathPrefixInvalid(prefix)
     return prefix
 
 

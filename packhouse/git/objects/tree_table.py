@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from packhouse.errors import LimitExceeded
 from packhouse.git.objects.codec import MODE_TREE, parse_tree
+from packhouse.git.objects.tree_walk import TreeTooLarge
 from packhouse.git.oid import Oid
 
 TreeTable = dict[bytes, tuple[int, Oid]]
@@ -67,7 +67,7 @@ def iter_changes(
         after = {} if new is None else read_table(new)
         entries += len(before) + len(after)
         if entries > entries_max:
-            raise LimitExceeded("tree has too many entries", entries_max=entries_max)
+            raise TreeTooLarge(entries_max)
         for name, (mode, oid) in before.items():
             entry = after.get(name)
             if entry == (mode, oid):

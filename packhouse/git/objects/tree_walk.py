@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded
 from packhouse.git.objects.codec import (
     MODE_GITLINK,
@@ -17,6 +18,20 @@ from packhouse.git.oid import Oid
 
 TreeReader = Callable[[Oid], bytes]
 """Returns the content of a tree object."""
+
+
+class TreeTooLarge(LimitExceeded):
+    """More files and folders than are walked through. Ask for a part."""
+
+    code = Code.TREE_TOO_LARGE
+    entries_max: int
+
+
+class WalkedPathTooLong(LimitExceeded):
+    """Folders are nested so deeply that their paths are not shown."""
+
+    code = Code.WALKED_PATH_TOO_LONG
+    max_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +81,12 @@ def iter_leaves(
         entry = next(folders[-1], None)
         entries += 1
         if entries > entries_max:
-            raise LimitExceeded("tree has too many entries", entries_max=entries_max)
+            raise TreeTooLarge(entries_max)
         if entry is None:
             folders.pop()
         elif entry.mode == MODE_TREE:
             if len(entry.path) > limits.walked_path_max_bytes:
-                raise LimitExceeded("path in the tree is too long", max_bytes=limits.walked_path_max_bytes)
+                raise WalkedPathTooLong(limits.walked_path_max_bytes)
             folders.append(_iter_folder(read_tree, entry.oid, entry.path, after))
         else:
             yield entry

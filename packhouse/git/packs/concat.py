@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from packhouse import limits
-from packhouse.errors import Corrupt, Invalid
+from packhouse.git.packs.errors import (
+    PackEndsEarly,
+    PackHeaderWrong,
+    PackHoldsDeltas,
+    PackIdxOffsetsWrong,
+    PackTrailerWrong,
+)
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.writer import KIND_NUMBERS, PACK_HEADER, PackEntry, PackWriter
 
@@ -31,7 +37,7 @@ def concatenate_packs(packs: Iterable[Path], writer: PackWriter) -> None:
                 idx.verify()
                 entries = _list_entries(file, idx, pack)
             if not _holds_only_whole_objects(file, entries):
-                raise Invalid("pack holds deltas", file=pack.name)
+                raise PackHoldsDeltas(pack.name)
             for entry, size_bytes in entries:
                 file.seek(entry.offset)
                 writer.copy_entry(entry, _iter_pieces(file, size_bytes))
@@ -42,15 +48,15 @@ def _list_entries(file: BinaryIO, idx: PackIdx, pack: Path) -> list[tuple[PackEn
     size = os.fstat(file.fileno()).st_size
     header = file.read(PACK_HEADER.size)
     if size < PACK_HEADER.size + _TRAILER_BYTES or header != PACK_HEADER.pack(b"PACK", 2, len(idx)):
-        raise Corrupt("pack has another header than its idx says", file=pack.name)
+        raise PackHeaderWrong(pack.name)
     file.seek(size - _TRAILER_BYTES)
     if file.read(_TRAILER_BYTES).hex() != idx.pack_name:
-        raise Corrupt("pack has another trailer than its idx says", file=pack.name)
+        raise PackTrailerWrong(pack.name)
     entries = sorted(idx, key=lambda entry: entry.offset)
     starts = [entry.offset for entry in entries] + [size - _TRAILER_BYTES]
     sizes = [end - start for start, end in pairwise(starts)]
     if starts[0] != PACK_HEADER.size or any(size_bytes <= 0 for size_bytes in sizes):
-        raise Corrupt("pack idx has offsets that do not fit the pack", file=pack.name)
+        raise PackIdxOffsetsWrong(pack.name)
     return list(zip(entries, sizes, strict=True))
 
 
@@ -63,6 +69,6 @@ def _iter_pieces(file: BinaryIO, size_bytes: int) -> Iterator[bytes]:
     while size_bytes > 0:
         piece = file.read(min(size_bytes, limits.copy_buffer_bytes))
         if not piece:
-            raise Corrupt("pack ends early")
+            raise PackEndsEarly()
         size_bytes -= len(piece)
         yield piece

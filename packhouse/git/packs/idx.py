@@ -14,6 +14,15 @@ from typing import Final
 
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
+from packhouse.git.packs.errors import (
+    NotAPackIdx,
+    PackIdxChecksumWrong,
+    PackIdxFanoutUnsorted,
+    PackIdxOffsetOutside,
+    PackIdxSizeWrong,
+    PackIdxUnsorted,
+    PackIdxVersionUnknown,
+)
 from packhouse.git.packs.writer import IDX_MAGIC, PackEntry
 
 _OIDS_AT: Final = len(IDX_MAGIC) + 256 * 4
@@ -33,7 +42,7 @@ def read_idx_facts(path: str) -> tuple[int, bytes]:
         head = file.read(_OIDS_AT)
         size_bytes = os.fstat(file.fileno()).st_size
         if len(head) < _OIDS_AT or not head.startswith(IDX_MAGIC) or size_bytes < _OIDS_AT + _TRAILERS_BYTES:
-            raise Corrupt("not a pack idx", file=os.path.basename(path))
+            raise NotAPackIdx(os.path.basename(path))
         return _UINT32.unpack(head[-4:])[0], os.pread(file.fileno(), 20, size_bytes - _TRAILERS_BYTES)
 
 
@@ -46,7 +55,7 @@ class PackIdx:
             try:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError as error:  # an empty file cannot be mapped
-                raise Corrupt("not a pack idx", file=self._name) from error
+                raise NotAPackIdx(self._name) from error
         try:
             self._fanout = self._read_fanout()
         except Corrupt:
@@ -97,24 +106,24 @@ class PackIdx:
         """Raise Corrupt unless the idx has the checksum it ends with and its ids are in order."""
         size = len(self._map)
         if hashlib.sha1(self._map[: size - 20], usedforsecurity=False).digest() != self._map[size - 20 :]:
-            raise Corrupt("pack idx has another checksum than it says", file=self._name)
+            raise PackIdxChecksumWrong(self._name)
         previous = b""
         for at in range(_OIDS_AT, self._crcs_at, 20):
             oid = self._map[at : at + 20]
             if oid <= previous:
-                raise Corrupt("pack idx is not sorted", file=self._name)
+                raise PackIdxUnsorted(self._name)
             previous = oid
 
     def _read_fanout(self) -> tuple[int, ...]:
         size = len(self._map)
         if size < _OIDS_AT + _TRAILERS_BYTES or self._map[: len(IDX_MAGIC)] != IDX_MAGIC:
-            raise Corrupt("not a pack idx of version 2", file=self._name)
+            raise PackIdxVersionUnknown(self._name)
         fanout = struct.unpack_from(">256I", self._map, len(IDX_MAGIC))
         if list(fanout) != sorted(fanout):
-            raise Corrupt("pack idx has a fan-out that is not sorted", file=self._name)
+            raise PackIdxFanoutUnsorted(self._name)
         large_bytes = size - _OIDS_AT - _TRAILERS_BYTES - fanout[-1] * _ROW_BYTES
         if large_bytes < 0 or large_bytes % 8 or large_bytes > 8 * fanout[-1]:
-            raise Corrupt("pack idx has a size that does not fit its count", file=self._name)
+            raise PackIdxSizeWrong(self._name)
         return fanout
 
     def find_row(self, oid: Oid) -> int | None:
@@ -141,6 +150,6 @@ class PackIdx:
         if offset & _LARGE:
             large_at = self._large_at + 8 * (offset & ~_LARGE)
             if large_at + 8 > len(self._map) - _TRAILERS_BYTES:
-                raise Corrupt("pack idx has an offset outside its table", file=self._name)
+                raise PackIdxOffsetOutside(self._name)
             offset = _UINT64.unpack_from(self._map, large_at)[0]
         return PackEntry(Oid(self._map[at : at + 20].hex()), crc32, offset)

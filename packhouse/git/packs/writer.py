@@ -21,8 +21,8 @@ from typing import BinaryIO, Final, NamedTuple
 from isal import isal_zlib
 
 from packhouse import limits
-from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
+from packhouse.git.packs.errors import BlobLengthWrong, PackEntryWrong
 from packhouse.git.packs.pack import Pack
 
 KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
@@ -102,9 +102,7 @@ class PackWriter:
         with self._undone_on_error():
             crc32, offset = self._append_pieces(entry_pieces())
             if received != size_bytes:
-                raise Corrupt(
-                    "blob has another length than announced", announced=size_bytes, received=received
-                )
+                raise BlobLengthWrong(announced=size_bytes, received=received)
         oid = Oid(digest.hexdigest())
         if oid in self._entries:
             self._go_back(offset)
@@ -123,7 +121,7 @@ class PackWriter:
         with self._undone_on_error():
             crc32, offset = self._append_pieces(pieces)
             if crc32 != entry.crc32:
-                raise Corrupt("pack entry has another checksum than its idx says", oid=entry.oid)
+                raise PackEntryWrong(entry.oid)
         self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
     def finish(self) -> FinishedPack:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 
 _HEADER: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -22,6 +23,38 @@ _BASE85_LINE: Final = re.compile(rb"([A-Za-z])((?:[0-9A-Za-z!#$%&()*+;<=>?@^_`{|
 _NEWLINES: Final = (b"\n", b"\r\n")
 _SHOWN_MAX_BYTES: Final = 100
 _DIGITS_MAX: Final = 9
+
+
+class HunkHeaderUnreadable(Invalid):
+    """`line` is the number of the line from 1."""
+
+    code = Code.HUNK_HEADER_UNREADABLE
+    line: int
+    header: str
+
+
+class LineOutsideHunk(Invalid, kw_only=True):
+    """It is not clear which lines belong to the hunk."""
+
+    code = Code.LINE_OUTSIDE_HUNK
+    line: int
+    header_line: int
+    header: str
+
+
+class HunkCutOff(Invalid):
+    """The patch seems to have lost its end."""
+
+    code = Code.HUNK_CUT_OFF
+    line: int
+    header: str
+
+
+class TooManyWrongHunks(LimitExceeded):
+    """More headers than are put right count other lines than follow."""
+
+    code = Code.TOO_MANY_WRONG_HUNKS
+    max_hunks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +123,7 @@ class _Hunk:
             return None
         old, new = (count - self.blank_lines for count in self.counted)
         if (self.announced[0] and not old) or (self.announced[1] and not new):
-            raise Invalid(
-                "hunk lacks the lines that its header announces", line=self.line, header=self.header
-            )
+            raise HunkCutOff(line=self.line, header=self.header)
         return WrongCounts(self.line, self.header, (old, new), self.blank_lines, end, self.is_filled)
 
 
@@ -106,7 +137,7 @@ def find_wrong_counts(lines: Iterable[bytes]) -> list[WrongCounts]:
     for fault in _iter_wrong_counts(lines):
         found.append(fault)
         if len(found) > limits.patch_recounts_max:
-            raise LimitExceeded("patch has too many wrong hunk headers", max_hunks=limits.patch_recounts_max)
+            raise TooManyWrongHunks(limits.patch_recounts_max)
     return found
 
 
@@ -166,7 +197,7 @@ def _open(number: int, line: bytes, *, is_plain: bool) -> _Hunk:
     shown = _show(line)
     match = _HEADER.match(line)
     if match is None or any(len(digits or b"") > _DIGITS_MAX for digits in match.groups()):
-        raise Invalid("hunk header is unreadable", line=number, header=shown)
+        raise HunkHeaderUnreadable(line=number, header=shown)
     old, new = (1 if count is None else int(count) for count in (match[2], match[4]))
     return _Hunk(number, shown, (old, new), [old, new], [0, 0], is_plain=is_plain)
 
@@ -190,7 +221,7 @@ def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
         hunk.drop_signature()
         is_text = False
     if is_text and not (hunk.is_filled and not hunk.has_rest):
-        raise Invalid("line is no part of its hunk", line=number, header_line=hunk.line, header=hunk.header)
+        raise LineOutsideHunk(line=number, header_line=hunk.line, header=hunk.header)
     fault = hunk.wrong_counts(number, is_last=not line.startswith(b"@@ -"))
     if fault is not None:
         yield fault
@@ -202,7 +233,7 @@ def _look_behind(hunk: _Hunk, place: int, number: int, line: bytes) -> tuple[_Hu
     if line in _NEWLINES or line.startswith((b"@@", b"--- ", b"+++ ", *_NEXT_FILE)):
         return None
     if number > place and line[:1] in (b"+", b"-") and not _SIGNATURE.match(line):
-        raise Invalid("line is no part of its hunk", line=place, header_line=hunk.line, header=hunk.header)
+        raise LineOutsideHunk(line=place, header_line=hunk.line, header=hunk.header)
     return hunk, place
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded
 
 _NAME_LINES: Final = (
@@ -40,6 +41,13 @@ _SLASHES: Final = re.compile(rb"//+")
 _DEV_NULL: Final = b"/dev/null"
 
 
+class PatchNamesTooManyPaths(LimitExceeded):
+    """More files than one patch may change."""
+
+    code = Code.PATCH_NAMES_TOO_MANY_PATHS
+    max_paths: int
+
+
 def find_patch_paths(lines: Iterable[bytes]) -> set[bytes]:
     """Return every path that the patch, given line by line, may name, with and without a first folder.
 
@@ -60,7 +68,7 @@ def find_patch_paths(lines: Iterable[bytes]) -> set[bytes]:
                     _SLASHES.sub(b"/", path).lstrip(b"/") for path in (name, name.partition(b"/")[2])
                 )
         if len(paths) > limits.patch_paths_max:
-            raise LimitExceeded("patch names too many paths", max_paths=limits.patch_paths_max)
+            raise PatchNamesTooManyPaths(limits.patch_paths_max)
     paths.discard(b"")
     return paths
 

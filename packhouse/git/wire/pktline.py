@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 PAYLOAD_MAX_BYTES: Final = limits.pkt_line_max_bytes - 4
@@ -30,9 +31,8 @@ _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 class ProtocolError(Invalid):
     """The bytes are not what git's protocol allows here; `reason` says what was wrong, for the user."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("git protocol error", reason=reason)
-        self.reason = reason
+    code = Code.PROTOCOL_ERROR
+    reason: str
 
 
 class Special(Enum):

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded
 from packhouse.git.oid import Oid, oid_from_wire, parse_oid
 from packhouse.git.wire.pktline import (
@@ -24,6 +25,21 @@ from packhouse.git.wire.pktline import (
 
 _COMMAND: Final = re.compile(rb"([0-9a-fA-F]{40}) ([0-9a-fA-F]{40}) (.+)", re.DOTALL)
 _SHALLOW: Final = re.compile(rb"shallow ([0-9a-fA-F]{40})")
+
+
+class PushOptionsTooLong(LimitExceeded):
+    """Counted together."""
+
+    code = Code.PUSH_OPTIONS_TOO_LONG
+    max_bytes: int
+
+
+class TooManyRefUpdates(LimitExceeded, kw_only=True):
+    """The list of updates passes one of the two bounds, which the error tells."""
+
+    code = Code.TOO_MANY_REF_UPDATES
+    max_bytes: int | None = None
+    max_commands: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +108,7 @@ class ReceiveRequestParser:
             self._take(packet)
         head_bytes = self._fed_bytes - self._decoder.pending_bytes
         if head_bytes > limits.push_commands_max_bytes:
-            raise LimitExceeded("too many ref updates in one push", max_bytes=limits.push_commands_max_bytes)
+            raise TooManyRefUpdates(max_bytes=limits.push_commands_max_bytes)
 
     def finish(self) -> tuple[ReceiveRequest, bytes]:
         """Return the request and the first bytes of the pack; raise ProtocolError when it is cut short."""
@@ -119,7 +135,7 @@ class ReceiveRequestParser:
         # Each counts at least its frame, so that empty ones are bounded too.
         self._push_options_bytes += len(option) + 4
         if self._push_options_bytes > limits.push_options_max_bytes:
-            raise LimitExceeded("push options are too long", max_bytes=limits.push_options_max_bytes)
+            raise PushOptionsTooLong(limits.push_options_max_bytes)
 
     def _take_command(self, packet: bytes) -> None:
         line, _, capabilities = packet.partition(b"\0")
@@ -135,7 +151,7 @@ class ReceiveRequestParser:
         if not self._commands:
             self._capabilities = _parse_capabilities(capabilities)
         if len(self._commands) >= limits.push_commands_max:
-            raise LimitExceeded("too many ref updates in one push", max_commands=limits.push_commands_max)
+            raise TooManyRefUpdates(max_commands=limits.push_commands_max)
         old_oid, new_oid = (oid_from_wire(part.decode("ascii")) for part in (match[1], match[2]))
         self._commands.append(RefCommand(match[3], old_oid, new_oid))
 

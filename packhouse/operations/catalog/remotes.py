@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo
+from packhouse.db.repos import Repo, RepoNotFound, find_repo
 from packhouse.db.session import Session
-from packhouse.errors import NotFound
 from packhouse.git.refname import PERSISTENT
 from packhouse.git.wire.advertisement import AdvertisedRef, RefView
 from packhouse.node.node import Node
@@ -33,7 +32,7 @@ def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
     """
     repo = find_repo(session, caller.org_id, remote.repo)
     if repo is None:
-        raise NotFound("repository not found")
+        raise RepoNotFound()
     return require_synced(repo)
 
 

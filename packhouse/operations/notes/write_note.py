@@ -10,6 +10,7 @@ from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
 from packhouse.git.objects.codec import Person, encode_commit
+from packhouse.git.objects.errors import TextNotUnicode
 from packhouse.git.objects.notes_tree import NotesTree
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
@@ -230,4 +231,4 @@ def _encode(text: str) -> bytes:
     try:
         return text.encode("utf-8") + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
-        raise Invalid("text is not valid Unicode", field="note") from None
+        raise TextNotUnicode("note") from None

@@ -7,6 +7,7 @@ from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
 from packhouse.db.repos import Repo
 from packhouse.errors import NotFound
+from packhouse.git.objects.reader import ObjectMissing
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.limits import page_max
@@ -95,6 +96,6 @@ def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
     """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
     with open_view(node, repo) as reader:
         if reader.kind_and_size(oid) is None:
-            raise NotFound("object does not exist", oid=oid)
+            raise ObjectMissing(oid)
         _kind, target = reader.peel(oid)
     return None if target == oid else target

@@ -5,7 +5,12 @@ from packhouse.db import signing_keys as rows
 from packhouse.db.signing_keys import SigningKeyRow
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
-from packhouse.git.objects.signing_keys import SigningKey, SigningKeyKind, parse_signing_key
+from packhouse.git.objects.signing_keys import (
+    SigningKey,
+    SigningKeyKind,
+    SigningKeyRejected,
+    parse_signing_key,
+)
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import read_org
@@ -66,7 +71,7 @@ def add_signing_key(node: Node, org_name: str, *, text: str, label: str = "") ->
 
 def _judge(node: Node, text: str) -> SigningKey:
     if not is_storable(text):
-        raise Invalid("signing key rejected", reason="it is no text")
+        raise SigningKeyRejected("it is no text")
     return parse_signing_key(text, scratch=node.store.scratch_dir())
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from packhouse.db.ref_transaction import RefUpdate
-from packhouse.errors import Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import (
     HEADS,
     PERSISTENT,
     TAGS,
     RefName,
+    RefNameInvalid,
     is_refname,
     new_name_fault,
 )
@@ -62,5 +62,5 @@ def names_for(ref: str, *, default_branch: str) -> list[RefName]:
     if not name.startswith(b"refs/"):
         return [RefName(HEADS + name), RefName(TAGS + name)]
     if not name.startswith(MIRRORED):
-        raise Invalid("invalid ref name", refname=ref[:200])
+        raise RefNameInvalid(ref[:200])
     return [RefName(name)]

@@ -21,7 +21,7 @@ from packhouse.git.objects.codec import (
 )
 from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, BranchNameInvalid, branch_refname, short_name
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
@@ -301,7 +301,7 @@ async def restore(call: Call) -> Response:
     """POST …/restore-commit and …/reset-commits: an earlier tree as a new commit."""
     metadata = await _read_restore(call)
     if metadata.target_branch.startswith("refs/"):
-        raise Invalid("invalid branch name", branch=metadata.target_branch[:200])
+        raise BranchNameInvalid(metadata.target_branch[:200])
     call.failure_facts["branch"] = metadata.target_branch
     now = call.node.clock()
     author = read_person(metadata.author, now=now)

@@ -18,6 +18,7 @@ import msgspec
 
 from packhouse import limits
 from packhouse.errors import Invalid
+from packhouse.git.refname import BranchNameInvalid
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -183,7 +184,7 @@ def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Alia
 def _check_branch(name: str, text: str) -> str:
     """Return `text`; raise Invalid when `name` is an old one of a branch, and this is some other ref."""
     if isinstance(name, BranchMember) and text.startswith("refs/") and not text.startswith("refs/heads/"):
-        raise Invalid("invalid branch name", branch=text[:200])
+        raise BranchNameInvalid(text[:200])
     return text
 
 

@@ -12,8 +12,9 @@ import msgspec
 import pybase64
 
 from packhouse import limits
+from packhouse.cursors import BadCursor
 from packhouse.errors import Invalid
-from packhouse.git.objects.tree_path import TreePath, check_path_prefix, check_tree_path
+from packhouse.git.objects.tree_path import PathNotUnicode, TreePath, check_path_prefix, check_tree_path
 from packhouse.web.json.types import EncodedPath, FileOrFolderPath
 
 ENCODED: Final = "_base64"
@@ -139,7 +140,7 @@ def _encode(text: str) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError as error:  # half a surrogate pair, which JSON can spell
-        raise Invalid("path is not valid Unicode") from error
+        raise PathNotUnicode() from error
 
 
 def _decode(text: str, field: str) -> bytes:
@@ -166,7 +167,7 @@ def parse_path_cursor(cursor: str) -> bytes:
     try:
         path = bytes.fromhex(cursor[1:]) if cursor.startswith("\0") else cursor.encode("utf-8")
     except (ValueError, UnicodeEncodeError):
-        raise Invalid("unreadable cursor") from None
+        raise BadCursor() from None
     if b"\0" in path or len(path) > limits.tree_path_max_bytes:
-        raise Invalid("unreadable cursor")
+        raise BadCursor()
     return path

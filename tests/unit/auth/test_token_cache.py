@@ -3,7 +3,7 @@
 import pytest
 
 from packhouse import limits
-from packhouse.auth.compact_token import TokenRefused
+from packhouse.auth.token_refusals import TokenRefused
 from packhouse.auth.tokens import TokenVerifier
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from tests.unit.auth.forge import NOW, Issuers, claims, forge, verification_key

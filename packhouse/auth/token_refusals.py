@@ -1,0 +1,116 @@
+"""Why a token convinces nobody. No refusal holds any of the token."""
+
+from packhouse.error_codes import Code
+from packhouse.errors import Unauthenticated
+
+
+class TokenRefused(Unauthenticated):
+    """The token did not pass a check; the class says which."""
+
+
+class TokenTooLarge(TokenRefused):
+    """Too long to be looked at."""
+
+    code = Code.TOKEN_TOO_LARGE
+
+
+class TokenNotInParts(TokenRefused):
+    """Not the compact form of RFC 7515 section 7.1."""
+
+    code = Code.TOKEN_NOT_IN_PARTS
+
+
+class TokenNotBase64url(TokenRefused):
+    """A part holds other characters, or padding."""
+
+    code = Code.TOKEN_NOT_BASE64URL
+
+
+class TokenNotJson(TokenRefused):
+    """Header or claims are no JSON, or hold half a surrogate pair."""
+
+    code = Code.TOKEN_NOT_JSON
+
+
+class TokenNotAnObject(TokenRefused):
+    """Header or claims are another JSON value."""
+
+    code = Code.TOKEN_NOT_AN_OBJECT
+
+
+class TokenAlgorithmUnknown(TokenRefused):
+    """The header names another algorithm, or none."""
+
+    code = Code.TOKEN_ALGORITHM_UNKNOWN
+
+
+class TokenHasCriticalExtensions(TokenRefused):
+    """The signer calls something critical (RFC 7515 section 4.1.11), and this server knows no extension."""
+
+    code = Code.TOKEN_HAS_CRITICAL_EXTENSIONS
+
+
+class TokenHasNoIssuer(TokenRefused):
+    """The `iss` claim is absent or no text."""
+
+    code = Code.TOKEN_HAS_NO_ISSUER
+
+
+class TokenIssuerUnknown(TokenRefused):
+    """No organisation has the name that `iss` gives."""
+
+    code = Code.TOKEN_ISSUER_UNKNOWN
+
+
+class TokenIssuerHasNoKey(TokenRefused):
+    """Register a key of that type, or sign with another one."""
+
+    code = Code.TOKEN_ISSUER_HAS_NO_KEY
+
+
+class TokenSignatureWrong(TokenRefused):
+    """Another key signed it, or somebody changed it."""
+
+    code = Code.TOKEN_SIGNATURE_WRONG
+
+
+class TokenHasNoExpiry(TokenRefused):
+    """The `exp` claim is absent."""
+
+    code = Code.TOKEN_HAS_NO_EXPIRY
+
+
+class TokenNotYetValid(TokenRefused):
+    """The `nbf` claim lies in the future."""
+
+    code = Code.TOKEN_NOT_YET_VALID
+
+
+class TokenIssuedInFuture(TokenRefused):
+    """The `iat` claim lies in the future."""
+
+    code = Code.TOKEN_ISSUED_IN_FUTURE
+
+
+class TokenExpired(TokenRefused):
+    """The `exp` claim lies in the past."""
+
+    code = Code.TOKEN_EXPIRED
+
+
+class TokenTimeNotANumber(TokenRefused):
+    """`exp`, `nbf` or `iat` is no NumericDate (RFC 7519 section 2)."""
+
+    code = Code.TOKEN_TIME_NOT_A_NUMBER
+
+
+class TokenScopesMalformed(TokenRefused):
+    """The `scopes` claim is absent or no list."""
+
+    code = Code.TOKEN_SCOPES_MALFORMED
+
+
+class TokenRepoNotText(TokenRefused):
+    """The `repo` claim is another JSON value."""
+
+    code = Code.TOKEN_REPO_NOT_TEXT

@@ -1,0 +1,117 @@
+"""What is wrong with a pack or its idx."""
+
+from packhouse.error_codes import Code
+from packhouse.errors import Corrupt, Invalid
+from packhouse.git.oid import Oid
+
+
+class PackCorrupt(Corrupt):
+    """A pack, or the idx beside it, is not what was written. `file` is its name."""
+
+    file: str
+
+
+class NotAPackIdx(PackCorrupt):
+    """Too short, or without the mark of an idx."""
+
+    code = Code.NOT_A_PACK_IDX
+
+
+class PackIdxVersionUnknown(PackCorrupt):
+    """Another version, or no idx at all."""
+
+    code = Code.PACK_IDX_VERSION_UNKNOWN
+
+
+class PackIdxFanoutUnsorted(PackCorrupt):
+    """Its table of first bytes goes backwards."""
+
+    code = Code.PACK_IDX_FANOUT_UNSORTED
+
+
+class PackIdxSizeWrong(PackCorrupt):
+    """It is longer or shorter than its number of objects says."""
+
+    code = Code.PACK_IDX_SIZE_WRONG
+
+
+class PackIdxOffsetOutside(PackCorrupt):
+    """A large offset stands behind the end of the table."""
+
+    code = Code.PACK_IDX_OFFSET_OUTSIDE
+
+
+class PackIdxChecksumWrong(PackCorrupt):
+    """A byte of the idx has changed."""
+
+    code = Code.PACK_IDX_CHECKSUM_WRONG
+
+
+class PackIdxUnsorted(PackCorrupt):
+    """Its ids go backwards."""
+
+    code = Code.PACK_IDX_UNSORTED
+
+
+class PackIdxOffsetsWrong(PackCorrupt):
+    """Its objects overlap, or leave the pack."""
+
+    code = Code.PACK_IDX_OFFSETS_WRONG
+
+
+class PackHeaderWrong(PackCorrupt):
+    """Version or number of objects differ."""
+
+    code = Code.PACK_HEADER_WRONG
+
+
+class PackTrailerWrong(PackCorrupt):
+    """Pack and idx do not belong together."""
+
+    code = Code.PACK_TRAILER_WRONG
+
+
+class PackHashWrong(PackCorrupt):
+    """A byte of the pack has changed."""
+
+    code = Code.PACK_HASH_WRONG
+
+
+class NotAPack(PackCorrupt):
+    """The file does not begin as a pack does."""
+
+    code = Code.NOT_A_PACK
+
+
+class PackHoldsDeltas(Invalid):
+    """Such a pack cannot be joined without git."""
+
+    code = Code.PACK_HOLDS_DELTAS
+    file: str
+
+
+class PackEndsEarly(Corrupt):
+    """Bytes are missing that the idx tells of."""
+
+    code = Code.PACK_ENDS_EARLY
+
+
+class PackEntryWrong(Corrupt):
+    """A byte of the stored object has changed."""
+
+    code = Code.PACK_ENTRY_WRONG
+    oid: Oid
+
+
+class PackCountWrong(Corrupt):
+    """Its new idx has more or fewer objects than SQL says."""
+
+    code = Code.PACK_COUNT_WRONG
+
+
+class BlobLengthWrong(Corrupt, kw_only=True):
+    """Both numbers count bytes."""
+
+    code = Code.BLOB_LENGTH_WRONG
+    announced: int
+    received: int
