@@ -4,15 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.errors import LimitExceeded
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.run import GitResult, check_answer
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.reader import Objects, tag_target
 from packhouse.git.oid import Oid
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
-_ANSWERS = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
 _TIPS_JUDGED_ONE_BY_ONE_MAX = 100
 _LOOKED_FOR_AGAIN_MAX = 10
 
@@ -44,15 +43,14 @@ def read_kinds(write: Write, oids: Iterable[Oid]) -> dict[Oid, ObjectKind]:
 
 def is_connected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> bool:
     """Tell whether nothing is missing below `tips` that is not below `known`, which is complete."""
-    revisions = [*tips, *(f"^{oid}" for oid in known)]
-    walk = ("rev-list", "--objects", "--quiet", "--stdin")
-    return _ask(write, walk, revisions, switch, limits.connectivity_check_max_s).code == 0
+    with write.telling_damage():
+        return write.git.is_connected(Revisions(tips, known), switch=switch)
 
 
 def is_ancestor(opened: Write | RepoView, ancestor: Oid, descendant: Oid, switch: KillSwitch) -> bool:
     """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
     with opened.telling_damage():
-        return opened.git.is_ancestor(ancestor, descendant, on_start=switch.attach)
+        return opened.git.is_ancestor(ancestor, descendant, switch=switch)
 
 
 def list_commits(
@@ -69,28 +67,9 @@ def list_commits(
     """
     if opened.is_empty:
         return []
-    walk = ("rev-list", "--ignore-missing", f"--max-count={count_max}", "--stdin")
-    lines = [*include, *(f"^{oid}" for oid in exclude)]
-    listed = _ask(opened, walk, lines, switch, limits.git_call_max_s)
-    if listed.code != 0:
-        raise Corrupt("history cannot be walked", reason=listed.stderr.decode("utf-8", "replace")[:300])
-    return [Oid(line.decode("ascii")) for line in listed.stdout.split()]
-
-
-def _ask(
-    opened: Write | RepoView, args: Sequence[str], lines: Sequence[str], switch: KillSwitch, timeout_s: float
-) -> GitResult:
+    revisions = Revisions(list(include), list(exclude))
     with opened.telling_damage():
-        answer = opened.git.run(
-            *args,
-            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
-            ok_codes=_ANSWERS,
-            timeout_s=timeout_s,
-            on_start=switch.attach,
-        )
-        # What a push lacks is its own fault, unless the repository should have it.
-        check_answer(opened, answer, may_lack=True)
-        return answer
+        return opened.git.list_existing_commits(revisions, count_max=count_max, switch=switch)
 
 
 def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packhouse import limits
+from packhouse.git.commands import merge_base, rev_list
 from packhouse.git.commands.cat_file import BlobBatch
 from packhouse.git.commands.environment import LITERAL_PATHS as LITERAL_PATHS_ENVIRONMENT
-from packhouse.git.commands.environment import UTF8
+from packhouse.git.commands.environment import UTF8, GitPlace
 from packhouse.git.commands.process import GitProcess, spawn_git
-from packhouse.git.commands.run import GitResult, Runner, check_answer, iter_git_output, run_git
+from packhouse.git.commands.run import GitFailed, GitResult, Runner, iter_git_output, run_git
 from packhouse.git.oid import Oid
 
 _OK: Final = frozenset({0})
-_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,35 @@ class Opened(Runner, Protocol):
 class RepoGit:
     """The git commands of an opened repository. Each sees it as it is when the command starts, or later.
 
-    They raise what git's failure is; `open_view` turns what damage explains into that.
+    They raise what git's failure is; `open_view` turns what damage explains into that. Each is a function of the
+    command's module, which takes what git is run on as its first argument.
     """
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: Runner) -> None:
         self._opened = opened
+
+    def place(self) -> GitPlace:
+        """See Runner."""
+        return self._opened.place()
+
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
+        """See Runner."""
+        self._opened.check(complaint, may_lack=may_lack)
+
+    is_ancestor = merge_base.is_ancestor
+    merge_base = merge_base.find_merge_base
+
+    count_commits = rev_list.count_commits
+    find_first_ancestor = rev_list.find_first_ancestor
+    is_connected = rev_list.is_connected
+    iter_ancestors_first = rev_list.iter_ancestors_first
+    iter_commits = rev_list.iter_commits
+    iter_objects = rev_list.iter_objects
+    lacks_objects = rev_list.lacks_objects
+    list_commits = rev_list.list_commits
+    list_existing_commits = rev_list.list_existing_commits
+    list_history = rev_list.list_history
+    list_page = rev_list.list_page
 
     def run(
         self,
@@ -115,49 +139,3 @@ class RepoGit:
     def iter_blob(self, oid: Oid) -> Iterator[bytes]:
         """Yield the content of a blob that is too large to be read in this process."""
         return self.iter_output("cat-file", "blob", oid, timeout_s=limits.git_stall_max_s)
-
-    def is_ancestor(
-        self, ancestor: Oid, descendant: Oid, *, on_start: Callable[[GitProcess], None] | None = None
-    ) -> bool:
-        """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
-        if ancestor == descendant:
-            return True
-        test = ("merge-base", "--is-ancestor", ancestor, descendant)
-        answer = self.run(*test, ok_codes=_ANSWERS, on_start=on_start)
-        check_answer(self._opened, answer, may_lack=True)
-        return answer.code == 0
-
-    def merge_base(self, first: Oid, second: Oid) -> Oid | None:
-        """Return the best common ancestor, of several equally good ones git's first; None when there is none."""
-        if first == second:
-            return first
-        answer = self.run(
-            "merge-base", first, second, ok_codes=frozenset({0, 1}), timeout_s=limits.diff_max_s
-        )
-        check_answer(
-            self._opened, answer
-        )  # to merge-base a history that it cannot read is one without ancestors
-        found = answer.stdout.split()
-        return Oid(found[0].decode("ascii")) if found else None
-
-    def list_commits(
-        self,
-        *options: str,
-        include: Sequence[Oid],
-        exclude: Sequence[Oid] = (),
-        count_max: int,
-        ok_codes: frozenset[int] = _OK,
-        on_start: Callable[[GitProcess], None] | None = None,
-    ) -> GitResult:
-        """Return git's list of up to `count_max` commits reachable from `include` and not from `exclude`."""
-        # git 2.39 takes exclusions on standard input in the form ^id only.
-        lines = [*include, *(f"^{oid}" for oid in exclude)]
-        return self.run(
-            "rev-list",
-            *options,
-            f"--max-count={count_max}",
-            "--stdin",
-            stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
-            ok_codes=ok_codes,
-            on_start=on_start,
-        )

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import NotFound
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.reader import tag_target
 from packhouse.git.oid import Oid
 from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
@@ -109,8 +110,7 @@ def _rev_list(
     if not wanted:
         return []
     with view.telling_damage():
-        listed = view.git.list_commits(include=wanted, exclude=list(exclude), count_max=count_max).stdout
-    return [Oid(line.decode("ascii")) for line in listed.split()]
+        return view.git.list_commits(Revisions(wanted, list(exclude)), count_max=count_max)
 
 
 def _is_commit(reader: RepoView, oid: Oid) -> bool:

@@ -66,25 +66,6 @@ def parse_summary(content: bytes) -> CommitSummary:
     return CommitSummary(author.name, author.when, body.decode("utf-8", "replace").rstrip("\n"))
 
 
-def list_history(place: GitPlace, tips: Iterable[Oid]) -> list[tuple[Oid, tuple[Oid, ...]]]:
-    """Return (commit, parents) of everything reachable from `tips`, children before their parents."""
-    listed = run_git(
-        place,
-        "rev-list",
-        "--topo-order",
-        "--parents",
-        "--stdin",
-        stdin="".join(f"{tip}\n" for tip in tips).encode("ascii"),
-        timeout_s=limits.history_pass_max_s,
-        output_max_bytes=limits.history_output_max_bytes,
-    ).stdout.decode("ascii")
-    history = []
-    for line in listed.splitlines():
-        oid, *parents = line.split(" ")
-        history.append((Oid(oid), tuple(map(Oid, parents))))
-    return history
-
-
 def read_first_parent_changes(
     place: GitPlace,
     history: Iterable[tuple[Oid, tuple[Oid, ...]]],

@@ -12,6 +12,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.errors import Conflict
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
 from packhouse.git.oid import Oid, parse_oid
@@ -310,5 +311,4 @@ class _Attempt:
 
     def _count_promoted(self) -> int:
         """Count the commits that the source has and the target's tip lacks."""
-        counted = self.write.view.git.run("rev-list", "--count", self.source.commit, f"^{self.tip}").stdout
-        return int(counted)
+        return self.write.view.git.count_commits(Revisions([self.source.commit], [self.tip]))

@@ -12,7 +12,6 @@ from packhouse.git.oid import Oid, parse_oid
 from packhouse.node.caches import STRETCH_COMMITS, Stretch
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import RepoView
@@ -131,16 +130,5 @@ def _list_from(view: RepoView, tip: Oid, *, skip: int, count_max: int) -> list[O
 
 
 def _rev_list(view: RepoView, tip: Oid, *, skip: int, count_max: int, path: bytes | None) -> Stretch:
-    paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
     with view.telling_damage():
-        listed = view.git.run(
-            "rev-list",
-            f"--skip={skip}",
-            f"--max-count={count_max}",
-            "--end-of-options",
-            tip,
-            "--",
-            *paths,
-            options=LITERAL_PATHS,
-        ).stdout
-    return tuple(parse_oid(line.decode("ascii")) for line in listed.split())
+        return tuple(view.git.list_page(tip, path=path, skip=skip, count_max=count_max))

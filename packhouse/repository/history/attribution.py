@@ -15,7 +15,9 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.objects.history import CommitLinks, list_history, parse_links, read_first_parent_changes
+from packhouse.git.commands.rev_list import list_history
+from packhouse.git.commands.run import AtPlace
+from packhouse.git.objects.history import CommitLinks, parse_links, read_first_parent_changes
 from packhouse.git.objects.tree_table import TreeTable, has_same_entry, parse_table
 from packhouse.git.oid import Oid
 from packhouse.repository.view import RepoView
@@ -105,7 +107,7 @@ def walk_all(
     What waits there is asked for only when git has read a part of history, so that it can be found out beside
     that. `place` is where git sees the repository. The pass ends once no path is left.
     """
-    commits = list_history(place, tips)
+    commits = list_history(AtPlace(place), tips)
     read_changes = partial(
         read_first_parent_changes,
         place,

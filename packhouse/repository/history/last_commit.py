@@ -6,7 +6,6 @@ from typing import Final
 from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.node.last_commit_cache import LastCommit
-from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.history.attribution import History, Waiting, walk_near
 from packhouse.repository.history.file_maps import read_file_map
 from packhouse.repository.reachability import read_reachable
@@ -57,15 +56,7 @@ def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
             if record is not None:
                 return record.last_commit
     with view.telling_damage():
-        listed = view.git.run(
-            "rev-list",
-            "--max-count=1",
-            "--end-of-options",
-            at,
-            "--",
-            path.decode("utf-8", "surrogateescape"),
-            options=LITERAL_PATHS,
-        ).stdout.split()
-    if len(listed) != 1:
+        found = view.git.list_page(at, path=path, skip=0, count_max=1)
+    if not found:
         raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))
-    return Oid(listed[0].decode("ascii"))
+    return found[0]

@@ -216,12 +216,11 @@ def _step(view: RepoView, commit: Oid, operator: str, number: str, text: str) ->
     count -= min(count, _STEPS_IN_PROCESS_MAX)
     if count == 0:
         return commit
-    walk = ("rev-list", "--first-parent", f"--skip={count}", "--max-count=1", "--end-of-options", commit)
     with view.telling_damage():
-        listed = view.git.run(*walk).stdout.split()
-    if not listed:
+        ancestor = view.git.find_first_ancestor(commit, steps=count)
+    if ancestor is None:
         raise RefNotFound(text)
-    return Oid(listed[0].decode("ascii"))
+    return ancestor
 
 
 def _parents(view: RepoView, commit: Oid) -> tuple[Oid, ...]:

@@ -16,6 +16,7 @@ from packhouse.db.damage import (
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import PackhouseError
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.pack import Pack
 from packhouse.log import log_event
@@ -114,10 +115,8 @@ def _is_complete(node: Node, repo: Repo) -> bool:
         values = sorted({ref.oid for ref in list_refs(session, repo.id)})
     if not values:
         return True
-    walk = ("rev-list", "--objects", "--quiet", "--missing=print", "--stdin")
     try:
         with RepoView(node, repo) as view:
-            answer = view.git.run(*walk, stdin="".join(f"{oid}\n" for oid in values).encode("ascii"))
+            return not view.git.lacks_objects(Revisions(values))
     except PackhouseError:  # of damage that git cannot walk past, as a rule
         return False
-    return b"?" not in answer.stdout

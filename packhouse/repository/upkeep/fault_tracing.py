@@ -8,7 +8,7 @@ is refused for the same reason, without a look at its tree.
 import re
 import time
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from packhouse.fault_names import CONTENT_FAULTS
 from packhouse.git.commands.fault_log import ObjectFault
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.quoting import quote_path
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import MODE_TREE, read_mode
 from packhouse.git.objects.reader import ObjectReader, tag_target
 from packhouse.git.objects.tree_path import is_gitattributes_name, is_gitmodules_name
@@ -146,8 +147,12 @@ class _FaultTracer:
 
     def _walk_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> None:
         """Judge every commit that `tips` lead to and `known` do not."""
-        for line in self._iter_commits(tips, known) if tips else ():
-            oid, tree, *parents = (Oid(word) for word in line.decode("ascii").split(" ") if word)
+        if not tips:
+            return
+        commits = self.git.iter_ancestors_first(
+            Revisions(tips, known), timeout_s=limits.push_tracing_max_s, switch=self.switch
+        )
+        for oid, tree, parents in commits:
             row = self.idx.find_row(oid)
             if row is None:
                 continue
@@ -162,23 +167,6 @@ class _FaultTracer:
                 reason = self._judge_tree(tree)
                 if reason is not None:
                     self._refuse(row, replace(reason, root=oid))
-
-    def _iter_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> Iterator[bytes]:
-        pieces = self.git.iter_output(
-            "rev-list",
-            "--topo-order",
-            "--reverse",
-            "--no-commit-header",
-            "--format=%H %T %P",
-            "--stdin",
-            stdin="".join(f"{line}\n" for line in (*tips, *(f"^{oid}" for oid in known))).encode("ascii"),
-            timeout_s=limits.push_tracing_max_s,
-            on_start=self.switch.attach,
-        )
-        rest = b""
-        for piece in pieces:
-            *lines, rest = (rest + piece).split(b"\n")
-            yield from lines
 
     def _judge_tree(self, root: Oid) -> Trace | None:
         """Return the first faulty object in a tree, its path included; None when all is sound."""

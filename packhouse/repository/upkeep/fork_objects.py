@@ -8,9 +8,10 @@ Source of the commands' behaviour: git-rev-list(1), git-pack-objects(1); without
 in the same pack.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from packhouse import limits
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.pack import Pack
@@ -43,8 +44,8 @@ def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
 def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
     """Return what `roots` lead to, themselves included; None when that is too much to keep in memory."""
     listed: set[Oid] = set()
-    for oid in _iter_lines(view, ("--objects", "--no-object-names"), roots):
-        listed.add(Oid(oid))
+    for oid in view.git.iter_objects(Revisions(roots), timeout_s=limits.fork_max_s):
+        listed.add(oid)
         if len(listed) > limits.fork_objects_in_memory_max:
             return None
     return listed
@@ -52,28 +53,13 @@ def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
 
 def list_reached(view: RepoView, tip: Oid, among: set[Oid]) -> set[Oid]:
     """Return those of the commits `among` that are reachable from the commit `tip`."""
-    return {Oid(oid) for oid in _iter_lines(view, (), [tip]) if oid in among}
+    commits = view.git.iter_commits(Revisions([tip]), timeout_s=limits.fork_max_s)
+    return {oid for oid in commits if oid in among}
 
 
-def is_reached(view: RepoView, commit: Oid, tips: Iterable[Oid]) -> bool:
+def is_reached(view: RepoView, commit: Oid, tips: Sequence[Oid]) -> bool:
     """Tell whether the commit, which exists, is reachable from one of `tips`."""
-    lines = [commit, *(f"^{tip}" for tip in tips)]
-    return next(_iter_lines(view, ("--max-count=1",), lines), None) is None
-
-
-def _iter_lines(view: RepoView, options: Sequence[str], lines: Sequence[str]) -> Iterator[str]:
-    pieces = view.git.iter_output(
-        "rev-list",
-        *options,
-        "--stdin",
-        stdin="".join(f"{line}\n" for line in lines).encode("ascii"),
-        timeout_s=limits.fork_max_s,
-    )
-    rest = b""
-    for piece in pieces:
-        *whole, rest = (rest + piece).split(b"\n")
-        for line in whole:
-            yield line.decode("ascii")
+    return not view.git.list_commits(Revisions([commit], tips), count_max=1, timeout_s=limits.fork_max_s)
 
 
 def _read_pack_oids(opened: OpenedPacks, pack: Pack, wanted: set[Oid]) -> list[Oid] | None:

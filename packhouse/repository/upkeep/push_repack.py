@@ -18,6 +18,7 @@ from packhouse.git.commands.index_pack import find_refused, strict_option
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.pump import pump
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx
 from packhouse.log import log_event
@@ -44,10 +45,8 @@ class Kept:
     shallow: Sequence[Oid]
 
     @property
-    def revisions(self) -> bytes:
-        return "".join(f"{line}\n" for line in (*self.tips, *(f"^{oid}" for oid in self.known))).encode(
-            "ascii"
-        )
+    def revisions(self) -> Revisions:
+        return Revisions(self.tips, self.known)
 
 
 def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
@@ -75,20 +74,11 @@ def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must:
 def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> list[Oid] | None:
     """Return what is kept of the pack; None when that is too much to keep in memory."""
     listed: list[Oid] = []
-    rest = b""
-    for piece in write.git.iter_output(
-        "rev-list",
-        "--objects",
-        "--no-object-names",
-        "--stdin",
-        stdin=kept.revisions,
-        timeout_s=limits.push_repack_max_s,
-        on_start=switch.attach,
-    ):
-        *lines, rest = (rest + piece).split(b"\n")
-        listed += (oid for oid in (Oid(line.decode("ascii")) for line in lines) if oid in idx)
-        if len(listed) > limits.fork_objects_in_memory_max:
-            return None
+    for oid in write.git.iter_objects(kept.revisions, timeout_s=limits.push_repack_max_s, switch=switch):
+        if oid in idx:
+            listed.append(oid)
+            if len(listed) > limits.fork_objects_in_memory_max:
+                return None
     return listed
 
 
@@ -102,7 +92,9 @@ def _iter_pack(write: Write, kept: Kept, listed: Sequence[Oid] | None, switch: K
         "--window=0",
         "--delta-base-offset",
         *(["--revs"] if listed is None else []),
-        stdin=kept.revisions if listed is None else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
+        stdin=kept.revisions.lines
+        if listed is None
+        else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
         timeout_s=limits.push_repack_max_s,
         on_start=switch.attach,
     )

@@ -13,6 +13,7 @@ from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.formats.globs import PathFilter
 from packhouse.git.commands.grep import GrepQuery
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import MODE_FILE
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid, hash_object
@@ -123,7 +124,7 @@ def grep(node: Node, caller: Principal) -> object:
 
 def read_with_git(node: Node, caller: Principal) -> object:
     with open_view(node, lookup_repo(node, caller, "r")) as view:
-        return view.git.run("rev-list", "--objects", tip_of(node, view.repo))
+        return list(view.git.iter_objects(Revisions([tip_of(node, view.repo)]), timeout_s=60))
 
 
 def read_unknown(node: Node, caller: Principal) -> object:

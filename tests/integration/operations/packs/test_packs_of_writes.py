@@ -8,6 +8,7 @@ from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node
@@ -95,7 +96,7 @@ def test_a_later_attempt_lists_the_packs_of_an_earlier_one_that_failed(
     assert list(pack_states(node, repo).values()) == ["live", "live"]
     assert stored_names(node, repo) == {pack.name for pack in list_packs(node, repo)}
     with RepoView(node, repo) as view:
-        assert view.git.run("rev-list", second).stdout.decode().split() == [second, first]
+        assert view.git.list_commits(Revisions([second]), count_max=9) == [second, first]
 
 
 def test_a_write_without_new_objects_lists_nothing(node: Node, caller: Principal, repo: Repo) -> None:

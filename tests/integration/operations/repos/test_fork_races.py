@@ -8,6 +8,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.pack import Pack
 from packhouse.git.refname import PERSISTENT
@@ -51,7 +52,7 @@ def tip_of(node: Node, repo: Repo) -> Oid:
 def is_whole(node: Node, repo: Repo, tip: Oid) -> bool:
     """Tell whether git finds the three commits, with all that they lead to."""
     with RepoView(node, repo) as view:
-        return view.git.run("rev-list", "--objects", "--no-object-names", tip).stdout.count(b"\n") == 4
+        return len(list(view.git.iter_objects(Revisions([tip]), timeout_s=60))) == 4
 
 
 def fork(node: Node, caller: Principal, source: Repo, tip: Oid) -> Repo:

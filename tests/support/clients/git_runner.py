@@ -1,0 +1,66 @@
+"""A repository of a test's own, as the modules of git's commands see one."""
+
+from pathlib import Path
+
+from packhouse.errors import Corrupt
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.commands.run import GitFailed
+from packhouse.git.oid import Oid
+from tests.support.clients.git import Git
+
+
+class DamageTold(Corrupt):
+    """What a strict repository raises for a complaint; the complaint is its cause."""
+
+
+class WorkTree:
+    """A work tree of real git's that commands run on. It notes what it is asked to look into.
+
+    With `is_strict` it raises DamageTold for each complaint, as a repository does that knows of damage.
+    """
+
+    def __init__(self, git: Git, folder: Path) -> None:
+        self.git = git
+        self.folder = git.init(folder)
+        self.complaints: list[tuple[GitFailed, bool]] = []
+        self.is_strict = False
+        self._environment: dict[str, str] = {}
+
+    def place(self) -> GitPlace:
+        return GitPlace(self.folder / ".git", self._environment)
+
+    def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
+        self.complaints.append((complaint, may_lack))
+        if self.is_strict:
+            raise DamageTold("stored data is damaged") from complaint
+
+    def see_instead(self, program: Path) -> None:
+        """Run a program of the test's own, called git, from its folder."""
+        self._environment = {"PATH": f"{program.parent}:/usr/bin:/bin"}
+
+    def run(self, *args: str | Path, stdin: bytes = b"") -> str:
+        """Run git in the work tree and return its output, stripped."""
+        return self.git.run(*args, cwd=self.folder, stdin=stdin)
+
+    def oid(self, revision: str = "HEAD") -> Oid:
+        """Return the id that a revision names."""
+        return Oid(self.run("rev-parse", revision))
+
+    def commit(self, files: dict[str, bytes | None], message: str = "change") -> Oid:
+        """Commit everything, with these files written or removed; return the commit."""
+        return Oid(self.git.commit(self.folder, files, message))
+
+    def write(self, kind: str, content: bytes) -> Oid:
+        """Store an object, whatever it holds."""
+        asked = ("hash-object", "-w", "-t", kind, "--literally", "--stdin")
+        return Oid(self.run(*asked, stdin=content))
+
+    def remove(self, oid: Oid) -> None:
+        """Take a loose object away."""
+        (self.folder / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+
+    def corrupt(self, oid: Oid) -> None:
+        """Replace the content of a loose object by nonsense."""
+        path = self.folder / ".git" / "objects" / oid[:2] / oid[2:]
+        path.chmod(0o644)
+        path.write_bytes(b"nonsense")
