@@ -6,21 +6,19 @@ request at a time, and all such receivers together at most three quarters of the
 """
 
 import logging
-import os
 import random
-import secrets
-import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
 from packhouse.auth.sealing import SealBroken
 from packhouse.errors import PackhouseError, Unavailable
+from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.log import log_event
 from packhouse.node.node import Node
 from packhouse.operations.events.webhook_delivery import (
@@ -41,8 +39,6 @@ from packhouse.operations.events.webhook_queue import (
 from packhouse.secret import Secret
 
 _SLOW_S: Final = 2.0  # an answer that took longer makes a receiver count as slow
-_SETTLE_S: Final = 0.01
-_AWAY_S: Final = 1.0
 _IDLE_RELEASE_S: Final = 2.0
 _CLOSED_S: Final = 60.0  # before another look at a secret whose key was missing
 _RECEIVERS_REMEMBERED_MAX: Final = 10_000
@@ -52,25 +48,7 @@ Receiver = tuple[str, int]
 
 def deliver_webhooks(node: Node, stopping: threading.Event) -> None:
     """Deliver events until `stopping` is set."""
-    sender = Sender(node)
-    seen = 0
-    is_away = False
-    try:
-        while not stopping.is_set():
-            try:
-                busy = sender.step()
-            except Unavailable as error:
-                if not is_away:  # once in an outage
-                    log_event("webhooks wait for the database", level=logging.WARNING, reason=error.message)
-                is_away = True
-                stopping.wait(_AWAY_S)
-                continue
-            is_away = False
-            if not busy:
-                seen = node.wakeups.wait(seen, limits.job_poll_s)
-                stopping.wait(_SETTLE_S)
-    finally:
-        sender.close()
+    LeaseLoop(node, Sender(node), stopping).run()
 
 
 @dataclass(slots=True)
@@ -92,34 +70,40 @@ class _Sent:
 
 
 class Sender:
-    """The deliveries of one process. Its methods are called by one thread; requests are made in others."""
+    """The deliveries of one process, as a lease loop keeps them going."""
 
-    def __init__(self, node: Node) -> None:
+    outage_message = "webhooks wait for the database"
+
+    def __init__(self, node: Node, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._node = node
-        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._monotonic = monotonic
+        self._worker = make_worker_name()
         self._threads_max = node.config.webhook_threads
         self._threads = ThreadPoolExecutor(self._threads_max, thread_name_prefix="packhouse-webhooks")
         self._served: dict[int, _Served] = {}
         self._sends: dict[Future[SendOutcome], tuple[_Served, PendingDelivery]] = {}
         self._proven: dict[Receiver, bool] = {}
         self._closed_until: dict[int, float] = {}
-        self._extend_at = 0.0
 
-    def step(self) -> bool:
-        """Do what there is to do now; False when nothing was, so that the caller may wait."""
-        worked = self._record_ended()
+    def extend_leases(self) -> None:
+        """Extend the leases of the subscriptions served; one that another process has taken is served no longer."""
+        kept = hold_subscriptions(self._node, self._worker, list(self._served))
+        self._drop(self._served.keys() - kept)
+
+    def start_due(self) -> bool:
+        """Note the answers that came, fan out new events and send what is due; False when there was nothing."""
+        recorded = self._record_ended()
         fanned_out = fan_out_events(self._node)
         due = self._take_subscriptions()
         started = self._start_sends(due)
-        return bool(worked or fanned_out or started)
+        return bool(recorded or fanned_out or started)
 
     def close(self) -> None:
         """Give requests under way a moment, write down what they brought and let go of the subscriptions."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        wait_for(list(self._sends), limits.finishing_max_s)
+        end_threads(self._threads, self._sends)
         try:
             self._record_ended()
-            release_subscriptions(self._node, self._name, list(self._served))
+            release_subscriptions(self._node, self._worker, list(self._served))
         except Unavailable as error:
             log_event("webhooks left to their lease", level=logging.WARNING, reason=error.message)
 
@@ -133,7 +117,7 @@ class Sender:
         for future, each in zip(ended, sent, strict=True):
             del self._sends[future]
             each.served.sending.remove(each.delivery)
-            each.served.idle_since = time.monotonic()
+            each.served.idle_since = self._monotonic()
             self._remember(each)
         return len(sent)
 
@@ -143,30 +127,30 @@ class Sender:
         self._proven[sent.served.receiver] = sent.outcome.delivered and sent.outcome.duration_s < _SLOW_S
 
     def _take_subscriptions(self) -> set[int]:
-        """Lease what has something due, extend what is held, release what is idle; return what has due work."""
-        moment = time.monotonic()
-        ready = list_due_subscriptions(self._node, self._name)
+        """Release the subscriptions that are idle, lease those with something due and return what has due work."""
+        ready = list_due_subscriptions(self._node, self._worker)
         due = {webhook.id for webhook in ready}
         idle = [i for i, served in self._served.items() if i not in due and self._is_idle(served)]
-        release_subscriptions(self._node, self._name, idle)
-        for row_id in idle:
-            del self._served[row_id]
-        fresh = [w for w in ready if w.id not in self._served and self._closed_until.get(w.id, 0.0) <= moment]
-        held = list(self._served) if moment >= self._extend_at else []
-        if not fresh and not held:
-            return due
-        kept = hold_subscriptions(self._node, self._name, [*held, *(webhook.id for webhook in fresh)])
-        if held:
-            self._extend_at = moment + self._node.config.job_lease_s / 3
-        for lost in set(held) - kept:
-            del self._served[lost]
+        release_subscriptions(self._node, self._worker, idle)
+        self._drop(idle)
+        fresh = [
+            webhook for webhook in ready if webhook.id not in self._served and not self._is_closed(webhook)
+        ]
+        taken = hold_subscriptions(self._node, self._worker, [webhook.id for webhook in fresh])
         for webhook in fresh:
-            if webhook.id in kept:
+            if webhook.id in taken:
                 self._serve(webhook)
         return due
 
+    def _drop(self, ids: Iterable[int]) -> None:
+        for row_id in ids:
+            del self._served[row_id]
+
+    def _is_closed(self, webhook: ReadyWebhook) -> bool:
+        return self._closed_until.get(webhook.id, 0.0) > self._monotonic()
+
     def _is_idle(self, served: _Served) -> bool:
-        return not served.sending and time.monotonic() - served.idle_since > _IDLE_RELEASE_S
+        return not served.sending and self._monotonic() - served.idle_since > _IDLE_RELEASE_S
 
     def _serve(self, webhook: ReadyWebhook) -> None:
         try:
@@ -179,13 +163,13 @@ class Sender:
                 webhook=webhook.webhook_id,
                 sealed_with=error.sealed_with,
             )
-            self._closed_until[webhook.id] = time.monotonic() + _CLOSED_S
+            self._closed_until[webhook.id] = self._monotonic() + _CLOSED_S
             return
         try:
             receiver = self._node.outbound.parse(webhook.url).receiver
         except PackhouseError:
             receiver = (webhook.webhook_id, 0)  # the attempt itself will say what is wrong
-        self._served[webhook.id] = _Served(webhook, secret, receiver, time.monotonic())
+        self._served[webhook.id] = _Served(webhook, secret, receiver, self._monotonic())
 
     def _start_sends(self, due: set[int]) -> int:
         started = 0

@@ -2,144 +2,82 @@
 
 import json
 import logging
-import os
-import secrets
-import socket
 import threading
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.db.jobs import (
-    ClaimedJob,
-    bury_job,
-    claim_job,
-    extend_lease,
-    finish_job,
-    insert_job,
-    list_claimable_jobs,
-    put_back_job,
-)
-from packhouse.db.session import Session
 from packhouse.errors import PackhouseError, Unavailable
+from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.tasks import RECURRING, TASKS
 from packhouse.log import log_event
 from packhouse.node.node import Node
-
-_SETTLE_S: Final = 0.02  # between two looks, however often this process is told of new jobs
-_AWAY_S: Final = 1.0  # before the next look when the database was away
+from packhouse.operations.jobs.job_queue import (
+    ClaimedJob,
+    bury,
+    claim_jobs,
+    extend_jobs,
+    finish,
+    put_back,
+    queue_recurring,
+)
 
 
 def run_jobs(node: Node, stopping: threading.Event) -> None:
     """Run jobs until `stopping` is set; those under way then get a moment to end, or else run again later."""
-    worker = Worker(node, TASKS, stopping)
     try:
-        _queue_recurring(node)
-        seen = 0
-        is_away = False
-        while not stopping.is_set():
-            try:
-                worker.extend_leases()
-                started = worker.start_jobs()
-            except Unavailable as error:
-                if not is_away:  # once in an outage
-                    log_event("jobs wait for the database", level=logging.WARNING, reason=error.message)
-                is_away = True
-                stopping.wait(_AWAY_S)
-                continue
-            is_away = False
-            if not started:
-                seen = node.wakeups.wait(seen, limits.job_poll_s)
-                stopping.wait(_SETTLE_S)
-    finally:
-        worker.close()
-
-
-def _queue_recurring(node: Node) -> None:
-    now = node.clock()
-
-    def queue(session: Session) -> None:
-        for kind, delay_s in RECURRING.items():
-            insert_job(session, kind, "all", run_at=now + delay_s, now=now)
-
-    try:
-        node.database.transact(queue)
+        queue_recurring(node, RECURRING)
     except Unavailable as error:  # the next process that starts queues them
         log_event("recurring jobs not queued", level=logging.WARNING, reason=error.message)
+    LeaseLoop(node, Worker(node, TASKS, stopping), stopping).run()
 
 
 @dataclass(slots=True)
 class _Running:
+    """A job that a thread runs. Once `is_lost`, another worker runs it as well."""
+
     job: ClaimedJob
-    lost: threading.Event = field(default_factory=threading.Event)
+    is_lost: bool = False
 
 
 class Worker:
-    """The jobs of one process. Its methods are called by one thread; the jobs run in others."""
+    """The jobs of one process, as a lease loop keeps them going."""
+
+    outage_message = "jobs wait for the database"
 
     def __init__(self, node: Node, tasks: Mapping[str, Task], stopping: threading.Event) -> None:
         self._node = node
         self._tasks = tasks
         self._stopping = stopping
-        self._name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._worker = make_worker_name()
         self._threads = ThreadPoolExecutor(node.config.job_threads, thread_name_prefix="packhouse-jobs")
         self._running: dict[Future[None], _Running] = {}
-        self._lease_s = node.config.job_lease_s
-        self._extend_at = 0.0
 
-    def start_jobs(self) -> int:
-        """Claim as many due jobs as there are free threads, start them and return how many."""
+    def start_due(self) -> bool:
+        """Claim as many due jobs as there are free threads and start them; False when none was started."""
         self._forget_ended()
         free = self._node.config.job_threads - len(self._running)
         if free <= 0:
-            return 0
-        now = self._node.clock()
-        with self._node.database.read() as session:
-            ids = list_claimable_jobs(session, now=now, limit=free)
-        if not ids:
-            return 0
-
-        def claim(session: Session) -> list[ClaimedJob]:
-            until = now + self._lease_s
-            jobs = (claim_job(session, i, worker=self._name, lease_until=until, now=now) for i in ids)
-            return [job for job in jobs if job is not None]
-
-        claimed = self._node.database.transact(claim)
+            return False
+        claimed = claim_jobs(self._node, self._worker, count_max=free)
         for job in claimed:
             running = _Running(job)
             self._running[self._threads.submit(self._run, running)] = running
-        return len(claimed)
+        return bool(claimed)
 
     def extend_leases(self) -> None:
-        """Tell, three times in a lease, that the jobs of this process are alive."""
-        if time.monotonic() < self._extend_at:
-            return
-        self._extend_at = time.monotonic() + self._lease_s / 3
+        """Extend the leases of the running jobs; a job that another worker has taken is told to stop."""
         self._forget_ended()
         held = list(self._running.values())
-        if not held:
-            return
-        until = self._node.clock() + self._lease_s
-
-        def extend(session: Session) -> list[_Running]:
-            return [
-                running
-                for running in held
-                if not extend_lease(session, running.job, worker=self._name, lease_until=until)
-            ]
-
-        for running in self._node.database.transact(extend):
-            running.lost.set()
+        kept = extend_jobs(self._node, self._worker, [running.job for running in held])
+        for running in held:
+            running.is_lost = running.job not in kept
 
     def close(self) -> None:
-        """Wait a moment for the jobs under way; whoever starts next takes over the others."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        wait_for(list(self._running), limits.finishing_max_s)
+        """Wait a moment for the jobs under way; the next worker takes over the others when their leases end."""
+        end_threads(self._threads, self._running)
 
     def _forget_ended(self) -> None:
         self._running = {future: running for future, running in self._running.items() if not future.done()}
@@ -168,7 +106,9 @@ class Worker:
         try:
             task.run(self._node, job)
         except JobInterrupted:
-            self._put_back(claimed, delay_s=0, attempts=claimed.attempts - 1, why="interrupted")
+            put_back(
+                self._node, self._worker, claimed, delay_s=0, attempts=claimed.attempts - 1, why="interrupted"
+            )
         except Exception as error:  # noqa: BLE001 - whatever failed, the job must be tried again or buried
             why = _describe(error)
             expected = isinstance(error, PackhouseError)
@@ -185,9 +125,11 @@ class Worker:
                 self._give_up(running, task, why)
             else:
                 delay_s = task.retry_delay_s(claimed.attempts)
-                self._put_back(claimed, delay_s=delay_s, attempts=claimed.attempts, why=why)
+                put_back(
+                    self._node, self._worker, claimed, delay_s=delay_s, attempts=claimed.attempts, why=why
+                )
         else:
-            self._node.database.transact(lambda session: finish_job(session, claimed, worker=self._name))
+            finish(self._node, self._worker, claimed)
 
     def _describe_run(self, running: _Running, task: Task) -> Job:
         claimed = running.job
@@ -198,7 +140,7 @@ class Worker:
             payload=json.loads(claimed.payload),
             attempt=claimed.attempts,
             is_last_attempt=claimed.attempts >= task.attempts_max,
-            should_stop=lambda: self._stopping.is_set() or running.lost.is_set(),
+            should_stop=lambda: self._stopping.is_set() or running.is_lost,
         )
 
     def _give_up(self, running: _Running, task: Task, why: str) -> None:
@@ -206,20 +148,9 @@ class Worker:
         if task.give_up is not None:
             task.give_up(self._node, self._describe_run(running, task), why)
 
-    def _put_back(self, job: ClaimedJob, *, delay_s: int, attempts: int, why: str) -> None:
-        run_at = self._node.clock() + delay_s
-        self._node.database.transact(
-            lambda session: put_back_job(
-                session, job, worker=self._name, run_at=run_at, attempts=attempts, last_error=why
-            )
-        )
-
     def _bury(self, job: ClaimedJob, why: str) -> None:
         log_event("job given up", level=logging.ERROR, kind=job.kind, key=job.key, reason=why)
-        now = self._node.clock()
-        self._node.database.transact(
-            lambda session: bury_job(session, job, worker=self._name, last_error=why, now=now)
-        )
+        bury(self._node, self._worker, job, why=why)
 
 
 def _describe(error: Exception) -> str:

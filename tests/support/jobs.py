@@ -8,7 +8,7 @@ from tests.support.waiting import wait_until
 
 def drain(node: Node, worker: Worker) -> None:
     """Run jobs until none is due or running."""
-    wait_until(lambda: not worker.start_jobs() and not _is_any_left(node), "jobs are left")
+    wait_until(lambda: not worker.start_due() and not _is_any_left(node), "jobs are left")
 
 
 def _is_any_left(node: Node) -> bool:

@@ -20,6 +20,8 @@ def list_due_subscriptions(node: Node, worker: str) -> list[ReadyWebhook]:
 
 def hold_subscriptions(node: Node, worker: str, ids: Sequence[int]) -> set[int]:
     """Lease subscriptions, or extend the lease; return those that `worker` serves from now on."""
+    if not ids:
+        return set()
     now = node.clock()
     until = now + node.config.job_lease_s
 

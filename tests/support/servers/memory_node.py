@@ -9,10 +9,10 @@ from packhouse.node.node import Node
 from packhouse.storage.memory.store import MemoryPackStore
 
 
-def open_memory_node(data: Path) -> Node:
+def open_memory_node(data: Path, *, database: SqliteMemory | None = None) -> Node:
     """Return a node with an empty database. `data` is for what is derived and kept between starts, and made late."""
     configure_libgit2()
-    database = SqliteMemory()
+    database = database or SqliteMemory()
     database.migrate(lambda: 1000)
     node = Node(config=Config(data=data), database=database, store=MemoryPackStore())
     node.clock = lambda: 1000
