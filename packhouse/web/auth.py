@@ -1,22 +1,16 @@
-"""Authorization header to principal, and may this principal call this route for this repository?
-
-The order of the checks: token, scope, repository. Policies come later, where refs change.
-"""
+"""From the Authorization header to the principal."""
 
 import base64
 import binascii
 
 from packhouse import limits
-from packhouse.auth.principal import Principal, ScopeMissing
+from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.auth.token_refusals import TokenTooLarge
 from packhouse.errors import Unauthenticated
 from packhouse.operations.tenants.authenticate import authenticate, recall_principal
 from packhouse.web.call import Call
-from packhouse.web.caller import Caller
 from packhouse.web.edge.wire_request import WireRequest
-from packhouse.web.routing.match import Dialect
-from packhouse.web.routing.route import Claim, Route
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
 NO_PASSWORDS = ("", "x-oauth-basic")
@@ -24,28 +18,6 @@ NO_PASSWORDS = ("", "x-oauth-basic")
 
 BEARER = "Bearer"
 BASIC = "Basic or Bearer"
-
-
-async def authorise(call: Call, route: Route) -> Caller:
-    """Return the caller of a route of the API.
-
-    Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
-    know it as 401; Denied for a missing scope elsewhere and for a token of another repository.
-    """
-    principal = await authenticate_token(call, read_token(call.wire))
-    try:
-        principal.require_scope(*route.scopes)
-    except ScopeMissing as error:
-        if call.dialect is Dialect.RELEASED and route.released_scope_status == 401:
-            raise Unauthenticated(error.message, **error.fields) from None
-        raise
-    if route.claim is Claim.ORG:
-        return Caller(principal, "")
-    name = call.path_values.get("repo")
-    if name is None:
-        return Caller(principal, principal.read_repo_claim())
-    principal.require_repo(name)
-    return Caller(principal, name)
 
 
 async def authenticate_git(call: Call, scope: Scope) -> Principal:

@@ -57,4 +57,4 @@ def make_wire(
     told = {"has_left": has_left, "is_ending": is_ending, "cut_connection": cut_connection}
     known = {f"packhouse.{name}": ask for name, ask in told.items() if ask is not None}
     scope = make_scope(method, target, given, **known)
-    return WireRequest(scope, receive_of(*pieces), id="of-a-test", stall_max_s=5)
+    return WireRequest(scope, receive_of(*pieces), stall_max_s=5)

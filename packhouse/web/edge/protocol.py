@@ -22,7 +22,8 @@ from uvicorn.server import ServerState
 from packhouse import limits
 from packhouse.config import Config
 from packhouse.web.edge.close_delimited import CloseDelimited
-from packhouse.web.edge.request_log import ID_HEADER, choose_request_id, log_refusal
+from packhouse.web.edge.request_id import ID_HEADER, choose_request_id
+from packhouse.web.edge.request_log import log_refusal
 from packhouse.web.errors import codearts_members, problem_members
 
 _METHODS_SERVED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE"

@@ -6,10 +6,7 @@ headers, but for the request's id.
 
 import asyncio
 import logging
-import random
-import re
 import time
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -18,10 +15,6 @@ from packhouse import limits
 from packhouse.log import collect_line, format_time, is_logged, write_collected_lines
 from packhouse.web.call import Call
 from packhouse.web.edge.wire_request import WireRequest
-
-ID_HEADER: Final = b"x-request-id"
-
-_ID: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % limits.request_id_max_chars)
 
 # Load balancers ask for these every few seconds: told as often, they would drown what matters.
 _PROBES: Final = frozenset({"healthz", "readyz"})
@@ -56,17 +49,6 @@ class RequestLine(msgspec.Struct, frozen=True):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
-def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the id that the client gave, if it is of printable ASCII without blanks and not long, or a new one."""
-    for name, value in headers:
-        if name == ID_HEADER:
-            if _ID.fullmatch(value):
-                return value
-            break
-    # Nothing is secret in it, and the system's randomness lets other threads have the interpreter, which takes long.
-    return b"%032x" % random.getrandbits(128)
 
 
 def log_request(

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from packhouse.web.edge.body import ClientGone, RequestBody
+from packhouse.web.edge.request_id import choose_request_id
 
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
@@ -20,9 +21,9 @@ _HOST: Final = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5
 class WireRequest(Request):
     """One HTTP request. `id` names it in the log and in its answer, `upload` is its body as it arrives."""
 
-    def __init__(self, scope: Scope, receive: Receive, *, id: str, stall_max_s: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, *, stall_max_s: float) -> None:
         super().__init__(scope, receive)
-        self.id = id
+        self.id = choose_request_id(scope["headers"]).decode("ascii")
         self.upload = RequestBody(scope, receive, stall_max_s=stall_max_s)
 
     @property

@@ -28,20 +28,18 @@ def test_a_host_that_is_no_host_is_replaced_by_the_servers_own_address(host: str
 
 def test_a_server_without_an_address_calls_itself_localhost() -> None:
     scope = make_scope("GET", "/", server=None, scheme="https")
-    assert WireRequest(scope, receive_of(), id="x", stall_max_s=1).base_address == "https://localhost"
+    assert WireRequest(scope, receive_of(), stall_max_s=1).base_address == "https://localhost"
 
 
 def test_a_socket_file_has_no_port() -> None:
     scope = make_scope("GET", "/", server=("/run/packhouse.sock", None))
-    assert (
-        WireRequest(scope, receive_of(), id="x", stall_max_s=1).base_address == "http:///run/packhouse.sock"
-    )
+    assert WireRequest(scope, receive_of(), stall_max_s=1).base_address == "http:///run/packhouse.sock"
 
 
 def test_the_other_end_of_the_connection_may_be_unknown() -> None:
     assert make_wire("GET", "/").client_host == "192.0.2.7"
     scope = make_scope("GET", "/", client=None)
-    assert WireRequest(scope, receive_of(), id="x", stall_max_s=1).client_host == ""
+    assert WireRequest(scope, receive_of(), stall_max_s=1).client_host == ""
 
 
 def test_of_a_connection_that_the_server_tells_nothing_of_nothing_is_known() -> None:

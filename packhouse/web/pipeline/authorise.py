@@ -1,0 +1,43 @@
+"""May this caller call this route for this repository?
+
+The order of the checks: token, scope, repository. Policies come later, where refs change.
+"""
+
+from packhouse.auth.principal import ScopeMissing
+from packhouse.errors import Unauthenticated
+from packhouse.web.auth import authenticate_token, read_token
+from packhouse.web.call import Call
+from packhouse.web.caller import Caller
+from packhouse.web.pipeline.exchange import Exchange, Proceed
+from packhouse.web.routing.match import Dialect
+from packhouse.web.routing.route import Claim, Route
+
+
+async def authorise_caller(exchange: Exchange, proceed: Proceed) -> None:
+    """Proceed if the caller may call the route, and raise otherwise; some handlers authorise by themselves."""
+    route, call = exchange.require_call()
+    if route.claim is not Claim.HANDLER:
+        call.authorised = await authorise(call, route)
+    await proceed(exchange)
+
+
+async def authorise(call: Call, route: Route) -> Caller:
+    """Return the caller of a route of the API.
+
+    Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
+    know it as 401; Denied for a missing scope elsewhere and for a token of another repository.
+    """
+    principal = await authenticate_token(call, read_token(call.wire))
+    try:
+        principal.require_scope(*route.scopes)
+    except ScopeMissing as error:
+        if call.dialect is Dialect.RELEASED and route.released_scope_status == 401:
+            raise Unauthenticated(error.message, **error.fields) from None
+        raise
+    if route.claim is Claim.ORG:
+        return Caller(principal, "")
+    name = call.path_values.get("repo")
+    if name is None:
+        return Caller(principal, principal.read_repo_claim())
+    principal.require_repo(name)
+    return Caller(principal, name)
