@@ -10,7 +10,9 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import key_file_max_bytes
-from packhouse.operations.tenants.keys import Key, add_key, list_keys, revoke_key
+from packhouse.operations.tenants.add_key import AddKey, add_key
+from packhouse.operations.tenants.list_keys import Key, ListKeys, list_keys
+from packhouse.operations.tenants.revoke_key import RevokeKey, revoke_key
 
 
 @click.group("key", cls=PackhouseGroup)
@@ -31,7 +33,7 @@ def add(*, org: str, public_pem: Path, label: str, kid: str, as_json: bool) -> N
     """
     pem = _read_text(public_pem)
     with opened_node() as node:
-        key = add_key(node, org, public_pem=pem, label=label, kid=kid)
+        key = add_key(node, AddKey(org, public_pem=pem, label=label, kid=kid))
     if as_json:
         print_record(_record(key), as_json=True)
     else:
@@ -44,7 +46,7 @@ def add(*, org: str, public_pem: Path, label: str, kid: str, as_json: bool) -> N
 def list_(*, org: str, as_json: bool) -> None:
     """List the keys of ORG, newest first, revoked ones too."""
     with opened_node() as node:
-        records = [_record(key) for key in list_keys(node, org)]
+        records = [_record(key) for key in list_keys(node, ListKeys(org))]
     columns = ["key_id", "algorithm", "kid", "label", "created_at", "revoked_at"]
     print_table(records, columns, as_json=as_json)
 
@@ -56,7 +58,7 @@ def list_(*, org: str, as_json: bool) -> None:
 def revoke(*, org: str, key_id: str, as_json: bool) -> None:
     """Believe no token any more that the key KEY_ID of ORG has signed or will sign."""
     with opened_node() as node:
-        key = revoke_key(node, org, key_id)
+        key = revoke_key(node, RevokeKey(org, key_id))
     if as_json:
         print_record(_record(key), as_json=True)
     else:

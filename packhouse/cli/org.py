@@ -1,5 +1,7 @@
 """`packhouse org`: organisations."""
 
+from collections.abc import Iterator
+
 import click
 
 from packhouse.cli.command import PackhouseGroup
@@ -7,7 +9,10 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
-from packhouse.operations.tenants.orgs import Org, check_org_name, create_org, iter_orgs
+from packhouse.node.node import Node
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
+from packhouse.operations.tenants.list_orgs import ListOrgs, Org, list_orgs
+from packhouse.operations.tenants.orgs import check_org_name
 
 
 @click.group("org", cls=PackhouseGroup)
@@ -23,7 +28,7 @@ def create(*, name: str, as_json: bool) -> None:
     """Create the organisation NAME, which tokens name as their issuer."""
     check_org_name(name)  # before anything is made
     with opened_node(may_create=True) as node:
-        org = create_org(node, name)
+        org = create_org(node, CreateOrg(name))
     if as_json:
         print_record(_record(org), as_json=True)
     else:
@@ -35,8 +40,18 @@ def create(*, name: str, as_json: bool) -> None:
 def list_(*, as_json: bool) -> None:
     """List all organisations by name."""
     with opened_node() as node:
-        records = [_record(org) for org in iter_orgs(node)]
+        records = [_record(org) for org in _iter_orgs(node)]
     print_table(records, ["name", "created_at"], as_json=as_json)
+
+
+def _iter_orgs(node: Node) -> Iterator[Org]:
+    after = ""
+    while True:
+        page = list_orgs(node, ListOrgs(after))
+        yield from page.orgs
+        if not page.has_more:
+            return
+        after = page.orgs[-1].name
 
 
 def _record(org: Org) -> Record:

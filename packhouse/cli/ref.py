@@ -12,7 +12,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.limits import page_max
 from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref
-from packhouse.operations.tenants.act_as_operator import act_as_operator
+from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
 
 
 @click.group("ref", cls=PackhouseGroup)
@@ -36,7 +36,7 @@ def log_(*, org: str, repo: str, ref: str | None, ephemeral: bool, limit: int, a
         count_max=limit,
     )
     with opened_node() as node:
-        page = read_ref_log(node, act_as_operator(node, org), wanted)
+        page = read_ref_log(node, act_as_operator(node, ActAsOperator(org)), wanted)
     records = [_record(move) for move in page.moves]
     columns = ["id", "moved_at", "ref", "old_sha", "new_sha", "action", "actor"]
     print_table(records, columns, as_json=as_json)
@@ -64,7 +64,7 @@ def restore(
         entry=entry,
     )
     with opened_node() as node:
-        restored = restore_ref(node, act_as_operator(node, org), wanted)
+        restored = restore_ref(node, act_as_operator(node, ActAsOperator(org)), wanted)
     name, old, new = restored.refname.decode("utf-8"), oid_to_wire(restored.old_oid), restored.new_oid
     if as_json:
         print_record({"ref": name, "old_sha": old, "new_sha": new}, as_json=True)

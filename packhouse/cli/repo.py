@@ -17,7 +17,7 @@ from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
-from packhouse.operations.tenants.act_as_operator import act_as_operator
+from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
 
 
 @click.group("repo", cls=PackhouseGroup)
@@ -32,7 +32,9 @@ def command() -> None:
 def list_(*, org: str, search: str, as_json: bool) -> None:
     """List the repositories of ORG, oldest first."""
     with opened_node() as node:
-        records = [_record(repo) for repo in _iter_repos(node, act_as_operator(node, org), search)]
+        records = [
+            _record(repo) for repo in _iter_repos(node, act_as_operator(node, ActAsOperator(org)), search)
+        ]
     print_table(records, ["name", "default_branch", "created_at", "repo_id"], as_json=as_json)
 
 
@@ -43,7 +45,7 @@ def list_(*, org: str, search: str, as_json: bool) -> None:
 def show(*, org: str, name: str, as_json: bool) -> None:
     """Show the repository NAME of ORG."""
     with opened_node() as node:
-        repo = get_repo(node, act_as_operator(node, org), GetRepo(name))
+        repo = get_repo(node, act_as_operator(node, ActAsOperator(org)), GetRepo(name))
     print_record(_record(repo), as_json=as_json)
 
 
@@ -54,7 +56,7 @@ def show(*, org: str, name: str, as_json: bool) -> None:
 def delete(*, org: str, name: str, as_json: bool) -> None:
     """Delete the repository NAME of ORG. Nobody can reach it from then on; its files go some time later."""
     with opened_node() as node:
-        deleted = delete_repo(node, act_as_operator(node, org), DeleteRepo(name))
+        deleted = delete_repo(node, act_as_operator(node, ActAsOperator(org)), DeleteRepo(name))
     if as_json:
         print_record({"repo_id": deleted.public_id, "name": deleted.name}, as_json=True)
     else:
@@ -68,7 +70,7 @@ def delete(*, org: str, name: str, as_json: bool) -> None:
 def undelete(*, org: str, name: str, as_json: bool) -> None:
     """Bring back the repository NAME of ORG, until its files are removed."""
     with opened_node() as node:
-        undeleted = undelete_repo(node, act_as_operator(node, org), UndeleteRepo(name))
+        undeleted = undelete_repo(node, act_as_operator(node, ActAsOperator(org)), UndeleteRepo(name))
     if as_json:
         print_record({"repo_id": undeleted.public_id, "name": undeleted.name}, as_json=True)
     else:
@@ -85,7 +87,7 @@ def adopt(*, org: str, name: str | None, as_json: bool) -> None:
     For a database that was restored from a backup which is older than the packs.
     """
     with opened_node() as node:
-        operator = act_as_operator(node, org)
+        operator = act_as_operator(node, ActAsOperator(org))
         names = [name] if name is not None else [repo.name for repo in _iter_repos(node, operator, "")]
         adopted = {each: packs for each in names if (packs := adopt_packs(node, operator, each))}
     for each, packs in adopted.items():

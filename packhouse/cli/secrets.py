@@ -5,7 +5,7 @@ import click
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import json_option, print_record
-from packhouse.operations.tenants.rotate_secrets import rotate_secrets
+from packhouse.operations.tenants.rotate_secrets import RotateSecrets, rotate_secrets
 
 
 @click.group("secrets", cls=PackhouseGroup)
@@ -22,6 +22,6 @@ def rotate(*, drop_old: bool, as_json: bool) -> None:
     Run it once without --drop-old while servers run. Backups of the database need the keys of their time.
     """
     with opened_node() as node:
-        done = rotate_secrets(node, drop_old=drop_old)
+        done = rotate_secrets(node, RotateSecrets(drop_old=drop_old))
     record = {"key_id": done.key_id, "resealed": done.resealed, "keys_dropped": done.dropped}
     print_record(record, as_json=as_json)

@@ -9,12 +9,9 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import key_file_max_bytes
-from packhouse.operations.tenants.signing_keys import (
-    SigningKeyRow,
-    add_signing_key,
-    list_signing_keys,
-    revoke_signing_key,
-)
+from packhouse.operations.tenants.add_signing_key import AddSigningKey, add_signing_key
+from packhouse.operations.tenants.list_signing_keys import ListSigningKeys, SigningKeyRow, list_signing_keys
+from packhouse.operations.tenants.revoke_signing_key import RevokeSigningKey, revoke_signing_key
 
 
 @click.group("signing-key", cls=PackhouseGroup)
@@ -36,7 +33,7 @@ def add(*, org: str, public_key: Path, label: str, as_json: bool) -> None:
     with click.open_file(str(public_key), "rb") as file:
         content: bytes = file.read(key_file_max_bytes + 1)
     with opened_node() as node:
-        row = add_signing_key(node, org, text=content.decode("utf-8", "replace"), label=label)
+        row = add_signing_key(node, AddSigningKey(org, text=content.decode("utf-8", "replace"), label=label))
     if as_json:
         print_record(_record(row), as_json=True)
     else:
@@ -49,7 +46,7 @@ def add(*, org: str, public_key: Path, label: str, as_json: bool) -> None:
 def list_(*, org: str, as_json: bool) -> None:
     """List the signing keys of ORG, newest first, revoked ones too."""
     with opened_node() as node:
-        records = [_record(row) for row in list_signing_keys(node, org)]
+        records = [_record(row) for row in list_signing_keys(node, ListSigningKeys(org))]
     columns = ["signing_key_id", "kind", "fingerprint", "label", "created_at", "revoked_at"]
     print_table(records, columns, as_json=as_json)
 
@@ -61,7 +58,7 @@ def list_(*, org: str, as_json: bool) -> None:
 def revoke(*, org: str, signing_key_id: str, as_json: bool) -> None:
     """Accept no signature of the key SIGNING_KEY_ID of ORG any more, old ones included."""
     with opened_node() as node:
-        row = revoke_signing_key(node, org, signing_key_id)
+        row = revoke_signing_key(node, RevokeSigningKey(org, signing_key_id))
     if as_json:
         print_record(_record(row), as_json=True)
     else:

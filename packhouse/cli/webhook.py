@@ -20,7 +20,7 @@ from packhouse.operations.events.webhooks import (
     redeliver,
     remove_webhook,
 )
-from packhouse.operations.tenants.act_as_operator import act_as_operator
+from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
 from packhouse.secret import Secret
 
 _DELIVERIES_SHOWN = 100
@@ -59,7 +59,7 @@ def add(
         url=url, events=events or (ANY_EVENT,), secret=None if given is None else Secret(given), repo=repo
     )
     with opened_node() as node:
-        added = add_webhook(node, act_as_operator(node, org), asked)
+        added = add_webhook(node, act_as_operator(node, ActAsOperator(org)), asked)
     record = {"id": added.webhook_id, "url": added.url, "events": list(added.events)}
     print_record({**record, "secret": added.secret.reveal()}, as_json=as_json)
 
@@ -71,7 +71,7 @@ def list_(*, org: str, as_json: bool) -> None:
     """List the webhooks of ORG, oldest first."""
     records: list[Record] = []
     with opened_node() as node:
-        caller, cursor = act_as_operator(node, org), ""
+        caller, cursor = act_as_operator(node, ActAsOperator(org)), ""
         while True:
             page = list_webhooks(node, caller, cursor=cursor, limit=limits.page_max)
             records += [_record(webhook) for webhook in page.webhooks]
@@ -88,7 +88,7 @@ def list_(*, org: str, as_json: bool) -> None:
 def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
     """Send nothing more to the webhook WEBHOOK_ID of ORG."""
     with opened_node() as node:
-        remove_webhook(node, act_as_operator(node, org), webhook_id)
+        remove_webhook(node, act_as_operator(node, ActAsOperator(org)), webhook_id)
     if as_json:
         print_record({"removed": webhook_id}, as_json=True)
     else:
@@ -102,7 +102,9 @@ def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
 def deliveries(*, org: str, webhook_id: str, as_json: bool) -> None:
     """List the last hundred deliveries to the webhook WEBHOOK_ID of ORG, newest first."""
     with opened_node() as node:
-        found = list_deliveries(node, act_as_operator(node, org), webhook_id, limit=_DELIVERIES_SHOWN)
+        found = list_deliveries(
+            node, act_as_operator(node, ActAsOperator(org)), webhook_id, limit=_DELIVERIES_SHOWN
+        )
     columns = ["id", "event", "ref", "state", "attempts", "status", "error", "attempted_at"]
     print_table([_delivery_record(delivery) for delivery in found], columns, as_json=as_json)
 
@@ -114,7 +116,7 @@ def deliveries(*, org: str, webhook_id: str, as_json: bool) -> None:
 def redeliver_(*, org: str, delivery_id: str, as_json: bool) -> None:
     """Send the delivery DELIVERY_ID once more."""
     with opened_node() as node:
-        redeliver(node, act_as_operator(node, org), delivery_id)
+        redeliver(node, act_as_operator(node, ActAsOperator(org)), delivery_id)
     if as_json:
         print_record({"redelivered": delivery_id}, as_json=True)
     else:

@@ -8,7 +8,8 @@ from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.auth.token_refusals import TokenTooLarge
 from packhouse.errors import Unauthenticated
-from packhouse.operations.tenants.authenticate import authenticate, recall_principal
+from packhouse.operations.tenants.authenticate import Authenticate, authenticate
+from packhouse.operations.tenants.recall_principal import RecallPrincipal, recall_principal
 from packhouse.web.call import Call
 from packhouse.web.edge.wire_request import WireRequest
 
@@ -34,9 +35,9 @@ async def authenticate_git(call: Call, scope: Scope) -> Principal:
 async def authenticate_token(call: Call, token: str) -> Principal:
     """Return whom the token is of, and note it in the call; raise Unauthenticated."""
     # A token seen before costs microseconds here, where a hop to a worker thread would cost a hundred.
-    known = recall_principal(call.node, token)
+    known = recall_principal(call.node, RecallPrincipal(token))
     if known is None:
-        known = await call.in_thread(authenticate, call.node, token)
+        known = await call.in_thread(authenticate, call.node, Authenticate(token))
     call.principal = known
     return known
 

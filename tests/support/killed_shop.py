@@ -15,7 +15,7 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.repository.upkeep.sweep import sweep
 from packhouse.repository.view import RepoView
 from tests.support.builders import pack_works
@@ -45,7 +45,7 @@ class Shop:
         self._clones = 0
         self.git = Git(folder / "home")
         node = open_steady_node(config)
-        org = create_org(node, "acme")
+        org = create_org(node, CreateOrg("acme"))
         self.caller: Principal = operator_principal(org.id, org.name)
         create_repo(node, self.caller, CreateRepo("shop"))
         node.close()

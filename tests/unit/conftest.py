@@ -7,7 +7,7 @@ import pytest
 
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.node.node import Node
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from tests.support.servers.memory_node import open_memory_node
 
 
@@ -22,5 +22,5 @@ def memory_node(tmp_path: Path) -> Iterator[Node]:
 @pytest.fixture
 def memory_caller(memory_node: Node) -> Principal:
     """Someone who may do everything in organisation acme of `memory_node`."""
-    org = create_org(memory_node, "acme")
+    org = create_org(memory_node, CreateOrg("acme"))
     return operator_principal(org.id, org.name)

@@ -28,7 +28,6 @@ from packhouse.operations.commits.commit_target import (
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
-from packhouse.operations.tenants.server_identity import server_person
 from packhouse.repository.merge_trees import (
     MergeSide,
     UnrelatedHistories,
@@ -38,6 +37,7 @@ from packhouse.repository.merge_trees import (
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
+from packhouse.repository.server_identity import server_person
 from packhouse.repository.view import open_view
 from packhouse.repository.write import Write
 

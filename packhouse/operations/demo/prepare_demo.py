@@ -21,9 +21,9 @@ from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.demo.prepare_shop import prepare_shop
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.tenants.act_as_operator import act_as_operator
-from packhouse.operations.tenants.keys import KeyExists, add_key
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
+from packhouse.operations.tenants.add_key import AddKey, KeyExists, add_key
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 
 ORG_NAME: Final = "demo"
 REPO_NAME: Final = "hello"
@@ -56,7 +56,7 @@ def prepare_demo(node: Node) -> Demo:
     key_path = node.config.data.absolute() / KEY_FILE
     key = read_or_make_key(key_path)
     _tolerate_existing_key(node, key)
-    caller = act_as_operator(node, ORG_NAME)
+    caller = act_as_operator(node, ActAsOperator(ORG_NAME))
     _tolerate_existing_repo(node, caller)
     with node.database.read() as session:
         repo = find_repo(session, caller.org_id, REPO_NAME)
@@ -71,14 +71,14 @@ def prepare_demo(node: Node) -> Demo:
 
 def _tolerate_existing_org(node: Node) -> None:
     try:
-        create_org(node, ORG_NAME)
+        create_org(node, CreateOrg(ORG_NAME))
     except OrgExists:
         return
 
 
 def _tolerate_existing_key(node: Node, key: PrivateKey) -> None:
     try:
-        add_key(node, ORG_NAME, public_pem=public_pem_of(key), label="made by packhouse demo")
+        add_key(node, AddKey(ORG_NAME, public_pem=public_pem_of(key), label="made by packhouse demo"))
     except KeyExists:
         return
 

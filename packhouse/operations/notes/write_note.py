@@ -19,10 +19,10 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit, join_notes
 from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF
 from packhouse.operations.refs.locked_writes import write_under_lock
-from packhouse.operations.tenants.server_identity import server_person
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_object
 from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository.server_identity import server_person
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
 

@@ -11,7 +11,7 @@ from packhouse.git.oid import Oid, is_oid
 from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.tenants.authenticate import authenticate
+from packhouse.operations.tenants.authenticate import Authenticate, authenticate
 from packhouse.repository.refs.files import head_target
 from packhouse.repository.refs.resolve import RefNotFound, check_ref_input
 from packhouse.repository.view import RepoView
@@ -59,7 +59,7 @@ def open_source(node: Node, caller: Principal, name: str, token: str) -> Repo:
     Raises Unauthenticated for a bad token, Denied for one of another organisation, another repository or
     without the scope, RepoNotFound.
     """
-    reader = authenticate(node, token)
+    reader = authenticate(node, Authenticate(token))
     if reader.org_id != caller.org_id:
         raise Denied("the source's token is of another organisation")
     reader.require_repo(name)

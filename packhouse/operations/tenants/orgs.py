@@ -1,17 +1,11 @@
-"""Organisations: what the operator does with them."""
+"""Organisations by their names."""
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
-from packhouse import limits
-from packhouse.db import orgs as rows
-from packhouse.db.orgs import Org
+from packhouse.db.orgs import Org, find_org
 from packhouse.db.session import Session
 from packhouse.errors import Invalid, NotFound
-from packhouse.node.node import Node
-
-__all__ = ["Org", "OrgNameInvalid", "OrgNotFound", "create_org", "iter_orgs", "read_org"]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
@@ -35,37 +29,18 @@ class OrgNotFound(NotFound):
 
 
 def check_org_name(name: str) -> None:
-    """Raise OrgNameInvalid for a name that no organisation can have."""
+    """Raise OrgNameInvalid for a name that no organisation can have.
+
+    A name is 1 to 100 letters, digits, `.`, `_` and `-`, first and last a letter or digit. It is the `iss` of the
+    organisation's tokens and may become a label of host names.
+    """
     if _NAME.fullmatch(name) is None:
         raise OrgNameInvalid(name)
 
 
-def create_org(node: Node, name: str) -> Org:
-    """Create an organisation: 1 to 100 letters, digits, `.`, `_` and `-`, first and last a letter or digit.
-
-    The name is the `iss` of its tokens and may become a label of host names. Raises OrgNameInvalid and
-    OrgExists.
-    """
-    check_org_name(name)
-    with node.database.write() as session:
-        return rows.insert_org(session, name=name, now=node.clock())
-
-
-def iter_orgs(node: Node) -> Iterator[Org]:
-    """Yield all organisations by name, read a page at a time."""
-    after = ""
-    while True:
-        with node.database.read() as session:
-            page = rows.list_orgs(session, after=after, limit=limits.page_max)
-        yield from page
-        if len(page) < limits.page_max:
-            return
-        after = page[-1].name
-
-
 def read_org(session: Session, name: str) -> Org:
     """Return the organisation's row; raise OrgNotFound."""
-    org = rows.find_org(session, name)
+    org = find_org(session, name)
     if org is None:
         raise OrgNotFound(name)
     return org

@@ -11,6 +11,17 @@ from packhouse.node.node import Node
 
 
 @dataclass(frozen=True, slots=True)
+class RotateSecrets:
+    """With `drop_old` the older keys go from the file at the end.
+
+    A server that has not noticed may then seal with a dropped key, and backups of the database need the file of their
+    own time.
+    """
+
+    drop_old: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rotation:
     """What was done: the new key's id, secrets sealed anew, old keys taken out of the file."""
 
@@ -19,17 +30,16 @@ class Rotation:
     dropped: int
 
 
-def rotate_secrets(node: Node, *, drop_old: bool = False) -> Rotation:
+def rotate_secrets(node: Node, command: RotateSecrets) -> Rotation:
     """Put a new key in front of the file and seal every stored secret anew with it.
 
-    Running servers read the file again when they meet a secret of the new key. With `drop_old` the older keys
-    go from the file at the end: a server that has not noticed may then seal with a dropped key, and backups of
-    the database need the file of their own time. Raises SealBroken when a key is missing; nothing is lost.
+    Running servers read the file again when they meet a secret of the new key. Raises SealBroken when a key
+    is missing; nothing is lost.
     """
     key_id = node.secret_keys.rotate()
     resealed = _reseal_all(node, key_id, "git_credentials", list_sealed_passwords, reseal_password)
     resealed += _reseal_all(node, key_id, "webhooks", list_sealed_secrets, reseal_secret)
-    dropped = node.secret_keys.drop_old() if drop_old else 0
+    dropped = node.secret_keys.drop_old() if command.drop_old else 0
     return Rotation(key_id, resealed, dropped)
 
 

@@ -25,7 +25,7 @@ from packhouse.operations.reading.archive import (
     prepare_archive_of,
     safe_name,
 )
-from packhouse.operations.tenants.static_tokens import find_static_reader
+from packhouse.operations.tenants.find_static_reader import FindStaticReader, find_static_reader
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
 from packhouse.web.auth import authenticate_token
@@ -95,7 +95,7 @@ async def handle_codearts(call: Call) -> Response:
     token = call.wire.headers.get("x-auth-token", "").strip()
     if not token or len(token) > _PARAMETER_MAX_CHARS:
         raise Unauthenticated("a token is required")
-    static_reader = await call.in_thread(find_static_reader, call.node, token)
+    static_reader = await call.in_thread(find_static_reader, call.node, FindStaticReader(token))
     principal = static_reader or await authenticate_token(call, token)
     call.principal = principal
     number = _parse_number(call.path_values["repository_id"])

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from packhouse.config import Config
 from packhouse.node.node import open_existing_node
-from packhouse.operations.tenants.keys import add_key
+from packhouse.operations.tenants.add_key import AddKey, add_key
 from tests.support.builders.keys import KeyPair, make_key_pair
 from tests.support.clients.git import Git
 from tests.support.servers.ports import free_port
@@ -85,7 +85,7 @@ def test_the_number_of_active_keys_is_bounded(shell: Shell) -> None:
     shell.ok("org", "create", "northwind")
     node = open_existing_node(Config(data=shell.folder / "data"))
     for _ in range(node.limits.active_keys_max - 2):
-        add_key(node, "northwind", public_pem=make_key_pair().public_pem)
+        add_key(node, AddKey("northwind", public_pem=make_key_pair().public_pem))
     node.close()
     ids = [
         shell.ok("key", "add", "northwind", "-", stdin=make_key_pair().public_pem).split()[-1] for _ in "12"

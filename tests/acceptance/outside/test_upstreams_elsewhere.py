@@ -21,8 +21,8 @@ from packhouse.node.node import open_node
 from packhouse.operations.events.events import EventPosition, read_events
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.operations.tenants.credentials import CreateCredential, create_credential
-from packhouse.operations.tenants.orgs import create_org
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.clients.git import Git
@@ -279,7 +279,7 @@ def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGi
     host = nginx.remote("", buffering="off").partition("@")[2].rstrip("/")
     config = Config(data=tmp_path / "data", trusted_hosts=f"http://{host}")
     node = open_node(config, limits=Limits(upstream_refs_max=3))
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     caller = dataclasses.replace(operator_principal(org.id, org.name), repo_claim="shop")
     base = {"provider": "forgejo", "owner": "team", "name": "shop", "upstream_host": host}
     mirror = create_repo(node, caller, CreateRepo("shop", base_repo=base))

@@ -9,7 +9,7 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from tests.support.servers.postgres import PostgresServer
 
 
@@ -35,5 +35,5 @@ def node(request: pytest.FixtureRequest, tmp_path: Path, limits: Limits) -> Iter
 @pytest.fixture
 def caller(node: Node) -> Principal:
     """Someone who may do everything in organisation acme."""
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     return operator_principal(org.id, org.name)

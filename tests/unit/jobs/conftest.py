@@ -10,7 +10,7 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.session import DatabaseAway, Session
 from packhouse.node.node import Node
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from tests.support.servers.memory_node import open_memory_node
 
 
@@ -84,5 +84,5 @@ def clocks(node: Node) -> Clocks:
 @pytest.fixture
 def caller(node: Node) -> Principal:
     """Someone who may do everything in organisation acme."""
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     return operator_principal(org.id, org.name)

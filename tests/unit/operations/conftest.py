@@ -5,7 +5,7 @@ import pytest
 from packhouse.auth.principal import Principal, operator_principal
 from packhouse.node.node import Node
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def caller(memory_caller: Principal) -> Principal:
 @pytest.fixture
 def stranger(node: Node) -> Principal:
     """A caller who may do everything in another organisation."""
-    org = create_org(node, "elsewhere")
+    org = create_org(node, CreateOrg("elsewhere"))
     return operator_principal(org.id, org.name)
 
 

@@ -28,7 +28,8 @@ from packhouse.operations.reading.list_commits import list_commits
 from packhouse.operations.reading.read_commit import read_commit
 from packhouse.operations.reading.read_files import find_file, list_files
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.tenants.orgs import create_org, read_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
+from packhouse.operations.tenants.orgs import read_org
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
@@ -60,7 +61,7 @@ def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
         url = server.new_database()
     config = Config(data=tmp_path / "whole", database=url)
     node = open_node(config)
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
     create_repo(node, caller, CreateRepo("empty"))
     create_repo(node, caller, CreateRepo("r"))

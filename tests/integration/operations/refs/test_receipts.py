@@ -41,7 +41,7 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.repository.refs.receipts import (
     Answer,
     KeyTaken,
@@ -259,7 +259,7 @@ def test_keys_go_with_their_repository(filled: Node, caller: Principal) -> None:
 def test_another_organisation_or_repository_sees_no_answer(filled: Node, caller: Principal) -> None:
     keep_answer(filled, caller, "r", Ticket("k", "f"), ANSWER)
     create_repo(filled, caller, CreateRepo("r2"))
-    other = create_org(filled, "other")
+    other = create_org(filled, CreateOrg("other"))
     stranger = operator_principal(other.id, other.name)
     create_repo(filled, stranger, CreateRepo("r"))
     assert find_answer(filled, caller, "r2", key="k") is None

@@ -19,7 +19,7 @@ from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from tests.support.builders.rows import apply, branch_update, oid
 
 
@@ -84,7 +84,7 @@ def test_a_taken_name_is_refused_and_the_same_name_elsewhere_is_not(node: Node, 
     with pytest.raises(RepoExists):
         create_repo(node, caller, CreateRepo("shop", default_branch="other"))
     assert get_repo(node, caller, GetRepo("shop")) == first
-    other = create_org(node, "other")
+    other = create_org(node, CreateOrg("other"))
     second = create_repo(node, operator_principal(other.id, other.name), CreateRepo("shop"))
     assert second.public_id != first.public_id
 
@@ -139,7 +139,7 @@ def test_pages_hold_every_repository_once_in_order_of_creation(node: Node, calle
 
 
 def test_the_listing_is_the_callers_own_without_what_was_deleted(node: Node, caller: Principal) -> None:
-    other = create_org(node, "other")
+    other = create_org(node, CreateOrg("other"))
     create_repo(node, operator_principal(other.id, other.name), CreateRepo("theirs"))
     create_repo(node, caller, CreateRepo("ours"))
     create_repo(node, caller, CreateRepo("gone"))

@@ -12,7 +12,7 @@ from packhouse.operations.tenants.credentials import (
     update_credential,
 )
 from packhouse.operations.tenants.credentials import create_credential as create
-from packhouse.operations.tenants.rotate_secrets import rotate_secrets
+from packhouse.operations.tenants.rotate_secrets import RotateSecrets, rotate_secrets
 from packhouse.repository.refs.events import PUSH
 from packhouse.secret import Secret
 
@@ -48,7 +48,7 @@ def test_a_credential_is_stored_sealed_changed_and_rotated(node: Node, caller: P
     assert opened() == ("bot", "second")
     update_credential(node, owner, UpdateCredential(made.credential_id, Secret("third"), ""))
     assert opened() == ("", "third")
-    done = rotate_secrets(node, drop_old=True)
+    done = rotate_secrets(node, RotateSecrets(drop_old=True))
     assert (done.resealed, done.dropped) == (2, 1)
     assert opened() == ("", "third")
     node.secret_keys = type(node.secret_keys)(node.config.secret_keys_path)

@@ -20,7 +20,7 @@ from packhouse.node.node import Node, open_existing_node, open_node
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import insert_unborn
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from tests.support.builders.packs import make_repo_dir
 from tests.support.servers.postgres import PostgresServer
 
@@ -42,7 +42,7 @@ def new_config(request: pytest.FixtureRequest, tmp_path: Path) -> NewConfig:
 
 def add_repo(node: Node, name: str) -> str:
     """Make a repository that has a folder; return its public id."""
-    org = create_org(node, name)
+    org = create_org(node, CreateOrg(name))
     repo = create_repo(node, operator_principal(org.id, org.name), CreateRepo(name))
     make_repo_dir(node, repo.public_id)
     return repo.public_id
@@ -139,7 +139,7 @@ def test_folders_that_an_earlier_release_was_filling_do_not_count(new_config: Ne
 def test_a_repository_that_is_still_being_filled_is_known(new_config: NewConfig) -> None:
     config = new_config("data")
     node = open_node(config)
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
     make_repo_dir(node, insert_unborn(node, caller, "shop").public_id)
     assert report_unknown_folders(config, node.database) == 0
@@ -150,7 +150,7 @@ def test_a_repository_that_is_still_being_filled_is_known(new_config: NewConfig)
 def test_a_deleted_repository_is_known(new_config: NewConfig) -> None:
     config = new_config("data")
     node = open_node(config)
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
     make_repo_dir(node, create_repo(node, caller, CreateRepo("shop")).public_id)
     delete_repo(node, caller, DeleteRepo("shop"))
@@ -216,7 +216,7 @@ def test_the_look_ends_at_the_first_known_folder_and_an_empty_database_is_not_as
     node = open_node(replace(config, accept_empty_database=True))
     with node.database.write() as session:
         session.define("DELETE FROM settings WHERE name = 'accepted_folder'")
-    create_repo(node, operator_principal(create_org(node, "a").id, "a"), CreateRepo("elsewhere"))
+    create_repo(node, operator_principal(create_org(node, CreateOrg("a")).id, "a"), CreateRepo("elsewhere"))
     assert look(config) == 2 + 10, "one repository, and all folders unknown"
     with node.database.write() as session:
         for number, public_id in enumerate(ids):

@@ -14,7 +14,7 @@ from packhouse.node.node import open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.tenants.orgs import create_org
+from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
@@ -30,7 +30,7 @@ def uses_of(count: int) -> dict[str, frozenset[ContentUse]]:
 def write(tmp_path: Path) -> Iterator[Write]:
     """A write to an empty repository."""
     node = open_node(Config(data=tmp_path / "data"))
-    org = create_org(node, "acme")
+    org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
     create_repo(node, caller, CreateRepo(name="r", default_branch="main"))
     with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:

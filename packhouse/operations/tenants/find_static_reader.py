@@ -1,6 +1,7 @@
 """Fixed read tokens, for download clients that cannot sign; see token_file.py for the file that holds them."""
 
 import hmac
+from dataclasses import dataclass, field
 
 from packhouse.auth.policy import RefPolicy
 from packhouse.auth.principal import Principal
@@ -11,14 +12,21 @@ from packhouse.node.node import Node
 from packhouse.node.token_file import digest_token
 
 
-def find_static_reader(node: Node, token: str) -> Principal | None:
+@dataclass(frozen=True, slots=True)
+class FindStaticReader:
+    """The token that came with a call."""
+
+    token: str = field(repr=False)
+
+
+def find_static_reader(node: Node, command: FindStaticReader) -> Principal | None:
     """Return who the token of the configured file reads as, None when it is none; its claim may be ALL_REPOS.
 
     Raises Unavailable when the file cannot be read.
     """
     if node.static_tokens is None:
         return None
-    given = digest_token(token)
+    given = digest_token(command.token)
     found = None
     for line in node.static_tokens.read():
         # Every line is compared, and by digest, so that the time tells nothing about any token.

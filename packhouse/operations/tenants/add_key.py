@@ -1,0 +1,60 @@
+"""Adding a public key that signs an organisation's tokens."""
+
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.public_keys import encode_public_key, parse_public_key
+from packhouse.db.keys import Key, insert_key, list_keys
+from packhouse.db.text import is_storable
+from packhouse.errors import Conflict, Invalid, LimitExceeded
+from packhouse.ids import new_public_id
+from packhouse.node.node import Node
+from packhouse.operations.tenants.orgs import read_org
+
+
+class KeyExists(Conflict):
+    """The organisation has that very key already, and it is active. Field: `key_id`."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__("key exists", key_id=key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class AddKey:
+    """A public key, as a PEM SubjectPublicKeyInfo. `label` and `kid` are the organisation's own words."""
+
+    org: str
+    public_pem: str
+    label: str = ""
+    kid: str = ""
+
+
+def add_key(node: Node, command: AddKey) -> Key:
+    """Register a public key; running servers believe it within `limits.keys_version_max_age_s`.
+
+    Raises KeyRejected, Invalid for the words, OrgNotFound, KeyExists, and LimitExceeded for more active keys than
+    `node.limits` allows.
+    """
+    for name, text in (("label", command.label), ("kid", command.kid)):
+        if len(text) > limits.key_text_max_chars or not is_storable(text):
+            reason = f"at most {limits.key_text_max_chars} characters of valid Unicode text"
+            raise Invalid(f"invalid {name}", reason=reason)
+    pem = encode_public_key(parse_public_key(command.public_pem))
+    key_id = new_public_id("key", node.random_bytes)
+    with node.database.write() as session:
+        org = read_org(session, command.org)
+        active = list_keys(session, org.id, active_only=True)
+        for existing in active:
+            if existing.public_pem == pem:
+                raise KeyExists(existing.key_id)
+        if len(active) >= node.limits.active_keys_max:
+            raise LimitExceeded("organisation has too many active keys", keys_max=node.limits.active_keys_max)
+        return insert_key(
+            session,
+            key_id=key_id,
+            org_id=org.id,
+            public_pem=pem,
+            kid=command.kid,
+            label=command.label,
+            now=node.clock(),
+        )

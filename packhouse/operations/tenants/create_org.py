@@ -1,0 +1,21 @@
+"""Creating an organisation."""
+
+from dataclasses import dataclass
+
+from packhouse.db.orgs import Org, insert_org
+from packhouse.node.node import Node
+from packhouse.operations.tenants.orgs import check_org_name
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOrg:
+    """What the organisation is called, for good."""
+
+    name: str
+
+
+def create_org(node: Node, command: CreateOrg) -> Org:
+    """Create an organisation without keys and repositories; raise OrgNameInvalid and OrgExists."""
+    check_org_name(command.name)
+    with node.database.write() as session:
+        return insert_org(session, name=command.name, now=node.clock())

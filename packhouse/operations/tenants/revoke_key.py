@@ -1,0 +1,38 @@
+"""Revoking a public key that signs an organisation's tokens."""
+
+from dataclasses import dataclass
+
+from packhouse.db import keys as rows
+from packhouse.db.keys import Key
+from packhouse.errors import NotFound
+from packhouse.node.node import Node
+from packhouse.operations.tenants.orgs import read_org
+
+
+class KeyNotFound(NotFound):
+    """The organisation has no key of that id."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__("key not found", key_id=key_id[:100])
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    """Which key of which organisation."""
+
+    org: str
+    key_id: str
+
+
+def revoke_key(node: Node, command: RevokeKey) -> Key:
+    """Revoke a key for good, and return it; one that is revoked already stays as it is.
+
+    Running servers refuse its tokens within `limits.keys_version_max_age_s`. Raises OrgNotFound, KeyNotFound.
+    """
+    with node.database.write() as session:
+        org = read_org(session, command.org)
+        rows.revoke_key(session, org.id, command.key_id, now=node.clock())
+        key = rows.find_key(session, org.id, command.key_id)
+        if key is None:
+            raise KeyNotFound(command.key_id)
+        return key

@@ -1,0 +1,38 @@
+"""Revoking a public key that signs an organisation's commits."""
+
+from dataclasses import dataclass
+
+from packhouse.db import signing_keys as rows
+from packhouse.db.signing_keys import SigningKeyRow
+from packhouse.errors import NotFound
+from packhouse.node.node import Node
+from packhouse.operations.tenants.orgs import read_org
+
+
+class SigningKeyNotFound(NotFound):
+    """The organisation has no signing key of that id. Field: `key_id`."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__("signing key not found", key_id=key_id[:100])
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeSigningKey:
+    """Which key of which organisation."""
+
+    org: str
+    key_id: str
+
+
+def revoke_signing_key(node: Node, command: RevokeSigningKey) -> SigningKeyRow:
+    """Revoke a signing key for good, and return it; one that is revoked already stays as it is.
+
+    Its signatures, old ones too, let no further update through. Raises OrgNotFound, SigningKeyNotFound.
+    """
+    with node.database.write() as session:
+        org = read_org(session, command.org)
+        rows.revoke_signing_key(session, org.id, command.key_id, now=node.clock())
+        row = rows.find_signing_key(session, org.id, command.key_id)
+        if row is None:
+            raise SigningKeyNotFound(command.key_id)
+        return row
