@@ -78,7 +78,7 @@ class Node:
         self.pack_lists = make_pack_list_cache(self.limits)
         self.tree_tables = make_tree_table_cache(self.limits)
         self.signatures = SignatureVerdicts(verdicts_max=self.limits.signature_verdicts_max)
-        self.tokens = make_token_verifier(self.database, self.clock, self.limits)
+        self.tokens = make_token_verifier(self.database, self._read_clock, self.limits)
         self.secret_keys = SecretKeys(self.config.secret_keys_path)
         self.outbound = OutboundClient(
             trusted_hosts=self.config.trusted_host_set, authorities=self.config.outbound_ca
@@ -88,6 +88,10 @@ class Node:
         )
         path = self.config.static_tokens
         self.static_tokens = None if path is None else TokenFile(path)
+
+    def _read_clock(self) -> int:
+        """Return what the clock says by now: a test may have put another one in its place."""
+        return self.clock()
 
     def new_state(self) -> int:
         """Return a random number that goes with a new version of what a repository says or consists of."""

@@ -9,14 +9,10 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
-from packhouse.operations.tenants.credentials import (
-    CreateCredential,
-    CredentialInfo,
-    UpdateCredential,
-    create_credential,
-    delete_credential,
-    update_credential,
-)
+from packhouse.operations.sync.create_credential import CreateCredential, create_credential
+from packhouse.operations.sync.credentials import CredentialInfo
+from packhouse.operations.sync.delete_credential import DeleteCredential, delete_credential
+from packhouse.operations.sync.update_credential import UpdateCredential, update_credential
 from packhouse.secret import Secret
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
@@ -103,14 +99,14 @@ async def handle_update_named(call: Call) -> Response:
 
 async def handle_delete(call: Call) -> Response:
     """DELETE …/git-credentials/{id}; a body is ignored."""
-    await call.operate(delete_credential, call.path_values["id"], call.caller.repo)
+    await call.operate(delete_credential, DeleteCredential(call.path_values["id"], call.caller.repo))
     return Response(status_code=204)
 
 
 async def handle_delete_named(call: Call) -> Response:
     """DELETE …/git-credentials with the id in the body."""
     body = await call.read_body(DeleteCredentialBody)
-    await call.operate(delete_credential, body.id)
+    await call.operate(delete_credential, DeleteCredential(body.id))
     return Response(status_code=204)
 
 

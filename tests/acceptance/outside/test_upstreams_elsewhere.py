@@ -20,9 +20,9 @@ from packhouse.limits import Limits
 from packhouse.node.node import open_node
 from packhouse.operations.events.events import EventPosition, read_events
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.sync.create_credential import CreateCredential, create_credential
 from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
-from packhouse.operations.tenants.credentials import CreateCredential, create_credential
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
 from tests.support.clients.git import Git

@@ -23,10 +23,10 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import BaseRepo
+from packhouse.operations.sync.create_credential import CreateCredential, create_credential
 from packhouse.operations.sync.detach_upstream import detach_upstream
 from packhouse.operations.sync.pull_upstream import NoUpstream, pull_upstream
 from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
-from packhouse.operations.tenants.credentials import CreateCredential, create_credential
 from packhouse.repository.upstream.access import UpstreamAway, explain_failure, make_address
 from packhouse.secret import Secret
 from tests.support.jobs import drain

@@ -1,0 +1,79 @@
+"""Credentials for upstreams: stored sealed, never shown again."""
+
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.principal import ORGANISATION_CLAIM, Principal
+from packhouse.db.credentials import GitCredential, find_credential
+from packhouse.db.repos import Repo, find_repo, find_repo_by_public_id
+from packhouse.db.session import Session
+from packhouse.db.text import is_storable
+from packhouse.errors import Invalid, NotFound
+from packhouse.secret import Secret
+
+
+class CredentialNotFound(NotFound):
+    """There is no such credential, or it belongs to somebody else."""
+
+    def __init__(self, credential_id: str) -> None:
+        super().__init__("credential not found", credential=credential_id[:100])
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialInfo:
+    """What is told of a credential; `created_at` is in seconds since 1970."""
+
+    credential_id: str
+    created_at: int
+
+
+def sealed_name(credential_id: str) -> str:
+    """Return what a sealed password is bound to, so that it opens nothing in another row."""
+    return f"git_credentials {credential_id}"
+
+
+def find_owner(session: Session, org_id: int, name_or_id: str) -> Repo | None:
+    """Return the organisation's repository of that name or else public id; None when there is none, or no more."""
+    repo = find_repo(session, org_id, name_or_id) or find_repo_by_public_id(session, name_or_id)
+    if repo is None or repo.org_id != org_id or repo.deleted_at is not None:
+        return None
+    return repo
+
+
+def read_own_credential(
+    session: Session, caller: Principal, credential_id: str, *, repo: str | None
+) -> GitCredential:
+    """Return a credential of the caller's organisation, and of the repository that its token is limited to.
+
+    With `repo` it must be that one's. Raises CredentialNotFound.
+    """
+    stored = find_credential(session, caller.org_id, credential_id)
+    claim = caller.repo_claim
+    narrowed = repo or (claim if claim != ORGANISATION_CLAIM else None)
+    if stored is not None and narrowed is not None:
+        owner = find_owner(session, caller.org_id, narrowed)
+        stored = stored if owner is not None and owner.id == stored.repo_id else None
+    if stored is None:
+        raise CredentialNotFound(credential_id)
+    return stored
+
+
+def check_username(username: str) -> str:
+    """Return the user name, which may be empty; raise Invalid."""
+    if len(username) > limits.credential_username_max_chars or not _is_one_line(username):
+        raise Invalid("field does not fit", field="username", reason="too long, or not one line of text")
+    return username
+
+
+def check_password(password: Secret) -> None:
+    """Raise Invalid for a password that is empty or cannot be handed to git."""
+    text = password.reveal()
+    if not text:
+        raise Invalid("field is required", field="password")
+    if len(text) > limits.credential_password_max_chars or not _is_one_line(text):
+        raise Invalid("field does not fit", field="password", reason="too long, or not one line of text")
+
+
+def _is_one_line(text: str) -> bool:
+    """Git hands credentials on in lines: a line feed would end one (git-credential(1))."""
+    return is_storable(text) and "\n" not in text and "\r" not in text
