@@ -32,7 +32,9 @@ class BranchQueue:
         queue.writers += 1
         try:
             try:
-                await asyncio.wait_for(queue.lock.acquire(), wait_max_s)
+                # Not asyncio.wait_for: in Python 3.11 it drops a cancellation that comes when the lock is acquired.
+                async with asyncio.timeout(wait_max_s):
+                    await queue.lock.acquire()
             except TimeoutError:
                 raise BranchBusy("branch has other writers", branch=branch) from None
             try:
