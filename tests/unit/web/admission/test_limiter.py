@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from packhouse.errors import Unavailable
 from packhouse.limits import Limits
 from packhouse.web.admission.limiter import Limiter
-from packhouse.web.admission.shares import Holder, Shares
+from packhouse.web.admission.shares import Holder
+from tests.support.event_loop import in_event_loop, settle
 
 pytestmark = pytest.mark.quick
 
@@ -17,12 +18,6 @@ HERE, SAME_ORG, ELSEWHERE = (1, "a"), (1, "b"), (2, "a")
 
 IMPATIENT = Limits(git_slot_park_after_s=0)
 STRICT = Limits(git_slot_park_after_s=0, git_slot_cut_after_s=0, git_slot_look_s=0)
-
-
-async def settle() -> None:
-    """Let everything happen that happens by itself."""
-    for _ in range(100):
-        await asyncio.sleep(0)
 
 
 class Transfers:
@@ -94,16 +89,6 @@ async def count_slots(limiter: Limiter) -> int:
         await strangers.arrive((org_id, "a"), stalling=True)
     await strangers.close()
     return len(strangers.begun)
-
-
-@given(st.lists(st.tuples(st.integers(1, 3), st.sampled_from("ab")), max_size=60), st.integers(1, 20))
-def test_a_newcomer_finds_room_while_anything_is_free(asking: list[Holder], places: int) -> None:
-    shares = Shares(places)
-    for holder in asking:
-        if shares.has_room(holder):
-            shares.take(holder)
-    assert shares.free >= 0
-    assert shares.has_room((9, "new")) == (shares.free > 0)
 
 
 def test_one_repository_leaves_slots_to_others_and_one_organisation_too() -> None:
@@ -231,3 +216,64 @@ def test_whatever_ends_when_no_slot_is_lost(steps: list[tuple[Holder, bool, int,
         assert await count_slots(limiter) == 5
 
     asyncio.run(run())
+
+
+@in_event_loop
+async def test_a_slot_is_given_back_when_its_block_fails() -> None:
+    limiter = Limiter(1, parked_max=0)
+    with pytest.raises(ConnectionError):
+        async with limiter.slot(HERE):
+            raise ConnectionError
+    assert await count_slots(limiter) == 1
+
+
+@in_event_loop
+async def test_a_refusal_names_the_work_and_when_to_come_back() -> None:
+    limits = Limits(git_queue_max=0, git_retry_after_s=7)
+    with pytest.raises(Unavailable) as refusal:
+        async with Limiter(1, parked_max=0, work="searches", limits=limits).slot(HERE):
+            raise AssertionError
+    assert refusal.value.fields == {"work": "searches", "retry_after_s": 7}
+
+
+@in_event_loop
+async def test_one_repository_does_not_take_all_places_in_the_queue() -> None:
+    limiter = Limiter(1, parked_max=0, limits=Limits(git_queue_max=3))
+    transfers = Transfers(limiter)
+    await transfers.arrive(ELSEWHERE)
+    await transfers.arrive(HERE, 3)
+    assert isinstance(await transfers.failure(3), Unavailable), "two of three places are taken"
+    await transfers.arrive((3, "a"))
+    await transfers.finish(0)
+    await transfers.finish(1)
+    assert transfers.begun == [0, 1, 4]
+    await transfers.close()
+    assert await count_slots(limiter) == 1
+
+
+@pytest.mark.parametrize("steps", range(8))
+@in_event_loop
+async def test_one_cancelled_in_the_steps_in_which_it_is_let_in_leaves_no_slot_behind(steps: int) -> None:
+    limiter = Limiter(1, parked_max=0)
+    transfers = Transfers(limiter)
+    await transfers.arrive(HERE, 2)
+    transfers.resume(0)
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    await transfers.cancel(1)
+    assert transfers.has_ended(0)
+    assert await count_slots(limiter) == 1
+
+
+@in_event_loop
+async def test_one_whose_time_is_up_in_the_step_in_which_it_is_let_in_leaves_no_slot_behind() -> None:
+    """The time-out of a wait is a cancellation that comes from within."""
+    limiter = Limiter(1, parked_max=0, limits=Limits(git_queue_max_s=0))
+    transfers = Transfers(limiter)
+    async with limiter.slot(ELSEWHERE):
+        transfers.start(HERE)
+        await asyncio.sleep(0)  # it waits now, and its time is up in the next step
+    await settle()
+    transfers.resume(0)
+    await transfers.close()
+    assert await count_slots(limiter) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from packhouse.errors import Invalid, Unavailable
 from packhouse.web.admission.threads import WorkerThreads
+from tests.support.event_loop import in_event_loop
 
 pytestmark = pytest.mark.quick
 
@@ -73,3 +74,108 @@ def test_errors_and_context_cross_the_thread() -> None:
         threads.close()
 
     asyncio.run(run())
+
+
+class Work:
+    """A function that blocks until it `may_end`, and then returns or raises."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self._failure = failure
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+
+    def __call__(self) -> str:
+        self.begun.set()
+        assert self.may_end.wait(WAIT_S)
+        if self._failure is not None:
+            raise self._failure
+        return "done"
+
+
+async def begun(work: Work) -> None:
+    """Wait until the work runs."""
+    assert await asyncio.to_thread(work.begun.wait, WAIT_S)
+
+
+@in_event_loop
+async def test_the_work_of_a_started_call_goes_on_when_the_task_that_waits_is_cancelled() -> None:
+    threads = WorkerThreads(1, waiting_max=0)
+    work = Work()
+    call = threads.start(work)
+    await begun(work)
+    for waiting in (call.result(), call.wait()):
+        task = asyncio.ensure_future(waiting)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+    work.may_end.set()
+    assert await call.result() == "done"
+    assert (call.returned, call.failure) == ("done", None)
+    threads.close()
+
+
+@in_event_loop
+async def test_a_started_call_tells_what_its_function_raised() -> None:
+    threads = WorkerThreads(1, waiting_max=0)
+    failure = Invalid("wrong")
+    work = Work(failure)
+    call = threads.start(work)
+    work.may_end.set()
+    await call.wait()
+    assert call.failure is failure
+    assert call.returned is None
+    with pytest.raises(Invalid, match="wrong"):
+        await call.result()
+    threads.close()
+
+
+@in_event_loop
+async def test_a_started_call_beyond_the_bound_fails_instead_of_waiting() -> None:
+    threads = WorkerThreads(1, waiting_max=0, work="transfers")
+    work = Work()
+    first = threads.start(work)
+    await begun(work)
+    second = threads.start(int)
+    await second.wait()
+    assert isinstance(second.failure, Unavailable)
+    assert second.failure.fields["work"] == "transfers"
+    work.may_end.set()
+    await first.wait()
+    threads.close()
+
+
+@in_event_loop
+async def test_calls_that_wait_are_dropped_when_the_threads_close_and_running_ones_end() -> None:
+    threads = WorkerThreads(1, waiting_max=1)
+    work = Work()
+    running = threads.start(work)
+    await begun(work)
+    waiting = threads.start(int)
+    await asyncio.sleep(0)
+    threads.close()
+    await waiting.wait()
+    assert isinstance(waiting.failure, asyncio.CancelledError)
+    assert waiting.returned is None
+    work.may_end.set()
+    assert await running.result() == "done"
+
+
+@in_event_loop
+async def test_a_waiting_call_whose_task_is_cancelled_leaves_its_place_at_once() -> None:
+    threads = WorkerThreads(1, waiting_max=1)
+    work = Work()
+    running = threads.start(work)
+    await begun(work)
+    waiting = asyncio.ensure_future(threads.run(int))
+    await asyncio.sleep(0)
+    with pytest.raises(Unavailable):
+        await threads.run(int)
+    waiting.cancel()
+    await asyncio.wait({waiting})
+    next_one = threads.start(int)
+    await asyncio.sleep(0)
+    work.may_end.set()
+    await running.wait()
+    assert await next_one.result() == 0
+    threads.close()
