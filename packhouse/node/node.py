@@ -3,7 +3,9 @@
 A node holds no truth but those; any number of processes may open one each on the same data.
 """
 
+import random
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -44,7 +46,12 @@ from packhouse.storage.store import PackStore
 
 @dataclass(slots=True)
 class Node:
-    """What an operation needs. Time and randomness come in as arguments, so that a run can be replayed."""
+    """What an operation needs, time and randomness included, so that a run can be replayed.
+
+    `clock` tells the time of day; `monotonic` counts seconds from anywhere, for what may take only so long; `sleep`
+    waits that many seconds. `random_bytes` are for what nobody may guess, `jitter` gives numbers from 0 to 1 that
+    spread what would otherwise come at once.
+    """
 
     config: Config
     database: Database
@@ -52,7 +59,10 @@ class Node:
     limits: Limits = DEFAULT_LIMITS
     damage: DamageMemory = field(default_factory=DamageMemory)
     clock: Clock = system_clock
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    jitter: Callable[[], float] = random.random
     maintenance: MaintenanceQueue = field(default_factory=MaintenanceQueue)
     wakeups: Wakeups = field(default_factory=Wakeups)
     objects: ObjectCache = field(init=False)

@@ -1,7 +1,5 @@
 """Writes to one ref under its writer lock, again after a lost race."""
 
-import random
-import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -24,12 +22,12 @@ def write_under_lock(
     Commits, merges and notes take the lock; pushes do not, so an attempt may still lose a race (RefMismatch). An
     attempt that is not guarded is then made again, for up to 30 s; each attempt reads anew where the ref is.
     """
-    deadline = time.monotonic() + limits.guard_wait_max_s
+    deadline = node.monotonic() + limits.guard_wait_max_s
     while True:
         try:
             with node.store.writer_lock(repo.public_id, refname):
                 return attempt()
         except RefMismatch:
-            if is_guarded or time.monotonic() > deadline:
+            if is_guarded or node.monotonic() > deadline:
                 raise
-        time.sleep(random.uniform(0, _PAUSE_MAX_S))  # noqa: S311 - only spreads the racers
+        node.sleep(_PAUSE_MAX_S * node.jitter())

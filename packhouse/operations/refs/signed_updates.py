@@ -4,8 +4,6 @@ Introduced is what the new value reaches and, on an update, the old one does not
 itself falls under the rule. Other refs do not count: pushing to an unprotected branch first would get round it.
 """
 
-import time
-
 from packhouse import limits
 from packhouse.auth.policy import VERIFY_SIG
 from packhouse.auth.principal import Principal
@@ -67,10 +65,10 @@ def _all_signed(node: Node, repo: Repo, opened: Write | RepoView, commits: list[
         return False
     key_set = frozenset(keys)
     reader = opened.reader() if isinstance(opened, Write) else opened
-    deadline = time.monotonic() + limits.signatures_check_max_s
+    deadline = node.monotonic() + limits.signatures_check_max_s
     with SignatureChecker(node.store.scratch_dir(), keys.values()) as checker:
         for commit in commits:
-            if time.monotonic() > deadline:
+            if node.monotonic() > deadline:
                 raise TimedOut("signatures took too long to verify", seconds=limits.signatures_check_max_s)
             now = node.clock()
             signed = node.signatures.get(repo.id, key_set, commit, now=now)
