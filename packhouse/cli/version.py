@@ -11,9 +11,7 @@ import pygit2
 from packhouse import RELEASE, __version__
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.output import json_option, print_json
-from packhouse.errors import PackhouseError
-from packhouse.git.commands.environment import NOWHERE
-from packhouse.git.commands.run import run_git
+from packhouse.git.commands.version import find_git_version
 
 _TIMEOUT_S: Final = 10.0
 
@@ -26,7 +24,7 @@ _SHOWN: Final = {"sqlite": "SQLite", "python": "Python"}
 def command(*, as_json: bool) -> None:
     """Print the version of this program and of what it runs on."""
     below = {
-        "git": _find_git_version(),
+        "git": find_git_version(timeout_s=_TIMEOUT_S),
         "libgit2": pygit2.LIBGIT2_VERSION,
         "pygit2": metadata.version("pygit2"),
         "sqlite": sqlite3.sqlite_version,
@@ -39,12 +37,3 @@ def command(*, as_json: bool) -> None:
     click.echo(f"release   {RELEASE}")
     for name, version in below.items():
         click.echo(f"{_SHOWN.get(name, name):9} {version or 'not found'}")
-
-
-def _find_git_version() -> str | None:
-    """Return what the git says that the server would run; None when there is none."""
-    try:
-        done = run_git(NOWHERE, "version", timeout_s=_TIMEOUT_S)
-    except (PackhouseError, OSError):
-        return None
-    return done.stdout.decode("utf-8", "replace").strip().removeprefix("git version ")

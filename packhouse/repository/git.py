@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packhouse import limits
-from packhouse.git.commands import merge_base, rev_list
+from packhouse.git.commands import (
+    diff_tree,
+    for_each_ref,
+    ls_tree,
+    merge_base,
+    pack_objects,
+    rev_list,
+    rev_parse,
+)
 from packhouse.git.commands.cat_file import BlobBatch
 from packhouse.git.commands.environment import LITERAL_PATHS as LITERAL_PATHS_ENVIRONMENT
 from packhouse.git.commands.environment import UTF8, GitPlace
@@ -77,6 +85,18 @@ class RepoGit:
     list_existing_commits = rev_list.list_existing_commits
     list_history = rev_list.list_history
     list_page = rev_list.list_page
+
+    list_abbreviated = rev_parse.list_abbreviated
+
+    read_first_parent_changes = diff_tree.read_first_parent_changes
+
+    list_sized_files = ls_tree.list_sized_files
+
+    list_refs = for_each_ref.list_refs
+
+    iter_pack = pack_objects.iter_pack
+    join_packs = pack_objects.join_packs
+    write_pack = pack_objects.write_pack
 
     def run(
         self,

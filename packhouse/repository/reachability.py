@@ -6,6 +6,7 @@ kept per repository and brought up to date by what the moved refs gained and los
 
 import itertools
 from collections.abc import Iterable
+from typing import Final
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import find_repo_by_id
@@ -16,6 +17,8 @@ from packhouse.git.oid import Oid
 from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.view import RepoView
+
+_CANDIDATES_MAX: Final = 1000
 
 
 def read_reachable(view: RepoView) -> Reachable:
@@ -83,8 +86,7 @@ def resolve_abbreviation(view: RepoView, prefix: str) -> Oid:
 
 def _disambiguate(view: RepoView, prefix: str) -> set[Oid]:
     with view.telling_damage():
-        listed = view.git.run("rev-parse", f"--disambiguate={prefix}").stdout.split()
-    candidates = {Oid(line.decode("ascii")) for line in listed[:1000]}
+        candidates = view.git.list_abbreviated(prefix, count_max=_CANDIDATES_MAX)
     return {oid for oid in candidates if is_reachable(view, oid)}
 
 

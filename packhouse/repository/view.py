@@ -16,7 +16,7 @@ from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.run import GitFailed
+from packhouse.git.commands.run import AtPlace, GitFailed
 from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import RefName
@@ -151,6 +151,10 @@ class RepoView:
         if mended.rebuilt or mended.faults:
             note_mended(self.node, self.repo, mended)
         return place_of(self.node, opened)
+
+    def git_for_threads(self) -> RepoGit:
+        """Return git on the objects as they are now, for several threads at once."""
+        return RepoGit(AtPlace(self.place()))
 
     @contextlib.contextmanager
     def telling_damage(self) -> Iterator[None]:

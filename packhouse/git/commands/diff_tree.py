@@ -13,12 +13,17 @@ from typing import Final
 from packhouse import limits
 from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.commands.quoting import quote_path
+from packhouse.git.commands.run import GitFailed, Runner, run_git
+from packhouse.git.objects.tree_walk import TreeTooLarge
 from packhouse.git.oid import Oid, oid_from_wire
 
 _META: Final = re.compile(rb":([0-7]{6}) ([0-7]{6}) ([0-9a-f]{40}) ([0-9a-f]{40}) ([A-Z])([0-9]{0,3})")
 _NEXT_PATCH: Final = b"\ndiff --git "
 _FIRST_HUNK: Final = b"\n@@ "
 _BINARY: Final = b"\nBinary files "
+
+# A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
+_PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,49 @@ def iter_patches(pieces: Iterable[bytes], keep_max: Callable[[DiffEntry], int]) 
         yield waiting.finish()
     for entry in entries[position:]:
         yield FilePatch(entry, b"", 0, 0, 0, False)
+
+
+def read_first_parent_changes(
+    runner: Runner,
+    history: Iterable[tuple[Oid, tuple[Oid, ...]]],
+    *,
+    memory_max_bytes: int,
+    entries_max: int,
+) -> dict[Oid, list[bytes]]:
+    """Return the paths in which each commit differs from its first parent.
+
+    Commits without parents, and those that change nothing, are left out. Renames are a deletion and an addition.
+    Raises TreeTooLarge, which tells of `entries_max`, when one commit changes more than fits into `memory_max_bytes`.
+    Source: git-diff-tree(1), "--stdin" and "Raw output format".
+    """
+    pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
+    try:
+        output = run_git(
+            runner.place(),
+            *("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames"),
+            stdin=pairs,
+            env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
+            config=_PASS_CONFIG,
+            timeout_s=limits.history_pass_max_s,
+            output_max_bytes=limits.history_output_max_bytes,
+            on_start=lambda git: git.limit_memory(memory_max_bytes),
+        ).stdout
+    except GitFailed as error:
+        if not error.is_for_memory:
+            raise
+        raise TreeTooLarge(entries_max) from error
+    changes: dict[Oid, list[bytes]] = {}
+    paths: list[bytes] = []
+    is_path = False
+    for token in output.split(b"\0")[:-1]:
+        if is_path:
+            paths.append(token)
+            is_path = False
+        elif token.startswith(b":"):
+            is_path = True
+        else:
+            paths = changes.setdefault(Oid(token.decode("ascii")), [])
+    return changes
 
 
 class _Patch:

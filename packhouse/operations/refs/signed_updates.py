@@ -12,8 +12,8 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.signatures.signature_check import SignatureChecker
 from packhouse.git.objects.reader import Objects
-from packhouse.git.objects.signature_check import SignatureChecker
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.tenants.signing_keys import load_signing_keys

@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.db.signing_keys import SigningKeyRow, insert_signing_key, list_signing_keys
 from packhouse.db.text import is_storable
 from packhouse.errors import Conflict, Invalid, LimitExceeded
-from packhouse.git.objects.signing_keys import SigningKey, SigningKeyRejected, parse_signing_key
+from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyRejected, parse_signing_key
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import read_org

@@ -1,7 +1,7 @@
 """The public keys that sign an organisation's commits, as the rule `verify-sig` asks for them."""
 
 from packhouse.db.signing_keys import list_signing_keys
-from packhouse.git.objects.signing_keys import SigningKey, SigningKeyKind
+from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyKind
 from packhouse.node.node import Node
 
 

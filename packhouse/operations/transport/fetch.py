@@ -10,7 +10,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
 from packhouse.git.commands.process import GitProcess
-from packhouse.git.commands.run import GitFailed
+from packhouse.git.commands.transport.upload_pack import upload_pack_failure
 from packhouse.git.oid import Oid
 from packhouse.git.refs_files import NAMESPACES_PREFIX
 from packhouse.git.wire.advertisement import upload_advertisement
@@ -64,7 +64,7 @@ class FetchAnswer:
 def find_fetch_failure(node: Node, answer: FetchAnswer, messages: str) -> Reason | None:
     """Return why an upload-pack failed with these messages, None when the stored data is not the reason."""
     assert answer.repo is not None, "a process runs for a repository"
-    return find_reason(node, answer.repo, GitFailed("upload-pack", messages))
+    return find_reason(node, answer.repo, upload_pack_failure(messages))
 
 
 def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:

@@ -14,12 +14,10 @@ from functools import partial
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.rev_list import list_history
-from packhouse.git.commands.run import AtPlace
-from packhouse.git.objects.history import CommitLinks, parse_links, read_first_parent_changes
+from packhouse.git.objects.history import CommitLinks, parse_links
 from packhouse.git.objects.tree_table import TreeTable, has_same_entry, parse_table
 from packhouse.git.oid import Oid
+from packhouse.repository.git import RepoGit
 from packhouse.repository.view import RepoView
 
 Waiting = dict[Oid, set[bytes]]
@@ -100,17 +98,16 @@ def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, O
 
 
 def walk_all(
-    history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], place: GitPlace
+    history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], git: RepoGit
 ) -> dict[bytes, Oid]:
     """Answer everything that waits at the commits `tips` by one pass of git over the history below them.
 
     What waits there is asked for only when git has read a part of history, so that it can be found out beside
-    that. `place` is where git sees the repository. The pass ends once no path is left.
+    that. `git` runs in several threads at once: see RepoView.git_for_threads(). The pass ends once no path is left.
     """
-    commits = list_history(AtPlace(place), tips)
+    commits = git.list_history(tips)
     read_changes = partial(
-        read_first_parent_changes,
-        place,
+        git.read_first_parent_changes,
         memory_max_bytes=history.view.node.limits.diff_memory_max_bytes,
         entries_max=history.view.node.limits.tree_entries_max,
     )

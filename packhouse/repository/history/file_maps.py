@@ -9,7 +9,6 @@ from typing import Final
 
 from packhouse.db.repos import Repo
 from packhouse.git.objects.codec import MODE_GITLINK
-from packhouse.git.objects.history import list_sized_files
 from packhouse.git.objects.tree_table import iter_changes
 from packhouse.git.oid import Oid
 from packhouse.node.file_map import (
@@ -131,7 +130,7 @@ def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
     answers = walk_near(history, waiting, known)
     if waiting:
         with view.telling_damage():
-            answers.update(walk_all(history, waiting, lambda: waiting, view.place()))
+            answers.update(walk_all(history, waiting, lambda: waiting, view.git_for_threads()))
     return answers
 
 
@@ -139,12 +138,12 @@ def _compute(history: History, commit: Oid) -> FileMap:
     view = history.view
     tree = history.links(commit).tree
     with view.telling_damage(), ThreadPoolExecutor(1) as threads:
-        place = view.place()
+        git = view.git_for_threads()
         listing = threads.submit(
-            list_sized_files, place, tree, output_max_bytes=view.node.limits.tree_listing_max_bytes
+            git.list_sized_files, tree, output_max_bytes=view.node.limits.tree_listing_max_bytes
         )
         answers = walk_all(
-            history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, place
+            history, (commit,), lambda: {commit: {path for _, _, path in listing.result()}}, git
         )
     return make_map(listing.result(), answers)
 

@@ -1,27 +1,15 @@
 """HEAD, and the refs of a repository written out as files for git."""
 
 from pathlib import Path
-from typing import Final
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_id
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.process import GitProcess, spawn_git
-from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, RefName
+from packhouse.git.commands.process import GitProcess
+from packhouse.git.commands.transport.upload_pack import start_upload_pack
+from packhouse.git.refname import HEAD, HEADS, RefName
 from packhouse.git.refs_files import RefsState, are_current, write_ref_files
 from packhouse.repository.view import RepoView
-
-_CONFIG: Final = {
-    "uploadpack.allowFilter": "true",
-    # It takes a revision of the client's choosing, which our check of wants does not see.
-    "uploadpackfilter.sparse:oid.allow": "false",
-    # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
-    "uploadpack.allowAnySHA1InWant": "true",
-    "uploadpack.keepAlive": "5",
-    "transfer.hideRefs": "refs/namespaces",
-    # A delta cache of git's default size would dwarf every other bound of a small fetch.
-    "pack.deltaCacheSize": "16m",
-}
 
 
 def head_target(repo: Repo) -> RefName:
@@ -40,12 +28,6 @@ def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitPro
     `version` is that of the protocol. The locks travel with the process: nothing goes away under it, even when this
     server dies. Raises OSError when neither disk nor memory takes the files of the refs.
     """
-    config, environment = dict(_CONFIG), {}
-    if namespace == EPHEMERAL:
-        environment["GIT_NAMESPACE"] = EPHEMERAL
-        del config["transfer.hideRefs"]
-    if version:
-        environment["GIT_PROTOCOL"] = f"version={version}"
 
     def write(folder: Path) -> None:
         if not are_current(folder, _state_of(view.repo)):
@@ -53,11 +35,8 @@ def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitPro
 
     with view.node.store.git_dir(view.repo.public_id, write) as (git_dir, descriptors):
         objects = view.place()  # after the refs were read, so that it shows all that they lead to
-        place = GitPlace(
-            git_dir, {**objects.environment, **environment}, (*objects.descriptors, *descriptors)
-        )
-        command = ("upload-pack", "--stateless-rpc", "--strict", str(git_dir))
-        return spawn_git(place, *command, config=config, large_pipes=True)
+        place = GitPlace(git_dir, objects.environment, (*objects.descriptors, *descriptors))
+        return start_upload_pack(place, namespace=namespace, version=version)
 
 
 def _state_of(repo: Repo) -> RefsState:

@@ -128,12 +128,5 @@ def _copy(view: RepoView, chosen: Sequence[Pack], write: Write) -> bool:
 def _join_with_git(write: Write, chosen: Sequence[Pack]) -> None:
     """Repack with git, which keeps unreachable objects too when it is given packs instead of refs."""
     write.make_folder()
-    write.git.run(
-        "pack-objects",
-        "--stdin-packs",
-        "--quiet",
-        "--threads=1",
-        write.pack_prefix(),
-        stdin="".join(f"pack-{pack.name}.pack\n" for pack in chosen).encode("ascii"),
-        timeout_s=_REPACK_MAX_S,
-    )
+    names = [pack.name for pack in chosen]
+    write.git.join_packs(names, prefix=write.pack_prefix(), timeout_s=_REPACK_MAX_S)

@@ -3,14 +3,12 @@
 A pack whose every object is wanted is hard-linked: it costs neither time nor space, and packs never change. The
 rest is written anew. An object that the source kept elsewhere must not come along, not even within a pack: a
 push could name it, or make a delta against it, and read it so.
-
-Source of the commands' behaviour: git-rev-list(1), git-pack-objects(1); without `--thin` every delta's base is
-in the same pack.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from packhouse import limits
+from packhouse.git.commands.pack_objects import Wanted
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx
@@ -26,7 +24,7 @@ def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
         return
     wanted = _list_objects(write.view, roots)
     if wanted is None:
-        _pack(write, roots, walk=True)
+        _pack(write, Revisions(roots))
         return
     missing = set(wanted)
     opened, source = write.view.packs(), write.view.repo
@@ -38,7 +36,7 @@ def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
             write.link_stored(source.public_id, pack)
             missing.difference_update(oids)
     if missing:
-        _pack(write, missing, walk=False)
+        _pack(write, missing)
 
 
 def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
@@ -75,22 +73,6 @@ def _read_pack_oids(opened: OpenedPacks, pack: Pack, wanted: set[Oid]) -> list[O
     return oids
 
 
-def _pack(write: Write, oids: Iterable[Oid], *, walk: bool) -> None:
-    """Make a pack of `oids` or, with `walk`, of all that they lead to.
-
-    Deltas that exist are copied with their bases; new ones are not searched for, which would take most of the
-    time of a fork (`--window=0`).
-    """
+def _pack(write: Write, wanted: Wanted) -> None:
     write.make_folder()
-    write.git.run(
-        "pack-objects",
-        "--quiet",
-        "--threads=1",
-        "--window=0",
-        *(["--revs"] if walk else []),
-        write.pack_prefix(),
-        stdin="".join(f"{oid}\n" for oid in oids).encode("ascii"),
-        # Publishing forces the pack to the disk; a fork that fails need never get there.
-        config={"core.fsync": "none"},
-        timeout_s=limits.fork_max_s,
-    )
+    write.git.write_pack(wanted, prefix=write.pack_prefix())

@@ -63,7 +63,8 @@ def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must:
     fresh = Write(write.view)
     try:
         fresh.make_folder()
-        pieces = _iter_pack(write, kept, listed, switch)
+        wanted = kept.revisions if listed is None else listed
+        pieces = write.git.iter_pack(wanted, timeout_s=limits.push_repack_max_s, switch=switch)
         _index(fresh, pieces, kept, switch, max_bytes=node.config.push_max_bytes)
     except BaseException:
         fresh.discard()
@@ -80,24 +81,6 @@ def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> li
             if len(listed) > limits.fork_objects_in_memory_max:
                 return None
     return listed
-
-
-def _iter_pack(write: Write, kept: Kept, listed: Sequence[Oid] | None, switch: KillSwitch) -> Iterator[bytes]:
-    """Yield a pack of `listed`, or else of all that is kept. Deltas are taken as they are, or written out."""
-    yield from write.git.iter_output(
-        "pack-objects",
-        "--quiet",
-        "--stdout",
-        "--threads=1",
-        "--window=0",
-        "--delta-base-offset",
-        *(["--revs"] if listed is None else []),
-        stdin=kept.revisions.lines
-        if listed is None
-        else "".join(f"{oid}\n" for oid in listed).encode("ascii"),
-        timeout_s=limits.push_repack_max_s,
-        on_start=switch.attach,
-    )
 
 
 _NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")

@@ -120,16 +120,14 @@ def _prepare(write: Write, known: Sequence[Oid]) -> None:
 
 
 def _read_fetched(write: Write, *, refs_max: int) -> dict[RefName, Oid]:
-    shown = ("for-each-ref", "--format=%(objectname) %(refname)", "refs/fetched")
-    listed = write.git.run(*shown).stdout.splitlines()
+    listed = write.git.list_refs("refs/fetched")
     if len(listed) > refs_max:
         raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
     refs: dict[RefName, Oid] = {}
-    for line in listed:
-        oid, _, name = line.partition(b" ")
+    for name, oid in listed:
         refname = b"refs/" + name.removeprefix(_FETCHED)
         if is_mirrored(refname):
-            refs[RefName(refname)] = Oid(oid.decode("ascii"))
+            refs[RefName(refname)] = oid
     return refs
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.git.objects.signature_check import SignatureChecker
-from packhouse.git.objects.signing_keys import (
+from packhouse.git.commands.signatures.signature_check import SignatureChecker
+from packhouse.git.commands.signatures.signing_keys import (
     SigningKey,
     SigningKeyKind,
     SigningKeyRejected,

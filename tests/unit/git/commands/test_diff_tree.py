@@ -5,13 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from packhouse import limits
 from packhouse.errors import Corrupt
-from packhouse.git.commands.diff_tree import FilePatch, diff_arguments, iter_patches
+from packhouse.git.commands.diff_tree import (
+    FilePatch,
+    diff_arguments,
+    iter_patches,
+    read_first_parent_changes,
+)
 from packhouse.git.commands.grep import GrepQuery, grep_arguments, iter_grep_lines
 from packhouse.git.commands.quoting import quote_path, unquote_path
+from packhouse.git.commands.rev_list import list_history
+from packhouse.git.commands.run import GitFailed
+from packhouse.git.objects.tree_walk import TreeTooLarge
 from packhouse.git.oid import Oid
 from tests.support.builders.seeds import seed_of
 from tests.support.clients.git import Git
+from tests.support.clients.git_runner import WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -118,3 +128,52 @@ def test_quoted_names_are_gits_and_come_back(tmp_path: Path) -> None:
         tree = git.run("mktree", "-z", cwd=tmp_path / "work", stdin=row)
         listed = git.try_run("ls-tree", "--name-only", tree, cwd=tmp_path / "work").stdout
         assert listed == quote_path(path) + b"\n"
+
+
+def changes_of(work: WorkTree, *commits: Oid) -> dict[Oid, list[bytes]]:
+    history = dict(list_history(work, commits))
+    return read_first_parent_changes(
+        work, history.items(), memory_max_bytes=limits.git_memory_max_bytes, entries_max=7
+    )
+
+
+def test_the_changes_of_each_commit_are_those_against_its_first_parent(work: WorkTree) -> None:
+    root = work.commit({"a": b"a\n" * 50, "sub/b": b"b\n"})
+    edited = work.commit({"sub/b": b"changed\n", "n\nl": b"new\n"})
+    moved = work.commit({"a": None, "z": b"a\n" * 50})
+    same = work.commit({})
+    assert changes_of(work, same) == {edited: [b"n\nl", b"sub/b"], moved: [b"a", b"z"]}
+    assert root not in changes_of(work, same)
+
+
+def test_a_merge_is_compared_with_its_first_parent_alone(work: WorkTree) -> None:
+    work.commit({"a": b"a\n"})
+    work.run("checkout", "--quiet", "-b", "side")
+    work.commit({"side": b"side\n"})
+    work.run("checkout", "--quiet", "main")
+    work.commit({"ours": b"ours\n"})
+    work.run("merge", "--quiet", "-m", "merge", "side")
+    assert changes_of(work, work.oid())[work.oid()] == [b"side"]
+
+
+def test_a_pass_over_no_commit_finds_nothing(work: WorkTree) -> None:
+    root = work.commit({"a": b"a\n"})
+    assert changes_of(work, root) == {}
+
+
+def test_changes_that_take_too_much_memory_are_a_tree_that_is_too_large(work: WorkTree) -> None:
+    work.commit({"a": b"a\n"})
+    tip = work.commit({"a": b"b\n"})
+    with pytest.raises(TreeTooLarge) as refused:
+        read_first_parent_changes(work, list_history(work, [tip]), memory_max_bytes=1_000_000, entries_max=7)
+    assert refused.value.fields == {"entries_max": 7}
+
+
+def test_a_tree_that_is_missing_is_a_failure(work: WorkTree) -> None:
+    work.commit({"sub/a": b"a\n"})
+    tip = work.commit({"sub/a": b"b\n"})
+    tree = work.oid("HEAD:sub")
+    work.remove(tree)
+    with pytest.raises(GitFailed) as failed:
+        changes_of(work, tip)
+    assert failed.value.objects == [tree]

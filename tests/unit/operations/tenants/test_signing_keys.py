@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from packhouse.auth.principal import Principal
 from packhouse.errors import Invalid, LimitExceeded
-from packhouse.git.objects.signing_keys import SigningKeyKind, SigningKeyRejected
+from packhouse.git.commands.signatures.signing_keys import SigningKeyKind, SigningKeyRejected
 from packhouse.limits import key_text_max_chars, signing_keys_max
 from packhouse.node.node import Node
 from packhouse.operations.tenants.add_signing_key import AddSigningKey, SigningKeyExists, add_signing_key

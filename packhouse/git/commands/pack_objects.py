@@ -1,0 +1,63 @@
+"""git pack-objects: one pack of the objects that are named, or of all that some lead to.
+
+Source of its behaviour: git-pack-objects(1); without `--thin` every delta's base is in the same pack.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from packhouse import limits
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.rev_list import Revisions
+from packhouse.git.commands.run import Runner, iter_git_output, run_git
+from packhouse.git.oid import Oid
+
+Wanted = Revisions | Iterable[Oid]
+"""The objects to pack: all that revisions lead to, or just these."""
+
+# Deltas that exist are copied with their bases; to search for new ones would take most of the time.
+_COPYING = ("--quiet", "--threads=1", "--window=0")
+
+
+def join_packs(runner: Runner, names: Iterable[str], *, prefix: str, timeout_s: float) -> None:
+    """Write one pack with all that these packs hold, also what nothing leads to; `prefix` begins its file names.
+
+    Raises GitFailed when a pack is damaged.
+    """
+    run_git(
+        runner.place(),
+        *("pack-objects", "--stdin-packs", "--quiet", "--threads=1", prefix),
+        stdin="".join(f"pack-{name}.pack\n" for name in names).encode("ascii"),
+        timeout_s=timeout_s,
+    )
+
+
+def write_pack(runner: Runner, wanted: Wanted, *, prefix: str) -> None:
+    """Write a pack; `prefix` begins its file names. Nothing forces it to the disk: publishing does."""
+    run_git(
+        runner.place(),
+        *("pack-objects", *_COPYING, *_walk_option(wanted), prefix),
+        stdin=_lines(wanted),
+        config={"core.fsync": "none"},
+        timeout_s=limits.fork_max_s,
+    )
+
+
+def iter_pack(runner: Runner, wanted: Wanted, *, timeout_s: float, switch: KillSwitch) -> Iterator[bytes]:
+    """Yield a pack in pieces; closing the iterator ends git."""
+    return iter_git_output(
+        runner.place(),
+        *("pack-objects", *_COPYING, "--stdout", "--delta-base-offset", *_walk_option(wanted)),
+        stdin=_lines(wanted),
+        timeout_s=timeout_s,
+        on_start=switch.attach,
+    )
+
+
+def _walk_option(wanted: Wanted) -> list[str]:
+    return ["--revs"] if isinstance(wanted, Revisions) else []
+
+
+def _lines(wanted: Wanted) -> bytes:
+    if isinstance(wanted, Revisions):
+        return wanted.lines
+    return "".join(f"{oid}\n" for oid in wanted).encode("ascii")
