@@ -13,13 +13,13 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from isal import igzip_threaded
 
 from packhouse import limits
 from packhouse.clock import clamp_timestamp
-from packhouse.git.objects.codec import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
 _BUFFER_BYTES: Final = 512 * limits.KIB
 _RECORD_BYTES: Final = tarfile.RECORDSIZE
@@ -29,12 +29,21 @@ _ZIP_NAME_IS_UTF8: Final = 0x800  # APPNOTE.TXT, 4.4.4, bit 11
 _GZIP_THREADS: Final = 2
 
 
+class MemberKind(Enum):
+    """What an entry is on the disk of whoever unpacks the archive."""
+
+    FILE = "file"
+    EXECUTABLE = "executable"
+    LINK = "link"
+    FOLDER = "folder"
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry: `pieces` yields its content, a symlink's target; a submodule has none and becomes a folder."""
+    """One entry: `pieces` yields its content, a symlink's target; a folder has none."""
 
     name: bytes
-    mode: int
+    kind: MemberKind
     size_bytes: int
     pieces: Iterable[bytes]
 
@@ -50,7 +59,7 @@ def iter_tar(members: Members, modified_at: int) -> Iterator[bytes]:
     written = 0
     for member in members:
         buffer += _tar_header(member, modified_at)
-        if member.mode != MODE_GITLINK and not _is_link(member):
+        if member.kind is not MemberKind.FOLDER and not _is_link(member):
             for piece in member.pieces:
                 buffer += piece
                 if len(buffer) >= _BUFFER_BYTES:
@@ -66,13 +75,13 @@ def iter_tar(members: Members, modified_at: int) -> Iterator[bytes]:
 def _tar_header(member: Member, modified_at: int) -> bytes:
     info = tarfile.TarInfo(member.name.decode("utf-8", "surrogateescape"))
     info.mtime = clamp_timestamp(modified_at)
-    info.mode = 0o755 if member.mode == MODE_EXECUTABLE else 0o644
+    info.mode = 0o755 if member.kind is MemberKind.EXECUTABLE else 0o644
     info.size = member.size_bytes
     if _is_link(member):
         target = b"".join(member.pieces)
         info.type, info.mode, info.size = tarfile.SYMTYPE, 0o777, 0
         info.linkname = target.decode("utf-8", "surrogateescape")
-    elif member.mode == MODE_GITLINK:
+    elif member.kind is MemberKind.FOLDER:
         info.type, info.mode, info.size = tarfile.DIRTYPE, 0o755, 0
         info.name += "/"
     return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
@@ -80,7 +89,7 @@ def _tar_header(member: Member, modified_at: int) -> bytes:
 
 def _is_link(member: Member) -> bool:
     """Tell whether a member goes in as a symlink: no system could follow a target of megabytes, that stays a file."""
-    return member.mode == MODE_SYMLINK and member.size_bytes <= limits.archive_link_max_bytes
+    return member.kind is MemberKind.LINK and member.size_bytes <= limits.archive_link_max_bytes
 
 
 def iter_tar_gz(members: Members, modified_at: int) -> Iterator[bytes]:
@@ -121,16 +130,16 @@ def iter_zip(members: Members, modified_at: int) -> Iterator[bytes]:
 
 
 def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
-    name = member.name + (b"/" if member.mode == MODE_GITLINK else b"")
+    name = member.name + (b"/" if member.kind is MemberKind.FOLDER else b"")
     date = min(max(time.gmtime(clamp_timestamp(modified_at))[:6], _ZIP_DATE_MIN), _ZIP_DATE_MAX)
     info = _ZipInfo(name.decode("utf-8", "surrogateescape"), date)
     info.create_system = 3  # Unix: the mode below counts
-    if member.mode == MODE_GITLINK:
+    if member.kind is MemberKind.FOLDER:
         info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
     elif _is_link(member):
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
     else:
-        info.external_attr = (stat.S_IFREG | (0o755 if member.mode == MODE_EXECUTABLE else 0o644)) << 16
+        info.external_attr = (stat.S_IFREG | (0o755 if member.kind is MemberKind.EXECUTABLE else 0o644)) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
 

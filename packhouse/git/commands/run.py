@@ -100,6 +100,21 @@ class AtPlace:
         """See Runner: nothing is known that would explain it."""
 
 
+def with_limits(*, memory_max_bytes: int, cpu_s: int | None = None) -> OnStart:
+    """Return what bounds memory and processor time of a git that has just started.
+
+    `cpu_s` counts for all its threads together. Whoever waits for git usually ends it earlier, unless this process is
+    killed first.
+    """
+
+    def limit(git: GitProcess) -> None:
+        git.limit_memory(memory_max_bytes)
+        if cpu_s is not None:
+            git.limit_cpu(cpu_s)
+
+    return limit
+
+
 def run_git(
     place: GitPlace,
     *args: str,

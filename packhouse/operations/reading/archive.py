@@ -4,14 +4,15 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.errors import Invalid
-from packhouse.formats.archives import FORMATS, Member
+from packhouse.formats.archives import FORMATS, Member, MemberKind
 from packhouse.formats.globs import PathFilter
-from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, parse_commit
+from packhouse.git.objects.codec import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_commit
 from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
@@ -22,6 +23,7 @@ from packhouse.repository.view import open_view
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150
+_LEAF_KINDS: Final = {MODE_EXECUTABLE: MemberKind.EXECUTABLE, MODE_SYMLINK: MemberKind.LINK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,9 @@ def _iter_members(node: Node, archive: Archive, stack: contextlib.ExitStack) -> 
     for entry in archive.entries:
         name = options.prefix + entry.path
         if entry.mode == MODE_GITLINK:
-            yield Member(name, entry.mode, 0, ())
+            yield Member(name, MemberKind.FOLDER, 0, ())
             continue
         size_bytes = blobs.next_size()
         if options.blob_max_bytes is None or size_bytes <= options.blob_max_bytes:
-            yield Member(name, entry.mode, size_bytes, blobs.iter_pieces())
+            kind = _LEAF_KINDS.get(entry.mode, MemberKind.FILE)
+            yield Member(name, kind, size_bytes, blobs.iter_pieces())

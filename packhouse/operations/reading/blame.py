@@ -3,14 +3,13 @@
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.errors import Invalid, LimitExceeded
+from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
 from packhouse.git.commands.blame import BlameGroup, blame_arguments, parse_blame
-from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
-from packhouse.git.commands.run import GitFailed, check_answer
+from packhouse.git.commands.run import GitFailed, check_answer, with_limits
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.objects.tree_walk import find_path
 from packhouse.git.oid import Oid
@@ -98,8 +97,7 @@ def _check_file(view: RepoView, commit: Oid, path: bytes) -> None:
 def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
     limit_cost = None
     if ranges:
-        limit_cost = partial(
-            limit_regex_cost,
+        limit_cost = with_limits(
             cpu_s=min(map(regex_cpu_s, ranges)),
             memory_max_bytes=view.node.limits.regex_memory_max_bytes,
         )

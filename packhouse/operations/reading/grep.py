@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from typing import Final
 
 from packhouse import limits
@@ -19,9 +18,9 @@ from packhouse.auth.principal import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.errors import Invalid, TimedOut
 from packhouse.formats.globs import PathFilter
+from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
 from packhouse.git.commands.grep import GrepLine, GrepQuery, grep_arguments, iter_grep_lines
-from packhouse.git.commands.regex_cost import limit_regex_cost, regex_cpu_s, repeats_too_often
-from packhouse.git.commands.run import GitFailed, GitResult, check_answer
+from packhouse.git.commands.run import GitFailed, GitResult, check_answer, with_limits
 from packhouse.git.objects.codec import parse_commit
 from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.git.oid import Oid, is_oid, parse_oid
@@ -322,10 +321,8 @@ class _Search:
             ok_codes=frozenset({0, 1}),
             timeout_s=times.all_s,
             silence_max_s=times.silence_s,
-            on_start=partial(
-                limit_regex_cost,
-                cpu_s=times.cpu_s,
-                memory_max_bytes=self.view.node.limits.regex_memory_max_bytes,
+            on_start=with_limits(
+                cpu_s=times.cpu_s, memory_max_bytes=self.view.node.limits.regex_memory_max_bytes
             ),
             on_messages=self._check_messages,
         )

@@ -1,11 +1,10 @@
-"""Bounds on what a caller's regular expression may cost git."""
+"""What a caller's regular expression may cost a program that compiles and matches it."""
 
 import math
 import re
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.commands.process import GitProcess
 
 _REPETITION: Final = re.compile(r"\{([0-9]{1,9})(?:,([0-9]{0,9}))?\\?\}")
 _BACK_REFERENCE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
@@ -29,16 +28,6 @@ def has_back_reference(expression: str) -> bool:
     return _BACK_REFERENCE.search(_CLASS.sub("", expression)) is not None
 
 
-def limit_regex_cost(git: GitProcess, *, cpu_s: int, memory_max_bytes: int) -> None:
-    """Bound memory and processor time of a git that has just started: an expression can take all there is.
-
-    `cpu_s` counts for all its threads together; git dies of SIGXCPU when it is used up. Whoever waits for git
-    usually ends it earlier, unless this process is killed first.
-    """
-    git.limit_memory(memory_max_bytes)
-    git.limit_cpu(cpu_s)
-
-
 def regex_cpu_s(expression: str) -> int:
-    """Return the processor time in seconds that git may spend on work with a caller's expression."""
+    """Return the processor time in seconds that work with a caller's expression may take."""
     return limits.back_reference_cpu_max_s if has_back_reference(expression) else limits.regex_cpu_max_s
