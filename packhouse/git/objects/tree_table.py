@@ -37,7 +37,10 @@ def find_entry(read_table: TableReader, root: Oid, path: bytes) -> tuple[int, Oi
 
 
 def has_same_entry(read_table: TableReader, one: Oid, other: Oid, path: bytes) -> bool:
-    """Tell whether two root trees have the same at `path`, reading only where they differ."""
+    """Tell whether two root trees have the same at `path`, reading only where they differ.
+
+    One of them has something there: a path that neither has may count as different.
+    """
     for name in path.split(b"/"):
         if one == other:
             return True
