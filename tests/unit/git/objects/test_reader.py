@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.errors import Corrupt, NotFound
-from packhouse.git.commands.process import GitPlace
+from packhouse.git.commands.environment import GitPlace
 from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects, tag_target
 from packhouse.git.oid import Oid, hash_object
 from tests.support.builders.packs import BareRepo

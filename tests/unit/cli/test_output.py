@@ -1,0 +1,81 @@
+"""What commands print: tables for people, JSON for programs, and never a control character of what is stored."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packhouse.cli.output import Record, print_record, print_table
+from packhouse.cli.sentences import describe, one_line
+from packhouse.errors import Invalid
+
+pytestmark = pytest.mark.quick
+
+RECORDS: list[Record] = [
+    {"key_id": "key_1", "label": "Ada's", "revoked_at": None, "tags": ["a", "b"], "count": 0},
+    {"key_id": "key_22", "label": "", "revoked_at": "2026-01-01", "tags": [], "count": 12},
+]
+
+
+def test_a_table_has_a_heading_and_aligned_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(RECORDS, ["key_id", "label", "revoked_at", "tags", "count"], as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "KEY ID  LABEL  REVOKED AT  TAGS  COUNT",
+        "key_1   Ada's  -           a b   0",
+        "key_22  -      2026-01-01  -     12",
+    ]
+
+
+def test_a_table_without_rows_is_its_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([], ["key_id", "label"], as_json=False)
+    assert capsys.readouterr().out == "KEY ID  LABEL\n"
+
+
+def test_a_column_that_a_record_lacks_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"a": 1}], ["a", "b"], as_json=False)
+    assert capsys.readouterr().out.splitlines()[1] == "1  -"
+
+
+def test_a_record_is_a_line_for_each_field(capsys: pytest.CaptureFixture[str]) -> None:
+    print_record({"id": "x", "created_at": "2026", "events": ("push", "tag")}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "id          x",
+        "created at  2026",
+        "events      push tag",
+    ]
+
+
+def test_programs_get_every_field_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(RECORDS, ["key_id"], as_json=True)
+    assert json.loads(capsys.readouterr().out) == RECORDS
+    print_record({"name": "größe\n"}, as_json=True)
+    assert capsys.readouterr().out == '{"name": "größe\\n"}\n'
+
+
+@given(st.text())
+def test_stored_text_stays_on_its_line_and_controls_no_terminal(text: str) -> None:
+    line = one_line(text)
+    assert len(line) == len(text)
+    assert line.isprintable()
+    assert all(shown == stored for shown, stored in zip(line, text, strict=True) if stored.isprintable())
+
+
+def test_a_cell_of_stored_text_cannot_add_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([{"label": "a\nb\x1b[31m"}], ["label"], as_json=False)
+    assert capsys.readouterr().out.splitlines() == ["LABEL", "a b [31m"]
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (Invalid("key not accepted"), "key not accepted"),
+        (Invalid("key not accepted", reason="it is short"), "key not accepted: it is short"),
+        (Invalid("bad limit", limit=7, of="x"), "bad limit (limit 7, of x)"),
+        (Invalid("bad", reason="r", place="here"), "bad: r (place here)"),
+        (Invalid("bad", place=None), "bad"),
+        (Invalid("bad", place="a\nb"), "bad (place a b)"),
+    ],
+)
+def test_an_error_is_one_sentence_with_its_reason_or_its_values(error: Invalid, sentence: str) -> None:
+    assert describe(error) == sentence

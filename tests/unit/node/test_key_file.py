@@ -1,0 +1,43 @@
+"""The key of a demo is made once, and nobody but its owner can read it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from packhouse.auth.minting import encode_private_key
+from packhouse.auth.public_keys import KeyRejected
+from packhouse.node.key_file import read_or_make_key
+
+pytestmark = pytest.mark.quick
+
+
+def test_a_key_is_made_where_there_is_none_and_is_the_same_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    made = encode_private_key(read_or_make_key(path))
+    assert path.read_text() == made
+    assert encode_private_key(read_or_make_key(path)) == made
+    assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
+
+
+def test_only_the_owner_may_read_the_file_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        read_or_make_key(tmp_path / "key.pem")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".key.pem.{os.getpid()}").write_text("half a key")
+    read_or_make_key(tmp_path / "key.pem")
+    assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
+
+
+def test_a_spoiled_file_is_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("not a key")
+    with pytest.raises(KeyRejected):
+        read_or_make_key(path)
+    assert path.read_text() == "not a key"
