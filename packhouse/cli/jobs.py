@@ -6,7 +6,8 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.operations.jobs.inspect_jobs import STATES, JobRow, list_jobs, retry_job
+from packhouse.operations.jobs.list_jobs import STATES, JobRow, ListJobs, list_jobs
+from packhouse.operations.jobs.retry_job import RetryJob, retry_job
 
 
 @click.group("jobs", cls=PackhouseGroup)
@@ -20,7 +21,7 @@ def command() -> None:
 def list_(*, state: str | None, as_json: bool) -> None:
     """List jobs: running, waiting, and dead ones, which failed too often."""
     with opened_node() as node:
-        records = [_record(job) for job in list_jobs(node, state or "")]
+        records = [_record(job) for job in list_jobs(node, ListJobs(state))]
     columns = ["id", "kind", "key", "state", "attempts", "run_at", "last_error"]
     print_table(records, columns, as_json=as_json)
 
@@ -31,7 +32,7 @@ def list_(*, state: str | None, as_json: bool) -> None:
 def retry(*, job_id: int, as_json: bool) -> None:
     """Let the dead job JOB_ID run again."""
     with opened_node() as node:
-        retry_job(node, job_id)
+        retry_job(node, RetryJob(job_id))
     if as_json:
         print_record({"retried": job_id}, as_json=True)
     else:

@@ -11,7 +11,7 @@ from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node.node import Node
-from packhouse.operations.packs.adopt_packs import adopt_packs
+from packhouse.operations.packs.adopt_packs import AdoptPacks, adopt_packs
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
@@ -89,7 +89,9 @@ def adopt(*, org: str, name: str | None, as_json: bool) -> None:
     with opened_node() as node:
         operator = act_as_operator(node, ActAsOperator(org))
         names = [name] if name is not None else [repo.name for repo in _iter_repos(node, operator, "")]
-        adopted = {each: packs for each in names if (packs := adopt_packs(node, operator, each))}
+        adopted = {
+            each: packs for each in names if (packs := adopt_packs(node, operator, AdoptPacks(each)).names)
+        }
     for each, packs in adopted.items():
         if as_json:
             print_record({"name": each, "packs": packs}, as_json=True)

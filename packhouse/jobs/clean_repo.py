@@ -2,12 +2,13 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node.node import Node
-from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
+from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 
 
 def run(node: Node, job: Job) -> None:
     """Run the job."""
-    if postpone_cleaning(node, job.key):
+    if postpone_cleaning(node, PostponeCleaning(job.key)):
         return
-    if not clean_repo(node, job.key, should_stop=job.should_stop):
+    if not clean_repo(node, CleanRepo(job.key, should_stop=job.should_stop)):
         raise JobInterrupted

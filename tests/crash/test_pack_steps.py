@@ -13,7 +13,7 @@ from packhouse.config import Config
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_public_id
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
@@ -179,7 +179,7 @@ def test_killed_while_it_removes_a_deleted_repository_it_leaves_no_row_and_no_fi
     node = open_steady_node(shop.config)
     with pytest.raises(RepoNotFound):
         lookup_repo(node, shop.caller, "shop")
-    assert clean_repo(node, public_id)
+    assert clean_repo(node, CleanRepo(public_id))
     with pytest.raises(RepoNotFound):
         undelete_repo(node, shop.caller, UndeleteRepo("shop"))
     with node.database.read() as session:

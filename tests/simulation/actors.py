@@ -21,7 +21,7 @@ from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
-from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
@@ -260,7 +260,7 @@ class Actors:
         repos = self.world.checker.state.repos.values()
         deleted = sorted(row.public_id for row in repos if row.deleted_at is not None)
         if deleted:
-            clean_repo(node, self.world.rng.choice(deleted))
+            clean_repo(node, CleanRepo(self.world.rng.choice(deleted)))
 
     def _begin_deed(self) -> None:
         actor = self.world.scheduler.current

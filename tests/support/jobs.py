@@ -2,7 +2,7 @@
 
 from packhouse.jobs.worker import Worker
 from packhouse.node.node import Node
-from packhouse.operations.jobs.inspect_jobs import list_jobs
+from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from tests.support.waiting import wait_until
 
 
@@ -14,5 +14,5 @@ def drain(node: Node, worker: Worker) -> None:
 def _is_any_left(node: Node) -> bool:
     """Tell whether a job runs or is due: one that was interrupted waits again before its thread is free."""
     now = node.clock()
-    jobs = list_jobs(node)
+    jobs = list_jobs(node, ListJobs())
     return any(job.state == "running" or (job.state == "waiting" and job.run_at <= now) for job in jobs)

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import Invalid, PackhouseError
-from packhouse.operations.jobs.kept_answers import find_answer, keep_answer
-from packhouse.repository.refs.receipts import Answer
+from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
+from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.web.call import Call, as_answer
 from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
@@ -66,7 +66,7 @@ async def answer_once(call: Call, handler: Handler) -> Response:
         return await handler(call)
     call.idempotency_key = key
     fingerprint = call.wire.upload.fingerprint = Fingerprint(_target(call))
-    if kept := await call.operate(find_answer, call.caller.repo, key=key):
+    if kept := await call.operate(find_answer, FindAnswer(call.caller.repo, key=key)):
         await drop_body(call.wire.upload, max_bytes=call.config.commit_max_bytes)
         return _replay(kept, fingerprint)
     try:
@@ -74,11 +74,11 @@ async def answer_once(call: Call, handler: Handler) -> Response:
         ticket = call.ticket
         assert ticket is not None, "the handler of a route that takes keys answers by Request.write()"
         if not ticket.is_kept:  # there was nothing to write
-            await call.operate(keep_answer, call.caller.repo, ticket, as_answer(response))
+            await call.operate(keep_answer, KeepAnswer(call.caller.repo, ticket, as_answer(response)))
     except PackhouseError:
         if not fingerprint.is_whole:
             raise
-        kept = await call.operate(find_answer, call.caller.repo, key=key)
+        kept = await call.operate(find_answer, FindAnswer(call.caller.repo, key=key))
         if kept is None:
             raise
         return _replay(kept, fingerprint)
@@ -92,8 +92,8 @@ def _target(call: Call) -> bytes:
     return "\0".join(parts).encode("utf-8")
 
 
-def _replay(kept: tuple[str, Answer], fingerprint: Fingerprint) -> Response:
-    asked, answer = kept
-    if asked != fingerprint.text():
+def _replay(kept: FoundAnswer, fingerprint: Fingerprint) -> Response:
+    if kept.fingerprint != fingerprint.text():
         raise KeyReused
+    answer = kept.answer
     return Response(answer.body, answer.status, {**dict(answer.headers), REPLAYED: "true"})

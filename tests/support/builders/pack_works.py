@@ -19,7 +19,7 @@ from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.catalog.remotes import Remote
-from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.transport.pending_push import Push
 from packhouse.operations.transport.push import finish_push, start_push
@@ -204,7 +204,7 @@ def _clean(node: Node, _caller: Principal, step: Step, _acknowledge: Acknowledge
     """Remove what deleted repositories held."""
     step.arm()
     for public_id in list(node.store.iter_repo_ids()):
-        clean_repo(node, public_id)
+        clean_repo(node, CleanRepo(public_id))
 
 
 WORKS: Final[dict[str, Callable[[Node, Principal, Step, Acknowledge], None]]] = {

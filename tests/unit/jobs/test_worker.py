@@ -14,7 +14,7 @@ from packhouse.jobs.lease_loop import LeaseLoop, Round
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker, run_jobs
 from packhouse.node.node import Node
-from packhouse.operations.jobs.inspect_jobs import list_jobs
+from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from tests.support.jobs import drain
 from tests.support.waiting import wait_until
 from tests.unit.jobs.conftest import Clocks, MemoryWithOutages
@@ -41,7 +41,7 @@ def working(node: Node, task: Task, *, stopping: threading.Event | None = None) 
 
 
 def the_job(node: Node) -> JobRow:
-    (job,) = list_jobs(node)
+    (job,) = list_jobs(node, ListJobs())
     return job
 
 
@@ -86,7 +86,7 @@ def test_a_job_that_ends_well_is_struck_off(node: Node, clocks: Clocks) -> None:
     (job,) = ran
     assert (job.kind, job.key, job.payload, job.attempt) == ("test", "a", {"repo": "repo_a"}, 1)
     assert not job.is_last_attempt
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_a_failed_job_waits_as_long_as_its_task_says(node: Node, clocks: Clocks) -> None:
@@ -138,7 +138,7 @@ def test_an_interrupted_job_runs_again_at_once_and_has_lost_no_attempt(node: Nod
     with working(node, Task(run, attempts_max=1)) as worker:
         drain(node, worker)
     assert attempts == [1, 1, 1, 1]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_a_job_of_an_unknown_kind_is_buried(node: Node, clocks: Clocks) -> None:
@@ -235,7 +235,7 @@ def test_an_end_that_cannot_be_written_down_leaves_the_job_to_its_lease(
         clocks.sleep(31)
         drain(node, worker)
     assert [job.attempt for job in held.jobs] == [1, 2]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 # Leases
@@ -280,7 +280,7 @@ def test_a_job_without_a_heartbeat_is_taken_over_and_its_first_run_told_to_stop(
         assert the_job(node).state == "running", "the end of the first run strikes nothing off"
         second.may_end.set()
         drain(node, other)
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_a_suspended_process_takes_its_own_job_back_as_another_run(node: Node, clocks: Clocks) -> None:
@@ -301,7 +301,7 @@ def test_a_suspended_process_takes_its_own_job_back_as_another_run(node: Node, c
         drain(node, worker)
     assert [job.attempt for job in held.jobs] == [1, 2]
     assert stopped == [True, False]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_two_workers_share_the_jobs_and_neither_takes_the_others(node: Node, clocks: Clocks) -> None:
@@ -314,7 +314,7 @@ def test_two_workers_share_the_jobs_and_neither_takes_the_others(node: Node, clo
         assert not first.start_due(), "all its threads are busy"
         assert second.start_due()
         held.wait_begun(2 * threads)
-        assert [job.state for job in list_jobs(node)].count("running") == 2 * threads
+        assert [job.state for job in list_jobs(node, ListJobs())].count("running") == 2 * threads
         held.may_end.set()
         drain(node, first)
         drain(node, second)
@@ -383,7 +383,9 @@ def test_recurring_jobs_are_queued_once_whatever_the_number_of_processes(node: N
     for _ in range(3):
         run_jobs(node, stopping)
         clocks.advance(5)
-    assert [(job.kind, job.key, job.run_at) for job in list_jobs(node)] == [("prune_events", "all", 1060)]
+    assert [(job.kind, job.key, job.run_at) for job in list_jobs(node, ListJobs())] == [
+        ("prune_events", "all", 1060)
+    ]
 
 
 def test_a_process_that_starts_in_an_outage_serves_without_recurring_jobs(

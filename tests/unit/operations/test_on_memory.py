@@ -31,7 +31,7 @@ from packhouse.operations.notes.write_note import (
     write_note,
 )
 from packhouse.operations.packs import clean_repo as clean_repo_module
-from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.reading.list_commits import list_commits
 from packhouse.operations.reading.read_files import PathNotFound, find_file, iter_file, list_files
 from packhouse.operations.refs.branches import BranchNotFound
@@ -274,10 +274,10 @@ def test_a_deleted_repository_comes_back_whole_until_it_is_cleaned(
         get_repo(node, caller, GetRepo("r"))
     undelete_repo(node, caller, UndeleteRepo("r"))
     assert read(node, caller, "a") == b"one\n"
-    assert clean_repo(node, public_id)  # a job that came too late finds it alive
+    assert clean_repo(node, CleanRepo(public_id))  # a job that came too late finds it alive
     assert read(node, caller, "a") == b"one\n"
     delete_repo(node, caller, DeleteRepo("r"))
-    assert clean_repo(node, public_id)
+    assert clean_repo(node, CleanRepo(public_id))
     assert node.store.list_names(public_id) == []
     with pytest.raises(RepoNotFound):
         undelete_repo(node, caller, UndeleteRepo("r"))
@@ -294,7 +294,7 @@ def test_a_repository_that_is_brought_back_while_its_cleaning_begins_keeps_its_p
         return found
 
     monkeypatch.setattr(clean_repo_module, "find_repo_by_public_id", find_then_lose)
-    assert clean_repo(node, public_id)
+    assert clean_repo(node, CleanRepo(public_id))
     assert read(node, caller, "a") == b"one\n"
     assert PackState.LIVE in pack_states(node, caller)
     assert PackState.DELETING not in pack_states(node, caller)
@@ -304,7 +304,7 @@ def test_a_repository_is_not_brought_back_once_its_cleaning_has_begun(
     node: Node, caller: Principal, root: Oid
 ) -> None:
     public_id = delete_repo(node, caller, DeleteRepo("r")).public_id
-    assert not clean_repo(node, public_id, should_stop=lambda: True)
+    assert not clean_repo(node, CleanRepo(public_id, should_stop=lambda: True))
     with pytest.raises(RepoNotFound):
         undelete_repo(node, caller, UndeleteRepo("r"))
-    assert clean_repo(node, public_id)
+    assert clean_repo(node, CleanRepo(public_id))

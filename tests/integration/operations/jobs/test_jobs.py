@@ -15,8 +15,10 @@ from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.jobs.inspect_jobs import list_jobs, retry_job
-from packhouse.operations.packs.clean_repo import clean_repo, postpone_cleaning
+from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
+from packhouse.operations.jobs.retry_job import RetryJob, retry_job
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
+from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.web.edge.background import BackgroundThreads
@@ -61,13 +63,13 @@ def test_a_job_runs_once_and_is_gone(node: Node, time_of: Time) -> None:
     with worker(node, lambda _node, job: ran.append(job)) as made:
         drain(node, made)
     assert [(job.key, job.payload, job.attempt) for job in ran] == [("a", {"n": 1}, 1)]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_of_equal_jobs_that_wait_one_runs_at_the_earliest_time(node: Node, time_of: Time) -> None:
     for run_at in (1010, 1005, 1020):
         add(node, run_at=run_at)
-    assert [(job.key, job.run_at) for job in list_jobs(node)] == [("a", 1005)]
+    assert [(job.key, job.run_at) for job in list_jobs(node, ListJobs())] == [("a", 1005)]
 
 
 def test_an_equal_job_waits_for_the_end_of_the_one_that_runs(node: Node, time_of: Time) -> None:
@@ -76,7 +78,7 @@ def test_an_equal_job_waits_for_the_end_of_the_one_that_runs(node: Node, time_of
     def run(_node: Node, _job: Job) -> None:
         if not ran:
             add(node)
-        ran.append(sum(job.state == "running" for job in list_jobs(node)))
+        ran.append(sum(job.state == "running" for job in list_jobs(node, ListJobs())))
 
     add(node)
     with worker(node, run) as made:
@@ -108,14 +110,14 @@ def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
     waits = []
     with worker(node, run) as made:
         drain(node, made)
-        while (job := list_jobs(node)[0]).state == "waiting":
+        while (job := list_jobs(node, ListJobs())[0]).state == "waiting":
             waits.append(job.run_at - time_of.now)
             time_of.now = job.run_at
             drain(node, made)
         assert attempts == [(1, False), (2, False), (3, True)]
         assert waits[0] < waits[1]
         assert (job.state, job.last_error) == ("dead", "does not work: of the test")
-        retry_job(node, job.id)
+        retry_job(node, RetryJob(job.id))
         drain(node, made)
     assert attempts[3] == (1, False)
 
@@ -127,7 +129,7 @@ def test_an_unexpected_error_is_buried_by_its_class_alone(node: Node, time_of: T
     add(node)
     with worker(node, run, attempts_max=1) as made:
         drain(node, made)
-    assert [(job.state, job.last_error) for job in list_jobs(node)] == [("dead", "RuntimeError")]
+    assert [(job.state, job.last_error) for job in list_jobs(node, ListJobs())] == [("dead", "RuntimeError")]
 
 
 def test_the_job_of_a_killed_worker_is_taken_over_after_its_lease(node: Node, time_of: Time) -> None:
@@ -142,7 +144,7 @@ def test_the_job_of_a_killed_worker_is_taken_over_after_its_lease(node: Node, ti
         time_of.now = 1031
         drain(node, made)
     assert ran == [2]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_a_worker_learns_that_its_job_was_taken_over_and_leaves_it_alone(node: Node, time_of: Time) -> None:
@@ -163,13 +165,13 @@ def test_a_worker_learns_that_its_job_was_taken_over_and_leaves_it_alone(node: N
         with worker(node, lambda _node, _job: None) as other:
             assert other.start_due()
             deadline = time.monotonic() + WAIT_MAX_S
-            while list_jobs(node) and time.monotonic() < deadline:
+            while list_jobs(node, ListJobs()) and time.monotonic() < deadline:
                 time.sleep(0.005)
         add(node)
         other_is_done.set()
         sleeper.extend_leases()
         assert told.wait(WAIT_MAX_S)
-    assert [job.state for job in list_jobs(node)] == ["waiting"], "the new job is not struck off"
+    assert [job.state for job in list_jobs(node, ListJobs())] == ["waiting"], "the new job is not struck off"
 
 
 def test_an_interrupted_job_keeps_its_attempts(node: Node, time_of: Time) -> None:
@@ -184,7 +186,7 @@ def test_an_interrupted_job_keeps_its_attempts(node: Node, time_of: Time) -> Non
     with worker(node, run, attempts_max=1) as made:
         drain(node, made)
     assert ran == [1, 1, 1, 1, 1]
-    assert list_jobs(node) == []
+    assert list_jobs(node, ListJobs()) == []
 
 
 def test_jobs_of_workers_at_once_run_once_each(node: Node) -> None:
@@ -209,17 +211,17 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     create_repo(node, caller, CreateRepo("apps/shop"))
     repo = lookup_repo(node, caller, "apps/shop")
     folder = make_repo_dir(node, repo.public_id)
-    assert clean_repo(node, repo.public_id), "a living repository is left alone"
+    assert clean_repo(node, CleanRepo(repo.public_id)), "a living repository is left alone"
     assert folder.exists()
     delete_repo(node, caller, DeleteRepo("apps/shop"))
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, DeleteRepo("apps/shop"))
-    assert postpone_cleaning(node, repo.public_id), "it may still be put back"
+    assert postpone_cleaning(node, PostponeCleaning(repo.public_id)), "it may still be put back"
     deleted_at = node.clock()
     node.clock = lambda: deleted_at + deleted_repo_keep_s
-    assert not postpone_cleaning(node, repo.public_id)
+    assert not postpone_cleaning(node, PostponeCleaning(repo.public_id))
     for _ in range(2):
-        assert clean_repo(node, repo.public_id)
+        assert clean_repo(node, CleanRepo(repo.public_id))
     assert not folder.exists()
     with pytest.raises(Exception, match="repository not found"):
         delete_repo(node, caller, DeleteRepo("apps/shop"))
@@ -231,7 +233,7 @@ def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: P
     folder = make_repo_dir(node, repo.public_id)
     delete_repo(node, caller, DeleteRepo("apps/shop"))
     (folder / "config").unlink()  # the first that a crash in the middle may have removed
-    assert clean_repo(node, repo.public_id)
+    assert clean_repo(node, CleanRepo(repo.public_id))
     assert not folder.exists()
 
 

@@ -22,15 +22,17 @@ from packhouse.jobs.task import Job
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.node.wakeups import Wakeups
+from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
+from packhouse.operations.answers.forget_answers import ForgetAnswers, forget_answers
+from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.merge import Merge, MergeStrategy, merge
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
-from packhouse.operations.jobs.kept_answers import find_answer, forget_answers, keep_answer
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
-from packhouse.operations.packs.clean_repo import clean_repo
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
@@ -178,11 +180,11 @@ def test_a_write_and_its_answer_are_one_transaction(filled: Node, caller: Princi
     with pytest.raises(Undone):
         WRITERS[writer](filled, caller, failing_receipt())
     assert count_moves(filled, caller) == before
-    assert find_answer(filled, caller, "r", key="k") is None
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) is None
     kept = receipt()
     WRITERS[writer](filled, caller, kept)
     assert kept.ticket.is_kept
-    assert find_answer(filled, caller, "r", key="k") == ("f", ANSWER)
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) == FoundAnswer("f", ANSWER)
     assert count_moves(filled, caller) == before + 1
 
 
@@ -190,12 +192,12 @@ def test_a_write_and_its_answer_are_one_transaction(filled: Node, caller: Princi
 def test_a_write_whose_key_another_one_has_used_moves_nothing(
     filled: Node, caller: Principal, writer: str
 ) -> None:
-    keep_answer(filled, caller, "r", Ticket("k", "other"), ANSWER)
+    keep_answer(filled, caller, KeepAnswer("r", Ticket("k", "other"), ANSWER))
     before = count_moves(filled, caller)
     with pytest.raises(KeyTaken):
         WRITERS[writer](filled, caller, receipt())
     assert count_moves(filled, caller) == before
-    assert find_answer(filled, caller, "r", key="k") == ("other", ANSWER)
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) == FoundAnswer("other", ANSWER)
 
 
 @pytest.mark.parametrize("creator", CREATORS)
@@ -209,34 +211,34 @@ def test_a_creation_and_its_answer_are_one_transaction(filled: Node, caller: Pri
     assert names() == before
     CREATORS[creator](filled, caller, receipt())
     (name,) = set(names()) - set(before)
-    assert find_answer(filled, caller, name, key="k") == ("f", ANSWER)
+    assert find_answer(filled, caller, FindAnswer(name, key="k")) == FoundAnswer("f", ANSWER)
 
 
 def test_an_answer_is_kept_for_a_day_and_not_longer(filled: Node, caller: Principal) -> None:
     commit(filled, caller, b"3", receipt())
     filled.clock = lambda: START + DAY_S - 1
-    assert find_answer(filled, caller, "r", key="k") is not None
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) is not None
     with pytest.raises(KeyTaken):
         commit(filled, caller, b"4", receipt())
     filled.clock = lambda: START + DAY_S
-    assert find_answer(filled, caller, "r", key="k") is None
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) is None
     commit(filled, caller, b"4", receipt("k", "later"))
-    assert find_answer(filled, caller, "r", key="k") == ("later", ANSWER)
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) == FoundAnswer("later", ANSWER)
 
 
 def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> None:
     filled = replace(filled, limits=Limits(prune_batch=2))
     for number in range(5):
-        keep_answer(filled, caller, "r", Ticket(f"k{number}", "f"), ANSWER)
+        keep_answer(filled, caller, KeepAnswer("r", Ticket(f"k{number}", "f"), ANSWER))
     filled.clock = lambda: START + 10
-    keep_answer(filled, caller, "r", Ticket("young", "f"), ANSWER)
+    keep_answer(filled, caller, KeepAnswer("r", Ticket("young", "f"), ANSWER))
     repo_id = lookup_repo(filled, caller, "r").id
     filled.clock = lambda: START + DAY_S
 
     def left() -> int:
         return sum(is_stored(filled, caller, repo_id, f"k{number}") for number in range(5))
 
-    assert not forget_answers(filled, should_stop=lambda: True)
+    assert not forget_answers(filled, ForgetAnswers(should_stop=lambda: True))
     assert left() == 3
     job = Job("prune_events", "all", None, {}, 1, False, threading.Event().is_set)
     prune_job.run(filled, job)
@@ -245,26 +247,26 @@ def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> 
 
 
 def test_keys_go_with_their_repository(filled: Node, caller: Principal) -> None:
-    keep_answer(filled, caller, "r", Ticket("k", "f"), ANSWER)
+    keep_answer(filled, caller, KeepAnswer("r", Ticket("k", "f"), ANSWER))
     repo = lookup_repo(filled, caller, "r")
     delete_repo(filled, caller, DeleteRepo("r"))
-    assert find_answer(filled, caller, "r", key="k") is None
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) is None
     create_repo(filled, caller, CreateRepo("r"))
-    assert find_answer(filled, caller, "r", key="k") is None
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) is None
     assert is_stored(filled, caller, repo.id, "k")
-    assert clean_repo(filled, repo.public_id)
+    assert clean_repo(filled, CleanRepo(repo.public_id))
     assert not is_stored(filled, caller, repo.id, "k")
 
 
 def test_another_organisation_or_repository_sees_no_answer(filled: Node, caller: Principal) -> None:
-    keep_answer(filled, caller, "r", Ticket("k", "f"), ANSWER)
+    keep_answer(filled, caller, KeepAnswer("r", Ticket("k", "f"), ANSWER))
     create_repo(filled, caller, CreateRepo("r2"))
     other = create_org(filled, CreateOrg("other"))
     stranger = operator_principal(other.id, other.name)
     create_repo(filled, stranger, CreateRepo("r"))
-    assert find_answer(filled, caller, "r2", key="k") is None
-    assert find_answer(filled, stranger, "r", key="k") is None
-    assert find_answer(filled, caller, "no\0name", key="k") is None
+    assert find_answer(filled, caller, FindAnswer("r2", key="k")) is None
+    assert find_answer(filled, stranger, FindAnswer("r", key="k")) is None
+    assert find_answer(filled, caller, FindAnswer("no\0name", key="k")) is None
 
 
 class Deadly(Wakeups):
@@ -307,7 +309,9 @@ def test_killed_around_its_commit_a_write_and_its_answer_are_both_there_or_neith
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert count_moves(filled, caller) == before + after_commit
-    assert find_answer(filled, caller, "r", key="k") == (("f", ANSWER) if after_commit else None)
+    assert find_answer(filled, caller, FindAnswer("r", key="k")) == (
+        FoundAnswer("f", ANSWER) if after_commit else None
+    )
     if after_commit:
         with pytest.raises(KeyTaken):
             commit(filled, caller, b"3", receipt())

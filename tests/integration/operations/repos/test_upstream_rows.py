@@ -18,7 +18,7 @@ from packhouse.jobs.worker import Worker
 from packhouse.limits import job_attempts_max, sync_attempts_max
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.jobs.inspect_jobs import list_jobs
+from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
@@ -84,7 +84,7 @@ def test_a_first_sync_whose_workers_keep_dying_does_not_lock_the_repository(
     drain(node, worker)
     stopping.set()
     worker.close()
-    assert [job.state for job in list_jobs(node)] == ["dead"]
+    assert [job.state for job in list_jobs(node, ListJobs())] == ["dead"]
     repo = lookup_repo(node, caller, "shop")
     with node.database.read() as session:
         upstream = find_upstream(session, repo.id)

@@ -1,0 +1,40 @@
+"""Finding the answer that a request with an idempotency key got before."""
+
+import json
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.kept_answers import find_kept_answer
+from packhouse.node.node import Node
+from packhouse.repository.refs.receipts import Answer, expired_before
+
+
+@dataclass(frozen=True, slots=True)
+class FindAnswer:
+    """The repository that the request is for, and its key."""
+
+    repo: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAnswer:
+    """The answer, and the fingerprint of the request that got it."""
+
+    fingerprint: str
+    answer: Answer
+
+
+def find_answer(node: Node, caller: Principal, command: FindAnswer) -> FoundAnswer | None:
+    """Return the answer to the request that the repository knows by the key, for 24 hours.
+
+    None as well when there is no such repository: keys go with the repository whose they are.
+    """
+    with node.database.read() as session:
+        kept = find_kept_answer(
+            session, caller.org_id, command.repo, key=command.key, expired=expired_before(node.clock())
+        )
+    if kept is None:
+        return None
+    headers = tuple((name, value) for name, value in json.loads(kept.headers))
+    return FoundAnswer(kept.fingerprint, Answer(kept.status, headers, kept.body))

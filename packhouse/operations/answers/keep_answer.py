@@ -1,0 +1,30 @@
+"""Keeping the answer to a request with an idempotency key that had nothing to write."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import find_repo
+from packhouse.db.session import Session
+from packhouse.node.node import Node
+from packhouse.repository.refs.receipts import Answer, Ticket, keep_in_session
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAnswer:
+    """The repository that the request is for, the request's ticket, and its answer."""
+
+    repo: str
+    ticket: Ticket
+    answer: Answer
+
+
+def keep_answer(node: Node, caller: Principal, command: KeepAnswer) -> None:
+    """Keep the answer with the repository, if it is still there; raise KeyTaken."""
+    now = node.clock()
+
+    def keep(session: Session) -> None:
+        repo = find_repo(session, caller.org_id, command.repo)
+        if repo is not None:
+            keep_in_session(session, repo.id, command.ticket, command.answer, now=now)
+
+    node.database.transact(keep)

@@ -1,0 +1,28 @@
+"""Listing background jobs."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.db import jobs as rows
+from packhouse.db.jobs import JOB_STATES, JobRow
+from packhouse.node.node import Node
+
+__all__ = ["STATES", "JobRow", "ListJobs", "list_jobs"]
+
+STATES: Final = JOB_STATES
+"""The states of jobs in the order of the listing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListJobs:
+    """In which state; None: in each."""
+
+    state: str | None = None
+
+
+def list_jobs(node: Node, command: ListJobs) -> list[JobRow]:
+    """Return jobs of one state, or running, then waiting, then dead ones; at most `limits.jobs_listed_max` each."""
+    states = [command.state] if command.state is not None else STATES
+    with node.database.snapshot() as session:
+        return [job for each in states for job in rows.list_jobs(session, each, limit=limits.jobs_listed_max)]

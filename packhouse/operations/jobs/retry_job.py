@@ -1,0 +1,29 @@
+"""Letting a dead job run again."""
+
+from dataclasses import dataclass
+
+from packhouse.db.jobs import revive_job
+from packhouse.errors import NotFound
+from packhouse.node.node import Node
+
+
+class JobNotFound(NotFound):
+    """There is no dead job of that id."""
+
+    def __init__(self, job_id: int) -> None:
+        super().__init__("no such dead job", job=job_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryJob:
+    """Which job."""
+
+    job_id: int
+
+
+def retry_job(node: Node, command: RetryJob) -> None:
+    """Let a dead job run again, with all its attempts; raise JobNotFound."""
+    job_id, now = command.job_id, node.clock()
+    if not node.database.transact(lambda session: revive_job(session, job_id, now=now)):
+        raise JobNotFound(job_id)
+    node.wakeups.notify()
