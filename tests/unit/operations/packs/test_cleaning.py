@@ -1,0 +1,129 @@
+"""Freeing what deleted repositories held, and taking packs in that the database does not know."""
+
+from dataclasses import replace
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.db.packs import delete_pack_rows, list_known_packs, start_deleting_all
+from packhouse.db.refs import list_ref_log, list_refs
+from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.ids import new_repo_id
+from packhouse.limits import Limits, deleted_repo_keep_s
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
+from packhouse.operations.packs.adopt_packs import AdoptPacks, adopt_packs
+from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
+from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
+from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
+from tests.support.builders.node_writes import commit_files
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def row(node: Node, caller: Principal, repo: str) -> Repo:
+    """The row of a repository with three commits."""
+    for number in range(3):
+        commit_files(node, caller, repo, "main", {"a": b"%d\n" % number})
+    return lookup_repo(node, caller, repo)
+
+
+def leftovers(node: Node, row: Repo) -> tuple[int, int, int, int]:
+    """Return how many refs, log entries, rows of packs and packs there are."""
+    with node.database.read() as session:
+        refs, moves = list_refs(session, row.id), list_ref_log(session, row.id, limit=100)
+        packs = list_known_packs(session, row.id)
+    return len(refs), len(moves), len(packs), len(node.store.list_names(row.public_id))
+
+
+def test_cleaning_removes_packs_and_rows_and_then_the_name(node: Node, caller: Principal, row: Repo) -> None:
+    assert min(leftovers(node, row)) > 0
+    delete_repo(node, caller, DeleteRepo("r"))
+    with pytest.raises(DeletionPending):
+        delete_repo(node, caller, DeleteRepo("r"))
+    assert clean_repo(node, CleanRepo(row.public_id))
+    assert leftovers(node, row) == (0, 0, 0, 0)
+    with pytest.raises(RepoNotFound):
+        delete_repo(node, caller, DeleteRepo("r"))
+    with pytest.raises(RepoNotFound):
+        undelete_repo(node, caller, UndeleteRepo("r"))
+
+
+def test_cleaning_leaves_a_living_repository_and_an_unknown_one_alone(
+    node: Node, caller: Principal, row: Repo
+) -> None:
+    before = leftovers(node, row)
+    assert clean_repo(node, CleanRepo(row.public_id))
+    assert clean_repo(node, CleanRepo(new_repo_id(node.random_bytes)))
+    assert leftovers(node, row) == before
+
+
+def test_cleaning_leaves_a_new_repository_of_the_same_name_alone(
+    node: Node, caller: Principal, row: Repo
+) -> None:
+    delete_repo(node, caller, DeleteRepo("r"))
+    create_repo(node, caller, CreateRepo("r"))
+    commit_files(node, caller, "r", "main", {"b": b"new\n"})
+    assert clean_repo(node, CleanRepo(row.public_id))
+    assert min(leftovers(node, lookup_repo(node, caller, "r"))) > 0
+
+
+def test_cleaning_that_is_cut_short_goes_on_where_it_was(node: Node, caller: Principal, row: Repo) -> None:
+    few = replace(node, limits=Limits(prune_batch=1))
+    delete_repo(few, caller, DeleteRepo("r"))
+    asked = iter([False, True])
+    assert not clean_repo(few, CleanRepo(row.public_id, should_stop=lambda: next(asked)))
+    assert leftovers(few, row) == (0, 2, 0, 0)
+    with pytest.raises(DeletionPending):
+        delete_repo(few, caller, DeleteRepo("r"))
+    assert clean_repo(few, CleanRepo(row.public_id))
+    assert leftovers(few, row) == (0, 0, 0, 0)
+
+
+def test_cleaning_twice_does_no_harm(node: Node, caller: Principal, row: Repo) -> None:
+    delete_repo(node, caller, DeleteRepo("r"))
+    for _ in range(2):
+        assert clean_repo(node, CleanRepo(row.public_id))
+
+
+def test_a_deletion_queues_its_cleaning_for_later(node: Node, caller: Principal, row: Repo) -> None:
+    delete_repo(node, caller, DeleteRepo("r"))
+    (job,) = list_jobs(node, ListJobs())
+    assert (job.kind, job.key, job.run_at) == ("clean_repo", row.public_id, 1000 + deleted_repo_keep_s)
+
+
+def test_cleaning_that_comes_too_early_is_put_off(node: Node, caller: Principal, row: Repo) -> None:
+    delete_repo(node, caller, DeleteRepo("r"))
+    undelete_repo(node, caller, UndeleteRepo("r"))
+    node.clock = lambda: 5000
+    delete_repo(node, caller, DeleteRepo("r"))
+    node.clock = lambda: 1000 + deleted_repo_keep_s
+    assert postpone_cleaning(node, PostponeCleaning(row.public_id))
+    node.clock = lambda: 5000 + deleted_repo_keep_s
+    assert not postpone_cleaning(node, PostponeCleaning(row.public_id))
+
+
+def test_only_the_cleaning_of_a_deleted_repository_is_put_off(
+    node: Node, caller: Principal, row: Repo
+) -> None:
+    assert not postpone_cleaning(node, PostponeCleaning(row.public_id))
+    assert not postpone_cleaning(node, PostponeCleaning(new_repo_id(node.random_bytes)))
+    assert list_jobs(node, ListJobs()) == []
+
+
+def test_packs_without_rows_are_taken_in_once(
+    node: Node, caller: Principal, stranger: Principal, row: Repo
+) -> None:
+    assert adopt_packs(node, caller, AdoptPacks("r")).names == []
+    with node.database.write() as session:  # as a database has it that was restored from a backup
+        start_deleting_all(session, row.id, now=1000)
+        delete_pack_rows(session, row.id, list_known_packs(session, row.id))
+    names = node.store.list_names(row.public_id)
+    assert sorted(adopt_packs(node, caller, AdoptPacks("r")).names) == sorted(names)
+    assert adopt_packs(node, caller, AdoptPacks("r")).names == []
+    with pytest.raises(RepoNotFound):
+        adopt_packs(node, stranger, AdoptPacks("r"))
