@@ -8,12 +8,37 @@ from typing import ParamSpec
 P = ParamSpec("P")
 
 
+class MovableLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock a test moves, so that hours pass at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed_s = 0.0
+
+    def time(self) -> float:
+        """Return the time of the loop, in seconds."""
+        return super().time() + self._passed_s
+
+    def move_clock(self, seconds: float) -> None:
+        """Let time pass; what waited for it happens with the next steps."""
+        self._passed_s += seconds
+
+
+async def let_pass(seconds: float) -> None:
+    """Let time pass in the running loop, and happen what waited for it."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, MovableLoop)
+    loop.move_clock(seconds)
+    await settle()
+
+
 def in_event_loop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
-    """Run a test that is a coroutine in an event loop of its own."""
+    """Run a test that is a coroutine in an event loop of its own, whose clock it may move."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        asyncio.run(test(*args, **kwargs))
+        with asyncio.Runner(loop_factory=MovableLoop) as runner:
+            runner.run(test(*args, **kwargs))
 
     return run
 

@@ -16,7 +16,7 @@ from packhouse.web.admission.slot import Slot
 from packhouse.web.admission.threads import RunningCall
 from packhouse.web.call import Call
 from packhouse.web.errors import describe_failure, log_failure
-from packhouse.web.smart.exchange import report_failure
+from packhouse.web.smart.answers import report_failure
 from packhouse.web.smart.pipes import PipeReader, PipeWriter, end_tasks
 from packhouse.web.smart.progress import Progress
 

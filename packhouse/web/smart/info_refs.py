@@ -8,7 +8,7 @@ from packhouse.operations.transport.fetch import advertise_fetch
 from packhouse.operations.transport.push import advertise_push
 from packhouse.web.call import Call
 from packhouse.web.routing.route import of_remote
-from packhouse.web.smart.exchange import advertisement
+from packhouse.web.smart.answers import advertisement
 from packhouse.web.smart.remote_path import authorise_remote
 
 _SERVICES = {service.value: service for service in Service}

@@ -18,7 +18,7 @@ from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
 from packhouse.web.routing.route import of_remote
-from packhouse.web.smart.exchange import check_request_type, result, streamed_result
+from packhouse.web.smart.answers import check_request_type, result, streamed_result
 from packhouse.web.smart.incoming_push import IncomingPush
 from packhouse.web.smart.remote_path import authorise_remote
 from packhouse.web.smart.request_memory import RequestMemory

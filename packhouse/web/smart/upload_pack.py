@@ -21,7 +21,7 @@ from packhouse.web.admission.slot import Slot
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
 from packhouse.web.routing.route import of_remote
-from packhouse.web.smart.exchange import check_request_type, report_failure, result, streamed_result
+from packhouse.web.smart.answers import check_request_type, report_failure, result, streamed_result
 from packhouse.web.smart.pipes import PipeReader, PipeWriter, end_tasks
 from packhouse.web.smart.remote_path import authorise_remote
 from packhouse.web.smart.request_memory import RequestMemory

@@ -1,4 +1,4 @@
-"""Requests to the two services and their answers: media types and headers (gitprotocol-http(5))."""
+"""Answers of the two services, and the media type of a request to them (gitprotocol-http(5))."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
