@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, ParamSpec, TypeVar
 
 from packhouse import limits
-from packhouse.errors import PackhouseError
+from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.wire.pktline import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band
 from packhouse.git.wire.receive_request import encode_report
@@ -37,6 +37,7 @@ class IncomingPush:
         self._has_bands = pending.push.request.has_bands
         self._progress = Progress()
         self._last_words = b""
+        self._is_fed = False
         process = pending.process
         self._reading = None if process is None else asyncio.ensure_future(self._read_messages(process))
         self._judging: asyncio.Future[bytes] | None = None
@@ -57,6 +58,7 @@ class IncomingPush:
                 await writer.write(chunk)
         if writer is not None:
             writer.close()
+        self._is_fed = True
 
     async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes:
         async with self._slot.parked_for_client():
@@ -74,9 +76,18 @@ class IncomingPush:
 
     async def _read_messages(self, process: GitProcess) -> None:
         reader, log = PipeReader(process.stderr), self._pending.fault_log
-        while piece := await reader.read(timeout_s=limits.connectivity_check_max_s):
+        while piece := await self._next_message(reader):
             self._tell(log.take(piece))
         self._tell(log.finish())
+
+    async def _next_message(self, reader: PipeReader) -> bytes:
+        """Return what index-pack says next. While its pack is on the way, it may be silent for any time."""
+        while True:
+            try:
+                return await reader.read(timeout_s=limits.connectivity_check_max_s)
+            except TimedOut:
+                if self._is_fed:
+                    raise
 
     def _tell(self, text: bytes) -> None:
         self._last_words = (self._last_words + self._progress.put(text))[-limits.KIB :]
@@ -99,10 +110,11 @@ class IncomingPush:
         if process is None:
             return None
         assert self._reading is not None
-        await asyncio.wait({self._reading})
+        await self._reading
         if await self._start(process.wait, limits.git_stall_max_s).result():
             return await self._explain_unpack_failure()
-        note_unread_files(self._pending, await PipeReader(process.stdout).read())
+        ids = await PipeReader(process.stdout).read_to_end(keep_max_bytes=limits.git_output_max_bytes)
+        note_unread_files(self._pending, ids)
         return None
 
     async def _explain_unpack_failure(self) -> str:

@@ -20,7 +20,7 @@ from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import UnsupportedMediaType
 from tests.support.builders.node_writes import ADA, MAIN, commit_files
 from tests.support.clients.git_wire import ZERO, command, pack, pkt
-from tests.support.event_loop import in_event_loop
+from tests.support.event_loop import in_event_loop, let_pass
 from tests.support.servers.memory_edge import Client, MemoryEdge, Reply
 
 pytestmark = pytest.mark.quick
@@ -297,3 +297,22 @@ async def test_push_options_stand_before_the_pack(edge: MemoryEdge) -> None:
         + FLUSH_PKT
     )
     assert lines((await push(edge, head + data)).body) == [b"unpack ok", b"ok refs/heads/main"]
+
+
+@in_event_loop
+async def test_a_push_that_takes_hours_is_judged_as_any_other(
+    edge: MemoryEdge, node: Node, caller: Principal
+) -> None:
+    """index-pack says nothing while its pack is on the way."""
+    new, data = history(NOISE)
+    half = len(data) // 2
+    client = Client([command(MAIN, new) + FLUSH_PKT + data[:half]], is_slow=True)
+    pushing = asyncio.ensure_future(push_by(edge, client))
+    while not client.is_waited_for:
+        await asyncio.sleep(0)
+    for _ in range(3):
+        await let_pass(2 * 3600)
+    client.send(data[half:])
+    client.finish()
+    assert lines((await pushing).body) == [b"unpack ok", b"ok refs/heads/main"]
+    assert tip(node, caller) == new
