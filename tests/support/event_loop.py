@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 P = ParamSpec("P")
 
@@ -49,7 +49,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def cancelled(task: "asyncio.Future[None]") -> bool:
+async def cancelled(task: "asyncio.Future[Any]") -> bool:
     """Cancel a task, wait for its end, and tell whether the cancellation ended it."""
     task.cancel()
     await asyncio.wait({task})

@@ -39,6 +39,22 @@ def session_members(session_id: int) -> dict[int, str]:
     }
 
 
+def own_children(word: str) -> set[int]:
+    """Return the ids of the running children of this process whose command line has the word."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        if int(fields[1]) == os.getpid() and word.encode() in command:
+            found.add(int(entry.name))
+    return found
+
+
 def resident_bytes(session_id: int) -> int:
     """Return the resident memory of every process of a session, added up.
 

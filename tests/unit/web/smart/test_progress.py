@@ -1,0 +1,138 @@
+"""What a client is told while it waits: text as it comes, signs of life, and nothing after the end."""
+
+import asyncio
+
+import pytest
+
+from packhouse import limits
+from packhouse.web.smart.progress import Progress
+from tests.support.event_loop import cancelled, in_event_loop, let_pass, settle
+
+pytestmark = pytest.mark.quick
+
+MAX_BYTES = limits.git_messages_max_bytes
+
+
+class Watched:
+    """Takes all that a progress yields while some work is done; `got` has it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.work: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.got: list[bytes] = []
+        self.task = asyncio.ensure_future(self._watch(progress))
+
+    async def _watch(self, progress: Progress) -> None:
+        async for text in progress.iter_while(self.work):
+            self.got.append(text)
+
+
+@in_event_loop
+async def test_text_is_told_as_it_comes() -> None:
+    progress = Progress()
+    watched = Watched(progress)
+    for text in (b"one", b"two"):
+        progress.put(text)
+        await settle()
+        assert watched.got[-1] == text
+    watched.work.set_result(b"report")
+    await watched.task
+    assert watched.got == [b"one", b"two"]
+
+
+@in_event_loop
+async def test_text_from_before_anybody_listens_is_told_at_once() -> None:
+    progress = Progress()
+    progress.put(b"one ")
+    progress.put(b"two")
+    watched = Watched(progress)
+    await settle()
+    assert watched.got == [b"one two"]
+    assert await cancelled(watched.task)
+
+
+@in_event_loop
+async def test_text_put_in_the_last_step_of_the_work_is_told_before_the_end() -> None:
+    progress = Progress()
+    watched = Watched(progress)
+    await settle()
+    progress.put(b"last words")
+    watched.work.set_result(b"report")
+    await watched.task
+    assert watched.got == [b"last words"]
+
+
+@in_event_loop
+async def test_work_that_ended_before_anybody_listened_leaves_its_text() -> None:
+    progress = Progress()
+    progress.put(b"text")
+    watched = Watched(progress)
+    watched.work.set_result(b"report")
+    await watched.task
+    assert watched.got == [b"text"]
+
+
+@in_event_loop
+async def test_without_text_there_is_nothing_but_the_end() -> None:
+    watched = Watched(Progress())
+    watched.work.set_result(b"report")
+    await watched.task
+    assert watched.got == []
+
+
+@in_event_loop
+async def test_a_sign_of_life_comes_each_time_that_nothing_else_came_for_five_seconds() -> None:
+    progress = Progress()
+    watched = Watched(progress)
+    await settle()
+    for count in range(1, 4):
+        await let_pass(limits.git_keepalive_s - 0.5)
+        assert watched.got == [b""] * (count - 1)
+        await let_pass(1)
+        assert watched.got == [b""] * count
+    await let_pass(limits.git_keepalive_s - 0.5)
+    progress.put(b"text")
+    await settle()
+    await let_pass(limits.git_keepalive_s - 0.5)
+    assert watched.got == [b"", b"", b"", b"text"]
+    watched.work.set_result(b"report")
+    await watched.task
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@in_event_loop
+async def test_work_that_fails_ends_the_telling_as_well(failed: bool) -> None:
+    watched = Watched(Progress())
+    await settle()
+    if failed:
+        watched.work.set_exception(ConnectionError())
+    else:
+        watched.work.cancel()
+    await watched.task
+    assert watched.got == []
+    if failed:
+        assert isinstance(watched.work.exception(), ConnectionError)
+
+
+@in_event_loop
+async def test_text_beyond_the_bound_is_dropped_and_said_to_be() -> None:
+    progress = Progress()
+    assert progress.put(b"a" * (MAX_BYTES - 2)) == b"a" * (MAX_BYTES - 2)
+    assert progress.put(b"bcd") == b"bc"
+    assert progress.put(b"e") == b""
+    watched = Watched(progress)
+    await settle()
+    assert watched.got == [b"a" * (MAX_BYTES - 2) + b"bc"]
+    assert progress.put(b"f") == b"f", "what was told makes room"
+    watched.work.set_result(b"report")
+    await watched.task
+    assert watched.got[1:] == [b"f"]
+
+
+@in_event_loop
+async def test_empty_text_is_no_sign_of_life() -> None:
+    progress = Progress()
+    watched = Watched(progress)
+    progress.put(b"")
+    await settle()
+    assert watched.got == []
+    assert await cancelled(watched.task)
