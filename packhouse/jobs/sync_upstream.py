@@ -2,21 +2,22 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node.node import Node
-from packhouse.operations.sync.sync_upstream import SyncAsk, give_up_sync, sync_upstream
+from packhouse.operations.sync.give_up_sync import GiveUpSync, give_up_sync
+from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
 
 
 def run(node: Node, job: Job) -> None:
     """Run the job."""
-    ask = SyncAsk(
-        repo_id=job.payload["repo"],
+    command = SyncUpstream(
+        public_id=job.payload["repo"],
         ref=job.payload.get("ref"),
         attempt=job.attempt,
         should_stop=job.should_stop,
     )
-    if not sync_upstream(node, ask):
+    if not sync_upstream(node, command):
         raise JobInterrupted
 
 
 def give_up(node: Node, job: Job, why: str) -> None:
     """Let the repository's readers go on with what is there."""
-    give_up_sync(node, job.payload["repo"], why)
+    give_up_sync(node, GiveUpSync(job.payload["repo"], why))

@@ -1,5 +1,7 @@
 """Ending the link to an upstream. What was fetched stays; the stored credential stays too."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoNotFound, find_repo
 from packhouse.db.session import Session
@@ -7,7 +9,14 @@ from packhouse.db.upstreams import delete_upstream
 from packhouse.node.node import Node
 
 
-def detach_upstream(node: Node, caller: Principal, name: str) -> None:
+@dataclass(frozen=True, slots=True)
+class DetachUpstream:
+    """Of which repository."""
+
+    repo: str
+
+
+def detach_upstream(node: Node, caller: Principal, command: DetachUpstream) -> None:
     """Make the repository one of its own; harmless without an upstream. Raises RepoNotFound.
 
     Once this returns no sync changes anything: a run under way looks for the link within its last
@@ -15,9 +24,9 @@ def detach_upstream(node: Node, caller: Principal, name: str) -> None:
     """
 
     def detach(session: Session) -> None:
-        repo = find_repo(session, caller.org_id, name)
+        repo = find_repo(session, caller.org_id, command.repo)
         if repo is None:
-            raise RepoNotFound(name)
+            raise RepoNotFound(command.repo)
         delete_upstream(session, repo.id)
 
     node.database.transact(detach)

@@ -1,5 +1,7 @@
 """Asking for a pull from the upstream. The work is done by a job."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.policy import NO_PUSH, PolicyDenied
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoNotFound, find_repo
@@ -18,14 +20,22 @@ class NoUpstream(Invalid):
         super().__init__("repository has no upstream")
 
 
-def pull_upstream(node: Node, caller: Principal, name: str, ref: str | None) -> None:
-    """Queue a pull of all branches and tags, or of one; a pull that waits already is joined.
+@dataclass(frozen=True, slots=True)
+class PullUpstream:
+    """All branches and tags of a repository, or the one that `ref` names."""
+
+    repo: str
+    ref: str | None = None
+
+
+def pull_upstream(node: Node, caller: Principal, command: PullUpstream) -> None:
+    """Queue a pull; one that waits already is joined.
 
     Raises RepoNotFound, NoUpstream, Invalid for a malformed ref, and PolicyDenied for a token that may push
     nothing.
     """
     _check_policy(caller)
-    now = node.clock()
+    name, ref, now = command.repo, command.ref, node.clock()
 
     def queue(session: Session) -> None:
         repo = find_repo(session, caller.org_id, name)

@@ -5,9 +5,8 @@ that follows each forwarded write brings both together. Running twice, also at o
 moves by compare-and-swap from the value seen before the upstream was asked.
 """
 
-import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,9 +14,9 @@ from packhouse import limits
 from packhouse.auth.principal import upstream_principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id, find_repo_by_public_id
+from packhouse.db.repos import Repo, find_repo_by_id, find_repo_by_public_id
 from packhouse.db.session import Session
-from packhouse.db.upstreams import Upstream, find_upstream, mark_failed, mark_synced, mark_syncing
+from packhouse.db.upstreams import Upstream, find_upstream, mark_synced, mark_syncing
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.run import GitFailed
@@ -25,9 +24,10 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event
 from packhouse.node.node import Node
+from packhouse.node.stopping import ShouldStop, never
+from packhouse.operations.sync.sync_runs import ended_run, fail_run
 from packhouse.repository.checks import find_unconnected, read_kinds
 from packhouse.repository.refs.events import (
-    SYNC_FAILED,
     SYNC_STARTED,
     SYNC_SUCCEEDED,
     SyncRun,
@@ -56,63 +56,63 @@ class _Unlinked(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SyncAsk:
+class SyncUpstream:
     """Which repository to sync. `ref` limits the run to one branch or tag; `attempt` counts from 1."""
 
-    repo_id: str
-    ref: str | None
-    attempt: int
-    should_stop: Callable[[], bool]
+    public_id: str
+    ref: str | None = None
+    attempt: int = 1
+    should_stop: ShouldStop = never
 
 
-def sync_upstream(node: Node, ask: SyncAsk) -> bool:
+def sync_upstream(node: Node, command: SyncUpstream) -> bool:
     """Run one sync; False when it was stopped and should run again.
 
     Raises UpstreamAway or OSError for a failure that another attempt may get over; a lasting one, and that of the
     last attempt, is told by an event. Without an upstream there is nothing to do.
     """
     try:
-        repo, upstream = _start(node, ask)
+        repo, upstream = _start(node, command)
     except _Unlinked:
         return True
     try:
-        _run(node, ask, repo, upstream)
+        _run(node, command, repo, upstream)
     except _Stopped:
         return False
     except _Unlinked:
-        _fail(node, repo, upstream, _DETACHED)
+        fail_run(node, repo, upstream, _DETACHED)
     except UpstreamAway as away:
-        if not away.is_lasting and ask.attempt < limits.sync_attempts_max:
+        if not away.is_lasting and command.attempt < limits.sync_attempts_max:
             raise
-        _fail(node, repo, upstream, away.reason)
+        fail_run(node, repo, upstream, away.reason)
     except (GitFailed, TimedOut, LimitExceeded) as error:
         # Of what came from the upstream: another attempt would bring it again.
-        log_event("sync failed", level=logging.WARNING, repo=ask.repo_id, reason=str(error)[:1000])
-        _fail(node, repo, upstream, _NOT_ACCEPTED)
+        log_event("sync failed", level=logging.WARNING, repo=command.public_id, reason=str(error)[:1000])
+        fail_run(node, repo, upstream, _NOT_ACCEPTED)
     except (
         OSError
     ) as error:  # a full disk, for one: a first sync must not keep callers waiting for an operator
-        if ask.attempt < limits.sync_attempts_max:
+        if command.attempt < limits.sync_attempts_max:
             raise
-        log_event("sync failed", level=logging.ERROR, repo=ask.repo_id, reason=error.strerror)
-        _fail(node, repo, upstream, _NO_STORAGE)
+        log_event("sync failed", level=logging.ERROR, repo=command.public_id, reason=error.strerror)
+        fail_run(node, repo, upstream, _NO_STORAGE)
     return True
 
 
-def _start(node: Node, ask: SyncAsk) -> tuple[Repo, Upstream]:
+def _start(node: Node, command: SyncUpstream) -> tuple[Repo, Upstream]:
     """Note that the run begins, and tell it once however often it is attempted."""
     now = node.clock()
 
     def start(session: Session) -> tuple[Repo, Upstream]:
-        repo = find_repo_by_public_id(session, ask.repo_id)
+        repo = find_repo_by_public_id(session, command.public_id)
         if repo is None or repo.deleted_at is not None:
             raise _Unlinked
-        if ask.attempt == 1:
+        if command.attempt == 1:
             mark_syncing(session, repo.id, now=now)
         upstream = find_upstream(session, repo.id)
         if upstream is None:
             raise _Unlinked
-        if ask.attempt == 1:
+        if command.attempt == 1:
             run = SyncRun(upstream.run_count, upstream.synced_at is None, now)
             record_sync(session, repo, SYNC_STARTED, run, now=now)
         return repo, upstream
@@ -122,14 +122,14 @@ def _start(node: Node, ask: SyncAsk) -> tuple[Repo, Upstream]:
     return started
 
 
-def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
+def _run(node: Node, command: SyncUpstream, repo: Repo, upstream: Upstream) -> None:
     assert repo.upstream is not None, "read in the transaction that found the upstream"
     # Read before the upstream is asked: what is written from now on differs from this, and stays.
     with node.database.snapshot() as session:
         stored = list_refs(session, repo.id, PERSISTENT)
     local = mirrored_only({ref.refname: ref.oid for ref in stored})
     access = open_access(node, repo, repo.upstream)
-    scope = None if ask.ref is None else names_for(ask.ref, default_branch=repo.default_branch)
+    scope = None if command.ref is None else names_for(command.ref, default_branch=repo.default_branch)
     with RepoView(node, repo) as view, Write(view) as write:
         found = fetch_upstream(
             access,
@@ -138,24 +138,26 @@ def _run(node: Node, ask: SyncAsk, repo: Repo, upstream: Upstream) -> None:
             scope=scope,
             allowed_faults=node.config.import_allowed_fault_names,
             watch=FetchWatch(
-                lambda: _look(node, ask, upstream), node.config.push_max_bytes, node.limits.upstream_refs_max
+                lambda: _look(node, command, upstream),
+                node.config.push_max_bytes,
+                node.limits.upstream_refs_max,
             ),
         )
         updates = plan_mirror(local, found, scope=scope, prune=not access.is_public)
-        _log_unfit(ask, list_unfit(local, found))
+        _log_unfit(command, list_unfit(local, found))
         updates = _judge(write, updates, list({ref.oid for ref in stored}))
         _finish(node, repo, upstream, updates, write)
 
 
-def _log_unfit(ask: SyncAsk, names: Sequence[RefName]) -> None:
+def _log_unfit(command: SyncUpstream, names: Sequence[RefName]) -> None:
     """Tell the operator which refs of the upstream are missing here: one bad name does not fail the run."""
     if names:
         shown = [name.decode("utf-8") for name in names[:_UNFIT_SHOWN_MAX]]
-        log_event("refs of the upstream left out", repo=ask.repo_id, count=len(names), refs=shown)
+        log_event("refs of the upstream left out", repo=command.public_id, count=len(names), refs=shown)
 
 
-def _look(node: Node, ask: SyncAsk, upstream: Upstream) -> None:
-    if ask.should_stop():
+def _look(node: Node, command: SyncUpstream, upstream: Upstream) -> None:
+    if command.should_stop():
         raise _Stopped
     with node.database.read() as session:
         _require_linked(session, upstream)
@@ -195,40 +197,7 @@ def _finish(node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpd
         _require_linked(session, upstream)
 
     def end(session: Session) -> None:
-        record_sync(session, repo, SYNC_SUCCEEDED, _ended_run(upstream, now), now=now)
+        record_sync(session, repo, SYNC_SUCCEEDED, ended_run(upstream, now), now=now)
 
     caller = upstream_principal(repo.org_id, repo.org_name)
     RefWriter(node, caller, repo, action=ACTION).mirror(updates, write, begin=begin, end=end)
-
-
-def give_up_sync(node: Node, repo_id: str, reason: str) -> None:
-    """End the run of a job that nobody runs any more, so that a first sync does not keep callers waiting."""
-    with node.database.read() as session:
-        repo = find_repo_by_public_id(session, repo_id)
-        upstream = None if repo is None else find_upstream(session, repo.id)
-    if repo is not None and upstream is not None:
-        _fail(node, repo, upstream, reason)
-
-
-def _fail(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
-    """Tell that the run failed. Of a repository that is deleted nothing is told; of one without upstream it is."""
-    now = node.clock()
-    error = reason[: limits.sync_error_max_chars]
-
-    def fail(session: Session) -> None:
-        mark_failed(session, repo.id, error=error, now=now)
-        run = replace(_ended_run(upstream, now), error=error)
-        record_sync(session, repo, SYNC_FAILED, run, now=now)
-
-    with contextlib.suppress(RepoNotFound):
-        node.database.transact(fail)
-    node.wakeups.notify()
-
-
-def _ended_run(upstream: Upstream, now: int) -> SyncRun:
-    return SyncRun(
-        run_count=upstream.run_count + 1,
-        is_first_sync=upstream.synced_at is None,
-        started_at=now if upstream.started_at is None else upstream.started_at,
-        completed_at=now,
-    )

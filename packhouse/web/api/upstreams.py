@@ -3,8 +3,8 @@
 import msgspec
 from starlette.responses import Response
 
-from packhouse.operations.sync.detach_upstream import detach_upstream
-from packhouse.operations.sync.pull_upstream import pull_upstream
+from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
+from packhouse.operations.sync.pull_upstream import PullUpstream, pull_upstream
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import json_response
 from packhouse.web.json.types import AnyRef, Name
@@ -28,13 +28,13 @@ class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
 async def post_pull(call: Call) -> Response:
     """POST …/pull-upstream: the work goes on after the answer."""
     body = await call.read_body(PullUpstreamBody)
-    await call.operate(pull_upstream, call.caller.repo, body.ref or None)
+    await call.operate(pull_upstream, PullUpstream(call.caller.repo, body.ref or None))
     return json_response({"message": "Repository sync initiated successfully"}, 202)
 
 
 async def delete_base(call: Call) -> Response:
     """DELETE …/base: the same answer however often it is asked for."""
-    await call.operate(detach_upstream, call.caller.repo)
+    await call.operate(detach_upstream, DetachUpstream(call.caller.repo))
     return json_response({"message": "repository detached"})
 
 

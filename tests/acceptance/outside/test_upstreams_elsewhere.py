@@ -21,7 +21,7 @@ from packhouse.node.node import open_node
 from packhouse.operations.events.events import EventPosition, read_events
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
-from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.secret import Secret
 from tests.conftest import ServerPool, StartServer
@@ -284,7 +284,7 @@ def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGi
     base = {"provider": "forgejo", "owner": "team", "name": "shop", "upstream_host": host}
     mirror = create_repo(node, caller, CreateRepo("shop", base_repo=base))
     create_credential(node, caller, CreateCredential("shop", Secret("secret"), "t"))
-    assert sync_upstream(node, SyncAsk(mirror.public_id, None, attempt=1, should_stop=lambda: False))
+    assert sync_upstream(node, SyncUpstream(mirror.public_id))
     *_, ended = read_events(node, EventPosition(mirror.id, 0))
     assert json.loads(ended.payload)["error"] == "upstream has too many refs"
     node.close()

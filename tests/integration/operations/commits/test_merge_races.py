@@ -9,7 +9,7 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.merge import Merge, MergeStrategy, TargetMoved, merge
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
-from packhouse.operations.sync.sync_upstream import give_up_sync
+from packhouse.operations.sync.give_up_sync import GiveUpSync, give_up_sync
 from packhouse.repository.git import RepoGit
 from tests.support.builders.node_writes import MAIN, put_commit
 
@@ -37,7 +37,7 @@ def test_a_merge_that_loses_is_made_again_unless_an_upstream_decides(
 ) -> None:
     public = {"owner": "o", "name": "n", "auth": {"auth_type": "public"}}
     created = create_repo(node, caller, CreateRepo("r", base_repo=public if has_upstream else None))
-    give_up_sync(node, created.public_id, "not tried")
+    give_up_sync(node, GiveUpSync(created.public_id, "not tried"))
     root = commit_on(node, caller, MAIN)
     commit_on(node, caller, SIDE, root)
     tips = [commit_on(node, caller, MAIN, root)]

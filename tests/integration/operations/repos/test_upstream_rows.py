@@ -24,9 +24,9 @@ from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import BaseRepo
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
-from packhouse.operations.sync.detach_upstream import detach_upstream
-from packhouse.operations.sync.pull_upstream import NoUpstream, pull_upstream
-from packhouse.operations.sync.sync_upstream import SyncAsk, sync_upstream
+from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
+from packhouse.operations.sync.pull_upstream import NoUpstream, PullUpstream, pull_upstream
+from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
 from packhouse.repository.upstream.access import UpstreamAway, explain_failure, make_address
 from packhouse.secret import Secret
 from tests.support.jobs import drain
@@ -45,26 +45,26 @@ def test_an_upstream_is_told_until_it_is_detached(node: Node, caller: Principal)
     }
     assert [repo.name for repo in list_repos(node, caller, ListRepos("SHO")).repos] == ["shop"]
     for _ in range(2):
-        detach_upstream(node, caller, "shop")
+        detach_upstream(node, caller, DetachUpstream("shop"))
     assert get_repo(node, caller, GetRepo("shop")).base_repo is None
     with pytest.raises(NoUpstream):
-        pull_upstream(node, caller, "shop", None)
+        pull_upstream(node, caller, PullUpstream("shop"))
 
 
 def test_contents_are_refused_from_the_pull_until_its_run_ended(node: Node, caller: Principal) -> None:
     created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
     lookup_repo(node, caller, "shop")
-    pull_upstream(node, caller, "shop", "main")
+    pull_upstream(node, caller, PullUpstream("shop", "main"))
     with pytest.raises(Conflict, match="repository sync in progress, please retry shortly"):
         lookup_repo(node, caller, "shop")
-    ask = SyncAsk(created.public_id, None, attempt=1, should_stop=lambda: False)
+    ask = SyncUpstream(created.public_id)
     assert sync_upstream(node, ask)
     repo = lookup_repo(node, caller, "shop")
     with node.database.read() as session:
         upstream = find_upstream(session, repo.id)
     assert upstream is not None
     assert (upstream.state, upstream.run_count, upstream.last_error) == ("idle", 1, "authentication failed")
-    pull_upstream(node, caller, "shop", None)
+    pull_upstream(node, caller, PullUpstream("shop"))
     lookup_repo(node, caller, "shop")  # only the first sync is waited for
 
 
@@ -104,9 +104,9 @@ def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
 
 def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> None:
     created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
-    detach_upstream(node, caller, "shop")
+    detach_upstream(node, caller, DetachUpstream("shop"))
     for public_id in (created.public_id, "repo_none"):
-        assert sync_upstream(node, SyncAsk(public_id, None, attempt=1, should_stop=lambda: False))
+        assert sync_upstream(node, SyncUpstream(public_id))
 
 
 def test_a_first_sync_that_finds_no_storage_ends_with_its_last_attempt(node: Node, caller: Principal) -> None:
@@ -116,13 +116,13 @@ def test_a_first_sync_that_finds_no_storage_ends_with_its_last_attempt(node: Nod
     )
     owner = dataclasses.replace(caller, repo_claim="shop")
     create_credential(node, owner, CreateCredential("shop", Secret("word")))
-    pull_upstream(node, caller, "shop", None)
+    pull_upstream(node, caller, PullUpstream("shop"))
     quarantines = node.config.data / "quarantine"
     shutil.rmtree(quarantines)
     quarantines.touch()
     with pytest.raises(OSError, match="quarantine"):
-        sync_upstream(node, SyncAsk(created.public_id, None, attempt=1, should_stop=lambda: False))
-    assert sync_upstream(node, SyncAsk(created.public_id, None, sync_attempts_max, lambda: False))
+        sync_upstream(node, SyncUpstream(created.public_id))
+    assert sync_upstream(node, SyncUpstream(created.public_id, attempt=sync_attempts_max))
     repo = lookup_repo(node, caller, "shop")
     with node.database.read() as session:
         upstream = find_upstream(session, repo.id)

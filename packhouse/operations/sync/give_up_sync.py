@@ -1,0 +1,25 @@
+"""Ending the run of a sync that nobody works on any more."""
+
+from dataclasses import dataclass
+
+from packhouse.db.repos import find_repo_by_public_id
+from packhouse.db.upstreams import find_upstream
+from packhouse.node.node import Node
+from packhouse.operations.sync.sync_runs import fail_run
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUpSync:
+    """Of which repository, by its `repo_…` id, and why."""
+
+    public_id: str
+    reason: str
+
+
+def give_up_sync(node: Node, command: GiveUpSync) -> None:
+    """End the run of a job that nobody runs any more, so that a first sync does not keep callers waiting."""
+    with node.database.read() as session:
+        repo = find_repo_by_public_id(session, command.public_id)
+        upstream = None if repo is None else find_upstream(session, repo.id)
+    if repo is not None and upstream is not None:
+        fail_run(node, repo, upstream, command.reason)
