@@ -91,8 +91,8 @@ class OutboundClient:
     ) -> Reply:
         """Send one request and return the answer, whatever its status.
 
-        `timeout_s` is for everything together. Of a longer answer the start is returned and the connection
-        closed, and so is what came of a body that breaks off or does not end in time: its status has been said.
+        `timeout_s` is for everything together. The answer is cut at `answer_max_bytes`, and the connection closes
+        there. A body that breaks off, or takes too long, is returned as far as it came.
         Raises BadAddress, AddressRefused, AddressUnknown and OutboundFailed.
         """
         destination = self.parse(url)

@@ -259,7 +259,7 @@ def _remove_if_free(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder whose lock we hold alone. Under another name first: whoever comes now makes a new one."""
+    """Rename a folder whose lock we hold alone, then remove it. A process that wants the folder makes a new one."""
     gone = folder.with_name(f".gone-{os.urandom(8).hex()}")
     with contextlib.suppress(OSError):
         folder.rename(gone)

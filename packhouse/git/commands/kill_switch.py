@@ -29,7 +29,7 @@ class KillSwitch:
             process.kill()
 
     def trip(self) -> None:
-        """Kill what runs and what will be attached. Whoever waits for it sees git fail."""
+        """Kill the attached processes, and each one that is attached later. Its caller sees git fail."""
         with self._guard:
             self._tripped = True
             running, self._running = self._running, []

@@ -410,7 +410,7 @@ def _codec(encoding: bytes | None) -> str:
 
 
 def _normal_zone(text: bytes | None) -> str:
-    """Return `+hhmm`; a zone that is none, of which old histories hold some, reads as UTC."""
+    """Return the zone as `+hhmm`. An unreadable zone, as old histories hold them, reads as UTC."""
     if text is None or len(text) != 5 or int(text[1:3]) > 23 or int(text[3:]) > 59:
         return "+0000"
     return text.decode("ascii")

@@ -32,9 +32,9 @@ class Passage:
 def iter_file_by_file(files: Sequence[PathEntry], search: Search, passage: Passage) -> Iterator[GrepLine]:
     """Yield the lines found in the files, in order; what is left out stands in `passage` afterwards.
 
-    `search` raises GitSilent when a file takes too long, and TimedOut when the time for all is over. At least one
-    file is searched or passed over, so that whoever goes on where this ended comes to an end. Raises TimedOut when
-    not even the first marker was found: then the time went into reading the pattern.
+    `search` raises GitSilent when a file takes too long, and TimedOut when the time for all is over. Each
+    call searches or passes over at least one file, so a caller that goes on from `passage` reaches the end. Raises
+    TimedOut when not even the first marker was found: then the time went into reading the pattern.
     """
     first = 0
     while first < len(files):

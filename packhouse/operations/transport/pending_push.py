@@ -39,7 +39,7 @@ class RefReport:
 class PendingPush:
     """A push whose pack may still be on its way. Close it, whatever happens.
 
-    `refused` has a text for each command that cannot succeed, by its number. `process` is index-pack, waiting
+    `refused` maps the number of a command to the reason why it cannot succeed. `process` is index-pack, waiting
     for the pack; None when no pack is wanted, and what comes in its place is to be thrown away. `fault_log` reads
     what it says. `skipped` are the numbers of commands that are left out, without being a failure. `lines` are what
     the user reads above the report. `switch` ends whatever git runs for this push, from any thread.

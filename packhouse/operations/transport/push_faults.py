@@ -85,7 +85,7 @@ def _refuse_traced(pending: PendingPush, traces: dict[int, Trace]) -> None:
 
 
 def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
-    """Keep of what came only what the commands need that may still succeed.
+    """Remove the objects that no open command needs.
 
     Does nothing for a push of which everything is needed. Raises GitFailed, RepositoryDamaged and RepositoryMended.
     """

@@ -68,7 +68,7 @@ class ResolvedRef:
 
 
 def check_ref_input(text: str) -> str:
-    """Return `text` trimmed; raise Invalid for what is no ref input in any repository."""
+    """Return `text` trimmed; raise Invalid for text that names a ref in no repository."""
     ref = text.strip()
     try:
         size_bytes = len(ref.encode("utf-8"))

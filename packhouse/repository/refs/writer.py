@@ -1,8 +1,8 @@
 """The one way in which refs change: policy, then one ref transaction, then what follows from it.
 
-Whoever has new objects (a commit over HTTP, a push, a merge, a fork, a pull from an upstream) hands them to a RefWriter
-with the updates that they are for. Nothing else writes ref rows. So policies, packs, the ref log, events, kept answers
-and wake-ups cannot be forgotten by a new endpoint: `move` takes no update that `allow` did not return.
+An operation that makes objects (a commit over HTTP, a push, a merge, a fork, a pull from an upstream) hands a RefWriter
+the objects and the updates that need them. Nothing else writes ref rows. So policies, packs, the ref log, events, kept
+answers and wake-ups cannot be forgotten by a new endpoint: `move` takes no update that `allow` did not return.
 """
 
 import contextlib

@@ -110,7 +110,7 @@ def _cut(text: str) -> str:
 
 
 def log_refusal(request_id: bytes, *, status: int, bytes_out: int, client: str) -> None:
-    """Write the line of what is no request: it was refused before anybody could look at what it asks for."""
+    """Log the refusal of bytes that could not be read as a request."""
     if not is_logged(logging.INFO):
         return
     line = RequestLine(

@@ -128,7 +128,7 @@ class StreamResponse(Response):
             raise ResponseAborted("the client took nothing for too long") from None
 
     async def close(self) -> None:
-        """Close the producer and run `cleanup`; whoever does not send the answer calls this instead."""
+        """Close the producer and run `cleanup`. Call it for an answer that is not sent."""
         async with contextlib.AsyncExitStack() as stack:
             if self.cleanup is not None:
                 stack.push_async_callback(self.cleanup)

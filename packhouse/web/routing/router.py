@@ -146,7 +146,7 @@ class Router:
         raise RoutingFailure(NotFound(LFS_NOT_SERVED if style is ErrorStyle.LFS else "no such path"), style)
 
     def _guess_style(self, segments: list[str]) -> ErrorStyle:
-        """Return the style of a path that is none.
+        """Guess the error style of an unknown path.
 
         Clients read `result` of whatever they sent a commit to. Those of CodeArts and of LFS know their own form only.
         """
