@@ -112,7 +112,7 @@ class SqliteMemory(Database):
     def __init__(self) -> None:
         self.truth = _connect(None)
         self._guard = threading.Lock()
-        self._turn = threading.Lock()
+        self._write_lock = threading.Lock()
         self._writer: int | None = None
         self._moment = _Moment()
         self._sessions = 0
@@ -134,7 +134,7 @@ class SqliteMemory(Database):
     def write(self) -> Iterator[Session]:
         """See Database."""
         assert self._writer != threading.get_ident(), "a write inside a write waits for itself"
-        with self._in_use(), self._turn:
+        with self._in_use(), self._write_lock:
             self._begin()
             try:
                 yield _MemorySession(self, is_writer=True)
@@ -156,12 +156,12 @@ class SqliteMemory(Database):
 
     def image(self) -> bytes:
         """Return what is committed, for restore()."""
-        with self._turn, self._guard:
+        with self._write_lock, self._guard:
             return self.truth.serialize()
 
     def restore(self, image: bytes) -> None:
         """Put back what was committed when `image` was taken; all that came after it is lost, as with a failover."""
-        with self._turn, self._guard:
+        with self._write_lock, self._guard:
             self.truth.deserialize(image)
             self._moment = _Moment()
 

@@ -6,7 +6,7 @@
     DATA/cache/bare.git             what git takes for the repository when it needs no refs
     DATA/lost/<repo id>/            last links to packs that were lost from where they belong, for an operator
     DATA/quarantine/<random>/       objects not accepted yet
-    DATA/locks/                     flock: whose turn it is to write to a ref, or to look after a repository
+    DATA/locks/                     flock: writer locks of refs
 
 A pack is durable before `put` returns: its bytes, and its name in a folder whose own name is durable too. The idx and
 what else makes the folder a repository in git's eyes can be made again, and is not forced to the disk.

@@ -7,7 +7,7 @@ from packhouse.web.call import Call
 from packhouse.web.routing.route import ErrorStyle, of_remote
 from packhouse.web.routing.router import LFS_NOT_SERVED
 
-# Batch, locks, verification and transfers (git-lfs, "docs/api"); deeper paths are none, and told in the same form.
+# Batch, locks, verification and transfers (git-lfs, "docs/api"). The router answers deeper paths in the same form.
 _PATHS = (
     "/info/lfs",
     "/info/lfs/{part}",

@@ -26,9 +26,10 @@ def parse_remote_path(path: str) -> Remote:
 
 
 async def authorise_remote(call: Call, service: Service) -> tuple[Principal, Remote]:
-    """Return who calls and the remote of the path; raise Unauthenticated, or Denied for what is not allowed.
+    """Return who calls and the remote of the path.
 
-    The SDKs write names into remotes without escaping `%`: what the token is for tells whether `a%20b` is `a b`.
+    The SDKs write names into remotes without escaping `%`: the repository of the token tells whether `a%20b` is `a b`.
+    Raises Unauthenticated without a valid token, and Denied when its scopes or its repository do not fit.
     """
     principal = await authenticate_git(call, _SCOPES[service])
     remote = parse_remote_path(call.match.git_path)

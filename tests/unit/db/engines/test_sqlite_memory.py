@@ -98,7 +98,7 @@ def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> N
     halves: list[list[str]] = []
 
     def read() -> None:
-        while not stop.wait(0.001):  # a pause, so that readers do not keep writers from their turn
+        while not stop.wait(0.001):  # a pause, so that readers do not keep writers out
             with database.snapshot() as session:
                 if len(names(session)) % 2:
                     halves.append(names(session))
