@@ -39,7 +39,7 @@ class Client:
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self.got: list[bytes] = []
         self.has_left = False
-        self.was_cut = False
+        self.cuts = 0
         self._start: Message = {}
         self._waiting = False
         for piece in pieces:
@@ -64,7 +64,7 @@ class Client:
 
     def cut(self) -> None:
         """Be cut off by the server."""
-        self.was_cut = True
+        self.cuts += 1
         self.leave()
 
     @property

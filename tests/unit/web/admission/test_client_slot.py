@@ -1,0 +1,95 @@
+"""A slot is given to a request only while its client is there, and cuts that client's connection."""
+
+import asyncio
+
+import pytest
+from starlette.types import Scope
+
+from packhouse.limits import Limits
+from packhouse.web.admission.client_slot import slot_for_client
+from packhouse.web.admission.limiter import Limiter
+from packhouse.web.edge.body import ClientGone
+from packhouse.web.edge.wire_request import WireRequest
+from tests.support.event_loop import in_event_loop, let_pass, settle
+from tests.support.servers.memory_edge import Client
+from tests.support.slots import has_free_slot
+
+pytestmark = pytest.mark.quick
+
+HERE, SAME_ORG = (1, "a"), (1, "b")
+
+
+def request_of(client: Client, *, knows_connection: bool = True) -> WireRequest:
+    """Return the request of a client; a server other than ours knows nothing of the connection."""
+    scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    if knows_connection:
+        scope["packhouse.has_left"] = lambda: client.has_left
+        scope["packhouse.cut_connection"] = client.cut
+    return WireRequest(scope, client.receive, stall_max_s=60)
+
+
+async def take(limiter: Limiter) -> None:
+    """Get a slot and give it back."""
+    async with limiter.slot(SAME_ORG):
+        pass
+
+
+@in_event_loop
+async def test_a_client_that_is_there_gets_the_slot() -> None:
+    limiter = Limiter(1, parked_max=0)
+    async with slot_for_client(request_of(Client()), limiter, HERE):
+        assert not await has_free_slot(limiter)
+    assert await has_free_slot(limiter)
+
+
+@in_event_loop
+async def test_a_client_that_left_while_it_waited_gets_none() -> None:
+    limiter = Limiter(1, parked_max=0)
+    client = Client()
+
+    async def run() -> None:
+        async with slot_for_client(request_of(client), limiter, HERE):
+            raise AssertionError("nobody is there")
+
+    async with limiter.slot(SAME_ORG):
+        waiting = asyncio.ensure_future(run())
+        await settle()
+        client.leave()
+        await settle()
+        assert not waiting.done()
+    with pytest.raises(ClientGone):
+        await waiting
+    assert await has_free_slot(limiter)
+
+
+@in_event_loop
+async def test_a_client_that_stalls_is_cut_for_another_of_its_organisation() -> None:
+    limits = Limits()
+    limiter = Limiter(1, parked_max=0, limits=limits)
+    client = Client()
+
+    async def stall() -> None:
+        async with (
+            slot_for_client(request_of(client), limiter, HERE) as slot,
+            slot.parked_for_client(),
+        ):
+            await asyncio.Event().wait()
+
+    stalling = asyncio.ensure_future(stall())
+    await settle()
+    waiting = asyncio.ensure_future(take(limiter))
+    await settle()
+    await let_pass(limits.git_slot_cut_after_s - 1)
+    assert client.cuts == 0
+    await let_pass(2)
+    assert client.cuts == 1
+    stalling.cancel()
+    await asyncio.wait({stalling})
+    await waiting
+
+
+@in_event_loop
+async def test_a_request_whose_server_knows_no_connection_gets_the_slot_too() -> None:
+    limiter = Limiter(1, parked_max=0)
+    async with slot_for_client(request_of(Client(), knows_connection=False), limiter, HERE) as slot:
+        assert slot.cut is None
