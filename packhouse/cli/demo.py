@@ -10,7 +10,6 @@ import click
 from packhouse.auth.minting import sign_token
 from packhouse.auth.scopes import Scope
 from packhouse.cli.command import PackhouseCommand
-from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
 from packhouse.cli.settings import (
     load_settings,
@@ -20,6 +19,7 @@ from packhouse.cli.settings import (
 )
 from packhouse.clock import system_clock
 from packhouse.config import Config
+from packhouse.jobs.background import start_background
 from packhouse.operations.demo.prepare_demo import Demo, prepare_demo
 from packhouse.operations.demo.prepare_shop import SHOP_NAME
 from packhouse.web.edge.serve import open_listener, serve
@@ -93,7 +93,7 @@ def command() -> int:
         prepared = prepare_demo(node)
     welcome = _WELCOME.format(**_lines(config, prepared))
     start_logging(config)
-    return serve(config, LOOPS, announce=lambda: click.echo(welcome))
+    return serve(config, start_background, announce=lambda: click.echo(welcome))
 
 
 def _lines(config: Config, demo: Demo) -> dict[str, str]:

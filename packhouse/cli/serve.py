@@ -3,13 +3,13 @@
 import click
 
 from packhouse.cli.command import PackhouseCommand
-from packhouse.cli.loops import LOOPS
 from packhouse.cli.settings import (
     load_settings,
     start_logging,
     with_creation_settings,
     with_server_settings,
 )
+from packhouse.jobs.background import start_background
 from packhouse.web.edge.serve import serve
 
 
@@ -20,4 +20,4 @@ def command() -> int:
     """Serve repositories until SIGTERM or SIGINT; then let running requests finish."""
     config = load_settings()
     start_logging(config)
-    return serve(config, LOOPS)
+    return serve(config, start_background)

@@ -7,13 +7,11 @@ import threading
 
 import click
 
-from packhouse import limits
 from packhouse.cli.command import PackhouseCommand
-from packhouse.cli.loops import LOOPS
 from packhouse.cli.node import opened_node
 from packhouse.cli.settings import load_settings, start_logging, with_server_settings
+from packhouse.jobs.background import start_background
 from packhouse.log import log_event
-from packhouse.web.edge.background import BackgroundThreads
 
 
 @with_server_settings
@@ -29,10 +27,10 @@ def command() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     with opened_node() as node:
-        background = BackgroundThreads(node, LOOPS)
+        stop_background = start_background(node)
         log_event("working", pid=os.getpid())
         ending.wait()
-        background.stop(limits.background_stop_max_s)
+        stop_background()
     log_event("stopped", pid=os.getpid())
     if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
         # Waiting for work that hangs would keep the process for ever; its lease ends, and it is done again.

@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from packhouse import limits
 from packhouse.config import Config
 from packhouse.log import log_event
-from packhouse.node.node import open_node
+from packhouse.node.node import Node, open_node
 from packhouse.web.admission.admission import open_admission
 from packhouse.web.api import (
     archives,
@@ -35,7 +34,6 @@ from packhouse.web.api import (
 )
 from packhouse.web.api.document import document_route
 from packhouse.web.call import Shared
-from packhouse.web.edge.background import BackgroundThreads, Loop
 from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.pipeline.authorise import authorise_caller
 from packhouse.web.pipeline.exchange import Exchange, Proceed, chain
@@ -74,9 +72,20 @@ GIT: tuple[Route, ...] = (*info_refs.ROUTES, *upload_pack.ROUTES, *receive_pack.
 ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)
 
 
-def make_app(config: Config, routes: Sequence[Route] = ROUTES, *, loops: Sequence[Loop] = ()) -> ASGIApp:
+StartBackground = Callable[[Node], Callable[[], None]]
+"""Starts what a process does besides answering; returns the function that ends it, within seconds."""
+
+
+def start_nothing(_node: Node) -> Callable[[], None]:
+    """Let a process do nothing besides answering."""
+    return lambda: None
+
+
+def make_app(
+    config: Config, routes: Sequence[Route] = ROUTES, *, start_background: StartBackground = start_nothing
+) -> ASGIApp:
     """Return the application; the node is opened by the lifespan's start-up and closed by its end."""
-    return App(config, routes, loops)
+    return App(config, routes, start_background)
 
 
 def make_pipeline(routes: Sequence[Route]) -> Proceed:
@@ -95,9 +104,9 @@ def make_pipeline(routes: Sequence[Route]) -> Proceed:
 class App:
     """One server process's application."""
 
-    def __init__(self, config: Config, routes: Sequence[Route], loops: Sequence[Loop]) -> None:
+    def __init__(self, config: Config, routes: Sequence[Route], start_background: StartBackground) -> None:
         self._config = config
-        self._loops = loops
+        self._start_background = start_background
         self._pipeline = make_pipeline(routes)
         self._shared: Shared | None = None
 
@@ -121,10 +130,10 @@ class App:
             return
         admission = open_admission(self._config, node.limits)
         self._shared = Shared(node, admission)
-        background = BackgroundThreads(node, self._loops)
+        stop_background = self._start_background(node)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         admission.close()
-        await asyncio.to_thread(background.stop, limits.background_stop_max_s)
+        await asyncio.to_thread(stop_background)
         await asyncio.to_thread(node.close)
         await send({"type": "lifespan.shutdown.complete"})

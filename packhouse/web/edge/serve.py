@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -22,8 +22,7 @@ from packhouse.config import Config
 from packhouse.errors import Invalid, Unavailable
 from packhouse.git.commands.process import kill_running
 from packhouse.log import log_event
-from packhouse.web.app import make_app
-from packhouse.web.edge.background import Loop
+from packhouse.web.app import StartBackground, make_app
 from packhouse.web.edge.protocol import EdgeProtocol, EdgeUvicornConfig
 from packhouse.web.edge.supervisor import EXIT_START_FAILED, supervise
 
@@ -31,8 +30,13 @@ BACKLOG: Final = 2048
 OPEN_FILES_WANTED: Final = 65_536
 
 
-def serve(config: Config, loops: Sequence[Loop] = (), *, announce: Callable[[], None] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. Each process runs the background `loops`.
+def serve(
+    config: Config,
+    start_background: StartBackground,
+    *,
+    announce: Callable[[], None] | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. Each process starts its background work.
 
     `announce` is called once, by the first process that serves. Running requests may finish within
     `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot be used, and Unavailable when the address
@@ -55,9 +59,9 @@ def serve(config: Config, loops: Sequence[Loop] = (), *, announce: Callable[[], 
     on_start = _OnceForAll(tell)
     if config.workers == 1:
         return min(
-            run_worker(config, listener, loops, on_start), 1
+            run_worker(config, listener, start_background, on_start), 1
         )  # the supervisor alone asks why a start failed
-    return supervise(lambda: run_worker(config, listener, loops, on_start), config, listener)
+    return supervise(lambda: run_worker(config, listener, start_background, on_start), config, listener)
 
 
 class _OnceForAll:
@@ -178,7 +182,10 @@ def make_server(app: ASGIApp, config: Config, on_start: Callable[[], None] | Non
 
 
 def run_worker(
-    config: Config, listener: socket.socket, loops: Sequence[Loop], on_start: Callable[[], None]
+    config: Config,
+    listener: socket.socket,
+    start_background: StartBackground,
+    on_start: Callable[[], None],
 ) -> int:
     """Serve on `listener` in this process until a signal; return the exit status."""
     # A closed terminal ends the server like SIGTERM, not in the middle of its requests; under nohup it goes on.
@@ -186,7 +193,7 @@ def run_worker(
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
-    server = make_server(make_app(config, loops=loops), config, on_start)
+    server = make_server(make_app(config, start_background=start_background), config, on_start)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(server.serve(sockets=[listener]))

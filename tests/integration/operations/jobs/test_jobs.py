@@ -10,6 +10,7 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
 from packhouse.errors import Invalid
+from packhouse.jobs.background import BackgroundThreads
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
@@ -21,7 +22,6 @@ from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
-from packhouse.web.edge.background import BackgroundThreads
 from tests.support.builders.packs import make_repo_dir
 from tests.support.jobs import drain
 

@@ -9,11 +9,11 @@ import pytest
 
 from packhouse.config import Config
 from packhouse.ids import RepoId
+from packhouse.jobs.background import Loop
 from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
 from packhouse.node.node import Node, open_node
-from packhouse.web.edge.background import Loop
 from tests.support.builders.packs import make_repo_dir
 
 PATIENCE_S = 60

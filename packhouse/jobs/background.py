@@ -1,21 +1,37 @@
-"""What a server process does besides answering: loops in threads of their own, ended with the server."""
+"""The background loops of a process, each in a thread of its own.
+
+A new loop is a function in a module of this package, and a member of `LOOPS`. Servers and `packhouse worker` start
+the same ones.
+"""
 
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from packhouse import limits
+from packhouse.jobs.deliver_webhooks import deliver_webhooks
+from packhouse.jobs.maintenance import maintain_packs
+from packhouse.jobs.worker import run_jobs
 from packhouse.log import log_event
 from packhouse.node.node import Node
 
 _AGAIN_S: Final = 1.0  # before a loop that failed begins anew
 
 Loop = Callable[[Node, threading.Event], None]
-"""Runs until the event is set, and then returns within a second or so. Who starts the server chooses them."""
+"""Runs until the event is set, and then returns within a second or so."""
+
+LOOPS: Final[Sequence[Loop]] = (maintain_packs, run_jobs, deliver_webhooks)
+
+
+def start_background(node: Node) -> Callable[[], None]:
+    """Start every loop; return the function that ends them, which takes `limits.background_stop_max_s` at most."""
+    threads = BackgroundThreads(node, LOOPS)
+    return lambda: threads.stop(limits.background_stop_max_s)
 
 
 class BackgroundThreads:
-    """The running loops of one server process."""
+    """The running loops of one process."""
 
     def __init__(self, node: Node, loops: Sequence[Loop]) -> None:
         self._stopping = threading.Event()
