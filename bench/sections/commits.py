@@ -1,7 +1,6 @@
 """Durable commits of one 2 KB file, over HTTP and in process."""
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -130,10 +129,9 @@ def _in_process(server: Server, org: Org, *, threads: int, seconds: float) -> fl
 def _keep_packs_few(node: Node, ended: threading.Event) -> None:
     """Do what the server does beside its commits."""
     while not ended.is_set():
-        try:
-            consolidate(node, node.maintenance.get(timeout=0.1))
-        except queue.Empty:
-            continue
+        repo_id = node.maintenance.get(timeout_s=0.1)
+        if repo_id is not None:
+            consolidate(node, repo_id)
 
 
 def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:

@@ -8,9 +8,8 @@ request at a time, and all such receivers together at most three quarters of the
 import logging
 import random
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -74,9 +73,8 @@ class Sender:
 
     outage_message = "webhooks wait for the database"
 
-    def __init__(self, node: Node, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._monotonic = monotonic
         self._worker = make_worker_name()
         self._threads_max = node.config.webhook_threads
         self._threads = ThreadPoolExecutor(self._threads_max, thread_name_prefix="packhouse-webhooks")
@@ -113,11 +111,11 @@ class Sender:
         if not sent:
             return 0
         rows = [(each.served.webhook.id, each.delivery, each.outcome) for each in sent]
-        record_outcomes(self._node, rows, random.random)
+        record_outcomes(self._node, rows, self._node.jitter)
         for future, each in zip(ended, sent, strict=True):
             del self._sends[future]
             each.served.sending.remove(each.delivery)
-            each.served.idle_since = self._monotonic()
+            each.served.idle_since = self._node.monotonic()
             self._remember(each)
         return len(sent)
 
@@ -147,10 +145,10 @@ class Sender:
             del self._served[row_id]
 
     def _is_closed(self, webhook: ReadyWebhook) -> bool:
-        return self._closed_until.get(webhook.id, 0.0) > self._monotonic()
+        return self._closed_until.get(webhook.id, 0.0) > self._node.monotonic()
 
     def _is_idle(self, served: _Served) -> bool:
-        return not served.sending and self._monotonic() - served.idle_since > _IDLE_RELEASE_S
+        return not served.sending and self._node.monotonic() - served.idle_since > _IDLE_RELEASE_S
 
     def _serve(self, webhook: ReadyWebhook) -> None:
         try:
@@ -163,13 +161,13 @@ class Sender:
                 webhook=webhook.webhook_id,
                 sealed_with=error.sealed_with,
             )
-            self._closed_until[webhook.id] = self._monotonic() + _CLOSED_S
+            self._closed_until[webhook.id] = self._node.monotonic() + _CLOSED_S
             return
         try:
             receiver = self._node.outbound.parse(webhook.url).receiver
         except PackhouseError:
             receiver = (webhook.webhook_id, 0)  # the attempt itself will say what is wrong
-        self._served[webhook.id] = _Served(webhook, secret, receiver, self._monotonic())
+        self._served[webhook.id] = _Served(webhook, secret, receiver, self._node.monotonic())
 
     def _start_sends(self, due: set[int]) -> int:
         started = 0

@@ -10,8 +10,7 @@ import os
 import secrets
 import socket
 import threading
-import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from enum import Enum
@@ -59,20 +58,12 @@ class Round(Enum):
 
 
 class LeaseLoop:
-    """Runs leased work in one thread. `monotonic` is the clock by which leases are extended, in seconds."""
+    """Runs leased work in one thread."""
 
-    def __init__(
-        self,
-        node: Node,
-        work: LeasedWork,
-        stopping: threading.Event,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, node: Node, work: LeasedWork, stopping: threading.Event) -> None:
         self._node = node
         self._work = work
         self._stopping = stopping
-        self._monotonic = monotonic
         self._extend_at = 0.0
         self._is_away = False
 
@@ -105,7 +96,7 @@ class LeaseLoop:
 
     def _extend_when_due(self) -> None:
         """Extend three times in a lease. After an outage the first round extends: no third is waited for."""
-        moment = self._monotonic()
+        moment = self._node.monotonic()
         if moment < self._extend_at:
             return
         self._work.extend_leases()

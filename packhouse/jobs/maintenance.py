@@ -1,7 +1,6 @@
-"""The background loop that keeps packs few and sweeps leftovers, one in each server process."""
+"""The background loop that keeps packs few and sweeps leftovers, one in each process."""
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -15,29 +14,45 @@ from packhouse.repository.upkeep.damage_report import find_lost_packs, recheck_d
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
-_LOOK_EVERY_S: Final = 0.2
+_LOOK_EVERY_S: Final = 0.2  # so soon a loop without requests notices that it is to stop
 
 
 def maintain_packs(node: Node, stopping: threading.Event) -> None:
     """Work off the node's maintenance requests until `stopping` is set, and sweep now and then."""
-    _guarded("sweep", sweep, node)
-    _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
-    _guarded("take over repositories", adopt_all, node, stopping.is_set)
-    _guarded("find lost packs", find_lost_packs, node, stopping.is_set)
-    _guarded("recheck damage", recheck_damage, node)
-    idle_s = 0.0
+    maintenance = Maintenance(node, stopping)
+    maintenance.begin()
     while not stopping.is_set():
-        try:
-            repo_id = node.maintenance.get(timeout=_LOOK_EVERY_S)
-        except queue.Empty:
-            idle_s += _LOOK_EVERY_S
-            if idle_s >= _SWEEP_EVERY_S:
-                idle_s = 0.0
-                _guarded("sweep", sweep, node)
-                _guarded("take over repositories", adopt_all, node, stopping.is_set)
-                _guarded("recheck damage", recheck_damage, node)
-            continue
-        _guarded("consolidate", consolidate, node, repo_id)
+        maintenance.run_once(wait_s=_LOOK_EVERY_S)
+
+
+class Maintenance:
+    """The upkeep of one process. A piece of work that fails is logged, and the others go on."""
+
+    def __init__(self, node: Node, stopping: threading.Event) -> None:
+        self._node = node
+        self._stopping = stopping
+        self._sweep_at = 0.0
+
+    def begin(self) -> None:
+        """Do what is due once in the life of a process: sweep, and look for what earlier ones have left or lost."""
+        node = self._node
+        _guarded("sweep", sweep, node)
+        _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
+        _guarded("take over repositories", adopt_all, node, self._stopping.is_set)
+        _guarded("find lost packs", find_lost_packs, node, self._stopping.is_set)
+        _guarded("recheck damage", recheck_damage, node)
+        self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
+
+    def run_once(self, *, wait_s: float) -> None:
+        """Consolidate the next repository that asked for it, if one comes in time; sweep when that is due."""
+        repo_id = self._node.maintenance.get(timeout_s=wait_s)
+        if repo_id is not None:
+            _guarded("consolidate", consolidate, self._node, repo_id)
+        if self._node.monotonic() >= self._sweep_at:
+            _guarded("sweep", sweep, self._node)
+            _guarded("take over repositories", adopt_all, self._node, self._stopping.is_set)
+            _guarded("recheck damage", recheck_damage, self._node)
+            self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
 
 
 def _guarded(what: str, work: Callable[..., object], *args: object) -> None:

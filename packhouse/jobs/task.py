@@ -1,6 +1,5 @@
 """What a kind of background work is to the worker that runs it."""
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +44,10 @@ class Task:
     retry_longest_s: int = limits.job_retry_longest_s
     give_up: Callable[[Node, Job, str], None] | None = None
 
-    def retry_delay_s(self, attempt: int, jitter: Callable[[], float] = random.random) -> int:
-        """Return how long to wait after a failed attempt: growing fourfold, give or take a fifth."""
+    def retry_delay_s(self, attempt: int, jitter: Callable[[], float]) -> int:
+        """Return how long to wait after a failed attempt: growing fourfold, give or take a fifth.
+
+        `jitter()` gives numbers from 0 to 1.
+        """
         delay_s = min(self.retry_longest_s, self.retry_first_s << 2 * min(attempt - 1, 20))
         return max(1, round(delay_s * (0.8 + 0.4 * jitter())))

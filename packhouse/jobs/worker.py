@@ -124,7 +124,7 @@ class Worker:
             if job.is_last_attempt:
                 self._give_up(running, task, why)
             else:
-                delay_s = task.retry_delay_s(claimed.attempts)
+                delay_s = task.retry_delay_s(claimed.attempts, self._node.jitter)
                 put_back(
                     self._node, self._worker, claimed, delay_s=delay_s, attempts=claimed.attempts, why=why
                 )

@@ -1,6 +1,5 @@
 """Which repositories' packs a process should look at soon: each waits at most once."""
 
-import queue
 import threading
 from collections import Counter
 from typing import Final
@@ -41,11 +40,11 @@ class MaintenanceQueue:
                 self._waiting[repo_id] = None
                 self._arrived.notify()
 
-    def get(self, timeout: float) -> RepoId:
-        """Return the repository that waited longest; raise queue.Empty when none comes in `timeout` seconds."""
+    def get(self, *, timeout_s: float) -> RepoId | None:
+        """Return the repository that waited longest; None when none comes in time."""
         with self._guard:
-            if not self._waiting and not self._arrived.wait_for(lambda: self._waiting, timeout):
-                raise queue.Empty
+            if not self._arrived.wait_for(lambda: self._waiting, timeout_s):
+                return None
             repo_id = next(iter(self._waiting))
             del self._waiting[repo_id]
             return repo_id

@@ -46,10 +46,8 @@ class Clocks:
     def __init__(self, node: Node) -> None:
         self.now = 1000
         node.clock = lambda: self.now
+        node.monotonic = lambda: self._monotonic_s
         self._monotonic_s = 0.0
-
-    def monotonic(self) -> float:
-        return self._monotonic_s
 
     def advance(self, seconds: float) -> None:
         """Let time go by on both clocks."""

@@ -115,7 +115,7 @@ class World:
     pushes: int = 0
 
     def sender(self) -> Sender:
-        sender = Sender(self.node, monotonic=self.clocks.monotonic)
+        sender = Sender(self.node)
         self.senders.append(sender)
         return sender
 
@@ -369,7 +369,7 @@ def test_a_subscription_stays_with_its_process_as_long_as_the_loop_extends_it(wo
     world.subscribe("a.example.com")
     world.push("main")
     first, second = world.sender(), world.sender()
-    loop = LeaseLoop(world.node, first, threading.Event(), monotonic=world.clocks.monotonic)
+    loop = LeaseLoop(world.node, first, threading.Event())
     loop.run_once()
     world.await_requests(1)
     for _ in range(100):
@@ -420,7 +420,7 @@ def test_answers_that_came_in_an_outage_are_written_down_after_it(
     webhook = world.subscribe("a.example.com")
     world.push("main")
     sender = world.sender()
-    loop = LeaseLoop(world.node, sender, threading.Event(), monotonic=world.clocks.monotonic)
+    loop = LeaseLoop(world.node, sender, threading.Event())
     world.run(sender)
     database.is_away = True
     world.receivers.answer_all()

@@ -59,7 +59,7 @@ class EndsAfterWaits(threading.Event):
 
 
 def make_loop(node: Node, work: ScriptedWork, clocks: Clocks) -> LeaseLoop:
-    return LeaseLoop(node, work, threading.Event(), monotonic=clocks.monotonic)
+    return LeaseLoop(node, work, threading.Event())
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -130,7 +130,7 @@ def test_other_failures_end_the_loop_and_close_the_work(node: Node, clocks: Cloc
 def test_a_loop_with_work_goes_on_without_a_wait(node: Node, clocks: Clocks) -> None:
     work = ScriptedWork(*[True] * 50)
     stopping = EndsAfterWaits(1)
-    LeaseLoop(node, work, stopping, monotonic=clocks.monotonic).run()
+    LeaseLoop(node, work, stopping).run()
     assert work.calls.count("start") == 51
     assert len(stopping.waits) == 1
 
@@ -139,7 +139,7 @@ def test_a_loop_that_is_told_to_stop_begins_no_other_round(node: Node, clocks: C
     work = ScriptedWork()
     stopping = threading.Event()
     stopping.set()
-    LeaseLoop(node, work, stopping, monotonic=clocks.monotonic).run()
+    LeaseLoop(node, work, stopping).run()
     assert work.calls == ["close"]
 
 
@@ -148,7 +148,7 @@ def test_a_loop_waits_longer_in_an_outage_than_between_rounds(node: Node, clocks
     work = ScriptedWork(DatabaseAway("of the test"))
     stopping = EndsAfterWaits(2)
     node.wakeups.notify()
-    LeaseLoop(node, work, stopping, monotonic=clocks.monotonic).run()
+    LeaseLoop(node, work, stopping).run()
     in_outage, idle = stopping.waits
     assert in_outage is not None and idle is not None
     assert in_outage > 10 * idle > 0
@@ -157,7 +157,7 @@ def test_a_loop_waits_longer_in_an_outage_than_between_rounds(node: Node, clocks
 def test_a_wake_up_begins_the_next_round_of_an_idle_loop(node: Node, clocks: Clocks) -> None:
     work = ScriptedWork()
     stopping = threading.Event()
-    loop = LeaseLoop(node, work, stopping, monotonic=clocks.monotonic)
+    loop = LeaseLoop(node, work, stopping)
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:

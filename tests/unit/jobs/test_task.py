@@ -1,5 +1,7 @@
 """How long a failed job waits for its next attempt."""
 
+import random
+
 import pytest
 
 from packhouse import limits
@@ -31,7 +33,7 @@ def test_waits_are_spread_by_a_fifth_to_either_side() -> None:
     task = Task(do_nothing, retry_first_s=100, retry_longest_s=10_000)
     assert task.retry_delay_s(1, lambda: 0.0) == 80
     assert task.retry_delay_s(1, lambda: 1.0) == 120
-    drawn = {task.retry_delay_s(1) for _ in range(200)}
+    drawn = {task.retry_delay_s(1, random.random) for _ in range(200)}
     assert len(drawn) > 5, "jobs that failed together must not come back together"
     assert all(80 <= delay_s <= 120 for delay_s in drawn)
 

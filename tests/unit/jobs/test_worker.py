@@ -246,7 +246,7 @@ def test_a_job_that_runs_for_hours_stays_with_its_worker(node: Node, clocks: Clo
     add(node)
     with working(node, Task(held.run)) as worker, working(node, Task(held.run)) as other:
         stopping = threading.Event()
-        loop = LeaseLoop(node, worker, stopping, monotonic=clocks.monotonic)
+        loop = LeaseLoop(node, worker, stopping)
         assert loop.run_once() is Round.WORKED
         held.wait_begun()
         for _ in range(500):
@@ -288,7 +288,7 @@ def test_a_suspended_process_takes_its_own_job_back_as_another_run(node: Node, c
     held = Held()
     add(node)
     with working(node, Task(held.run)) as worker:
-        loop = LeaseLoop(node, worker, threading.Event(), monotonic=clocks.monotonic)
+        loop = LeaseLoop(node, worker, threading.Event())
         loop.run_once()
         held.wait_begun()
         clocks.sleep(3600)
@@ -403,7 +403,7 @@ def test_the_loop_goes_on_with_the_queue_after_an_outage(
 ) -> None:
     ran: list[str] = []
     with working(node, Task(lambda _node, job: ran.append(job.key))) as worker:
-        loop = LeaseLoop(node, worker, threading.Event(), monotonic=clocks.monotonic)
+        loop = LeaseLoop(node, worker, threading.Event())
         add(node)
         database.is_away = True
         assert [loop.run_once() for _ in range(3)] == [Round.AWAY] * 3
