@@ -1,7 +1,8 @@
 """One request and its answer, handed from stage to stage of the pipeline."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Send
@@ -43,10 +44,10 @@ class Exchange:
         await answer(self.wire.scope, self.wire.receive, self.outgoing)
 
 
-Proceed = Callable[[Exchange], Awaitable[None]]
+Proceed = Callable[[Exchange], Coroutine[Any, Any, None]]
 """The rest of the pipeline."""
 
-Stage = Callable[[Exchange, Proceed], Awaitable[None]]
+Stage = Callable[[Exchange, Proceed], Coroutine[Any, Any, None]]
 """One step: it works on the exchange before it proceeds, and sees afterwards what the rest returned or raised."""
 
 
