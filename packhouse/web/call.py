@@ -1,30 +1,32 @@
 """One call of an operation, as handlers see it: what is asked, by whom, and how to run it."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
-from packhouse.git.refname import RefName, short_name
+from packhouse.git.refname import RefName
 from packhouse.node.node import Node
-from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
+from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.admission.admission import Admission
 from packhouse.web.caller import Caller
-from packhouse.web.edge.body import drop_body, iter_body
+from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.json.fields import member_names, parse_object, parse_query
 from packhouse.web.json.text import decode_members
+from packhouse.web.reply import Reply
 from packhouse.web.routing.match import Dialect, Match
+from packhouse.web.write import BranchWrite, Write, WriteVerb
 
 P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C")
+R = TypeVar("R", bound=msgspec.Struct)
 S = TypeVar("S", bound=msgspec.Struct)
 
 _INLINE_MAX_BYTES: Final = 256 * limits.KIB  # parsing more would hold up the event loop
@@ -42,8 +44,7 @@ class Call:
     """One call. `wire` is the request that makes it, `match` what the route knows of it.
 
     `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
-    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body. `idempotency_key` is None
-    unless the request has one and its route takes it; `ticket` is made for the write.
+    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body.
     """
 
     def __init__(self, wire: WireRequest, shared: Shared, match: Match) -> None:
@@ -54,8 +55,6 @@ class Call:
         self.principal: Principal | None = None
         self.authorised: Caller | None = None
         self.failure_facts: dict[str, str] = {}
-        self.idempotency_key: str | None = None
-        self.ticket: Ticket | None = None
 
     @property
     def config(self) -> Config:
@@ -116,24 +115,6 @@ class Call:
         """Run an operation as the caller of this request, in a worker thread."""
         return await self.admission.threads.run(operation, self.node, self.caller.principal, *args, **kwargs)
 
-    async def write(
-        self, operation: Callable[[Receipt[T] | None], T], render: Callable[[T], Response]
-    ) -> Response:
-        """Run an operation that writes, in a worker thread, and return its answer.
-
-        The operation gets a receipt when the request has an idempotency key: `render` is then called within its
-        transaction as well, so that the answer is kept with what was written. It may look at its result only.
-        """
-        if self.idempotency_key is None:
-            return render(await self.in_thread(operation, None))
-        fingerprint = self.wire.upload.fingerprint
-        assert fingerprint is not None, "a request with a key has its body hashed"
-        if not fingerprint.is_whole:  # a body that counts for nothing
-            await drop_body(self.wire.upload, max_bytes=self.config.commit_max_bytes)
-        self.ticket = Ticket(self.idempotency_key, fingerprint.text())
-        receipt: Receipt[T] = Receipt(self.ticket, lambda result: as_answer(render(result)))
-        return render(await self.in_thread(operation, receipt))
-
     async def search(
         self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
@@ -145,19 +126,30 @@ class Call:
         async with self.admission.searches.slot((self.caller.principal.org_id, self.caller.repo)):
             return await self.operate(operation, *args, **kwargs)
 
-    def wait_for_branch(self, namespace: str, refname: RefName) -> AbstractAsyncContextManager[None]:
-        """Wait in the branch queue until this request may write to the branch; see BranchQueue."""
-        key = (self.caller.principal.org_id, self.caller.repo, namespace, refname)
-        queue = self.admission.branch_queue
-        return queue.wait(key, branch=short_name(refname), wait_max_s=limits.guard_wait_max_s)
+    def prepare_write(
+        self, verb: WriteVerb[C, T], command: C, render: Callable[[T], R | Reply[R]]
+    ) -> Write[R]:
+        """Return the write that runs an operation as the caller of this request; see Write."""
+        return Write(operation=self._bind(verb, command), render=render)
+
+    def prepare_branch_write(
+        self,
+        verb: WriteVerb[C, T],
+        command: C,
+        render: Callable[[T], R | Reply[R]],
+        *,
+        namespace: str,
+        refname: RefName,
+    ) -> BranchWrite[R]:
+        """Return the same for an operation that moves a branch; the write waits in the queue of that branch."""
+        operation = self._bind(verb, command)
+        return BranchWrite(operation=operation, render=render, namespace=namespace, refname=refname)
+
+    def _bind(self, verb: WriteVerb[C, T], command: C) -> Callable[[Receipt[T] | None], T]:
+        node, principal = self.node, self.caller.principal
+        return lambda receipt: verb(node, principal, command, receipt=receipt)
 
     def clone_address(self, repo: str) -> str:
         """Return the address from which git clones the repository, without credentials."""
         base = self.config.public_url.rstrip("/") or self.wire.base_address
         return f"{base}/{quote(repo, safe='/+')}.git"
-
-
-def as_answer(response: Response) -> Answer:
-    """Return a whole response for keeping; its length follows from its body."""
-    headers = ((name, value) for name, value in response.headers.items() if name != "content-length")
-    return Answer(response.status_code, tuple(headers), bytes(response.body))

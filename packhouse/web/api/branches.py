@@ -1,21 +1,20 @@
 """Branches: list, get, create, promote and delete."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
 from packhouse.errors import Invalid
 from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
-from packhouse.operations.refs.branches import Branch
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
 from packhouse.operations.refs.list_branches import ListBranches, list_branches
 from packhouse.operations.refs.read_branch import ReadBranch, read_branch
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
+from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.types import (
     AnyRef,
     BranchName,
@@ -26,11 +25,10 @@ from packhouse.web.json.types import (
     Sha,
     Timestamp,
     needs,
-    old_name_of,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import with_old_names
 from packhouse.web.routing.route import of_repo, reading, writing
+from packhouse.web.write import Write
 
 
 class ListBranchesQuery(msgspec.Struct):
@@ -56,10 +54,13 @@ class BranchFields(msgspec.Struct):
     created_at: Timestamp
 
 
-class ListedBranch(BranchFields):
+class ListedBranch(msgspec.Struct):
     """One branch of a page."""
 
     cursor: Name
+    name: Name
+    head_sha: Sha
+    created_at: Timestamp
 
 
 class BranchList(msgspec.Struct):
@@ -67,7 +68,7 @@ class BranchList(msgspec.Struct):
 
     branches: list[ListedBranch]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class BranchAnswer(msgspec.Struct):
@@ -103,43 +104,39 @@ class DeleteBranchBody(msgspec.Struct):
     ephemeral: bool = False
 
 
-class DeletedBranch(msgspec.Struct):
+class DeletedBranch(WithOldNames, frozen=True):
     """The branch that is gone, under its new and its old member."""
 
     target_branch: Name
-    name: Annotated[Name, old_name_of("target_branch")]
     message: Name
     ephemeral: bool
+    name: Annotated[Name, old_name_of("target_branch")] = OLD_NAME
 
 
-def _fields(branch: Branch) -> dict[str, Any]:
-    return {"name": branch.name, "head_sha": branch.head, "created_at": format_timestamp(branch.created_at)}
-
-
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> BranchList:
     """GET …/branches."""
     query = call.read_query(ListBranchesQuery)
     page = await call.operate(
         list_branches,
         ListBranches(call.caller.repo, query.ephemeral, query.cursor, page_limit(query.limit)),
     )
-    branches = [{"cursor": cursor, **_fields(branch)} for branch, cursor in page.branches]
-    answer: dict[str, Any] = {"branches": branches, "has_more": page.has_more}
-    if page.has_more:
-        answer["next_cursor"] = branches[-1]["cursor"]
-    return json_response(answer)
+    branches = [
+        ListedBranch(cursor, branch.name, branch.head, format_timestamp(branch.created_at))
+        for branch, cursor in page.branches
+    ]
+    return BranchList(branches, page.has_more, branches[-1].cursor if page.has_more else UNSET)
 
 
-async def handle_get(call: Call) -> Response:
+async def handle_get(call: Call) -> BranchAnswer:
     """GET …/branch."""
     query = call.read_query(GetBranchQuery)
     branch = await call.operate(
         read_branch, ReadBranch(call.caller.repo, exact_branch_refname(query.name), query.ephemeral)
     )
-    return json_response({"branch": _fields(branch)})
+    return BranchAnswer(BranchFields(branch.name, branch.head, format_timestamp(branch.created_at)))
 
 
-async def handle_create(call: Call) -> Response:
+async def handle_create(call: Call) -> Write[CreatedBranch]:
     """POST …/branches/create."""
     body = await call.read_body(CreateBranchBody)
     if body.base_ref is None and body.base_branch is None:
@@ -153,31 +150,25 @@ async def handle_create(call: Call) -> Response:
         base_is_ephemeral=body.base_is_ephemeral,
         force=body.force,
     )
-    node, principal = call.node, call.caller.principal
-    return await call.write(
-        lambda receipt: create_branch(node, principal, command, receipt=receipt),
-        lambda branch: json_response(
-            {
-                "message": "branch created",
-                "target_branch": short_name(branch.refname),
-                "target_is_ephemeral": branch.ephemeral,
-                "commit_sha": branch.tip,
-            }
+    return call.prepare_write(
+        create_branch,
+        command,
+        lambda branch: CreatedBranch(
+            message="branch created",
+            target_branch=short_name(branch.refname),
+            target_is_ephemeral=branch.ephemeral,
+            commit_sha=branch.tip,
         ),
     )
 
 
-async def handle_delete(call: Call) -> Response:
+async def handle_delete(call: Call) -> Write[DeletedBranch]:
     """DELETE …/branches."""
     body = await call.read_body(DeleteBranchBody)
     refname = exact_branch_refname(body.target_branch)
     command = DeleteBranch(call.caller.repo, refname, body.ephemeral)
-    fields = {"target_branch": short_name(refname), "message": "branch deleted", "ephemeral": body.ephemeral}
-    node, principal = call.node, call.caller.principal
-    return await call.write(
-        lambda receipt: delete_branch(node, principal, command, receipt=receipt),
-        lambda _: json_response(with_old_names("deleted_branch", fields)),
-    )
+    reply = DeletedBranch(short_name(refname), "branch deleted", body.ephemeral)
+    return call.prepare_write(delete_branch, command, lambda _: reply)
 
 
 ROUTES = (
@@ -185,13 +176,13 @@ ROUTES = (
         "list_branches",
         of_repo("branches"),
         handle_list,
-        Description("List branches", query=ListBranchesQuery, reply=BranchList),
+        Description("List branches", query=ListBranchesQuery),
     ),
     reading(
         "get_branch",
         of_repo("branch"),
         handle_get,
-        Description("Get a branch by name", query=GetBranchQuery, reply=BranchAnswer),
+        Description("Get a branch by name", query=GetBranchQuery),
     ),
     writing(
         "create_branch",
@@ -201,7 +192,6 @@ ROUTES = (
             "Create a branch, or promote an ephemeral one",
             body=CreateBranchBody,
             body_rules=(needs("base_ref", "base_branch"),),
-            reply=CreatedBranch,
             failures=(409,),
         ),
     ),
@@ -209,7 +199,7 @@ ROUTES = (
         "delete_branch",
         of_repo("branches"),
         handle_delete,
-        Description("Delete a branch", body=DeleteBranchBody, reply=DeletedBranch, failures=(409,)),
+        Description("Delete a branch", body=DeleteBranchBody, failures=(409,)),
         method="DELETE",
     ),
 )

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Annotated, Final, Literal
 
 import msgspec
-from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import Invalid
@@ -31,7 +30,6 @@ from packhouse.operations.commits.restore_commit import RestoreCommit, restore_c
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.commit_stream import CommitStream, OpenedCommit, StreamedCommit
 from packhouse.web.json.fields import member_names, parse_object
 from packhouse.web.json.ndjson import (
@@ -41,6 +39,7 @@ from packhouse.web.json.ndjson import (
     parse_diff_line,
     parse_metadata_line,
 )
+from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.paths import PathMembers, read_written_path
 from packhouse.web.json.text import decode_members, split_object
 from packhouse.web.json.types import (
@@ -57,13 +56,12 @@ from packhouse.web.json.types import (
     Sha,
     always,
     needs,
-    old_name_of,
     one_of,
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import with_old_names
 from packhouse.web.routing.route import ErrorStyle, Route, of_repo, writing_branch
+from packhouse.web.write import BranchWrite
 
 _BATCH_BYTES: Final = 256 * limits.KIB  # collected before a worker thread is asked to digest them
 
@@ -132,15 +130,15 @@ class CommitReply(msgspec.Struct):
     blob_count: Count
 
 
-class CommitResult(msgspec.Struct):
+class CommitResult(WithOldNames, frozen=True):
     """What happened to the branch."""
 
-    branch: Annotated[Name, old_name_of("target_branch")]
     target_branch: Name
     old_sha: Sha
     new_sha: Sha
     success: Literal[True]
     status: Annotated[str, always("ok")]
+    branch: Annotated[Name, old_name_of("target_branch")] = OLD_NAME
 
 
 class CommitAnswer(msgspec.Struct):
@@ -200,28 +198,29 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
     return changes
 
 
-def commit_answer(target: CommitTarget, new: NewCommit, *, blob_count: int) -> Response:
-    """Return the 201 answer of every endpoint that commits."""
+def commit_answer(target: CommitTarget, new: NewCommit, *, blob_count: int) -> CommitAnswer:
+    """Return the reply of every endpoint that commits."""
     branch = short_name(target.refname)
-    commit = {
-        "commit_sha": new.commit,
-        "tree_sha": new.tree,
-        "target_branch": branch,
-        "pack_bytes": new.pack_bytes,
-        "blob_count": blob_count,
-    }
-    result = {
-        "target_branch": branch,
-        "old_sha": oid_to_wire(new.old_oid),
-        "new_sha": new.commit,
-        "success": True,
-        "status": "ok",
-    }
-    return json_response({"commit": commit, "result": with_old_names("commit_result", result)}, 201)
+    return CommitAnswer(
+        CommitReply(
+            commit_sha=new.commit,
+            tree_sha=new.tree,
+            target_branch=branch,
+            pack_bytes=new.pack_bytes,
+            blob_count=blob_count,
+        ),
+        CommitResult(
+            target_branch=branch,
+            old_sha=oid_to_wire(new.old_oid),
+            new_sha=new.commit,
+            success=True,
+            status="ok",
+        ),
+    )
 
 
-async def _commit_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit]) -> Response:
-    """Read the whole body, wait in the branch queue, commit and answer."""
+async def _read_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit]) -> BranchWrite[CommitAnswer]:
+    """Read the whole body and return the write that commits it."""
     stream = CommitStream(open_commit)
     try:
         waiting: list[bytes] = []
@@ -234,15 +233,17 @@ async def _commit_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit
                 waiting, waiting_bytes = [], 0
         await call.in_thread(stream.feed, b"".join(waiting))
         opened = stream.finish()
-        target, commit = opened.target, opened.commit
-        async with call.wait_for_branch(target.namespace, target.refname):
-            return await call.write(
-                lambda receipt: _commit(commit, receipt),
-                lambda new: commit_answer(target, new, blob_count=commit.blob_count),
-            )
     except BaseException:
         await call.in_thread(stream.discard)
         raise
+    target, commit = opened.target, opened.commit
+    return BranchWrite(
+        operation=partial(_commit, commit),
+        render=lambda new: commit_answer(target, new, blob_count=commit.blob_count),
+        discard=stream.discard,
+        namespace=target.namespace,
+        refname=target.refname,
+    )
 
 
 def _commit(commit: StreamedCommit, receipt: Receipt[NewCommit] | None) -> NewCommit:
@@ -258,7 +259,7 @@ def _read_commit(call: Call, metadata: CommitMetadata) -> tuple[CommitTarget, Co
     return read_target(metadata), read_facts(metadata, now=call.node.clock())
 
 
-async def create_commit(call: Call) -> Response:
+async def create_commit(call: Call) -> BranchWrite[CommitAnswer]:
     """POST …/commit-pack: one commit from a stream of files."""
 
     def open_commit(line: bytes) -> OpenedCommit:
@@ -270,7 +271,7 @@ async def create_commit(call: Call) -> Response:
         commit = CommitPack(node, principal, repo, target, facts, changes)
         return OpenedCommit(target, commit, partial(_add_blob_chunk, commit))
 
-    return await _commit_stream(call, open_commit)
+    return await _read_stream(call, open_commit)
 
 
 def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
@@ -278,7 +279,7 @@ def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
     commit.add_chunk(content_id, data, eof=eof)
 
 
-async def commit_diff(call: Call) -> Response:
+async def commit_diff(call: Call) -> BranchWrite[CommitAnswer]:
     """POST …/diff-commit: one commit from a patch."""
 
     def open_commit(line: bytes) -> OpenedCommit:
@@ -289,7 +290,7 @@ async def commit_diff(call: Call) -> Response:
         commit = DiffCommit(node, principal, repo, target, facts)
         return OpenedCommit(target, commit, partial(_add_diff_chunk, commit))
 
-    return await _commit_stream(call, open_commit)
+    return await _read_stream(call, open_commit)
 
 
 def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
@@ -297,7 +298,7 @@ def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
     commit.add_chunk(data, eof=eof)
 
 
-async def restore(call: Call) -> Response:
+async def restore(call: Call) -> BranchWrite[CommitAnswer]:
     """POST …/restore-commit and …/reset-commits: an earlier tree as a new commit."""
     metadata = await _read_restore(call)
     if metadata.target_branch.startswith("refs/"):
@@ -318,12 +319,13 @@ async def restore(call: Call) -> Response:
         author=author,
         committer=author if metadata.committer is None else read_person(metadata.committer, now=now),
     )
-    node, principal = call.node, call.caller.principal
-    async with call.wait_for_branch(target.namespace, target.refname):
-        return await call.write(
-            lambda receipt: restore_commit(node, principal, command, receipt=receipt),
-            lambda new: commit_answer(target, new, blob_count=0),
-        )
+    return call.prepare_branch_write(
+        restore_commit,
+        command,
+        lambda new: commit_answer(target, new, blob_count=0),
+        namespace=target.namespace,
+        refname=target.refname,
+    )
 
 
 async def _read_restore(call: Call) -> RestoreMetadata:
@@ -364,7 +366,6 @@ def _restore_route(name: str, path: str) -> Route:
             body=RestoreMetadata,
             body_media="application/json, application/x-ndjson",
             body_member="metadata",
-            reply=CommitAnswer,
             status=201,
             failures=(409,),
         ),
@@ -384,7 +385,6 @@ ROUTES = (
             body_member="metadata",
             body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
             body_lines=BlobChunkLine,
-            reply=CommitAnswer,
             status=201,
             failures=(409,),
         ),
@@ -401,7 +401,6 @@ ROUTES = (
             body_member="metadata",
             body_rules=(_EPHEMERAL_BASE_IS_NAMED,),
             body_lines=DiffChunkLine,
-            reply=CommitAnswer,
             status=201,
             failures=(409,),
         ),

@@ -1,9 +1,9 @@
 """Merging into a branch."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import clean_message
@@ -11,7 +11,7 @@ from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_n
 from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
+from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.types import (
     AnyRef,
     Base64,
@@ -21,12 +21,12 @@ from packhouse.web.json.types import (
     Name,
     Sha,
     always,
-    old_name_of,
     one_of,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import with_old_names, without_nulls
+from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import of_repo, writing_branch
+from packhouse.web.write import BranchWrite
 
 _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
 
@@ -50,13 +50,13 @@ class MergeBody(msgspec.Struct):
     squash: bool = False
 
 
-class MergeSourceFields(msgspec.Struct):
+class MergeSourceFields(WithOldNames, frozen=True):
     """What was merged; `branch` is the old name of `ref`."""
 
     ref: Name
-    branch: Annotated[Name, old_name_of("ref")]
     ephemeral: bool
     sha: Sha
+    branch: Annotated[Name, old_name_of("ref")] = OLD_NAME
 
 
 class MergeTargetFields(msgspec.Struct):
@@ -68,7 +68,7 @@ class MergeTargetFields(msgspec.Struct):
     new_sha: Sha
 
 
-class MergeAnswer(msgspec.Struct):
+class MergeAnswer(msgspec.Struct, kw_only=True):
     """What the merge did; `promoted_commits` counts what the target gained from the source."""
 
     result: Literal["merge_commit", "fast_forward", "no_op", "squash"]
@@ -76,8 +76,8 @@ class MergeAnswer(msgspec.Struct):
     tree_sha: Sha
     source: MergeSourceFields
     target: MergeTargetFields
+    merge_base_sha: Sha | UnsetType = UNSET
     promoted_commits: Count
-    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
 class MergeProblem(msgspec.Struct):
@@ -86,25 +86,25 @@ class MergeProblem(msgspec.Struct):
     `conflict_paths_base64` is there when one of the paths is no text, and has the bytes of all, place by place.
     """
 
-    conflict_type: (
-        Annotated[str, always("merge_conflict", "target_moved", "repo_changed")] | msgspec.UnsetType
-    ) = msgspec.UNSET
-    conflict_paths: list[Name] | msgspec.UnsetType = msgspec.UNSET
-    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
-    conflict_paths_base64: list[Base64] | msgspec.UnsetType = msgspec.UNSET
+    conflict_type: Annotated[str, always("merge_conflict", "target_moved", "repo_changed")] | UnsetType = (
+        UNSET
+    )
+    conflict_paths: list[Name] | UnsetType = UNSET
+    merge_base_sha: Sha | UnsetType = UNSET
+    conflict_paths_base64: list[Base64] | UnsetType = UNSET
 
 
-async def handle_merge(call: Call) -> Response:
+async def handle_merge(call: Call) -> BranchWrite[MergeAnswer]:
     """POST …/merge."""
     body = await call.read_body(MergeBody)
     command = _read_command(call, body)
-    namespace = EPHEMERAL if command.target_is_ephemeral else PERSISTENT
-    node, principal = call.node, call.caller.principal
-    async with call.wait_for_branch(namespace, command.target):
-        return await call.write(
-            lambda receipt: merge(node, principal, command, receipt=receipt),
-            lambda merged: json_response(_answer(command, merged)),
-        )
+    return call.prepare_branch_write(
+        merge,
+        command,
+        lambda merged: _answer(command, merged),
+        namespace=EPHEMERAL if command.target_is_ephemeral else PERSISTENT,
+        refname=command.target,
+    )
 
 
 def _read_command(call: Call, body: MergeBody) -> Merge:
@@ -132,28 +132,23 @@ def _read_command(call: Call, body: MergeBody) -> Merge:
     )
 
 
-def _answer(command: Merge, merged: Merged) -> dict[str, Any]:
-    source = {
-        "ref": merged.source.label,
-        "ephemeral": command.source_is_ephemeral,
-        "sha": merged.source.commit,
-    }
-    target = {
-        "branch": short_name(command.target),
-        "ephemeral": command.target_is_ephemeral,
-        "old_sha": merged.old_oid,
-        "new_sha": merged.commit,
-    }
-    fields = {
-        "result": merged.result.value,
-        "commit_sha": merged.commit,
-        "tree_sha": merged.tree,
-        "source": with_old_names("merge_source", source),
-        "target": target,
-        "merge_base_sha": merged.merge_base,
-        "promoted_commits": merged.promoted,
-    }
-    return without_nulls(fields)
+def _answer(command: Merge, merged: Merged) -> MergeAnswer:
+    return MergeAnswer(
+        result=merged.result.value,
+        commit_sha=merged.commit,
+        tree_sha=merged.tree,
+        source=MergeSourceFields(
+            ref=merged.source.label, ephemeral=command.source_is_ephemeral, sha=merged.source.commit
+        ),
+        target=MergeTargetFields(
+            branch=short_name(command.target),
+            ephemeral=command.target_is_ephemeral,
+            old_sha=merged.old_oid,
+            new_sha=merged.commit,
+        ),
+        merge_base_sha=or_unset(merged.merge_base),
+        promoted_commits=merged.promoted,
+    )
 
 
 _SQUASH_MAKES_A_COMMIT: Final = {
@@ -175,7 +170,6 @@ ROUTES = (
             "Merge into a branch",
             body=MergeBody,
             body_rules=(_SQUASH_MAKES_A_COMMIT,),
-            reply=MergeAnswer,
             failures=(409, 413),
             failure_members=MergeProblem,
         ),

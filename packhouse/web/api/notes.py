@@ -1,19 +1,20 @@
 """Notes: get, add, append and remove them, list the refs that hold them."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.errors import Invalid
+from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
 from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
+from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.types import (
     AnyRef,
     Cursor,
@@ -24,13 +25,13 @@ from packhouse.web.json.types import (
     Sha,
     always,
     needs,
-    old_name_of,
     one_of,
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import with_old_names, without_nulls
+from packhouse.web.reply import Reply, or_unset
 from packhouse.web.routing.route import ErrorStyle, of_repo, reading, writing_branch
+from packhouse.web.write import BranchWrite
 
 _ACTIONS: Final = frozenset(action.value for action in NoteAction)
 
@@ -83,7 +84,7 @@ class NotesRefList(msgspec.Struct):
     refs: list[ListedNotesRef]
     has_more: bool
     prefix: Annotated[str, says(pattern="^refs/notes/")]
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class WriteNoteBody(msgspec.Struct):
@@ -116,28 +117,28 @@ class NoteResult(msgspec.Struct):
     status: Annotated[str, always("ok")]
 
 
-class NoteWriteAnswer(msgspec.Struct):
+class NoteWriteAnswer(WithOldNames, frozen=True, kw_only=True):
     """The object, the notes ref under both its names, its new tip and the one before."""
 
     sha: Sha
     notes_ref: NotesRef
-    target_ref: Annotated[NotesRef, old_name_of("notes_ref")]
+    base_commit: Sha | UnsetType = UNSET
     new_ref_sha: Sha
     result: NoteResult
-    base_commit: Sha | msgspec.UnsetType = msgspec.UNSET
+    target_ref: Annotated[NotesRef, old_name_of("notes_ref")] = OLD_NAME
 
 
-async def handle_get(call: Call) -> Response:
+async def handle_get(call: Call) -> NoteAnswer:
     """GET …/notes."""
     query = call.read_query(GetNoteQuery)
     note = await call.operate(
         read_note, call.caller.repo, object_ref=query.object_ref, refname=notes_refname(query.notes_ref)
     )
     text = note.content.removesuffix(b"\n").decode("utf-8", "replace")
-    return json_response({"sha": note.target, "note": text, "ref_sha": note.notes_tip})
+    return NoteAnswer(note.target, text, note.notes_tip)
 
 
-async def handle_list_refs(call: Call) -> Response:
+async def handle_list_refs(call: Call) -> NotesRefList:
     """GET …/notes/refs."""
     query = call.read_query(ListNotesRefsQuery)
     prefix = notes_prefix(query.prefix)
@@ -148,20 +149,17 @@ async def handle_list_refs(call: Call) -> Response:
         cursor=query.cursor,
         count_max=page_limit(query.limit),
     )
-    names = [ref.refname.decode("utf-8") for ref in page.refs]
-    answer: dict[str, Any] = {
-        "refs": [
-            {"cursor": name, "ref": name, "sha": ref.oid} for name, ref in zip(names, page.refs, strict=True)
-        ],
-        "has_more": page.has_more,
-        "prefix": prefix.decode("utf-8"),
-    }
-    if page.has_more:
-        answer["next_cursor"] = names[-1]
-    return json_response(answer)
+    refs = [_listed(ref.refname.decode("utf-8"), ref.oid) for ref in page.refs]
+    return NotesRefList(
+        refs, page.has_more, prefix.decode("utf-8"), refs[-1].cursor if page.has_more else UNSET
+    )
 
 
-async def handle_write(call: Call) -> Response:
+def _listed(refname: str, tip: Oid) -> ListedNotesRef:
+    return ListedNotesRef(cursor=refname, ref=refname, sha=tip)
+
+
+async def handle_write(call: Call) -> BranchWrite[NoteWriteAnswer]:
     """POST …/notes."""
     body = await call.read_body(WriteNoteBody)
     if body.action not in _ACTIONS:
@@ -169,23 +167,23 @@ async def handle_write(call: Call) -> Response:
     action = NoteAction(body.action)
     if body.note is None and action is not NoteAction.REMOVE:
         raise Invalid("field is required", field="note")
-    return await _write(call, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
+    return _prepare(call, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
 
 
-async def handle_delete(call: Call) -> Response:
+async def handle_delete(call: Call) -> BranchWrite[NoteWriteAnswer]:
     """DELETE …/notes."""
     body = await call.read_body(DeleteNoteBody)
-    return await _write(call, body, NoteAction.REMOVE, None, status=200)
+    return _prepare(call, body, NoteAction.REMOVE, None, status=200)
 
 
-async def _write(
+def _prepare(
     call: Call,
     body: WriteNoteBody | DeleteNoteBody,
     action: NoteAction,
     text: str | None,
     *,
     status: int,
-) -> Response:
+) -> BranchWrite[NoteWriteAnswer]:
     command = WriteNote(
         repo=call.caller.repo,
         object_ref=body.object_ref,
@@ -196,19 +194,19 @@ async def _write(
         author=None if body.author is None else read_person(body.author, now=call.node.clock()),
     )
 
-    def render(written: WrittenNote) -> Response:
-        fields = {
-            "sha": written.target,
-            "notes_ref": command.refname.decode("utf-8"),
-            "base_commit": written.previous_tip,
-            "new_ref_sha": written.notes_tip,
-            "result": {"success": True, "status": "ok"},
-        }
-        return json_response(without_nulls(with_old_names("note_write", fields)), status)
+    def render(written: WrittenNote) -> Reply[NoteWriteAnswer]:
+        answer = NoteWriteAnswer(
+            sha=written.target,
+            notes_ref=command.refname.decode("utf-8"),
+            base_commit=or_unset(written.previous_tip),
+            new_ref_sha=written.notes_tip,
+            result=NoteResult(success=True, status="ok"),
+        )
+        return Reply(answer, status)
 
-    node, principal = call.node, call.caller.principal
-    async with call.wait_for_branch(PERSISTENT, command.refname):
-        return await call.write(lambda receipt: write_note(node, principal, command, receipt=receipt), render)
+    return call.prepare_branch_write(
+        write_note, command, render, namespace=PERSISTENT, refname=command.refname
+    )
 
 
 _NOTE_UNLESS_REMOVED: Final = {
@@ -226,13 +224,13 @@ ROUTES = (
         "get_note",
         of_repo("notes"),
         handle_get,
-        Description("Get a note", query=GetNoteQuery, reply=NoteAnswer, failures=(413,)),
+        Description("Get a note", query=GetNoteQuery, failures=(413,)),
     ),
     reading(
         "list_notes_refs",
         of_repo("notes/refs"),
         handle_list_refs,
-        Description("List notes refs", query=ListNotesRefsQuery, reply=NotesRefList),
+        Description("List notes refs", query=ListNotesRefsQuery),
     ),
     writing_branch(
         "write_note",
@@ -242,7 +240,6 @@ ROUTES = (
             "Add a note, append to one or remove it",
             body=WriteNoteBody,
             body_rules=(_NOTE_UNLESS_REMOVED,),
-            reply=NoteWriteAnswer,
             status=201,
             other_statuses=(200,),
             failures=(409,),
@@ -253,7 +250,7 @@ ROUTES = (
         "delete_note",
         of_repo("notes"),
         handle_delete,
-        Description("Delete a note", body=DeleteNoteBody, reply=NoteWriteAnswer, failures=(409,)),
+        Description("Delete a note", body=DeleteNoteBody, failures=(409,)),
         method="DELETE",
         errors=ErrorStyle.NOTE,
     ),

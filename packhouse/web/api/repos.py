@@ -1,10 +1,9 @@
 """Repositories: create, list, get, update, delete (operations 1 to 5 of docs/reference/http-api.md)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
-from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
@@ -12,11 +11,11 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
-from packhouse.operations.repos.repo_info import RepoInfo
+from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
+from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.types import (
     BranchName,
     EncodedCursor,
@@ -24,12 +23,12 @@ from packhouse.web.json.types import (
     PageLimit,
     Timestamp,
     needs,
-    old_name_of,
     says,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import with_old_names
+from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import ADMIN, Claim, Paths, changing, of_org, reading, writing
+from packhouse.web.write import Write
 
 RepoId = Annotated[str, says(pattern="^repo_")]
 
@@ -73,24 +72,30 @@ class BaseRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     upstream_host: Name | UnsetType = UNSET
 
 
-class RepoReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A repository; `url` is the old name of `repo_name`."""
+class RepoMembers(WithOldNames, frozen=True, kw_only=True):
+    """What every reply tells of a repository."""
 
     repo_id: RepoId
     repository_id: Annotated[int, says(minimum=1, maximum=2**31 - 1)]
     repo_name: Name
-    url: Annotated[Name, old_name_of("repo_name")]
     default_branch: Name
     created_at: Timestamp
     base_repo: BaseRepoReply | UnsetType = UNSET
     http_url: Name | UnsetType = UNSET
 
 
-class CreatedRepoReply(RepoReply, frozen=True, kw_only=True):
+class RepoReply(RepoMembers, frozen=True, kw_only=True):
+    """A repository; `url` is the old name of `repo_name`."""
+
+    url: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
+
+
+class CreatedRepoReply(RepoMembers, frozen=True, kw_only=True):
     """A new repository; `id` and `url` are old names of `repo_name`."""
 
-    id: Annotated[Name, old_name_of("repo_name")]
     message: Name
+    url: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
+    id: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
 
 
 class RepoListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,13 +106,13 @@ class RepoListReply(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: Name | UnsetType = UNSET
 
 
-class UpdatedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
+class UpdatedRepoReply(WithOldNames, frozen=True, kw_only=True):
     """A repository after a change."""
 
     repo_id: RepoId
     repo_name: Name
-    url: Annotated[Name, old_name_of("repo_name")]
     default_branch: Name
+    url: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
 
 
 class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +122,7 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
-async def post_repo(call: Call) -> Response:
+async def post_repo(call: Call) -> Write[CreatedRepoReply]:
     """POST /api/repos: create the repository that the token names."""
     body = await call.read_body(CreateRepoBody)
     query = call.read_query(CreateRepoQuery)
@@ -129,38 +134,31 @@ async def post_repo(call: Call) -> Response:
         deployment=body.deployment is not None,
     )
 
-    def render(repo: RepoInfo) -> Response:
-        fields = _repo_fields(repo) | {
-            "http_url": call.clone_address(repo.name),
-            "message": "repository created",
-        }
-        return json_response(with_old_names("created_repo", fields), 201)
+    def render(repo: RepoInfo) -> CreatedRepoReply:
+        address = call.clone_address(repo.name)
+        return CreatedRepoReply(**_members(repo, http_url=address), message="repository created")
 
-    node, principal = call.node, call.caller.principal
-    return await call.write(lambda receipt: create_repo(node, principal, command, receipt=receipt), render)
+    return call.prepare_write(create_repo, command, render)
 
 
-async def get_repos(call: Call) -> Response:
+async def get_repos(call: Call) -> RepoListReply:
     """GET /api/repos: the organisation's repositories, page by page."""
     query = call.read_query(ListReposQuery)
     page = await call.operate(list_repos, ListRepos(query.q, query.cursor, query.limit))
-    fields: dict[str, Any] = {
-        "repos": [with_old_names("repo", _repo_fields(repo)) for repo in page.repos],
-        "has_more": page.cursor is not None,
-    }
-    if page.cursor is not None:
-        fields["next_cursor"] = page.cursor
-    return json_response(fields)
+    return RepoListReply(
+        repos=[RepoReply(**_members(repo)) for repo in page.repos],
+        has_more=page.cursor is not None,
+        next_cursor=or_unset(page.cursor),
+    )
 
 
-async def get_one_repo(call: Call) -> Response:
+async def get_one_repo(call: Call) -> RepoReply:
     """GET /api/repos/{repo}: one repository."""
     repo = await call.operate(get_repo, GetRepo(call.caller.repo))
-    fields = _repo_fields(repo) | {"http_url": call.clone_address(repo.name)}
-    return json_response(with_old_names("repo", fields))
+    return RepoReply(**_members(repo, http_url=call.clone_address(repo.name)))
 
 
-async def patch_repo(call: Call) -> Response:
+async def patch_repo(call: Call) -> UpdatedRepoReply:
     """PATCH /api/repos/{repo}: change the default branch."""
     body = await call.read_body(UpdateRepoBody)
     command = UpdateRepo(
@@ -169,31 +167,49 @@ async def patch_repo(call: Call) -> Response:
         deployment=body.deployment is not None,
     )
     repo = await call.operate(update_repo, command)
-    fields = {"repo_id": repo.public_id, "repo_name": repo.name, "default_branch": repo.default_branch}
-    return json_response(with_old_names("repo", fields))
+    return UpdatedRepoReply(repo_id=repo.public_id, repo_name=repo.name, default_branch=repo.default_branch)
 
 
-async def delete_one_repo(call: Call) -> Response:
+async def delete_one_repo(call: Call) -> DeletedRepoReply:
     """DELETE /api/repos/{repo}: delete the repository; its storage goes later."""
     deleted = await call.operate(delete_repo, DeleteRepo(call.caller.repo))
     message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
-    return json_response({"repo_id": deleted.public_id, "message": message})
+    return DeletedRepoReply(repo_id=deleted.public_id, message=message)
 
 
-def _repo_fields(repo: RepoInfo) -> dict[str, Any]:
-    fields: dict[str, Any] = {
+class _Members(TypedDict):
+    """The members of RepoMembers, which two replies have in common."""
+
+    repo_id: str
+    repository_id: int
+    repo_name: str
+    default_branch: str
+    created_at: str
+    base_repo: BaseRepoReply | UnsetType
+    http_url: str | UnsetType
+
+
+def _members(repo: RepoInfo, *, http_url: str | UnsetType = UNSET) -> _Members:
+    return {
         "repo_id": repo.public_id,
         "repository_id": repo.id,
         "repo_name": repo.name,
         "default_branch": repo.default_branch,
         "created_at": format_timestamp(repo.created_at),
+        "base_repo": _base_reply(repo.base_repo),
+        "http_url": http_url,
     }
-    if repo.base_repo is not None:
-        base = repo.base_repo
-        fields["base_repo"] = {"provider": base.provider, "owner": base.owner, "name": base.name}
-        if base.upstream_host:
-            fields["base_repo"]["upstream_host"] = base.upstream_host
-    return fields
+
+
+def _base_reply(base: BaseRepo | None) -> BaseRepoReply | UnsetType:
+    if base is None:
+        return UNSET
+    return BaseRepoReply(
+        provider=base.provider,
+        owner=base.owner,
+        name=base.name,
+        upstream_host=base.upstream_host or UNSET,
+    )
 
 
 ROUTES = (
@@ -205,7 +221,6 @@ ROUTES = (
             "Create a repository, named by the token's repo claim",
             query=CreateRepoQuery,
             body=CreateRepoBody,
-            reply=CreatedRepoReply,
             body_rules=(SNAPSHOT_HAS_A_COMMIT,),
             status=201,
             failures=(502,),
@@ -216,7 +231,7 @@ ROUTES = (
         "list_repos",
         of_org("repos"),
         get_repos,
-        Description("List the organisation's repositories", query=ListReposQuery, reply=RepoListReply),
+        Description("List the organisation's repositories", query=ListReposQuery),
         scopes=(Scope.ORG_READ,),
         claim=Claim.ORG,
     ),
@@ -224,7 +239,7 @@ ROUTES = (
         "get_repo",
         Paths(released="/api/v1/repo", preferred="/api/repos/{repo}"),
         get_one_repo,
-        Description("Get a repository", reply=RepoReply),
+        Description("Get a repository"),
         scopes=(Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE),
     ),
     changing(
@@ -235,7 +250,6 @@ ROUTES = (
             "Change a repository's default branch",
             body=UpdateRepoBody,
             body_rules=(needs("default_branch"),),
-            reply=UpdatedRepoReply,
         ),
         method="PATCH",
     ),
@@ -243,7 +257,7 @@ ROUTES = (
         "delete_repo",
         Paths(released="/api/v1/repos/delete", preferred="/api/repos/{repo}"),
         delete_one_repo,
-        Description("Delete a repository", reply=DeletedRepoReply),
+        Description("Delete a repository"),
         method="DELETE",
     ),
 )

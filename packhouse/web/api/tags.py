@@ -1,22 +1,19 @@
 """Tags: list, get, create and delete."""
 
-from typing import Any
-
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse.git.refname import short_name, tag_refname
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
 from packhouse.operations.refs.list_tags import ListTags, list_tags
 from packhouse.operations.refs.read_tag import ReadTag, read_tag
-from packhouse.operations.refs.tags import Tag
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import Paths, of_repo, reading, writing
+from packhouse.web.write import Write
 
 
 class ListTagsQuery(msgspec.Struct):
@@ -39,10 +36,12 @@ class TagFields(msgspec.Struct):
     sha: Sha
 
 
-class ListedTag(TagFields):
+class ListedTag(msgspec.Struct):
     """One tag of a page."""
 
     cursor: Name
+    name: Name
+    sha: Sha
 
 
 class TagList(msgspec.Struct):
@@ -50,7 +49,7 @@ class TagList(msgspec.Struct):
 
     tags: list[ListedTag]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class TagAnswer(msgspec.Struct):
@@ -87,61 +86,45 @@ class DeletedTag(msgspec.Struct):
     message: Name
 
 
-def _fields(tag: Tag) -> dict[str, Any]:
-    return {"name": tag.name, "sha": tag.target}
-
-
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> TagList:
     """GET …/tags."""
     query = call.read_query(ListTagsQuery)
     page = await call.operate(list_tags, ListTags(call.caller.repo, query.cursor, page_limit(query.limit)))
-    answer: dict[str, Any] = {
-        "tags": [{"cursor": tag.name, **_fields(tag)} for tag in page.tags],
-        "has_more": page.has_more,
-    }
-    if page.has_more:
-        answer["next_cursor"] = page.tags[-1].name
-    return json_response(answer)
+    tags = [ListedTag(tag.name, tag.name, tag.target) for tag in page.tags]
+    return TagList(tags, page.has_more, tags[-1].cursor if page.has_more else UNSET)
 
 
-async def handle_get(call: Call) -> Response:
+async def handle_get(call: Call) -> TagAnswer:
     """GET …/tag."""
     query = call.read_query(GetTagQuery)
     tag = await call.operate(read_tag, ReadTag(call.caller.repo, tag_refname(query.name)))
-    return json_response({"tag": _fields(tag)})
+    return TagAnswer(TagFields(tag.name, tag.target))
 
 
-async def handle_create(call: Call) -> Response:
+async def handle_create(call: Call) -> Write[CreatedTag]:
     """POST …/tags."""
     body = await call.read_body(CreateTagBody)
     command = CreateTag(call.caller.repo, tag_refname(body.name), body.ref)
-    node, principal = call.node, call.caller.principal
-    return await call.write(
-        lambda receipt: create_tag(node, principal, command, receipt=receipt),
-        lambda tag: json_response({"name": tag.name, "sha": tag.target, "message": "tag created"}),
+    return call.prepare_write(
+        create_tag, command, lambda tag: CreatedTag(tag.name, tag.target, "tag created")
     )
 
 
-async def handle_delete(call: Call) -> Response:
+async def handle_delete(call: Call) -> Write[DeletedTag]:
     """DELETE …/tags with the name in the body."""
     body = await call.read_body(DeleteTagBody)
-    return await _delete(call, body.name)
+    return _prepare_delete(call, body.name)
 
 
-async def handle_delete_named(call: Call) -> Response:
+async def handle_delete_named(call: Call) -> Write[DeletedTag]:
     """DELETE …/tags/{tag}; a body is ignored."""
-    return await _delete(call, call.path_values["tag"])
+    return _prepare_delete(call, call.path_values["tag"])
 
 
-async def _delete(call: Call, name: str) -> Response:
+def _prepare_delete(call: Call, name: str) -> Write[DeletedTag]:
     refname = tag_refname(name)
-    command = DeleteTag(call.caller.repo, refname)
-    fields = {"name": short_name(refname), "message": "tag deleted"}
-    node, principal = call.node, call.caller.principal
-    return await call.write(
-        lambda receipt: delete_tag(node, principal, command, receipt=receipt),
-        lambda _: json_response(fields),
-    )
+    reply = DeletedTag(short_name(refname), "tag deleted")
+    return call.prepare_write(delete_tag, DeleteTag(call.caller.repo, refname), lambda _: reply)
 
 
 ROUTES = (
@@ -149,32 +132,32 @@ ROUTES = (
         "list_tags",
         of_repo("tags"),
         handle_list,
-        Description("List tags", query=ListTagsQuery, reply=TagList),
+        Description("List tags", query=ListTagsQuery),
     ),
     reading(
         "get_tag",
         of_repo("tag"),
         handle_get,
-        Description("Get a tag by name", query=GetTagQuery, reply=TagAnswer),
+        Description("Get a tag by name", query=GetTagQuery),
     ),
     writing(
         "create_tag",
         of_repo("tags"),
         handle_create,
-        Description("Create a tag", body=CreateTagBody, reply=CreatedTag, failures=(409,)),
+        Description("Create a tag", body=CreateTagBody, failures=(409,)),
     ),
     writing(
         "delete_tag",
         of_repo("tags"),
         handle_delete,
-        Description("Delete a tag named in the body", body=DeleteTagBody, reply=DeletedTag),
+        Description("Delete a tag named in the body", body=DeleteTagBody),
         method="DELETE",
     ),
     writing(
         "delete_tag_by_path",
         Paths(preferred="/api/repos/{repo}/tags/{tag}"),
         handle_delete_named,
-        Description("Delete a tag", reply=DeletedTag),
+        Description("Delete a tag"),
         method="DELETE",
     ),
 )

@@ -47,11 +47,6 @@ def needs(*names: str) -> dict[str, Any]:
     }
 
 
-def old_name_of(name: str) -> msgspec.Meta:
-    """Return the mark of an answer's member that repeats another under its old name."""
-    return msgspec.Meta(description=f"Old name of `{name}`.", extra_json_schema={"deprecated": True})
-
-
 def clamped(maximum: int, *, default: int, counts: str = "") -> msgspec.Meta:
     """Return the mark of a request's number that 0 leaves to the default, and too much to the maximum."""
     return msgspec.Meta(

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of a route. Nothing here changes how a request is answered."""
+"""What the OpenAPI document says of a route, and the status of its replies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from packhouse.web.openapi.headers import Header
 class Description:
     """One operation in words and types.
 
-    `other_statuses` are successes too, `reply_media` names one type or several between commas. `body_member` is the
+    `reply` is the struct that the handler returns; a route takes it from the annotation of its handler, and a row gives
+    it only where the handler returns a Response. `status` is that of the reply, unless the handler gives another of
+    `other_statuses`. `reply_media` names one type or several between commas. `body_member` is the
     member of the body in which `body` stands, `body_lines` what each further line of it holds, and `body_rules` are
     JSON Schemas of how members of `body` depend on each other. `released_query` and `released_body` are for what the
     released path takes where it differs. `request_headers` and `reply_headers` are header fields (headers.py).

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from packhouse.web.json.old_names import OLD_NAME
 from packhouse.web.openapi.headers import (
     ACCEPT_RANGES,
     CACHING,
@@ -142,9 +143,24 @@ def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
     ordered = sorted(set(kinds), key=lambda kind: kind.__name__)
     _, made = msgspec.json.schema_components(ordered, ref_template=REF_TEMPLATE)
     return {
-        name: {**schema, "description": cleandoc(schema["description"]), "additionalProperties": False}
+        name: {
+            **_with_old_names(schema),
+            "description": cleandoc(schema["description"]),
+            "additionalProperties": False,
+        }
         for name, schema in made.items()
     }
+
+
+def _with_old_names(schema: Schema) -> Schema:
+    """Return the schema of a reply, whose members under old names are always filled (old_names.py)."""
+    members, required = {}, set(schema.get("required", ()))
+    for name, member in schema["properties"].items():
+        if member.get("deprecated") and member.get("default") == OLD_NAME:
+            required.add(name)
+            member = {key: value for key, value in member.items() if key != "default"}
+        members[name] = member
+    return {**schema, "properties": members, "required": [name for name in members if name in required]}
 
 
 class Responses:

@@ -1,23 +1,25 @@
-"""Handling: the route's handler answers."""
+"""Handling: the route's handler answers, or prepares a write that is run here."""
 
 from packhouse.repository.damage import RepositoryMended
-from packhouse.web.edge.responses import REVALIDATED
 from packhouse.web.pipeline.exchange import Exchange
-from packhouse.web.pipeline.idempotency import answer_once
+from packhouse.web.pipeline.render import render
+from packhouse.web.pipeline.writes import answer_write
+from packhouse.web.write import Write
 
 
 async def handle(exchange: Exchange) -> None:
     """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
     route, call = exchange.require_call()
     if route.writes.takes_key:
-        exchange.answer = await answer_once(call, route.handler)
+        exchange.answer = await answer_write(call, route)
         return
     try:
-        answer = await route.handler(call)
+        returned = await route.handler(call)
     except RepositoryMended:
         if route.method != "GET":
             raise
-        answer = await route.handler(call)
-    if route.method == "GET":
-        answer.headers.setdefault("Cache-Control", REVALIDATED)
-    exchange.answer = answer
+        returned = await route.handler(call)
+    assert not isinstance(returned, Write), (
+        "the route says that it writes nothing in the way of a prepared write"
+    )
+    exchange.answer = render(returned, route)

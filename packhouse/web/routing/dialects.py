@@ -1,7 +1,7 @@
 """Old and new names of one thing, as tables: handlers see the standard name only.
 
 Clients of both dialects, and builds in between, send either name on either family of paths; so every alias
-is accepted everywhere, and answers carry both names.
+is accepted everywhere, and answers carry both names (`web/json/old_names.py`).
 """
 
 from collections.abc import Mapping
@@ -53,25 +53,6 @@ REQUEST_ALIASES: Final[Mapping[str, Aliases]] = {
     "delete_note": _NOTES,
     "grep": {"ref": ("rev",)},
 }
-
-REPLY_ALIASES: Final[Mapping[str, Aliases]] = {
-    # kind of object: standard name: old names
-    "repo": {"repo_name": ("url",)},
-    "created_repo": {"repo_name": ("url", "id")},
-    "deleted_branch": {"target_branch": ("name",)},
-    "merge_source": {"ref": ("branch",)},
-    "note_write": {"notes_ref": ("target_ref",)},
-    "commit_result": {"target_branch": ("branch",)},
-}
-
-
-def with_old_names(kind: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of an answer plus their old names; `kind` is a row of REPLY_ALIASES."""
-    members = dict(fields)
-    for name, old_names in REPLY_ALIASES[kind].items():
-        if name in members:
-            members.update(dict.fromkeys(old_names, members[name]))
-    return members
 
 
 def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,18 +4,25 @@ The constructors below are the rows of the modules in `web/api/`. A row tells on
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
-
-from starlette.responses import Response
+from typing import Any, Final
 
 from packhouse.auth.scopes import Scope
 from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Returned, find_reply_type
 from packhouse.web.routing.match import Dialect
+from packhouse.web.write import BranchWrite, Write
 
-Handler = Callable[[Call], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[Returned]]
+"""What answers a call: it runs one operation and returns what is rendered."""
+
+WriteHandler = Callable[[Call], Awaitable[Write[Any]]]
+"""What prepares a write for a call. The pipeline runs the write."""
+
+BranchWriteHandler = Callable[[Call], Awaitable[BranchWrite[Any]]]
+"""What prepares a write to a branch for a call. The pipeline runs it in the queue of the branch."""
 
 READ: Final = (Scope.GIT_READ,)
 WRITE: Final = (Scope.GIT_WRITE,)
@@ -91,13 +98,19 @@ class Route:
     name: str
     method: str
     paths: Paths
-    handler: Handler
+    handler: Handler | WriteHandler
     scopes: tuple[Scope, ...] = ()
     claim: Claim = Claim.REPO
     errors: ErrorStyle = ErrorStyle.PLAIN
     released_scope_status: int = 401
     writes: Writes = Writes.NOTHING
     description: Description = field(default_factory=Description)
+
+    def __post_init__(self) -> None:
+        """Let the description have the reply that the handler's annotation promises; no row repeats it."""
+        if (promised := find_reply_type(self.handler)) is not None:
+            assert self.description.reply is None, f"{self.name}: the handler says what it replies"
+            object.__setattr__(self, "description", replace(self.description, reply=promised))
 
     def template(self, dialect: Dialect) -> str:
         """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
@@ -156,7 +169,7 @@ def changing(
 def writing(
     name: str,
     paths: Paths,
-    handler: Handler,
+    handler: WriteHandler,
     description: Description,
     *,
     method: str = "POST",
@@ -169,7 +182,7 @@ def writing(
 def writing_branch(
     name: str,
     paths: Paths,
-    handler: Handler,
+    handler: BranchWriteHandler,
     description: Description,
     *,
     method: str = "POST",

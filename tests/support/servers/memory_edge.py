@@ -133,7 +133,9 @@ class MemoryEdge:
         """Return what the handler answers, before any of it is sent. Raises what the handler raises."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         route, call = self.call(method, target, client or Client(), named)
-        return await route.handler(call), call
+        answer = await route.handler(call)
+        assert isinstance(answer, Response), "handlers of Git's own paths answer by themselves"
+        return answer, call
 
     async def ask(self, method: str, target: str, client: Client | None = None, **headers: str) -> Reply:
         """Return the whole answer of a handler."""

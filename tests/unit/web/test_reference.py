@@ -7,7 +7,7 @@ import pytest
 
 from packhouse.web.app import ROUTES
 from packhouse.web.errors import SENTENCES
-from packhouse.web.routing.dialects import REPLY_ALIASES, REQUEST_ALIASES
+from packhouse.web.routing.dialects import REQUEST_ALIASES
 
 pytestmark = pytest.mark.quick
 
@@ -29,10 +29,9 @@ def test_aliases_belong_to_routes() -> None:
 
 
 def test_no_alias_is_the_standard_name_of_the_same_operation() -> None:
-    for table in (REQUEST_ALIASES, REPLY_ALIASES):
-        for aliases in table.values():
-            for standard, old_names in aliases.items():
-                assert standard not in old_names
+    for aliases in REQUEST_ALIASES.values():
+        for standard, old_names in aliases.items():
+            assert standard not in old_names
 
 
 def test_every_sentence_is_for_an_error_that_is_raised() -> None:

@@ -1,10 +1,15 @@
 """The constructors of routes: what a row need not say."""
 
+import inspect
+from dataclasses import replace
+from typing import get_origin
+
+import msgspec
 import pytest
 from starlette.responses import Response
 
 from packhouse.auth.scopes import Scope
-from packhouse.web.app import ROUTES
+from packhouse.web.app import API, ROUTES
 from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.match import Dialect
@@ -24,8 +29,26 @@ from packhouse.web.routing.route import (
     writing,
     writing_branch,
 )
+from packhouse.web.write import BranchWrite, Write
 
 pytestmark = pytest.mark.quick
+
+
+class Made(msgspec.Struct):
+    """A reply of these tests."""
+
+    name: str
+
+
+async def writer(_call: Call) -> Write[Made]:
+    """Stand in for a handler that prepares a write."""
+    raise AssertionError
+
+
+async def branch_writer(_call: Call) -> BranchWrite[Made]:
+    """Stand in for a handler that prepares a write to a branch."""
+    raise AssertionError
+
 
 WORDS = Description("What it does")
 
@@ -64,8 +87,8 @@ def test_a_changing_route_takes_no_key() -> None:
 
 
 def test_writing_routes_take_a_key_and_need_to_write_git() -> None:
-    once = writing("create_tag", of_repo("tags"), handler, WORDS)
-    queued = writing_branch("merge", of_repo("merge"), handler, WORDS, errors=ErrorStyle.COMMIT_RESULT)
+    once = writing("create_tag", of_repo("tags"), writer, WORDS)
+    queued = writing_branch("merge", of_repo("merge"), branch_writer, WORDS, errors=ErrorStyle.COMMIT_RESULT)
     assert (once.writes, queued.writes) == (Writes.ONCE, Writes.BRANCH)
     for row in (once, queued):
         assert row.writes.takes_key
@@ -121,3 +144,30 @@ def test_single_ref_updates_and_new_repositories_are_made_once() -> None:
         "delete_tag",
         "delete_tag_by_path",
     }
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_a_handler_prepares_a_write_exactly_where_its_route_says_so(route: Route) -> None:
+    promised = inspect.signature(route.handler, eval_str=True).return_annotation
+    prepared = {Writes.ONCE: Write, Writes.BRANCH: BranchWrite}.get(route.writes)
+    if prepared is None:
+        assert get_origin(promised) not in (Write, BranchWrite)
+    else:
+        assert get_origin(promised) is prepared
+
+
+def test_the_description_has_the_reply_that_the_handler_promises() -> None:
+    assert writing("make", of_repo("things"), writer, WORDS).description == replace(WORDS, reply=Made)
+    assert reading("get", of_repo("things"), handler, WORDS).description is WORDS
+
+
+def test_a_row_that_repeats_what_its_handler_promises_is_refused() -> None:
+    with pytest.raises(AssertionError, match="the handler says what it replies"):
+        writing("make", of_repo("things"), writer, Description("Make", reply=Made))
+
+
+def test_every_route_of_the_api_with_a_json_body_says_what_is_in_it() -> None:
+    for route in API:
+        described = route.description
+        is_json = described.reply_media == "application/json" and described.status != 204
+        assert (described.reply is not None) == is_json, route.name

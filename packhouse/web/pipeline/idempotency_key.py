@@ -1,0 +1,43 @@
+"""The Idempotency-Key field: a string in quotes, or bare text.
+
+Source: draft-ietf-httpapi-idempotency-key-header-07, "The Idempotency-Key HTTP Header Field".
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from packhouse import limits
+from packhouse.errors import Invalid
+
+# A string, and an item of one with its parameters, which mean nothing here. Source: RFC 9651, section 3.
+_STRING: Final = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'
+_PARAMETER: Final = r' *; *[a-z*][a-z0-9_.*-]*(?:=(?:"(?:[ !#-\[\]-~]|\\["\\])*"|[!#-+\--:<-~]+))?'
+_QUOTED: Final = re.compile(f"{_STRING}(?:{_PARAMETER})*")
+# What most clients send. A comma would be the trace of two fields that a proxy has joined.
+_BARE: Final = re.compile(r"[ !#-+\--~]+")
+_ESCAPED: Final = re.compile(r'\\(["\\])')
+
+
+def read_key(fields: Sequence[str]) -> str | None:
+    """Return the key in the fields of that name; None without any.
+
+    It is a string in quotes, or, as clients also send it, the bare text. Raises Invalid for anything else, blank
+    text included: a client that sends it believes itself to be protected.
+    """
+    if not fields:
+        return None
+    if len(fields) > 1:
+        raise Invalid("more than one Idempotency-Key header")
+    text = fields[0].strip(" \t")
+    if quoted := _QUOTED.fullmatch(text):
+        key = _ESCAPED.sub(r"\1", quoted[1])
+    elif _BARE.fullmatch(text):
+        key = text
+    else:
+        raise Invalid(
+            "Idempotency-Key is neither a string in quotes nor bare printable ASCII without a comma"
+        )
+    if not key.strip() or len(key) > limits.idempotency_key_max_chars:
+        raise Invalid("Idempotency-Key has no fitting length", max_chars=limits.idempotency_key_max_chars)
+    return key

@@ -1,0 +1,57 @@
+"""What a handler returns, and the struct that its annotation names."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.responses import Response
+
+T = TypeVar("T")
+R = TypeVar("R", bound=msgspec.Struct)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[R]):
+    """A reply struct, with what its route cannot say of it.
+
+    `status` is that of the route's description unless given. `is_by_id` tells that every input was a full object id,
+    so that the reply never changes; an expression such as `<id>~1` is no id here. `text` is the body as JSON where a
+    worker thread has made it.
+    """
+
+    body: R
+    status: int | None = None
+    is_by_id: bool = False
+    text: bytes | None = None
+
+    def encode(self) -> bytes:
+        """Return the body as JSON."""
+        return _encode(self.body) if self.text is None else self.text
+
+
+def encode_reply(body: R, *, is_by_id: bool = False) -> Reply[R]:
+    """Return the reply with its JSON made: for worker threads, where a large body holds up no other request."""
+    return Reply(body, is_by_id=is_by_id, text=_encode(body))
+
+
+def or_unset(value: T | None) -> T | UnsetType:
+    """Return the value of a member that is absent rather than null."""
+    return UNSET if value is None else value
+
+
+Returned = msgspec.Struct | Reply[Any] | Response | None
+"""What a handler that runs its operation by itself returns: None for an answer without a body, a Response for files
+and streams."""
+
+
+def find_reply_type(handler: Callable[..., Any]) -> type[msgspec.Struct] | None:
+    """Return the struct that the annotation of a handler promises; None for a Response and for no body at all."""
+    promised = inspect.signature(handler, eval_str=True).return_annotation
+    if get_origin(promised) is not None:
+        (promised,) = get_args(promised)
+    return promised if isinstance(promised, type) and issubclass(promised, msgspec.Struct) else None

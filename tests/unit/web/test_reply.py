@@ -1,0 +1,68 @@
+"""What handlers return, and what their annotations promise."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec import UNSET
+from starlette.responses import Response
+
+from packhouse.web.reply import Reply, encode_reply, find_reply_type, or_unset
+from packhouse.web.write import BranchWrite, Write
+
+pytestmark = pytest.mark.quick
+
+
+class Made(msgspec.Struct):
+    """A reply of these tests."""
+
+    name: str
+
+
+async def plain() -> Made:
+    return Made("a")
+
+
+async def wrapped() -> Reply[Made]:
+    return Reply(Made("a"))
+
+
+async def writing() -> Write[Made]:
+    raise AssertionError
+
+
+async def writing_branch() -> "BranchWrite[Made]":
+    raise AssertionError
+
+
+async def streaming() -> Response:
+    return Response()
+
+
+async def silent() -> None:
+    return None
+
+
+async def unknown() -> Any:
+    return None
+
+
+@pytest.mark.parametrize("handler", [plain, wrapped, writing, writing_branch])
+def test_the_annotation_names_the_struct_however_it_is_wrapped(handler: Any) -> None:
+    assert find_reply_type(handler) is Made
+
+
+@pytest.mark.parametrize("handler", [streaming, silent, unknown])
+def test_other_annotations_promise_no_struct(handler: Any) -> None:
+    assert find_reply_type(handler) is None
+
+
+def test_a_reply_is_encoded_once() -> None:
+    early = encode_reply(Made("a"), is_by_id=True)
+    assert early.text == early.encode() == Reply(Made("a")).encode() == b'{"name":"a"}'
+    assert (early.is_by_id, early.status) == (True, None)
+
+
+def test_none_is_absent_and_nothing_else_is() -> None:
+    assert or_unset(None) is UNSET
+    assert [or_unset(value) for value in ("", 0, "x")] == ["", 0, "x"]
