@@ -1,4 +1,4 @@
-"""Freeing the rows of a deleted repository; its own row stays, so that no id is given out twice."""
+"""Delete the rows of a deleted repository. Its own row stays, so that its id is never given out again."""
 
 from packhouse.db.credentials import delete_credentials_of_repo
 from packhouse.db.session import Session
@@ -7,7 +7,7 @@ from packhouse.ids import RepoKey
 
 
 def delete_rows_of_repo(session: Session, org_id: int, repo_id: RepoKey, *, now: int) -> None:
-    """Delete refs, packs, kept answers, the upstream with its credential, and subscriptions to this one alone."""
+    """Delete refs, packs, kept answers, the upstream with its credential, and the repository's own subscriptions."""
     for query in (
         "delete_refs_of_repo",
         "delete_packs_of_repo",
@@ -21,5 +21,5 @@ def delete_rows_of_repo(session: Session, org_id: int, repo_id: RepoKey, *, now:
 
 
 def delete_ref_log_page(session: Session, repo_id: RepoKey, *, limit: int) -> int:
-    """Delete the oldest `limit` rows of the ref log and return how many there were."""
+    """Delete the oldest `limit` rows of the ref log. Return the number of deleted rows."""
     return session.run("delete_ref_log_page", repo_id=repo_id, limit=limit)

@@ -1,4 +1,4 @@
-"""Credentials for upstreams, at most one of a repository. Passwords are sealed before they come here."""
+"""Credentials for upstreams, at most one for each repository. Callers seal the passwords first."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from packhouse.ids import RepoKey
 
 @dataclass(frozen=True, slots=True)
 class GitCredential:
-    """A stored credential. An empty `username` leaves the choice to the provider's rule."""
+    """A stored credential. With an empty `username` the provider's usual name is sent."""
 
     id: int
     credential_id: str
@@ -32,7 +32,7 @@ def insert_credential(
     sealed_with: str,
     now: int,
 ) -> bool:
-    """Add the credential of a repository; False when it has one already."""
+    """Add the credential of a repository. Return False if it has one already."""
     row = session.one(
         "insert_git_credential",
         credential_id=credential_id,
@@ -47,7 +47,7 @@ def insert_credential(
 
 
 def find_credential(session: Session, org_id: int, credential_id: str) -> GitCredential | None:
-    """Return the credential of that `ggc_…` id when it belongs to a living repository of the organisation."""
+    """Return the credential with that `ggc_…` id if it belongs to a living repository of the organisation."""
     if not is_storable(credential_id):
         return None
     row = session.one("find_git_credential", org_id=org_id, credential_id=credential_id)
@@ -63,7 +63,7 @@ def find_credential_of_repo(session: Session, repo_id: RepoKey) -> GitCredential
 def update_credential(
     session: Session, row_id: int, *, username: str, sealed_password: bytes, sealed_with: str, now: int
 ) -> bool:
-    """Replace user name and password; False when the credential is gone."""
+    """Replace user name and password. Return False if the credential is gone."""
     changed = session.run(
         "update_git_credential",
         id=row_id,
@@ -76,7 +76,7 @@ def update_credential(
 
 
 def delete_credential(session: Session, row_id: int) -> bool:
-    """Delete a credential; False when it is gone already."""
+    """Delete a credential. Return False if it is gone already."""
     return session.run("delete_git_credential", id=row_id) > 0
 
 
@@ -86,13 +86,13 @@ def delete_credentials_of_repo(session: Session, repo_id: RepoKey) -> None:
 
 
 def list_sealed_passwords(session: Session, *, except_key: str, after: int, limit: int) -> list[SealedRow]:
-    """Return passwords that other keys than `except_key` sealed, by id."""
+    """Return passwords that are sealed with other keys than `except_key`, sorted by id."""
     rows = session.all("list_sealed_passwords", key_id=except_key, after=after, limit=limit)
     return [SealedRow(*row) for row in rows]
 
 
 def reseal_password(session: Session, row: SealedRow, *, sealed: bytes, sealed_with: str) -> None:
-    """Replace a sealed password, unless it was replaced meanwhile."""
+    """Replace a sealed password, unless somebody has replaced it meanwhile."""
     session.run(
         "reseal_password",
         id=row.id,

@@ -1,4 +1,4 @@
-"""What was found damaged in repositories, until it is mended."""
+"""Damage that was found in repositories and is not mended yet."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from packhouse.ids import RepoId, RepoKey
 
 @dataclass(frozen=True, slots=True)
 class DamageRow:
-    """A damaged pack or object of a living repository; `pack` or `oid` is "" when not known."""
+    """A damaged pack or object of a living repository. `pack` or `oid` is "" when it is not known."""
 
     org_name: str
     repo_name: str
@@ -20,12 +20,12 @@ class DamageRow:
 
 
 def insert_damage(session: Session, repo_id: RepoKey, *, pack: str, oid: str, reason: str, now: int) -> bool:
-    """Note a damage; tell whether it was not noted yet."""
+    """Note a damage. Return False if it is noted already."""
     return session.run("insert_damage", repo_id=repo_id, pack=pack, oid=oid, reason=reason, now=now) > 0
 
 
 def list_damage(session: Session, *, limit: int) -> list[DamageRow]:
-    """Return up to `limit` noted damages, repository by repository."""
+    """Return up to `limit` noted damages, grouped by repository."""
     return [DamageRow(*row) for row in session.all("list_damage", limit=limit)]
 
 
@@ -37,7 +37,7 @@ def count_damaged_repos(session: Session) -> int:
 
 
 def count_damage_of_repo(session: Session, repo_id: RepoKey) -> int:
-    """Return how many damages of the repository are noted."""
+    """Return the number of noted damages of a repository."""
     row = session.one("count_damage_of_repo", repo_id=repo_id)
     assert row is not None, "a count has a row"
     return int(row[0])
@@ -54,7 +54,7 @@ def list_damaged_repo_ids(session: Session, *, limit: int) -> list[RepoId]:
 
 
 def list_repos_with_packs(session: Session, *, after: int, limit: int) -> list[tuple[RepoKey, RepoId]]:
-    """Return (id, public id) of up to `limit` living repositories that consist of packs, in order of id."""
+    """Return (id, public id) of up to `limit` living repositories that have packs, sorted by id."""
     return [
         (RepoKey(row[0]), RepoId(row[1]))
         for row in session.all("list_repos_with_packs", after=after, limit=limit)
@@ -62,5 +62,5 @@ def list_repos_with_packs(session: Session, *, after: int, limit: int) -> list[t
 
 
 def delete_damage(session: Session, repo_id: RepoKey, *, pack: str, oid: str) -> None:
-    """Strike off a damage that is mended."""
+    """Delete a damage that is mended."""
     session.run("delete_damage", repo_id=repo_id, pack=pack, oid=oid)

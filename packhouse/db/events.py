@@ -1,4 +1,4 @@
-"""What happened to repositories, in order: written by the transaction that did it, read by subscribers."""
+"""Events of repositories, in order. The transaction that causes an event writes it; subscribers read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of a repository. Ids grow in the order in which things happened to it."""
+    """An event of a repository. Later events of the repository have larger ids."""
 
     id: int
     kind: str
@@ -43,7 +43,7 @@ class EventToFanOut:
 def insert_events(
     session: Session, *, org_id: int, repo_id: RepoKey, events: Sequence[NewEvent], now: int
 ) -> None:
-    """Write events of a repository whose row this transaction has locked (a ref transaction, lock_repo())."""
+    """Write events of a repository. This transaction must have locked its row (by a ref transaction or lock_repo())."""
     if events:
         session.run_many(
             "insert_event",
@@ -63,7 +63,7 @@ def insert_events(
 
 
 def lock_repo(session: Session, repo_id: RepoKey) -> None:
-    """Hold off other events of the repository until this transaction ends; raise RepoNotFound."""
+    """Keep other transactions from writing events of the repository until this one ends. Raises RepoNotFound."""
     if session.run("lock_repo", repo_id=repo_id) == 0:
         raise RepoNotFound(repo_id)
 
@@ -75,14 +75,14 @@ def list_events_after(session: Session, repo_id: RepoKey, after: int, *, limit: 
 
 
 def get_last_event_id(session: Session, repo_id: RepoKey) -> int:
-    """Return the id of the newest event of a repository that is kept or was; 0 when there was none."""
+    """Return the id of the repository's newest event, also if it is no longer kept; 0 if there was none."""
     row = session.one("get_last_event_id", repo_id=repo_id)
     newest = int(row[0]) if row is not None and row[0] is not None else 0
     return max(newest, get_events_pruned_to(session, repo_id))
 
 
 def get_events_pruned_to(session: Session, repo_id: RepoKey) -> int:
-    """Return the id of the newest event of a repository that is no longer kept; 0 when all are."""
+    """Return the id of the newest event of a repository that is no longer kept; 0 if all are kept."""
     row = session.one("get_events_pruned_to", repo_id=repo_id)
     return 0 if row is None else int(row[0])
 
@@ -93,17 +93,17 @@ def list_events_to_fan_out(session: Session, *, limit: int) -> list[EventToFanOu
 
 
 def mark_event_fanned_out(session: Session, event_id: int) -> bool:
-    """Note that this transaction hands the event out; False when another one has done so."""
+    """Note that this transaction hands the event out. Return False if another one has done so."""
     return session.run("mark_event_fanned_out", event_id=event_id) > 0
 
 
 def prune_events(session: Session, *, before: int, limit: int) -> int:
-    """Delete at most `limit` events older than `before` that no delivery needs; return how many."""
+    """Delete at most `limit` events older than `before` that no delivery needs. Return the number of deleted events."""
     rows = session.all("list_prunable_events", before=before, limit=limit)
     newest: dict[int, int] = {}
     for event_id, repo_id in rows:
         newest[repo_id] = max(event_id, newest.get(repo_id, 0))
-    # Repositories in one order: two prunings at once must not wait for each other's rows.
+    # Update repositories in one order: two prunings must not wait for each other's rows.
     for repo_id in sorted(newest):
         session.run("note_pruned_events", repo_id=repo_id, event_id=newest[repo_id])
     if rows:

@@ -1,8 +1,8 @@
-"""The queue of background work: rows inserted by the transactions that cause the work.
+"""The queue of background work. The transaction that causes some work inserts its job.
 
-A worker claims a job for the length of a lease and extends it while it works; when the worker is killed, the
-lease ends and another takes the job over. So a job may run twice, also at once with a worker that was only
-asleep: whatever a job does must bear that.
+A worker claims a job for the length of a lease, and extends the lease while it works. When the worker is killed, the
+lease ends and another worker takes the job over. So a job may run twice. It may also run beside a worker that was only
+suspended. Every job must be written for that.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ JOB_STATES: Final = ("running", "waiting", "dead")
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that a worker holds. `attempts` counts this one; together with the id it names the claim."""
+    """A job that a worker holds. `attempts` includes this attempt. Together with the id it names the claim."""
 
     id: int
     kind: str
@@ -54,9 +54,9 @@ def insert_job(
     run_at: int,
     now: int,
 ) -> None:
-    """Queue a job unless one of the same kind and key waits already; that one then runs at the earlier time.
+    """Queue a job. If one of the same kind and key waits already, that one runs at the earlier of the two times.
 
-    `payload` is JSON. Higher priorities go first.
+    `payload` is JSON. Jobs of higher priority go first.
     """
     session.run(
         "insert_job",
@@ -71,20 +71,20 @@ def insert_job(
 
 
 def list_claimable_jobs(session: Session, *, now: int, limit: int) -> list[int]:
-    """Return the ids of at most `limit` jobs to claim: those of dead workers, then due ones by priority."""
+    """Return the ids of at most `limit` jobs to claim: first those of dead workers, then due ones by priority."""
     abandoned = [int(row[0]) for row in session.all("list_abandoned_jobs", now=now, limit=limit)]
     due = [int(row[0]) for row in session.all("list_due_jobs", now=now, limit=limit)]
     return [*abandoned, *due][:limit]
 
 
 def claim_job(session: Session, job_id: int, *, worker: str, lease_until: int, now: int) -> ClaimedJob | None:
-    """Take a job that list_claimable_jobs() named; None when another worker was faster."""
+    """Claim a job that list_claimable_jobs() returned. Return None if another worker was faster."""
     row = session.one("claim_job", job_id=job_id, worker=worker, lease_until=lease_until, now=now)
     return None if row is None else ClaimedJob(*row)
 
 
 def extend_lease(session: Session, job: ClaimedJob, *, worker: str, lease_until: int) -> bool:
-    """Keep a job for longer; False when it was taken over meanwhile."""
+    """Extend the lease of a job. Return False if another worker has taken it over."""
     changed = session.run(
         "extend_job_lease", job_id=job.id, attempts=job.attempts, worker=worker, lease_until=lease_until
     )
@@ -92,21 +92,21 @@ def extend_lease(session: Session, job: ClaimedJob, *, worker: str, lease_until:
 
 
 def finish_job(session: Session, job: ClaimedJob, *, worker: str) -> bool:
-    """Strike off a job that is done; False when it was taken over meanwhile."""
+    """Delete a finished job. Return False if another worker has taken it over."""
     return _delete_leased(session, job, worker) is not None
 
 
 def put_back_job(
     session: Session, job: ClaimedJob, *, worker: str, run_at: int, attempts: int, last_error: str
 ) -> None:
-    """Let a job wait for another attempt; it is merged into an equal one that waits already."""
+    """Let a job wait for another attempt. It is merged into an equal job that already waits."""
     row = _delete_leased(session, job, worker)
     if row is not None:
         _insert_again(session, row, run_at=run_at, attempts=attempts, last_error=last_error)
 
 
 def bury_job(session: Session, job: ClaimedJob, *, worker: str, last_error: str, now: int) -> None:
-    """Put a job on the dead list, where it stays until an operator looks."""
+    """Mark a job as dead. It stays so until an operator looks at it."""
     session.run(
         "bury_job", job_id=job.id, attempts=job.attempts, worker=worker, last_error=last_error, now=now
     )
@@ -119,7 +119,7 @@ def list_jobs(session: Session, state: str, *, limit: int) -> list[JobRow]:
 
 
 def revive_job(session: Session, job_id: int, *, now: int) -> bool:
-    """Let a dead job wait again with all its attempts; False when there is no such dead job."""
+    """Let a dead job wait again, with all its attempts. Return False if there is no such dead job."""
     row = session.one("delete_dead_job", job_id=job_id)
     if row is None:
         return False

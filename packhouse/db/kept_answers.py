@@ -1,6 +1,6 @@
-"""Answers of writes that came with an idempotency key, by repository and key.
+"""Answers of writes with an idempotency key, by repository and key.
 
-`expired` is a time: what was kept then or before counts as absent, whether it has been deleted or not.
+`expired` is a time. An answer that was kept at that time or before counts as absent, even if it is not deleted yet.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from packhouse.ids import RepoKey
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """What a request was answered. `fingerprint` tells it from others, `headers` is a JSON array of pairs."""
+    """The answer to a request. `fingerprint` is a hash of the request, `headers` a JSON array of pairs."""
 
     fingerprint: str
     status: int
@@ -23,7 +23,7 @@ class KeptAnswer:
 def insert_kept_answer(
     session: Session, repo_id: RepoKey, key: str, answer: KeptAnswer, *, expired: int, now: int
 ) -> bool:
-    """Keep the answer; False when the repository keeps another one for this key."""
+    """Keep the answer. Return False if the repository already keeps one for this key."""
     changed = session.run(
         "insert_kept_answer",
         repo_id=repo_id,
@@ -54,5 +54,5 @@ def has_kept_answer(session: Session, repo_id: RepoKey, key: str, *, expired: in
 
 
 def delete_expired_answers(session: Session, *, expired: int, limit: int) -> int:
-    """Delete the oldest answers, at most `limit`, and return how many."""
+    """Delete the oldest answers, at most `limit`. Return the number of deleted answers."""
     return session.run("delete_expired_answers", expired=expired, limit=limit)

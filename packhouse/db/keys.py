@@ -1,4 +1,4 @@
-"""Public keys of organisations, and the version by which running servers notice that any of them changed."""
+"""Public keys of organisations, and the keys version, which tells running servers that a key has changed."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from packhouse.db.text import is_storable
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key that signs tokens. `key_id` is ours, `kid` the organisation's own name for it or ""."""
+    """A public key that signs tokens. `key_id` is our id; `kid` is the organisation's own name for the key, or ""."""
 
     id: int
     key_id: str
@@ -48,7 +48,7 @@ def insert_key(
 
 
 def find_key(session: Session, org_id: int, key_id: str) -> Key | None:
-    """Return the organisation's key of that id, revoked or not."""
+    """Return the organisation's key with that id, revoked or not."""
     if not is_storable(key_id):
         return None
     row = session.one("find_key", org_id=org_id, key_id=key_id)
@@ -62,7 +62,7 @@ def list_keys(session: Session, org_id: int, *, active_only: bool = False) -> li
 
 
 def revoke_key(session: Session, org_id: int, key_id: str, *, now: int) -> bool:
-    """Revoke an active key and raise the keys version; False when there is no such active key."""
+    """Revoke an active key and raise the keys version. Return False if there is no such active key."""
     if not is_storable(key_id) or session.run("revoke_key", org_id=org_id, key_id=key_id, now=now) == 0:
         return False
     session.run("bump_keys_version")
@@ -70,7 +70,7 @@ def revoke_key(session: Session, org_id: int, key_id: str, *, now: int) -> bool:
 
 
 def get_keys_version(session: Session) -> int:
-    """Return a number that grows whenever a key of any organisation is added or revoked."""
+    """Return the keys version. It grows whenever a key of any organisation is added or revoked."""
     row = session.one("get_keys_version")
     assert row is not None, "the first migration inserts it"
     return int(row[0])

@@ -18,14 +18,14 @@ class Org:
 
 
 class OrgExists(Conflict):
-    """An organisation of that name exists."""
+    """An organisation with that name exists."""
 
     code = Code.ORG_EXISTS
     org: str
 
 
 def insert_org(session: Session, *, name: str, now: int) -> Org:
-    """Add an organisation; raises OrgExists when the name is taken."""
+    """Add an organisation. Raises OrgExists if the name is taken."""
     row = session.one("insert_org", name=name, created_at=now)
     if row is None:
         raise OrgExists(name)
@@ -33,7 +33,7 @@ def insert_org(session: Session, *, name: str, now: int) -> Org:
 
 
 def find_org(session: Session, name: str) -> Org | None:
-    """Return the organisation of that exact name."""
+    """Return the organisation with exactly that name."""
     if not is_storable(name):
         return None
     row = session.one("find_org", name=name)
@@ -41,5 +41,5 @@ def find_org(session: Session, name: str) -> Org | None:
 
 
 def list_orgs(session: Session, *, after: str = "", limit: int) -> list[Org]:
-    """Return at most `limit` organisations whose names come after `after`, by name in byte order."""
+    """Return at most `limit` organisations whose names come after `after`, sorted by the bytes of their names."""
     return [Org(*row) for row in session.all("list_orgs", after=after, limit=limit)]

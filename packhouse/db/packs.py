@@ -1,8 +1,8 @@
-"""Which packs a repository consists of: the list here is the truth, whatever lies in the store.
+"""The list of packs of each repository. A repository consists of its live packs, whatever files the store has.
 
-A stored pack is *incoming* before its first byte is stored, *live* once the transaction that needs it has committed,
-*retired* when others hold its objects, *deleting* before its file goes; the row goes last. A name is never given out
-twice, so deleting may be done late, twice, and by anybody.
+A stored pack is *incoming* before its first byte is stored. It is *live* once the transaction that needs it has
+committed, *retired* when other packs hold its objects, and *deleting* before its file is deleted. The row is deleted
+last. A name is never given out twice, so a deletion may be done late, twice, and by any server.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,8 @@ class PackState(StrEnum):
 class PackList:
     """The live packs of a repository at one version, oldest first.
 
-    `state` is the random number that was written with `version`. Lists of one `generation` differ only in packs that
-    were added. `is_adopted`: the folder that an earlier release left has been looked at.
+    `state` is the random number that was written with `version`. Lists of one `generation` differ only in added
+    packs. `is_adopted` tells that the server has looked at the folder of an earlier release.
     """
 
     version: int
@@ -42,7 +42,7 @@ class PackList:
 
 @dataclass(frozen=True, slots=True)
 class PassingPack:
-    """A pack that is not live, of the repository with that row id and public id; where listed, `since` when."""
+    """A pack that is not live, with row id and public id of its repository. `since` is set if it came from a list."""
 
     repo_id: RepoKey
     public_id: RepoId
@@ -51,9 +51,9 @@ class PassingPack:
 
 
 class PackNotIncoming(Unavailable):
-    """The pack waited for so long that it is being deleted, or another server has done so.
+    """The pack has waited for so long that a server is deleting it or has deleted it.
 
-    Nothing was written. The same request stores it anew.
+    Nothing was written. The same request stores the pack anew.
     """
 
     code = Code.PACK_NOT_INCOMING
@@ -66,18 +66,18 @@ def insert_incoming_pack(session: Session, repo_id: RepoKey, pack: Pack, *, now:
 
 
 def find_pack_state(session: Session, repo_id: RepoKey, name: str) -> PackState | None:
-    """Return the state of the pack of that name, None when it was never noted or is gone."""
+    """Return the state of the pack with that name; None if it was never noted or is gone."""
     row = session.one("find_pack_state", repo_id=repo_id, name=name)
     return None if row is None else PackState(row[0])
 
 
 def note_pack_name(session: Session, repo_id: RepoKey, name: str, *, now: int) -> None:
-    """Note a pack of which no more is known yet than the name that it will get."""
+    """Note a pack of which only the future name is known."""
     insert_incoming_pack(session, repo_id, Pack(name, 0, 0), now=now)
 
 
 def make_packs_live(session: Session, repo_id: RepoKey, packs: Iterable[Pack], *, now: int) -> None:
-    """List packs that are stored durably, in the transaction that needs them, which also counts `packs_version`.
+    """List durably stored packs. Call it in the transaction that needs them and that raises `packs_version`.
 
     Raises PackNotIncoming, which must end the transaction.
     """
@@ -89,7 +89,7 @@ def make_packs_live(session: Session, repo_id: RepoKey, packs: Iterable[Pack], *
 def replace_packs(
     session: Session, repo_id: RepoKey, *, old: Iterable[str], new: Sequence[Pack], state: int, now: int
 ) -> bool:
-    """List `new`, which hold all objects of `old`, and retire `old`; False when the repository is gone.
+    """List the packs `new`, which hold all objects of `old`, and retire `old`. Return False if the repository is gone.
 
     Raises PackNotIncoming.
     """
@@ -101,7 +101,7 @@ def replace_packs(
 
 
 def list_live_packs(session: Session, repo_id: RepoKey) -> PackList | None:
-    """Return what the repository consists of; None when it is gone."""
+    """Return the live packs of the repository; None if it is gone."""
     rows = session.all("list_live_packs", repo_id=repo_id)
     if not rows or rows[0][4] is not None:
         return None
@@ -111,7 +111,7 @@ def list_live_packs(session: Session, repo_id: RepoKey) -> PackList | None:
 
 
 def is_current(session: Session, repo_id: RepoKey, listed: PackList) -> bool:
-    """Tell whether a list that was read before is still what the repository consists of."""
+    """Tell whether a list that was read before is still the repository's list."""
     row = session.one("find_packs_version", repo_id=repo_id)
     return row is not None and (row[0], row[1], row[2]) == (listed.version, listed.state, None)
 
@@ -124,9 +124,9 @@ def list_known_packs(session: Session, repo_id: RepoKey) -> dict[str, PackState]
 def list_passing_packs(
     session: Session, state: PackState, *, before: int, limit: int, after: PassingPack | None = None
 ) -> list[PassingPack]:
-    """Return up to `limit` packs that have been in a state other than live since `before` or longer.
+    """Return up to `limit` packs that are in `state`, which is not live, since `before` or longer.
 
-    The oldest come first; `after` is the last one of the page before.
+    The oldest packs come first. `after` is the last pack of the previous page.
     """
     rows = session.all(
         "list_passing_packs",
@@ -143,7 +143,7 @@ def list_passing_packs(
 def start_deleting(
     session: Session, packs: Iterable[PassingPack], state: PackState, *, before: int, now: int
 ) -> None:
-    """Say that the packs' files go, of those that are still in `state` since `before` or longer."""
+    """Mark those packs as *deleting* that are still in `state` since `before` or longer."""
     rows: list[dict[str, SqlValue]] = [
         {"repo_id": pack.repo_id, "name": pack.name, "state": state.value, "before": before, "now": now}
         for pack in packs
@@ -153,17 +153,17 @@ def start_deleting(
 
 
 def start_deleting_all(session: Session, repo_id: RepoKey, *, now: int) -> None:
-    """Say that all files of a repository go, which was deleted."""
+    """Mark all packs of a deleted repository as *deleting*."""
     session.run("start_deleting_packs_of_repo", repo_id=repo_id, now=now)
 
 
 def delete_pack_rows(session: Session, repo_id: RepoKey, names: Iterable[str]) -> int:
-    """Strike packs off whose files are gone; return how many. Only those in *deleting* go."""
+    """Delete the rows of packs whose files are gone, if they are *deleting*. Return the number of deleted rows."""
     return _run_for_names(session, "delete_pack_row", repo_id, names)
 
 
 def list_repos_to_adopt(session: Session, *, after: int, limit: int) -> list[tuple[RepoKey, RepoId]]:
-    """Return (id, public id) of up to `limit` repositories whose folder of an earlier release was not looked at."""
+    """Return (id, public id) of up to `limit` repositories whose folder of an earlier release is not adopted yet."""
     return [
         (RepoKey(row[0]), RepoId(row[1]))
         for row in session.all("list_repos_to_adopt", after=after, limit=limit)
@@ -171,7 +171,7 @@ def list_repos_to_adopt(session: Session, *, after: int, limit: int) -> list[tup
 
 
 def adopt_packs(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, state: int, now: int) -> bool:
-    """List the packs that an earlier release left without a row; False when that was done before."""
+    """List the packs without a row that an earlier release left. Return False if that was done before."""
     if session.run("mark_adopted", repo_id=repo_id, state=state, now=now) == 0:
         return False
     _insert_found(session, repo_id, packs, now=now)
@@ -181,9 +181,9 @@ def adopt_packs(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, st
 def list_found_packs(
     session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, state: int, now: int
 ) -> None:
-    """List packs that an operator wants listed, though no row knows of them; those that have a row stay as they are.
+    """List packs without a row on an operator's request. Packs that have a row keep their state.
 
-    Nothing is done for a repository that was deleted.
+    Does nothing for a deleted repository.
     """
     if session.run("note_new_packs", repo_id=repo_id, state=state) > 0:
         _insert_found(session, repo_id, packs, now=now)
@@ -195,7 +195,7 @@ def _insert_found(session: Session, repo_id: RepoKey, packs: Sequence[Pack], *, 
 
 
 def _row_of(repo_id: RepoKey, pack: Pack, *, now: int) -> dict[str, SqlValue]:
-    """Return what the row of a pack says, for the queries that write it."""
+    """Return the values of a pack's row, for the queries that write it."""
     return {
         "repo_id": repo_id,
         "name": pack.name,

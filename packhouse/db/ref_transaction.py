@@ -36,7 +36,7 @@ __all__ = [
 
 _NAMES_PAGE: Final = 256
 _PLACES_MAX: Final = 2**20
-"""How many refs of one transaction have a number of their own; more of them come by name. As in migration 4."""
+"""How many refs of one transaction get a creation number of their own; further refs sort by name. As in migration 4."""
 _ROOT_PARTS: Final = 2  # `refs` and `refs/heads` are folders of every repository and never refs
 
 
@@ -49,11 +49,11 @@ class RefNamedTwice(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class RefUpdate:
-    """Move a ref from `old_oid` to `new_oid`; None says that it does not exist before, or after.
+    """Move a ref from `old_oid` to `new_oid`; None means that it does not exist before, or after.
 
-    With `any_old` the ref is moved from wherever it is. `peeled_oid` is what a new annotated tag points to in
-    the end. An update from None to None asks for nothing: it succeeds while the ref does not exist. `restores`
-    tells that the ref existed before, so that it may have a name which no new one can have.
+    With `any_old` the ref is moved whatever its value is. `peeled_oid` is the oid that a new annotated tag finally
+    points to. An update from None to None changes nothing and succeeds if the ref does not exist. `restores` tells
+    that the ref existed before. Such a ref may have a name that no new ref can have.
     """
 
     namespace: str
@@ -67,7 +67,7 @@ class RefUpdate:
 
 @dataclass(frozen=True, slots=True)
 class RefOutcome:
-    """What became of an update: done when `error` is None. `previous_oid` is what the ref was before it."""
+    """The result of an update. It was applied if `error` is None. `previous_oid` is the ref's value before it."""
 
     update: RefUpdate
     previous_oid: Oid | None
@@ -75,12 +75,12 @@ class RefOutcome:
 
     @property
     def moved(self) -> bool:
-        """Whether the ref is another one now. False also for an update to the value that it had."""
+        """Whether the ref has another value now. False also for an update to the value that it had."""
         return self.error is None and self.previous_oid != self.update.new_oid
 
 
 class RefMismatch(Conflict):
-    """The ref is not what the caller saw. `actual` is what it is; None: it does not exist."""
+    """The ref has another value than the caller expected. `actual` is its value; None: it does not exist."""
 
     code = Code.REF_MISMATCH
     refname: RefName
@@ -97,7 +97,7 @@ class RefMissing(NotFound):
 
 
 class RefNameConflict(Conflict, kw_only=True):
-    """Git clients cannot store a ref beside another whose name is a folder of it, as `a` and `a/b`."""
+    """Git clients cannot store a ref beside another whose name is a folder of it, such as `a` and `a/b`."""
 
     code = Code.REF_NAME_CONFLICT
     refname: RefName
@@ -105,7 +105,7 @@ class RefNameConflict(Conflict, kw_only=True):
 
 
 class DefaultBranchProtected(Conflict):
-    """The default branch is not deleted; make another branch the default one first."""
+    """The default branch cannot be deleted. Make another branch the default one first."""
 
     code = Code.DEFAULT_BRANCH_PROTECTED
     refname: RefName
@@ -123,14 +123,15 @@ def apply_ref_updates(
     packs: Sequence[Pack] = (),
     atomic: bool = True,
 ) -> list[RefOutcome]:
-    """Apply `updates` in the session's transaction, log them, list `packs`; return outcomes in their order.
+    """Apply `updates` in the session's transaction, log them and list `packs`. Return the outcomes in the same order.
 
-    `packs` are stored durably and *incoming*. `state` is the random number that goes with the new versions.
-    New refs count as made in the order of `updates`. Deletions are applied first, so `a` can make room for `a/b`.
-    With `atomic` the first update that fails is raised, and the caller's transaction must end with it; without,
-    failing updates are skipped and their outcomes say why. Raises RepoNotFound when the repository is gone. Errors
-    of an update: RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for
-    a ref that is named twice. Raises PackNotIncoming as well.
+    `packs` are stored durably and *incoming*. `state` is the random number of the new versions. New refs count as made
+    in the order of `updates`. Deletions are applied first, so deleting `a` makes room for `a/b`.
+
+    With `atomic` the first failing update is raised, and the caller's transaction must end with it. Without it, failing
+    updates are skipped, and their outcomes have the error. Errors of an update are RefMismatch, RefMissing,
+    RefNameConflict, DefaultBranchProtected, NewNameRefused, and Invalid for a ref that is named twice. Raises
+    RepoNotFound if the repository is gone, and PackNotIncoming.
     """
     row = session.one("begin_ref_transaction", repo_id=repo_id, state=state, packs=len(packs))
     if row is None:
@@ -145,9 +146,9 @@ def apply_ref_updates(
 def preview_ref_updates(
     session: Session, repo_id: RepoKey, updates: Sequence[RefUpdate], *, atomic: bool = True
 ) -> list[RefOutcome]:
-    """Return, or raise, what apply_ref_updates would in the state that `session` sees; change nothing.
+    """Return or raise what apply_ref_updates() would in the state that `session` sees. Change nothing.
 
-    A snapshot suffices: nobody waits for a preview, and nobody is bound by it.
+    A snapshot is enough. Nobody waits for a preview, and it promises nothing.
     """
     repo = find_repo_by_id(session, repo_id)
     if repo is None or repo.deleted_at is not None:
@@ -170,7 +171,7 @@ def _decide_all(
 
 
 class _RefView:
-    """The refs as this transaction sees them: the stored ones and, over them, the updates decided so far."""
+    """The refs as this transaction sees them: the stored refs, with the updates decided so far over them."""
 
     def __init__(self, session: Session, repo_id: RepoKey) -> None:
         self._session = session
@@ -180,14 +181,14 @@ class _RefView:
         self._deleted: set[tuple[str, bytes]] = set()
 
     def get(self, namespace: str, refname: RefName) -> Oid | None:
-        """Return the stored value; every ref is asked for once, before its own update is decided."""
+        """Return the stored value. Call it once for each ref, before its update is decided."""
         row = self._session.one(
             "get_ref", repo_id=self._repo_id, namespace=namespace, refname=refname.decode("utf-8")
         )
         return None if row is None else Oid(row[2])
 
     def find_conflict(self, namespace: str, refname: RefName) -> RefName | None:
-        """Return a ref that is a folder of `refname`, or that lies below it."""
+        """Return a ref that is a folder of `refname` or is below it."""
         for folder in _folders(refname):
             if (namespace, folder) in self._created:
                 return trusted_refname(folder)
@@ -226,11 +227,11 @@ class _RefView:
                     return found
             if len(rows) < _NAMES_PAGE:
                 return None
-            low = rows[-1][0] + "\x01"  # no refname holds a control character, so this skips none
+            low = rows[-1][0] + "\x01"  # no refname has a control character, so this skips none
 
 
 def _folders(refname: RefName) -> Iterable[bytes]:
-    """Yield the names that must not be refs while `refname` is one, the shortest first."""
+    """Yield the names that cannot be refs while `refname` is one, shortest first."""
     parts = refname.split(b"/")
     for length in range(_ROOT_PARTS + 1, len(parts)):
         yield b"/".join(parts[:length])
@@ -248,7 +249,7 @@ def _find_repeated(updates: Sequence[RefUpdate]) -> set[tuple[str, RefName]]:
 def _decide(
     view: _RefView, update: RefUpdate, *, default_branch: str, repeated: set[tuple[str, RefName]]
 ) -> RefOutcome:
-    """Return what becomes of one update and note it in `view`."""
+    """Decide one update: return its outcome and note it in `view`."""
     namespace, refname = update.namespace, update.refname
     previous = view.get(namespace, refname)
 
@@ -271,7 +272,7 @@ def _decide(
             return refuse(RefMissing(refname))
         view.delete(namespace, refname)
     elif previous is None:
-        if not is_refname(refname):  # whatever its type claims: git would read it from a file of refs
+        if not is_refname(refname):  # do not trust the type: git would read this name from a file of refs
             return refuse(RefNameInvalid(refname))
         reason = None if update.restores else new_name_fault(refname)
         if reason is not None:
@@ -293,7 +294,7 @@ def _write(
     action: str,
     now: int,
 ) -> None:
-    """Write what was decided. The statements hold the guards too: none may find another value than we did."""
+    """Write the outcomes. The statements repeat the guards, so that they cannot change another value."""
     rows: dict[str, list[dict[str, SqlValue]]] = {"delete_ref": [], "update_ref": [], "insert_ref": []}
     log: list[dict[str, SqlValue]] = []
     for place, outcome in enumerate(outcomes):

@@ -1,4 +1,4 @@
-"""Refs as stored. `ref_transaction.py` alone changes them."""
+"""Stored refs. Only `ref_transaction.py` changes them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +11,11 @@ from packhouse.ids import RepoKey
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A ref. `namespace` is "" or "ephemeral"; `peeled_oid` is what an annotated tag points to in the end.
+    """A ref. `namespace` is "" or "ephemeral". `peeled_oid` is the oid that an annotated tag finally points to.
 
-    `created_at` is when this server first saw the ref, `updated_at` when it last moved. `creation` grows with the
-    order in which the refs of a repository were made; None for one that the release before made since the upgrade.
+    `created_at` is the time when this server first saw the ref, `updated_at` the time of its last move. `creation`
+    grows in the order in which a repository's refs were made. It is None for a ref that a server of the release before
+    made after the upgrade.
     """
 
     namespace: str
@@ -28,7 +29,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class RefLogEntry:
-    """One ref update of the past; None for an oid means that the ref did not exist."""
+    """A past ref update. None for an oid means that the ref did not exist."""
 
     id: int
     refs_version: int
@@ -42,22 +43,22 @@ class RefLogEntry:
 
 
 def ref_from_row(row: tuple[Any, ...]) -> Ref:
-    """Return the Ref in a row of namespace, refname, oid, peeled_oid, created_at, updated_at, creation."""
+    """Return the Ref of a row with namespace, refname, oid, peeled_oid, created_at, updated_at, creation."""
     namespace, refname, oid, peeled_oid, created_at, updated_at, creation = row
     name = trusted_refname(refname.encode("utf-8"))
     return Ref(namespace, name, oid, peeled_oid, created_at, updated_at, creation)
 
 
 def get_ref(session: Session, repo_id: RepoKey, namespace: str, refname: RefName) -> Ref | None:
-    """Return the ref of that full name."""
+    """Return the ref with that full name."""
     row = session.one("get_ref", repo_id=repo_id, namespace=namespace, refname=refname.decode("utf-8"))
     return None if row is None else ref_from_row(row)
 
 
 def list_refs(session: Session, repo_id: RepoKey, namespace: str | None = None) -> list[Ref]:
-    """Return all refs of a namespace, or of both one after the other, each sorted by the bytes of the name.
+    """Return all refs of a namespace, sorted by the bytes of their names; without one, of both in turn.
 
-    Their number is bounded only by what was pushed: this is for advertisements, which must name them all.
+    Only pushes bound their number. Use it for advertisements, which must name them all.
     """
     if namespace is None:
         rows = session.all("list_all_refs", repo_id=repo_id)
@@ -69,11 +70,11 @@ def list_refs(session: Session, repo_id: RepoKey, namespace: str | None = None) 
 def list_branches_page(
     session: Session, repo_id: RepoKey, namespace: str, *, after: tuple[int, RefName] | None, limit: int
 ) -> list[Ref]:
-    """Return at most `limit` branches in the order of their creation, strictly after (creation, refname).
+    """Return at most `limit` branches in the order of creation, strictly after (creation, refname).
 
-    Every one has its `creation`. A branch that is made later has a higher number than all that anybody can see
-    now, so a caller who goes on from the last one it got misses none. `session` is a snapshot: of two moments the
-    later one may show a branch with a lower number than the earlier one.
+    Each has its `creation`. A later branch has a higher number than all branches that are visible now. So a caller that
+    goes on from its last branch misses none. `session` must be a snapshot: between two queries in different states, a
+    branch with a lower number may appear.
     """
     after_creation, after_name = after or (-1, b"")
     folder: dict[str, SqlValue] = {"repo_id": repo_id, "namespace": namespace}
@@ -91,16 +92,16 @@ def list_branches_page(
 
 
 def creation_order(ref: Ref) -> tuple[int, RefName]:
-    """Return what to sort refs of one repository by; those without a number are the newest."""
+    """Return the sort key for refs of one repository. Refs without a number are the newest."""
     return (ref.creation if ref.creation is not None else 2**63 - 1, ref.refname)
 
 
 def list_refs_page(
     session: Session, repo_id: RepoKey, namespace: str, *, prefix: bytes, after: RefName | None, limit: int
 ) -> list[Ref]:
-    """Return at most `limit` refs whose name starts with `prefix`, by the bytes of names, after `after`.
+    """Return at most `limit` refs whose names start with `prefix` and come after `after`, sorted by bytes.
 
-    The prefix need not end with a whole folder, but is UTF-8 as all names are.
+    The prefix need not end with a whole folder. It must be UTF-8, as all names are.
     """
     low = prefix.decode("utf-8")
     rows = session.all(
@@ -116,13 +117,13 @@ def list_refs_page(
 
 
 def _after_all(prefix: str) -> str:
-    """Return the first text after every one that starts with `prefix`; the order is that of code points."""
+    """Return the first text after all texts that start with `prefix`, in the order of code points."""
     last = ord(prefix[-1]) + 1
     return prefix[:-1] + chr(0xE000 if 0xD800 <= last < 0xE000 else min(last, 0x10FFFF))
 
 
 def has_branches(session: Session, repo_id: RepoKey, namespace: str = "") -> bool:
-    """Tell whether the repository has any branch in the namespace."""
+    """Tell whether the repository has a branch in the namespace."""
     return session.one("has_branches", repo_id=repo_id, namespace=namespace) is not None
 
 
@@ -134,9 +135,9 @@ def list_ref_log(
     before: int | None = None,
     limit: int,
 ) -> list[RefLogEntry]:
-    """Return at most `limit` ref updates, newest first, of the repository or of one (namespace, refname).
+    """Return at most `limit` ref updates of the repository, or of one (namespace, refname), newest first.
 
-    `before` is the id of an entry: the page starts with the one that came before it.
+    `before` is the id of an entry; the page starts with the entry before it.
     """
     before = before if before is not None else 2**63 - 1
     if ref is None:

@@ -1,4 +1,4 @@
-"""Repositories as rows; what they hold is in refs and packs."""
+"""Rows of repositories. Their contents are in refs and packs."""
 
 from dataclasses import dataclass, replace
 
@@ -10,15 +10,15 @@ from packhouse.errors import Conflict, NotFound
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoId, RepoKey
 
-SEARCH_MAX_BYTES = 2048  # of folded text; names are 255 bytes at most, so nothing longer can be found
+SEARCH_MAX_BYTES = 2048  # of folded text; a name has 255 bytes at most, so no longer text can be found
 
 
 @dataclass(frozen=True, slots=True)
 class FollowedUpstream:
     """The remote that a repository follows. `host` is "" for the provider's usual one.
 
-    `auth_mode` is public, app or credential; in public mode nothing is ever sent there. `in_first_sync`: what
-    the repository shows is not complete before the first run ends.
+    `auth_mode` is public, app or credential. In public mode nothing is ever sent there. During `in_first_sync` the
+    repository's contents are not complete.
     """
 
     provider: str
@@ -38,8 +38,8 @@ class FollowedUpstream:
 class Repo:
     """A repository. `default_branch` is a short name.
 
-    `refs_version` grows with every change of its refs, `packs_version` with every change of the list of its packs; the
-    state beside each is random and written with it, so that only the pair identifies what was seen.
+    `refs_version` grows with every change of its refs, `packs_version` with every change of its list of packs. The
+    state beside each is random and written with it. Only the pair identifies what was read.
     """
 
     id: RepoKey
@@ -58,14 +58,14 @@ class Repo:
 
 
 class RepoExists(Conflict):
-    """A repository of that name exists in the organisation."""
+    """The organisation has a repository with that name."""
 
     code = Code.REPO_EXISTS
     repo: str
 
 
 class RepoNotFound(NotFound):
-    """There is no such repository, or it was deleted. Users of git typed its name: they are not told it again."""
+    """The repository does not exist, or it was deleted. Git's users typed its name, so they are not told it again."""
 
     code = Code.REPO_NOT_FOUND
     repo: str | int | None = None
@@ -74,9 +74,9 @@ class RepoNotFound(NotFound):
 def insert_repo(
     session: Session, *, public_id: RepoId, org_id: int, name: str, default_branch: str, now: int
 ) -> RepoKey:
-    """Add a repository and return its id, 1 to 2147483647, never given out before.
+    """Add a repository and return its id: 1 to 2147483647, never given out before.
 
-    Raises RepoExists when a living repository has the name.
+    Raises RepoExists if a living repository has the name.
     """
     row = session.one(
         "insert_repo",
@@ -93,7 +93,7 @@ def insert_repo(
 
 
 def insert_unborn_repo(session: Session, *, public_id: RepoId, org_id: int, name: str, now: int) -> RepoKey:
-    """Add the row of a repository that is being filled, which nobody finds; return its id. See bear_repo()."""
+    """Add the row of a repository that is still being filled and that nobody finds. Return its id. See bear_repo()."""
     row = session.one(
         "insert_unborn_repo",
         public_id=public_id,
@@ -109,7 +109,7 @@ def insert_unborn_repo(session: Session, *, public_id: RepoId, org_id: int, name
 def bear_repo(
     session: Session, repo_id: RepoKey, *, org_id: int, name: str, default_branch: str, now: int
 ) -> None:
-    """Make a repository that was filled one like any other; raise RepoExists when its name is taken."""
+    """Make a filled repository visible. Raises RepoExists if its name is taken."""
     born = session.run(
         "bear_repo",
         repo_id=repo_id,
@@ -123,7 +123,7 @@ def bear_repo(
 
 
 def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
-    """Return the living repository of that exact name."""
+    """Return the living repository with exactly that name."""
     if not is_storable(name):
         return None
     row = session.one("find_repo", org_id=org_id, name=name)
@@ -131,13 +131,13 @@ def find_repo(session: Session, org_id: int, name: str) -> Repo | None:
 
 
 def find_repo_by_id(session: Session, repo_id: int) -> Repo | None:
-    """Return the repository of that id, deleted or not. Any number may be asked for: the row makes it a key."""
+    """Return the repository with that id, deleted or not. Takes any number; a found row proves that it is a key."""
     row = session.one("find_repo_by_id", repo_id=repo_id)
     return None if row is None else _repo_from_row(row)
 
 
 def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
-    """Return the repository of that `repo_…` id, deleted or not. Any text may be asked for."""
+    """Return the repository with that `repo_…` id, deleted or not. Takes any text."""
     if not is_storable(public_id):
         return None
     row = session.one("find_repo_by_public_id", public_id=public_id)
@@ -147,10 +147,10 @@ def find_repo_by_public_id(session: Session, public_id: str) -> Repo | None:
 def find_repo_and_ref(
     session: Session, org_id: int, name: str, namespace: str, refname: RefName | None
 ) -> tuple[Repo, Ref | None] | None:
-    """Return the living repository of that name and one of its refs, in one query.
+    """Return the living repository with that name and one of its refs, in one query.
 
-    Without `refname` the ref is the default branch, looked up in `namespace`. The ref is None when it does
-    not exist, the whole answer when the repository does not.
+    Without `refname` the ref is the default branch, looked up in `namespace`. The ref is None if it does not exist. The
+    whole answer is None if the repository does not exist.
     """
     if not is_storable(name):
         return None
@@ -169,9 +169,9 @@ def find_repo_and_ref(
 def list_repos(
     session: Session, org_id: int, *, q: str = "", after: tuple[int, int] | None, limit: int
 ) -> list[Repo]:
-    """Return at most `limit` living repositories by creation time, then id; strictly after (created_at, id).
+    """Return at most `limit` living repositories, sorted by creation time, then id; strictly after (created_at, id).
 
-    With `q` only those whose names hold it, whatever the case.
+    With `q`, only those whose names contain it, in upper or lower case.
     """
     after_time, after_id = after or (-1, 0)
     if not q:
@@ -192,10 +192,10 @@ def list_repos(
 
 
 def set_default_branch(session: Session, repo_id: RepoKey, default_branch: str, *, state: int) -> None:
-    """Make another branch the default one and hold off ref transactions until this transaction ends.
+    """Make another branch the default one. Other ref transactions wait until this transaction ends.
 
-    `state` is the random number that goes with the new refs_version, here and below. Raises RepoNotFound when the
-    repository was deleted.
+    `state` is the random number of the new refs_version, here and below. Raises RepoNotFound if the repository was
+    deleted.
     """
     if session.run("set_default_branch", repo_id=repo_id, default_branch=default_branch, state=state) == 0:
         raise RepoNotFound(repo_id)
@@ -204,9 +204,9 @@ def set_default_branch(session: Session, repo_id: RepoKey, default_branch: str, 
 def mark_repo_deleted(
     session: Session, org_id: int, name: str, *, state: int, now: int
 ) -> tuple[RepoKey, RepoId] | None:
-    """Delete the living repository of that name and return its (id, public id); its name is free at once.
+    """Delete the living repository with that name. Return its (id, public id); None if there is none.
 
-    What it holds stays until it is cleaned up. None when there is no such repository.
+    Its name is free at once. Its contents stay until they are cleaned up.
     """
     if not is_storable(name):
         return None
@@ -217,9 +217,9 @@ def mark_repo_deleted(
 def undelete_repo_row(
     session: Session, org_id: int, name: str, *, state: int
 ) -> tuple[RepoKey, RepoId] | None:
-    """Bring back the repository of that name that was deleted last; return its (id, public id).
+    """Bring back the repository of that name that was deleted last. Return its (id, public id).
 
-    None when its files are going already, when there was none, or when the name is taken again.
+    Returns None if its files are being removed, if there was none, or if the name is taken again.
     """
     if not is_storable(name):
         return None
@@ -228,22 +228,22 @@ def undelete_repo_row(
 
 
 def start_cleaning_repo(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that what a deleted repository holds goes now, so that nobody brings it back; False when it lives again."""
+    """Note that a deleted repository's removal begins. Nobody can bring it back. Return False if it lives again."""
     return session.run("start_cleaning_repo", repo_id=repo_id, now=now) > 0
 
 
 def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that a deleted repository holds nothing any more; False when it was not waiting for that."""
+    """Note that a deleted repository is empty. Return False if it was not waiting for that."""
     return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
 
 
 def is_repo_cleaned(session: Session, repo_id: RepoKey) -> bool:
-    """Tell whether the row is that of a repository which holds nothing: cleaned after its deletion, or not born yet."""
+    """Tell whether the repository is empty: cleaned after its deletion, or not filled yet."""
     return session.one("find_cleaned_repo", repo_id=repo_id) is not None
 
 
 def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
-    """Tell whether a repository of that name was deleted and not cleaned up yet."""
+    """Tell whether a repository of that name was deleted and is not cleaned up yet."""
     return is_storable(name) and session.one("has_pending_deletion", org_id=org_id, name=name) is not None
 
 

@@ -1,6 +1,6 @@
-"""What the queries run on: sessions and databases, whichever engine is below.
+"""Sessions and databases: what queries run on, with either engine below.
 
-Statements are not written in Python: they have names and live in `db/queries/*.sql`.
+Python code contains no statements. They have names and are in `db/queries/*.sql`.
 """
 
 import logging
@@ -23,15 +23,15 @@ T = TypeVar("T")
 
 
 class TransactionLost(Unavailable):
-    """The engine made this transaction give way (deadlock, serialization failure). Nothing of it holds."""
+    """The engine rolled this transaction back (deadlock, serialization failure). Nothing of it holds."""
 
     code = Code.TRANSACTION_LOST
 
 
 class DatabaseAway(Unavailable):
-    """The database does not answer, is full or shut us out. A commit that was under way may have happened.
+    """The database does not answer, is full or refuses us. A commit that was under way may have happened.
 
-    `reason` is what its driver says; it is for operators, since it may name hosts and files.
+    `reason` is the driver's text. It is for operators, since it may name hosts and files.
     """
 
     code = Code.DATABASE_AWAY
@@ -39,52 +39,52 @@ class DatabaseAway(Unavailable):
 
 
 def log_outage(error: Exception) -> None:
-    """Tell the operator what the database's driver says; callers only hear that it is not available.
+    """Log the driver's message for the operator. Callers learn only that the database is not available.
 
-    Drivers name hosts and files in their messages, never passwords.
+    Messages of drivers name hosts and files, never passwords.
     """
     log_event("database failed", level=logging.ERROR, error=type(error).__name__, reason=str(error).strip())
 
 
 class Session(ABC):
-    """Runs named queries on one connection; used by one thread, never after its `with` block.
+    """Runs named queries on one connection. One thread uses it, and only inside its `with` block.
 
-    Every method raises Unavailable when the database is away and Corrupt when it says its files are damaged.
+    Every method raises Unavailable if the database is away, and Corrupt if it reports damaged files.
     """
 
     __slots__ = ()
 
     @abstractmethod
     def all(self, query: str, /, **params: SqlValue) -> list[Row]:
-        """Run a query and return its rows, in the query's order. The query bounds their number."""
+        """Run a query and return its rows in the query's order. The query bounds their number."""
 
     @abstractmethod
     def one(self, query: str, /, **params: SqlValue) -> Row | None:
-        """Run a query that returns at most one row; None when there is none."""
+        """Run a query that returns at most one row. Return None if there is none."""
 
     @abstractmethod
     def run(self, query: str, /, **params: SqlValue) -> int:
-        """Run a statement and return how many rows it changed."""
+        """Run a statement. Return the number of changed rows."""
 
     @abstractmethod
     def run_many(self, query: str, rows: Sequence[Mapping[str, SqlValue]], /) -> int:
-        """Run a statement once for each of `rows` and return how many rows all of them changed."""
+        """Run a statement once for each of `rows`. Return the number of rows that all of them changed."""
 
     @abstractmethod
     def define(self, statement: str, /) -> None:
-        """Run a statement that has no name: a step of a migration."""
+        """Run a statement without a name: a step of a migration."""
 
 
 class Database(ABC):
-    """One SQL database, shared by the threads of a process and safe to inherit through a fork.
+    """One SQL database. The threads of a process share it, and a fork may inherit it.
 
-    `read`, `snapshot` and `write` hand out sessions; blocks must be short and hold no Git or network work.
-    Do not open a `write` inside another one: it would wait for itself.
+    `read`, `snapshot` and `write` give sessions. Their blocks must be short, without Git or network work. Do not open a
+    `write` inside another one: it would wait for itself.
     """
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Session]:
-        """Give a session in which each query sees the state of its own moment."""
+        """Give a session in which each query sees the state at its own moment."""
 
     @abstractmethod
     def snapshot(self) -> AbstractContextManager[Session]:
@@ -92,9 +92,9 @@ class Database(ABC):
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Session]:
-        """Give a session in a writing transaction: durable when the block ends, undone when it raises.
+        """Give a session in a writing transaction: durable at the end of the block, undone when the block raises.
 
-        Raises TransactionLost (PostgreSQL only) when it had to give way to others; `transact` tries again.
+        Raises TransactionLost (PostgreSQL only) if the engine rolls it back for another one. `transact` tries again.
         """
 
     @property
@@ -104,31 +104,31 @@ class Database(ABC):
 
     @abstractmethod
     def has_schema(self) -> bool:
-        """Tell whether there is a database with tables of ours. Makes and changes nothing."""
+        """Tell whether there is a database with our tables. Makes and changes nothing."""
 
     def find_orphaned_log(self) -> Path | None:
-        """Return the write-ahead log that lies beside a missing or empty file (SQLite only)."""
+        """Return the write-ahead log beside a missing or empty file (SQLite only)."""
         return None
 
     def set_log_aside(self, *, now: int) -> Path | None:  # noqa: ARG002  # for the engine that has one
-        """Give such a log another name, which is returned, so that a new database can be made beside it."""
+        """Rename such a log, so that a new database can be made beside it. Return the new path."""
         return None
 
     @abstractmethod
     def migrate(self, clock: Clock = system_clock) -> None:
-        """Bring the schema up to this release, or make it. Any number of processes may do so at once.
+        """Make the schema, or bring it up to this release. Any number of processes may do so at once.
 
-        Raises DatabaseTooNew when a release later than the next one has changed the database.
+        Raises DatabaseTooNew if a release later than the next one has changed the database.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Close every idle connection, and each one still in use when its session ends."""
+        """Close every idle connection. A connection in use is closed when its session ends."""
 
     def transact(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in a writing transaction and return its answer once that is durable.
+        """Run `work` in a writing transaction. Return its result once the transaction is durable.
 
-        `work` is run again when the transaction had to give way, so it must have no effect but SQL. Raises
+        `work` runs again when the engine rolls the transaction back, so SQL must be its only effect. Raises
         Unavailable after `limits.transaction_attempts_max` attempts.
         """
         for _ in range(limits.transaction_attempts_max - 1):
@@ -163,4 +163,4 @@ def load_queries() -> dict[str, str]:
 
 
 QUERIES: Final = load_queries()
-"""The statements by name, with `:param` places, as SQLite takes them."""
+"""The statements by name, with `:param` places as SQLite takes them."""

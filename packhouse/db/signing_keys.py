@@ -1,4 +1,4 @@
-"""Public keys whose signatures on commits an organisation accepts."""
+"""Public keys that may sign an organisation's commits."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from packhouse.db.text import is_storable
 
 @dataclass(frozen=True, slots=True)
 class SigningKeyRow:
-    """A registered key. `kind` is openpgp or ssh, `public_key` what verification needs of it."""
+    """A registered key. `kind` is openpgp or ssh. `public_key` is the part of it that verification needs."""
 
     signing_key_id: str
     org_id: int
@@ -21,7 +21,7 @@ class SigningKeyRow:
 
 
 def insert_signing_key(session: Session, row: SigningKeyRow) -> None:
-    """Add an active key; the caller has made sure that no active one has its fingerprint."""
+    """Add an active key. The caller has checked that no active key has its fingerprint."""
     session.run(
         "insert_signing_key",
         signing_key_id=row.signing_key_id,
@@ -35,7 +35,7 @@ def insert_signing_key(session: Session, row: SigningKeyRow) -> None:
 
 
 def find_signing_key(session: Session, org_id: int, signing_key_id: str) -> SigningKeyRow | None:
-    """Return the organisation's key of that id, revoked or not."""
+    """Return the organisation's key with that id, revoked or not."""
     if not is_storable(signing_key_id):
         return None
     row = session.one("find_signing_key", org_id=org_id, signing_key_id=signing_key_id)

@@ -1,4 +1,4 @@
-"""Texts on their way into SQL: what can be stored at all, and searching names alike on both engines."""
+"""Texts for SQL: which texts can be stored, and how to search names alike on both engines."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether both engines can hold `text`: no NUL (PostgreSQL), no lone surrogate (UTF-8).
+    """Tell whether both engines can store `text`: no NUL (PostgreSQL), no lone surrogate (UTF-8).
 
-    What is not storable was never stored, so a look-up may answer "absent" without asking.
+    Other texts were never stored, so a look-up may answer "absent" without a query.
     """
     if "\0" in text:
         return False
@@ -22,10 +22,10 @@ def is_storable(text: str) -> bool:
 
 
 def fold_case(text: str) -> str:
-    """Return `text` for comparing without regard to case; stored, since engines fold differently."""
+    """Return `text` for comparing without regard to case. It is stored, since the engines fold differently."""
     return text.casefold()
 
 
 def substring_pattern(text: str) -> str:
-    """Return a LIKE pattern, for use with `ESCAPE '\\'`, that finds `text` literally anywhere."""
+    """Return a LIKE pattern, for use with `ESCAPE '\\'`, that finds `text` literally at any place."""
     return f"%{text.translate(_ESCAPES)}%"

@@ -1,4 +1,4 @@
-"""Which remote a repository follows, and how its syncs went."""
+"""The upstream of a repository, and the results of its syncs."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from packhouse.ids import RepoKey
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """A followed remote. `state` is waiting (never asked for), syncing or idle.
+    """A followed remote. `state` is waiting (no run was ever asked for), syncing or idle.
 
-    `run_count` counts ended runs, `first_run_ended_at` and `synced_at` tell when the first one ended, well or
-    not, and when the latest ended well.
+    `run_count` counts ended runs. `first_run_ended_at` is the end of the first run, also of a failed one. `synced_at`
+    is the end of the latest successful run.
     """
 
     repo_id: RepoKey
@@ -41,7 +41,7 @@ def insert_upstream(
     syncing: bool,
     now: int,
 ) -> None:
-    """Link a new repository to its upstream; `syncing` says that the first run is queued with it."""
+    """Link a new repository to its upstream. `syncing` tells that the first run is queued with it."""
     session.run(
         "insert_upstream",
         repo_id=repo_id,
@@ -62,20 +62,20 @@ def find_upstream(session: Session, repo_id: RepoKey) -> Upstream | None:
 
 
 def mark_syncing(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that a run is queued or under way; False when there is no upstream any more."""
+    """Note that a run is queued or under way. Return False if there is no upstream any more."""
     return session.run("mark_upstream_syncing", repo_id=repo_id, now=now) > 0
 
 
 def mark_synced(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that a run ended well; False when there is no upstream any more."""
+    """Note that a run succeeded. Return False if there is no upstream any more."""
     return session.run("mark_upstream_synced", repo_id=repo_id, now=now) > 0
 
 
 def mark_failed(session: Session, repo_id: RepoKey, *, error: str, now: int) -> bool:
-    """Note that a run failed; False when there is no upstream any more."""
+    """Note that a run failed. Return False if there is no upstream any more."""
     return session.run("mark_upstream_failed", repo_id=repo_id, error=error, now=now) > 0
 
 
 def delete_upstream(session: Session, repo_id: RepoKey) -> bool:
-    """Unlink a repository from its upstream; False when it has none."""
+    """Unlink a repository from its upstream. Return False if it has none."""
     return session.run("delete_upstream", repo_id=repo_id) > 0

@@ -1,4 +1,4 @@
-"""Events on their way to subscriptions, and the log of attempts."""
+"""Deliveries of events to subscriptions, and the log of attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from packhouse.db.text import is_storable
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A delivery to make. Those of one `order_key` (repository and ref) go one after another."""
+    """A delivery to make. Deliveries of one `order_key` (repository and ref) go one after another."""
 
     delivery_id: str
     webhook_id: int
@@ -19,7 +19,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, slots=True)
 class PendingDelivery:
-    """A delivery to make, with what is sent. `attempts` have failed so far."""
+    """A delivery to make, with its content. `attempts` have failed so far."""
 
     id: int
     delivery_id: str
@@ -32,7 +32,7 @@ class PendingDelivery:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt and what it leaves the delivery as. `status` is None when there was no answer."""
+    """One attempt, and the state of the delivery after it. `status` is None if there was no answer."""
 
     id: int
     attempts: int
@@ -47,7 +47,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt as it is in the log."""
+    """An attempt in the log."""
 
     attempt: int
     status: int | None
@@ -59,7 +59,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery with its last attempt, whose fields are None while there was none."""
+    """A delivery with its last attempt. The attempt's fields are None while there was none."""
 
     delivery_id: str
     kind: str
@@ -78,7 +78,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class FoundDelivery:
-    """A delivery by its row id, the `wh_…` id of its subscription, and whether that one still gets events."""
+    """A delivery: its row id, the `wh_…` id of its subscription, and whether the subscription still gets events."""
 
     id: int
     webhook_id: str
@@ -86,7 +86,7 @@ class FoundDelivery:
 
 
 def insert_deliveries(session: Session, deliveries: Sequence[NewDelivery], *, now: int) -> None:
-    """Queue deliveries, due at once."""
+    """Queue deliveries that are due at once."""
     if deliveries:
         rows: list[dict[str, SqlValue]] = [
             {
@@ -121,7 +121,7 @@ def list_pending_deliveries(
 
 
 def record_attempts(session: Session, attempts: Sequence[AttemptRow], *, now: int) -> None:
-    """Write attempts to the log and their outcomes to the deliveries."""
+    """Write attempts to the log, and their outcomes to the deliveries."""
     for attempt in attempts:
         session.run(
             "record_delivery_attempt",
@@ -155,7 +155,7 @@ def list_attempts(session: Session, row_id: int, *, limit: int) -> list[Attempt]
 
 
 def find_delivery(session: Session, org_id: int, delivery_id: str) -> FoundDelivery | None:
-    """Return the organisation's delivery of that `whd_…` id."""
+    """Return the organisation's delivery with that `whd_…` id."""
     if not is_storable(delivery_id):
         return None
     row = session.one("find_delivery", org_id=org_id, delivery_id=delivery_id)
@@ -168,7 +168,7 @@ def restart_delivery(session: Session, row_id: int, *, now: int) -> None:
 
 
 def prune_deliveries(session: Session, *, before: int, limit: int) -> int:
-    """Delete at most `limit` deliveries that ended before then, with their attempts; return how many."""
+    """Delete at most `limit` deliveries that ended before `before`, with their attempts. Return their number."""
     rows: list[dict[str, SqlValue]] = [
         {"id": row[0]} for row in session.all("list_prunable_deliveries", before=before, limit=limit)
     ]

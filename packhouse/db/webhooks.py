@@ -1,4 +1,4 @@
-"""Subscriptions to events. Their secrets are sealed before they come here."""
+"""Subscriptions to events. Callers seal their secrets first."""
 
 import json
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """What decides whether a subscription gets an event."""
+    """The part of a subscription that decides whether it gets an event."""
 
     id: int
     repo_id: RepoKey | None
@@ -82,7 +82,7 @@ def insert_webhook(
 
 
 def count_webhooks(session: Session, org_id: int) -> int:
-    """Return how many subscriptions the organisation has."""
+    """Return the number of the organisation's subscriptions."""
     row = session.one("count_webhooks", org_id=org_id)
     assert row is not None, "a count returns a row"
     return int(row[0])
@@ -91,13 +91,13 @@ def count_webhooks(session: Session, org_id: int) -> int:
 def list_webhooks(
     session: Session, org_id: int, *, repo_id: RepoKey | None = None, after: int = 0, limit: int
 ) -> list[Webhook]:
-    """Return subscriptions, oldest first, with ids larger than `after`; with `repo_id` only that one's."""
+    """Return subscriptions with ids larger than `after`, oldest first; with `repo_id` only those of that repository."""
     rows = session.all("list_webhooks", org_id=org_id, repo_id=repo_id or 0, after=after, limit=limit)
     return [_webhook(row) for row in rows]
 
 
 def find_webhook(session: Session, org_id: int, webhook_id: str) -> Webhook | None:
-    """Return the organisation's subscription of that `wh_…` id."""
+    """Return the organisation's subscription with that `wh_…` id."""
     if not is_storable(webhook_id):
         return None
     row = session.one("find_webhook", org_id=org_id, webhook_id=webhook_id)
@@ -105,13 +105,13 @@ def find_webhook(session: Session, org_id: int, webhook_id: str) -> Webhook | No
 
 
 def delete_webhook(session: Session, row_id: int, *, now: int) -> None:
-    """End a subscription; what it had still to get is dropped."""
+    """End a subscription and drop its pending deliveries."""
     session.run("delete_webhook", id=row_id, now=now)
     session.run("fail_pending_deliveries", webhook_id=row_id, now=now)
 
 
 def disable_webhook(session: Session, row_id: int, *, now: int) -> None:
-    """Send nothing more to a receiver that asked for that; the subscription stays, inactive."""
+    """Deactivate a subscription whose receiver asked for no more events. It stays listed."""
     session.run("disable_webhook", id=row_id, now=now)
     session.run("fail_pending_deliveries", webhook_id=row_id, now=now)
 
@@ -128,29 +128,29 @@ def list_subscribers(session: Session, org_id: int) -> list[Subscriber]:
 
 
 def list_ready_webhooks(session: Session, *, worker: str, now: int) -> list[ReadyWebhook]:
-    """Return the subscriptions with due deliveries that this worker serves or that nobody does."""
+    """Return the subscriptions with due deliveries that this worker serves, or that no worker serves."""
     return [ReadyWebhook(*row) for row in session.all("list_ready_webhooks", worker=worker, now=now)]
 
 
 def lease_webhook(session: Session, row_id: int, *, worker: str, lease_until: int, now: int) -> bool:
-    """Take a subscription, or keep it; False when another worker has it, or it is gone."""
+    """Lease a subscription, or extend the lease. Return False if another worker has it, or it is gone."""
     changed = session.run("lease_webhook", id=row_id, worker=worker, lease_until=lease_until, now=now)
     return changed > 0
 
 
 def release_webhook(session: Session, row_id: int, *, worker: str) -> None:
-    """Let others take the subscription."""
+    """End the lease of a subscription, so that other workers can take it."""
     session.run("release_webhook", id=row_id, worker=worker)
 
 
 def list_sealed_secrets(session: Session, *, except_key: str, after: int, limit: int) -> list[SealedRow]:
-    """Return secrets that other keys than `except_key` sealed, by id."""
+    """Return secrets that are sealed with other keys than `except_key`, sorted by id."""
     rows = session.all("list_sealed_webhook_secrets", key_id=except_key, after=after, limit=limit)
     return [SealedRow(*row) for row in rows]
 
 
 def reseal_secret(session: Session, row: SealedRow, *, sealed: bytes, sealed_with: str) -> None:
-    """Replace a sealed secret, unless it was replaced meanwhile."""
+    """Replace a sealed secret, unless somebody has replaced it meanwhile."""
     session.run(
         "reseal_webhook_secret",
         id=row.id,

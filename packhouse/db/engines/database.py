@@ -1,4 +1,4 @@
-"""The one way to a database: `open_database(url)`."""
+"""`open_database(url)`: the one way to a database."""
 
 from pathlib import Path
 from typing import Final
@@ -31,7 +31,7 @@ _SQLITE_PREFIX: Final = "sqlite:///"
 
 
 class DatabaseUrlUnknown(Invalid):
-    """No engine is behind such an address, which is not shown: it may hold a password."""
+    """No engine takes this address. The address is not shown, because it may hold a password."""
 
     code = Code.DATABASE_URL_UNKNOWN
 
@@ -41,8 +41,8 @@ def open_database(
 ) -> Database:
     """Return the database at `sqlite:///PATH` (PATH as it is, not percent-encoded) or `postgresql://…`.
 
-    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL,
-    `wait_max_s` the wait for one, or for a lock that another program holds. Raises Invalid for any other address,
+    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL. `wait_max_s`
+    bounds the wait for a connection, and for a lock that another program holds. Raises Invalid for any other address,
     without repeating it: it may hold a password.
     """
     if url.startswith(_SQLITE_PREFIX) and len(url) > len(_SQLITE_PREFIX):

@@ -1,4 +1,4 @@
-"""What a process knows of a database server that does not answer, so that not every caller waits in vain."""
+"""What a process knows about a database server that does not answer, so that few callers wait in vain."""
 
 import logging
 import threading
@@ -12,11 +12,11 @@ from packhouse.log import log_event
 
 
 class Outage:
-    """Says how long to wait for a connection, and tells the operator once when the server goes and comes back.
+    """Tells how long to wait for a connection. Logs once when the server goes away and once when it comes back.
 
-    While the server answers, callers may wait `wait_max_s`: connections are only scarce. Once it is away they wait a
-    moment, and after one of them did so in vain the others are refused at once for a little while. Safe to
-    share between threads.
+    While the server answers, callers may wait `wait_max_s`, because connections are only scarce. Once it is away, a
+    caller waits a moment. After a wait in vain, other callers are refused at once for a short while. Safe to share
+    between threads.
     """
 
     def __init__(self, *, wait_max_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -28,7 +28,7 @@ class Outage:
         self._refuse_until = 0.0
 
     def patience_s(self) -> float:
-        """Return how many seconds to wait for a connection; raise DatabaseAway when none need try now."""
+        """Return the seconds to wait for a connection. Raises DatabaseAway during the pause after a wait in vain."""
         with self._lock:
             if not self._suspected:
                 return self._wait_max_s
@@ -37,14 +37,14 @@ class Outage:
             return limits.database_outage_wait_max_s
 
     def suspect(self) -> None:
-        """Note that a connection broke, as one does, or all of them when the server goes."""
+        """Note that a connection broke: that one alone, or all because the server went away."""
         self._suspected = True
 
     def waited(self, find_reason: Callable[[], str]) -> NoReturn:
-        """Note that no connection came in time; raise DatabaseAway.
+        """Note that no connection came in time. Always raises DatabaseAway.
 
-        `find_reason` asks the server itself and returns why it does not answer, "" when it does and all
-        connections were in use.
+        `find_reason` asks the server why it does not answer. It returns "" if the server answers and all connections
+        were in use.
         """
         reason = self._reason or find_reason()
         with self._lock:

@@ -37,14 +37,14 @@ from packhouse.errors import Corrupt, Invalid
 
 _VERSION_MIN: Final = 140_000
 _NAMES_INDEX: Final = "repos_by_name"
-_MIGRATION_LOCK: Final = 0x7061636B  # "pack": any number that other users of the database do not take
+_MIGRATION_LOCK: Final = 0x7061636B  # "pack": a number that other users of the database do not take
 _PARAM: Final = re.compile(r"(?<!:):([a-z]\w*)")
 _TIME_LIMITS_S: Final = {
     "statement_timeout": limits.statement_max_s,
     "lock_timeout": limits.statement_lock_max_s,
     "idle_in_transaction_session_timeout": limits.statement_max_s,
 }
-# A server that vanished without a word is noticed. Source: PostgreSQL manual, 34.1.2 (libpq, parameters).
+# These notice a server that vanished without a word. Source: PostgreSQL manual, 34.1.2 (libpq, parameters).
 _CONNECTION_DEFAULTS: Final = {
     "application_name": "packhouse",
     "keepalives_idle": "30",
@@ -56,32 +56,32 @@ _HAS_OUR_TABLES: Final = (
 )
 _Connection = psycopg.Connection[tuple[Any, ...]]
 
-# The pool tells of each attempt to connect; an outage is told once.
+# The pool logs each attempt to connect. We log an outage once.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 class DatabaseUrlMalformed(Invalid):
-    """The driver cannot read the address, which is not shown: it may hold a password."""
+    """The driver cannot read the address. The address is not shown, because it may hold a password."""
 
     code = Code.DATABASE_URL_MALFORMED
 
 
 class PostgresqlTooOld(Invalid):
-    """`found` is the number of its version."""
+    """`found` is the number of the server's version."""
 
     code = Code.POSTGRESQL_TOO_OLD
     found: str | int
 
 
 class PostgresqlNotUtf8(Invalid):
-    """`found` is its encoding."""
+    """`found` is the database's encoding."""
 
     code = Code.POSTGRESQL_NOT_UTF8
     found: str
 
 
 class DatabaseDamaged(Corrupt):
-    """`reason` is PostgreSQL's."""
+    """`reason` is PostgreSQL's message."""
 
     code = Code.DATABASE_DAMAGED
     reason: str
@@ -143,13 +143,13 @@ class PostgresqlSession(Session):
 
 
 class PostgresqlDatabase(Database):
-    """A database on a server. At most `connections_max` connections; more sessions wait for one."""
+    """A database on a server. It has at most `connections_max` connections; further sessions wait for one."""
 
     def __init__(self, url: str, *, connections_max: int, wait_max_s: int) -> None:
         try:
             given = conninfo_to_dict(url)
         except psycopg.ProgrammingError:
-            raise DatabaseUrlMalformed() from None  # the driver's words repeat it
+            raise DatabaseUrlMalformed() from None  # the driver's message repeats the address
         self._connect_options: dict[str, Any] = {
             name: value
             for name, value in (
@@ -236,8 +236,8 @@ class PostgresqlDatabase(Database):
             pool.putconn(connection)
             if broken:
                 self._outage.suspect()
-                # The others were most likely cut by the same event: replace them before anyone meets them,
-                # without asking each, which could wait for a network that swallows everything.
+                # The same event has most likely cut the others. Replace them before a caller meets one. Do not ask
+                # each of them: that could wait for a network that answers nothing.
                 pool.drain()
 
     def _take_connection(self, pool: "ConnectionPool[_Connection]") -> _Connection:
@@ -251,7 +251,7 @@ class PostgresqlDatabase(Database):
         return connection
 
     def _find_reason(self) -> str:
-        """Return why the server takes no connection, which the pool does not tell; "" when it takes one."""
+        """Return why the server takes no connection; "" if it takes one. The pool does not tell it."""
         options = {**self._connect_options, "connect_timeout": str(limits.database_ask_max_s)}
         try:
             psycopg.connect(self._url, **options).close()
@@ -272,14 +272,14 @@ class PostgresqlDatabase(Database):
                     min_size=1,
                     max_size=self._connections_max,
                     timeout=self._wait_max_s,
-                    # Its pauses between attempts double; given up soon, they start anew with the next caller.
+                    # The pool doubles its pauses between attempts. Give up soon: then the next caller has short ones.
                     reconnect_timeout=limits.database_reconnect_max_s,
                     open=True,
                 )
             return self._pool
 
     def _forget_after_fork(self) -> None:
-        """Leave the parent's connections alone and open others when first needed."""
+        """Do not touch the parent's connections. Open new ones when they are needed."""
         self._opening = threading.Lock()
         self._outage = Outage(wait_max_s=self._wait_max_s)
         if self._pool is not None:
@@ -300,8 +300,8 @@ os.register_at_fork(after_in_child=_forget_all_after_fork)
 
 
 def _configure(connection: _Connection) -> None:
-    """Make commits durable whatever the server's default; let no stopped process hold a repository's row."""
-    # One integer type for all values, else each query would be prepared again for each size of number.
+    """Make commits durable whatever the server's default is, and bound how long a stopped process can hold a row."""
+    # Use one integer type for all values. Otherwise each query would be prepared again for each size of number.
     connection.adapters.register_dumper(int, Int8Dumper)
     connection.prepared_max = len(_QUERIES) + 100
     connection.execute(
@@ -349,16 +349,16 @@ def _roll_back(connection: _Connection) -> None:
     try:
         connection.execute("ROLLBACK", prepare=False)
     except psycopg.Error:
-        # The failure that brought us here is the one to report, and the pool drops a closed connection.
+        # Report the failure that brought us here. The pool drops a closed connection.
         connection.close()
 
 
 def _raise_translated(error: psycopg.Error) -> NoReturn:
-    """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
+    """Raise an error that a caller can act on. An error that only a bug explains is raised unchanged."""
     if isinstance(error, pg_errors.DeadlockDetected | pg_errors.SerializationFailure):
         raise TransactionLost() from error
     if isinstance(error, pg_errors.UniqueViolation) and error.diag.constraint_name == _NAMES_INDEX:
-        # An UPDATE has no ON CONFLICT: who loses the race for a name looks again, and finds the winner then.
+        # An UPDATE has no ON CONFLICT. The loser of a race for a name looks again, and then finds the winner.
         raise TransactionLost() from error
     if isinstance(error, pg_errors.DataCorrupted | pg_errors.IndexCorrupted):
         log_outage(error)

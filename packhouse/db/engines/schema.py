@@ -1,9 +1,9 @@
-"""Migrations: `db/migrations/NNNN_name.sql`, one text for both engines, braces where their words differ.
+"""Migrations: `db/migrations/NNNN_name.sql`, one text for both engines, with braces where their words differ.
 
-A migration is never changed once released. The last release's code must still run on the new schema, so a
-column goes in two releases: first unused, then dropped. A release that is one older leaves a newer schema alone; an
-older one refuses to open it. For that a release that changes the schema notes the lowest one that may still run.
-The exceptions are in `_LOWEST_BESIDE`.
+A released migration never changes. The code of the release before must still run on the new schema, so a column is
+removed in two releases: first it is unused, then it is dropped. The release before ignores a newer schema; a still
+older release refuses to open it. A release that changes the schema notes the lowest release that may still run.
+`_LOWEST_BESIDE` has the exceptions.
 """
 
 import re
@@ -22,10 +22,10 @@ _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")
 _COMMENT_LINE: Final = re.compile(r"^\s*--.*\n?", re.MULTILINE)
 
 _LOWEST_BESIDE: Final = {
-    # Release 1 takes the folder of a repository for the truth: it shows packs that are not listed, and lists them.
+    # To release 1 the folder of a repository is the truth: it shows packs that are not listed, and lists them.
     2: 2,
 }
-"""The lowest release that may run beside one of this number, where it is not the one before."""
+"""The lowest release that may run beside the release of this number, if it is not the one before."""
 
 SQLITE_WORDS: Final = {
     # AUTOINCREMENT: the id of a deleted row is never given out again.
@@ -49,7 +49,7 @@ POSTGRESQL_WORDS: Final = {
 
 
 class DatabaseTooNew(Conflict):
-    """A release later than the next one has changed the database. Install a later one."""
+    """A release later than the next one has changed the database. Install a later release."""
 
     code = Code.DATABASE_TOO_NEW
     reason: str
@@ -70,25 +70,25 @@ class Migration:
 
 
 def load_migrations(words: Mapping[str, str]) -> list[Migration]:
-    """Return the migrations in their order, spelled for the engine whose `words` are given."""
+    """Return the migrations in order, with the `words` of one engine."""
     migrations = []
     for path in sorted(_MIGRATIONS_DIR.glob("*.sql")):
         match = _FILE_NAME.fullmatch(path.name)
         assert match, f"{path.name} is not named NNNN_name.sql"
         text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
-        # Migrations hold no triggers and no semicolons in texts, so this is where statements end.
+        # Migrations have no triggers and no semicolons in texts, so a semicolon ends a statement.
         statements = (part.strip().format_map(words) for part in text.split(";"))
         migrations.append(Migration(int(match[1]), match[2], tuple(s for s in statements if s)))
     return migrations
 
 
 def lowest_release_beside(release: int) -> int:
-    """Return the lowest release that may run on a schema which `release` has changed."""
+    """Return the lowest release that may run on a schema that `release` has changed."""
     return _LOWEST_BESIDE.get(release, release - 1)
 
 
 def check_release(session: Session) -> None:
-    """Return if this release may use the database, which has a schema; raise DatabaseTooNew otherwise."""
+    """Check that this release may use the database, which has a schema. Raises DatabaseTooNew."""
     row = session.one("find_lowest_release")
     lowest = int(row[0]) if row is not None else 0
     if lowest > RELEASE:
@@ -96,15 +96,15 @@ def check_release(session: Session) -> None:
 
 
 def has_all_migrations(session: Session, words: Mapping[str, str]) -> bool:
-    """Tell whether the database, which has a schema, has seen every migration of this release."""
+    """Tell whether every migration of this release was run on the database, which has a schema."""
     done = {row[0] for row in session.all("list_schema_migrations")}
     return all(migration.version in done for migration in load_migrations(words))
 
 
 def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) -> None:
-    """Run, in the transaction of `session`, the migrations that this database has not seen yet.
+    """Run the migrations that this database has not had yet, in the transaction of `session`.
 
-    Raises DatabaseTooNew, also when another process has changed the database since it was looked at.
+    Raises DatabaseTooNew, also if another process has changed the database meanwhile.
     """
     session.run("create_schema_migrations")
     done = {row[0] for row in session.all("list_schema_migrations")}
@@ -116,5 +116,5 @@ def apply_migrations(session: Session, words: Mapping[str, str], *, now: int) ->
             session.define(statement)
         session.run("insert_schema_migration", version=migration.version, name=migration.name, now=now)
     if due:
-        # Nodes of the release before may run while those of this one replace them one by one, and be started again.
+        # Nodes of the release before may go on running, and may restart, while this release replaces them one by one.
         session.run("raise_lowest_release", lowest=str(lowest_release_beside(RELEASE)), now=now)

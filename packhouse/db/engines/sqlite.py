@@ -1,8 +1,8 @@
 """SQLite: one file in WAL mode, every commit on disk before it is acknowledged, one writer at a time.
 
-Writers first take a blocking lock on a file beside the database. Waiting for SQLite's own lock means
-polling, which starved a process for seconds where a lock waits milliseconds. Source for the settings:
-sqlite.org, "PRAGMA Statements" and "Write-Ahead Logging".
+Writers first take a blocking lock on a file beside the database. SQLite itself waits for its lock by polling. That
+starved a process for seconds where a blocking lock takes milliseconds. Source for the settings: sqlite.org, "PRAGMA
+Statements" and "Write-Ahead Logging".
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _AWAY: Final = frozenset(
         sqlite3.SQLITE_NOLFS,
     }
 )
-# The connection is as usable as before; after any other failure the next session gets a new one.
+# After these failures the connection is still usable. After any other one the next session gets a new connection.
 _PASSING: Final = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -65,14 +65,14 @@ _COUNT_OUR_TABLES: Final = (
 
 
 class SqliteTooOld(Invalid):
-    """`found` is its version."""
+    """`found` is SQLite's version."""
 
     code = Code.SQLITE_TOO_OLD
     found: str
 
 
 class DatabaseFileDamaged(Corrupt):
-    """`reason` is SQLite's."""
+    """`reason` is SQLite's message."""
 
     code = Code.DATABASE_FILE_DAMAGED
     reason: str
@@ -125,10 +125,11 @@ class SqliteSession(Session):
 
 
 class _Handle:
-    """A connection, its session and an open file to lock, all used by one thread at a time.
+    """A connection, its session and an open file to lock. One thread uses them at a time.
 
-    `opened_as` is the file it belongs to, and `failures` how many the file had seen then: once either has
-    changed, the connection is of no more use. Nor is it when it could not even roll back (`is_stuck`).
+    `opened_as` is the file of the connection. `failures` is the number of failures that the file had had when it was
+    opened. Once either has changed, the connection must not be used again. The same holds if it could not roll back
+    (`is_stuck`).
     """
 
     __slots__ = (
@@ -166,13 +167,13 @@ class _Handle:
         self.session = SqliteSession(self.connection, file)
 
     def is_of(self, identity: Identity) -> bool:
-        """Tell whether the connection may be used again, for the file that now has the path."""
+        """Tell whether the connection may be used again for the file that has the path now."""
         if self.is_frozen and not self.file.is_frozen():
-            return False  # others may write to the file now, which this connection would not notice
+            return False  # others may write to the file now, and this connection would not notice
         return not self.is_stuck and self.opened_as == identity and self.failures == self.file.failures
 
     def close(self) -> None:
-        """Close all of it; a device that is gone may refuse, which changes nothing."""
+        """Close everything. A device that is gone may refuse, which does not matter."""
         with contextlib.suppress(sqlite3.Error):
             self.connection.close()
         with contextlib.suppress(OSError):
@@ -181,7 +182,7 @@ class _Handle:
 
 
 class SqliteDatabase(Database):
-    """A database file. Connections are kept for reuse and taken by one session each."""
+    """A database file. Connections are kept for reuse. One session takes one connection."""
 
     def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
         if sqlite3.sqlite_version_info < _VERSION_MIN:
@@ -219,7 +220,7 @@ class SqliteDatabase(Database):
         handle = self._take()
         self._here.writing = True
         try:
-            # Each handle opened the file itself, so this parts threads as well as processes.
+            # Each handle has opened the file itself, so the lock excludes other threads as well as other processes.
             with _locked(self._file, handle.lock_file), _transaction(handle, "BEGIN IMMEDIATE"):
                 yield handle.session
         finally:
@@ -237,7 +238,7 @@ class SqliteDatabase(Database):
             return False
         self._file.enter()
         try:
-            # A connection of its own: those for sessions make a lock file and switch the file to WAL.
+            # Use a separate connection: those for sessions make a lock file and switch the file to WAL.
             address = self._file.address(frozen=self._file.is_frozen())
             with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
                 _set_patience(connection, self._file)
@@ -255,7 +256,7 @@ class SqliteDatabase(Database):
         """See Database."""
         lock_file = _open_lock_file(self._file)
         try:
-            # Whoever makes the file holds the lock until it has content.
+            # The process that makes the file holds the lock until the file has content.
             with _locked(self._file, lock_file):
                 return self._file.set_log_aside(now=now) if self._file.has_orphaned_log() else None
         finally:
@@ -268,7 +269,7 @@ class SqliteDatabase(Database):
             self._busy.add(handle)
             self._give_back(handle)
         if self.has_schema():
-            with self.read() as session:  # a disk may be full or read-only, and have all it needs
+            with self.read() as session:  # the disk may be full or read-only, and the schema complete
                 check_release(session)
                 if has_all_migrations(session, SQLITE_WORDS):
                     return
@@ -283,7 +284,7 @@ class SqliteDatabase(Database):
     def _take(self) -> _Handle:
         if self._closed:
             raise DatabaseAway()
-        # A file that was deleted or replaced must not get another commit: it would be lost with it.
+        # A file that was deleted or replaced must not get another commit: the commit would be lost with it.
         identity = self._file.identify()
         while True:
             try:
@@ -299,10 +300,10 @@ class SqliteDatabase(Database):
 
     def _give_back(self, handle: _Handle) -> None:
         if handle not in self._busy:
-            return  # a fork happened inside the block: the handle is the parent's
+            return  # a fork happened inside the block: the handle belongs to the parent
         self._busy.discard(handle)
         if self._closed or not handle.is_of(handle.opened_as):
-            # All that were open when the device went hold on to it; without them it can come back.
+            # All connections that were open when the device went away keep it busy. It can come back without them.
             handle.close()
             self._close_idle()
         elif len(self._idle) >= limits.idle_connections_max:
@@ -316,7 +317,7 @@ class SqliteDatabase(Database):
                 self._idle.pop().close()
 
     def _forget_after_fork(self) -> None:
-        """Leave the parent's connections alone: closing one here would drop the parent's file locks.
+        """Do not touch the parent's connections: closing one here would drop the parent's file locks.
 
         Source: sqlite.org, "How To Corrupt An SQLite Database File", 2.6.
         """
@@ -361,7 +362,7 @@ def _transaction(handle: _Handle, begin: str) -> Iterator[None]:
 
 
 def _roll_back(handle: _Handle) -> None:
-    """Undo what the transaction did; a failure is not the one to report, and costs the connection."""
+    """Undo the transaction. If that fails, the connection is given up; the caller reports the first failure."""
     try:
         handle.connection.rollback()
     except sqlite3.Error:
@@ -381,14 +382,14 @@ def _locked(file: SqliteFile, lock_file: int) -> Iterator[None]:
     finally:
         try:
             fcntl.flock(lock_file, fcntl.LOCK_UN)
-        except OSError:  # closing it lets go too
+        except OSError:  # closing the file unlocks it too
             file.failures += 1
 
 
 def _open_lock_file(file: SqliteFile) -> int:
     try:
         if file.is_read_only():
-            return os.open(file.path.parent, os.O_RDONLY | os.O_CLOEXEC)  # nobody writes, so nobody waits
+            return os.open(file.path.parent, os.O_RDONLY | os.O_CLOEXEC)  # there are no writers to wait for
         return os.open(file.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         file.tell(error)
@@ -397,7 +398,7 @@ def _open_lock_file(file: SqliteFile) -> int:
 
 def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Connection:
     try:
-        # Never made here: a file that is missing now was there before, and an empty one is no replacement.
+        # Never make the file here. A file that is missing now existed before, and an empty one cannot replace it.
         connection = sqlite3.connect(
             file.address(frozen=frozen),
             uri=True,
@@ -408,7 +409,7 @@ def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Conne
     except sqlite3.Error as error:
         _raise_translated(error, file)
     try:
-        _set_patience(connection, file)  # first: the next ones may have to wait
+        _set_patience(connection, file)  # first, because the next statements may have to wait
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
         if not frozen:
@@ -427,11 +428,11 @@ def _set_patience(connection: sqlite3.Connection, file: SqliteFile) -> None:
 
 
 def _switch_to_wal(connection: sqlite3.Connection, file: SqliteFile, lock_file: int) -> None:
-    """Make the file a WAL database unless it is one, one process after the other.
+    """Switch the file to WAL mode unless it is in it, one process after the other.
 
-    Two that switch a new file at once can each wait for the other; SQLite then fails one with "database is
-    locked" without waiting. The mode stays in the file, so only the first ones take the lock. Source:
-    sqlite.org, "sqlite3_busy_handler", on deadlocks.
+    If two processes switch a new file at once, each can wait for the other. SQLite then fails one with "database is
+    locked" without waiting. The mode stays in the file, so only the first processes take the lock. Source: sqlite.org,
+    "sqlite3_busy_handler", on deadlocks.
     """
     if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
         return
@@ -440,7 +441,7 @@ def _switch_to_wal(connection: sqlite3.Connection, file: SqliteFile, lock_file: 
 
 
 def _raise_translated(error: sqlite3.Error, file: SqliteFile) -> NoReturn:
-    """Raise what a caller can act on; an error that only a bug explains comes out as it is."""
+    """Raise an error that a caller can act on. An error that only a bug explains is raised unchanged."""
     # The low byte is the primary result code. Source: sqlite.org, "Result and Error Codes".
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code not in _DAMAGED | _AWAY:

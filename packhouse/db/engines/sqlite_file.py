@@ -1,7 +1,7 @@
-"""A SQLite database as the file system sees it: which file it is, whether it is there, whether it can be read.
+"""A SQLite database in the file system: which file it is, whether it exists, whether it can be read.
 
-SQLite turns the EIO and ENXIO of a read into SQLITE_CORRUPT (os_unix.c, `unixRead`; vdbe.c,
-SQLITE_IOERR_CORRUPTFS), so its error code does not tell a device that went away from a damaged file.
+SQLite turns the EIO and ENXIO of a read into SQLITE_CORRUPT (os_unix.c, `unixRead`; vdbe.c, SQLITE_IOERR_CORRUPTFS).
+So its error code does not tell a device that went away from a damaged file.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class StrayLog(Corrupt):
-    """SQLite would delete the log, which may hold the last transactions of a lost database."""
+    """SQLite would delete the log. It may hold the last transactions of a lost database."""
 
     code = Code.STRAY_LOG
     log: str
@@ -37,8 +37,8 @@ class StrayLog(Corrupt):
 class SqliteFile:
     """The file of one SqliteDatabase. Safe for threads.
 
-    `failures` counts what went wrong with it so far; connections that were open then are not used again.
-    `wait_max_s` is how long to wait for a lock that another program holds.
+    `failures` counts the failures of the file so far. Connections that were open at a failure are not used again.
+    `wait_max_s` bounds the wait for a lock that another program holds.
     """
 
     def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
@@ -53,24 +53,24 @@ class SqliteFile:
         _files.add(self)
 
     def address(self, *, frozen: bool) -> str:
-        """Return what to open with `uri=True`: the file if it is there, for reading and writing.
+        """Return the address to open with `uri=True`, for reading and writing. It never makes a missing file.
 
-        A frozen one is read without its log and without locks (sqlite.org, "Uniform Resource Identifiers").
+        A frozen file is read without its log and without locks (sqlite.org, "Uniform Resource Identifiers").
         """
         return f"file:{quote(os.fsencode(self.path))}?{'immutable=1' if frozen else 'mode=rw'}"
 
     def is_read_only(self) -> bool:
-        """Tell whether the disk takes no writes from anybody."""
+        """Tell whether the disk takes no writes from any process."""
         try:
             return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
         except OSError:
             return False
 
     def is_frozen(self) -> bool:
-        """Tell whether nobody can change the file, and all commits are in it.
+        """Tell whether no process can change the file, and the file holds all commits.
 
-        SQLite opens a WAL database on a read-only disk only where the files of the log are there too, as a killed
-        server leaves them.
+        On a read-only disk, SQLite opens a WAL database only if the files of the log exist too, as after a killed
+        server.
         """
         try:
             return self.is_read_only() and self.log_path.stat().st_size == 0
@@ -81,19 +81,19 @@ class SqliteFile:
 
     @property
     def log_path(self) -> Path:
-        """The write-ahead log beside the file; SQLite follows symbolic links first."""
+        """The write-ahead log beside the file. SQLite follows symbolic links first."""
         return Path(f"{os.path.realpath(self.path)}-wal")
 
     @property
     def lock_path(self) -> Path:
-        """What writers lock."""
+        """The file that writers lock."""
         return self.path.with_name(self.path.name + ".lock")
 
     def identify(self) -> Identity:
-        """Return which file has the path now.
+        """Return the identity of the file that has the path now.
 
-        Raises DatabaseAway when there is none, or an empty one: a database is never empty once it was made, and
-        SQLite would delete the write-ahead log beside it.
+        Raises DatabaseAway if the file is missing or empty. A database is never empty once it was made, and SQLite
+        would delete the write-ahead log beside an empty file.
         """
         try:
             status = os.stat(self.path)
@@ -107,16 +107,16 @@ class SqliteFile:
         return status.st_dev, status.st_ino
 
     def is_made(self) -> bool:
-        """Tell whether the file is there and has content."""
+        """Tell whether the file exists and has content."""
         try:
             return self.path.stat().st_size > 0
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def has_orphaned_log(self) -> bool:
-        """Tell whether a write-ahead log with content lies beside a missing or empty file.
+        """Tell whether a write-ahead log with content is beside a missing or empty file.
 
-        A new database writes its file before its log, so this is never one that another process makes now.
+        A new database writes its file before its log. So this log never belongs to a database that is being made.
         """
         try:
             has_log = self.log_path.stat().st_size > 0  # before the file: see above
@@ -125,7 +125,7 @@ class SqliteFile:
         return has_log and not self.is_made()
 
     def set_log_aside(self, *, now: int) -> Path:
-        """Rename the log; return its new path."""
+        """Rename the log. Return its new path."""
         aside = self.log_path.with_name(f"{self.log_path.name}.lost-{now}")
         try:
             self.log_path.rename(aside)
@@ -135,15 +135,15 @@ class SqliteFile:
         return aside
 
     def make(self) -> bool:
-        """Make the file, for its owner alone, unless it is there; tell whether it is still empty.
+        """Make the file, for its owner alone, unless it exists. Return whether it is still empty.
 
-        Raises Corrupt beside an orphaned log, which SQLite would delete when it opens an empty file.
+        Raises Corrupt beside an orphaned log, because SQLite deletes the log when it opens an empty file.
         """
         try:
             if self.has_orphaned_log():
                 raise StrayLog(str(self.log_path))
-            # An existing file is not opened here: closing it again would drop the locks that connections of
-            # this process have on it.
+            # Do not open an existing file here: closing it again would drop the locks that connections of this process
+            # have on it.
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             return self.path.stat().st_size == 0
@@ -152,9 +152,9 @@ class SqliteFile:
             raise DatabaseAway(str(error)) from error
 
     def find_trouble(self) -> str:
-        """Return why the bytes of the file cannot be had, "" when they can: then SQLite is right to complain.
+        """Return why the bytes of the file cannot be read; "" if they can, and then SQLite's complaint is right.
 
-        Reads file and log, at most `limits.database_probe_max_bytes` of each, and not again within
+        Reads at most `limits.database_probe_max_bytes` of the file and of the log. Does not read them again within
         `limits.database_probe_pause_s`.
         """
         with self._guard:
@@ -174,27 +174,26 @@ class SqliteFile:
             return ""
 
     def _open_kept(self) -> int:
-        """Return a descriptor of the file that now has the path; it stays open for the time being.
+        """Return a descriptor of the file that has the path now. It stays open.
 
-        Closing it would drop every lock that this process has on the file (POSIX advisory locks belong to
-        process and inode), and with them those of SQLite. Source: sqlite.org, "How To Corrupt An SQLite
-        Database File", 2.2.
+        Closing it would drop every lock of this process on the file, and with them SQLite's locks: POSIX advisory
+        locks belong to process and inode. Source: sqlite.org, "How To Corrupt An SQLite Database File", 2.2.
         """
         status = os.stat(self.path)
         identity = status.st_dev, status.st_ino
         if identity not in self._kept:
             self._kept[identity] = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         else:
-            # Opening goes through the file system once more, which the open descriptor may outlive.
+            # Opening asks the file system again. The open descriptor may outlive it.
             os.close(os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC))
         return self._kept[identity]
 
     def _read_log(self) -> None:
-        with contextlib.suppress(FileNotFoundError), self.log_path.open("rb") as log:  # nobody locks it
+        with contextlib.suppress(FileNotFoundError), self.log_path.open("rb") as log:  # no process locks it
             _read_through(log.fileno())
 
     def tell(self, error: Exception) -> None:
-        """Log a failure, once for as long as it stays the same: every refused request is a line of its own."""
+        """Log a failure. Log it once while it stays the same: every refused request has a line of its own anyway."""
         reason, now = str(error), time.monotonic()
         if self._told and self._told[0] == reason and now - self._told[1] < limits.database_tell_again_s:
             return
@@ -207,7 +206,7 @@ class SqliteFile:
             self._users += 1
 
     def leave(self) -> None:
-        """Note that a connection was closed. After the last one nothing of the file stays open."""
+        """Note that a connection was closed. After the last one, no descriptor of the file stays open."""
         with self._guard:
             self._users -= 1
             if self._users <= 0:
@@ -219,7 +218,7 @@ class SqliteFile:
                 os.close(self._kept.popitem()[1])
 
     def forget_after_fork(self) -> None:
-        """Start anew in a child, which inherited no locks."""
+        """Start anew in a child, which inherits no locks."""
         self._guard = threading.Lock()
         self._users = 0
         self._let_go()

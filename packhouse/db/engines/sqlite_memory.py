@@ -1,9 +1,9 @@
-"""SQLite in the memory of this process: for tests that need no file and no second process.
+"""SQLite in the memory of this process, for tests that need no file and no second process.
 
-One connection holds the truth. Readers use it too while nobody writes. While somebody writes, and for a snapshot that
-has grown old, they get a copy of what was committed at their moment. SQLite's own ways would not do: with a shared
-cache a reader of a table that is being written fails, and in the `memdb` file system it waits (sqlite.org, "SQLite
-Shared-Cache Mode"; memdb.c, `memdbLock`).
+One connection holds the data. Readers use it too while nobody writes. During a write, and for an old snapshot, they get
+a copy of what was committed at their moment. SQLite's own ways do not work here. With a shared cache, a reader of a
+table that is being written fails. In the `memdb` file system it waits (sqlite.org, "SQLite Shared-Cache Mode"; memdb.c,
+`memdbLock`).
 """
 
 import sqlite3
@@ -23,14 +23,14 @@ from packhouse.db.engines.schema import (
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
 
 _PRAGMAS: Final = (
-    "PRAGMA page_size = 1024",  # an empty schema takes a page for each table and index
+    "PRAGMA page_size = 1024",  # an empty schema takes a page for each table and database index
     "PRAGMA journal_mode = MEMORY",
     "PRAGMA foreign_keys = ON",
 )
 
 
 class _Moment:
-    """What is committed until the next commit. It has an `image` once a writer has begun in it."""
+    """The committed state until the next commit. It has an `image` once a writer has begun in it."""
 
     __slots__ = ("_copy", "_guard", "image")
 
@@ -50,9 +50,9 @@ class _Moment:
 
 
 class _MemorySession(Session):
-    """A session on the truth, or on a copy of it.
+    """A session on the data, or on a copy of it.
 
-    Without a `moment` each query sees the state of its own moment.
+    Without a `moment` each query sees the state at its own moment.
     """
 
     __slots__ = ("_database", "_is_writer", "_moment")
@@ -66,7 +66,7 @@ class _MemorySession(Session):
 
     @property
     def _connection(self) -> sqlite3.Connection:
-        """What tests ask the engine with, as on the other databases."""
+        """The connection with which tests ask the engine, as on the other databases."""
         return self._database.truth
 
     def all(self, query: str, /, **params: SqlValue) -> list[Row]:
@@ -106,7 +106,7 @@ class _MemorySession(Session):
 class SqliteMemory(Database):
     """A database that is gone with this object. Opening and migrating one takes a millisecond.
 
-    Sessions that are not for writing refuse to write. A forked child has a copy of its own.
+    Read sessions refuse to write. A forked child has its own copy.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ class SqliteMemory(Database):
 
     @contextmanager
     def lend(self, moment: _Moment | None) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that shows a moment, or without one what is committed now."""
+        """Lend a connection that shows a moment; without one, the present committed state."""
         with self._guard:
             shown = moment or self._moment
             if shown is self._moment and self._writer is None:
@@ -155,12 +155,12 @@ class SqliteMemory(Database):
             yield connection
 
     def image(self) -> bytes:
-        """Return what is committed, for restore()."""
+        """Return the committed state, for restore()."""
         with self._write_lock, self._guard:
             return self.truth.serialize()
 
     def restore(self, image: bytes) -> None:
-        """Put back what was committed when `image` was taken; all that came after it is lost, as with a failover."""
+        """Restore the state at the time of `image`. All later commits are lost, as after a failover."""
         with self._write_lock, self._guard:
             self.truth.deserialize(image)
             self._moment = _Moment()
@@ -176,7 +176,7 @@ class SqliteMemory(Database):
             return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
     def migrate(self, clock: Clock = system_clock) -> None:
-        """See Database. A first migration is a copy, whose rows have the time of the first one in this process."""
+        """See Database. A first migration is a copy. Its rows have the time of the first one in this process."""
         if not self.has_schema():
             assert self._sessions == 0, "a session is open on a database without a schema"
             image = _get_template(tuple(load_migrations(SQLITE_WORDS)), clock)
@@ -238,7 +238,7 @@ _templates_guard = threading.Lock()
 
 
 def _get_template(migrations: tuple[Migration, ...], clock: Clock) -> bytes:
-    """Return the image of an empty database with the schema; made once in a process, since it takes 10 ms."""
+    """Return the image of an empty database with the schema. A process makes it once, since it takes 10 ms."""
     with _templates_guard:
         if migrations not in _templates:
             empty = SqliteMemory()
@@ -258,6 +258,6 @@ def _connect(image: bytes | None) -> sqlite3.Connection:
     for pragma in _PRAGMAS:
         connection.execute(pragma).fetchall()
     if image is None:
-        connection.execute("VACUUM")  # gives it the first page, without which there is no image
+        connection.execute("VACUUM")  # gives it the first page; without a page there is no image
     connection.execute("PRAGMA query_only = ON")
     return connection

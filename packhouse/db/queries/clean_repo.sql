@@ -1,7 +1,7 @@
 -- name: delete_refs_of_repo
 DELETE FROM refs WHERE repo_id = :repo_id;
 
--- A writer that was late may have noted one more pack meanwhile: that is swept as any other that was never listed.
+-- A late writer may have noted one more pack meanwhile. The sweeper deletes it like any pack that was never listed.
 -- name: delete_packs_of_repo
 DELETE FROM stored_packs WHERE repo_id = :repo_id AND state = 'deleting';
 

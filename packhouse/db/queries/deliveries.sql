@@ -5,7 +5,7 @@ VALUES (:delivery_id, :webhook_id, :event_id, :order_key, 'pending', :now, :now)
 -- name: has_due_delivery
 SELECT 1 FROM deliveries WHERE state = 'pending' AND next_attempt_at <= :now LIMIT 1;
 
--- Due ones, and those that later ones of their ref wait for.
+-- Due deliveries, and those that later deliveries of their ref wait for.
 -- name: list_pending_deliveries
 SELECT d.id, d.delivery_id, d.order_key, d.attempts, d.next_attempt_at, e.kind, e.payload
 FROM deliveries AS d JOIN events AS e ON e.id = d.event_id

@@ -1,4 +1,4 @@
--- Whether anybody may want the event is settled here, so that an organisation without subscriptions pays nothing.
+-- Decides here whether a subscription may want the event, so that organisations without subscriptions pay nothing.
 -- name: insert_event
 INSERT INTO events (org_id, repo_id, kind, namespace, refname, payload, created_at, fan_out_pending)
 VALUES (
@@ -9,7 +9,7 @@ VALUES (
     ) THEN 1 ELSE 0 END
 );
 
--- Events of one repository get their ids in the order of their commits, because this row is locked meanwhile.
+-- Events of one repository get their ids in the order of their commits, because this locks its row.
 -- name: lock_repo
 UPDATE repos SET refs_version = refs_version WHERE id = :repo_id AND deleted_at IS NULL;
 

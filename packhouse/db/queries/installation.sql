@@ -1,4 +1,4 @@
--- What tells whether a database belongs to a data folder. `id > 0` keeps each of them to one step in a database index.
+-- Whether a database belongs to a data folder. `id > 0` keeps each query to one step in a database index.
 
 -- name: find_stored_credential
 SELECT 1 FROM git_credentials WHERE id > 0 LIMIT 1;
@@ -9,7 +9,7 @@ SELECT 1 FROM webhooks WHERE deleted_at IS NULL AND org_id > 0 LIMIT 1;
 -- name: find_any_repo
 SELECT 1 FROM repos WHERE id > 0 LIMIT 1;
 
--- As many as are looked up at once; unused places hold ''.
+-- Takes a fixed number of ids; unused places hold ''.
 -- name: list_known_repo_ids
 SELECT public_id FROM repos WHERE public_id IN (
     :p00, :p01, :p02, :p03, :p04, :p05, :p06, :p07, :p08, :p09, :p10, :p11, :p12, :p13, :p14, :p15,

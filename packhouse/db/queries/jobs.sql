@@ -1,11 +1,11 @@
--- An equal job that still waits will do this one's work; it only must not run later than this one would.
+-- An equal job that still waits does the work of this one too. It only must not run later than this one would.
 -- name: insert_job
 INSERT INTO jobs (kind, key, repo_id, payload, priority, run_at, created_at)
 VALUES (:kind, :key, :repo_id, :payload, :priority, :run_at, :now)
 ON CONFLICT (kind, key) WHERE state = 'waiting'
 DO UPDATE SET run_at = CASE WHEN excluded.run_at < jobs.run_at THEN excluded.run_at ELSE jobs.run_at END;
 
--- While a job runs, an equal one waits for its end: what it has read may be older than the new cause.
+-- While a job runs, an equal one waits for its end: the running one may have read data older than the new cause.
 -- name: list_due_jobs
 SELECT j.id FROM jobs AS j
 WHERE j.state = 'waiting' AND j.run_at <= :now

@@ -1,4 +1,4 @@
--- The unique key decides which of two requests wrote: no row changes when another one's answer is still kept.
+-- The unique key decides which of two requests wrote. No row changes if another answer is still kept.
 -- name: insert_kept_answer
 INSERT INTO kept_answers (repo_id, idempotency_key, fingerprint, status, headers, body, created_at)
 VALUES (:repo_id, :key, :fingerprint, :status, :headers, :body, :now)
@@ -7,7 +7,7 @@ SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excl
     body = excluded.body, created_at = excluded.created_at
 WHERE kept_answers.created_at <= :expired;
 
--- Keys belong to a living repository: one that takes the name of a deleted one knows nothing of them.
+-- Keys belong to a living repository. A new repository with the name of a deleted one does not have its keys.
 -- name: find_kept_answer
 SELECT k.fingerprint, k.status, k.headers, k.body
 FROM repos AS r JOIN kept_answers AS k ON k.repo_id = r.id

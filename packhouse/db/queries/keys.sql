@@ -27,6 +27,6 @@ WHERE key_id = :key_id AND org_id = :org_id AND revoked_at IS NULL;
 -- name: get_keys_version
 SELECT CAST(value AS bigint) FROM settings WHERE name = 'keys_version';
 
--- Two revocations at once wait for each other on this row, so no change shares a version with another.
+-- Two revocations wait for each other on this row, so each change has a version of its own.
 -- name: bump_keys_version
 UPDATE settings SET value = CAST(CAST(value AS bigint) + 1 AS text) WHERE name = 'keys_version';

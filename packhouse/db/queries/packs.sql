@@ -1,4 +1,4 @@
--- A row comes before the file: whoever stores a pack has inserted it as incoming.
+-- The row comes before the file: a writer inserts it as incoming, then stores the pack.
 -- name: insert_incoming_pack
 INSERT INTO stored_packs (repo_id, name, size_bytes, objects, state, created_at, state_since)
 VALUES (:repo_id, :name, :size_bytes, :objects, 'incoming', :now, :now);
@@ -22,7 +22,7 @@ WHERE id = :repo_id AND deleted_at IS NULL;
 UPDATE repos SET packs_version = packs_version + 1, packs_state = :state, packs_generation = :state
 WHERE id = :repo_id AND deleted_at IS NULL;
 
--- The version stands in each row, so that it is that of the list. A repository without packs is one row.
+-- Each row has the version, so that it belongs to the list. A repository without packs is one row.
 -- name: list_live_packs
 SELECT r.packs_version, r.packs_state, r.packs_generation, r.adopted_at, r.deleted_at, p.name, p.size_bytes, p.objects
 FROM repos AS r LEFT JOIN stored_packs AS p ON p.repo_id = r.id AND p.state = 'live'
@@ -43,7 +43,7 @@ AND (p.state_since, p.repo_id, p.name) > (:after_since, :after_repo, :after_name
 ORDER BY p.state_since, p.repo_id, p.name
 LIMIT :limit;
 
--- Only from the state and since the time in which it was found: it may have gone live meanwhile.
+-- Only if it still is in the state and since the time in which it was found: it may have become live meanwhile.
 -- name: start_deleting_pack
 UPDATE stored_packs SET state = 'deleting', state_since = :now
 WHERE repo_id = :repo_id AND name = :name AND state = :state AND state_since <= :before;

@@ -15,7 +15,7 @@ FROM refs
 WHERE repo_id = :repo_id
 ORDER BY namespace, refname;
 
--- Constants, not parameters, bound the names: only so may the partial database index serve this.
+-- Constants, not parameters, bound the names: otherwise the partial database index cannot serve this.
 -- name: list_branches_page
 SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, creation
 FROM refs
@@ -25,7 +25,7 @@ WHERE repo_id = :repo_id AND namespace = :namespace
 ORDER BY creation, refname
 LIMIT :limit;
 
--- Asked before the next query, which SQLite answers by reading every branch.
+-- Run before the next query, which SQLite answers by reading every branch.
 -- name: has_unnumbered_branches
 SELECT 1 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace AND creation IS NULL
@@ -33,7 +33,7 @@ WHERE repo_id = :repo_id AND namespace = :namespace AND creation IS NULL
 ORDER BY creation, refname
 LIMIT 1;
 
--- Branches that a server of the release before made while this one ran already. Their number comes from the ref
+-- Branches that a server of the release before made while this release already ran. Their number comes from the ref
 -- log, as in migration 4. A later release numbers them for good.
 -- name: list_unnumbered_branches
 SELECT namespace, refname, oid, peeled_oid, created_at, updated_at, number
@@ -66,8 +66,8 @@ SELECT 1 FROM refs
 WHERE repo_id = :repo_id AND namespace = :namespace AND refname >= 'refs/heads/' AND refname < 'refs/heads0'
 LIMIT 1;
 
--- The row lock taken here makes ref transactions of one repository go one after another: name conflicts,
--- deletion of the repository and changes of the default branch are settled by what is read after it.
+-- The row lock makes ref transactions of one repository go one after another. Reads after it settle name conflicts,
+-- a deletion of the repository and a change of the default branch.
 -- name: begin_ref_transaction
 UPDATE repos SET refs_version = refs_version + 1, refs_state = :state,
     packs_version = packs_version + :packs,

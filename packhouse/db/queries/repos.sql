@@ -1,4 +1,4 @@
--- The unique database index on names of living repositories decides who of two creators comes first.
+-- The unique database index on names of living repositories decides which of two creators is first.
 -- name: insert_repo
 INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at)
 VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at, :created_at)
@@ -29,7 +29,7 @@ SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_ver
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
 WHERE r.public_id = :public_id;
 
--- What most reads need, in one round trip. An absent refname means the default branch.
+-- The data that most reads need, in one round trip. An absent refname means the default branch.
 -- name: find_repo_and_ref
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
        r.packs_state, r.created_at, r.deleted_at,
@@ -66,8 +66,9 @@ WHERE r.org_id = :org_id AND r.deleted_at IS NULL AND (r.created_at, r.id) > (:a
 ORDER BY r.created_at, r.id
 LIMIT :limit;
 
--- The default branch is part of what the refs say (HEAD), hence the new version; the row lock holds off ref
--- transactions until this one ends.
+-- HEAD is one of the refs, so a new default branch needs a new version. The row lock keeps other ref transactions
+-- waiting
+-- until this one ends.
 -- name: set_default_branch
 UPDATE repos SET default_branch = :default_branch, refs_version = refs_version + 1, refs_state = :state
 WHERE id = :repo_id AND deleted_at IS NULL;
@@ -78,7 +79,7 @@ WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL
 RETURNING id, public_id;
 
 -- name: undelete_repo
--- The one deleted last comes back, unless its files are gone or its name is taken again.
+-- Brings back the one that was deleted last, unless its files are gone or its name is taken again.
 UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1, refs_state = :state
 WHERE id = (
     SELECT id FROM repos
@@ -87,7 +88,7 @@ WHERE id = (
 ) AND NOT EXISTS (SELECT 1 FROM repos WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL)
 RETURNING id, public_id;
 
--- Takes the row lock that bringing back takes too, so that one of the two comes first.
+-- Takes the same row lock as undelete_repo, so that one of the two comes first.
 -- name: start_cleaning_repo
 UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
 
@@ -102,8 +103,9 @@ SELECT 1 FROM repos
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaned_at IS NULL
 LIMIT 1;
 
--- A repository that starts with objects has its row before its packs have theirs. Until it is complete the row is that of
--- a repository which was deleted and cleaned: nobody finds it, and its name is free.
+-- A repository that starts with objects has a row before its packs have rows. Until it is complete, the row looks like
+-- that
+-- of a repository that was deleted and cleaned: nobody finds it, and its name is free.
 -- name: insert_unborn_repo
 INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at, deleted_at, cleaned_at)
 VALUES (:public_id, :org_id, :name, :name_folded, '', :created_at, :created_at, :created_at, :created_at)

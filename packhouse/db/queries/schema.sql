@@ -17,7 +17,7 @@ INSERT INTO schema_migrations (version, name, created_at) VALUES (:version, :nam
 -- name: find_lowest_release
 SELECT value FROM settings WHERE name = 'lowest_release';
 
--- Never lowered: a release that was skipped may still bring its migration later.
+-- Never lowered: a release that was skipped may still run its migration later.
 -- name: raise_lowest_release
 INSERT INTO settings (name, value, created_at) VALUES ('lowest_release', :lowest, :now)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, created_at = excluded.created_at

@@ -10,7 +10,7 @@ FROM upstreams WHERE repo_id = :repo_id;
 -- name: mark_upstream_syncing
 UPDATE upstreams SET state = 'syncing', started_at = :now WHERE repo_id = :repo_id;
 
--- A run that was detached meanwhile finds no row and so changes nothing.
+-- A run that was detached meanwhile finds no row and changes nothing.
 -- name: mark_upstream_synced
 UPDATE upstreams
 SET state = 'idle', run_count = run_count + 1, first_run_ended_at = COALESCE(first_run_ended_at, :now),

@@ -6,7 +6,7 @@ RETURNING id;
 -- name: count_webhooks
 SELECT COUNT(*) FROM webhooks WHERE org_id = :org_id AND deleted_at IS NULL;
 
--- A repo_id of 0 asks for all of the organisation.
+-- A repo_id of 0 returns all subscriptions of the organisation.
 -- name: list_webhooks
 SELECT w.id, w.webhook_id, w.repo_id, r.name, w.url, w.events, w.created_at, w.disabled_at
 FROM webhooks AS w LEFT JOIN repos AS r ON r.id = w.repo_id
@@ -42,8 +42,9 @@ WHERE sealed_with <> :key_id AND id > :after ORDER BY id LIMIT :limit;
 UPDATE webhooks SET sealed_secret = :sealed_secret, sealed_with = :sealed_with
 WHERE id = :id AND sealed_with = :old_key_id;
 
--- Subscriptions with something to send that no other living process serves. The walk from one subscription with
--- pending deliveries to the next costs a look-up each, however many deliveries wait and however many
+-- Subscriptions that have something to send and that no other living process serves. The walk goes from one
+-- subscription
+-- with pending deliveries to the next. Each step is one look-up, however many deliveries wait and however many
 -- subscriptions have none.
 -- name: list_ready_webhooks
 WITH RECURSIVE waiting (id) AS (
