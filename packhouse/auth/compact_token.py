@@ -1,7 +1,6 @@
 """The compact form of a signed token: three parts of base64url between dots (RFC 7515 section 7.1).
 
-Only the form is read here. Nothing that comes out may be believed before a signature over `signed_bytes`
-holds.
+This module reads only the form. Believe nothing from it before the signature over `signed_bytes` is verified.
 """
 
 import base64
@@ -24,7 +23,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class CompactToken:
-    """A token taken apart: header and claims as JSON objects, and the bytes under the signature."""
+    """A parsed token: header and claims as JSON objects, and the bytes under the signature."""
 
     header: dict[str, object]
     claims: dict[str, object]
@@ -33,7 +32,7 @@ class CompactToken:
 
 
 def parse_compact_token(token: str) -> CompactToken:
-    """Return the parts of `token`; raise TokenRefused when it is too large or not in form."""
+    """Return the parts of `token`. Raises TokenRefused if it is too large or malformed."""
     if len(token) > limits.token_max_bytes:
         raise TokenTooLarge()
     parts = token.split(".", 3)
@@ -49,7 +48,7 @@ def parse_compact_token(token: str) -> CompactToken:
 
 
 def _decode_part(part: str) -> bytes:
-    # Python's decoder skips what is outside the alphabet; the form allows nothing to be skipped.
+    # Python's decoder skips characters outside the alphabet. The form allows no such characters.
     if not _BASE64URL.fullmatch(part):
         raise TokenNotBase64url()
     try:
@@ -59,12 +58,12 @@ def _decode_part(part: str) -> bytes:
 
 
 def _read_object(encoded: bytes) -> dict[str, object]:
-    """Return the JSON object in `encoded`, all of whose text is valid Unicode."""
+    """Return the JSON object in `encoded`. All its text is valid Unicode."""
     try:
         text = encoded.decode("utf-8")
         value = json.loads(text, parse_constant=_refuse_constant)
         if "\\u" in text:
-            # An escaped half of a surrogate pair is no text: it could reach neither SQL nor a reply.
+            # An escaped half of a surrogate pair is no text: neither SQL nor a reply could hold it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise TokenNotJson() from None

@@ -1,4 +1,4 @@
-"""The active keys of issuers, kept in memory for as long as the database says that no key has changed."""
+"""The active keys of issuers, kept in memory while the database says that no key has changed."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from packhouse.limits import DEFAULT_LIMITS
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A public key that may verify tokens. `kid` is the issuer's own name for it, "" when there is none."""
+    """A public key that may verify tokens. `kid` is the issuer's own name for it, or ""."""
 
     key_id: str
     kid: str
@@ -35,19 +35,19 @@ class OrgKeys:
 
 
 LoadKeys = Callable[[str], OrgKeys | None]
-"""Reads the active keys of the organisation of that name; None when there is no such organisation."""
+"""Reads the active keys of the organisation with that name. Returns None if there is no such organisation."""
 
 LoadVersion = Callable[[], int]
-"""Reads the number that grows whenever any key is added or revoked, by whatever process."""
+"""Reads the keys version. It grows whenever any process adds or revokes a key."""
 
 
 class KeyRing:
-    """Answers `find(issuer)` from memory, so that a flood of calls or unknown issuers spares the database.
+    """Answers `find(issuer)` from memory, so that a flood of calls or unknown issuers does not reach the database.
 
-    The version is read again when it is older than `limits.keys_version_max_age_s`; a new version makes
-    every entry stale at once. Entries remember the version under which their reading began: one read while
-    a key was being revoked is not believed afterwards. Unknown issuers are remembered too. At most
-    `issuers_max` entries are kept. Safe to share between threads.
+    The version is read again when it is older than `limits.keys_version_max_age_s`. A new version makes every entry
+    stale at once. An entry has the version under which its reading began. So an entry that was read while a key was
+    being revoked is not believed afterwards. Unknown issuers are remembered too. At most `issuers_max` entries are
+    kept. Safe to share between threads.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class KeyRing:
         self._entries = BoundedCache[str, tuple[int, OrgKeys | None]](count_max=issuers_max)
 
     def find(self, issuer: str) -> OrgKeys | None:
-        """Return the issuer's active keys, or None for an unknown one. At most a few seconds old."""
+        """Return the issuer's active keys, at most a few seconds old. Return None for an unknown issuer."""
         version = self._current_version()
         entry = self._entries.get(issuer)
         if entry is not None and entry[0] == version:
@@ -77,7 +77,7 @@ class KeyRing:
         return keys
 
     def recall(self, issuer: str) -> OrgKeys | None:
-        """Return what `find` would, when no query is needed for that; None otherwise. Never waits."""
+        """Return the result of `find` if that needs no query, else None. Never waits."""
         now = self._monotonic()
         with self._lock:
             entry = self._entries.peek(issuer)
@@ -92,7 +92,7 @@ class KeyRing:
         with self._lock:
             if self._version is not None and self._is_fresh(now):
                 return self._version
-        # The age counts from before the reading, so a change can hide no longer than the bound.
+        # The age counts from before the reading, so a change stays unseen no longer than the bound.
         version = self._load_version()
         with self._lock:
             if self._version is None or now >= self._version_read_at:

@@ -1,7 +1,7 @@
 """Making key pairs and signing tokens, as a customer's program does.
 
-The server never needs this to serve: it holds public keys only. The command line does, for operators who
-try a server out or mint a token for a script.
+The server holds only public keys and does not need this to serve. The command line does, for operators who try a server
+out or make a token for a script.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def make_private_key() -> PrivateKey:
 
 
 def encode_private_key(key: PrivateKey) -> str:
-    """Return the key as unencrypted PKCS#8 PEM. Keep it where only its owner can read."""
+    """Return the key as unencrypted PKCS#8 PEM. Keep it where only its owner can read it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
@@ -49,7 +49,7 @@ def public_pem_of(key: PrivateKey) -> str:
 def parse_private_key(pem: bytes) -> PrivateKey:
     """Return the key in an unencrypted PEM file (PKCS#8, SEC1 or PKCS#1).
 
-    Raises KeyRejected, without repeating any of the file, for anything that cannot sign tokens.
+    Raises KeyRejected for anything that cannot sign tokens. The error repeats nothing of the file.
     """
     if b"-----BEGIN PUBLIC KEY-----" in pem:
         raise KeyRejected("this is a public key; tokens are signed with the private one")
@@ -90,5 +90,5 @@ def sign_token(
 
 
 def refs_claim(rules: RefRules) -> Mapping[str, object]:
-    """Return the `refs` claim that states these rules, in their order."""
+    """Return the `refs` claim with these rules, in order."""
     return {"refs": [[pattern, list(ops)] for pattern, ops in rules]}

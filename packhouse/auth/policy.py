@@ -1,8 +1,8 @@
-"""Ref policies: ordered rules in a token on which refs it may change, and how.
+"""Ref policies: ordered rules in a token about which refs it may change, and how.
 
-The claims: `refs` is an ordered list of `[pattern, [op, …]]`, where the first pattern that matches a ref
-decides and an empty list of ops allows; `ops` is the older form, ops for every ref. No match allows.
-docs/howto/keys.md tells the same to those who issue tokens.
+The claim `refs` is an ordered list of `[pattern, [op, …]]`. The first pattern that matches a ref decides. An empty list
+of ops allows everything, and so does no match. The claim `ops` is the older form: ops for every ref. docs/howto/keys.md
+tells the same to issuers of tokens.
 """
 
 import re
@@ -28,7 +28,7 @@ _EPHEMERAL_PREFIX: Final = b"refs/namespaces/" + EPHEMERAL.encode("ascii") + b"/
 
 
 class RefChange(Enum):
-    """What an update does to its ref. A tag that moves is FORCED unless the new target descends."""
+    """The effect of an update on its ref. A moved tag is FORCED unless the new target descends from the old one."""
 
     CREATE = "create"
     FAST_FORWARD = "fast-forward"
@@ -39,8 +39,8 @@ class RefChange(Enum):
 class PolicyDenied(Denied):
     """The token's ref policy refuses this change of this ref.
 
-    To users the sentence starts with `denied by policy`, which clients look for. `op` holds no character that
-    could break a protocol line, whatever the token said.
+    The sentence for users starts with `denied by policy`, which clients look for. `op` has no character that could
+    break a protocol line, whatever the token says.
     """
 
     code = Code.POLICY_DENIED
@@ -67,7 +67,7 @@ class RefRule:
     ops: frozenset[str]
 
     def matches(self, name: bytes) -> bool:
-        """Tell whether the rule is for the full refname `name`; `HEAD` is for no ref that can change."""
+        """Tell whether the rule is for the full refname `name`. `HEAD` matches no ref that can change."""
         if self.pattern == _EVERYTHING:
             return True
         if self.pattern.endswith(b"/*"):
@@ -84,9 +84,9 @@ class RefPolicy:
 
     @classmethod
     def parse(cls, claims: Mapping[str, object]) -> "RefPolicy":
-        """Return the policy that the claims `refs` and `ops` state; malformed ones give an invalid policy.
+        """Return the policy of the claims `refs` and `ops`. Malformed claims give an invalid policy.
 
-        Never raises: reads ignore policies, so a malformed one may only matter once the caller writes.
+        Never raises. Reads ignore policies, so a malformed one matters only when the caller writes.
         """
         try:
             rules = _parse_refs(claims["refs"]) if "refs" in claims else []
@@ -97,15 +97,15 @@ class RefPolicy:
         return cls(rules=tuple(rules))
 
     def require_usable(self) -> None:
-        """Return if the token may write at all; raise PolicyUnusable when its claims are malformed."""
+        """Check that the token may write at all. Raises PolicyUnusable if its claims are malformed."""
         if self.invalid:
             raise PolicyUnusable(self.invalid)
 
     def ops_for(self, namespace: str, refname: RefName) -> frozenset[str]:
-        """Return the ops of the first rule that matches the ref; none when no rule does.
+        """Return the ops of the first rule that matches the ref; no ops if no rule matches.
 
-        A ref of the ephemeral namespace matches by the name the client sees (`refs/heads/x`) or by the stored
-        one (`refs/namespaces/ephemeral/refs/heads/x`). Raises PolicyUnusable.
+        A ref of the ephemeral namespace matches by the name that clients see (`refs/heads/x`) or by the stored name
+        (`refs/namespaces/ephemeral/refs/heads/x`). Raises PolicyUnusable.
         """
         self.require_usable()
         stored = _EPHEMERAL_PREFIX + refname if namespace == EPHEMERAL else refname
@@ -122,12 +122,12 @@ class RefPolicy:
         *,
         signatures_verify: Callable[[], bool] | None = None,
     ) -> None:
-        """Return if the change is allowed; raise PolicyDenied or PolicyUnusable otherwise.
+        """Check that the change is allowed. Raises PolicyDenied or PolicyUnusable.
 
-        `signatures_verify` answers, only when a rule asks, whether every commit that the update introduces
-        carries a signature of a registered key. Without it (what the server itself commits is unsigned) such
-        a ref cannot be written. A deletion introduces no commit. An op we do not know refuses, so that a rule
-        of a newer release protects on an older server too.
+        `signatures_verify` tells whether each commit that the update introduces has a signature of a registered key. It
+        is called only if a rule needs it. Without it, a ref with such a rule cannot be written: commits that the server
+        makes are unsigned. A deletion introduces no commit. An unknown op refuses the change, so that a rule of a newer
+        release also protects on an older server.
         """
         ops = self.ops_for(namespace, refname)
         if NO_PUSH in ops:
@@ -135,7 +135,7 @@ class RefPolicy:
         unknown = sorted(ops - KNOWN_OPS)
         if unknown:
             raise PolicyDenied(refname, unknown[0])
-        # A deletion counts as forced: delete and recreate would otherwise get round the rule.
+        # A deletion counts as forced: otherwise deleting and recreating the ref would get round the rule.
         if NO_FORCE_PUSH in ops and change in (RefChange.FORCED, RefChange.DELETE):
             raise PolicyDenied(refname, NO_FORCE_PUSH)
         if VERIFY_SIG not in ops or change is RefChange.DELETE:
@@ -177,7 +177,7 @@ def _parse_pattern(pattern: object) -> bytes:
         encoded = full.encode("utf-8")
     except UnicodeEncodeError:
         raise _Malformed("a pattern of refs is not valid Unicode") from None
-    # A pattern that no ref can have would protect nothing, silently: the issuer meant something else.
+    # A pattern that no ref can match would silently protect nothing. The issuer meant something else.
     example = encoded[:-1] + b"x" if encoded.endswith(b"/*") else encoded
     if not is_refname(example):
         raise _Malformed("a pattern of refs is neither a ref name nor a prefix that ends in /*")
@@ -185,7 +185,7 @@ def _parse_pattern(pattern: object) -> bytes:
 
 
 def _merge_legacy_ops(rules: list[RefRule], ops: frozenset[str]) -> list[RefRule]:
-    """Return `rules` with `ops` added to the entry for `*`, wherever it stands, or to a new last one."""
+    """Return `rules` with `ops` added to the entry for `*`, or in a new last entry if there is none."""
     for position, rule in enumerate(rules):
         if rule.pattern == _EVERYTHING:
             merged = RefRule(rule.pattern, rule.ops | ops)

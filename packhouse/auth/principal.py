@@ -1,4 +1,4 @@
-"""Who calls, and what the token that came with the call allows."""
+"""The caller, and what the token of the call allows."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from packhouse.error_codes import Code
 from packhouse.errors import Denied
 
 ORGANISATION_CLAIM = "org"
-"""The `repo` claim of a token for calls that concern no repository; no repository can have this name."""
+"""The `repo` claim of a token for calls about no single repository. No repository can have this name."""
 
 
 class ScopeMissing(Denied):
-    """The token is valid, but lists none of the scopes that the call needs."""
+    """The token is valid, but has none of the scopes that the call needs."""
 
     code = Code.SCOPE_MISSING
     needed: list[str]
@@ -29,9 +29,9 @@ class RepoClaimMismatch(Denied):
 class Principal:
     """The verified content of a token.
 
-    `subject` is any text of the issuer's, for logs and the ref log only ("" when absent). `repo_claim` is
-    None when the token names no repository. `expires_at` is in seconds since 1970. `key_id` names the key
-    whose signature convinced us.
+    `subject` is any text of the issuer, "" when absent; only logs and the ref log use it. `repo_claim` is None if the
+    token names no repository. `expires_at` is in seconds since 1970. `key_id` names the key that verified the
+    signature.
     """
 
     org_id: int
@@ -44,14 +44,14 @@ class Principal:
     key_id: str = ""
 
     def require_scope(self, *any_of: Scope) -> None:
-        """Return if the token carries one of `any_of`; raise ScopeMissing otherwise."""
+        """Check that the token has one of the scopes `any_of`. Raises ScopeMissing."""
         if self.scopes.isdisjoint(any_of):
             raise ScopeMissing([scope.value for scope in any_of])
 
     def require_repo(self, name: str) -> None:
-        """Return if the token is for the repository `name`, code point for code point.
+        """Check that the token is for the repository `name`, code point for code point.
 
-        Raises RepoClaimMismatch also for organisation tokens, whose claim is absent or `org`.
+        Raises RepoClaimMismatch, also for organisation tokens, whose claim is absent or `org`.
         """
         if self.repo_claim in (None, ORGANISATION_CLAIM) or self.repo_claim != name:
             raise RepoClaimMismatch()
@@ -59,7 +59,7 @@ class Principal:
     def read_repo_claim(self) -> str:
         """Return the name of the repository that the token is for.
 
-        Raises RepoClaimMismatch when the token is an organisation's.
+        Raises RepoClaimMismatch for an organisation token.
         """
         if self.repo_claim is None or self.repo_claim == ORGANISATION_CLAIM:
             raise RepoClaimMismatch()
@@ -67,12 +67,12 @@ class Principal:
 
 
 def operator_principal(org_id: int, org_name: str) -> Principal:
-    """Return the principal of an operator at the command line, who opens the database and may do it all."""
+    """Return the principal of an operator at the command line. It may do everything, since it can open the database."""
     return _may_do_all(org_id, org_name, "operator")
 
 
 def upstream_principal(org_id: int, org_name: str) -> Principal:
-    """Return the principal of what an upstream has done: it is the truth for the refs that it shares."""
+    """Return the principal for changes that an upstream made: the upstream is the truth for the refs that it shares."""
     return _may_do_all(org_id, org_name, "upstream")
 
 

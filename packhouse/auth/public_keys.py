@@ -23,13 +23,13 @@ from packhouse.errors import Invalid
 PublicKey = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
 
 ALGORITHMS: Final = ("ES256", "RS256", "EdDSA")
-"""All that a token's `alg` may say. `none` and the HMAC family must never come in here."""
+"""All values that a token's `alg` may have. Never add `none` or the HMAC family."""
 
 RSA_BITS_MIN: Final = 2048
 
 
 class KeyRejected(Invalid):
-    """The text given as a key is none that can sign tokens. `reason` is a sentence."""
+    """The text given as a key cannot sign tokens. `reason` is a sentence."""
 
     code = Code.KEY_REJECTED
     reason: str
@@ -38,8 +38,8 @@ class KeyRejected(Invalid):
 def parse_public_key(pem: str) -> PublicKey:
     """Return the key in `pem`, a PEM SubjectPublicKeyInfo block (RFC 7468 section 13).
 
-    Raises KeyRejected, with a sentence for the operator, for anything else: a private key, a certificate, a
-    key of another type, curve or size.
+    Raises KeyRejected, with a sentence for the operator, for anything else: a private key, a certificate, a key of
+    another type, curve or size.
     """
     if len(pem) > limits.key_file_max_bytes:
         raise KeyRejected(f"the file is larger than {limits.key_file_max_bytes} bytes")
@@ -60,19 +60,19 @@ def parse_public_key(pem: str) -> PublicKey:
 
 
 def key_algorithm(key: PublicKey) -> str:
-    """Return the one `alg` that tokens signed with this key carry."""
+    """Return the `alg` of tokens that are signed with this key."""
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256"
     return "RS256" if isinstance(key, RSAPublicKey) else "EdDSA"
 
 
 def encode_public_key(key: PublicKey) -> str:
-    """Return the key as PEM SubjectPublicKeyInfo: one spelling for one key, however it was written."""
+    """Return the key as PEM SubjectPublicKeyInfo. Each key has one such spelling, however it was written."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
 def check_key(key: object) -> PublicKey:
-    """Return `key` if tokens may be signed with its private half; raise KeyRejected otherwise."""
+    """Return `key` if its private half may sign tokens. Raises KeyRejected otherwise."""
     if isinstance(key, EllipticCurvePublicKey):
         if key.curve.name != "secp256r1":
             raise KeyRejected(f"EC keys must be on the curve P-256, this one is on {key.curve.name}")

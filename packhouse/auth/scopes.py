@@ -1,4 +1,4 @@
-"""What a token may allow, as the `scopes` claim lists it."""
+"""The scopes that a token may list in its `scopes` claim."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -17,9 +17,9 @@ _KNOWN = frozenset(scope.value for scope in Scope)
 
 
 def parse_scopes(entries: Iterable[object]) -> frozenset[Scope]:
-    """Return the scopes that `entries` name, with what they include.
+    """Return the scopes that `entries` name, and the scopes that these include.
 
-    Entries that are unknown or no strings are ignored: clients send scopes of services we do not have.
+    Entries that are unknown or not strings are ignored, because clients send scopes of other services.
     """
     scopes = {Scope(entry) for entry in entries if isinstance(entry, str) and entry in _KNOWN}
     if Scope.GIT_WRITE in scopes:

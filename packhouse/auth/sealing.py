@@ -1,8 +1,8 @@
-"""Secrets at rest: sealed with AES-256-GCM (NIST SP 800-38D), keys in a file of the operator's.
+"""Secrets at rest, sealed with AES-256-GCM (NIST SP 800-38D). The keys are in a file of the operator's.
 
-The file holds one key a line, `<key id> <base64 of 32 bytes>`; the first seals, each opens what it sealed. What
-is sealed is bound to its row by associated data, so that nobody who can write to the database only can move a
-secret to another row. 96-bit nonces are random: good for 2^32 seals with one key.
+The file has one key a line: `<key id> <base64 of 32 bytes>`. The first key seals; each key opens what it has sealed.
+Associated data binds a sealed secret to its row, so that a person who can only write to the database cannot move it to
+another row. 96-bit nonces are random: good for 2^32 seals with one key.
 """
 
 import base64
@@ -37,7 +37,7 @@ class KeyFileOpenToOthers(Invalid, kw_only=True):
 
 
 class KeyFileMalformed(Invalid):
-    """A line of the key file is no key. The error does not quote it."""
+    """A line of the key file is not a key. The error does not quote it."""
 
     code = Code.KEY_FILE_MALFORMED
     file: str
@@ -58,7 +58,7 @@ class SealBroken(Corrupt):
 
 
 class SecretKeyMissing(Unavailable):
-    """There is no key file. Secrets that were stored before need the one that sealed them."""
+    """There is no key file. Stored secrets need the file with the key that sealed them."""
 
     code = Code.SECRET_KEY_MISSING
     reason: str
@@ -78,7 +78,7 @@ class Sealed:
 
 
 class SecretKeys:
-    """The keys of one file, which `ensure` alone makes. Safe for threads."""
+    """The keys of one file. Only `ensure` makes the file. Safe for threads."""
 
     def __init__(self, path: Path, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
         self._path = path
@@ -91,16 +91,14 @@ class SecretKeys:
 
         Raises SecretKeyMissing.
         """
-        keys = self._load(
-            again=True
-        )  # with a key that only this process remembers, nobody could open it later
+        keys = self._load(again=True)  # if only this process knew a key, nobody could open the secret later
         key_id = next(iter(keys))
         nonce = self._random_bytes(_NONCE_BYTES)
         content = keys[key_id].encrypt(nonce, secret.reveal().encode("utf-8"), bound_to.encode("utf-8"))
         return Sealed(nonce + content, key_id)
 
     def unseal(self, sealed: Sealed, *, bound_to: str) -> Secret:
-        """Return what was sealed for that row; raise SealBroken."""
+        """Return the secret that was sealed for that row. Raises SealBroken."""
         try:
             keys = self._load()
             if sealed.key_id not in keys:
@@ -123,7 +121,7 @@ class SecretKeys:
         return next(iter(self._load()))
 
     def ensure(self) -> None:
-        """Make the file if it is missing; raise Invalid when it cannot be used."""
+        """Make the file if it is missing. Raises Invalid if it cannot be used."""
         if self.is_missing():
             self._create()
         self._load()
@@ -133,14 +131,14 @@ class SecretKeys:
         return not self._path.exists()
 
     def rotate(self) -> str:
-        """Put a new key in front of the others and return its id; from now on it seals."""
+        """Put a new key before the others and return its id. It seals from now on."""
         self._load(again=True)
         line = self._new_line()
         self._replace(line + self._path.read_text("ascii"))
         return next(iter(self._load(again=True)))
 
     def drop_old(self) -> int:
-        """Take every key but the newest from the file and return how many; nothing may need them any more."""
+        """Remove all keys except the newest from the file. Return their number. No secret may need them."""
         dropped = len(self._load(again=True)) - 1
         self._replace(self._path.read_text("ascii").splitlines(keepends=True)[0])
         self._load(again=True)
@@ -164,7 +162,7 @@ class SecretKeys:
         keys: dict[str, AESGCM] = {}
         for line in content.decode("ascii", "replace").splitlines():
             match = _LINE.fullmatch(line)
-            if match is None:  # its text may be a key with a typing error: it is not shown
+            if match is None:  # the line may be a key with a typing error, so it is not shown
                 raise KeyFileMalformed(str(self._path))
             keys[match["id"]] = AESGCM(base64.b64decode(match["key"]))
         if not keys:
@@ -178,7 +176,7 @@ class SecretKeys:
     def _create(self) -> None:
         temporary = self._write_temporary(self._new_line())
         try:
-            os.link(temporary, self._path)  # fails when another process was faster: its key counts
+            os.link(temporary, self._path)  # fails when another process was faster; then its key counts
         except FileExistsError:
             return
         finally:

@@ -1,39 +1,39 @@
-"""Why a token convinces nobody. No refusal holds any of the token."""
+"""Why a token is refused. No refusal contains any part of the token."""
 
 from packhouse.error_codes import Code
 from packhouse.errors import Unauthenticated
 
 
 class TokenRefused(Unauthenticated):
-    """The token did not pass a check; the class says which."""
+    """The token did not pass a check. The class says which one."""
 
 
 class TokenTooLarge(TokenRefused):
-    """Too long to be looked at."""
+    """The token is too long to be parsed."""
 
     code = Code.TOKEN_TOO_LARGE
 
 
 class TokenNotInParts(TokenRefused):
-    """Not the compact form of RFC 7515 section 7.1."""
+    """The token does not have the compact form of RFC 7515 section 7.1."""
 
     code = Code.TOKEN_NOT_IN_PARTS
 
 
 class TokenNotBase64url(TokenRefused):
-    """A part holds other characters, or padding."""
+    """A part has characters outside the alphabet, or padding."""
 
     code = Code.TOKEN_NOT_BASE64URL
 
 
 class TokenNotJson(TokenRefused):
-    """Header or claims are no JSON, or hold half a surrogate pair."""
+    """Header or claims are not JSON, or contain half a surrogate pair."""
 
     code = Code.TOKEN_NOT_JSON
 
 
 class TokenNotAnObject(TokenRefused):
-    """Header or claims are another JSON value."""
+    """Header or claims are another JSON value than an object."""
 
     code = Code.TOKEN_NOT_AN_OBJECT
 
@@ -45,19 +45,19 @@ class TokenAlgorithmUnknown(TokenRefused):
 
 
 class TokenHasCriticalExtensions(TokenRefused):
-    """The signer calls something critical (RFC 7515 section 4.1.11), and this server knows no extension."""
+    """The header marks an extension as critical (RFC 7515 section 4.1.11). This server knows no extension."""
 
     code = Code.TOKEN_HAS_CRITICAL_EXTENSIONS
 
 
 class TokenHasNoIssuer(TokenRefused):
-    """The `iss` claim is absent or no text."""
+    """The `iss` claim is absent or not text."""
 
     code = Code.TOKEN_HAS_NO_ISSUER
 
 
 class TokenIssuerUnknown(TokenRefused):
-    """No organisation has the name that `iss` gives."""
+    """No organisation has the name in `iss`."""
 
     code = Code.TOKEN_ISSUER_UNKNOWN
 
@@ -69,7 +69,7 @@ class TokenIssuerHasNoKey(TokenRefused):
 
 
 class TokenSignatureWrong(TokenRefused):
-    """Another key signed it, or somebody changed it."""
+    """Another key signed the token, or somebody changed it."""
 
     code = Code.TOKEN_SIGNATURE_WRONG
 
@@ -81,36 +81,36 @@ class TokenHasNoExpiry(TokenRefused):
 
 
 class TokenNotYetValid(TokenRefused):
-    """The `nbf` claim lies in the future."""
+    """The `nbf` claim is in the future."""
 
     code = Code.TOKEN_NOT_YET_VALID
 
 
 class TokenIssuedInFuture(TokenRefused):
-    """The `iat` claim lies in the future."""
+    """The `iat` claim is in the future."""
 
     code = Code.TOKEN_ISSUED_IN_FUTURE
 
 
 class TokenExpired(TokenRefused):
-    """The `exp` claim lies in the past."""
+    """The `exp` claim is in the past."""
 
     code = Code.TOKEN_EXPIRED
 
 
 class TokenTimeNotANumber(TokenRefused):
-    """`exp`, `nbf` or `iat` is no NumericDate (RFC 7519 section 2)."""
+    """`exp`, `nbf` or `iat` is not a NumericDate (RFC 7519 section 2)."""
 
     code = Code.TOKEN_TIME_NOT_A_NUMBER
 
 
 class TokenScopesMalformed(TokenRefused):
-    """The `scopes` claim is absent or no list."""
+    """The `scopes` claim is absent or not a list."""
 
     code = Code.TOKEN_SCOPES_MALFORMED
 
 
 class TokenRepoNotText(TokenRefused):
-    """The `repo` claim is another JSON value."""
+    """The `repo` claim is another JSON value than text."""
 
     code = Code.TOKEN_REPO_NOT_TEXT

@@ -1,7 +1,7 @@
 """Verifying tokens: JSON Web Tokens (RFC 7519) that an organisation signs with its own private key.
 
-The order of the checks is part of the contract: form, algorithm, issuer, key, signature, times, claims. The
-algorithm is checked before a key is chosen, since a token that chooses how it is verified verifies itself.
+The order of the checks is part of the contract: form, algorithm, issuer, key, signature, times, claims. The algorithm
+is checked before a key is chosen. Otherwise a token could choose how it is verified.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ from packhouse.clock import TIMESTAMP_MAX, Clock, system_clock
 from packhouse.limits import DEFAULT_LIMITS
 
 LEEWAY_S: Final = 60
-"""How far the clocks of issuers may be off."""
+"""How far the clocks of issuers may differ from ours."""
 
 
 _PRINCIPAL_BYTES: Final = 1024
@@ -62,11 +62,11 @@ class _Verified:
 
 
 class TokenVerifier:
-    """Turns tokens into principals, and remembers those that were good.
+    """Turns tokens into principals, and remembers good tokens.
 
-    A remembered token is good until it expires, or until the key that verified it is no longer active, which
-    the key ring learns within seconds. Tokens are remembered by their SHA-256: a dump of this memory holds
-    none that works. Safe to share between threads.
+    A remembered token is good until it expires, or until its key is no longer active. The key ring learns that within
+    seconds. Tokens are remembered by their SHA-256, so a dump of this memory contains no usable token. Safe to share
+    between threads.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class TokenVerifier:
         )
 
     def verify(self, token: str) -> Principal:
-        """Return who signed `token` and what it allows; raise TokenRefused (Unauthenticated) if in doubt."""
+        """Return the signer of `token` and what the token allows. Raises TokenRefused (Unauthenticated) if in doubt."""
         digest = _digest(token)
         known = self._verified.get(digest)
         if known is not None and _key_is_active(known, self._keyring.find(known.issuer)):
@@ -96,9 +96,9 @@ class TokenVerifier:
         return verified.principal
 
     def recall(self, token: str) -> Principal | None:
-        """Return what `verify` would, when neither a query nor a signature check is needed for that.
+        """Return the result of `verify` if that needs neither a query nor a signature check, else None.
 
-        None says nothing about the token: `verify` it, in a thread that may wait.
+        After None, call `verify` in a thread that may wait: the token may be good or bad.
         """
         known = self._verified.get(_digest(token))
         if known is None or not _key_is_active(known, self._keyring.recall(known.issuer)):
@@ -120,7 +120,7 @@ class TokenVerifier:
 
 
 def _estimate_size(token: str, principal: Principal) -> int:
-    """Return about how many bytes of memory a principal takes; its texts are at most as long as the token."""
+    """Return the estimated memory of a principal in bytes. Its texts are at most as long as the token."""
     return _PRINCIPAL_BYTES + len(token) + _RULE_BYTES * len(principal.policy.rules)
 
 
@@ -138,7 +138,7 @@ def _read_algorithm(header: Mapping[str, object]) -> str:
     if not isinstance(algorithm, str) or algorithm not in _VERIFIERS:
         raise TokenAlgorithmUnknown()
     if "crit" in header:
-        # RFC 7515 section 4.1.11: what the signer calls critical and we do not know, we must refuse.
+        # RFC 7515 section 4.1.11: refuse an extension that the signer marks as critical and that we do not know.
         raise TokenHasCriticalExtensions()
     return algorithm
 
@@ -153,7 +153,7 @@ def _read_issuer(claims: Mapping[str, object]) -> str:
 
 
 def _find_signing_key(token: CompactToken, algorithm: str, org: OrgKeys) -> VerificationKey:
-    """Return the active key that made the signature; the one that `kid` names is tried before the newest."""
+    """Return the active key that made the signature. The key that `kid` names is tried first, then newest first."""
     kid = token.header.get("kid")
     usable = [key for key in org.keys if key.algorithm == algorithm]
     usable.sort(key=lambda key: not (isinstance(kid, str) and kid and kid in (key.kid, key.key_id)))
@@ -167,7 +167,7 @@ def _find_signing_key(token: CompactToken, algorithm: str, org: OrgKeys) -> Veri
 
 
 def _check_times(claims: Mapping[str, object], now: int) -> int:
-    """Return when the token expires, in seconds since 1970; raise TokenRefused unless it is valid `now`."""
+    """Return the token's expiry in seconds since 1970. Raises TokenRefused unless the token is valid `now`."""
     if "exp" not in claims:
         raise TokenHasNoExpiry()
     expires_at = _read_time(claims["exp"])
@@ -189,15 +189,15 @@ def _is_expired(expires_at: int, now: int) -> bool:
 
 
 def _read_time(value: object) -> int:
-    """Return a NumericDate (RFC 7519 section 2) in whole seconds, clamped to the years that dates can say."""
-    # bool is an int to Python, not to JSON.
+    """Return a NumericDate (RFC 7519 section 2) in whole seconds, clamped to the years that dates can have."""
+    # In Python a bool is an int; in JSON it is not.
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(_as_float(value)):
         raise TokenTimeNotANumber()
     return int(min(max(value, -TIMESTAMP_MAX), TIMESTAMP_MAX))
 
 
 def _as_float(value: int | float) -> float:
-    # An integer beyond the range of float is a number nonetheless, and is clamped.
+    # An integer beyond the range of float is still a number. It is clamped.
     return 0.0 if isinstance(value, int) else value
 
 
@@ -223,6 +223,6 @@ def _make_principal(
 
 
 def _read_subject(claim: object) -> str:
-    """Return the subject as text that logs, terminals and both SQL engines take."""
+    """Return the subject as text that logs, terminals and both SQL engines accept."""
     text = claim[: limits.subject_max_chars] if isinstance(claim, str) else ""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

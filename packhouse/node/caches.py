@@ -1,7 +1,7 @@
-"""What a node keeps in memory of its repositories, each kind in a cache of its own.
+"""Data of repositories that a node keeps in memory, each kind in a cache of its own.
 
-The repository is part of every key: what one repository holds is never an answer about another. All keys but those
-of `ReachableCache` are ids of immutable objects, so that entries never grow stale, only unused.
+The repository is part of every key, so one repository's data never answers for another. All keys except those of
+`ReachableCache` contain ids of immutable objects, so entries never become stale.
 """
 
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from packhouse.ids import RepoKey
 from packhouse.limits import KIB, Limits
 
 STRETCH_COMMITS: Final = 500
-"""How many ids one walk over history lists."""
+"""The number of ids that one walk over history lists."""
 
 REACHABLE_COMMITS_MAX: Final = 500_000
-"""Commits in the set of one repository; git is asked each time about more."""
+"""The most commits in the set of one repository. For larger repositories git is asked each time."""
 
 _OBJECT_MAX_BYTES: Final = 256 * KIB
 _OBJECT_OVERHEAD_BYTES: Final = 200
 _TABLE_OVERHEAD_ENTRIES: Final = 4
-_TABLE_SHARE_MAX: Final = 4  # a table that would take more than this part of the memory is not kept
+_TABLE_SHARE_MAX: Final = 4  # a table that takes more than this part of the memory is not kept
 
 Stretch = tuple[Oid, ...]
-"""Ids in the order of `git log`; fewer than STRETCH_COMMITS at the end of history."""
+"""Ids in the order of `git log`. A stretch at the end of history has fewer than STRETCH_COMMITS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reachable:
-    """What the refs of both namespaces lead to at one version and state; `commits` is None for too many."""
+    """The commits that the refs of both namespaces reach at one version and state. `commits` is None if too many."""
 
     refs_version: int
     refs_state: int
@@ -41,23 +41,23 @@ class Reachable:
 
 
 ObjectCache = BoundedCache[tuple[str, Oid], bytes]
-"""Contents of commits and small trees, by public repository id and oid. Only what is stored durably is put in."""
+"""Contents of commits and small trees, by public repository id and oid. Put in only what is stored durably."""
 
 StretchCache = BoundedCache[tuple[RepoKey, Oid, int], Stretch]
-"""Pieces of history, by repository, tip, and how many pieces there are between the tip and this one."""
+"""Stretches of history, by repository, tip, and the number of stretches between the tip and this one."""
 
 PackListCache = BoundedCache[int, PackList]
-"""The newest list of live packs that was read of each repository. Who asks compares its version and state."""
+"""The newest list of live packs that was read of each repository. Readers must compare its version and state."""
 
 ReachableCache = BoundedCache[int, Reachable]
-"""The latest known set of each repository, of whatever version."""
+"""The latest known set of each repository, of any version."""
 
 TreeTableCache = BoundedCache[tuple[RepoKey, Oid], TreeTable]
-"""Trees as tables, by repository and oid. Nobody changes a table that came from here."""
+"""Trees as tables, by repository and oid. Do not change a table from this cache."""
 
 
 def make_object_cache(limits: Limits) -> ObjectCache:
-    """Return a cache that a chain of writes finds its own trees in; it is bounded in bytes."""
+    """Return a cache in which a chain of writes finds its own trees. It is bounded in bytes."""
     return ObjectCache(
         weight_max=limits.object_cache_max_bytes,
         entry_weight_max=_OBJECT_MAX_BYTES + _OBJECT_OVERHEAD_BYTES,
@@ -67,24 +67,24 @@ def make_object_cache(limits: Limits) -> ObjectCache:
 
 
 def make_stretch_cache(limits: Limits) -> StretchCache:
-    """Return a cache that spares the next page of a history the walk from the tip."""
+    """Return a cache that saves the next page of a history the walk from the tip."""
     return StretchCache(count_max=limits.history_stretches_max)
 
 
 def make_reachable_cache(limits: Limits) -> ReachableCache:
-    """Return a cache bounded in commits of all repositories together."""
+    """Return a cache that is bounded in commits of all repositories together."""
     return ReachableCache(weight_max=limits.reachable_commits_max, weigh=_count_commits)
 
 
 def make_pack_list_cache(limits: Limits) -> PackListCache:
-    """Return a cache bounded in packs of all repositories together."""
+    """Return a cache that is bounded in packs of all repositories together."""
     return PackListCache(
         weight_max=limits.listed_packs_max, weigh=lambda listed: len(listed.packs), overhead=1
     )
 
 
 def make_tree_table_cache(limits: Limits) -> TreeTableCache:
-    """Return a cache bounded in entries of all trees together."""
+    """Return a cache that is bounded in entries of all trees together."""
     entries_max = limits.tree_table_entries_max
     return TreeTableCache(
         weight_max=entries_max,

@@ -1,4 +1,4 @@
-"""Which damage this process has told of already, so that each is told once."""
+"""Which damage this process has reported already, so that it reports each one once."""
 
 import threading
 from typing import Final
@@ -8,7 +8,7 @@ from packhouse.ids import RepoKey
 _NOTED_MAX: Final = 10_000
 
 DamageKey = tuple[RepoKey, str, str]
-"""Repository, pack ("" when not known) and object ("" when the pack is known)."""
+"""Repository, pack ("" if it is not known) and object ("" if the pack is known)."""
 
 
 class DamageMemory:
@@ -19,7 +19,7 @@ class DamageMemory:
         self._noted: set[DamageKey] = set()
 
     def add(self, key: DamageKey) -> bool:
-        """Remember a damage; tell whether it is news."""
+        """Remember a damage. Return whether it is new."""
         with self._guard:
             if key in self._noted:
                 return False
@@ -34,6 +34,6 @@ class DamageMemory:
             return key in self._noted
 
     def clear(self) -> None:
-        """Forget everything: what is still damaged is looked at anew."""
+        """Forget everything, so that damage that still exists is reported anew."""
         with self._guard:
             self._noted.clear()

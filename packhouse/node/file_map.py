@@ -1,4 +1,4 @@
-"""For one commit: every file with the commit that last touched it. As a value, and as bytes on the disk."""
+"""The file map of a commit: every file with the commit that last touched it. As a value, and as stored bytes."""
 
 import sys
 from bisect import bisect_left
@@ -16,9 +16,9 @@ _KINDS: Final = {MODE_GITLINK: "submodule", MODE_SYMLINK: "symlink"}
 
 
 class FileRecord(msgspec.Struct, frozen=True, gc=False):
-    """A file, symlink or submodule. `path` is for showing: bytes that are not UTF-8 became U+FFFD.
+    """A file, symlink or submodule. `path` is for display: bytes that are not UTF-8 are U+FFFD.
 
-    `mode` is six octal digits; a submodule has size 0.
+    `mode` is six octal digits. A submodule has size 0.
     """
 
     path: str
@@ -30,10 +30,10 @@ class FileRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class FileMap:
-    """All files of a commit in git's order. `paths` are the keys of `records`, place by place.
+    """All files of a commit in git's order. `paths[i]` is the key of `records[i]`.
 
-    `chain` is how many files on the disk must be read to make it: 1 for one that stands alone, 0 when it is
-    not on the disk.
+    `chain` is the number of stored files that must be read to build the map: 1 for a map stored whole, 0 for a map that
+    is not stored.
     """
 
     paths: list[bytes]
@@ -47,17 +47,17 @@ class FileMap:
 
 
 Edits = Mapping[bytes, FileRecord | None]
-"""What to put at which path; None takes the path away."""
+"""The new record of each path; None removes the path."""
 
 
 def make_record(path: bytes, mode: int, size_bytes: int, last_commit: Oid) -> FileRecord:
-    """Return the record of a file as trees have it."""
+    """Return the record of a file from its values in the tree."""
     kind = _KINDS.get(mode, "blob")
     return FileRecord(path.decode("utf-8", "replace"), f"{mode:06o}", kind, size_bytes, last_commit)
 
 
 def make_map(listed: Iterable[tuple[bytes, bytes, bytes]], last_commits: Mapping[bytes, Oid]) -> FileMap:
-    """Return the map of a listing of (mode, size, path) as list_sized_files() gives it."""
+    """Return the map of a listing of (mode, size, path), as list_sized_files() returns it."""
     spelled = {mode: (f"{mode:06o}", _KINDS.get(mode, "blob")) for mode in FILE_MODES}
     paths, records = [], []
     for mode, size, path in listed:
@@ -71,7 +71,7 @@ def make_map(listed: Iterable[tuple[bytes, bytes, bytes]], last_commits: Mapping
 
 
 def edit_map(base: FileMap, edits: Edits) -> FileMap:
-    """Return `base` with the edits, sharing all other records."""
+    """Return `base` with the edits. All other records are shared."""
     if len(edits) > _EDITS_IN_PLACE_MAX:
         return _edit_many(base, edits)
     paths, records = list(base.paths), list(base.records)
@@ -100,9 +100,9 @@ def _edit_many(base: FileMap, edits: Edits) -> FileMap:
 
 
 class StoredMap(msgspec.Struct, array_like=True):
-    """A map as stored: whole, or as what differs from that of the commit `base`.
+    """A map as stored: whole, or as its differences from the map of the commit `base`.
 
-    A row is path, mode, kind, size in bytes, and the place of its commit in `commits`.
+    A row is path, mode, kind, size in bytes, and the position of its commit in `commits`.
     """
 
     base: str | None
@@ -112,13 +112,13 @@ class StoredMap(msgspec.Struct, array_like=True):
     removed: list[bytes]
 
     def edits(self) -> dict[bytes, FileRecord | None]:
-        """Return the rows as edits of the base, or of nothing."""
+        """Return the rows as edits of the base, or of an empty map."""
         edits: dict[bytes, FileRecord | None] = dict.fromkeys(self.removed)
         edits.update(zip((row[0] for row in self.rows), self._records(), strict=True))
         return edits
 
     def whole(self) -> FileMap:
-        """Return the map of a file that stands alone."""
+        """Return the map of a file that was stored whole."""
         return FileMap([row[0] for row in self.rows], self._records(), 1)
 
     def _records(self) -> list[FileRecord]:
@@ -136,7 +136,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def encode_edits(edits: Edits, *, base: Oid | None, chain: int) -> bytes:
-    """Return what decode_stored() reads; `chain` counts this file and those that it builds on."""
+    """Return bytes for decode_stored(). `chain` counts this file and the files that it builds on."""
     commits: dict[Oid, int] = {}
     rows = [
         (path, r.mode, r.kind, r.size_bytes, commits.setdefault(r.last_commit, len(commits)))
@@ -148,7 +148,7 @@ def encode_edits(edits: Edits, *, base: Oid | None, chain: int) -> bytes:
 
 
 def decode_stored(content: bytes) -> StoredMap | None:
-    """Return what encode_edits() wrote; None for anything else."""
+    """Return the map that encode_edits() encoded; None for other bytes."""
     try:
         stored = _decoder.decode(content)
     except (msgspec.DecodeError, msgspec.ValidationError):

@@ -1,7 +1,7 @@
-"""Looking at a data folder and its database before they are opened: nothing is made or changed here.
+"""Examines a data folder and its database before they are opened. Makes and changes nothing.
 
-A data folder is one that a command which may make it has made: it has a folder `repos`. With SQLite its database file
-is in there; with PostgreSQL the database has the tables of a release.
+Only some commands may make a data folder. It is recognised by its folder `repos`. With SQLite it also contains the
+database file. With PostgreSQL the database has the tables of a release.
 """
 
 import itertools
@@ -27,7 +27,7 @@ from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
 
 
 class NoData(NotFound):
-    """There is no installation at `place`, which the setting named `setting` says."""
+    """There is no installation at `place`, the value of the setting `setting`."""
 
     def __init__(self, place: str, *, setting: str) -> None:
         super().__init__("no Packhouse data", place=place, setting=setting)
@@ -36,7 +36,7 @@ class NoData(NotFound):
 
 
 class LostDatabase(Corrupt):
-    """The data folder holds repositories, or the log of a database, and the database knows nothing of them."""
+    """The data folder has repositories, or the log of a database, and the database knows none of them."""
 
     def __init__(self, data: Path, *, database: str, log: Path | None) -> None:
         super().__init__(
@@ -51,26 +51,26 @@ class LostDatabase(Corrupt):
 
 
 def check_installation(config: Config, database: Database, *, may_create: bool) -> bool:
-    """Return when the folder and the database may be opened, or made if `may_create`.
+    """Check that the folder and the database may be opened, or made if `may_create`.
 
-    Tells whether a database that seems to be lost was accepted; a command that may create remembers that.
-    Raises DatabaseTooNew; LostDatabase when it was not; NoData when something would have to be made and must not be;
-    SecretKeyMissing when stored secrets could not be opened with the key that would be made.
+    Returns whether an operator accepts a database that seems to be lost; a command that may create must remember that.
+    Raises LostDatabase if no operator accepts it. Raises NoData if something is missing that must not be made. Raises
+    SecretKeyMissing if a new key file could not open the stored secrets. Raises DatabaseTooNew as well.
     """
     if not may_create and config.database and not is_data_folder(config.data):
         raise NoData(str(config.data), setting="data")
-    # The folders are looked at before the database: one made meanwhile has a row by then.
+    # Look at the folders before the database: a folder that is made meanwhile has a row by then.
     batches = _in_batches(iter_settled_repo_ids(config.data))
     first = next(batches, ())
     log = database.find_orphaned_log()
     has_schema = database.has_schema()
     if has_schema:
         with database.read() as session:
-            check_release(session)  # before anything else is asked of a schema that may be another
+            check_release(session)  # first, since another release may have another schema
     is_lost = log is not None or bool(first and not has_schema)
     if first and has_schema:
         is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)
-    may_accept = may_create or has_schema  # without a schema there is nothing to go on with
+    may_accept = may_create or has_schema  # without a schema the command cannot go on
     if is_lost and not (may_accept and config.accept_empty_database):
         raise LostDatabase(config.data, database=database.place, log=log)
     if not has_schema and not may_create:
@@ -83,14 +83,14 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
 
 
 def keep_orphaned_log(database: Database, *, now: int) -> None:
-    """Move the log of a lost database out of the way of a new one, which would delete it; tell where it is."""
+    """Rename the log of a lost database, which a new database would delete. Log its new path."""
     aside = database.set_log_aside(now=now)
     if aside is not None:
         log_event("write-ahead log of a lost database set aside", level=logging.WARNING, file=str(aside))
 
 
 def remember_acceptance(config: Config, database: Database, *, now: int) -> None:
-    """Note in the database that an operator wants it with this data folder although it knows nothing in there."""
+    """Note in the database that an operator accepts it with this data folder, although it knows no repository in it."""
     with database.write() as session:
         set_accepted_folder(session, str(config.data), now=now)
     log_event(
@@ -102,9 +102,9 @@ def remember_acceptance(config: Config, database: Database, *, now: int) -> None
 
 
 def report_unknown_folders(config: Config, database: Database) -> int:
-    """Tell the operator of folders that the database does not know, in one line; return their number.
+    """Log one line about folders that the database does not know. Return their number.
 
-    A backup of the database may be older than they are. They are never removed.
+    A backup of the database may be older than the folders. They are never removed.
     """
     unknown = 0
     for batch in _in_batches(iter_settled_repo_ids(config.data)):
@@ -141,7 +141,7 @@ def _knows_any(database: Database, batches: Iterable[tuple[str, ...]], data: Pat
 
 
 def _require_secret_keys(config: Config, database: Database) -> None:
-    """Raise SecretKeyMissing unless the key file is there or nothing is stored that needs it."""
+    """Raise SecretKeyMissing if the key file is missing and stored secrets need it."""
     if not SecretKeys(config.secret_keys_path).is_missing():
         return
     with database.read() as session:

@@ -1,4 +1,4 @@
-"""From key rows to keys that verify tokens."""
+"""Turns key rows into keys that verify tokens."""
 
 import logging
 
@@ -14,7 +14,7 @@ from packhouse.log import log_event
 
 
 def make_token_verifier(database: Database, clock: Clock, limits: Limits) -> TokenVerifier:
-    """Return a verifier that believes the active keys in `database`, each change within seconds."""
+    """Return a verifier that trusts the active keys in `database`. It notices a change within seconds."""
     return TokenVerifier(
         KeyRing(
             lambda issuer: load_org_keys(database, issuer),
@@ -27,7 +27,7 @@ def make_token_verifier(database: Database, clock: Clock, limits: Limits) -> Tok
 
 
 def load_org_keys(database: Database, org_name: str) -> OrgKeys | None:
-    """Return the organisation's active keys, newest first; None when there is no such organisation."""
+    """Return the organisation's active keys, newest first; None if there is no such organisation."""
     with database.snapshot() as session:
         org = find_org(session, org_name)
         if org is None:
@@ -46,7 +46,7 @@ def _make_verification_key(row: Key) -> VerificationKey | None:
     try:
         public_key = parse_public_key(row.public_pem)
     except KeyRejected as fault:
-        # Keys are checked when they are added: this one was accepted under other rules, or put in by hand.
+        # Keys are checked when they are added. This one was added under other rules, or by hand.
         log_event("key can not be used", level=logging.WARNING, key_id=row.key_id, reason=fault.reason)
         return None
     return VerificationKey(row.key_id, row.kid, key_algorithm(public_key), public_key)

@@ -8,7 +8,7 @@ from packhouse.auth.minting import PrivateKey, encode_private_key, make_private_
 
 
 def read_or_make_key(path: Path) -> PrivateKey:
-    """Return the key in the file, which is made unless it is there; raise KeyRejected for a spoiled one."""
+    """Return the key in the file. Make the file if it is missing. Raises KeyRejected if the key is spoiled."""
     try:
         with path.open("rb") as file:
             return parse_private_key(file.read(limits.key_file_max_bytes))
@@ -19,7 +19,7 @@ def read_or_make_key(path: Path) -> PrivateKey:
 
 
 def _write_private_file(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file that only its owner may read. It is written completely or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,4 +1,4 @@
-"""Kept answers to "which commit last touched this path": single ones, and whole maps."""
+"""Kept answers to "which commit last touched this path": for single paths, and for all paths of a commit."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -27,10 +27,10 @@ class LastCommit:
 
 
 class LastCommitCache:
-    """Answers by immutable ids: they never grow stale, only unused.
+    """Answers by immutable ids. They never become stale.
 
-    `answers` are about one path of a commit, `maps` about all paths of one, and `summaries` tell of the commits that
-    are named in answers. Long summaries are not kept.
+    `answers` are about one path of a commit, `maps` about all paths of a commit. `summaries` describe the commits that
+    answers name. Long summaries are not kept.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -49,12 +49,12 @@ class LastCommitCache:
         self._making: dict[tuple[RepoKey, Oid], threading.Lock] = {}
 
     def get_summaries(self, repo_id: RepoKey, commits: Iterable[Oid]) -> dict[Oid, CommitSummary]:
-        """Return the kept summaries among those of `commits`."""
+        """Return those summaries of `commits` that are kept."""
         found = ((oid, self.summaries.get((repo_id, oid))) for oid in commits)
         return {oid: summary for oid, summary in found if summary is not None}
 
     def count_walk(self, repo_id: RepoKey, commit: Oid) -> int:
-        """Count one walk over history for a single path, seen from `commit`; return how many there were."""
+        """Count one walk over history for a single path, seen from `commit`. Return the number of walks so far."""
         with self._guard:
             count = (self._walks.peek((repo_id, commit)) or 0) + 1
             self._walks.put((repo_id, commit), count)
@@ -62,9 +62,9 @@ class LastCommitCache:
 
     @contextmanager
     def making(self, repo_id: RepoKey, commit: Oid) -> Iterator[None]:
-        """Let one thread at a time make the map of a commit; those who waited look for it first.
+        """Let one thread at a time make the map of a commit. Threads that waited look for the map first.
 
-        Raises Unavailable for those who waited too long: they must not keep all worker threads for minutes.
+        Raises Unavailable in a thread that waited too long, so that waiting cannot hold all worker threads for minutes.
         """
         with self._guard:
             lock = self._making.setdefault((repo_id, commit), threading.Lock())

@@ -1,4 +1,4 @@
-"""Which repositories' packs a process should look at soon: each waits at most once."""
+"""Which repositories' packs this process should check soon. Each repository waits at most once."""
 
 import threading
 from collections import Counter
@@ -20,9 +20,9 @@ class MaintenanceQueue:
         self._published: Counter[RepoId] = Counter()
 
     def note_publication(self, repo_id: RepoId) -> bool:
-        """Count a published pack; tell whether it is time to look how many the repository has.
+        """Count a published pack. Return whether it is time to check the number of the repository's packs.
 
-        Listing a folder costs more than counting, and a few packs more or less do not matter.
+        Listing a folder costs more than counting. A few packs more or less do not matter.
         """
         with self._guard:
             if len(self._published) > REPOS_MAX:
@@ -34,14 +34,14 @@ class MaintenanceQueue:
             return True
 
     def put(self, repo_id: RepoId) -> None:
-        """Ask for a repository; with too many waiting, the request is dropped: later writes ask again."""
+        """Request a repository. If too many wait, the request is dropped; later writes request it again."""
         with self._guard:
             if len(self._waiting) < REPOS_MAX and repo_id not in self._waiting:
                 self._waiting[repo_id] = None
                 self._arrived.notify()
 
     def get(self, *, timeout_s: float) -> RepoId | None:
-        """Return the repository that waited longest; None when none comes in time."""
+        """Return the repository that has waited longest; None if none comes within `timeout_s` seconds."""
         with self._guard:
             if not self._arrived.wait_for(lambda: self._waiting, timeout_s):
                 return None

@@ -1,6 +1,6 @@
 """A node: the settings, the database and the packs that every operation works on.
 
-A node holds no truth but those; any number of processes may open one each on the same data.
+A node holds no other truth. Any number of processes may each open a node on the same data.
 """
 
 import random
@@ -46,11 +46,11 @@ from packhouse.storage.store import PackStore
 
 @dataclass(slots=True)
 class Node:
-    """What an operation needs, time and randomness included, so that a run can be replayed.
+    """Everything that an operation needs. Time and randomness are included, so that a run can be replayed.
 
-    `clock` tells the time of day; `monotonic` counts seconds from anywhere, for what may take only so long; `sleep`
-    waits that many seconds. `random_bytes` are for what nobody may guess, `jitter` gives numbers from 0 to 1 that
-    spread what would otherwise come at once.
+    `clock` tells the time of day. `monotonic` counts seconds from any start, for time limits. `sleep` waits that many
+    seconds. `random_bytes` is for values that nobody may guess. `jitter` returns numbers from 0 to 1 that spread events
+    which would otherwise come at once.
     """
 
     config: Config
@@ -100,36 +100,36 @@ class Node:
         self.static_tokens = None if path is None else TokenFile(path)
 
     def _read_clock(self) -> int:
-        """Return what the clock says by now: a test may have put another one in its place."""
+        """Return the present time. Reads the field `clock` each time, because a test may replace it."""
         return self.clock()
 
     def new_state(self) -> int:
-        """Return a random number that goes with a new version of what a repository says or consists of."""
+        """Return the random number for a new version of a repository's refs or packs."""
         return int.from_bytes(self.random_bytes(8)) >> 1
 
     def request_maintenance(self, repo_id: RepoId) -> None:
-        """Ask this process's background thread to look at a repository's packs soon."""
+        """Ask this process's background thread to check a repository's packs soon."""
         self.maintenance.put(repo_id)
 
     def check(self) -> None:
-        """Raise when the database or the storage does not answer (readiness)."""
+        """Check that database and storage answer (readiness). Raises their error otherwise."""
         self.database.check()
         self.store.check()
 
     def close(self) -> None:
-        """Let go of every connection and file."""
+        """Close every connection and file."""
         self.outbound.close()
         self.store.close()
         self.database.close()
 
 
 def open_node(config: Config, *, limits: Limits = DEFAULT_LIMITS) -> Node:
-    """Open the data folder and the database, making them if need be and bringing the schema up to date."""
+    """Open the data folder and the database. Make them if they are missing, and bring the schema up to date."""
     return _open(config, limits, may_create=True)
 
 
 def open_existing_node(config: Config, *, limits: Limits = DEFAULT_LIMITS) -> Node:
-    """Open what is there, bringing the schema up to date; raise NoData, and make nothing, when nothing is."""
+    """Open an existing installation and bring its schema up to date. Raises NoData if none exists."""
     return _open(config, limits, may_create=False)
 
 

@@ -1,4 +1,4 @@
-"""Which names a repository may have."""
+"""The names that a repository may have."""
 
 import unicodedata
 from typing import Final
@@ -7,22 +7,22 @@ from packhouse import limits
 from packhouse.auth.principal import ORGANISATION_CLAIM
 from packhouse.errors import Invalid
 
-# `.git` ends a clone address, `+ephemeral` and `+import` choose a remote of a repository, and git refuses
-# `.lock` in refs that platforms derive from names.
+# `.git` ends a clone address. `+ephemeral` and `+import` select a remote of a repository. Git refuses `.lock` in refs,
+# and platforms derive refs from repository names.
 _RESERVED_ENDINGS: Final = (".git", ".lock", "+ephemeral", "+import")
 
 
 class RepoNameInvalid(Invalid):
-    """The name cannot be given to a repository. Fields: `repo` (shortened), `reason` (a sentence's end)."""
+    """No repository can have this name. Fields: `repo` (shortened), `reason` (the end of a sentence)."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__("invalid repository name", repo=name[:100], reason=reason)
 
 
 def check_repo_name(name: str) -> str:
-    """Return `name` as it is; raise RepoNameInvalid when no repository can have it.
+    """Return `name` unchanged. Raises RepoNameInvalid if no repository can have it.
 
-    A name is 1 to 255 bytes of UTF-8 in segments parted by `/`; case matters and nothing is normalised.
+    A name has 1 to 255 bytes of UTF-8, in segments separated by `/`. Case matters, and nothing is normalised.
     """
     reason = _find_fault(name)
     if reason is not None:

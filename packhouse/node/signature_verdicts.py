@@ -1,4 +1,4 @@
-"""Which commits were found signed, remembered for a short while."""
+"""Verdicts on the signatures of commits, remembered for a short while."""
 
 from packhouse import limits
 from packhouse.bounded_cache import BoundedCache
@@ -6,20 +6,20 @@ from packhouse.git.oid import Oid
 from packhouse.ids import RepoKey
 
 KeySet = frozenset[str]
-"""The ids of the keys that were believed; an id is never given out twice."""
+"""The ids of the trusted keys. An id is never given out twice."""
 
 
 class SignatureVerdicts:
-    """Verdicts of this process by repository, keys and commit.
+    """The verdicts of this process, by repository, keys and commit.
 
-    One counts for `limits.signature_verdict_max_age_s` only, since keys expire.
+    A verdict is valid only for `limits.signature_verdict_max_age_s`, since keys expire.
     """
 
     def __init__(self, *, verdicts_max: int) -> None:
         self._verdicts = BoundedCache[tuple[RepoKey, KeySet, Oid], tuple[float, bool]](count_max=verdicts_max)
 
     def get(self, repo_id: RepoKey, keys: KeySet, commit: Oid, *, now: float) -> bool | None:
-        """Return whether the commit was found signed lately; None when that is not known."""
+        """Return whether the commit was found signed lately; None if there is no verdict."""
         found = self._verdicts.get((repo_id, keys, commit))
         if found is None or not 0 <= now - found[0] <= limits.signature_verdict_max_age_s:
             return None

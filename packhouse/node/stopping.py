@@ -1,11 +1,11 @@
-"""When long work ends before it is done."""
+"""How long work is stopped before it is done."""
 
 from collections.abc import Callable
 
 ShouldStop = Callable[[], bool]
-"""Asked between the steps of long work; it turns true when the process ends or another one has taken over."""
+"""Called between the steps of long work. Returns true when the process ends or another one has taken over."""
 
 
 def never() -> bool:
-    """Let the work go on to its end."""
+    """Never stop the work."""
     return False

@@ -1,9 +1,9 @@
-"""The file of fixed read tokens: one line each, `TOKEN ORG REPO`, parted by blanks or tabs.
+"""The file of fixed read tokens. Each line is `TOKEN ORG REPO`, separated by blanks or tabs.
 
-`REPO` is a repository name, or `*` for all of the organisation. It is the rest of the line, so that a name may hold
-blanks, though not at its ends. Blank lines and lines with `#` in front are skipped. A line of another form opens
-nothing and spoils no other: it is logged by its number, once for each change of the file, and never quoted, since
-what stands there is likely a token.
+`REPO` is a repository name, or `*` for all repositories of the organisation. It is the rest of the line, so a name may
+hold blanks, except at its ends. Blank lines and lines with `#` in front are skipped. A line of another form gives no
+access, and the other lines still work. The log names it by its number, once for each change of the file. The log never
+quotes it, since its text is probably a token.
 """
 
 import logging
@@ -29,7 +29,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True, slots=True)
 class TokenLine:
-    """One fixed token, as its digest, and what it reads; `repo` may be ALL_REPOS."""
+    """One fixed token, as its digest, and the repositories that it reads. `repo` may be ALL_REPOS."""
 
     digest: bytes
     org: str
@@ -37,7 +37,7 @@ class TokenLine:
 
 
 class TokenFile:
-    """The configured file, looked at each time, so that a change needs no restart; parsed once for each change."""
+    """The configured file. It is checked at each use, so a change needs no restart. Each change is parsed once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,9 +46,9 @@ class TokenFile:
         self._lines: tuple[TokenLine, ...] = ()
 
     def read(self) -> tuple[TokenLine, ...]:
-        """Return the lines that are well-formed; raise Unavailable when the file cannot be read."""
+        """Return the well-formed lines. Raises Unavailable if the file cannot be read."""
         try:
-            if not self._path.is_file():  # a pipe would hold whoever opens it
+            if not self._path.is_file():  # opening a pipe would block
                 raise Unavailable("file of static tokens cannot be read")
             with self._path.open("rb") as file:
                 content = file.read(limits.static_tokens_max_bytes + 1)
@@ -65,7 +65,7 @@ class TokenFile:
 
 
 def digest_token(token: str) -> bytes:
-    """Return what a token is compared by."""
+    """Return the digest by which tokens are compared."""
     return sha256(token.encode("utf-8", "replace")).digest()
 
 
@@ -88,7 +88,7 @@ def _parse(content: bytes) -> tuple[TokenLine, ...]:
 
 
 def _parse_line(raw: bytes) -> TokenLine | None:
-    """Return what a line says, None when it says nothing; raise Invalid, which quotes nothing of the line."""
+    """Return the token of a line; None for a blank line or a comment. Raises Invalid, without quoting the line."""
     try:
         text = raw.decode("utf-8").strip(" \t")
     except UnicodeDecodeError:

@@ -1,17 +1,17 @@
-"""Telling the background loops of this process that a transaction has left them something to do."""
+"""Tells the background loops of this process that a transaction has left them work."""
 
 import threading
 
 
 class Wakeups:
-    """A count that grows; loops wait for it to grow beyond what they saw. Other processes poll instead."""
+    """A count that grows. Loops wait until it is larger than the count that they saw. Other processes poll instead."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._count = 0
 
     def notify(self) -> None:
-        """Wake every loop that waits. Call it after the commit, not within the transaction."""
+        """Wake every waiting loop. Call it after the commit, not in the transaction."""
         with self._changed:
             self._count += 1
             self._changed.notify_all()

@@ -1,1 +1,1 @@
-"""Connections that this server opens to others: where they may go, and how long they may take."""
+"""Connections that this server opens to others: which addresses are allowed, and how long a request may take."""

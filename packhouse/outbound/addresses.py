@@ -1,7 +1,7 @@
-"""Which addresses an outbound connection may reach: public unicast ones, nothing else.
+"""Which addresses an outbound connection may reach: only public unicast addresses.
 
-Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 4291 section 2.4 (global unicast
-is 2000::/3), RFC 6598 (carrier-grade NAT), RFC 6052 (NAT64), RFC 4380 (Teredo), RFC 3056 (6to4).
+Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), RFC 4291 section 2.4 (global unicast is
+2000::/3), RFC 6598 (carrier-grade NAT), RFC 6052 (NAT64), RFC 4380 (Teredo), RFC 3056 (6to4).
 """
 
 import ipaddress
@@ -17,7 +17,7 @@ _REFUSED_V4: Final = tuple(
             "10.0.0.0/8",
             "100.64.0.0/10",
             "127.0.0.0/8",
-            "168.63.129.16/32",  # Azure's virtual host address, public by number only
+            "168.63.129.16/32",  # Azure's virtual host address; only its number is public
             "169.254.0.0/16",  # link-local, where clouds answer with metadata
             "172.16.0.0/12",
             "192.0.0.0/24",
@@ -42,7 +42,7 @@ _REFUSED_V6: Final = tuple(
         (
             "2001::/23",  # protocol assignments, Teredo among them
             "2001:db8::/32",
-            "2002::/16",  # 6to4: an IPv4 address in disguise
+            "2002::/16",  # 6to4: contains an IPv4 address
             "2620:4f:8000::/48",
             "3fff::/20",
         ),
@@ -51,10 +51,10 @@ _REFUSED_V6: Final = tuple(
 
 
 def is_public(address: IpAddress) -> bool:
-    """Tell whether `address` is a public unicast one.
+    """Tell whether `address` is a public unicast address.
 
-    Forms that carry an IPv4 address (mapped, NAT64, 6to4, Teredo) are refused whatever they carry: a gateway
-    would unwrap them behind our back.
+    Forms that contain an IPv4 address (mapped, NAT64, 6to4, Teredo) are always refused, because a gateway would unwrap
+    them unseen by us.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _REFUSED_V4)

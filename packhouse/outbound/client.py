@@ -1,4 +1,4 @@
-"""HTTP requests to others: to checked addresses only, bounded in time and size, redirects not followed."""
+"""HTTP requests to other servers: only to checked addresses, bounded in time and size, without redirects."""
 
 import contextlib
 import ssl
@@ -31,14 +31,14 @@ _BROKEN_BODY: Final = (httpcore.TimeoutException, httpcore.NetworkError, httpcor
 
 
 class OutboundCaUnreadable(Invalid):
-    """The file of `outbound_ca` is absent, or holds no certificate."""
+    """The file of `outbound_ca` is absent, or contains no certificate."""
 
     code = Code.OUTBOUND_CA_UNREADABLE
     file: str
 
 
 class OutboundFailed(Unavailable):
-    """The other side did not answer as HTTP wants it. Field: `reason`, short, of our own words."""
+    """The other side did not answer with valid HTTP. Field: `reason`, short, in our own words."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("outbound request failed", reason=reason)
@@ -47,7 +47,7 @@ class OutboundFailed(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The answer: `body_start` holds at most as much of the body as was asked for."""
+    """The answer. `body_start` has at most as much of the body as the caller asked for."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +55,7 @@ class Reply:
 
 
 class OutboundClient:
-    """Sends requests; safe for threads. Connections stay open for a few seconds and are used again."""
+    """Sends requests. Safe for threads. Connections stay open for a few seconds and are reused."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OutboundClient:
         resolver: Resolver = resolve_with_system,
         connections_max: int = limits.outbound_connections_max,
     ) -> None:
-        """`authorities` is a PEM file with certificates to believe besides the system's."""
+        """`authorities` is a PEM file with certificates to trust besides the system's."""
         self._trusted_hosts = trusted_hosts
         self._calls = threading.local()
         self._pool = httpcore.ConnectionPool(
@@ -76,7 +76,7 @@ class OutboundClient:
         )
 
     def parse(self, url: str) -> Destination:
-        """Return where `url` leads; raise BadAddress or AddressRefused."""
+        """Return the destination of `url`. Raises BadAddress or AddressRefused."""
         return parse_destination(url, self._trusted_hosts)
 
     def request(
@@ -91,9 +91,9 @@ class OutboundClient:
     ) -> Reply:
         """Send one request and return the answer, whatever its status.
 
-        `timeout_s` is for everything together. The answer is cut at `answer_max_bytes`, and the connection closes
-        there. A body that breaks off, or takes too long, is returned as far as it came.
-        Raises BadAddress, AddressRefused, AddressUnknown and OutboundFailed.
+        `timeout_s` bounds the whole call. The answer is cut at `answer_max_bytes`, and the connection is closed then. A
+        body that breaks off or takes too long is returned as far as it came. Raises BadAddress, AddressRefused,
+        AddressUnknown and OutboundFailed.
         """
         destination = self.parse(url)
         parts = urlsplit(url)
@@ -125,7 +125,7 @@ class OutboundClient:
         response = self._pool.handle_request(request)
         start = bytearray()
         try:
-            # The status is here and counts; what is wrong with the rest of the answer changes nothing.
+            # The status has arrived and counts. A fault in the rest of the answer changes nothing.
             with contextlib.suppress(*_BROKEN_BODY):
                 for piece in response.iter_stream():
                     start += piece
@@ -152,7 +152,7 @@ def _make_tls(authorities: Path | None) -> ssl.SSLContext:
 
 
 def _why_not_connected(error: httpcore.ConnectError) -> str:
-    """Return our own words: those of the system may name what is behind the address."""
+    """Return the reason in our own words: the system's words may name what is behind the address."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -164,7 +164,7 @@ def _why_not_connected(error: httpcore.ConnectError) -> str:
 
 
 class _CheckedNetwork(httpcore.NetworkBackend):
-    """Opens connections to the address that was checked, never to a name."""
+    """Opens connections to the checked address, never to a name."""
 
     def __init__(self, calls: threading.local, resolver: Resolver) -> None:
         self._calls = calls
@@ -179,7 +179,7 @@ class _CheckedNetwork(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """See httpcore; `host` and `port` are those of the call's destination."""
+        """See httpcore. `host` and `port` are those of the call's destination."""
         destination: Destination = self._calls.destination
         assert (host, port) == (destination.host, destination.port), "the call goes elsewhere"
         addresses = resolve(destination, self._resolver, timeout_s=self._left_s())
@@ -211,7 +211,7 @@ class _CheckedNetwork(httpcore.NetworkBackend):
 class _TimedStream(httpcore.NetworkStream):
     """A connection whose every step ends at the deadline of the call that uses it.
 
-    Limits for single steps alone would let a receiver keep us by sending a byte now and then.
+    With limits for single steps alone, a receiver could hold us by sending a byte now and then.
     """
 
     def __init__(self, stream: httpcore.NetworkStream, calls: threading.local) -> None:
@@ -238,7 +238,7 @@ class _TimedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        """See httpcore; the certificate is verified for the name, not for the address."""
+        """See httpcore. The certificate is verified for the name, not for the address."""
         stream = self._stream.start_tls(ssl_context, server_hostname, _left_s(self._calls))
         return _TimedStream(stream, self._calls)
 

@@ -1,4 +1,4 @@
-"""Where an outbound request goes: an address as given, checked, and resolved once to what is connected to."""
+"""The destination of an outbound request: the given address, checked, and resolved once for the connection."""
 
 import ipaddress
 import re
@@ -24,7 +24,7 @@ Resolver = Callable[[str, int], list[IpAddress]]
 
 
 class BadAddress(Invalid):
-    """The address is none that a request can go to. Field: `reason`. Fix it."""
+    """No request can go to this address. Field: `reason`. Correct the address."""
 
     def __init__(self, reason: str) -> None:
         super().__init__("address cannot be used", reason=reason)
@@ -46,9 +46,9 @@ class AddressUnknown(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A checked address: `host` is lower case, without brackets or a dot at its end.
+    """A checked address. `host` is lower case, without brackets and without a dot at its end.
 
-    `trusted` tells that the operator allows it although it is private or plain http.
+    `trusted` tells that the operator allows the address even if it is private or plain http.
     """
 
     scheme: str
@@ -64,17 +64,17 @@ class Destination:
 
     @property
     def receiver(self) -> tuple[str, int]:
-        """What tells one receiver from another."""
+        """The host and port that identify one receiver."""
         return self.host, self.port
 
 
 def parse_destination(url: str, trusted_hosts: frozenset[TrustedHost]) -> Destination:
-    """Return where a URL leads, or raise BadAddress; numbers and `localhost` are judged at once.
+    """Return the destination of a URL. Raises BadAddress; numbers and `localhost` are checked here.
 
-    Taken are https, and http to trusted hosts. User names, fragments, zone ids, percent escapes and
-    everything but letters, digits, `-` and `_` in a name are refused, and so is each spelling of an IPv4
-    address but four decimal numbers (the URL standard, "ends in a number", reads the others as addresses).
-    Raises AddressRefused for an address that is not public.
+    https is accepted, and http to trusted hosts. These are refused: user names, fragments, zone ids, percent escapes,
+    and characters in a name other than letters, digits, `-` and `_`. Of the spellings of an IPv4 address, only four
+    decimal numbers are accepted (the URL standard, "ends in a number", reads the others as addresses). Raises
+    AddressRefused for an address that is not public.
     """
     if len(url) > limits.outbound_url_max_chars or not _VISIBLE.fullmatch(url) or "\\" in url:
         raise BadAddress("it must be a URL of visible ASCII characters")
@@ -124,7 +124,7 @@ def _check_host(host: str, *, bracketed: bool) -> str:
 
 
 def _is_loopback_name(host: str) -> bool:
-    """Tell whether a name is one that leads to this machine whatever a resolver says (RFC 6761 section 6.3)."""
+    """Tell whether a name means this machine, whatever a resolver says (RFC 6761 section 6.3)."""
     return host == "localhost" or host.endswith(".localhost")
 
 
@@ -136,9 +136,9 @@ def _literal(host: str) -> IpAddress | None:
 
 
 def resolve(destination: Destination, resolver: Resolver, *, timeout_s: float) -> list[IpAddress]:
-    """Return the addresses to connect to, each of them checked; the caller asks once and uses no name after.
+    """Return the addresses to connect to, each of them checked. Call it once, and do not use the name afterwards.
 
-    When any of a name's addresses is not public, none is used. Raises AddressRefused, AddressUnknown.
+    If any address of a name is not public, none is used. Raises AddressRefused, AddressUnknown.
     """
     literal = _literal(destination.host)
     addresses = [literal] if literal is not None else _ask(resolver, destination, timeout_s)
@@ -149,7 +149,7 @@ def resolve(destination: Destination, resolver: Resolver, *, timeout_s: float) -
     return addresses[: limits.outbound_addresses_max]
 
 
-# getaddrinfo(3) knows no time limit, so it runs in threads that may be left waiting.
+# getaddrinfo(3) has no time limit, so it runs in threads that may be left waiting.
 _resolving: Final = ThreadPoolExecutor(limits.outbound_resolvers_max, thread_name_prefix="packhouse-dns")
 
 
@@ -163,7 +163,7 @@ def _ask(resolver: Resolver, destination: Destination, timeout_s: float) -> list
 
 
 def resolve_with_system(host: str, port: int) -> list[IpAddress]:
-    """Return what the system's resolver says, in its order; an empty list when it knows nothing."""
+    """Return the answer of the system's resolver, in its order; an empty list if it has none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
