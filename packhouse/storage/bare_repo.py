@@ -1,4 +1,4 @@
-"""What makes a folder a bare repository in git's eyes, besides its objects. All of it can be made again."""
+"""The files that make a folder a bare repository for git, besides its objects. All of them can be made again."""
 
 import contextlib
 import os
@@ -20,15 +20,15 @@ HEAD: Final = b"ref: refs/heads/main\n"
 
 
 def make_bare(path: Path) -> None:
-    """Make the folder a bare repository, unless it is one; nothing is forced to the disk.
+    """Make the folder a bare repository, unless it is one. Nothing is synced to the disk.
 
-    A config that is not ours, as a power cut may leave one, is written anew: without `preciousObjects` an operator's
-    `git gc` would delete every object, since no ref is in the folder.
+    A config that is not ours is written anew; a power cut may leave one. Without `preciousObjects`, an operator's
+    `git gc` would delete every object, since the folder has no ref.
     """
     try:
         if (path / "config").read_bytes() == BARE_CONFIG and _has_content(path):
             return
-    except FileNotFoundError:  # as it is for every new one
+    except FileNotFoundError:  # every new folder is without one
         (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (path / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     if not _has_content(path):
@@ -37,7 +37,7 @@ def make_bare(path: Path) -> None:
 
 
 def _has_content(path: Path) -> bool:
-    """Tell whether there are refs and a HEAD, which a power cut may have left empty."""
+    """Tell whether there are refs and a HEAD with content. A power cut may leave an empty HEAD."""
     try:
         return os.path.exists(f"{path}/refs") and os.stat(f"{path}/HEAD").st_size > 0
     except FileNotFoundError:

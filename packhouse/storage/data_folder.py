@@ -1,4 +1,4 @@
-"""A data folder as it is before anything is made or changed in it."""
+"""Looks at a data folder before anything is made or changed in it."""
 
 import contextlib
 import os
@@ -11,19 +11,19 @@ _UNSETTLED_NAME: Final = "unsettled"  # a mark of earlier releases: the folder w
 
 
 def is_data_folder(data: Path) -> bool:
-    """Tell whether a command that may do so has made the folder: `repos` comes with it."""
+    """Tell whether a command has made this data folder. Such a command also makes `repos`."""
     return (data / _REPOS).is_dir()
 
 
 def iter_settled_repo_ids(data: Path) -> Iterator[str]:
-    """Yield the ids of the repositories that have a folder and, since it is not marked unsettled, had a row.
+    """Yield the ids of repositories with a folder that is not marked unsettled. Each of them had a row.
 
-    A row is committed before its folder is made or settled, so a database that is looked at later knows it.
+    A row is committed before its folder is made or settled. So a database that is read later has the row.
     """
     for outer in _iter_entries(data / _REPOS):
         for inner in _iter_entries(outer):
             for folder in _iter_entries(inner):
-                # The mark is there before the config is.
+                # The mark is made before the config.
                 if os.path.exists(f"{folder}/config") and not os.path.exists(f"{folder}/{_UNSETTLED_NAME}"):
                     yield folder.name
 

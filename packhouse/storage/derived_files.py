@@ -1,7 +1,7 @@
-"""What can be made again from a stored pack: idx and rev. All of it is made here.
+"""The files that are derived from a stored pack: idx and rev. This module makes all of them.
 
-A pack is the truth, and nothing here changes or deletes one. What stands beside it is checked by the hash that each
-of these files ends with, and by what the pack itself says. Source: gitformat-pack(5); git-index-pack(1).
+The pack is the truth; nothing here changes or deletes one. The files beside it end with a hash of their content. They
+are checked by this hash and against the pack. Source: gitformat-pack(5); git-index-pack(1).
 """
 
 import contextlib
@@ -34,13 +34,13 @@ _INDEX_MAX_S: Final = 3600
 
 
 Stamp = tuple[int, int, int]
-"""What changes when a file is replaced or written to: inode, size, time of change."""
+"""Inode, size and time of change. They change when a file is replaced or written to."""
 
 
 class SoundFiles:
-    """Files found sound before, so that each is hashed once a process for as long as it stays as it is.
+    """Files that were found sound. Each is hashed once in a process, as long as it does not change.
 
-    They are known by their stamps: all links to a file are one.
+    A file is known by its stamp, so all its links count as one file.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class SoundFiles:
         self._forgotten: dict[str, float] = {}
 
     def is_sound(self, path: str) -> bool:
-        """Tell whether the file ends with the hash of what stands before. Raises FileNotFoundError."""
+        """Tell whether the file ends with the hash of its other bytes. Raises FileNotFoundError."""
         stamp = read_stamp(os.stat(path))
         if stamp in self._known:
             return True
@@ -60,7 +60,7 @@ class SoundFiles:
         return True
 
     def forget(self, folder: str) -> None:
-        """Let the files of a folder be hashed again, unless that was done a moment ago: hashing costs their size."""
+        """Let the files of a folder be hashed again, unless that was done a moment ago."""
         now = time.monotonic()
         if now - self._forgotten.get(folder, -_TRUST_S) < _TRUST_S:
             return
@@ -81,7 +81,7 @@ def read_stamp(status: os.stat_result) -> Stamp:
 
 
 def ends_with_its_hash(path: str | Path) -> bool:
-    """Tell whether the last 20 bytes are the SHA-1 of all others, as in packs and what belongs to them."""
+    """Tell whether the last 20 bytes are the SHA-1 of all others, as in packs and their derived files."""
     digest = hashlib.sha1(usedforsecurity=False)
     with open(path, "rb", buffering=0) as file:
         left = os.fstat(file.fileno()).st_size - _HASH_BYTES
@@ -92,7 +92,7 @@ def ends_with_its_hash(path: str | Path) -> bool:
 
 
 def looks_unchanged(shown_dir: Path, names: Iterable[str], sound: SoundFiles) -> bool:
-    """Tell whether every one of the packs has a sound idx and rev in the folder: one look before git runs."""
+    """Tell whether each of the packs has a sound idx and rev in the folder. A quick check before git runs."""
     try:
         there = set(os.listdir(shown_dir))
         for name in names:
@@ -109,10 +109,10 @@ def looks_unchanged(shown_dir: Path, names: Iterable[str], sound: SoundFiles) ->
 def mend_pack(
     pack_dir: Path, pack: Pack, sound: SoundFiles, mended: Mended, *, scratch: Callable[[], Path]
 ) -> bool:
-    """Make what is missing or damaged beside a pack; note in `mended` what was done, and what stays wrong.
+    """Make the missing or damaged files beside a pack. Note them in `mended`, with the faults that remain.
 
-    Tells whether the pack can be used. `scratch` gives a folder on the same disk for temporary files. Raises
-    Unavailable and OSError when a full disk or the like prevents it.
+    Returns whether the pack can be used. `scratch` gives a folder on the same disk for temporary files. Raises
+    Unavailable and OSError if something else prevents it, such as a full disk.
     """
     try:
         fault, trailer = _look_at_pack(pack_dir, pack)
@@ -133,7 +133,7 @@ def mend_pack(
 
 
 def find_file_fault(pack_dir: Path, pack: Pack) -> str | None:
-    """Look at a pack's size and header; return what is wrong with them, or None."""
+    """Check a pack's size and header. Return their fault, or None."""
     try:
         return _look_at_pack(pack_dir, pack)[0]
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def find_file_fault(pack_dir: Path, pack: Pack) -> str | None:
 
 
 def find_content_fault(pack_dir: Path, pack: Pack) -> str | None:
-    """Read the whole pack; return what is wrong with it, None when it is what was written."""
+    """Read the whole pack. Return its fault; None if it is as it was written."""
     try:
         fault, _trailer = _look_at_pack(pack_dir, pack)
         if fault is None and not ends_with_its_hash(pack_dir / f"pack-{pack.name}.pack"):
@@ -156,14 +156,14 @@ def find_content_fault(pack_dir: Path, pack: Pack) -> str | None:
 
 
 def has_object(pack_dir: Path, name: str, oid: Oid) -> bool:
-    """Tell whether the idx of a pack has the object; one that cannot be read has none."""
+    """Tell whether the idx of a pack has the object. An unreadable idx has none."""
     with contextlib.suppress(FileNotFoundError, Corrupt), PackIdx(pack_dir / f"pack-{name}.idx") as idx:
         return oid in idx
     return False
 
 
 def _look_at_pack(pack_dir: Path, pack: Pack) -> tuple[str | None, bytes]:
-    """Return what is wrong with size and header, or None, and the trailer; raise FileNotFoundError without the file."""
+    """Return the fault of size and header, or None, and the trailer. Raises FileNotFoundError without the file."""
     with open(f"{pack_dir}/pack-{pack.name}.pack", "rb", buffering=0) as file:
         header = file.read(_PACK_HEADER.size)
         size_bytes = os.fstat(file.fileno()).st_size
@@ -179,8 +179,8 @@ def _look_at_pack(pack_dir: Path, pack: Pack) -> tuple[str | None, bytes]:
 def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> None:
     """Make the idx anew.
 
-    Raises Corrupt when the pack cannot be indexed, or holds another number of objects than listed, and Unavailable
-    when the pack is sound and something else prevents it, such as a full disk.
+    Raises Corrupt if the pack cannot be indexed, or has another number of objects than SQL lists. Raises Unavailable if
+    the pack is sound and something else prevents it, such as a full disk.
     """
     idx = pack_dir / f"pack-{pack.name}.idx"
     rebuilt = scratch() / f"rebuilt-{pack.name}-{os.urandom(4).hex()}.idx"
@@ -189,12 +189,12 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
         with PackIdx(rebuilt) as made:
             if len(made) != pack.objects:
                 raise PackCountWrong()
-        # It may be what makes a pack readable after a power cut, so it is not lost to the next.
+        # After a power cut only this idx may make the pack readable, so it must survive the next one.
         fsync_path(rebuilt)
         rebuilt.rename(idx)
     finally:
         rebuilt.unlink(missing_ok=True)
-    # A reverse index names positions in the idx: the old one may be of an idx that never was right.
+    # A reverse index names positions in the idx. The old one may belong to an idx that was never right.
     idx.with_suffix(".rev").unlink(missing_ok=True)
 
 
@@ -216,7 +216,7 @@ def _index_pack(pack: Path, idx: Path) -> None:
 
 
 def _is_idx_of(pack_dir: Path, pack: Pack, trailer: bytes, sound: SoundFiles) -> bool:
-    """Tell whether the idx is sound and that of the pack."""
+    """Tell whether the idx is sound and belongs to the pack."""
     path = f"{pack_dir}/pack-{pack.name}.idx"
     try:
         return sound.is_sound(path) and read_idx_facts(path) == (pack.objects, trailer)
@@ -225,7 +225,7 @@ def _is_idx_of(pack_dir: Path, pack: Pack, trailer: bytes, sound: SoundFiles) ->
 
 
 def _drop_unsound_rev(pack_dir: Path, pack: Pack, sound: SoundFiles) -> bool:
-    """Remove a damaged reverse index, which git then makes in memory; tell whether there was one."""
+    """Remove a damaged reverse index; git then makes it in memory. Return whether there was one."""
     rev = f"{pack_dir}/pack-{pack.name}.rev"
     try:
         if sound.is_sound(rev):

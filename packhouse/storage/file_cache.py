@@ -1,4 +1,4 @@
-"""Rebuildable files under DATA/cache: bounded in bytes, written whole or not at all, deleted at any time."""
+"""Rebuildable files under DATA/cache: bounded in bytes, written completely or not at all, deletable at any time."""
 
 import contextlib
 import hashlib
@@ -15,36 +15,36 @@ _DIGEST_BYTES: Final = 20
 _LOCKS: Final = 1024
 _LOCK_WAIT_MAX_S: Final = 20.0
 _SCANS_PER_FILL: Final = 16
-_KEEP_SHARE: Final = 0.8  # of the bound, after files were dropped
+_KEEP_SHARE: Final = 0.8  # of the bound; the part that remains after files were dropped
 
 
 class FileCache:
-    """Small files by (folder, name). Several processes may share one; whatever is damaged counts as absent."""
+    """Small files by (folder, name). Several processes may share a cache. A damaged file counts as absent."""
 
     def __init__(self, folder: Path, *, max_bytes: int) -> None:
         self._folder = folder
         self._max_bytes = max_bytes
         self._guard = threading.Lock()
-        self._unscanned_bytes = max_bytes  # the first write finds out what is there
+        self._unscanned_bytes = max_bytes  # the first write measures the cache
 
     def has(self, folder: str, name: str) -> bool:
-        """Tell whether there is such a file, damaged or not."""
+        """Tell whether there is such a file, also a damaged one."""
         return (self._folder / folder / name).exists()
 
     def read(self, folder: str, name: str) -> bytes | None:
-        """Return the content, or None when it is absent or not what was written."""
+        """Return the content; None if it is absent or not as it was written."""
         path = self._folder / folder / name
         try:
             stored = path.read_bytes()
         except OSError:
             return None
-        with contextlib.suppress(OSError):  # on a read-only disk nothing is dropped either
-            os.utime(path)  # the least recently used go first
+        with contextlib.suppress(OSError):  # a read-only disk drops no files anyway
+            os.utime(path)  # the least recently used files are dropped first
         digest, content = stored[:_DIGEST_BYTES], stored[_DIGEST_BYTES:]
         return content if _digest(content) == digest else None
 
     def write(self, folder: str, name: str, content: bytes) -> None:
-        """Keep a file. A full or unwritable disk only means that the next reader finds nothing."""
+        """Keep a file. On a full or unwritable disk nothing is kept, and the next reader finds nothing."""
         path = self._folder / folder / name
         temporary = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
         try:
@@ -67,7 +67,8 @@ class FileCache:
     def lock(self, folder: str, name: str) -> Iterator[None]:
         """Keep other processes from making the same file meanwhile.
 
-        Who waited too long goes on without the lock, which files share: only work is lost when two do the same.
+        After too long a wait, the caller goes on without the lock. Several files share a lock. If two processes make
+        the same file, only work is lost.
         """
         number = zlib.crc32(f"{folder}/{name}".encode()) % _LOCKS
         try:
@@ -81,7 +82,7 @@ class FileCache:
             yield
 
     def _shrink(self) -> None:
-        """Drop the least recently used files, and leftovers of crashes among them, until the bound holds."""
+        """Drop the least recently used files, and leftovers of crashes, until the bound holds."""
         files = []
         for folder in _entries(self._folder):
             if folder.is_dir(follow_symlinks=False):

@@ -1,4 +1,4 @@
-"""Durable file work: what is said to be written is on the disk, names included."""
+"""Durable file work: a file that was written is on the disk, and so is its name."""
 
 import contextlib
 import errno
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Final
 
 UNWRITABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
-"""What open(2) and others say where the disk takes no writes now: no reason for a read to fail."""
+"""Errors of open(2) and other calls on a disk that takes no writes now. A read must not fail for them."""
 
-# What link(2) says where a file has all the links it can have, or a file system makes none.
+# Errors of link(2) when a file has all the links it can have, or the file system makes none.
 NO_LINK: Final = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 _POLL_S: Final = 0.002
 
 
 def fsync_path(path: Path) -> None:
-    """Force a file's bytes, or a folder's entries, to the disk."""
+    """Sync a file's bytes, or a folder's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -29,7 +29,7 @@ def fsync_path(path: Path) -> None:
 
 
 def make_folders(path: Path, *, stop: Path) -> None:
-    """Make `path` and its missing parents below `stop`, each entry forced to the disk."""
+    """Make `path` and its missing parents below `stop`. Each entry is synced to the disk."""
     missing = []
     while path != stop and not path.is_dir():
         missing.append(path)
@@ -41,9 +41,9 @@ def make_folders(path: Path, *, stop: Path) -> None:
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Put a file at `target` too, by a hard link where the file system makes one, else by a copy.
+    """Put a file at `target` too: by a hard link if the file system makes one, else by a copy.
 
-    Raises FileNotFoundError without the source, and FileExistsError when there is a target.
+    Raises FileNotFoundError without the source, and FileExistsError if the target exists.
     """
     try:
         os.link(source, target)
@@ -66,10 +66,10 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 def lock_file(
     path: Path, *, exclusive: bool, wait: bool = True, poll_max_s: float = 0.0
 ) -> Iterator[int | None]:
-    """Hold flock(2) on `path` and give its descriptor; None when `wait` is off and somebody holds it.
+    """Hold flock(2) on `path` and give its descriptor; None if `wait` is off and another process holds it.
 
-    Instead of waiting, which for an exclusive lock may be forever while shared ones come and go, a caller may
-    ask again and again for `poll_max_s` seconds.
+    An exclusive lock may wait for ever while shared ones come and go. So a caller may instead ask again and again for
+    `poll_max_s` seconds.
 
     The lock belongs to the open file, so a child that inherits the descriptor keeps it.
     """
@@ -89,7 +89,7 @@ def lock_file(
 
 
 def try_lock(descriptor: int, *, exclusive: bool, wait: bool) -> bool:
-    """Take flock(2) on an open file; False when `wait` is off and somebody else holds it."""
+    """Take flock(2) on an open file. Return False if `wait` is off and another process holds it."""
     operation = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
     try:
         fcntl.flock(descriptor, operation if wait else operation | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Open readers of one folder of packs, kept for those who read next."""
+"""Open readers of one folder of packs, kept for later reads."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _IDLE_MAX: Final = 16
 
 
 class IdleReaders:
-    """The readers of a folder that nobody uses now. Safe for threads."""
+    """The readers of a folder that are not in use. Safe for threads."""
 
     def __init__(self) -> None:
         self._idle: list[ObjectReader] = []
@@ -19,14 +19,14 @@ class IdleReaders:
 
     @contextlib.contextmanager
     def lend(self, object_dir: Path) -> Iterator[ObjectReader]:
-        """Lend a reader to one thread; one of `object_dir`, which is the folder, is opened when none is idle."""
+        """Lend a reader to one thread. Opens one of `object_dir`, the folder, if none is idle."""
         epoch = self._epoch
         try:
             reader = self._idle.pop()
         except IndexError:
             reader = ObjectReader(object_dir)
         yield reader
-        # Not after a failure: whatever it was, the next one looks with a fresh reader.
+        # Do not keep it after any failure: the next read gets a fresh reader.
         if self._epoch == epoch and len(self._idle) < _IDLE_MAX:
             self._idle.append(reader)
 

@@ -1,7 +1,7 @@
-"""A pack that this process writes itself, in a folder where only the sweeper of a later process looks.
+"""A pack that this process writes itself, in its scratch folder. Only the sweeper of a later process looks there.
 
-Commits over HTTP write one pack each: a quarantine of its own for every one would cost more file operations
-than the pack. So all new packs of a process share its scratch folder.
+Each commit over HTTP writes one pack. A separate quarantine for each would cost more file operations than the pack. So
+all new packs of a process share its scratch folder.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ from packhouse.git.packs.writer import FinishedPack, PackWriter, write_idx
 
 
 class NewPack:
-    """Collects objects through `writer`; leaving the `with` block removes what was not published."""
+    """Collects objects through `writer`. The end of the `with` block removes a pack that was not published."""
 
     def __init__(self, scratch: Path) -> None:
         self._path = scratch / f"new-{os.urandom(8).hex()}.pack"
@@ -32,7 +32,7 @@ class NewPack:
         self.discard()
 
     def finish(self) -> tuple[FinishedPack, Path, Path]:
-        """Complete pack and idx and return where they are; may be called again. Storing forces them to the disk."""
+        """Complete pack and idx and return their paths. May be called again. Storing the pack syncs it."""
         info = self.writer.finish()
         os.fchmod(self._file.fileno(), 0o444)
         if self._idx in self._here:
@@ -43,8 +43,8 @@ class NewPack:
         return info, self._path, self._idx
 
     def discard(self) -> None:
-        """Remove both files unless they were moved away. Harmless when done before."""
-        with contextlib.suppress(OSError):  # a full disk: what waited to be written is not wanted any more
+        """Remove both files unless they were moved away. A second call is harmless."""
+        with contextlib.suppress(OSError):  # on a full disk the unwritten rest is no longer needed
             self._file.close()
         while self._here:
             with contextlib.suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""What a pack says of itself as a file."""
+"""Facts about a pack from its file."""
 
 import os
 import struct
@@ -11,16 +11,16 @@ _HASH_BYTES: Final = 20
 
 
 def has_hash_for_name(pack: str) -> bool:
-    """Tell whether the name of a pack's file is the hash that the pack ends with. Raises FileNotFoundError."""
+    """Tell whether the file's name is the hash at the end of the pack. Raises FileNotFoundError."""
     with open(pack, "rb") as file:
         file.seek(max(os.fstat(file.fileno()).st_size - _HASH_BYTES, 0))
         return os.path.basename(pack) == f"pack-{file.read(_HASH_BYTES).hex()}.pack"
 
 
 def describe_pack(pack: str) -> Pack:
-    """Return what a pack's name, header and size say.
+    """Return the facts in a pack's name, header and size.
 
-    Raises FileNotFoundError, and Corrupt for a file that does not begin as a pack does.
+    Raises FileNotFoundError. Raises Corrupt for a file that does not begin like a pack.
     """
     with open(pack, "rb") as file:
         header = file.read(12)

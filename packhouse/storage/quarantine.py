@@ -1,7 +1,7 @@
-"""Where new objects wait until a write is accepted: a folder of its own that nobody else reads.
+"""A folder in which the objects of a write wait until the write is accepted. Nobody else reads it.
 
-It holds `objects/` in git's layout, so that git works in it with the repository's objects beneath. Its
-lock is held as long as the process that made it lives; the sweeper removes folders whose lock is free.
+It has `objects/` in git's layout, so that git works in it, over the repository's objects. Its lock is held while the
+process that made it lives. The sweeper removes folders whose lock is free.
 """
 
 import os
@@ -16,7 +16,7 @@ LOCK_NAME = "lock"
 
 
 class Quarantine:
-    """One set of objects. Leaving the `with` block removes whatever was not published."""
+    """One set of objects. The end of the `with` block removes objects that were not published."""
 
     def __init__(self, root: Path) -> None:
         self.path, self._lock = _make_locked_folder(root)
@@ -27,7 +27,7 @@ class Quarantine:
         self._is_repository = False
 
     def make_repository(self) -> Path:
-        """Make the folder a repository in git's eyes, for work on a repository that has no folder yet."""
+        """Make the folder a repository for git, for work on a repository that has no folder yet."""
         if not self._is_repository:
             (self.path / "refs").mkdir(exist_ok=True)
             (self.path / "HEAD").write_bytes(b"ref: refs/heads/main\n")
@@ -35,7 +35,7 @@ class Quarantine:
         return self.path
 
     def discard(self) -> None:
-        """Remove the folder and everything in it. Harmless when done before."""
+        """Remove the folder and everything in it. A second call is harmless."""
         if self._lock >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
@@ -53,8 +53,8 @@ class Quarantine:
 def _make_locked_folder(root: Path) -> tuple[Path, int]:
     """Return a new folder and the descriptor of its held lock.
 
-    Between making the lock file and holding it, a sweeper may take the folder for a dead process's; then it is
-    gone once we hold the lock, and another is made.
+    Before we hold the lock, a sweeper may take the folder for one of a dead process and remove it. We notice that once
+    we hold the lock, and make another folder.
     """
     while True:
         path = root / os.urandom(12).hex()
@@ -70,13 +70,13 @@ def _make_locked_folder(root: Path) -> tuple[Path, int]:
 
 
 def sweep_quarantines(root: Path) -> int:
-    """Remove the quarantines of processes that are gone; return how many."""
+    """Remove the quarantines of dead processes. Return their number."""
     removed = 0
     for folder in root.iterdir():
         try:
             descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            # Being removed, or a crash came amid that; or still empty, being made: then an hour must pass.
+            # The folder is being removed (perhaps by a crashed process), or is new and still empty. Then wait an hour.
             if _has_entries(folder) or _age_s(folder) > 3600:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1

@@ -1,11 +1,11 @@
-"""Where reads put files while the disk is full or read-only: in memory, where there is a memory file system.
+"""The place for files of reads while the disk is full or read-only: in memory, if there is a memory file system.
 
     RUNTIME/packhouse-<uid>-<hash of the data folder>/
         lock                    flock: shared by the processes that use the folder
         refs/<repo id>/         a bare repository: HEAD and packed-refs from SQL, objects a link to the packs
         scratch/<random>/       quarantines of reads
 
-RUNTIME is a memory file system where there is one, else DATA/cache. All of it may be deleted while nobody uses it.
+RUNTIME is a memory file system if there is one, else DATA/cache. All of it may be deleted while nobody uses it.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from packhouse.storage.bare_repo import BARE_CONFIG
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 
-# Or the place is none: a setting may name what is no folder, and cannot be made one.
+# These errors also mean that the place is no folder and cannot become one; a setting may name such a place.
 _UNUSABLE: Final = UNWRITABLE | {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 _LOCK_NAME: Final = "lock"
 _PREFIX: Final = "packhouse-"
-_MEMORY_FOLDERS: Final = (Path("/dev/shm"), Path("/run"))  # noqa: S108  # a folder of our own is made there
+_MEMORY_FOLDERS: Final = (Path("/dev/shm"), Path("/run"))  # noqa: S108  # we make a folder of our own there
 _MEMORY_MIN_FREE_BYTES: Final = 16 * limits.MIB
 _LOOK_EVERY: Final = 64
 
@@ -41,7 +41,7 @@ WriteRefs = Callable[[Path], None]
 
 
 class RuntimeFolder:
-    """The runtime files of one data folder, shared by its processes. Nothing is made before it is needed."""
+    """The runtime files of one data folder. Its processes share them. Nothing is made before it is needed."""
 
     def __init__(self, data: Path, chosen: Path | None, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
@@ -53,9 +53,9 @@ class RuntimeFolder:
 
     @contextlib.contextmanager
     def refs(self, repo_id: str, objects: Path, write: WriteRefs) -> Iterator[tuple[Path, int]]:
-        """Give the folder with the refs of a repository, and its lock for git children to inherit.
+        """Give the folder with the refs of a repository, and its lock, which git children inherit.
 
-        `objects` is where its objects are, `write` is called to bring the refs up to date. Raises OSError when no
+        `objects` is the folder of its objects. `write` is called to bring the refs up to date. Raises OSError if no
         place takes them.
         """
 
@@ -77,7 +77,7 @@ class RuntimeFolder:
             os.close(lock)
 
     def new_scratch(self) -> Quarantine:
-        """Return an empty quarantine for a read; raise OSError when no place takes one."""
+        """Return an empty quarantine for a read. Raises OSError if no place takes one."""
 
         def make(place: Path) -> Quarantine:
             root = place / "scratch"
@@ -87,13 +87,13 @@ class RuntimeFolder:
         return self._somewhere(make)
 
     def sweep(self) -> int:
-        """Remove what dead processes left in the places in use; return how much that was."""
+        """Remove leftovers of dead processes in the places in use. Return their number."""
         with self._guard:
             scratches = [place / "scratch" for place in self._places]
         return sum(sweep_quarantines(scratch) for scratch in scratches if scratch.is_dir())
 
     def close(self) -> None:
-        """Let go of the folders; the last process removes them."""
+        """Close the folders. The last process removes them."""
         with self._guard:
             for place, lock in self._places.items():
                 if try_lock(lock, exclusive=True, wait=False):
@@ -102,13 +102,13 @@ class RuntimeFolder:
             self._places.clear()
 
     def _somewhere(self, make: Callable[[Path], T]) -> T:
-        """Return what `make` makes in the first place that takes it."""
+        """Return the result of `make` in the first place that takes it."""
         failure: OSError | None = None
         for base in self._bases:
             try:
                 try:
                     return make(self._place(base))
-                except FileNotFoundError:  # somebody deleted our folder
+                except FileNotFoundError:  # somebody has deleted our folder
                     self._forget_place(base)
                     return make(self._place(base))
             except OSError as error:
@@ -125,7 +125,7 @@ class RuntimeFolder:
             os.close(lock)
 
     def _place(self, base: Path) -> Path:
-        """Return our folder below `base`, made and locked when this process uses it for the first time."""
+        """Return our folder below `base`. The first use in this process makes and locks it."""
         place = base / self._name
         with self._guard:
             lock = self._places.get(place)
@@ -152,7 +152,7 @@ class RuntimeFolder:
 
 
 def _list_bases(data: Path, chosen: Path | None) -> list[Path]:
-    """Return where runtime files may be, the best place first."""
+    """Return the places where runtime files may be, the best first."""
     memory = [folder for folder in _MEMORY_FOLDERS if _is_usable(folder)] if chosen is None else [chosen]
     return [*memory, data / "cache"]
 
@@ -167,7 +167,7 @@ def _is_usable(folder: Path) -> bool:
 
 
 def _identify(data: Path) -> str:
-    """Return the same text for every process on a data folder, and another for each other folder."""
+    """Return a text that is the same in all processes of one data folder, and differs between data folders."""
     status = data.stat()
     name = f"{data.resolve()}\0{status.st_dev}\0{status.st_ino}"
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
@@ -176,8 +176,8 @@ def _identify(data: Path) -> str:
 def _open_locked(folder: Path) -> tuple[Path, int]:
     """Return the folder, made if it is missing, and the descriptor of its lock, held shared.
 
-    Memory folders are open to all users: one that somebody else made, or may write to, is not used. A folder that is
-    removed before we hold its lock is made again.
+    All users can write to memory folders. A folder that another user made, or may write to, is not used. If the folder
+    is removed before we hold its lock, it is made again.
     """
     while True:
         with contextlib.suppress(FileExistsError):
@@ -195,7 +195,7 @@ def _open_locked(folder: Path) -> tuple[Path, int]:
 
 
 def _is_still_ours(place: Path, lock: int) -> bool:
-    """Tell whether the folder is the one whose lock we hold: somebody may have removed it, and made another."""
+    """Tell whether the folder is the one whose lock we hold. Somebody may have removed it and made another one."""
     try:
         _require_ours(place)
         return os.path.samestat(os.stat(place / _LOCK_NAME), os.fstat(lock))
@@ -211,7 +211,7 @@ def _require_ours(folder: Path) -> None:
 
 
 def _complete(folder: Path, objects: Path) -> None:
-    """Make the folder a repository in git's eyes."""
+    """Make the folder a repository for git."""
     if (folder / "config").exists():
         return
     (folder / "refs").mkdir(exist_ok=True)
@@ -223,7 +223,7 @@ def _complete(folder: Path, objects: Path) -> None:
 
 
 def _drop_oldest(refs: Path, *, count_max: int, size_max_bytes: int) -> None:
-    """Remove ref folders beyond the bounds, those written longest ago first, unless somebody uses them."""
+    """Remove ref folders beyond the bounds, oldest write first, unless a process uses them."""
     aged = []
     for folder in refs.glob("repo_*"):
         with contextlib.suppress(FileNotFoundError):
@@ -238,16 +238,16 @@ def _drop_oldest(refs: Path, *, count_max: int, size_max_bytes: int) -> None:
 
 
 def _sweep_places(base: Path) -> None:
-    """Remove the folders of servers that are gone, whatever data folder they had."""
+    """Remove the folders of dead servers, of any data folder."""
     for place in base.glob(f"{_PREFIX}{os.geteuid()}-*"):
         _remove_if_free(place)
 
 
 def _remove_if_free(folder: Path) -> bool:
-    """Remove a folder whose lock nobody holds; tell whether it is gone."""
+    """Remove a folder whose lock nobody holds. Return whether it is gone."""
     try:
         lock = os.open(folder / _LOCK_NAME, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:  # being made, being removed, or not ours
+    except OSError:  # it is being made or removed, or is not ours
         return False
     try:
         if not try_lock(lock, exclusive=True, wait=False):
@@ -259,7 +259,7 @@ def _remove_if_free(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Rename a folder whose lock we hold alone, then remove it. A process that wants the folder makes a new one."""
+    """Rename a folder whose lock we hold alone, then remove it. A process that needs the folder makes a new one."""
     gone = folder.with_name(f".gone-{os.urandom(8).hex()}")
     with contextlib.suppress(OSError):
         folder.rename(gone)

@@ -1,4 +1,4 @@
-"""Bytes that do not fit in memory, in a temporary file that is open only while it is used."""
+"""Bytes that do not fit in memory, in a temporary file. The file is open only while it is used."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from packhouse import limits
 
 
 class SpillFile:
-    """A temporary file. `discard` removes it; a later process sweeps what a crash left."""
+    """A temporary file. `discard` removes it. After a crash, a later process sweeps it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / f"spill-{os.urandom(8).hex()}"
@@ -31,5 +31,5 @@ class SpillFile:
         return self.path.open("r+b")
 
     def discard(self) -> None:
-        """Remove the file. Harmless when done before."""
+        """Remove the file. A second call is harmless."""
         self.path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Joining small packs into one by copying their entries as they are: nothing is inflated or hashed again.
+"""Joins small packs into one by copying their stored entries. Nothing is inflated or hashed again.
 
-Only packs without deltas can be joined so, which is what `PackWriter` makes; a delta may lean on an object of
-its own pack by distance, or on one that another copy of it shadows. Others are git's to repack.
+This works only for packs without deltas, such as those of `PackWriter`. A delta may name its base by the distance in
+its own pack, or by an id of which another copy comes first. Git repacks such packs.
 """
 
 import os
@@ -26,10 +26,10 @@ _WHOLE_KINDS: Final = frozenset(KIND_NUMBERS.values())
 
 
 def concatenate_packs(packs: Iterable[Path], writer: PackWriter) -> None:
-    """Add every object of `packs` to `writer`, each once, in the order in which the packs store them.
+    """Add every object of `packs` to `writer`, each once, in the order of the packs and of their entries.
 
-    Raises Invalid for a pack that holds a delta, before any of its entries is copied, and Corrupt when a pack
-    and the idx beside it disagree or an entry has another CRC than the idx says.
+    Raises Invalid for a pack with a delta, before any of its entries is copied. Raises Corrupt if a pack and its idx
+    disagree, or an entry has another CRC than the idx says.
     """
     for pack in packs:
         with pack.open("rb", buffering=limits.copy_buffer_bytes) as file:
@@ -44,7 +44,7 @@ def concatenate_packs(packs: Iterable[Path], writer: PackWriter) -> None:
 
 
 def _list_entries(file: BinaryIO, idx: PackIdx, pack: Path) -> list[tuple[PackEntry, int]]:
-    """Return (entry, bytes it takes) in order of offset, having checked that pack and idx fit together."""
+    """Return (entry, its bytes in the pack) sorted by offset. Checks that pack and idx fit together."""
     size = os.fstat(file.fileno()).st_size
     header = file.read(PACK_HEADER.size)
     if size < PACK_HEADER.size + _TRAILER_BYTES or header != PACK_HEADER.pack(b"PACK", 2, len(idx)):

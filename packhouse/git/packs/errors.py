@@ -1,4 +1,4 @@
-"""What is wrong with a pack or its idx."""
+"""Faults of a pack or its idx."""
 
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
@@ -6,37 +6,37 @@ from packhouse.git.oid import Oid
 
 
 class PackCorrupt(Corrupt):
-    """A pack, or the idx beside it, is not what was written. `file` is its name."""
+    """A pack, or the idx beside it, is not as it was written. `file` is its name."""
 
     file: str
 
 
 class NotAPackIdx(PackCorrupt):
-    """Too short, or without the mark of an idx."""
+    """The file is too short, or has no mark of an idx."""
 
     code = Code.NOT_A_PACK_IDX
 
 
 class PackIdxVersionUnknown(PackCorrupt):
-    """Another version, or no idx at all."""
+    """The idx has another version, or is no idx at all."""
 
     code = Code.PACK_IDX_VERSION_UNKNOWN
 
 
 class PackIdxFanoutUnsorted(PackCorrupt):
-    """Its table of first bytes goes backwards."""
+    """The idx's table of first bytes is not sorted."""
 
     code = Code.PACK_IDX_FANOUT_UNSORTED
 
 
 class PackIdxSizeWrong(PackCorrupt):
-    """It is longer or shorter than its number of objects says."""
+    """The idx is longer or shorter than its number of objects says."""
 
     code = Code.PACK_IDX_SIZE_WRONG
 
 
 class PackIdxOffsetOutside(PackCorrupt):
-    """A large offset stands behind the end of the table."""
+    """A large offset is behind the end of the table."""
 
     code = Code.PACK_IDX_OFFSET_OUTSIDE
 
@@ -48,13 +48,13 @@ class PackIdxChecksumWrong(PackCorrupt):
 
 
 class PackIdxUnsorted(PackCorrupt):
-    """Its ids go backwards."""
+    """The ids in the idx are not sorted."""
 
     code = Code.PACK_IDX_UNSORTED
 
 
 class PackIdxOffsetsWrong(PackCorrupt):
-    """Its objects overlap, or leave the pack."""
+    """Objects of the idx overlap, or are outside the pack."""
 
     code = Code.PACK_IDX_OFFSETS_WRONG
 
@@ -78,7 +78,7 @@ class PackHashWrong(PackCorrupt):
 
 
 class NotAPack(PackCorrupt):
-    """The file does not begin as a pack does."""
+    """The file does not begin like a pack."""
 
     code = Code.NOT_A_PACK
 
@@ -91,7 +91,7 @@ class PackHoldsDeltas(Invalid):
 
 
 class PackEndsEarly(Corrupt):
-    """Bytes are missing that the idx tells of."""
+    """The pack lacks bytes that the idx names."""
 
     code = Code.PACK_ENDS_EARLY
 
@@ -104,7 +104,7 @@ class PackEntryWrong(Corrupt):
 
 
 class PackCountWrong(Corrupt):
-    """Its new idx has more or fewer objects than SQL says."""
+    """The new idx has more or fewer objects than SQL lists."""
 
     code = Code.PACK_COUNT_WRONG
 

@@ -1,4 +1,4 @@
-"""Reading the idx of a pack: which objects it holds, and where.
+"""Reads the idx of a pack: which objects the pack has, and at which offsets.
 
 Source: gitformat-pack(5), "Version 2 pack-*.idx files".
 """
@@ -34,9 +34,9 @@ _LARGE: Final = 0x8000_0000
 
 
 def read_idx_facts(path: str) -> tuple[int, bytes]:
-    """Return how many objects an idx holds and the trailer of its pack, without looking at the rest.
+    """Return the number of objects of an idx and the trailer of its pack. Checks nothing else.
 
-    Raises FileNotFoundError, and Corrupt when it is none.
+    Raises FileNotFoundError. Raises Corrupt if the file is not an idx.
     """
     with open(path, "rb", buffering=0) as file:
         head = file.read(_OIDS_AT)
@@ -47,7 +47,7 @@ def read_idx_facts(path: str) -> tuple[int, bytes]:
 
 
 class PackIdx:
-    """An open idx, in order of object ids. Its size and fan-out are checked; verify() reads it all."""
+    """An open idx, sorted by object id. Its size and fan-out are checked; verify() checks everything."""
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
@@ -98,12 +98,12 @@ class PackIdx:
             yield Oid(self._map[at : at + 20].hex())
 
     def find(self, oid: Oid) -> PackEntry | None:
-        """Return where the object is, or None. Raises Corrupt when its offset lies outside the idx."""
+        """Return the entry of the object, or None. Raises Corrupt if its offset is outside the idx."""
         row = self.find_row(oid)
         return None if row is None else self._entry(row)
 
     def verify(self) -> None:
-        """Raise Corrupt unless the idx has the checksum it ends with and its ids are in order."""
+        """Check the checksum at the end of the idx, and the order of its ids. Raises Corrupt."""
         size = len(self._map)
         if hashlib.sha1(self._map[: size - 20], usedforsecurity=False).digest() != self._map[size - 20 :]:
             raise PackIdxChecksumWrong(self._name)
@@ -127,7 +127,7 @@ class PackIdx:
         return fanout
 
     def find_row(self, oid: Oid) -> int | None:
-        """Return the number of an object in the order of the idx, from 0; None when it is not in there."""
+        """Return the position of an object in the idx, from 0; None if it is not in the idx."""
         wanted = bytes.fromhex(oid)
         low = self._fanout[wanted[0] - 1] if wanted[0] else 0
         high = self._fanout[wanted[0]]

@@ -1,11 +1,11 @@
-"""Writing packs of whole objects (no deltas) and their idx, as data arrives.
+"""Writes packs of whole objects (no deltas) and their idx, as data arrives.
 
 Source: gitformat-pack(5), version 2 of both files.
 
-The trailer of a pack is the hash of all before it, its header included, and the header holds the count of
-objects, known only at the end. So nothing is hashed while writing: a small pack is hashed in memory when
-finished, a large one is read back once. That is one pass of SHA-1 either way; reading back costs a copy out
-of the page cache, a tenth of the hashing.
+The trailer of a pack is the hash of everything before it, also of its header. The header has the number of objects,
+which is known only at the end. So nothing is hashed while writing. A small pack is hashed in memory when it is
+finished; a large one is read back once. Both are one pass of SHA-1. Reading back costs a copy out of the page cache, a
+tenth of the hashing.
 """
 
 import contextlib
@@ -30,11 +30,11 @@ KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 PACK_HEADER: Final = struct.Struct(">4sII")
 IDX_MAGIC: Final = b"\xfftOc\x00\x00\x00\x02"
 _LEVEL: Final = 1
-"""Level 1 of isal packs text as well as zlib's fast levels and stores random bytes almost as they are."""
+"""Level 1 of isal packs text as well as zlib's fast levels, and stores random bytes almost unchanged."""
 
 
 class PackEntry(NamedTuple):
-    """Where one object lies in a pack: what its idx says. `crc32` is over the entry as stored."""
+    """The position of one object in a pack, as in its idx. `crc32` is over the stored entry."""
 
     oid: Oid
     crc32: int
@@ -43,17 +43,17 @@ class PackEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FinishedPack:
-    """A pack that is written, and what its idx needs. The name is its trailer in hex."""
+    """A written pack, and the data for its idx. The name is its trailer in hex."""
 
     pack: Pack
     entries: tuple[PackEntry, ...]
 
 
 class PackWriter:
-    """Collects objects into one pack; each object is stored once however often it is added.
+    """Collects objects into one pack. Each object is stored once, however often it is added.
 
-    `file` is an empty file opened for reading and writing in binary; the writer does not sync or close it.
-    Memory is bounded by `limits.pack_buffer_max_bytes` plus a small record for each object.
+    `file` is an empty file opened for reading and writing in binary. The writer does not sync or close it. Memory is
+    bounded by `limits.pack_buffer_max_bytes` plus a small record for each object.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -71,7 +71,7 @@ class PackWriter:
         return len(self._entries)
 
     def add_object(self, kind: str, content: bytes) -> Oid:
-        """Add one object that is in memory and return its id."""
+        """Add one object that is in memory. Return its id."""
         digest = hashlib.sha1(b"%s %d\0" % (kind.encode(), len(content)), usedforsecurity=False)
         digest.update(content)
         oid = Oid(digest.hexdigest())
@@ -82,9 +82,9 @@ class PackWriter:
         return oid
 
     def add_blob_chunks(self, size_bytes: int, chunks: Iterable[bytes]) -> Oid:
-        """Add a blob that arrives in pieces, with memory for one piece, and return its id.
+        """Add a blob that arrives in pieces, with memory for one piece. Return its id.
 
-        Raises Corrupt when the pieces do not add up to `size_bytes`; the pack is then as before the call.
+        Raises Corrupt if the pieces do not add up to `size_bytes`. The pack is then as before the call.
         """
         digest = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False)
         deflate = isal_zlib.compressobj(_LEVEL)
@@ -111,10 +111,10 @@ class PackWriter:
         return oid
 
     def copy_entry(self, entry: PackEntry, pieces: Iterable[bytes]) -> None:
-        """Add an object, unless it is here already, as another pack stores it: header and deflated data.
+        """Copy an object's stored entry (header and deflated data) from another pack, unless it is here already.
 
-        Raises Corrupt when the pieces do not have the CRC that the other pack's idx names; the pack is then
-        as before the call.
+        Raises Corrupt if the pieces have another CRC than the other pack's idx says. The pack is then as before the
+        call.
         """
         if entry.oid in self._entries:
             return
@@ -125,9 +125,9 @@ class PackWriter:
         self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
     def finish(self) -> FinishedPack:
-        """Write what is missing, flush, and return what idx and file names need.
+        """Write the rest of the pack, flush, and return the data for idx and file names.
 
-        May be called again, also after more objects came; the pack is then another one.
+        May be called again, also after more objects were added. The pack is then another one.
         """
         header = PACK_HEADER.pack(b"PACK", 2, len(self._entries))
         if self._spilled:
@@ -173,7 +173,7 @@ class PackWriter:
             self._spill()
 
     def _spill(self) -> None:
-        """Write what waits in memory."""
+        """Write the bytes that wait in memory."""
         self._file.seek(self._offset - self._pending_bytes)
         self._file.write(b"".join(self._pending))
         self._pending, self._pending_bytes, self._spilled = [], 0, True
@@ -188,13 +188,13 @@ class PackWriter:
             raise
 
     def _go_back(self, offset: int) -> None:
-        """Continue at `offset`; what the file holds beyond is overwritten or cut off by finish()."""
+        """Continue at `offset`. Later bytes of the file are overwritten, or cut off by finish()."""
         self._spill()
         self._offset = offset
 
 
 def encode_entry_header(kind: str, size_bytes: int) -> bytes:
-    """Return the kind and length in front of a pack entry's data: four bits of length, then seven a byte."""
+    """Return the kind and length before a pack entry's data: four bits of length first, then seven in each byte."""
     byte = KIND_NUMBERS[kind] << 4 | size_bytes & 0x0F
     size_bytes >>= 4
     header = bytearray()
@@ -235,7 +235,7 @@ def encode_idx(entries: Iterable[PackEntry], *, pack_name: str) -> bytes:
 
 
 def write_idx(path: Path, info: FinishedPack) -> None:
-    """Write the idx of a finished pack as a new, read-only file; it can be made again, so it is not synced."""
+    """Write the idx of a finished pack as a new, read-only file. It can be made again, so it is not synced."""
     with path.open("xb") as file:
         file.write(encode_idx(info.entries, pack_name=info.pack.name))
         file.flush()

@@ -1,15 +1,15 @@
 """Packs on the local disk.
 
     DATA/repos/ab/cd/<repo id>/     a bare repository without refs of its own
-        objects/pack/               the stored packs; no process of ours lets git or libgit2 look in here
-    DATA/views/                     what they look at instead, see views.py
-    DATA/cache/bare.git             what git takes for the repository when it needs no refs
-    DATA/lost/<repo id>/            last links to packs that were lost from where they belong, for an operator
-    DATA/quarantine/<random>/       objects not accepted yet
+        objects/pack/               the stored packs; our processes let neither git nor libgit2 read here
+    DATA/views/                     the folders that git and libgit2 read, see views.py
+    DATA/cache/bare.git             git's repository when it needs no refs
+    DATA/lost/<repo id>/            last links to packs that the store has lost, for an operator
+    DATA/quarantine/<random>/       objects that are not accepted yet
     DATA/locks/                     flock: writer locks of refs
 
-A pack is durable before `put` returns: its bytes, and its name in a folder whose own name is durable too. The idx and
-what else makes the folder a repository in git's eyes can be made again, and is not forced to the disk.
+A pack is durable before `put` returns: its bytes, and its name in a folder whose own name is durable too. The idx, and
+the other files that make the folder a repository for git, can be made again. They are not synced to the disk.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ _MIDX_NAME: Final = "multi-pack-index"
 _SKELETON_NAME: Final = "bare.git"
 _WRITER_LOCKS: Final = 256
 _PROBE_BYTES: Final = 64 * KIB
-_SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # in this order a pack goes
+_SUFFIXES: Final = (".idx", ".rev", ".bitmap", ".pack")  # a pack's files are deleted in this order
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class DiskPackStore(PackStore):
         views = data / "views"
         for folder in (data, self._repos, self._quarantines, self._locks, views):
             with _unless_unwritable(folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users' eyes have no token
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # other users have no token
         self._bare = data / "cache" / _SKELETON_NAME
         self._sound = SoundFiles()
         self._views = ViewFolders(views, self._pack_dir, self._mend_pack, open_max=limits.view_folders_max)
@@ -76,7 +76,7 @@ class DiskPackStore(PackStore):
         self._guard = threading.Lock()
 
     def repo_path(self, repo_id: str) -> Path:
-        """Return the folder of a repository, which exists once it holds objects. `repo_id` is `repo_…`."""
+        """Return the folder of a repository. It exists once it holds objects. `repo_id` is `repo_…`."""
         return _repo_path(self._repos, repo_id)
 
     def _pack_dir(self, repo_id: str) -> Path:
@@ -126,13 +126,11 @@ class DiskPackStore(PackStore):
             there = set(os.listdir(descriptor))
             gone = {name for name in names if f"pack-{name}.pack" not in there}
             if not try_lock(descriptor, exclusive=True, wait=False):
-                return gone  # packs are read where they are, see views.py
+                return gone  # packs are read in this folder, see views.py
             for name in names:
                 for suffix in _SUFFIXES:
                     if f"pack-{name}{suffix}" in there:
-                        with contextlib.suppress(
-                            FileNotFoundError
-                        ):  # deleting may be done by several at once
+                        with contextlib.suppress(FileNotFoundError):  # several processes may delete at once
                             os.unlink(f"{pack_dir}/pack-{name}{suffix}")
             os.fsync(descriptor)
             return set(names)
@@ -163,7 +161,7 @@ class DiskPackStore(PackStore):
         return sorted(n[5:-5] for n in found if n.startswith("pack-") and n.endswith(".pack"))
 
     def survey(self, repo_id: str) -> list[Pack]:
-        """See PackStore: there is a multi-pack-index, which names packs that may go now, and marks of its locks."""
+        """See PackStore. Removes the multi-pack-index, which may name deleted packs, and the marks of its locks."""
         pack_dir = self._pack_dir(repo_id)
         try:
             found = set(os.listdir(pack_dir))
@@ -177,7 +175,7 @@ class DiskPackStore(PackStore):
         packs = []
         for name in names:
             pack = self.stat(repo_id, name) if f"pack-{name}.idx" in found else None
-            with contextlib.suppress(FileNotFoundError):  # it went just now
+            with contextlib.suppress(FileNotFoundError):  # it was deleted just now
                 if pack is not None and has_hash_for_name(f"{pack_dir}/pack-{name}.pack"):
                     packs.append(pack)
         return packs
@@ -197,7 +195,7 @@ class DiskPackStore(PackStore):
         return True
 
     def mend(self, repo_id: str, packs: Sequence[Pack], *, trusting: bool) -> Mended:
-        """See PackStore. A repository whose folder is lost has that one fault."""
+        """See PackStore. A repository whose folder is lost has one fault, for all packs."""
         mended = Mended([], [])
         if not packs:
             return mended
@@ -209,7 +207,7 @@ class DiskPackStore(PackStore):
         usable = [p for p in packs if mend_pack(pack_dir, p, self._sound, mended, scratch=self.scratch_dir)]
         if mended.rebuilt:
             fsync_path(pack_dir)
-        # Also what another process has made anew just now: the folders may still show what that replaced.
+        # Also files that another process has just made anew: the folders may still show the old ones.
         self._views.show_again(repo_id, [pack.name for pack in usable])
         if mended.rebuilt or not trusting:
             self._views.forget_readers(repo_id)
@@ -237,7 +235,7 @@ class DiskPackStore(PackStore):
         return mend_pack(self._pack_dir(repo_id), pack, self._sound, mended, scratch=self.scratch_dir)
 
     def _ensure_folder(self, repo_id: str) -> Path:
-        """Return the folder of a repository's packs, made durably with its parents unless it is there."""
+        """Return the folder of a repository's packs. If it is missing, make it durably, with its parents."""
         pack_dir = self._pack_dir(repo_id)
         if not pack_dir.is_dir():
             make_folders(pack_dir, stop=self._repos)
@@ -246,7 +244,7 @@ class DiskPackStore(PackStore):
 
     @contextlib.contextmanager
     def git_dir(self, repo_id: str, write: WriteRefs) -> Iterator[tuple[Path, tuple[int, ...]]]:
-        """See PackStore: the repository's own folder and, where the disk takes no writes, one of the runtime folder."""
+        """See PackStore. It is the repository's own folder, or a runtime folder if the disk takes no writes."""
         path = self.repo_path(repo_id)
         try:
             make_bare(path)
@@ -261,7 +259,7 @@ class DiskPackStore(PackStore):
             yield folder, (lock,)
 
     def skeleton(self) -> Path:
-        """See PackStore. It is looked at each time: somebody may have emptied the cache."""
+        """See PackStore. Checked at each use, because somebody may have emptied the cache."""
         try:
             make_bare(self._bare)
         except OSError as error:
@@ -280,7 +278,7 @@ class DiskPackStore(PackStore):
         return NewPack(self.scratch_dir())
 
     def new_quarantine(self) -> Quarantine:
-        """See PackStore. It is on the same disk, so that moving a pack is a rename."""
+        """See PackStore. It is on the same disk, so moving a pack is a rename."""
         return _make_in(self._quarantines, lambda: Quarantine(self._quarantines))
 
     def new_scratch(self) -> Quarantine:
@@ -303,10 +301,10 @@ class DiskPackStore(PackStore):
     def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
         """See PackStore."""
         number = zlib.crc32(refname, zlib.crc32(repo_id.encode("ascii"))) % _WRITER_LOCKS
-        # Processes of earlier releases, which may run beside ours, lock the file by this name.
+        # Processes of earlier releases lock the file by this name, and may run beside ours.
         path = self._locks / f"turn-{number:02x}"
         with contextlib.ExitStack() as stack:
-            # The lock is for speed: nothing is lost when the folder was deleted while somebody held it.
+            # The lock is only for speed. Nothing is lost if the folder is deleted while a process holds it.
             _make_in(self._locks, lambda: stack.enter_context(lock_file(path, exclusive=True)))
             yield
 
@@ -348,7 +346,7 @@ class DiskPackStore(PackStore):
 
 
 def _make_in(folder: Path, make: Callable[[], T]) -> T:
-    """Return what `make` makes in a folder of the store, which is made again when somebody has deleted it."""
+    """Return the result of `make`, which works in a folder of the store. Make the folder again if it was deleted."""
     try:
         return make()
     except FileNotFoundError:
@@ -358,7 +356,7 @@ def _make_in(folder: Path, make: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def _unless_unwritable(folder: Path) -> Iterator[None]:
-    """Go on without a folder that a read-only disk has not got: what would be in there is not needed to read."""
+    """Go on without a folder that is missing on a read-only disk. Reading does not need it."""
     try:
         yield
     except OSError as error:

@@ -2,13 +2,13 @@
 
     DATA/views/<repo id>/<generation>/pack/     links to the packs of the set, and their idx files
 
-A folder is shared by all processes of the machine. Who uses it holds flock(2) shared on the folder itself; git children
-inherit the descriptor. A folder only gains packs: when one retires the generation is another, and so is the folder. So
-a stored pack may be unlinked at any time, and an upload-pack of hours reads on. Nothing here is forced to the disk:
-what a power cut tore is put right when the pack is shown again.
+All processes of the machine share a folder. A user holds flock(2) shared on the folder itself, and git children inherit
+the descriptor. A folder only gains packs: when a pack retires, the generation changes, and so does the folder. So a
+stored pack may be unlinked at any time, and an upload-pack of hours reads on. Nothing here is synced to the disk. A
+file that a power cut tore is repaired when its pack is shown again.
 
-Where no links can be made (a read-only or full disk, a file system without them) the packs are read where they are.
-The folder of the stored packs is locked then, and nothing in it is unlinked meanwhile.
+If no links can be made (a read-only or full disk, a file system without them), packs are read in the folder of the
+stored packs. That folder is locked then, and nothing in it is unlinked meanwhile.
 """
 
 import contextlib
@@ -32,17 +32,17 @@ from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, Pac
 GONE_PREFIX: Final = ".gone-"
 _DIRECT_MAX_S: Final = 5.0
 _IDLE_MAX_S: Final = 600
-_SUFFIXES: Final = (".pack", ".rev", ".idx")  # the idx comes last: git takes a pack for there once it has one
+_SUFFIXES: Final = (".pack", ".rev", ".idx")  # the idx comes last: to git, a pack exists once it has one
 
 MendPack = Callable[[str, Pack, Mended], bool]
-"""Makes anew what can be made anew beside a stored pack, and notes it; tells whether the pack can be used."""
+"""Makes the derived files of a stored pack anew if needed, and notes them. Returns whether the pack can be used."""
 
 
 @dataclass(slots=True, eq=False)
 class _Folder:
-    """One folder as this process has it open. `shown` are the packs in it that were looked at here, by name.
+    """A folder as this process has opened it. `shown` are the names of the packs in it that this process has checked.
 
-    `complete` is a list of packs of which all are shown.
+    `complete` is a list of packs that are all shown.
     """
 
     repo_id: str
@@ -87,7 +87,7 @@ class OpenedFolder(OpenedPacks):
 
 
 class ViewFolders:
-    """The view folders of one data folder, those in use by this process kept open, the least recently used closed."""
+    """The view folders of a data folder. Keeps those in use open, and closes the least recently used."""
 
     def __init__(
         self, root: Path, find_pack_dir: Callable[[str], Path], mend_pack: MendPack, *, open_max: int
@@ -123,22 +123,22 @@ class ViewFolders:
             raise
 
     def forget_readers(self, repo_id: str) -> None:
-        """Let the next reads of a repository open its packs anew, as far as this process has not got them open."""
+        """Let the next reads of a repository open its packs anew, in the folders that this process has open."""
         with self._guard:
             for folder in self._folders.get(repo_id, ()):
                 folder.readers.forget()
 
     def show_again(self, repo_id: str, names: Collection[str]) -> None:
-        """Put the present idx files of packs into the folders in place of those that they replace."""
+        """Put the present idx files of packs into the folders, in place of the old ones."""
         pack_dir = self._find_pack_dir(repo_id)
         for folder in _iter_folders(self._root / repo_id):
             for name in names:
-                # It is not shown there, or cannot be; a reader then finds out.
+                # The pack is not shown there, or cannot be. A reader will notice.
                 with contextlib.suppress(OSError):
                     _show_again(pack_dir, folder / "pack", name)
 
     def give_back(self, folder: _Folder) -> None:
-        """End a use. A folder that another generation has replaced goes with its last use."""
+        """End a use. The last use of a folder that another generation has replaced removes it."""
         with self._guard:
             folder.users -= 1
             known = self._folders.get(folder.repo_id, [])
@@ -149,7 +149,7 @@ class ViewFolders:
         self._let_go(dropped)
 
     def forget_repo(self, repo_id: str) -> None:
-        """Close the idle folders of a repository, and those in use once they are given back."""
+        """Close the idle folders of a repository now, and the others at the end of their use."""
         with self._guard:
             known = self._folders.pop(repo_id, [])
             self._count -= len(known)
@@ -157,7 +157,7 @@ class ViewFolders:
         self._let_go(dropped)
 
     def sweep(self, *, idle_s: float = _IDLE_MAX_S) -> int:
-        """Remove the folders that nobody holds and that were not changed for `idle_s` seconds; return how many."""
+        """Remove folders that nobody holds and that did not change for `idle_s` seconds. Return their number."""
         removed = 0
         self._let_go_of_idle(idle_s)
         for repo in _iter_folders(self._root):
@@ -169,14 +169,14 @@ class ViewFolders:
                     shutil.rmtree(folder, ignore_errors=True)
                 elif _age_s(folder / "pack") >= idle_s:
                     removed += _remove_if_free(folder)
-            with contextlib.suppress(OSError):  # it is in use
+            with contextlib.suppress(OSError):  # the folder is in use
                 repo.rmdir()
         return removed
 
     def _let_go_of_idle(self, idle_s: float) -> None:
-        """Close what this process has not used for a while: it holds the disk space of packs that are deleted.
+        """Close folders that this process has not used for a while: they hold the disk space of deleted packs.
 
-        A direct folder goes at once: while one is open no pack of its repository is unlinked.
+        A direct folder is closed at once: while one is open, no pack of its repository is unlinked.
         """
         before = time.monotonic() - idle_s
         dropped = []
@@ -203,7 +203,7 @@ class ViewFolders:
             if found is not None and found.is_direct and now - found.opened_at > _DIRECT_MAX_S:
                 found = None  # links may be possible again
             if found is not None and not _is_in_place(found):
-                # Somebody has emptied the folder of views. Who uses this one keeps what is open.
+                # Somebody has emptied the folder of views. Users of this folder keep their open files.
                 known.remove(found)
                 self._count -= 1
                 if found.users == 0:
@@ -220,7 +220,7 @@ class ViewFolders:
         return found
 
     def _show(self, folder: _Folder, packs: Sequence[Pack], mended: Mended) -> None:
-        """Open the folder if need be, and show the packs in it; note those that cannot be shown."""
+        """Open the folder if needed, and show the packs in it. Note packs that cannot be shown."""
         pack_dir = self._find_pack_dir(folder.repo_id)
         if folder.object_dir is None and folder.is_direct:
             _open_directly(folder, pack_dir)
@@ -253,9 +253,9 @@ class ViewFolders:
         folder.object_dir = path
 
     def _drop_replaced(self, repo_id: str, known: Sequence[_Folder]) -> list[_Folder]:
-        """Take out the folders that nobody uses and that are not the newest of their repository.
+        """Take out the unused folders that are not the newest of their repository.
 
-        Or direct where links can be made again: what is in there is not unlinked before.
+        Also take out an unused direct folder if links can be made again: while it is open, no pack in it is unlinked.
         """
         is_linked = any(folder.object_dir is not None and not folder.is_direct for folder in known)
         replaced = [
@@ -276,7 +276,7 @@ class ViewFolders:
         return dropped
 
     def _take_out(self, repo_id: str, folders: list[_Folder]) -> list[_Folder]:
-        """Forget some folders of a repository, which the caller lets go of without the guard; return them."""
+        """Forget some folders of a repository, and return them. The caller then closes them without the guard."""
         if folders:
             known = self._folders[repo_id]
             for folder in folders:
@@ -287,7 +287,7 @@ class ViewFolders:
         return folders
 
     def _let_go(self, folders: Sequence[_Folder]) -> None:
-        """Close folders. One that a newer generation has replaced is removed, unless others hold it."""
+        """Close folders. Remove a folder that a newer generation has replaced, unless another process holds it."""
         for folder in folders:
             folder.readers.forget()
             if folder.lock >= 0:
@@ -302,7 +302,7 @@ class ViewFolders:
 
 
 def _is_in_place(folder: _Folder) -> bool:
-    """Tell whether an open folder is still the one of its path."""
+    """Tell whether an open folder is still the folder at its path."""
     if folder.object_dir is None or folder.is_direct:
         return True
     try:
@@ -312,7 +312,7 @@ def _is_in_place(folder: _Folder) -> bool:
 
 
 def _open_directly(folder: _Folder, pack_dir: Path) -> None:
-    """Use the folder of the stored packs itself, and keep what is in there from being unlinked."""
+    """Use the folder of the stored packs itself, and keep its files from being unlinked."""
     folder.lock = os.open(pack_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try_lock(folder.lock, exclusive=False, wait=True)
     folder.object_dir = pack_dir.parent
@@ -329,9 +329,9 @@ def _telling_unlinkable() -> Iterator[None]:
 
 
 def _open_locked(path: Path) -> int:
-    """Return the descriptor of a folder that shows packs, made if it is missing, and locked shared.
+    """Return the descriptor of a folder that shows packs. It is made if missing, and locked shared.
 
-    One that is removed before we hold its lock is made again.
+    If it is removed before we hold its lock, it is made again.
     """
     while True:
         try:
@@ -341,7 +341,7 @@ def _open_locked(path: Path) -> int:
             continue
         try_lock(descriptor, exclusive=False, wait=True)
         if _is_at(descriptor, path):
-            # Whoever made the folder may have died before this.
+            # The process that made the folder may have died before this point.
             with contextlib.suppress(FileExistsError):
                 os.mkdir(f"{path}/pack")
             return descriptor
@@ -349,7 +349,7 @@ def _open_locked(path: Path) -> int:
 
 
 def _make_folders(path: Path) -> None:
-    """Make a folder and those above it, which others may make or sweep at the same moment: the caller looks again."""
+    """Make a folder and its parents. Others may make or sweep them at the same moment, so the caller checks again."""
     try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path.parent)
@@ -359,16 +359,16 @@ def _make_folders(path: Path) -> None:
         return
     except FileNotFoundError:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path.parents[1], 0o700)  # as DiskPackStore makes it
+            os.mkdir(path.parents[1], 0o700)  # with the same mode as DiskPackStore
 
 
 def _link_pack(source: Path, target: Path, name: str) -> None:
-    """Show a pack in a folder; raise FileNotFoundError when it is gone."""
+    """Show a pack in a folder. Raises FileNotFoundError if the pack is gone."""
     for suffix in _SUFFIXES:
         file = f"pack-{name}{suffix}"
         try:
             link_or_copy(f"{source}/{file}", f"{target}/{file}")
-        except FileExistsError:  # another process shows it, now or before the stored file was replaced
+        except FileExistsError:  # another process shows it now, or has shown a file that was replaced since
             _replace_link(source / file, target / file)
         except FileNotFoundError:
             if suffix != ".rev":
@@ -376,7 +376,7 @@ def _link_pack(source: Path, target: Path, name: str) -> None:
 
 
 def _replace_link(stored: Path, shown: Path) -> None:
-    """Let a file of a folder be the present stored one: a link to it, or a copy as long and no older."""
+    """Replace a shown file by the present stored one: by a link, or by a copy of equal length that is not older."""
     wanted, present = os.stat(stored), _stat_if_there(shown)
     if present is not None and os.path.samestat(present, wanted):
         return
@@ -390,7 +390,7 @@ def _replace_link(stored: Path, shown: Path) -> None:
             return
         link_or_copy(stored, temporary)
     os.rename(temporary, shown)
-    temporary.unlink(missing_ok=True)  # when another process has just linked the same file
+    temporary.unlink(missing_ok=True)  # it stays if another process has just linked the same file
 
 
 def _stat_if_there(path: Path) -> os.stat_result | None:
@@ -401,20 +401,20 @@ def _stat_if_there(path: Path) -> os.stat_result | None:
 
 
 def _is_fresh_copy(copy: os.stat_result, stored: os.stat_result) -> bool:
-    """Tell whether a copy was made after the last change of the stored file, and no power cut has cut it short."""
+    """Tell whether a copy is newer than the last change of the stored file, and was not cut short by a power cut."""
     return copy.st_size == stored.st_size and copy.st_ctime_ns >= stored.st_ctime_ns
 
 
 def _hide_pack(target: Path, name: str, kept: Path) -> None:
-    """Take a pack out that the store has lost since another process has shown it: what is lost must show.
+    """Hide a pack that the store has lost after another process showed it, so that readers notice the loss.
 
     Its last links go to the folder `kept`, for an operator.
     """
     for suffix in reversed(_SUFFIXES):
-        with contextlib.suppress(OSError):  # it is not there, or is kept already
+        with contextlib.suppress(OSError):  # the file is not there, or is kept already
             kept.mkdir(mode=0o700, parents=True, exist_ok=True)
             link_or_copy(target / f"pack-{name}{suffix}", kept / f"pack-{name}{suffix}")
-        with contextlib.suppress(OSError):  # it is not there, or the disk takes no writes
+        with contextlib.suppress(OSError):  # the file is not there, or the disk takes no writes
             os.unlink(target / f"pack-{name}{suffix}")
 
 
@@ -422,7 +422,7 @@ def _show_again(source: Path, target: Path, name: str) -> None:
     stored, shown = source / f"pack-{name}.idx", target / f"pack-{name}.idx"
     pack = shown.with_suffix(".pack")
     if not os.path.exists(pack) and not os.path.exists(shown):
-        return  # it is not shown there
+        return  # the pack is not shown there
     _replace_link(source / pack.name, pack)
     _replace_link(stored, shown)
     if not os.path.exists(source / f"pack-{name}.rev"):
@@ -430,7 +430,7 @@ def _show_again(source: Path, target: Path, name: str) -> None:
 
 
 def _remove_if_free(path: Path) -> bool:
-    """Remove a folder that nobody holds; tell whether it is gone."""
+    """Remove a folder that nobody holds. Return whether it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -438,7 +438,7 @@ def _remove_if_free(path: Path) -> bool:
     try:
         if not try_lock(descriptor, exclusive=True, wait=False):
             return False
-        # Another may have removed it before we had its lock; what has its name now is somebody's new folder.
+        # Another process may have removed it before we had its lock, and a new folder may have its name now.
         if not _is_at(descriptor, path):
             return False
         gone = path.with_name(f"{GONE_PREFIX}{os.urandom(8).hex()}")
@@ -452,7 +452,7 @@ def _remove_if_free(path: Path) -> bool:
 
 
 def _is_at(descriptor: int, path: str | Path) -> bool:
-    """Tell whether an open folder is the one of that name."""
+    """Tell whether an open folder is the one with that name."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Packs in the memory of this process: for tests, and for the simulation, which puts faults between the steps.
+"""Packs in the memory of this process: for tests, and for the simulation, which inserts faults between the steps.
 
-Each method that changes something is one step: it has happened or it has not. What git and libgit2 read is written out
-to a temporary folder, in memory where there is a memory file system, and stays there while it is open.
+Each method that changes something is one step: it has happened completely or not at all. The files for git and libgit2
+are written to a temporary folder, in a memory file system if there is one. They stay there while it is open.
 """
 
 import contextlib
@@ -43,13 +43,13 @@ from packhouse.storage.store import (
     PackStore,
 )
 
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a folder of our own is made there
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108  # we make a folder of our own there
 _WRITER_LOCKS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPack:
-    """The bytes of a pack and its idx. `sound_as` is what the pack was found to be when these bytes were looked at."""
+    """The bytes of a pack and its idx. `sound_as` is the description that these bytes had at their last check."""
 
     pack: bytes
     idx: bytes | None
@@ -58,7 +58,7 @@ class StoredPack:
 
 @dataclass(slots=True)
 class MemoryPacks:
-    """All packs by repository and name, and the locks. Stores that share them are processes of one machine."""
+    """All packs by repository and name, and the locks. Stores that share them act as processes of one machine."""
 
     repos: dict[str, dict[str, StoredPack]] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -68,17 +68,17 @@ class MemoryPacks:
     )
 
     def find(self, repo_id: str, name: str) -> StoredPack | None:
-        """Return a pack, None when there is none."""
+        """Return a pack; None if there is none."""
         with self.guard:
             return self.repos.get(repo_id, {}).get(name)
 
     def take(self, repo_id: str, name: str, stored: StoredPack) -> None:
-        """Put a pack in place of what has the name."""
+        """Store a pack, in place of the one with that name."""
         with self.guard:
             self.repos.setdefault(repo_id, {})[name] = stored
 
     def exchange(self, repo_id: str, name: str, old: StoredPack, new: StoredPack) -> None:
-        """Put `new` in the place of `old`, unless something else is there by now."""
+        """Replace `old` by `new`, unless another pack is there by now."""
         with self.guard:
             if self.repos.get(repo_id, {}).get(name) is old:
                 self.repos[repo_id][name] = new
@@ -170,7 +170,7 @@ class MemoryPackStore(PackStore):
             return self.packs.repos.pop(repo_id, None) is not None
 
     def mend(self, repo_id: str, packs: Sequence[Pack], *, trusting: bool) -> Mended:
-        """See PackStore. A repository that has lost its place has that one fault."""
+        """See PackStore. A repository that has lost its place has one fault, for all packs."""
         mended = Mended([], [])
         if packs and repo_id not in self.packs.repos:
             return Mended([], [PackFault("", FOLDER_MISSING)])
@@ -220,9 +220,9 @@ class MemoryPackStore(PackStore):
     def damage(
         self, repo_id: str, name: str, change: Callable[[bytes], bytes | None], *, suffix: str = ".pack"
     ) -> None:
-        """Let the bytes of a pack or its idx be what `change` makes of them, None for lost.
+        """Change the bytes of a pack or its idx by `change`, which returns None to lose the file.
 
-        As on a disk with hard links, those who have the file open see a change and keep a file that is lost.
+        As on a disk with hard links, users that have the file open see a change and keep a lost file.
         """
         stored = self.packs.find(repo_id, name)
         assert stored is not None, "only what is there is damaged"
@@ -312,7 +312,7 @@ class MemoryPackStore(PackStore):
         self._removal()
 
     def _look(self, repo_id: str, pack: Pack, folder: Path, mended: Mended) -> bool:
-        """Look at a pack written out in `folder`, make its idx anew if need be; tell whether it can be used."""
+        """Check a pack that was written to `folder`, and make its idx anew if needed. Return whether it can be used."""
         stored = self.packs.find(repo_id, pack.name)
         if not mend_pack(folder, pack, SoundFiles(), mended, scratch=lambda: folder):
             return False
@@ -322,7 +322,7 @@ class MemoryPackStore(PackStore):
         return True
 
     def _write_out(self, repo_id: str, pack: Pack, folder: Path, mended: Mended) -> bool:
-        """Put a pack that can be used into `folder`; tell whether it is there, and note why not."""
+        """Write a usable pack to `folder`. Return whether it is there, and note why not."""
         stored = self.packs.find(repo_id, pack.name)
         if stored is not None and stored.sound_as == pack:
             _write(folder, pack.name, stored)
@@ -336,7 +336,7 @@ class MemoryPackStore(PackStore):
 
     @contextlib.contextmanager
     def _written_out(self, repo_id: str, name: str) -> Iterator[Path]:
-        """Give a folder of its own with the pack, or with nothing when there is none."""
+        """Give a separate folder with the pack, or an empty folder if there is none."""
         with tempfile.TemporaryDirectory(dir=self.scratch_dir()) as folder:
             stored = self.packs.find(repo_id, name)
             if stored is not None:

@@ -1,4 +1,4 @@
-"""Folders with copies of chosen packs, each kept while somebody has it open and the newest of a repository longer."""
+"""Folders with copies of chosen packs. Each is kept while it is open; a repository's newest is kept longer."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import Mended, OpenedPacks, PackSet
 
 WriteOut = Callable[[str, Pack, Path, Mended], bool]
-"""Puts a repository's pack into a folder, notes what it made anew or cannot use; tells whether the pack is there."""
+"""Writes a repository's pack to a folder, and notes what it mended or cannot use. Returns whether the pack is there."""
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +77,7 @@ class MemoryViews:
         return OpenedCopies(self, folder, mended)
 
     def give_back(self, folder: _Folder) -> None:
-        """End a use. A folder that another generation has replaced goes with its last use."""
+        """End a use. The last use of a folder that another generation has replaced removes it."""
         with self._guard:
             folder.users -= 1
             is_forgotten = folder.users == 0 and folder not in self._folders.get(folder.repo_id, [])
@@ -86,7 +86,7 @@ class MemoryViews:
         _remove(dropped)
 
     def show_idx(self, repo_id: str, name: str, idx: bytes) -> None:
-        """Let the folders that show a pack have this idx of it."""
+        """Replace the idx of a pack in the folders that show it."""
         for folder in self._list(repo_id):
             path = folder.object_dir / "pack" / f"pack-{name}.idx"
             if name in folder.shown and (not path.exists() or path.read_bytes() != idx):
@@ -95,7 +95,7 @@ class MemoryViews:
                 temporary.rename(path)
 
     def overwrite(self, repo_id: str, file: str, content: bytes) -> None:
-        """Change a file under the eyes of those who have it open."""
+        """Change a file in the folders that have it open."""
         for folder in self._list(repo_id):
             path = folder.object_dir / "pack" / file
             if path.exists():
@@ -109,7 +109,7 @@ class MemoryViews:
             folder.readers.forget()
 
     def forget_repo(self, repo_id: str) -> None:
-        """Remove the idle folders of a repository, and those in use once they are given back."""
+        """Remove the idle folders of a repository now, and the others at the end of their use."""
         with self._guard:
             idle = [folder for folder in self._folders.pop(repo_id, []) if folder.users == 0]
         _remove(idle)
@@ -124,7 +124,7 @@ class MemoryViews:
             known = self._folders.setdefault(repo_id, [])
             found = next((folder for folder in known if folder.generation == generation), None)
             if found is None:
-                # Each has a path of its own: libgit2 takes packs of one path for the same while one is open.
+                # Each folder has its own path: to libgit2, packs of one path are the same pack while one is open.
                 self._made += 1
                 found = _Folder(repo_id, generation, self._root / repo_id / str(self._made))
                 (found.object_dir / "pack").mkdir(parents=True)
