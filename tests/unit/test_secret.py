@@ -1,0 +1,49 @@
+"""A secret shows itself to nobody who does not ask for it."""
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+
+import pytest
+
+from packhouse.secret import Secret
+
+pytestmark = pytest.mark.quick
+
+SECRET = Secret("sesame")
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        repr,
+        str,
+        "{}".format,
+        "{:>30}".format,
+        lambda secret: f"{secret!r}{secret!s}{[secret]}",
+    ],
+)
+def test_no_way_of_printing_shows_it(show: Callable[[Secret], str]) -> None:
+    assert "sesame" not in show(SECRET)
+
+
+def test_it_is_revealed_on_request() -> None:
+    assert SECRET.reveal() == "sesame"
+
+
+def test_an_empty_secret_is_false() -> None:
+    assert SECRET
+    assert not Secret("")
+
+
+@pytest.mark.parametrize("store", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
+def test_it_is_not_serialised(store: Callable[[Secret], object]) -> None:
+    with pytest.raises(TypeError):
+        store(SECRET)
+
+
+def test_an_error_of_its_use_does_not_show_it() -> None:
+    with pytest.raises(TypeError) as caught:
+        SECRET + "x"  # type: ignore[operator]  # which is the fault
+    assert "sesame" not in str(caught.value)
