@@ -19,9 +19,9 @@ from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.wire_request import WireRequest
 from packhouse.web.json.fields import member_names, parse_object, parse_query
 from packhouse.web.json.text import decode_members
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite, WriteVerb
 from packhouse.web.reply import Reply
 from packhouse.web.routing.match import Dialect, Match
-from packhouse.web.write import BranchWrite, Write, WriteVerb
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,9 +128,9 @@ class Call:
 
     def prepare_write(
         self, verb: WriteVerb[C, T], command: C, render: Callable[[T], R | Reply[R]]
-    ) -> Write[R]:
-        """Return the write that runs an operation as the caller of this request; see Write."""
-        return Write(operation=self._bind(verb, command), render=render)
+    ) -> PreparedWrite[R]:
+        """Return the write that runs an operation as the caller of this request; see PreparedWrite."""
+        return PreparedWrite(operation=self._bind(verb, command), render=render)
 
     def prepare_branch_write(
         self,

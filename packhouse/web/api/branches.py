@@ -27,8 +27,8 @@ from packhouse.web.json.types import (
     needs,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import PreparedWrite
 from packhouse.web.routing.route import of_repo, reading, writing
-from packhouse.web.write import Write
 
 
 class ListBranchesQuery(msgspec.Struct):
@@ -136,7 +136,7 @@ async def handle_get(call: Call) -> BranchAnswer:
     return BranchAnswer(BranchFields(branch.name, branch.head, format_timestamp(branch.created_at)))
 
 
-async def handle_create(call: Call) -> Write[CreatedBranch]:
+async def handle_create(call: Call) -> PreparedWrite[CreatedBranch]:
     """POST …/branches/create."""
     body = await call.read_body(CreateBranchBody)
     if body.base_ref is None and body.base_branch is None:
@@ -162,7 +162,7 @@ async def handle_create(call: Call) -> Write[CreatedBranch]:
     )
 
 
-async def handle_delete(call: Call) -> Write[DeletedBranch]:
+async def handle_delete(call: Call) -> PreparedWrite[DeletedBranch]:
     """DELETE …/branches."""
     body = await call.read_body(DeleteBranchBody)
     refname = exact_branch_refname(body.target_branch)

@@ -60,8 +60,8 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import BranchWrite
 from packhouse.web.routing.route import ErrorStyle, Route, of_repo, writing_branch
-from packhouse.web.write import BranchWrite
 
 _BATCH_BYTES: Final = 256 * limits.KIB  # collected before a worker thread is asked to digest them
 

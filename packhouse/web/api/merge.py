@@ -24,9 +24,9 @@ from packhouse.web.json.types import (
     one_of,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import BranchWrite
 from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import of_repo, writing_branch
-from packhouse.web.write import BranchWrite
 
 _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
 

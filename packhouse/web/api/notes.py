@@ -29,9 +29,9 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import BranchWrite
 from packhouse.web.reply import Reply, or_unset
 from packhouse.web.routing.route import ErrorStyle, of_repo, reading, writing_branch
-from packhouse.web.write import BranchWrite
 
 _ACTIONS: Final = frozenset(action.value for action in NoteAction)
 

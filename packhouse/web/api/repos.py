@@ -26,9 +26,9 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import PreparedWrite
 from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import ADMIN, Claim, Paths, changing, of_org, reading, writing
-from packhouse.web.write import Write
 
 RepoId = Annotated[str, says(pattern="^repo_")]
 
@@ -122,7 +122,7 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
-async def post_repo(call: Call) -> Write[CreatedRepoReply]:
+async def post_repo(call: Call) -> PreparedWrite[CreatedRepoReply]:
     """POST /api/repos: create the repository that the token names."""
     body = await call.read_body(CreateRepoBody)
     query = call.read_query(CreateRepoQuery)

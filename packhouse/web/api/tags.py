@@ -12,8 +12,8 @@ from packhouse.web.call import Call
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import PreparedWrite
 from packhouse.web.routing.route import Paths, of_repo, reading, writing
-from packhouse.web.write import Write
 
 
 class ListTagsQuery(msgspec.Struct):
@@ -101,7 +101,7 @@ async def handle_get(call: Call) -> TagAnswer:
     return TagAnswer(TagFields(tag.name, tag.target))
 
 
-async def handle_create(call: Call) -> Write[CreatedTag]:
+async def handle_create(call: Call) -> PreparedWrite[CreatedTag]:
     """POST …/tags."""
     body = await call.read_body(CreateTagBody)
     command = CreateTag(call.caller.repo, tag_refname(body.name), body.ref)
@@ -110,18 +110,18 @@ async def handle_create(call: Call) -> Write[CreatedTag]:
     )
 
 
-async def handle_delete(call: Call) -> Write[DeletedTag]:
+async def handle_delete(call: Call) -> PreparedWrite[DeletedTag]:
     """DELETE …/tags with the name in the body."""
     body = await call.read_body(DeleteTagBody)
     return _prepare_delete(call, body.name)
 
 
-async def handle_delete_named(call: Call) -> Write[DeletedTag]:
+async def handle_delete_named(call: Call) -> PreparedWrite[DeletedTag]:
     """DELETE …/tags/{tag}; a body is ignored."""
     return _prepare_delete(call, call.path_values["tag"])
 
 
-def _prepare_delete(call: Call, name: str) -> Write[DeletedTag]:
+def _prepare_delete(call: Call, name: str) -> PreparedWrite[DeletedTag]:
     refname = tag_refname(name)
     reply = DeletedTag(short_name(refname), "tag deleted")
     return call.prepare_write(delete_tag, DeleteTag(call.caller.repo, refname), lambda _: reply)

@@ -4,7 +4,7 @@ from packhouse.repository.damage import RepositoryMended
 from packhouse.web.pipeline.exchange import Exchange
 from packhouse.web.pipeline.render import render
 from packhouse.web.pipeline.writes import answer_write
-from packhouse.web.write import Write
+from packhouse.web.prepared_write import PreparedWrite
 
 
 async def handle(exchange: Exchange) -> None:
@@ -19,7 +19,7 @@ async def handle(exchange: Exchange) -> None:
         if route.method != "GET":
             raise
         returned = await route.handler(call)
-    assert not isinstance(returned, Write), (
+    assert not isinstance(returned, PreparedWrite), (
         "the route says that it writes nothing in the way of a prepared write"
     )
     exchange.answer = render(returned, route)

@@ -22,8 +22,8 @@ from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.errors import KeyReused
 from packhouse.web.pipeline.idempotency_key import read_key
 from packhouse.web.pipeline.render import render
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.routing.route import Route
-from packhouse.web.write import BranchWrite, Write
 
 KEY: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
@@ -56,10 +56,10 @@ async def answer_write(call: Call, route: Route) -> Response:
 
 
 @asynccontextmanager
-async def _prepared(call: Call, route: Route) -> AsyncIterator[Write[Any]]:
+async def _prepared(call: Call, route: Route) -> AsyncIterator[PreparedWrite[Any]]:
     """Let the handler prepare its write; remove what was prepared when the block fails."""
     write = await route.handler(call)
-    assert isinstance(write, Write), "the handler of a route that takes keys prepares a write"
+    assert isinstance(write, PreparedWrite), "the handler of a route that takes keys prepares a write"
     try:
         yield write
     except BaseException:
@@ -83,7 +83,7 @@ async def _write_and_keep(call: Call, route: Route, key: str, fingerprint: Finge
     return response
 
 
-async def _run(call: Call, write: Write[Any], receipt: Receipt[Any] | None) -> Any:
+async def _run(call: Call, write: PreparedWrite[Any], receipt: Receipt[Any] | None) -> Any:
     """Return the result of the operation, which waits for its branch where it has one."""
     if not isinstance(write, BranchWrite):
         return await call.in_thread(write.operation, receipt)

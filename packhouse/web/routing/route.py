@@ -11,14 +11,14 @@ from typing import Any, Final
 from packhouse.auth.scopes import Scope
 from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.reply import Returned, find_reply_type
 from packhouse.web.routing.match import Dialect
-from packhouse.web.write import BranchWrite, Write
 
 Handler = Callable[[Call], Awaitable[Returned]]
 """What answers a call: it runs one operation and returns what is rendered."""
 
-WriteHandler = Callable[[Call], Awaitable[Write[Any]]]
+WriteHandler = Callable[[Call], Awaitable[PreparedWrite[Any]]]
 """What prepares a write for a call. The pipeline runs the write."""
 
 BranchWriteHandler = Callable[[Call], Awaitable[BranchWrite[Any]]]

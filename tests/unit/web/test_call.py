@@ -18,8 +18,8 @@ from packhouse.web.call import Call, Shared
 from packhouse.web.caller import Caller
 from packhouse.web.edge.body import BodyTooLarge
 from packhouse.web.edge.wire_request import WireRequest
+from packhouse.web.prepared_write import BranchWrite
 from packhouse.web.routing.match import Dialect, Match
-from packhouse.web.write import BranchWrite
 from tests.support.wire_requests import make_wire
 
 pytestmark = pytest.mark.quick

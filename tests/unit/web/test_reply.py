@@ -7,8 +7,8 @@ import pytest
 from msgspec import UNSET
 from starlette.responses import Response
 
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.reply import Reply, encode_reply, find_reply_type, or_unset
-from packhouse.web.write import BranchWrite, Write
 
 pytestmark = pytest.mark.quick
 
@@ -27,7 +27,7 @@ async def wrapped() -> Reply[Made]:
     return Reply(Made("a"))
 
 
-async def writing() -> Write[Made]:
+async def writing() -> PreparedWrite[Made]:
     raise AssertionError
 
 

@@ -21,10 +21,10 @@ from packhouse.web.caller import Caller
 from packhouse.web.errors import KeyReused
 from packhouse.web.openapi.description import Description
 from packhouse.web.pipeline.writes import answer_write
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.reply import Reply
 from packhouse.web.routing.match import Dialect, Match
 from packhouse.web.routing.route import Route, of_repo, writing, writing_branch
-from packhouse.web.write import BranchWrite, Write
 from tests.support.wire_requests import make_wire
 
 pytestmark = pytest.mark.quick
@@ -76,11 +76,11 @@ class Writer:
     def route(self, operation: Operation, *, status: int | None = None, reads_body: bool = False) -> Route:
         """Return a route whose handler prepares this operation."""
 
-        async def handler(call: Call) -> Write[Written]:
+        async def handler(call: Call) -> PreparedWrite[Written]:
             self.prepared += 1
             if reads_body:
                 await call.read_body(Written)
-            return Write(
+            return PreparedWrite(
                 operation=operation,
                 render=lambda number: Reply(Written(number), status),
                 discard=self.discard,

@@ -12,6 +12,7 @@ from packhouse.auth.scopes import Scope
 from packhouse.web.app import API, ROUTES
 from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
+from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import (
     ADMIN,
@@ -29,7 +30,6 @@ from packhouse.web.routing.route import (
     writing,
     writing_branch,
 )
-from packhouse.web.write import BranchWrite, Write
 
 pytestmark = pytest.mark.quick
 
@@ -40,7 +40,7 @@ class Made(msgspec.Struct):
     name: str
 
 
-async def writer(_call: Call) -> Write[Made]:
+async def writer(_call: Call) -> PreparedWrite[Made]:
     """Stand in for a handler that prepares a write."""
     raise AssertionError
 
@@ -149,9 +149,9 @@ def test_single_ref_updates_and_new_repositories_are_made_once() -> None:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_a_handler_prepares_a_write_exactly_where_its_route_says_so(route: Route) -> None:
     promised = inspect.signature(route.handler, eval_str=True).return_annotation
-    prepared = {Writes.ONCE: Write, Writes.BRANCH: BranchWrite}.get(route.writes)
+    prepared = {Writes.ONCE: PreparedWrite, Writes.BRANCH: BranchWrite}.get(route.writes)
     if prepared is None:
-        assert get_origin(promised) not in (Write, BranchWrite)
+        assert get_origin(promised) not in (PreparedWrite, BranchWrite)
     else:
         assert get_origin(promised) is prepared
 

@@ -31,7 +31,7 @@ class WriteVerb(Protocol[C_contra, T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write(Generic[R]):
+class PreparedWrite(Generic[R]):
     """One write. `operation` runs in a worker thread, with a receipt when the request has an idempotency key.
 
     `render` makes the reply from the result of the operation and may look at nothing else that changes: with a receipt
@@ -45,7 +45,7 @@ class Write(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BranchWrite(Write[R]):
+class BranchWrite(PreparedWrite[R]):
     """A write that moves a branch, and waits in the queue of that branch until it may run."""
 
     namespace: str
