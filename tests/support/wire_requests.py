@@ -28,10 +28,10 @@ def make_scope(method: str, target: str, headers: Mapping[str, str] | None = Non
     }
 
 
-def receive_of(*pieces: bytes) -> Receive:
-    """Return what gives the body piece by piece, and then says that the client has gone."""
+def receive_of(*pieces: bytes, is_whole: bool = True) -> Receive:
+    """Return what gives the body piece by piece, and then says that the client has gone, maybe before the end."""
     messages: list[Message] = [
-        {"type": "http.request", "body": piece, "more_body": number < len(pieces)}
+        {"type": "http.request", "body": piece, "more_body": number < len(pieces) or not is_whole}
         for number, piece in enumerate(pieces, start=1)
     ]
 
