@@ -22,6 +22,7 @@ from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.secret import Secret
+from packhouse.whole_files import fsync_path, write_private_file
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -174,32 +175,15 @@ class SecretKeys:
         return f"k_{self._random_bytes(5).hex()} {key}\n"
 
     def _create(self) -> None:
-        temporary = self._write_temporary(self._new_line())
+        temporary = write_private_file(self._path, self._new_line().encode("ascii"))
         try:
             os.link(temporary, self._path)  # fails when another process was faster; then its key counts
         except FileExistsError:
             return
         finally:
             temporary.unlink()
-        _fsync_folder(self._path.parent)
+        fsync_path(self._path.parent)
 
     def _replace(self, text: str) -> None:
-        self._write_temporary(text).rename(self._path)
-        _fsync_folder(self._path.parent)
-
-    def _write_temporary(self, text: str) -> Path:
-        temporary = self._path.with_name(f".{self._path.name}.{self._random_bytes(6).hex()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        return temporary
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        write_private_file(self._path, text.encode("ascii")).rename(self._path)
+        fsync_path(self._path.parent)

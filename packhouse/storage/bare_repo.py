@@ -1,10 +1,10 @@
 """The files that make a folder a bare repository for git, besides its objects. All of them can be made again."""
 
-import contextlib
 import os
-import threading
 from pathlib import Path
 from typing import Final
+
+from packhouse.whole_files import replace_file
 
 BARE_CONFIG: Final = b"""\
 [core]
@@ -32,8 +32,8 @@ def make_bare(path: Path) -> None:
         (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     (path / "refs" / "heads").mkdir(parents=True, exist_ok=True)
     if not _has_content(path):
-        _write(path / "HEAD", HEAD)
-    _write(path / "config", BARE_CONFIG)
+        replace_file(path / "HEAD", HEAD)
+    replace_file(path / "config", BARE_CONFIG)
 
 
 def _has_content(path: Path) -> bool:
@@ -42,14 +42,3 @@ def _has_content(path: Path) -> bool:
         return os.path.exists(f"{path}/refs") and os.stat(f"{path}/HEAD").st_size > 0
     except FileNotFoundError:
         return False
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        temporary.write_bytes(content)
-        temporary.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise

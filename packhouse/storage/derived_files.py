@@ -21,8 +21,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.packs.errors import PackCountWrong, PackHashWrong
 from packhouse.git.packs.idx import PackIdx, read_idx_facts
 from packhouse.git.packs.pack import Pack
-from packhouse.storage.files import fsync_path
 from packhouse.storage.store import MISSING, Mended, PackFault
+from packhouse.whole_files import fsync_path
 
 _UNOPENED: Final = "pack cannot be opened"
 _HASH_BYTES: Final = 20

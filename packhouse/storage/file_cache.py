@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse.storage.files import lock_file
+from packhouse.whole_files import replace_file
 
 _DIGEST_BYTES: Final = 20
 _LOCKS: Final = 1024
@@ -46,14 +47,10 @@ class FileCache:
     def write(self, folder: str, name: str, content: bytes) -> None:
         """Keep a file. On a full or unwritable disk nothing is kept, and the next reader finds nothing."""
         path = self._folder / folder / name
-        temporary = path.with_name(f".{name}.{os.getpid()}.{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_digest(content) + content)
-            temporary.replace(path)
+            replace_file(path, _digest(content) + content)
         except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             return
         with self._guard:
             self._unscanned_bytes += len(content)

@@ -24,6 +24,7 @@ from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.storage.bare_repo import BARE_CONFIG
 from packhouse.storage.files import UNWRITABLE, try_lock
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
+from packhouse.whole_files import replace_file
 
 # These errors also mean that the place is no folder and cannot become one; a setting may name such a place.
 _UNUSABLE: Final = UNWRITABLE | {errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
@@ -217,9 +218,7 @@ def _complete(folder: Path, objects: Path) -> None:
     (folder / "refs").mkdir(exist_ok=True)
     with contextlib.suppress(FileExistsError):
         (folder / "objects").symlink_to(objects.absolute())
-    temporary = folder / f".config.{os.getpid()}.{threading.get_ident()}"
-    temporary.write_bytes(BARE_CONFIG)
-    temporary.rename(folder / "config")
+    replace_file(folder / "config", BARE_CONFIG)
 
 
 def _drop_oldest(refs: Path, *, count_max: int, size_max_bytes: int) -> None:

@@ -17,7 +17,7 @@ from packhouse.git.refname import RefName
 from packhouse.limits import DEFAULT_LIMITS
 from packhouse.node.node import Node
 from packhouse.storage.memory.store import MemoryPacks, MemoryPackStore, StoredPack
-from packhouse.storage.memory.views import OpenedCopies
+from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.store import PackSet
 from tests.simulation.invariants import Checker, OpenView
 from tests.simulation.scheduler import Actor, Scheduler
@@ -176,7 +176,7 @@ class SteppedStore(MemoryPackStore):
         with super().maintenance_lease(repo_id) as is_ours:
             yield is_ours
 
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
         """See PackStore."""
         self._scheduler.step(f"open {repo_id}")
         opened = super().open(repo_id, wanted)
@@ -245,7 +245,7 @@ class World:
         self.nodes[host] = node
         return node
 
-    def watch(self, repo_id: str, wanted: PackSet, opened: OpenedCopies) -> None:
+    def watch(self, repo_id: str, wanted: PackSet, opened: OpenedFolder) -> None:
         """Look at a view after each step for as long as it is open."""
         view = self.checker.note_open(repo_id, wanted, opened)
         close = opened.close

@@ -1,7 +1,6 @@
 """How this server reaches an upstream: its address, checked anew for each contact, and the login for it."""
 
 import re
-import shutil
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from packhouse.outbound.destination import (
 )
 from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
 from packhouse.secret import Secret
+from packhouse.whole_files import replace_file
 
 _SOURCEHUT: Final = frozenset({"sr.ht", "sourcehut"})
 _USERNAMES: Final = {"bitbucket": "x-token-auth", "gitlab": "oauth2"}
@@ -143,13 +143,8 @@ def _authorities(node: Node) -> Path | None:
     path = node.store.scratch_dir() / "authorities.pem"
     if not path.exists():
         system = ssl.get_default_verify_paths().cafile
-        temporary = path.with_suffix(f".{node.random_bytes(4).hex()}")
-        with temporary.open("xb") as joined:
-            for part in filter(None, (system, str(ours))):
-                with Path(part).open("rb") as source:
-                    shutil.copyfileobj(source, joined)
-                joined.write(b"\n")
-        temporary.rename(path)
+        parts = (Path(part).read_bytes() + b"\n" for part in filter(None, (system, str(ours))))
+        replace_file(path, b"".join(parts))
     return path
 
 

@@ -36,13 +36,15 @@ from packhouse.storage.derived_files import (
     looks_unchanged,
     mend_pack,
 )
-from packhouse.storage.disk.views import OpenedFolder, ViewFolders
-from packhouse.storage.files import UNWRITABLE, fsync_path, link_or_copy, lock_file, make_folders, try_lock
+from packhouse.storage.disk.views import ViewFolders
+from packhouse.storage.files import UNWRITABLE, link_or_copy, lock_file, make_folders, try_lock
 from packhouse.storage.new_pack import NewPack
+from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.pack_file import describe_pack, has_hash_for_name
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.runtime_folder import RuntimeFolder, WriteRefs
 from packhouse.storage.store import FOLDER_MISSING, Mended, OpenedPacks, PackFault, PackSet, PackStore
+from packhouse.whole_files import fsync_path
 
 MAINTENANCE_LOCK_NAME: Final = "maintenance.lock"
 _MIDX_NAME: Final = "multi-pack-index"

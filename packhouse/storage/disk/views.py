@@ -18,16 +18,16 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.files import NO_LINK, UNWRITABLE, link_or_copy, try_lock
 from packhouse.storage.idle_readers import IdleReaders
-from packhouse.storage.store import MISSING, Mended, OpenedPacks, PackFault, PackSet
+from packhouse.storage.opened_folder import OpenedFolder
+from packhouse.storage.store import MISSING, Mended, PackFault, PackSet
 
 GONE_PREFIX: Final = ".gone-"
 _DIRECT_MAX_S: Final = 5.0
@@ -63,29 +63,6 @@ class _Unlinkable(Exception):
     """The folder cannot be made, or takes no more links."""
 
 
-class OpenedFolder(OpenedPacks):
-    """A use of a folder."""
-
-    def __init__(self, views: "ViewFolders", folder: _Folder, mended: Mended) -> None:
-        assert folder.object_dir is not None, "it was opened"
-        self._views = views
-        self._folder: _Folder | None = folder
-        self.mended = mended
-        self.object_dir = folder.object_dir
-        self.descriptors = (folder.lock,)
-
-    def reader(self) -> AbstractContextManager[ObjectReader]:
-        """See OpenedPacks."""
-        assert self._folder is not None, "it is open"
-        return self._folder.readers.lend(self.object_dir)
-
-    def close(self) -> None:
-        """See OpenedPacks."""
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            self._views.give_back(folder)
-
-
 class ViewFolders:
     """The view folders of a data folder. Keeps those in use open, and closes the least recently used."""
 
@@ -117,7 +94,14 @@ class ViewFolders:
                         self._show(folder, packs, mended)
                 if not mended.faults:
                     folder.complete = packs
-            return OpenedFolder(self, folder, mended)
+            assert folder.object_dir is not None, "it was shown"
+            return OpenedFolder(
+                folder.object_dir,
+                folder.readers,
+                mended,
+                descriptors=(folder.lock,),
+                give_back=partial(self.give_back, folder),
+            )
         except BaseException:
             self.give_back(folder)
             raise

@@ -29,8 +29,9 @@ from packhouse.storage.derived_files import (
     looks_unchanged,
     mend_pack,
 )
-from packhouse.storage.memory.views import MemoryViews, OpenedCopies
+from packhouse.storage.memory.views import MemoryViews
 from packhouse.storage.new_pack import NewPack
+from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.quarantine import Quarantine, sweep_quarantines
 from packhouse.storage.store import (
@@ -112,7 +113,7 @@ class MemoryPackStore(PackStore):
             raise FileNotFoundError(MISSING)
         self.packs.take(repo_id, name, replace(stored, sound_as=None))
 
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
         """See PackStore."""
         return self._views.open(repo_id, wanted)
 

@@ -1,17 +1,17 @@
 """Folders with copies of chosen packs. Each is kept while it is open; a repository's newest is kept longer."""
 
-import os
 import shutil
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.idle_readers import IdleReaders
-from packhouse.storage.store import Mended, OpenedPacks, PackSet
+from packhouse.storage.opened_folder import OpenedFolder
+from packhouse.storage.store import Mended, PackSet
+from packhouse.whole_files import replace_file
 
 WriteOut = Callable[[str, Pack, Path, Mended], bool]
 """Writes a repository's pack to a folder, and notes what it mended or cannot use. Returns whether the pack is there."""
@@ -28,28 +28,6 @@ class _Folder:
     readers: IdleReaders = field(default_factory=IdleReaders)
 
 
-class OpenedCopies(OpenedPacks):
-    """A use of a folder."""
-
-    def __init__(self, views: "MemoryViews", folder: _Folder, mended: Mended) -> None:
-        self._views = views
-        self._folder: _Folder | None = folder
-        self.mended = mended
-        self.object_dir = folder.object_dir
-        self.descriptors = ()
-
-    def reader(self) -> AbstractContextManager[ObjectReader]:
-        """See OpenedPacks."""
-        assert self._folder is not None, "it is open"
-        return self._folder.readers.lend(self.object_dir)
-
-    def close(self) -> None:
-        """See OpenedPacks."""
-        folder, self._folder = self._folder, None
-        if folder is not None:
-            self._views.give_back(folder)
-
-
 class MemoryViews:
     """The folders of one store. Safe for threads."""
 
@@ -60,7 +38,7 @@ class MemoryViews:
         self._folders: dict[str, list[_Folder]] = {}
         self._made = 0
 
-    def open(self, repo_id: str, wanted: PackSet) -> OpenedCopies:
+    def open(self, repo_id: str, wanted: PackSet) -> OpenedFolder:
         """Show the packs of a set. See PackStore.open()."""
         folder = self._take(repo_id, wanted.generation)
         mended = Mended([], [])
@@ -74,7 +52,9 @@ class MemoryViews:
         except BaseException:
             self.give_back(folder)
             raise
-        return OpenedCopies(self, folder, mended)
+        return OpenedFolder(
+            folder.object_dir, folder.readers, mended, give_back=partial(self.give_back, folder)
+        )
 
     def give_back(self, folder: _Folder) -> None:
         """End a use. The last use of a folder that another generation has replaced removes it."""
@@ -90,9 +70,7 @@ class MemoryViews:
         for folder in self._list(repo_id):
             path = folder.object_dir / "pack" / f"pack-{name}.idx"
             if name in folder.shown and (not path.exists() or path.read_bytes() != idx):
-                temporary = path.with_suffix(f".{os.urandom(4).hex()}")
-                temporary.write_bytes(idx)
-                temporary.rename(path)
+                replace_file(path, idx)
 
     def overwrite(self, repo_id: str, file: str, content: bytes) -> None:
         """Change a file in the folders that have it open."""

@@ -8,7 +8,7 @@ from packhouse.git.commands.environment import GitPlace
 from packhouse.git.objects.reader import FreshReader
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
-from packhouse.storage.disk.views import OpenedFolder
+from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.pack_file import describe_pack
 from packhouse.storage.store import OpenedPacks, PackSet
 from tests.support.builders.packs import write_pack

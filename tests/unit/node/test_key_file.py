@@ -8,6 +8,7 @@ import pytest
 from packhouse.auth.minting import encode_private_key
 from packhouse.auth.public_keys import KeyRejected
 from packhouse.node.key_file import read_or_make_key
+from packhouse.whole_files import write_private_file
 
 pytestmark = pytest.mark.quick
 
@@ -30,9 +31,11 @@ def test_only_the_owner_may_read_the_file_whatever_the_umask(tmp_path: Path) -> 
 
 
 def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
-    (tmp_path / f".key.pem.{os.getpid()}").write_text("half a key")
-    read_or_make_key(tmp_path / "key.pem")
-    assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
+    path = tmp_path / "key.pem"
+    left = write_private_file(path, b"half a key")
+    made = encode_private_key(read_or_make_key(path))
+    assert path.read_text() == made
+    assert {file.name for file in tmp_path.iterdir()} == {"key.pem", left.name}, "nothing else is left"
 
 
 def test_a_spoiled_file_is_refused_and_kept(tmp_path: Path) -> None:
