@@ -7,13 +7,13 @@ writer may have brought them; only what is missing then is damage.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TypeVar
 
 from packhouse import limits
 from packhouse.db.packs import PackList
 from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
+from packhouse.endings import Closing
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import AtPlace, GitFailed
@@ -39,7 +39,7 @@ from packhouse.storage.store import Mended, OpenedPacks
 T = TypeVar("T")
 
 
-class RepoView:
+class RepoView(Closing):
     """Reads objects of one repository; for one thread at a time. Leaving the `with` block lets go of its packs.
 
     Nothing is opened before it is needed.
@@ -54,14 +54,6 @@ class RepoView:
         self._opened: OpenedPacks | None = None
         self._reader: ObjectReader | None = None
         self._lent = contextlib.ExitStack()
-
-    def __enter__(self) -> "RepoView":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of what is open. Harmless when done before; the view may be used again."""

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from packhouse.db.repos import Repo
+from packhouse.endings import Discarding
 from packhouse.errors import Invalid
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.index_pack import STRICT_OPTION
@@ -43,7 +43,7 @@ _ANSWERS: Final = frozenset({0, 128})
 _SHALLOW_NAME: Final = "shallow-of-client"
 
 
-class Write:
+class Write(Discarding):
     """New objects over the repository that `view` shows. For one thread at a time.
 
     What is published goes to that repository, unless `send_to` names another. With `is_kept` off
@@ -63,14 +63,6 @@ class Write:
         self._incoming: list[str] = []
         self._unlisted: list[Pack] = []
         self._published_bytes = 0
-
-    def __enter__(self) -> "Write":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.discard()
 
     def send_to(self, repo: Repo) -> None:
         """Let what is published go to another repository: a fork is made of what its source shows."""

@@ -7,13 +7,13 @@ all new packs of a process share its scratch folder.
 import contextlib
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
+from packhouse.endings import Discarding
 from packhouse.git.packs.writer import FinishedPack, PackWriter, write_idx
 
 
-class NewPack:
+class NewPack(Discarding):
     """Collects objects through `writer`. The end of the `with` block removes a pack that was not published."""
 
     def __init__(self, scratch: Path) -> None:
@@ -22,14 +22,6 @@ class NewPack:
         self._file: BinaryIO = self._path.open("x+b")
         self._here = [self._path]
         self.writer = PackWriter(self._file)
-
-    def __enter__(self) -> "NewPack":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.discard()
 
     def finish(self) -> tuple[FinishedPack, Path, Path]:
         """Complete pack and idx and return their paths. May be called again. Storing the pack syncs it."""

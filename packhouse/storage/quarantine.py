@@ -8,14 +8,14 @@ import os
 import shutil
 import time
 from pathlib import Path
-from types import TracebackType
 
+from packhouse.endings import Discarding
 from packhouse.storage.files import try_lock
 
 LOCK_NAME = "lock"
 
 
-class Quarantine:
+class Quarantine(Discarding):
     """One set of objects. The end of the `with` block removes objects that were not published."""
 
     def __init__(self, root: Path) -> None:
@@ -40,14 +40,6 @@ class Quarantine:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
-
-    def __enter__(self) -> "Quarantine":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.discard()
 
 
 def _make_locked_folder(root: Path) -> tuple[Path, int]:

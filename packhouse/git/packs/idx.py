@@ -9,9 +9,9 @@ import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
+from packhouse.endings import Closing
 from packhouse.errors import Corrupt
 from packhouse.git.oid import Oid
 from packhouse.git.packs.errors import (
@@ -46,7 +46,7 @@ def read_idx_facts(path: str) -> tuple[int, bytes]:
         return _UINT32.unpack(head[-4:])[0], os.pread(file.fileno(), 20, size_bytes - _TRAILERS_BYTES)
 
 
-class PackIdx:
+class PackIdx(Closing):
     """An open idx, sorted by object id. Its size and fan-out are checked; verify() checks everything."""
 
     def __init__(self, path: Path) -> None:
@@ -65,14 +65,6 @@ class PackIdx:
         self._crcs_at = _OIDS_AT + 20 * self._count
         self._offsets_at = self._crcs_at + 4 * self._count
         self._large_at = self._offsets_at + 4 * self._count
-
-    def __enter__(self) -> "PackIdx":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Unmap the file."""

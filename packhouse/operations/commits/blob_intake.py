@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from packhouse import limits
+from packhouse.endings import Discarding
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import ZERO_OID, Oid, parse_oid
 from packhouse.repository.write import Write
@@ -57,7 +58,7 @@ class _Partial:
             self.file.discard()
 
 
-class BlobIntake:
+class BlobIntake(Discarding):
     """Takes the chunks of a commit stream and puts complete contents into the write's pack.
 
     `uses` names every content id that may come, with all that it is used for. Leaving the `with` block
@@ -73,12 +74,6 @@ class BlobIntake:
         self._complete: set[str] = set()
         self.blobs: dict[str, Oid] = {}
         self.gitlinks: dict[str, Oid] = {}
-
-    def __enter__(self) -> "BlobIntake":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.discard()
 
     def discard(self) -> None:
         """Remove the temporary files of incomplete contents. Harmless when done before."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final
 
 from packhouse.auth.principal import Principal
@@ -12,13 +11,11 @@ from packhouse.git.objects.codec import MODE_GITLINK
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
+from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.operations.commits.streamed_commit import StreamedCommit
 from packhouse.repository.tree_maker import TreeMaker
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
@@ -39,11 +36,10 @@ class FileChange:
     mode: int | None
 
 
-class CommitPack:
-    """A commit being built: chunks come in, then `commit` puts it on its branch.
+class CommitPack(StreamedCommit):
+    """A commit being built from files. The metadata is complete before the first chunk."""
 
-    The metadata is complete before the first chunk. Leaving the `with` block removes everything that was not committed.
-    """
+    action = "commit-pack"
 
     def __init__(
         self,
@@ -54,44 +50,26 @@ class CommitPack:
         facts: CommitFacts,
         files: Sequence[FileChange],
     ) -> None:
-        self._node = node
-        self._caller = caller
-        self._repo = repo
-        self._target = target
-        self._facts = facts
+        super().__init__(node, caller, repo, target, facts)
         self._files = files
-        self._view = RepoView(node, repo)
-        self._write = Write(self._view)
         self._intake = BlobIntake(self._write, _uses(files), blob_max_bytes=node.config.blob_max_bytes)
 
-    def __enter__(self) -> "CommitPack":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.discard()
-
     def discard(self) -> None:
-        """Remove everything that was not committed. Harmless when done before."""
+        """See StreamedCommit."""
         self._intake.discard()
-        self._write.discard()
-        self._view.close()
+        super().discard()
 
     @property
     def blob_count(self) -> int:
-        """The number of files that the commit writes."""
+        """See StreamedCommit."""
         return sum(change.mode is not None for change in self._files)
 
     def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
         """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
         self._intake.add_chunk(content_id, data, eof=eof)
 
-    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
-        """Commit. Raises Invalid for missing content and unfitting paths, and what add_commit raises."""
+    def _require_complete(self) -> None:
         self._intake.require_complete()
-        plan = CommitPlan(self._target, self._facts, self._make_tree, action="commit-pack")
-        return add_commit(self._node, self._caller, plan, self._write, receipt)
 
     def _make_tree(self, maker: TreeMaker) -> Oid:
         editor = maker.edit()

@@ -27,10 +27,11 @@ from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget, check_base
 from packhouse.operations.commits.diff_commit import DiffCommit
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
+from packhouse.operations.commits.streamed_commit import StreamedCommit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
-from packhouse.web.json.commit_stream import CommitStream, OpenedCommit, StreamedCommit
+from packhouse.web.json.commit_stream import CommitStream, OpenedCommit
 from packhouse.web.json.fields import member_names, parse_object
 from packhouse.web.json.ndjson import (
     BlobChunkLine,
@@ -232,11 +233,11 @@ async def _read_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit])
                 await call.in_thread(stream.feed, b"".join(waiting))
                 waiting, waiting_bytes = [], 0
         await call.in_thread(stream.feed, b"".join(waiting))
-        opened = stream.finish()
+        commit = stream.finish()
     except BaseException:
         await call.in_thread(stream.discard)
         raise
-    target, commit = opened.target, opened.commit
+    target = commit.target
     return BranchWrite(
         operation=partial(_commit, commit),
         render=lambda new: commit_answer(target, new, blob_count=commit.blob_count),
@@ -269,7 +270,7 @@ async def create_commit(call: Call) -> BranchWrite[CommitAnswer]:
         node, principal = call.node, call.caller.principal
         repo = lookup_repo(node, principal, call.caller.repo)
         commit = CommitPack(node, principal, repo, target, facts, changes)
-        return OpenedCommit(target, commit, partial(_add_blob_chunk, commit))
+        return OpenedCommit(commit, partial(_add_blob_chunk, commit))
 
     return await _read_stream(call, open_commit)
 
@@ -288,7 +289,7 @@ async def commit_diff(call: Call) -> BranchWrite[CommitAnswer]:
         node, principal = call.node, call.caller.principal
         repo = lookup_repo(node, principal, call.caller.repo)
         commit = DiffCommit(node, principal, repo, target, facts)
-        return OpenedCommit(target, commit, partial(_add_diff_chunk, commit))
+        return OpenedCommit(commit, partial(_add_diff_chunk, commit))
 
     return await _read_stream(call, open_commit)
 

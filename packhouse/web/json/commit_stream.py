@@ -2,37 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from packhouse.errors import Invalid
-from packhouse.operations.commits.add_commit import NewCommit
-from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.operations.commits.streamed_commit import StreamedCommit
 from packhouse.web.json.ndjson import LineSplitter
-
-
-class StreamedCommit(Protocol):
-    """A commit that a stream fills with files or with a patch."""
-
-    @property
-    def blob_count(self) -> int:
-        """How many files the commit writes; known once it is committed."""
-        ...
-
-    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
-        """Commit once everything has come."""
-        ...
-
-    def discard(self) -> None:
-        """Remove everything that was not committed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedCommit:
     """What the metadata line opens. `add_line` gives the chunk of a later line to `commit`."""
 
-    target: CommitTarget
     commit: StreamedCommit
     add_line: Callable[[bytes], None]
 
@@ -50,13 +29,13 @@ class CommitStream:
         for line in self._lines.feed(data):
             self._take_line(line)
 
-    def finish(self) -> OpenedCommit:
+    def finish(self) -> StreamedCommit:
         """Take the end of the body and return the commit; raise Invalid for a body without a line."""
         for line in self._lines.finish():
             self._take_line(line)
         if self._opened is None:
             raise Invalid("first line must be an object with metadata")
-        return self._opened
+        return self._opened.commit
 
     def discard(self) -> None:
         """Remove everything that was not committed. Harmless when done before."""

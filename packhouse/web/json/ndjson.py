@@ -77,10 +77,16 @@ class LineSplitter:
     The first line may be as long as metadata, later ones as long as a chunk.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        first_max_bytes: int = limits.metadata_line_max_bytes,
+        later_max_bytes: int = limits.chunk_line_max_bytes,
+    ) -> None:
         self._rest = bytearray()
         self._searched = 0
-        self._line_max_bytes = limits.metadata_line_max_bytes
+        self._line_max_bytes = first_max_bytes
+        self._later_max_bytes = later_max_bytes
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield the lines that `data` completes; raise Invalid for a line that is too long."""
@@ -106,7 +112,7 @@ class LineSplitter:
         self._check_length(end - start)
         line = bytes(self._rest[start:end]).strip(b" \t\r")
         if line:
-            self._line_max_bytes = limits.chunk_line_max_bytes
+            self._line_max_bytes = self._later_max_bytes
         return line
 
     def _check_length(self, length: int) -> None:
