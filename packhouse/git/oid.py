@@ -1,4 +1,4 @@
-"""Object ids: forty lower-case hex digits of SHA-1, the only object format served."""
+"""Object ids: forty lower-case hex digits of SHA-1, the only object format that we serve."""
 
 import hashlib
 import re
@@ -10,15 +10,15 @@ from packhouse.errors import Invalid
 Oid = NewType("Oid", str)
 """Forty lower-case hex digits.
 
-To call it is to trust: for digits that hashing, SQL or git's output gave. All other text goes through parse_oid();
-the house rules list who may call this. A class whose constructor parses, as RefName, would cost too much: ids are read
-a hundred thousand at a time, and a subclass of str takes three times as long to make and twice as long to look up;
-msgspec encodes none. So ids are looked at again where they are written: by TreeEditor, NotesTree and the ref
-transaction.
+Calling it trusts the text: use it only for digits from hashing, SQL or git's output. Other text goes through
+parse_oid(). The house rules list the modules that may call this. Unlike RefName, it has no constructor that parses,
+because that would cost too much. Ids are read a hundred thousand at a time. A subclass of str takes three times as long
+to make and twice as long to look up, and msgspec does not encode it. So ids are checked again where they are written:
+by TreeEditor, NotesTree and the ref transaction.
 """
 
 ZERO_OID: Final = Oid("0" * 40)
-"""On the wire: "does not exist". Inside, that is None."""
+"""On the wire it means "does not exist". Inside, that is None."""
 
 EMPTY_TREE_OID: Final = Oid("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 
@@ -26,7 +26,7 @@ _OID = re.compile(r"[0-9a-f]{40}")
 
 
 class NotAnObjectId(Invalid, kw_only=True):
-    """The text is not 40 hex digits. `refname` or `path` is what it was to be the object of."""
+    """The text is not 40 hex digits. `refname` or `path` names the thing that should have this object."""
 
     code = Code.NOT_AN_OBJECT_ID
     refname: bytes | None = None
@@ -40,7 +40,7 @@ def is_oid(text: str) -> bool:
 
 
 def parse_oid(text: str) -> Oid:
-    """Return `text` in lower case; raise Invalid unless it is forty hex digits."""
+    """Return `text` in lower case. Raises Invalid unless it is forty hex digits."""
     lowered = text.lower()
     if not is_oid(lowered):
         raise NotAnObjectId(value=text[:80])
@@ -48,18 +48,18 @@ def parse_oid(text: str) -> Oid:
 
 
 def oid_from_wire(text: str) -> Oid | None:
-    """Return the id, or None for the zero id that means "does not exist" in ref updates."""
+    """Return the id; None for the zero id, which means "does not exist" in ref updates."""
     oid = parse_oid(text)
     return None if oid == ZERO_OID else oid
 
 
 def oid_to_wire(oid: Oid | None) -> Oid:
-    """Return the id, or forty zeros for None."""
+    """Return the id; forty zeros for None."""
     return ZERO_OID if oid is None else oid
 
 
 def hash_object(kind: str, content: bytes) -> Oid:
-    """Return the id git gives to `content` as an object of `kind` (blob, tree, commit or tag)."""
+    """Return the id that git gives to `content` as an object of `kind` (blob, tree, commit or tag)."""
     digest = hashlib.sha1(b"%s %d\0" % (kind.encode("ascii"), len(content)), usedforsecurity=False)
     digest.update(content)
     return Oid(digest.hexdigest())

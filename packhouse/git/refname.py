@@ -1,9 +1,9 @@
-"""Refnames: bytes inside, checked once where they enter.
+"""Refnames: bytes inside, checked once on entry.
 
-The rules are those of git-check-ref-format(1), plus: valid UTF-8 (SQL keeps them as text) and a length bound.
-A new branch or tag has further rules, which `check_new_name` states: a short name that means something else in
-the place of a ref could be written but not read again. Older releases took such names from a push, so whatever
-reads, moves or deletes a ref takes them still.
+The rules are those of git-check-ref-format(1), plus valid UTF-8 (SQL keeps names as text) and a length bound. A new
+branch or tag has further rules, see `check_new_name`. Without them, a short name that means something else as a ref
+could be written but not read again. Older releases took such names from a push. So reads, moves and deletions of a ref
+still accept them.
 """
 
 import re
@@ -20,28 +20,28 @@ NOTES: Final = b"refs/notes/"
 
 PERSISTENT: Final = ""
 EPHEMERAL: Final = "ephemeral"
-"""The two namespaces; the value is stored with each ref."""
+"""The name of the second namespace, as it is stored with each ref. The plain namespace is ""."""
 
 _OBJECT_ID: Final = re.compile(rb"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _FORBIDDEN = frozenset(b" ~^:?*[\\\x7f") | frozenset(range(0x20))
 
 
 class RefNameInvalid(Invalid):
-    """Git would refuse the name, or it is not UTF-8 or too long."""
+    """Git refuses the name, or it is too long or not UTF-8."""
 
     code = Code.REF_NAME_INVALID
     refname: str | bytes
 
 
 class BranchNameInvalid(Invalid):
-    """No branch can have the name as it is written."""
+    """No branch can have this name."""
 
     code = Code.BRANCH_NAME_INVALID
     branch: str
 
 
 class TagNameInvalid(Invalid):
-    """No tag can have the name as it is written."""
+    """No tag can have this name."""
 
     code = Code.TAG_NAME_INVALID
     tag: str
@@ -65,12 +65,12 @@ def is_refname(name: bytes) -> bool:
 
 
 class RefName(bytes):
-    """A full refname that git accepts. To make one is to parse it: raises Invalid when git would refuse the name."""
+    """A full refname that git accepts. Making one parses it. Raises Invalid if git would refuse the name."""
 
     __slots__ = ()
 
     def __new__(cls, name: bytes) -> Self:
-        """Return `name` as it is."""
+        """Return `name` unchanged."""
         if type(name) is cls:
             return name
         if not is_refname(name):
@@ -79,10 +79,10 @@ class RefName(bytes):
 
 
 def trusted_refname(name: bytes) -> RefName:
-    """Return as a refname what was parsed before it came here: what SQL keeps, or a part of such a name.
+    """Return a name that was parsed before as a refname: a name from SQL, or a part of such a name.
 
     Parsing takes ten times as long, and an advertisement reads every ref of a repository. The house rules list the
-    modules that may call this; those that get names from clients cannot.
+    modules that may call this. Modules that get names from clients may not.
     """
     return bytes.__new__(RefName, name)
 
@@ -92,7 +92,7 @@ HEAD: Final = trusted_refname(b"HEAD")
 
 
 class NewNameRefused(Invalid):
-    """No new branch or tag may be called so."""
+    """No new branch or tag may have this name."""
 
     code = Code.NEW_NAME_REFUSED
     refname: RefName
@@ -100,15 +100,15 @@ class NewNameRefused(Invalid):
 
     @property
     def fields(self) -> Mapping[str, object]:
-        """The name as text: users shall see it whole."""
+        """The name as text, so that users see all of it."""
         return {**super().fields, "refname": self.refname.decode("utf-8")}
 
 
 def new_name_fault(refname: bytes) -> str | None:
-    """Return why no new branch or tag may have this name, or None when it may; other refs may have any.
+    """Return why no new branch or tag may have this name; None if it may. Refs of other kinds may have any name.
 
-    `HEAD` is the default branch, git refuses a leading `-` (git-branch(1)), and git reads 40 or 64 hex digits as
-    an object id before it looks for a ref (gitrevisions(7)). What begins with `refs/` is taken for a full name.
+    `HEAD` is the default branch. Git refuses a leading `-` (git-branch(1)). Git reads 40 or 64 hex digits as an object
+    id before it looks for a ref (gitrevisions(7)). A name that begins with `refs/` would be read as a full name.
     """
     for prefix in (HEADS, TAGS):
         if refname.startswith(prefix):
@@ -125,7 +125,7 @@ def new_name_fault(refname: bytes) -> str | None:
 
 
 def check_new_name(refname: RefName) -> RefName:
-    """Return the name of a branch or tag to be made; raise NewNameRefused."""
+    """Return the name of a new branch or tag. Raises NewNameRefused."""
     reason = new_name_fault(refname)
     if reason is not None:
         raise NewNameRefused(refname, reason)
@@ -135,8 +135,8 @@ def check_new_name(refname: RefName) -> RefName:
 def branch_refname(branch: str) -> RefName:
     """Return `refs/heads/<branch>` for a branch as callers write it.
 
-    One leading `refs/heads/` is taken off first. Raises Invalid for any other `refs/` prefix, and for a plain
-    `HEAD`, which means the default branch elsewhere: `refs/heads/HEAD` names the branch.
+    One leading `refs/heads/` is removed first. Raises Invalid for any other `refs/` prefix. Raises it also for a plain
+    `HEAD`, which elsewhere means the default branch: `refs/heads/HEAD` names the branch.
     """
     if branch == "HEAD":
         raise BranchNameInvalid(branch)
@@ -144,7 +144,7 @@ def branch_refname(branch: str) -> RefName:
 
 
 def exact_branch_refname(branch: str) -> RefName:
-    """Return `refs/heads/<branch>` where only the plain name of a branch is taken, `HEAD` too; raise Invalid."""
+    """Return `refs/heads/<branch>` for a plain name of a branch, also `HEAD`. Raises Invalid for a full name."""
     if branch.startswith("refs/"):
         raise BranchNameInvalid(branch[:200])
     try:
@@ -154,9 +154,9 @@ def exact_branch_refname(branch: str) -> RefName:
 
 
 def parse_refname(text: str) -> RefName:
-    """Return a refname as callers write it, whole or as the name of a branch; raise Invalid for others.
+    """Return a refname as callers write it: a full name, or the name of a branch. Raises Invalid for others.
 
-    `HEAD` comes back as it is: which branch that means depends on the repository.
+    `HEAD` is returned unchanged: the branch that it means depends on the repository.
     """
     if text == "HEAD":
         return HEAD
@@ -164,12 +164,12 @@ def parse_refname(text: str) -> RefName:
         return branch_refname(text)
     try:
         return RefName(text.encode("utf-8"))
-    except UnicodeEncodeError:  # half a surrogate pair, or a byte of the command line that is no UTF-8
+    except UnicodeEncodeError:  # half a surrogate pair, or a byte of the command line that is not UTF-8
         raise RefNameInvalid(text[:200]) from None
 
 
 def tag_refname(tag: str) -> RefName:
-    """Return `refs/tags/<tag>`; raise Invalid for a name with a `refs/` prefix or one that git refuses."""
+    """Return `refs/tags/<tag>`. Raises Invalid for a name with a `refs/` prefix or one that git refuses."""
     if tag.startswith("refs/"):
         raise TagNameInvalid(tag[:200])
     try:
@@ -179,7 +179,7 @@ def tag_refname(tag: str) -> RefName:
 
 
 def short_name(refname: RefName) -> str:
-    """Return the name without `refs/heads/` or `refs/tags/`, as text; other names come back whole."""
+    """Return the name without `refs/heads/` or `refs/tags/`, as text. Other names are returned whole."""
     for prefix in (HEADS, TAGS):
         if refname.startswith(prefix):
             return refname.removeprefix(prefix).decode("utf-8")

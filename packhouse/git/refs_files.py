@@ -1,9 +1,9 @@
 """`HEAD` and `packed-refs` of a repository folder, written from SQL for git processes to read.
 
-The first line of packed-refs carries the version and state of the refs it was written from; git ignores words there
-that it does not know (refs/packed-backend.c, "perhaps other traits later as well"). It also carries the boot of the
-machine: the files are not forced to the disk, which would cost a fetch milliseconds, so after a power cut
-they are not trusted but written anew. Source of the format: git-pack-refs(1), gitrepository-layout(5).
+The first line of packed-refs has the version and state of the refs in it. Git ignores unknown words there
+(refs/packed-backend.c, "perhaps other traits later as well"). The line also has the boot id of the machine. The files
+are not synced to the disk, which would cost a fetch milliseconds. So after a power cut they are not trusted and are
+written anew. Source of the format: git-pack-refs(1), gitrepository-layout(5).
 """
 
 import fcntl
@@ -28,12 +28,12 @@ _BOOT_ID_PATH: Final = Path("/proc/sys/kernel/random/boot_id")
 _LOCK_NAME: Final = "refs.lock"
 
 StoredRef = tuple[str, RefName, Oid, Oid | None]
-"""Namespace, name inside it, value, and what an annotated tag peels to (None for anything else)."""
+"""Namespace, name inside it, value, and the peeled value of an annotated tag (None for other refs)."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefsState:
-    """The refs of a repository at one version, and the random state written with it; `refs` may be left out."""
+    """The refs of a repository at one version, and the random state written with it. `refs` may be left out."""
 
     version: int
     state: int
@@ -42,7 +42,7 @@ class RefsState:
 
 
 def stored_name(namespace: str, refname: RefName) -> bytes:
-    """Return the name under which the repository folder knows the ref (gitnamespaces(7))."""
+    """Return the name of the ref in the repository folder (gitnamespaces(7))."""
     return EPHEMERAL_PREFIX + refname if namespace == EPHEMERAL else refname
 
 
@@ -62,9 +62,9 @@ def are_current(git_dir: Path, state: RefsState) -> bool:
 
 
 def write_ref_files(git_dir: Path, read: Callable[[], RefsState]) -> None:
-    """Write both files, each in one step, as `read` says, which is asked once nobody else writes them.
+    """Write both files, each in one step. Calls `read` for their content once no other process writes them.
 
-    So files never become older: what another process has written was read before.
+    So the files never become older: another process has written what it had read before.
     """
     descriptor = os.open(git_dir / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -95,7 +95,7 @@ def _line(ref: StoredRef) -> tuple[bytes, bytes]:
 
 @functools.cache
 def _boot_id() -> bytes:
-    """Return what changes with each start of the machine (random(4)); of the process where nothing tells."""
+    """Return an id that changes with each start of the machine (random(4)); with the process if there is none."""
     try:
         return _BOOT_ID_PATH.read_bytes().strip()
     except OSError:
@@ -103,11 +103,11 @@ def _boot_id() -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put the file in place in one step; the caller holds the lock."""
+    """Put the file in place in one step. The caller holds the lock."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_bytes(content)
         temporary.rename(path)
     except OSError:
-        temporary.unlink(missing_ok=True)  # a full disk has better uses for what it took of the file
+        temporary.unlink(missing_ok=True)  # free what the file took of a full disk
         raise

@@ -1,8 +1,7 @@
 """Commits, trees and tags as bytes: written exactly as git writes them, read more tolerantly.
 
-Sources: git-commit-tree(1) and git-mktree(1) for the forms; git's ident.c, commit.c and fsck.c for what is
-stripped, converted and refused. Old histories hold odd dates, zones and headers; reading never fails on
-those.
+Sources: git-commit-tree(1) and git-mktree(1) for the forms; git's ident.c, commit.c and fsck.c for the text that git
+strips, converts and refuses. Old histories contain odd dates, zones and headers. Reading never fails on those.
 """
 
 import functools
@@ -42,7 +41,7 @@ _OWNER_EXECUTES: Final = 0o100
 _MODES_KEPT: Final = 64  # spellings of modes; nearly every tree has five
 
 FILE_MODES: Final = frozenset({MODE_FILE, MODE_EXECUTABLE, MODE_SYMLINK, MODE_GITLINK})
-"""The modes a path of a commit may have; folders come and go with their files."""
+"""The modes that a path of a commit may have. Folders appear and disappear with their files."""
 
 _CRUD = bytes(range(33)) + b".,:;<>\"\\'"
 _NOT_A_CHARACTER = re.compile(
@@ -54,8 +53,8 @@ _CODECS: Final = frozenset({*aliases.values(), "koi8_u", "koi8_t", "cp737", "cp8
     *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"),
     *("mbcs", "punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf_7"),
 }
-"""Python's encodings of text, without those that are none, that only Python has, and UTF-7, which spells halves of
-surrogate pairs: those are no text to any answer."""
+"""Python's encodings of text. Left out are encodings that are not of text or that only Python has. UTF-7 is left out
+too, because it can spell half a surrogate pair, which no answer can hold."""
 
 _DATE = re.compile(
     r"(\d{4})-?(\d\d)-?(\d\d)"
@@ -63,19 +62,19 @@ _DATE = re.compile(
     re.ASCII,
 )
 _PERSON_DATE = re.compile(rb"\s*(\d+)(?:\s+([+-]\d+))?")
-_DATE_DIGITS_MAX: Final = 18  # more are far beyond the year 9999, and may be more than Python reads
+_DATE_DIGITS_MAX: Final = 18  # a longer number is far beyond the year 9999, and Python may refuse to read it
 _SIGNATURE_HEADER = re.compile(rb"^gpgsig.*\n(?: .*\n)*", re.MULTILINE)
-# Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
-# (CPython issue 106052). The bound keeps small what a greedy one remembers.
+# The whole group is not possessive: before Python 3.11.5, such a group that fails half-way keeps what it has read
+# (CPython issue 106052). The bound limits what a greedy group remembers.
 _ENTRIES = re.compile(rb"(?:[0-7]{1,32} [^\0]++\0.{20}){0,1000}", re.DOTALL)
 _ENTRY = re.compile(rb"([0-7]{1,32}) ([^\0]+)\0(.{20})", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who made an object and when.
+    """A person who made an object, and the time.
 
-    `when` is in seconds since 1970; `tz` is the offset from UTC as git writes it, `+hhmm` or `-hhmm`.
+    `when` is in seconds since 1970. `tz` is the offset from UTC as git writes it, `+hhmm` or `-hhmm`.
     """
 
     name: str
@@ -86,7 +85,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A parsed commit. `message` has no trailing newlines; `headers` are those beyond the five usual ones."""
+    """A parsed commit. `message` has no trailing newlines. `headers` are the headers besides the five usual ones."""
 
     tree: Oid
     parents: tuple[Oid, ...]
@@ -98,7 +97,7 @@ class Commit:
 
     @property
     def subject(self) -> str:
-        """The first paragraph as one line, which is git's `%s`."""
+        """The first paragraph as one line: git's `%s`."""
         paragraph = re.split(r"\n[^\S\n]*\n", self.message.lstrip("\n"), maxsplit=1)[0]
         return " ".join(line.strip() for line in paragraph.split("\n")).strip()
 
@@ -126,10 +125,9 @@ class TreeEntry(NamedTuple):
 
 
 def clean_message(text: str) -> bytes:
-    """Return the message as stored: trimmed, with exactly one newline at its end.
+    """Return the message as it is stored: trimmed, with exactly one newline at its end.
 
-    Raises Invalid for a blank message, for NUL, which git-commit-tree(1) refuses, and for half a surrogate
-    pair.
+    Raises Invalid for a blank message, for half a surrogate pair, and for NUL, which git-commit-tree(1) refuses.
     """
     trimmed = text.strip()
     if not trimmed:
@@ -142,18 +140,18 @@ def clean_message(text: str) -> bytes:
 def clean_identity(text: str) -> bytes:
     """Return a name or email as git stores it.
 
-    Control characters, spaces and the characters `.,:;<>"\\'` are taken off both ends, and `<`, `>` and
-    newlines out of the middle. The result may be empty. Source: git's ident.c, strbuf_addstr_without_crud(),
-    as in git 2.39; newer versions keep full stops at the ends.
+    Control characters, spaces and the characters `.,:;<>"\\'` are removed from both ends, and `<`, `>` and newlines
+    from the middle. The result may be empty. Source: git's ident.c, strbuf_addstr_without_crud(), as in git 2.39; newer
+    versions keep full stops at the ends.
     """
     return _encode_text(text, what="name or email").strip(_CRUD).translate(None, b"<>\n")
 
 
 def make_person(name: str, email: str, when: int, tz: str) -> Person:
-    """Return a person whom git would accept as author; raise Invalid for others.
+    """Return a person that git would accept as author. Raises Invalid for others.
 
-    Name and email are trimmed and must then hold something, without `<`, `>`, newline or NUL. A name of
-    nothing but characters that git strips is refused, as git does; such an email becomes empty, as in git.
+    Name and email are trimmed. Then they must not be empty, and must not contain `<`, `>`, newline or NUL. A name that
+    consists only of characters that git strips is refused, as in git. Such an email becomes empty, as in git.
     """
     for field, value in (("name", name), ("email", email)):
         if not value.strip():
@@ -168,10 +166,10 @@ def make_person(name: str, email: str, when: int, tz: str) -> Person:
 
 
 def parse_date(text: str) -> tuple[int, str]:
-    """Return (seconds since 1970, `+hhmm`) of an ISO 8601 date; UTC when it names no offset.
+    """Return (seconds since 1970, `+hhmm`) of an ISO 8601 date; UTC if it names no offset.
 
-    A date without a time is midnight; fractions of a second are dropped. Raises Invalid for anything else, for
-    dates before 1970, which git cannot store, and after 9999.
+    A date without a time is midnight. Fractions of a second are dropped. Raises Invalid for other text, for dates
+    before 1970, which git cannot store, and for dates after 9999.
     """
     match = _DATE.fullmatch(text.strip())
     if match is None:
@@ -189,7 +187,7 @@ def parse_date(text: str) -> tuple[int, str]:
 
 
 def _parse_offset(text: str | None) -> tuple[int, int]:
-    """Return (sign, minutes); an impossible count of minutes comes back as a whole day."""
+    """Return (sign, minutes). An impossible number of minutes is returned as a whole day."""
     if text is None or text in "Zz":
         return 1, 0
     digits = text[1:].replace(":", "").ljust(4, "0")
@@ -200,8 +198,8 @@ def _parse_offset(text: str | None) -> tuple[int, int]:
 def _encode_text(text: str, *, what: str) -> bytes:
     """Return `text` in UTF-8 as git stores it.
 
-    Git takes the code points that Unicode calls non-characters for Latin-1 and converts their bytes
-    (commit.c, verify_utf8()); an id is only the same as git's when we do so too.
+    Git treats the code points that Unicode calls non-characters as Latin-1, and converts their bytes (commit.c,
+    verify_utf8()). We must do the same, or our ids differ from git's.
     """
     try:
         return _NOT_A_CHARACTER.sub(lambda match: match[0].encode().decode("latin-1"), text).encode()
@@ -213,7 +211,7 @@ def _encode_text(text: str, *, what: str) -> bytes:
 
 
 def encode_person(person: Person) -> bytes:
-    """Return `name <email> seconds zone`; raise Invalid for what would not read back."""
+    """Return `name <email> seconds zone`. Raises Invalid for a person that could not be read back."""
     if person.when < 0 or not re.fullmatch(r"[+-]\d{4}", person.tz, re.ASCII):
         raise DateOutOfRange(when=person.when, tz=person.tz)
     name, email = clean_identity(person.name), clean_identity(person.email)
@@ -225,7 +223,7 @@ def encode_person(person: Person) -> bytes:
 def encode_commit(
     *, tree: Oid, parents: Iterable[Oid], author: Person, committer: Person, message: bytes
 ) -> bytes:
-    """Return the content of a commit object; `message` comes from clean_message()."""
+    """Return the content of a commit object. `message` comes from clean_message()."""
     lines = [b"tree " + tree.encode()]
     lines += [b"parent " + parent.encode() for parent in parents]
     lines.append(b"author " + encode_person(author))
@@ -234,13 +232,13 @@ def encode_commit(
 
 
 def encode_tag(*, target: Oid, target_kind: str, name: str, tagger: Person, message: bytes) -> bytes:
-    """Return the content of an annotated tag; `message` comes from clean_message()."""
+    """Return the content of an annotated tag. `message` comes from clean_message()."""
     head = f"object {target}\ntype {target_kind}\ntag {name}\n".encode()
     return head + b"tagger " + encode_person(tagger) + b"\n\n" + message
 
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
-    """Return the content of a tree object with its entries in git's order; the empty tree is no bytes."""
+    """Return the content of a tree object with its entries in git's order. The empty tree has no bytes."""
     rows = sorted((tree_sort_key(entry.mode, entry.name), entry) for entry in entries)
     return b"".join(encode_tree_entry(*entry) for _, entry in rows)
 
@@ -251,7 +249,7 @@ def encode_tree_entry(mode: int, name: bytes, oid: Oid) -> bytes:
 
 
 def tree_sort_key(mode: int, name: bytes) -> bytes:
-    """Return what git orders entries by: a folder sorts as if its name ended in a slash."""
+    """Return git's sort key of an entry: a folder sorts as if its name ended in a slash."""
     return name + b"/" if mode == MODE_TREE else name
 
 
@@ -259,11 +257,11 @@ def tree_sort_key(mode: int, name: bytes) -> bytes:
 
 
 def parse_tree(content: bytes) -> list[TreeEntry]:
-    """Return the entries in stored order; raise Corrupt when the bytes are not a tree object.
+    """Return the entries in stored order. Raises Corrupt if the bytes are not a tree object.
 
-    Modes are those that git shows and compares, whatever is stored: old trees hold 100664 and 040000.
+    Modes are those that git shows and compares, whatever is stored: old trees contain 100664 and 040000.
     """
-    if not _is_row_of_entries(content):  # else looking for entries could take quadratic time
+    if not _is_row_of_entries(content):  # without this check, finding entries could take quadratic time
         raise NotATree()
     return [TreeEntry(read_mode(mode), name, Oid(oid.hex())) for mode, name, oid in _ENTRY.findall(content)]
 
@@ -272,7 +270,7 @@ def parse_tree(content: bytes) -> list[TreeEntry]:
 def read_mode(digits: bytes) -> int:
     """Return a stored mode as one of the five that git knows. Source: git's cache.h, canon_mode().
 
-    Git takes any number of digits, zeros in front as well, and looks at the last sixteen bits.
+    Git accepts any number of digits, also leading zeros, and uses the last sixteen bits.
     """
     mode = int(digits, 8)
     kind = mode & _KIND_OF_FILE
@@ -289,16 +287,16 @@ def _is_row_of_entries(content: bytes) -> bool:
 
 
 def parse_commit(content: bytes) -> Commit:
-    """Return the parts of a commit; raise Corrupt without a tree, or with a parent that is no object id.
+    """Return the parts of a commit. Raises Corrupt without a tree, or if a parent is not an object id.
 
-    Text is decoded as the `encoding` header says (UTF-8 without one or with an unknown one); bytes that do
-    not fit become U+FFFD. A missing or unreadable person or date reads as empty, and as the start of 1970.
+    Text is decoded by the `encoding` header, and as UTF-8 if that is absent or unknown. Bytes that do not decode become
+    U+FFFD. A missing or unreadable person is empty, and such a date is the start of 1970.
     """
     headers, body = _split_headers(content)
     encoding = _find_header(headers, b"encoding")
     codec = _codec(encoding)
     tree = _find_header(headers, b"tree")
-    # Git takes a parent named further down for a header that it does not know, and walks no history there.
+    # To git, a parent further down is an unknown header, and git walks no history there.
     parents = itertools.takewhile(lambda header: header[0] == b"parent", headers[1:])
     known = {b"tree", b"parent", b"author", b"committer", b"encoding"}
     return Commit(
@@ -313,7 +311,7 @@ def parse_commit(content: bytes) -> Commit:
 
 
 def parse_tag(content: bytes) -> Tag:
-    """Return the parts of an annotated tag; raise Corrupt when it does not say what it points to."""
+    """Return the parts of an annotated tag. Raises Corrupt if it does not name its target."""
     headers, body = _split_headers(content)
     kind = _find_header(headers, b"type") or b""
     if kind not in {b"commit", b"tree", b"blob", b"tag"}:
@@ -332,7 +330,7 @@ def parse_tag(content: bytes) -> Tag:
 def parse_person(line: bytes, codec: str = "utf-8") -> Person:
     """Return the person of an author, committer or tagger line, as git's split_ident_line() reads it.
 
-    The email ends at the first `>` after it began; see parse_person_date() for the date.
+    The email ends at the first `>` after its start. See parse_person_date() for the date.
     """
     name, _, rest = line.partition(b"<")
     email = rest.partition(b">")[0]
@@ -341,10 +339,10 @@ def parse_person(line: bytes, codec: str = "utf-8") -> Person:
 
 
 def parse_person_date(line: bytes) -> tuple[int, str]:
-    """Return (seconds since 1970, `+hhmm`) of an author, committer or tagger line: what follows its last `>`.
+    """Return (seconds since 1970, `+hhmm`) of an author, committer or tagger line, from the text after its last `>`.
 
-    A date after 9999, however many digits it has, reads as the end of that year; one that is none, or negative, as
-    the start of 1970.
+    A date after 9999, with any number of digits, is returned as the end of that year. A negative or unreadable date is
+    returned as the start of 1970.
     """
     address = line.partition(b"\n")[0].partition(b"<")[2]
     match = _PERSON_DATE.match(address.rpartition(b">")[2])
@@ -356,10 +354,10 @@ def parse_person_date(line: bytes) -> tuple[int, str]:
 
 
 def split_signature(content: bytes) -> tuple[bytes, bytes] | None:
-    """Return (signature without its folding, what was signed), or None for an unsigned commit.
+    """Return (signature without its folding, signed content), or None for an unsigned commit.
 
-    What was signed is the commit without its signature headers, also those for another object format.
-    Source: git's commit.c, parse_signed_commit().
+    The signed content is the commit without its signature headers, also those for another object format. Source: git's
+    commit.c, parse_signed_commit().
     """
     head, blank, body = content.partition(b"\n\n")
     head += b"\n"
@@ -397,9 +395,9 @@ def _parse_header_oid(value: bytes | None) -> Oid:
 
 
 def _codec(encoding: bytes | None) -> str:
-    """Return the codec of an `encoding` header; UTF-8 for none and for unknown ones.
+    """Return the codec of an `encoding` header; UTF-8 if it is absent or unknown.
 
-    Names are looked up in the table of known ones only: Python remembers each unknown name it is asked for.
+    Names are looked up only in our table of known ones: Python remembers each unknown name that it is asked for.
     """
     name = "" if encoding is None else encoding[:80].decode("ascii", "replace").strip().lower()
     for spelling in (re.sub(r"[^a-z0-9]+", "_", name), re.sub(r"[^a-z0-9]+", "", name)):
@@ -410,7 +408,7 @@ def _codec(encoding: bytes | None) -> str:
 
 
 def _normal_zone(text: bytes | None) -> str:
-    """Return the zone as `+hhmm`. An unreadable zone, as old histories hold them, reads as UTC."""
+    """Return the zone as `+hhmm`. An unreadable zone, as in old histories, is returned as UTC."""
     if text is None or len(text) != 5 or int(text[1:3]) > 23 or int(text[3:]) > 59:
         return "+0000"
     return text.decode("ascii")

@@ -1,11 +1,11 @@
-"""What the texts of an object, and stored objects, fail with."""
+"""Errors for texts of an object that a caller gives, and for stored objects."""
 
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
 
 
 class MessageEmpty(Invalid):
-    """The message of a commit, tag or note holds only blanks."""
+    """The message of a commit, tag or note has only blanks."""
 
     code = Code.MESSAGE_EMPTY
 
@@ -24,35 +24,35 @@ class PersonIncomplete(Invalid):
 
 
 class PersonNameEmpty(Invalid):
-    """Git takes off such characters, and nothing would be left."""
+    """Git removes all characters of this name, so nothing would be left."""
 
     code = Code.PERSON_NAME_EMPTY
     field: str
 
 
 class PersonUnreadable(Invalid):
-    """`<`, `>`, newline and NUL would not read back."""
+    """A person with `<`, `>`, newline or NUL could not be read back."""
 
     code = Code.PERSON_UNREADABLE
     field: str | None = None
 
 
 class TextNotUnicode(Invalid):
-    """The text holds half a surrogate pair, which JSON can spell."""
+    """The text contains half a surrogate pair, which JSON can spell."""
 
     code = Code.TEXT_NOT_UNICODE
     field: str
 
 
 class DateInvalid(Invalid):
-    """The text is no date."""
+    """The text is not a date."""
 
     code = Code.DATE_INVALID
     value: str
 
 
 class DateOutOfRange(Invalid, kw_only=True):
-    """Git cannot store it. `value` is a date as a caller wrote it, `when` and `tz` are the seconds and the offset."""
+    """Git cannot store the date. `value` is the caller's text, `when` and `tz` are the seconds and the offset."""
 
     code = Code.DATE_OUT_OF_RANGE
     value: str | None = None
@@ -61,33 +61,33 @@ class DateOutOfRange(Invalid, kw_only=True):
 
 
 class NotACommit(Corrupt):
-    """The content does not begin as a commit does."""
+    """The content does not begin like a commit."""
 
     code = Code.NOT_A_COMMIT
 
 
 class NotATree(Corrupt):
-    """The content is no list of tree entries."""
+    """The content is not a list of tree entries."""
 
     code = Code.NOT_A_TREE
 
 
 class NotATag(Corrupt):
-    """The tag is for no kind of object. `kind` is what it names."""
+    """The tag names an unknown kind of object, `kind`."""
 
     code = Code.NOT_A_TAG
     kind: bytes
 
 
 class HeaderWithoutOid(Corrupt):
-    """A header of a commit or tag names no object. `value` is what stands there."""
+    """A header of a commit or tag names no object. `value` is its text."""
 
     code = Code.HEADER_WITHOUT_OID
     value: str
 
 
 class TagWithoutTarget(Corrupt):
-    """Its first line names no object."""
+    """The first line of the tag names no object."""
 
     code = Code.TAG_WITHOUT_TARGET
 

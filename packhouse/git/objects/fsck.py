@@ -1,8 +1,8 @@
-"""What `git fsck --strict` says of files that are put into a tree, as far as no git process is needed.
+"""The rules of `git fsck --strict` for files of a tree, as far as they need no git process.
 
-TreeEditor asks check_upsert() of each file that it puts into a tree; order and form of trees are its own. Source:
-git's fsck.c, fsck_tree() and fsck_finish(). Content is left to `git index-pack --strict` on the finished pack, and
-needs_git_fsck() says when: hardly ever.
+TreeEditor calls check_upsert() for each file that it puts into a tree. It keeps order and form of trees itself. Source:
+git's fsck.c, fsck_tree() and fsck_finish(). Content is checked by `git index-pack --strict` on the finished pack, in
+the rare cases that needs_git_fsck() names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ from packhouse.git.oid import ZERO_OID, NotAnObjectId, Oid, is_oid
 
 
 class FileModeInvalid(Invalid):
-    """Files of a tree have other modes. `mode` is in octal digits."""
+    """Files of a tree cannot have this mode. `mode` is in octal digits."""
 
     code = Code.FILE_MODE_INVALID
     mode: str
@@ -35,24 +35,24 @@ class OidZero(Invalid):
 
 
 class GitmodulesNotAFile(Invalid):
-    """Git refuses it as a symlink, folder or submodule."""
+    """Git refuses `.gitmodules` as a symlink, folder or submodule."""
 
     code = Code.GITMODULES_NOT_A_FILE
     path: bytes
 
 
 class GitattributesNotAFile(Invalid):
-    """Git refuses it as a folder or submodule."""
+    """Git refuses `.gitattributes` as a folder or submodule."""
 
     code = Code.GITATTRIBUTES_NOT_A_FILE
     path: bytes
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
-    """Raise Invalid when no content could make this file legal to git.
+    """Raise Invalid if git refuses this file whatever its content is.
 
-    Believes nothing of its caller: a path that is no TreePath, a mode that no file has, and an `oid` (None: not
-    known yet) that is no object id are refused. So is what git refuses: the zero id, `.gitmodules` as a symlink, and
+    Trusts nothing from its caller: refuses a path that is no TreePath, a mode that no file has, and an `oid` that is no
+    object id (None: not known yet). Refuses what git refuses: the zero id, `.gitmodules` as a symlink, and
     `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
     """
     if mode not in FILE_MODES:
@@ -71,9 +71,9 @@ def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
 
 
 def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
-    """Tell whether one of these (path, mode) has content that git has rules for.
+    """Tell whether git has rules for the content of one of these (path, mode).
 
-    Those are `.gitmodules` (names, paths and addresses of submodules) and `.gitattributes` (lines of at most
+    It has rules for `.gitmodules` (names, paths and addresses of submodules) and `.gitattributes` (lines of at most
     2047 bytes), in any spelling. Run `git index-pack --strict` on the finished pack then.
     """
     for path, mode in files:
@@ -90,11 +90,11 @@ def needs_git_fsck(files: Iterable[tuple[bytes, int]]) -> bool:
 def merge_needs_git_fsck(
     read_tree: TreeReader, root: Oid, written: Mapping[Oid, bytes], sides: Iterable[Oid]
 ) -> bool:
-    """Tell whether a merge put content that git has rules for where no side had it.
+    """Tell whether a merge put content that git has rules for at a path where no side had it.
 
-    When one side renames a file to `.gitmodules` and the other writes to the file, the merge brings together a name
-    and a blob that were each judged without the other. `root` is the merged tree, `written` are the trees that the
-    merge made, `sides` the trees that it joined.
+    If one side renames a file to `.gitmodules` and the other writes to the file, the merge joins a name and a blob that
+    were each checked without the other. `root` is the merged tree, `written` has the trees that the merge made, `sides`
+    are the trees that it joined.
     """
     sides = list(sides)
     folders = [(root, b"")]

@@ -1,4 +1,4 @@
-"""The short ways to read a commit: only what a walk, or a listing, needs of it."""
+"""Fast parsers of commits, which read only the parts that a walk or a listing needs."""
 
 import re
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ _PARENT_LINE_BYTES: Final = 48
 
 
 class CommitLinks(NamedTuple):
-    """What a walk needs of a commit. `committed_at` is that of parse_commit(), in seconds since 1970."""
+    """The parts of a commit that a walk needs. `committed_at` is that of parse_commit(), in seconds since 1970."""
 
     tree: Oid
     parents: tuple[Oid, ...]
@@ -38,7 +38,7 @@ def parse_links(content: bytes) -> CommitLinks:
 
 
 class CommitSummary(NamedTuple):
-    """What listings tell of a commit: author's name, author date in seconds since 1970, message."""
+    """The parts of a commit that listings show: author's name, author date in seconds since 1970, message."""
 
     author: str
     authored_at: int
@@ -46,7 +46,7 @@ class CommitSummary(NamedTuple):
 
 
 def parse_summary(content: bytes) -> CommitSummary:
-    """Return what parse_commit() would say of author and message, in a fifth of the time."""
+    """Return author and message like parse_commit(), in a fifth of its time."""
     head, _, body = content.partition(b"\n\n")
     line = _AUTHOR.search(head)
     if line is None or b"\nencoding " in head:

@@ -1,9 +1,9 @@
-"""A notes tree that changes: which folders hold which notes is decided exactly as git decides it.
+"""A notes tree that changes. It has the same folders as a tree that git itself would write.
 
-Git spreads notes over folders of two hex digits as they become many, and back, part by part; what it has not
-looked into it leaves as it is. So that a tree written here is the one that git would have written, this is
-git's own structure, a tree of sixteen branches a level with folders unpacked on demand. Source: git's
-notes.c, load_subtree(), note_tree_insert(), note_tree_remove(), determine_fanout(), for_each_note_helper().
+Git spreads notes over folders of two hex digits when they become many, and joins them again, part by part. Git leaves a
+folder that it has not read as it is. So this is git's own structure: a tree of sixteen branches a level, with folders
+unpacked on demand. Source: git's notes.c, load_subtree(), note_tree_insert(), note_tree_remove(), determine_fanout(),
+for_each_note_helper().
 """
 
 import re
@@ -16,7 +16,7 @@ from packhouse.git.objects.tree_walk import TreeReader
 from packhouse.git.oid import NotAnObjectId, Oid, is_oid
 
 Combine = Callable[[Oid, Oid], Oid]
-"""Returns the blob that joins two notes of one object, which a tree of mixed layouts may hold."""
+"""Returns the blob that joins two notes of one object. A tree of mixed layouts may have two."""
 
 _HEX: Final = re.compile(rb"[0-9A-Fa-f]+")
 _KEY_DIGITS: Final = 40
@@ -34,14 +34,14 @@ class _Note:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """A folder not looked into yet; `prefix` is the digits of its path."""
+    """A folder that is not read yet. `prefix` is the digits of its path."""
 
     prefix: str
     tree: Oid
 
     @property
     def key(self) -> str:
-        """The digits by which it is filed, as git pads them."""
+        """The digits under which it is filed, padded as in git."""
         return self.prefix.ljust(_KEY_DIGITS, "0")
 
 
@@ -55,7 +55,7 @@ _Written = dict[bytes, Union[tuple[int, Oid], "_Written"]]
 
 
 class NotesTree:
-    """The notes of one notes commit. `root` is its tree, None for a notes ref that does not exist yet."""
+    """The notes of one notes commit. `root` is its tree; None for a notes ref that does not exist yet."""
 
     def __init__(self, read_tree: TreeReader, root: Oid | None, combine: Combine) -> None:
         self._read_tree = read_tree
@@ -72,7 +72,7 @@ class NotesTree:
         return slot.blob if isinstance(slot, _Note) and slot.key == target else None
 
     def set(self, target: Oid, blob: Oid) -> None:
-        """Attach `blob` to the object, in place of the note that it has.
+        """Attach `blob` to the object, in place of an existing note.
 
         Raises Invalid unless both are object ids: the digits of the first become paths of the tree.
         """
@@ -87,7 +87,7 @@ class NotesTree:
             self._insert(self._root, 0, _Note(target, blob))
 
     def remove(self, target: Oid) -> None:
-        """Remove the object's note, which exists."""
+        """Remove the object's note. It must exist."""
         node, depth, index = self._search(self._root, 0, target)
         slot = node.slots[index]
         assert isinstance(slot, _Note) and slot.key == target, "the caller has looked"
@@ -104,9 +104,9 @@ class NotesTree:
             path[level - 1].slots[_digit(target, level - 1)] = left[0] if left else None
 
     def write(self, emit: Callable[[bytes], Oid]) -> Oid:
-        """Write the tree, folders first, through `emit`; return its id. Untouched folders are not written.
+        """Write the tree through `emit`, folders first. Return its id. Untouched folders are not written.
 
-        Notes win over what else has their path, or is a file where their folder must be.
+        A note replaces another entry at its path, and a file in the place of its folder.
         """
         top: _Written = {}
         notes = dict(self._iter_paths(self._root, 0, 0))
@@ -122,7 +122,7 @@ class NotesTree:
         return _emit(top, emit)
 
     def _load(self, folder: _Folder, node: _Branching, depth: int) -> None:
-        """Put what a folder holds into the tree below `node`."""
+        """Put the contents of a folder into the tree below `node`."""
         rest = _KEY_DIGITS - len(folder.prefix)
         for entry in parse_tree(self._read_tree(folder.tree)):
             is_hex = _HEX.fullmatch(entry.name) is not None
@@ -138,9 +138,9 @@ class NotesTree:
                 self._others[place + entry.name] = (entry.mode, entry.oid)
 
     def _search(self, node: _Branching, depth: int, key: str) -> tuple[_Branching, int, int]:
-        """Return the branching, its depth and the slot where `key` is or belongs, folders on the way unpacked."""
+        """Return the branching, its depth and the slot of `key`. Unpacks the folders on the way."""
         while True:
-            # A folder is filed under zeros behind its prefix, so it may wait in the first slot.
+            # A folder is filed with zeros behind its prefix, so it may be in the first slot.
             for index in (0, _digit(key, depth)):
                 slot = node.slots[index]
                 if isinstance(slot, _Folder) and key.startswith(slot.prefix):
@@ -176,7 +176,7 @@ class NotesTree:
     def _iter_paths(
         self, node: _Branching, depth: int, fanout: int
     ) -> Iterator[tuple[bytes, tuple[int, Oid]]]:
-        """Yield the path of every note, and of every folder that stays as it is; `fanout` counts folders."""
+        """Yield the path of every note, and of every unchanged folder. `fanout` counts folders."""
         fanout = _fanout(node, depth, fanout)
         for index in range(_BRANCHES):
             slot = node.slots[index]
@@ -198,7 +198,7 @@ def _digit(key: str, depth: int) -> int:
 
 
 def _fanout(node: _Branching, depth: int, fanout: int) -> int:
-    """Return one more folder when all sixteen slots lead further, which says that notes are many here."""
+    """Return one more folder if all sixteen slots lead to further levels: then the notes here are many."""
     if depth % 2 or depth > 2 * fanout:
         return fanout
     return fanout + all(isinstance(slot, _Branching | _Folder) for slot in node.slots)

@@ -1,7 +1,7 @@
-"""Reading objects of one repository by libgit2, for short reads.
+"""Reads objects of one repository by libgit2, for short reads.
 
-libgit2 holds the interpreter's lock and loads objects whole (629 MB for a blob of 300 MB), so nothing over
-`limits.object_in_process_max_bytes` goes through it.
+libgit2 holds the interpreter's lock and loads objects whole (629 MB for a blob of 300 MB). So no object above
+`limits.object_in_process_max_bytes` is read through it.
 """
 
 from abc import ABC, abstractmethod
@@ -26,14 +26,14 @@ _KINDS: Final = {
     ObjectType.TAG: "tag",
 }
 
-# What pygit2 raises for a pack that cannot be opened or an object that cannot be read: by libgit2's class of error.
+# Errors of pygit2 for a pack that cannot be opened or an object that cannot be read. libgit2's error class decides.
 _UNREADABLE: Final = (pygit2.GitError, OSError, ValueError)
 
-_PEEL_DEPTH_MAX: Final = 32  # tags of tags; git itself has no limit, a chain this long is an attack
+_PEEL_DEPTH_MAX: Final = 32  # tags of tags; git has no limit, but a longer chain is an attack
 
 
 class ObjectUnreadable(Corrupt):
-    """The object is there and damaged. `reason` is libgit2's or git's."""
+    """The object exists and is damaged. `reason` is the message of libgit2 or git."""
 
     code = Code.OBJECT_UNREADABLE
     oid: Oid
@@ -41,7 +41,7 @@ class ObjectUnreadable(Corrupt):
 
 
 class ObjectOfOtherKind(NotFound, kw_only=True):
-    """The id leads to an object of another kind than asked for."""
+    """The id names an object of another kind than asked for."""
 
     code = Code.OBJECT_OF_OTHER_KIND
     oid: Oid
@@ -50,28 +50,28 @@ class ObjectOfOtherKind(NotFound, kw_only=True):
 
 
 class TagsTooDeep(NotFound):
-    """The annotated tag leads through more tags than are followed."""
+    """The annotated tag leads through more tags than we follow."""
 
     code = Code.TAGS_TOO_DEEP
     oid: Oid
 
 
 class ObjectFolderUnreadable(Corrupt):
-    """`reason` is libgit2's."""
+    """`reason` is libgit2's message."""
 
     code = Code.OBJECT_FOLDER_UNREADABLE
     reason: str
 
 
 class ObjectMissing(NotFound):
-    """The repository does not hold the object."""
+    """The repository does not have the object."""
 
     code = Code.OBJECT_MISSING
     oid: Oid
 
 
 def configure_libgit2() -> None:
-    """Set libgit2's process-wide options; call once at start."""
+    """Set libgit2's process-wide options. Call it once at start."""
     for option, value in (
         (pygit2.enums.Option.SET_MWINDOW_SIZE, 16 * limits.MIB),
         (pygit2.enums.Option.SET_MWINDOW_MAPPED_LIMIT, 64 * limits.MIB),
@@ -81,34 +81,34 @@ def configure_libgit2() -> None:
 
 
 class Objects(ABC):
-    """What follows from reading one object."""
+    """Reads built on reading one object."""
 
     @abstractmethod
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
-        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository lacks it.
+        """Return kind (blob, tree, commit, tag) and size in bytes; None if the repository lacks the object.
 
-        Raises Corrupt when it cannot be read.
+        Raises Corrupt if it cannot be read.
         """
 
     @abstractmethod
     def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
-        """Return kind and content of an object that fits in memory.
+        """Return kind and content of an object that fits in memory. The caller has checked the size of blobs.
 
-        Raises ObjectMissing when it is absent, NotFound when it is of another `kind` than given, and Corrupt when it
-        cannot be read. The caller has checked the size of blobs.
+        Raises ObjectMissing if it is absent, NotFound if it has another kind than `kind`, and Corrupt if it cannot be
+        read.
         """
 
     def read_header(self, oid: Oid) -> tuple[str, int]:
-        """Return kind and size in bytes; raise ObjectMissing when the repository lacks it, Corrupt as above."""
+        """Return kind and size in bytes. Raises ObjectMissing if the object is absent, and Corrupt as above."""
         header = self.kind_and_size(oid)
         if header is None:
             raise ObjectMissing(oid)
         return header
 
     def peel(self, oid: Oid) -> tuple[str, Oid]:
-        """Return kind and id of what `oid` leads to once annotated tags are followed.
+        """Return kind and id of the object that `oid` names after all annotated tags are followed.
 
-        Raises ObjectMissing when an object of the chain is missing.
+        Raises ObjectMissing if an object of the chain is missing.
         """
         for _ in range(_PEEL_DEPTH_MAX):
             kind, _size = self.read_header(oid)
@@ -119,10 +119,10 @@ class Objects(ABC):
 
 
 class ObjectReader(Objects):
-    """Reads the objects in `object_dir` and in the folder beneath it, if any; for one thread at a time."""
+    """Reads the objects in `object_dir` and in the folder beneath it, if any. For one thread at a time."""
 
     def __init__(self, object_dir: Path, beneath: Path | None = None) -> None:
-        """Open the folders; raise Corrupt when they cannot be."""
+        """Open the folders. Raises Corrupt if that fails."""
         try:
             self._odb = pygit2.Odb(str(object_dir))
             if beneath is not None:
@@ -152,10 +152,10 @@ class ObjectReader(Objects):
 
 
 class FreshReader(Objects):
-    """Reads objects through a git process each: slow, and blind to what this process opened before.
+    """Reads each object through a git process. This is slow, but does not use packs that this process opened before.
 
-    libgit2 shares an open pack between all readers of a process, so an idx that was made anew is not seen while one
-    of them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
+    libgit2 shares an open pack between all readers of a process. So an idx that was made anew is not seen while one of
+    them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
     """
 
     def __init__(self, place: GitPlace) -> None:
@@ -198,7 +198,7 @@ def _check_kind(oid: Oid, found: str, expected: str | None) -> str:
 
 
 def tag_target(content: bytes) -> Oid:
-    """Return the id on the first line, `object <oid>`, of an annotated tag."""
+    """Return the id in the first line of an annotated tag, `object <oid>`."""
     first_line = content.split(b"\n", 1)[0]
     if not first_line.startswith(b"object ") or len(first_line) != 47:
         raise TagWithoutTarget()

@@ -1,8 +1,8 @@
-"""Editing a tree: only the folders on changed paths are read, and only those that change are written.
+"""Edits a tree. Only the folders on changed paths are read, and only changed folders are written.
 
-A folder of thousands of entries is neither parsed nor sorted for a few edits: its bytes are spliced. An entry
-is 20 arbitrary bytes after a name, so positions are only found by walking from a known boundary; one compiled
-pattern walks at about 50 ns an entry, a twentieth of parsing and writing all anew.
+For a few edits, a folder of thousands of entries is neither parsed nor sorted: its bytes are spliced. An entry has 20
+arbitrary bytes after a name, so the start of an entry can only be found by walking from a known boundary. One compiled
+pattern walks at about 50 ns an entry, a twentieth of the time for parsing and writing everything anew.
 """
 
 import re
@@ -24,23 +24,23 @@ from packhouse.git.objects.fsck import check_upsert, needs_git_fsck
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 
-# Not possessive as a whole: before Python 3.11.5 such a group that fails half-way keeps what it has read
-# (CPython issue 106052). The bound keeps small what a greedy one remembers.
+# The whole group is not possessive: before Python 3.11.5, such a group that fails half-way keeps what it has read
+# (CPython issue 106052). The bound limits what a greedy group remembers.
 _WALK = re.compile(rb"(?:(?:100644|100755|40000|120000|160000) [^\0]++\0.{20}){0,1000}", re.DOTALL)
 _ENTRY = re.compile(rb"(\d{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _SPLICE_EDITS_MAX: Final = 16
-"""Above so many touched names in one folder, indexing it once is cheaper than walking for each."""
+"""With more touched names in one folder, parsing it once is cheaper than walking for each."""
 
 
 class PathIsFolder(Invalid):
-    """A file is to be written where a folder of the same change stands."""
+    """The file's path is a folder in the same change."""
 
     code = Code.PATH_IS_FOLDER
     path: bytes
 
 
 class PathThroughFile(Invalid):
-    """A part of the path is a file of the same change."""
+    """A folder of the path is a file in the same change."""
 
     code = Code.PATH_THROUGH_FILE
     path: bytes
@@ -54,10 +54,10 @@ class TooManyFolders(LimitExceeded):
 
 
 class TreeEditor:
-    """Applies edits in order to the tree `root` (None: nothing yet). Folders left empty vanish.
+    """Applies edits in order to the tree `root` (None: no tree yet). Folders left empty vanish.
 
-    `read_tree` returns the content of a tree object. What no tree may hold is refused here, where trees are built,
-    whatever callers have checked: an endpoint that forgets to cannot write `.git/hooks`.
+    `read_tree` returns the content of a tree object. The editor refuses everything that a tree may not contain,
+    whatever callers have checked. So an endpoint without a check still cannot write `.git/hooks`.
     """
 
     def __init__(self, read_tree: Callable[[Oid], bytes], root: Oid | None) -> None:
@@ -65,13 +65,13 @@ class TreeEditor:
         self._root = _Folder(root)
         self._folders = 1
         self.needs_git_fsck = False
-        """Whether an edit put content here that git has rules for: ask needs_git_fsck() of git/objects/fsck.py why."""
+        """Whether an edit put content here that git has rules for: see needs_git_fsck() in git/objects/fsck.py."""
 
     def upsert(self, path: TreePath, mode: int, oid: Oid) -> None:
-        """Put a file, symlink or gitlink at `path`, creating the folders above it.
+        """Put a file, symlink or gitlink at `path`, and create the folders above it.
 
-        Raises what check_upsert() raises, Invalid when a folder of the path is a file, or the path itself is a
-        folder, unless an earlier edit removed that, and LimitExceeded when the edits touch too many folders.
+        Raises the errors of check_upsert(). Raises Invalid if a folder of the path is a file, or the path itself is a
+        folder, unless an earlier edit has removed that. Raises LimitExceeded if the edits touch too many folders.
         """
         check_upsert(path, mode, oid)
         self.needs_git_fsck = self.needs_git_fsck or needs_git_fsck([(path, mode)])
@@ -85,10 +85,10 @@ class TreeEditor:
         folder.changes[name] = (mode, oid)
 
     def delete(self, path: bytes) -> bool:
-        """Remove the file, or the folder with all in it, at `path`; a missing path is no error.
+        """Remove the file at `path`, or the folder and everything in it. A missing path is no error.
 
-        Any path may be given: an old tree can hold what no path may name any more, and that has to go. Tell whether
-        it was there, or an earlier edit had removed it.
+        Takes any path: an old tree may contain names that are not allowed any more, and they must be removable. Returns
+        whether the path existed, or an earlier edit had removed it.
         """
         *parents, name = path.split(b"/")
         folder = self._root
@@ -102,9 +102,9 @@ class TreeEditor:
         return name in folder.changes
 
     def write(self, emit: Callable[[bytes], Oid]) -> Oid:
-        """Return the id of the edited tree, having given each new tree to `emit`, children first.
+        """Write the edited tree: give each new tree to `emit`, children first. Return its id.
 
-        A tree equal to the one it replaces is not emitted, and nothing is when nothing changed.
+        A tree equal to the one that it replaces is not emitted. If nothing changed, nothing is emitted.
         """
         results: dict[int, Oid | None] = {}
         for folder in _children_first(self._root):
@@ -140,7 +140,7 @@ class TreeEditor:
         return created
 
     def _get(self, folder: "_Folder", name: bytes) -> "_Change":
-        """Return what is at `name` after the edits so far; a folder is from now on in `changes`."""
+        """Return what is at `name` after the edits so far. A folder is in `changes` from now on."""
         if name in folder.changes:
             return folder.changes[name]
         found = self._content(folder).find(name)
@@ -162,7 +162,7 @@ class TreeEditor:
         return folder.content
 
     def _is_empty(self, top: "_Folder") -> bool:
-        """Tell whether the edits left nothing in a folder; an empty folder is as good as none."""
+        """Tell whether the edits left a folder empty. An empty folder counts as none."""
         waiting = [top]
         while waiting:
             folder = waiting.pop()
@@ -179,9 +179,9 @@ class TreeEditor:
 
 
 class _Folder:
-    """A folder on a changed path: the tree it was, and what is at each touched name now.
+    """A folder on a changed path: its old tree, and the present entry of each touched name.
 
-    `replaces` is the tree that was at its place when an edit had deleted that one whole.
+    `replaces` is the old tree at its place if an edit had deleted that tree as a whole.
     """
 
     __slots__ = ("changes", "content", "oid", "replaces")
@@ -197,7 +197,7 @@ _Change = tuple[int, Oid] | _Folder | None
 
 
 def _children_first(root: _Folder) -> Iterator[_Folder]:
-    """Yield the touched folders, each after all below it; paths are deeper than Python's stack."""
+    """Yield the touched folders, each after the folders below it. Paths can be deeper than Python's stack."""
     ordered = [root]
     for folder in ordered:
         ordered.extend(change for change in folder.changes.values() if isinstance(change, _Folder))
@@ -236,7 +236,7 @@ class _Content:
         return (row[2] for row in _ENTRY.finditer(self._raw))
 
     def with_changes(self, changes: dict[bytes, tuple[int, Oid] | None]) -> bytes | None:
-        """Return the tree with entries replaced, added or (None) removed; None when that changes nothing."""
+        """Return the tree with entries replaced, added or (None) removed; None if that changes nothing."""
         changed = {name: new for name, new in changes.items() if self.find(name) != new}
         if not changed:
             return None
@@ -259,7 +259,7 @@ def _value(row: re.Match[bytes]) -> tuple[int, Oid]:
 
 
 def _boundary(raw: bytes, start: int, limit: int) -> int:
-    """Return the last boundary between entries at or before `limit`, walking from the one at `start`."""
+    """Return the last boundary between entries at or before `limit`, walking from the boundary at `start`."""
     while (walked := _WALK.match(raw, start, limit)) is not None and walked.end() > start:
         start = walked.end()
     return start
@@ -268,8 +268,8 @@ def _boundary(raw: bytes, start: int, limit: int) -> int:
 def _find_entry(raw: bytes, name: bytes) -> re.Match[bytes] | None:
     """Return the entry `name`.
 
-    Its bytes may also occur in an object id or at the end of a longer name, so a hit counts only when it
-    follows the mode of an entry.
+    Its bytes may also occur in an object id or at the end of a longer name. So a match counts only if it follows the
+    mode of an entry.
     """
     needle = b" " + name + b"\0"
     hit = raw.find(needle)
@@ -282,7 +282,7 @@ def _find_entry(raw: bytes, name: bytes) -> re.Match[bytes] | None:
 
 
 def _place(raw: bytes, key: bytes) -> int:
-    """Return where an entry with this sort key belongs: a binary search between known boundaries."""
+    """Return the position of an entry with this sort key, by a binary search between known boundaries."""
     low, high = 0, len(raw)
     while low < high:
         middle = _boundary(raw, low, (low + high) // 2)
@@ -296,8 +296,8 @@ def _place(raw: bytes, key: bytes) -> int:
 
 
 def _canonical(stored: bytes) -> bytes:
-    """Return a tree with the modes that git writes today; old histories hold 100664 and padded zeros.
+    """Return a tree with the modes that git writes today. Old histories contain 100664 and padded zeros.
 
-    Raises Corrupt for bytes that are no tree.
+    Raises Corrupt for bytes that are not a tree.
     """
     return encode_tree(parse_tree(stored))

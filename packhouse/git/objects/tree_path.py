@@ -1,8 +1,8 @@
-"""Paths inside a tree: checked where they enter, so that no checkout on any system is led into `.git`.
+"""Paths inside a tree. They are checked on entry, so that no checkout on any system writes into `.git`.
 
-HFS+ ignores some code points in file names and NTFS has short names, alternate streams and names that may end
-in dots and spaces, so `.git` has many spellings. The rules are those of `git fsck` with core.protectHFS and
-core.protectNTFS: git's utf8.c, is_hfs_dot_generic(), and path.c, is_ntfs_dotgit() and is_ntfs_dot_generic().
+`.git` has many spellings. HFS+ ignores some code points in file names. NTFS has short names, alternate streams and
+names that may end in dots and spaces. The rules are those of `git fsck` with core.protectHFS and core.protectNTFS:
+git's utf8.c, is_hfs_dot_generic(), and path.c, is_ntfs_dotgit() and is_ntfs_dot_generic().
 """
 
 import re
@@ -13,18 +13,18 @@ from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 _IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"
-"""U+200C-200F, U+202A-202E, U+206A-206F and U+FEFF: what HFS+ does not see in a name."""
+"""U+200C-200F, U+202A-202E, U+206A-206F and U+FEFF: the characters that HFS+ ignores in a name."""
 
 _CHARACTER = (
     rb"(?:[\x01-.0-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee][\x80-\xbf]{2}"
     rb"|\xed[\x80-\x9f][\x80-\xbf]|\xef(?!\xbf[\xbe\xbf])[\x80-\xbf]{2}|\xf0[\x90-\xbf][\x80-\xbf]{2}"
     rb"|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2})"
 )
-"""A character other than the slash. To git's reader a name ends where none follows, so also at bad UTF-8."""
+"""A character other than the slash. Git's reader ends a name where no such character follows, so also at bad UTF-8."""
 
 
 class PathEmpty(Invalid):
-    """The path names nothing."""
+    """The path is empty."""
 
     code = Code.PATH_EMPTY
 
@@ -37,7 +37,7 @@ class PathTooLong(Invalid):
 
 
 class PathHoldsNul(Invalid):
-    """No tree can hold such a name."""
+    """No tree can contain a name with NUL."""
 
     code = Code.PATH_HOLDS_NUL
     path: bytes
@@ -51,7 +51,7 @@ class PathSegmentInvalid(Invalid):
 
 
 class PathNamesGit(Invalid):
-    """Some file system takes a part of the path for `.git`."""
+    """To some file system, a part of the path is `.git`."""
 
     code = Code.PATH_NAMES_GIT
     path: bytes
@@ -65,7 +65,7 @@ class PathPrefixInvalid(Invalid):
 
 
 class PathNotUnicode(Invalid):
-    """The text holds half a surrogate pair, which JSON can spell."""
+    """The text contains half a surrogate pair, which JSON can spell."""
 
     code = Code.PATH_NOT_UNICODE
 
@@ -76,7 +76,7 @@ def _hfs_pattern(name: str) -> bytes:
 
 
 def _ntfs_pattern(name: str, short: str) -> bytes:
-    """Match the long name, its short names ~1 to ~4, and the short names that NTFS makes of a checksum."""
+    """Match the long name, its short names ~1 to ~4, and the short names that NTFS makes with a checksum."""
     hashed = (
         f"{short[:kept]}~[1-9]" + (f"[0-9]{{{6 - kept}}}" if kept < 6 else "")
         for kept in range(len(short) + 1)
@@ -92,20 +92,20 @@ _HFS_GITATTRIBUTES = re.compile(_hfs_pattern("gitattributes"), re.IGNORECASE)
 _NTFS_GITATTRIBUTES = re.compile(_ntfs_pattern("gitattributes", "gi7d29"), re.IGNORECASE)
 
 _PLAIN = re.compile(rb"(?:[\w+@-][\w.+@ -]*+(?:/(?!\Z)|\Z))+", re.ASCII)
-"""Nearly every path there is: no segment begins with a dot, nor holds what the patterns above look for."""
+"""Nearly every path matches: no segment begins with a dot, or has what the patterns above look for."""
 
 
 class TreePath(bytes):
-    """A path that a tree may hold. To make one is to parse it, so no other bytes have this type.
+    """A path that a tree may contain. Making one parses it, so no other bytes have this type.
 
-    Raises Invalid for an empty or absolute path, an empty, `.` or `..` segment, `.git` in any spelling, NUL, and
-    more than 4096 bytes. A backslash is an ordinary character, but not in front of `.git`.
+    Raises Invalid for an empty or absolute path, an empty, `.` or `..` segment, `.git` in any spelling, NUL, and more
+    than 4096 bytes. A backslash is an ordinary character, except in front of `.git`.
     """
 
     __slots__ = ()
 
     def __new__(cls, path: bytes) -> Self:
-        """Return `path` as it is; check_tree_path() takes paths as callers write them."""
+        """Return `path` unchanged. check_tree_path() takes paths as callers write them."""
         if type(path) is cls:
             return path
         require_tree_path(path)
@@ -113,10 +113,10 @@ class TreePath(bytes):
 
 
 def check_tree_path(path: str | bytes, *, deletes: bool = False) -> TreePath:
-    """Return a path as callers give it in the form that trees use.
+    """Return a caller's path in the form that trees use.
 
-    Leading slashes are taken off, and one trailing slash when the path is to be deleted. Raises Invalid as
-    TreePath does.
+    Leading slashes are removed. If the path is to be deleted, one trailing slash is removed too. Raises Invalid like
+    TreePath.
     """
     if isinstance(path, str):
         try:
@@ -130,15 +130,15 @@ def check_tree_path(path: str | bytes, *, deletes: bool = False) -> TreePath:
 
 
 def is_plain_path(path: bytes) -> bool:
-    """Tell whether trees may hold the path, and git has no rule for any of its names; False when that is open.
+    """Tell whether trees may contain the path, and git has no rule for any of its names; False if that is not clear.
 
-    One look answers for nearly every path, which makes it cheap to check a path again where it is used.
+    One match answers for nearly every path. So it is cheap to check a path again where it is used.
     """
     return len(path) <= limits.tree_path_max_bytes and _PLAIN.fullmatch(path) is not None
 
 
 def require_tree_path(path: bytes) -> None:
-    """Raise Invalid unless a tree may hold the path, whatever its type claims."""
+    """Raise Invalid unless a tree may contain the path. Does not trust its type."""
     if is_plain_path(path):
         return
     if not path:
@@ -155,10 +155,10 @@ def require_tree_path(path: bytes) -> None:
 
 
 def check_path_prefix(prefix: str | bytes) -> bytes:
-    """Return what paths of a tree may begin with, as callers give it; the last segment may be cut anywhere.
+    """Return a caller's text that paths of a tree may begin with. The last segment may be cut anywhere.
 
-    So `.git` is allowed, with which `.gitignore` begins, and `.git/` is not. Leading slashes are taken off. Raises
-    Invalid as check_tree_path() does, also for a last segment `.` or `..`: most callers mean a folder by it.
+    So `.git` is allowed, because `.gitignore` begins with it, and `.git/` is not. Leading slashes are removed. Raises
+    Invalid like check_tree_path(), also for a last segment `.` or `..`: most callers mean a folder by it.
     """
     if isinstance(prefix, str):
         try:
@@ -177,15 +177,15 @@ def check_path_prefix(prefix: str | bytes) -> bytes:
 
 
 def is_dotgit_name(name: bytes) -> bool:
-    """Tell whether some file system takes this entry, or one that it hides behind a backslash, for `.git`."""
+    """Tell whether this entry, or a part of it behind a backslash, is `.git` to some file system."""
     return _NTFS_DOTGIT.search(name) is not None or _HFS_DOTGIT.match(name) is not None
 
 
 def is_gitmodules_name(name: bytes) -> bool:
-    """Tell whether some file system takes this entry for `.gitmodules`, whose content git then checks."""
+    """Tell whether this entry is `.gitmodules` to some file system. Git checks the content of that file."""
     return _NTFS_GITMODULES.search(name) is not None or _HFS_GITMODULES.match(name) is not None
 
 
 def is_gitattributes_name(name: bytes) -> bool:
-    """Tell whether some file system takes this entry for `.gitattributes`, whose content git then checks."""
+    """Tell whether this entry is `.gitattributes` to some file system. Git checks the content of that file."""
     return _NTFS_GITATTRIBUTES.match(name) is not None or _HFS_GITATTRIBUTES.match(name) is not None

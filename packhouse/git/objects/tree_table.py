@@ -1,4 +1,4 @@
-"""Trees as tables, to compare the same path in many trees quickly."""
+"""Trees as tables, for comparing one path in many trees quickly."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ TableReader = Callable[[Oid], TreeTable]
 
 
 class PathChange(NamedTuple):
-    """A file, symlink or submodule that differs between two trees; `entry` None: the new tree has none."""
+    """A file, symlink or submodule that differs between two trees. `entry` is None if the new tree has none."""
 
     path: bytes
     entry: tuple[int, Oid] | None
@@ -27,7 +27,7 @@ def parse_table(content: bytes) -> TreeTable:
 
 
 def find_entry(read_table: TableReader, root: Oid, path: bytes) -> tuple[int, Oid] | None:
-    """Return (mode, id) of what is at `path`, or None."""
+    """Return (mode, id) of the entry at `path`, or None."""
     entry: tuple[int, Oid] | None = (MODE_TREE, root)
     for name in path.split(b"/"):
         if entry is None or entry[0] != MODE_TREE:
@@ -37,9 +37,9 @@ def find_entry(read_table: TableReader, root: Oid, path: bytes) -> tuple[int, Oi
 
 
 def has_same_entry(read_table: TableReader, one: Oid, other: Oid, path: bytes) -> bool:
-    """Tell whether two root trees have the same at `path`, reading only where they differ.
+    """Tell whether two root trees have the same entry at `path`. Reads folders only where they differ.
 
-    One of them has something there: a path that neither has may count as different.
+    One of them must have an entry there. A path that neither has may count as different.
     """
     for name in path.split(b"/"):
         if one == other:
@@ -58,9 +58,9 @@ def has_same_entry(read_table: TableReader, one: Oid, other: Oid, path: bytes) -
 def iter_changes(
     read_table: TableReader, old: Oid | None, new: Oid | None, *, entries_max: int
 ) -> Iterator[PathChange]:
-    """Yield what must be done to the files of `old` to have those of `new`, deletions first in each folder.
+    """Yield the changes from the files of `old` to those of `new`, deletions first in each folder.
 
-    None is a tree without entries. Folders that are equal are not read. Raises LimitExceeded as iter_leaves() does.
+    None is a tree without entries. Equal folders are not read. Raises LimitExceeded like iter_leaves().
     """
     waiting: list[tuple[bytes, Oid | None, Oid | None]] = [(b"", old, new)]
     entries = 0

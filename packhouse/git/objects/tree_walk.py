@@ -1,4 +1,4 @@
-"""Finding and listing paths in trees. Order is git's: full paths of files in byte order."""
+"""Finding and listing paths in trees. The order is git's: full paths of files, sorted by bytes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ TreeReader = Callable[[Oid], bytes]
 
 
 class TreeTooLarge(LimitExceeded):
-    """More files and folders than are walked through. Ask for a part."""
+    """The tree has more files and folders than we walk through. Ask for a part of it."""
 
     code = Code.TREE_TOO_LARGE
     entries_max: int
 
 
 class WalkedPathTooLong(LimitExceeded):
-    """Folders are nested so deeply that their paths are not shown."""
+    """Folders are nested so deeply that we do not show their paths."""
 
     code = Code.WALKED_PATH_TOO_LONG
     max_bytes: int
@@ -44,12 +44,12 @@ class PathEntry:
 
     @property
     def kind(self) -> str:
-        """What listings call it: tree, submodule, symlink or blob."""
+        """The name of its kind in listings: tree, submodule, symlink or blob."""
         return {MODE_TREE: "tree", MODE_GITLINK: "submodule", MODE_SYMLINK: "symlink"}.get(self.mode, "blob")
 
 
 def find_path(read_tree: TreeReader, root: Oid, path: bytes) -> PathEntry | None:
-    """Return what is at `path`, or None; the empty path is the root itself."""
+    """Return the entry at `path`, or None. The empty path is the root itself."""
     mode, oid = MODE_TREE, root
     for name in path.split(b"/") if path else ():
         if mode != MODE_TREE:
@@ -62,7 +62,7 @@ def find_path(read_tree: TreeReader, root: Oid, path: bytes) -> PathEntry | None
 
 
 def read_folder(read_tree: TreeReader, oid: Oid) -> dict[bytes, TreeEntry]:
-    """Return the entries of a folder by name, for callers who ask for many of them."""
+    """Return the entries of a folder by name, for callers that need many of them."""
     return {entry.name: entry for entry in parse_tree(read_tree(oid))}
 
 
@@ -72,8 +72,8 @@ def iter_leaves(
     """Yield every file, symlink and submodule below the tree `root`, whose own path is `prefix`.
 
     Only paths greater than `after` come; folders that end before it are not read. Raises LimitExceeded after
-    `entries_max` entries: a few trees that hold each other many times make billions of paths. Also for a folder
-    whose path is longer than any path may be: of those, all above are in memory.
+    `entries_max` entries, because a few trees that contain each other many times make billions of paths. Raises it also
+    for a folder with a longer path than allowed, because the folders above it are all in memory.
     """
     folders = [_iter_folder(read_tree, root, prefix, after)]
     entries = 0
@@ -95,10 +95,10 @@ def iter_leaves(
 def iter_children(
     read_tree: TreeReader, root: Oid, prefix: bytes = b"", *, after: bytes = b""
 ) -> Iterator[PathEntry]:
-    """Yield the direct entries of the tree `root`, folders included, that come after the path `after`."""
+    """Yield the direct entries of the tree `root`, also folders, that come after the path `after`."""
     entries = parse_tree(read_tree(root))
     passed = after.removeprefix(prefix + b"/" if prefix else b"")
-    # The name alone does not say where it sorted: a folder comes as if its name ended in a slash.
+    # The name alone does not give its position: a folder sorts as if its name ended in a slash.
     kinds = {entry.name: entry.mode for entry in entries}
     passed_key = tree_sort_key(kinds.get(passed, 0), passed)
     for entry in entries:

@@ -1,6 +1,6 @@
-"""What `info/refs` says in protocol v0 and v1: every ref, and what the server can do.
+"""The answer to `info/refs` in protocol v0 and v1: every ref, and the capabilities of the server.
 
-The capability lists are those of git's own upload-pack and receive-pack as far as this server offers them;
+The capability lists are those of git's own upload-pack and receive-pack, as far as this server offers them;
 gitprotocol-capabilities(5) explains each. Sources: gitprotocol-http(5), "Smart Clients"; gitprotocol-pack(5),
 "Reference Discovery".
 """
@@ -34,7 +34,7 @@ class Service(Enum):
 
 
 class AdvertisedRef(NamedTuple):
-    """A ref as a client of one namespace sees it. `peeled_oid` is set for annotated tags only."""
+    """A ref as a client of one namespace sees it. `peeled_oid` is set only for annotated tags."""
 
     refname: RefName
     oid: Oid
@@ -42,7 +42,7 @@ class AdvertisedRef(NamedTuple):
 
 
 class RefView(NamedTuple):
-    """All that a remote shows: refs in byte order of their names, and the branch HEAD names.
+    """Everything that a remote shows: refs sorted by the bytes of their names, and the branch that HEAD names.
 
     `head_target` is None on a remote without HEAD (the ephemeral one). The branch may be unborn.
     """
@@ -51,14 +51,14 @@ class RefView(NamedTuple):
     head_target: RefName | None
 
     def head(self) -> AdvertisedRef | None:
-        """Return the ref that HEAD names, or None when there is no HEAD or it is unborn."""
+        """Return the ref that HEAD names; None if there is no HEAD or it is unborn."""
         if self.head_target is None:
             return None
         return next((ref for ref in self.refs if ref.refname == self.head_target), None)
 
 
 def protocol_version(git_protocol: str) -> int:
-    """Return 0, 1 or 2 from a `Git-Protocol` header: the highest that both sides know; unknown keys are skipped.
+    """Return 0, 1 or 2 from a `Git-Protocol` header: the highest version that both sides know. Skips unknown keys.
 
     Source: gitprotocol-http(5) and git(1), GIT_PROTOCOL: colon-separated `key[=value]`.
     """
@@ -67,12 +67,12 @@ def protocol_version(git_protocol: str) -> int:
 
 
 def service_header(service: Service) -> bytes:
-    """Return the announcement that opens a smart answer of protocol v0 and v1."""
+    """Return the announcement at the start of a smart answer in protocol v0 and v1."""
     return encode_packet(b"# service=%b\n" % service.value.encode("ascii")) + FLUSH_PKT
 
 
 def upload_advertisement(view: RefView, *, version: int) -> bytes:
-    """Return the refs and capabilities for a fetch by protocol `version` 0 or 1, announcement included."""
+    """Return the refs and capabilities for a fetch by protocol `version` 0 or 1, with the announcement."""
     head = view.head()
     capabilities = _UPLOAD_CAPABILITIES
     if head is not None:
@@ -83,10 +83,10 @@ def upload_advertisement(view: RefView, *, version: int) -> bytes:
 
 
 def receive_advertisement(view: RefView, *, version: int) -> bytes:
-    """Return the refs and capabilities for a push by protocol `version` 0 or 1, announcement included.
+    """Return the refs and capabilities for a push by protocol `version` 0 or 1, with the announcement.
 
-    There is no HEAD in it and nothing is peeled, as with git's receive-pack. Protocol v2 has no push: a
-    client that asks for it is answered in v0.
+    It has no HEAD and no peeled tags, as in git's receive-pack. Protocol v2 has no push: a client that asks for it is
+    answered in v0.
     """
     return _advertise(Service.RECEIVE_PACK, _lines(view.refs, peel=False), _RECEIVE_CAPABILITIES, version)
 

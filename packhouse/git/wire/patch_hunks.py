@@ -1,9 +1,9 @@
-"""Hunks of a patch whose header counts other lines than follow, as language models write them.
+"""Corrects hunk headers whose counts differ from the lines that follow, as in patches by language models.
 
-git apply believes the counts: with too large ones the patch is corrupt, and with too small ones it drops the rest of
-the hunk without a word. `git apply --recount` believes the lines, but takes the signature of a mail for a deletion, and
-silently drops what stands behind a line that is no part of a hunk. So the hunks are counted here, the headers are put
-right, and git apply judges the rest. Source: git's apply.c, parse_fragment() and recount_diff().
+git apply trusts the counts. With too large counts the patch is corrupt; with too small ones git silently drops the rest
+of the hunk. `git apply --recount` trusts the lines. But it takes the signature of a mail for a deletion, and silently
+drops everything behind a line that is not part of a hunk. So this module counts the lines and corrects the headers, and
+git apply checks the rest. Source: git's apply.c, parse_fragment() and recount_diff().
 """
 
 import re
@@ -26,7 +26,7 @@ _DIGITS_MAX: Final = 9
 
 
 class HunkHeaderUnreadable(Invalid):
-    """`line` is the number of the line from 1."""
+    """`line` is the number of the line, from 1."""
 
     code = Code.HUNK_HEADER_UNREADABLE
     line: int
@@ -51,7 +51,7 @@ class HunkCutOff(Invalid):
 
 
 class TooManyWrongHunks(LimitExceeded):
-    """More headers than are put right count other lines than follow."""
+    """More hunk headers are wrong than we correct."""
 
     code = Code.TOO_MANY_WRONG_HUNKS
     max_hunks: int
@@ -59,11 +59,11 @@ class TooManyWrongHunks(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class WrongCounts:
-    """A hunk whose header is wrong: at which line it stands, what it says, and what follows it.
+    """A hunk with a wrong header: the number and text of its header, and the count of the lines that follow.
 
-    The last lines before `end`, so many as `blank_lines`, are blank. They are context of the hunk, or stand between it
-    and what comes next; `counted` is without them. `is_filled` tells that as many lines came as the header announces,
-    and then further ones: git apply takes the first ones for the hunk.
+    The last `blank_lines` lines before `end` are blank. They are context of the hunk, or separate it from the next
+    part; `counted` does not include them. `is_filled` tells that the announced lines came, and then further ones. git
+    apply uses only the announced ones.
     """
 
     line: int
@@ -80,7 +80,7 @@ class WrongCounts:
 
 @dataclass(slots=True)
 class _Hunk:
-    """A hunk while it is read. `left` is what the header still announces; `counted` is what came."""
+    """A hunk while it is read. `left` counts the announced lines that are missing, `counted` those that came."""
 
     line: int
     header: str
@@ -111,13 +111,13 @@ class _Hunk:
         self.blank_lines = self.blank_lines + 1 if line in _NEWLINES else 0
 
     def drop_signature(self) -> None:
-        """Take back the line that began a mail's signature."""
+        """Uncount the line that began a mail's signature."""
         self.counted[0] -= 1
 
     def wrong_counts(self, end: int, *, is_last: bool) -> WrongCounts | None:
-        """Return the fault, if there is one; raise Invalid when so little came that the patch may be cut off.
+        """Return the fault, if any. Raises Invalid if so few lines came that the patch may be cut off.
 
-        Blank lines behind a hunk whose counts hold are a fault too when another hunk of the file follows.
+        Blank lines behind a hunk with right counts are a fault too if another hunk of the file follows.
         """
         if self.is_filled and not self.has_rest and (is_last or self.counted == list(self.announced)):
             return None
@@ -128,10 +128,10 @@ class _Hunk:
 
 
 def find_wrong_counts(lines: Iterable[bytes]) -> list[WrongCounts]:
-    """Return the hunks of a patch whose headers count other lines than follow; the lines may be cut short.
+    """Return the hunks of a patch whose headers have wrong counts. The lines may be cut short.
 
-    Raises Invalid, naming header and line, where it is not clear which lines a hunk has: among them stands one that
-    begins neither with a blank, `+`, `-` nor a backslash. Raises LimitExceeded for too many wrong headers.
+    Raises Invalid, with header and line, if it is not clear which lines a hunk has: one of them begins neither with a
+    blank, `+`, `-` nor a backslash. Raises LimitExceeded for too many wrong headers.
     """
     found: list[WrongCounts] = []
     for fault in _iter_wrong_counts(lines):
@@ -171,7 +171,7 @@ def _iter_wrong_counts(lines: Iterable[bytes]) -> Iterator[WrongCounts]:
 
 
 class _LookAhead:
-    """Lines with their numbers, from 1; the next two may be seen before their turn."""
+    """Lines with their numbers, from 1. The next two lines can be read in advance."""
 
     def __init__(self, lines: Iterable[bytes]) -> None:
         self._lines = iter(lines)
@@ -184,7 +184,7 @@ class _LookAhead:
             yield self._number, self._ahead.pop(0)
 
     def peek(self, distance: int) -> bytes:
-        """Return the line that comes so many lines later; empty past the end."""
+        """Return the line `distance` lines further on; empty after the end."""
         while len(self._ahead) <= distance:
             line = next(self._lines, b"")
             if not line:
@@ -203,7 +203,7 @@ def _open(number: int, line: bytes, *, is_plain: bool) -> _Hunk:
 
 
 def _ends_hunk(hunk: _Hunk, line: bytes, source: _LookAhead) -> bool:
-    """Tell whether `line` is not part of the hunk. While the counts hold, they decide what is."""
+    """Tell whether `line` is not part of the hunk. While the counts are right, they decide it."""
     if line[:1] not in b" +-\\\n" and line != b"\r\n":
         return True
     if hunk.is_filled and _SIGNATURE.match(line) and source.peek(0)[:1] not in _CHANGES:
@@ -214,7 +214,7 @@ def _ends_hunk(hunk: _Hunk, line: bytes, source: _LookAhead) -> bool:
 
 
 def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
-    """Yield the fault of a hunk that `line` ended; an empty line is the end of the patch."""
+    """Yield the fault of a hunk that `line` ended. An empty line is the end of the patch."""
     is_text = bool(line) and not line.startswith((b"@@", b"--- ", *_NEXT_FILE)) and not _SIGNATURE.match(line)
     is_signed = is_text and _SIGNATURE.match(hunk.last) is not None
     if is_signed and not hunk.is_filled:
@@ -228,8 +228,10 @@ def _close(hunk: _Hunk, number: int, line: bytes) -> Iterator[WrongCounts]:
 
 
 def _look_behind(hunk: _Hunk, place: int, number: int, line: bytes) -> tuple[_Hunk, int] | None:
-    """Raise Invalid when a change follows text that follows a hunk at once: the text then looks like a line of the hunk
-    that lacks its blank. An empty line or a header ends what could belong to it."""
+    """Raise Invalid if a change follows text that comes directly after a hunk.
+
+    Such text looks like a line of the hunk without its blank. An empty line or a header ends this check.
+    """
     if line in _NEWLINES or line.startswith((b"@@", b"--- ", b"+++ ", *_NEXT_FILE)):
         return None
     if number > place and line[:1] in (b"+", b"-") and not _SIGNATURE.match(line):
@@ -240,8 +242,10 @@ def _look_behind(hunk: _Hunk, place: int, number: int, line: bytes) -> tuple[_Hu
 def with_right_counts(
     lines: Iterable[bytes], faults: Iterable[WrongCounts], *, keeps_blank_lines: bool
 ) -> Iterator[bytes]:
-    """Yield the lines of the patch, the headers of `faults` put right, and the blank lines behind those hunks left out
-    or counted."""
+    """Yield the lines of the patch with corrected headers of `faults`.
+
+    Blank lines behind those hunks are counted with `keeps_blank_lines`, else left out.
+    """
     by_line = {fault.line: fault for fault in faults}
     blanks: range | tuple[int, ...] = ()
     for number, line in enumerate(lines, 1):
@@ -260,22 +264,22 @@ def with_right_counts(
 
 
 def missing_end(tail: bytes) -> bytes:
-    """Return what a patch lacks behind `tail`, its last bytes: a line feed, and the empty line after binary data."""
+    """Return what a patch with the last bytes `tail` lacks: a line feed, and the empty line after binary data."""
     end = b"" if tail.endswith(b"\n") else b"\n"
     last_line = tail.rstrip(b"\n").rpartition(b"\n")[2] if not tail.endswith(b"\n\n") else b""
     data = _BASE85_LINE.match(last_line)
-    # The first character tells how many bytes the rest of the line encodes, in groups of four.
+    # The first character is the number of bytes that the rest of the line encodes, in groups of four.
     is_binary = data is not None and len(data[2]) == -(-_count_bytes(data[1]) // 4) * 5
     return end + b"\n" if is_binary else end
 
 
 def _count_bytes(letter: bytes) -> int:
-    """Return how many bytes a line of base85 holds: A to Z are 1 to 26, a to z 27 to 52 (git's binary patches)."""
+    """Return the number of bytes in a line of base85: A to Z are 1 to 26, a to z 27 to 52 (git's binary patches)."""
     return ord(letter) - ord("A") + 1 if letter.isupper() else ord(letter) - ord("a") + 27
 
 
 def find_header(lines: Iterable[bytes], number: int) -> tuple[int, str] | None:
-    """Return line and text of the last hunk header at or before the line of that number; None when there is none."""
+    """Return line and text of the last hunk header at or before the line `number`; None if there is none."""
     found = None
     for place, line in enumerate(lines, 1):
         if place > number:

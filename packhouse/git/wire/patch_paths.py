@@ -1,7 +1,7 @@
-"""Which paths a patch may name: all that git apply could look for in the tree it applies to.
+"""Which paths a patch may name: all paths that git apply could look for in its tree.
 
-This is no parser of patches (git apply is). It returns a superset: lines of content that look like headers only
-add paths. Source: git's apply.c, git_header_name(), find_name_traditional() and guess_p_value().
+This does not parse patches; git apply does. It returns a superset: lines of content that look like headers only add
+paths. Source: git's apply.c, git_header_name(), find_name_traditional() and guess_p_value().
 """
 
 import re
@@ -42,7 +42,7 @@ _DEV_NULL: Final = b"/dev/null"
 
 
 class PatchNamesTooManyPaths(LimitExceeded):
-    """More files than one patch may change."""
+    """The patch names more files than one patch may change."""
 
     code = Code.PATCH_NAMES_TOO_MANY_PATHS
     max_paths: int
@@ -51,7 +51,7 @@ class PatchNamesTooManyPaths(LimitExceeded):
 def find_patch_paths(lines: Iterable[bytes]) -> set[bytes]:
     """Return every path that the patch, given line by line, may name, with and without a first folder.
 
-    Repeated slashes count as one, as they do to git apply. Raises LimitExceeded for too many paths.
+    Repeated slashes count as one, as in git apply. Raises LimitExceeded for too many paths.
     """
     paths: set[bytes] = set()
     for line in lines:
@@ -84,7 +84,7 @@ def _line_names(rest: bytes) -> Iterator[bytes]:
 
 
 def _git_line_names(rest: bytes) -> Iterator[bytes]:
-    """Yield the names of `diff --git a/x b/x`; unquoted names may hold spaces, so both halves are alike."""
+    """Yield the names of `diff --git a/x b/x`. Unquoted names may contain spaces; then both halves are alike."""
     position = 0
     while (quoted := _QUOTED.search(rest, position)) is not None:
         yield unquote_c_style(quoted[0])

@@ -1,7 +1,7 @@
 """pkt-lines: the frames of git's protocols, and the side-band that multiplexes a stream in them.
 
-Sources: gitprotocol-common(5), "pkt-line Format"; gitprotocol-v2(5), "Packet-Line Framing";
-gitprotocol-pack(5), "Packfile Data" (side-band).
+Sources: gitprotocol-common(5), "pkt-line Format"; gitprotocol-v2(5), "Packet-Line Framing"; gitprotocol-pack(5),
+"Packfile Data" (side-band).
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ BAND_PROGRESS: Final = 2
 BAND_ERROR: Final = 3
 
 KEEPALIVE: Final = b"0005\x01"
-"""An empty packet of band 1: clients skip it, proxies and clients with time limits see life."""
+"""An empty packet of band 1. Clients skip it; it keeps proxies and clients with time limits waiting."""
 
 _HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 
 
 class ProtocolError(Invalid):
-    """The bytes are not what git's protocol allows here; `reason` says what was wrong, for the user."""
+    """Git's protocol does not allow these bytes here. `reason` says what was wrong, for the user."""
 
     code = Code.PROTOCOL_ERROR
     reason: str
@@ -59,7 +59,7 @@ def encode_error(reason: str) -> bytes:
 
 
 def encode_band(band: int, data: bytes, *, packet_max_bytes: int = limits.pkt_line_max_bytes) -> bytes:
-    """Return `data` as packets of one band; nothing for no data.
+    """Return `data` as packets of one band; no bytes for no data.
 
     `packet_max_bytes` is 65520 for `side-band-64k` and 1000 for the old `side-band`.
     """
@@ -74,7 +74,7 @@ def chomp(payload: bytes) -> bytes:
 
 
 class PacketDecoder:
-    """Takes bytes as they arrive and gives packets; keeps at most one incomplete packet and what was fed."""
+    """Takes bytes as they arrive and gives packets. Keeps at most one incomplete packet and the fed bytes."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -90,8 +90,8 @@ class PacketDecoder:
     def next_packet(self) -> Packet | None:
         """Return the next packet, or None until more bytes are fed.
 
-        Raises ProtocolError on a length that is not hexadecimal, is 3 or is above 65520. An empty packet,
-        `0004`, is b"": git sends it for an empty push option.
+        Raises ProtocolError on a length that is not hexadecimal, is 3 or is above 65520. An empty packet, `0004`, is
+        b"": git sends it for an empty push option.
         """
         start = self._at
         if len(self._buffer) - start < 4:
@@ -112,7 +112,7 @@ class PacketDecoder:
 
     @property
     def pending_bytes(self) -> int:
-        """How many fed bytes no packet has taken yet."""
+        """The number of fed bytes that no packet has taken yet."""
         return len(self._buffer) - self._at
 
     def take_rest(self) -> bytes:
@@ -124,7 +124,7 @@ class PacketDecoder:
 
 
 def iter_packets(data: bytes) -> Iterator[Packet]:
-    """Yield the packets of a complete message; raise ProtocolError also when the last one is cut short."""
+    """Yield the packets of a complete message. Raises ProtocolError also if the last one is cut short."""
     decoder = PacketDecoder()
     decoder.feed(data)
     while (packet := decoder.next_packet()) is not None:

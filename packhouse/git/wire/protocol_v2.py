@@ -30,17 +30,17 @@ CAPABILITIES: Final = b"".join(
         FLUSH_PKT,
     ]
 )
-"""What `info/refs` answers to a client that speaks v2. Unlike v0 it has no `# service=` announcement."""
+"""The answer of `info/refs` to a client that speaks v2. Unlike v0 it has no `# service=` announcement."""
 
 NOTHING_IN_COMMON: Final = encode_packet(b"acknowledgments\n") + encode_packet(b"NAK\n") + FLUSH_PKT
-"""What a client hears that only negotiates, when neither side has what the other one has."""
+"""The answer to a client that only negotiates, if the two sides have nothing in common."""
 
 _REF_PREFIXES_MAX: Final = limits.ref_prefixes_max
 
 
 @dataclass(frozen=True, slots=True)
 class V2Request:
-    """One command. `size_bytes` is what its packets took; nothing may follow over HTTP."""
+    """One command. `size_bytes` is the size of its packets. Over HTTP nothing may follow it."""
 
     command: str
     arguments: tuple[bytes, ...]
@@ -49,7 +49,7 @@ class V2Request:
 
 @dataclass(frozen=True, slots=True)
 class LsRefs:
-    """What an `ls-refs` asks for. No prefixes means every ref."""
+    """The request of an `ls-refs`. No prefixes means every ref."""
 
     peel: bool
     symrefs: bool
@@ -57,15 +57,15 @@ class LsRefs:
     prefixes: tuple[bytes, ...]
 
     def wants(self, name: bytes) -> bool:
-        """Tell whether a ref of this name belongs into the answer."""
+        """Tell whether a ref with this name belongs in the answer."""
         return not self.prefixes or name.startswith(self.prefixes)
 
 
 def parse_v2_request(body: bytes) -> V2Request | None:
-    """Return the command in `body`, or None for a lone flush-pkt, by which a client says that it is done.
+    """Return the command in `body`; None for a lone flush-pkt, by which a client says that it is done.
 
-    Raises ProtocolError on anything else that is not one complete command, and on an object format other
-    than sha1. Other capability lines (agent, server-option) change nothing here.
+    Raises ProtocolError on anything else that is not one complete command, and on an object format other than sha1.
+    Other capability lines (agent, server-option) are ignored.
     """
     decoder = PacketDecoder()
     decoder.feed(body)
@@ -92,7 +92,7 @@ def parse_v2_request(body: bytes) -> V2Request | None:
 
 
 def _read_capability(line: bytes, command: str) -> str:
-    """Return the command named so far; raise ProtocolError on what contradicts the advertisement."""
+    """Return the command named so far. Raises ProtocolError if the line contradicts the advertisement."""
     name, _, value = line.partition(b"=")
     if name == b"command":
         if command:
@@ -104,10 +104,10 @@ def _read_capability(line: bytes, command: str) -> str:
 
 
 def parse_ls_refs(arguments: tuple[bytes, ...]) -> LsRefs:
-    """Return the parsed arguments of `ls-refs`; raise ProtocolError on one that git would refuse.
+    """Return the parsed arguments of `ls-refs`. Raises ProtocolError on an argument that git would refuse.
 
-    As in git, so many prefixes that matching them would cost more than a full answer mean every ref: clients
-    must cope with refs that they did not ask for.
+    Too many prefixes mean every ref, as in git: matching them would cost more than a full answer. Clients must cope
+    with refs that they did not ask for.
     """
     prefixes: list[bytes] = []
     flags = set()
@@ -129,8 +129,8 @@ def parse_ls_refs(arguments: tuple[bytes, ...]) -> LsRefs:
 def encode_ls_refs(view: RefView, asked: LsRefs) -> bytes:
     """Return the whole answer: HEAD first, then the refs in order, then a flush-pkt.
 
-    An unborn HEAD is named only to a client that asked for it, so that a clone of an empty repository takes
-    the server's default branch.
+    An unborn HEAD is named only to a client that asked for it. Then a clone of an empty repository takes the server's
+    default branch.
     """
     parts = []
     if view.head_target is not None and asked.wants(HEAD):

@@ -28,14 +28,14 @@ _SHALLOW: Final = re.compile(rb"shallow ([0-9a-fA-F]{40})")
 
 
 class PushOptionsTooLong(LimitExceeded):
-    """Counted together."""
+    """The push options together are too long."""
 
     code = Code.PUSH_OPTIONS_TOO_LONG
     max_bytes: int
 
 
 class TooManyRefUpdates(LimitExceeded, kw_only=True):
-    """The list of updates passes one of the two bounds, which the error tells."""
+    """The list of updates exceeds one of its two bounds. The error says which."""
 
     code = Code.TOO_MANY_REF_UPDATES
     max_bytes: int | None = None
@@ -44,7 +44,7 @@ class TooManyRefUpdates(LimitExceeded, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class RefCommand:
-    """One ref update as the client wrote it: the name is unchecked bytes, None means "does not exist"."""
+    """One ref update as the client wrote it. The name is unchecked bytes. None means "does not exist"."""
 
     name: bytes
     old_oid: Oid | None
@@ -53,7 +53,7 @@ class RefCommand:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveRequest:
-    """What a push asks for. `shallow` are the commits at which the client's own history is cut off."""
+    """The request of a push. `shallow` are the commits at which the client's own history is cut off."""
 
     commands: tuple[RefCommand, ...] = ()
     capabilities: frozenset[str] = frozenset()
@@ -62,17 +62,17 @@ class ReceiveRequest:
 
     @property
     def has_pack(self) -> bool:
-        """Tell whether a pack follows: it does unless every command deletes."""
+        """Tell whether a pack follows: always, unless every command deletes."""
         return any(command.new_oid is not None for command in self.commands)
 
     @property
     def wants_report(self) -> bool:
-        """Tell whether the client reads a report; both versions of it look the same as long as no hook rewrites."""
+        """Tell whether the client reads a report. Its two versions look the same as long as no hook rewrites."""
         return not self.capabilities.isdisjoint({"report-status", "report-status-v2"})
 
     @property
     def has_bands(self) -> bool:
-        """Tell whether report and messages go in side-band packets; without, there is only the report."""
+        """Tell whether report and messages go in side-band packets. Without bands there is only the report."""
         return "side-band-64k" in self.capabilities
 
 
@@ -84,7 +84,7 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class ReceiveRequestParser:
-    """Reads commands and push options as the bytes arrive; what follows them is the pack."""
+    """Reads commands and push options as the bytes arrive. The pack follows them."""
 
     _decoder: PacketDecoder = field(default_factory=PacketDecoder)
     _stage: _Stage = _Stage.COMMANDS
@@ -101,7 +101,7 @@ class ReceiveRequestParser:
         return self._stage is _Stage.COMPLETE
 
     def feed(self, data: bytes) -> None:
-        """Take bytes; raise ProtocolError or LimitExceeded on what no client of ours may send."""
+        """Take bytes. Raises ProtocolError or LimitExceeded on what a client may not send."""
         self._decoder.feed(data)
         self._fed_bytes += len(data)
         while not self.is_complete and (packet := self._decoder.next_packet()) is not None:
@@ -111,7 +111,7 @@ class ReceiveRequestParser:
             raise TooManyRefUpdates(max_bytes=limits.push_commands_max_bytes)
 
     def finish(self) -> tuple[ReceiveRequest, bytes]:
-        """Return the request and the first bytes of the pack; raise ProtocolError when it is cut short."""
+        """Return the request and the first bytes of the pack. Raises ProtocolError if the request is cut short."""
         if not self.is_complete:
             raise ProtocolError("the push ends before its commands do")
         request = ReceiveRequest(
@@ -132,7 +132,7 @@ class ReceiveRequestParser:
 
     def _take_push_option(self, option: bytes) -> None:
         self._push_options.append(option)
-        # Each counts at least its frame, so that empty ones are bounded too.
+        # Count at least the frame of each option, so that empty options are bounded too.
         self._push_options_bytes += len(option) + 4
         if self._push_options_bytes > limits.push_options_max_bytes:
             raise PushOptionsTooLong(limits.push_options_max_bytes)
@@ -165,9 +165,9 @@ def _parse_capabilities(text: bytes) -> frozenset[str]:
 
 
 def encode_report(unpack_error: str | None, outcomes: Iterable[tuple[bytes, str | None]]) -> bytes:
-    """Return the report-status of a push: how the pack fared, then each ref name with its error or None.
+    """Return the report-status of a push: the result of the pack, then each ref name with its error or None.
 
-    Names are cut to what a refname may have: a longer one was refused and only has to be recognisable.
+    Names are cut to the length of a refname. A longer name was refused and must only be recognisable.
     """
     parts = [encode_packet(b"unpack %b\n" % _one_line(unpack_error or "ok"))]
     for name, error in outcomes:

@@ -1,7 +1,7 @@
-"""What a fetch asks for, read from the request before git sees it: git itself would serve any object.
+"""The request of a fetch, read before git sees it. Git itself would serve any object.
 
-The reading is stricter than git's, so that no request names an object to git that it did not name to us.
-Sources: gitprotocol-pack(5), "Packfile Negotiation"; gitprotocol-v2(5), "fetch".
+This reader is stricter than git's, so that git never sees a request for an object that we did not see. Sources:
+gitprotocol-pack(5), "Packfile Negotiation"; gitprotocol-v2(5), "fetch".
 """
 
 import re
@@ -18,11 +18,11 @@ _WANT_V2: Final = re.compile(rb"want ([0-9a-fA-F]{40})")
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """The part of a fetch request that decides what may be served; git reads the rest.
+    """The part of a fetch request that decides which objects may be served. Git reads the rest.
 
-    `wants` keeps the order of the request, without repeats. `deepen_not` are the refs a shallow client wants
-    to be cut off at. `size_bytes` is what the request took of the body. `negotiates_only` is set when the client
-    wants to hear what both sides have, and no pack (git-fetch(1), `--negotiate-only`); `has_haves` only then.
+    `wants` has the order of the request, without repeats. `deepen_not` are the refs at which a shallow client wants its
+    history cut off. `size_bytes` is the length of the request in the body. `negotiates_only` is set if the client asks
+    only for the commits that both sides have, and no pack (git-fetch(1), `--negotiate-only`); `has_haves` only then.
     """
 
     wants: tuple[Oid, ...]
@@ -33,7 +33,7 @@ class UploadRequest:
 
 
 def parse_upload_v0(body: bytes) -> UploadRequest:
-    """Return the wants of a protocol v0 or v1 request; one without wants is a client that left.
+    """Return the wants of a protocol v0 or v1 request. A request without wants is from a client that left.
 
     Raises ProtocolError on lines that do not belong there.
     """
@@ -65,7 +65,7 @@ def parse_upload_v0(body: bytes) -> UploadRequest:
 
 
 def parse_fetch_v2(request: V2Request) -> UploadRequest:
-    """Return the wants of a `fetch` command; raise ProtocolError on a want that is not an object id.
+    """Return the wants of a `fetch` command. Raises ProtocolError on a want that is not an object id.
 
     `want-ref` is refused: the advertisement does not offer it.
     """
