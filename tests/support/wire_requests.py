@@ -1,5 +1,6 @@
 """Requests for tests that run no server: a scope as the server makes it, and a body that has come whole."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,14 +29,19 @@ def make_scope(method: str, target: str, headers: Mapping[str, str] | None = Non
     }
 
 
-def receive_of(*pieces: bytes, is_whole: bool = True) -> Receive:
-    """Return what gives the body piece by piece, and then says that the client has gone, maybe before the end."""
+def receive_of(*pieces: bytes, is_whole: bool = True, stays: bool = False) -> Receive:
+    """Return what gives the body piece by piece, and then says that the client has gone, maybe before the end.
+
+    With `stays` the client never goes.
+    """
     messages: list[Message] = [
         {"type": "http.request", "body": piece, "more_body": number < len(pieces) or not is_whole}
         for number, piece in enumerate(pieces, start=1)
     ]
 
     async def receive() -> Message:
+        if stays and not messages:
+            await asyncio.get_running_loop().create_future()
         return messages.pop(0) if messages else {"type": "http.disconnect"}
 
     return receive
@@ -46,15 +52,19 @@ def make_wire(
     target: str,
     *pieces: bytes,
     headers: Mapping[str, str] | None = None,
+    stays: bool = False,
     has_left: Callable[[], bool] | None = None,
     is_ending: Callable[[], bool] | None = None,
     cut_connection: Callable[[], None] | None = None,
 ) -> WireRequest:
-    """Return a request whose body has these pieces. What the server tells of the connection may be left out."""
+    """Return a request whose body has these pieces. What the server tells of the connection may be left out.
+
+    A client that `stays` waits for its answer; others are gone as soon as somebody asks.
+    """
     given = dict(headers or {})
     if pieces:
         given.setdefault("Content-Length", str(sum(map(len, pieces))))
     told = {"has_left": has_left, "is_ending": is_ending, "cut_connection": cut_connection}
     known = {f"packhouse.{name}": ask for name, ask in told.items() if ask is not None}
     scope = make_scope(method, target, given, **known)
-    return WireRequest(scope, receive_of(*pieces), stall_max_s=5)
+    return WireRequest(scope, receive_of(*pieces, stays=stays), stall_max_s=5)

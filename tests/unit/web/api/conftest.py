@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from tests.support.wire_requests import make_wire
 
 PIPELINE: Final = make_pipeline(ROUTES)
 PAIR: Final[KeyPair] = make_key_pair()
+ADA: Final = {"name": "Ada", "email": "ada@example.test", "date": "2020-01-01T00:00:00Z"}
+"""The author of all commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,7 @@ class Client:
         if key:
             headers["Idempotency-Key"] = key
         text = json.dumps(body).encode() if isinstance(body, dict) else body
-        wire = make_wire(method, target, *(() if text is None else (text,)), headers=headers)
+        wire = make_wire(method, target, *(() if text is None else (text,)), headers=headers, stays=True)
         exchange, sent = open_exchange(wire, self.shared)
         asyncio.run(PIPELINE(exchange))
         assert sent.is_whole
@@ -87,12 +90,43 @@ def _base64(content: bytes) -> str:
 
 def commit(client: Client, branch: str, path: str, content: bytes, *, key: str = "") -> Sent:
     """Commit one file to a branch."""
-    metadata = {
-        "target_branch": branch,
-        "commit_message": "m",
-        "author": {"name": "Ada", "email": "ada@example.test", "date": "2020-01-01T00:00:00Z"},
-        "files": [{"path": path, "content_id": "1"}],
-    }
-    chunk = {"content_id": "1", "data": _base64(content), "eof": True}
-    lines = [{"metadata": metadata}, {"blob_chunk": chunk}]
+    return commit_files(client, branch, {path.encode(): content}, key=key)
+
+
+def commit_files(
+    client: Client,
+    branch: str,
+    files: Mapping[bytes, bytes | None],
+    *,
+    message: str = "m",
+    mode: str = "100644",
+    key: str = "",
+) -> Sent:
+    """Commit files of one mode to a branch, by the bytes of their paths; None deletes the file."""
+    listed: list[dict[str, str]] = []
+    chunks: list[dict[str, Any]] = []
+    for number, (path, content) in enumerate(files.items()):
+        name = {"path_base64": _base64(path), "content_id": str(number)}
+        listed.append(name | ({"operation": "delete"} if content is None else {"mode": mode}))
+        if content is not None:
+            chunk = {"content_id": str(number), "data": _base64(content), "eof": True}
+            chunks.append({"blob_chunk": chunk})
+    metadata = {"target_branch": branch, "commit_message": message, "author": ADA, "files": listed}
+    lines = [{"metadata": metadata}, *chunks]
     return client.call("POST", "/commit-pack", "\n".join(map(json.dumps, lines)).encode(), key=key)
+
+
+def new_commit(sent: Sent) -> str:
+    """Return the id of the commit that an answer tells of."""
+    assert sent.status == 201, sent.body
+    return str(json.loads(sent.body)["commit"]["commit_sha"])
+
+
+def as_sent(members: dict[str, Any]) -> str:
+    """Return JSON as the server writes it: without blanks, the members in this order, text as it is."""
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False)
+
+
+def shown(sent: Sent) -> tuple[int, str]:
+    """Return the status and the body of an answer."""
+    return sent.status, sent.body.decode("utf-8")
