@@ -13,7 +13,7 @@ the sentence that a user reads. No field holds a token, a credential or a signed
 
 import dataclasses
 from collections.abc import Mapping
-from typing import ClassVar, dataclass_transform
+from typing import ClassVar, Protocol, dataclass_transform, runtime_checkable
 
 from packhouse.error_codes import Code
 
@@ -65,6 +65,14 @@ class PackhouseError(Exception):
 def _make_blank(kind: type[PackhouseError]) -> PackhouseError:
     """Return an error whose fields its copy or its pickle sets afterwards."""
     return kind.__new__(kind)
+
+
+@runtime_checkable
+class WithReason(Protocol):
+    """An error that tells why; None when the system gave no reason."""
+
+    @property
+    def reason(self) -> str | None: ...
 
 
 class Invalid(PackhouseError):
@@ -135,3 +143,26 @@ class Corrupt(PackhouseError):
 
     def __init__(self, message: str = "", /, **fields: object) -> None:
         super().__init__(message, **fields)
+
+
+class FieldMissing(Invalid):
+    """A member, parameter or argument is absent. `field` is its name on the wire."""
+
+    code = Code.FIELD_MISSING
+    field: str
+
+
+class FieldInvalid(Invalid, kw_only=True):
+    """A member, parameter or argument has a value that it cannot have. `field` is its name on the wire."""
+
+    code = Code.FIELD_INVALID
+    field: str
+    reason: str
+
+
+class ServerBusy(Unavailable):
+    """As much of that work as may run at once is running or waiting."""
+
+    code = Code.SERVER_BUSY
+    work: str
+    retry_after_s: int

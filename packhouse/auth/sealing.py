@@ -11,7 +11,7 @@ import re
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -62,12 +62,11 @@ class SecretKeyMissing(Unavailable):
     """There is no key file. Stored secrets need the file with the key that sealed them."""
 
     code = Code.SECRET_KEY_MISSING
-    reason: str
+    reason: str = field(init=False)
     file: str
 
-    def __init__(self, path: Path) -> None:
+    def __post_init__(self) -> None:
         self.reason = "put it back from its backup"
-        self.file = str(path.absolute())
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ class SecretKeys:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 content = file.read(limits.key_file_max_bytes)
         except FileNotFoundError:
-            raise SecretKeyMissing(self._path) from None
+            raise SecretKeyMissing(str(self._path.absolute())) from None
         if mode & 0o007:
             raise KeyFileOpenToOthers(file=str(self._path), mode=f"{mode:o}")
         keys: dict[str, AESGCM] = {}

@@ -1,13 +1,14 @@
 """Errors as the one line that a user of the command line reads."""
 
-from packhouse.errors import PackhouseError
+from packhouse.errors import PackhouseError, WithReason
 
 
 def describe(error: PackhouseError) -> str:
     """Return the error as a sentence: its reason if it has one, or else the values that tell what was wrong."""
-    reason = error.fields.get("reason")
+    sentence = error.code.value
+    if isinstance(error, WithReason) and error.reason:
+        sentence += f": {error.reason}"
     values = {name: value for name, value in error.fields.items() if name != "reason" and value is not None}
-    sentence = f"{error.message}: {reason}" if reason else error.message
     if values:
         sentence += f" ({', '.join(f'{name} {value}' for name, value in values.items())})"
     return one_line(sentence)

@@ -103,7 +103,7 @@ class Sender:
             self._record_ended()
             release_subscriptions(self._node, self._worker, list(self._served))
         except Unavailable as error:
-            log_event("webhooks left to their lease", level=logging.WARNING, reason=error.message)
+            log_event("webhooks left to their lease", level=logging.WARNING, reason=error.code.value)
 
     def _record_ended(self) -> int:
         ended = [future for future in self._sends if future.done() and not future.cancelled()]

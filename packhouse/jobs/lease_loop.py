@@ -88,7 +88,7 @@ class LeaseLoop:
             has_worked = self._work.start_due()
         except Unavailable as error:
             if not self._is_away:
-                log_event(self._work.outage_message, level=logging.WARNING, reason=error.message)
+                log_event(self._work.outage_message, level=logging.WARNING, reason=error.code.value)
             self._is_away = True
             return Round.AWAY
         self._is_away = False

@@ -60,7 +60,7 @@ def _guarded(what: str, work: Callable[..., object], *args: object) -> None:
     try:
         work(*args)
     except Unavailable as error:  # the next write to a repository asks again
-        log_event("maintenance put off", level=logging.WARNING, work=what, reason=error.message)
+        log_event("maintenance put off", level=logging.WARNING, work=what, reason=error.code.value)
     except OSError as error:  # a full, read-only or failing disk, which may pass
         log_event("maintenance put off", level=logging.WARNING, work=what, reason=str(error.strerror))
     except Exception:  # noqa: BLE001 - whatever it is, the next repository still wants its turn

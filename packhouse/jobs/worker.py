@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.errors import PackhouseError, Unavailable
+from packhouse.errors import PackhouseError, Unavailable, WithReason
 from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.tasks import RECURRING, TASKS
@@ -30,7 +30,7 @@ def run_jobs(node: Node, stopping: threading.Event) -> None:
     try:
         queue_recurring(node, RECURRING)
     except Unavailable as error:  # the next process that starts queues them
-        log_event("recurring jobs not queued", level=logging.WARNING, reason=error.message)
+        log_event("recurring jobs not queued", level=logging.WARNING, reason=error.code.value)
     LeaseLoop(node, Worker(node, TASKS, stopping), stopping).run()
 
 
@@ -94,7 +94,7 @@ class Worker:
                 self._try(running, task)
         except Unavailable as error:
             # Nobody can write down what happened: the lease ends, and the job runs again.
-            log_event("job left to its lease", level=logging.WARNING, kind=job.kind, reason=error.message)
+            log_event("job left to its lease", level=logging.WARNING, kind=job.kind, reason=error.code.value)
         except Exception:  # noqa: BLE001 - the last frame of a thread's work: whatever it was, it must be seen
             log_event("job runner failed", level=logging.ERROR, exc_info=True, kind=job.kind)
         finally:
@@ -157,6 +157,7 @@ def _describe(error: Exception) -> str:
     """Return what an operator may read. Only messages of our own errors are known to hold no secret."""
     if not isinstance(error, PackhouseError):
         return type(error).__name__
-    reason = error.fields.get("reason")
-    text = f"{error.message}: {reason}" if isinstance(reason, str) else error.message
+    text = error.code.value
+    if isinstance(error, WithReason) and error.reason:
+        text += f": {error.reason}"
     return text[: limits.job_error_max_chars]

@@ -7,6 +7,7 @@ database file. With PostgreSQL the database has the tables of a release.
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
+from dataclasses import field
 from pathlib import Path
 
 from packhouse.auth.sealing import SecretKeyMissing, SecretKeys
@@ -21,6 +22,7 @@ from packhouse.db.installation import (
     has_stored_secrets,
     set_accepted_folder,
 )
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, NotFound
 from packhouse.log import log_event
 from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
@@ -29,25 +31,28 @@ from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
 class NoData(NotFound):
     """There is no installation at `place`, the value of the setting `setting`."""
 
-    def __init__(self, place: str, *, setting: str) -> None:
-        super().__init__("no Packhouse data", place=place, setting=setting)
-        self.place = place
-        self.setting = setting
+    code = Code.NO_DATA
+    place: str
+    setting: str
 
 
 class LostDatabase(Corrupt):
     """The data folder has repositories, or the log of a database, and the database knows none of them."""
 
-    def __init__(self, data: Path, *, database: str, log: Path | None) -> None:
-        super().__init__(
-            "the database knows none of the repositories in the data folder"
-            if log is None
-            else "the database is missing or empty and its write-ahead log is not",
-            reason="restore the database, or start with --accept-empty-database to do without what it knew",
-            data=str(data),
-            database=database,
-            **({} if log is None else {"log": str(log)}),
-        )
+    code = Code.LOST_DATABASE
+    reason: str = field(init=False)
+    data: str
+    database: str
+
+    def __post_init__(self) -> None:
+        self.reason = "restore the database, or start with --accept-empty-database to do without what it knew"
+
+
+class LostDatabaseWithLog(LostDatabase, kw_only=True):
+    """The last transactions of the database may be in the log, and the database itself is gone."""
+
+    code = Code.LOST_DATABASE_WITH_LOG
+    log: str
 
 
 def check_installation(config: Config, database: Database, *, may_create: bool) -> bool:
@@ -72,11 +77,13 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
         is_lost = not _knows_any(database, itertools.chain([first], batches), config.data)
     may_accept = may_create or has_schema  # without a schema the command cannot go on
     if is_lost and not (may_accept and config.accept_empty_database):
-        raise LostDatabase(config.data, database=database.place, log=log)
+        if log is None:
+            raise LostDatabase(data=str(config.data), database=database.place)
+        raise LostDatabaseWithLog(data=str(config.data), database=database.place, log=str(log))
     if not has_schema and not may_create:
         if config.database:
-            raise NoData(database.place, setting="database")
-        raise NoData(str(config.data), setting="data")
+            raise NoData(place=database.place, setting="database")
+        raise NoData(place=str(config.data), setting="data")
     if has_schema and may_create:
         _require_secret_keys(config, database)
     return is_lost
@@ -146,4 +153,4 @@ def _require_secret_keys(config: Config, database: Database) -> None:
         return
     with database.read() as session:
         if has_stored_secrets(session):
-            raise SecretKeyMissing(config.secret_keys_path)
+            raise SecretKeyMissing(str(config.secret_keys_path.absolute()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.bounded_cache import BoundedCache
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.git.objects.history import CommitSummary
 from packhouse.git.oid import Oid
@@ -16,6 +17,13 @@ from packhouse.node.file_map import FileMap
 
 _COUNTED_COMMITS_MAX: Final = 1000
 _RETRY_AFTER_S: Final = 5
+
+
+class HistoryBeingRead(Unavailable):
+    """Another thread computes what was asked for, and takes long."""
+
+    code = Code.HISTORY_BEING_READ
+    retry_after_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class LastCommitCache:
         with self._guard:
             lock = self._making.setdefault((repo_id, commit), threading.Lock())
         if not lock.acquire(timeout=self._wait_max_s):
-            raise Unavailable("history is being read", retry_after_s=_RETRY_AFTER_S)
+            raise HistoryBeingRead(_RETRY_AFTER_S)
         try:
             yield
         finally:

@@ -5,6 +5,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import ORGANISATION_CLAIM
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 # `.git` ends a clone address. `+ephemeral` and `+import` select a remote of a repository. Git refuses `.lock` in refs,
@@ -15,8 +16,9 @@ _RESERVED_ENDINGS: Final = (".git", ".lock", "+ephemeral", "+import")
 class RepoNameInvalid(Invalid):
     """No repository can have this name. Fields: `repo` (shortened), `reason` (the end of a sentence)."""
 
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__("invalid repository name", repo=name[:100], reason=reason)
+    code = Code.REPO_NAME_INVALID
+    repo: str
+    reason: str
 
 
 def check_repo_name(name: str) -> str:
@@ -26,7 +28,7 @@ def check_repo_name(name: str) -> str:
     """
     reason = _find_fault(name)
     if reason is not None:
-        raise RepoNameInvalid(name, reason)
+        raise RepoNameInvalid(repo=name[:100], reason=reason)
     return name
 
 

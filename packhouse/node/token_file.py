@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, Unavailable
 from packhouse.log import log_event
 from packhouse.node.repo_name import check_repo_name
@@ -25,6 +26,41 @@ _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
 _GAP: Final = re.compile(r"[ \t]+")
 _SKIPPED: Final = "line of the static tokens' file is skipped"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+class _LineInvalid(Invalid):
+    """A line that opens nothing. The error quotes nothing of it."""
+
+
+class TokenFileUnreadable(Unavailable):
+    """The file is absent, no plain file, or closed to this process."""
+
+    code = Code.TOKEN_FILE_UNREADABLE
+
+
+class TokenFileTooLarge(Unavailable):
+    """Nothing of such a file is read."""
+
+    code = Code.TOKEN_FILE_TOO_LARGE
+    max_bytes: int
+
+
+class TokenLineNotUtf8(_LineInvalid):
+    """The line is other bytes than text."""
+
+    code = Code.TOKEN_LINE_NOT_UTF8
+
+
+class TokenLineMalformed(_LineInvalid):
+    """The line has fewer than three parts."""
+
+    code = Code.TOKEN_LINE_MALFORMED
+
+
+class TokenLineRepoInvalid(_LineInvalid):
+    """The third part is no name of a repository."""
+
+    code = Code.TOKEN_LINE_REPO_INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +85,13 @@ class TokenFile:
         """Return the well-formed lines. Raises Unavailable if the file cannot be read."""
         try:
             if not self._path.is_file():  # opening a pipe would block
-                raise Unavailable("file of static tokens cannot be read")
+                raise TokenFileUnreadable()
             with self._path.open("rb") as file:
                 content = file.read(limits.static_tokens_max_bytes + 1)
         except OSError:
-            raise Unavailable("file of static tokens cannot be read") from None
+            raise TokenFileUnreadable() from None
         if len(content) > limits.static_tokens_max_bytes:
-            raise Unavailable("file of static tokens is too large", max_bytes=limits.static_tokens_max_bytes)
+            raise TokenFileTooLarge(limits.static_tokens_max_bytes)
         digest = sha256(content).digest()
         with self._lock:
             if digest != self._content_digest:
@@ -75,10 +111,10 @@ def _parse(content: bytes) -> tuple[TokenLine, ...]:
     for number, raw in enumerate(_LINE_END.split(content.removeprefix(_BYTE_ORDER_MARK)), 1):
         try:
             line = _parse_line(raw)
-        except Invalid as error:
+        except _LineInvalid as error:
             faults += 1
             if faults <= limits.static_token_faults_logged_max:
-                log_event(_SKIPPED, level=logging.WARNING, line=number, reason=error.message)
+                log_event(_SKIPPED, level=logging.WARNING, line=number, reason=error.code.value)
             continue
         if line is not None:
             lines.append(line)
@@ -92,16 +128,16 @@ def _parse_line(raw: bytes) -> TokenLine | None:
     try:
         text = raw.decode("utf-8").strip(" \t")
     except UnicodeDecodeError:
-        raise Invalid("not UTF-8") from None
+        raise TokenLineNotUtf8() from None
     if not text or text.startswith("#"):
         return None
     fields = _GAP.split(text, maxsplit=2)
     if len(fields) < 3:
-        raise Invalid("not TOKEN ORG REPO")
+        raise TokenLineMalformed()
     token, org, repo = fields
     if repo != ALL_REPOS:
         try:
             check_repo_name(repo)
         except Invalid:
-            raise Invalid("no repository can have this name") from None
+            raise TokenLineRepoInvalid() from None
     return TokenLine(digest_token(token), org, repo)

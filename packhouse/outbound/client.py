@@ -40,9 +40,8 @@ class OutboundCaUnreadable(Invalid):
 class OutboundFailed(Unavailable):
     """The other side did not answer with valid HTTP. Field: `reason`, short, in our own words."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("outbound request failed", reason=reason)
-        self.reason = reason
+    code = Code.OUTBOUND_FAILED
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

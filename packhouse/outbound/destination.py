@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from packhouse import limits
 from packhouse.config import TrustedHost
+from packhouse.error_codes import Code
 from packhouse.errors import Denied, Invalid, Unavailable
 from packhouse.outbound.addresses import IpAddress, is_public
 
@@ -26,22 +27,20 @@ Resolver = Callable[[str, int], list[IpAddress]]
 class BadAddress(Invalid):
     """No request can go to this address. Field: `reason`. Correct the address."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("address cannot be used", reason=reason)
+    code = Code.BAD_ADDRESS
+    reason: str
 
 
 class AddressRefused(Denied):
     """The address leads to a place that this server does not connect to."""
 
-    def __init__(self) -> None:
-        super().__init__("address is not public")
+    code = Code.ADDRESS_REFUSED
 
 
 class AddressUnknown(Unavailable):
     """The host name has no address now."""
 
-    def __init__(self) -> None:
-        super().__init__("host name cannot be resolved")
+    code = Code.ADDRESS_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import iter_git_output, run_git
@@ -57,11 +58,31 @@ does not know (tried on 2.39.5)."""
 _APPLY_CODES: Final = frozenset({0, 1, 128}) | _CRASHES
 
 
-class PatchDoesNotApply(Invalid):
-    """The tree is not what the patch was made for. Field: reason, in git's words."""
+class PatchRefused(Invalid):
+    """`reason` is in words of git, or of our own."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("patch does not apply", reason=reason)
+    code = Code.PATCH_REFUSED
+    reason: str
+
+
+class PatchChangesNothing(Invalid):
+    """The patch holds no file header."""
+
+    code = Code.PATCH_CHANGES_NOTHING
+
+
+class PathNotRelative(Invalid):
+    """A path of the patch begins with a slash."""
+
+    code = Code.PATH_NOT_RELATIVE
+    path: bytes
+
+
+class PatchDoesNotApply(Invalid):
+    """The tree is not what the patch was made for. `reason` is in git's words."""
+
+    code = Code.PATCH_DOES_NOT_APPLY
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +115,7 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
         after = _run_apply(scratch.path, patch, faults)
         changed = _compare(before, after)
         if not changed:
-            raise Invalid("patch changes nothing")
+            raise PatchChangesNothing()
         _take_blobs(scratch, maker.writer, changed)
     editor = maker.edit()
     for change in sorted(changed, key=lambda change: change.mode is not None):  # deletions make room first
@@ -215,7 +236,7 @@ def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dic
             break
     assert applied is not None
     if applied.code in _CRASHES:
-        raise Invalid("not a patch that git accepts", reason="git cannot make sense of its headers")
+        raise PatchRefused("git cannot make sense of its headers")
     if applied.code != 0:
         _refuse(applied.stderr.decode("utf-8", "replace").replace(str(candidate), "patch"), patch, faults)
     listed = run_git(GitPlace(git_dir), "ls-files", "--stage", "-z", env=_index_of(git_dir)).stdout
@@ -241,7 +262,7 @@ def _refuse(messages: str, patch: Path, faults: Sequence[WrongCounts]) -> None:
     errors = [line for line in messages.splitlines() if line.startswith(("error:", "fatal:"))]
     reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS].replace(_ADVICE, "")
     if any(_MALFORMED.search(line) for line in errors):
-        raise Invalid("not a patch that git accepts", reason=reason + _name_header(reason, patch))
+        raise PatchRefused(reason + _name_header(reason, patch))
     for line in errors:
         about = _ABOUT_A_PATH.fullmatch(line)
         if about is not None:
@@ -273,7 +294,7 @@ def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]
     for path, entry in after.items():
         if before.get(path) != entry:
             if check_tree_path(path) != path:
-                raise Invalid("path is not relative", path=path)
+                raise PathNotRelative(path)
             check_upsert(path, entry.mode, entry.oid)
             changed.append(PatchedFile(path, entry.mode, entry.oid))
     return changed

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.errors import LimitExceeded
+from packhouse.error_codes import Code
+from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.reader import Objects, tag_target
@@ -14,6 +15,27 @@ from packhouse.repository.write import Write
 
 _TIPS_JUDGED_ONE_BY_ONE_MAX = 100
 _LOOKED_FOR_AGAIN_MAX = 10
+
+
+class TagTooLarge(LimitExceeded):
+    """The server does not take such a tag from a push."""
+
+    code = Code.TAG_TOO_LARGE
+    max_bytes: int
+
+
+class TagChainTooLong(LimitExceeded):
+    """The server does not take such a tag from a push."""
+
+    code = Code.TAG_CHAIN_TOO_LONG
+    max_tags: int
+
+
+class HistoryUnreadable(Corrupt):
+    """`reason` is git's."""
+
+    code = Code.HISTORY_UNREADABLE
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +105,9 @@ def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:
         if kind != "tag":
             return ObjectKind(kind, None) if at == oid else ObjectKind("tag", at)
         if size > limits.object_in_process_max_bytes:
-            raise LimitExceeded("annotated tag is too large", max_bytes=limits.object_in_process_max_bytes)
+            raise TagTooLarge(limits.object_in_process_max_bytes)
         at = tag_target(reader.read(at)[1])
-    raise LimitExceeded("annotated tag leads through too many tags", max_tags=limits.tag_chain_max)
+    raise TagChainTooLong(limits.tag_chain_max)
 
 
 def find_unconnected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> set[Oid]:

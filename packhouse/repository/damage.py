@@ -14,10 +14,13 @@ from packhouse import limits
 from packhouse.db.damage import count_damage_of_repo, insert_damage
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.error_codes import Code
+from packhouse.errors import Corrupt, Unavailable
 from packhouse.git.commands.run import GitFailed
+from packhouse.git.objects.errors import ObjectCorrupt
 from packhouse.git.objects.reader import FreshReader, ObjectMissing
 from packhouse.git.oid import Oid
+from packhouse.git.packs.errors import PackCorrupt
 from packhouse.git.packs.pack import Pack
 from packhouse.node.node import Node
 from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
@@ -29,18 +32,22 @@ _NAMED_MAX: Final = 10
 
 
 class RepositoryDamaged(Corrupt):
-    """What the repository consists of is lost or damaged; an operator must look. Fields: repo, what."""
+    """What the repository consists of is lost or damaged; an operator must look."""
+
+    code = Code.REPOSITORY_DAMAGED
+    repo: str
+    what: str
 
     def __init__(self, repo: Repo, *, pack: str = "", oid: str = "") -> None:
-        what = f"object {oid}" if oid else f"pack {pack}" if pack else "its folder"
-        super().__init__("stored data is damaged", repo=repo.name, what=what)
+        self.repo = repo.name
+        self.what = f"object {oid}" if oid else f"pack {pack}" if pack else "its folder"
 
 
 class RepositoryMended(Unavailable):
     """Git could not read something that is in place by now. Retry this very call."""
 
-    def __init__(self, repo: Repo) -> None:
-        super().__init__("stored data was mended just now", repo=repo.name)
+    code = Code.REPOSITORY_MENDED
+    repo: str
 
 
 Reason = RepositoryDamaged | RepositoryMended | RepoNotFound
@@ -135,7 +142,7 @@ def report_missing(node: Node, repo: Repo, oid: Oid) -> Reason:
         return found
     faults = mended.faults
     if is_there or mended.rebuilt or (not faults and mend(node, repo).rebuilt):
-        return RepositoryMended(repo)
+        return RepositoryMended(repo.name)
     if not faults:  # those are noted
         note_damage(node, repo, PackFault("", _UNHELD), oid=oid)
     return RepositoryDamaged(repo, oid=oid)
@@ -149,7 +156,9 @@ def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | Non
     return None
 
 
-def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool = False) -> Reason | None:
+def find_reason(
+    node: Node, repo: Repo, error: GitFailed | Corrupt, *, may_lack: bool = False
+) -> Reason | None:
     """Return what to raise for work on stored objects that failed, None when the reason lies elsewhere.
 
     That is RepoNotFound when the repository was deleted meanwhile. What the failure names (packs and objects, in git's
@@ -163,13 +172,13 @@ def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool
     listed = {pack.name: pack for pack in list_listed_packs(node, repo)}
     packs: list[str] = []
     oids: list[Oid] = []
-    is_derived = "file" in error.fields
+    is_derived = isinstance(error, PackCorrupt)
     if isinstance(error, GitFailed):
         packs = [name for name in error.packs if name in listed][:_NAMED_MAX]
         oids = error.objects[:_NAMED_MAX]
         is_derived = error.is_about_derived_files
-    if isinstance(oid := error.fields.get("oid"), str):
-        oids.append(Oid(oid))
+    if isinstance(error, ObjectCorrupt):
+        oids.append(error.oid)
     for name in packs:
         if is_damaged(node, repo, listed[name], oids[0] if oids else ""):
             return RepositoryDamaged(repo, pack=name)
@@ -183,7 +192,7 @@ def find_reason(node: Node, repo: Repo, error: PackhouseError, *, may_lack: bool
         was_mended = was_mended or is_there
     if mended.faults:
         return RepositoryDamaged(repo, pack=mended.faults[0].pack)
-    return RepositoryMended(repo) if was_mended else None
+    return RepositoryMended(repo.name) if was_mended else None
 
 
 def check_complaint(node: Node, repo: Repo, complaint: GitFailed, *, may_lack: bool = False) -> None:
@@ -226,7 +235,7 @@ def require_whole(node: Node, repo: Repo) -> None:
     if mended.faults:
         raise RepositoryDamaged(repo, pack=mended.faults[0].pack)
     if mended.rebuilt:
-        raise RepositoryMended(repo)
+        raise RepositoryMended(repo.name)
 
 
 def list_listed_packs(node: Node, repo: Repo) -> Sequence[Pack]:

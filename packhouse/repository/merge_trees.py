@@ -10,6 +10,7 @@ import signal
 from dataclasses import dataclass, replace
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict, LimitExceeded
 from packhouse.git.commands.merge_tree import (
     ConflictSide,
@@ -27,18 +28,22 @@ from packhouse.repository.damage import find_reason
 from packhouse.repository.write import Write
 
 
+class MergeTooLarge(LimitExceeded):
+    """Git passed the bound for one merge."""
+
+    code = Code.MERGE_TOO_LARGE
+
+
 class UnrelatedHistories(Conflict):
     """The commits have no common ancestor."""
 
-    def __init__(self) -> None:
-        super().__init__("histories are unrelated")
+    code = Code.UNRELATED_HISTORIES
 
 
 class MergeImpossible(Conflict):
     """Git itself gives up: it aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried)."""
 
-    def __init__(self) -> None:
-        super().__init__("git cannot merge these commits")
+    code = Code.MERGE_IMPOSSIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ def merge_trees(
             if error.exit_code == -signal.SIGABRT:
                 raise MergeImpossible from error
             if error.is_for_memory:
-                raise LimitExceeded("merge takes too much memory") from error
+                raise MergeTooLarge() from error
             raise
         check_answer(write, result)
         merged = parse_merge_tree(result.stdout, clean=result.code == 0)

@@ -10,6 +10,7 @@ from typing import Final
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import find_repo_by_id
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.reader import tag_target
@@ -19,6 +20,13 @@ from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.view import RepoView
 
 _CANDIDATES_MAX: Final = 1000
+
+
+class AbbreviationUnknown(NotFound):
+    """No commit or several begin with these digits."""
+
+    code = Code.ABBREVIATION_UNKNOWN
+    ref: str
 
 
 def read_reachable(view: RepoView) -> Reachable:
@@ -80,7 +88,7 @@ def resolve_abbreviation(view: RepoView, prefix: str) -> Oid:
         else:
             matches = _disambiguate(view, prefix)
     if len(matches) != 1:
-        raise NotFound("abbreviated id is unknown or not unique", ref=prefix)
+        raise AbbreviationUnknown(prefix)
     return matches.pop()
 
 

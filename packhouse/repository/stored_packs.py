@@ -25,6 +25,7 @@ from packhouse.db.packs import (
     start_deleting,
 )
 from packhouse.db.repos import Repo, is_repo_cleaned
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.git.packs.pack import Pack
 from packhouse.ids import RepoId, RepoKey
@@ -33,6 +34,13 @@ from packhouse.node.node import Node
 from packhouse.storage.files import link_or_copy
 
 _NAME_BYTES = 20
+
+
+class SourcePackGone(Unavailable):
+    """The repository that is copied from has joined its packs meanwhile."""
+
+    code = Code.SOURCE_PACK_GONE
+    pack: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,7 @@ def _put_shown(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
             link_or_copy(one.shown_in / f"pack-{one.pack.name}{file.suffix}", file)
         node.store.put(repo.public_id, pack.name, files[0], files[1])
     except FileNotFoundError as error:
-        raise Unavailable("source pack is gone", pack=one.pack.name) from error
+        raise SourcePackGone(one.pack.name) from error
     finally:
         for file in files:
             file.unlink(missing_ok=True)

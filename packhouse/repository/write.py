@@ -17,6 +17,7 @@ from typing import Final
 
 from packhouse.db.repos import Repo
 from packhouse.endings import Discarding
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.index_pack import STRICT_OPTION
@@ -41,6 +42,13 @@ _SHOWN: Final = "pack-shown-"
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
 _ANSWERS: Final = frozenset({0, 128})
 _SHALLOW_NAME: Final = "shallow-of-client"
+
+
+class CommittedObjectRefused(Invalid):
+    """`reason` is git's."""
+
+    code = Code.COMMITTED_OBJECT_REFUSED
+    reason: str
 
 
 class Write(Discarding):
@@ -214,7 +222,7 @@ class Write(Discarding):
             )
         if judged.code != 0:
             check_answer(self, judged, may_lack=True)
-            raise Invalid("git refuses an object of this commit", reason=_first_error(judged.stderr))
+            raise CommittedObjectRefused(_first_error(judged.stderr))
 
     def publish(self) -> list[Pack]:
         """Store the new packs durably; return all that the ref transaction is to list, those of earlier calls too.

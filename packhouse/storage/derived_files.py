@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
 from packhouse.git.commands.environment import NOWHERE
 from packhouse.git.commands.run import run_git
@@ -35,6 +36,14 @@ _INDEX_MAX_S: Final = 3600
 
 Stamp = tuple[int, int, int]
 """Inode, size and time of change. They change when a file is replaced or written to."""
+
+
+class PackIdxNotRebuilt(Unavailable, kw_only=True):
+    """The pack is sound; a full disk or the like prevents it. `reason` may name files."""
+
+    code = Code.PACK_IDX_NOT_REBUILT
+    pack: str
+    reason: str
 
 
 class SoundFiles:
@@ -211,7 +220,7 @@ def _index_pack(pack: Path, idx: Path) -> None:
         )
     except PackhouseError as error:
         if ends_with_its_hash(pack):
-            raise Unavailable("pack idx cannot be rebuilt", pack=pack.name, reason=str(error)) from error
+            raise PackIdxNotRebuilt(pack=pack.name, reason=str(error)) from error
         raise PackHashWrong(pack.name) from error
 
 

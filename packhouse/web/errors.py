@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from packhouse.error_codes import Code
 from packhouse.errors import (
     Conflict,
     Corrupt,
@@ -51,21 +52,20 @@ class FilePreconditionFailed(PackhouseError):
 
 
 class UnsupportedMediaType(PackhouseError):
-    """The body is announced as something that this call does not take. Field: `expected`."""
+    """The body is announced as something that this call does not take."""
 
-    def __init__(self, expected: str) -> None:
-        super().__init__("content type does not fit", expected=expected)
+    code = Code.UNSUPPORTED_MEDIA_TYPE
+    expected: str
 
 
 class KeyReused(PackhouseError):
     """The idempotency key came with another request before: other body, query or operation."""
 
-    def __init__(self) -> None:
-        super().__init__("idempotency key was used for another request")
+    code = Code.KEY_REUSED
 
 
 class RangeNotSatisfiable(PackhouseError):
-    """No byte of the range exists. Field: `size_bytes`."""
+    """No byte of the range exists. `size_bytes` is that of the file."""
 
 
 @dataclass(frozen=True, slots=True)

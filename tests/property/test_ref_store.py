@@ -23,13 +23,14 @@ from packhouse.db.ref_transaction import (
     RefMismatch,
     RefMissing,
     RefNameConflict,
+    RefNamedTwice,
     RefOutcome,
     RefUpdate,
     apply_ref_updates,
 )
 from packhouse.db.refs import get_ref, has_branches, list_branches_page, list_ref_log, list_refs
 from packhouse.db.repos import find_repo_by_id, insert_repo, set_default_branch
-from packhouse.errors import Invalid, PackhouseError
+from packhouse.errors import PackhouseError
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, HEADS, NOTES, PERSISTENT, TAGS, RefName
 from packhouse.ids import RepoId
@@ -61,7 +62,7 @@ class Model:
         key = (update.namespace, update.refname)
         present = self.refs.get(key)
         if [(other.namespace, other.refname) for other in updates].count(key) > 1:
-            return Invalid
+            return RefNamedTwice
         if not update.any_old and update.old_oid != present:
             return RefMismatch
         if update.new_oid is None:

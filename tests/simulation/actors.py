@@ -11,7 +11,7 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import get_ref, list_ref_log, list_refs
-from packhouse.db.repos import Repo, find_repo
+from packhouse.db.repos import Repo, RepoNotFound, find_repo
 from packhouse.errors import Conflict, NotFound, PreconditionFailed, Unavailable
 from packhouse.git.commands.run import run_git
 from packhouse.git.objects.codec import MODE_FILE, encode_commit, parse_commit
@@ -26,6 +26,7 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
 from packhouse.repository.damage import RepositoryDamaged
+from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.upkeep.consolidate import consolidate
@@ -172,7 +173,7 @@ class Actors:
         with node.database.read() as session:
             repo = find_repo(session, self.caller.org_id, name)
         if repo is None:
-            raise NotFound("the repository is deleted", name=name)
+            raise RepoNotFound(name)
         return repo
 
     def _tip(self, node: Node, repo: Repo, branch: RefName) -> Oid | None:
@@ -231,7 +232,7 @@ class Actors:
         value = rng.choice(values)
         with open_view(node, repo) as view:
             if view.kind_and_size(value) is None:
-                raise NotFound("it was pruned")
+                raise RefNotFound(value)
         tip = self._tip(node, repo, branch)
         refs = RefWriter(node, self.caller, repo, action="restore-ref")
         update = RefUpdate(PERSISTENT, branch, tip, value, restores=True)

@@ -9,11 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt
 from packhouse.git.commands.quoting import unquote_path
 from packhouse.git.oid import Oid
 
 _GROUP: Final = re.compile(rb"([0-9a-f]{40}) ([0-9]+) ([0-9]+) ([0-9]+)")
+
+
+class BlameUnreadable(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.BLAME_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ def parse_blame(output: bytes) -> list[BlameGroup]:
         if head is None:
             head, previous = _GROUP.fullmatch(line), None
             if head is None:
-                raise Corrupt("blame gave an unreadable line")
+                raise BlameUnreadable()
         elif line.startswith(b"previous "):
             previous = Oid(line[9:49].decode("ascii"))
         elif line.startswith(b"filename "):

@@ -6,12 +6,26 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 
 from packhouse import limits
-from packhouse.errors import Corrupt
+from packhouse.error_codes import Code
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.process import spawn_git
-from packhouse.git.oid import Oid
+from packhouse.git.objects.errors import ObjectCorrupt
+from packhouse.git.oid import ZERO_OID, Oid
 
 _PIECE_BYTES = limits.MIB
+
+
+class BlobUnreadable(ObjectCorrupt):
+    """Git does not find the object, or finds another kind. `answer` is its line."""
+
+    code = Code.BLOB_UNREADABLE
+    answer: str
+
+
+class BlobEndsEarly(ObjectCorrupt):
+    """Git wrote fewer bytes than it announced."""
+
+    code = Code.BLOB_ENDS_EARLY
 
 
 class BlobBatch:
@@ -26,7 +40,7 @@ class BlobBatch:
         self._output = io.BufferedReader(self._git.stdout, _PIECE_BYTES)  # type: ignore[type-var]  # a raw pipe
         self._left = 0
         self._oids = iter(oids)
-        self._oid = ""
+        self._oid = ZERO_OID
         self._feeder = threading.Thread(target=self._feed, args=(oids,), name="blob-batch", daemon=True)
         self._feeder.start()
 
@@ -51,7 +65,7 @@ class BlobBatch:
         fields = self._output.readline(200).split()
         if len(fields) != 3 or fields[1] != b"blob":
             answer = b" ".join(fields).decode("utf-8", "replace")
-            raise Corrupt("blob cannot be read", oid=self._oid, answer=answer)
+            raise BlobUnreadable(oid=self._oid, answer=answer)
         self._left = int(fields[2]) + 1  # a newline follows the content
         return int(fields[2])
 
@@ -60,7 +74,7 @@ class BlobBatch:
         while self._left > 1:
             piece = self._output.read(min(self._left - 1, _PIECE_BYTES))
             if not piece:
-                raise Corrupt("blob ends early", oid=self._oid)
+                raise BlobEndsEarly(self._oid)
             self._left -= len(piece)
             yield piece
 
@@ -68,7 +82,7 @@ class BlobBatch:
         while self._left:
             skipped = len(self._output.read(min(self._left, _PIECE_BYTES)))
             if not skipped:
-                raise Corrupt("blob ends early", oid=self._oid)
+                raise BlobEndsEarly(self._oid)
             self._left -= skipped
 
     def _feed(self, oids: Sequence[Oid]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, LimitExceeded
 from packhouse.git.commands.quoting import quote_path
 from packhouse.git.commands.run import GitFailed, Runner, run_git
@@ -24,6 +25,31 @@ _BINARY: Final = b"\nBinary files "
 
 # A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
+
+
+class DiffEndsEarly(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.DIFF_ENDS_EARLY
+
+
+class DiffUnreadable(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.DIFF_UNREADABLE
+
+
+class DiffOfUnknownPath(Corrupt):
+    """The list of paths lacks one of the patches."""
+
+    code = Code.DIFF_OF_UNKNOWN_PATH
+
+
+class DiffTooManyFiles(LimitExceeded):
+    """More files differ than one answer shows."""
+
+    code = Code.DIFF_TOO_MANY_FILES
+    files_max: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +116,7 @@ def iter_patches(pieces: Iterable[bytes], keep_max: Callable[[DiffEntry], int]) 
             yield FilePatch(entries[position], b"", 0, 0, 0, False)
             position += 1
         if position == len(entries):
-            raise Corrupt("diff holds a patch of an unknown path")
+            raise DiffOfUnknownPath()
         waiting = _Patch(entries[position], keep_max(entries[position]))
         source.sink = waiting
         position += 1
@@ -216,7 +242,7 @@ class _Source:
         while (end := self.buffer.find(b"\0", start)) < 0:
             start = len(self.buffer)
             if not self.fill():
-                raise Corrupt("diff ends within its list of paths")
+                raise DiffEndsEarly()
         taken = bytes(self.buffer[:end])
         del self.buffer[: end + 1]
         return taken
@@ -237,7 +263,7 @@ def _read_entries(source: _Source) -> list[DiffEntry]:
             break
         match = _META.fullmatch(source.take_until_nul())
         if match is None:
-            raise Corrupt("diff has an unreadable line")
+            raise DiffUnreadable()
         status = match[5].decode("ascii")
         first = source.take_until_nul()
         old_path, path = (first, source.take_until_nul()) if status in "RC" else (b"", first)
@@ -253,7 +279,7 @@ def _read_entries(source: _Source) -> list[DiffEntry]:
             )
         )
         if len(entries) > limits.diff_files_max:
-            raise LimitExceeded("diff has too many files", files_max=limits.diff_files_max)
+            raise DiffTooManyFiles(limits.diff_files_max)
     return entries
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt
 from packhouse.git.commands.quoting import unquote_path
 from packhouse.git.oid import Oid
@@ -20,6 +21,12 @@ _HUNK_BREAK: Final = b"--"
 _OUTPUT_LINE_MAX_BYTES: Final = 4 * limits.tree_path_max_bytes + limits.grep_line_max_bytes
 
 _PATHSPEC_SPECIAL: Final = re.compile(rb"[*?\[\\:]")
+
+
+class GrepUnreadable(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.GREP_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def iter_grep_lines(pieces: Iterable[bytes], tree: Oid) -> Iterator[GrepLine]:
         elif line != _HUNK_BREAK:
             match = _LINE.fullmatch(line)
             if match is None or path is None:
-                raise Corrupt("grep gave an unreadable line")
+                raise GrepUnreadable()
             yield GrepLine(path, int(match[1]), match[3][: limits.grep_line_max_bytes], match[2] == b":")
 
 

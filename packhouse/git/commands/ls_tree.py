@@ -24,5 +24,5 @@ def list_sized_files(runner: Runner, tree: Oid, *, output_max_bytes: int) -> lis
         output_max_bytes=output_max_bytes,
     ).stdout
     if _BAD_SIZE in output and (missing := _MISSING.search(output)):
-        raise TreeNamesMissingObject(missing[1].decode("ascii"))
+        raise TreeNamesMissingObject(Oid(missing[1].decode("ascii")))
     return _LISTED.findall(output)

@@ -13,11 +13,24 @@ from itertools import chain, islice
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt
 from packhouse.git.objects.codec import MODE_TREE
 from packhouse.git.oid import Oid, is_oid
 
 _STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTALL)
+
+
+class MergeWithoutTree(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.MERGE_WITHOUT_TREE
+
+
+class MergeUnreadable(Corrupt):
+    """Git wrote another form than the one asked for."""
+
+    code = Code.MERGE_UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +89,12 @@ def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
     tree, *rows = listed.rstrip(b"\0").split(b"\0")
     oid = tree.decode("ascii", "replace")
     if not is_oid(oid):
-        raise Corrupt("merge gave no tree")
+        raise MergeWithoutTree()
     paths: dict[bytes, dict[int, ConflictSide]] = {}
     for row in rows:
         match = _STAGE.fullmatch(row)
         if match is None:
-            raise Corrupt("merge gave an unreadable line")
+            raise MergeUnreadable()
         side = ConflictSide(int(match[1], 8), Oid(match[2].decode("ascii")))
         paths.setdefault(match[4], {})[int(match[3])] = side
     conflicts = tuple(

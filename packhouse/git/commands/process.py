@@ -15,17 +15,25 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import TimedOut, Unavailable
 from packhouse.git.commands.environment import GitPlace, git_environment
 
 PIPE_BYTES: Final = limits.MIB
 
 
-class ProgramMissing(Unavailable):
-    """A program that this call needs is not installed. Field: program."""
+class GitNotEnded(TimedOut):
+    """Git closed its output and went on."""
 
-    def __init__(self, program: str) -> None:
-        super().__init__("program is not installed", program=program)
+    code = Code.GIT_NOT_ENDED
+    seconds: float
+
+
+class ProgramMissing(Unavailable):
+    """A program that this call needs is not installed."""
+
+    code = Code.PROGRAM_MISSING
+    program: str
 
 
 class ChildProcess:
@@ -90,7 +98,7 @@ class ChildProcess:
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            raise TimedOut("git did not end in time", seconds=timeout_s) from None
+            raise GitNotEnded(timeout_s) from None
 
     def kill(self) -> None:
         """End the program and every process it started, and reap it. Harmless when it has ended."""

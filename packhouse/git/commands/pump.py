@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from packhouse.error_codes import Code
 from packhouse.errors import TimedOut
 from packhouse.git.commands.process import PIPE_BYTES, ChildProcess
 
 
-class GitSilent(TimedOut):
-    """Git wrote nothing for longer than it may be silent, and worked all the while."""
+class GitTookTooLong(TimedOut):
+    """The time for the call is over."""
 
-    def __init__(self) -> None:
-        super().__init__("git took too long")
+    code = Code.GIT_TOOK_TOO_LONG
+
+
+class GitSilent(GitTookTooLong):
+    """Git wrote nothing for longer than it may be silent, and worked all the while."""
 
 
 def pump(
@@ -93,7 +97,7 @@ class Deadline:
         """Return the seconds that are left; raise TimedOut when there are none."""
         left = self._at - time.monotonic()
         if left <= 0:
-            raise TimedOut("git took too long")
+            raise GitTookTooLong()
         return left
 
 

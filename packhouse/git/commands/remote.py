@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, TimedOut
 from packhouse.fault_names import ALWAYS_ALLOWED
 from packhouse.git.commands.environment import GitPlace
@@ -22,6 +23,19 @@ from packhouse.git.commands.run import GitResult, collect
 from packhouse.secret import Secret
 
 _TICK_S: Final = 0.2
+
+
+class UpstreamTookTooLong(TimedOut):
+    """The connection was given up after that time."""
+
+    code = Code.UPSTREAM_TOOK_TOO_LONG
+    seconds: float
+
+
+class CredentialUnusable(Invalid):
+    """The credential would break a line of git's credential protocol."""
+
+    code = Code.CREDENTIAL_UNUSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ def run_remote_git(
 
             def look() -> float:
                 if time.monotonic() > deadline:
-                    raise TimedOut("upstream took too long", seconds=timeout_s)
+                    raise UpstreamTookTooLong(timeout_s)
                 watch()
                 return _TICK_S
 
@@ -86,7 +100,7 @@ def _login_file(login: RemoteLogin | None) -> Iterator[int | None]:
     password = login.password.reveal()
     for text in (login.username, password):
         if re.search(r"[\n\r\0]", text):  # the protocol has one line a value; git refuses them too
-            raise Invalid("credential holds a line break or NUL")
+            raise CredentialUnusable()
     descriptor = os.memfd_create("credential", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, f"username={login.username}\npassword={password}\n".encode())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Corrupt
 from packhouse.git.commands.environment import LITERAL_PATHS
 from packhouse.git.commands.kill_switch import KillSwitch
@@ -20,6 +21,13 @@ from packhouse.git.oid import Oid
 
 _ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
 _REASON_MAX_CHARS: Final = 300
+
+
+class HistoryUnreadable(Corrupt):
+    """`reason` is git's."""
+
+    code = Code.HISTORY_UNREADABLE
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def list_existing_commits(
     listed = run_git(runner.place(), *asked, stdin=revisions.lines, ok_codes=_ANSWERS, on_start=switch.attach)
     check_answer(runner, listed, may_lack=True)
     if listed.code != 0:
-        raise Corrupt("history cannot be walked", reason=listed.text[:_REASON_MAX_CHARS])
+        raise HistoryUnreadable(listed.text[:_REASON_MAX_CHARS])
     return _parse_oids(listed)
 
 

@@ -6,11 +6,12 @@ Exit codes and messages stop at the modules of this folder: each knows those of 
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.commands.complaints import find_objects, find_packs, is_about_derived_files
 from packhouse.git.commands.environment import GitPlace, program_environment
@@ -25,14 +26,26 @@ _COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
 OnStart = Callable[[GitProcess], None]
 
 
-class GitFailed(PackhouseError):
-    """Git ended as it should not, or complained of objects. Fields, for the log: command, code, text (git's words)."""
+class GitWroteTooMuch(LimitExceeded):
+    """Git was ended at that bound."""
 
-    def __init__(self, command: str, messages: str, *, exit_code: int | None = None) -> None:
-        told = {} if exit_code is None else {"code": exit_code}
-        super().__init__("git failed", command=command, **told, text=messages)
-        self.messages = messages
-        self.exit_code = exit_code
+    code = Code.GIT_WROTE_TOO_MUCH
+    max_bytes: int
+
+
+class GitFailed(PackhouseError):
+    """Git ended as it should not, or complained of objects. `messages` are git's words."""
+
+    code = Code.GIT_FAILED
+    command: str
+    messages: str
+    exit_code: int | None = field(default=None, kw_only=True)
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """The same under the names that logs have for them."""
+        ended = {} if self.exit_code is None else {"code": self.exit_code}
+        return {"command": self.command, **ended, "text": self.messages}
 
     @property
     def is_for_memory(self) -> bool:
@@ -209,7 +222,7 @@ def collect(
     for pipe, piece in pump(child, source, time_left):
         output[pipe] += piece
         if len(output[pipe]) > output_max_bytes:
-            raise LimitExceeded("git wrote more than expected", max_bytes=output_max_bytes)
+            raise GitWroteTooMuch(output_max_bytes)
     return bytes(output[child.stdout]), bytes(output[child.stderr])
 
 

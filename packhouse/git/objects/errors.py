@@ -2,6 +2,13 @@
 
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
+from packhouse.git.oid import Oid
+
+
+class ObjectCorrupt(Corrupt):
+    """A stored object is not what was written, or another one names it and it is not there."""
+
+    oid: Oid
 
 
 class MessageEmpty(Invalid):
@@ -92,8 +99,7 @@ class TagWithoutTarget(Corrupt):
     code = Code.TAG_WITHOUT_TARGET
 
 
-class TreeNamesMissingObject(Corrupt):
+class TreeNamesMissingObject(ObjectCorrupt):
     """Git met an object that the repository lacks."""
 
     code = Code.TREE_NAMES_MISSING_OBJECT
-    oid: str

@@ -16,7 +16,7 @@ from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import run_git
-from packhouse.git.objects.errors import TagWithoutTarget
+from packhouse.git.objects.errors import ObjectCorrupt, TagWithoutTarget
 from packhouse.git.oid import Oid
 
 _KINDS: Final = {
@@ -32,11 +32,10 @@ _UNREADABLE: Final = (pygit2.GitError, OSError, ValueError)
 _PEEL_DEPTH_MAX: Final = 32  # tags of tags; git has no limit, but a longer chain is an attack
 
 
-class ObjectUnreadable(Corrupt):
+class ObjectUnreadable(ObjectCorrupt):
     """The object exists and is damaged. `reason` is the message of libgit2 or git."""
 
     code = Code.OBJECT_UNREADABLE
-    oid: Oid
     reason: str
 
 

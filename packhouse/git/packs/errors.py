@@ -2,7 +2,7 @@
 
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Invalid
-from packhouse.git.oid import Oid
+from packhouse.git.objects.errors import ObjectCorrupt
 
 
 class PackCorrupt(Corrupt):
@@ -96,11 +96,10 @@ class PackEndsEarly(Corrupt):
     code = Code.PACK_ENDS_EARLY
 
 
-class PackEntryWrong(Corrupt):
+class PackEntryWrong(ObjectCorrupt):
     """A byte of the stored object has changed."""
 
     code = Code.PACK_ENTRY_WRONG
-    oid: Oid
 
 
 class PackCountWrong(Corrupt):

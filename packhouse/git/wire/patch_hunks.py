@@ -34,7 +34,7 @@ class HunkHeaderUnreadable(Invalid):
 
 
 class LineOutsideHunk(Invalid, kw_only=True):
-    """It is not clear which lines belong to the hunk."""
+    """Nothing tells which lines belong to the hunk."""
 
     code = Code.LINE_OUTSIDE_HUNK
     line: int

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_and_ref, find_repo_by_id
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
 from packhouse.node.node import Node
@@ -15,8 +16,7 @@ from packhouse.repository.view import RepoView, open_view
 class FirstSyncRunning(Conflict):
     """What the repository holds is still being fetched for the first time. Retry shortly."""
 
-    def __init__(self) -> None:
-        super().__init__("repository sync in progress, please retry shortly")
+    code = Code.FIRST_SYNC_RUNNING
 
 
 def require_synced(repo: Repo) -> Repo:

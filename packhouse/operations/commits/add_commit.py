@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
-from packhouse.errors import Conflict
 from packhouse.git.objects.codec import Person, encode_commit, parse_commit
 from packhouse.git.oid import Oid
 from packhouse.git.refname import short_name
 from packhouse.node.node import Node
 from packhouse.operations.commits.commit_target import CommitTarget, TargetState, read_target
+from packhouse.operations.refs.branches import BranchKeptMoving
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.writer import RefWriter
@@ -39,10 +39,6 @@ class NewCommit:
     tree: Oid
     old_oid: Oid | None
     pack_bytes: int
-
-
-class BranchBusy(Conflict):
-    """Others kept moving the branch for as long as we tried. Field: branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,7 @@ def add_commit(
         return write_under_lock(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
     except RefMismatch:
         if target.expected is None:
-            raise BranchBusy("branch kept moving", branch=short_name(target.refname)) from None
+            raise BranchKeptMoving(short_name(target.refname)) from None
         read_target(node, repo, target)  # raises, and tells which tip won
         raise
 

@@ -9,10 +9,51 @@ from enum import Enum
 
 from packhouse import limits
 from packhouse.endings import Discarding
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import ZERO_OID, Oid, parse_oid
 from packhouse.repository.write import Write
 from packhouse.storage.spill_file import SpillFile
+
+
+class ChunkUnknown(Invalid):
+    """No file of the commit has this content. `content_id` is its start."""
+
+    code = Code.CHUNK_UNKNOWN
+    content_id: str
+
+
+class ChunkAfterLast(Invalid):
+    """The content has had its chunk with `eof`. `content_id` is its start."""
+
+    code = Code.CHUNK_AFTER_LAST
+    content_id: str
+
+
+class ContentUnfinished(Invalid):
+    """The request ended first. `content_id` is its start."""
+
+    code = Code.CONTENT_UNFINISHED
+    content_id: str
+
+
+class FileTooLarge(LimitExceeded):
+    """One file of a commit is larger."""
+
+    code = Code.FILE_TOO_LARGE
+    max_bytes: int
+
+
+class SubmoduleInvalid(Invalid):
+    """A submodule is the id of a commit elsewhere, as 40 hex digits."""
+
+    code = Code.SUBMODULE_INVALID
+
+
+class SubmoduleZero(Invalid):
+    """Git refuses the zero id in a tree."""
+
+    code = Code.SUBMODULE_ZERO
 
 
 class ContentUse(Enum):
@@ -89,11 +130,11 @@ class BlobIntake(Discarding):
         """
         uses = self._uses.get(content_id)
         if uses is None:
-            raise Invalid("chunk for an unknown content_id", content_id=content_id[:200])
+            raise ChunkUnknown(content_id[:200])
         if uses == {ContentUse.IGNORED}:
             return
         if content_id in self._complete:
-            raise Invalid("chunk after the last one of its content", content_id=content_id[:200])
+            raise ChunkAfterLast(content_id[:200])
         partial = self._partial.get(content_id)
         if partial is None:
             partial = self._partial[content_id] = _Partial()
@@ -101,7 +142,7 @@ class BlobIntake(Discarding):
         partial.add(data)
         self._waiting_bytes += partial.waiting_bytes
         if partial.size_bytes > self._blob_max_bytes:
-            raise LimitExceeded("file is larger than this server accepts", max_bytes=self._blob_max_bytes)
+            raise FileTooLarge(self._blob_max_bytes)
         if eof:
             self._finish_content(content_id, partial, uses)
         elif self._waiting_bytes > limits.blob_in_memory_max_bytes:
@@ -111,7 +152,7 @@ class BlobIntake(Discarding):
         """Raise Invalid when a content that a file needs is missing or has had no last chunk."""
         for content_id, uses in self._uses.items():
             if uses != {ContentUse.IGNORED} and content_id not in self._complete:
-                raise Invalid("content is missing its last chunk (eof)", content_id=content_id[:200])
+                raise ContentUnfinished(content_id[:200])
 
     def _finish_content(self, content_id: str, partial: _Partial, uses: frozenset[ContentUse]) -> None:
         del self._partial[content_id]
@@ -147,12 +188,12 @@ class BlobIntake(Discarding):
 
 def _parse_gitlink(partial: _Partial) -> Oid:
     if partial.size_bytes > _GITLINK_MAX_BYTES:
-        raise Invalid("content of a submodule is not an object id")
+        raise SubmoduleInvalid()
     content = b"".join(partial.iter_pieces()).strip()
     try:
         oid = parse_oid(content.decode("ascii"))
     except (UnicodeDecodeError, Invalid):
-        raise Invalid("content of a submodule is not an object id") from None
+        raise SubmoduleInvalid() from None
     if oid == ZERO_OID:
-        raise Invalid("a submodule cannot be at the zero id")
+        raise SubmoduleZero()
     return oid

@@ -6,6 +6,7 @@ from typing import Final
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import MODE_GITLINK
 from packhouse.git.objects.tree_path import TreePath
@@ -21,10 +22,10 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 class NothingToDelete(Invalid):
-    """The path holds U+FFFD and names nothing: the caller took what listings show for the name. Field: path."""
+    """The path holds U+FFFD and names nothing: the caller took what listings show for the name."""
 
-    def __init__(self, path: bytes) -> None:
-        super().__init__("path to delete is only shown so", path=path)
+    code = Code.NOTHING_TO_DELETE
+    path: bytes
 
 
 @dataclass(frozen=True, slots=True)

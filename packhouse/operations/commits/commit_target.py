@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from packhouse.db.refs import get_ref, has_branches
 from packhouse.db.repos import Repo
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, NotFound, PreconditionFailed
 from packhouse.git.oid import ZERO_OID, Oid, is_oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
@@ -14,16 +15,19 @@ from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view
 
 
-class GuardMismatch(PreconditionFailed):
-    """The branch is not where the caller expected it. Fields: branch, expected (text), actual (oid, None)."""
+class EphemeralWithoutBase(Invalid):
+    """The two members go together."""
 
-    def __init__(self, refname: RefName, *, expected: str, actual: Oid | None) -> None:
-        super().__init__(
-            "branch is not at the expected commit",
-            branch=short_name(refname),
-            expected=expected,
-            actual=actual,
-        )
+    code = Code.EPHEMERAL_WITHOUT_BASE
+
+
+class GuardMismatch(PreconditionFailed, kw_only=True):
+    """The branch is not where the caller expected it. `expected` is the caller's text."""
+
+    code = Code.GUARD_MISMATCH
+    branch: str
+    expected: str
+    actual: Oid | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,18 @@ def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetStat
     if target.base_refname is not None:
         base = get_ref(session, repo.id, target.base_namespace, target.base_refname)
         if base is None:
-            raise BranchNotFound(target.base_refname)
+            raise BranchNotFound(short_name(target.base_refname))
         return TargetState(None, base.oid)
     first = not any(has_branches(session, repo.id, name) for name in {PERSISTENT, target.namespace})
     if target.expected in (None, ZERO_OID) and not first:
-        raise BranchNotFound(target.refname)
+        raise BranchNotFound(short_name(target.refname))
     return TargetState(None, None)
 
 
 def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:
     """Raise Invalid for an ephemeral base without the name of a base."""
     if base_is_ephemeral and target.base_refname is None:
-        raise Invalid("base_is_ephemeral needs base_branch")
+        raise EphemeralWithoutBase()
 
 
 def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, state: TargetState) -> None:
@@ -106,4 +110,4 @@ def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, st
         except (Invalid, NotFound):
             resolved = ""
     if resolved != actual:
-        raise GuardMismatch(refname, expected=expected, actual=actual)
+        raise GuardMismatch(branch=short_name(refname), expected=expected, actual=actual)

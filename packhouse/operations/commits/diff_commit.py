@@ -3,6 +3,7 @@
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
@@ -11,6 +12,31 @@ from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.streamed_commit import StreamedCommit
 from packhouse.repository.apply_patch import PatchedFile, apply_patch
 from packhouse.repository.tree_maker import TreeMaker
+
+
+class PatchChunkAfterLast(Invalid):
+    """The patch has had its chunk with `eof`."""
+
+    code = Code.PATCH_CHUNK_AFTER_LAST
+
+
+class PatchTooLarge(LimitExceeded):
+    """All chunks of a patch together are larger."""
+
+    code = Code.PATCH_TOO_LARGE
+    max_bytes: int
+
+
+class PatchUnfinished(Invalid):
+    """The request ended first."""
+
+    code = Code.PATCH_UNFINISHED
+
+
+class PatchEmpty(Invalid):
+    """The request holds no byte of a patch."""
+
+    code = Code.PATCH_EMPTY
 
 
 class DiffCommit(StreamedCommit):
@@ -42,18 +68,18 @@ class DiffCommit(StreamedCommit):
     def add_chunk(self, data: bytes, *, eof: bool) -> None:
         """Append to the patch; raise Invalid after its end and LimitExceeded when it grows too large."""
         if self._complete:
-            raise Invalid("chunk after the last one of the patch")
+            raise PatchChunkAfterLast()
         self._size_bytes += len(data)
         if self._size_bytes > limits.patch_max_bytes:
-            raise LimitExceeded("patch is larger than this server accepts", max_bytes=limits.patch_max_bytes)
+            raise PatchTooLarge(limits.patch_max_bytes)
         self._file.write(data)
         self._complete = eof
 
     def _require_complete(self) -> None:
         if not self._complete:
-            raise Invalid("patch is missing its last chunk (eof)")
+            raise PatchUnfinished()
         if self._size_bytes == 0:
-            raise Invalid("patch is empty")
+            raise PatchEmpty()
         self._file.flush()
 
     def _make_tree(self, maker: TreeMaker) -> Oid:

@@ -11,11 +11,12 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
-from packhouse.git.oid import Oid, parse_oid
+from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
@@ -90,11 +91,12 @@ class RepoChanged(Conflict):
         super().__init__("repository changed during the merge", conflict_type="repo_changed")
 
 
-class NotFastForward(Conflict):
-    """The target has commits that the source lacks. Fields: branch, source."""
+class NotFastForward(Conflict, kw_only=True):
+    """The target has commits that the source lacks."""
 
-    def __init__(self, refname: RefName, source: str) -> None:
-        super().__init__("merge is no fast-forward", branch=short_name(refname), source=source)
+    code = Code.NOT_FAST_FORWARD
+    branch: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +171,14 @@ def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
     try:
         state = read_target(node, repo, target)
     except NewNameRefused:  # a merge makes no branch
-        raise BranchNotFound(command.target) from None
+        raise BranchNotFound(short_name(command.target)) from None
     except GuardMismatch as mismatch:
-        actual = mismatch.fields["actual"]
+        actual = mismatch.actual
         if actual is None:
-            raise BranchNotFound(command.target) from None
-        raise TargetMoved(command.target, parse_oid(str(actual))) from None
+            raise BranchNotFound(short_name(command.target)) from None
+        raise TargetMoved(command.target, actual) from None
     if state.tip is None:
-        raise BranchNotFound(command.target)
+        raise BranchNotFound(short_name(command.target))
     return state.tip
 
 
@@ -208,7 +210,7 @@ class _Attempt:
             raise UnrelatedHistories
         can_forward = base == self.tip
         if command.strategy is MergeStrategy.FF_ONLY and not can_forward:
-            raise NotFastForward(command.target, self.source.label)
+            raise NotFastForward(branch=short_name(command.target), source=self.source.label)
         if can_forward and command.strategy is not MergeStrategy.MERGE and not command.squash:
             return self._fast_forward(base)
         return self._commit(base, can_forward=can_forward)

@@ -102,7 +102,7 @@ def preview_merge(
     with node.database.read() as session:
         ref = get_ref(session, repo.id, EPHEMERAL if target_is_ephemeral else PERSISTENT, refname)
     if ref is None:
-        raise BranchNotFound(refname)
+        raise BranchNotFound(short_name(refname))
     with open_view(node, repo) as view:
         found = resolve_ref(view, source, ephemeral=source_is_ephemeral)
     ours = MergeSide(short_name(refname), ref.oid)

@@ -44,7 +44,7 @@ def restore_commit(
     target = command.target
     with node.database.read() as session:
         if get_ref(session, repo.id, target.namespace, target.refname) is None:
-            raise BranchNotFound(target.refname)
+            raise BranchNotFound(short_name(target.refname))
     with open_view(node, repo) as view:
         source = resolve_ref(view, command.base_ref).commit
         restored = parse_commit(view.read_kept(source, "commit"))

@@ -6,6 +6,7 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.events import Event, get_events_pruned_to, get_last_event_id, list_events_after
 from packhouse.db.repos import RepoNotFound, find_repo, find_repo_by_id
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.ids import RepoKey
 from packhouse.node.node import Node
@@ -14,8 +15,8 @@ from packhouse.node.node import Node
 class EventsForgotten(NotFound):
     """What follows the event that the reader saw last is not known. Read the state anew, then listen."""
 
-    def __init__(self, after: int) -> None:
-        super().__init__("events are no longer kept", last_event_id=after)
+    code = Code.EVENTS_FORGOTTEN
+    last_event_id: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,6 @@ from packhouse.db.webhook_deliveries import (
     record_attempts,
 )
 from packhouse.db.webhooks import ReadyWebhook, Subscriber, disable_webhook, list_subscribers
-from packhouse.errors import PackhouseError
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
 from packhouse.outbound.client import OutboundFailed
@@ -144,9 +143,9 @@ def send_delivery(node: Node, url: str, secret: Secret, delivery: PendingDeliver
     return SendOutcome(reply.status, "", reply.body_start, time.monotonic() - started)
 
 
-def _describe(error: PackhouseError) -> str:
-    reason = error.fields.get("reason")
-    return f"{error.message}: {reason}" if reason else error.message
+def _describe(error: OutboundFailed | AddressUnknown | AddressRefused | BadAddress) -> str:
+    text = error.code.value
+    return f"{text}: {error.reason}" if isinstance(error, OutboundFailed | BadAddress) else text
 
 
 def record_outcomes(

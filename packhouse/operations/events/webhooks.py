@@ -13,7 +13,8 @@ from packhouse.db.session import Session
 from packhouse.db.text import is_storable
 from packhouse.db.webhook_deliveries import Delivery
 from packhouse.db.webhooks import Webhook
-from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, FieldInvalid, FieldMissing, Invalid, LimitExceeded, NotFound
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
 from packhouse.operations.events.webhook_delivery import ANY_EVENT
@@ -26,25 +27,39 @@ __all__ = ["Delivery", "Webhook"]
 _SECRET_BYTES: Final = 24
 
 
+class EventUnknown(Invalid):
+    """No event has this name. `event` is its start."""
+
+    code = Code.EVENT_UNKNOWN
+    event: str
+
+
+class TooManyWebhooks(LimitExceeded):
+    """Remove one first."""
+
+    code = Code.TOO_MANY_WEBHOOKS
+    webhooks_max: int
+
+
 class WebhookNotFound(NotFound):
     """There is no such subscription, or it is another organisation's or repository's."""
 
-    def __init__(self, webhook_id: str) -> None:
-        super().__init__("webhook not found", webhook=webhook_id[:100])
+    code = Code.WEBHOOK_NOT_FOUND
+    webhook: str
 
 
 class WebhookInactive(Conflict):
     """The receiver has answered 410 Gone, so nothing is sent to it. Subscribe it anew."""
 
-    def __init__(self, webhook_id: str) -> None:
-        super().__init__("webhook is inactive", webhook=webhook_id)
+    code = Code.WEBHOOK_INACTIVE
+    webhook: str
 
 
 class DeliveryNotFound(NotFound):
     """There is no such delivery, or it is no longer kept."""
 
-    def __init__(self, delivery_id: str) -> None:
-        super().__init__("delivery not found", delivery=delivery_id[:100])
+    code = Code.DELIVERY_NOT_FOUND
+    delivery: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,7 @@ def add_webhook(node: Node, caller: Principal, command: AddWebhook) -> AddedWebh
     with node.database.write() as session:
         repo = _limiting_repo(session, caller, command.repo)
         if webhooks.count_webhooks(session, caller.org_id) >= limits.webhooks_max:
-            raise LimitExceeded("organisation has too many webhooks", webhooks_max=limits.webhooks_max)
+            raise TooManyWebhooks(limits.webhooks_max)
         webhooks.insert_webhook(
             session,
             webhook_id=webhook_id,
@@ -141,7 +156,7 @@ def redeliver(node: Node, caller: Principal, delivery_id: str) -> None:
     with node.database.write() as session:
         found = webhook_deliveries.find_delivery(session, caller.org_id, delivery_id)
         if found is None:
-            raise DeliveryNotFound(delivery_id)
+            raise DeliveryNotFound(delivery_id[:100])
         if not found.active:
             raise WebhookInactive(found.webhook_id)
         webhook_deliveries.restart_delivery(session, found.id, now=node.clock())
@@ -154,7 +169,7 @@ def _find(session: Session, caller: Principal, webhook_id: str) -> Webhook:
         repo = _limiting_repo(session, caller, None)
         if repo is None or repo.id == found.repo_id:
             return found
-    raise WebhookNotFound(webhook_id)
+    raise WebhookNotFound(webhook_id[:100])
 
 
 def _limiting_repo(session: Session, caller: Principal, asked: str | None) -> Repo | None:
@@ -173,11 +188,11 @@ def _limiting_repo(session: Session, caller: Principal, asked: str | None) -> Re
 
 def _check_events(events: Sequence[str]) -> tuple[str, ...]:
     if not events:
-        raise Invalid("field is required", field="events")
+        raise FieldMissing("events")
     known = {*EVENT_KINDS, ANY_EVENT}
     for event in events:
         if event not in known:
-            raise Invalid("unknown event", event=event[:100])
+            raise EventUnknown(event[:100])
     return tuple(dict.fromkeys(events))
 
 
@@ -185,12 +200,12 @@ def _check_url(node: Node, url: str) -> None:
     try:
         node.outbound.parse(url)
     except (BadAddress, AddressRefused) as error:
-        reason = str(error.fields.get("reason", "it is not a public address"))
-        raise Invalid("field does not fit", field="url", reason=reason) from None
+        reason = error.reason if isinstance(error, BadAddress) else "it is not a public address"
+        raise FieldInvalid(field="url", reason=reason) from None
 
 
 def _check_secret(secret: Secret) -> None:
     text = secret.reveal()
     if not 0 < len(text) <= limits.webhook_secret_max_chars or not is_storable(text):
         reason = f"1 to {limits.webhook_secret_max_chars} characters"
-        raise Invalid("field does not fit", field="secret", reason=reason)
+        raise FieldInvalid(field="secret", reason=reason)

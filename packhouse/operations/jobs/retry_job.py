@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packhouse.db.jobs import revive_job
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.node.node import Node
 
@@ -10,8 +11,8 @@ from packhouse.node.node import Node
 class JobNotFound(NotFound):
     """There is no dead job of that id."""
 
-    def __init__(self, job_id: int) -> None:
-        super().__init__("no such dead job", job=job_id)
+    code = Code.JOB_NOT_FOUND
+    job: int
 
 
 @dataclass(frozen=True, slots=True)

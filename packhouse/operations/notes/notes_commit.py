@@ -3,11 +3,20 @@
 from collections.abc import Callable
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded
 from packhouse.git.objects.codec import parse_commit
 from packhouse.git.objects.notes_tree import NotesTree
 from packhouse.git.oid import Oid
 from packhouse.repository.view import RepoView
+
+
+class NoteTooLarge(LimitExceeded):
+    """`oid` is the note or the object that it is for."""
+
+    code = Code.NOTE_TOO_LARGE
+    oid: Oid
+    max_bytes: int
 
 
 class NotesCommit:
@@ -33,7 +42,7 @@ class NotesCommit:
         if header is None or header[0] != "blob":
             return b""  # git takes what is no file for an empty note
         if header[1] > limits.note_max_bytes:
-            raise LimitExceeded("note is too large", oid=blob, max_bytes=limits.note_max_bytes)
+            raise NoteTooLarge(oid=blob, max_bytes=limits.note_max_bytes)
         with view.telling_damage():
             return b"".join(view.iter_blob(blob, header[1]))
 

@@ -6,6 +6,7 @@ from typing import Final
 from packhouse.auth.principal import Principal
 from packhouse.cursors import BadCursor
 from packhouse.db.refs import Ref, list_refs_page
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.refname import NOTES, PERSISTENT, RefName, is_refname
@@ -17,18 +18,25 @@ from packhouse.repository.refs.resolve import resolve_object
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 
 
-class NotesRefNotFound(NotFound):
-    """The repository has no such notes ref. Field: refname."""
+class NotesRefInvalid(Invalid):
+    """The text names no ref below `refs/notes/`. `notes_name` is its start."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("notes ref does not exist", refname=refname)
+    code = Code.NOTES_REF_INVALID
+    notes_name: str
+
+
+class NotesRefNotFound(NotFound):
+    """The repository has no such notes ref."""
+
+    code = Code.NOTES_REF_NOT_FOUND
+    refname: RefName
 
 
 class NoteNotFound(NotFound):
-    """The notes ref holds no note for the object. Field: oid."""
+    """The notes ref holds no note for the object."""
 
-    def __init__(self, oid: Oid) -> None:
-        super().__init__("no note for this object", oid=oid)
+    code = Code.NOTE_NOT_FOUND
+    oid: Oid
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +118,13 @@ def _place(text: str) -> bytes:
     try:
         return whole.encode("utf-8")
     except UnicodeEncodeError:
-        raise Invalid("invalid notes ref", notes_name=text[:200]) from None
+        raise NotesRefInvalid(text[:200]) from None
 
 
 def _check(text: str | None, refname: bytes) -> RefName:
     if not refname.startswith(NOTES) or not is_refname(refname):
         # Not `notes_ref`: with that field, a failure of a note write says that the ref itself was the reason.
-        raise Invalid("invalid notes ref", notes_name=(text or "")[:200])
+        raise NotesRefInvalid((text or "")[:200])
     return RefName(refname)
 
 

@@ -1,6 +1,7 @@
 """Adding, extending and removing notes: each is one commit on the notes ref, with the tree that git would write."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -8,7 +9,8 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
 from packhouse.db.refs import get_ref
-from packhouse.errors import Conflict, Invalid, LimitExceeded, NotFound, PreconditionFailed
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError, PreconditionFailed
 from packhouse.git.objects.codec import Person, encode_commit
 from packhouse.git.objects.errors import TextNotUnicode
 from packhouse.git.objects.notes_tree import NotesTree
@@ -16,7 +18,7 @@ from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit, join_notes
+from packhouse.operations.notes.notes_commit import NotesCommit, NoteTooLarge, is_notes_commit, join_notes
 from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.repository.refs.receipts import Receipt, bind
@@ -25,6 +27,12 @@ from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.server_identity import server_person
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
+
+
+class CustomNotesRefsOff(Invalid):
+    """The operator may enable them by `custom_notes_refs`."""
+
+    code = Code.CUSTOM_NOTES_REFS_OFF
 
 
 class NoteAction(Enum):
@@ -68,58 +76,63 @@ class WrittenNote:
     previous_tip: Oid | None
 
 
-class NoteExists(Conflict):
-    """The object has a note already. Fields: those of every failure that the notes ref is the reason of."""
-
-    def __init__(self, at: "_State") -> None:
-        super().__init__("object has a note", **at.fields())
-
-
-class NoteMissing(NotFound):
-    """The object has no note to remove. Fields: as NoteExists."""
-
-    def __init__(self, at: "_State") -> None:
-        super().__init__("object has no note", **at.fields())
-
-
-class NotesGuardMismatch(PreconditionFailed):
-    """The notes ref is not where the caller expected it. Fields: as NoteExists, and expected."""
-
-    def __init__(self, at: "_State", expected: str) -> None:
-        super().__init__("notes ref is not at the expected commit", expected=expected, **at.fields())
-
-
-class NotesRefConflict(Conflict):
-    """Another ref's name is in the way. Fields: as NoteExists, and existing."""
-
-    def __init__(self, at: "_State", existing: RefName) -> None:
-        super().__init__("notes ref conflicts with another ref", existing=existing, **at.fields())
-
-
-class NotesRefUnusable(Conflict):
-    """The notes ref points to something else than a commit. Fields: as NoteExists."""
-
-    def __init__(self, at: "_State") -> None:
-        super().__init__("notes ref holds no commit", **at.fields())
-
-
-class NotesRefBusy(Conflict):
-    """Others kept moving the notes ref for as long as we tried. Fields: as NoteExists."""
-
-    def __init__(self, at: "_State") -> None:
-        super().__init__("notes ref kept moving", **at.fields())
-
-
 @dataclass(frozen=True, slots=True)
-class _State:
-    """The object and where the notes ref is."""
+class NotesRefState:
+    """The object and where the notes ref is; `tip` None: it does not exist."""
 
     target: Oid
     refname: RefName
     tip: Oid | None
 
-    def fields(self) -> dict[str, object]:
-        return {"notes_ref": self.refname, "object_oid": self.target, "actual": self.tip}
+
+class NotesRefFailure(PackhouseError):
+    """The notes ref is the reason why a note was not written."""
+
+    at: NotesRefState = field(repr=False)
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        """Where the notes ref is, beside what the class tells."""
+        at = self.at
+        return {**super().fields, "notes_ref": at.refname, "object_oid": at.target, "actual": at.tip}
+
+
+class NoteExists(NotesRefFailure, Conflict):
+    """The object has a note already."""
+
+    code = Code.NOTE_EXISTS
+
+
+class NoteMissing(NotesRefFailure, NotFound):
+    """The object has no note to remove."""
+
+    code = Code.NOTE_MISSING
+
+
+class NotesGuardMismatch(NotesRefFailure, PreconditionFailed):
+    """The notes ref is not where the caller expected it."""
+
+    code = Code.NOTES_GUARD_MISMATCH
+    expected: str
+
+
+class NotesRefConflict(NotesRefFailure, Conflict):
+    """Another ref's name is in the way."""
+
+    code = Code.NOTES_REF_CONFLICT
+    existing: RefName
+
+
+class NotesRefUnusable(NotesRefFailure, Conflict):
+    """The notes ref points to something else than a commit."""
+
+    code = Code.NOTES_REF_UNUSABLE
+
+
+class NotesRefBusy(NotesRefFailure, Conflict):
+    """Others kept moving the notes ref for as long as we tried."""
+
+    code = Code.NOTES_REF_BUSY
 
 
 def write_note(
@@ -133,7 +146,7 @@ def write_note(
     """
     repo = lookup_repo(node, caller, command.repo)
     if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
-        raise Invalid("custom notes refs are not enabled")
+        raise CustomNotesRefsOff()
     with open_view(node, repo) as view:
         target = resolve_object(view, command.object_ref)
     try:
@@ -147,19 +160,19 @@ def write_note(
                 node, repo, command.refname, attempt, is_guarded=command.expected is not None
             )
     except RefNameConflict as conflict:
-        raise NotesRefConflict(_State(target, command.refname, None), conflict.existing) from None
+        raise NotesRefConflict(NotesRefState(target, command.refname, None), conflict.existing) from None
     except RefMismatch as lost:
-        now_at = _State(target, command.refname, lost.actual)
+        now_at = NotesRefState(target, command.refname, lost.actual)
         if command.expected is not None:
             raise NotesGuardMismatch(now_at, command.expected) from None
         raise NotesRefBusy(now_at) from None
 
 
-def _read_state(view: RepoView, target: Oid, command: WriteNote) -> _State:
+def _read_state(view: RepoView, target: Oid, command: WriteNote) -> NotesRefState:
     """Return where the notes ref is; raise NotesGuardMismatch, NotesRefUnusable."""
     with view.node.database.read() as session:
         ref = get_ref(session, view.repo.id, PERSISTENT, command.refname)
-    state = _State(target, command.refname, None if ref is None else ref.oid)
+    state = NotesRefState(target, command.refname, None if ref is None else ref.oid)
     if state.tip is not None and not is_notes_commit(view, state.tip):
         raise NotesRefUnusable(state)
     if command.expected is not None and command.expected.lower() != (state.tip or ZERO_OID):
@@ -171,7 +184,7 @@ def _write_once(
     node: Node,
     caller: Principal,
     command: WriteNote,
-    state: _State,
+    state: NotesRefState,
     write: Write,
     receipt: Receipt[WrittenNote] | None,
 ) -> WrittenNote:
@@ -206,7 +219,7 @@ def _write_once(
     return written_note
 
 
-def _edit(command: WriteNote, state: _State, write: Write) -> NotesTree:
+def _edit(command: WriteNote, state: NotesRefState, write: Write) -> NotesTree:
     """Return the notes as they are to be; new blobs go into the pack."""
     notes = NotesCommit(write.view, state.tip, lambda joined: write.writer.add_object("blob", joined))
     present = notes.tree.find(state.target)
@@ -222,7 +235,7 @@ def _edit(command: WriteNote, state: _State, write: Write) -> NotesTree:
     if present is not None:
         text = join_notes(notes.read(present), text)
     if len(text) > limits.note_max_bytes:
-        raise LimitExceeded("note is too large", oid=state.target, max_bytes=limits.note_max_bytes)
+        raise NoteTooLarge(oid=state.target, max_bytes=limits.note_max_bytes)
     notes.tree.set(state.target, write.writer.add_object("blob", text))
     return notes.tree
 

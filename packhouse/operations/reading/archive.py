@@ -9,6 +9,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.formats.archives import FORMATS, Member, MemberKind
 from packhouse.formats.globs import PathFilter
@@ -17,13 +18,20 @@ from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.reading.read_files import PathNotFound
+from packhouse.repository.history.last_commit import PathNotFound
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150
 _LEAF_KINDS: Final = {MODE_EXECUTABLE: MemberKind.EXECUTABLE, MODE_SYMLINK: MemberKind.LINK}
+
+
+class ArchivePrefixInvalid(Invalid):
+    """The prefix would leave the folder that the archive is unpacked in. `prefix` is its start."""
+
+    code = Code.ARCHIVE_PREFIX_INVALID
+    prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ def check_prefix(text: str) -> bytes:
     hostile = hostile or len(text) > limits.archive_prefix_max_chars
     segments = text.removesuffix("/").split("/")
     if hostile or any(segment in ("", ".", "..") for segment in segments):
-        raise Invalid("invalid archive prefix", prefix=text[:200])
+        raise ArchivePrefixInvalid(text[:200])
     return text.removesuffix("/").encode("utf-8") + b"/"
 
 
@@ -96,7 +104,7 @@ def prepare_archive_of(node: Node, repo: Repo, ref: str | None, options: Archive
         commit = parse_commit(view.read_kept(resolved.commit, "commit"))
         top = find_path(view.read_tree, commit.tree, options.path)
         if top is None:
-            raise PathNotFound(options.path)
+            raise PathNotFound(options.path.decode("utf-8", "replace"))
         leaves = iter([top])
         if top.mode == MODE_TREE:
             leaves = iter_leaves(view.read_tree, top.oid, top.path, entries_max=node.limits.tree_entries_max)

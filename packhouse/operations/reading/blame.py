@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
 from packhouse.git.commands.blame import BlameGroup, blame_arguments, parse_blame
@@ -15,16 +16,37 @@ from packhouse.git.objects.tree_walk import find_path
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.operations.reading.read_files import PathNotFound
+from packhouse.repository.history.last_commit import PathNotFound
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import RepoView
 
 
-class BadRange(Invalid):
-    """The file has no such lines, or the text names none. Field: reason (git's words)."""
+class TooManyRanges(Invalid):
+    """More ranges than one call takes."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("invalid range", reason=reason)
+    code = Code.TOO_MANY_RANGES
+    ranges_max: int
+
+
+class BlameTooLong(LimitExceeded):
+    """Ask for ranges."""
+
+    code = Code.BLAME_TOO_LONG
+    lines_max: int
+
+
+class BlameFileTooLarge(LimitExceeded):
+    """Git would need too much memory."""
+
+    code = Code.BLAME_FILE_TOO_LARGE
+    max_bytes: int
+
+
+class BadRange(Invalid):
+    """The file has no such lines, or the text names none. `reason` is in git's words, or of our own."""
+
+    code = Code.BAD_RANGE
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +88,7 @@ def blame_file(
         arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
         groups = parse_blame(_run_blame(view, arguments, ranges))
         if sum(group.count for group in groups) > limits.blame_lines_max:
-            raise LimitExceeded("blame has too many lines", lines_max=limits.blame_lines_max)
+            raise BlameTooLong(limits.blame_lines_max)
         commits = {oid: parse_commit(view.read_kept(oid, "commit")) for oid in {g.commit for g in groups}}
     return Blame(resolved.name, resolved.commit, groups, commits, resolved.is_by_id)
 
@@ -74,7 +96,7 @@ def blame_file(
 def _check_ranges(ranges: Sequence[str]) -> None:
     """Refuse what cannot be handed to git at all; git itself judges the rest."""
     if len(ranges) > limits.blame_ranges_max:
-        raise Invalid("too many ranges", ranges_max=limits.blame_ranges_max)
+        raise TooManyRanges(limits.blame_ranges_max)
     for text in ranges:
         if "\0" in text:
             raise BadRange("it holds a NUL character")
@@ -88,10 +110,10 @@ def _check_file(view: RepoView, commit: Oid, path: bytes) -> None:
     root = parse_commit(view.read_kept(commit, "commit")).tree
     entry = find_path(view.read_tree, root, path)
     if entry is None or entry.mode in (MODE_TREE, MODE_GITLINK):
-        raise PathNotFound(path)
+        raise PathNotFound(path.decode("utf-8", "replace"))
     size_bytes = view.read_header(entry.oid)[1]
     if size_bytes > limits.blame_file_max_bytes:
-        raise LimitExceeded("file is too large for blame", max_bytes=limits.blame_file_max_bytes)
+        raise BlameFileTooLarge(limits.blame_file_max_bytes)
 
 
 def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded
 from packhouse.git.commands.diff_tree import DiffEntry, FilePatch, diff_arguments, iter_patches
 from packhouse.git.commands.run import GitFailed
@@ -37,6 +38,12 @@ APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
 _PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
 _PATCH_BYTES_PER_BYTE: Final = 16
 """Of the larger side. Where every eighth line of one byte changed, the head of each hunk takes 110 bytes."""
+
+
+class DiffTooLarge(LimitExceeded):
+    """Ask for single paths."""
+
+    code = Code.DIFF_TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +186,7 @@ def _read_branch(view: RepoView, branch: RefInput) -> tuple[RefName, Oid]:
     refname = branch_refname(branch.text)
     ref = view.get_ref(EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
     if ref is None:
-        raise BranchNotFound(refname)
+        raise BranchNotFound(short_name(refname))
     return refname, ref.oid
 
 
@@ -203,7 +210,7 @@ def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rule
         except GitFailed as error:
             if not error.is_for_memory:
                 raise
-            raise LimitExceeded("diff takes too much memory") from error
+            raise DiffTooLarge() from error
 
 
 def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules, left: int) -> Iterator[FileDiff]:

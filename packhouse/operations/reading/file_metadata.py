@@ -5,21 +5,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
-from packhouse.errors import LimitExceeded, Unavailable
+from packhouse.error_codes import Code
+from packhouse.errors import LimitExceeded
 from packhouse.git.objects.codec import MODE_TREE
 from packhouse.git.objects.history import CommitSummary, parse_links, parse_summary
 from packhouse.git.objects.tree_walk import find_path
 from packhouse.git.oid import Oid
 from packhouse.node.file_map import FileMap, FileRecord
+from packhouse.node.last_commit_cache import HistoryBeingRead
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.operations.reading.read_files import PathNotFound
 from packhouse.repository.history.file_maps import find_file_map, read_file_map
+from packhouse.repository.history.last_commit import PathNotFound
 from packhouse.repository.refs.resolve import ResolvedRef, resolve_ref
 from packhouse.repository.view import RepoView
 
 
-class LastCommitsUnknown(Unavailable):
+class MessagesTooLong(LimitExceeded):
+    """Ask for pages."""
+
+    code = Code.MESSAGES_TOO_LONG
+    max_bytes: int
+
+
+class LastCommitsUnknown(HistoryBeingRead):
     """Nobody has asked for the last commits of this commit's files yet. Ask again, and let them be found."""
 
 
@@ -62,11 +71,11 @@ def list_file_metadata(
         tree = parse_links(view.read_kept(resolved.commit, "commit")).tree
         top = find_path(view.read_tree, tree, path)
         if top is None:
-            raise PathNotFound(path)
+            raise PathNotFound(path.decode("utf-8", "replace"))
         found = find_file_map(view, resolved.commit)
         if found is None:
             if not may_compute:
-                raise LastCommitsUnknown("history is being read", retry_after_s=1)
+                raise LastCommitsUnknown(1)
             found = read_file_map(view, resolved.commit)
         asked = _Asked(resolved, path, top.mode, after, count_max)
         return _make_page(view, found, asked)
@@ -101,7 +110,7 @@ def _make_page(view: RepoView, found: FileMap, asked: _Asked) -> FileMetadataPag
     commits = _summaries(view, named, max_bytes=max_bytes)
     if len(commits) < len(named):
         if count_max is None:
-            raise LimitExceeded("messages are too long for one answer", max_bytes=max_bytes)
+            raise MessagesTooLong(max_bytes)
         told = next(n for n, file in enumerate(files) if file.last_commit not in commits)
         files, page_end = files[:told], first + told
         commits = {file.last_commit: commits[file.last_commit] for file in files}

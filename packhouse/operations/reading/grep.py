@@ -16,6 +16,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, TimedOut
 from packhouse.formats.globs import PathFilter
 from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
@@ -40,10 +41,10 @@ from packhouse.repository.write import Write
 
 
 class BadPattern(Invalid):
-    """The text is no extended regular expression, or too complex a one. Field: reason."""
+    """The text is no extended regular expression, or too complex a one."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__("invalid pattern", reason=reason)
+    code = Code.BAD_PATTERN
+    reason: str
 
 
 class _TooLargeToSearch(Exception):

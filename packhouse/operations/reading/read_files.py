@@ -7,31 +7,33 @@ from itertools import islice
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.errors import Corrupt, Invalid, NotFound
+from packhouse.error_codes import Code
+from packhouse.errors import FieldMissing, NotFound
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, parse_commit, parse_tag
+from packhouse.git.objects.errors import ObjectCorrupt
 from packhouse.git.objects.tree_table import find_entry
 from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_children, iter_leaves
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.repository.history.attribution import History
-from packhouse.repository.history.last_commit import read_last_commit
+from packhouse.repository.history.last_commit import PathNotFound, read_last_commit
 from packhouse.repository.refs.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
 from packhouse.repository.view import RepoView, open_view
 
 
-class PathNotFound(NotFound):
-    """The commit has nothing (of the wanted sort) at the path. Field: path (text)."""
+class BlobSizeWrong(ObjectCorrupt):
+    """The content of the blob is longer or shorter."""
 
-    def __init__(self, path: bytes) -> None:
-        super().__init__("path does not exist", path=path.decode("utf-8", "replace"))
+    code = Code.BLOB_SIZE_WRONG
 
 
 class NotAFolder(NotFound):
-    """The ref names a file's object itself, so that there is nothing at any path. Fields: ref, path."""
+    """The ref names a file's object itself, so that there is nothing at any path."""
 
-    def __init__(self, ref: str, path: bytes) -> None:
-        super().__init__("ref names a file", ref=ref, path=path)
+    code = Code.NOT_A_FOLDER
+    ref: str
+    path: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def list_files(
         root = parse_commit(view.read_kept(resolved.commit, "commit")).tree
         top = find_path(view.read_tree, root, path)
         if top is None:
-            raise PathNotFound(path)
+            raise PathNotFound(path.decode("utf-8", "replace"))
         found: Iterator[PathEntry]
         if top.mode != MODE_TREE:
             found = iter([top] if top.path > after else [])
@@ -161,19 +163,19 @@ def _read_whole(view: RepoView, blob: Oid, size_bytes: int) -> bytes:
     content = view.read(blob, kind="blob")[1]
     if len(content) != size_bytes:
         # An idx that leads to another place gives another header; contents are checked by their hash.
-        raise Corrupt("object has another size than its header", oid=blob)
+        raise BlobSizeWrong(blob)
     return content
 
 
 def _require_path(path: bytes) -> None:
     if not path:
-        raise Invalid("field is required", field="path")
+        raise FieldMissing("path")
 
 
 def _find_blob(history: History, tree: Oid, path: bytes) -> Oid:
     mode, oid = find_entry(history.table, tree, path) or (MODE_TREE, None)
     if oid is None or mode in (MODE_TREE, MODE_GITLINK):
-        raise PathNotFound(path)
+        raise PathNotFound(path.decode("utf-8", "replace"))
     return oid
 
 

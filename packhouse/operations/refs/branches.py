@@ -3,16 +3,35 @@
 from dataclasses import dataclass
 
 from packhouse.db.refs import Ref
-from packhouse.errors import NotFound
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, NotFound
 from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName, short_name
+from packhouse.git.refname import short_name
+
+
+class BranchBusy(Conflict):
+    """Others write to the branch all the time."""
+
+    branch: str
+
+
+class BranchKeptMoving(BranchBusy):
+    """Every attempt lost the race for the branch."""
+
+    code = Code.BRANCH_KEPT_MOVING
+
+
+class BranchHasWriters(BranchBusy):
+    """The queue of its writers in this process did not move in time."""
+
+    code = Code.BRANCH_HAS_WRITERS
 
 
 class BranchNotFound(NotFound):
-    """Field: branch."""
+    """The repository has no such branch in that namespace."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("branch does not exist", branch=short_name(refname))
+    code = Code.BRANCH_NOT_FOUND
+    branch: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.refs.branches import BranchNotFound
+from packhouse.operations.refs.branches import BranchKeptMoving, BranchNotFound
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_ref
@@ -22,10 +23,16 @@ _TRIES_MAX = 10
 
 
 class BranchExists(Conflict):
-    """The branch is at another commit and may not be moved there. Field: branch."""
+    """The branch is at another commit and may not be moved there."""
 
-    def __init__(self, refname: RefName, message: str = "branch already exists") -> None:
-        super().__init__(message, branch=short_name(refname))
+    code = Code.BRANCH_EXISTS
+    branch: str
+
+
+class BranchNotForward(BranchExists):
+    """The branch may be moved forward only, and the commit is no descendant."""
+
+    code = Code.BRANCH_NOT_FORWARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ def create_branch(
         except RefMismatch:  # somebody else was faster: look again whether it still may move
             continue
         return created
-    raise Conflict("branch kept moving", branch=short_name(command.refname))
+    raise BranchKeptMoving(short_name(command.refname))
 
 
 def _resolve_base(node: Node, repo: Repo, command: CreateBranch) -> Oid:
@@ -102,7 +109,7 @@ def _resolve_base(node: Node, repo: Repo, command: CreateBranch) -> Oid:
     with node.database.read() as session:
         ref = get_ref(session, repo.id, namespace, command.base_refname)
     if ref is None:
-        raise BranchNotFound(command.base_refname)
+        raise BranchNotFound(short_name(command.base_refname))
     return ref.oid
 
 
@@ -112,9 +119,9 @@ def _check_move(node: Node, repo: Repo, command: CreateBranch, present: Oid, bas
         return
     promoted = command.base_is_ephemeral and not command.ephemeral
     if not promoted:
-        raise BranchExists(command.refname)
+        raise BranchExists(short_name(command.refname))
     if not _is_ancestor(node, repo, present, base):
-        raise BranchExists(command.refname, "branch already exists and would not move forward")
+        raise BranchNotForward(short_name(command.refname))
 
 
 def _is_ancestor(node: Node, repo: Repo, ancestor: Oid, descendant: Oid) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
 from packhouse.node.node import Node
@@ -17,10 +18,10 @@ from packhouse.repository.view import open_view
 
 
 class TagExists(Conflict):
-    """The repository has a tag of that name, wherever it points. Field: tag."""
+    """The repository has a tag of that name, wherever it points."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("tag already exists", tag=short_name(refname))
+    code = Code.TAG_EXISTS
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +56,5 @@ def create_tag(
     try:
         writer.move([allowed], receipt=bind(receipt, lambda: tag))
     except RefMismatch:
-        raise TagExists(command.refname) from None
+        raise TagExists(short_name(command.refname)) from None
     return tag

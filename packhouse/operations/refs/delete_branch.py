@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMissing, RefUpdate
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import BranchNotFound
@@ -36,4 +36,4 @@ def delete_branch(
     try:
         writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
-        raise BranchNotFound(command.refname) from None
+        raise BranchNotFound(short_name(command.refname)) from None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefMissing, RefUpdate
-from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.refname import PERSISTENT, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.tags import TagNotFound
@@ -31,4 +31,4 @@ def delete_tag(
     try:
         writer.move([allowed], receipt=bind(receipt, lambda: None))
     except RefMissing:
-        raise TagNotFound(command.refname) from None
+        raise TagNotFound(short_name(command.refname)) from None

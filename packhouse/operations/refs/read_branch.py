@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
+from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import Branch, BranchNotFound
@@ -25,5 +25,5 @@ def read_branch(node: Node, caller: Principal, command: ReadBranch) -> Branch:
     with node.database.read() as session:
         ref = get_ref(session, repo.id, EPHEMERAL if command.ephemeral else PERSISTENT, command.refname)
     if ref is None:
-        raise BranchNotFound(command.refname)
+        raise BranchNotFound(short_name(command.refname))
     return Branch.of(ref)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
-from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.git.refname import PERSISTENT, RefName, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.tags import Tag, TagNotFound
@@ -24,5 +24,5 @@ def read_tag(node: Node, caller: Principal, command: ReadTag) -> Tag:
     with node.database.read() as session:
         ref = get_ref(session, repo.id, PERSISTENT, command.refname)
     if ref is None:
-        raise TagNotFound(command.refname)
+        raise TagNotFound(short_name(command.refname))
     return Tag.of(ref)

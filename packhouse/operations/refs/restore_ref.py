@@ -6,6 +6,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.git.objects.reader import ObjectMissing
 from packhouse.git.oid import Oid
@@ -16,6 +17,20 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.repository.refs.files import follow_head
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.view import open_view
+
+
+class RefUnbornThen(NotFound):
+    """The log tells that the ref was absent at that moment."""
+
+    code = Code.REF_UNBORN_THEN
+    ref: str
+
+
+class RefNotLogged(NotFound):
+    """The log has no entry as old as that."""
+
+    code = Code.REF_NOT_LOGGED
+    ref: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +93,10 @@ def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:
             if _is_meant(entry, command):
                 value = entry.old_oid if command.entry is not None else entry.new_oid
                 if value is None:
-                    raise NotFound("ref did not exist then", ref=command.refname.decode("utf-8"))
+                    raise RefUnbornThen(command.refname.decode("utf-8"))
                 return value
         if len(entries) < page_max:
-            raise NotFound("ref log knows nothing of the ref then", ref=command.refname.decode("utf-8"))
+            raise RefNotLogged(command.refname.decode("utf-8"))
         before = entries[-1].id
 
 

@@ -10,6 +10,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded, TimedOut
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.signatures.signature_check import SignatureChecker
@@ -20,6 +21,20 @@ from packhouse.operations.tenants.signing_keys import load_signing_keys
 from packhouse.repository.checks import list_commits
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
+
+
+class TooManyCommitsToVerify(LimitExceeded):
+    """Push in parts."""
+
+    code = Code.TOO_MANY_COMMITS_TO_VERIFY
+    max_commits: int
+
+
+class SignaturesTookTooLong(TimedOut):
+    """Push in parts."""
+
+    code = Code.SIGNATURES_TOOK_TOO_LONG
+    seconds: float
 
 
 def verify_introduced(
@@ -46,9 +61,7 @@ def _are_signed(opened: Write | RepoView, caller: Principal, update: RefUpdate, 
     old = [update.old_oid] if update.old_oid is not None else _protected_tips(node, caller, repo)
     introduced = list_commits(opened, [update.new_oid], old, switch, count_max=limits.signed_commits_max + 1)
     if len(introduced) > limits.signed_commits_max:
-        raise LimitExceeded(
-            "update introduces too many commits to verify", max_commits=limits.signed_commits_max
-        )
+        raise TooManyCommitsToVerify(limits.signed_commits_max)
     return not introduced or _all_signed(node, repo, opened, introduced)
 
 
@@ -69,7 +82,7 @@ def _all_signed(node: Node, repo: Repo, opened: Write | RepoView, commits: list[
     with SignatureChecker(node.store.scratch_dir(), keys.values()) as checker:
         for commit in commits:
             if node.monotonic() > deadline:
-                raise TimedOut("signatures took too long to verify", seconds=limits.signatures_check_max_s)
+                raise SignaturesTookTooLong(limits.signatures_check_max_s)
             now = node.clock()
             signed = node.signatures.get(repo.id, key_set, commit, now=now)
             if signed is None:

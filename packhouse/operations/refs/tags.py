@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from packhouse.db.refs import Ref
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName, short_name
+from packhouse.git.refname import short_name
 
 
 class TagNotFound(NotFound):
-    """The repository has no such tag. Field: tag."""
+    """The repository has no such tag."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("tag does not exist", tag=short_name(refname))
+    code = Code.TAG_NOT_FOUND
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)

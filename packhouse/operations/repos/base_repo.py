@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.errors import Invalid, Unauthenticated
+from packhouse.error_codes import Code
+from packhouse.errors import FieldInvalid, FieldMissing, Invalid, Unauthenticated
 from packhouse.git.objects.codec import Person, clean_message, make_person, parse_date
 from packhouse.git.oid import Oid, parse_oid
 from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
@@ -21,6 +22,56 @@ _HOST: Final = re.compile(
     r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f\\?#%@:]")
+
+
+class BaseOperationUnknown(Invalid):
+    """The operation is another word."""
+
+    code = Code.BASE_OPERATION_UNKNOWN
+
+
+class InitialCommitUnexpected(Invalid):
+    """Only a snapshot has a first commit of its own."""
+
+    code = Code.INITIAL_COMMIT_UNEXPECTED
+
+
+class SnapshotByOid(Invalid):
+    """A snapshot is taken of a ref."""
+
+    code = Code.SNAPSHOT_BY_OID
+
+
+class ProviderUnknown(Invalid):
+    """No upstream of this provider can be followed. `provider` is its start."""
+
+    code = Code.PROVIDER_UNKNOWN
+    provider: str
+
+
+class PartOfUpstream(Invalid):
+    """A single ref or commit of an upstream cannot be followed."""
+
+    code = Code.PART_OF_UPSTREAM
+    field: str
+
+
+class UpstreamAuthInvalid(Invalid):
+    """Credentials of an upstream are stored by calls of their own."""
+
+    code = Code.UPSTREAM_AUTH_INVALID
+
+
+class ForeignProvider(Invalid):
+    """A fork or a snapshot is made of a repository of this server."""
+
+    code = Code.FOREIGN_PROVIDER
+
+
+class SourceTokenRequired(Unauthenticated):
+    """The token of the source proves that its content may be read."""
+
+    code = Code.SOURCE_TOKEN_REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +117,11 @@ def parse_base(base: Mapping[str, object], initial_commit: Mapping[str, object] 
     operation = _text(base, "operation")
     provider = _text(base, "provider")
     if operation not in (None, "snapshot", "fork", "sync"):
-        raise Invalid("base_repo.operation must be fork, snapshot or sync")
+        raise BaseOperationUnknown()
     if operation == "snapshot":
         return _parse_snapshot(base, provider, initial_commit, now)
     if initial_commit is not None:
-        raise Invalid("initial_commit needs base_repo with operation snapshot")
+        raise InitialCommitUnexpected()
     if operation == "fork" or (operation is None and provider in OWN_PROVIDERS):
         return _parse_fork(base, provider)
     return _parse_upstream(base, provider)
@@ -98,13 +149,13 @@ def _parse_snapshot(
     _check_own_provider(provider)
     repo = _required(base, "name")
     if _text(base, "sha") is not None:
-        raise Invalid("base_repo.sha is not accepted for a snapshot: give ref")
+        raise SnapshotByOid()
     if initial_commit is None:
-        raise Invalid("field is required", field="initial_commit")
+        raise FieldMissing("initial_commit")
     message = _required(initial_commit, "message", within="initial_commit")
     author = _object(initial_commit, "author", within="initial_commit")
     if author is None:
-        raise Invalid("field is required", field="initial_commit.author")
+        raise FieldMissing("initial_commit.author")
     name = _required(author, "name", within="initial_commit.author")
     email = _required(author, "email", within="initial_commit.author")
     date = _text(author, "date", within="initial_commit.author")
@@ -121,21 +172,19 @@ def _parse_snapshot(
 def _parse_upstream(base: Mapping[str, object], provider: str | None) -> UpstreamBase:
     provider = provider or GITHUB
     if provider not in DEFAULT_HOSTS:
-        raise Invalid("base_repo.provider is unknown", provider=provider[:100])
+        raise ProviderUnknown(provider[:100])
     for field in ("ref", "sha"):
         if _text(base, field) is not None:
-            raise Invalid(
-                "an upstream is followed as a whole: leave the field out", field=f"base_repo.{field}"
-            )
+            raise PartOfUpstream(f"base_repo.{field}")
     owner = _required(base, "owner")
     name = _required(base, "name")
     _check_path(owner, "owner")
     _check_path(name, "name")
     if "/" in name:
-        raise Invalid("field does not fit", field="base_repo.name", reason="it holds a slash")
+        raise FieldInvalid(field="base_repo.name", reason="it holds a slash")
     host = check_host(_text(base, "upstream_host") or "")
     if not host and not DEFAULT_HOSTS[provider]:
-        raise Invalid("field is required", field="base_repo.upstream_host")
+        raise FieldMissing("base_repo.upstream_host")
     return UpstreamBase(
         provider=provider,
         owner=owner,
@@ -151,10 +200,8 @@ def check_host(host: str) -> str:
         return ""
     match = _HOST.fullmatch(host)
     if match is None or (match["port"] is not None and not 0 < int(match["port"]) < 65536):
-        raise Invalid(
-            "field does not fit",
-            field="base_repo.upstream_host",
-            reason="it is not a bare host name with an optional port",
+        raise FieldInvalid(
+            field="base_repo.upstream_host", reason="it is not a bare host name with an optional port"
         )
     return host.lower()
 
@@ -164,31 +211,29 @@ def _is_public(base: Mapping[str, object], provider: str) -> bool:
     if not auth:
         return False
     if auth.get("auth_type") != "public" or provider != GITHUB:
-        raise Invalid("base_repo.auth of an upstream is auth_type public, for github only")
+        raise UpstreamAuthInvalid()
     return True
 
 
 def _check_own_provider(provider: str | None) -> None:
     if provider is not None and provider not in OWN_PROVIDERS:
-        raise Invalid("base_repo.provider must be code or code.storage for this operation")
+        raise ForeignProvider()
 
 
 def _check_path(text: str, field: str) -> None:
     """Refuse what would mean something else than a folder in the path of an address."""
     parts = text.split("/")
     if _UNSAFE.search(text) or any(part in ("", ".", "..") for part in parts):
-        raise Invalid("field does not fit", field=f"base_repo.{field}", reason="it is no path on a git host")
+        raise FieldInvalid(field=f"base_repo.{field}", reason="it is no path on a git host")
     if len(text.encode("utf-8", "replace")) > _SEGMENT_MAX_BYTES or not text.isprintable():
-        raise Invalid(
-            "field does not fit", field=f"base_repo.{field}", reason="it is too long or unprintable"
-        )
+        raise FieldInvalid(field=f"base_repo.{field}", reason="it is too long or unprintable")
 
 
 def _source_token(base: Mapping[str, object]) -> str:
     auth = _object(base, "auth") or {}
     token = auth.get("token")
     if not isinstance(token, str) or not token.strip():
-        raise Unauthenticated("base_repo.auth.token is required: a token with git:read for the source")
+        raise SourceTokenRequired()
     return token.strip()
 
 
@@ -198,14 +243,14 @@ def _text(fields: Mapping[str, object], name: str, *, within: str = "base_repo")
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Invalid("field does not fit", field=f"{within}.{name}", reason="expected text")
+        raise FieldInvalid(field=f"{within}.{name}", reason="expected text")
     return value.strip() or None
 
 
 def _required(fields: Mapping[str, object], name: str, *, within: str = "base_repo") -> str:
     text = _text(fields, name, within=within)
     if text is None:
-        raise Invalid("field is required", field=f"{within}.{name}")
+        raise FieldMissing(f"{within}.{name}")
     return text
 
 
@@ -214,5 +259,5 @@ def _object(
 ) -> Mapping[str, object] | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, dict):
-        raise Invalid("field does not fit", field=f"{within}.{name}", reason="expected an object")
+        raise FieldInvalid(field=f"{within}.{name}", reason="expected an object")
     return value

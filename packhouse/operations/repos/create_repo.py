@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.auth.principal import Principal
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.refname import branch_refname, check_new_name, short_name
 from packhouse.ids import new_repo_id
 from packhouse.node.node import Node
 from packhouse.node.repo_name import check_repo_name
-from packhouse.operations.repos.base_repo import ForkBase, SnapshotBase, parse_base, read_base_branch
+from packhouse.operations.repos.base_repo import (
+    ForkBase,
+    InitialCommitUnexpected,
+    SnapshotBase,
+    parse_base,
+    read_base_branch,
+)
 from packhouse.operations.repos.fork_repo import fork_repo
 from packhouse.operations.repos.new_repo import insert_new_repo
 from packhouse.operations.repos.repo_info import RepoInfo
@@ -21,8 +28,10 @@ from packhouse.repository.refs.receipts import Receipt
 DEFAULT_BRANCH: Final = "main"
 
 
-class NotSupported(Invalid):
-    """The request asks for something that this server does not do; the message says what."""
+class DeploymentNotSupported(Invalid):
+    """The request has settings of a hosted service."""
+
+    code = Code.DEPLOYMENT_NOT_SUPPORTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +55,17 @@ def create_repo(
     """Create a repository in the caller's organisation and return what became of it.
 
     An empty one touches the database only; a fork or snapshot is complete when this returns. Raises
-    RepoNameInvalid, Invalid for the branch or the base, NotSupported, RepoExists, and for a base what
+    RepoNameInvalid, Invalid for the branch or the base, DeploymentNotSupported, RepoExists, and for a base what
     fork_repo, snapshot_repo and follow_upstream raise.
     """
     name = check_repo_name(command.name)
     if command.deployment:
-        raise NotSupported("deployment settings are not supported")
+        raise DeploymentNotSupported()
     default_branch = check_default_branch(command.default_branch)
     if command.base_repo is not None:
         return _create_from_base(node, caller, command, command.base_repo, name, default_branch, receipt)
     if command.initial_commit is not None:
-        raise Invalid("initial_commit needs base_repo with operation snapshot")
+        raise InitialCommitUnexpected()
     return _create_empty(node, caller, name, default_branch or DEFAULT_BRANCH, receipt)
 
 

@@ -7,6 +7,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.jobs import insert_job
 from packhouse.db.repos import RepoNotFound, has_pending_deletion, mark_repo_deleted
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.ids import RepoId
 from packhouse.node.node import Node
@@ -15,8 +16,8 @@ from packhouse.node.node import Node
 class DeletionPending(Conflict):
     """A repository of that name was deleted already, and its storage is still to be cleaned up."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("repository deletion is pending", repo=name)
+    code = Code.DELETION_PENDING
+    repo: str
 
 
 @dataclass(frozen=True, slots=True)

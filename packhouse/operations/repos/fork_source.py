@@ -6,6 +6,7 @@ from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.db.refs import Ref, list_refs
 from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
+from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
@@ -15,6 +16,12 @@ from packhouse.operations.tenants.authenticate import Authenticate, authenticate
 from packhouse.repository.refs.files import head_target
 from packhouse.repository.refs.resolve import RefNotFound, check_ref_input
 from packhouse.repository.view import RepoView
+
+
+class ForeignSource(Denied):
+    """Repositories are copied within one organisation."""
+
+    code = Code.FOREIGN_SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def open_source(node: Node, caller: Principal, name: str, token: str) -> Repo:
     """
     reader = authenticate(node, Authenticate(token))
     if reader.org_id != caller.org_id:
-        raise Denied("the source's token is of another organisation")
+        raise ForeignSource()
     reader.require_repo(name)
     reader.require_scope(Scope.GIT_READ, Scope.GIT_WRITE)
     return lookup_repo(node, reader, name)

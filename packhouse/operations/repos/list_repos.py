@@ -7,9 +7,17 @@ from packhouse.auth.principal import Principal
 from packhouse.cursors import decode_cursor, decode_number, encode_cursor
 from packhouse.db.repos import Repo
 from packhouse.db.repos import list_repos as list_repo_rows
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.node.node import Node
 from packhouse.operations.repos.repo_info import RepoInfo, repo_info
+
+
+class NegativeLimit(Invalid):
+    """A page has no fewer than 0 repositories."""
+
+    code = Code.NEGATIVE_LIMIT
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ def list_repos(node: Node, caller: Principal, command: ListRepos) -> RepoPage:
 
 def _page_size(limit: int | None) -> int:
     if limit is not None and limit < 0:
-        raise Invalid("negative limit", limit=limit)
+        raise NegativeLimit(limit)
     return min(limit or limits.page_default, limits.page_max)
 
 

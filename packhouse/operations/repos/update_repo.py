@@ -6,12 +6,19 @@ from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref, has_branches
 from packhouse.db.repos import RepoNotFound, find_repo, set_default_branch
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
-from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.git.refname import PERSISTENT, branch_refname, short_name
 from packhouse.node.node import Node
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.operations.repos.create_repo import NotSupported, check_default_branch
+from packhouse.operations.repos.create_repo import DeploymentNotSupported, check_default_branch
 from packhouse.operations.repos.repo_info import RepoInfo, repo_info
+
+
+class NothingToUpdate(Invalid):
+    """The request changes nothing."""
+
+    code = Code.NOTHING_TO_UPDATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +34,13 @@ def update_repo(node: Node, caller: Principal, command: UpdateRepo) -> RepoInfo:
     """Make another branch the default one and return the repository as it is then.
 
     The branch must exist unless the repository has none at all. Raises Invalid when nothing is to be changed
-    or the name is none, NotSupported, RepoNotFound and BranchNotFound.
+    or the name is none, DeploymentNotSupported, RepoNotFound and BranchNotFound.
     """
     if command.deployment:
-        raise NotSupported("deployment settings are not supported")
+        raise DeploymentNotSupported()
     default_branch = check_default_branch(command.default_branch)
     if default_branch is None:
-        raise Invalid("nothing to update")
+        raise NothingToUpdate()
 
     state = node.new_state()
 
@@ -46,7 +53,7 @@ def update_repo(node: Node, caller: Principal, command: UpdateRepo) -> RepoInfo:
         refname = branch_refname(default_branch)
         exists = get_ref(session, repo.id, PERSISTENT, refname) is not None
         if not exists and has_branches(session, repo.id):
-            raise BranchNotFound(refname)
+            raise BranchNotFound(short_name(refname))
         return repo_info(replace(repo, default_branch=default_branch))
 
     return node.database.transact(change)

@@ -6,6 +6,7 @@ from packhouse.auth.principal import Principal, RepoClaimMismatch
 from packhouse.db.credentials import insert_credential
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
@@ -22,8 +23,7 @@ from packhouse.secret import Secret
 class CredentialExists(Conflict):
     """The repository has a credential already: change that one."""
 
-    def __init__(self) -> None:
-        super().__init__("repository has a credential already")
+    code = Code.CREDENTIAL_EXISTS
 
 
 @dataclass(frozen=True, slots=True)

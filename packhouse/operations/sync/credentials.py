@@ -8,15 +8,16 @@ from packhouse.db.credentials import GitCredential, find_credential
 from packhouse.db.repos import Repo, find_repo, find_repo_by_public_id
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
-from packhouse.errors import Invalid, NotFound
+from packhouse.error_codes import Code
+from packhouse.errors import FieldInvalid, FieldMissing, NotFound
 from packhouse.secret import Secret
 
 
 class CredentialNotFound(NotFound):
     """There is no such credential, or it belongs to somebody else."""
 
-    def __init__(self, credential_id: str) -> None:
-        super().__init__("credential not found", credential=credential_id[:100])
+    code = Code.CREDENTIAL_NOT_FOUND
+    credential: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,14 @@ def read_own_credential(
         owner = find_owner(session, caller.org_id, narrowed)
         stored = stored if owner is not None and owner.id == stored.repo_id else None
     if stored is None:
-        raise CredentialNotFound(credential_id)
+        raise CredentialNotFound(credential_id[:100])
     return stored
 
 
 def check_username(username: str) -> str:
     """Return the user name, which may be empty; raise Invalid."""
     if len(username) > limits.credential_username_max_chars or not _is_one_line(username):
-        raise Invalid("field does not fit", field="username", reason="too long, or not one line of text")
+        raise FieldInvalid(field="username", reason="too long, or not one line of text")
     return username
 
 
@@ -69,9 +70,9 @@ def check_password(password: Secret) -> None:
     """Raise Invalid for a password that is empty or cannot be handed to git."""
     text = password.reveal()
     if not text:
-        raise Invalid("field is required", field="password")
+        raise FieldMissing("password")
     if len(text) > limits.credential_password_max_chars or not _is_one_line(text):
-        raise Invalid("field does not fit", field="password", reason="too long, or not one line of text")
+        raise FieldInvalid(field="password", reason="too long, or not one line of text")
 
 
 def _is_one_line(text: str) -> bool:

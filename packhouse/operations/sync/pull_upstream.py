@@ -7,6 +7,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import RepoNotFound, find_repo
 from packhouse.db.session import Session
 from packhouse.db.upstreams import mark_syncing
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.node.node import Node
 from packhouse.repository.upstream.mirror import names_for
@@ -16,8 +17,7 @@ from packhouse.repository.upstream.queue import queue_sync
 class NoUpstream(Invalid):
     """The repository follows no upstream."""
 
-    def __init__(self) -> None:
-        super().__init__("repository has no upstream")
+    code = Code.NO_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,47 @@
 """Adding a public key that signs an organisation's tokens."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from packhouse import limits
 from packhouse.auth.public_keys import encode_public_key, parse_public_key
 from packhouse.db.keys import Key, insert_key, list_keys
 from packhouse.db.text import is_storable
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict, Invalid, LimitExceeded
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
+KEY_TEXT_RULE: Final = f"at most {limits.key_text_max_chars} characters of valid Unicode text"
+
+
+class TooManyKeys(LimitExceeded):
+    """Revoke one first."""
+
+    code = Code.TOO_MANY_KEYS
+    keys_max: int
+
+
+class KeyLabelInvalid(Invalid):
+    """The label of a key is too long, or no text that both SQL engines take."""
+
+    code = Code.KEY_LABEL_INVALID
+    reason: str
+
+
+class KidInvalid(Invalid):
+    """The organisation's own id of a key is too long, or no text that both SQL engines take."""
+
+    code = Code.KID_INVALID
+    reason: str
+
 
 class KeyExists(Conflict):
     """The organisation has that very key already, and it is active. Field: `key_id`."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__("key exists", key_id=key_id)
+    code = Code.KEY_EXISTS
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +60,10 @@ def add_key(node: Node, command: AddKey) -> Key:
     Raises KeyRejected, Invalid for the words, OrgNotFound, KeyExists, and LimitExceeded for more active keys than
     `node.limits` allows.
     """
-    for name, text in (("label", command.label), ("kid", command.kid)):
-        if len(text) > limits.key_text_max_chars or not is_storable(text):
-            reason = f"at most {limits.key_text_max_chars} characters of valid Unicode text"
-            raise Invalid(f"invalid {name}", reason=reason)
+    if not is_key_text(command.label):
+        raise KeyLabelInvalid(KEY_TEXT_RULE)
+    if not is_key_text(command.kid):
+        raise KidInvalid(KEY_TEXT_RULE)
     pem = encode_public_key(parse_public_key(command.public_pem))
     key_id = new_public_id("key", node.random_bytes)
     with node.database.write() as session:
@@ -48,7 +73,7 @@ def add_key(node: Node, command: AddKey) -> Key:
             if existing.public_pem == pem:
                 raise KeyExists(existing.key_id)
         if len(active) >= node.limits.active_keys_max:
-            raise LimitExceeded("organisation has too many active keys", keys_max=node.limits.active_keys_max)
+            raise TooManyKeys(node.limits.active_keys_max)
         return insert_key(
             session,
             key_id=key_id,
@@ -58,3 +83,8 @@ def add_key(node: Node, command: AddKey) -> Key:
             label=command.label,
             now=node.clock(),
         )
+
+
+def is_key_text(text: str) -> bool:
+    """Tell whether an organisation may call its key so."""
+    return len(text) <= limits.key_text_max_chars and is_storable(text)

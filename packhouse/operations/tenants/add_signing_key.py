@@ -5,18 +5,27 @@ from dataclasses import dataclass
 from packhouse import limits
 from packhouse.db.signing_keys import SigningKeyRow, insert_signing_key, list_signing_keys
 from packhouse.db.text import is_storable
-from packhouse.errors import Conflict, Invalid, LimitExceeded
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, LimitExceeded
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyRejected, parse_signing_key
 from packhouse.ids import new_public_id
 from packhouse.node.node import Node
+from packhouse.operations.tenants.add_key import KEY_TEXT_RULE, KeyLabelInvalid, is_key_text
 from packhouse.operations.tenants.orgs import read_org
+
+
+class TooManySigningKeys(LimitExceeded):
+    """Revoke one first."""
+
+    code = Code.TOO_MANY_SIGNING_KEYS
+    keys_max: int
 
 
 class SigningKeyExists(Conflict):
     """The organisation has that very key already, and it is active. Field: `key_id`."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__("signing key exists", key_id=key_id)
+    code = Code.SIGNING_KEY_EXISTS
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +44,8 @@ def add_signing_key(node: Node, command: AddSigningKey) -> SigningKeyRow:
     for more than `limits.signing_keys_max` active keys.
     """
     label = command.label
-    if len(label) > limits.key_text_max_chars or not is_storable(label):
-        raise Invalid(
-            "invalid label", reason=f"at most {limits.key_text_max_chars} characters of valid Unicode text"
-        )
+    if not is_key_text(label):
+        raise KeyLabelInvalid(KEY_TEXT_RULE)
     key = _judge(node, command.text)
     key_id = new_public_id("skey", node.random_bytes)
     with node.database.write() as session:
@@ -48,9 +55,7 @@ def add_signing_key(node: Node, command: AddSigningKey) -> SigningKeyRow:
             if existing.fingerprint == key.fingerprint:
                 raise SigningKeyExists(existing.signing_key_id)
         if len(active) >= limits.signing_keys_max:
-            raise LimitExceeded(
-                "organisation has too many active signing keys", keys_max=limits.signing_keys_max
-            )
+            raise TooManySigningKeys(limits.signing_keys_max)
         row = SigningKeyRow(
             key_id, org.id, key.kind.value, key.text, key.fingerprint, label, node.clock(), revoked_at=None
         )

@@ -1,31 +1,33 @@
 """Organisations by their names."""
 
 import re
+from dataclasses import field
 from typing import Final
 
 from packhouse.db.orgs import Org, find_org
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, NotFound
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
 
 class OrgNameInvalid(Invalid):
-    """The name cannot be given to an organisation."""
+    """The name cannot be given to an organisation. `org` is its start."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            "invalid organisation name",
-            org=name[:100],
-            reason="1 to 100 letters, digits, '.', '_' and '-', a letter or digit first and last",
-        )
+    code = Code.ORG_NAME_INVALID
+    org: str
+    reason: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reason = "1 to 100 letters, digits, '.', '_' and '-', a letter or digit first and last"
 
 
 class OrgNotFound(NotFound):
     """There is no organisation of that name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("organisation not found", org=name[:100])
+    code = Code.ORG_NOT_FOUND
+    org: str
 
 
 def check_org_name(name: str) -> None:
@@ -35,12 +37,12 @@ def check_org_name(name: str) -> None:
     organisation's tokens and may become a label of host names.
     """
     if _NAME.fullmatch(name) is None:
-        raise OrgNameInvalid(name)
+        raise OrgNameInvalid(name[:100])
 
 
 def read_org(session: Session, name: str) -> Org:
     """Return the organisation's row; raise OrgNotFound."""
     org = find_org(session, name)
     if org is None:
-        raise OrgNotFound(name)
+        raise OrgNotFound(name[:100])
     return org

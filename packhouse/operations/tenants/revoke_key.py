@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.db import keys as rows
 from packhouse.db.keys import Key
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import read_org
@@ -12,8 +13,8 @@ from packhouse.operations.tenants.orgs import read_org
 class KeyNotFound(NotFound):
     """The organisation has no key of that id."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__("key not found", key_id=key_id[:100])
+    code = Code.KEY_NOT_FOUND
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +35,5 @@ def revoke_key(node: Node, command: RevokeKey) -> Key:
         rows.revoke_key(session, org.id, command.key_id, now=node.clock())
         key = rows.find_key(session, org.id, command.key_id)
         if key is None:
-            raise KeyNotFound(command.key_id)
+            raise KeyNotFound(command.key_id[:100])
         return key

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.db import signing_keys as rows
 from packhouse.db.signing_keys import SigningKeyRow
+from packhouse.error_codes import Code
 from packhouse.errors import NotFound
 from packhouse.node.node import Node
 from packhouse.operations.tenants.orgs import read_org
@@ -12,8 +13,8 @@ from packhouse.operations.tenants.orgs import read_org
 class SigningKeyNotFound(NotFound):
     """The organisation has no signing key of that id. Field: `key_id`."""
 
-    def __init__(self, key_id: str) -> None:
-        super().__init__("signing key not found", key_id=key_id[:100])
+    code = Code.SIGNING_KEY_NOT_FOUND
+    key_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +35,5 @@ def revoke_signing_key(node: Node, command: RevokeSigningKey) -> SigningKeyRow:
         rows.revoke_signing_key(session, org.id, command.key_id, now=node.clock())
         row = rows.find_signing_key(session, org.id, command.key_id)
         if row is None:
-            raise SigningKeyNotFound(command.key_id)
+            raise SigningKeyNotFound(command.key_id[:100])
         return row

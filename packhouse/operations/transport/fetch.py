@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.transport.upload_pack import upload_pack_failure
@@ -30,6 +31,13 @@ from packhouse.repository.damage import Reason, find_reason
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.refs.files import spawn_upload_pack
 from packhouse.repository.view import RepoView, open_view
+
+
+class GitNotStarted(Unavailable):
+    """The system refuses a process. `reason` is the system's, for the operator."""
+
+    code = Code.GIT_NOT_STARTED
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +149,4 @@ def _spawn(view: RepoView, fetch: Fetch) -> GitProcess:
     try:
         return spawn_upload_pack(view, namespace=fetch.remote.namespace, version=fetch.version)
     except OSError as error:
-        raise Unavailable("git cannot be started", reason=error.strerror) from error
+        raise GitNotStarted(error.strerror) from error

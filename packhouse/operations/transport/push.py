@@ -24,6 +24,7 @@ from packhouse.db.ref_transaction import (
     RefUpdate,
 )
 from packhouse.db.refs import list_refs
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
 from packhouse.git.commands.index_pack import find_refused, telling_option
 from packhouse.git.commands.kill_switch import KillSwitch
@@ -70,6 +71,13 @@ _NAMED_IN_A_LINE: Final = 5
 
 _RefError = RefMismatch | RefNameConflict | DefaultBranchProtected | NewNameRefused | UpstreamRejected
 _REF_ERRORS: Final = (RefMismatch, RefNameConflict, DefaultBranchProtected, NewNameRefused, UpstreamRejected)
+
+
+class NewObjectsNotTaken(Unavailable):
+    """The disk refuses new files. `reason` is the system's, for the operator."""
+
+    code = Code.NEW_OBJECTS_NOT_TAKEN
+    reason: str | None
 
 
 def advertise_push(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
@@ -176,7 +184,7 @@ def _start_index_pack(node: Node, pending: PendingPush) -> None:
         pending.switch.attach(pending.process)
     except OSError as error:
         pending.close()
-        raise Unavailable("new objects cannot be taken", reason=error.strerror) from error
+        raise NewObjectsNotTaken(error.strerror) from error
     except BaseException:  # nobody else knows of the push yet, so nobody else would close it
         pending.close()
         raise
@@ -271,7 +279,7 @@ def _check_history(
         except PolicyDenied as denied:
             pending.refuse_policy(number, denied)
         except (LimitExceeded, ProgramMissing) as error:
-            pending.refuse(number, error.message)
+            pending.refuse(number, error.code.value)
     return allowed
 
 
@@ -322,4 +330,4 @@ def _error_text(error: PackhouseError) -> str:
         return f"invalid name: {error.reason}"
     if isinstance(error, DefaultBranchProtected):
         return _DEFAULT_BRANCH
-    return error.message
+    return error.code.value

@@ -105,7 +105,7 @@ def leave_out(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:
                 fresh = pack_anew(node, pending.write, kept, pending.switch, must=must)
     except (JudgedAgain, LimitExceeded, TimedOut) as error:
         if must:
-            pending.refuse_open(str(error.fields.get("reason", error.message)))
+            pending.refuse_open(error.reason if isinstance(error, JudgedAgain) else error.code.value)
         return  # or else all that came stays: none of it is faulty, and maintenance removes what nothing needs
     if fresh is not pending.write:
         pending.write.discard()

@@ -3,6 +3,7 @@
 import contextlib
 from typing import Final
 
+from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
 from packhouse.git.oid import Oid
 from packhouse.node.last_commit_cache import LastCommit
@@ -14,6 +15,13 @@ from packhouse.repository.view import RepoView
 _WALKS_MIN: Final = 8
 _COMMITS_PER_WALK: Final = 1000  # a pass over so many commits costs about what one walk for one path does
 _WALKS_MAX: Final = 1000
+
+
+class PathNotFound(NotFound):
+    """The commit has nothing (of the wanted sort) at the path."""
+
+    code = Code.PATH_NOT_FOUND
+    path: str
 
 
 def read_last_commit(view: RepoView, commit: Oid, path: bytes) -> LastCommit:
@@ -58,5 +66,5 @@ def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
     with view.telling_damage():
         found = view.git.list_page(at, path=path, skip=0, count_max=1)
     if not found:
-        raise NotFound("path does not exist", path=path.decode("utf-8", "replace"))
+        raise PathNotFound(path=path.decode("utf-8", "replace"))
     return found[0]

@@ -16,6 +16,7 @@ from packhouse.db.kept_answers import (
     insert_kept_answer,
 )
 from packhouse.db.session import Session
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict
 from packhouse.ids import RepoKey
 
@@ -25,8 +26,7 @@ R = TypeVar("R")
 class KeyTaken(Conflict):
     """Another request with the same key has written, or is about to. Its answer can be asked for."""
 
-    def __init__(self) -> None:
-        super().__init__("a request with this key is in progress")
+    code = Code.KEY_TAKEN
 
 
 @dataclass(frozen=True, slots=True)

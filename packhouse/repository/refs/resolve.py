@@ -7,11 +7,12 @@ ids work as ever.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, NotFound
 from packhouse.git.objects.codec import parse_commit
 from packhouse.git.oid import Oid, is_oid
@@ -30,25 +31,37 @@ _STEPS_MAX: Final = 2**31 - 1
 _STEPS_IN_PROCESS_MAX: Final = 100
 
 
+class RefInvalid(Invalid):
+    """The text can name nothing. `ref` is its start."""
+
+    code = Code.REF_INVALID
+    ref: str
+
+
+class RefTooDeep(Invalid):
+    """The ref has more of `~`, `^` and the like than are followed. `ref` is its start."""
+
+    code = Code.REF_TOO_DEEP
+    ref: str
+
+
 class RefNotFound(NotFound):
-    """Nothing in the repository is called so. Field: `ref`, as the caller wrote it."""
+    """Nothing in the repository is called so. `ref` is as the caller wrote it."""
 
-    def __init__(self, ref: str) -> None:
-        super().__init__("ref does not exist", ref=ref)
+    code = Code.REF_NOT_FOUND
+    ref: str
 
 
-class RefNamesNoCommit(RefNotFound):
-    """The ref leads to a file's or a folder's object. Fields: ref, kind (blob or tree).
+class RefNamesNoCommit(RefNotFound, kw_only=True):
+    """The ref leads to a file's or a folder's object; `kind` is blob or tree.
 
     `named` is the object that the ref holds, a tag perhaps, and `target` what it leads to.
     """
 
-    def __init__(self, ref: str, *, named: Oid, kind: str, target: Oid) -> None:
-        NotFound.__init__(self, "ref names no commit", ref=ref, kind=kind)
-        self.ref = ref
-        self.named = named
-        self.kind = kind
-        self.target = target
+    code = Code.REF_NAMES_NO_COMMIT
+    kind: str
+    named: Oid = field(repr=False)
+    target: Oid = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +86,9 @@ def check_ref_input(text: str) -> str:
     try:
         size_bytes = len(ref.encode("utf-8"))
     except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
-        raise Invalid("invalid ref", ref=ref[:200]) from None
+        raise RefInvalid(ref[:200]) from None
     if not 0 < size_bytes <= limits.refname_max_bytes or _NEVER_A_REF.search(ref) or not _has_form(ref):
-        raise Invalid("invalid ref", ref=ref[:200])
+        raise RefInvalid(ref[:200])
     return ref
 
 
@@ -148,7 +161,7 @@ def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
         raise RefNotFound(text)
     suffixes = _SUFFIX.findall(match["suffixes"])
     if len(suffixes) > _SUFFIXES_MAX:
-        raise Invalid("too many suffixes in ref", ref=text[:200])
+        raise RefTooDeep(text[:200])
     return match["base"], suffixes
 
 

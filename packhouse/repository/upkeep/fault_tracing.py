@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.fault_names import CONTENT_FAULTS
 from packhouse.git.commands.fault_log import ObjectFault
@@ -39,6 +40,25 @@ _TREES_KEPT: Final = 500_000
 
 class TracingFailed(PackhouseError):
     """The objects that the push brought cannot all be looked at, so nobody knows which refs lead to the faulty ones."""
+
+
+class FaultsNotTracedInTime(TimedOut):
+    """Which refs lead to the faulty objects stays unknown."""
+
+    code = Code.FAULTS_NOT_TRACED_IN_TIME
+    seconds: float
+
+
+class TagsTooDeepToTrace(TracingFailed):
+    """An annotated tag of the push leads through more tags than are followed."""
+
+    code = Code.TAGS_TOO_DEEP_TO_TRACE
+
+
+class PushGivenUp(TracingFailed):
+    """The client has left."""
+
+    code = Code.PUSH_GIVEN_UP
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +161,7 @@ class _FaultTracer:
         chain = [tip]
         while self._kind(chain[-1]) == "tag":
             if len(chain) > limits.tag_chain_max:
-                raise TracingFailed("annotated tag leads through too many tags")
+                raise TagsTooDeepToTrace()
             chain.append(tag_target(self._read(chain[-1])))
         return chain
 
@@ -247,11 +267,9 @@ class _FaultTracer:
         self._looked += 1
         if self._looked % _LOOK_EVERY == 0:
             if time.monotonic() > self._deadline:
-                raise TimedOut(
-                    "faulty objects could not be traced in time", seconds=limits.push_tracing_max_s
-                )
+                raise FaultsNotTracedInTime(limits.push_tracing_max_s)
             if self.switch.is_tripped:
-                raise TracingFailed("push was given up")
+                raise PushGivenUp()
 
 
 def _below(name: bytes, reason: Trace) -> Trace:

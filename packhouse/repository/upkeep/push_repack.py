@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.index_pack import find_refused, strict_option
 from packhouse.git.commands.kill_switch import KillSwitch
@@ -29,7 +30,28 @@ _MESSAGES_MAX_BYTES: Final = 2000
 
 
 class JudgedAgain(PackhouseError):
-    """git refuses an object of the pack that was made of what seemed sound. Field: reason."""
+    """git refuses an object of the pack that was made of what seemed sound. `reason` is for the user."""
+
+    reason: str
+
+
+class PackNotWritten(JudgedAgain):
+    """The server has no room."""
+
+    code = Code.PACK_NOT_WRITTEN
+
+
+class PushedObjectRefused(JudgedAgain):
+    """An object is faulty that the first check let through."""
+
+    code = Code.PUSHED_OBJECT_REFUSED
+
+
+class PackedTooSlowly(TimedOut):
+    """Push in parts."""
+
+    code = Code.PACKED_TOO_SLOWLY
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +125,8 @@ def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch
         text = told.decode("utf-8", "replace")
         if _NO_ROOM.search(text):
             log_event("no room to pack the clean part of a push", level=logging.ERROR, reason=text[-200:])
-            raise JudgedAgain(
-                "git cannot write the pack", reason="the server has no room, please retry later"
-            )
-        raise JudgedAgain(
-            "git refuses an object of the push", reason=find_refused(text) or "objects are refused"
-        )
+            raise PackNotWritten("the server has no room, please retry later")
+        raise PushedObjectRefused(find_refused(text) or "objects are refused")
 
 
 def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> tuple[bytes, bytes]:
@@ -117,7 +135,7 @@ def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> tuple[by
     def time_left() -> float:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimedOut("push could not be packed anew in time", seconds=limits.push_repack_max_s)
+            raise PackedTooSlowly(limits.push_repack_max_s)
         return left
 
     told = named = b""

@@ -2,7 +2,7 @@
 
 import re
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -11,7 +11,8 @@ from packhouse import limits
 from packhouse.auth.sealing import Sealed
 from packhouse.db.credentials import find_credential_of_repo
 from packhouse.db.repos import FollowedUpstream, Repo
-from packhouse.errors import Invalid, PackhouseError, Unavailable
+from packhouse.error_codes import Code
+from packhouse.errors import FieldInvalid, Invalid, PackhouseError, Unavailable
 from packhouse.git.commands.remote import RemoteLogin, RemoteServer
 from packhouse.node.node import Node
 from packhouse.outbound.destination import (
@@ -42,10 +43,9 @@ class UpstreamAway(Unavailable):
     With `is_lasting` a second attempt would fail like the first.
     """
 
-    def __init__(self, reason: str, *, is_lasting: bool = False) -> None:
-        super().__init__("upstream not available", reason=reason)
-        self.reason = reason
-        self.is_lasting = is_lasting
+    code = Code.UPSTREAM_AWAY
+    reason: str
+    is_lasting: bool = field(default=False, repr=False, kw_only=True)
 
     @property
     def is_unclear(self) -> bool:
@@ -83,7 +83,7 @@ def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
         _find_server(node, upstream)
     except UpstreamAway as away:
         if away.is_lasting:
-            raise Invalid("field does not fit", field="base_repo.upstream_host", reason=away.reason) from None
+            raise FieldInvalid(field="base_repo.upstream_host", reason=away.reason) from None
 
 
 def make_address(node: Node, upstream: FollowedUpstream) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.db.ref_transaction import RefOutcome, RefUpdate, preview_ref_updates
 from packhouse.db.repos import Repo
+from packhouse.error_codes import Code
 from packhouse.errors import Conflict, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.commands.remote import run_remote_git
 from packhouse.git.refname import PERSISTENT, RefName
@@ -27,9 +28,8 @@ _REPORT: Final = re.compile(rb"^([ +*!=-])\t([^\t]*):([^\t:]+)\t(.*)$", re.MULTI
 class UpstreamRejected(Conflict):
     """The upstream refused the update; nothing moved here. Pull, then decide again."""
 
-    def __init__(self, refname: RefName) -> None:
-        super().__init__("upstream rejected", refname=refname)
-        self.refname = refname
+    code = Code.UPSTREAM_REJECTED
+    refname: RefName
 
 
 @dataclass(slots=True)

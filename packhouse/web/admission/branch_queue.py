@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from packhouse.operations.commits.add_commit import BranchBusy
+from packhouse.operations.refs.branches import BranchHasWriters
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class BranchQueue:
     async def wait(self, key: Hashable, *, branch: str, wait_max_s: float) -> AsyncIterator[None]:
         """Wait until no earlier writer of `key` is left, then keep later writers waiting inside the block.
 
-        Raises BranchBusy, which names `branch`, after `wait_max_s` seconds.
+        Raises BranchHasWriters, which names `branch`, after `wait_max_s` seconds.
         """
         queue = self._queues.setdefault(key, _Queue())
         queue.writers += 1
@@ -36,7 +36,7 @@ class BranchQueue:
                 async with asyncio.timeout(wait_max_s):
                     await queue.lock.acquire()
             except TimeoutError:
-                raise BranchBusy("branch has other writers", branch=branch) from None
+                raise BranchHasWriters(branch) from None
             try:
                 yield
             finally:

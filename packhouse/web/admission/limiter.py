@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
-from packhouse.errors import Unavailable
+from packhouse.errors import ServerBusy
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.web.admission.shares import Holder, Shares
 from packhouse.web.admission.slot import Slot
@@ -40,7 +40,7 @@ class Limiter:
             slot.end()
 
     async def _enter(self, holder: Holder) -> None:
-        busy = Unavailable("server is busy", work=self._work, retry_after_s=self._limits.git_retry_after_s)
+        busy = ServerBusy(work=self._work, retry_after_s=self._limits.git_retry_after_s)
         if not self._waiting.has_room(holder):
             raise busy
         self._waiting.take(holder)

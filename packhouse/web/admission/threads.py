@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, ParamSpec, TypeVar
 
-from packhouse.errors import Unavailable
+from packhouse.errors import ServerBusy
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class WorkerThreads:
         """
         with self._lock:
             if self._calls >= self._calls_max:
-                raise Unavailable("server is busy", work=self._work, retry_after_s=1)
+                raise ServerBusy(work=self._work, retry_after_s=1)
             self._calls += 1
         context = contextvars.copy_context()
         future = self._executor.submit(lambda: context.run(function, *args, **kwargs))

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.errors import Invalid, Unauthenticated
+from packhouse.errors import FieldInvalid, Invalid, Unauthenticated
 from packhouse.formats.archives import FORMATS
 from packhouse.formats.globs import PathFilter, compile_globs
 from packhouse.git.objects.tree_path import check_tree_path
@@ -78,7 +78,7 @@ async def handle_archive(call: Call) -> Response:
     """POST …/archive: a tar.gz of a ref."""
     body = await call.read_body(ArchiveBody)
     if body.max_blob_size is not None and body.max_blob_size < 0:
-        raise Invalid("field does not fit", field="max_blob_size", reason="must not be negative")
+        raise FieldInvalid(field="max_blob_size", reason="must not be negative")
     prefix = body.archive.prefix if body.archive is not None else None
     options = ArchiveOptions(
         files=PathFilter(

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing
 from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
@@ -140,7 +140,7 @@ async def handle_create(call: Call) -> PreparedWrite[CreatedBranch]:
     """POST …/branches/create."""
     body = await call.read_body(CreateBranchBody)
     if body.base_ref is None and body.base_branch is None:
-        raise Invalid("field is required", field="base_ref")
+        raise FieldMissing("base_ref")
     command = CreateBranch(
         repo=call.caller.repo,
         refname=branch_refname(body.target_branch),

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.objects.codec import (
     MODE_EXECUTABLE,
     MODE_FILE,
@@ -187,7 +187,7 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
         if operation not in ("upsert", "delete"):
             raise Invalid("unknown file operation", operation=operation[:80])
         if not content_id:
-            raise Invalid("field is required", field="content_id")
+            raise FieldMissing("content_id")
         path = read_written_path(entry, f"metadata.files[{number}].path", deletes=operation == "delete")
         mode = None
         if operation == "upsert":
@@ -342,7 +342,7 @@ async def _read_restore(call: Call) -> RestoreMetadata:
         body = split_object(first, ("metadata",))
     raw = (body or {}).get("metadata", b"null")
     if raw == b"null":
-        raise Invalid("field is required", field="metadata")
+        raise FieldMissing("metadata")
     where = call.match.operation
     members = decode_members(raw, member_names(RestoreMetadata, where), at="metadata")
     return parse_object(members, RestoreMetadata, where=where, at="metadata")

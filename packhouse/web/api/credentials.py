@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
 from packhouse.operations.sync.credentials import CredentialInfo
 from packhouse.operations.sync.delete_credential import DeleteCredential, delete_credential
@@ -72,7 +72,7 @@ async def handle_create(call: Call) -> Response:
     repo = call.caller.repo
     if call.dialect is Dialect.RELEASED:
         if body.repo_id is None:
-            raise Invalid("field is required", field="repo_id")
+            raise FieldMissing("repo_id")
         repo = body.repo_id
     command = CreateCredential(repo=repo, password=Secret(body.password), username=body.username)
     created = await call.operate(create_credential, command)

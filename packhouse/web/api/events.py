@@ -14,7 +14,7 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.errors import Invalid, Unavailable
+from packhouse.errors import FieldInvalid, ServerBusy
 from packhouse.operations.events.events import EventPosition, has_events_forgotten, open_events, read_events
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
@@ -45,7 +45,7 @@ class _OpenStreams:
     def enter(self) -> None:
         """Count one more; raise Unavailable when there are enough."""
         if self._count >= limits.event_streams_max:
-            raise Unavailable("server is busy", work="event streams", retry_after_s=_RETRY_AFTER_S)
+            raise ServerBusy(work="event streams", retry_after_s=_RETRY_AFTER_S)
         self._count += 1
 
     async def leave(self) -> None:
@@ -74,7 +74,7 @@ def _parse_id(text: str) -> int | None:
     if not text:
         return None
     if not _EVENT_ID.fullmatch(text):
-        raise Invalid("field does not fit", field="Last-Event-ID", reason="not the id of an event")
+        raise FieldInvalid(field="Last-Event-ID", reason="not the id of an event")
     return int(text)
 
 

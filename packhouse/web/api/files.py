@@ -6,7 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.call import Call
@@ -133,7 +133,7 @@ async def handle_file(call: Call) -> Response:
     """GET and HEAD …/file."""
     query = call.read_query(FileQuery)
     if is_root(query) and query.ref is None:
-        raise Invalid("field is required", field="path")
+        raise FieldMissing("path")
     # A ref may name a file's object, which has no paths.
     path = b"" if is_root(query) else read_file_path(query)
     return await call.in_thread(_file_answer, call, query, path)

@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.errors import FieldInvalid, Invalid
 from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
 from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
@@ -226,7 +226,7 @@ def _read_bounds(body: GrepBody) -> PageBounds:
 
 def _bound(value: int, field: str, *, default: int, maximum: int) -> int:
     if value < 0:
-        raise Invalid("field does not fit", field=field, reason="must not be negative")
+        raise FieldInvalid(field=field, reason="must not be negative")
     return min(value or default, maximum)
 
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
 from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
@@ -166,7 +166,7 @@ async def handle_write(call: Call) -> BranchWrite[NoteWriteAnswer]:
         raise Invalid("unknown note action", action=body.action[:80])
     action = NoteAction(body.action)
     if body.note is None and action is not NoteAction.REMOVE:
-        raise Invalid("field is required", field="note")
+        raise FieldMissing("note")
     return _prepare(call, body, action, body.note, status=201 if action is NoteAction.ADD else 200)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.types import Receive, Scope
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded, TimedOut
 
 _GZIP_WINDOW_BITS: Final = 31  # zlib's way to say "gzip format, largest window"
@@ -17,17 +18,17 @@ _INFLATE_STEP_BYTES: Final = 256 * limits.KIB
 
 
 class BodyTooLarge(LimitExceeded):
-    """The body is larger than this call takes. Field: `max_bytes`."""
+    """The body is larger than this call takes."""
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__("request body is too large", max_bytes=max_bytes)
+    code = Code.BODY_TOO_LARGE
+    max_bytes: int
 
 
 class ClientStalled(TimedOut):
     """The client stopped in the middle of its body."""
 
-    def __init__(self, stall_max_s: float) -> None:
-        super().__init__("request body stalled", stall_max_s=stall_max_s)
+    code = Code.CLIENT_STALLED
+    stall_max_s: float
 
 
 class ClientGone(Exception):

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from packhouse import limits
-from packhouse.errors import Invalid
+from packhouse.errors import FieldInvalid, FieldMissing, Invalid
 from packhouse.git.refname import BranchNameInvalid
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
 
@@ -90,7 +90,7 @@ def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) ->
         value = _pick(raw, field, aliases)
         if value is None:
             if field.required:
-                raise Invalid("field is required", field=_join(at, field.name))
+                raise FieldMissing(_join(at, field.name))
             continue
         if issubclass(field.kind, msgspec.Struct):
             value = _tidy(value, field.kind, _NO_ALIASES, _join(at, field.name))
@@ -120,7 +120,7 @@ def _convert(members: dict[str, Any], kind: type[S], at: str) -> S:
         found = _MISFIT.fullmatch(str(error))
         assert found is not None
         field, reason = found["field"] or "", found["reason"].replace("`", "")
-        raise Invalid("field does not fit", field=_join(at, field), reason=_plain(reason)) from None
+        raise FieldInvalid(field=_join(at, field), reason=_plain(reason)) from None
 
 
 def _plain(reason: str) -> str:

@@ -13,7 +13,7 @@ import pybase64
 
 from packhouse import limits
 from packhouse.cursors import BadCursor
-from packhouse.errors import Invalid
+from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.objects.tree_path import PathNotUnicode, TreePath, check_path_prefix, check_tree_path
 from packhouse.web.json.types import EncodedPath, FileOrFolderPath
 
@@ -102,7 +102,7 @@ def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool 
     """Return the path of what is to be written or deleted, which must be given, in the form that trees use."""
     path = read_path(given, field)
     if path is None:
-        raise Invalid("field is required", field=field)
+        raise FieldMissing(field)
     return check_tree_path(path, deletes=deletes)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, NotFound, PackhouseError
 from packhouse.web.routing.match import Dialect, Match
 from packhouse.web.routing.route import ErrorStyle, Route
@@ -21,11 +22,12 @@ _SLASHES = re.compile(rb"//+")
 _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
 
 
-class MethodNotAllowed(PackhouseError):
-    """The path exists, but not with this method. Field: `allow`, what the Allow header lists."""
+class MethodNotAllowed(PackhouseError, kw_only=True):
+    """The path exists, but not with this method. `allow` is what the Allow header lists."""
 
-    def __init__(self, method: str, allow: str) -> None:
-        super().__init__("method is not allowed", method=method, allow=allow)
+    code = Code.METHOD_NOT_ALLOWED
+    method: str
+    allow: str
 
 
 @dataclass(slots=True)
@@ -106,7 +108,9 @@ class Router:
             if found is None:
                 other, dialect = next(iter(place.routes.values()))
                 template = other.template(dialect)
-                raise RoutingFailure(MethodNotAllowed(method, _allow(place.routes)), style, template)
+                raise RoutingFailure(
+                    MethodNotAllowed(method=method, allow=_allow(place.routes)), style, template
+                )
             route, dialect = found
             return route, Match(route.name, route.template(dialect), dialect, values)
         # Git and people build addresses of remotes by joining. No repository has an empty segment in its name, so
@@ -137,7 +141,9 @@ class Router:
             if route is None:
                 other = next(iter(routes.values()))
                 template = other.template(Dialect.GIT)
-                raise RoutingFailure(MethodNotAllowed(method, _allow(routes)), other.errors, template)
+                raise RoutingFailure(
+                    MethodNotAllowed(method=method, allow=_allow(routes)), other.errors, template
+                )
             written = raw_path.lstrip(b"/").decode("utf-8", "replace").split("/")
             paths = ("/".join(parts[: -len(suffix)]) for parts in (segments, written))
             return route, Match(route.name, route.template(Dialect.GIT), Dialect.GIT, values, *paths)

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.errors import TimedOut
+from packhouse.git.commands.process import GitNotEnded
 from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.git.wire.pktline import encode_error
 from packhouse.log import log_event
@@ -80,7 +80,7 @@ async def _relay(call: Call, answer: FetchAnswer, slot: Slot) -> AsyncIterator[b
             tail = (tail + piece[-_TAIL_BYTES:])[-_TAIL_BYTES:]
         await asyncio.wait({complaining}, timeout=limits.git_stall_max_s)
         if not complaining.done():
-            raise TimedOut("git did not end in time", seconds=limits.git_stall_max_s)
+            raise GitNotEnded(limits.git_stall_max_s)
         failure = await _find_failure(call, answer, complaining.result(), tail)
         if failure is not None and not tail:  # an empty answer means success to no client
             yield encode_error(failure)

@@ -15,7 +15,7 @@ import uvloop
 from starlette.responses import Response
 
 from packhouse.config import Config
-from packhouse.errors import NotFound
+from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.web.app import make_app
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
@@ -41,7 +41,7 @@ class Seen:
         try:
             for number in range(count):
                 if number == fail_after:
-                    raise NotFound("ref does not exist", ref="x")
+                    raise RefNotFound("x")
                 self.pieces += 1
                 yield PIECE
                 await asyncio.sleep(0)

@@ -6,9 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packhouse.auth.public_keys import KeyRejected
 from packhouse.cli.output import Record, print_record, print_table
 from packhouse.cli.sentences import describe, one_line
-from packhouse.errors import Invalid
+from packhouse.config_errors import SwitchInvalid
+from packhouse.cursors import BadCursor
+from packhouse.db.session import DatabaseAway
+from packhouse.errors import PackhouseError
+from packhouse.node.repo_name import RepoNameInvalid
+from packhouse.operations.commits.commit_target import GuardMismatch
+from packhouse.operations.tenants.orgs import OrgNotFound
 
 pytestmark = pytest.mark.quick
 
@@ -69,13 +76,20 @@ def test_a_cell_of_stored_text_cannot_add_a_row(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (Invalid("key not accepted"), "key not accepted"),
-        (Invalid("key not accepted", reason="it is short"), "key not accepted: it is short"),
-        (Invalid("bad limit", limit=7, of="x"), "bad limit (limit 7, of x)"),
-        (Invalid("bad", reason="r", place="here"), "bad: r (place here)"),
-        (Invalid("bad", place=None), "bad"),
-        (Invalid("bad", place="a\nb"), "bad (place a b)"),
+        (BadCursor(), "unreadable cursor"),
+        (KeyRejected("it is short"), "key not accepted: it is short"),
+        (SwitchInvalid(setting="x", value=7), "setting must be 0 or 1 (setting x, value 7)"),
+        (
+            RepoNameInvalid(repo="a", reason="it is odd"),
+            "invalid repository name: it is odd (repo a)",
+        ),
+        (
+            GuardMismatch(branch="b", expected="x", actual=None),
+            "branch is not at the expected commit (branch b, expected x)",
+        ),
+        (OrgNotFound("a\nb"), "organisation not found (org a b)"),
+        (DatabaseAway(), "database not available"),
     ],
 )
-def test_an_error_is_one_sentence_with_its_reason_or_its_values(error: Invalid, sentence: str) -> None:
+def test_an_error_is_one_sentence_with_its_reason_or_its_values(error: PackhouseError, sentence: str) -> None:
     assert describe(error) == sentence

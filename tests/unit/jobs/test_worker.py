@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from packhouse.cursors import BadCursor
 from packhouse.db.jobs import JobRow, insert_job
-from packhouse.errors import Invalid, Unavailable
 from packhouse.jobs.lease_loop import LeaseLoop, Round
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker, run_jobs
 from packhouse.node.node import Node
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
+from packhouse.outbound.client import OutboundFailed
+from packhouse.outbound.destination import BadAddress
 from tests.support.jobs import drain
 from tests.support.waiting import wait_until
 from tests.unit.jobs.conftest import Clocks, MemoryWithOutages
@@ -91,17 +93,17 @@ def test_a_job_that_ends_well_is_struck_off(node: Node, clocks: Clocks) -> None:
 
 def test_a_failed_job_waits_as_long_as_its_task_says(node: Node, clocks: Clocks) -> None:
     add(node)
-    task = Task(failing(Invalid("does not work")), retry_first_s=100, retry_longest_s=100)
+    task = Task(failing(BadCursor()), retry_first_s=100, retry_longest_s=100)
     with working(node, task) as worker:
         drain(node, worker)
     job = the_job(node)
-    assert (job.state, job.attempts, job.last_error) == ("waiting", 1, "does not work")
+    assert (job.state, job.attempts, job.last_error) == ("waiting", 1, "unreadable cursor")
     assert 80 <= job.run_at - clocks.now <= 120
 
 
 def test_a_waiting_job_is_not_started_before_its_time(node: Node, clocks: Clocks) -> None:
     add(node)
-    with working(node, Task(failing(Invalid("no")), retry_first_s=100, retry_longest_s=100)) as worker:
+    with working(node, Task(failing(BadCursor()), retry_first_s=100, retry_longest_s=100)) as worker:
         drain(node, worker)
         clocks.now = the_job(node).run_at - 1
         assert not worker.start_due()
@@ -116,14 +118,14 @@ def test_the_last_attempt_buries_a_job_and_tells_its_task_why(node: Node, clocks
         given_up.append((job.key, job.attempt, job.is_last_attempt, why))
 
     add(node)
-    task = Task(failing(Invalid("no", reason="of the test")), attempts_max=2, give_up=give_up)
+    task = Task(failing(BadAddress("of the test")), attempts_max=2, give_up=give_up)
     with working(node, task) as worker:
         drain(node, worker)
         assert given_up == []
         clocks.now = the_job(node).run_at
         drain(node, worker)
-    assert (the_job(node).state, the_job(node).last_error) == ("dead", "no: of the test")
-    assert given_up == [("a", 2, True, "no: of the test")]
+    assert (the_job(node).state, the_job(node).last_error) == ("dead", "address cannot be used: of the test")
+    assert given_up == [("a", 2, True, "address cannot be used: of the test")]
 
 
 def test_an_interrupted_job_runs_again_at_once_and_has_lost_no_attempt(node: Node, clocks: Clocks) -> None:
@@ -187,7 +189,7 @@ def test_an_expected_failure_is_logged_without_a_trace(
     node: Node, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> None:
     add(node)
-    with working(node, Task(failing(Unavailable("upstream is away")))) as worker:
+    with working(node, Task(failing(OutboundFailed("timed out")))) as worker:
         drain(node, worker)
     (record,) = [record for record in caplog.records if record.message == "job failed"]
     assert (record.levelno, bool(record.exc_info)) == (logging.WARNING, False)
@@ -195,7 +197,7 @@ def test_an_expected_failure_is_logged_without_a_trace(
 
 def test_the_reason_of_a_failure_is_kept_short(node: Node, clocks: Clocks) -> None:
     add(node)
-    with working(node, Task(failing(Invalid("no", reason="x" * 10_000)))) as worker:
+    with working(node, Task(failing(BadAddress("x" * 10_000)))) as worker:
         drain(node, worker)
     assert len(the_job(node).last_error) == 300
 
@@ -208,7 +210,7 @@ def test_a_failing_give_up_is_logged_and_ends_nothing(
 
     ran: list[str] = []
     add(node)
-    with working(node, Task(failing(Invalid("no")), attempts_max=1, give_up=give_up)) as worker:
+    with working(node, Task(failing(BadCursor()), attempts_max=1, give_up=give_up)) as worker:
         drain(node, worker)
         wait_until(lambda: "job runner failed" in messages(caplog), "the failure is logged")
     assert the_job(node).state == "dead"

@@ -33,7 +33,7 @@ from packhouse.operations.notes.write_note import (
 from packhouse.operations.packs import clean_repo as clean_repo_module
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.reading.list_commits import list_commits
-from packhouse.operations.reading.read_files import PathNotFound, find_file, iter_file, list_files
+from packhouse.operations.reading.read_files import find_file, iter_file, list_files
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.create_branch import BranchExists, CreateBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, TagExists, create_tag
@@ -46,6 +46,7 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
+from packhouse.repository.history.last_commit import PathNotFound
 from tests.support.builders.node_writes import commit_files, put_commit
 
 pytestmark = pytest.mark.quick

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import string
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -159,7 +158,7 @@ def test_a_refusal_names_what_the_server_is_busy_with(
         Unavailable("source pack is gone", pack="secret"),
         Unavailable("git cannot be started", reason="secret"),
         Unavailable("pack idx cannot be rebuilt", pack="secret", reason="secret"),
-        SecretKeyMissing(Path("/secret")),
+        SecretKeyMissing("/secret"),
     ],
 )
 def test_what_is_away_is_told_without_the_place(error: PackhouseError) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
-from packhouse.errors import Invalid
 from packhouse.jobs.background import BackgroundThreads
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
@@ -22,6 +21,7 @@ from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
+from packhouse.outbound.destination import BadAddress
 from tests.support.builders.packs import make_repo_dir
 from tests.support.jobs import drain
 
@@ -104,7 +104,7 @@ def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
 
     def run(_node: Node, job: Job) -> None:
         attempts.append((job.attempt, job.is_last_attempt))
-        raise Invalid("does not work", reason="of the test")
+        raise BadAddress("of the test")
 
     add(node)
     waits = []
@@ -116,7 +116,7 @@ def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
             drain(node, made)
         assert attempts == [(1, False), (2, False), (3, True)]
         assert waits[0] < waits[1]
-        assert (job.state, job.last_error) == ("dead", "does not work: of the test")
+        assert (job.state, job.last_error) == ("dead", "address cannot be used: of the test")
         retry_job(node, RetryJob(job.id))
         drain(node, made)
     assert attempts[3] == (1, False)

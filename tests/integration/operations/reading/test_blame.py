@@ -11,7 +11,7 @@ from packhouse.config import Config
 from packhouse.errors import Invalid
 from packhouse.node.node import Node, open_node
 from packhouse.operations.reading.blame import BadRange, Blame, blame_file
-from packhouse.operations.reading.read_files import PathNotFound
+from packhouse.repository.history.last_commit import PathNotFound
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of
 from tests.support.builders.text_histories import make_text_history

@@ -21,10 +21,10 @@ from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.reading.file_metadata import list_file_metadata
-from packhouse.operations.reading.read_files import PathNotFound, find_file
+from packhouse.operations.reading.read_files import find_file
 from packhouse.repository.history import attribution, file_maps
 from packhouse.repository.history.file_maps import read_file_map
-from packhouse.repository.history.last_commit import read_last_commit
+from packhouse.repository.history.last_commit import PathNotFound, read_last_commit
 from packhouse.repository.view import open_view
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of

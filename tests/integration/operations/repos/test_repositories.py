@@ -13,7 +13,7 @@ from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL
 from packhouse.node.node import Node
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.operations.repos.create_repo import CreateRepo, NotSupported, create_repo
+from packhouse.operations.repos.create_repo import CreateRepo, DeploymentNotSupported, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
@@ -193,7 +193,7 @@ def test_an_update_of_nothing_is_refused(node: Node, caller: Principal) -> None:
     for branch in (None, "", "  "):
         with pytest.raises(Invalid):
             update_repo(node, caller, UpdateRepo("shop", default_branch=branch))
-    with pytest.raises(NotSupported):
+    with pytest.raises(DeploymentNotSupported):
         update_repo(node, caller, UpdateRepo("shop", default_branch="main", deployment=True))
 
 

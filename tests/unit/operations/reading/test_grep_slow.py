@@ -6,7 +6,7 @@ import pytest
 
 from packhouse.errors import TimedOut
 from packhouse.git.commands.grep import GrepLine
-from packhouse.git.commands.pump import GitSilent
+from packhouse.git.commands.pump import GitSilent, GitTookTooLong
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid
 from packhouse.operations.reading.grep_slow import Passage, iter_file_by_file
@@ -27,11 +27,11 @@ class Search:
     def __call__(self, files: Sequence[PathEntry]) -> Generator[GrepLine]:
         self.started += 1
         if self.left <= 0:
-            raise TimedOut("git took too long")
+            raise GitTookTooLong()
         for number, file in enumerate(files):
             yield GrepLine(b"%09d" % (2 * number), 1, b"marker", True)
             if self.left <= 0:
-                raise TimedOut("git took too long")
+                raise GitTookTooLong()
             self.left -= 1
             if file.path in self.slow:
                 raise GitSilent
@@ -70,7 +70,7 @@ def test_one_file_is_passed_over_when_the_time_is_over_in_the_first() -> None:
     class Endless(Search):
         def __call__(self, files: Sequence[PathEntry]) -> Generator[GrepLine]:
             yield GrepLine(b"000000000", 1, b"marker", True)
-            raise TimedOut("git took too long")
+            raise GitTookTooLong()
 
     assert run(Endless()) == ("", "a", "b")
 

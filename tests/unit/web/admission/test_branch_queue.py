@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from packhouse.operations.commits.add_commit import BranchBusy
+from packhouse.operations.refs.branches import BranchBusy
 from packhouse.web.admission.branch_queue import BranchQueue
 from tests.support.event_loop import cancelled, in_event_loop, settle
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packhouse.errors import Unavailable
+from packhouse.errors import ServerBusy, Unavailable
 from packhouse.limits import Limits
 from packhouse.web.admission.limiter import Limiter
 from packhouse.web.admission.shares import Holder
@@ -184,7 +184,7 @@ def test_too_many_and_those_who_wait_too_long_are_refused() -> None:
         transfers = Transfers(limiter)
         await transfers.arrive(HERE, 6)
         failures = [await transfers.failure(number) for number in range(1, 6)]
-        assert [type(failure) for failure in failures] == [Unavailable] * 5
+        assert [type(failure) for failure in failures] == [ServerBusy] * 5
         await transfers.finish(0)
         assert await count_slots(limiter) == 1
 

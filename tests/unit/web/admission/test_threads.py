@@ -6,7 +6,9 @@ import threading
 
 import pytest
 
-from packhouse.errors import Invalid, Unavailable
+from packhouse.cursors import BadCursor
+from packhouse.errors import Unavailable
+from packhouse.git.refname import BranchNameInvalid
 from packhouse.web.admission.threads import WorkerThreads
 from tests.support.event_loop import in_event_loop
 
@@ -63,14 +65,14 @@ def test_a_cancelled_call_keeps_its_place_until_its_thread_is_free() -> None:
 
 def test_errors_and_context_cross_the_thread() -> None:
     def fail() -> None:
-        raise Invalid("wrong", colour=colour.get())
+        raise BranchNameInvalid(colour.get())
 
     async def run() -> None:
         threads = WorkerThreads(1, waiting_max=0)
         colour.set("blue")
-        with pytest.raises(Invalid) as error:
+        with pytest.raises(BranchNameInvalid) as error:
             await threads.run(fail)
-        assert error.value.fields == {"colour": "blue"}
+        assert error.value.branch == "blue"
         threads.close()
 
     asyncio.run(run())
@@ -118,14 +120,14 @@ async def test_the_work_of_a_started_call_goes_on_when_the_task_that_waits_is_ca
 @in_event_loop
 async def test_a_started_call_tells_what_its_function_raised() -> None:
     threads = WorkerThreads(1, waiting_max=0)
-    failure = Invalid("wrong")
+    failure = BadCursor()
     work = Work(failure)
     call = threads.start(work)
     work.may_end.set()
     await call.wait()
     assert call.failure is failure
     assert call.returned is None
-    with pytest.raises(Invalid, match="wrong"):
+    with pytest.raises(BadCursor):
         await call.result()
     threads.close()
 

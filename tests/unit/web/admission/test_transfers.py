@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from packhouse.errors import Invalid, Unavailable
+from packhouse.cursors import BadCursor
+from packhouse.errors import Unavailable
 from packhouse.limits import Limits
 from packhouse.web.admission.limiter import Limiter
 from packhouse.web.admission.transfers import Transfers
@@ -96,9 +97,9 @@ async def test_nothing_is_closed_when_opening_failed() -> None:
     door = Door()
 
     def fail() -> Door:
-        raise Invalid("no door")
+        raise BadCursor()
 
-    with pytest.raises(Invalid, match="no door"):
+    with pytest.raises(BadCursor):
         async with transfers.opened(fail, Door.close):
             raise AssertionError
     assert not door.closed_by

@@ -48,7 +48,7 @@ def mended(memory_node: Node, memory_caller: Principal) -> Callable[[], Exceptio
     """What makes the failure of a read whose objects were mended a moment later."""
     create_repo(memory_node, memory_caller, CreateRepo("r"))
     repo = lookup_repo(memory_node, memory_caller, "r")
-    return lambda: RepositoryMended(repo)
+    return lambda: RepositoryMended(repo.name)
 
 
 def body_of(shared: Shared, route: Route) -> bytes:
