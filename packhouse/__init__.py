@@ -3,4 +3,4 @@
 __version__ = "0.2.0"
 
 RELEASE = 2
-"""Which release this is, counted from the first: by it a database tells which ones may open it."""
+"""The number of this release, counted from the first. From it a database tells which releases may open it."""

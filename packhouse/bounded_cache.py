@@ -1,4 +1,4 @@
-"""A map that stays within a bound: what was not used for longest goes first. Every cache in memory is one of these."""
+"""A map that stays within a bound. The least recently used entry is dropped first. Every cache in memory is one."""
 
 import sys
 import threading
@@ -13,9 +13,9 @@ V = TypeVar("V")
 class BoundedCache(Generic[K, V]):
     """The most recently used entries, bounded in number, in weight or in both. Safe to share between threads.
 
-    An entry weighs what `weigh` says of its value, 1 without `weigh`, and `overhead` for its key and its place. A
-    value has the same weight for as long as it is kept. The newest entry always stays, whatever it weighs; an entry
-    above `entry_weight_max` is not kept at all. No value is None: that is the answer for a key that is not there.
+    An entry weighs `weigh(value)` (1 without `weigh`), plus `overhead` for its key and its place. The weight of a value
+    must not change while it is kept. The newest entry always stays, whatever it weighs. An entry above
+    `entry_weight_max` is not kept at all. A value must not be None: None is the answer for an absent key.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class BoundedCache(Generic[K, V]):
         self._weight = 0
 
     def __len__(self) -> int:
-        """Return how many entries there are."""
+        """Return the number of entries."""
         return len(self._entries)
 
     @property
     def weight(self) -> int:
-        """What all entries weigh together."""
+        """The weight of all entries together."""
         return self._weight
 
     def get(self, key: K) -> V | None:
-        """Return the value, which counts as a use of it, or None."""
+        """Return the value, or None. This counts as a use of the entry."""
         with self._guard:
             value = self._entries.get(key)
             if value is not None:
@@ -55,11 +55,11 @@ class BoundedCache(Generic[K, V]):
             return value
 
     def peek(self, key: K) -> V | None:
-        """Return what `get` would, without a use of the entry and without waiting for other threads."""
+        """Return the same as `get`, without counting a use and without waiting for other threads."""
         return self._entries.get(key)  # one step of the interpreter
 
     def put(self, key: K, value: V) -> None:
-        """Keep the value in place of any other of that key; drop others until the bound holds."""
+        """Keep the value, in place of the key's old one. Drop other entries until the bound holds."""
         weigh, entries = self._weigh, self._entries
         weight = self._overhead + (1 if weigh is None else weigh(value))
         with self._guard:
@@ -78,12 +78,12 @@ class BoundedCache(Generic[K, V]):
             self._weight = total
 
     def pop(self, key: K) -> V | None:
-        """Forget an entry; return its value, or None."""
+        """Forget an entry. Return its value, or None."""
         with self._guard:
             return self._drop(key) if key in self._entries else None
 
     def forget(self, matches: Callable[[K], bool]) -> None:
-        """Forget the entries whose keys match. Each key is looked at, while other threads wait."""
+        """Forget the entries whose keys match. Checks each key while other threads wait."""
         with self._guard:
             for key in [key for key in self._entries if matches(key)]:
                 self._drop(key)

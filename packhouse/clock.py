@@ -8,7 +8,7 @@ Clock = Callable[[], int]
 """Returns the current time in whole seconds since 1970, UTC."""
 
 TIMESTAMP_MIN = 0
-TIMESTAMP_MAX = 253402300799  # 9999-12-31T23:59:59Z, the last second that four-digit years can say
+TIMESTAMP_MAX = 253402300799  # 9999-12-31T23:59:59Z, the last second with a four-digit year
 
 
 def system_clock() -> int:
@@ -17,9 +17,9 @@ def system_clock() -> int:
 
 
 def clamp_timestamp(time_s: int) -> int:
-    """Return the time that callers are told, in whatever form: one of the years 1970 to 9999.
+    """Return the time in the form that callers see: within the years 1970 to 9999.
 
-    Commits may hold any number as their date; JSON, HTTP and archives must tell the same of it.
+    Commits may have any number as their date. JSON, HTTP and archives must show the same time for it.
     """
     return min(max(time_s, TIMESTAMP_MIN), TIMESTAMP_MAX)
 
@@ -27,6 +27,6 @@ def clamp_timestamp(time_s: int) -> int:
 def format_timestamp(time_s: int) -> str:
     """Return `time_s` as `YYYY-MM-DDTHH:MM:SSZ`, clamped to the years 1970 to 9999.
 
-    Clients parse every date of a page and drop the whole page when one is malformed.
+    Clients parse every date of a page, and drop the whole page if one is malformed.
     """
     return datetime.fromtimestamp(clamp_timestamp(time_s), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

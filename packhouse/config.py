@@ -1,6 +1,6 @@
 """Settings: one frozen dataclass, made at start from flags and `PACKHOUSE_…` variables.
 
-Nothing else reads the environment. Each field has a flag `--like-this` and a variable `PACKHOUSE_LIKE_THIS`;
+Nothing else reads the environment. Each field has a flag `--like-this` and a variable `PACKHOUSE_LIKE_THIS`.
 docs/reference/settings.md lists them, and a test compares.
 """
 
@@ -36,8 +36,8 @@ INTEGER_MAX = 2**53
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
 _TRUSTED_HOST = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\]):([0-9]{1,5})")
 
-# What Kubernetes sets in each container for a Service named `packhouse`, or `packhouse-web` and the like
-# (kubernetes.io, "Service", "Environment variables"; the names of Docker's legacy links are the same).
+# Variables that Kubernetes sets in each container for a Service named `packhouse`, or for example `packhouse-web`
+# (kubernetes.io, "Service", "Environment variables"; Docker's legacy links have the same names).
 _SERVICE_LINK = re.compile(
     f"{ENV_PREFIX}(?:PORT(?:_.*)?|SERVICE_.*|.+_SERVICE_HOST|.+_SERVICE_PORT(?:_.+)?"
     "|.+_PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)"
@@ -55,7 +55,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What an operator may choose. Units stand in the names; defaults suit one machine."""
+    """The settings of an operator. Units are part of the names. Defaults suit one machine."""
 
     data: Path = field(default=Path("data"), metadata={"help": "folder of the database, packs and caches"})
     database: str = field(
@@ -177,7 +177,7 @@ class Config:
 
     @property
     def upstream_url_map(self) -> dict[str, str]:
-        """The addresses of providers that are elsewhere, without a slash at the end."""
+        """The addresses of providers at another address, without a slash at the end."""
         return parse_upstream_urls(self.upstream_urls)
 
     @property
@@ -187,12 +187,12 @@ class Config:
 
     @property
     def trusted_host_set(self) -> frozenset[TrustedHost]:
-        """The hosts that outbound requests may reach although private or plain http."""
+        """The hosts that outbound requests may reach even if private or plain http."""
         return parse_trusted_hosts(self.trusted_hosts)
 
 
 def parse_upstream_urls(text: str) -> dict[str, str]:
-    """Return provider to base address of a comma-separated list; raise Invalid naming what is malformed."""
+    """Return provider to base address of a comma-separated list. Raises Invalid with the malformed entry."""
     urls = {}
     for entry in filter(None, (part.strip() for part in text.split(","))):
         provider, _, url = entry.partition("=")
@@ -203,7 +203,7 @@ def parse_upstream_urls(text: str) -> dict[str, str]:
 
 
 def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
-    """Return the hosts of a comma-separated list; raise Invalid naming the entry that is malformed."""
+    """Return the hosts of a comma-separated list. Raises Invalid with the malformed entry."""
     hosts = set()
     for entry in filter(None, (part.strip().lower().rstrip("/") for part in text.split(","))):
         match = _TRUSTED_HOST.fullmatch(entry)
@@ -214,12 +214,12 @@ def parse_trusted_hosts(text: str) -> frozenset[TrustedHost]:
 
 
 def _without_login(text: str) -> str:
-    """Return an address as it may be shown: a user's name and password stand before the last `@` of its host."""
+    """Return an address without user name and password, which stand before the last `@` of its host."""
     return re.sub(r"//[^/\s]*@", "//\N{HORIZONTAL ELLIPSIS}@", text)
 
 
 def parse_allowed_faults(text: str) -> tuple[str, ...]:
-    """Return the names of a comma-separated list; raise Invalid for one that is unknown or never let through."""
+    """Return the names of a comma-separated list. Raises Invalid for a name that is unknown or never allowed."""
     known = {name.lower(): name for name in (*MAY_BE_ALLOWED, *NEVER_ALLOWED)}
     names = []
     for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -233,10 +233,10 @@ def parse_allowed_faults(text: str) -> tuple[str, ...]:
 
 
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
-    """Return the settings: a flag wins over its variable, that over the default.
+    """Return the settings. A flag wins over its variable, and the variable over the default.
 
-    Raises Invalid on an unknown `PACKHOUSE_…` variable, unless it is a service link, and on a value that does not fit
-    its field.
+    Raises Invalid on an unknown `PACKHOUSE_…` variable that is no service link, and on a value that does not fit its
+    field.
     """
     known = {f"{ENV_PREFIX}{f.name.upper()}": f for f in fields(Config)}
     for name, text in environ.items():
@@ -248,7 +248,7 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
         if given is None:
             given = environ.get(variable)
         if given is None and isinstance(setting.default, Path):
-            given = setting.default  # made absolute like any other: git processes run in other folders
+            given = setting.default  # make it absolute like any other: git processes run in other folders
         if given is not None:
             values[setting.name] = _convert(setting.name, str(setting.type), given)
     config = Config(**values)  # type: ignore[arg-type]  # converted one by one above
@@ -257,9 +257,9 @@ def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Conf
 
 
 def find_service_links(environ: Mapping[str, str]) -> list[str]:
-    """Return the names of the variables that look like settings and that Kubernetes has set, in order.
+    """Return the sorted names of variables that look like settings and that Kubernetes has set.
 
-    They say where a Service is whose name begins with ours, and change nothing here.
+    They tell where a Service is whose name begins with ours. They change nothing here.
     """
     known = {f"{ENV_PREFIX}{f.name.upper()}" for f in fields(Config)}
     return sorted(
@@ -270,7 +270,7 @@ def find_service_links(environ: Mapping[str, str]) -> list[str]:
 def _is_service_link(name: str, text: str) -> bool:
     if _SERVICE_LINK.fullmatch(name):
         return True
-    # A name such as PACKHOUSE_LISTEN_PORT may as well be a typing error: here the value decides.
+    # A name such as PACKHOUSE_LISTEN_PORT may also be a typing error. The value decides.
     return bool(_LINK_PORT.fullmatch(name) and _LINK_ADDRESS.fullmatch(text))
 
 

@@ -1,4 +1,4 @@
-"""Page cursors: where a page ended, as text that callers keep and send back unread."""
+"""Page cursors: the place where a page ended, as text that callers send back without reading it."""
 
 import base64
 import binascii
@@ -10,18 +10,18 @@ CURSOR_MAX_CHARS = 8192
 
 
 class BadCursor(Invalid):
-    """The cursor is none that a page of this listing ended with."""
+    """No page of this listing ended with this cursor."""
 
     code = Code.BAD_CURSOR
 
 
 def encode_cursor(*parts: bytes) -> str:
-    """Return the sort key of a page's last item as URL-safe text; parts must not hold NUL."""
+    """Return the sort key of a page's last item as URL-safe text. Parts must not contain NUL."""
     return base64.urlsafe_b64encode(b"\0".join(parts)).decode("ascii").rstrip("=")
 
 
 def decode_cursor(cursor: str, *, parts: int | tuple[int, ...]) -> list[bytes]:
-    """Return the parts that encode_cursor() joined; raise BadCursor for any other text or number of parts."""
+    """Return the parts that encode_cursor() joined. Raises BadCursor for other text, or another number of parts."""
     if len(cursor) > CURSOR_MAX_CHARS:
         raise BadCursor()
     try:
@@ -35,7 +35,7 @@ def decode_cursor(cursor: str, *, parts: int | tuple[int, ...]) -> list[bytes]:
 
 
 def decode_number(part: bytes, *, digits_max: int = 18) -> int:
-    """Return a non-negative number of a cursor; raise BadCursor when it is none."""
+    """Return a non-negative number in a cursor. Raises BadCursor if it is not one."""
     if not part.isdigit() or len(part) > digits_max:
         raise BadCursor()
     return int(part)

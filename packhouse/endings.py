@@ -1,4 +1,4 @@
-"""What ends with its `with` block: things that are closed, and things that are discarded."""
+"""Base classes of things that end with their `with` block: they are closed, or discarded."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -20,11 +20,11 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is open. Harmless when done before."""
+        """Close the open files or processes. A second call is harmless."""
 
 
 class Discarding(ABC):
-    """Something whose work is lost at the end of its `with` block, except for what was kept on purpose."""
+    """Something whose work is lost at the end of its `with` block, unless it was kept on purpose."""
 
     __slots__ = ()
 
@@ -38,4 +38,4 @@ class Discarding(ABC):
 
     @abstractmethod
     def discard(self) -> None:
-        """Remove what was not kept. Harmless when done before."""
+        """Remove work that was not kept. A second call is harmless."""

@@ -1,13 +1,13 @@
-"""Names of the faults that git's fsck finds in objects, and which of them are let through where.
+"""Names of the faults that git's fsck finds in objects, and where each is allowed.
 
-Source: git-fsck(1), "Fsck Messages", of git 2.38 to 2.50. A git that is older than a name does not know it, so
-`known_faults()` in git/commands/index_pack.py is asked before a name goes to git.
+Source: git-fsck(1), "Fsck Messages", of git 2.38 to 2.50. An older git does not know every name. So `known_faults()` in
+git/commands/index_pack.py is asked before a name is passed to git.
 """
 
 from typing import Final
 
 ALWAYS_ALLOWED: Final = ("badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode")
-"""What real histories of many years hold and what harms nobody."""
+"""Harmless faults that are common in real histories of many years."""
 
 IMPORT_ALLOWED: Final = (
     "badDate",
@@ -21,13 +21,13 @@ IMPORT_ALLOWED: Final = (
     "nullSha1",
     "zeroPaddedDate",
 )
-"""What is let through besides on the import remote and from upstreams, unless the operator says else.
+"""Faults that the import remote and upstreams allow besides, unless the operator sets another list.
 
-`nullSha1` lets null gitlinks through. A null file or folder is refused all the same: no object has that id.
+`nullSha1` allows null gitlinks. A null file or folder is still refused: no object has that id.
 """
 
 MAY_BE_ALLOWED: Final = frozenset({*ALWAYS_ALLOWED, *IMPORT_ALLOWED, "multipleAuthors"})
-"""What an operator may let through on imports: every reader of this server copes with it."""
+"""Faults that an operator may allow on imports. Every reader of this server copes with them."""
 
 NEVER_ALLOWED: Final = frozenset(
     {
@@ -79,7 +79,7 @@ NEVER_ALLOWED: Final = frozenset(
         "unterminatedHeader",
     }
 )
-"""What no setting lets through: it is dangerous, or damage. Git itself only warns of a few of these."""
+"""Faults that no setting allows: they are dangerous, or damage. Git itself only warns about a few of them."""
 
 ONLY_WARNED_OF: Final = frozenset(
     {
@@ -93,10 +93,10 @@ ONLY_WARNED_OF: Final = frozenset(
         "missingTaggerEntry",
     }
 )
-"""What git tells and lets through, however strict it is asked to be (fsck.h, INFO and IGNORE)."""
+"""Faults that git reports and accepts, however strict it is told to be (fsck.h, INFO and IGNORE)."""
 
 FATAL: Final = frozenset({"nulInHeader", "unterminatedHeader"})
-"""What git refuses to be told anything about: it gives up at the first such object (fsck.h, FATAL)."""
+"""Faults that git cannot be told to accept. It stops at the first such object (fsck.h, FATAL)."""
 
 CONTENT_FAULTS: Final = frozenset(
     {
@@ -113,4 +113,4 @@ CONTENT_FAULTS: Final = frozenset(
         "gitmodulesUrl",
     }
 )
-"""Faults in what stands under a name that git reads: the same object under another name is sound."""
+"""Faults of content under a name that git reads. The same object under another name is sound."""

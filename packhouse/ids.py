@@ -1,7 +1,7 @@
-"""What a repository is called inside: by its row in SQL, and by the text that users and folders see.
+"""The two ids of a repository: the id of its row in SQL, and the public id that users and folders see.
 
-Both are plain values at run time. As types they cannot be taken for each other, nor for the id of an organisation, a
-job or an event: the type checker refuses a call that hands one over for another.
+At run time both are plain values. As types they cannot be mixed up with each other, or with the id of an organisation,
+a job or an event: the type checker refuses such a call.
 """
 
 import base64
@@ -13,11 +13,11 @@ from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 RepoKey = NewType("RepoKey", int)
-"""The id of a repository's row, never given out twice. Only `db/` makes one, of what SQL answered."""
+"""The id of a repository's row. It is never given out twice. Only `db/` makes one, from a result of SQL."""
 
 RepoId = NewType("RepoId", str)
-"""The public id of a repository, `repo_…`, which names its folder too. `db/` makes one of what SQL answered; all
-other text goes through parse_repo_id(), or is looked up in SQL, which gives back the repository."""
+"""The public id of a repository, `repo_…`. It also names its folder. `db/` makes one from a result of SQL. Other text
+goes through parse_repo_id(), or is looked up in SQL, which returns the repository."""
 
 _RANDOM_BYTES: Final = 15  # 120 bits, a whole number of base32 digits: no padding
 _REPO_ID: Final = re.compile(r"repo_[0-9a-z]{4,80}", re.ASCII)
@@ -31,14 +31,14 @@ class NotARepoId(Invalid):
 
 
 def parse_repo_id(text: str) -> RepoId:
-    """Return `text` as a public id; raise Invalid for what could not name a folder of its own."""
+    """Return `text` as a public id. Raises Invalid for text that could not name a separate folder."""
     if _REPO_ID.fullmatch(text) is None:
         raise NotARepoId(text[:80])
     return RepoId(text)
 
 
 def new_public_id(prefix: str, random_bytes: Callable[[int], bytes]) -> str:
-    """Return `<prefix>_` and 24 lower-case base32 digits (RFC 4648 section 6), which nobody can guess or count."""
+    """Return `<prefix>_` and 24 lower-case base32 digits (RFC 4648 section 6). Nobody can guess or count them."""
     return f"{prefix}_{base64.b32encode(random_bytes(_RANDOM_BYTES)).decode('ascii').lower()}"
 
 

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line on standard error, never a secret.
 
-Call `log_event("push refused", repo_id=…)`: the message is constant, values are fields. Lines of libraries are
-written from warnings up, whatever our own level is: their finer ones name addresses and headers.
+Call `log_event("push refused", repo_id=…)`. The message is constant; values are fields. Libraries write only warnings
+and errors, whatever our own level is, because their finer lines name addresses and headers.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Final
 from packhouse.log_writer import LineWriter
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that the running code serves; each line written meanwhile has it."""
+"""The id of the request that the running code serves. Each line written meanwhile has it."""
 
 _NAME: Final = "packhouse"
 _logger: Final = logging.getLogger(_NAME)
@@ -38,12 +38,12 @@ class _JsonLines(logging.Formatter):
 
 
 class _StandardError(logging.Handler):
-    """Writes to standard error without waiting for who reads it."""
+    """Writes to standard error without waiting for its reader."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             _writer.write(self.format(record).encode() + b"\n")
-        except Exception:  # noqa: BLE001  # as every handler does: a line that cannot be written fails no request
+        except Exception:  # noqa: BLE001  # as in every handler: a line that cannot be written fails no request
             self.handleError(record)
 
     def flush(self) -> None:
@@ -55,7 +55,7 @@ def _is_wanted(record: logging.LogRecord) -> bool:
 
 
 def configure_logging(level: str = "info") -> None:
-    """Send everything from `level` up to standard error as JSON lines."""
+    """Write everything from `level` up to standard error, as JSON lines."""
     _writer.open(sys.stderr)
     handler = _StandardError()
     handler.setFormatter(_JsonLines())
@@ -69,7 +69,7 @@ def configure_logging(level: str = "info") -> None:
 def log_event(
     message: str, /, *, level: int = logging.INFO, exc_info: bool = False, **fields: object
 ) -> None:
-    """Write one line; `fields` must not hold tokens, credentials or request bodies."""
+    """Write one line. `fields` must not contain tokens, credentials or request bodies."""
     _logger.log(level, message, extra={"fields": fields}, exc_info=exc_info)
 
 
@@ -79,10 +79,11 @@ def is_logged(level: int) -> bool:
 
 
 def collect_line(line: bytes) -> bool:
-    """Keep a line that is made already until `write_collected_lines` is called, or another line is written.
+    """Keep a finished line until `write_collected_lines` is called or another line is written.
 
-    It is a JSON object with the members that every line has. Tells whether it is the first one, so that somebody
-    calls that. For lines so frequent that a log record and a write for each would be felt.
+    The line is a JSON object with the members that every line has. Returns whether it is the first collected line; then
+    the caller must arrange that call. Use it for lines so frequent that a log record and a write for each would be
+    slow.
     """
     return _writer.collect(line + b"\n")
 
@@ -97,7 +98,7 @@ _second: tuple[int, str] = (-1, "")
 
 def format_time(at: float) -> str:
     """Return the local time with its offset, to the second."""
-    global _second  # noqa: PLW0603  # the last answer: most lines of a busy second ask for the same
+    global _second  # noqa: PLW0603  # the last answer: most lines of a busy second need the same one
     second = int(at)
     known, text = _second
     if known != second:

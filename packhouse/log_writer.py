@@ -1,6 +1,6 @@
-"""Whole lines to standard error, without waiting for who reads it.
+"""Writes whole lines to standard error, without waiting for its reader.
 
-A pipe whose reader stopped would otherwise stop the event loop, and with it every request, at the next line.
+Otherwise a pipe whose reader stopped would stop the event loop at the next line, and with it every request.
 """
 
 import collections
@@ -17,16 +17,16 @@ from packhouse import limits
 from packhouse.limits import DEFAULT_LIMITS
 
 _ATOMIC_BYTES: Final = select.PIPE_BUF
-"""So much is written to a pipe as one piece, whichever processes share it (pipe(7))."""
+"""A write of at most this size to a pipe stays whole, whichever processes share the pipe (pipe(7))."""
 
 _LOST: Final = b'{"level":"error","logger":"packhouse","message":"log lines lost","lines":%d}\n'
 
 
 class LineWriter:
-    """Standard error, shared by all threads of a process and safe to inherit through a fork.
+    """Standard error, shared by all threads of a process. A fork may inherit it.
 
-    A line is written at once where that does not block. Otherwise it waits for a thread that writes what has come
-    together; beyond `waiting_max_bytes` lines are lost, and their number is written in their place.
+    A line is written at once if that does not block. Otherwise it waits for a thread that writes the waiting lines
+    together. Beyond `waiting_max_bytes` lines are lost, and their number is written instead.
     """
 
     def __init__(self, *, waiting_max_bytes: int = DEFAULT_LIMITS.log_waiting_max_bytes) -> None:
@@ -47,7 +47,7 @@ class LineWriter:
         self._collected_bytes = 0
 
     def open(self, stream: IO[str]) -> None:
-        """Write to the file behind `stream` from now on; to `stream` itself where it has none, as in tests."""
+        """Write to the file behind `stream` from now on; to `stream` itself if it has none, as in tests."""
         self._stream = stream
         if self._descriptor is not None:
             self._poll.unregister(self._descriptor)
@@ -57,14 +57,14 @@ class LineWriter:
             self._poll.register(self._descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> None:
-        """Write a line, which ends with its line feed, now or soon, and before it what was collected."""
+        """Write a line, now or soon, after the collected lines. It ends with its line feed."""
         self.collect(line)
         self.write_collected()
 
     def collect(self, line: bytes) -> bool:
-        """Keep a line until `write_collected` is called; tell whether it is the first, so that somebody calls it.
+        """Keep a line until `write_collected` is called. Return whether it is the first: then arrange the call.
 
-        Each write lets other threads have the interpreter, and getting it back takes longer than making the line.
+        Each write gives other threads the interpreter. Getting it back takes longer than making the line.
         """
         with self._lock:
             self._collected.append(line)
@@ -76,7 +76,7 @@ class LineWriter:
         return is_first
 
     def write_collected(self) -> None:
-        """Write what was collected, now where that does not block, else soon."""
+        """Write the collected lines: now if that does not block, else soon."""
         with self._lock:
             lines, self._collected, self._collected_bytes = self._collected, [], 0
             if self._descriptor is None:
@@ -97,7 +97,7 @@ class LineWriter:
             self._stream.write(b"".join(lines).decode("utf-8", "replace"))
 
     def _takes(self, piece: bytes) -> bool:
-        # A place in the pipe is a page, so what is reported as ready takes as much without waiting.
+        # A place in the pipe is a page. So a pipe that is reported as ready takes a whole piece without waiting.
         return len(piece) <= _ATOMIC_BYTES and bool(self._poll.poll(0))
 
     def _put(self, line: bytes) -> None:
@@ -106,9 +106,9 @@ class LineWriter:
             while rest:
                 assert self._descriptor is not None
                 rest = rest[os.write(self._descriptor, rest) :]
-        except BlockingIOError:  # whoever shares the file has made it so
+        except BlockingIOError:  # another process that shares the file has made it non-blocking
             time.sleep(0.01)
-        except OSError:  # nobody reads any more, or the disk is full: there is no place to tell it
+        except OSError:  # the reader is gone, or the disk is full: there is no place to report it
             return
 
     def _keep(self, piece: bytes) -> None:
@@ -133,7 +133,7 @@ class LineWriter:
             self._put(line)
 
     def flush(self) -> None:
-        """Wait until everything is written, a little while at most: the process is about to end."""
+        """Wait until everything is written, but only a little while: the process is about to end."""
         self.write_collected()
         deadline = time.monotonic() + limits.log_flush_max_s
         while self._is_draining and time.monotonic() < deadline:
@@ -141,7 +141,7 @@ class LineWriter:
 
 
 def _join(lines: list[bytes]) -> Iterator[bytes]:
-    """Yield the lines in pieces that are written as one, longer ones alone."""
+    """Yield the lines in pieces that are written as one; a longer line is a piece of its own."""
     start, size = 0, 0
     for number, line in enumerate(lines):
         if size and size + len(line) > _ATOMIC_BYTES:

@@ -1,10 +1,10 @@
-"""A text that must not be seen: passwords, signing secrets, keys."""
+"""A text that must not be shown: passwords, signing secrets, keys."""
 
 
 class Secret:
-    """Holds a secret text. Its repr is blank, so that logs, errors and debuggers show nothing.
+    """Holds a secret text. Its repr is blank, so that logs, errors and debuggers do not show the text.
 
-    `reveal()` is the only way to the text; call it where the text is used, not earlier.
+    `reveal()` is the only way to the text. Call it where the text is used, not earlier.
     """
 
     __slots__ = ("_text",)

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import os
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in place in one step; readers see the old content or the new one. A power cut may lose both.
+    """Put a file in place in one step. Readers see the old content or the new one. A power cut may lose both.
 
-    Raises OSError; then the disk is left as it was. A full disk has better uses for what it took of the file.
+    Raises OSError, and then the disk is as it was: no temporary file takes room on a full disk.
     """
     temporary = _temporary_beside(path)
     try:
@@ -21,9 +21,9 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def write_private_file(path: Path, content: bytes) -> Path:
-    """Write a file beside `path` that only its owner may read, and sync it to the disk; return where it is.
+    """Write a file beside `path` that only its owner may read, and sync it to the disk. Return its path.
 
-    The caller renames it to `path`, or links it there. Raises OSError; then nothing is left.
+    The caller renames it to `path`, or links it there. Raises OSError, and then no file is left.
     """
     temporary = _temporary_beside(path)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -48,5 +48,5 @@ def fsync_path(path: Path) -> None:
 
 
 def _temporary_beside(path: Path) -> Path:
-    """Return a name that no other thread or process uses, in the folder in which a rename is one step."""
+    """Return a name that no other thread or process uses, in the same folder, so that a rename is one step."""
     return path.with_name(f".{path.name}.{os.urandom(6).hex()}")
