@@ -1,4 +1,4 @@
-"""Damage as disks make it: files that are gone, cut short, or have one bit another way."""
+"""Damage as disks make it: files that are gone, cut short, or have one flipped bit."""
 
 import os
 import shutil
@@ -9,11 +9,11 @@ from pathlib import Path
 from tests.support.clients.repo import Repo
 
 Fault = Callable[[Path], None]
-"""Does something to a repository; given the path of one of its packs."""
+"""Damages a repository, given the path of one of its packs."""
 
 
 def find_pack(repo: Repo, oid: str) -> Path:
-    """Return the pack that holds the object, as git reads each idx."""
+    """Return the pack with the object, as git reads each idx."""
     for idx in sorted(repo.folder().glob("objects/pack/pack-*.idx")):
         with idx.open("rb") as file:
             shown = subprocess.run(["git", "show-index"], stdin=file, capture_output=True, check=True)
@@ -28,13 +28,13 @@ def remove(path: Path) -> None:
 
 
 def cut(path: Path, left: int) -> None:
-    """Lose all but the first bytes; a negative number is how many are lost."""
+    """Keep only the first `left` bytes. A negative number is the count of lost bytes."""
     os.chmod(path, 0o644)
     os.truncate(path, left if left >= 0 else path.stat().st_size + left)
 
 
 def flip(path: Path, at: int) -> None:
-    """Change one bit of the byte at `at`, counted from the end when it is negative."""
+    """Change one bit of the byte at `at`. A negative `at` counts from the end."""
     os.chmod(path, 0o644)
     content = bytearray(path.read_bytes())
     content[at] ^= 0x10
@@ -42,7 +42,7 @@ def flip(path: Path, at: int) -> None:
 
 
 def flip_content(pack: Path) -> None:
-    """Change a bit within the first object, behind the pack's header and the object's own."""
+    """Change a bit inside the first object, behind the pack's header and the object's header."""
     flip(pack, 12 + 30)
 
 

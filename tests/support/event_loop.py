@@ -1,4 +1,4 @@
-"""Tests that are coroutines, and steps of the event loop instead of time."""
+"""Runs tests that are coroutines, with steps of the event loop instead of time."""
 
 import asyncio
 import functools
@@ -20,12 +20,12 @@ class MovableLoop(asyncio.SelectorEventLoop):
         return super().time() + self._passed_s
 
     def move_clock(self, seconds: float) -> None:
-        """Let time pass; what waited for it happens with the next steps."""
+        """Move the clock. Timers that are due then fire with the next steps."""
         self._passed_s += seconds
 
 
 async def let_pass(seconds: float) -> None:
-    """Let time pass in the running loop, and happen what waited for it."""
+    """Move the running loop's clock, and let due timers fire."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, MovableLoop)
     loop.move_clock(seconds)
@@ -33,7 +33,7 @@ async def let_pass(seconds: float) -> None:
 
 
 def in_event_loop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P, None]:
-    """Run a test that is a coroutine in an event loop of its own, whose clock it may move."""
+    """Run a coroutine test in its own event loop, whose clock the test may move."""
 
     @functools.wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -44,13 +44,13 @@ def in_event_loop(test: Callable[P, Coroutine[None, None, None]]) -> Callable[P,
 
 
 async def settle() -> None:
-    """Let everything happen that happens by itself."""
+    """Let the loop run until nothing more happens by itself."""
     for _ in range(100):
         await asyncio.sleep(0)
 
 
 async def cancelled(task: "asyncio.Future[Any]") -> bool:
-    """Cancel a task, wait for its end, and tell whether the cancellation ended it."""
+    """Cancel a task and wait for its end. Return whether the cancellation ended it."""
     task.cancel()
     await asyncio.wait({task})
     return task.cancelled()

@@ -1,4 +1,4 @@
-"""Examples in documents: finding them on a page, and comparing what came with what is printed."""
+"""Examples in documents: finds them on a page, and compares an answer with the printed one."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any, Final
 
 ANY: Final = "…"
-# What an ellipsis outside a string is read as, so that it stays one when it is printed: a character of no text.
+# An ellipsis outside a string is read as this character, which no text contains. So it can be printed again.
 BARE: Final = "\ufdd0"
 
 _FENCE: Final = re.compile(
@@ -20,17 +20,17 @@ _REQUEST: Final = re.compile(rf"(?:{_METHODS}) /")
 _COMMAND: Final = re.compile(
     rf"\s+(?:\$ )?(?:(?:curl|git|packhouse|python3?|make|openssl|\.venv/bin/\S+) |(?:{_METHODS}) /)"
 )
-# What makes a command a form to fill in: a word in capitals, something in brackets, an ellipsis.
+# A command with one of these is a form to fill in: a word in capitals, a bracket, an ellipsis.
 _PLACEHOLDER: Final = re.compile(r"(?<![\w$-])[A-Z][A-Z_]{2,}(?![\w=])|[<\[…]")
 
 RUN: Final = ("http", "sh", "python")
-# Beside those which are run: answers, and text in these languages.
+# Kinds that are not run: answers, and text in these languages.
 KINDS: Final = (*RUN, "json", "text", "sql")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block. `start` and `end` are where its text stands on the page; `indent` stands before each line."""
+    """A fenced block. `start` and `end` are the position of its text on the page. `indent` stands before each line."""
 
     kind: str
     text: str
@@ -41,13 +41,13 @@ class Block:
 
     @property
     def is_answer(self) -> bool:
-        """Tell whether it shows what came back, if it follows an example."""
+        """Tell whether it shows an answer, if it follows an example."""
         return self.kind in ("json", "text") or (self.kind == "http" and self.text.startswith("HTTP/"))
 
 
 @dataclass(frozen=True)
 class Example:
-    """A block to run, and the block that shows what comes back, if the page has one directly behind."""
+    """A block to run, and the block with its answer, if the page has one directly behind it."""
 
     block: Block
     answer: Block | None
@@ -65,7 +65,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is printed of an answer: None where nothing is. `is_json` tells how `body` is compared."""
+    """The printed parts of an answer; None for a part that is not printed. `is_json` tells how `body` is compared."""
 
     status: int | None
     headers: Mapping[str, str]
@@ -106,7 +106,7 @@ def _is_directly_behind(page: str, block: Block, following: Block) -> bool:
 
 
 def find_unfenced_commands(page: str) -> Iterator[tuple[int, str]]:
-    """Yield line number and text of each command or request in an indented block that is not a form to fill in."""
+    """Yield line number and text of each command or request in an indented block, except forms to fill in."""
     lines = _FENCE.sub(lambda match: "\n" * match[0].count("\n"), page).split("\n")
     for indented, numbered in groupby(enumerate(lines, 1), lambda pair: pair[1].startswith("    ")):
         block = list(numbered)
@@ -126,7 +126,7 @@ def parse_request(text: str) -> Request:
 
 
 def parse_answer(block: Block | None) -> Answer:
-    """Read a printed answer; a problem tells its status by its member of that name."""
+    """Read a printed answer. A problem has its status in its member `status`."""
     if block is None:
         return Answer(None, {}, None, is_json=False)
     if block.kind == "json":
@@ -150,19 +150,19 @@ def _parse_headers(lines: list[str]) -> dict[str, str]:
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON in which `…` may stand bare for any value, and in an object or array as `…` for further ones."""
+    """Read JSON with ellipses. A bare `…` stands for any value, in an object or array for further ones."""
     return json.loads(
         re.sub(r'("(?:[^"\\]|\\.)*")|…', lambda match: match[1] or f'"{BARE}"', _name_rest(text))
     )
 
 
 def _name_rest(text: str) -> str:
-    """Give the ellipsis that ends an object a name, so that it is JSON."""
+    """Give the ellipsis at the end of an object a name, so that the text is JSON."""
     return re.sub(r"([{,]\s*)…(\s*\})", rf'\1"{BARE}": …\2', text)
 
 
 def difference(printed: Any, actual: Any, place: str = "") -> str | None:
-    """Return where an answer differs from the printed one, None where it does not."""
+    """Return the first difference between an answer and the printed one, or None."""
     if printed == BARE:
         return None
     if isinstance(printed, dict) and isinstance(actual, dict):
@@ -190,9 +190,9 @@ def _difference_of_objects(printed: dict[str, Any], actual: dict[str, Any], plac
 
 
 def text_matches(printed: str, actual: str) -> bool:
-    """Tell whether a text is the printed one, in which `…` stands for any text, alone in a line for any lines.
+    """Tell whether a text matches the printed one. There `…` stands for any text; alone in a line, for any lines.
 
-    Where columns stand apart by two spaces or more, their number does not count, nor do spaces at the end of a line.
+    Between columns, two or more spaces match any number of them from two on. Spaces at the end of a line do not count.
     """
     lines = printed.strip("\n").split("\n")
     patterns = ("(?s:.*)" if line == ANY else _line_pattern(line) for line in lines)
@@ -206,7 +206,7 @@ def _line_pattern(line: str) -> str:
 
 
 def masked_like(printed: Any, actual: Any) -> Any:
-    """Return the answer with the ellipses of the printed one, for writing it onto the page."""
+    """Return the answer with the ellipses of the printed one, to be written onto the page."""
     if printed == BARE:
         return BARE
     if isinstance(printed, dict) and isinstance(actual, dict):

@@ -1,4 +1,4 @@
-"""Exchanges for tests of the pipeline: a request without a server, and what was sent for it."""
+"""Exchanges for tests of the pipeline: a request without a server, and the messages sent for it."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ from packhouse.web.pipeline.exchange import Exchange, Proceed
 
 @dataclass(slots=True)
 class Sent:
-    """What the server was given to send."""
+    """The messages that the server was given to send."""
 
     messages: list[Message] = field(default_factory=list)
 
@@ -35,12 +35,12 @@ class Sent:
 
     @property
     def body(self) -> bytes:
-        """The body as far as it was sent."""
+        """The body that was sent so far."""
         return b"".join(message.get("body", b"") for message in self.messages[1:])
 
     @property
     def is_whole(self) -> bool:
-        """Whether the answer came to its end."""
+        """Whether the answer was sent to its end."""
         return len(self.messages) > 1 and not self.messages[-1].get("more_body", False)
 
 
@@ -50,7 +50,7 @@ def open_shared(node: Node) -> Shared:
 
 
 def open_exchange(wire: WireRequest, shared: Shared) -> tuple[Exchange, Sent]:
-    """Return an exchange at the start of the pipeline, and what will have been sent for it."""
+    """Return an exchange at the start of the pipeline, and a record of the messages sent for it."""
     sent = Sent()
     return Exchange(wire, shared, sent), sent
 
@@ -65,7 +65,7 @@ def answering(answer: Response) -> Proceed:
 
 
 def raising(error: BaseException) -> Proceed:
-    """Return the end of a pipeline that always fails so."""
+    """Return the end of a pipeline that always raises this error."""
 
     async def last(_exchange: Exchange) -> None:
         raise error

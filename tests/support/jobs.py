@@ -12,7 +12,7 @@ def drain(node: Node, worker: Worker) -> None:
 
 
 def _is_any_left(node: Node) -> bool:
-    """Tell whether a job runs or is due: one that was interrupted waits again before its thread is free."""
+    """Tell whether a job runs or is due. An interrupted job waits again before its thread is free."""
     now = node.clock()
     jobs = list_jobs(node, ListJobs())
     return any(job.state == "running" or (job.state == "waiting" and job.run_at <= now) for job in jobs)

@@ -1,4 +1,4 @@
-"""A data folder with one repository, at which processes are killed, and what must hold of it afterwards."""
+"""A data folder with one repository. Processes are killed while they work on it, then its state is checked."""
 
 import os
 from collections.abc import Callable
@@ -35,7 +35,7 @@ from tests.support.killed_steps import Step, run_and_be_killed
 
 
 class Shop:
-    """A data folder with the repository `shop`, and what clients were told is in it."""
+    """A data folder with the repository `shop`, and the commits that clients were told are in it."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         self.config = config
@@ -51,7 +51,7 @@ class Shop:
         node.close()
 
     def change(self, work: Callable[[Node], Oid | None]) -> None:
-        """Do something in a process that comes to its end; a commit that it returns was acknowledged."""
+        """Do some work in a process that ends normally. A commit that it returns counts as acknowledged."""
         node = open_steady_node(self.config)
         commit = work(node)
         if commit is not None:
@@ -59,7 +59,7 @@ class Shop:
         node.close()
 
     def fill(self) -> None:
-        """Let it have packs of commits and of a push."""
+        """Give it packs of commits and of a push."""
         node = open_steady_node(self.config)
         for number in range(3):
             moved = commit_files(node, self.caller, "shop", "main", {"f": b"file %d" % number})
@@ -68,17 +68,17 @@ class Shop:
         node.close()
 
     def die(self, work: str, step: Step) -> None:
-        """Let another process do that work and be killed at the step."""
+        """Let another process do that work, and be killed at the step."""
         run_and_be_killed(pack_works.__name__, work_and_die, self.config, self.caller, work, step, self._told)
 
     @property
     def acknowledged(self) -> list[Oid]:
-        """The commits that somebody was told are stored, those of killed processes last."""
+        """The acknowledged commits, those of killed processes last."""
         told = self._told.read_text().split() if self._told.exists() else []
         return [*self._commits, *map(Oid, told)]
 
     def check_readable(self, node: Node, *, is_done: bool = False) -> None:
-        """Read everything, in this process and by a clone of what git is shown; see that main is where it must be."""
+        """Read everything, in this process and by a clone from git. Check that main has the right value."""
         tip = tip_of(node, self.caller)
         history = self.clone(node, "shop")
         acknowledged = self.acknowledged
@@ -93,7 +93,7 @@ class Shop:
                 assert view.read(in_flight) == ("blob", pack_works.IN_FLIGHT)
 
     def clone(self, node: Node, name: str) -> list[Oid]:
-        """Clone what git is shown of a repository, and look for faults; return the commits, the newest first."""
+        """Clone a repository as git sees it, and check it for faults. Return the commits, newest first."""
         repo = lookup_repo(node, self.caller, name)
         with node.database.read() as session:
             refs = list_refs(session, repo.id)
@@ -112,7 +112,7 @@ class Shop:
         return [Oid(line) for line in self.git.run("rev-list", "main", cwd=clone).split()]
 
     def check_swept(self) -> None:
-        """Sweep as some time later; see that rows and files are the same, and that nothing else is left."""
+        """Sweep as if some time had passed. Check that rows and files agree, and that nothing else is left."""
         age_views(self.config.data)
         node = open_steady_node(self.config)
         node.clock = lambda: START + 2 * node.limits.incoming_grace_s
@@ -127,7 +127,7 @@ class Shop:
         assert not list((self.config.data / "quarantine").iterdir())
 
     def check_rows(self, node: Node, repo: Repo, *, state: str) -> None:
-        """See that the files of the repository are those of its rows, all in that state."""
+        """Check that the files of the repository are those of its rows, all in that state."""
         with node.database.read() as session:
             known = list_known_packs(session, repo.id)
         assert {one.value for one in known.values()} <= {state}
@@ -139,13 +139,13 @@ class Shop:
 
 
 def survive(shop: Shop, work: str, step: Step) -> None:
-    """Die at the step; see that all is there, that more can be written, and that nothing stays behind."""
+    """Die at the step. Check that everything is there, that writes work, and that nothing is left behind."""
     shop.die(work, step)
     check_after(shop, work, step)
 
 
 def check_after(shop: Shop, work: str, step: Step) -> None:
-    """See that all is there after that death, that more can be written, and that nothing stays behind."""
+    """After that death, check that everything is there, that writes work, and that nothing is left behind."""
     node = open_steady_node(shop.config)
     is_fork = work == "fork"
     shop.check_readable(node, is_done=step.is_done and not is_fork)
@@ -153,12 +153,12 @@ def check_after(shop: Shop, work: str, step: Step) -> None:
     if is_fork and not step.is_done:
         with pytest.raises(RepoNotFound):
             lookup_repo(node, shop.caller, "fork")
-        fork_all(node, shop.caller)  # the name is free
+        fork_all(node, shop.caller)  # the name is free again
     if is_fork:
         assert shop.clone(node, "fork") == shop.acknowledged[::-1]
     node.close()
     if moved is not None:
-        shop.change(lambda _: moved)  # the client asks, and hears of it
+        shop.change(lambda _: moved)  # the client asks, and learns of it
     shop.change(lambda node: commit_files(node, shop.caller, "shop", "main", {"after": b"after"}).commit)
     shop.check_swept()
     node = open_steady_node(shop.config)

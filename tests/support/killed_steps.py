@@ -1,4 +1,4 @@
-"""A child process that works on a data folder and is killed at a named step of its work."""
+"""A child process that works on a data folder, and is killed at a named step of its work."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-# The server that forks the children has these modules loaded and runs no other thread.
+# The server that forks the children has these modules loaded, and runs no other thread.
 _CONTEXT: Final = multiprocessing.get_context("forkserver")
 _CHILD_MAX_S: Final = 120
 
@@ -18,8 +18,8 @@ _CHILD_MAX_S: Final = 120
 class Step:
     """A call of a real function, at which the process ends as in a power cut.
 
-    `owner` is the module (`a.b`) or class (`a.b:C`) in which the caller finds the function. Only a call counts whose
-    arguments, as one text, fit the pattern `of`. `is_done`: what was being written is there afterwards.
+    `owner` is the module (`a.b`) or class (`a.b:C`) in which the caller finds the function. Only a call whose
+    arguments, as one text, match the pattern `of` counts. `is_done` tells that the interrupted write exists afterwards.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Step:
     is_done: bool = False
 
     def arm(self) -> None:
-        """Let such a call be the last thing that this process does."""
+        """Make such a call the last action of this process."""
         owner = pkgutil.resolve_name(self.owner)
         real: Callable[..., object] = getattr(owner, self.function)
 
@@ -47,17 +47,17 @@ class Step:
 
 
 def before(name: str, owner: str, function: str, of: str = "", *, is_done: bool = False) -> Step:
-    """Return the step at which that function is about to be called."""
+    """Return the step just before that function is called."""
     return Step(name, owner, function, of, is_before=True, is_done=is_done)
 
 
 def after(name: str, owner: str, function: str, of: str = "", *, is_done: bool = False) -> Step:
-    """Return the step at which that function has done its work and not returned."""
+    """Return the step at which that function has done its work and has not returned."""
     return Step(name, owner, function, of, is_done=is_done)
 
 
 def run_and_be_killed(module: str, work: Callable[..., None], *arguments: Any) -> None:
-    """Run a function of that module in a child, which must not come to its end."""
+    """Run a function of that module in a child, which must be killed before it ends."""
     _CONTEXT.set_forkserver_preload([module])
     process = _CONTEXT.Process(target=work, args=arguments)
     process.start()

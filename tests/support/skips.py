@@ -1,6 +1,6 @@
-"""What was skipped and why, at the end of a run; and whether that fails it (`--fail-on-skip`, as .ci/run has it).
+"""Reports skipped tests and their reasons at the end of a run. `--fail-on-skip` makes them fail it, as in .ci/run.
 
-pytest calls the functions of this module: tests/conftest.py hands them over.
+pytest calls the functions of this module. tests/conftest.py passes them on.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from _pytest.terminal import TerminalReporter
 from tests.support.servers.programs import NOT_INSTALLED, PACKAGES
 
 NOT_PERMITTED: Final = "not permitted here: "
-"""What a run lacks by its user or its kernel. Nobody can install that: it is told and fails nothing."""
+"""The user or the kernel does not permit a test. Nobody can install that, so it is reported and fails nothing."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail the run, where skips are not allowed."""
+    """Fail the run if skips are not allowed."""
     if session.config.getoption("--fail-on-skip") and _avoidable(_reasons(session.config)):
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
@@ -53,7 +53,7 @@ def _avoidable(reasons: Iterable[str]) -> list[str]:
 
 
 def summary_lines(reasons: Iterable[str]) -> list[str]:
-    """Return the lines for the reasons of all skipped tests, of which each may name several missing programs."""
+    """Return the lines for the reasons of all skipped tests. One reason may name several missing programs."""
     programs: Counter[str] = Counter()
     others: Counter[str] = Counter()
     for reason in reasons:
@@ -75,7 +75,7 @@ def _tests(count: int) -> str:
 
 
 def _reasons(config: pytest.Config) -> list[str]:
-    """Return the reason of each skipped test; nothing in a worker process, whose results its parent reports."""
+    """Return the reason of each skipped test; nothing in a worker process, whose parent reports its results."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None:
         return []
@@ -83,6 +83,6 @@ def _reasons(config: pytest.Config) -> list[str]:
 
 
 def _reason(report: pytest.TestReport) -> str:
-    # The representation of a skip is (path, line, "Skipped: reason").
+    # A skip is represented as (path, line, "Skipped: reason").
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.removeprefix("Skipped: ")

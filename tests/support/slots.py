@@ -1,4 +1,4 @@
-"""Asking limiters for a slot from outside."""
+"""Asks limiters for a slot from outside."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from packhouse.web.admission.limiter import Limiter
 
 
 async def has_free_slot(limiter: Limiter) -> bool:
-    """Tell whether an organisation that holds nothing gets a slot at once."""
+    """Tell whether an organisation that holds no slot gets one at once."""
     try:
         async with asyncio.timeout(0), limiter.slot((999, "other")):
             return True

@@ -1,4 +1,4 @@
-"""Waiting for what happens in another process, for as long as the slowest machine may need."""
+"""Waits for events in another process, as long as the slowest machine may need."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ WAIT_S = 120
 
 
 def comes_true(holds: Callable[[], object]) -> bool:
-    """Return True as soon as `holds` says so, False when it does not within `WAIT_S`."""
+    """Return True as soon as `holds` returns true; False if it does not within `WAIT_S`."""
     deadline = time.monotonic() + WAIT_S
     while not holds():
         if time.monotonic() > deadline:
@@ -17,5 +17,5 @@ def comes_true(holds: Callable[[], object]) -> bool:
 
 
 def wait_until(holds: Callable[[], object], what: str) -> None:
-    """Return once `holds` says so; fail, saying `what` did not happen, after `WAIT_S`."""
+    """Return once `holds` returns true. After `WAIT_S`, fail and say that `what` did not happen."""
     assert comes_true(holds), what

@@ -1,4 +1,4 @@
-"""Requests for tests that run no server: a scope as the server makes it, and a body that has come whole."""
+"""Requests for tests without a server: a scope as the server makes it, and a body that has arrived completely."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from packhouse.web.edge.wire_request import WireRequest
 
 
 def make_scope(method: str, target: str, headers: Mapping[str, str] | None = None, **more: Any) -> Scope:
-    """Return the scope of a request (ASGI specification, "HTTP Connection Scope"); `more` are its other members."""
+    """Return the scope of a request (ASGI specification, "HTTP Connection Scope"). `more` are further members."""
     path, _, query = target.partition("?")
     named = [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()
@@ -30,9 +30,9 @@ def make_scope(method: str, target: str, headers: Mapping[str, str] | None = Non
 
 
 def receive_of(*pieces: bytes, is_whole: bool = True, stays: bool = False) -> Receive:
-    """Return what gives the body piece by piece, and then says that the client has gone, maybe before the end.
+    """Return a receiver of the body's pieces. Then the client has left, perhaps before the end of the body.
 
-    With `stays` the client never goes.
+    With `stays` the client never leaves.
     """
     messages: list[Message] = [
         {"type": "http.request", "body": piece, "more_body": number < len(pieces) or not is_whole}
@@ -57,9 +57,9 @@ def make_wire(
     is_ending: Callable[[], bool] | None = None,
     cut_connection: Callable[[], None] | None = None,
 ) -> WireRequest:
-    """Return a request whose body has these pieces. What the server tells of the connection may be left out.
+    """Return a request whose body has these pieces. Facts about the connection are optional.
 
-    A client that `stays` waits for its answer; others are gone as soon as somebody asks.
+    A client that `stays` waits for its answer. Any other client has left when the server checks.
     """
     given = dict(headers or {})
     if pieces:

@@ -1,4 +1,4 @@
-"""A history whose files have names that are no text, as systems of before UTF-8 wrote them."""
+"""A history with file names that are not UTF-8, as old systems wrote them."""
 
 import base64
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ LINK = b"l\xefnk"
 
 
 def encode(path: bytes) -> str:
-    """Return a path as answers give it beside its text."""
+    """Return a path in the base64 form of answers."""
     return base64.b64encode(path).decode("ascii")
 
 
@@ -27,9 +27,10 @@ def push_files(
     branch: str = "main",
     base: str = "",
 ) -> list[str]:
-    """Push one commit for each mapping of path to content (None deletes; a name with `nk` at its end is a symlink).
+    """Push one commit for each mapping of path to content. Return their ids.
 
-    The first one is a root commit, or a child of the branch `base` of the same folder. Return their ids.
+    None deletes a path. A name that ends in `nk` is a symlink. The first commit is a root commit, or a child of the
+    branch `base` in the same folder.
     """
     if not (work / ".git").exists():
         git.init(work)

@@ -1,4 +1,4 @@
-"""Callers with less than all rights."""
+"""Callers with restricted rights."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from packhouse.auth.principal import Principal
 
 
 def with_policy(caller: Principal, *rules: list[object]) -> Principal:
-    """Return the caller with these rules for refs, as tokens state them: `["main", ["no-push"]]`."""
+    """Return the caller with these rules for refs, written as in tokens: `["main", ["no-push"]]`."""
     return replace(caller, policy=RefPolicy.parse({"refs": list(rules)}))
 
 
@@ -17,5 +17,5 @@ def limited_to(caller: Principal, repo: str) -> Principal:
 
 
 def named(caller: Principal, subject: str) -> Principal:
-    """Return the caller under the name that the ref log shows."""
+    """Return the caller with this subject, which the ref log shows."""
     return replace(caller, subject=subject)

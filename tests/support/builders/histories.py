@@ -1,7 +1,7 @@
-"""Random histories as real repositories have them, written by git itself, and loaded into a node.
+"""Random histories like those of real repositories, written by git itself, and loaded into a node.
 
-Merges, criss-cross merges and octopuses, several roots, clocks that run backwards, renames, changes of mode and
-type, symlinks, submodules, names that are no text, encodings, empty commits, deleted paths that come back.
+They have merges, criss-cross merges and octopuses, several roots, clocks that run backwards, renames, changes of mode
+and type, symlinks, submodules, names that are not UTF-8, encodings, empty commits, and deleted paths that come back.
 """
 
 import random
@@ -20,7 +20,7 @@ from tests.support.builders.packs import give_pack
 from tests.support.clients.git import Git
 
 Tree = dict[bytes, tuple[str, bytes]]
-"""Path to (mode, content); of a submodule the content is an id."""
+"""Path to (mode, content). The content of a submodule is an id."""
 
 _FOLDERS = [b"", b"", b"src/", b"src/deep/er/", b"docs/", b"a b/", b"\xff\xfe/"]
 _NAMES = [
@@ -43,7 +43,7 @@ _MESSAGES = [b"Change\n", b"", b"Two lines\n\nand more\n\n", "Größe\n".encode(
 
 @dataclass
 class History:
-    """A bare repository of git's own. `seed` makes the same history again."""
+    """A bare repository made by git. The same `seed` makes the same history."""
 
     git: Git
     folder: Path
@@ -64,7 +64,7 @@ class History:
         return self.run("rev-list", "--all").split()
 
     def files(self, commit: str) -> dict[bytes, tuple[str, str]]:
-        """Return path to (mode, id) of everything at a commit that is no folder."""
+        """Return path to (mode, id) of everything at a commit except folders."""
         listed = self.git.try_run("ls-tree", "-r", "-z", commit, cwd=self.folder).stdout
         files = {}
         for row in listed.split(b"\0")[:-1]:
@@ -74,7 +74,7 @@ class History:
         return files
 
     def last_commit(self, commit: str, path: bytes) -> str:
-        """Return what `git log -1` says of a path, which is taken literally."""
+        """Return the answer of `git log -1` for a path, taken literally."""
         text = path.decode("utf-8", "surrogateescape")
         return self.git.run(
             "log",
@@ -129,7 +129,7 @@ def _write_script(rng: random.Random, commits: int) -> tuple[bytes, list[str]]:
 
 
 def _mix(rng: random.Random, parents: list[Tree]) -> Tree:
-    """Return the tree of a merge: mostly the first parent's, here and there another's."""
+    """Return the tree of a merge: mostly the first parent's entries, a few from another parent."""
     tree = dict(parents[0]) if parents else {}
     for other in parents[1:]:
         for path in sorted({*tree, *other}):
@@ -155,7 +155,7 @@ def _change(rng: random.Random, tree: Tree) -> None:
 
 
 def _put(tree: Tree, path: bytes, entry: tuple[str, bytes]) -> None:
-    """Set a path; files in the way of its folders go, and so do those below it."""
+    """Set a path. Remove files at the paths of its folders, and files below it."""
     for other in list(tree):
         if other.startswith(path + b"/") or path.startswith(other + b"/"):
             del tree[other]
@@ -202,7 +202,7 @@ def _commit(rng: random.Random, branch: str, number: int, parents: list[int], tr
 
 
 def load_history(node: Node, caller: Principal, history: History, name: str) -> Repo:
-    """Make a repository of the node that has all objects and refs of a history."""
+    """Make a repository of the node with all objects and refs of a history."""
     create_repo(node, caller, CreateRepo(name))
     repo = lookup_repo(node, caller, name)
     history.run("repack", "-adq")

@@ -15,7 +15,7 @@ _ALGORITHMS = {"ec": "ES256", "rsa": "RS256", "ed25519": "EdDSA"}
 
 @dataclass(frozen=True)
 class KeyPair:
-    """PEM texts of one key pair and the algorithm its tokens are signed with."""
+    """PEM texts of one key pair, and the algorithm of its tokens."""
 
     private_pem: str
     public_pem: str
@@ -41,7 +41,7 @@ def make_key_pair(kind: str = "ec") -> KeyPair:
 
 
 def sign_token(pair: KeyPair, claims: dict[str, Any], headers: dict[str, Any] | None = None) -> str:
-    """Return a token with exactly these claims, except those given as None, which are left out."""
+    """Return a token with exactly these claims. A claim given as None is left out."""
     kept = {name: value for name, value in claims.items() if value is not None}
     return jwt.encode(kept, pair.private_pem, algorithm=pair.algorithm, headers=headers)
 

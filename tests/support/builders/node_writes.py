@@ -1,4 +1,4 @@
-"""Writes on a node as operations make them: a Write over a view, and a RefWriter that moves refs with it."""
+"""Writes on a node, made like those of operations: a Write over a view, and a RefWriter that moves refs with it."""
 
 from collections.abc import Mapping
 
@@ -31,14 +31,14 @@ def move_refs(
     write: Write | None = None,
     action: str = "test",
 ) -> list[RefOutcome]:
-    """Move refs in one transaction, with what `write` holds."""
+    """Move refs in one transaction, with the objects of `write`."""
     writer = RefWriter(node, caller, repo, action=action)
     allowed = [writer.allow(update, is_fast_forward=lambda: True) for update in updates]
     return writer.move(allowed, receipt=None, write=write)
 
 
 def write_commit_object(write: Write, *parents: Oid, message: bytes = b"m\n") -> Oid:
-    """Add a commit without files to a write; return its id."""
+    """Add a commit without files to a write. Return its id."""
     write.writer.add_object("tree", b"")
     content = encode_commit(tree=EMPTY_TREE_OID, parents=parents, author=ADA, committer=ADA, message=message)
     return write.writer.add_object("commit", content)
@@ -52,7 +52,7 @@ def put_commit(
     refname: RefName = MAIN,
     message: bytes = b"m\n",
 ) -> Oid:
-    """Put a new commit, in a pack of its own, where the ref is to be, wherever that is now."""
+    """Put a new commit, in its own pack, at the ref `refname`, whatever the ref's value is now."""
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write, *parents, message=message)
         update = RefUpdate(PERSISTENT, refname, None, commit, any_old=True)
@@ -61,7 +61,7 @@ def put_commit(
 
 
 def put_blob(node: Node, repo: Repo, content: bytes) -> str:
-    """Store a pack of one blob and list it; return its name."""
+    """Store a pack of one blob and list it. Return the pack's name."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", content)
         (pack,) = write.publish()
@@ -83,7 +83,7 @@ def commit_files(
     base: str | None = None,
     expected: Oid | None = None,
 ) -> NewCommit:
-    """Commit contents by path, None for deleted; `base` is where a new branch begins."""
+    """Commit contents by path; None deletes. `base` is the start of a new branch."""
     target = CommitTarget(
         PERSISTENT,
         branch_refname(branch),
@@ -107,7 +107,7 @@ def commit_files(
 
 
 def pack_states(node: Node, repo: Repo) -> dict[str, str]:
-    """Return the state of every pack of the repository that has a row, but for the name noted for the next one."""
+    """Return the state of every pack of the repository that has a row, except the one noted for the next pack."""
     ahead = node.pack_names._last.get(repo.id)
     with node.database.read() as session:
         known = list_known_packs(session, repo.id)

@@ -1,4 +1,4 @@
-"""What a process does with the packs of the repository `shop` until it is killed at a step of it."""
+"""Work of a process on the packs of the repository `shop`, until the process is killed at a step of it."""
 
 import contextlib
 import os
@@ -35,26 +35,26 @@ from tests.support.builders.packs import write_pack
 from tests.support.killed_steps import Step
 
 START: Final = 1000
-"""What the node's clock says until a test moves it."""
+"""The time of the node's clock, until a test moves it."""
 
 LIMITS: Final = Limits(packs_before_consolidation=1)
 """Packs are joined as soon as there are two."""
 
 IN_FLIGHT: Final = b"was being written"
-"""The content of the file that comes with the write at which the process is killed."""
+"""The content of the file in the write that the kill interrupts."""
 
 _PUSH_MAX_S: Final = 60
 
 
 def open_steady_node(config: Config) -> Node:
-    """Open a node whose clock stands."""
+    """Open a node with a stopped clock."""
     node = open_node(config, limits=LIMITS)
     node.clock = lambda: START
     return node
 
 
 def work_and_die(config: Config, caller: Principal, work: str, step: Step, told: Path) -> None:
-    """Do some work and die at a step of it. What was acknowledged before is told in a file, a commit a line."""
+    """Do some work and die at a step of it. Commits acknowledged before are written to a file, one a line."""
     node = open_steady_node(config)
 
     def acknowledge(commit: Oid) -> None:
@@ -65,14 +65,14 @@ def work_and_die(config: Config, caller: Principal, work: str, step: Step, told:
 
 
 def tip_of(node: Node, caller: Principal) -> Oid | None:
-    """Return where main is."""
+    """Return the value of main."""
     with RepoView(node, lookup_repo(node, caller, "shop")) as view:
         ref = view.get_ref(PERSISTENT, MAIN)
     return None if ref is None else ref.oid
 
 
 def push_file(node: Node, caller: Principal, content: bytes) -> Oid:
-    """Push a commit with one file to main, as the server takes a push from the wire; return its id."""
+    """Push a commit with one file to main, through the server's path for pushes. Return its id."""
     old = tip_of(node, caller)
     tree = encode_tree([TreeEntry(MODE_FILE, b"pushed", hash_object("blob", content))])
     parents = () if old is None else (old,)
@@ -100,7 +100,7 @@ def push_file(node: Node, caller: Principal, content: bytes) -> Oid:
 
 
 def fork_all(node: Node, caller: Principal) -> None:
-    """Make the repository `fork` of what main leads to."""
+    """Make the repository `fork` from main."""
     tip = tip_of(node, caller)
     assert tip is not None
     with (
@@ -113,7 +113,7 @@ def fork_all(node: Node, caller: Principal) -> None:
 
 
 def age_views(data: Path) -> None:
-    """Let the view folders look as if they had not been used for hours."""
+    """Make the view folders look unused for hours."""
     for folder in data.glob("views/*/*/pack"):
         os.utime(folder, (time.time() - 7200,) * 2)
 
@@ -127,7 +127,7 @@ def _commit(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge
 
 
 def _commit_again(node: Node, caller: Principal, step: Step, acknowledge: Acknowledge) -> None:
-    """The transaction of the second commit notes the name under which the pack of the third is stored."""
+    """Commit again: the transaction of the second commit notes the name of the third commit's pack."""
     for number in range(2):
         content = b"before the end %d" % number
         acknowledge(commit_files(node, caller, "shop", "main", {"new": content}).commit)
@@ -140,7 +140,7 @@ def _push(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) 
 
 
 def _lose_race(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
-    """What is stored of a write that is refused in the end is removed by the writer itself."""
+    """Lose a race: the writer itself removes the stored pack of its refused write."""
     repo = lookup_repo(node, caller, "shop")
     with RepoView(node, repo) as view, Write(view) as write, contextlib.suppress(RefMismatch):
         update = RefUpdate(PERSISTENT, MAIN, None, write_commit_object(write))
@@ -159,11 +159,11 @@ def _join_by_git(node: Node, caller: Principal, step: Step, acknowledge: Acknowl
 
 
 def _sweep(node: Node, caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
-    """Sweep what a dead writer has left."""
+    """Sweep leftovers of a dead writer."""
     with RepoView(node, lookup_repo(node, caller, "shop")) as view, Write(view) as write:
         write.writer.add_object("blob", b"never listed")
         write.publish()
-        write.keep_published()  # as if the process had died: nobody drops it
+        write.keep_published()  # as if the process had died: nobody drops the pack
     node.clock = lambda: START + node.limits.incoming_grace_s
     step.arm()
     sweep(node)
@@ -179,7 +179,7 @@ def _sweep_views(node: Node, caller: Principal, step: Step, acknowledge: Acknowl
 
 
 def _read(node: Node, caller: Principal, step: Step | None, _acknowledge: Acknowledge) -> None:
-    """Open the repository where no folder shows its packs yet."""
+    """Open the repository while no folder shows its packs yet."""
     age_views(node.config.data)
     sweep(node)
     if step is not None:
@@ -201,7 +201,7 @@ def _adopt(node: Node, _caller: Principal, step: Step, _acknowledge: Acknowledge
 
 
 def _clean(node: Node, _caller: Principal, step: Step, _acknowledge: Acknowledge) -> None:
-    """Remove what deleted repositories held."""
+    """Remove the contents of deleted repositories."""
     step.arm()
     for public_id in list(node.store.iter_repo_ids()):
         clean_repo(node, CleanRepo(public_id))

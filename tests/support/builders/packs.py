@@ -1,4 +1,4 @@
-"""Packs written by our writer, and what git says of them."""
+"""Packs written by our writer, and git's judgement of them."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ _BAD_OBJECT = re.compile(rb"^error in \w+ ([0-9a-f]{40}): ", re.MULTILINE)
 
 
 def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> Path:
-    """Write (kind, content) pairs as a pack with its idx into `folder` and return the pack's path."""
+    """Write (kind, content) pairs as a pack with its idx into `folder`. Return the pack's path."""
     temporary = folder / "new.pack"
     with temporary.open("x+b") as file:
         writer = PackWriter(file)
@@ -36,7 +36,7 @@ def write_pack(folder: Path, objects: Iterable[tuple[str, bytes]]) -> Path:
 
 
 class BareRepo:
-    """A bare repository of a test's own, with nothing but the packs put into it."""
+    """A bare repository with only the packs that a test puts into it."""
 
     def __init__(self, git: Git, folder: Path) -> None:
         self.git = git
@@ -54,14 +54,14 @@ class BareRepo:
             file.unlink()
 
     def refused_by_fsck(self) -> set[str]:
-        """Return the ids of the objects that `git fsck --strict` calls errors."""
+        """Return the ids of the objects for which `git fsck --strict` reports an error."""
         done = self.git.try_run("fsck", "--strict", "--no-dangling", cwd=self.path)
         assert b"fatal" not in done.stderr, done.stderr
         return {oid.decode() for oid in _BAD_OBJECT.findall(done.stderr)}
 
 
 def give_pack(node: Node, repo: Repo, pack: Path) -> Pack:
-    """Store a copy of a pack, which has its idx beside it, as one that the repository consists of."""
+    """Store a copy of a pack, which has its idx beside it, and list it as live."""
     folder = Path(tempfile.mkdtemp(dir=node.store.scratch_dir()))
     files = [Path(shutil.copy(pack.with_suffix(suffix), folder)) for suffix in (".pack", ".idx")]
     found = FoundPack(describe_pack(str(pack)), files=(files[0], files[1]))
@@ -72,12 +72,12 @@ def give_pack(node: Node, repo: Repo, pack: Path) -> Pack:
 
 
 def list_packs(node: Node, repo: Repo) -> list[Pack]:
-    """Return what the repository consists of now."""
+    """Return the live packs of the repository."""
     return list(read_packs(node, repo, fresh=True).packs)
 
 
 def pack_dir(node: Node, repo: Repo) -> Path:
-    """Return the folder in which the stored packs of a repository are."""
+    """Return the folder of a repository's stored packs."""
     return repo_dir(node, repo.public_id) / "objects" / "pack"
 
 
@@ -94,7 +94,7 @@ def repo_dir(node: Node, public_id: str) -> Path:
 
 
 def make_repo_dir(node: Node, public_id: str) -> Path:
-    """Make the folder of a repository as its first pack does, without any pack; return it."""
+    """Make the folder of a repository, as its first pack does, but without a pack. Return it."""
     folder = repo_dir(node, public_id)
     make_bare(folder)
     return folder

@@ -1,4 +1,4 @@
-"""Objects of exactly the bytes that a test asks for, also such as git itself would not write."""
+"""Objects with exactly the bytes that a test asks for, also bytes that git itself would not write."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,13 +20,13 @@ FORGIVABLE: dict[str, tuple[bytes, bytes]] = {
     "badDateOverflow": (b"author A <a@x.test> 18446744073709551615000 +0000", b"m\n"),
     "nulInCommit": (b"author A <a@x.test> 5 +0000", b"m\0n\n"),
 }
-"""Faults of old histories: author line and message of a commit that has them."""
+"""Faults of old histories, each with the author line and message of a commit that has it."""
 
 BLOB = b"line\n"
 
 
 class RawObjects:
-    """Writes objects into a repository of a test's own."""
+    """Writes objects into a test's own repository."""
 
     def __init__(self, git: Git, work: Path) -> None:
         self.git = git
@@ -63,7 +63,7 @@ class RawObjects:
         return self.write("tag", f"object {target}\ntype {kind}\ntag t\n".encode() + tagger + b"\n\nm\n")
 
     def closure(self, tips: Iterable[str]) -> set[str]:
-        """Return every object that these lead to."""
+        """Return every object that the tips reach."""
         names = "".join(f"{tip}\n" for tip in tips).encode()
         listed = self.git.run(
             "rev-list", "--objects", "--no-object-names", "--stdin", cwd=self.work, stdin=names
@@ -71,7 +71,7 @@ class RawObjects:
         return set(listed.split())
 
     def is_clean(self, tip: str, scratch: Path) -> bool:
-        """Tell whether git itself takes all that `tip` leads to, but for the faults that are always let through."""
+        """Tell whether git accepts everything that `tip` reaches, except for the faults that are always allowed."""
         bare = scratch / f"oracle-{tip[:12]}"
         if not bare.exists():
             self.git.run("init", "--quiet", "--bare", bare)
@@ -87,7 +87,7 @@ class RawObjects:
 
 
 def list_stored(git: Git, folder: Path) -> set[str]:
-    """Return every object that the packs of a repository on the server hold."""
+    """Return every object in the packs of a repository on the server."""
     shown = git.run(
         *("-c", f"safe.directory={folder}", "-C", folder),
         *("cat-file", "--batch-all-objects", "--batch-check=%(objectname)"),

@@ -1,4 +1,4 @@
-"""Rows as tests of the database need them."""
+"""Rows for tests of the database."""
 
 import hashlib
 import uuid
@@ -23,7 +23,7 @@ def oid(seed: object) -> Oid:
 def add_repo(
     database: Database, org_id: int, name: str | None = None, *, default_branch: str = "main", now: int = 100
 ) -> RepoKey:
-    """Add a repository, under a name of its own unless one is given, and return its id."""
+    """Add a repository and return its id. Without `name` it gets an unused one."""
     with database.write() as session:
         return insert_repo(
             session,
@@ -36,7 +36,7 @@ def add_repo(
 
 
 def add_repo_of_older_release(database: Database, org_id: int, name: str | None = None) -> RepoKey:
-    """Add a repository with the statement of the first release, to a schema of its time; return its id."""
+    """Add a repository with the first release's statement, to a schema of that release. Return its id."""
     public_id = f"repo_{uuid.uuid4().hex}"
     with database.write() as session:
         session.define(
@@ -49,14 +49,14 @@ def add_repo_of_older_release(database: Database, org_id: int, name: str | None 
 
 
 def ask(database: Database, statement: str) -> list[tuple[object, ...]]:
-    """Return the rows of a query that the server has no name for."""
+    """Return the rows of a query that has no name in the server."""
     with database.read() as session:
         rows = session._connection.execute(statement).fetchall()  # type: ignore[attr-defined]  # asks the engine
     return [tuple(row) for row in rows]
 
 
 def note_pack(database: Database, repo_id: RepoKey, seed: object, *, now: int = 150) -> Pack:
-    """Add the row of an incoming pack and return what it says; the same for the same seed."""
+    """Add the row of an incoming pack and return the pack. The same seed gives the same pack."""
     pack = Pack(oid(seed), 1000, 3)
     with database.write() as session:
         insert_incoming_pack(session, repo_id, pack, now=now)
@@ -98,7 +98,7 @@ def apply(
 def write_ref_of_older_release(
     database: Database, repo_id: RepoKey, refname: str, new_oid: str, *, namespace: str = "", now: int = 150
 ) -> None:
-    """Make a ref with the statements of the first release, which took more names and knew fewer columns."""
+    """Make a ref with the first release's statements. That release took more names and knew fewer columns."""
     key = f"'{namespace}', '{refname}'"
     with database.write() as session:
         session.define(f"UPDATE repos SET refs_version = refs_version + 1 WHERE id = {repo_id}")
@@ -115,7 +115,7 @@ def write_ref_of_older_release(
 
 
 def add_old_ref(repo: Repo, refname: str, oid: str, *, namespace: str = "") -> None:
-    """Make a ref as an older release did, in the database of the SQLite server that serves `repo`."""
+    """Make a ref like an older release, in the database of the SQLite server that serves `repo`."""
     database = open_database(f"sqlite:///{repo.org.server.data / 'packhouse.db'}")
     repo_id = repo.api("GET").json()["repository_id"]
     write_ref_of_older_release(database, repo_id, refname, oid, namespace=namespace)

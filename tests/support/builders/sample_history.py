@@ -1,4 +1,4 @@
-"""A small history with something of everything that reading endpoints show, pushed with real git."""
+"""A small history with an example of everything that reading endpoints show, pushed with real git."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ CART = b"items = []\ntotal = 0\n"
 class SampleHistory:
     """`start` is the first commit (tag v1, note in refs/notes/reviews), `tip` the second one on main.
 
-    `feature` changes the line that `tip` changes; `docs` only adds docs/guide.md.
+    `feature` changes the line that `tip` changes. `docs` only adds docs/guide.md.
     """
 
     repo: Repo

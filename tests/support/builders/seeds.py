@@ -7,9 +7,9 @@ import pytest
 
 
 def seed_of(request: pytest.FixtureRequest) -> int:
-    """Return a new seed for the test's random data, or the one in TEST_SEED, and print which.
+    """Return a new seed for the test's random data, or the one in TEST_SEED, and print it.
 
-    Each run looks at data that none has seen before; `TEST_SEED=… pytest TEST` looks again at what failed.
+    Each run uses new data. `TEST_SEED=… pytest TEST` repeats a failed run.
     """
     seed = int(os.environ.get("TEST_SEED") or random.randrange(2**32))
     print(f"seed {seed} for {request.node.nodeid}")

@@ -1,8 +1,8 @@
-"""What the official clients require of each answer, as a table, and a judge as strict as all of them together.
+"""The requirements of the official clients for each answer, as a table, and a check as strict as all of them together.
 
-TypeScript refuses null and missing members, Go numbers that are no integers, Python dates it cannot read. A shape
-lists every member that an answer may have: one whose name ends in `?` may be absent, another may not, and a member
-that the table does not know is a finding too.
+TypeScript refuses null and missing members, Go refuses numbers that are not integers, Python refuses dates that it
+cannot read. A shape lists every member that an answer may have. A member whose name ends in `?` may be absent; others
+may not. An unlisted member is a fault too.
 """
 
 import json
@@ -274,12 +274,12 @@ FAILURES: Final[dict[str, Shape]] = {
 
 
 def judge_value(value: Any, shape: Shape, *, at: str) -> None:
-    """Fail when a decoded value has not the shape; `at` says what it is."""
+    """Fail if a decoded value does not have the shape. `at` names the value in the message."""
     _judge(value, shape, at)
 
 
 def judge(reply: httpx.Response, shape: Shape, *, status: int) -> Any:
-    """Return the body of an answer of that status; fail when some client could not read it."""
+    """Return the body of an answer with that status. Fail if some client could not read it."""
     assert reply.status_code == status, (
         f"{reply.request.method} {reply.url}: {reply.status_code} {reply.text}"
     )
@@ -327,7 +327,7 @@ def _judge(value: Any, shape: Shape, at: str) -> None:
     elif isinstance(shape, frozenset):
         assert (type(value), value) in {(type(word), word) for word in shape}, f"{at} is {value!r}"
     else:
-        assert type(value) is shape, f"{at} is {value!r}"  # a boolean is no number here
+        assert type(value) is shape, f"{at} is {value!r}"  # so a boolean does not pass as a number
         assert shape is not int or value >= 0, f"{at} is {value!r}"
 
 

@@ -1,4 +1,4 @@
-"""People who sign commits, with OpenPGP and SSH keys of their own and the real programs."""
+"""Signers of commits, with their own OpenPGP and SSH keys and the real programs."""
 
 import shutil
 import subprocess
@@ -14,21 +14,21 @@ PROGRAM_TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class Signer:
-    """A key and how git signs with it. `public` is what an operator registers."""
+    """A key, and the options with which git signs with it. An operator registers `public`."""
 
     public: str
     config: tuple[str, ...]
     env: dict[str, str]
 
     def commit(self, git: Git, work: Path, name: str, *options: str) -> str:
-        """Make a signed commit of one new file; return its id."""
+        """Make a signed commit of one new file. Return its id."""
         (work / name).write_text(name)
         git.run("add", name, cwd=work)
         self.run(git, work, "commit", "--quiet", "-S", "-m", f"add {name}", *options)
         return git.run("rev-parse", "HEAD", cwd=work)
 
     def run(self, git: Git, work: Path, *args: str) -> str:
-        """Run git so that what it signs is signed with this key."""
+        """Run git so that it signs with this key."""
         return git.run(*self.config, *args, cwd=work, env=self.env)
 
 
@@ -43,7 +43,7 @@ class KeyMaker:
         """End the agents and remove every key."""
         for home in self._folder.glob("gpg*"):
             self._run("gpgconf", "--homedir", str(home), "--kill", "all")
-        shutil.rmtree(self._folder, ignore_errors=True)  # an agent that ends removes its sockets meanwhile
+        shutil.rmtree(self._folder, ignore_errors=True)  # an ending agent removes its sockets meanwhile
 
     def ssh(self, kind: str = "ed25519") -> Signer:
         """Return a signer with a new SSH key."""

@@ -1,4 +1,4 @@
-"""Stores of packs to try out, each with the means to damage what it keeps."""
+"""Stores of packs for tests, each with methods that damage its packs."""
 
 import os
 import subprocess
@@ -23,20 +23,20 @@ Change = Callable[[bytes], bytes | None]
 
 
 class Bench(ABC):
-    """A store, and the means to damage what it keeps."""
+    """A store, and methods that damage its packs."""
 
     store: PackStore
 
     @abstractmethod
     def damage(self, name: str, change: Change, *, suffix: str = ".pack") -> None:
-        """Make of a file of a pack what `change` returns, None for lost."""
+        """Replace a pack's file by the result of `change`; None loses the file."""
 
     @abstractmethod
     def open_again(self) -> PackStore:
-        """Return the store as another process has it."""
+        """Return the store as another process opens it."""
 
     def lose(self, name: str, *, suffix: str = ".pack") -> None:
-        """Let a file of a pack be lost."""
+        """Lose a file of a pack."""
         self.damage(name, lambda _: None, suffix=suffix)
 
 
@@ -65,7 +65,7 @@ class DiskBench(Bench):
         self.store = self.disk
 
     def damage(self, name: str, change: Change, *, suffix: str = ".pack") -> None:
-        """See Bench. A change is one of the same file, as a disk does it, and not of a copy in its place."""
+        """See Bench. The change happens in the same file, as on a disk, not in a copy that replaces it."""
         path = self.disk.repo_path(REPO) / "objects" / "pack" / f"pack-{name}{suffix}"
         content = change(path.read_bytes())
         if content is None:
@@ -80,7 +80,7 @@ class DiskBench(Bench):
 
 
 def name_of(number: int) -> str:
-    """Return a name that says nothing of the pack's content."""
+    """Return a name that does not depend on the pack's content."""
     return f"{number:040x}"
 
 
@@ -100,7 +100,7 @@ def put(store: PackStore, number: int, *contents: bytes, repo_id: str = REPO) ->
 
 
 def shows(opened: OpenedPacks, content: bytes) -> bool:
-    """Tell whether a new libgit2 and a new git both read the blob in the folder; they must agree."""
+    """Tell whether both a new libgit2 reader and a new git read the blob in the folder. They must agree."""
     oid = blob(content)
     by_libgit2 = oid in pygit2.Odb(str(opened.object_dir))
     by_git = read_with_git(opened, oid) == content
@@ -109,7 +109,7 @@ def shows(opened: OpenedPacks, content: bytes) -> bool:
 
 
 def read_with_git(opened: OpenedPacks, oid: Oid) -> bytes | None:
-    """Return a blob that a git of its own reads in the folder, None when it is not there."""
+    """Return a blob that a separate git reads in the folder; None if it is not there."""
     git_dir = opened.object_dir.parent / "any.git"
     make_bare(git_dir)
     done = subprocess.run(
@@ -123,5 +123,5 @@ def read_with_git(opened: OpenedPacks, oid: Oid) -> bytes | None:
 
 
 def flip(at: int) -> Change:
-    """Turn the bits of one byte round."""
+    """Invert the bits of one byte."""
     return lambda content: content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]

@@ -1,4 +1,4 @@
-"""Packs put straight into a store on disk, and what is read through a folder that shows them."""
+"""Packs put directly into a store on disk, and reads through a folder that shows them."""
 
 import os
 import tempfile
@@ -16,7 +16,7 @@ from tests.support.builders.store_bench import REPO, blob
 
 
 def store_blobs(store: DiskPackStore, repo_id: str, *contents: bytes) -> Pack:
-    """Store a pack of blobs under the name that its content has."""
+    """Store a pack of blobs, with the hash of its content as its name."""
     folder = Path(tempfile.mkdtemp(dir=store.scratch_dir()))
     path = write_pack(folder, [("blob", content) for content in contents])
     pack = describe_pack(str(path))
@@ -25,7 +25,7 @@ def store_blobs(store: DiskPackStore, repo_id: str, *contents: bytes) -> Pack:
 
 
 def pack_dir_of(store: DiskPackStore, repo_id: str) -> Path:
-    """Return the folder in which the stored packs of a repository are."""
+    """Return the folder of a repository's stored packs."""
     return store.repo_path(repo_id) / "objects" / "pack"
 
 
@@ -38,7 +38,7 @@ def shown_names(opened: OpenedPacks) -> set[str]:
 
 
 def read_blob(opened: OpenedPacks, content: bytes) -> bytes | None:
-    """Read a blob through the folder by libgit2; None when it is not there."""
+    """Read a blob through the folder by libgit2; None if it is not there."""
     with opened.reader() as reader:
         if reader.kind_and_size(blob(content)) is None:
             return None
@@ -46,13 +46,13 @@ def read_blob(opened: OpenedPacks, content: bytes) -> bytes | None:
 
 
 def place_for_git(store: DiskPackStore, opened: OpenedPacks) -> GitPlace:
-    """Return where git works on what a folder shows."""
+    """Return the place in which git works on a folder's packs."""
     environment = {"GIT_OBJECT_DIRECTORY": str(opened.object_dir)}
     return GitPlace(store.skeleton(), environment, opened.descriptors)
 
 
 def read_blob_by_git(store: DiskPackStore, opened: OpenedPacks, content: bytes) -> bytes | None:
-    """Read a blob through the folder by git; None when it is not there."""
+    """Read a blob through the folder by git; None if it is not there."""
     reader = FreshReader(place_for_git(store, opened))
     if reader.kind_and_size(blob(content)) is None:
         return None

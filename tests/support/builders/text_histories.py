@@ -1,7 +1,7 @@
-"""Random histories of text files that are edited line by line, for what looks inside files.
+"""Random histories of text files that are edited line by line, for tests of reads inside files.
 
-Lines are inserted, changed, removed and moved, whitespace changes alone, files are renamed and copied with
-edits, line ends differ, some last lines have no newline, and branches merge.
+Lines are inserted, changed, removed and moved. Some changes are whitespace only. Files are renamed and copied with
+edits. Line ends differ, some last lines have no newline, and branches merge.
 """
 
 import random
@@ -32,9 +32,9 @@ TextTree = dict[bytes, tuple[str, list[str]]]
 
 
 def make_text_history(git: Git, folder: Path, seed: int, *, commits: int = 25) -> History:
-    """Write a random history of edited text and print the seed; its branches are main and topic.
+    """Write a random history of edited text, and print the seed. Its branches are main and topic.
 
-    Each commit has a file of `_LONGEST_MIN` lines or more.
+    Each commit has a file of at least `_LONGEST_MIN` lines.
     """
     print(f"text history seed {seed}")
     rng = random.Random(seed)

@@ -1,4 +1,4 @@
-"""The real git, with a home folder and configuration of its own."""
+"""The real git, with its own home folder and configuration."""
 
 import os
 import subprocess
@@ -25,11 +25,11 @@ _CONFIG = """\
 
 
 class GitError(AssertionError):
-    """git ended with a status that the test did not allow; the message holds its output."""
+    """git ended with a status that the test did not allow. The message has its output."""
 
 
 class Git:
-    """Runs git as a stranger would: no system or personal configuration, no prompts."""
+    """Runs git without system or personal configuration and without prompts."""
 
     def __init__(self, home: Path, *, ca: Path | None = None) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_s: float = GIT_TIMEOUT_S,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run git and return its status and output, whatever they are."""
+        """Run git and return its status and output, whatever the status is."""
         return subprocess.run(
             ["git", *map(str, args)],
             cwd=cwd or self.home,
@@ -72,7 +72,7 @@ class Git:
         env: Mapping[str, str] | None = None,
         timeout_s: float = GIT_TIMEOUT_S,
     ) -> str:
-        """Run git and return its output without surrounding blanks; raise GitError unless the status is 0."""
+        """Run git and return its output without surrounding blanks. Raises GitError unless the status is 0."""
         done = self.try_run(*args, cwd=cwd, stdin=stdin, env=env, timeout_s=timeout_s)
         if done.returncode:
             stderr = done.stderr.decode("utf-8", "replace")
@@ -90,7 +90,7 @@ class Git:
         return folder
 
     def commit(self, work: Path, files: Mapping[str, bytes | None], message: str = "change") -> str:
-        """Write (or, for None, remove) files in a work tree, commit everything and return the commit's id."""
+        """Write files in a work tree (None removes one), commit everything and return the commit's id."""
         for name, content in files.items():
             path = work / name
             if content is None:
@@ -103,11 +103,11 @@ class Git:
         return self.run("rev-parse", "HEAD", cwd=work)
 
     def ls_remote(self, url: str, *patterns: str) -> dict[str, str]:
-        """Return refname to object id as the remote advertises them."""
+        """Return refname to object id, as the remote advertises them."""
         lines = self.run("ls-remote", url, *patterns).splitlines()
         return {name: oid for oid, name in (line.split("\t") for line in lines)}
 
     def count_commits(self, url: str, branch: str, scratch: Path) -> int:
-        """Return how many commits `branch` of the remote has; `scratch` must not exist yet."""
+        """Return the number of commits of `branch` on the remote. `scratch` must not exist yet."""
         self.clone(url, scratch, "--bare", "--single-branch", "--branch", branch)
         return int(self.run("rev-list", "--count", branch, cwd=scratch))

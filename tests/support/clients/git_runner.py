@@ -1,4 +1,4 @@
-"""A repository of a test's own, as the modules of git's commands see one."""
+"""A test's own repository, with the interface that the modules of git's commands use."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from tests.support.clients.git import Git
 
 
 class DamageTold(Corrupt):
-    """What a strict repository raises for a complaint; the complaint is its cause."""
+    """A strict repository raises this for a complaint. The complaint is its cause."""
 
 
 class WorkTree:
-    """A work tree of real git's that commands run on. It notes what it is asked to look into.
+    """A real work tree on which commands run. It records the complaints that it is asked to check.
 
-    With `is_strict` it raises DamageTold for each complaint, as a repository does that knows of damage.
+    With `is_strict` it raises DamageTold for each complaint, like a repository that finds damage.
     """
 
     def __init__(self, git: Git, folder: Path) -> None:
@@ -35,7 +35,7 @@ class WorkTree:
             raise DamageTold("stored data is damaged") from complaint
 
     def see_instead(self, program: Path) -> None:
-        """Run a program of the test's own, called git, from its folder."""
+        """Run the test's own program, called git, from its folder."""
         self._environment = {"PATH": f"{program.parent}:/usr/bin:/bin"}
 
     def run(self, *args: str | Path, stdin: bytes = b"") -> str:
@@ -47,16 +47,16 @@ class WorkTree:
         return Oid(self.run("rev-parse", revision))
 
     def commit(self, files: dict[str, bytes | None], message: str = "change") -> Oid:
-        """Commit everything, with these files written or removed; return the commit."""
+        """Write or remove these files, commit everything and return the commit."""
         return Oid(self.git.commit(self.folder, files, message))
 
     def write(self, kind: str, content: bytes) -> Oid:
-        """Store an object, whatever it holds."""
+        """Store an object with any content."""
         asked = ("hash-object", "-w", "-t", kind, "--literally", "--stdin")
         return Oid(self.run(*asked, stdin=content))
 
     def remove(self, oid: Oid) -> None:
-        """Take a loose object away."""
+        """Remove a loose object."""
         (self.folder / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
 
     def corrupt(self, oid: Oid) -> None:

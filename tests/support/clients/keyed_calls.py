@@ -22,9 +22,9 @@ new file mode 100644
 
 @dataclass(frozen=True)
 class KeyedCall:
-    """One write. `body` makes its body; `path` follows `/repos` on released paths, else the repository's.
+    """One write. `body` makes its body. `path` follows `/repos` in released paths, else the repository.
 
-    `is_streamed` bodies are NDJSON. `moves` tells how many rows of the ref log it makes.
+    `is_streamed` bodies are NDJSON. `moves` is the number of rows that it adds to the ref log.
     """
 
     name: str
@@ -39,7 +39,7 @@ class KeyedCall:
     def send(
         self, history: SampleHistory, dialect: str, key: str | None, *, other: bool = False
     ) -> httpx.Response:
-        """Send it with the key; `other` with a body that means the same and reads otherwise."""
+        """Send the call with the key; with `other`, send another text of the same meaning as its body."""
         body = self.body(history)
         if other:
             body = b" " + body
@@ -57,7 +57,7 @@ class KeyedCall:
 
 
 def _json(**members: Any) -> Callable[[SampleHistory], bytes]:
-    """Return a maker of a JSON body; a member may be the name of a commit of the history, after a `:`."""
+    """Return a maker of a JSON body. A member `:NAME` becomes the commit of that name in the history."""
 
     def make(history: SampleHistory) -> bytes:
         values = {

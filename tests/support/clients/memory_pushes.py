@@ -1,4 +1,4 @@
-"""Pushes written by hand, through the handlers in memory, and the reading of what they answer."""
+"""Pushes written by hand, sent through the handlers in memory, and readers of their answers."""
 
 from packhouse.auth.principal import Principal
 from packhouse.git.objects.codec import MODE_FILE, TreeEntry, encode_commit, encode_tree
@@ -32,12 +32,12 @@ async def push(edge: MemoryEdge, *pieces: bytes) -> Reply:
 
 
 async def push_by(edge: MemoryEdge, client: Client) -> Reply:
-    """Push what a client sends."""
+    """Push the bytes that a client sends."""
     return await edge.ask("POST", _TARGET, client, **_headers(edge))
 
 
 async def begin_push(edge: MemoryEdge, client: Client) -> StreamResponse:
-    """Return the answer to a push of which nothing has been sent yet."""
+    """Return the answer to a push before any of it was sent."""
     response, _call = await edge.open("POST", _TARGET, client, **_headers(edge))
     assert isinstance(response, StreamResponse)
     return response
@@ -51,7 +51,7 @@ def _headers(edge: MemoryEdge) -> dict[str, str]:
 
 
 def tip_of_main(node: Node, caller: Principal) -> Oid | None:
-    """Return where main is."""
+    """Return the value of main."""
     with RepoView(node, lookup_repo(node, caller, "r")) as view:
         ref = view.get_ref(PERSISTENT, MAIN)
     return None if ref is None else ref.oid
@@ -70,7 +70,7 @@ def report_lines(report: bytes) -> list[bytes]:
 
 
 def read_bands(body: bytes) -> dict[int, bytes]:
-    """Return what each band says in a body that a flush-pkt ends."""
+    """Return the content of each band in a body that ends with a flush-pkt."""
     said = {1: b"", 2: b"", 3: b""}
     decoder = PacketDecoder()
     decoder.feed(body)

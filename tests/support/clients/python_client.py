@@ -32,13 +32,13 @@ def run(call: Coroutine[Any, Any, T]) -> T:
 
 
 def reachable(remote: str, server: Server) -> str:
-    """Return a remote that a client made, for this server: clients always write https."""
+    """Return a client's remote for this server: clients always write https."""
     assert remote.startswith("https://t:")
     return remote if server.ca else remote.replace("https://", "http://", 1)
 
 
 def commit(repo: Any, message: str, files: Mapping[str, bytes], **options: Any) -> Any:
-    """Make a commit with the client's builder and return its answer; it goes to main by default."""
+    """Make a commit with the client's builder and return its answer. The default branch is main."""
     branch = options.pop("target_branch", "main")
     builder = repo.create_commit(target_branch=branch, commit_message=message, author=AUTHOR, **options)
     for path, content in files.items():
@@ -47,7 +47,7 @@ def commit(repo: Any, message: str, files: Mapping[str, bytes], **options: Any) 
 
 
 def read(repo: Any, **options: Any) -> tuple[int, bytes]:
-    """Read a file with the client; return status and bytes."""
+    """Read a file with the client. Return status and bytes."""
 
     async def call() -> tuple[int, bytes]:
         async with await repo.get_file_stream(**options) as stream:

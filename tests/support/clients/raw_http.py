@@ -1,4 +1,4 @@
-"""One connection, byte for byte: for requests that no client library writes."""
+"""One connection, byte for byte, for requests that no client library writes."""
 
 import http.client
 import io
@@ -14,39 +14,39 @@ WAIT_S = 60
 
 
 class Wire:
-    """One connection, on which requests are written byte for byte and answers read one by one."""
+    """One connection. Requests are written byte for byte, and answers are read one by one."""
 
     def __init__(self, raw: socket.socket) -> None:
         self.raw = raw
         self._reader = raw.makefile("rb")
 
     def send(self, data: bytes) -> None:
-        """Write bytes as they are."""
+        """Write the bytes unchanged."""
         self.raw.sendall(data)
 
     def makefile(self, _mode: str) -> io.BufferedIOBase:
-        """Hand the one reader to every answer: each with a buffer of its own would swallow the next one."""
+        """Return the same reader for every answer. A reader with its own buffer would swallow the next answer."""
         return _KeptOpen(self._reader)
 
     def read(self, method: str = "GET") -> tuple[http.client.HTTPResponse, bytes]:
-        """Return the next answer, to a request of this method, and its body."""
-        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]  # makefile is all it uses
+        """Return the next answer, to a request with this method, and its body."""
+        answer = http.client.HTTPResponse(self, method=method)  # type: ignore[arg-type]  # it uses only makefile
         answer.begin()
         return answer, answer.read()
 
     def read_exactly(self, count: int) -> bytes:
-        """Return the next bytes; fewer when the connection ends."""
+        """Return the next bytes; fewer if the connection ends."""
         return self._reader.read(count)
 
     def is_closed(self) -> bool:
-        """Wait for the next byte, and tell whether there was none."""
+        """Wait for the next byte. Return whether the connection ended instead."""
         try:
             return self._reader.read(1) == b""
         except ConnectionResetError:
             return True
 
     def close(self) -> None:
-        """End the reading; the socket is whose it was."""
+        """Close the reader. The socket stays with its owner."""
         self._reader.close()
 
 
@@ -71,7 +71,7 @@ class _KeptOpen(io.BufferedIOBase):
 
 @contextmanager
 def connection(server: ServerProcess) -> Iterator[Wire]:
-    """Connect to the server, each write a segment of its own."""
+    """Connect to the server. Each write is a segment of its own."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S) as raw:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with closing(Wire(raw)) as wire:
@@ -81,14 +81,14 @@ def connection(server: ServerProcess) -> Iterator[Wire]:
 def send(
     server: ServerProcess, request: bytes, method: str = "GET"
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    """Send one request on a connection of its own and return its answer."""
+    """Send one request on a new connection and return its answer."""
     with connection(server) as wire:
         wire.send(request)
         return wire.read(method)
 
 
 def pipeline_many(server: ServerProcess, request: bytes) -> set[int]:
-    """Send 500 requests at once on one connection; return the statuses that come before it is closed."""
+    """Send 500 requests at once on one connection. Return the statuses that come before it is closed."""
     statuses = set()
     with connection(server) as wire:
         wire.send(request * 500)

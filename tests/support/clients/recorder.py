@@ -1,4 +1,4 @@
-"""A proxy between an unchanged client and a server that passes bytes on as they come, and keeps them."""
+"""A proxy between an unchanged client and a server. It passes bytes on as they come, and keeps them."""
 
 import socket
 import threading
@@ -11,7 +11,7 @@ _PIECE_BYTES = 64 * 1024
 
 
 class Recorder:
-    """Listens on the loopback address until `stop`; `take` returns what was exchanged since the last call."""
+    """Listens on the loopback address until `stop`. `take` returns the exchanges since its last call."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
@@ -25,11 +25,11 @@ class Recorder:
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def take(self) -> list[Exchange]:
-        """Return what has become complete, in the order of each connection."""
+        """Return the complete exchanges, in the order of each connection."""
         return [exchange for connection in self._connections for exchange in connection.take()]
 
     def stop(self) -> None:
-        """Take no more connections."""
+        """Accept no more connections."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -52,7 +52,7 @@ class _Connection:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Pass bytes on in both directions, each in a thread of its own."""
+        """Pass bytes on in both directions, each in its own thread."""
         for source, sink, kept in (
             (self._client, self._server, self._asked),
             (self._server, self._client, self._answered),
@@ -66,7 +66,7 @@ class _Connection:
                     kept += piece
                 sink.sendall(piece)
             sink.shutdown(socket.SHUT_WR)
-        except OSError:  # one of the two has gone: so does the other
+        except OSError:  # one side has gone, so the other goes too
             source.close()
             sink.close()
 
@@ -105,7 +105,7 @@ def _may_have_body(request: _Message, answered: bytes) -> bool:
 
 
 def _read_message(data: bytes, *, has_body: bool) -> _Message | None:
-    """Return the first message in `data` (RFC 9112), None while it is not complete."""
+    """Return the first message in `data` (RFC 9112); None while it is not complete."""
     head, end, _ = data.partition(b"\r\n\r\n")
     if not end:
         return None
@@ -122,7 +122,7 @@ def _read_message(data: bytes, *, has_body: bool) -> _Message | None:
 
 
 def _read_chunks(data: bytes, at: int) -> tuple[bytes, int] | None:
-    """Return a chunked body and where it ends; None while it is not complete."""
+    """Return a chunked body and its end; None while it is not complete."""
     body = []
     while True:
         line_end = data.find(b"\r\n", at)

@@ -1,4 +1,4 @@
-"""An organisation and its repositories, as clients reach them: both dialects, NDJSON commits, git remotes."""
+"""An organisation and its repositories, as clients use them: both dialects, NDJSON commits, git remotes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ AUTHOR = {"name": "Ada", "email": "ada@example.test"}
 CHUNK_BYTES = 4 * 1024 * 1024
 
 FileValue = bytes | tuple[str, bytes] | None
-"""Content of a file, or (mode, content); None deletes the path."""
+"""Content of a file, or (mode, content). None deletes the path."""
 
 
 @dataclass
 class Org:
-    """Mints tokens with the organisation's private key and makes repositories."""
+    """Signs tokens with the organisation's private key, and makes repositories."""
 
     server: ServerProcess
     name: str
@@ -34,21 +34,21 @@ class Org:
     key_id: str
 
     def sign(self, **claims: Any) -> str:
-        """Return a token of this organisation for an hour; a claim given as None is left out.
+        """Return a token of this organisation, valid for an hour. A claim given as None is left out.
 
-        Without `repo` it is an organisation token; without `scopes` it may do everything in a repository.
+        Without `repo` it is an organisation token. Without `scopes` it allows everything in a repository.
         """
         usual = usual_claims(self.name, "org", list(ALL_SCOPES))
         return sign_token(self.pair, {**usual, **claims})
 
     def request(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
-        """Send one request; without `token` an organisation token with every scope is used."""
+        """Send one request. Without `token`, an organisation token with every scope is used."""
         token = token or self.sign(scopes=[*ALL_SCOPES, "org:read"])
         headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
         return self.server.http.request(method, self.server.url + path, headers=headers, **options)
 
     def repo(self, name: str | None = None) -> Repo:
-        """Return a handle on a repository that may not exist; without `name` a name nobody else has."""
+        """Return a handle on a repository, which need not exist. Without `name` it gets an unused name."""
         return Repo(org=self, name=name or f"team/{uuid.uuid4().hex[:12]}")
 
     def create_repo(self, name: str | None = None, **body: Any) -> Repo:
@@ -61,13 +61,13 @@ class Org:
 
 @dataclass
 class Repo:
-    """Handle on one repository; it need not exist. Every call signs a new token."""
+    """A handle on one repository, which need not exist. Every call signs a new token."""
 
     org: Org
     name: str
 
     def token(self, **claims: Any) -> str:
-        """Return a token for this repository, with every repository scope unless `scopes` says else."""
+        """Return a token for this repository, with every repository scope unless `scopes` is given."""
         return self.org.sign(**{"repo": self.name, **claims})
 
     def v1(self, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
@@ -84,7 +84,7 @@ class Repo:
         return self.v1("POST", "/repos", json=body)
 
     def folder(self) -> Path:
-        """Return where the server keeps the repository's packs; it must hold some."""
+        """Return the server's folder of the repository's packs. It must have some."""
         (folder,) = self.org.server.data.glob(f"repos/*/*/{self.api('GET').json()['repo_id']}")
         return folder
 
@@ -98,7 +98,7 @@ class Repo:
         token: str | None = None,
         **metadata: Any,
     ) -> httpx.Response:
-        """Send a commit-pack request; further keywords go into its metadata line as they are."""
+        """Send a commit-pack request. Other keywords go into its metadata line unchanged."""
         body = b"".join(commit_lines(branch, files, message=message, **metadata))
         call = self.api if dialect == "api" else self.v1
         path = "/commit-pack" if dialect == "api" else "/repos/commit-pack"
@@ -106,20 +106,20 @@ class Repo:
         return call("POST", path, token=token, content=body, headers=headers)
 
     def write_commit(self, branch: str, files: Mapping[str, FileValue], **options: Any) -> str:
-        """Make a commit over HTTP that must succeed; return its id."""
+        """Make a commit over HTTP, which must succeed. Return its id."""
         reply = self.post_commit(branch, files, **options)
         assert reply.status_code == 201, reply.text
         commit_sha: str = reply.json()["commit"]["commit_sha"]
         return commit_sha
 
     def read_file(self, path: str, **query: str) -> bytes:
-        """Return a file's bytes through the API; it must be there."""
+        """Return a file's bytes through the API. The file must exist."""
         reply = self.api("GET", "/file", params={"path": path, **query})
         assert reply.status_code == 200, reply.text
         return reply.content
 
     def list_paths(self, **query: str) -> list[str]:
-        """Return the paths of every file at the default branch, or at `ref`."""
+        """Return the paths of all files at the default branch, or at `ref`."""
         reply = self.api("GET", "/files", params=query)
         assert reply.status_code == 200, reply.text
         paths: list[str] = reply.json()["paths"]
@@ -140,7 +140,7 @@ class Repo:
 def commit_lines(
     branch: str, files: Mapping[str, FileValue], *, message: str = "change", **metadata: Any
 ) -> Iterator[bytes]:
-    """Yield the NDJSON lines of a commit-pack request, chunks of at most 4 MiB."""
+    """Yield the NDJSON lines of a commit-pack request, with chunks of at most 4 MiB."""
     entries: list[dict[str, str]] = []
     contents: list[tuple[str, bytes]] = []
     for number, (path, value) in enumerate(files.items()):
@@ -158,7 +158,7 @@ def commit_lines(
 
 
 def chunk_lines(content_id: str, content: bytes, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Yield the chunk lines of one file; an empty file is one empty chunk."""
+    """Yield the chunk lines of one file. An empty file is one empty chunk."""
     starts: Iterable[int] = range(0, len(content), chunk_bytes) if content else (0,)
     for start in starts:
         data = base64.b64encode(content[start : start + chunk_bytes]).decode()

@@ -1,4 +1,4 @@
-"""The released TypeScript client in a Node process of its own."""
+"""The released TypeScript client, in its own Node process."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ _CLIENT = _FOLDER / "client.mjs"
 
 
 class SdkError(Exception):
-    """What the client threw: its class name, `status` and `reason` as the client set them."""
+    """An error that the client threw: its class name, `status` and `reason` as the client set them."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         super().__init__(fields["message"])
@@ -27,7 +27,7 @@ class SdkError(Exception):
 
 
 class TypeScriptClient:
-    """Calls methods of the client; use it as a context manager. With `token` the client has it instead of a key."""
+    """Calls methods of the client. Use it as a context manager. With `token` the client has no key."""
 
     def __init__(self, org: Org, *, token: str | None = None) -> None:
         node = shutil.which("node")
@@ -64,7 +64,7 @@ class TypeScriptClient:
         self._process.stdin.flush()
 
     def call(self, op: str, repo: str | None = None, **args: Any) -> Any:
-        """Call a method with one object as its argument; raise SdkError when the client throws."""
+        """Call a method with one object as its argument. Raises SdkError if the client throws."""
         self._send({"op": op, "args": args, **({} if repo is None else {"repo": repo})})
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -75,7 +75,7 @@ class TypeScriptClient:
         return answer["value"]
 
     def commit(self, repo: str, message: str, files: Mapping[str, bytes], **options: Any) -> Any:
-        """Make a commit with the client's builder; it goes to main unless `targetBranch` says else."""
+        """Make a commit with the client's builder, on main unless `targetBranch` is given."""
         modes: Mapping[str, str] = options.pop("modes", {})
         listed = [
             {"path": path, "base64": base64.b64encode(content).decode(), "mode": modes.get(path)}
@@ -92,7 +92,7 @@ class TypeScriptClient:
 
 
 def validate_webhook(body: str, headers: Mapping[str, str], secret: str) -> Any:
-    """Return what the released TypeScript validator says of a webhook request."""
+    """Return the result of the released TypeScript validator for a webhook request."""
     node = shutil.which("node")
     assert node, "Node 20 or newer is needed; `make test` provides it"
     done = subprocess.run(

@@ -1,7 +1,7 @@
-"""Calls as the official clients send them: either family of paths, either names of the fields.
+"""Calls as the official clients send them: with either family of paths and either names of the fields.
 
-Released clients send old names to `/api/v1`, the next ones standard names to `/api/repos/{repo}`, an interim build
-standard names to `/api/v1`, and hand-written callers old names to `/api/repos/{repo}`.
+Released clients send old names to `/api/v1`. The next clients send standard names to `/api/repos/{repo}`. An interim
+build sends standard names to `/api/v1`. Hand-written callers send old names to `/api/repos/{repo}`.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.support.clients.repo import Repo
 
 
 class Call(NamedTuple):
-    """One operation: paths behind `/api/v1` and `/api/repos/{repo}`, and where its fields go."""
+    """One operation: its paths behind `/api/v1` and `/api/repos/{repo}`, and the place of its fields."""
 
     method: str
     released: str
@@ -94,9 +94,9 @@ SHAPE_OF: Final = {
 
 @dataclass(frozen=True)
 class Wire:
-    """A client of one repository. `released` chooses the paths, `old` the names of fields.
+    """A client of one repository. `released` selects the paths, `old` the names of fields.
 
-    Without `token` every call has one that allows everything in the repository.
+    Without `token`, every call has a token that allows everything in the repository.
     """
 
     repo: Repo
@@ -105,7 +105,7 @@ class Wire:
     token: str | None = None
 
     def send(self, operation: str, /, *, lines: tuple[bytes, ...] = (), **fields: Any) -> httpx.Response:
-        """Send one call, its fields under their standard names; `lines` follow a metadata line."""
+        """Send one call, with its fields under their standard names. `lines` follow a metadata line."""
         call = CALLS[operation]
         path = call.released if self.released else call.preferred
         if "{name}" in path:
@@ -123,7 +123,7 @@ class Wire:
         return ask(call.method, path, token=self.token, **options)
 
     def ask(self, operation: str, /, **fields: Any) -> Any:
-        """Send one call, which must succeed, and return its answer, which every client must be able to read."""
+        """Send one call, which must succeed. Return its answer, which every client must be able to read."""
         shape = ANSWERS[SHAPE_OF.get(operation, operation)]
         return judge(self.send(operation, **fields), shape, status=CALLS[operation].status)
 

@@ -1,4 +1,4 @@
-"""Writers of refs, each a process of its own, as another server on the same database would be."""
+"""Writers of refs, each in its own process, like another server on the same database."""
 
 import os
 import threading
@@ -15,19 +15,19 @@ from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.ids import RepoKey
 from tests.support.builders.rows import apply, branch_update, oid
 
-SPAWN = get_context("spawn")  # what `packhouse serve --workers` does; a fork would share our threads' locks
+SPAWN = get_context("spawn")  # like `packhouse serve --workers`; a fork would share our threads' locks
 JOIN_MAX_S = 120
 
 
 @dataclass(frozen=True)
 class Share:
-    """What one writing thread got done: its acknowledged values."""
+    """The result of one writing thread: its acknowledged values."""
 
     values: list[str]
 
 
 def run_writers(url: str, repo_id: RepoKey, *, processes: int, threads: int, run_s: float) -> list[Share]:
-    """Let all write to one branch for `run_s` seconds, starting together; return the share of each thread."""
+    """Let all write to one branch for `run_s` seconds, starting together. Return the share of each thread."""
     answers: Queue[Share] = SPAWN.Queue()
     ready = SPAWN.Barrier(processes)
     workers = [
@@ -74,7 +74,7 @@ def _write_until(database: Database, repo_id: RepoKey, stop_at: float) -> Share:
 
 
 def move_on(database: Database, repo_id: RepoKey) -> str:
-    """Move branch `shared` from where it is to a new value, again until nobody was faster; return the value."""
+    """Move branch `shared` to a new value. Retry until no other writer was faster. Return the value."""
     value = oid((os.getpid(), threading.get_ident(), time.monotonic_ns()))
     refname = RefName(b"refs/heads/shared")
     while True:
@@ -88,7 +88,7 @@ def move_on(database: Database, repo_id: RepoKey) -> str:
 
 
 def write_and_tell(url: str, repo_id: RepoKey, told: "Connection[str, str]") -> None:
-    """Move the branch for ever; send each value through `told` once it is acknowledged."""
+    """Move the branch for ever. Send each acknowledged value through `told`."""
     database = open_database(url)
     while True:
         told.send(move_on(database, repo_id))

@@ -26,9 +26,9 @@ _SCOPES = ["git:read", "git:write", "repo:write", "org:read"]
 
 
 class RunningDemo:
-    """Context manager: a demo with data of its own in `folder`, a checkout's folder as far as commands see it.
+    """Context manager: a demo with its own data in `folder`, which commands take for a checkout.
 
-    The folder's path is short, since gpg-agent makes its socket below (unix(7): 107 bytes).
+    The folder's path is short, because gpg-agent makes its socket below it (unix(7): 107 bytes).
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class RunningDemo:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def send(self, request: Request) -> httpx.Response:
-        """Send a request of a page, with the token that the demo printed unless the request names another one."""
+        """Send a request of a page, with the demo's token unless the request names another one."""
         given = {name: self._fill_in(value) for name, value in request.headers.items()}
         headers = {"Authorization": f"Bearer {self.env['TOKEN']}", **given}
         url = self.env["SERVER"] + self._fill_in(request.target)
@@ -91,7 +91,7 @@ class RunningDemo:
         return self.http.request(request.method, url, headers=headers, content=body)
 
     def _fill_in(self, text: str) -> str:
-        """Put tokens and the repository's number where a page says that they belong."""
+        """Replace the placeholders for tokens and for the repository's number."""
         text = re.sub(r"<token for ([^>]+)>", lambda match: self._token(match[1]), text)
         if "{repository_id}" in text:
             shop = self.send(Request("GET", f"/api/repos/{quote(SHOP, safe='')}", {}, "")).json()
@@ -103,7 +103,7 @@ class RunningDemo:
         return sign_token(pair, usual_claims(ORG, repo, _SCOPES))
 
     def paste(self, script: str) -> str:
-        """Run lines in the shell, which keeps folder and variables; return what they print on standard output."""
+        """Run lines in the shell, which keeps folder and variables. Return their standard output."""
         if self._shell is None:
             self._shell = self._start_shell()
         shell = self._shell
@@ -137,7 +137,7 @@ class RunningDemo:
             )
 
     def _end_shell(self, shell: subprocess.Popen[str]) -> None:
-        """End the shell and what was started in it: in the background, and agents, which leave its session."""
+        """End the shell and all programs started in it, also agents, which leave its session."""
         for home in filter(Path.is_dir, (self.folder / "gnupg", self.folder / "home/.gnupg")):
             subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], env=self.env, capture_output=True)
         self._kill_shell(shell)

@@ -1,4 +1,4 @@
-"""A gateway that goes by the server's own description: it says what it would not let through, and why."""
+"""A gateway that checks traffic against the server's own description, and says what it would refuse and why."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ _NDJSON: Final = "application/x-ndjson"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and its answer. Names of header fields are in lower case; a body that is None was not kept."""
+    """A request and its answer. Names of header fields are in lower case. A body of None was not kept."""
 
     method: str
     target: str
@@ -36,7 +36,7 @@ class Exchange:
 
 
 def read_exchange(reply: httpx.Response) -> Exchange:
-    """Return an exchange of httpx, with its bodies when reading them takes nothing away from the caller."""
+    """Return an exchange of httpx. It has the bodies if reading them takes nothing away from the caller."""
     request = reply.request
     try:
         body = request.content
@@ -57,21 +57,21 @@ def read_exchange(reply: httpx.Response) -> Exchange:
 
 
 class Gateway:
-    """Judges requests and answers by one OpenAPI document, as strictly as it lets one."""
+    """Checks requests and answers against one OpenAPI document, as strictly as the document allows."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = document
         self._validators: dict[int, Draft202012Validator] = {}
 
     def check(self, exchange: Exchange) -> None:
-        """Fail when an answer is not as described, or a request that the server took is."""
+        """Fail if an answer is not as described, or the server accepted a request that is not."""
         faults = self.answer_faults(exchange)
         if exchange.status < 400:
             faults += self.request_faults(exchange)
         assert not faults, f"not as described: {faults}\n{exchange}"
 
     def request_faults(self, exchange: Exchange) -> list[str]:
-        """Return what is wrong with a request; nothing for a path that is not described."""
+        """Return the faults of a request; none for a path that is not described."""
         operation = self._operation(exchange)
         if operation is None:
             return []
@@ -85,7 +85,7 @@ class Gateway:
         return faults + self._judge_body(exchange, description.get("requestBody"))
 
     def answer_faults(self, exchange: Exchange) -> list[str]:
-        """Return what is wrong with an answer; nothing for a path that is not described."""
+        """Return the faults of an answer; none for a path that is not described."""
         if exchange.status == 405:
             return [] if exchange.reply_headers.get("allow") else ["405 without Allow"]
         operation = self._operation(exchange)
@@ -106,7 +106,7 @@ class Gateway:
     @cached_property
     def _templates(self) -> list[tuple[list[str], Schema]]:
         paths = self.document["paths"]
-        # What is written out counts more than a variable.
+        # A path that is written out wins over one with a variable.
         return [
             (path.split("/"), paths[path]) for path in sorted(paths, key=lambda path: (path.count("{"), path))
         ]
@@ -227,7 +227,7 @@ def _match(template: list[str], segments: list[str]) -> dict[str, str] | None:
 
 
 def _readings(values: list[str], schema: Schema) -> Iterator[Any]:
-    """Yield what the text of a parameter may stand for; of a repeated one that is no list the first counts."""
+    """Yield the values that a parameter's text may mean. Of a repeated parameter that is no list, the first counts."""
     if schema.get("type") == "array":
         yield values
         return

@@ -1,4 +1,4 @@
-"""A disk that a test can take away: an ext4 file system in a file, mounted by the loop device."""
+"""A disk that a test can remove: an ext4 file system in a file, mounted by the loop device."""
 
 import contextlib
 import fcntl
@@ -15,7 +15,7 @@ from tests.support.servers.programs import need_programs
 from tests.support.skips import NOT_PERMITTED
 
 _SIZE_BYTES: Final = 128 * 1024 * 1024
-# include/uapi/linux/ext4.h, EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: from now on all is EIO.
+# include/uapi/linux/ext4.h, EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH: every later access fails with EIO.
 _SHUTDOWN: Final = 0x8004587D
 _NO_LOG_FLUSH: Final = struct.pack("I", 2)
 _GET_FREE: Final = 0x4C82  # include/uapi/linux/loop.h, LOOP_CTL_GET_FREE
@@ -29,7 +29,7 @@ class LoopDisk:
         self.path = folder / "disk"
 
     def format(self) -> None:
-        """Make an empty file system and mount it; skip the test where that is not permitted."""
+        """Make an empty file system and mount it. Skip the test if that is not permitted."""
         if os.geteuid() != 0:
             pytest.skip(NOT_PERMITTED + "mounting a disk needs root")
         if not _kernel_gives_a_loop_device():
@@ -53,7 +53,7 @@ class LoopDisk:
         )
 
     def vanish(self) -> None:
-        """Let every access fail from now on as if the cable was pulled; what was not forced to it is lost."""
+        """Let every later access fail, as if the cable was pulled. Data that was not synced is lost."""
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.ioctl(descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
@@ -61,14 +61,14 @@ class LoopDisk:
             os.close(descriptor)
 
     def pull_out(self) -> None:
-        """Unmount it, which fails while anything of it is open."""
+        """Unmount the disk. This fails while a file on it is open."""
         subprocess.run(["umount", self.path], check=True, capture_output=True)
 
 
 def _kernel_gives_a_loop_device() -> bool:
-    """Ask the kernel for a free device, as mount(8) does: loop(4), "/dev/loop-control".
+    """Ask the kernel for a free device, like mount(8): loop(4), "/dev/loop-control".
 
-    Root cannot where the kernel has no loop driver, nor in a container that is given none of its devices.
+    Root gets none if the kernel has no loop driver, or in a container without its devices.
     """
     try:
         control = os.open("/dev/loop-control", os.O_RDWR)
@@ -85,7 +85,7 @@ def _kernel_gives_a_loop_device() -> bool:
 
 @contextlib.contextmanager
 def loop_disk(folder: Path) -> Iterator[LoopDisk]:
-    """Give a mounted disk for the length of a test."""
+    """Give a mounted disk for the duration of a test."""
     disk = LoopDisk(folder)
     disk.format()
     try:

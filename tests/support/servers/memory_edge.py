@@ -22,7 +22,7 @@ _STALL_MAX_S = 1_000_000  # a client of a test is slow, not stalled
 
 @dataclass(frozen=True)
 class Reply:
-    """What a client got."""
+    """The answer that a client got."""
 
     status: int
     headers: Mapping[str, str]
@@ -30,9 +30,9 @@ class Reply:
 
 
 class Client:
-    """The other end of one request: sends these pieces of the body, then waits for the answer, or leaves.
+    """The other end of one request. It sends these pieces of the body, then waits for the answer or leaves.
 
-    A slow one sends the rest of the body later.
+    A slow client sends the rest of the body later.
     """
 
     def __init__(self, pieces: Iterable[bytes] = (), *, leaves: bool = False, is_slow: bool = False) -> None:
@@ -69,7 +69,7 @@ class Client:
 
     @property
     def is_waited_for(self) -> bool:
-        """Tell whether the server has taken all that was sent and waits for more."""
+        """Tell whether the server has taken all sent pieces and waits for more."""
         return self._waiting and self._messages.empty()
 
     async def receive(self) -> Message:
@@ -88,13 +88,13 @@ class Client:
             self.got.append(message.get("body", b""))
 
     def reply(self) -> Reply:
-        """Return what came."""
+        """Return the answer so far."""
         headers = {name.decode(): value.decode() for name, value in self._start["headers"]}
         return Reply(self._start["status"], headers, b"".join(self.got))
 
 
 class MemoryEdge:
-    """Answers requests by the handlers of some routes, as a caller of organisation acme."""
+    """Answers requests by the handlers of some routes, for a caller of organisation acme."""
 
     def __init__(self, node: Node, admission: Admission, routes: Iterable[Route]) -> None:
         self._shared = Shared(node, admission)
@@ -103,7 +103,7 @@ class MemoryEdge:
         add_key(node, AddKey("acme", self._keys.public_pem))
 
     def token(self, repo: str, *scopes: str) -> str:
-        """Return a token for a repository, by default one that may read and write."""
+        """Return a token for a repository. By default it may read and write."""
         return sign_token(self._keys, usual_claims("acme", repo, list(scopes or ("git:read", "git:write"))))
 
     def call(
@@ -130,7 +130,7 @@ class MemoryEdge:
     async def open(
         self, method: str, target: str, client: Client | None = None, **headers: str
     ) -> tuple[Response, Call]:
-        """Return what the handler answers, before any of it is sent. Raises what the handler raises."""
+        """Return the handler's response, before any of it is sent. Raises the handler's error."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         route, call = self.call(method, target, client or Client(), named)
         answer = await route.handler(call)

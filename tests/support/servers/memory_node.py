@@ -10,7 +10,7 @@ from packhouse.storage.memory.store import MemoryPackStore
 
 
 def open_memory_node(data: Path, *, database: SqliteMemory | None = None) -> Node:
-    """Return a node with an empty database. `data` is for what is derived and kept between starts, and made late."""
+    """Return a node with an empty database. `data` is the folder for derived files; it is made when it is needed."""
     configure_libgit2()
     database = database or SqliteMemory()
     database.migrate(lambda: 1000)

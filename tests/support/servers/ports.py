@@ -1,18 +1,18 @@
-"""Ports for programs that are told a port first and listen on it a moment later."""
+"""Ports for programs that learn their port first and listen on it a moment later."""
 
 import random
 import socket
 
 _PORTS = range(10_000, 30_000)
-"""Below those of which the kernel gives one to anybody who asks for any (ip(7), ip_local_port_range)."""
+"""Below the ports that the kernel gives to a program that asks for any port (ip(7), ip_local_port_range)."""
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on, and no other test gets while this process lives.
+    """Return a free port of the loopback address. No other test gets it while this process lives.
 
-    A port that is free when it is looked for may be another's when it is listened on. So it is reserved among
-    all tests that run on the machine, by an abstract socket of its name (unix(7)): the kernel knows whose it is
-    and forgets it with the process.
+    Another program may take a port between the check that it is free and its use. So the port is reserved among all
+    tests on the machine, by an abstract socket of its name (unix(7)). The kernel knows its owner, and frees it with the
+    process.
     """
     for _ in range(1000):
         port = random.choice(_PORTS)

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL server: real, on the loopback address, gone when the tests end."""
+"""A temporary PostgreSQL server: real, on the loopback address, removed when the tests end."""
 
 import os
 import pwd
@@ -20,13 +20,13 @@ STOP_MAX_S = 60
 
 
 class PostgresServer:
-    """Starts `postgres` on a fresh cluster in a temporary folder; `new_database()` gives an address.
+    """Starts `postgres` on a new cluster in a temporary folder. `new_database()` returns an address.
 
-    PostgreSQL refuses to run as root, so then its processes belong to the user `postgres` or `nobody`.
+    PostgreSQL refuses to run as root. Then its processes run as the user `postgres` or `nobody`.
     """
 
     def __init__(self, *, durable: bool = False) -> None:
-        """`durable` waits for the disk as a server in earnest does; tests are faster without."""
+        """With `durable` the server waits for the disk, like a production server. Tests are faster without it."""
         self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="packhouse-pg-"))
         self._as_user = _choose_user()
@@ -36,7 +36,7 @@ class PostgresServer:
         self.port = 0
 
     def start(self) -> "PostgresServer":
-        """Create the cluster, start the server and return when it answers."""
+        """Create the cluster, start the server and wait until it answers."""
         try:
             if self._as_user is not None:
                 os.chown(self._folder, self._as_user.pw_uid, self._as_user.pw_gid)
@@ -52,18 +52,18 @@ class PostgresServer:
         return self
 
     def _move_programs_into_reach(self) -> None:
-        """Copy the programs of a wheel when they lie in a folder of root's that the other user may not enter."""
+        """Copy the programs of a wheel if they are in a folder of root that the other user may not enter."""
         try:
             self._run("initdb", "--version")
         except PermissionError:
             package = self._bin.parents[1]
-            # Their libraries lie beside the package, at a place that the programs know from their own.
+            # Their libraries are beside the package, at a place relative to the programs.
             for part in package.parent.glob(f"{package.name}*"):
                 shutil.copytree(part, self._folder / "programs" / part.name)
             self._bin = self._folder / "programs" / self._bin.relative_to(package.parent)
 
     def launch(self) -> None:
-        """Start the server process on the existing cluster, on a port that is kept over restarts."""
+        """Start the server process on the existing cluster. The port stays the same over restarts."""
         self.port = self.port or free_port()
         log = (self._folder / "log").open("ab")
         with log:
@@ -113,9 +113,9 @@ class PostgresServer:
         self._process = None
 
     def stop(self) -> None:
-        """End the server, whatever state it is in, and remove the cluster."""
+        """End the server, whatever its state, and remove the cluster."""
         try:
-            self.halt(how=signal.SIGQUIT)  # nobody needs its files in order any more
+            self.halt(how=signal.SIGQUIT)  # the files need not be in order any more
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -157,7 +157,7 @@ class PostgresServer:
 
 
 def _die_with_us() -> list[str]:
-    """Return what makes a program end when this process is killed; nothing where util-linux is missing."""
+    """Return the command that ends a program when this process is killed; nothing without util-linux."""
     setpriv = shutil.which("setpriv")
     return [] if setpriv is None else [setpriv, "--pdeathsig", "INT"]
 

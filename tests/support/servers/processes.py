@@ -1,4 +1,4 @@
-"""What the kernel says about processes: who belongs to a server, and how much memory they hold."""
+"""Facts from the kernel about processes: which belong to a server, and how much memory they use."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 def session_members(session_id: int) -> dict[int, str]:
     """Return process id to command line of every live process in the session.
 
-    Zombies count as live while their parent is one of the session, which should have reaped them. An orphan
-    is left to process 1, and in a container that may be a program that reaps nobody.
+    A zombie counts as live while its parent is in the session, because the parent should have reaped it. An orphan
+    belongs to process 1. In a container that may be a program that reaps no process.
     """
     members = {}
     parents = {}
@@ -40,7 +40,7 @@ def session_members(session_id: int) -> dict[int, str]:
 
 
 def own_children(word: str) -> set[int]:
-    """Return the ids of the running children of this process whose command line has the word."""
+    """Return the ids of this process's running children whose command line has the word."""
     found = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -56,9 +56,9 @@ def own_children(word: str) -> set[int]:
 
 
 def resident_bytes(session_id: int) -> int:
-    """Return the resident memory of every process of a session, added up.
+    """Return the sum of the resident memory of a session's processes.
 
-    Pages that several hold count for each, so the sum is an upper bound. Source: proc(5), statm.
+    Shared pages count for each process, so the sum is an upper bound. Source: proc(5), statm.
     """
     total = 0
     for process_id in session_members(session_id):
@@ -95,7 +95,7 @@ def signal_session(session_id: int, number: int) -> None:
 
 @contextmanager
 def hangup_ignored(ignored: bool) -> Iterator[None]:
-    """Start programs in this block so that they ignore SIGHUP, or heed it: a child inherits either."""
+    """Start programs in this block so that they ignore SIGHUP, or handle it: a child inherits the choice."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         yield
@@ -104,7 +104,7 @@ def hangup_ignored(ignored: bool) -> Iterator[None]:
 
 
 def wait_until_gone(session_id: int, timeout_s: float = GONE_WAIT_S) -> dict[int, str]:
-    """Wait until the session is empty; return who is left after `timeout_s`."""
+    """Wait until the session is empty. Return the processes that are left after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while (left := session_members(session_id)) and time.monotonic() < deadline:
         time.sleep(0.02)

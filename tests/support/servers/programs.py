@@ -1,4 +1,4 @@
-"""Programs that tests run beside git: where they are, and how a test says that it cannot do without one."""
+"""Programs besides git that tests run: where they are, and how a test says that it needs one."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ NOT_INSTALLED: Final = "not installed: "
 _SBIN: Final = "/usr/sbin:/sbin:/usr/local/sbin"
 _CI: Final = Path(__file__).resolve().parents[3] / ".ci"
 
-# Debian's package of each program that the machine may lack; `.ci/run` installs the same.
+# Debian's package of each program that the machine may lack. `.ci/run` installs the same packages.
 PACKAGES: Final = {
     "curl": "curl",
     "fcgiwrap": "fcgiwrap",
@@ -27,23 +27,23 @@ PACKAGES: Final = {
 
 
 def find_program(name: str) -> str | None:
-    """Return the path of a program; nginx may also be the one that `make test` installs beside the packages."""
+    """Return the path of a program. nginx may also be the one that `make test` installs beside the packages."""
     if name == "nginx":
         return _ask("find-nginx")
     return shutil.which(name) or shutil.which(name, path=_SBIN)
 
 
 def find_postgres() -> Path:
-    """Return the folder of PostgreSQL's server programs, this machine's or those that `make test` installs."""
+    """Return the folder of PostgreSQL's server programs: this machine's, or those that `make test` installs."""
     folder = _ask("find-postgres")
     assert folder, "PostgreSQL 14 or newer is not installed; `make test` fetches it where it is missing"
     return Path(folder)
 
 
 def need_programs(*names: str) -> None:
-    """Skip the running test when this machine lacks one of these programs.
+    """Skip the running test if this machine lacks one of these programs.
 
-    The reason is read again by tests/support/skips.py, which counts the tests of each missing program.
+    tests/support/skips.py reads the reason, and counts the tests of each missing program.
     """
     assert set(names) <= set(PACKAGES), "a program needs its row in PACKAGES, and in .ci/run"
     if missing := [name for name in names if find_program(name) is None]:

@@ -1,4 +1,4 @@
-"""A real HTTP server that takes webhooks and answers as the test says."""
+"""A real HTTP server that takes webhooks, and answers as the test says."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ WAIT_MAX_S = 120
 
 @dataclass(frozen=True)
 class Received:
-    """One request: header names as they came, and the body's bytes."""
+    """One request: header names as they came, and the bytes of the body."""
 
     path: str
     headers: list[tuple[str, str]]
@@ -20,19 +20,19 @@ class Received:
     at: float
 
     def header(self, name: str) -> str:
-        """Return the one header of that name."""
+        """Return the one header with that name."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) == 1, (name, values)
         return values[0]
 
 
 Answer = Callable[[Received, int], int]
-"""Returns the status for a request, given how many came before it."""
+"""Returns the status for a request, given the number of earlier requests."""
 
 
 @dataclass
 class Receiver:
-    """Listens on the loopback address. `answer` chooses each status, and may take its time."""
+    """Listens on the loopback address. `answer` returns each status, and may be slow."""
 
     answer: Answer = lambda _received, _before: 204
     location: str = ""
@@ -92,7 +92,7 @@ class Receiver:
         return f"{self.host}/hook?from=test"
 
     def wait_for(self, count: int, timeout_s: float = WAIT_MAX_S) -> list[Received]:
-        """Return what was received once there are `count` requests; fail when they do not come."""
+        """Return the received requests once there are `count`. Fail if they do not come."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.received) >= count, timeout_s)
             assert came, f"{len(self.received)} of {count} requests came"

@@ -26,7 +26,7 @@ class Server(ServerProcess):
         return Org(server=self, name=name, pair=pair, key_id=key_id)
 
     def shared_org(self) -> Org:
-        """Return the organisation that tests share when a repository of their own is enough."""
+        """Return an organisation that tests share if they only need their own repository."""
         if self._shared_org is None:
             self._shared_org = self.new_org()
         return self._shared_org

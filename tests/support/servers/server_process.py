@@ -1,4 +1,4 @@
-"""A real server process on a free port, with a data folder of its own."""
+"""A real server process on a free port, with its own data folder."""
 
 import json
 import os
@@ -27,15 +27,15 @@ START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 60
 COMMAND_TIMEOUT_S = 120
 
-_gateways: list[Gateway] = []  # one at most: reading the description takes longer than most tests
+_gateways: list[Gateway] = []  # at most one, because reading the description takes longer than most tests
 _KEY_ID = re.compile(r"key_\w+\Z")
 
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """How to start a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case.
+    """The options of a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case.
 
-    `nohup` starts it as nohup(1) does, however the tests themselves were started.
+    `nohup` starts it like nohup(1), however the tests themselves were started.
     """
 
     database: str = ""
@@ -69,12 +69,12 @@ class ServerProcess:
 
     @property
     def host_port(self) -> str:
-        """Host and port, as the SDKs want their storage address."""
+        """Host and port, in the form of the SDKs' storage address."""
         return self.url.partition("://")[2]
 
     @property
     def recorded_url(self) -> str:
-        """The address for a client whose traffic is looked at: see `take_exchanges`. TLS hides what is said."""
+        """The address for a client whose traffic is recorded: see `take_exchanges`. TLS would hide the traffic."""
         if self.options.tls:
             return self.url
         if self._recorder is None:
@@ -82,33 +82,35 @@ class ServerProcess:
         return self._recorder.url
 
     def check_recorded(self) -> int:
-        """Fail when a client with the recorded address or the server said what is not described; return how often
-        they spoke since the last call."""
+        """Check the exchanges of the recorded address since the last call. Return their number.
+
+        Fails if a request or an answer is not as described.
+        """
         exchanges = [] if self._recorder is None else self._recorder.take()
         for exchange in exchanges:
             self.gateway().check(exchange)
         return len(exchanges)
 
     def gateway(self) -> Gateway:
-        """Return a judge that goes by the server's description of itself, which is the same for every server."""
+        """Return a gateway with the server's description of itself, which is the same for every server."""
         if not _gateways:
             with httpx.Client(verify=self._trust, trust_env=False) as plain:
                 _gateways.append(Gateway(plain.get(f"{self.url}/api/openapi.json").json()))
         return _gateways[0]
 
     def _check_reply(self, reply: httpx.Response) -> None:
-        """Fail when what the tests' own client and the server say to each other is not as described."""
+        """Fail if an exchange between the tests' own client and the server is not as described."""
         if reply.request.url.path.startswith(("/api/", "/v4/")):
             self.gateway().check(read_exchange(reply))
 
     @property
     def ca(self) -> Path | None:
-        """The authority clients must trust, when the server speaks TLS."""
+        """The authority that clients must trust, if the server speaks TLS."""
         return self.options.tls.ca if self.options.tls else None
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables that every `packhouse` command of this server runs with."""
+        """Variables for every `packhouse` command of this server."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PACKHOUSE_")}
         settings = {
             "data": str(self.data),
@@ -122,7 +124,7 @@ class ServerProcess:
         return {**kept, **{f"PACKHOUSE_{name.upper()}": value for name, value in settings.items()}}
 
     def start(self, *, until: str = "/readyz") -> Self:
-        """Start the process and wait until it is ready to serve, or until another path answers 200."""
+        """Start the process. Wait until it is ready to serve, or until another path answers 200."""
         with self.stderr_path.open("ab") as stderr, processes.hangup_ignored(self.options.nohup):
             self.process = subprocess.Popen(
                 [str(PROGRAM), "serve"],
@@ -150,20 +152,20 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Process id of the running server; also the id of the session all its processes belong to."""
+        """Process id of the running server. It is also the id of the session of all its processes."""
         assert self.process is not None, "server is not running"
         return self.process.pid
 
     def members(self) -> dict[int, str]:
-        """Return process id to command line of the server and everything it started."""
+        """Return process id to command line of the server and of every process that it started."""
         return processes.session_members(self.pid)
 
     def git_processes(self) -> dict[int, str]:
-        """Return the git processes that the server runs at this moment."""
+        """Return the git processes that the server is running."""
         return {i: name for i, name in self.members().items() if re.match(r"(\S*/)?git[ -]|\(Z\)", name)}
 
     def terminate(self) -> int:
-        """Send SIGTERM, wait for the end and return the exit status; no process may be left."""
+        """Send SIGTERM, wait for the end and return the exit status. No process may be left."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -179,7 +181,7 @@ class ServerProcess:
         return status
 
     def kill(self) -> None:
-        """Send SIGKILL to the server and everything it started, as a power cut would."""
+        """Send SIGKILL to the server and every process that it started, as in a power cut."""
         assert self.process is not None
         session_id = self.process.pid
         while processes.session_members(session_id):
@@ -190,7 +192,7 @@ class ServerProcess:
         self.process = None
 
     def stop(self) -> None:
-        """End the server as an operator would and check that it had nothing to complain about."""
+        """End the server like an operator, and check that it has logged no complaint."""
         self.http.close()
         if self._recorder is not None:
             self._recorder.stop()
@@ -201,7 +203,7 @@ class ServerProcess:
         assert "Traceback" not in self.stderr(), f"the server logged a stack trace:\n{self.stderr()}"
 
     def stderr(self) -> str:
-        """Return everything the server printed so far."""
+        """Return the server's standard error so far."""
         return self.stderr_path.read_text("utf-8", "replace") if self.stderr_path.exists() else ""
 
     def log(self, message: str = "") -> list[dict[str, Any]]:
@@ -223,7 +225,7 @@ class ServerProcess:
         )
 
     def cli(self, *args: str | Path) -> str:
-        """Run a `packhouse` command that must succeed; return what it printed, without blanks around it."""
+        """Run a `packhouse` command, which must succeed. Return its output without surrounding blanks."""
         done = self.try_cli(*args)
         assert done.returncode == 0, f"packhouse {args}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()

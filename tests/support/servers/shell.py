@@ -1,4 +1,4 @@
-"""The command line in this process: starting the program each time is slow."""
+"""Runs the command line in this process, because starting the program each time is slow."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from packhouse.cli.main import run
 
 
 class Shell:
-    """Runs `packhouse` commands on a data folder of its own."""
+    """Runs `packhouse` commands on its own data folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -34,7 +34,7 @@ class Shell:
         return out.strip()
 
     def fails(self, code: int, *args: str | Path, **options: Any) -> str:
-        """Return the one line that a command leaves on standard error when it fails with this exit code."""
+        """Run a command that fails with this exit code. Return its one line on standard error."""
         actual, out, err = self.run(*args, **options)
         assert (actual, out) == (code, ""), (out, err)
         assert err.startswith("packhouse: ")

@@ -4,7 +4,7 @@ from packhouse.node.node import Node
 
 
 class SteadyTime:
-    """Takes the place of a node's clocks and of its sleep; `slept_s` lists how long each sleep was."""
+    """Replaces a node's clocks and its sleep. `slept_s` lists the length of each sleep."""
 
     def __init__(self, node: Node, *, now: float = 1000) -> None:
         self.now = now
@@ -14,7 +14,7 @@ class SteadyTime:
         node.sleep = self._sleep
 
     def pass_by(self, seconds: float) -> None:
-        """Let time go on without anybody sleeping."""
+        """Move the time on without a sleep."""
         self.now += seconds
 
     def _sleep(self, seconds: float) -> None:

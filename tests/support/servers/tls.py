@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM files: what clients must trust, and what the server presents."""
+    """PEM files: one that clients must trust, and those that the server presents."""
 
     ca: Path
     cert: Path

@@ -15,13 +15,13 @@ from tests.support.waiting import wait_until
 
 
 def remote_of(repo: Repo, suffix: str = "") -> str:
-    """Return the address of a remote of `repo` with a token in it."""
+    """Return the address of a remote of `repo`, with a token in it."""
     scheme, _, host = repo.org.server.url.partition("://")
     return f"{scheme}://t:{repo.token()}@{host}/{repo.name}{suffix}.git"
 
 
 def base_of(upstream: Repo, **fields: Any) -> dict[str, Any]:
-    """Return a base_repo that follows `upstream` on its server; a field given as None is left out."""
+    """Return a base_repo that follows `upstream` on its server. A field given as None is left out."""
     owner, _, name = upstream.name.rpartition("/")
     base = {
         "provider": "gitea",
@@ -42,27 +42,27 @@ def follow_base(org: Org, base: dict[str, Any], *, password: str, username: str 
 
 
 def follow(org: Org, upstream: Repo, *, password: str | None = None, **fields: Any) -> Repo:
-    """Create a repository that follows `upstream` and holds a credential for it."""
+    """Create a repository that follows `upstream`, and store a credential for it."""
     token = upstream.token() if password is None else password
     return follow_base(org, base_of(upstream, **fields), password=token)
 
 
 def ask_for_pull(mirror: Repo, ref: str | None = None) -> None:
-    """Ask for a pull; it must be taken."""
+    """Ask for a pull, which must be accepted."""
     reply = mirror.api("POST", "/pull-upstream", json={} if ref is None else {"ref": ref})
     assert reply.status_code == 202, reply.text
     assert reply.json() == {"message": "Repository sync initiated successfully"}
 
 
 def pull(mirror: Repo, ref: str | None = None) -> None:
-    """Ask for a pull and wait until it ended."""
+    """Ask for a pull and wait for its end."""
     before = count_runs(mirror)
     ask_for_pull(mirror, ref)
     wait_until(lambda: count_runs(mirror) > before, "the sync does not end")
 
 
 def count_runs(mirror: Repo) -> int:
-    """Return how many runs have ended."""
+    """Return the number of ended runs."""
     return sum(kind != "repo.sync.started" for kind, _ in sync_events(mirror))
 
 
@@ -82,7 +82,7 @@ def sync_events(mirror: Repo) -> list[tuple[str, dict[str, Any]]]:
 
 
 def last_error(mirror: Repo) -> str:
-    """Return why the latest run failed."""
+    """Return the error of the latest run."""
     kind, payload = sync_events(mirror)[-1]
     assert kind == "repo.sync.failed", kind
     error: str = payload["error"]
@@ -106,7 +106,7 @@ class HostileUpstream:
             do_POST = do_GET
 
             def log_message(self, *args: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         outer = self
         self.answer = answer
@@ -127,9 +127,9 @@ class HostileUpstream:
 
 
 class Gateway:
-    """Passes connections on to `target`; while closed it accepts them and is silent.
+    """Passes connections on to `target`. While closed, it accepts connections and stays silent.
 
-    Of what clients send it passes on `passes_bytes` in all, and then keeps them waiting.
+    It passes on `passes_bytes` of clients' bytes in all, and then lets the clients wait.
     """
 
     def __init__(self, target: tuple[str, int], *, passes_bytes: int = 2**62) -> None:
@@ -152,7 +152,7 @@ class Gateway:
         self._thread.join()
         for each in self._sockets:
             with suppress(OSError):  # it has ended already
-                each.shutdown(socket.SHUT_RDWR)  # closing alone ends nothing while a thread reads from it
+                each.shutdown(socket.SHUT_RDWR)  # closing alone does not end a read in another thread
             each.close()
 
     def _accept(self) -> None:
@@ -166,7 +166,7 @@ class Gateway:
             if self.is_open:
                 try:
                     server = socket.create_connection(self._target)
-                except ConnectionRefusedError:  # it was killed, and the client tries once more
+                except ConnectionRefusedError:  # the target was killed, and the client tries once more
                     client.close()
                     continue
                 self._sockets.append(server)
