@@ -63,6 +63,6 @@ def _guarded(what: str, work: Callable[..., object], *args: object) -> None:
         log_event("maintenance put off", level=logging.WARNING, work=what, reason=error.code.value)
     except OSError as error:  # a full, read-only or failing disk, which may pass
         log_event("maintenance put off", level=logging.WARNING, work=what, reason=str(error.strerror))
-    except Exception:  # noqa: BLE001 - whatever it is, the next repository still wants its turn
+    except Exception:  # noqa: BLE001 - whatever it is, the next repository is looked at
         facts = [argument for argument in args if isinstance(argument, str)]
         log_event("maintenance failed", level=logging.ERROR, exc_info=True, work=what, on=facts)

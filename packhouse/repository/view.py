@@ -53,12 +53,12 @@ class RepoView(Closing):
         self._listed: PackList | None = None
         self._opened: OpenedPacks | None = None
         self._reader: ObjectReader | None = None
-        self._lent = contextlib.ExitStack()
+        self._in_use = contextlib.ExitStack()
 
     def close(self) -> None:
         """Let go of what is open. Harmless when done before; the view may be used again."""
         self._reader = None
-        self._lent.close()
+        self._in_use.close()
         opened, self._opened = self._opened, None
         if opened is not None:
             opened.close()
@@ -211,7 +211,7 @@ class RepoView(Closing):
 
     def _reading(self) -> ObjectReader:
         if self._reader is None:
-            self._reader = self._lent.enter_context(self._open(fresh=False).reader())
+            self._reader = self._in_use.enter_context(self._open(fresh=False).reader())
         return self._reader
 
     def _ask(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:

@@ -18,8 +18,8 @@ class IdleReaders:
         self._epoch = 0
 
     @contextlib.contextmanager
-    def lend(self, object_dir: Path) -> Iterator[ObjectReader]:
-        """Lend a reader to one thread. Opens one of `object_dir`, the folder, if none is idle."""
+    def use(self, object_dir: Path) -> Iterator[ObjectReader]:
+        """Give one thread a reader. Opens one of `object_dir`, the folder, if none is idle."""
         epoch = self._epoch
         try:
             reader = self._idle.pop()
@@ -31,6 +31,6 @@ class IdleReaders:
             self._idle.append(reader)
 
     def forget(self) -> None:
-        """Let the next reads open the packs anew. Readers that are lent now are not kept."""
+        """Let the next reads open the packs anew. Readers in use are not kept."""
         self._epoch += 1
         self._idle.clear()

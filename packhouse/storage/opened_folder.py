@@ -30,7 +30,7 @@ class OpenedFolder(OpenedPacks):
     def reader(self) -> AbstractContextManager[ObjectReader]:
         """See OpenedPacks."""
         assert self._give_back is not None, "it is open"
-        return self._readers.lend(self.object_dir)
+        return self._readers.use(self.object_dir)
 
     def close(self) -> None:
         """See OpenedPacks."""

@@ -62,7 +62,7 @@ class OpenedPacks(ABC):
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[ObjectReader]:
-        """Lend a reader of the objects in the folder to one thread."""
+        """Give one thread a reader of the objects in the folder."""
 
     @abstractmethod
     def close(self) -> None:

@@ -44,13 +44,13 @@ class Acknowledged:
 
 def commit_until(stop: threading.Event, done: Acknowledged, number: int) -> None:
     """Commit over HTTP, to a branch of one's own and to one that all share, until the server is gone."""
-    turn = 0
+    count = 0
     while not stop.is_set():
-        turn += 1
-        branch = "shared" if turn % 3 == 0 else f"committer{number}"
+        count += 1
+        branch = "shared" if count % 3 == 0 else f"committer{number}"
         try:
             reply = done.repo.post_commit(
-                branch, {f"{number}/f{turn % 7}": os.urandom(500)}, base_branch="main"
+                branch, {f"{number}/f{count % 7}": os.urandom(500)}, base_branch="main"
             )
         except httpx.TransportError:
             return
@@ -61,10 +61,10 @@ def commit_until(stop: threading.Event, done: Acknowledged, number: int) -> None
 def push_until(stop: threading.Event, done: Acknowledged, number: int, git: Git, work: Path) -> None:
     """Push commits of growing size until the server is gone."""
     branch = f"pusher{number}"
-    turn = 0
+    count = 0
     while not stop.is_set():
-        turn += 1
-        commit = git.commit(work, {f"{number}/p{turn % 5}": os.urandom(2000 * turn)})
+        count += 1
+        commit = git.commit(work, {f"{number}/p{count % 5}": os.urandom(2000 * count)})
         try:
             git.run("push", "--quiet", done.repo.remote(), f"HEAD:refs/heads/{branch}", cwd=work)
         except GitError:

@@ -29,13 +29,13 @@ def test_a_vanished_disk_is_answered_503_in_a_line_of_the_log_each(disk: LoopDis
             org.create_repo(f"filler/{number}-{'x' * 150}")
         disk.vanish()
         Path("/proc/sys/vm/drop_caches").write_text("3")
-        for turn in range(5):
+        for count in range(5):
             assert server.http.get(f"{server.url}/readyz").status_code == 503
             # What is in the server's memory may still be answered.
             assert org.request("GET", "/api/repos", params={"q": "199"}).status_code in (200, 503)
             assert repo.api("GET", "/branches").status_code in (200, 503)
             assert repo.post_commit("main", {"a": b"2"}).status_code == 503
-            assert org.repo(f"new-{turn}").create().status_code == 503
+            assert org.repo(f"new-{count}").create().status_code == 503
         log = [json.loads(line) for line in server.stderr().splitlines()]
         assert not [line for line in log if "damaged" in str(line.get("reason"))]
         assert not [line for line in log if "exception" in line], server.stderr()

@@ -40,8 +40,8 @@ class _Moment:
         self._guard = threading.Lock()
 
     @contextmanager
-    def lend_copy(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection that shows this moment, to one thread at a time."""
+    def use_copy(self) -> Iterator[sqlite3.Connection]:
+        """Give one thread at a time the connection that shows this moment."""
         assert self.image is not None, "nobody has written since, so the truth itself can be read"
         with self._guard:
             if self._copy is None:
@@ -71,7 +71,7 @@ class _MemorySession(Session):
 
     def all(self, query: str, /, **params: SqlValue) -> list[Row]:
         """See Session."""
-        with self._lend() as connection:
+        with self._use() as connection:
             return connection.execute(QUERIES[query], params).fetchall()
 
     def one(self, query: str, /, **params: SqlValue) -> Row | None:
@@ -81,25 +81,25 @@ class _MemorySession(Session):
 
     def run(self, query: str, /, **params: SqlValue) -> int:
         """See Session."""
-        with self._lend() as connection:
+        with self._use() as connection:
             return connection.execute(QUERIES[query], params).rowcount
 
     def run_many(self, query: str, rows: Sequence[Mapping[str, SqlValue]], /) -> int:
         """See Session."""
-        with self._lend() as connection:
+        with self._use() as connection:
             return connection.executemany(QUERIES[query], rows).rowcount
 
     def define(self, statement: str, /) -> None:
         """See Session."""
-        with self._lend() as connection:
+        with self._use() as connection:
             connection.execute(statement)
 
     @contextmanager
-    def _lend(self) -> Iterator[sqlite3.Connection]:
+    def _use(self) -> Iterator[sqlite3.Connection]:
         if self._is_writer:
             yield self._database.truth
         else:
-            with self._database.lend(self._moment) as connection:
+            with self._database.use(self._moment) as connection:
                 yield connection
 
 
@@ -144,14 +144,14 @@ class SqliteMemory(Database):
             self._end("COMMIT")
 
     @contextmanager
-    def lend(self, moment: _Moment | None) -> Iterator[sqlite3.Connection]:
-        """Lend a connection that shows a moment; without one, the present committed state."""
+    def use(self, moment: _Moment | None) -> Iterator[sqlite3.Connection]:
+        """Give a connection that shows a moment; without one, the present committed state."""
         with self._guard:
             shown = moment or self._moment
             if shown is self._moment and self._writer is None:
                 yield self.truth
                 return
-        with shown.lend_copy() as connection:
+        with shown.use_copy() as connection:
             yield connection
 
     def image(self) -> bytes:
@@ -172,7 +172,7 @@ class SqliteMemory(Database):
 
     def has_schema(self) -> bool:
         """See Database."""
-        with self._in_use(), self.lend(None) as connection:
+        with self._in_use(), self.use(None) as connection:
             return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
 
     def migrate(self, clock: Clock = system_clock) -> None:

@@ -47,7 +47,7 @@ def release_subscriptions(node: Node, worker: str, ids: Collection[int]) -> None
 def choose_deliveries(
     node: Node, webhook_id: int, *, sending: Collection[PendingDelivery], count_max: int
 ) -> list[PendingDelivery]:
-    """Return the deliveries to send next, at most one of each ref, none before its turn.
+    """Return the deliveries to send next: of each ref at most one, the earliest that is due.
 
     One that failed `limits.webhook_in_order_attempts` times no longer holds up later ones of its ref.
     """

@@ -48,7 +48,7 @@ def test_whoever_goes_on_from_the_last_page_meets_each_new_branch_once(
     query = {"limit": "3"}
     seen: list[str] = []
 
-    def turn() -> bool:
+    def read_page() -> bool:
         page = repo.api("GET", "/branches", params=query).json()
         seen.extend(branch["name"] for branch in page["branches"])
         if page["branches"]:
@@ -59,10 +59,10 @@ def test_whoever_goes_on_from_the_last_page_meets_each_new_branch_once(
     with ThreadPoolExecutor(4) as pool:
         made = [pool.submit(create, repo, name) for name in names]
         while not all(future.done() for future in made):
-            turn()
+            read_page()
         for future in made:
             future.result()
-    while turn():
+    while read_page():
         continue
     assert sorted(seen) == sorted(["main", *names])
     assert seen == names_of(repo)

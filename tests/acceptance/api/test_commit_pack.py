@@ -1,4 +1,4 @@
-"""POST …/commit-pack: framing, metadata, paths, guards, and what lands."""
+"""POST …/commit-pack: framing, metadata, paths, guards, and what is committed."""
 
 import base64
 import json

@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
-def test_fifty_unguarded_commits_from_fifty_connections_all_land(repo: Repo) -> None:
+def test_fifty_unguarded_commits_from_fifty_connections_all_succeed(repo: Repo) -> None:
     repo.write_commit("main", {"start": b"0"})
 
     def commit(number: int) -> int:
@@ -25,7 +25,7 @@ def test_fifty_unguarded_commits_from_fifty_connections_all_land(repo: Repo) -> 
 
 
 @pytest.mark.parametrize("server", ["sqlite", "workers", "postgres"], indirect=True)
-def test_of_many_commits_with_one_guard_exactly_one_lands(repo: Repo) -> None:
+def test_of_many_commits_with_one_guard_exactly_one_succeeds(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
 
     def commit(number: int) -> int:

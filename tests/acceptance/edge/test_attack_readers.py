@@ -65,7 +65,7 @@ def test_a_slow_clone_does_not_keep_the_packs_of_later_commits(start_server: Sta
         assert server.git_processes(), "the clone has ended: the test shows nothing"
 
 
-def test_slow_clients_lend_their_turns_to_others(start_server: StartServer, git: Git, tmp_path: Path) -> None:
+def test_slow_clients_let_others_run(start_server: StartServer, git: Git, tmp_path: Path) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1", "stall_timeout_s": "600"}))
     repo = server.new_org().create_repo()
     tip = repo.write_commit("main", {"large": os.urandom(12_000_000)})
@@ -77,7 +77,7 @@ def test_slow_clients_lend_their_turns_to_others(start_server: StartServer, git:
         assert len(server.git_processes()) >= 2, "the slow ones have ended: the test shows nothing"
 
 
-def test_a_slow_archive_lends_its_turn_to_others(start_server: StartServer) -> None:
+def test_a_slow_archive_lets_others_run(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"large": os.urandom(12_000_000)})

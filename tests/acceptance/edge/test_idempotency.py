@@ -54,7 +54,7 @@ def history(repo: Repo, git: Git, tmp_path: Path) -> SampleHistory:
 
 
 def new_key() -> str:
-    """Return a key as the draft writes it: a string in quotes."""
+    """Return a key as the specification writes it: a string in quotes."""
     return f'"{uuid4()}"'
 
 
@@ -319,9 +319,9 @@ def test_a_refused_write_may_be_tried_again_under_its_key(repo: Repo) -> None:
     refused = post_files(repo, key, b"1", base_branch="nowhere", expected_target_sha="f" * 40)
     assert refused.status_code == 409
     assert post_files(repo, key, b"2", expected_target_sha="f" * 40).status_code == 409
-    landed = post_files(repo, key, b"3", expected_target_sha=tip)
-    assert landed.status_code == 201
-    assert is_replay(post_files(repo, key, b"3", expected_target_sha=tip), landed)
+    first = post_files(repo, key, b"3", expected_target_sha=tip)
+    assert first.status_code == 201
+    assert is_replay(post_files(repo, key, b"3", expected_target_sha=tip), first)
 
 
 def test_the_key_is_the_same_in_quotes_and_bare(repo: Repo) -> None:
@@ -406,9 +406,9 @@ def test_keys_go_with_their_repository(org: Org) -> None:
     anew = repo.v1("POST", "/repos", json={}, headers=headers)
     assert anew.status_code == 201
     assert anew.json()["repository_id"] != first.json()["repository_id"]
-    landed = post_files(repo, key, b"1")
-    assert landed.status_code == 201
-    assert REPLAYED not in landed.headers
+    first = post_files(repo, key, b"1")
+    assert first.status_code == 201
+    assert REPLAYED not in first.headers
 
 
 def test_the_example_of_the_page_is_answered_as_printed(new_org: Org) -> None:

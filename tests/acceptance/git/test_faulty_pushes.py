@@ -1,4 +1,4 @@
-"""Pushes with faulty objects: what lands, what is said, and what stays on the server."""
+"""Pushes with faulty objects: what is taken, what is said, and what stays on the server."""
 
 import gzip
 import subprocess
@@ -94,7 +94,7 @@ def test_a_hostile_gitmodules_stops_only_the_refs_that_have_it_under_this_name(
 
 
 @pytest.mark.parametrize("version", ["0", "1", "2"])
-def test_refs_without_faulty_objects_land_and_nothing_else_is_kept(
+def test_refs_without_faulty_objects_are_taken_and_nothing_else_is_kept(
     org: Org, raw: RawObjects, version: str
 ) -> None:
     repo = org.create_repo()
@@ -111,8 +111,8 @@ def test_refs_without_faulty_objects_land_and_nothing_else_is_kept(
         cwd=raw.work,
     )
     assert list(refused_refs(done.stdout)) == ["refs/heads/main"]
-    landed = raw.git.ls_remote(repo.remote(), "refs/heads/*", "refs/tags/*")
-    assert {name: oid for name, oid in landed.items() if not name.endswith("^{}")} == {
+    taken = raw.git.ls_remote(repo.remote(), "refs/heads/*", "refs/tags/*")
+    assert {name: oid for name, oid in taken.items() if not name.endswith("^{}")} == {
         name: oid for name, oid in refs.items() if name != "refs/heads/main"
     }
     assert list_stored(raw.git, repo.folder()) == raw.closure([side, tag, first])
@@ -164,7 +164,7 @@ def test_deltas_against_what_is_refused_are_written_out(org: Org, raw: RawObject
 
 
 def hostile_trees(raw: RawObjects) -> dict[str, str]:
-    """Return the trees that must never land, by what is wrong with them."""
+    """Return the trees that must never be taken, by what is wrong with them."""
     blob, folder = raw.blob(), good_tree(raw)
     config = raw.blob(SUBMODULES)
     names = (b".git", b".GIT", b"git~1", b".g\xe2\x80\x8cit", b".git ", b".git...", b"..", b".")
@@ -212,7 +212,7 @@ def send_pack(
 
 
 @pytest.mark.parametrize("suffix", ["", "+import", "+ephemeral"])
-def test_hostile_trees_never_land_whatever_leads_to_them(org: Org, raw: RawObjects, suffix: str) -> None:
+def test_hostile_trees_are_never_taken_whatever_leads_to_them(org: Org, raw: RawObjects, suffix: str) -> None:
     good = raw.commit(good_tree(raw))
     wholes = raw.closure([good])
     for what, tree in hostile_trees(raw).items():
@@ -289,7 +289,7 @@ def test_a_null_gitlink_is_taken_on_the_import_remote_only(org: Org, raw: RawObj
     assert push(raw, repo, {"refs/heads/main": commit}, suffix="+import").returncode == 0
 
 
-def test_the_import_remote_lands_what_is_clean_beside_what_is_not(org: Org, raw: RawObjects) -> None:
+def test_the_import_remote_takes_what_is_clean_beside_what_is_not(org: Org, raw: RawObjects) -> None:
     repo = org.create_repo()
     old, evil = bad_commit(raw), raw.commit(hostile_tree(raw))
     done = push(raw, repo, {"refs/heads/old": old, "refs/heads/evil": evil}, suffix="+import")
@@ -315,7 +315,7 @@ def test_a_push_in_chunks_and_one_that_is_gzipped_are_judged_alike(
         assert list_stored(raw.git, repo.folder()) == raw.closure([good])
 
 
-def test_a_shallow_clone_lands_what_is_clean(org: Org, raw: RawObjects, tmp_path: Path) -> None:
+def test_a_shallow_clone_pushes_what_is_clean(org: Org, raw: RawObjects, tmp_path: Path) -> None:
     repo = org.create_repo()
     tip = raw.commit(good_tree(raw), raw.commit(good_tree(raw), author=b"author A <a@x.test> 4 +0000"))
     push(raw, repo, {"refs/heads/main": tip})
@@ -415,26 +415,26 @@ def random_refs(raw: RawObjects, random: Random) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_what_lands_is_what_git_itself_takes_and_nothing_else(
+def test_what_is_taken_is_what_git_itself_takes_and_nothing_else(
     org: Org, raw: RawObjects, tmp_path: Path, request: pytest.FixtureRequest, number: int
 ) -> None:
     seed = seed_of(request)
     random = Random(seed)
     repo = org.create_repo()
-    landed: dict[str, str] = {}
+    taken: dict[str, str] = {}
     for push_number in range(2):  # the second one meets a repository that holds something
         refs = {f"{name}-{push_number}": oid for name, oid in random_refs(raw, random).items()}
         clean = {name: oid for name, oid in refs.items() if raw.is_clean(oid, tmp_path)}
         options = random.choice([(), ("--atomic",), ("--no-thin",)])
         done = push(raw, repo, refs, *options)
         if options != ("--atomic",) or clean == refs:
-            landed |= clean
+            taken |= clean
         shown = raw.git.ls_remote(repo.remote(), "refs/*")
-        assert {n: o for n, o in shown.items() if not n.endswith("^{}")} == landed, (seed, done.stderr)
+        assert {n: o for n, o in shown.items() if not n.endswith("^{}")} == taken, (seed, done.stderr)
         reasons = refused_refs(done.stdout)
-        assert set(reasons) == set(refs) - set(landed), seed
+        assert set(reasons) == set(refs) - set(taken), seed
         assert all(": " in reasons[name] for name in set(refs) - set(clean)), (seed, reasons)
-    if landed:
-        assert list_stored(raw.git, repo.folder()) == raw.closure(landed.values()), seed
+    if taken:
+        assert list_stored(raw.git, repo.folder()) == raw.closure(taken.values()), seed
         copy = raw.git.clone(repo.remote(), tmp_path / "copy", "--mirror")
         raw.git.run("fsck", "--strict", "--no-dangling", cwd=copy)

@@ -286,7 +286,7 @@ def test_a_thousand_refs_are_pushed_listed_and_cloned(tmp_path: Path, repo: Repo
     assert len(git.run("tag", "--list", cwd=clone).splitlines()) == 1000
 
 
-def test_more_clients_than_turns_are_served_one_after_the_other(
+def test_more_clients_than_slots_are_served_one_after_the_other(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1"}))

@@ -60,7 +60,7 @@ def older(request: pytest.FixtureRequest, repo: Repo) -> Older:
 
 
 @pytest.mark.parametrize("suffix", ["", "+ephemeral", "+import"])
-def test_a_push_of_such_a_new_name_is_refused_and_others_land(
+def test_a_push_of_such_a_new_name_is_refused_and_others_are_taken(
     repo: Repo, git: Git, tmp_path: Path, suffix: str
 ) -> None:
     work = git.init(tmp_path / "work")

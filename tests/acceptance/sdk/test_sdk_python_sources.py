@@ -85,7 +85,7 @@ def test_a_source_that_fails_commits_nothing(handle: Any) -> None:
     assert [branch["head_sha"] for branch in branches] == [first["commit_sha"]]
 
 
-def test_of_fifty_commits_at_once_all_land_and_of_ten_guarded_ones_one(handle: Any) -> None:
+def test_of_fifty_commits_at_once_all_succeed_and_of_ten_guarded_ones_one(handle: Any) -> None:
     commit(handle, "Start", {"a": b"1"})
 
     async def write(number: int, **options: Any) -> Any:

@@ -51,7 +51,7 @@ def test_an_aborted_commit_leaves_the_branch(client: TypeScriptClient, repo: Rep
     assert repo.branches() == {"main": first}
 
 
-def test_of_fifty_commits_at_once_all_land_and_of_ten_guarded_ones_one(
+def test_of_fifty_commits_at_once_all_succeed_and_of_ten_guarded_ones_one(
     client: TypeScriptClient, repo: Repo
 ) -> None:
     first = client.commit(repo.name, "Start", {"a": b"1"})["commitSha"]

@@ -48,7 +48,7 @@ class Pager:
         self._after: tuple[int, RefName] | None = None
         self.seen: list[str] = []
 
-    def turn(self) -> bool:
+    def read_page(self) -> bool:
         """Read one page; False when there is nothing behind the last one."""
         with self._database.snapshot() as session:
             page = list_branches_page(
@@ -62,7 +62,7 @@ class Pager:
 
     def finish(self) -> list[str]:
         """Read on to the end; return all that was seen."""
-        while self.turn():
+        while self.read_page():
             continue
         return self.seen
 
@@ -109,7 +109,7 @@ def test_a_pager_meets_every_branch_made_meanwhile_once(
         while left:
             count = rng.randint(1, 3)
             names, left = left[:count], left[count:]
-            # The clocks of servers differ, and the time is taken before the turn comes.
+            # The clocks of servers differ, and the time is taken before the writer may write.
             now = 1000 + rng.randint(-2, 2)
             apply(database, repo_id, *(branch_update(name, None, A) for name in names), now=now)
             acknowledged[number] += names
@@ -121,7 +121,7 @@ def test_a_pager_meets_every_branch_made_meanwhile_once(
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
-        pager.turn()
+        pager.read_page()
     for writer in writers:
         writer.join()
     seen = pager.finish()
@@ -142,7 +142,7 @@ def test_a_server_of_the_release_before_may_make_branches_beside_this_one(
         else:
             apply(database, repo_id, branch_update(name, None, A), now=50)
         order.append(name)
-        pager.turn()
+        pager.read_page()
         assert pager.seen == order
     assert list_all(database, repo_id) == order
     apply(database, repo_id, branch_update("old-y", A, B), branch_update("old-x", A, None))

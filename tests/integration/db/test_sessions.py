@@ -74,9 +74,9 @@ def test_a_snapshot_sees_one_moment(database: Database) -> None:
 
 def test_threads_share_a_database(database: Database) -> None:
     def write(number: int) -> None:
-        for turn in range(10):
+        for count in range(10):
             with database.write() as session:
-                insert_org(session, name=f"org-{number}-{turn}", now=1)
+                insert_org(session, name=f"org-{number}-{count}", now=1)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -80,8 +80,8 @@ def test_what_was_acknowledged_survives_sigkill(url: str) -> None:
 
 
 def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Database, org: Org) -> None:
-    for turn in range(10):
-        name = f"short-lived-{turn}"
+    for count in range(10):
+        name = f"short-lived-{count}"
         repo_id = add_repo(database, org.id, name)
         refused = threading.Event()
 

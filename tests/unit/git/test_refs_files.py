@@ -99,7 +99,7 @@ def test_older_refs_do_not_replace_newer_ones(git: Git, bare: Path) -> None:
     assert inside.wait(JOIN_MAX_S)
     newest[0] = state(9, (PERSISTENT, MAIN, commit, None))
     fast = threading.Thread(target=write_ref_files, args=(bare, lambda: newest[0]))
-    fast.start()  # waits for the turn of the slow one, which has read older refs
+    fast.start()  # waits for the slow one, which has read older refs
     go_on.set()
     for writer in (slow, fast):
         writer.join(JOIN_MAX_S)

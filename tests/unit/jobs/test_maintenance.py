@@ -193,7 +193,7 @@ def test_a_request_that_came_in_an_outage_is_asked_again_by_the_next_write(
         (RuntimeError("of the test"), "maintenance failed", logging.ERROR, True),
     ],
 )
-def test_the_failure_of_one_repository_is_logged_and_the_next_has_its_turn(
+def test_the_failure_of_one_repository_is_logged_and_the_next_is_looked_at(
     few: Node,
     repo: Repo,
     maintenance: Maintenance,

@@ -25,46 +25,46 @@ def object_dir(tmp_path: Path) -> Path:
 
 def test_a_reader_is_used_again_by_the_next_read(object_dir: Path) -> None:
     readers = IdleReaders()
-    with readers.lend(object_dir) as first:
+    with readers.use(object_dir) as first:
         assert first.read(hash_object("blob", b"one")) == ("blob", b"one")
-    with readers.lend(object_dir) as second:
+    with readers.use(object_dir) as second:
         assert second is first
 
 
 def test_reads_at_once_have_a_reader_each(object_dir: Path) -> None:
     readers = IdleReaders()
-    with readers.lend(object_dir) as first, readers.lend(object_dir) as second:
+    with readers.use(object_dir) as first, readers.use(object_dir) as second:
         assert first is not second
-    with readers.lend(object_dir) as third, readers.lend(object_dir) as fourth:
+    with readers.use(object_dir) as third, readers.use(object_dir) as fourth:
         assert {id(third), id(fourth)} == {id(first), id(second)}
 
 
 def test_a_reader_that_failed_is_not_used_again(object_dir: Path) -> None:
     readers = IdleReaders()
-    with pytest.raises(KeyError), readers.lend(object_dir) as first:
+    with pytest.raises(KeyError), readers.use(object_dir) as first:
         raise KeyError
-    with readers.lend(object_dir) as second:
+    with readers.use(object_dir) as second:
         assert second is not first
 
 
 def test_forgotten_readers_see_no_new_read_and_those_in_use_are_not_kept(object_dir: Path) -> None:
     readers = IdleReaders()
-    with readers.lend(object_dir) as idle:
+    with readers.use(object_dir) as idle:
         pass
-    with readers.lend(object_dir) as in_use:
+    with readers.use(object_dir) as in_use:
         assert in_use is idle
         readers.forget()
-    with readers.lend(object_dir) as fresh:
+    with readers.use(object_dir) as fresh:
         assert fresh is not idle
 
 
 def test_a_new_reader_sees_the_packs_that_came_since(object_dir: Path) -> None:
     readers = IdleReaders()
-    with readers.lend(object_dir):
+    with readers.use(object_dir):
         pass
     write_pack(object_dir / "pack", [("blob", b"two")])
     readers.forget()
-    with readers.lend(object_dir) as reader:
+    with readers.use(object_dir) as reader:
         assert reader.read(hash_object("blob", b"two")) == ("blob", b"two")
 
 
@@ -75,7 +75,7 @@ def test_only_so_many_idle_readers_are_kept(object_dir: Path) -> None:
     used: list[ObjectReader] = []
 
     def read() -> None:
-        with readers.lend(object_dir) as reader:
+        with readers.use(object_dir) as reader:
             used.append(reader)
             barrier.wait(60)
 

@@ -238,11 +238,11 @@ def test_threads_store_read_and_delete_side_by_side(store: PackStore) -> None:
 
     def work(number: int) -> None:
         try:
-            for turn in range(10):
-                content = b"%d %d" % (number, turn)
-                pack = put(store, 100 * number + turn, content)
+            for count in range(10):
+                content = b"%d %d" % (number, count)
+                pack = put(store, 100 * number + count, content)
                 # Every reader has a set of its own; the generations are shared by all threads.
-                opened = store.open(REPO, PackSet(turn, [kept, pack]))
+                opened = store.open(REPO, PackSet(count, [kept, pack]))
                 with opened.reader() as reader:
                     assert opened.mended.faults == []
                     assert reader.read(blob(b"kept"))[1] == b"kept"

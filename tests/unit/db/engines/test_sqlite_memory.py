@@ -104,10 +104,10 @@ def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> N
                     halves.append(names(session))
 
     def write(number: int) -> None:
-        for turn in range(20):
+        for count in range(20):
             with database.write() as session:
                 for side in "ab":
-                    insert_org(session, name=f"{number}-{turn}-{side}", now=1)
+                    insert_org(session, name=f"{number}-{count}-{side}", now=1)
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     writers = [threading.Thread(target=write, args=(number,)) for number in range(3)]

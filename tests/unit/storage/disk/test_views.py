@@ -97,14 +97,14 @@ def test_packs_are_linked_and_take_no_room(store: DiskPackStore) -> None:
 def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: DiskPackStore) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     first = show(store, 1, one)
-    with first.reader() as lent:
-        assert lent.read(blob(A))[1] == A
+    with first.reader() as reader:
+        assert reader.read(blob(A))[1] == A
         with first.reader() as idle:
             assert idle.read(blob(A))[1] == A
         second = show(store, 1, one, two)
         assert second.object_dir == first.object_dir
         assert shown_names(second) == {one.name, two.name}
-        assert lent.read(blob(A))[1] == A
+        assert reader.read(blob(A))[1] == A
         with second.reader() as again:
             assert again is idle
             assert again.read(blob(B))[1] == B
@@ -186,7 +186,7 @@ def test_the_folder_of_a_replaced_generation_goes_with_its_last_user(
     first, second = show(store, 1, one), show(store, 1, one)
     new = show(store, 2, two)
     first.close()
-    first.close()  # harmless, and no second user's turn
+    first.close()  # harmless, and not the end of a second user
     assert folders(data) == [1, 2]
     assert read_blob(second, A) == A
     second.close()
