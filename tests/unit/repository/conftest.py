@@ -1,0 +1,28 @@
+"""What tests of an opened repository work on: a node in memory with one repository."""
+
+import pytest
+
+from packhouse.auth.principal import Principal
+from packhouse.db.repos import Repo
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+
+
+@pytest.fixture
+def node(memory_node: Node) -> Node:
+    """The node."""
+    return memory_node
+
+
+@pytest.fixture
+def caller(memory_caller: Principal) -> Principal:
+    """Someone who may do everything."""
+    return memory_caller
+
+
+@pytest.fixture
+def repo(node: Node, caller: Principal) -> Repo:
+    """The empty repository `shop` of organisation acme, whose default branch is main."""
+    create_repo(node, caller, CreateRepo("shop"))
+    return lookup_repo(node, caller, "shop")
