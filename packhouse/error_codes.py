@@ -233,6 +233,7 @@ class Code(Enum):
     PACKED_TOO_SLOWLY = "push could not be packed anew in time"
     COMMITTED_OBJECT_REFUSED = "git refuses an object of this commit"
     UPSTREAM_AWAY = "upstream not available"
+    UPSTREAM_ADDRESS_REFUSED = "upstream address is refused"
     UPSTREAM_REJECTED = "upstream rejected"
 
     # organisations and repositories

@@ -191,6 +191,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "repository deletion is pending": "repository {repo} was deleted, its cleanup is pending",
     "unknown event": "unknown event {event}",
     "webhook not found": "webhook {webhook} not found",
+    "upstream address is refused": "field base_repo.upstream_host: {reason}",
     "upstream not available": "upstream not available: {reason}",
     "upstream rejected": "upstream rejected the update of {refname}",
     "pack idx cannot be rebuilt": "storage not available, please retry later",  # the reason names files

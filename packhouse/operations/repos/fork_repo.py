@@ -13,16 +13,16 @@ from packhouse.git.refname import (
     PERSISTENT,
     TAGS,
     RefName,
-    branch_refname,
     check_new_name,
     new_name_fault,
     short_name,
 )
 from packhouse.node.node import Node
-from packhouse.operations.repos.base_repo import ForkBase
+from packhouse.operations.repos.bases import ForkBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.repos.repo_info import RepoInfo
+from packhouse.repository.refs.files import head_target
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.refs.resolve import RefNotFound
 from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
@@ -34,7 +34,7 @@ ACTION = "fork"
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    default_branch: str
+    default_branch: RefName
     updates: Sequence[RefUpdate]
 
     @property
@@ -42,46 +42,52 @@ class _Plan:
         return sorted({update.new_oid for update in self.updates if update.new_oid is not None})
 
 
+@dataclass(frozen=True, slots=True)
+class ForkRepo:
+    """The name of the new repository, and of what it is a copy; `default_branch` None: that of the source."""
+
+    repo: str
+    base: ForkBase
+    default_branch: RefName | None = None
+
+
 def fork_repo(
-    node: Node,
-    caller: Principal,
-    base: ForkBase,
-    *,
-    name: str,
-    default_branch: str | None,
-    receipt: Receipt[RepoInfo] | None = None,
+    node: Node, caller: Principal, command: ForkRepo, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create `name` with what `base` names, and return it.
+    """Create the repository with what the base names, and return it.
 
     Without ref and id that is every branch and tag; with one, a single branch at that commit and the tags that
     it reaches. Refs of the source whose names no new ref can have are left out. Raises Unauthenticated, Denied,
     RepoNotFound, RefNotFound and RepoExists, and NewNameRefused when the default branch would have such a name.
     """
+    base = command.base
     source = open_source(node, caller, base.repo, base.token)
-    require_free_name(node, caller, name)
+    require_free_name(node, caller, command.repo)
     with open_view(node, source) as view, Write(view) as write:
         if view.is_empty:
-            plan = _plan_empty(source, base, default_branch)
+            plan = _plan_empty(source, command)
         else:
             state = read_source(node, source)
-            plan = _make_plan(view, state, base, default_branch)
+            plan = _make_plan(view, state, command)
             copy_objects(write, plan.roots)
-        filled = FilledRepo(name, plan.default_branch, plan.updates, ACTION)
+        filled = FilledRepo(command.repo, short_name(plan.default_branch), plan.updates, ACTION)
         return fill_repo(node, caller, filled, write, receipt=receipt)
 
 
-def _plan_empty(source: Repo, base: ForkBase, default_branch: str | None) -> _Plan:
+def _plan_empty(source: Repo, command: ForkRepo) -> _Plan:
+    base = command.base
     if base.oid is not None or base.ref is not None:
         raise RefNotFound(base.oid or base.ref or "")
-    return _Plan(_check_default(default_branch or source.default_branch), [])
+    return _Plan(command.default_branch or _default_branch(source), [])
 
 
-def _make_plan(view: RepoView, state: SourceState, base: ForkBase, default_branch: str | None) -> _Plan:
+def _make_plan(view: RepoView, state: SourceState, command: ForkRepo) -> _Plan:
+    base, default_branch = command.base, command.default_branch
     if base.ref is None and base.oid is None:
         # In the order in which the source got them, which becomes that of the fork.
         in_order = sorted(state.refs, key=creation_order)
         updates = [_creation(ref) for ref in in_order if new_name_fault(ref.refname) is None]
-        return _Plan(_check_default(default_branch or state.repo.default_branch), updates)
+        return _Plan(default_branch or _default_branch(state.repo), updates)
     if base.oid is not None:
         ref = state.find(base.ref) if base.ref is not None else None
         commit = _find_commit(view, state, base.oid)
@@ -90,19 +96,18 @@ def _make_plan(view: RepoView, state: SourceState, base: ForkBase, default_branc
         ref = state.require(base.ref)
         commit = peel_to_commit(view, ref, base.ref)
     if default_branch is None:
-        named = ref is not None and ref.refname.startswith(HEADS)
-        default_branch = short_name(ref.refname) if ref is not None and named else state.repo.default_branch
-    branch = RefUpdate(PERSISTENT, branch_refname(_check_default(default_branch)), None, commit)
+        is_branch = ref is not None and ref.refname.startswith(HEADS)
+        default_branch = check_new_name(ref.refname) if ref and is_branch else _default_branch(state.repo)
+    branch = RefUpdate(PERSISTENT, default_branch, None, commit)
     tags = [ref for ref in state.refs if ref.refname.startswith(TAGS) and new_name_fault(ref.refname) is None]
     reached = list_reached(view, commit, {ref.peeled_oid or ref.oid for ref in tags})
     kept = [_creation(ref) for ref in tags if (ref.peeled_oid or ref.oid) in reached]
     return _Plan(default_branch, [branch, *kept])
 
 
-def _check_default(branch: str) -> str:
-    """Return the name of the default branch, which may come from an older source; raise NewNameRefused."""
-    check_new_name(RefName(HEADS + branch.encode("utf-8")))
-    return branch
+def _default_branch(source: Repo) -> RefName:
+    """Return the name of the source's default branch, which may be of an older release; raise NewNameRefused."""
+    return check_new_name(head_target(source))
 
 
 def _creation(ref: Ref) -> RefUpdate:

@@ -4,7 +4,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import insert_repo
 from packhouse.db.session import Session
 from packhouse.ids import RepoId
-from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
 from packhouse.repository.refs.receipts import Receipt, bind
 
 
@@ -17,7 +17,7 @@ def insert_new_repo(
     default_branch: str,
     receipt: Receipt[RepoInfo] | None,
     now: int,
-    base_repo: BaseRepo | None = None,
+    upstream: UpstreamInfo | None = None,
 ) -> RepoInfo:
     """Add the repository, keep the answer that tells of it, and return it; raise RepoExists."""
     repo_id = insert_repo(
@@ -34,7 +34,7 @@ def insert_new_repo(
         name=name,
         default_branch=default_branch,
         created_at=now,
-        base_repo=base_repo,
+        upstream=upstream,
     )
     if (bound := bind(receipt, lambda: info)) is not None:
         bound.keep(session, repo_id, now=now)

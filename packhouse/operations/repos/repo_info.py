@@ -7,20 +7,20 @@ from packhouse.ids import RepoId, RepoKey
 
 
 @dataclass(frozen=True, slots=True)
-class BaseRepo:
-    """The upstream that a repository follows; `upstream_host` is "" for a provider's usual host."""
+class UpstreamInfo:
+    """The upstream that a repository follows; `host` is "" for a provider's usual host."""
 
     provider: str
     owner: str
     name: str
-    upstream_host: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RepoInfo:
     """A repository: `public_id` is the internal `repo_…` id, `id` the positive integer that is never reused.
 
-    `created_at` is in seconds since 1970. `base_repo` is None unless the repository follows an upstream.
+    `created_at` is in seconds since 1970. `upstream` is None unless the repository follows an upstream.
     """
 
     public_id: RepoId
@@ -28,7 +28,7 @@ class RepoInfo:
     name: str
     default_branch: str
     created_at: int
-    base_repo: BaseRepo | None = None
+    upstream: UpstreamInfo | None = None
 
 
 def repo_info(repo: Repo) -> RepoInfo:
@@ -39,12 +39,12 @@ def repo_info(repo: Repo) -> RepoInfo:
         name=repo.name,
         default_branch=repo.default_branch,
         created_at=repo.created_at,
-        base_repo=_base_repo(repo),
+        upstream=_upstream_info(repo),
     )
 
 
-def _base_repo(repo: Repo) -> BaseRepo | None:
+def _upstream_info(repo: Repo) -> UpstreamInfo | None:
     upstream = repo.upstream
     if upstream is None:
         return None
-    return BaseRepo(upstream.provider, upstream.owner, upstream.name, upstream.host)
+    return UpstreamInfo(upstream.provider, upstream.owner, upstream.name, upstream.host)

@@ -1,12 +1,14 @@
 """Snapshots: a repository whose only commit has the tree of another's, and none of its history."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.ref_transaction import RefUpdate
 from packhouse.git.objects.codec import encode_commit, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.refname import PERSISTENT, branch_refname
+from packhouse.git.refname import PERSISTENT, RefName, short_name
 from packhouse.node.node import Node
-from packhouse.operations.repos.base_repo import SnapshotBase
+from packhouse.operations.repos.bases import SnapshotBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.repos.repo_info import RepoInfo
@@ -19,22 +21,26 @@ from packhouse.repository.write import Write
 ACTION = "snapshot"
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotRepo:
+    """The name of the new repository, and what its one commit is made of."""
+
+    repo: str
+    base: SnapshotBase
+    default_branch: RefName
+
+
 def snapshot_repo(
-    node: Node,
-    caller: Principal,
-    base: SnapshotBase,
-    *,
-    name: str,
-    default_branch: str,
-    receipt: Receipt[RepoInfo] | None = None,
+    node: Node, caller: Principal, command: SnapshotRepo, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create `name` with one root commit on its default branch, and return it.
+    """Create the repository with one root commit on its default branch, and return it.
 
     Raises Unauthenticated, Denied, RepoNotFound, RefNotFound (also for a source without commits) and
     RepoExists.
     """
+    base = command.base
     source = open_source(node, caller, base.repo, base.token)
-    require_free_name(node, caller, name)
+    require_free_name(node, caller, command.repo)
     with open_view(node, source) as view:
         if view.is_empty:
             raise RefNotFound(base.ref or source.default_branch)
@@ -48,8 +54,8 @@ def snapshot_repo(
                 tree=tree, parents=[], author=base.author, committer=base.author, message=base.message
             )
             commit = write.writer.add_object("commit", content)
-            update = RefUpdate(PERSISTENT, branch_refname(default_branch), None, commit)
-            filled = FilledRepo(name, default_branch, [update], ACTION)
+            update = RefUpdate(PERSISTENT, command.default_branch, None, commit)
+            filled = FilledRepo(command.repo, short_name(command.default_branch), [update], ACTION)
             return fill_repo(node, caller, filled, write, receipt=receipt)
 
 

@@ -12,7 +12,7 @@ from packhouse.auth.sealing import Sealed
 from packhouse.db.credentials import find_credential_of_repo
 from packhouse.db.repos import FollowedUpstream, Repo
 from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, Invalid, PackhouseError, Unavailable
+from packhouse.errors import Invalid, PackhouseError, Unavailable
 from packhouse.git.commands.remote import RemoteLogin, RemoteServer
 from packhouse.node.node import Node
 from packhouse.outbound.destination import (
@@ -53,6 +53,13 @@ class UpstreamAway(Unavailable):
         return not self.is_lasting and self.reason not in (_NOT_RESOLVED, _NOT_CONNECTED)
 
 
+class UpstreamAddressRefused(Invalid):
+    """This server never connects to the upstream's address."""
+
+    code = Code.UPSTREAM_ADDRESS_REFUSED
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamAccess:
     """The checked server and the login. `is_public`: nothing is ever sent there, nothing local is pruned."""
@@ -75,7 +82,7 @@ def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamA
 
 
 def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
-    """Raise Invalid when the upstream is at a place that this server never connects to.
+    """Raise UpstreamAddressRefused when the upstream is at a place that this server never connects to.
 
     A name that does not resolve now may resolve later.
     """
@@ -83,7 +90,7 @@ def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
         _find_server(node, upstream)
     except UpstreamAway as away:
         if away.is_lasting:
-            raise FieldInvalid(field="base_repo.upstream_host", reason=away.reason) from None
+            raise UpstreamAddressRefused(away.reason) from None
 
 
 def make_address(node: Node, upstream: FollowedUpstream) -> str:

@@ -7,14 +7,26 @@ from msgspec import UNSET, UnsetType
 
 from packhouse.auth.scopes import Scope
 from packhouse.clock import format_timestamp
+from packhouse.error_codes import Code
+from packhouse.errors import Invalid
+from packhouse.node.repo_name import check_repo_name
+from packhouse.operations.repos.bases import Base
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
-from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
 from packhouse.web.call import Call
-from packhouse.web.json.base_repo import BASE_REPO, INITIAL_COMMIT, SNAPSHOT_HAS_A_COMMIT
+from packhouse.web.json.base_repo import (
+    BASE_REPO,
+    INITIAL_COMMIT,
+    SNAPSHOT_HAS_A_COMMIT,
+    InitialCommitUnexpected,
+    parse_base,
+    parse_base_branch,
+    parse_default_branch,
+)
 from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
 from packhouse.web.json.types import (
     BranchName,
@@ -122,17 +134,32 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
+class DeploymentNotSupported(Invalid):
+    """The request has settings of a hosted service."""
+
+    code = Code.DEPLOYMENT_NOT_SUPPORTED
+
+
+class NothingToUpdate(Invalid):
+    """The request changes nothing."""
+
+    code = Code.NOTHING_TO_UPDATE
+
+
 async def post_repo(call: Call) -> PreparedWrite[CreatedRepoReply]:
     """POST /api/repos: create the repository that the token names."""
     body = await call.read_body(CreateRepoBody)
     query = call.read_query(CreateRepoQuery)
-    command = CreateRepo(
-        name=call.caller.repo,
-        default_branch=body.default_branch or query.default_branch or None,
-        base_repo=body.base_repo,
-        initial_commit=body.initial_commit,
-        deployment=body.deployment is not None,
-    )
+    check_repo_name(call.caller.repo)  # told before any fault of the body
+    _refuse_deployment(body.deployment)
+    branch = parse_default_branch(body.default_branch or query.default_branch)
+    base: Base | None = None
+    if body.base_repo is not None:
+        base = parse_base(body.base_repo, body.initial_commit, now=call.node.clock())
+        branch = parse_base_branch(body.base_repo) or branch
+    elif body.initial_commit is not None:
+        raise InitialCommitUnexpected()
+    command = CreateRepo(call.caller.repo, branch, base)
 
     def render(repo: RepoInfo) -> CreatedRepoReply:
         address = call.clone_address(repo.name)
@@ -161,12 +188,11 @@ async def get_one_repo(call: Call) -> RepoReply:
 async def patch_repo(call: Call) -> UpdatedRepoReply:
     """PATCH /api/repos/{repo}: change the default branch."""
     body = await call.read_body(UpdateRepoBody)
-    command = UpdateRepo(
-        name=call.caller.repo,
-        default_branch=body.default_branch or None,
-        deployment=body.deployment is not None,
-    )
-    repo = await call.operate(update_repo, command)
+    _refuse_deployment(body.deployment)
+    branch = parse_default_branch(body.default_branch)
+    if branch is None:
+        raise NothingToUpdate()
+    repo = await call.operate(update_repo, UpdateRepo(call.caller.repo, branch))
     return UpdatedRepoReply(repo_id=repo.public_id, repo_name=repo.name, default_branch=repo.default_branch)
 
 
@@ -196,20 +222,22 @@ def _members(repo: RepoInfo, *, http_url: str | UnsetType = UNSET) -> _Members:
         "repo_name": repo.name,
         "default_branch": repo.default_branch,
         "created_at": format_timestamp(repo.created_at),
-        "base_repo": _base_reply(repo.base_repo),
+        "base_repo": _base_reply(repo.upstream),
         "http_url": http_url,
     }
 
 
-def _base_reply(base: BaseRepo | None) -> BaseRepoReply | UnsetType:
+def _base_reply(base: UpstreamInfo | None) -> BaseRepoReply | UnsetType:
     if base is None:
         return UNSET
     return BaseRepoReply(
-        provider=base.provider,
-        owner=base.owner,
-        name=base.name,
-        upstream_host=base.upstream_host or UNSET,
+        provider=base.provider, owner=base.owner, name=base.name, upstream_host=base.host or UNSET
     )
+
+
+def _refuse_deployment(settings: object) -> None:
+    if settings is not None:
+        raise DeploymentNotSupported()
 
 
 ROUTES = (

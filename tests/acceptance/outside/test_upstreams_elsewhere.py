@@ -19,6 +19,7 @@ from packhouse.git.commands.run import run_git
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
 from packhouse.operations.events.events import EventPosition, read_events
+from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
 from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
@@ -281,8 +282,8 @@ def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGi
     node = open_node(config, limits=Limits(upstream_refs_max=3))
     org = create_org(node, CreateOrg("acme"))
     caller = dataclasses.replace(operator_principal(org.id, org.name), repo_claim="shop")
-    base = {"provider": "forgejo", "owner": "team", "name": "shop", "upstream_host": host}
-    mirror = create_repo(node, caller, CreateRepo("shop", base_repo=base))
+    base = UpstreamBase("forgejo", "team", "shop", host)
+    mirror = create_repo(node, caller, CreateRepo("shop", base=base))
     create_credential(node, caller, CreateCredential("shop", Secret("secret"), "t"))
     assert sync_upstream(node, SyncUpstream(mirror.public_id))
     *_, ended = read_events(node, EventPosition(mirror.id, 0))

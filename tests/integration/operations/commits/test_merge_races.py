@@ -8,6 +8,7 @@ from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.merge import Merge, MergeStrategy, TargetMoved, merge
+from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.give_up_sync import GiveUpSync, give_up_sync
 from packhouse.repository.git import RepoGit
@@ -35,8 +36,8 @@ def commit_on(node: Node, caller: Principal, branch: RefName, *parents: Oid) -> 
 def test_a_merge_that_loses_is_made_again_unless_an_upstream_decides(
     node: Node, caller: Principal, monkeypatch: pytest.MonkeyPatch, *, has_upstream: bool
 ) -> None:
-    public = {"owner": "o", "name": "n", "auth": {"auth_type": "public"}}
-    created = create_repo(node, caller, CreateRepo("r", base_repo=public if has_upstream else None))
+    public = UpstreamBase("github", "o", "n", is_public=True)
+    created = create_repo(node, caller, CreateRepo("r", base=public if has_upstream else None))
     give_up_sync(node, GiveUpSync(created.public_id, "not tried"))
     root = commit_on(node, caller, MAIN)
     commit_on(node, caller, SIDE, root)

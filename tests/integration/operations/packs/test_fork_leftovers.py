@@ -22,10 +22,10 @@ from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos import fill_repo as fill_module
 from packhouse.operations.repos import fork_repo as fork_module
-from packhouse.operations.repos.base_repo import ForkBase
+from packhouse.operations.repos.bases import ForkBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.repos.fork_repo import fork_repo
+from packhouse.operations.repos.fork_repo import ForkRepo, fork_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
@@ -174,8 +174,8 @@ def test_a_fork_that_is_refused_before_it_stores_anything_leaves_no_row(
     put_commit(node, caller, base)
     monkeypatch.setattr(fork_module, "open_source", lambda *_: base)  # without a token for it
     with pytest.raises(RepoExists):
-        fork_repo(node, caller, ForkBase("base", "", None, None), name="base", default_branch=None)
+        fork_repo(node, caller, ForkRepo("base", ForkBase("base", "")))
     with pytest.raises(RefNotFound):
-        fork_repo(node, caller, ForkBase("base", "", "nowhere", None), name="shop", default_branch=None)
+        fork_repo(node, caller, ForkRepo("shop", ForkBase("base", "", ref="nowhere")))
     with node.database.read() as session:
         assert find_repo_by_id(session, base.id + 1) is None

@@ -38,6 +38,7 @@ from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
 from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
 from packhouse.operations.refs.read_ref_log import ReadRefLog, read_ref_log
+from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
@@ -146,7 +147,7 @@ CREATORS: dict[str, Callable[[Node, Principal, Receipt[RepoInfo]], object]] = {
     "upstream": lambda node, caller, kept: create_repo(
         node,
         caller,
-        CreateRepo("mirror", base_repo={"provider": "github", "owner": "acme", "name": "shop"}),
+        CreateRepo("mirror", base=UpstreamBase("github", "acme", "shop")),
         receipt=kept,
     ),
 }

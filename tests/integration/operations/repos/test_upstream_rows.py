@@ -19,10 +19,11 @@ from packhouse.limits import job_attempts_max, sync_attempts_max
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
+from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
-from packhouse.operations.repos.repo_info import BaseRepo
+from packhouse.operations.repos.repo_info import UpstreamInfo
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
 from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
 from packhouse.operations.sync.pull_upstream import NoUpstream, PullUpstream, pull_upstream
@@ -31,28 +32,29 @@ from packhouse.repository.upstream.access import UpstreamAway, explain_failure, 
 from packhouse.secret import Secret
 from tests.support.jobs import drain
 
-GITEA = {"provider": "gitea", "owner": "o", "name": "n", "upstream_host": "Forge.Invalid:8443"}
+GITEA = UpstreamBase("gitea", "o", "n", "forge.invalid:8443")
+GITHUB = UpstreamBase("github", "o", "n")
 
 
 def test_an_upstream_is_told_until_it_is_detached(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("plain"))
-    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
-    assert created.base_repo == BaseRepo("gitea", "o", "n", "forge.invalid:8443")
+    created = create_repo(node, caller, CreateRepo("shop", base=GITEA))
+    assert created.upstream == UpstreamInfo("gitea", "o", "n", "forge.invalid:8443")
     assert get_repo(node, caller, GetRepo("shop")) == created
-    assert {repo.name: repo.base_repo for repo in list_repos(node, caller, ListRepos()).repos} == {
+    assert {repo.name: repo.upstream for repo in list_repos(node, caller, ListRepos()).repos} == {
         "plain": None,
-        "shop": created.base_repo,
+        "shop": created.upstream,
     }
     assert [repo.name for repo in list_repos(node, caller, ListRepos("SHO")).repos] == ["shop"]
     for _ in range(2):
         detach_upstream(node, caller, DetachUpstream("shop"))
-    assert get_repo(node, caller, GetRepo("shop")).base_repo is None
+    assert get_repo(node, caller, GetRepo("shop")).upstream is None
     with pytest.raises(NoUpstream):
         pull_upstream(node, caller, PullUpstream("shop"))
 
 
 def test_contents_are_refused_from_the_pull_until_its_run_ended(node: Node, caller: Principal) -> None:
-    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
+    created = create_repo(node, caller, CreateRepo("shop", base=GITEA))
     lookup_repo(node, caller, "shop")
     pull_upstream(node, caller, PullUpstream("shop", "main"))
     with pytest.raises(Conflict, match="repository sync in progress, please retry shortly"):
@@ -71,7 +73,7 @@ def test_contents_are_refused_from_the_pull_until_its_run_ended(node: Node, call
 def test_a_first_sync_whose_workers_keep_dying_does_not_lock_the_repository(
     node: Node, caller: Principal
 ) -> None:
-    create_repo(node, caller, CreateRepo("shop", base_repo={"owner": "o", "name": "n"}))
+    create_repo(node, caller, CreateRepo("shop", base=GITHUB))
     now = 10_000
     node.clock = lambda: now
     for _ in range(job_attempts_max):
@@ -93,7 +95,7 @@ def test_a_first_sync_whose_workers_keep_dying_does_not_lock_the_repository(
 
 
 def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
-    create_repo(node, caller, CreateRepo("shop", base_repo={"owner": "o", "name": "n"}))
+    create_repo(node, caller, CreateRepo("shop", base=GITHUB))
     with pytest.raises(Conflict):
         lookup_repo(node, caller, "shop")
     with node.database.read() as session:
@@ -103,7 +105,7 @@ def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
 
 
 def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> None:
-    created = create_repo(node, caller, CreateRepo("shop", base_repo=GITEA))
+    created = create_repo(node, caller, CreateRepo("shop", base=GITEA))
     detach_upstream(node, caller, DetachUpstream("shop"))
     for public_id in (created.public_id, "repo_none"):
         assert sync_upstream(node, SyncUpstream(public_id))
@@ -112,7 +114,7 @@ def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> N
 def test_a_first_sync_that_finds_no_storage_ends_with_its_last_attempt(node: Node, caller: Principal) -> None:
     node.config = dataclasses.replace(node.config, trusted_hosts="http://127.0.0.1:1")
     created = create_repo(
-        node, caller, CreateRepo("shop", base_repo={**GITEA, "upstream_host": "127.0.0.1:1"})
+        node, caller, CreateRepo("shop", base=dataclasses.replace(GITEA, host="127.0.0.1:1"))
     )
     owner = dataclasses.replace(caller, repo_claim="shop")
     create_credential(node, owner, CreateCredential("shop", Secret("word")))

@@ -32,7 +32,7 @@ def write(tmp_path: Path) -> Iterator[Write]:
     node = open_node(Config(data=tmp_path / "data"))
     org = create_org(node, CreateOrg("acme"))
     caller = operator_principal(org.id, org.name)
-    create_repo(node, caller, CreateRepo(name="r", default_branch="main"))
+    create_repo(node, caller, CreateRepo("r"))
     with RepoView(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:
         yield write
     node.close()

@@ -1,36 +1,43 @@
 """Creating a repository that follows an upstream: two rows, and for github the first pull behind them."""
 
+from dataclasses import dataclass
+
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import FollowedUpstream
 from packhouse.db.session import Session
 from packhouse.db.upstreams import insert_upstream
+from packhouse.git.refname import RefName, short_name
 from packhouse.ids import new_repo_id
 from packhouse.node.node import Node
-from packhouse.operations.repos.base_repo import UpstreamBase
+from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.new_repo import insert_new_repo
-from packhouse.operations.repos.repo_info import BaseRepo, RepoInfo
+from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.upstream.access import check_upstream_address
 from packhouse.repository.upstream.providers import GITHUB
 from packhouse.repository.upstream.queue import queue_sync
 
 
+@dataclass(frozen=True, slots=True)
+class FollowUpstream:
+    """The name of the new repository, and what it follows."""
+
+    repo: str
+    base: UpstreamBase
+    default_branch: RefName
+
+
 def follow_upstream(
-    node: Node,
-    caller: Principal,
-    base: UpstreamBase,
-    *,
-    name: str,
-    default_branch: str,
-    receipt: Receipt[RepoInfo] | None = None,
+    node: Node, caller: Principal, command: FollowUpstream, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create `name` and return it without waiting for the upstream, which need not answer now.
+    """Create the repository and return it without waiting for the upstream, which need not answer now.
 
     A github upstream is pulled at once; others wait for a credential and a pull that is asked for. Raises
     RepoExists, and Invalid for an address that this server never connects to.
     """
+    base = command.base
     is_github = base.provider == GITHUB
-    mode = "public" if base.public else "app" if is_github else "credential"
+    mode = "public" if base.is_public else "app" if is_github else "credential"
     check_upstream_address(
         node, FollowedUpstream(base.provider, base.host, base.owner, base.name, mode, in_first_sync=False)
     )
@@ -42,9 +49,9 @@ def follow_upstream(
             session,
             caller,
             public_id=public_id,
-            name=name,
-            default_branch=default_branch,
-            base_repo=BaseRepo(base.provider, base.owner, base.name, base.host),
+            name=command.repo,
+            default_branch=short_name(command.default_branch),
+            upstream=UpstreamInfo(base.provider, base.owner, base.name, base.host),
             receipt=receipt,
             now=now,
         )
