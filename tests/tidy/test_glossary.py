@@ -17,6 +17,7 @@ ROWS = [
 
 # What a new reader of the modules meets in names and docstrings.
 WORDS = """
+    command / reply / prepared write / runner / deadline / silence / round / lease loop
     view / write / quarantine / new pack / ref writer / receipt / ticket / kept answer / guard / base
     target / incoming / live / retired / deleting / generation / store / adopt / consolidation / sweep
     namespace / ephemeral / limiter / slot / park / holder / shares / branch queue / writer lock / transfer
