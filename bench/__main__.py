@@ -22,7 +22,7 @@ def section_names() -> list[str]:
 
 
 def main() -> int:
-    """Parse the command line, run, print. The status is 0 when every section ran, whatever it measured."""
+    """Parse the command line, run, print. The status is 0 if every section ran, whatever it measured."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("section", nargs="*", help=f"one or more of: {', '.join(section_names())}")
     parser.add_argument("--quick", action="store_true", help="only show that it works; figures mean nothing")

@@ -1,4 +1,4 @@
-"""What every section is given: a folder on the disk to be measured, servers, prepared requests."""
+"""The things that every section gets: a folder on the measured disk, servers, prepared requests."""
 
 import base64
 import json
@@ -18,26 +18,26 @@ from tests.support.servers.server_process import ServerOptions
 
 @dataclass
 class Context:
-    """`quick` asks for runs that only show that the section works; their figures mean nothing."""
+    """`quick` asks for runs that only show that the section works. Their figures mean nothing."""
 
     folder: Path
     quick: bool = False
     _servers: list[Server] = field(default_factory=list)
 
     def start_server(self, options: ServerOptions | None = None) -> Server:
-        """Start a server with a data folder of its own; it is stopped when the section ends."""
+        """Start a server with its own data folder. It is stopped at the end of the section."""
         quiet = options or ServerOptions(settings={"log_level": "warning"})
         server = Server(self.folder / f"server{len(self._servers)}", quiet)
         self._servers.append(server)
         return server.start()
 
     def stop_servers(self) -> None:
-        """Stop what the section started."""
+        """Stop the servers that the section started."""
         while self._servers:
             self._servers.pop().stop()
 
     def git(self) -> Git:
-        """Return the real git with a home in the section's folder."""
+        """Return the real git, with a home in the section's folder."""
         return Git(self.folder / "home")
 
     def seconds(self, full: float) -> float:
@@ -66,7 +66,7 @@ def commit_request(
     """Return a commit of one file whose bytes differ each time the request is sent."""
     entry = {"path": path, "content_id": "c", "operation": "upsert", "mode": "100644"}
     metadata = {"target_branch": branch, "commit_message": "change", "author": AUTHOR, "files": [entry]}
-    # Digits are base64 too, so the counter changes the file without decoding it here.
+    # Digits are base64 too, so the counter changes the file without any decoding here.
     rest = base64.b64encode(os.urandom(size_bytes - len(COUNTER_MARK) // 4 * 3)).decode()
     content = COUNTER_MARK.decode() + rest
     chunk = {"blob_chunk": {"content_id": "c", "data": content, "eof": True}}
@@ -78,7 +78,7 @@ def commit_request(
 def measure(
     server: Server, connections: Iterable[list[bytes]], *, duration_s: float = 0.0, warm_up_s: float = 0.0
 ) -> Outcome:
-    """Send prepared requests from another process and return what happened, with the server's processor time."""
+    """Send prepared requests from another process. Return the outcome, with the server's processor time."""
     before = cpu_seconds(server.pid)
     outcome = run_load(Job("127.0.0.1", server.port, list(connections), duration_s, warm_up_s))
     outcome.server_cpu_s = cpu_seconds(server.pid) - before

@@ -1,7 +1,7 @@
 """An HTTP client that is cheap enough to load the server from the same machine.
 
-It sends prepared bytes over keep-alive connections and reads only as much of each answer as it must. It runs
-in a process of its own: `run_load` starts `python -m bench.load`, which reads a Job and prints an Outcome.
+It sends prepared bytes over keep-alive connections, and reads only the necessary part of each answer. It runs in its
+own process: `run_load` starts `python -m bench.load`, which reads a Job and prints an Outcome.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ import uvloop
 from bench.report import percentiles
 
 COUNTER_MARK = b"@@COUNTER-00000@"
-"""Stands in a request where each sending needs other bytes; replaced by as many digits."""
+"""A mark in a request that must differ each time. As many digits replace it."""
 
 
 LOAD_TIMEOUT_S = 300
 
 
 class Job(msgspec.Struct):
-    """For each connection the requests it sends in order, again and again while `duration_s` lasts.
+    """The requests of each connection. It sends them in order, and repeats them for `duration_s`.
 
     Without a duration each request is sent once.
     """
@@ -37,9 +37,9 @@ class Job(msgspec.Struct):
 
 
 class Outcome(msgspec.Struct):
-    """What happened after the warm-up: answers by status, their latencies, and how long it took.
+    """The outcome after the warm-up: answers by status, their latencies, and the time it took.
 
-    `sent` counts the warm-up too, as does `server_cpu_s`, which whoever knows the server fills in.
+    `sent` includes the warm-up. So does `server_cpu_s`; a caller that knows the server fills it in.
     """
 
     statuses: dict[int, int]
@@ -51,16 +51,16 @@ class Outcome(msgspec.Struct):
 
     @property
     def answers(self) -> int:
-        """How many answers came."""
+        """The number of answers."""
         return sum(self.statuses.values())
 
     def note(self) -> str:
-        """Return latencies and what a request costs the server, which a busy machine changes less."""
+        """Return latencies and the server's cost of a request. A busy machine changes the cost less."""
         cpu_ms = self.server_cpu_s / max(1, self.sent) * 1000
         return f"{percentiles(self.latencies_s)}, server CPU {cpu_ms:.2f} ms"
 
     def rate(self, *expected: int) -> float:
-        """Return answers a second; raise when one had a status that is not expected."""
+        """Return answers a second. Raises if an answer had an unexpected status."""
         unexpected = {status: n for status, n in self.statuses.items() if status not in expected}
         if unexpected or not self.answers:
             raise RuntimeError(f"unexpected answers {unexpected or 'none at all'}: {self.first_failure}")
@@ -68,7 +68,7 @@ class Outcome(msgspec.Struct):
 
 
 def run_load(job: Job) -> Outcome:
-    """Run the job in a process of its own and return what happened."""
+    """Run the job in its own process and return the outcome."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=msgspec.msgpack.encode(job),
@@ -111,7 +111,7 @@ class _Connection(asyncio.Protocol):
         self._started = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's class does not inherit from it
         self._send()
 
     def _send(self) -> None:

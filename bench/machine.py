@@ -14,7 +14,7 @@ _PACKAGES = ("packhouse", "uvicorn", "starlette", "uvloop", "pygit2", "isal", "m
 
 
 def describe(folder: Path) -> list[str]:
-    """Return lines that say where and with what the run happens; `folder` is where the data will be."""
+    """Return lines about the machine and the versions of the run. `folder` is the place of the data."""
     usage = shutil.disk_usage(folder)
     return [
         f"machine   {_cpu_model()}, {os.cpu_count()} cores, {_memory_gib():.0f} GiB, {platform.machine()}",

@@ -1,4 +1,4 @@
-"""Peak memory of a server and everything it starts, sampled."""
+"""Sampled peak memory of a server and all its processes."""
 
 import threading
 from types import TracebackType
@@ -9,7 +9,7 @@ SAMPLE_INTERVAL_S = 0.02
 
 
 class PeakMemory:
-    """Context manager: `before` is the memory at its start, `peak` the highest seen until its end, in bytes."""
+    """Context manager: `before` is the memory at its start, `peak` the highest sample until its end, in bytes."""
 
     def __init__(self, session_id: int) -> None:
         self._session_id = session_id
@@ -35,5 +35,5 @@ class PeakMemory:
 
     @property
     def growth_mib(self) -> float:
-        """How much the peak was above the start, in MiB."""
+        """How far the peak was above the start, in MiB."""
         return (self.peak - self.before) / 2**20

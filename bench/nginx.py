@@ -1,4 +1,4 @@
-"""The yardstick for Git over HTTP: nginx, fcgiwrap and git-http-backend on a folder of bare repositories."""
+"""The reference for Git over HTTP: nginx, fcgiwrap and git-http-backend on a folder of bare repositories."""
 
 import functools
 import os
@@ -63,7 +63,7 @@ _SERVER = """\
 
 
 def missing_programs() -> list[str]:
-    """Return which of the needed programs this machine lacks."""
+    """Return the needed programs that this machine lacks."""
     return [name for name in PROGRAMS if find_program(name) is None]
 
 
@@ -76,9 +76,9 @@ def _is_listening(port: int) -> bool:
 
 
 class NginxGit:
-    """Context manager: serves `repos/`, on one port with fastcgi_buffering on and on one with it off.
+    """Context manager: serves `repos/`, on one port with fastcgi_buffering on and on another with it off.
 
-    It asks for a password as our server does, so that git makes the same number of requests to both.
+    It asks for a password like our server, so that git makes the same number of requests to both.
     """
 
     def __init__(self, folder: Path, git: Git) -> None:
@@ -104,7 +104,7 @@ class NginxGit:
             for buffering, port in self._ports.items()
         )
         config = self._folder / "nginx.conf"
-        # Started as root it would hand its work to a user who may not read this folder.
+        # Started as root, it would give its work to a user who may not read this folder.
         user = "user root;" if os.geteuid() == 0 else ""
         config.write_text(_CONFIG.format(folder=self._folder, servers=servers, user=user))
         self._start(find_program("fcgiwrap"), "-c", "8", "-s", f"tcp:127.0.0.1:{self._fcgi_port}")
@@ -134,5 +134,5 @@ class NginxGit:
         self._git.run("clone", "--quiet", "--bare", source, self._folder / "repos" / name)
 
     def remote(self, name: str, *, buffering: str) -> str:
-        """Return the remote address of a repository; `buffering` is on or off."""
+        """Return the remote address of a repository. `buffering` is on or off."""
         return f"http://t:secret@127.0.0.1:{self._ports[buffering]}/{name}"

@@ -1,4 +1,4 @@
-"""What a section found, and how it is printed."""
+"""The results of a section, and how they are printed."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure. `better` says which direction is good; `aim` is what we want to reach, in the same unit.
+    """One figure. `better` is the good direction; `aim` is the value that we want, in the same unit.
 
-    `baseline` is another figure of the same run, and its name, that this one is read against.
+    `baseline` is another figure of the same run with its name, to compare this one with.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Measure:
         return "  ".join(parts).rstrip()
 
     def reached(self) -> bool:
-        """Tell whether the aim is met; true when there is none."""
+        """Tell whether the aim is met; true if there is none."""
         if self.aim is None:
             return True
         return self.value >= self.aim if self.better == "higher" else self.value <= self.aim

@@ -14,7 +14,7 @@ from tests.support.clients.repo import Repo
 def timed_request(
     repo: Repo, method: str, target: str, *, body: bytes = b"", headers: Mapping[str, str] | None = None
 ) -> tuple[float, int]:
-    """Send one request on a new connection; return seconds until its last byte and the size of the answer."""
+    """Send one request on a new connection. Return the seconds until its last byte and the size of the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", repo.org.server.port, timeout=600)
     allowed = {"Authorization": f"Bearer {repo.token()}", **(headers or {})}
     begin = time.perf_counter()
@@ -33,14 +33,14 @@ def timed_request(
 
 
 def timed_git(git: Git, folder: Path, *args: str) -> float:
-    """Run git and throw its output away; return seconds."""
+    """Run git, discard its output, and return the seconds."""
     begin = time.perf_counter()
     subprocess.run(["git", *args], cwd=folder, env=git.env, stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - begin
 
 
 def take_turns(rounds: int, *actions: Callable[[], float]) -> Sequence[float]:
-    """Run each action `rounds` times in turn; return each one's median."""
+    """Run each action `rounds` times in turn. Return the median of each."""
     taken: list[list[float]] = [[] for _ in actions]
     for _ in range(rounds):
         for times, action in zip(taken, actions, strict=True):

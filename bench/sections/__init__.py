@@ -1,1 +1,1 @@
-"""One module per section: its docstring's first line is the title, `run(context)` yields Measures or lines."""
+"""One module per section. Its docstring's first line is the title. `run(context)` yields Measures or lines."""

@@ -18,7 +18,7 @@ BLAMED = "src/blamed.py"
 
 
 def run(context: Context) -> Iterator[Measure]:
-    """Measure each call and its git command in turn, so that both see the same machine."""
+    """Measure each call and its git command in turn, so that both see the same state of the machine."""
     server = context.start_server()
     repo = server.new_org().create_repo()
     git = context.git()

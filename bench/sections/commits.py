@@ -57,7 +57,7 @@ def run(context: Context) -> Iterator[Measure]:
 
 
 def _syncs(context: Context, seconds: float) -> float:
-    """Return how many small files a second this disk makes durable, which bounds everything below.
+    """Return how many small files a second this disk makes durable. This bounds all other figures.
 
     A commit needs four such waits: pack, idx, their folder, SQL.
     """
@@ -109,7 +109,7 @@ def _one_branch(context: Context, server: Server, org: Org, name: str) -> Measur
 
 
 def _in_process(server: Server, org: Org, *, threads: int, seconds: float) -> float:
-    """Return commits a second of the operation itself, without HTTP, tokens and JSON."""
+    """Return commits a second of the operation alone, without HTTP, tokens and JSON."""
     repos = [_seeded_repo(org) for _ in range(threads)]
     node = open_node(load_config({"data": server.data}, {}))
     ended = threading.Event()
@@ -127,7 +127,7 @@ def _in_process(server: Server, org: Org, *, threads: int, seconds: float) -> fl
 
 
 def _keep_packs_few(node: Node, ended: threading.Event) -> None:
-    """Do what the server does beside its commits."""
+    """Do the server's background work."""
     while not ended.is_set():
         repo_id = node.maintenance.get(timeout_s=0.1)
         if repo_id is not None:

@@ -18,7 +18,7 @@ ZERO = "0" * 40
 
 
 def run(context: Context) -> Iterator[Measure]:
-    """Measure deliveries per second to one receiver, then the delay of a single event."""
+    """Measure deliveries a second to one receiver, then the delay of a single event."""
     with Receiver() as receiver:
         settings = {"log_level": "warning", "trusted_hosts": receiver.host}
         org = context.start_server(ServerOptions(settings=settings)).new_org()
@@ -50,7 +50,7 @@ def _subscribe(org: Org, receiver: Receiver) -> None:
 
 
 def _push_branches(repo: Repo, tip: str, number: int) -> None:
-    """Make branches by a push without objects, as gitprotocol-pack(5) has it."""
+    """Make branches by a push without objects (gitprotocol-pack(5))."""
     names = [f"refs/heads/n{number}/b{n}" for n in range(REFS_OF_A_PUSH)]
     lines = [f"{ZERO} {tip} {name}" for name in names]
     lines[0] += "\0report-status"

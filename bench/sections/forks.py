@@ -17,7 +17,7 @@ SMALL_FILES = 200
 
 
 def run(context: Context) -> Iterator[Measure]:
-    """Measure time and bytes written of forks that share packs and that cannot, then a sync."""
+    """Measure time and written bytes of forks with and without shared packs, then a sync."""
     git = context.git()
     server = context.start_server(ServerOptions(settings={"log_level": "warning"}))
     org = server.new_org()
@@ -32,9 +32,9 @@ def run(context: Context) -> Iterator[Measure]:
 
 
 def _make_large(git: Git, org: Org, folder: Path, size_mib: int) -> Repo:
-    """Return a repository in one pack, whose branch `rest` has one file that `main` has not."""
+    """Return a repository in one pack. Its branch `rest` has a file that `main` lacks."""
     git.init(folder)
-    git.run("config", "core.compression", "0", cwd=folder)  # random bytes: trying would only take time
+    git.run("config", "core.compression", "0", cwd=folder)  # compressing random bytes would only take time
     git.run("config", "core.bigFileThreshold", "1m", cwd=folder)
     piece = max(1, size_mib // 64)
     git.commit(folder, {f"data/{n}": os.urandom(piece * MIB) for n in range(size_mib // piece)})
@@ -70,7 +70,7 @@ def _measure(
 
 
 def _bytes_of_its_own(source: Repo, public_id: str) -> int:
-    """Return the bytes in the folder of a repository that are not shared with another one."""
+    """Return the bytes in the folder of a repository that it does not share with another one."""
     (folder,) = source.org.server.data.glob(f"repos/*/*/{public_id}")
     sizes = (path.stat() for path in folder.rglob("*") if path.is_file())
     return sum(status.st_size for status in sizes if status.st_nlink == 1)

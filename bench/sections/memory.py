@@ -26,7 +26,7 @@ def run(context: Context) -> Iterator[Measure]:
     git = context.git()
     server = context.start_server()
     org = server.new_org()
-    org.create_repo().write_commit("main", {"a": b"1"})  # what a server loads once is not growth
+    org.create_repo().write_commit("main", {"a": b"1"})  # so that one-time loading does not count as growth
     size_mib = 16 if context.quick else 300
     repo = org.create_repo()
     source = _large_work_tree(git, context.folder / "source", size_mib)

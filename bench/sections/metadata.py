@@ -22,7 +22,7 @@ DERIVED_AIM_MS = 50
 
 
 def run(context: Context) -> Iterator[Measure]:
-    """Measure the listing with metadata cold, warm and after one more commit, next to git's own pass."""
+    """Measure the listing with metadata cold, warm and after one more commit, beside git's own pass."""
     git = context.git()
     files, commits = context.count(FILES), context.count(COMMITS)
     source = _write_history(git, context.folder / "source.git", files, commits)
@@ -35,7 +35,7 @@ def run(context: Context) -> Iterator[Measure]:
     cache = server.data / "cache" / "last-commits"
     cold = []
     for number in range(RUNS):
-        # Cold is only what has no known ancestor either, so each run has a repository of its own.
+        # A commit with a known ancestor is not cold, so each run has its own repository.
         cold_repo = server.new_org().create_repo(f"cold/{number}")
         git.run("push", "--quiet", cold_repo.remote("+import"), "main", cwd=source)
         cold.append(_seconds(partial(_list, cold_repo, files)))

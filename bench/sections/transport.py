@@ -21,7 +21,7 @@ Remotes = dict[str, str]
 
 
 def run(context: Context) -> Iterator[Measure | str]:
-    """Measure whole git commands, the servers taking turns so that noise meets all of them."""
+    """Measure whole git commands. The servers take turns, so that noise affects all of them."""
     git = context.git()
     source = git.init(context.folder / "source")
     git.commit(source, make_files(FILES, 2048), "Start")

@@ -14,7 +14,7 @@ FILES = 1000
 
 
 def run(context: Context) -> Iterator[Measure]:
-    """Measure merges, then patch commits; each request is sent once, since it can succeed once only."""
+    """Measure merges, then patch commits. Each request is sent once, because it can succeed only once."""
     server = context.start_server()
     org = server.new_org()
     for what, count, prepare in (
@@ -44,7 +44,7 @@ def _create_branch(repo: Repo, name: str) -> None:
 
 
 def _merge_requests(repo: Repo, clients: int, branches: int, count: int) -> list[list[bytes]]:
-    """Return merges of branches that each add a file of their own, so no two conflict."""
+    """Return merges of branches that each add a file of their own, so that no two conflict."""
     token = repo.token()
     requests = []
     for client in range(clients):

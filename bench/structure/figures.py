@@ -1,4 +1,4 @@
-"""The figures: one function for each, and how they are printed."""
+"""The figures of the structure: one function for each, and their printed form."""
 
 import math
 import subprocess
@@ -11,10 +11,10 @@ from bench.structure.source import Package, circles
 from bench.structure.walk import count_stays, find_handler, follow
 
 GOAL = "apply_ref_updates"
-"""The ref transaction, where a push and a commit end."""
+"""The ref transaction, at which a push and a commit end."""
 
 ROUTES = {"push": "receive_pack", "commit": "create_commit"}
-"""The ways that are followed, each with the name of its route."""
+"""The ways to follow, each with the name of its route."""
 
 LAST_COMMITS = 50
 
@@ -22,7 +22,7 @@ Figures = dict[str, Any]
 
 
 def measure(folder: Path) -> Figures:
-    """Return the figures of the checkout in a folder. A figure that cannot be had there is None."""
+    """Return the figures of the checkout in a folder. A figure that does not exist there is None."""
     package = Package(folder / "packhouse")
     graph = package.imports()
     edges = sum(map(len, graph.values()))
@@ -62,7 +62,7 @@ def _largest(counts: dict[str, int]) -> tuple[str, int] | None:
 
 
 def lines_a_function(package: Package) -> dict[str, int]:
-    """Return median, 90th percentile and maximum of lines, from `def` to the last line; nested functions count too."""
+    """Return median, 90th percentile and maximum of the lines from `def` to the last line. Nested functions count."""
     lines = sorted(
         (function.end_lineno or 0) - function.lineno + 1
         for module in package.modules.values()
@@ -72,12 +72,12 @@ def lines_a_function(package: Package) -> dict[str, int]:
 
 
 def percentile(ordered: Sequence[int], percent: int) -> int:
-    """Return the least of the values that at least `percent` of all do not exceed."""
+    """Return the smallest value that at least `percent` of all values do not exceed."""
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def folder_graph(graph: dict[str, set[str]], top: str) -> dict[str, set[str]]:
-    """Return which folders below `top` import which others; modules directly in it have the folder's own name."""
+    """Return which folders below `top` import which others. Modules directly in it count as the folder itself."""
     found: dict[str, set[str]] = {}
     for module, imported in graph.items():
         if (folder := _folder(module, top)) is not None:
@@ -104,7 +104,7 @@ def _lines_below(folder: Path) -> int:
 
 
 def commits_with_a_body(folder: Path) -> float | None:
-    """Return the share of the last 50 commits whose message goes on after the subject; None outside a Git checkout."""
+    """Return the share of the last 50 commits whose message has a body; None outside a Git checkout."""
     command = ["git", "-c", "safe.directory=*", "log", f"-{LAST_COMMITS}", "-z", "--format=%b"]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     bodies = done.stdout.split(b"\0")[:-1]
@@ -112,7 +112,7 @@ def commits_with_a_body(folder: Path) -> float | None:
 
 
 def way_figures(package: Package, route: str) -> dict[str, Any] | None:
-    """Return how a request of this route goes to the ref transaction; None when nothing leads there."""
+    """Return the figures of a request's way to the ref transaction; None if no call leads there."""
     handler = find_handler(package, route)
     way = None if handler is None else follow(package, handler, GOAL)
     if way is None or not way.chain:

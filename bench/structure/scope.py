@@ -1,4 +1,4 @@
-"""What the expressions in one function stand for, as far as annotations and calls tell."""
+"""The meaning of the expressions in one function, as far as annotations and calls tell it."""
 
 import ast
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ class Typed:
 
 
 Known = Function | Class | Imported | Typed
-"""What is known of an expression: that it is a function, class or module, or its type."""
+"""The known meaning of an expression: a function, class or module, or its type."""
 
 
 class Types:
-    """The types of the attributes of a package's classes, each looked up once."""
+    """The types of the attributes of a package's classes. Each is looked up once."""
 
     def __init__(self, package: Package) -> None:
         self.package = package
         self._fields: dict[tuple[str, str, str], Known | None] = {}
 
     def attribute(self, owner: Known | None, name: str) -> Known | None:
-        """Return what `owner.name` stands for. A property stands for its value."""
+        """Return the meaning of `owner.name`. A property means its value."""
         if isinstance(owner, Imported):
             inner = f"{owner.module}.{name}"
             return Imported(inner) if self._is_module(inner) else self.package.meaning(owner.module, name)
@@ -41,7 +41,7 @@ class Types:
         return method
 
     def class_of(self, known: Known | None) -> Class | None:
-        """Return the class itself, or that of an object; None where neither is known."""
+        """Return the class itself, or the class of an object; None if it is not known."""
         if isinstance(known, Class):
             return known
         return self._class_named(known.module, known.annotation) if isinstance(known, Typed) else None
@@ -52,7 +52,7 @@ class Types:
     def _field(self, owner: Class, name: str) -> Known | None:
         key = (owner.module, owner.node.name, name)
         if key not in self._fields:
-            self._fields[key] = None  # while it is looked up: two attributes may be set from each other
+            self._fields[key] = None  # during the look-up: two attributes may be set from each other
             self._fields[key] = self._own_field(owner, name) or self._inherited_field(owner, name)
         return self._fields[key]
 
@@ -112,7 +112,7 @@ class Scope:
             self._note(node)
 
     def known(self, node: ast.expr) -> Known | None:
-        """Return what is known of an expression; None where nothing is."""
+        """Return the known meaning of an expression; None if there is none."""
         match node:
             case ast.Name(name):
                 if name in self._local:
@@ -131,7 +131,7 @@ class Scope:
         return None
 
     def called(self, node: ast.Name | ast.Attribute, *, is_called: bool) -> Function | None:
-        """Return the function that a name calls or hands on; None for another name."""
+        """Return the function that a name calls or passes on; None for another name."""
         package = self._types.package
         known = self.known(node)
         if isinstance(known, Class):
@@ -153,7 +153,7 @@ class Scope:
                 self._local[argument.arg] = owner if argument.arg in {"self", "cls"} else None
 
     def _note(self, node: ast.AST) -> None:
-        """Remember what a statement gives a name to."""
+        """Remember the names that a statement binds."""
         match node:
             case ast.Assign([target], value) | ast.NamedExpr(target, value):
                 self._bind(target, self.known(value))

@@ -1,4 +1,4 @@
-"""The modules of a package as syntax trees, and what their names stand for. Nothing is imported or run."""
+"""The modules of a package as syntax trees, and the meaning of their names. Nothing is imported or run."""
 
 import ast
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function or method: the module that holds it, its name there (`Class.method`), its tree."""
+    """A function or method: its module, its name there (`Class.method`), its tree."""
 
     module: str
     name: str
@@ -37,7 +37,7 @@ class Class:
 
     @property
     def is_protocol(self) -> bool:
-        """Tell whether the class says what others do, and does nothing itself."""
+        """Tell whether the class is a protocol: it declares methods and implements none."""
         return any(_last_name(base) == "Protocol" for base in self.node.bases)
 
     @property
@@ -55,7 +55,7 @@ class Class:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import gives a name to: a module, or a name in one."""
+    """The meaning of an imported name: a module, or a name in one."""
 
     module: str
     name: str = ""
@@ -66,7 +66,7 @@ Meaning = Function | Class | Imported
 
 @dataclass
 class Module:
-    """One file. `name` is dotted, and that of the folder for an `__init__.py`."""
+    """One file. `name` is dotted; an `__init__.py` has the name of its folder."""
 
     name: str
     path: Path
@@ -83,7 +83,7 @@ class Module:
 
     @cached_property
     def names(self) -> dict[str, Meaning]:
-        """Map what the module defines or imports, at any depth for imports, to its meaning."""
+        """Map each name that the module defines or imports (imports at any depth) to its meaning."""
         found: dict[str, Meaning] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
@@ -107,7 +107,7 @@ class Module:
 
 
 class Package:
-    """All modules of one package. An `__init__.py` without a line counts as none."""
+    """All modules of one package. An `__init__.py` without a line does not count."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -138,7 +138,7 @@ class Package:
         return found & self.modules.keys()
 
     def meaning(self, module: str, name: str) -> Meaning | None:
-        """Return what a name stands for in a module, imports followed; None for a name from elsewhere."""
+        """Return the meaning of a name in a module, with imports followed; None for a name from elsewhere."""
         seen = set()
         while (module, name) not in seen and module in self.modules:
             seen.add((module, name))
@@ -157,7 +157,7 @@ class Package:
         return found if isinstance(found, Class) else None
 
     def method(self, owner: Class, name: str) -> Function | None:
-        """Return the method that an object of the class has, its own or that of a base."""
+        """Return the method of an object of the class: its own, or that of a base."""
         own = owner.own_method(name)
         if own is not None:
             return own
@@ -177,7 +177,7 @@ def _last_name(node: ast.expr) -> str:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Return the groups of nodes of which each leads to each other, and nodes that lead to themselves."""
+    """Return the groups of nodes that lead to each other, and the nodes that lead to themselves."""
     reached = {node: _reachable(graph, node) for node in graph}
     found = {
         tuple(sorted(other for other in reached[node] if node in reached.get(other, ())))

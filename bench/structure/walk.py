@@ -1,17 +1,17 @@
-"""Follow a request through the code, without running it: how often does a reader change the module?
+"""Follow a request through the code without running it, and count how often a reader changes the module.
 
-The walk begins in the handler of a route. It takes the names in a function's body in the order of the text. A name
-that stands for a function of the package is a call, also where the function is handed on to be called elsewhere
-(`in_thread(create_branch, …)`). The walk enters that function at once, goes through it, and returns; a function is
-entered once. The walk ends when it enters the goal.
+The walk begins in the handler of a route. It takes the names in a function's body in the order of the text. A name of a
+function of the package is a call. It is a call too if the function is passed on to be called elsewhere
+(`in_thread(create_branch, …)`). The walk enters that function at once, goes through it, and returns. It enters each
+function once. It ends when it enters the goal.
 
-A name is looked up through imports. The class of an object is taken from annotations, from calls of a class and from
-the annotated result of a function; a container counts as its last element. A call of a protocol's method enters the
-protocol, and then each class with the protocol's methods of which a function entered before makes an object. Reading a
+A name is looked up through imports. The class of an object comes from annotations, from calls of a class and from the
+annotated result of a function. A container counts as its last element. A call of a protocol's method enters the
+protocol. Then it enters each class with the protocol's methods of which an entered function makes an object. Reading a
 property is a call of it.
 
-A **stay** is an unbroken run of functions of one module in the order in which the walk enters them. Returning to a
-function is no stay of its own.
+A **stay** is an unbroken run of functions of one module, in the order in which the walk enters them. Returning to a
+function is not a stay.
 """
 
 import ast
@@ -29,7 +29,7 @@ class Way:
     """The way of a request to its goal.
 
     `entered` has every function in the order in which the walk enters them. `chain` is the shortest line of calls from
-    the handler to the goal. The chain alone is empty when no call leads to the goal.
+    the handler to the goal. Only `chain` is empty if no call leads to the goal.
     """
 
     entered: list[Function]
@@ -42,13 +42,13 @@ def count_stays(functions: list[Function]) -> int:
 
 
 def follow(package: Package, start: Function, goal: str) -> Way:
-    """Return the way from a function to the function or method named `goal`, of whatever module."""
+    """Return the way from a function to the function or method named `goal`, in any module."""
     calls = Calls(package)
     return Way(_enter_in_order(calls, start, goal), _shortest(calls, start, goal))
 
 
 def find_handler(package: Package, route: str) -> Function | None:
-    """Return the handler of a route: the `async` function of a call whose first argument is the name of the route."""
+    """Return the handler of a route: the `async` function in a call whose first argument is the route's name."""
     for module in package.modules.values():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]) == repr(route):
@@ -103,7 +103,7 @@ class Calls:
         self._made: dict[tuple[str, str], Class] = {}
 
     def of(self, function: Function) -> list[Function]:
-        """Return the functions that one calls or hands on, as often as it names them."""
+        """Return the functions that one function calls or passes on, as often as it names them."""
         protocol = self._package.owner(function)
         if protocol is not None and protocol.is_protocol:
             return self._implementations(protocol, function)
@@ -124,7 +124,7 @@ class Calls:
         return found
 
     def _implementations(self, protocol: Class, function: Function) -> list[Function]:
-        """Return what the call of a protocol's method may enter: methods of classes that were made by now."""
+        """Return the functions that a call of a protocol's method may enter: methods of classes made by then."""
         wanted = protocol.method_names
         found = [
             self._package.method(made, function.node.name)
@@ -135,7 +135,7 @@ class Calls:
 
 
 def _names_in_order(function: FunctionNode) -> list[tuple[ast.Name | ast.Attribute, bool]]:
-    """Return the names that the body reads, each with whether it is called there."""
+    """Return the names that the body reads, each with whether it is called."""
     code = [node for statement in function.body for node in _walk_code(statement)]
     called = {id(node.func) for node in code if isinstance(node, ast.Call)}
     names = [
@@ -146,7 +146,7 @@ def _names_in_order(function: FunctionNode) -> list[tuple[ast.Name | ast.Attribu
 
 
 def _walk_code(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and all below it, annotations left out."""
+    """Yield a node and all nodes below it, without annotations."""
     yield node
     for name, value in ast.iter_fields(node):
         if name in {"annotation", "returns"}:

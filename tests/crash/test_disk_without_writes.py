@@ -1,4 +1,4 @@
-"""A full or a read-only disk: what needs no write is answered as ever, what needs one is 503 and changes nothing."""
+"""A full or read-only disk: reads are answered as ever, writes are 503 and change nothing."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
 
 @pytest.fixture
 def server(disk: LoopDisk) -> Iterator[Server]:
-    """A running server whose data folder is on the disk, and whose log is elsewhere."""
+    """Give a running server whose data folder is on the disk, and whose log is elsewhere."""
     server = Server(disk.path, ServerOptions())
     server.stderr_path = disk.path.parent / "stderr.log"
     server.start()
@@ -45,7 +45,7 @@ def fill_repo(server: Server) -> Repo:
 
 
 def fill_disk(disk: LoopDisk) -> None:
-    """Leave not one free block."""
+    """Leave no free block."""
     with (disk.path / "filler").open("wb", buffering=0) as file:
         size = 1 << 20
         while size >= 512:
@@ -89,7 +89,7 @@ def expect_quiet(server: Server) -> None:
 def test_reads_go_on_when_the_disk_is_full(server: Server, disk: LoopDisk, git: Git, tmp_path: Path) -> None:
     repo = fill_repo(server)
     git.run("clone", "--quiet", repo.remote(), tmp_path / "before")
-    repo.write_commit("main", {"a.txt": b"line main\nline more\n"})  # git has not seen this ref yet
+    repo.write_commit("main", {"a.txt": b"line main\nline more\n"})  # git has no file with this ref yet
     fill_disk(disk)
     expect_reads(repo, git, tmp_path / "work")
     expect_refusals(repo, git, tmp_path / "work")

@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: what was acknowledged is there afterwards, and nothing is broken."""
+"""SIGKILL at any moment: acknowledged commits are there afterwards, and nothing is broken."""
 
 import os
 import random
@@ -27,7 +27,7 @@ LOAD_MAX_S = 2.5
 
 @dataclass
 class Acknowledged:
-    """What clients were told is stored: branch to the commits acknowledged on it, oldest first."""
+    """The commits that clients were told are stored: branch to commits, oldest first."""
 
     repo: Repo
     commits: dict[str, list[str]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Acknowledged:
 
 
 def commit_until(stop: threading.Event, done: Acknowledged, number: int) -> None:
-    """Commit over HTTP, to a branch of one's own and to one that all share, until the server is gone."""
+    """Commit over HTTP until the server is gone: to a separate branch and to a shared one."""
     count = 0
     while not stop.is_set():
         count += 1
@@ -73,7 +73,7 @@ def push_until(stop: threading.Event, done: Acknowledged, number: int, git: Git,
 
 
 def run_load(server: Server, done: Acknowledged, git: Git, scratch: Path, *, kill_after_s: float) -> None:
-    """Write from several clients at once and kill the server under them."""
+    """Write from several clients at once, and kill the server meanwhile."""
     before = done.count()
     stop = threading.Event()
     jobs: list[Callable[[], None]] = [
@@ -96,7 +96,7 @@ def run_load(server: Server, done: Acknowledged, git: Git, scratch: Path, *, kil
 
 
 def check_everything_is_there(done: Acknowledged, git: Git, mirror: Path) -> None:
-    """Clone what the restarted server has and look for every acknowledged commit in it."""
+    """Clone the restarted server's repositories, and look for every acknowledged commit."""
     git.clone(done.repo.remote(), mirror, "--mirror")
     git.run("fsck", "--strict", "--full", cwd=mirror)
     for branch, commits in done.commits.items():
@@ -106,7 +106,7 @@ def check_everything_is_there(done: Acknowledged, git: Git, mirror: Path) -> Non
 
 
 def check_the_folder(server: Server, git: Git) -> None:
-    """Look at the repositories on disk as an operator would, with git itself."""
+    """Check the repositories on disk like an operator, with git itself."""
     for config in server.data.glob("repos/*/*/*/config"):
         folder = config.parent
         git.run("fsck", "--strict", "--full", "--no-dangling", cwd=folder, env={"GIT_DIR": str(folder)})
@@ -115,7 +115,7 @@ def check_the_folder(server: Server, git: Git) -> None:
 
 def leftovers(data: Path) -> list[str]:
     """Return files that only an unfinished write can have left."""
-    # An empty quarantine may belong to somebody who is about to fill it; it waits an hour.
+    # An empty quarantine may belong to a process that is about to fill it. It waits an hour.
     quarantine = data / "quarantine"
     found = [
         path for path, folders, files in os.walk(quarantine) if path != str(quarantine) and folders + files
@@ -127,7 +127,7 @@ def leftovers(data: Path) -> list[str]:
 
 
 def wait_until_swept(data: Path) -> None:
-    """Wait until nothing unfinished is left."""
+    """Wait until no unfinished file is left."""
     wait_until(lambda: not leftovers(data), "not swept")
 
 

@@ -1,4 +1,4 @@
-"""SIGKILL under keyed writes: whoever retries what was not answered has written once."""
+"""SIGKILL during writes with a key: a client that retries unanswered requests has written each once."""
 
 import os
 import random
@@ -26,7 +26,7 @@ LOAD_MAX_S = 1.5
 
 @dataclass
 class Sent:
-    """What was sent under which key; `answers` has what came back, also to retries."""
+    """The requests that were sent, by key. `answers` has their answers, also those to retries."""
 
     repo: Repo
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -34,14 +34,14 @@ class Sent:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, key: str) -> None:
-        """Send, or send again, the commit of a key; raise httpx.TransportError when the server is gone."""
+        """Send, or send again, the commit of a key. Raises httpx.TransportError if the server is gone."""
         reply = COMMIT.send_body(self.repo, random.choice(("api", "v1")), key, self.bodies[key])
         assert reply.status_code == 201, reply.text
         with self.lock:
             assert self.answers.setdefault(key, reply.content) == reply.content
 
     def write_until(self, stop: threading.Event) -> None:
-        """Commit to one branch that all share, each commit once and under its own key."""
+        """Commit to one shared branch, each commit once and under its own key."""
         while not stop.is_set():
             key = str(uuid4())
             body = b"".join(commit_lines("main", {f"{key[:2]}/{key}": os.urandom(300)}, message=key))
@@ -53,7 +53,7 @@ class Sent:
                 return
 
     def unanswered(self) -> list[str]:
-        """Return the keys of which nobody knows what became."""
+        """Return the keys whose result is unknown."""
         return sorted(set(self.bodies) - set(self.answers))
 
 

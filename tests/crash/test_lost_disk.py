@@ -1,4 +1,4 @@
-"""The disk of a running server goes away: every answer says that it is away, none that the data is damaged."""
+"""The disk of a running server goes away: every answer says so, and none says that the data is damaged."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def test_a_vanished_disk_is_answered_503_in_a_line_of_the_log_each(disk: LoopDis
         Path("/proc/sys/vm/drop_caches").write_text("3")
         for count in range(5):
             assert server.http.get(f"{server.url}/readyz").status_code == 503
-            # What is in the server's memory may still be answered.
+            # Data in the server's memory may still be answered.
             assert org.request("GET", "/api/repos", params={"q": "199"}).status_code in (200, 503)
             assert repo.api("GET", "/branches").status_code in (200, 503)
             assert repo.post_commit("main", {"a": b"2"}).status_code == 503

@@ -1,6 +1,6 @@
-"""SIGKILL at each step in the life of a pack and of the folders that show it: what was acknowledged is readable.
+"""SIGKILL at each step in the life of a pack and of its view folders: acknowledged commits are readable.
 
-Afterwards a sweep, as some time later, leaves a file for each row and a row for each file.
+Afterwards, a later sweep leaves a file for each row and a row for each file.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def cases(**works: Sequence[Step]) -> list[object]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    """A shop without any object."""
+    """Give a shop without any object."""
     return Shop(Config(data=tmp_path / "data"), tmp_path)
 
 
@@ -151,7 +151,7 @@ def test_killed_while_it_takes_over_a_repository_of_an_earlier_release_it_loses_
 
 
 def as_of_an_earlier_release(node: Node, repo: Repo) -> None:
-    """Leave the packs as a release did to which the folder was the truth: without rows, named by their hashes."""
+    """Leave the packs as an early release did: without rows, named by their hashes. To it the folder was the truth."""
     folder = pack_dir(node, repo)
     for pack in list(folder.glob("*.pack")):
         name = pack.read_bytes()[-20:].hex()

@@ -1,4 +1,4 @@
-"""The power goes after an acknowledged write or amid maintenance: only what was forced to the disk is there."""
+"""A power cut after an acknowledged write or during maintenance: only synced data is left."""
 
 import os
 from collections.abc import Iterator
@@ -43,14 +43,14 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
 
 
 def cut_power(disk: LoopDisk) -> None:
-    """Lose what was not forced to the disk, and mount it again."""
+    """Lose data that was not synced to the disk, and mount it again."""
     disk.vanish()
     disk.pull_out()
     disk.plug_in()
 
 
 def torn_idx_files(data: Path) -> list[Path]:
-    """Return the packs without an idx of any use."""
+    """Return the packs without a usable idx."""
     packs = data.glob("repos/*/*/*/objects/pack/*.pack")
     idx_files = [pack.with_suffix(".idx") for pack in packs]
     return [idx for idx in idx_files if not idx.exists() or idx.read_bytes()[:4] != b"\xfftOc"]

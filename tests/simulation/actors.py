@@ -1,6 +1,6 @@
-"""What the actors do: writers, readers, and those who look after packs, all with the server's own code.
+"""The work of the actors: writers, readers, and maintainers of packs, all with the server's own code.
 
-Failures that the server may have are those of races, of injected faults and of what was deleted. Others end the run.
+An actor may fail because of a race, an injected fault or a deletion. Any other failure ends the run.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ from tests.support.builders.node_writes import ADA
 
 BRANCHES: Final = tuple(RefName(b"refs/heads/" + name) for name in (b"main", b"side", b"topic"))
 _HISTORY_MAX: Final = 50
-_GIT_SHARE: Final = 0.05  # a git process costs as much as all else in a run
+_GIT_SHARE: Final = 0.05  # a git process costs as much as the rest of a run
 _ANY: Final = frozenset(range(256))
 
 
@@ -48,7 +48,7 @@ _ANY: Final = frozenset(range(256))
 class Actors:
     """Makes the work of actors in one world. `caller` may do everything in the repositories `names`.
 
-    Those that are `passing` may be deleted. `asked` are the commits that somebody wanted lately.
+    Repositories in `passing` may be deleted. `asked` are the commits that an actor wanted lately.
     """
 
     world: World
@@ -72,7 +72,7 @@ class Actors:
         return work
 
     def reader(self, host: str, count: int) -> Callable[[], None]:
-        """Open a view and read all that its refs lead to, before and after a while, `count` times."""
+        """Open a view and read everything that its refs reach, before and after a pause, `count` times."""
 
         def work() -> None:
             for _ in range(count):
@@ -95,7 +95,7 @@ class Actors:
         return work
 
     def sweeper(self, host: str, count: int) -> Callable[[], None]:
-        """Delete what waited for too long, `count` times, some time after each other."""
+        """Delete packs that waited too long, `count` times, with pauses."""
 
         def work() -> None:
             for _ in range(count):
@@ -108,7 +108,7 @@ class Actors:
         return work
 
     def adopter(self, host: str) -> Callable[[], None]:
-        """Take over what an earlier release has left, as a server does when it starts."""
+        """Adopt the packs that an earlier release has left, like a starting server."""
 
         def work() -> None:
             self.world.scheduler.step("adopt")
@@ -118,7 +118,7 @@ class Actors:
         return work
 
     def forker(self, host: str) -> Callable[[], None]:
-        """Fork a repository; the fork is one more to write to and read."""
+        """Fork a repository. Actors then write to the fork and read it too."""
 
         def work() -> None:
             self.world.scheduler.step("fork")
@@ -128,7 +128,7 @@ class Actors:
         return work
 
     def owner(self, host: str, count: int) -> Callable[[], None]:
-        """Delete a repository, bring it back, and free what deleted ones hold, `count` times."""
+        """Delete a repository, bring it back, and free the contents of deleted ones, `count` times."""
 
         def work() -> None:
             for _ in range(count):
@@ -140,7 +140,7 @@ class Actors:
         return work
 
     def disk(self) -> None:
-        """Lose or change one live pack, at some moment."""
+        """Lose or change one live pack at some moment."""
         rng, world = self.world.rng, self.world
         for _ in range(rng.randint(1, 30)):
             world.scheduler.step("nothing yet")
@@ -159,7 +159,7 @@ class Actors:
         except ObjectMissing as error:
             raise Violation(f"I1: an object is taken for absent: {error.fields}") from error
         except RepositoryDamaged as error:
-            # What the actor holds the id of may be of a write that a failover has undone.
+            # The actor may have the id of a commit whose write a failover has undone.
             if not self.world.checker.damaged and not self._is_behind():
                 raise Violation(f"I4: damage is told where there is none: {error.fields}") from error
             self.world.scheduler.note(f"fails: {error!r}")
@@ -182,7 +182,7 @@ class Actors:
         return None if ref is None else ref.oid
 
     def _commit(self, node: Node, name: str) -> None:
-        """Put a file on a branch; often what somebody else tries to put there too, as clients do that ask again."""
+        """Put a file on a branch. Often another actor puts the same file, like a client that asks again."""
         rng = self.world.rng
         if not self.asked or rng.random() < 0.6:
             request = rng.choice(BRANCHES), b"file-%d" % rng.randrange(4), b"content %d" % rng.randrange(6)
@@ -206,7 +206,7 @@ class Actors:
         self._note_moved(repo, branch, commit)
 
     def _branch(self, node: Node, name: str) -> None:
-        """Put a branch where another is, or delete it."""
+        """Move a branch to the value of another one, or delete it."""
         rng = self.world.rng
         repo = self._find(node, name)
         source, target = rng.sample(BRANCHES[1:] if rng.random() < 0.5 else BRANCHES, 2)
@@ -221,7 +221,7 @@ class Actors:
             self._note_moved(repo, target, new)
 
     def _undo(self, node: Node, name: str) -> None:
-        """Put a branch where it was before, if its objects are there still, as restore_ref does."""
+        """Move a branch back to an earlier value, if its objects still exist, like restore_ref."""
         rng = self.world.rng
         repo, branch = self._find(node, name), rng.choice(BRANCHES)
         with node.database.read() as session:
@@ -273,11 +273,11 @@ class Actors:
         return actor is not None and actor.is_behind
 
     def _note_moved(self, repo: Repo, branch: RefName, oid: Oid) -> None:
-        if not self._is_behind():  # else what it has done may be lost
+        if not self._is_behind():  # otherwise the move may be lost
             self.world.moved.append((repo.id, branch, oid))
 
     def _read_all(self, node: Node, name: str) -> None:
-        """Read what refs lead to again and again; now and then with a git that starts long after it was let in."""
+        """Read everything that refs reach, again and again; sometimes with a git that starts late."""
         repo = self._find(node, name)
         with node.database.read() as session:
             tips = [ref.oid for ref in list_refs(session, repo.id, PERSISTENT)]
@@ -303,7 +303,7 @@ class Actors:
             raise Violation(f"I5: git does not see what its view has: {answer.stderr[:200]!r}")
 
     def _read_closure(self, view: RepoView, repo: Repo, tip: Oid) -> None:
-        """Read each object through the view; what is not damaged must be there, as it was written."""
+        """Read each object through the view. Undamaged objects must be there, as they were written."""
         checker = self.world.checker
         for oid in sorted(checker.objects.closure(tip)):
             try:

@@ -1,4 +1,4 @@
-"""What is there before a run begins: repositories, and what lies in the store besides."""
+"""The state before a run begins: repositories, and other packs in the store."""
 
 import io
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _STRAY: Final = "5" * 40
 
 
 def make_repos(world: World, names: Sequence[str]) -> Principal:
-    """Make the repositories; return who may do everything in them. The first may be one of an earlier release."""
+    """Make the repositories. Return a caller with all rights in them. The first may be from an earlier release."""
     ids: dict[str, RepoKey] = {}
     with world.memory.write() as session:
         org = insert_org(session, name="acme", now=world.now)
@@ -41,19 +41,19 @@ def make_repos(world: World, names: Sequence[str]) -> Principal:
 
 
 def public_id_of(name: str) -> RepoId:
-    """Return the public id of a repository that is there from the beginning."""
+    """Return the public id of a repository that exists from the beginning."""
     return RepoId(f"repo_{name}0000")
 
 
 def _leave_stray(world: World, public_id: RepoId) -> None:
-    """Put a pack of another, or of a newer, database in the store."""
+    """Put a pack of another database, or of a newer one, in the store."""
     _pack, stored = _make_pack([("blob", b"nobody's")])
     world.checker.strays.add((public_id, _STRAY))
     world.packs.take(public_id, _STRAY, stored)
 
 
 def _inherit(world: World, session: Session, repo: RepoKey, public_id: RepoId) -> None:
-    """Leave a commit whose pack is listed, and what it leads to in one beside it that no row names."""
+    """Leave a commit in a listed pack, and the objects that it reaches in a pack without a row."""
     tree = encode_tree([TreeEntry(MODE_FILE, b"old", hash_object("blob", b"old"))])
     commit = encode_commit(
         tree=hash_object("tree", tree), parents=[], author=ADA, committer=ADA, message=b"old\n"

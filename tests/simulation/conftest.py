@@ -1,4 +1,4 @@
-"""What a run of the simulation needs besides its seed."""
+"""The fixtures of a simulation run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ _client = OutboundClient()
 
 
 def _share_client(**_options: Any) -> OutboundClient:
-    """Nobody calls out here, and reading the system's certificates takes longer than a run."""
+    """Share one client. Nobody sends requests here, and reading the system's certificates takes longer than a run."""
     return _client
 
 

@@ -1,8 +1,14 @@
-"""What must hold after every step, whoever was stopped where: the invariants of the pack states.
+"""The invariants of the pack states. They must hold after every step, whichever process was stopped at which step.
 
-The checker reads the rows and the stored bytes by itself. Its names for what it finds are those of the design: I1 what
-refs name is readable, I2 a row before the file and after it, I3 no stray is adopted or deleted, I4 damage is contained,
-I5 views stay readable, I6 versions and states, I8 a view shows exactly its packs.
+The checker reads the rows and the stored bytes itself. It names the invariants as the design does:
+
+- I1 objects that refs reach are readable;
+- I2 a row exists before the file and after it;
+- I3 no stray is adopted or deleted;
+- I4 damage is contained;
+- I5 views stay readable;
+- I6 versions grow, and no pair of version and state comes twice;
+- I8 a view shows exactly its packs.
 """
 
 import hashlib
@@ -71,7 +77,7 @@ class State:
 
 @dataclass(eq=False, slots=True)
 class OpenView:
-    """What a reader has open, and the packs that it was promised."""
+    """The packs that a reader has open, and the packs that it was promised."""
 
     repo_id: str
     opened: OpenedPacks
@@ -80,7 +86,7 @@ class OpenView:
 
 
 class Checker:
-    """Compares each state with the one before and with what refs and readers need."""
+    """Compares each state with the previous one, and with the needs of refs and readers."""
 
     def __init__(
         self,
@@ -94,11 +100,11 @@ class Checker:
         self.objects = ObjectStore()
         self.views: list[OpenView] = []
         self.damaged: set[tuple[str, str]] = set()
-        """What the simulated disk has lost or changed; no fault of the server."""
+        """Packs that the simulated disk has lost or changed. This is not a fault of the server."""
         self.strays: set[tuple[str, str]] = set()
-        """Packs of nobody that lay in the store from the beginning."""
+        """Packs that were in the store from the beginning and belong to no row."""
         self.inherited: set[tuple[str, str]] = set()
-        """Packs that an earlier release has left without a row; the first use of their repository lists them."""
+        """Packs without a row that an earlier release has left. The first use of their repository lists them."""
         self._database = database
         self._packs = packs
         self._limits = limits
@@ -109,25 +115,25 @@ class Checker:
         """When packs retired, whatever their rows say."""
         self._held: dict[tuple[str, str], frozenset[Oid]] = {}
         self._undone: set[Oid] = set()
-        """Objects of writes that a failover has undone: who saw them may miss them."""
+        """Objects of writes that a failover has undone. An actor that saw them may miss them."""
         self._named: set[PackKey] = set()
         self._late: set[tuple[str, str]] = set()
-        """Packs stored by a writer that slept until they were being deleted: of no use, and of no harm."""
+        """Packs stored by a writer that slept until they were being deleted. They are useless and harmless."""
         self._lists: dict[tuple[int, int, int], tuple[int, frozenset[str]]] = {}
         self._refs_at: dict[tuple[int, int, int], frozenset[tuple[tuple[str, str], Oid]]] = {}
         self._changes = -1
         self.state = State()
 
     def begin(self) -> None:
-        """Take what is there for given."""
+        """Accept the present state as given."""
         self.state = self._read()
         self._learn(self.state)
         self._check_versions(State(), self.state)
 
     def begin_again(self) -> None:
-        """Take the rows for given, which are earlier ones. Their live packs must be there, other files are nobody's.
+        """Accept the present rows, which are earlier ones. Their live packs must exist; other files become strays.
 
-        What was being deleted may go still: the one who does it knows of nothing else.
+        Packs that were being deleted may still go, because their deleter does not know of the failover.
         """
         doomed = {key for key, row in self.state.packs.items() if row.state == "deleting"}
         held = frozenset[Oid]().union(*map(self.held_by_live, self.state.repos))
@@ -152,7 +158,7 @@ class Checker:
         return None if row is None else row.state
 
     def check(self) -> None:
-        """Raise Violation unless all is well."""
+        """Raise Violation unless all invariants hold."""
         new = self._read()
         old, self.state = self.state, new
         self._learn(new)
@@ -165,24 +171,24 @@ class Checker:
         self._check_views()
 
     def held_by_live(self, repo: int) -> frozenset[Oid]:
-        """Return the objects that the live packs of a repository were written with."""
+        """Return the objects that were written in the live packs of a repository."""
         public_id = self.state.repos[repo].public_id
         return self._union(public_id, self.state.live_of(repo))
 
     def readable(self, repo: int) -> frozenset[Oid]:
-        """Return the objects of live packs that are undamaged."""
+        """Return the objects in undamaged live packs."""
         public_id = self.state.repos[repo].public_id
         names = [name for name in self.state.live_of(repo) if (public_id, name) not in self.damaged]
         return self._union(public_id, names)
 
     def check_settled(self, *, is_disturbed: bool) -> None:
-        """Raise Violation unless nothing is left but live packs and what is nobody's.
+        """Raise Violation unless only live packs and strays are left.
 
-        Where nothing failed, also a writer that slept for too long has removed what it stored then.
+        If nothing failed, a writer that slept too long has also removed the packs that it stored afterwards.
         """
         self.check()
         alive = {number for number, row in self.state.repos.items() if row.deleted_at is None}
-        # Of a repository that misses a pack everything stays: it may be the only copy.
+        # Nothing is deleted from a repository that misses a pack: any file may be the only copy.
         lost = {
             repo
             for repo, name in self.state.packs
@@ -199,13 +205,13 @@ class Checker:
             raise Violation(f"I2: packs are left without rows: {sorted(unnamed)}")
 
     def note_link(self, source: tuple[str, str], target: tuple[str, str]) -> None:
-        """Take note that a pack is shared, with its damage if it has any."""
+        """Note that a pack is shared, with its damage if it has any."""
         if source in self.damaged:
             self.damaged.add(target)
             self._held[target] = self._held[source]
 
     def note_open(self, repo_id: str, wanted: PackSet, opened: OpenedPacks) -> OpenView:
-        """Take note of a view, which must show a list that SQL had at some moment (I8)."""
+        """Note a view. It must show a list that SQL had at some moment (I8)."""
         names = frozenset(pack.name for pack in wanted.packs)
         repo = next(number for number, row in self.state.repos.items() if row.public_id == repo_id)
         lists = [listed for (of, *_), listed in self._lists.items() if of == repo]
@@ -256,7 +262,7 @@ class Checker:
         self._named |= new.packs.keys()
 
     def _check_stored(self, old: State, new: State) -> None:
-        """I2: no file without a row before it, none goes before the row says so. I3: strays stay."""
+        """I2: no file exists before its row, and none is deleted before the row says so. I3: strays stay."""
         numbers = {row.public_id: number for number, row in new.repos.items()}
         for repo_id, name in new.stored.keys() - old.stored.keys() - self.strays - self.inherited:
             key = numbers.get(repo_id, 0), name
@@ -313,7 +319,7 @@ class Checker:
 
     @staticmethod
     def _is_being_cleaned(state: State, repo: int) -> bool:
-        """Tell whether the repository is deleted: all of it may go then, and nobody reads or writes it."""
+        """Tell whether the repository is deleted. Then all of it may go, and nobody reads or writes it."""
         return repo in state.repos and state.repos[repo].deleted_at is not None
 
     def _check_durable(self, name: str, row: _PackRow, stored: StoredPack | None) -> None:
@@ -327,7 +333,7 @@ class Checker:
             raise Violation(f"I2: {name} was listed and is not whole")
 
     def _check_deleting(self, key: PackKey, before: _PackRow) -> None:
-        """I3, I5: only its writer gives an incoming pack up early, and nobody a retired one."""
+        """I3, I5: only its writer gives up an incoming pack early, and nobody deletes a retired pack early."""
         name, age_s = key[1], self._now() - before.since
         if before.state == "incoming" and self._is_sweeping() and age_s < self._limits.incoming_grace_s:
             raise Violation(f"I3: {name} was swept {age_s} s after its writer began")
@@ -336,7 +342,7 @@ class Checker:
             raise Violation(f"I5: {name} goes {age_s} s after it retired")
 
     def _check_damage(self, new: State) -> None:
-        """I4: only what the disk has damaged is told to be damaged, or what a failover has undone under a request."""
+        """I4: only damage by the disk is reported, or by a failover that undid a write under a request."""
         for repo, name, oid in self._database.truth.execute(
             "SELECT repo_id, pack, oid FROM damage"
         ).fetchall():
@@ -348,7 +354,7 @@ class Checker:
                 raise Violation(f"I4: {name or 'all'} of {public_id} is told to be damaged, and is not")
 
     def _check_versions(self, old: State, new: State) -> None:
-        """I6: versions grow with what they count, and no pair of version and state comes twice."""
+        """I6: versions grow with their content, and no pair of version and state comes twice."""
         for number, row in new.repos.items():
             if self._is_being_cleaned(new, number):
                 continue
@@ -370,7 +376,7 @@ class Checker:
                 raise Violation(f"I8: a pack of {row.public_id} went and the generation stayed")
 
     def _check_reachable(self, new: State) -> None:
-        """I1: all that a ref leads to is in live packs, and the packs are there."""
+        """I1: everything that a ref reaches is in live packs, and the packs exist."""
         readable: dict[int, frozenset[Oid]] = {}
         for (repo, namespace, refname), oid in new.refs.items():
             if new.repos[repo].deleted_at is not None or new.repos[repo].adopted_at is None:
@@ -391,7 +397,7 @@ class Checker:
                 raise Violation(f"I1: {name} of {public_id} is listed and not stored")
 
     def _check_views(self) -> None:
-        """I5: what a view was promised is in its folder for as long as it is open."""
+        """I5: the packs that a view was promised are in its folder while it is open."""
         self.views = [view for view in self.views if not view.is_closed]
         for view in self.views:
             try:

@@ -1,4 +1,4 @@
-"""Known mistakes, each a variant of a real step, to show that the simulation finds them."""
+"""Known mistakes. Each is a variant of a real step, and shows that the simulation finds it."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +26,7 @@ Plant = Callable[[pytest.MonkeyPatch, World], None]
 
 
 def delete_before_the_row_says_so(patch: pytest.MonkeyPatch, _world: World) -> None:
-    """The sweeper deletes files first, and says afterwards that they go."""
+    """The sweeper deletes files first, and marks their rows afterwards."""
     real = stored_packs.sweep_packs
 
     def sweep(node: Node) -> int:
@@ -45,7 +45,7 @@ def delete_before_the_row_says_so(patch: pytest.MonkeyPatch, _world: World) -> N
 
 
 def list_before_it_is_durable(patch: pytest.MonkeyPatch, _world: World) -> None:
-    """The ref transaction lists packs whose bytes are still on their way."""
+    """The ref transaction lists packs whose bytes are not stored yet."""
     waiting: list[tuple[Any, ...]] = []
     real_put, real_move = stored_packs._put, RefWriter._move
 
@@ -65,7 +65,7 @@ def list_before_it_is_durable(patch: pytest.MonkeyPatch, _world: World) -> None:
 
 
 def adopt_a_stray(patch: pytest.MonkeyPatch, _world: World) -> None:
-    """The sweeper lists what lies in the store without a row."""
+    """The sweeper lists packs in the store that have no row."""
     real = stored_packs.sweep_packs
 
     def sweep(node: Node) -> int:
@@ -92,7 +92,7 @@ def adopt_a_stray(patch: pytest.MonkeyPatch, _world: World) -> None:
 
 
 def prune_a_base(patch: pytest.MonkeyPatch, world: World) -> None:
-    """Joining leaves out what no ref leads to when it begins, and does not look again when it ends."""
+    """Joining leaves out objects that no ref reaches at its beginning, and does not check again at its end."""
     real = concatenate_packs
 
     def join(packs: Iterable[Path], writer: PackWriter) -> None:
@@ -111,7 +111,7 @@ def prune_a_base(patch: pytest.MonkeyPatch, world: World) -> None:
 
 
 def open_a_view_without_its_lock(patch: pytest.MonkeyPatch, _world: World) -> None:
-    """A folder goes when a newer one has replaced it, also while somebody has it open."""
+    """A folder is removed when a newer one has replaced it, also while it is open."""
 
     def drop_replaced(self: views.MemoryViews, repo_id: str) -> list[Any]:
         known = self._folders.get(repo_id, [])
@@ -123,7 +123,7 @@ def open_a_view_without_its_lock(patch: pytest.MonkeyPatch, _world: World) -> No
 
 
 def give_a_name_out_twice(patch: pytest.MonkeyPatch, _world: World) -> None:
-    """A pack has its hash for a name, so that somebody who is late may delete the second one of that name."""
+    """A pack is named by its hash, so a late deleter may delete the second pack of that name."""
     real_store, real_name = stored_packs.store_packs, stored_packs.new_pack_name
     names: list[str] = []
 
@@ -132,10 +132,10 @@ def give_a_name_out_twice(patch: pytest.MonkeyPatch, _world: World) -> None:
             free = [
                 one.pack.name for one in found if find_pack_state(session, repo.id, one.pack.name) is None
             ]
-        names[:] = free  # and nobody else goes on before they are used
+        names[:] = free  # and no other thread goes on before they are used
         try:
             return real_store(node, repo, found, noted=noted)
-        except sqlite3.IntegrityError:  # another one was faster with the name
+        except sqlite3.IntegrityError:  # another thread was faster with the name
             return real_store(node, repo, found, noted=noted)
 
     patch.setattr("packhouse.repository.write.store_packs", store)
@@ -151,4 +151,4 @@ MISTAKES: Final[dict[Plant, str]] = {
     open_a_view_without_its_lock: "I5",
     give_a_name_out_twice: "I",
 }
-"""The mistakes, and which invariant tells of each."""
+"""The mistakes, and the invariant that finds each."""

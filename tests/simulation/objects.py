@@ -1,4 +1,4 @@
-"""What the simulation knows of Git's objects by itself: read from the bytes of packs, not through the server."""
+"""The simulation's own knowledge of Git's objects, read from the bytes of packs and not through the server."""
 
 import struct
 import zlib
@@ -11,14 +11,14 @@ _KINDS: Final = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 
 
 class ObjectStore:
-    """Every object that any pack of a run has held, and what each leads to."""
+    """Every object that was ever in a pack of a run, and the objects that it names."""
 
     def __init__(self) -> None:
         self.contents: dict[Oid, tuple[str, bytes]] = {}
         self._closures: dict[Oid, frozenset[Oid]] = {EMPTY_TREE_OID: frozenset()}
 
     def learn(self, pack: bytes) -> frozenset[Oid]:
-        """Take in a pack of whole objects; return their ids."""
+        """Read a pack of whole objects. Return their ids."""
         magic, version, count = struct.unpack_from(">4sII", pack)
         assert (magic, version) == (b"PACK", 2), "not a pack"
         at = 12
@@ -32,7 +32,7 @@ class ObjectStore:
         return frozenset(oids)
 
     def closure(self, tip: Oid) -> frozenset[Oid]:
-        """Return everything that an object leads to, itself included."""
+        """Return everything that an object reaches, with the object itself."""
         known = self._closures.get(tip)
         if known is None:
             known = frozenset({tip}).union(*(self.closure(oid) for oid in self._targets(tip)))

@@ -1,4 +1,4 @@
-"""One run of the simulation: a seed decides what happens and in which order."""
+"""One run of the simulation. A seed decides what happens and in which order."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.simulation.world import World
 
 NAMES: Final = ("one", "two")
 _CHOSEN: Final = ("one", "one", "one", "two")
-"""The repositories, each as often as it is chosen."""
+"""The repositories. An actor chooses one at random from this tuple."""
 
 _DAMAGE_SHARE: Final = 0.1
 _ADOPTER_SHARE: Final = 0.3
@@ -20,7 +20,7 @@ _OWNER_SHARE: Final = 0.3
 
 
 def run(seed: int, data: Path, *, plant: Callable[[World], None] = lambda _world: None) -> World:
-    """Run to the end and return the world, closed. Raises with the schedule in the notes of the error.
+    """Run to the end and return the closed world. The notes of a raised error have the schedule.
 
     `plant` may put a mistake in before anything happens.
     """
@@ -72,7 +72,7 @@ def _spawn(world: World, actors: Actors) -> None:
 
 
 def _check_told(world: World) -> None:
-    """What a caller was told has happened is in the ref log for as long as the repository lives."""
+    """Check that each update that a caller was told of is in the ref log while the repository lives."""
     for repo, branch, oid in world.moved:
         if world.checker.state.repos[repo].deleted_at is not None:
             continue
@@ -85,7 +85,7 @@ def _check_told(world: World) -> None:
 
 
 def _check_settled(world: World, actors: Actors) -> None:
-    """When all is over, taking over and sweeping leaves what refs and undo need, and nothing else."""
+    """Check that adoption and sweeping at the end leave only the packs that refs and undo need."""
     is_disturbed = world.be_calm()
     world.now += world.limits.incoming_grace_s + world.limits.pack_keep_s
     world.scheduler.spawn("adopter a", "a", actors.adopter("a"))

@@ -1,7 +1,7 @@
-"""Actors that take turns step by step, in an order that a seed decides.
+"""Actors that run step by step, in an order that a seed decides.
 
-Each actor is a thread, so the code that it runs is the server's own, as it is. But only one thread runs at a time: an
-actor goes on until the next named step, and there the scheduler chooses who is next. So a run can be replayed.
+Each actor is a thread, so it runs the server's own code unchanged. But only one thread runs at a time. An actor goes on
+until its next named step, and there the scheduler chooses the next actor. So a run can be replayed.
 """
 
 import random
@@ -15,15 +15,15 @@ _STEPS_MAX: Final = 20_000
 
 
 class Killed(BaseException):
-    """The process in which the actor runs is gone: nothing that it does from now on has an effect."""
+    """The actor's process is dead: nothing that the actor does from now on has an effect."""
 
 
 class Stuck(AssertionError):
-    """An actor reached no further step: it waits for something that another one holds."""
+    """An actor reached no further step: it waits for something that another actor holds."""
 
 
 def _taken() -> threading.Lock:
-    """Return a lock that is held; one thread waits for it, and another lets it go."""
+    """Return a held lock. One thread waits for it, and another releases it."""
     lock = threading.Lock()
     lock.acquire()
     return lock
@@ -31,10 +31,10 @@ def _taken() -> threading.Lock:
 
 @dataclass(eq=False)
 class Actor:
-    """One thread of a process. `awake_at` is when it goes on after a pause, in the simulated time.
+    """One thread of a process. `awake_at` is the end of its pause, in the simulated time.
 
-    `order` is what the next step that the actor takes shall do besides: one of world.py's faults. `is_behind` tells
-    that the database has failed over since the actor began what it does.
+    `order` is a fault of world.py that its next step must also cause. `is_behind` tells that the database has failed
+    over since the actor began its present work.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Actor:
 class Scheduler:
     """Runs actors one step at a time.
 
-    `before_step` may disturb the actor that is chosen; False means that it does not go on now. `after_step` looks at
-    the world, and raises if it is wrong.
+    `before_step` may disturb the chosen actor; False means that the actor does not go on now. `after_step` checks the
+    world, and raises if it is wrong.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class Scheduler:
         self._after_step = after_step
         self._here = threading.local()
         self._returned = _taken()
-        # Some schedules change hands at each step, others let one run on: each finds other mistakes.
+        # Some schedules change the actor at each step, others let one run on. Each finds other mistakes.
         self._stay = rng.choice((0.0, 0.3, 0.6, 0.9))
         self._last: Actor | None = None
 
     def spawn(self, name: str, host: str, work: Callable[[], None]) -> Actor:
-        """Add an actor, which begins when it is chosen first."""
+        """Add an actor. It begins when it is first chosen."""
         actor = Actor(name, host, work)
         self.actors.append(actor)
         threading.Thread(target=self._live, args=(actor,), name=name, daemon=True).start()
@@ -88,13 +88,13 @@ class Scheduler:
 
     @property
     def current(self) -> Actor | None:
-        """The actor whose thread asks; None outside of them."""
+        """The actor whose thread asks; None outside of actors."""
         return getattr(self._here, "actor", None)
 
     def step(self, name: str) -> str:
-        """Let others go first, in the thread of an actor; nothing elsewhere. Raises Killed in a dead one.
+        """Let other actors go first. Does nothing outside of an actor's thread. Raises Killed in a dead actor.
 
-        Returns the order that the actor has got meanwhile.
+        Returns the order that the actor got meanwhile.
         """
         actor = self.current
         if actor is None or actor.in_transaction:
@@ -109,7 +109,7 @@ class Scheduler:
         return order
 
     def die(self) -> None:
-        """End the actor that calls, in the middle of a step."""
+        """End the calling actor in the middle of a step."""
         actor = self.current
         assert actor is not None, "an actor dies"
         actor.is_dead = True
@@ -120,7 +120,7 @@ class Scheduler:
         self.trace.append(f"{'':14} {text}")
 
     def run(self, *, sleep_until: Callable[[int], None]) -> None:
-        """Run until every actor is done. When all are paused, `sleep_until` moves the time on."""
+        """Run until every actor is done. If all are paused, `sleep_until` moves the time on."""
         try:
             for _ in range(_STEPS_MAX):
                 alive = [actor for actor in self.actors if not actor.is_done]
@@ -140,7 +140,7 @@ class Scheduler:
             self.kill(self.actors)
 
     def kill(self, actors: list[Actor]) -> None:
-        """End actors where they are, from outside: their threads unwind, and nothing of that has an effect."""
+        """End actors where they are, from outside. Their threads unwind, and nothing of that has an effect."""
         for actor in actors:
             if not actor.is_done:
                 actor.is_dead = True

@@ -1,7 +1,7 @@
-"""Random schedules of writers, readers, joining and sweeping, with faults, and all invariants after every step.
+"""Random schedules of writers, readers, joining and sweeping, with faults.
 
-A run that fails says its seed and what was done in which order. `TEST_SEED=SEED pytest tests/simulation` runs that seed
-alone, in the same order.
+All invariants are checked after every step. A failing run prints its seed and its schedule.
+`TEST_SEED=SEED pytest tests/simulation` runs only that seed, in the same order.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Several server processes on one database and one store, the time, and what goes wrong."""
+"""Several server processes on one database and one store, the simulated time, and the faults."""
 
 import random
 from collections.abc import Callable, Collection, Iterator
@@ -23,13 +23,13 @@ from tests.simulation.invariants import Checker, OpenView
 from tests.simulation.scheduler import Actor, Scheduler
 
 MovedRef = tuple[int, RefName, Oid]
-"""Row of the repository, branch, where it was put."""
+"""Row of the repository, branch, new value."""
 
 BEGINNING: Final = 1_000_000
 _KEEP_S: Final = 15 * 60
 _JUMPS: Final = (1, 1, 1, 10, 60, 1200, 4000)
 
-# What may happen at which step: the beginnings of their names.
+# The faults that may happen at a step, by the beginning of the step's name.
 _FAULTS: Final = {
     "sql write": ("sql away",),
     "sql written": ("answer lost",),
@@ -42,7 +42,7 @@ _FAULTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """A state of the database, when it was, and how much callers had been told by then."""
+    """A state of the database, its time, and the number of updates that callers had been told of by then."""
 
     at: int
     content: bytes
@@ -50,7 +50,7 @@ class _Image:
 
 
 class SteppedDatabase(Database):
-    """The shared database, with a step at both ends of each session. Not within: a session holds no other work."""
+    """The shared database. Each session has a step at its beginning and at its end, and none inside."""
 
     def __init__(self, inner: SqliteMemory, scheduler: Scheduler) -> None:
         self._inner = inner
@@ -88,7 +88,7 @@ class SteppedDatabase(Database):
             raise DatabaseAway("injected, all was written")
 
     def fail_over(self, image: bytes) -> None:
-        """Go on with an earlier state, as with a replica that lags behind. Each actor loses its connection once."""
+        """Go on with an earlier state, like a replica that lags behind. Each actor loses its connection once."""
         self._inner.restore(image)
         for actor in self._scheduler.actors:
             actor.has_connection, actor.is_behind = False, True
@@ -113,11 +113,11 @@ class SteppedDatabase(Database):
         self._inner.migrate(clock)
 
     def close(self) -> None:
-        """Other processes use it still."""
+        """Do nothing: other processes still use the database."""
 
 
 class SteppedStore(MemoryPackStore):
-    """The shared store as one process has it, with a step before and after each change."""
+    """The shared store as one process sees it, with a step before and after each change."""
 
     def __init__(self, packs: MemoryPacks, world: "World") -> None:
         super().__init__(packs)
@@ -125,7 +125,7 @@ class SteppedStore(MemoryPackStore):
         self._scheduler = world.scheduler
 
     def put(self, repo_id: str, name: str, pack: Path, idx: Path) -> None:
-        """See PackStore. A process that dies may leave a pack without its idx."""
+        """See PackStore. A dying process may leave a pack without its idx."""
         order = self._scheduler.step(f"put {name[:6]}")
         if order == "power cut":
             self.packs.take(repo_id, name, StoredPack(pack.read_bytes(), None))
@@ -147,7 +147,7 @@ class SteppedStore(MemoryPackStore):
         self._world.checker.note_link((source_id, source_name), (repo_id, name))
 
     def delete(self, repo_id: str, names: Collection[str]) -> set[str]:
-        """See PackStore. The names go one by one, as files do."""
+        """See PackStore. The names are deleted one by one, like files."""
         gone: set[str] = set()
         for name in sorted(names):
             if self._scheduler.step(f"delete {name[:6]}"):
@@ -169,7 +169,7 @@ class SteppedStore(MemoryPackStore):
 
     @contextmanager
     def maintenance_lease(self, repo_id: str) -> Iterator[bool]:
-        """See PackStore. Processes of two machines do not keep each other off."""
+        """See PackStore. Processes of two machines do not exclude each other."""
         if self._world.is_apart:
             yield True
             return
@@ -185,20 +185,20 @@ class SteppedStore(MemoryPackStore):
 
     @contextmanager
     def writer_lock(self, repo_id: str, refname: bytes) -> Iterator[None]:
-        """See PackStore. The lock gives only fairness, and the simulation looks for races: so here it locks nothing."""
+        """See PackStore. The lock gives only fairness, and the simulation looks for races. So it locks nothing here."""
         self._scheduler.step(f"writer lock {repo_id} {refname.decode()}")
         yield
 
 
 class World:
-    """All of a run. Time and faults come from the seed."""
+    """Everything in a run. The seed decides time and faults."""
 
     def __init__(self, seed: int, data: Path) -> None:
         self.rng = random.Random(seed)
         self.now = BEGINNING
         self.data = data
         self.may_fail_over = self.rng.random() < 0.15
-        # A database that goes back to an earlier state names packs that have retired since.
+        # A database that returns to an earlier state names packs that have retired since.
         keep_s = _KEEP_S if self.may_fail_over else self.rng.choice((DEFAULT_LIMITS.pack_keep_s, _KEEP_S))
         self.limits = replace(DEFAULT_LIMITS, packs_before_consolidation=2, pack_keep_s=keep_s)
         self.memory = SqliteMemory()
@@ -218,11 +218,11 @@ class World:
         self._acting = ""
         self._changed: dict[bytes, tuple[str, str]] = {}
         self.moved: list[MovedRef] = []
-        """What callers were told: values of refs that are in the ref log for good."""
+        """The updates that callers were told of: values of refs that are in the ref log for good."""
         self._images: list[_Image] = []
         self._restarts = 0
         self.is_apart = self.rng.random() < 0.3
-        # How rough it gets is a property of the run: some go on undisturbed.
+        # The number of faults is a property of the run: some runs go on undisturbed.
         self.is_rough = self.rng.random() < 0.7
         self._p_fault = self.rng.choice((0.0, 0.02, 0.1)) if self.is_rough else 0.0
         self._p_pause = self.rng.choice((0.0, 0.01, 0.05))
@@ -246,7 +246,7 @@ class World:
         return node
 
     def watch(self, repo_id: str, wanted: PackSet, opened: OpenedFolder) -> None:
-        """Look at a view after each step for as long as it is open."""
+        """Check a view after each step while it is open."""
         view = self.checker.note_open(repo_id, wanted, opened)
         close = opened.close
 
@@ -257,7 +257,7 @@ class World:
         opened.close = close_and_forget  # type: ignore[method-assign]  # of this one
 
     def damage(self, repo_id: str, name: str) -> None:
-        """Let the disk lose a pack, or change a byte of it, also under the eyes of those who have it open."""
+        """Let the disk lose a pack, or change a byte of it, also while a reader has it open."""
         self.checker.damaged.add((repo_id, name))
         at = self.rng.randrange(20, len(self.packs.repos[repo_id][name].pack) - 20)
         is_lost = self.rng.random() < 0.5
@@ -275,35 +275,35 @@ class World:
             node.store.damage(repo_id, name, change)
 
     def note_copy(self, pack: bytes, target: tuple[str, str]) -> None:
-        """Take note that a pack was stored, which may be a copy of one that the disk has changed."""
+        """Note that a pack was stored. It may be a copy of a pack that the disk has changed."""
         if pack in self._changed:
             self.checker.note_link(self._changed[pack], target)
 
     def views_of(self, host: str) -> list[OpenView]:
-        """Return what readers of a process have open."""
+        """Return the open views of a process's readers."""
         root = self.nodes[host].store
         assert isinstance(root, SteppedStore)
         return [view for view in self.checker.views if view.opened.object_dir.is_relative_to(root.root)]
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         for node in self.nodes.values():
             node.store.close()
         self.memory.close()
 
     def sleep_until(self, moment: int) -> None:
-        """Let the time pass until somebody is awake."""
+        """Move the time on until an actor is awake."""
         self.now = max(self.now, moment)
 
     def be_calm(self) -> bool:
-        """Let nothing go wrong any more; tell whether anything could, besides pauses."""
+        """Stop all faults. Return whether any fault was possible, besides pauses."""
         is_disturbed = self.may_fail_over or any((self._p_fault, self._p_kill, self._p_crash))
         self.may_fail_over = False
         self._p_fault = self._p_pause = self._p_pause_at_open = self._p_kill = self._p_crash = 0.0
         return is_disturbed
 
     def _disturb(self, actor: Actor) -> bool:
-        """Let time pass and things go wrong before a step; False when the actor does not take it now."""
+        """Let time pass and faults happen before a step. Return False if the actor does not take the step now."""
         rng = self.rng
         self._acting = actor.name
         if rng.random() < 0.05:
@@ -332,7 +332,7 @@ class World:
             self.scheduler.note(f"{actor.name} meets: {actor.order}")
 
     def _fail_over_or_not(self) -> None:
-        """Keep the state for later now and then, and come back to one that is not too old for retired packs."""
+        """Sometimes keep the state for later, or return to a state that is not too old for retired packs."""
         rng, age_max_s = self.rng, self.limits.pack_keep_s // 2
         if rng.random() < 0.1:
             self._images.append(_Image(self.now, self.memory.image(), len(self.moved)))
@@ -340,14 +340,14 @@ class World:
         if self._images and rng.random() < 0.01:
             number = rng.randrange(len(self._images))
             image = self._images[number]
-            del self._images[number + 1 :]  # they are of the time that is lost
+            del self._images[number + 1 :]  # they belong to the time that is lost
             self.scheduler.note(f"the database fails over to what it was at {image.at}")
             self.database.fail_over(image.content)
             del self.moved[image.moved :]
             self.checker.begin_again()
 
     def _crash(self, host: str) -> None:
-        """End a process with all that it has open, and start it again."""
+        """End a process with everything that it has open, and start it again."""
         self.scheduler.note(f"process {host} crashes")
         self.scheduler.kill([actor for actor in self.scheduler.actors if actor.host == host])
         for view in self.views_of(host):
