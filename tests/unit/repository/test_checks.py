@@ -1,0 +1,91 @@
+"""What git says of new objects before they are accepted: kinds, what they lead to, where they come from."""
+
+import pytest
+
+from packhouse.db.repos import Repo
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.objects.codec import encode_tag
+from packhouse.git.oid import Oid
+from packhouse.node.node import Node
+from packhouse.repository.checks import (
+    find_unconnected,
+    is_ancestor,
+    is_connected,
+    list_commits,
+    read_kinds,
+)
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from tests.support.builders.node_writes import ADA, write_commit_object
+from tests.unit.repository.line import Line
+
+pytestmark = pytest.mark.quick
+
+ABSENT = Oid("1" * 40)
+
+
+def test_kinds_of_new_values_are_told_and_tags_are_followed(line: Line) -> None:
+    with line.open() as view, Write(view) as write:
+        blob = write.writer.add_object("blob", b"x")
+        kinds = read_kinds(write, [line.commits[0], line.tag, blob, ABSENT])
+    assert {oid: (kind.kind, kind.peeled_oid) for oid, kind in kinds.items()} == {
+        line.commits[0]: ("commit", None),
+        line.tag: ("tag", line.commits[0]),
+        blob: ("blob", None),
+    }
+
+
+def test_a_tag_of_a_missing_object_has_no_kind(line: Line) -> None:
+    with line.open() as view, Write(view) as write:
+        content = encode_tag(target=ABSENT, target_kind="commit", name="v1", tagger=ADA, message=b"m\n")
+        tag = write.writer.add_object("tag", content)
+        assert read_kinds(write, [tag]) == {}
+
+
+def test_tips_are_connected_unless_something_below_them_is_missing(line: Line) -> None:
+    with line.open() as view, Write(view) as write:
+        good = write_commit_object(write, line.commits[3], message=b"good\n")
+        bad = write_commit_object(write, ABSENT, message=b"bad\n")
+        worse = write_commit_object(write, bad, message=b"worse\n")
+        known, switch = [line.commits[3]], KillSwitch()
+        assert is_connected(write, [good], known, switch)
+        assert not is_connected(write, [bad], known, switch)
+        assert find_unconnected(write, [good], known, switch) == set()
+        assert find_unconnected(write, [bad], known, switch) == {bad}
+        assert find_unconnected(write, [good, bad, worse], known, switch) == {bad, worse}, "good refs proceed"
+
+
+def test_of_a_great_many_tips_none_is_judged_alone(line: Line) -> None:
+    """A thousand walks for one bad ref would be a way to keep the server busy."""
+    with line.open() as view, Write(view) as write:
+        good = [write_commit_object(write, message=b"%d\n" % number) for number in range(100)]
+        bad = write_commit_object(write, ABSENT, message=b"bad\n")
+        assert find_unconnected(write, [*good, bad], [], KillSwitch()) == {*good, bad}
+
+
+def test_ancestors_are_told_from_others(line: Line) -> None:
+    with line.open() as view:
+        first, last = line.commits[0], line.commits[3]
+        switch = KillSwitch()
+        assert is_ancestor(view, first, last, switch)
+        assert is_ancestor(view, first, first, switch)
+        assert not is_ancestor(view, last, first, switch)
+
+
+def test_commits_are_listed_newest_first_and_only_so_many(line: Line) -> None:
+    with line.open() as view:
+        switch = KillSwitch()
+        assert list_commits(view, [line.commits[3]], [line.commits[0]], switch, count_max=10) == [
+            line.commits[3],
+            line.commits[2],
+            line.commits[1],
+        ]
+        assert len(list_commits(view, [line.commits[3]], [], switch, count_max=2)) == 2
+        assert list_commits(view, [ABSENT], [], switch, count_max=10) == []
+
+
+def test_an_empty_repository_has_no_commits_to_list(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view:
+        assert list_commits(view, [ABSENT], [], KillSwitch(), count_max=10) == []
+        with Write(view) as write:
+            assert read_kinds(write, [ABSENT]) == {}

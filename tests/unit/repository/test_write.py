@@ -1,0 +1,249 @@
+"""New objects over a repository: who sees them when, and what is left when they are not wanted."""
+
+import os
+import subprocess
+
+import pytest
+
+from packhouse.db.repos import Repo
+from packhouse.errors import Invalid, NotFound
+from packhouse.git.commands.environment import GitPlace
+from packhouse.git.objects.codec import MODE_FILE, encode_tree_entry
+from packhouse.git.oid import Oid, hash_object
+from packhouse.node.node import Node
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
+from tests.support.builders.node_writes import pack_states, put_blob, write_commit_object
+
+pytestmark = pytest.mark.quick
+
+ONE, TWO = b"one\n", b"two\n"
+
+
+def oid_of(content: bytes) -> Oid:
+    return hash_object("blob", content)
+
+
+def ask_git(place: GitPlace, *args: str, stdin: str = "") -> list[str]:
+    """Return the words that git answers in a place."""
+    environment = {**os.environ, **place.environment}
+    command = ["git", f"--git-dir={place.git_dir}", *args]
+    done = subprocess.run(
+        command,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        pass_fds=place.descriptors,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+def in_scratch(node: Node) -> set[str]:
+    """Return the names of the files that the node's process keeps for its writes."""
+    return {
+        path.name for path in node.store.scratch_dir().iterdir() if path.is_file() and path.name != "lock"
+    }
+
+
+# What nobody has touched
+
+
+def test_a_write_that_adds_nothing_makes_nothing(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        assert write.is_empty
+        assert not write.has_folder
+        assert write.publish() == []
+        assert write.published_bytes == 0
+    assert pack_states(node, repo) == {}
+    assert in_scratch(node) == set()
+
+
+def test_a_repository_with_a_pack_is_not_empty_and_neither_is_a_write_with_an_object(
+    node: Node, repo: Repo
+) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        assert not write.is_empty
+    put_blob(node, repo, ONE)
+    with RepoView(node, repo) as view, Write(view) as write:
+        assert not write.is_empty
+
+
+# Who sees new objects
+
+
+def test_new_objects_are_read_with_those_of_the_repository_and_by_nobody_else(node: Node, repo: Repo) -> None:
+    put_blob(node, repo, ONE)
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", TWO)
+        reader = write.reader()
+        assert (reader.read(oid_of(ONE)), reader.read(oid_of(TWO))) == (("blob", ONE), ("blob", TWO))
+        assert view.kind_and_size(oid_of(TWO)) is None
+        with RepoView(node, repo) as other:
+            assert other.kind_and_size(oid_of(TWO)) is None
+
+
+def test_objects_that_came_after_a_reader_are_seen_by_the_next_one(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        write.reader()
+        write.writer.add_object("blob", TWO)
+        assert write.reader().read(oid_of(TWO)) == ("blob", TWO)
+
+
+def test_git_sees_new_objects_packed_and_loose(node: Node, repo: Repo) -> None:
+    put_blob(node, repo, ONE)
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", TWO)
+        loose = write.add_loose("blob", b"loose\n")
+        fresh = write.fresh_reader()
+        assert fresh.read(oid_of(ONE)) == ("blob", ONE)
+        assert fresh.read(oid_of(TWO)) == ("blob", TWO)
+        assert fresh.read(loose) == ("blob", b"loose\n")
+        assert list(write.iter_loose()) == [("blob", b"loose\n")]
+
+
+def test_loose_objects_are_never_published(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.add_loose("blob", b"loose\n")
+        assert write.publish() == []
+
+
+def test_refs_for_git_alone_are_names_of_commits(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        commit = write_commit_object(write)
+        write.write_refs([commit.encode() + b" refs/heads/ours"])
+        assert ask_git(write.place(), "rev-parse", "--verify", "refs/heads/ours") == [commit]
+        assert write.is_special_name("HEAD")
+        assert write.is_special_name("objects/info")
+        assert not write.is_special_name("ours")
+
+
+# What is kept
+
+
+def test_published_packs_are_incoming_until_they_are_kept(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        (pack,) = write.publish()
+        assert pack.objects == 1
+        assert write.published_bytes == pack.size_bytes
+        assert pack_states(node, repo) == {pack.name: "incoming"}
+        write.keep_published()
+    assert pack_states(node, repo) == {pack.name: "incoming"}, "to be listed is the business of a transaction"
+
+
+def test_a_later_call_returns_the_packs_of_earlier_ones_too(node: Node, repo: Repo) -> None:
+    """An attempt that lost its race has published; the next one adds a commit on top."""
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        first = write.publish()
+        assert write.publish() == first
+        write.writer.add_object("blob", TWO)
+        second = write.publish()
+        assert second[0] == first[0]
+        assert len(second) == 2
+        assert write.published_bytes == sum(pack.size_bytes for pack in second)
+
+
+def test_what_was_not_kept_goes_with_the_write(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        write.publish()
+        write.writer.add_object("blob", TWO)
+        assert in_scratch(node)
+    assert pack_states(node, repo) == {}
+    assert in_scratch(node) == set()
+    assert node.store.list_names(repo.public_id) == []
+    write.discard()
+
+
+def test_forgotten_objects_are_not_published(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.writer.add_object("blob", ONE)
+        write.forget_writer()
+        write.writer.add_object("blob", TWO)
+        (pack,) = write.publish()
+        assert pack.objects == 1
+        with pytest.raises(NotFound):
+            write.reader().read(oid_of(ONE))
+
+
+def test_a_write_for_reading_publishes_nothing(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view, is_kept=False) as write:
+        write.writer.add_object("blob", ONE)
+        with pytest.raises(AssertionError, match="made for reading"):
+            write.publish()
+
+
+def test_a_stored_pack_is_taken_in_under_a_name_of_its_own(node: Node, repo: Repo) -> None:
+    """A fork shares the bytes of its source; deleting one of both must not take the other's."""
+    name = put_blob(node, repo, ONE)
+    with RepoView(node, repo) as view, Write(view) as write:
+        (stored,) = view.listed().packs
+        write.link_stored(repo.public_id, stored)
+        (taken,) = write.publish()
+        assert taken.name != name
+        assert (taken.size_bytes, taken.objects) == (stored.size_bytes, stored.objects)
+        assert set(node.store.list_names(repo.public_id)) == {name, taken.name}
+
+
+def test_a_stored_pack_that_went_meanwhile_is_taken_from_the_folder_that_shows_it(
+    node: Node, repo: Repo
+) -> None:
+    name = put_blob(node, repo, ONE)
+    with RepoView(node, repo) as view, Write(view) as write:
+        (stored,) = view.listed().packs
+        write.link_stored(repo.public_id, stored)
+        node.store.delete(repo.public_id, [name])
+        (taken,) = write.publish()
+        assert node.store.list_names(repo.public_id) == [taken.name]
+
+
+# What git says of new objects
+
+
+def test_a_hostile_gitmodules_is_refused_with_gits_reason(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        blob = write.writer.add_object("blob", b'[submodule "x"]\n\tpath = x\n\turl = -u./payload\n')
+        write.writer.add_object("tree", encode_tree_entry(MODE_FILE, b".gitmodules", blob))
+        with pytest.raises(Invalid, match="git refuses an object") as refused:
+            write.check_strict()
+        assert "gitmodules" in str(refused.value.fields["reason"])
+
+
+def test_sound_objects_pass_and_may_be_published_afterwards(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        blob = write.writer.add_object(
+            "blob", b'[submodule "x"]\n\tpath = x\n\turl = https://example.com/x\n'
+        )
+        write.writer.add_object("tree", encode_tree_entry(MODE_FILE, b".gitmodules", blob))
+        write.check_strict()
+        (pack,) = write.publish()
+    assert pack.objects == 2
+
+
+def test_a_client_with_a_cut_off_history_is_judged_without_what_it_lacks(node: Node, repo: Repo) -> None:
+    missing = Oid("1" * 40)
+    with RepoView(node, repo) as view, Write(view) as write:
+        commit = write_commit_object(write, missing)
+        assert write.git_with_roots([]) is write.git
+        assert ask_git(write.git_with_roots([commit]).place(), "rev-list", commit) == [commit]
+        with pytest.raises(subprocess.CalledProcessError):
+            ask_git(write.place(), "rev-list", commit)
+
+
+def test_what_git_has_written_is_counted(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        write.make_folder()
+        assert write.folder_bytes() == 0
+        write.add_loose("blob", ONE)
+        ask_git(write.place(), "pack-objects", "-q", write.pack_prefix(), stdin=f"{oid_of(ONE)}\n")
+        assert write.folder_bytes() > 0
+        with write.new_pack_idx() as idx:
+            assert oid_of(ONE) in idx
+            assert len(idx) == 1
+        (pack,) = write.publish()
+        assert pack.objects == 1
