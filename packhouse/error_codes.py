@@ -191,6 +191,8 @@ class Code(Enum):
     GIT_TOOK_TOO_LONG = "git took too long"
     GIT_NOT_ENDED = "git did not end in time"
     GIT_WROTE_TOO_MUCH = "git wrote more than expected"
+    PACK_REFUSED = "git refuses a pack"
+    NO_ROOM_FOR_PACK = "git finds no room for a pack"
     BLAME_UNREADABLE = "blame gave an unreadable line"
     BLOB_UNREADABLE = "blob cannot be read"
     BLOB_ENDS_EARLY = "blob ends early"

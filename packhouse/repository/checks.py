@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.errors import LimitExceeded
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.reader import Objects, tag_target
@@ -29,13 +29,6 @@ class TagChainTooLong(LimitExceeded):
 
     code = Code.TAG_CHAIN_TOO_LONG
     max_tags: int
-
-
-class HistoryUnreadable(Corrupt):
-    """`reason` is git's."""
-
-    code = Code.HISTORY_UNREADABLE
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, Unavailable
+from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects.errors import ObjectCorrupt
-from packhouse.git.objects.reader import FreshReader, ObjectMissing
+from packhouse.git.objects.reader import ObjectMissing
 from packhouse.git.oid import Oid
 from packhouse.git.packs.errors import PackCorrupt
 from packhouse.git.packs.pack import Pack

@@ -1,28 +1,27 @@
 """Running git on an opened repository, with its objects, its locks and the bounds of every call."""
 
-import contextlib
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from packhouse import limits
 from packhouse.git.commands import (
+    cat_file,
     diff_tree,
     for_each_ref,
+    index_pack,
     ls_tree,
     merge_base,
     pack_objects,
     rev_list,
     rev_parse,
 )
-from packhouse.git.commands.cat_file import BlobBatch
 from packhouse.git.commands.environment import LITERAL_PATHS as LITERAL_PATHS_ENVIRONMENT
 from packhouse.git.commands.environment import UTF8, GitPlace
-from packhouse.git.commands.process import GitProcess, spawn_git
+from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.run import GitFailed, GitResult, Runner, iter_git_output, run_git
-from packhouse.git.oid import Oid
 
 _OK: Final = frozenset({0})
 
@@ -92,11 +91,18 @@ class RepoGit:
 
     list_sized_files = ls_tree.list_sized_files
 
+    blobs = cat_file.open_blobs
+    iter_blob = cat_file.iter_blob
+
     list_refs = for_each_ref.list_refs
 
     iter_pack = pack_objects.iter_pack
     join_packs = pack_objects.join_packs
     write_pack = pack_objects.write_pack
+
+    index_stream = index_pack.index_stream
+    judge_pack = index_pack.judge_pack
+    start_unpacking = index_pack.start_unpacking
 
     def run(
         self,
@@ -145,17 +151,3 @@ class RepoGit:
             on_start=on_start,
             on_messages=on_messages,
         )
-
-    def spawn(self, *args: str, config: Mapping[str, str] | None = None) -> GitProcess:
-        """Start git and return it running; the caller uses it in a `with` block and bounds the time."""
-        return spawn_git(self._opened.place(), *args, config=config, large_pipes=True)
-
-    @contextlib.contextmanager
-    def blobs(self, oids: Sequence[Oid]) -> Iterator[BlobBatch]:
-        """Give the blobs one after the other, whatever their sizes."""
-        with BlobBatch(self._opened.place(), oids) as batch:
-            yield batch
-
-    def iter_blob(self, oid: Oid) -> Iterator[bytes]:
-        """Yield the content of a blob that is too large to be read in this process."""
-        return self.iter_output("cat-file", "blob", oid, timeout_s=limits.git_stall_max_s)

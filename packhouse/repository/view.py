@@ -15,9 +15,10 @@ from packhouse.db.refs import Ref, get_ref
 from packhouse.db.repos import Repo
 from packhouse.endings import Closing
 from packhouse.errors import Corrupt, NotFound
+from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import AtPlace, GitFailed
-from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects
+from packhouse.git.objects.reader import ObjectMissing, ObjectReader, Objects
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node

@@ -19,10 +19,10 @@ from packhouse.db.repos import Repo
 from packhouse.endings import Discarding
 from packhouse.error_codes import Code
 from packhouse.errors import Invalid
+from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.index_pack import STRICT_OPTION
-from packhouse.git.commands.run import GitFailed, check_answer
-from packhouse.git.objects.reader import FreshReader, ObjectReader
+from packhouse.git.commands.run import GitFailed
+from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.oid import Oid, hash_object
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.pack import Pack
@@ -40,7 +40,6 @@ from packhouse.storage.store import OpenedPacks
 
 _SHOWN: Final = "pack-shown-"
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")
-_ANSWERS: Final = frozenset({0, 128})
 _SHALLOW_NAME: Final = "shallow-of-client"
 
 
@@ -217,12 +216,9 @@ class Write(Discarding):
             # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
             folder = judging._objects().pack_dir
             (folder / "pack-judged.pack").hardlink_to(pack)
-            judged = judging.git.run(
-                "index-pack", STRICT_OPTION, str(folder.absolute() / "pack-judged.pack"), ok_codes=_ANSWERS
-            )
-        if judged.code != 0:
-            check_answer(self, judged, may_lack=True)
-            raise CommittedObjectRefused(_first_error(judged.stderr))
+            reason = judging.git.judge_pack(folder.absolute() / "pack-judged.pack")
+        if reason is not None:
+            raise CommittedObjectRefused(reason)
 
     def publish(self) -> list[Pack]:
         """Store the new packs durably; return all that the ref transaction is to list, those of earlier calls too.
@@ -316,9 +312,3 @@ class _WithRoots:
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         """See Opened."""
         self.write.check(complaint, may_lack=may_lack)
-
-
-def _first_error(messages: bytes) -> str:
-    """Return what git says is wrong with an object; its last line only says that something is."""
-    lines = messages.decode("utf-8", "replace").strip().splitlines() or [""]
-    return next((line for line in lines if line.startswith("error:")), lines[-1])[:300]

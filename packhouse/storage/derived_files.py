@@ -16,8 +16,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, PackhouseError, Unavailable
-from packhouse.git.commands.environment import NOWHERE
-from packhouse.git.commands.run import run_git
+from packhouse.git.commands.index_pack import make_idx
 from packhouse.git.oid import Oid
 from packhouse.git.packs.errors import PackCountWrong, PackHashWrong
 from packhouse.git.packs.idx import PackIdx, read_idx_facts
@@ -209,15 +208,7 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
 
 def _index_pack(pack: Path, idx: Path) -> None:
     try:
-        run_git(
-            NOWHERE,
-            "index-pack",
-            "-o",
-            str(idx),
-            str(pack),
-            config={"pack.writeReverseIndex": "false"},
-            timeout_s=_INDEX_MAX_S,
-        )
+        make_idx(pack, idx, timeout_s=_INDEX_MAX_S)
     except PackhouseError as error:
         if ends_with_its_hash(pack):
             raise PackIdxNotRebuilt(pack=pack.name, reason=str(error)) from error

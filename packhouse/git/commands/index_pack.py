@@ -1,22 +1,148 @@
-"""How incoming objects are judged: git's own fsck, as strict as old histories allow."""
+"""git index-pack: takes a pack and judges its objects by git's own fsck, as strictly as old histories allow.
+
+What it writes to its output is the name of the pack, behind the ids of `.gitmodules` that it could not look into.
+"""
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
+from packhouse.error_codes import Code
+from packhouse.errors import PackhouseError
 from packhouse.fault_names import ALWAYS_ALLOWED, FATAL, MAY_BE_ALLOWED, NEVER_ALLOWED, ONLY_WARNED_OF
 from packhouse.git.commands.environment import NOWHERE
-from packhouse.git.commands.run import run_git
+from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.process import GitProcess, spawn_git
+from packhouse.git.commands.pump import pump
+from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git
+from packhouse.git.oid import Oid, is_oid
 
 _KNOWN_SINCE_2_38: Final = frozenset({*MAY_BE_ALLOWED, *NEVER_ALLOWED}) - {
     *("badGpgsig", "badHeaderContinuation", "largePathname"),
 }
 _FAULT_NAME: Final = re.compile(rb"^fsck\.([A-Za-z0-9]+)$", re.MULTILINE)
 _REFUSED: Final = re.compile(r"^error: (object [0-9a-f]{40}: .{1,300})", re.MULTILINE)
+_NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
+_TOLD_MAX_BYTES: Final = 2000
+_REASON_MAX_CHARS: Final = 300
+_NOT_FORCED: Final = {
+    "core.fsync": "none"
+}  # publishing forces a pack to the disk; a refused one need never get there
 
 REFUSABLE: Final = (MAY_BE_ALLOWED | NEVER_ALLOWED) - ONLY_WARNED_OF - FATAL
 """The faults for which git refuses an object, and can be asked to tell of it and go on instead."""
+
+
+class PackRefused(PackhouseError):
+    """Git does not take the pack. `reason` names the first object that it refuses, in its words."""
+
+    code = Code.PACK_REFUSED
+    reason: str
+
+
+class NoRoomForPack(PackhouseError):
+    """Git could not write the pack or its idx. `messages` are its words."""
+
+    code = Code.NO_ROOM_FOR_PACK
+    messages: str
+
+
+class UnpackFailed(GitFailed):
+    """An index-pack that read from a client ended as it should not."""
+
+    @property
+    def refused(self) -> str | None:
+        """The first object that git has refused, and why, in its words; None when it has refused none."""
+        return _find_refused(self.messages)
+
+
+def start_unpacking(
+    runner: Runner, *, allowed: Iterable[str], max_bytes: int, shows_progress: bool
+) -> GitProcess:
+    """Start taking a pack from a client, which the caller feeds to it; thin packs are completed.
+
+    It tells of faulty objects and takes them all the same, see telling_option(). Raises OSError when no process can be
+    started.
+    """
+    return spawn_git(
+        runner.place(),
+        *("index-pack", "--stdin", "--fix-thin", telling_option(allowed), f"--max-input-size={max_bytes}"),
+        *(["--show-resolving-progress"] if shows_progress else []),
+        config=_NOT_FORCED,
+        large_pipes=True,
+    )
+
+
+def unpack_failure(messages: str) -> UnpackFailed:
+    """Return the failure of an index-pack that wrote these messages."""
+    return UnpackFailed("index-pack", messages)
+
+
+def find_unread_files(output: bytes) -> list[Oid]:
+    """Return the ids of `.gitmodules` that index-pack could not look into: what is missing, or no blob.
+
+    Source: git's fetch-pack.c, which checks them elsewhere.
+    """
+    lines = (line.decode("ascii", "replace") for line in output.splitlines())
+    return [Oid(line) for line in lines if is_oid(line)]
+
+
+def index_stream(
+    runner: Runner,
+    pieces: Iterable[bytes],
+    *,
+    allowed: Iterable[str],
+    max_bytes: int,
+    time_left: Callable[[], float],
+    switch: KillSwitch,
+) -> None:
+    """Take a pack that comes in pieces, and judge it strictly.
+
+    `time_left` returns for how many seconds git may still work, and raises when there are none. Raises PackRefused and
+    NoRoomForPack.
+    """
+    told = named = b""
+    options = ("--stdin", strict_option(allowed), f"--max-input-size={max_bytes}")
+    with spawn_git(runner.place(), "index-pack", *options, config=_NOT_FORCED, large_pipes=True) as git:
+        switch.attach(git)
+        for pipe, piece in pump(git, pieces, time_left):
+            if pipe is git.stderr:
+                told = (told + piece)[-_TOLD_MAX_BYTES:]
+            else:
+                named = (named + piece)[:_TOLD_MAX_BYTES]
+        code = git.wait(time_left())
+    if code != 0 or named.count(b"\n") != 1:  # ids of files that it could not look into
+        messages = told.decode("utf-8", "replace")
+        if _NO_ROOM.search(messages):
+            raise NoRoomForPack(messages)
+        raise PackRefused(_find_refused(messages) or "objects are refused")
+
+
+def judge_pack(runner: Runner, pack: Path) -> str | None:
+    """Return why git refuses an object of a pack that this server has made, None when it takes them all.
+
+    `.gitmodules` and `.gitattributes` are looked into. The pack stands where git looks for packs, or else their
+    contents are not found.
+    """
+    judged = run_git(runner.place(), *("index-pack", STRICT_OPTION, str(pack)), ok_codes=frozenset({0, 128}))
+    if judged.code == 0:
+        return None
+    check_answer(runner, judged, may_lack=True)
+    lines = judged.text.strip().splitlines() or [""]
+    # The last line only says that something is wrong.
+    return next((line for line in lines if line.startswith("error:")), lines[-1])[:_REASON_MAX_CHARS]
+
+
+def make_idx(pack: Path, idx: Path, *, timeout_s: float) -> None:
+    """Write the idx of a pack, and no reverse index; raise GitFailed when the pack cannot be read."""
+    run_git(
+        NOWHERE,
+        *("index-pack", "-o", str(idx), str(pack)),
+        config={"pack.writeReverseIndex": "false"},
+        timeout_s=timeout_s,
+    )
 
 
 def strict_option(allowed: Iterable[str] = ()) -> str:
@@ -50,8 +176,7 @@ def known_faults() -> frozenset[str]:
     return names if "hasDotgit" in names else _KNOWN_SINCE_2_38
 
 
-def find_refused(messages: str) -> str | None:
-    """Return the first object that git has refused, and why, in its words; None when it has refused none."""
+def _find_refused(messages: str) -> str | None:
     judged = _REFUSED.search(messages)
     return None if judged is None else judged[1]
 

@@ -7,7 +7,7 @@ import math
 import os
 import selectors
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -29,7 +29,7 @@ class GitSilent(GitTookTooLong):
 
 def pump(
     child: ChildProcess, source: Iterable[bytes], time_left: Callable[[], float]
-) -> Iterator[tuple[IO[bytes], bytes]]:
+) -> Generator[tuple[IO[bytes], bytes]]:
     """Yield what the program writes, as (`child.stdout` or `child.stderr`, up to 1 MiB), until it has closed both.
 
     Meanwhile it is fed from `source`, of which a piece is taken when the one before has been written; a program that

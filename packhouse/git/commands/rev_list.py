@@ -24,7 +24,7 @@ _REASON_MAX_CHARS: Final = 300
 
 
 class HistoryUnreadable(Corrupt):
-    """`reason` is git's."""
+    """A commit on the way is missing, or cannot be read. `reason` is git's."""
 
     code = Code.HISTORY_UNREADABLE
     reason: str
@@ -73,7 +73,7 @@ def list_existing_commits(
 ) -> list[Oid]:
     """As list_commits, but what does not exist, and what is neither a commit nor a tag, leads to none.
 
-    Raises Corrupt when a commit on the way is missing.
+    Raises HistoryUnreadable.
     """
     asked = ("rev-list", "--ignore-missing", f"--max-count={count_max}", "--stdin")
     listed = run_git(runner.place(), *asked, stdin=revisions.lines, ok_codes=_ANSWERS, on_start=switch.attach)

@@ -14,8 +14,6 @@ from pygit2.enums import ObjectType
 from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, NotFound
-from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.run import run_git
 from packhouse.git.objects.errors import ObjectCorrupt, TagWithoutTarget
 from packhouse.git.oid import Oid
 
@@ -147,50 +145,11 @@ class ObjectReader(Objects):
             raise ObjectMissing(oid) from None
         except _UNREADABLE as error:
             raise ObjectUnreadable(oid=oid, reason=str(error)) from error
-        return _check_kind(oid, _KINDS[ObjectType(number)], kind), content
+        return check_kind(oid, _KINDS[ObjectType(number)], kind), content
 
 
-class FreshReader(Objects):
-    """Reads each object through a git process. This is slow, but does not use packs that this process opened before.
-
-    libgit2 shares an open pack between all readers of a process. So an idx that was made anew is not seen while one of
-    them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
-    """
-
-    def __init__(self, place: GitPlace) -> None:
-        self._place = place
-
-    def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
-        """See above."""
-        found = self._ask("--batch-check", oid)
-        return None if found is None else (found[0], found[1])
-
-    def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
-        """See above."""
-        found = self._ask("--batch", oid)
-        if found is None:
-            raise ObjectMissing(oid)
-        return _check_kind(oid, found[0], kind), found[2]
-
-    def _ask(self, option: str, oid: Oid) -> tuple[str, int, bytes] | None:
-        answer = run_git(
-            self._place,
-            "cat-file",
-            option,
-            stdin=f"{oid}\n".encode("ascii"),
-            ok_codes=frozenset({0, 128}),
-        )
-        head, _, content = answer.stdout.partition(b"\n")
-        fields = head.decode("ascii", "replace").split()
-        if answer.code == 0 and len(fields) == 3:
-            return fields[1], int(fields[2]), content[:-1]
-        if answer.code != 0 or answer.stderr:
-            reason = answer.stderr[:300].decode("utf-8", "replace")
-            raise ObjectUnreadable(oid=oid, reason=reason)
-        return None
-
-
-def _check_kind(oid: Oid, found: str, expected: str | None) -> str:
+def check_kind(oid: Oid, found: str, expected: str | None) -> str:
+    """Return the kind that was found; raise ObjectOfOtherKind when another one is expected."""
     if expected is not None and found != expected:
         raise ObjectOfOtherKind(oid=oid, kind=found, expected=expected)
     return found

@@ -26,10 +26,9 @@ from packhouse.db.ref_transaction import (
 from packhouse.db.refs import list_refs
 from packhouse.error_codes import Code
 from packhouse.errors import LimitExceeded, PackhouseError, Unavailable
-from packhouse.git.commands.index_pack import find_refused, telling_option
+from packhouse.git.commands.index_pack import unpack_failure
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import ProgramMissing
-from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
 from packhouse.git.refname import (
     EPHEMERAL,
@@ -170,16 +169,10 @@ def _start_index_pack(node: Node, pending: PendingPush) -> None:
         write = Write(pending.view)
         pending.write = write
         write.make_folder()
-        quiet = "quiet" in pending.push.request.capabilities
-        pending.process = write.git_with_roots(pending.push.request.shallow).spawn(
-            "index-pack",
-            "--stdin",
-            "--fix-thin",
-            telling_option(allowed_faults(node, pending)),
-            f"--max-input-size={node.config.push_max_bytes}",
-            *([] if quiet else ["--show-resolving-progress"]),
-            # Publishing forces the pack to the disk; a refused one need never get there.
-            config={"core.fsync": "none"},
+        pending.process = write.git_with_roots(pending.push.request.shallow).start_unpacking(
+            allowed=allowed_faults(node, pending),
+            max_bytes=node.config.push_max_bytes,
+            shows_progress="quiet" not in pending.push.request.capabilities,
         )
         pending.switch.attach(pending.process)
     except OSError as error:
@@ -195,11 +188,11 @@ def explain_unpack_failure(node: Node, pending: PendingPush, messages: str) -> s
 
     Raises RepositoryDamaged when the pack builds on an object that the repository has lost, and RepositoryMended.
     """
-    failed = GitFailed("index-pack", messages)
+    failed = unpack_failure(messages)
     reason = find_reason(node, pending.repo, failed, may_lack=True)
     if reason is not None:
         raise reason
-    return find_refused(messages) or "index-pack failed"
+    return failed.refused or "index-pack failed"
 
 
 def finish_push(node: Node, caller: Principal, pending: PendingPush) -> list[RefReport]:

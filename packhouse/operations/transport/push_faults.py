@@ -7,7 +7,8 @@ from packhouse import limits
 from packhouse.db.repos import RepoNotFound
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
 from packhouse.git.commands.fault_log import ObjectFault
-from packhouse.git.oid import Oid, is_oid, parse_oid
+from packhouse.git.commands.index_pack import find_unread_files
+from packhouse.git.oid import Oid
 from packhouse.node.node import Node
 from packhouse.operations.transport.pending_push import PendingPush
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
@@ -24,13 +25,12 @@ def allowed_faults(node: Node, pending: PendingPush) -> Sequence[str]:
 
 
 def note_unread_files(pending: PendingPush, lines: bytes) -> None:
-    """Take the ids of `.gitmodules` that index-pack could not look into; they stand before the pack's name.
+    """Take the `.gitmodules` that index-pack could not look into: they cannot be judged harmless.
 
-    What is no blob, or is missing, cannot be judged harmless. Source: git's fetch-pack.c, which checks them elsewhere.
+    `lines` are what it wrote to its output.
     """
-    for line in lines.splitlines():
-        if is_oid(text := line.decode("ascii", "replace")):
-            pending.fault_log.add(ObjectFault(parse_oid(text), "gitmodulesMissing", "cannot be looked into"))
+    for oid in find_unread_files(lines):
+        pending.fault_log.add(ObjectFault(oid, "gitmodulesMissing", "cannot be looked into"))
 
 
 def refuse_faulty(node: Node, pending: PendingPush, known: Sequence[Oid]) -> None:

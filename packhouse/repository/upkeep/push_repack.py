@@ -6,7 +6,6 @@ as a pack without faults, so whatever the look for faulty objects may have overl
 """
 
 import logging
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,8 @@ from typing import Final
 from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import PackhouseError, TimedOut
-from packhouse.git.commands.index_pack import find_refused, strict_option
+from packhouse.git.commands.index_pack import NoRoomForPack, PackRefused
 from packhouse.git.commands.kill_switch import KillSwitch
-from packhouse.git.commands.process import GitProcess
-from packhouse.git.commands.pump import pump
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.oid import Oid
 from packhouse.git.packs.idx import PackIdx
@@ -26,7 +23,7 @@ from packhouse.log import log_event
 from packhouse.node.node import Node
 from packhouse.repository.write import Write
 
-_MESSAGES_MAX_BYTES: Final = 2000
+_LOGGED_MAX_CHARS: Final = 200
 
 
 class JudgedAgain(PackhouseError):
@@ -105,32 +102,9 @@ def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> li
     return listed
 
 
-_NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system")
-
-
 def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
     """Let git judge the pack and write it with its idx into `write`."""
     deadline = time.monotonic() + limits.push_repack_max_s
-    with write.git_with_roots(kept.shallow).spawn(
-        "index-pack",
-        "--stdin",
-        strict_option(kept.allowed),
-        f"--max-input-size={max_bytes}",
-        config={"core.fsync": "none"},
-    ) as git:
-        switch.attach(git)
-        told, named = _feed(git, pieces, deadline)
-        code = git.wait(max(1.0, deadline - time.monotonic()))
-    if code != 0 or named.count(b"\n") != 1:  # see receive_pack: ids of `.gitmodules` stand before the name
-        text = told.decode("utf-8", "replace")
-        if _NO_ROOM.search(text):
-            log_event("no room to pack the clean part of a push", level=logging.ERROR, reason=text[-200:])
-            raise PackNotWritten("the server has no room, please retry later")
-        raise PushedObjectRefused(find_refused(text) or "objects are refused")
-
-
-def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> tuple[bytes, bytes]:
-    """Hand all pieces to git; return the end of what it says and the start of what it writes to its output."""
 
     def time_left() -> float:
         left = deadline - time.monotonic()
@@ -138,10 +112,14 @@ def _feed(git: GitProcess, pieces: Iterator[bytes], deadline: float) -> tuple[by
             raise PackedTooSlowly(limits.push_repack_max_s)
         return left
 
-    told = named = b""
-    for pipe, piece in pump(git, pieces, time_left):
-        if pipe is git.stderr:
-            told = (told + piece)[-_MESSAGES_MAX_BYTES:]
-        else:
-            named = (named + piece)[:_MESSAGES_MAX_BYTES]
-    return told, named
+    git = write.git_with_roots(kept.shallow)
+    try:
+        git.index_stream(
+            pieces, allowed=kept.allowed, max_bytes=max_bytes, time_left=time_left, switch=switch
+        )
+    except NoRoomForPack as error:
+        reason = error.messages[-_LOGGED_MAX_CHARS:]
+        log_event("no room to pack the clean part of a push", level=logging.ERROR, reason=reason)
+        raise PackNotWritten("the server has no room, please retry later") from error
+    except PackRefused as error:
+        raise PushedObjectRefused(error.reason) from error

@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.objects.reader import FreshReader
 from packhouse.git.packs.pack import Pack
 from packhouse.storage.disk.store import DiskPackStore
 from packhouse.storage.opened_folder import OpenedFolder
