@@ -191,6 +191,7 @@ class Code(Enum):
     GIT_TOOK_TOO_LONG = "git took too long"
     GIT_NOT_ENDED = "git did not end in time"
     GIT_WROTE_TOO_MUCH = "git wrote more than expected"
+    PATCH_NOT_TAKEN = "git does not apply the patch"
     PACK_REFUSED = "git refuses a pack"
     NO_ROOM_FOR_PACK = "git finds no room for a pack"
     BLAME_UNREADABLE = "blame gave an unreadable line"
@@ -200,10 +201,12 @@ class Code(Enum):
     DIFF_UNREADABLE = "diff has an unreadable line"
     DIFF_OF_UNKNOWN_PATH = "diff holds a patch of an unknown path"
     DIFF_TOO_MANY_FILES = "diff has too many files"
+    PATTERN_TOO_SLOW = "pattern takes too long"
+    SEARCH_OUT_OF_MEMORY = "search takes too much memory"
     GREP_UNREADABLE = "grep gave an unreadable line"
     MERGE_WITHOUT_TREE = "merge gave no tree"
     MERGE_UNREADABLE = "merge gave an unreadable line"
-    UPSTREAM_TOOK_TOO_LONG = "upstream took too long"
+    REMOTE_FAILED = "the other server failed"
     CREDENTIAL_UNUSABLE = "credential holds a line break or NUL"
 
     # an opened repository

@@ -5,8 +5,6 @@ question: the `index` line of a binary patch cannot become a way to read objects
 """
 
 import os
-import re
-import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +13,14 @@ from typing import Final
 from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import Invalid
-from packhouse.git.commands.environment import GitPlace
-from packhouse.git.commands.run import iter_git_output, run_git
+from packhouse.git.commands.apply import PatchNotTaken, ScratchIndex
+from packhouse.git.commands.cat_file import iter_blob
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, TreeEntry
 from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.objects.tree_path import TreePath, check_tree_path
 from packhouse.git.objects.tree_walk import PathEntry, iter_leaves, read_folder
-from packhouse.git.oid import Oid, parse_oid
+from packhouse.git.oid import Oid
 from packhouse.git.packs.writer import PackWriter
 from packhouse.git.wire.patch_hunks import (
     WrongCounts,
@@ -39,23 +37,7 @@ from packhouse.storage.new_pack import NewPack
 from packhouse.storage.quarantine import Quarantine
 from packhouse.storage.spill_file import SpillFile
 
-_MALFORMED: Final = re.compile(
-    r"No valid patches|unrecognized input|corrupt (binary )?patch|invalid path|patch with only garbage"
-    r"|lacks filename information|inconsistent (old|new|file)|invalid mode|affects file .* beyond|beyond a symbolic"
-    r"|unrecognized binary patch|patch fragment without header|No changes|has null sha1"
-)
-_ABOUT_A_PATH: Final = re.compile(
-    r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
-)
-_PLACE: Final = re.compile(r" at (?:line |patch:)(\d{1,9})\b")
-_ADVICE: Final = ' (allow with "--allow-empty")'  # what only a user of git can follow
-_REASON_MAX_CHARS: Final = 300
 _TAIL_BYTES: Final = 256  # more than the longest line of binary data
-_CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE})
-"""How git apply may end on a malformed patch: with an assertion on a new file whose header has a line that it
-does not know (tried on 2.39.5)."""
-
-_APPLY_CODES: Final = frozenset({0, 1, 128}) | _CRASHES
 
 
 class PatchRefused(Invalid):
@@ -111,12 +93,13 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
     with write.node.store.new_quarantine() as scratch, NewPack(scratch.pack_dir) as images:
         scratch.make_repository()
         _provide_blobs(write.view, images, before.values())
-        _fill_index(scratch.path, before.values())
-        after = _run_apply(scratch.path, patch, faults)
-        changed = _compare(before, after)
+        index = ScratchIndex(scratch.path)
+        index.fill(before.values())
+        _apply(index, scratch.path, patch, faults)
+        changed = _compare(before, index.read())
         if not changed:
             raise PatchChangesNothing()
-        _take_blobs(scratch, maker.writer, changed)
+        _take_blobs(scratch, index, maker.writer, changed)
     editor = maker.edit()
     for change in sorted(changed, key=lambda change: change.mode is not None):  # deletions make room first
         if change.mode is None:
@@ -203,44 +186,23 @@ def _complete(patch: Path) -> None:
         file.write(missing_end(file.read()))
 
 
-def _fill_index(git_dir: Path, entries: Iterable[PathEntry]) -> None:
-    rows = b"".join(b"%06o %s\t%s\0" % (e.mode, e.oid.encode("ascii"), e.path) for e in entries)
-    run_git(
-        GitPlace(git_dir), "update-index", "-z", "--add", "--index-info", stdin=rows, env=_index_of(git_dir)
-    )
-
-
-def _index_of(git_dir: Path) -> dict[str, str]:
-    return {"GIT_INDEX_FILE": str(git_dir / "index")}
-
-
-def _run_apply(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> dict[bytes, PathEntry]:
-    """Return the index that git apply made of the one in place.
+def _apply(index: ScratchIndex, git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> None:
+    """Apply the patch to the index.
 
     Hunk headers that count wrongly are put right first. Blank lines at the end of such a hunk may be its context or
     stand behind it: the patch is tried without them, then with them. A patch that fits says the same either way. Where
     that does not fit, and the counts can be believed, what stands behind the hunks was no part of them.
     """
-    applied = None
+    refused = None
     for candidate in _iter_candidates(git_dir, patch, faults):
-        applied = run_git(
-            GitPlace(git_dir),
-            "apply",
-            "--cached",
-            "--binary",
-            str(candidate),
-            env=_index_of(git_dir),
-            ok_codes=_APPLY_CODES,
-        )
-        if applied.code == 0:
-            break
-    assert applied is not None
-    if applied.code in _CRASHES:
-        raise PatchRefused("git cannot make sense of its headers")
-    if applied.code != 0:
-        _refuse(applied.stderr.decode("utf-8", "replace").replace(str(candidate), "patch"), patch, faults)
-    listed = run_git(GitPlace(git_dir), "ls-files", "--stage", "-z", env=_index_of(git_dir)).stdout
-    return {entry.path: entry for entry in map(_parse_row, listed.split(b"\0")[:-1])}
+        try:
+            index.apply(candidate)
+        except PatchNotTaken as error:
+            refused = error
+        else:
+            return
+    assert refused is not None, "there is a candidate"
+    _refuse(refused, patch, faults)
 
 
 def _iter_candidates(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> Iterator[Path]:
@@ -258,34 +220,24 @@ def _iter_candidates(git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) 
         yield patch
 
 
-def _refuse(messages: str, patch: Path, faults: Sequence[WrongCounts]) -> None:
-    errors = [line for line in messages.splitlines() if line.startswith(("error:", "fatal:"))]
-    reason = "; ".join(line.partition(": ")[2] for line in errors)[:_REASON_MAX_CHARS].replace(_ADVICE, "")
-    if any(_MALFORMED.search(line) for line in errors):
-        raise PatchRefused(reason + _name_header(reason, patch))
-    for line in errors:
-        about = _ABOUT_A_PATH.fullmatch(line)
-        if about is not None:
-            check_tree_path(about[1])  # a path that no tree may hold makes the patch itself wrong
+def _refuse(refused: PatchNotTaken, patch: Path, faults: Sequence[WrongCounts]) -> None:
+    reason = refused.reason
+    if refused.is_malformed:
+        raise PatchRefused(reason + _name_header(refused.line, patch))
+    for path in refused.paths:
+        check_tree_path(path)  # a path that no tree may hold makes the patch itself wrong
     if faults:
         reason += f"; {faults[0]}, and was read so"
     raise PatchDoesNotApply(reason)
 
 
-def _name_header(reason: str, patch: Path) -> str:
+def _name_header(line: int | None, patch: Path) -> str:
     """Return which hunk header the line that git complains about belongs to."""
-    place = _PLACE.search(reason)
-    if place is None:
+    if line is None:
         return ""
     with patch.open("rb") as file:
-        header = find_header(_iter_lines(file), int(place[1]))
+        header = find_header(_iter_lines(file), line)
     return "" if header is None else f" (hunk header of line {header[0]}: {header[1]})"
-
-
-def _parse_row(row: bytes) -> PathEntry:
-    facts, _, path = row.partition(b"\t")
-    mode, oid, _stage = facts.split(b" ")
-    return PathEntry(path, int(mode, 8), parse_oid(oid.decode("ascii")))
 
 
 def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]) -> list[PatchedFile]:
@@ -300,7 +252,9 @@ def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]
     return changed
 
 
-def _take_blobs(scratch: Quarantine, writer: PackWriter, changed: Iterable[PatchedFile]) -> None:
+def _take_blobs(
+    scratch: Quarantine, index: ScratchIndex, writer: PackWriter, changed: Iterable[PatchedFile]
+) -> None:
     reader = ObjectReader(scratch.object_dir)
     for file in changed:
         if file.oid is None or file.mode == MODE_GITLINK:
@@ -309,7 +263,4 @@ def _take_blobs(scratch: Quarantine, writer: PackWriter, changed: Iterable[Patch
         if size_bytes <= limits.object_in_process_max_bytes:
             writer.add_object("blob", reader.read(file.oid, kind="blob")[1])
         else:
-            pieces = iter_git_output(
-                GitPlace(scratch.path), "cat-file", "blob", file.oid, timeout_s=limits.git_stall_max_s
-            )
-            writer.add_blob_chunks(size_bytes, pieces)
+            writer.add_blob_chunks(size_bytes, iter_blob(index.runner, file.oid))

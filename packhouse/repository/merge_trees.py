@@ -6,44 +6,19 @@ show, since `git merge-tree` labels them with its arguments as given (tried on g
 """
 
 import functools
-import signal
 from dataclasses import dataclass, replace
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, LimitExceeded
 from packhouse.git.commands.merge_tree import (
     ConflictSide,
     MergedTree,
-    merge_tree_arguments,
-    parse_merge_tree,
     with_standing_paths,
 )
-from packhouse.git.commands.run import GitFailed, check_answer
 from packhouse.git.objects.codec import MODE_TREE, parse_commit
 from packhouse.git.objects.tree_walk import TreeReader, read_folder
 from packhouse.git.oid import Oid, is_oid
 from packhouse.git.refname import HEADS, is_refname, new_name_fault
-from packhouse.repository.damage import find_reason
 from packhouse.repository.write import Write
-
-
-class MergeTooLarge(LimitExceeded):
-    """Git passed the bound for one merge."""
-
-    code = Code.MERGE_TOO_LARGE
-
-
-class UnrelatedHistories(Conflict):
-    """The commits have no common ancestor."""
-
-    code = Code.UNRELATED_HISTORIES
-
-
-class MergeImpossible(Conflict):
-    """Git itself gives up: it aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried)."""
-
-    code = Code.MERGE_IMPOSSIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +44,13 @@ def merge_trees(
     """
     first, second = _distinct(ours, theirs)
     write.make_folder()
-    names = [_write_label(write, side) for side in (first, second)]
-    arguments = merge_tree_arguments(*names, allow_unrelated=allow_unrelated)
+    names = _write_label(write, first), _write_label(write, second)
     with write.telling_damage():
-        try:
-            result = write.git.run(
-                *arguments,
-                ok_codes=frozenset({0, 1}),
-                timeout_s=limits.git_call_max_s,
-                on_start=lambda git: git.limit_memory(write.node.limits.merge_memory_max_bytes),
-            )
-        except GitFailed as error:
-            reason = find_reason(
-                write.node, write.repo, error
-            )  # first: what cannot be read is unrelated to git
-            if reason is not None:
-                raise reason from error
-            if "unrelated histories" in error.messages:
-                raise UnrelatedHistories from None
-            if error.exit_code == -signal.SIGABRT:
-                raise MergeImpossible from error
-            if error.is_for_memory:
-                raise MergeTooLarge() from error
-            raise
-        check_answer(write, result)
-        merged = parse_merge_tree(result.stdout, clean=result.code == 0)
+        merged = write.git.merge_commits(
+            *names,
+            allow_unrelated=allow_unrelated,
+            memory_max_bytes=write.node.limits.merge_memory_max_bytes,
+        )
         return merged if merged.is_clean else _name_conflicts(write, merged, (ours, theirs))
 
 

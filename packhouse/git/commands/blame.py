@@ -1,26 +1,38 @@
-"""Who last changed each line, from the output of `git blame --incremental`.
+"""git blame: who last changed each line.
 
 Source of the format: git-blame(1), "Incremental output": groups of lines, each with the commit's id, the line
 numbers there and here, and how many; then headers, up to `filename`.
 """
 
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packhouse import limits
 from packhouse.error_codes import Code
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, Invalid
+from packhouse.formats.regex_cost import regex_cpu_s
 from packhouse.git.commands.quoting import unquote_path
+from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git, with_limits
 from packhouse.git.oid import Oid
 
 _GROUP: Final = re.compile(rb"([0-9a-f]{40}) ([0-9]+) ([0-9]+) ([0-9]+)")
+_USAGE: Final = 129
 
 
 class BlameUnreadable(Corrupt):
     """Git wrote another form than the one asked for."""
 
     code = Code.BLAME_UNREADABLE
+
+
+class BadRange(Invalid):
+    """The file has no such lines, or the text names none. `reason` is in git's words, or of our own."""
+
+    code = Code.BAD_RANGE
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +51,66 @@ class BlameGroup:
     previous: Oid | None
 
 
-def blame_arguments(commit: Oid, path: str, *, ranges: Sequence[str], detect_moves: bool) -> list[str]:
-    """Return git's arguments. A range is part of its option's word, so that it is never one of its own."""
-    options = ["blame", "--incremental", "--no-textconv"]
+def blame_lines(
+    runner: Runner,
+    commit: Oid,
+    path: bytes,
+    *,
+    ranges: Sequence[str],
+    detect_moves: bool,
+    regex_memory_max_bytes: int,
+) -> list[BlameGroup]:
+    """Return who last changed the lines of the file at `path`, in the order of lines.
+
+    `ranges` are in the form of the option -L, and choose lines; without any, all lines are looked at, and the last
+    bound does not count. With `detect_moves` lines that were moved or copied belong to who first wrote them. Raises
+    BadRange.
+    """
+    limit = None
+    if ranges:
+        cpu_s = min(map(regex_cpu_s, ranges))
+        limit = with_limits(cpu_s=cpu_s, memory_max_bytes=regex_memory_max_bytes)
+    options = ["--incremental", "--no-textconv"]
     if detect_moves:
         options += ["-M", "-C"]
+    # A range is part of its option's word, so that it is never one of its own.
+    options += [f"-L{text}" for text in ranges]
     # git 2.39's blame does not know --end-of-options; a full id and a path after `--` need none.
-    return [*options, *(f"-L{text}" for text in ranges), commit, "--", path]
+    file = path.decode("utf-8", "surrogateescape")
+    try:
+        done = run_git(
+            runner.place(),
+            *("blame", *options, commit, "--", file),
+            timeout_s=limits.blame_max_s,
+            on_start=limit,
+        )
+    except GitFailed as error:
+        reason = _find_range_fault(error) if ranges else None
+        if reason is None:
+            raise
+        raise BadRange(reason) from None
+    check_answer(runner, done)  # blame takes a parent that it cannot read for none
+    return parse_blame(done.stdout)
+
+
+def _find_range_fault(error: GitFailed) -> str | None:
+    """Return git's reason for refusing a range, None when it failed for another one.
+
+    Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
+    more memory or stack than there is.
+    """
+    if error.exit_code == -signal.SIGXCPU:
+        return "expression takes too long; do without back-references"
+    if error.exit_code is not None and error.exit_code < 0:
+        return "expression is too complex"
+    if error.exit_code == _USAGE:
+        return "it has no form that git blame -L knows"
+    for line in error.messages.splitlines():
+        if line.startswith(("fatal: -L ", "fatal: file ")):
+            return line.removeprefix("fatal: ")
+        if "memory" in line:
+            return "expression is too complex"
+    return None
 
 
 def parse_blame(output: bytes) -> list[BlameGroup]:

@@ -1,20 +1,22 @@
-"""Differences of two trees, file by file, from the output of one `git diff-tree --raw -p -z`.
+"""git diff-tree: the differences of two trees, file by file, and what each commit of a history changed.
 
-The output comes in pieces and may be far larger than memory: a patch is kept up to a bound that the caller
-sets per file, beyond which only its lines and bytes are counted. Source of the format: git-diff-tree(1),
+The output of `--raw -p -z` comes in pieces and may be far larger than memory: a patch is kept up to a bound that
+the caller sets per file, beyond which only its lines and bytes are counted. Source of the format: git-diff-tree(1),
 "Raw output format" and "Generating patch text with -p".
 """
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
 from packhouse.error_codes import Code
 from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.git.commands.environment import LITERAL_PATHS
 from packhouse.git.commands.quoting import quote_path
-from packhouse.git.commands.run import GitFailed, Runner, run_git
+from packhouse.git.commands.run import GitFailed, Runner, iter_git_output, run_git, with_limits
 from packhouse.git.objects.tree_walk import TreeTooLarge
 from packhouse.git.oid import Oid, oid_from_wire
 
@@ -52,6 +54,12 @@ class DiffTooManyFiles(LimitExceeded):
     files_max: int
 
 
+class DiffTooLarge(LimitExceeded):
+    """Ask for single paths."""
+
+    code = Code.DIFF_TOO_LARGE
+
+
 @dataclass(frozen=True, slots=True)
 class DiffEntry:
     """One changed path. `status` is A, M, D, R, C or T; `old_path` is empty unless renamed or copied.
@@ -86,14 +94,52 @@ class FilePatch:
     is_binary: bool
 
 
-def diff_arguments(*, old: Oid, new: Oid, paths: Sequence[str], ignore_space_change: bool) -> list[str]:
+def diff_trees(
+    runner: Runner,
+    *,
+    old: Oid,
+    new: Oid,
+    paths: Sequence[bytes],
+    ignore_space_change: bool,
+    keep_max: Callable[[DiffEntry], int],
+    memory_max_bytes: int,
+) -> Generator[FilePatch]:
+    """Yield every path, or those at or below `paths`, in which two commits or trees differ: see iter_patches().
+
+    Closing the iterator ends git. Raises DiffTooManyFiles, and DiffTooLarge when git needs more memory than allowed.
+    """
+    output = iter_git_output(
+        runner.place(),
+        *diff_arguments(old=old, new=new, paths=paths, ignore_space_change=ignore_space_change),
+        env=LITERAL_PATHS,
+        timeout_s=limits.diff_max_s,
+        on_start=with_limits(memory_max_bytes=memory_max_bytes),
+    )
+    # Closing ends git also when an object turns out to be unreadable half-way.
+    with contextlib.closing(output):
+        try:
+            yield from iter_patches(output, keep_max)
+        except GitFailed as error:
+            if not error.is_for_memory:
+                raise
+            raise DiffTooLarge() from error
+
+
+def diff_arguments(*, old: Oid, new: Oid, paths: Sequence[bytes], ignore_space_change: bool) -> list[str]:
     """Return git's arguments; `paths` are literal, which takes GIT_LITERAL_PATHSPECS in the environment."""
     arguments = ["diff-tree", "-r", "-M", "-C", f"-l{limits.diff_renames_max}", "--raw", "-p", "-z"]
     arguments += ["--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]
     arguments += ["--submodule=short", "--ignore-submodules=none"]
     if ignore_space_change:
         arguments.append("-b")
-    return [*arguments, "--end-of-options", old, new, "--", *paths]
+    return [
+        *arguments,
+        "--end-of-options",
+        old,
+        new,
+        "--",
+        *(path.decode("utf-8", "surrogateescape") for path in paths),
+    ]
 
 
 def iter_patches(pieces: Iterable[bytes], keep_max: Callable[[DiffEntry], int]) -> Iterator[FilePatch]:
@@ -149,7 +195,7 @@ def read_first_parent_changes(
             config=_PASS_CONFIG,
             timeout_s=limits.history_pass_max_s,
             output_max_bytes=limits.history_output_max_bytes,
-            on_start=lambda git: git.limit_memory(memory_max_bytes),
+            on_start=with_limits(memory_max_bytes=memory_max_bytes),
         ).stdout
     except GitFailed as error:
         if not error.is_for_memory:

@@ -1,19 +1,30 @@
-"""Matching lines from the output of `git grep --heading -n`.
+"""git grep: the lines of a tree's files that match an expression.
 
 With `-z` git says no longer which lines match and which are context, and with names on each line a name may
 look like a line number (tried on git 2.39.5). A heading is known by the object id that it begins with, every
 other line by its number. Source of the format: git-grep(1).
 """
 
+import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import signal
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
 from packhouse.error_codes import Code
-from packhouse.errors import Corrupt
+from packhouse.errors import Corrupt, Invalid, LimitExceeded, PackhouseError, TimedOut
+from packhouse.git.commands.environment import UTF8
 from packhouse.git.commands.quoting import unquote_path
+from packhouse.git.commands.run import (
+    GitFailed,
+    GitResult,
+    Runner,
+    check_answer,
+    iter_git_output,
+    with_limits,
+)
 from packhouse.git.oid import Oid
 
 _LINE: Final = re.compile(rb"([0-9]+)([:-])(.*)", re.DOTALL)
@@ -21,6 +32,25 @@ _HUNK_BREAK: Final = b"--"
 _OUTPUT_LINE_MAX_BYTES: Final = 4 * limits.tree_path_max_bytes + limits.grep_line_max_bytes
 
 _PATHSPEC_SPECIAL: Final = re.compile(rb"[*?\[\\:]")
+
+
+class BadPattern(Invalid):
+    """The text is no extended regular expression, or too complex a one."""
+
+    code = Code.BAD_PATTERN
+    reason: str
+
+
+class PatternTooSlow(TimedOut):
+    """The processor time for the expression is used up."""
+
+    code = Code.PATTERN_TOO_SLOW
+
+
+class SearchOutOfMemory(LimitExceeded):
+    """A file is so large, or an expression so costly, that git found no more memory."""
+
+    code = Code.SEARCH_OUT_OF_MEMORY
 
 
 class GrepUnreadable(Corrupt):
@@ -48,6 +78,69 @@ class GrepQuery:
     before: int
     after: int
     file_matches_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrepBounds:
+    """Of one git: seconds in all, seconds without output, seconds of processor time, and memory."""
+
+    all_s: float
+    silence_max_s: float
+    cpu_s: int
+    memory_max_bytes: int
+
+
+def grep_tree(
+    runner: Runner,
+    query: GrepQuery,
+    tree: Oid,
+    bounds: GrepBounds,
+    *,
+    prefixes: Sequence[bytes] = (),
+    marker: str = "",
+) -> Generator[GrepLine]:
+    """Yield what matches in the text files of a commit or tree, or only of those whose path has one of the prefixes.
+
+    With a `marker`, a text without special characters, lines that hold it match as well. Closing the iterator ends
+    git. Raises BadPattern, SearchOutOfMemory, PatternTooSlow, and GitTookTooLong or GitSilent as `bounds` say.
+    """
+
+    def check(messages: bytes) -> None:
+        # Git leaves out files that it could not read, and calls that success.
+        check_answer(runner, GitResult("grep", 0, b"", messages))
+
+    output = iter_git_output(
+        runner.place(),
+        *grep_arguments(query, tree, prefixes, marker=marker),
+        env=UTF8,
+        ok_codes=frozenset({0, 1}),
+        timeout_s=bounds.all_s,
+        silence_max_s=bounds.silence_max_s,
+        on_start=with_limits(cpu_s=bounds.cpu_s, memory_max_bytes=bounds.memory_max_bytes),
+        on_messages=check,
+    )
+    with contextlib.closing(output):
+        try:
+            yield from iter_grep_lines(output, tree)
+        except GitFailed as error:
+            raise _explain(error) from error
+
+
+def _explain(error: GitFailed) -> PackhouseError:
+    """Return what a failed search means: a bad or slow expression, a file beyond memory, or the error itself.
+
+    Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
+    there is.
+    """
+    code, text = error.exit_code, error.messages
+    if code == -signal.SIGXCPU:
+        return PatternTooSlow()
+    if code is not None and code < 0:
+        return BadPattern("it is too complex")
+    if "fatal: -e option, " in text:
+        is_whole = len(text) < limits.KIB  # a long expression leaves no room for what git says of it
+        return BadPattern(text.rstrip().rpartition(": ")[2] if is_whole else "it cannot be read")
+    return SearchOutOfMemory() if error.is_for_memory else error
 
 
 def grep_arguments(

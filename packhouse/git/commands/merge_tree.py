@@ -1,4 +1,4 @@
-"""What `git merge-tree --write-tree -z` says. Source: git-merge-tree(1), OUTPUT.
+"""git merge-tree: the tree that a merge of two commits makes, and where they conflict.
 
 When one side has a file where the other has a folder, a symlink or a submodule, git cannot list both under one name.
 It invents one (`x~main`) and says in a message which path it stands for. A path under a folder that the other side
@@ -6,6 +6,7 @@ renamed is listed where it would move to. Callers ask for the paths that they ha
 """
 
 import re
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,30 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.error_codes import Code
-from packhouse.errors import Corrupt
+from packhouse.errors import Conflict, Corrupt, LimitExceeded
+from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git, with_limits
 from packhouse.git.objects.codec import MODE_TREE
 from packhouse.git.oid import Oid, is_oid
 
 _STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTALL)
+
+
+class MergeTooLarge(LimitExceeded):
+    """Git passed the bound for one merge."""
+
+    code = Code.MERGE_TOO_LARGE
+
+
+class UnrelatedHistories(Conflict):
+    """The commits have no common ancestor."""
+
+    code = Code.UNRELATED_HISTORIES
+
+
+class MergeImpossible(Conflict):
+    """Git itself gives up: it aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried)."""
+
+    code = Code.MERGE_IMPOSSIBLE
 
 
 class MergeWithoutTree(Corrupt):
@@ -72,18 +92,40 @@ class MergedTree:
     messages: tuple[tuple[bytes, ...], ...] = ()
 
 
-def merge_tree_arguments(ours: str, theirs: str, *, allow_unrelated: bool) -> list[str]:
-    """Return git's arguments; both names are also what conflict markers show."""
-    options = ["merge-tree", "--write-tree", "-z"]
+def merge_commits(
+    runner: Runner, ours: str, theirs: str, *, allow_unrelated: bool, memory_max_bytes: int
+) -> MergedTree:
+    """Merge two commits; their names are also what conflict markers show. New objects are written loose.
+
+    Raises UnrelatedHistories unless allowed, MergeImpossible, MergeTooLarge and GitTookTooLong.
+    """
+    options = ["--write-tree", "-z"]
     if allow_unrelated:
         options.append("--allow-unrelated-histories")
-    return [*options, "--end-of-options", ours, theirs]
+    try:
+        done = run_git(
+            runner.place(),
+            *("merge-tree", *options, "--end-of-options", ours, theirs),
+            ok_codes=frozenset({0, 1}),
+            on_start=with_limits(memory_max_bytes=memory_max_bytes),
+        )
+    except GitFailed as error:
+        runner.check(error)  # first: what cannot be read is unrelated to git
+        if "unrelated histories" in error.messages:
+            raise UnrelatedHistories from None
+        if error.exit_code == -signal.SIGABRT:
+            raise MergeImpossible from error
+        if error.is_for_memory:
+            raise MergeTooLarge() from error
+        raise
+    check_answer(runner, done)
+    return parse_merge_tree(done.stdout, clean=done.code == 0)
 
 
 def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
     """Return the tree and its conflicted paths in git's order; raise Corrupt for other output.
 
-    Git also ends with 1 when it could not begin, and then says nothing.
+    Git also ends with 1 when it could not begin, and then says nothing. Source: git-merge-tree(1), OUTPUT.
     """
     listed, _, told = output.partition(b"\0\0")
     tree, *rows = listed.rstrip(b"\0").split(b"\0")

@@ -13,6 +13,7 @@ from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.error_codes import Code
 from packhouse.errors import Conflict
+from packhouse.git.commands.merge_tree import UnrelatedHistories
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import Person, encode_commit, parse_commit, parse_tree
 from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
@@ -31,7 +32,6 @@ from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.repository.merge_trees import (
     MergeSide,
-    UnrelatedHistories,
     merge_trees,
     source_label,
 )

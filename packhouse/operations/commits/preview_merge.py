@@ -8,7 +8,7 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
-from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, MergedTree
+from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, MergedTree, UnrelatedHistories
 from packhouse.git.objects.codec import MODE_GITLINK
 from packhouse.git.objects.reader import ObjectReader
 from packhouse.git.objects.tree_walk import TreeReader, find_path
@@ -19,7 +19,6 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.merge_trees import (
     MergeSide,
-    UnrelatedHistories,
     merge_trees,
     source_label,
 )

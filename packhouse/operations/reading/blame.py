@@ -1,6 +1,5 @@
 """Which commit last changed each line of a file."""
 
-import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,9 +7,8 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
-from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
-from packhouse.git.commands.blame import BlameGroup, blame_arguments, parse_blame
-from packhouse.git.commands.run import GitFailed, check_answer, with_limits
+from packhouse.formats.regex_cost import repeats_too_often
+from packhouse.git.commands.blame import BadRange, BlameGroup
 from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, Commit, parse_commit
 from packhouse.git.objects.tree_walk import find_path
 from packhouse.git.oid import Oid
@@ -40,13 +38,6 @@ class BlameFileTooLarge(LimitExceeded):
 
     code = Code.BLAME_FILE_TOO_LARGE
     max_bytes: int
-
-
-class BadRange(Invalid):
-    """The file has no such lines, or the text names none. `reason` is in git's words, or of our own."""
-
-    code = Code.BAD_RANGE
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +75,13 @@ def blame_file(
     with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
         _check_file(view, resolved.commit, path)
-        text = path.decode("utf-8", "surrogateescape")
-        arguments = blame_arguments(resolved.commit, text, ranges=ranges, detect_moves=detect_moves)
-        groups = parse_blame(_run_blame(view, arguments, ranges))
+        groups = view.git.blame_lines(
+            resolved.commit,
+            path,
+            ranges=ranges,
+            detect_moves=detect_moves,
+            regex_memory_max_bytes=node.limits.regex_memory_max_bytes,
+        )
         if sum(group.count for group in groups) > limits.blame_lines_max:
             raise BlameTooLong(limits.blame_lines_max)
         commits = {oid: parse_commit(view.read_kept(oid, "commit")) for oid in {g.commit for g in groups}}
@@ -114,42 +109,3 @@ def _check_file(view: RepoView, commit: Oid, path: bytes) -> None:
     size_bytes = view.read_header(entry.oid)[1]
     if size_bytes > limits.blame_file_max_bytes:
         raise BlameFileTooLarge(limits.blame_file_max_bytes)
-
-
-def _run_blame(view: RepoView, arguments: Sequence[str], ranges: Sequence[str]) -> bytes:
-    limit_cost = None
-    if ranges:
-        limit_cost = with_limits(
-            cpu_s=min(map(regex_cpu_s, ranges)),
-            memory_max_bytes=view.node.limits.regex_memory_max_bytes,
-        )
-    try:
-        result = view.git.run(*arguments, timeout_s=limits.blame_max_s, on_start=limit_cost)
-    except GitFailed as error:
-        reason = _read_range_failure(error) if ranges else None
-        if reason is None:
-            raise
-        raise BadRange(reason) from None
-    check_answer(view, result)  # blame takes a parent that it cannot read for none
-    return result.stdout
-
-
-def _read_range_failure(error: GitFailed) -> str | None:
-    """Return git's reason for refusing a range, None when it failed for another one.
-
-    Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
-    more memory or stack than there is.
-    """
-    code, text = error.exit_code, error.messages
-    if code == -signal.SIGXCPU:
-        return "expression takes too long; do without back-references"
-    if isinstance(code, int) and code < 0:
-        return "expression is too complex"
-    if code == 129:
-        return "it has no form that git blame -L knows"
-    for line in text.splitlines():
-        if line.startswith(("fatal: -L ", "fatal: file ")):
-            return line.removeprefix("fatal: ")
-        if "memory" in line:
-            return "expression is too complex"
-    return None

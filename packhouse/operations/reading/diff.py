@@ -11,17 +11,13 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
-from packhouse.git.commands.diff_tree import DiffEntry, FilePatch, diff_arguments, iter_patches
-from packhouse.git.commands.run import GitFailed
+from packhouse.git.commands.diff_tree import DiffEntry, FilePatch
 from packhouse.git.objects.codec import MODE_GITLINK, parse_commit
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository.git import LITERAL_PATHS
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import RepoView
 
@@ -38,12 +34,6 @@ APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
 _PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
 _PATCH_BYTES_PER_BYTE: Final = 16
 """Of the larger side. Where every eighth line of one byte changed, the head of each hunk takes 110 bytes."""
-
-
-class DiffTooLarge(LimitExceeded):
-    """Ask for single paths."""
-
-    code = Code.DIFF_TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,51 +181,44 @@ def _read_branch(view: RepoView, branch: RefInput) -> tuple[RefName, Oid]:
 
 
 def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules) -> list[FileDiff]:
-    arguments = diff_arguments(
-        old=old,
-        new=new,
-        paths=[path.decode("utf-8", "surrogateescape") for path in paths],
-        ignore_space_change=rules.ignore_space_change,
-    )
-    output = view.git.iter_output(
-        *arguments,
-        options=LITERAL_PATHS,
-        timeout_s=limits.diff_max_s,
-        on_start=lambda git: git.limit_memory(view.node.limits.diff_memory_max_bytes),
-    )
-    # Closing ends git also when an object turns out to be unreadable half-way.
-    with contextlib.closing(output):
-        try:
-            return list(_filter_files(view, output, rules, view.node.limits.diff_raw_total_max_bytes))
-        except GitFailed as error:
-            if not error.is_for_memory:
-                raise
-            raise DiffTooLarge() from error
+    return list(_iter_files(view, old, new, paths, rules))
 
 
-def _filter_files(reader: RepoView, output: Iterator[bytes], rules: _Rules, left: int) -> Iterator[FileDiff]:
-    """Yield each file, its patch taken off when a rule says so, or `left`, the bytes of patches that fit the answer."""
+def _iter_files(
+    view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules
+) -> Iterator[FileDiff]:
+    """Yield each file, its patch taken off when a rule says so, or when it does not fit into the answer any more."""
+    left = view.node.limits.diff_raw_total_max_bytes
     known: dict[bytes, tuple[int, int]] = {}
 
     def keep_max(entry: DiffEntry) -> int:
-        size = max(known.setdefault(entry.path, _sizes(reader, entry)))
+        size = max(known.setdefault(entry.path, _sizes(view, entry)))
         if size > rules.file_max_bytes or (is_lock_file(entry.path) and not rules.applicable):
             return 0
         return min(_PATCH_BYTES_PER_BYTE * size + _PATCH_OVERHEAD_BYTES, left)
 
-    for patch in iter_patches(output, keep_max):
-        entry = patch.entry
-        sizes = known.pop(entry.path) if entry.path in known else _sizes(reader, entry)
-        old_size, new_size = sizes
-        hidden = rules.hides(patch, max(sizes))
-        raw = None if hidden else patch.raw
-        size_bytes = patch.size_bytes
-        shown_size = old_size if entry.new_oid is None else new_size
-        if patch.is_binary:
-            size_bytes = shown_size
-        left -= len(raw or b"")
-        ends_with_newline = _ends_with_newline(reader, entry, shown_size)
-        yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
+    patches = view.git.diff_trees(
+        old=old,
+        new=new,
+        paths=paths,
+        ignore_space_change=rules.ignore_space_change,
+        keep_max=keep_max,
+        memory_max_bytes=view.node.limits.diff_memory_max_bytes,
+    )
+    with contextlib.closing(patches):
+        for patch in patches:
+            entry = patch.entry
+            sizes = known.pop(entry.path) if entry.path in known else _sizes(view, entry)
+            old_size, new_size = sizes
+            hidden = rules.hides(patch, max(sizes))
+            raw = None if hidden else patch.raw
+            size_bytes = patch.size_bytes
+            shown_size = old_size if entry.new_oid is None else new_size
+            if patch.is_binary:
+                size_bytes = shown_size
+            left -= len(raw or b"")
+            ends_with_newline = _ends_with_newline(view, entry, shown_size)
+            yield FileDiff(entry, raw, size_bytes, ends_with_newline, patch.additions, patch.deletions)
 
 
 def _sizes(reader: RepoView, entry: DiffEntry) -> tuple[int, int]:

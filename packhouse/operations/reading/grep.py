@@ -6,7 +6,6 @@ A cursor names the commit and the last line of its page, so that pages fit toget
 
 import contextlib
 import math
-import signal
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +15,10 @@ from typing import Final
 from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, TimedOut
+from packhouse.errors import TimedOut
 from packhouse.formats.globs import PathFilter
 from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
-from packhouse.git.commands.grep import GrepLine, GrepQuery, grep_arguments, iter_grep_lines
-from packhouse.git.commands.run import GitFailed, GitResult, check_answer, with_limits
+from packhouse.git.commands.grep import BadPattern, GrepBounds, GrepLine, GrepQuery, SearchOutOfMemory
 from packhouse.git.objects.codec import parse_commit
 from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
 from packhouse.git.oid import Oid, is_oid, parse_oid
@@ -33,26 +30,10 @@ from packhouse.operations.reading.grep_slow import (
     write_flat_tree,
     write_marked_tree,
 )
-from packhouse.repository.git import GitOptions, RepoGit
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-
-
-class BadPattern(Invalid):
-    """The text is no extended regular expression, or too complex a one."""
-
-    code = Code.BAD_PATTERN
-    reason: str
-
-
-class _TooLargeToSearch(Exception):
-    """A file is so large that git ran out of memory."""
-
-
-class _TooSlow(Exception):
-    """The processor time for a pattern with a back-reference is used up."""
 
 
 class SkipReason(StrEnum):
@@ -208,11 +189,11 @@ class _Search:
                 with self.view.telling_damage():
                     self._search(start, deadline, is_slow=is_slow, size_max=size_max)
                 return is_slow
-            except _TooLargeToSearch:
+            except SearchOutOfMemory:
                 if size_max is not None:
                     raise BadPattern("it takes too much memory") from None
                 size_max = self.view.node.limits.grep_file_max_bytes
-            except (TimedOut, _TooSlow):
+            except TimedOut:
                 if is_slow and not self.page.lines:
                     raise
                 if is_slow:
@@ -243,8 +224,9 @@ class _Search:
 
     def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
         """Search everything, or what has the prefixes: git does both without help."""
-        arguments = grep_arguments(self.query, self.commit, self.files.prefixes)
-        yield from self._run(self.view.git, self.commit, arguments, self._whole_time(deadline))
+        yield from self.view.git.grep_tree(
+            self.query, self.commit, self._whole_time(deadline), prefixes=self.files.prefixes
+        )
 
     def _iter_chosen(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
@@ -256,14 +238,17 @@ class _Search:
         if not chosen:
             return
         tree = write_flat_tree(scratch, chosen)
-        arguments = grep_arguments(self.query, tree)
-        for line in self._run(scratch.git, tree, arguments, self._whole_time(deadline)):
-            yield replace(line, path=chosen[int(line.path)].path)
+        with contextlib.closing(scratch.git.grep_tree(self.query, tree, self._whole_time(deadline))) as lines:
+            for line in lines:
+                yield replace(line, path=chosen[int(line.path)].path)
 
-    def _whole_time(self, deadline: float) -> "_TimeLimits":
+    def _whole_time(self, deadline: float) -> GrepBounds:
         left = deadline - time.monotonic()
-        return _TimeLimits(
-            min(self.view.node.limits.grep_whole_max_s, left), math.inf, regex_cpu_s(self.query.pattern)
+        return GrepBounds(
+            min(self.view.node.limits.grep_whole_max_s, left),
+            math.inf,
+            regex_cpu_s(self.query.pattern),
+            self.view.node.limits.regex_memory_max_bytes,
         )
 
     def _iter_slowly(
@@ -276,9 +261,13 @@ class _Search:
 
         def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
             tree = write_marked_tree(scratch, files, marker)
-            arguments = grep_arguments(self.query, tree, marker=marker)
-            times = _TimeLimits(deadline - time.monotonic(), file_s, limits.regex_cpu_max_s)
-            yield from self._run(scratch.git, tree, arguments, times)
+            bounds = GrepBounds(
+                deadline - time.monotonic(),
+                file_s,
+                limits.regex_cpu_max_s,
+                self.view.node.limits.regex_memory_max_bytes,
+            )
+            yield from scratch.git.grep_tree(self.query, tree, bounds, marker=marker)
 
         try:
             yield from iter_file_by_file(chosen, search, passage)
@@ -313,39 +302,6 @@ class _Search:
             read_tree, root, after=after, entries_max=self.view.node.limits.tree_entries_max
         )
 
-    def _run(
-        self, git: RepoGit, tree: Oid, arguments: Sequence[str], times: "_TimeLimits"
-    ) -> Iterator[GrepLine]:
-        output = git.iter_output(
-            *arguments,
-            options=GitOptions(utf8=True),
-            ok_codes=frozenset({0, 1}),
-            timeout_s=times.all_s,
-            silence_max_s=times.silence_s,
-            on_start=with_limits(
-                cpu_s=times.cpu_s, memory_max_bytes=self.view.node.limits.regex_memory_max_bytes
-            ),
-            on_messages=self._check_messages,
-        )
-        with contextlib.closing(output):
-            try:
-                yield from iter_grep_lines(output, tree)
-            except GitFailed as error:
-                raise _explain(error) from error
-
-    def _check_messages(self, messages: bytes) -> None:
-        """Raise RepositoryDamaged where git left out files that it could not read, which it calls success."""
-        check_answer(self.view, GitResult("grep", 0, b"", messages))
-
-
-@dataclass(frozen=True, slots=True)
-class _TimeLimits:
-    """Of one git: seconds altogether, seconds without output, seconds of processor time."""
-
-    all_s: float
-    silence_s: float
-    cpu_s: int
-
 
 def _iter_after(lines: Iterator[GrepLine], start: _Position | None) -> Iterator[GrepLine]:
     for line in lines:
@@ -364,25 +320,6 @@ def _check_pattern(pattern: str) -> None:
         raise BadPattern(f"it is longer than {limits.grep_pattern_max_bytes} bytes")
     if repeats_too_often(pattern):
         raise BadPattern("it is too complex")
-
-
-def _explain(error: GitFailed) -> Exception:
-    """Return what a failed search means: a bad or slow expression, a file beyond memory, or the error itself.
-
-    Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
-    there is.
-    """
-    code, text = error.exit_code, error.messages
-    if code == -signal.SIGXCPU:
-        return _TooSlow()
-    if isinstance(code, int) and code < 0:
-        return BadPattern("it is too complex")
-    if "fatal: -e option, " in text:
-        is_whole = len(text) < limits.KIB  # a long expression leaves no room for what git says of it
-        return BadPattern(text.rstrip().rpartition(": ")[2] if is_whole else "it cannot be read")
-    if "memory" in text.lower() or "mmap" in text:
-        return _TooLargeToSearch()
-    return error
 
 
 _SLOWLY: Final = b"file by file"

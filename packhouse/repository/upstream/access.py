@@ -1,6 +1,5 @@
 """How this server reaches an upstream: its address, checked anew for each contact, and the login for it."""
 
-import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from packhouse.db.credentials import find_credential_of_repo
 from packhouse.db.repos import FollowedUpstream, Repo
 from packhouse.error_codes import Code
 from packhouse.errors import Invalid, PackhouseError, Unavailable
-from packhouse.git.commands.remote import RemoteLogin, RemoteServer
+from packhouse.git.commands.transport.remote import Remote, RemoteFault, RemoteLogin, RemoteServer
 from packhouse.node.node import Node
 from packhouse.outbound.destination import (
     AddressRefused,
@@ -33,6 +32,7 @@ _GITHUB_APP_USERNAME: Final = "x-access-token"
 _TOKEN_FILE_MAX_BYTES: Final = 64 * limits.KIB
 
 AUTHENTICATION_FAILED: Final = "authentication failed"
+SENT_TOO_MUCH: Final = "upstream sent too much"
 _NOT_RESOLVED: Final = "host name cannot be resolved"
 _NOT_CONNECTED: Final = "cannot connect"
 
@@ -64,8 +64,7 @@ class UpstreamAddressRefused(Invalid):
 class UpstreamAccess:
     """The checked server and the login. `is_public`: nothing is ever sent there, nothing local is pruned."""
 
-    server: RemoteServer
-    login: RemoteLogin | None
+    remote: Remote
     is_public: bool
 
 
@@ -78,7 +77,7 @@ def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamA
     login = None if upstream.auth_mode == "public" else _find_login(node, repo, upstream)
     if login is None and upstream.auth_mode == "credential":
         raise UpstreamAway(AUTHENTICATION_FAILED, is_lasting=True)
-    return UpstreamAccess(_find_server(node, upstream), login, is_public=login is None)
+    return UpstreamAccess(Remote(_find_server(node, upstream), login), is_public=login is None)
 
 
 def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
@@ -178,30 +177,22 @@ def _read_token(path: Path) -> Secret:
         raise UpstreamAway("configured token cannot be read", is_lasting=True) from error
 
 
-# What git and libcurl say, and what we make of it; the first that fits counts.
-_REASONS: Final = (
-    (r"authentication failed|could not read username|error: 40[13]\b|invalid credentials", AUTHENTICATION_FAILED, True),
-    (r"certificate|ssl_error|ssl routines|tls", "certificate is not valid", True),
-    (r"error: 30\d|redirect", "upstream answers with a redirect", True),
-    (r"not found|error: 404", "upstream repository not found", True),
-    (r"timed out|too slow|timeout", "timed out", False),
-    (r"could not resolve", _NOT_RESOLVED, False),
-    (r"fsck|in packed object|did not send all necessary|bad object|inflate|pack signature|invalid",
-     "upstream sent objects that are not accepted", True),
-    (r"exceeds maximum|too large|out of memory","upstream sent too much", True),
-    (r"failed to connect|couldn't connect|connection refused|unreachable", _NOT_CONNECTED, False),
-    (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|bytes missing|short read",
-     "connection broke off", False),
-)  # fmt: skip
-
-# What the other side says, and addresses, whose words mean nothing: a repository may be called `tls-timeout`.
-_TOLD_BY_OTHERS: Final = re.compile(r"^remote:.*$|https?://[^\s']*", re.MULTILINE)
+_REASONS: Final = {
+    RemoteFault.NOT_LET_IN: (AUTHENTICATION_FAILED, True),
+    RemoteFault.CERTIFICATE: ("certificate is not valid", True),
+    RemoteFault.REDIRECT: ("upstream answers with a redirect", True),
+    RemoteFault.NOT_FOUND: ("upstream repository not found", True),
+    RemoteFault.TIMED_OUT: ("timed out", False),
+    RemoteFault.NOT_RESOLVED: (_NOT_RESOLVED, False),
+    RemoteFault.BAD_OBJECTS: ("upstream sent objects that are not accepted", True),
+    RemoteFault.TOO_MUCH: (SENT_TOO_MUCH, True),
+    RemoteFault.NOT_CONNECTED: (_NOT_CONNECTED, False),
+    RemoteFault.BROKEN_OFF: ("connection broke off", False),
+    RemoteFault.UNKNOWN: ("upstream failed", False),
+}
 
 
-def explain_failure(stderr: bytes) -> UpstreamAway:
-    """Return the failure that git's messages tell of, in words of our own: theirs may name addresses."""
-    text = _TOLD_BY_OTHERS.sub("", stderr.decode("utf-8", "replace").lower())
-    for pattern, reason, is_lasting in _REASONS:
-        if re.search(pattern, text):
-            return UpstreamAway(reason, is_lasting=is_lasting)
-    return UpstreamAway("upstream failed")
+def explain_fault(fault: RemoteFault) -> UpstreamAway:
+    """Return the failure in words of our own: those of git may name addresses."""
+    reason, is_lasting = _REASONS[fault]
+    return UpstreamAway(reason, is_lasting=is_lasting)

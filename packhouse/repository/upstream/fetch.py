@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import LimitExceeded, TimedOut
-from packhouse.git.commands.remote import run_remote_git
+from packhouse.git.commands.transport.remote import RemoteFailed
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
-from packhouse.repository.upstream.access import UpstreamAccess, UpstreamAway, explain_failure
-from packhouse.repository.upstream.mirror import is_mirrored
+from packhouse.repository.upstream.access import SENT_TOO_MUCH, UpstreamAccess, UpstreamAway, explain_fault
+from packhouse.repository.upstream.mirror import MIRRORED, is_mirrored
 from packhouse.repository.write import Write
 
+_REFS: Final = b"refs/"
 _FETCHED: Final = b"refs/fetched/"
 _LOOK_EVERY_S: Final = 1.0
 _TOO_MANY_REFS: Final = "upstream has too many refs"
@@ -46,70 +46,54 @@ def fetch_upstream(
     _prepare(write, known)
     call = _Caller(access, write, watch)
     if scope is None:
-        wanted = ["+refs/heads/*:refs/fetched/heads/*", "+refs/tags/*:refs/fetched/tags/*"]
+        wanted = [(name + b"*", _FETCHED + name.removeprefix(_REFS) + b"*") for name in MIRRORED]
     else:
         there = call.list_refs(scope)
-        names = [name.decode("utf-8") for name in scope if name in there]
-        wanted = [f"+{name}:refs/fetched/{name.removeprefix('refs/')}" for name in names]
+        wanted = [(bytes(name), _FETCHED + name.removeprefix(_REFS)) for name in scope if name in there]
     if wanted:
-        call.run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-write-fetch-head",
-            "--no-auto-maintenance",
-            "--no-recurse-submodules",
-            "--no-show-forced-updates",
-            access.server.url,
-            *wanted,
-            config={f"fetch.fsck.{name}": "ignore" for name in allowed_faults},
-        )
+        call.fetch(wanted, allowed_faults)
     return _read_fetched(write, refs_max=watch.refs_max)
 
 
-@dataclass(frozen=True, slots=True)
 class _Caller:
-    access: UpstreamAccess
-    write: Write
-    watch: FetchWatch
+    """Asks the upstream; what it sends is looked at while it comes."""
 
-    def run(self, *args: str, config: Mapping[str, str] | None = None) -> bytes:
-        """Run git on the new objects; return its output or raise UpstreamAway."""
-        looked_at = time.monotonic()
-
-        def look() -> None:
-            nonlocal looked_at
-            if self.write.folder_bytes() > self.watch.max_bytes:
-                raise UpstreamAway("upstream sent too much", is_lasting=True)
-            if time.monotonic() - looked_at >= _LOOK_EVERY_S:
-                looked_at = time.monotonic()
-                if self.write.count_loose_refs("fetched") > self.watch.refs_max:
-                    raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
-                self.watch.look()
-
-        try:
-            done = run_remote_git(
-                self.write.place(),
-                *args,
-                server=self.access.server,
-                login=self.access.login,
-                config=config,
-                timeout_s=limits.sync_max_s,
-                watch=look,
-            )
-        except TimedOut:
-            raise UpstreamAway("timed out") from None
-        except LimitExceeded:
-            raise UpstreamAway("upstream sent too much", is_lasting=True) from None
-        if done.code != 0:
-            raise explain_failure(done.stderr)
-        return done.stdout
+    def __init__(self, access: UpstreamAccess, write: Write, watch: FetchWatch) -> None:
+        self._remote = access.remote
+        self._write = write
+        self._watch = watch
+        self._looked_at = time.monotonic()
 
     def list_refs(self, names: Sequence[RefName]) -> set[bytes]:
-        """Return those of `names` that the upstream has."""
-        patterns = [name.decode("utf-8") for name in names]
-        lines = self.run("ls-remote", "--refs", self.access.server.url, *patterns).splitlines()
-        return {line.split(b"\t", 1)[-1] for line in lines}
+        """Return those of `names` that the upstream has; raise UpstreamAway."""
+        try:
+            return self._write.git.list_remote_refs(
+                self._remote, names, timeout_s=limits.sync_max_s, watch=self._look
+            )
+        except RemoteFailed as failed:
+            raise explain_fault(failed.fault) from failed
+
+    def fetch(self, wanted: Sequence[tuple[bytes, bytes]], allowed_faults: Sequence[str]) -> None:
+        """Let git write what the upstream has; raise UpstreamAway."""
+        try:
+            self._write.git.fetch_refs(
+                self._remote,
+                wanted,
+                allowed_faults=allowed_faults,
+                timeout_s=limits.sync_max_s,
+                watch=self._look,
+            )
+        except RemoteFailed as failed:
+            raise explain_fault(failed.fault) from failed
+
+    def _look(self) -> None:
+        if self._write.folder_bytes() > self._watch.max_bytes:
+            raise UpstreamAway(SENT_TOO_MUCH, is_lasting=True)
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = time.monotonic()
+            if self._write.count_loose_refs("fetched") > self._watch.refs_max:
+                raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
+            self._watch.look()
 
 
 def _prepare(write: Write, known: Sequence[Oid]) -> None:
@@ -125,7 +109,7 @@ def _read_fetched(write: Write, *, refs_max: int) -> dict[RefName, Oid]:
         raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
     refs: dict[RefName, Oid] = {}
     for name, oid in listed:
-        refname = b"refs/" + name.removeprefix(_FETCHED)
+        refname = _REFS + name.removeprefix(_FETCHED)
         if is_mirrored(refname):
             refs[RefName(refname)] = oid
     return refs

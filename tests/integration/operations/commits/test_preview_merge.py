@@ -12,6 +12,7 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.errors import LimitExceeded
+from packhouse.git.commands.merge_tree import MergeImpossible, UnrelatedHistories
 from packhouse.git.oid import Oid, hash_object
 from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
@@ -24,9 +25,7 @@ from packhouse.operations.commits.preview_merge import (
     preview_merge,
 )
 from packhouse.repository.merge_trees import (
-    MergeImpossible,
     MergeSide,
-    UnrelatedHistories,
     merge_trees,
 )
 from packhouse.repository.view import RepoView

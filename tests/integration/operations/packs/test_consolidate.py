@@ -11,7 +11,7 @@ import pytest
 from packhouse.auth.principal import Principal
 from packhouse.db.packs import PackNotIncoming
 from packhouse.db.repos import Repo
-from packhouse.git.commands.run import GitFailed
+from packhouse.git.commands.run import GitFailed, run_git
 from packhouse.git.oid import hash_object
 from packhouse.git.packs.pack import Pack
 from packhouse.limits import Limits
@@ -143,7 +143,8 @@ def test_locks_and_indexes_that_git_left_among_the_packs_stop_nothing(node: Node
     assert consolidate(node, repo.public_id) > 1
     with RepoView(node, repo) as view:
         for number in range(4):
-            found = view.git.run("cat-file", "blob", hash_object("blob", b"%d" % number))
+            oid = hash_object("blob", b"%d" % number)
+            found = run_git(view.place(), "cat-file", "blob", oid)
             assert (found.stdout, found.stderr) == (b"%d" % number, b"")
 
 

@@ -268,4 +268,4 @@ def test_content_that_is_written_again_is_read_from_there(
     store(node, repo, content)
     with RepoView(node, repo) as view:
         assert view.read(hash_object("blob", content)) == ("blob", content)
-        assert view.git.run("cat-file", "blob", hash_object("blob", content)).stdout == content
+        assert b"".join(view.git.iter_blob(hash_object("blob", content))) == content

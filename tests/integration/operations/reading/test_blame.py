@@ -9,8 +9,9 @@ from packhouse.auth.principal import Principal
 from packhouse.clock import format_timestamp
 from packhouse.config import Config
 from packhouse.errors import Invalid
+from packhouse.git.commands.blame import BadRange
 from packhouse.node.node import Node, open_node
-from packhouse.operations.reading.blame import BadRange, Blame, blame_file
+from packhouse.operations.reading.blame import Blame, blame_file
 from packhouse.repository.history.last_commit import PathNotFound
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of

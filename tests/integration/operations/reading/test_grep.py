@@ -14,11 +14,11 @@ from packhouse.config import Config
 from packhouse.cursors import BadCursor, encode_cursor
 from packhouse.errors import TimedOut
 from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
-from packhouse.git.commands.grep import GrepLine, GrepQuery
+from packhouse.git.commands.grep import BadPattern, GrepLine, GrepQuery
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.reading.grep import BadPattern, GrepPage, PageBounds, SkipReason, grep_files
+from packhouse.operations.reading.grep import GrepPage, PageBounds, SkipReason, grep_files
 from tests.support.builders.histories import History, load_history, make_history, move_refs_to
 from tests.support.builders.seeds import seed_of
 from tests.support.builders.text_histories import make_text_history

@@ -12,6 +12,7 @@ from packhouse.auth.principal import Principal
 from packhouse.config import Config
 from packhouse.formats.globs import PathFilter, compile_globs
 from packhouse.git.commands.grep import GrepLine, GrepQuery
+from packhouse.git.commands.run import run_git
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid
 from packhouse.limits import Limits
@@ -186,7 +187,7 @@ def test_the_trees_are_gits_and_keep_the_order(node: Node, caller: Principal, tm
     with open_view(node, lookup_repo(node, caller, "r")) as view, Write(view, is_kept=False) as scratch:
 
         def git(*arguments: str, stdin: bytes = b"") -> str:
-            return scratch.git.run(*arguments, stdin=stdin).stdout.decode().rstrip()
+            return run_git(scratch.place(), *arguments, stdin=stdin).stdout.decode().rstrip()
 
         trees = [write_flat_tree(scratch, files), write_marked_tree(scratch, files, "packhouse0f")]
         marker = Oid(git("hash-object", "--stdin", stdin=b"packhouse0f\n"))

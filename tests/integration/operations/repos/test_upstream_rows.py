@@ -13,6 +13,7 @@ from packhouse.db.jobs import claim_job, list_claimable_jobs
 from packhouse.db.repos import FollowedUpstream, find_repo
 from packhouse.db.upstreams import find_upstream
 from packhouse.errors import Conflict
+from packhouse.git.commands.transport.remote import find_fault
 from packhouse.jobs.tasks import TASKS
 from packhouse.jobs.worker import Worker
 from packhouse.limits import job_attempts_max, sync_attempts_max
@@ -28,7 +29,7 @@ from packhouse.operations.sync.create_credential import CreateCredential, create
 from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
 from packhouse.operations.sync.pull_upstream import NoUpstream, PullUpstream, pull_upstream
 from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
-from packhouse.repository.upstream.access import UpstreamAway, explain_failure, make_address
+from packhouse.repository.upstream.access import UpstreamAway, explain_fault, make_address
 from packhouse.secret import Secret
 from tests.support.jobs import drain
 
@@ -179,6 +180,6 @@ def test_the_address_follows_from_provider_and_host(
     ],
 )
 def test_what_git_says_is_told_in_our_words(stderr: bytes, reason: str, is_lasting: bool) -> None:
-    away = explain_failure(stderr)
+    away = explain_fault(find_fault(stderr))
     assert isinstance(away, UpstreamAway)
     assert (away.reason, away.is_lasting) == (reason, is_lasting)

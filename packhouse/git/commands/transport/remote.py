@@ -10,26 +10,42 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
 from packhouse import limits
 from packhouse.error_codes import Code
-from packhouse.errors import Invalid, TimedOut
+from packhouse.errors import Invalid, LimitExceeded, PackhouseError, TimedOut
 from packhouse.fault_names import ALWAYS_ALLOWED
-from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.process import spawn_git
-from packhouse.git.commands.run import GitResult, collect
+from packhouse.git.commands.run import GitResult, Runner, collect
 from packhouse.secret import Secret
 
 _TICK_S: Final = 0.2
 
 
-class UpstreamTookTooLong(TimedOut):
-    """The connection was given up after that time."""
+class RemoteFault(Enum):
+    """Why the other server did not do what it was asked for."""
 
-    code = Code.UPSTREAM_TOOK_TOO_LONG
-    seconds: float
+    NOT_LET_IN = "authentication"
+    CERTIFICATE = "certificate"
+    REDIRECT = "redirect"
+    NOT_FOUND = "not found"
+    TIMED_OUT = "timed out"
+    NOT_RESOLVED = "not resolved"
+    BAD_OBJECTS = "bad objects"
+    TOO_MUCH = "too much"
+    NOT_CONNECTED = "not connected"
+    BROKEN_OFF = "broken off"
+    UNKNOWN = "unknown"
+
+
+class RemoteFailed(PackhouseError):
+    """The other server did not do what it was asked for."""
+
+    code = Code.REMOTE_FAILED
+    fault: RemoteFault
 
 
 class CredentialUnusable(Invalid):
@@ -58,33 +74,82 @@ class RemoteServer:
     ca_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A server and the login for it, if there is one."""
+
+    server: RemoteServer
+    login: RemoteLogin | None = None
+
+
+# What git and libcurl say, and what it means; the first that fits counts.
+_SIGNS: Final = (
+    (r"authentication failed|could not read username|error: 40[13]\b|invalid credentials", RemoteFault.NOT_LET_IN),
+    (r"certificate|ssl_error|ssl routines|tls", RemoteFault.CERTIFICATE),
+    (r"error: 30\d|redirect", RemoteFault.REDIRECT),
+    (r"not found|error: 404", RemoteFault.NOT_FOUND),
+    (r"timed out|too slow|timeout", RemoteFault.TIMED_OUT),
+    (r"could not resolve", RemoteFault.NOT_RESOLVED),
+    (r"fsck|in packed object|did not send all necessary|bad object|inflate|pack signature|invalid",
+     RemoteFault.BAD_OBJECTS),
+    (r"exceeds maximum|too large|out of memory", RemoteFault.TOO_MUCH),
+    (r"failed to connect|couldn't connect|connection refused|unreachable", RemoteFault.NOT_CONNECTED),
+    (r"early eof|hung up|reset|rpc failed|empty reply|disconnect|transfer closed|bytes missing|short read",
+     RemoteFault.BROKEN_OFF),
+)  # fmt: skip
+
+# What the other side says, and addresses, whose words mean nothing: a repository may be called `tls-timeout`.
+_TOLD_BY_OTHERS: Final = re.compile(r"^remote:.*$|https?://[^\s']*", re.MULTILINE)
+
+
+def find_fault(messages: bytes) -> RemoteFault:
+    """Return what git's messages tell of."""
+    text = _TOLD_BY_OTHERS.sub("", messages.decode("utf-8", "replace").lower())
+    return next((fault for sign, fault in _SIGNS if re.search(sign, text)), RemoteFault.UNKNOWN)
+
+
 def run_remote_git(
-    place: GitPlace,
+    runner: Runner,
     *args: str,
-    server: RemoteServer,
-    login: RemoteLogin | None,
+    remote: Remote,
     config: Mapping[str, str] | None = None,
     timeout_s: float,
     watch: Callable[[], None],
 ) -> GitResult:
-    """Run git, which may contact `server` and nobody else, to its end and return its output, whatever its code.
+    """Run git, which may contact the remote and nobody else, to its end and return its output, whatever its code.
 
-    `watch` is called several times a second and ends the run by raising. Raises TimedOut after `timeout_s`
-    seconds, and LimitExceeded when git writes more than `limits.git_output_max_bytes`.
+    `watch` is called several times a second and ends the run by raising. Raises RemoteFailed after `timeout_s`
+    seconds, and when git writes more than `limits.git_output_max_bytes`.
     """
+    try:
+        return _run(runner, args, remote, config or {}, timeout_s, watch)
+    except TimedOut:
+        raise RemoteFailed(RemoteFault.TIMED_OUT) from None
+    except LimitExceeded:
+        raise RemoteFailed(RemoteFault.TOO_MUCH) from None
+
+
+def _run(
+    runner: Runner,
+    args: Sequence[str],
+    remote: Remote,
+    config: Mapping[str, str],
+    timeout_s: float,
+    watch: Callable[[], None],
+) -> GitResult:
     deadline = time.monotonic() + timeout_s
-    with _login_file(login) as descriptor:
-        settings = {**_settings(server, descriptor), **(config or {})}
+
+    def look() -> float:
+        if time.monotonic() > deadline:
+            raise RemoteFailed(RemoteFault.TIMED_OUT)
+        watch()
+        return _TICK_S
+
+    with _login_file(remote.login) as descriptor:
+        settings = {**_settings(remote.server, descriptor), **config}
         fds = () if descriptor is None else (descriptor,)
-        with spawn_git(place, *args, config=settings, pass_fds=fds) as git:
+        with spawn_git(runner.place(), *args, config=settings, pass_fds=fds) as git:
             git.limit_memory(limits.upstream_git_memory_max_bytes)  # also of what git starts from here on
-
-            def look() -> float:
-                if time.monotonic() > deadline:
-                    raise UpstreamTookTooLong(timeout_s)
-                watch()
-                return _TICK_S
-
             stdout, stderr = collect(git, (), look, output_max_bytes=limits.git_output_max_bytes)
             look()
             code = git.wait(max(1.0, deadline - time.monotonic()))
