@@ -73,8 +73,8 @@ def blame_lines(
     options = ["--incremental", "--no-textconv"]
     if detect_moves:
         options += ["-M", "-C"]
-    # A range is part of its option's word, so that it is never one of its own.
-    options += [f"-L{text}" for text in ranges]
+    # What stands behind -L is its argument, whatever it looks like, and also when it is empty.
+    options += [word for text in ranges for word in ("-L", text)]
     # git 2.39's blame does not know --end-of-options; a full id and a path after `--` need none.
     file = path.decode("utf-8", "surrogateescape")
     try:

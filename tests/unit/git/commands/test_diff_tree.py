@@ -8,8 +8,10 @@ import pytest
 from packhouse import limits
 from packhouse.errors import Corrupt
 from packhouse.git.commands.diff_tree import (
+    DiffTooLarge,
     FilePatch,
     diff_arguments,
+    diff_trees,
     iter_patches,
     read_first_parent_changes,
 )
@@ -18,7 +20,7 @@ from packhouse.git.commands.quoting import quote_path, unquote_path
 from packhouse.git.commands.rev_list import list_history
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects.tree_walk import TreeTooLarge
-from packhouse.git.oid import Oid
+from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from tests.support.builders.seeds import seed_of
 from tests.support.clients.git import Git
 from tests.support.clients.git_runner import WorkTree
@@ -177,3 +179,130 @@ def test_a_tree_that_is_missing_is_a_failure(work: WorkTree) -> None:
     with pytest.raises(GitFailed) as failed:
         changes_of(work, tip)
     assert failed.value.objects == [tree]
+
+
+AMPLE = limits.git_memory_max_bytes
+
+
+def diff(
+    work: WorkTree,
+    *paths: bytes,
+    old: str = "HEAD~",
+    ignore_space_change: bool = False,
+    keep_max_bytes: int = 10**9,
+    memory_max_bytes: int = AMPLE,
+) -> list[FilePatch]:
+    return list(
+        diff_trees(
+            work,
+            old=work.oid(old),
+            new=work.oid(),
+            paths=paths,
+            ignore_space_change=ignore_space_change,
+            keep_max=lambda _: keep_max_bytes,
+            memory_max_bytes=memory_max_bytes,
+        )
+    )
+
+
+def test_each_path_that_differs_has_its_patch(work: WorkTree) -> None:
+    work.commit({"a": b"1\n2\n", "b": b"b\n", "same": b"same\n"})
+    work.commit({"a": b"1\n3\n4\n", "b": None, "c": b"no newline"})
+    found = diff(work)
+    assert [(p.entry.status, p.entry.path, p.additions, p.deletions) for p in found] == [
+        ("M", b"a", 2, 1),
+        ("D", b"b", 0, 1),
+        ("A", b"c", 1, 0),
+    ]
+    assert found[0].raw is not None
+    assert found[0].raw.endswith(b"@@ -1,2 +1,3 @@\n 1\n-2\n+3\n+4\n")
+    assert (found[1].entry.new_oid, found[2].entry.old_oid) == (None, None)
+
+
+def test_the_patches_together_make_the_new_tree(work: WorkTree) -> None:
+    work.commit({"a": b"1\n2\n" * 50, "gone": b"gone\n", "type": b"t\n"})
+    (work.folder / "type").unlink()
+    (work.folder / "type").symlink_to("a")
+    work.commit({"a": b"1\n2\n" * 49 + b"new\n", "gone": None, "sub/new": b"new\n", "empty": b""})
+    patches = b"".join(patch.raw or b"" for patch in diff(work))
+    tree = work.run("rev-parse", "HEAD^{tree}")
+    work.run("read-tree", "HEAD~")
+    work.run("apply", "--cached", "-", stdin=patches)
+    assert work.run("write-tree") == tree
+
+
+def test_paths_are_literal_and_name_folders_too(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    work.commit({"a": b"2\n", "*": b"star\n", "sub/b": b"b\n", "sub/deep/c": b"c\n", "-x": b"x\n"})
+    assert [p.entry.path for p in diff(work, b"*")] == [b"*"]
+    assert [p.entry.path for p in diff(work, b"-x", b"sub")] == [b"-x", b"sub/b", b"sub/deep/c"]
+    assert diff(work, b":(glob)**") == []
+
+
+def test_changes_of_blanks_are_left_out_when_asked_for(work: WorkTree) -> None:
+    work.commit({"a": b"a b\n"})
+    work.commit({"a": b"a   b\n"})
+    (shown,) = diff(work)
+    (hidden,) = diff(work, ignore_space_change=True)
+    assert shown.additions == 1
+    assert (hidden.entry, hidden.raw, hidden.additions) == (shown.entry, b"", 0)
+
+
+def test_a_patch_beyond_the_bound_is_counted_and_not_kept(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    work.commit({"a": b"x\n" * 1000})
+    (patch,) = diff(work, keep_max_bytes=100)
+    assert (patch.raw, patch.additions, patch.deletions) == (None, 1000, 1)
+    assert patch.size_bytes > 3000
+
+
+def test_a_tree_may_be_compared_with_nothing(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    work.write("tree", b"")
+    assert [p.entry.status for p in diff(work, old=EMPTY_TREE_OID)] == ["A"]
+
+
+def test_attributes_and_drivers_of_the_repository_change_nothing(work: WorkTree) -> None:
+    work.run("config", "diff.evil.command", "touch evil")
+    work.run("config", "diff.evil.textconv", "touch evil")
+    work.commit({".gitattributes": b"a diff=evil\nb -diff\n", "a": b"1\n", "b": b"1\n"})
+    work.commit({"a": b"2\n", "b": b"2\n"})
+    work.run("config", "core.bare", "true")
+    assert [(p.entry.path, p.is_binary, p.additions) for p in diff(work)] == [
+        (b"a", False, 1),
+        (b"b", False, 1),
+    ]
+    assert not (work.folder / "evil").exists()
+
+
+def test_a_diff_that_needs_too_much_memory_is_too_large(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    work.commit({"a": b"x" * 10_000_000})
+    with pytest.raises(DiffTooLarge):
+        diff(work, memory_max_bytes=30_000_000)
+
+
+def test_a_commit_that_is_missing_is_a_failure(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    patches = diff_trees(
+        work,
+        old=Oid("1" * 40),
+        new=work.oid(),
+        paths=[],
+        ignore_space_change=False,
+        keep_max=lambda _: 0,
+        memory_max_bytes=AMPLE,
+    )
+    with pytest.raises(GitFailed) as failed:
+        next(patches)
+    assert failed.value.objects == ["1" * 40]
+
+
+def test_a_blob_that_is_missing_fails_the_diff(work: WorkTree) -> None:
+    work.commit({"a": b"1\n"})
+    work.commit({"a": b"2\n"})
+    blob = work.oid("HEAD:a")
+    work.remove(blob)
+    with pytest.raises(GitFailed) as failed:
+        diff(work)
+    assert failed.value.objects == [blob]
