@@ -1,6 +1,5 @@
 """Which packs a repository consists of, and opening them: the list in SQL decides, the store shows what it says."""
 
-import os
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -55,8 +54,7 @@ def open_packs(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
 
 def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
     """Return where git sees the objects of opened packs, without any refs."""
-    objects = os.path.abspath(opened.object_dir)
-    return GitPlace(node.store.skeleton(), {"GIT_OBJECT_DIRECTORY": objects}, opened.descriptors)
+    return GitPlace(node.store.skeleton(), opened.object_dir.absolute(), descriptors=opened.descriptors)
 
 
 def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, list[str]]:

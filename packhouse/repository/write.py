@@ -143,10 +143,12 @@ class Write(Discarding):
             return place
         self._show_new_pack()
         folder = self._objects()
-        environment = {"GIT_OBJECT_DIRECTORY": str(folder.object_dir.absolute())}
-        if not self.view.is_empty:
-            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = place.environment["GIT_OBJECT_DIRECTORY"]
-        return GitPlace(folder.make_repository().absolute(), environment, place.descriptors)
+        return GitPlace(
+            folder.make_repository().absolute(),
+            folder.object_dir.absolute(),
+            beneath=None if self.view.is_empty else place.object_dir,
+            descriptors=place.descriptors,
+        )
 
     def telling_damage(self) -> AbstractContextManager[None]:
         """See RepoView: what the repository itself has lost is no fault of the new objects."""
@@ -170,7 +172,7 @@ class Write(Discarding):
         """Return a git that takes the client's cut-off commits for roots; the usual one when there are none.
 
         Without it the strict check of a pack from a shallow clone stops at the first parent that it cannot
-        find, with a message that does not say so. Source: shallow.c, GIT_SHALLOW_FILE.
+        find, with a message that does not say so.
         """
         if not shallow:
             return self.git
@@ -302,8 +304,7 @@ class _WithRoots:
 
     def place(self) -> GitPlace:
         """See Opened."""
-        place = self.write.place()
-        return replace(place, environment={**place.environment, "GIT_SHALLOW_FILE": str(self.shallow_file)})
+        return replace(self.write.place(), shallow_file=self.shallow_file)
 
     def telling_damage(self) -> AbstractContextManager[None]:
         """See Opened."""

@@ -42,7 +42,8 @@ HOW_IT_RUNS = {
 RELAYS = ("web/smart/",)
 """Passes on to a client what a running git says, as it comes."""
 
-WORDS = ("fatal:", "error: ", "warning: object")
+WORDS = ("fatal:", "error: ", "warning: object", "GIT_")
+"""How its messages begin, and its variables."""
 
 
 def modules_above() -> Iterator[tuple[str, Path]]:
@@ -110,7 +111,7 @@ def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.arg, node.value.lineno
 
 
-def test_only_the_commands_know_the_words_of_git() -> None:
+def test_only_the_commands_know_the_words_and_variables_of_git() -> None:
     found = [
         place(path, node.lineno)
         for _, path in modules_above()

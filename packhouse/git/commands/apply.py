@@ -51,9 +51,8 @@ class ScratchIndex:
     """The index of the scratch repository in `git_dir`."""
 
     def __init__(self, git_dir: Path) -> None:
-        place = GitPlace(git_dir, {"GIT_INDEX_FILE": str(git_dir / "index")})
-        self.runner = AtPlace(place)
-        self._place = place
+        self._place = GitPlace(git_dir)
+        self.runner = AtPlace(self._place)
 
     def fill(self, entries: Iterable[PathEntry]) -> None:
         """Put files into the index."""

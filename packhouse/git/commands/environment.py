@@ -5,7 +5,7 @@ A git sees no configuration but ours, no hooks, no credential helpers and no pro
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -42,15 +42,30 @@ _CONFIG: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class GitPlace:
-    """Where git works: its repository, the variables that tell where objects are, and what it inherits.
+    """Where git works: its repository, where objects are, and what it inherits.
 
-    Without `git_dir` it works in no repository. The descriptors are locks that keep the objects in place while git
-    runs, even when this process dies.
+    Without `git_dir` it works in no repository. Objects are read from `object_dir` and written there, or else to the
+    repository's own folder; those in `beneath` are read, too. `shallow_file` lists commits that git takes for roots
+    (git's shallow.c). The descriptors are locks that keep the objects in place
+    while git runs, even when this process dies.
     """
 
     git_dir: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict)
+    object_dir: Path | None = None
+    beneath: Path | None = None
+    shallow_file: Path | None = None
     descriptors: tuple[int, ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that say so (git(1), "ENVIRONMENT VARIABLES")."""
+        named = {
+            "GIT_DIR": self.git_dir,
+            "GIT_OBJECT_DIRECTORY": self.object_dir,
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": self.beneath,
+            "GIT_SHALLOW_FILE": self.shallow_file,
+        }
+        return {name: str(path) for name, path in named.items() if path is not None}
 
 
 NOWHERE: Final = GitPlace()
@@ -81,9 +96,7 @@ def git_environment(
     for number, (name, value) in enumerate(settings.items()):
         environment[f"GIT_CONFIG_KEY_{number}"] = name
         environment[f"GIT_CONFIG_VALUE_{number}"] = value
-    if place.git_dir is not None:
-        environment["GIT_DIR"] = str(place.git_dir)
-    return {**environment, **place.environment, **(extra or {})}
+    return {**environment, **place.variables, **(extra or {})}
 
 
 def program_environment(home: Path) -> dict[str, str]:

@@ -1,10 +1,10 @@
 """HEAD, and the refs of a repository written out as files for git."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from packhouse.db.refs import list_refs
 from packhouse.db.repos import Repo, find_repo_by_id
-from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.transport.upload_pack import start_upload_pack
 from packhouse.git.refname import HEAD, HEADS, RefName
@@ -35,7 +35,7 @@ def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitPro
 
     with view.node.store.git_dir(view.repo.public_id, write) as (git_dir, descriptors):
         objects = view.place()  # after the refs were read, so that it shows all that they lead to
-        place = GitPlace(git_dir, objects.environment, (*objects.descriptors, *descriptors))
+        place = replace(objects, git_dir=git_dir, descriptors=(*objects.descriptors, *descriptors))
         return start_upload_pack(place, namespace=namespace, version=version)
 
 

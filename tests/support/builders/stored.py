@@ -47,8 +47,7 @@ def read_blob(opened: OpenedPacks, content: bytes) -> bytes | None:
 
 def place_for_git(store: DiskPackStore, opened: OpenedPacks) -> GitPlace:
     """Return the place in which git works on a folder's packs."""
-    environment = {"GIT_OBJECT_DIRECTORY": str(opened.object_dir)}
-    return GitPlace(store.skeleton(), environment, opened.descriptors)
+    return GitPlace(store.skeleton(), opened.object_dir, descriptors=opened.descriptors)
 
 
 def read_blob_by_git(store: DiskPackStore, opened: OpenedPacks, content: bytes) -> bytes | None:

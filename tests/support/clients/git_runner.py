@@ -1,5 +1,6 @@
 """A test's own repository, with the interface that the modules of git's commands use."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from packhouse.errors import Corrupt
@@ -7,6 +8,9 @@ from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
 from tests.support.clients.git import Git
+
+FakeGit = Callable[[str], None]
+"""Lets a shell script run in git's place from then on; a WorkTree's own git stays the real one."""
 
 
 class DamageTold(Corrupt):
@@ -24,19 +28,14 @@ class WorkTree:
         self.folder = git.init(folder)
         self.complaints: list[tuple[GitFailed, bool]] = []
         self.is_strict = False
-        self._environment: dict[str, str] = {}
 
     def place(self) -> GitPlace:
-        return GitPlace(self.folder / ".git", self._environment)
+        return GitPlace(self.folder / ".git")
 
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         self.complaints.append((complaint, may_lack))
         if self.is_strict:
             raise DamageTold("stored data is damaged") from complaint
-
-    def see_instead(self, program: Path) -> None:
-        """Run the test's own program, called git, from its folder."""
-        self._environment = {"PATH": f"{program.parent}:/usr/bin:/bin"}
 
     def run(self, *args: str | Path, stdin: bytes = b"") -> str:
         """Run git in the work tree and return its output, stripped."""

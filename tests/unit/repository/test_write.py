@@ -26,7 +26,7 @@ def oid_of(content: bytes) -> Oid:
 
 def ask_git(place: GitPlace, *args: str, stdin: str = "") -> list[str]:
     """Return the words that git answers in a place."""
-    environment = {**os.environ, **place.environment}
+    environment = {**os.environ, **place.variables}
     command = ["git", f"--git-dir={place.git_dir}", *args]
     done = subprocess.run(
         command,

@@ -9,7 +9,7 @@ from packhouse.git.commands.cat_file import iter_blob
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.git.oid import Oid, hash_object
 from tests.support.clients.git import Git
-from tests.support.clients.git_runner import WorkTree
+from tests.support.clients.git_runner import FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -171,13 +171,9 @@ def test_nothing_is_applied_unless_all_is(scratch: Scratch) -> None:
 
 @pytest.mark.parametrize("signal_name", ["ABRT", "SEGV"])
 def test_a_git_that_crashes_over_a_patch_finds_it_malformed(
-    scratch: Scratch, tmp_path: Path, signal_name: str, monkeypatch: pytest.MonkeyPatch
+    scratch: Scratch, tmp_path: Path, signal_name: str, fake_git: FakeGit
 ) -> None:
-    crashing = tmp_path / "crashing" / "git"
-    crashing.parent.mkdir()
-    crashing.write_text(f"#!/bin/sh\nkill -{signal_name} $$\n")
-    crashing.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{crashing.parent}:/usr/bin:/bin")
+    fake_git(f"kill -{signal_name} $$")
     with pytest.raises(PatchNotTaken) as refused:
         scratch.index.apply(tmp_path / "some.patch")
     assert refused.value.is_malformed

@@ -8,7 +8,7 @@ from packhouse import limits
 from packhouse.git.commands.blame import BadRange, BlameGroup, BlameUnreadable, blame_lines, parse_blame
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
-from tests.support.clients.git_runner import DamageTold, WorkTree
+from tests.support.clients.git_runner import DamageTold, FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -126,14 +126,12 @@ def test_an_expression_that_needs_too_much_memory_is_refused(work: WorkTree) -> 
         ("echo 'fatal: Out of memory, malloc failed' >&2; exit 128", "expression is too complex"),
     ],
 )
-def test_how_git_dies_tells_what_is_wrong_with_an_expression(work: WorkTree, ends: str, reason: str) -> None:
+def test_how_git_dies_tells_what_is_wrong_with_an_expression(
+    work: WorkTree, fake_git: FakeGit, ends: str, reason: str
+) -> None:
     work.commit({"a": text(1)})
     tip = work.oid()
-    dying = work.folder.parent / "dying" / "git"
-    dying.parent.mkdir()
-    dying.write_text(f"#!/bin/sh\n{ends}\n")
-    dying.chmod(0o755)
-    work.see_instead(dying)
+    fake_git(ends)
     with pytest.raises(BadRange) as refused:
         blame_lines(work, tip, b"a", ranges=["/x/"], detect_moves=False, regex_memory_max_bytes=MEMORY)
     assert refused.value.reason == reason

@@ -1,5 +1,6 @@
 """What a child may know of this process, and of the machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from packhouse.git.commands.environment import (
     git_environment,
     program_environment,
 )
+from packhouse.git.commands.run import run_git
+from tests.support.clients.git_runner import WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -42,19 +45,44 @@ def test_no_configuration_of_the_machine_or_of_a_user_is_read() -> None:
 
 
 def test_a_place_says_where_the_repository_and_its_objects_are() -> None:
-    place = GitPlace(Path("/srv/r.git"), {"GIT_OBJECT_DIRECTORY": "/srv/objects"})
+    place = GitPlace(Path("/srv/r.git"), Path("/srv/objects"), beneath=Path("/srv/old"))
     environment = git_environment(place)
     assert environment["GIT_DIR"] == "/srv/r.git"
     assert environment["GIT_OBJECT_DIRECTORY"] == "/srv/objects"
+    assert environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] == "/srv/old"
+    assert "GIT_SHALLOW_FILE" not in environment
+    assert git_environment(GitPlace(shallow_file=Path("/srv/s")))["GIT_SHALLOW_FILE"] == "/srv/s"
 
 
-def test_what_one_call_adds_goes_before_the_place() -> None:
-    place = GitPlace(None, {"GIT_NAMESPACE": "one", "LC_ALL": "C"})
-    environment = git_environment(place, extra={**LITERAL_PATHS, **UTF8, "GIT_NAMESPACE": "two"})
+def test_what_one_call_adds_goes_before_all_else() -> None:
+    environment = git_environment(NOWHERE, extra={**LITERAL_PATHS, **UTF8, "GIT_NAMESPACE": "two"})
     assert environment["GIT_NAMESPACE"] == "two"
     assert environment["LC_ALL"] == "C.UTF-8"
     assert environment["GIT_LITERAL_PATHSPECS"] == "1"
-    assert git_environment(place)["GIT_NAMESPACE"] == "one"
+    assert git_environment(NOWHERE)["LC_ALL"] == "C"
+
+
+def test_objects_are_seen_in_both_folders_and_written_to_the_upper_one(work: WorkTree) -> None:
+    old = work.write("blob", b"old")
+    objects = work.folder / ".git" / "objects"
+    upper = work.folder.parent / "upper"
+    upper.mkdir()
+    place = GitPlace(work.folder / ".git", upper, beneath=objects)
+    new = run_git(place, "hash-object", "-w", "--stdin", stdin=b"new").stdout.decode().strip()
+    assert run_git(place, "cat-file", "blob", old).stdout == b"old"
+    assert run_git(place, "cat-file", "blob", new).stdout == b"new"
+    assert (upper / new[:2] / new[2:]).exists()
+    assert not (objects / new[:2] / new[2:]).exists()
+
+
+def test_listed_commits_are_roots(work: WorkTree, tmp_path: Path) -> None:
+    one = work.commit({"a": b"1"})
+    two = work.commit({"a": b"2"})
+    work.remove(one)
+    shallow = tmp_path / "shallow"
+    shallow.write_text(f"{two}\n")
+    place = replace(work.place(), shallow_file=shallow)
+    assert run_git(place, "rev-list", two).stdout.decode().split() == [two]
 
 
 def test_configuration_of_one_call_stands_beside_ours_or_in_its_place() -> None:
@@ -66,6 +94,6 @@ def test_configuration_of_one_call_stands_beside_ours_or_in_its_place() -> None:
 
 def test_another_program_knows_less_still(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "leaked")
-    environment = program_environment(Path("/home/of/it"))
+    environment = program_environment(Path("/srv/of-it"))
     assert environment.keys() == {"PATH", "LC_ALL", "TZ", "HOME"}
-    assert (environment["HOME"], environment["TZ"]) == ("/home/of/it", "UTC")
+    assert (environment["HOME"], environment["TZ"]) == ("/srv/of-it", "UTC")

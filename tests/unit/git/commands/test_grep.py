@@ -22,10 +22,11 @@ from packhouse.git.commands.grep import (
 from packhouse.git.commands.pump import GitSilent, GitTookTooLong
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
-from tests.support.clients.git_runner import DamageTold, WorkTree
+from tests.support.clients.git_runner import DamageTold, FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
+UNKNOWN = Oid("1" * 40)
 AMPLE = GrepBounds(60.0, math.inf, 60, limits.git_memory_max_bytes)
 QUERY = GrepQuery("needle", case_sensitive=True, before=0, after=0, file_matches_max=100)
 
@@ -172,17 +173,6 @@ def test_a_bad_pattern_is_refused_in_gits_words(work: WorkTree, pattern: str, re
     assert refused.value.reason == reason
 
 
-def instead_of_git(work: WorkTree, script: str) -> Oid:
-    """Let a program of our own run in git's place; return a commit to ask it about."""
-    tip = work.commit({"a": b"needle\n"})
-    program = work.folder.parent / "instead" / "git"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    work.see_instead(program)
-    return tip
-
-
 @pytest.mark.parametrize(
     ("ends", "error"),
     [
@@ -193,10 +183,12 @@ def instead_of_git(work: WorkTree, script: str) -> Oid:
         ("echo 'fatal: bad object' >&2; exit 128", GitFailed),
     ],
 )
-def test_how_git_ends_tells_what_is_wrong(work: WorkTree, ends: str, error: type[Exception]) -> None:
-    tip = instead_of_git(work, ends)
+def test_how_git_ends_tells_what_is_wrong(
+    work: WorkTree, fake_git: FakeGit, ends: str, error: type[Exception]
+) -> None:
+    fake_git(ends)
     with pytest.raises(error):
-        search(work, tree=tip)
+        search(work, tree=UNKNOWN)
 
 
 def test_a_search_that_runs_into_its_memory_is_told_as_that(work: WorkTree) -> None:
@@ -205,10 +197,10 @@ def test_a_search_that_runs_into_its_memory_is_told_as_that(work: WorkTree) -> N
         search(work, bounds=replace(AMPLE, memory_max_bytes=40_000_000))
 
 
-def test_a_search_that_takes_too_long_is_ended(work: WorkTree) -> None:
-    tip = instead_of_git(work, f"exec cat {fifo(work)}")
+def test_a_search_that_takes_too_long_is_ended(work: WorkTree, fake_git: FakeGit) -> None:
+    fake_git(f"exec cat {fifo(work)}")
     with pytest.raises(GitTookTooLong) as late:
-        search(work, tree=tip, bounds=replace(AMPLE, all_s=0.1))
+        search(work, tree=UNKNOWN, bounds=replace(AMPLE, all_s=0.1))
     assert not isinstance(late.value, GitSilent)
 
 
@@ -218,19 +210,17 @@ def fifo(work: WorkTree) -> Path:
     return path
 
 
-def test_a_search_that_works_in_silence_is_ended(work: WorkTree) -> None:
-    tip = instead_of_git(work, "while :; do :; done")
+def test_a_search_that_works_in_silence_is_ended(work: WorkTree, fake_git: FakeGit) -> None:
+    fake_git("while :; do :; done")
     with pytest.raises(GitSilent):
-        search(work, tree=tip, bounds=replace(AMPLE, silence_max_s=0.05))
+        search(work, tree=UNKNOWN, bounds=replace(AMPLE, silence_max_s=0.05))
 
 
-def test_the_lines_before_the_end_of_time_are_not_lost(work: WorkTree) -> None:
-    tip = work.commit({"a": b"needle\n"})
-    script = f"printf '%s:a\\n1:needle\\n' {tip}; exec cat {fifo(work)}"
-    instead_of_git(work, script)
+def test_the_lines_before_the_end_of_time_are_not_lost(work: WorkTree, fake_git: FakeGit) -> None:
+    fake_git(f"printf '%s:a\\n1:needle\\n' {UNKNOWN}; exec cat {fifo(work)}")
     lines: list[GrepLine] = []
     with pytest.raises(TimedOut):
-        lines.extend(grep_tree(work, QUERY, tip, replace(AMPLE, all_s=2.0)))
+        lines.extend(grep_tree(work, QUERY, UNKNOWN, replace(AMPLE, all_s=2.0)))
     assert lines == [GrepLine(b"a", 1, b"needle", True)]
 
 

@@ -26,7 +26,7 @@ from packhouse.git.commands.run import GitFailed, collect
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.packs.idx import PackIdx
 from tests.support.clients.git import Git
-from tests.support.clients.git_runner import DamageTold, WorkTree
+from tests.support.clients.git_runner import DamageTold, FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -193,15 +193,9 @@ def test_what_is_no_pack_is_refused(taking: WorkTree) -> None:
         take(taking, b"nonsense" * 100_000)
 
 
-def test_a_disk_without_room_is_told_as_that(work: WorkTree, taking: WorkTree, tmp_path: Path) -> None:
+def test_a_disk_without_room_is_told_as_that(work: WorkTree, taking: WorkTree, fake_git: FakeGit) -> None:
     pack = pack_of(work, work.commit({"a": b"a\n"}))
-    full = tmp_path / "full" / "git"
-    full.parent.mkdir()
-    full.write_text(
-        "#!/bin/sh\ncat >/dev/null\necho 'fatal: write error: No space left on device' >&2\nexit 128\n"
-    )
-    full.chmod(0o755)
-    taking.see_instead(full)
+    fake_git("cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128")
     with pytest.raises(NoRoomForPack) as told:
         take(taking, pack)
     assert "write error" in told.value.messages

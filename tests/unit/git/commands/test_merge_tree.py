@@ -19,7 +19,7 @@ from packhouse.git.commands.merge_tree import (
 )
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
-from tests.support.clients.git_runner import DamageTold, WorkTree
+from tests.support.clients.git_runner import DamageTold, FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -189,12 +189,10 @@ def test_with_a_commit_that_does_not_exist_no_tree_is_made(work: WorkTree) -> No
         ("echo nonsense", MergeWithoutTree),
     ],
 )
-def test_how_git_ends_tells_what_is_wrong(work: WorkTree, ends: str, error: type[Exception]) -> None:
-    program = work.folder.parent / "instead" / "git"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{ends}\n")
-    program.chmod(0o755)
-    work.see_instead(program)
+def test_how_git_ends_tells_what_is_wrong(
+    work: WorkTree, fake_git: FakeGit, ends: str, error: type[Exception]
+) -> None:
+    fake_git(ends)
     with pytest.raises(error):
         merge(work)
 

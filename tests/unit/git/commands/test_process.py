@@ -111,7 +111,7 @@ def test_what_a_place_holds_open_is_inherited(tmp_path: Path) -> None:
     file.write_bytes(b"held")
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        place = GitPlace(None, {}, (descriptor,))
+        place = GitPlace(descriptors=(descriptor,))
         with spawn_git(place, "hash-object", f"/proc/self/fd/{descriptor}") as git:
             assert git.wait(60) == 0
         with spawn_git(NOWHERE, "hash-object", f"/proc/self/fd/{descriptor}") as git:

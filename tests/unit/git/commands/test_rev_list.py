@@ -23,7 +23,7 @@ from packhouse.git.commands.rev_list import (
 )
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
-from tests.support.clients.git_runner import DamageTold, WorkTree
+from tests.support.clients.git_runner import DamageTold, FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -72,8 +72,8 @@ def test_commits_are_those_included_and_not_excluded(fork: Fork) -> None:
     assert list_commits(work, Revisions([fork.two, fork.side], [fork.merge]), count_max=9) == []
 
 
-def test_of_nothing_no_commit_is_listed_and_no_git_asked(work: WorkTree) -> None:
-    work.see_instead(work.folder / "missing" / "git")
+def test_of_nothing_no_commit_is_listed_and_no_git_asked(work: WorkTree, fake_git: FakeGit) -> None:
+    fake_git("exit 1")
     assert list_commits(work, Revisions([], [UNKNOWN]), count_max=9) == []
 
 

@@ -91,9 +91,10 @@ def _author(name: str) -> dict[str, str]:
 
 def test_git_sees_no_configuration_but_ours(place: GitPlace, tmp_path: Path) -> None:
     (tmp_path / ".gitconfig").write_text("[alias]\nleak = !echo leaked\n")
+    listing = ("config", "--list", "--name-only")
     os.environ["GIT_AUTHOR_NAME"] = "leaked"
     try:
-        listed = run_git(GitPlace(None, {"HOME": str(tmp_path)}), "config", "--list", "--name-only").stdout
+        listed = run_git(NOWHERE, *listing, env={"HOME": str(tmp_path)}).stdout
         with pytest.raises(GitFailed):
             run_git(place, "var", "GIT_AUTHOR_IDENT", config={"user.useConfigOnly": "true"})
     finally:

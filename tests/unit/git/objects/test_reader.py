@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from packhouse.errors import Corrupt, NotFound
+from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.objects.reader import FreshReader, ObjectMissing, ObjectReader, Objects, tag_target
+from packhouse.git.objects.reader import ObjectMissing, ObjectReader, Objects, tag_target
 from packhouse.git.oid import Oid, hash_object
 from tests.support.builders.packs import BareRepo
 from tests.support.builders.raw_objects import RawObjects

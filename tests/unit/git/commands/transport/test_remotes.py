@@ -24,7 +24,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.secret import Secret
 from tests.support.clients.git import Git
-from tests.support.clients.git_runner import WorkTree
+from tests.support.clients.git_runner import FakeGit, WorkTree
 
 pytestmark = pytest.mark.quick
 
@@ -172,27 +172,19 @@ def test_a_watch_ends_the_work_also_when_git_is_done_at_once(there: There, here:
     assert looks >= 2
 
 
-def instead_of_git(here: WorkTree, script: str) -> None:
-    program = here.folder.parent / "instead" / "git"
-    program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    here.see_instead(program)
-
-
-def test_a_server_that_takes_too_long_is_given_up(there: There, here: WorkTree) -> None:
+def test_a_server_that_takes_too_long_is_given_up(there: There, here: WorkTree, fake_git: FakeGit) -> None:
     fifo = here.folder.parent / "fifo"
     os.mkfifo(fifo)
-    instead_of_git(here, f"exec cat {fifo}")
+    fake_git(f"exec cat {fifo}")
     with pytest.raises(RemoteFailed) as late:
         list_remote_refs(here, there.remote, (), timeout_s=0.1, watch=no_watch)
     assert late.value.fault is RemoteFault.TIMED_OUT
 
 
 def test_a_server_that_writes_without_end_is_given_up(
-    there: There, here: WorkTree, monkeypatch: pytest.MonkeyPatch
+    there: There, here: WorkTree, fake_git: FakeGit
 ) -> None:
-    instead_of_git(here, "exec cat /dev/zero")
+    fake_git("exec cat /dev/zero")
     with pytest.raises(RemoteFailed) as loud:
         listed(here, there.remote)
     assert loud.value.fault is RemoteFault.TOO_MUCH
@@ -257,14 +249,14 @@ def test_hooks_of_this_side_do_not_run(there: There) -> None:
 LOGIN = RemoteLogin("bot", Secret("correct horse"))
 
 
-def test_a_credential_is_told_to_git_and_to_nobody_else(here: WorkTree) -> None:
+def test_a_credential_is_told_to_git_and_to_nobody_else(here: WorkTree, fake_git: FakeGit) -> None:
     """Git asks the helper more than once, and its command line and environment do not hold the answer."""
     script = (
         'i=0; while [ $i -lt $GIT_CONFIG_COUNT ]; do eval "name=\\$GIT_CONFIG_KEY_$i";'
         ' [ $name = credential.helper ] && eval "helper=\\$GIT_CONFIG_VALUE_$i"; i=$((i+1)); done;'
         ' for n in 1 2; do sh -c "${helper#!} get"; done; sh -c "${helper#!} store"; env'
     )
-    instead_of_git(here, script)
+    fake_git(script)
     remote = Remote(RemoteServer("https://x.test/r.git", "https", "x.test", 443, ["127.0.0.1"]), LOGIN)
     done = run_remote_git(here, "fetch", remote=remote, timeout_s=60, watch=no_watch)
     assert done.stdout.startswith(b"username=bot\npassword=correct horse\n" * 2)
