@@ -44,10 +44,10 @@ def merge_trees(
     """
     first, second = _distinct(ours, theirs)
     write.make_folder()
-    names = _write_label(write, first), _write_label(write, second)
     with write.telling_damage():
         merged = write.git.merge_commits(
-            *names,
+            ours=_write_label(write, first),
+            theirs=_write_label(write, second),
             allow_unrelated=allow_unrelated,
             memory_max_bytes=write.node.limits.merge_memory_max_bytes,
         )

@@ -208,7 +208,7 @@ def _rebuild_idx(pack_dir: Path, pack: Pack, scratch: Callable[[], Path]) -> Non
 
 def _index_pack(pack: Path, idx: Path) -> None:
     try:
-        make_idx(pack, idx, timeout_s=_INDEX_MAX_S)
+        make_idx(pack, idx=idx, timeout_s=_INDEX_MAX_S)
     except PackhouseError as error:
         if ends_with_its_hash(pack):
             raise PackIdxNotRebuilt(pack=pack.name, reason=str(error)) from error

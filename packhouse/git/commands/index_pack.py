@@ -135,7 +135,7 @@ def judge_pack(runner: Runner, pack: Path) -> str | None:
     return next((line for line in lines if line.startswith("error:")), lines[-1])[:_REASON_MAX_CHARS]
 
 
-def make_idx(pack: Path, idx: Path, *, timeout_s: float) -> None:
+def make_idx(pack: Path, *, idx: Path, timeout_s: float) -> None:
     """Write the idx of a pack, and no reverse index; raise GitFailed when the pack cannot be read."""
     run_git(
         NOWHERE,

@@ -93,7 +93,7 @@ class MergedTree:
 
 
 def merge_commits(
-    runner: Runner, ours: str, theirs: str, *, allow_unrelated: bool, memory_max_bytes: int
+    runner: Runner, *, ours: str, theirs: str, allow_unrelated: bool, memory_max_bytes: int
 ) -> MergedTree:
     """Merge two commits; their names are also what conflict markers show. New objects are written loose.
 

@@ -248,7 +248,7 @@ def test_an_idx_is_made_from_the_pack_alone(work: WorkTree, tmp_path: Path) -> N
     commit = work.commit({"a": b"a\n"})
     pack, idx = tmp_path / "some.pack", tmp_path / "made.idx"
     pack.write_bytes(pack_of(work, commit))
-    make_idx(pack, idx, timeout_s=60)
+    make_idx(pack, idx=idx, timeout_s=60)
     with PackIdx(idx) as made:
         assert list(made.iter_oids()) == [commit]
     assert sorted(path.suffix for path in tmp_path.glob("*.*")) == [".idx", ".pack"]
@@ -258,5 +258,5 @@ def test_no_idx_is_made_of_a_damaged_pack(work: WorkTree, tmp_path: Path) -> Non
     pack, idx = tmp_path / "some.pack", tmp_path / "made.idx"
     pack.write_bytes(pack_of(work, work.commit({"a": b"a\n"}))[:-5] + b"wrong")
     with pytest.raises(GitFailed):
-        make_idx(pack, idx, timeout_s=60)
+        make_idx(pack, idx=idx, timeout_s=60)
     assert not idx.exists()

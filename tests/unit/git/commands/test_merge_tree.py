@@ -81,7 +81,7 @@ def merge(
     memory_max_bytes: int = limits.git_memory_max_bytes,
 ) -> MergedTree:
     return merge_commits(
-        work, "main", theirs, allow_unrelated=allow_unrelated, memory_max_bytes=memory_max_bytes
+        work, ours="main", theirs=theirs, allow_unrelated=allow_unrelated, memory_max_bytes=memory_max_bytes
     )
 
 
