@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse.bounded_cache import BoundedCache
@@ -34,6 +34,14 @@ class LastCommit:
     committed_at: int
 
 
+@dataclass(slots=True)
+class _Making:
+    """The map of one commit: one thread makes it, the others wait for the lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    threads: int = 0
+
+
 class LastCommitCache:
     """Answers by immutable ids. They never become stale.
 
@@ -54,7 +62,7 @@ class LastCommitCache:
         self._walks = BoundedCache[tuple[RepoKey, Oid], int](count_max=_COUNTED_COMMITS_MAX)
         self._wait_max_s = limits.file_map_wait_max_s
         self._guard = threading.Lock()
-        self._making: dict[tuple[RepoKey, Oid], threading.Lock] = {}
+        self._making: dict[tuple[RepoKey, Oid], _Making] = {}
 
     def get_summaries(self, repo_id: RepoKey, commits: Iterable[Oid]) -> dict[Oid, CommitSummary]:
         """Return those summaries of `commits` that are kept."""
@@ -74,13 +82,21 @@ class LastCommitCache:
 
         Raises Unavailable in a thread that waited too long, so that waiting cannot hold all worker threads for minutes.
         """
+        key = (repo_id, commit)
         with self._guard:
-            lock = self._making.setdefault((repo_id, commit), threading.Lock())
-        if not lock.acquire(timeout=self._wait_max_s):
-            raise HistoryBeingRead(_RETRY_AFTER_S)
+            making = self._making.setdefault(key, _Making())
+            making.threads += 1
         try:
-            yield
+            if not making.lock.acquire(timeout=self._wait_max_s):
+                raise HistoryBeingRead(_RETRY_AFTER_S)
+            try:
+                yield
+            finally:
+                making.lock.release()
         finally:
-            lock.release()
             with self._guard:
-                self._making.pop((repo_id, commit), None)
+                making.threads -= 1
+                if (
+                    not making.threads
+                ):  # a thread that still waits must share the lock with those that come later
+                    del self._making[key]

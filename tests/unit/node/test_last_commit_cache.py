@@ -12,6 +12,7 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.ids import RepoKey
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.quick
 
@@ -68,6 +69,36 @@ def test_one_thread_at_a_time_makes_the_map_of_a_commit() -> None:
     for thread in threads:
         thread.join()
     assert most == 1
+
+
+def test_a_thread_that_comes_late_waits_for_the_one_that_had_waited() -> None:
+    cache = LastCommitCache(DEFAULT_LIMITS)
+    waits_max_s = 60
+    leave = {name: threading.Event() for name in "abc"}
+    entered = {name: threading.Event() for name in "abc"}
+
+    def make(name: str) -> None:
+        with cache.making(REPO, OIDS[0]):
+            entered[name].set()
+            assert leave[name].wait(waits_max_s)
+
+    threads = {name: threading.Thread(target=make, args=(name,)) for name in "abc"}
+    threads["a"].start()
+    assert entered["a"].wait(waits_max_s)
+    threads["b"].start()
+    wait_until(lambda: cache._making[REPO, OIDS[0]].threads == 2, "a second thread waits")
+    leave["a"].set()
+    threads["a"].join()
+    assert entered["b"].wait(waits_max_s)
+    threads["c"].start()
+    wait_until(lambda: cache._making[REPO, OIDS[0]].threads == 2, "a second thread waits")
+    assert not entered["c"].is_set()
+    leave["b"].set()
+    leave["c"].set()
+    for name in "bc":
+        threads[name].join()
+    assert entered["c"].is_set()
+    assert not cache._making
 
 
 def test_a_thread_waits_for_the_same_commit_only_and_not_for_ever() -> None:
