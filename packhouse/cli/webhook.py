@@ -9,18 +9,13 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.operations.events.webhook_delivery import ANY_EVENT
-from packhouse.operations.events.webhooks import (
-    AddWebhook,
-    Delivery,
-    Webhook,
-    add_webhook,
-    list_deliveries,
-    list_webhooks,
-    redeliver,
-    remove_webhook,
-)
 from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
+from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
+from packhouse.operations.webhooks.list_deliveries import Delivery, ListDeliveries, list_deliveries
+from packhouse.operations.webhooks.list_webhooks import ListWebhooks, Webhook, list_webhooks
+from packhouse.operations.webhooks.redeliver import Redeliver, redeliver
+from packhouse.operations.webhooks.remove_webhook import RemoveWebhook, remove_webhook
+from packhouse.operations.webhooks.subscriptions import ANY_EVENT
 from packhouse.secret import Secret
 
 _DELIVERIES_SHOWN = 100
@@ -73,11 +68,11 @@ def list_(*, org: str, as_json: bool) -> None:
     with opened_node() as node:
         caller, cursor = act_as_operator(node, ActAsOperator(org)), ""
         while True:
-            page = list_webhooks(node, caller, cursor=cursor, limit=limits.page_max)
+            page = list_webhooks(node, caller, ListWebhooks(cursor=cursor, count_max=limits.page_max))
             records += [_record(webhook) for webhook in page.webhooks]
-            if page.next_cursor is None:
+            if page.cursor is None:
                 break
-            cursor = page.next_cursor
+            cursor = page.cursor
     print_table(records, ["id", "url", "events", "repo", "active", "created_at"], as_json=as_json)
 
 
@@ -88,7 +83,7 @@ def list_(*, org: str, as_json: bool) -> None:
 def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
     """Send nothing more to the webhook WEBHOOK_ID of ORG."""
     with opened_node() as node:
-        remove_webhook(node, act_as_operator(node, ActAsOperator(org)), webhook_id)
+        remove_webhook(node, act_as_operator(node, ActAsOperator(org)), RemoveWebhook(webhook_id))
     if as_json:
         print_record({"removed": webhook_id}, as_json=True)
     else:
@@ -102,9 +97,8 @@ def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
 def deliveries(*, org: str, webhook_id: str, as_json: bool) -> None:
     """List the last hundred deliveries to the webhook WEBHOOK_ID of ORG, newest first."""
     with opened_node() as node:
-        found = list_deliveries(
-            node, act_as_operator(node, ActAsOperator(org)), webhook_id, limit=_DELIVERIES_SHOWN
-        )
+        wanted = ListDeliveries(webhook_id, _DELIVERIES_SHOWN)
+        found = list_deliveries(node, act_as_operator(node, ActAsOperator(org)), wanted)
     columns = ["id", "event", "ref", "state", "attempts", "status", "error", "attempted_at"]
     print_table([_delivery_record(delivery) for delivery in found], columns, as_json=as_json)
 
@@ -116,7 +110,7 @@ def deliveries(*, org: str, webhook_id: str, as_json: bool) -> None:
 def redeliver_(*, org: str, delivery_id: str, as_json: bool) -> None:
     """Send the delivery DELIVERY_ID once more."""
     with opened_node() as node:
-        redeliver(node, act_as_operator(node, ActAsOperator(org)), delivery_id)
+        redeliver(node, act_as_operator(node, ActAsOperator(org)), Redeliver(delivery_id))
     if as_json:
         print_record({"redelivered": delivery_id}, as_json=True)
     else:

@@ -20,21 +20,22 @@ from packhouse.errors import PackhouseError, Unavailable
 from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.log import log_event
 from packhouse.node.node import Node
-from packhouse.operations.events.webhook_delivery import (
+from packhouse.operations.webhooks.choose_deliveries import (
+    ChooseDeliveries,
     PendingDelivery,
-    ReadyWebhook,
-    SendOutcome,
-    fan_out_events,
-    open_secret,
-    record_outcomes,
-    send_delivery,
-)
-from packhouse.operations.events.webhook_queue import (
     choose_deliveries,
-    hold_subscriptions,
-    list_due_subscriptions,
-    release_subscriptions,
 )
+from packhouse.operations.webhooks.fan_out_events import FanOutEvents, fan_out_events
+from packhouse.operations.webhooks.hold_subscriptions import HoldSubscriptions, hold_subscriptions
+from packhouse.operations.webhooks.list_due_subscriptions import (
+    ListDueSubscriptions,
+    ReadyWebhook,
+    list_due_subscriptions,
+)
+from packhouse.operations.webhooks.record_outcomes import RecordOutcomes, record_outcomes
+from packhouse.operations.webhooks.release_subscriptions import ReleaseSubscriptions, release_subscriptions
+from packhouse.operations.webhooks.send_delivery import SendDelivery, SendOutcome, send_delivery
+from packhouse.operations.webhooks.signing import open_secret
 from packhouse.secret import Secret
 
 _SLOW_S: Final = 2.0  # an answer that took longer makes a receiver count as slow
@@ -85,13 +86,13 @@ class Sender:
 
     def extend_leases(self) -> None:
         """Extend the leases of the subscriptions served; one that another process has taken is served no longer."""
-        kept = hold_subscriptions(self._node, self._worker, list(self._served))
+        kept = hold_subscriptions(self._node, HoldSubscriptions(self._worker, list(self._served)))
         self._drop(self._served.keys() - kept)
 
     def start_due(self) -> bool:
         """Note the answers that came, fan out new events and send what is due; False when there was nothing."""
         recorded = self._record_ended()
-        fanned_out = fan_out_events(self._node)
+        fanned_out = fan_out_events(self._node, FanOutEvents())
         due = self._take_subscriptions()
         started = self._start_sends(due)
         return bool(recorded or fanned_out or started)
@@ -101,7 +102,7 @@ class Sender:
         end_threads(self._threads, self._sends)
         try:
             self._record_ended()
-            release_subscriptions(self._node, self._worker, list(self._served))
+            release_subscriptions(self._node, ReleaseSubscriptions(self._worker, list(self._served)))
         except Unavailable as error:
             log_event("webhooks left to their lease", level=logging.WARNING, reason=error.code.value)
 
@@ -111,7 +112,7 @@ class Sender:
         if not sent:
             return 0
         rows = [(each.served.webhook.id, each.delivery, each.outcome) for each in sent]
-        record_outcomes(self._node, rows, self._node.jitter)
+        record_outcomes(self._node, RecordOutcomes(rows))
         for future, each in zip(ended, sent, strict=True):
             del self._sends[future]
             each.served.sending.remove(each.delivery)
@@ -126,15 +127,17 @@ class Sender:
 
     def _take_subscriptions(self) -> set[int]:
         """Release the subscriptions that are idle, lease those with something due and return what has due work."""
-        ready = list_due_subscriptions(self._node, self._worker)
+        ready = list_due_subscriptions(self._node, ListDueSubscriptions(self._worker))
         due = {webhook.id for webhook in ready}
         idle = [i for i, served in self._served.items() if i not in due and self._is_idle(served)]
-        release_subscriptions(self._node, self._worker, idle)
+        release_subscriptions(self._node, ReleaseSubscriptions(self._worker, idle))
         self._drop(idle)
         fresh = [
             webhook for webhook in ready if webhook.id not in self._served and not self._is_closed(webhook)
         ]
-        taken = hold_subscriptions(self._node, self._worker, [webhook.id for webhook in fresh])
+        taken = hold_subscriptions(
+            self._node, HoldSubscriptions(self._worker, [webhook.id for webhook in fresh])
+        )
         for webhook in fresh:
             if webhook.id in taken:
                 self._serve(webhook)
@@ -183,9 +186,8 @@ class Sender:
                 room = min(room, max(1, self._threads_max * 3 // 4) - unproven)
             if room <= 0:
                 continue
-            for delivery in choose_deliveries(
-                self._node, served.webhook.id, sending=served.sending, count_max=room
-            ):
+            wanted = ChooseDeliveries(served.webhook.id, served.sending, room)
+            for delivery in choose_deliveries(self._node, wanted):
                 self._send(served, delivery)
                 busy[served.receiver] += 1
                 unproven += not proven
@@ -194,7 +196,9 @@ class Sender:
 
     def _send(self, served: _Served, delivery: PendingDelivery) -> None:
         served.sending.append(delivery)
-        future = self._threads.submit(send_delivery, self._node, served.webhook.url, served.secret, delivery)
+        future = self._threads.submit(
+            send_delivery, self._node, SendDelivery(served.webhook.url, served.secret, delivery)
+        )
         self._sends[future] = (served, delivery)
         future.add_done_callback(lambda _: self._node.wakeups.notify())
 

@@ -29,7 +29,7 @@ from packhouse.errors import (
     Unavailable,
 )
 from packhouse.log import log_event
-from packhouse.operations.events.events import EventsForgotten
+from packhouse.operations.events.open_events import EventsForgotten
 from packhouse.repository.apply_patch import PatchDoesNotApply
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.upstream.access import UpstreamAway

@@ -1,17 +1,21 @@
 """Forgetting events and deliveries that are older than the operator wants to keep."""
 
-from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
 
 from packhouse.db import events, webhook_deliveries
-from packhouse.db.jobs import insert_job
 from packhouse.db.session import Session
 from packhouse.node.node import Node
+from packhouse.node.stopping import ShouldStop, never
 
-_EVERY_S: Final = 600
+
+@dataclass(frozen=True, slots=True)
+class PruneEvents:
+    """Events of all repositories; `should_stop` is asked between two transactions."""
+
+    should_stop: ShouldStop = never
 
 
-def prune_events(node: Node, *, should_stop: Callable[[], bool] = lambda: False) -> bool:
+def prune_events(node: Node, command: PruneEvents) -> bool:
     """Delete what is too old, in short transactions; False when it was cut short.
 
     Deliveries under way are kept, and with them their events.
@@ -26,14 +30,6 @@ def prune_events(node: Node, *, should_stop: Callable[[], bool] = lambda: False)
         return max(deliveries, pruned) == node.limits.prune_batch
 
     while node.database.transact(prune):
-        if should_stop():
+        if command.should_stop():
             return False
     return True
-
-
-def queue_next_prune(node: Node) -> None:
-    """Queue the next run of the job `prune_events`."""
-    now = node.clock()
-    node.database.transact(
-        lambda session: insert_job(session, "prune_events", "all", run_at=now + _EVERY_S, now=now)
-    )

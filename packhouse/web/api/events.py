@@ -7,7 +7,6 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
@@ -15,7 +14,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import FieldInvalid, ServerBusy
-from packhouse.operations.events.events import EventPosition, has_events_forgotten, open_events, read_events
+from packhouse.operations.events.open_events import EventReader, OpenEvents, open_events
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.json.fields import parse_query
@@ -60,10 +59,10 @@ async def handle_events(call: Call) -> Response:
     """GET …/events: what happens from now on, or after the event of the given id."""
     query = parse_query(call.wire.query_string, EventsQuery, where="events")
     after = _parse_id(call.wire.headers.get("last-event-id", "").strip() or query.last_event_id)
-    position = await call.operate(open_events, call.caller.repo, after)
+    reader = await call.operate(open_events, OpenEvents(call.caller.repo, after))
     _streams.enter()
     return StreamResponse(
-        _stream(call, position),
+        _stream(call, reader),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         media_type="text/event-stream",
         cleanup=_streams.leave,
@@ -78,7 +77,7 @@ def _parse_id(text: str) -> int | None:
     return int(text)
 
 
-async def _stream(call: Call, position: EventPosition) -> AsyncIterator[bytes]:
+async def _stream(call: Call, reader: EventReader) -> AsyncIterator[bytes]:
     """Yield events until the token ends, the repository goes, or the reader falls too far behind.
 
     A reader reconnects by itself with the last id it saw, and then hears why it cannot go on.
@@ -87,13 +86,12 @@ async def _stream(call: Call, position: EventPosition) -> AsyncIterator[bytes]:
     node, ends_at = call.node, call.caller.principal.expires_at
     quiet_since = time.monotonic()
     while node.clock() < ends_at and not call.wire.is_ending():
-        events = await call.in_thread(read_events, node, position)
+        events = await call.in_thread(reader.read)
         if events:
-            position = replace(position, after=events[-1].id)
             yield b"".join(_frame(event.id, event.kind, event.payload) for event in events)
             quiet_since = time.monotonic()
         elif time.monotonic() - quiet_since >= limits.event_keepalive_s:
-            if await call.in_thread(has_events_forgotten, node, position):
+            if await call.in_thread(reader.has_missed):
                 return
             yield _KEEPALIVE
             quiet_since = time.monotonic()

@@ -7,14 +7,10 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
-from packhouse.operations.events.webhook_delivery import ANY_EVENT
-from packhouse.operations.events.webhooks import (
-    AddWebhook,
-    Webhook,
-    add_webhook,
-    list_webhooks,
-    remove_webhook,
-)
+from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
+from packhouse.operations.webhooks.list_webhooks import ListWebhooks, Webhook, list_webhooks
+from packhouse.operations.webhooks.remove_webhook import RemoveWebhook, remove_webhook
+from packhouse.operations.webhooks.subscriptions import ANY_EVENT
 from packhouse.repository.refs.events import EVENT_KINDS
 from packhouse.secret import Secret
 from packhouse.web.call import Call
@@ -92,18 +88,20 @@ async def handle_create(call: Call) -> Response:
 async def handle_list(call: Call) -> Response:
     """GET …/webhooks."""
     query = parse_query(call.wire.query_string, ListWebhooksQuery, where="list_webhooks")
-    page = await call.operate(list_webhooks, cursor=query.cursor, limit=page_limit(query.limit))
+    page = await call.operate(
+        list_webhooks, ListWebhooks(cursor=query.cursor, count_max=page_limit(query.limit))
+    )
     fields: dict[str, Any] = {
         "webhooks": [_fields(webhook) for webhook in page.webhooks],
-        "has_more": page.next_cursor is not None,
-        "next_cursor": page.next_cursor,
+        "has_more": page.cursor is not None,
+        "next_cursor": page.cursor,
     }
     return json_response(without_nulls(fields))
 
 
 async def handle_delete(call: Call) -> Response:
     """DELETE …/webhooks/{id}."""
-    await call.operate(remove_webhook, call.path_values["id"])
+    await call.operate(remove_webhook, RemoveWebhook(call.path_values["id"]))
     return Response(status_code=204)
 
 

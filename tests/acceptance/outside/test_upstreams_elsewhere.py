@@ -19,7 +19,7 @@ from packhouse.git.commands.transport.ls_remote import list_remote_refs
 from packhouse.git.commands.transport.remote import Remote, RemoteLogin, RemoteServer
 from packhouse.limits import Limits
 from packhouse.node.node import open_node
-from packhouse.operations.events.events import EventPosition, read_events
+from packhouse.operations.events.open_events import EventReader
 from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.create_credential import CreateCredential, create_credential
@@ -287,7 +287,7 @@ def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGi
     mirror = create_repo(node, caller, CreateRepo("shop", base=base))
     create_credential(node, caller, CreateCredential("shop", Secret("secret"), "t"))
     assert sync_upstream(node, SyncUpstream(mirror.public_id))
-    *_, ended = read_events(node, EventPosition(mirror.id, 0))
+    *_, ended = EventReader(node, mirror.id).read()
     assert json.loads(ended.payload)["error"] == "upstream has too many refs"
     node.close()
 

@@ -16,7 +16,7 @@ import pytest
 from pierre_storage import validate_webhook, validate_webhook_signature
 from pierre_storage.types import WebhookValidationOptions
 
-from packhouse.operations.events.webhook_delivery import sign
+from packhouse.operations.webhooks.signing import sign
 from packhouse.secret import Secret
 from tests.conftest import StartServer
 from tests.support.clients.git import Git

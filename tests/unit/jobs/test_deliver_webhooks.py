@@ -18,9 +18,11 @@ from packhouse.jobs.deliver_webhooks import Sender, deliver_webhooks
 from packhouse.jobs.lease_loop import LeaseLoop, Round
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.events.webhook_queue import list_due_subscriptions
-from packhouse.operations.events.webhooks import AddWebhook, add_webhook, list_deliveries, list_webhooks
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
+from packhouse.operations.webhooks.list_deliveries import ListDeliveries, list_deliveries
+from packhouse.operations.webhooks.list_due_subscriptions import ListDueSubscriptions, list_due_subscriptions
+from packhouse.operations.webhooks.list_webhooks import ListWebhooks, list_webhooks
 from packhouse.outbound.client import OutboundClient, OutboundFailed, Reply
 from tests.support.builders.node_writes import move_refs
 from tests.support.waiting import wait_until
@@ -153,7 +155,7 @@ class World:
 
     def states(self, webhook_id: str) -> list[tuple[str, int]]:
         """Return (state, attempts) of each delivery, oldest first."""
-        found = list_deliveries(self.node, self.caller, webhook_id, limit=100)
+        found = list_deliveries(self.node, self.caller, ListDeliveries(webhook_id, count_max=100))
         return [(delivery.state, delivery.attempts) for delivery in reversed(found)]
 
 
@@ -224,7 +226,7 @@ def test_a_receiver_that_is_gone_gets_nothing_more(world: World) -> None:
     world.run(sender)
     assert len(world.receivers.requests) == 1
     assert [state for state, _ in world.states(webhook)] == ["failed", "failed"]
-    (row,) = list_webhooks(world.node, world.caller, limit=10).webhooks
+    (row,) = list_webhooks(world.node, world.caller, ListWebhooks(count_max=10)).webhooks
     assert row.disabled_at == world.clocks.now
 
 
@@ -317,7 +319,9 @@ def test_a_subscription_that_is_idle_is_released_for_others(world: World) -> Non
     world.clocks.advance(1)
     first.start_due()
     world.push("main")
-    assert list_due_subscriptions(world.node, "other") == [], "it may soon have more to send"
+    assert list_due_subscriptions(world.node, ListDueSubscriptions("other")) == [], (
+        "it may soon have more to send"
+    )
     world.run(first)
     world.answered(first)
     world.clocks.advance(3)

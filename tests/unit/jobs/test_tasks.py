@@ -16,7 +16,7 @@ from packhouse.node.node import Node
 from packhouse.operations.answers.find_answer import FindAnswer, find_answer
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.events.events import EventPosition, read_events
+from packhouse.operations.events.open_events import EventReader
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
@@ -104,7 +104,7 @@ def test_old_events_and_old_answers_are_forgotten_and_young_ones_kept(
     young = put_commit(node, caller, repo, message=b"young\n")
     keep(node, caller, "young")
     prune_events.run(node, make_job("prune_events"))
-    (event,) = read_events(node, EventPosition(repo.id, 0))
+    (event,) = EventReader(node, repo.id).read()
     assert json.loads(event.payload)["after"] == young
     assert find_answer(node, caller, FindAnswer("shop", "old")) is None
     assert find_answer(node, caller, FindAnswer("shop", "young")) is not None
@@ -126,10 +126,10 @@ def test_pruning_that_is_cut_short_runs_again_and_queues_nothing(
     clocks.advance(node.config.event_keep_s + 1)
     with pytest.raises(JobInterrupted):
         prune_events.run(node, make_job("prune_events", should_stop=lambda: True))
-    assert 0 < len(read_events(node, EventPosition(repo.id, 0))) < 5
+    assert 0 < len(EventReader(node, repo.id).read()) < 5
     assert waiting(node) == []
     prune_events.run(node, make_job("prune_events"))
-    assert read_events(node, EventPosition(repo.id, 0)) == []
+    assert EventReader(node, repo.id).read() == []
 
 
 def test_pruning_asks_between_batches_of_answers_as_well(
@@ -152,7 +152,7 @@ def test_a_sync_of_a_repository_without_an_upstream_has_nothing_to_do(node: Node
     job = replace(make_job("sync_upstream", "k"), payload={"repo": repo.public_id})
     sync_upstream.run(node, job)
     sync_upstream.give_up(node, job, "of the test")
-    assert read_events(node, EventPosition(repo.id, 0)) == []
+    assert EventReader(node, repo.id).read() == []
 
 
 def test_a_sync_of_an_unknown_repository_has_nothing_to_do(node: Node) -> None:

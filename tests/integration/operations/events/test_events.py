@@ -14,16 +14,16 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.events.events import EventPosition, EventsForgotten, open_events, read_events
-from packhouse.operations.events.prune_events import prune_events
-from packhouse.operations.events.webhook_delivery import SendOutcome, fan_out_events, record_outcomes
-from packhouse.operations.events.webhook_queue import (
-    choose_deliveries,
-    hold_subscriptions,
-    list_due_subscriptions,
-)
-from packhouse.operations.events.webhooks import AddWebhook, add_webhook
+from packhouse.operations.events.open_events import EventReader, EventsForgotten, OpenEvents, open_events
+from packhouse.operations.events.prune_events import PruneEvents, prune_events
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
+from packhouse.operations.webhooks.choose_deliveries import ChooseDeliveries, choose_deliveries
+from packhouse.operations.webhooks.fan_out_events import FanOutEvents, fan_out_events
+from packhouse.operations.webhooks.hold_subscriptions import HoldSubscriptions, hold_subscriptions
+from packhouse.operations.webhooks.list_due_subscriptions import ListDueSubscriptions, list_due_subscriptions
+from packhouse.operations.webhooks.record_outcomes import RecordOutcomes, record_outcomes
+from packhouse.operations.webhooks.send_delivery import SendOutcome
 from packhouse.repository.refs.events import SYNC_FAILED, SyncRun, record_sync
 from packhouse.secret import Secret
 from tests.support.builders.node_writes import move_refs
@@ -50,32 +50,32 @@ def subscribe(node: Node, caller: Principal) -> int:
 
 
 def next_of(node: Node, webhook_id: int, *sending: PendingDelivery) -> list[PendingDelivery]:
-    return choose_deliveries(node, webhook_id, sending=sending, count_max=10)
+    return choose_deliveries(node, ChooseDeliveries(webhook_id, sending=sending, count_max=10))
 
 
 def test_pruned_events_are_told_of(node: Node, caller: Principal, repo: Repo) -> None:
     push(node, caller, repo, OIDS[0])
     push(node, caller, repo, OIDS[1])
-    first, second = read_events(node, EventPosition(repo.id, 0))
-    assert prune_events(node)
-    assert len(read_events(node, EventPosition(repo.id, 0))) == 2, "they are young"
+    first, second = EventReader(node, repo.id).read()
+    assert prune_events(node, PruneEvents())
+    assert len(EventReader(node, repo.id).read()) == 2, "they are young"
     node.clock = lambda: 1001 + node.config.event_keep_s
     push(node, caller, repo, OIDS[2])
-    assert prune_events(node)
-    assert [event.id > second.id for event in read_events(node, EventPosition(repo.id, 0))] == [True]
-    last = read_events(node, EventPosition(repo.id, 0))[-1].id
+    assert prune_events(node, PruneEvents())
+    assert [event.id > second.id for event in EventReader(node, repo.id).read()] == [True]
+    last = EventReader(node, repo.id).read()[-1].id
     for after in (0, first.id, last + 1):
         with pytest.raises(EventsForgotten):
-            open_events(node, caller, "apps/shop", after)
+            open_events(node, caller, OpenEvents("apps/shop", after))
     for after in (second.id, last):
-        assert open_events(node, caller, "apps/shop", after).after == after
+        assert open_events(node, caller, OpenEvents("apps/shop", after)).after == after
 
 
 def test_a_sync_event_has_the_fields_of_its_kind(node: Node, caller: Principal, repo: Repo) -> None:
     run = SyncRun(3, is_first_sync=False, started_at=1000, completed_at=1004, error="authentication failed")
     with node.database.write() as session:
         record_sync(session, repo, SYNC_FAILED, run, now=1004)
-    (event,) = read_events(node, EventPosition(repo.id, 0))
+    (event,) = EventReader(node, repo.id).read()
     assert json.loads(event.payload) == {
         "type": "repo.sync.failed",
         "org": "acme",
@@ -96,15 +96,15 @@ def test_events_of_a_ref_go_one_after_another_and_other_refs_beside_them(
     for oid in OIDS[:3]:
         push(node, caller, repo, oid)
     push(node, caller, repo, OIDS[0], b"side")
-    assert fan_out_events(node) == 4
-    assert fan_out_events(node) == 0
+    assert fan_out_events(node, FanOutEvents()) == 4
+    assert fan_out_events(node, FanOutEvents()) == 0
     main, side = next_of(node, webhook)
     assert (json.loads(main.payload)["after"], json.loads(side.payload)["ref"]) == (
         OIDS[0],
         "refs/heads/side",
     )
     assert next_of(node, webhook, main, side) == []
-    record_outcomes(node, [(webhook, main, OK), (webhook, side, OK)], lambda: 0.5)
+    record_outcomes(node, RecordOutcomes([(webhook, main, OK), (webhook, side, OK)]))
     (second,) = next_of(node, webhook)
     assert json.loads(second.payload)["after"] == OIDS[1]
 
@@ -112,21 +112,22 @@ def test_events_of_a_ref_go_one_after_another_and_other_refs_beside_them(
 def test_a_delivery_is_tried_eight_times_and_holds_up_its_ref_for_three(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
+    node.jitter = lambda: 0.5
     webhook = subscribe(node, caller)
     push(node, caller, repo, OIDS[0])
     push(node, caller, repo, OIDS[1])
-    fan_out_events(node)
+    fan_out_events(node, FanOutEvents())
     (first,) = next_of(node, webhook)
     now = 1000
     for attempt, wait_s in enumerate((2, 8, 50, 240, 1500, 5400, 36000), start=1):
-        record_outcomes(node, [(webhook, replace(first, attempts=attempt - 1), BAD)], lambda: 0.5)
+        record_outcomes(node, RecordOutcomes([(webhook, replace(first, attempts=attempt - 1), BAD)]))
         later = [json.loads(each.payload)["after"] for each in next_of(node, webhook)]
         assert later == ([] if attempt < 3 else [OIDS[1]])
         for passed, is_due in ((wait_s - 1, False), (1, True)):
             now += passed
             node.clock = partial(int, now)
             assert (first.id in {each.id for each in next_of(node, webhook)}) is is_due, attempt
-    record_outcomes(node, [(webhook, replace(first, attempts=7), BAD)], lambda: 0.5)
+    record_outcomes(node, RecordOutcomes([(webhook, replace(first, attempts=7), BAD)]))
     node.clock = partial(int, now + 10**6)
     assert first.id not in {each.id for each in next_of(node, webhook)}, "given up"
 
@@ -136,11 +137,11 @@ def test_a_subscription_is_served_by_one_process_until_its_lease_ends(
 ) -> None:
     webhook = subscribe(node, caller)
     push(node, caller, repo, OIDS[0])
-    fan_out_events(node)
-    assert hold_subscriptions(node, "one", [webhook]) == {webhook}
-    assert list_due_subscriptions(node, "two") == []
-    assert hold_subscriptions(node, "two", [webhook]) == set()
-    assert [each.id for each in list_due_subscriptions(node, "one")] == [webhook]
+    fan_out_events(node, FanOutEvents())
+    assert hold_subscriptions(node, HoldSubscriptions("one", [webhook])) == {webhook}
+    assert list_due_subscriptions(node, ListDueSubscriptions("two")) == []
+    assert hold_subscriptions(node, HoldSubscriptions("two", [webhook])) == set()
+    assert [each.id for each in list_due_subscriptions(node, ListDueSubscriptions("one"))] == [webhook]
     node.clock = lambda: 1001 + node.config.job_lease_s
-    assert hold_subscriptions(node, "two", [webhook]) == {webhook}
-    assert hold_subscriptions(node, "one", [webhook]) == set()
+    assert hold_subscriptions(node, HoldSubscriptions("two", [webhook])) == {webhook}
+    assert hold_subscriptions(node, HoldSubscriptions("one", [webhook])) == set()

@@ -5,12 +5,12 @@ from packhouse.auth.sealing import Sealed
 from packhouse.db.credentials import find_credential_of_repo
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.events.webhooks import AddWebhook, add_webhook
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.sync.create_credential import CreateCredential
 from packhouse.operations.sync.create_credential import create_credential as create
 from packhouse.operations.sync.update_credential import UpdateCredential, update_credential
 from packhouse.operations.tenants.rotate_secrets import RotateSecrets, rotate_secrets
+from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
 from packhouse.repository.refs.events import PUSH
 from packhouse.secret import Secret
 

@@ -15,7 +15,7 @@ from packhouse.db.repos import Repo, RepoNotFound
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 from packhouse.node.node import Node
-from packhouse.operations.events.events import EventPosition, read_events
+from packhouse.operations.events.open_events import EventReader
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.repository.refs.receipts import Answer, KeyTaken, Receipt, Ticket, bind
 from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
@@ -36,7 +36,7 @@ def tip(node: Node, repo: Repo, refname: RefName = MAIN, namespace: str = PERSIS
 
 
 def events(node: Node, repo: Repo) -> list[dict[str, object]]:
-    return [json.loads(event.payload) for event in read_events(node, EventPosition(repo.id, 0))]
+    return [json.loads(event.payload) for event in EventReader(node, repo.id).read()]
 
 
 def limited(caller: Principal, *rules: tuple[str, list[str]]) -> Principal:

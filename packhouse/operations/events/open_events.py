@@ -1,0 +1,69 @@
+"""Reading what happened to a repository: the events that `repository/refs/events.py` writes."""
+
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.auth.principal import Principal
+from packhouse.db.events import Event, get_events_pruned_to, get_last_event_id, list_events_after
+from packhouse.db.repos import RepoNotFound, find_repo, find_repo_by_id
+from packhouse.error_codes import Code
+from packhouse.errors import NotFound
+from packhouse.ids import RepoKey
+from packhouse.node.node import Node
+
+
+class EventsForgotten(NotFound):
+    """What follows the event that the reader saw last is not known. Read the state anew, then listen."""
+
+    code = Code.EVENTS_FORGOTTEN
+    last_event_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvents:
+    """The repository, and the event that the reader saw last; None: all that happened so far is passed over."""
+
+    repo: str
+    after: int | None = None
+
+
+@dataclass(slots=True)
+class EventReader:
+    """A reader of a repository's events, which stands after the event of the id `after`."""
+
+    node: Node
+    repo_id: RepoKey
+    after: int = 0
+
+    def read(self) -> list[Event]:
+        """Return the next events, at most `limits.event_page_max`, and move behind them; none when nothing happened."""
+        with self.node.database.read() as session:
+            events = list_events_after(session, self.repo_id, self.after, limit=limits.event_page_max)
+        if events:
+            self.after = events[-1].id
+        return events
+
+    def has_missed(self) -> bool:
+        """Tell whether the reader missed something: its repository is gone, or so are events it has not read."""
+        with self.node.database.read() as session:
+            repo = find_repo_by_id(session, self.repo_id)
+            gone = repo is None or repo.deleted_at is not None
+            return gone or self.after < get_events_pruned_to(session, self.repo_id)
+
+
+def open_events(node: Node, caller: Principal, command: OpenEvents) -> EventReader:
+    """Return a reader of what follows.
+
+    A first sync may run: its end is an event. Raises RepoNotFound, and EventsForgotten when events after `after`
+    are no longer kept, or when it is yet to come: the reader saw it before the database was set back.
+    """
+    with node.database.read() as session:
+        repo = find_repo(session, caller.org_id, command.repo)
+        if repo is None:
+            raise RepoNotFound(command.repo)
+        last = get_last_event_id(session, repo.id)
+        if command.after is None:
+            return EventReader(node, repo.id, last)
+        if not get_events_pruned_to(session, repo.id) <= command.after <= last:
+            raise EventsForgotten(command.after)
+    return EventReader(node, repo.id, command.after)

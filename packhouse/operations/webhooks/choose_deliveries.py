@@ -1,0 +1,49 @@
+"""What is next for a subscription."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from packhouse import limits
+from packhouse.db.webhook_deliveries import PendingDelivery, list_pending_deliveries
+from packhouse.node.node import Node
+
+__all__ = ["ChooseDeliveries", "PendingDelivery", "choose_deliveries"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseDeliveries:
+    """At most `count_max` deliveries to a subscription, by its row id; `sending` are under way."""
+
+    webhook_id: int
+    sending: Collection[PendingDelivery]
+    count_max: int
+
+
+def choose_deliveries(node: Node, command: ChooseDeliveries) -> list[PendingDelivery]:
+    """Return the deliveries to send next: of each ref at most one, the earliest that is due.
+
+    One that failed `limits.webhook_in_order_attempts` times no longer holds up later ones of its ref.
+    """
+    now = node.clock()
+    with node.database.read() as session:
+        pending = list_pending_deliveries(
+            session,
+            command.webhook_id,
+            now=now,
+            in_order_attempts=limits.webhook_in_order_attempts,
+            limit=limits.webhook_queue_max,
+        )
+    under_way = {delivery.id for delivery in command.sending}
+    taken = {delivery.order_key for delivery in command.sending}
+    chosen: list[PendingDelivery] = []
+    for delivery in pending:
+        if len(chosen) == command.count_max:
+            break
+        if delivery.order_key in taken or delivery.id in under_way:
+            continue
+        if delivery.attempts < limits.webhook_in_order_attempts:
+            taken.add(delivery.order_key)
+        if delivery.next_attempt_at <= now:
+            taken.add(delivery.order_key)
+            chosen.append(delivery)
+    return chosen

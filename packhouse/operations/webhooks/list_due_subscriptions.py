@@ -1,0 +1,25 @@
+"""Which subscriptions have something to send."""
+
+from dataclasses import dataclass
+
+from packhouse.db.webhook_deliveries import has_due_delivery
+from packhouse.db.webhooks import ReadyWebhook, list_ready_webhooks
+from packhouse.node.node import Node
+
+__all__ = ["ListDueSubscriptions", "ReadyWebhook", "list_due_subscriptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListDueSubscriptions:
+    """Who asks."""
+
+    worker: str
+
+
+def list_due_subscriptions(node: Node, command: ListDueSubscriptions) -> list[ReadyWebhook]:
+    """Return the subscriptions with something to send that the worker serves or that nobody does."""
+    now = node.clock()
+    with node.database.read() as session:
+        if not has_due_delivery(session, now=now):
+            return []
+        return list_ready_webhooks(session, worker=command.worker, now=now)

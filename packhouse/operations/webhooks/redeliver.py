@@ -1,0 +1,45 @@
+"""Sending an event to a subscription once more."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.db.webhook_deliveries import find_delivery, restart_delivery
+from packhouse.error_codes import Code
+from packhouse.errors import Conflict, NotFound
+from packhouse.node.node import Node
+
+
+class WebhookInactive(Conflict):
+    """The receiver has answered 410 Gone, so nothing is sent to it. Subscribe it anew."""
+
+    code = Code.WEBHOOK_INACTIVE
+    webhook: str
+
+
+class DeliveryNotFound(NotFound):
+    """There is no such delivery, or it is no longer kept."""
+
+    code = Code.DELIVERY_NOT_FOUND
+    delivery: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redeliver:
+    """Which delivery, by its `whd_…` id."""
+
+    delivery_id: str
+
+
+def redeliver(node: Node, caller: Principal, command: Redeliver) -> None:
+    """Send an event to a subscription once more, with all attempts; its delivery id stays.
+
+    Raises DeliveryNotFound and WebhookInactive.
+    """
+    with node.database.write() as session:
+        found = find_delivery(session, caller.org_id, command.delivery_id)
+        if found is None:
+            raise DeliveryNotFound(command.delivery_id[:100])
+        if not found.active:
+            raise WebhookInactive(found.webhook_id)
+        restart_delivery(session, found.id, now=node.clock())
+    node.wakeups.notify()

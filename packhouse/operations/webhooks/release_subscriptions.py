@@ -1,0 +1,27 @@
+"""Letting go of subscriptions that a process served."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from packhouse.db.session import Session
+from packhouse.db.webhooks import release_webhook
+from packhouse.node.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSubscriptions:
+    """Who lets go of which subscriptions, by their row ids."""
+
+    worker: str
+    ids: Collection[int]
+
+
+def release_subscriptions(node: Node, command: ReleaseSubscriptions) -> None:
+    """Let others serve these subscriptions."""
+
+    def release(session: Session) -> None:
+        for row_id in sorted(command.ids):
+            release_webhook(session, row_id, worker=command.worker)
+
+    if command.ids:
+        node.database.transact(release)

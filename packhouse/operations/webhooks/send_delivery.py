@@ -1,0 +1,69 @@
+"""Sending one delivery to its receiver."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from packhouse import limits
+from packhouse.db.webhook_deliveries import PendingDelivery
+from packhouse.node.node import Node
+from packhouse.operations.webhooks.signing import sign
+from packhouse.outbound.client import OutboundFailed
+from packhouse.outbound.destination import AddressRefused, AddressUnknown, BadAddress
+from packhouse.secret import Secret
+
+USER_AGENT: Final = "Pierre-Webhook/1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutcome:
+    """What a receiver did with a delivery. `status` is None when there was no answer."""
+
+    status: int | None
+    error: str
+    response_start: bytes
+    duration_s: float
+
+    @property
+    def delivered(self) -> bool:
+        """Whether the receiver took the event."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class SendDelivery:
+    """What is sent, where to, and the secret that it is signed with."""
+
+    url: str
+    secret: Secret
+    delivery: PendingDelivery
+
+
+def send_delivery(node: Node, command: SendDelivery) -> SendOutcome:
+    """Send one delivery, signed now; whatever happens is an outcome. Touches no database."""
+    delivery = command.delivery
+    body = delivery.payload.encode("utf-8")
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": USER_AGENT,
+        "X-Pierre-Event": delivery.kind,
+        "X-Pierre-Signature": sign(command.secret, at=node.clock(), body=body),
+        "X-Pierre-Delivery": delivery.delivery_id,
+    }
+    started = node.monotonic()
+    try:
+        reply = node.outbound.request(
+            "POST",
+            command.url,
+            headers=headers,
+            body=body,
+            timeout_s=limits.webhook_timeout_s,
+            answer_max_bytes=limits.webhook_answer_max_bytes,
+        )
+    except (OutboundFailed, AddressUnknown, AddressRefused, BadAddress) as error:
+        return SendOutcome(None, _describe(error), b"", node.monotonic() - started)
+    return SendOutcome(reply.status, "", reply.body_start, node.monotonic() - started)
+
+
+def _describe(error: OutboundFailed | AddressUnknown | AddressRefused | BadAddress) -> str:
+    text = error.code.value
+    return f"{text}: {error.reason}" if isinstance(error, OutboundFailed | BadAddress) else text
