@@ -100,7 +100,7 @@ def test_reads_go_on_when_the_disk_is_full(server: Server, disk: LoopDisk, git: 
     expect_quiet(server)
 
 
-def test_a_repository_that_git_never_read_is_read_on_a_full_disk(
+def test_git_can_read_a_repository_for_the_first_time_on_a_full_disk(
     server: Server, disk: LoopDisk, git: Git, tmp_path: Path
 ) -> None:
     repo = fill_repo(server)
@@ -114,7 +114,7 @@ def test_a_repository_that_git_never_read_is_read_on_a_full_disk(
 
 
 @pytest.mark.parametrize("ending", ["stopped", "killed"])
-def test_a_server_on_a_read_only_disk_reads(
+def test_a_server_on_a_read_only_disk_answers_reads(
     server: Server, disk: LoopDisk, git: Git, tmp_path: Path, ending: str
 ) -> None:
     repo = fill_repo(server)
@@ -159,7 +159,9 @@ def test_a_runtime_folder_that_cannot_be_made_does_not_stop_reads(
     server.stop()
 
 
-def test_the_runtime_folder_holds_what_a_full_disk_does_not(disk: LoopDisk, git: Git, tmp_path: Path) -> None:
+def test_the_runtime_folder_has_the_files_that_a_full_disk_does_not_take(
+    disk: LoopDisk, git: Git, tmp_path: Path
+) -> None:
     kept = tmp_path / "kept"
     server = Server(disk.path, ServerOptions(settings={"runtime_dir": str(kept)}))
     server.stderr_path = tmp_path / "stderr.log"

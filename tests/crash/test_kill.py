@@ -132,7 +132,7 @@ def wait_until_swept(data: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_under_load_it_keeps_every_acknowledged_write(
+def test_a_server_killed_under_load_keeps_every_acknowledged_write(
     start_server: StartServer, git: Git, tmp_path: Path, workers: int
 ) -> None:
     chance = random.Random(f"crash {workers}")
@@ -151,7 +151,7 @@ def test_killed_under_load_it_keeps_every_acknowledged_write(
     repo.write_commit("main", {"after": b"it still takes writes\n"})
 
 
-def test_a_server_killed_while_a_push_arrives_forgets_it(
+def test_a_server_killed_during_a_push_keeps_nothing_of_it(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:
     server = start_server()

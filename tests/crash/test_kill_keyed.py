@@ -58,7 +58,7 @@ class Sent:
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"])
-def test_killed_under_load_every_retried_commit_is_there_once(
+def test_after_a_kill_under_load_every_retried_commit_is_there_once(
     start_server: StartServer, git: Git, tmp_path: Path, engine: str, request: pytest.FixtureRequest
 ) -> None:
     database = ""

@@ -17,7 +17,7 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
         yield disk
 
 
-def test_a_vanished_disk_is_answered_503_in_a_line_of_the_log_each(disk: LoopDisk) -> None:
+def test_while_the_disk_is_gone_each_request_is_503_with_one_line_in_the_log(disk: LoopDisk) -> None:
     server = Server(disk.path, ServerOptions())
     server.stderr_path = disk.path.parent / "stderr.log"
     org = server.new_org()

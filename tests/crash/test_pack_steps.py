@@ -117,13 +117,15 @@ def shop(tmp_path: Path) -> Shop:
         fork=FORKING,
     ),
 )
-def test_killed_at_a_step_it_loses_nothing_and_leaves_nothing(shop: Shop, work: str, step: Step) -> None:
+def test_a_process_killed_at_a_step_loses_nothing_and_leaves_nothing(
+    shop: Shop, work: str, step: Step
+) -> None:
     shop.fill()
     survive(shop, work, step)
 
 
 @pytest.mark.parametrize(("work", "step"), cases(commit=FIRST + STORING[2:] + LISTING))
-def test_killed_at_a_step_of_the_first_commit_it_leaves_an_empty_repository_or_a_whole_one(
+def test_a_process_killed_in_the_first_commit_leaves_an_empty_or_a_complete_repository(
     shop: Shop, work: str, step: Step
 ) -> None:
     survive(shop, work, step)
@@ -133,7 +135,7 @@ def test_killed_at_a_step_of_the_first_commit_it_leaves_an_empty_repository_or_a
     ("work", "step"),
     cases(commit=LISTING, push=STORING[2:3], join=REPLACING[2:3] + DELETING[4:5], fork=FORKING[2:]),
 )
-def test_killed_at_a_step_with_the_database_elsewhere_it_loses_nothing(
+def test_a_process_killed_at_a_step_loses_nothing_with_the_database_elsewhere(
     postgres_server: PostgresServer, tmp_path: Path, work: str, step: Step
 ) -> None:
     shop = Shop(Config(data=tmp_path / "data", database=postgres_server.new_database()), tmp_path)
@@ -142,7 +144,7 @@ def test_killed_at_a_step_with_the_database_elsewhere_it_loses_nothing(
 
 
 @pytest.mark.parametrize(("work", "step"), cases(adopt=ADOPTING))
-def test_killed_while_it_takes_over_a_repository_of_an_earlier_release_it_loses_nothing(
+def test_a_process_killed_during_the_adoption_of_a_repository_loses_nothing(
     shop: Shop, work: str, step: Step
 ) -> None:
     shop.fill()
@@ -165,7 +167,7 @@ def as_of_an_earlier_release(node: Node, repo: Repo) -> None:
 
 @pytest.mark.parametrize("is_swept_first", [False, True])
 @pytest.mark.parametrize(("work", "step"), cases(clean=CLEANING))
-def test_killed_while_it_removes_a_deleted_repository_it_leaves_no_row_and_no_file(
+def test_a_process_killed_during_the_removal_of_a_repository_leaves_no_row_and_no_file(
     shop: Shop, work: str, step: Step, *, is_swept_first: bool
 ) -> None:
     shop.fill()
@@ -191,7 +193,7 @@ def test_killed_while_it_removes_a_deleted_repository_it_leaves_no_row_and_no_fi
     shop.check_swept()
 
 
-def test_an_undeleted_repository_is_whole_when_its_removal_was_killed_before_it_was_committed(
+def test_a_repository_can_be_undeleted_if_its_removal_was_killed_before_the_commit(
     shop: Shop,
 ) -> None:
     shop.fill()

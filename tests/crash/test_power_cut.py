@@ -59,7 +59,7 @@ def torn_idx_files(data: Path) -> list[Path]:
 @pytest.mark.parametrize(
     ("work", "step"), [pytest.param(*one, id=f"{one[0]}, {one[1].name}") for one in STEPS]
 )
-def test_what_was_acknowledged_survives_a_power_cut_at_a_step(
+def test_acknowledged_writes_survive_a_power_cut_at_any_step(
     disk: LoopDisk, tmp_path: Path, work: str, step: Step
 ) -> None:
     shop = Shop(Config(data=disk.path / "data"), tmp_path)
@@ -69,7 +69,7 @@ def test_what_was_acknowledged_survives_a_power_cut_at_a_step(
     check_after(shop, work, step)
 
 
-def test_an_idx_that_was_not_forced_to_the_disk_is_made_anew(disk: LoopDisk, tmp_path: Path) -> None:
+def test_an_idx_that_was_not_synced_is_made_anew(disk: LoopDisk, tmp_path: Path) -> None:
     shop = Shop(Config(data=disk.path / "data"), tmp_path)
     shop.fill()
     cut_power(disk)
@@ -84,7 +84,7 @@ def test_an_idx_that_was_not_forced_to_the_disk_is_made_anew(disk: LoopDisk, tmp
     node.close()
 
 
-def test_a_server_serves_what_it_acknowledged_before_a_power_cut(
+def test_a_server_serves_the_writes_that_it_acknowledged_before_a_power_cut(
     disk: LoopDisk, git: Git, tmp_path: Path
 ) -> None:
     server = Server(disk.path, ServerOptions())

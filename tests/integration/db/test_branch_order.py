@@ -71,7 +71,7 @@ def list_all(database: Database, repo_id: RepoKey, namespace: str = PERSISTENT) 
     return Pager(database, repo_id, namespace).finish()
 
 
-def test_branches_of_one_transaction_come_in_the_order_of_its_updates(
+def test_branches_of_one_transaction_are_listed_in_the_order_of_its_updates(
     database: Database, repo_id: RepoKey
 ) -> None:
     names = ["m", "z", "a", "é", "b"]
@@ -80,7 +80,9 @@ def test_branches_of_one_transaction_come_in_the_order_of_its_updates(
     assert list_all(database, repo_id) == [*names, "0"]
 
 
-def test_a_move_changes_no_place_and_a_new_beginning_does(database: Database, repo_id: RepoKey) -> None:
+def test_a_move_keeps_the_place_of_a_branch_and_a_recreation_does_not(
+    database: Database, repo_id: RepoKey
+) -> None:
     for name in ("a", "b", "c"):
         apply(database, repo_id, branch_update(name, None, A))
     apply(database, repo_id, branch_update("a", A, B))
@@ -90,14 +92,14 @@ def test_a_move_changes_no_place_and_a_new_beginning_does(database: Database, re
     assert list_all(database, repo_id) == ["a", "c", "b"]
 
 
-def test_the_namespaces_are_listed_apart(database: Database, repo_id: RepoKey) -> None:
+def test_each_namespace_is_listed_separately(database: Database, repo_id: RepoKey) -> None:
     for name, namespace in (("z", EPHEMERAL), ("y", PERSISTENT), ("x", EPHEMERAL)):
         apply(database, repo_id, branch_update(name, None, A, namespace=namespace))
     assert list_all(database, repo_id) == ["y"]
     assert list_all(database, repo_id, EPHEMERAL) == ["z", "x"]
 
 
-def test_a_pager_meets_every_branch_made_meanwhile_once(
+def test_paging_finds_every_branch_made_meanwhile_once(
     database: Database, repo_id: RepoKey, request: pytest.FixtureRequest
 ) -> None:
     seed = seed_of(request)
@@ -149,7 +151,7 @@ def test_a_server_of_the_release_before_may_make_branches_beside_this_one(
     assert list_all(database, repo_id) == [name for name in order if name != "old-x"]
 
 
-def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database, repo_id: RepoKey) -> None:
+def test_a_branch_recreated_by_the_release_before_counts_as_new(database: Database, repo_id: RepoKey) -> None:
     write_ref_of_older_release(database, repo_id, "refs/heads/again", A, now=50)
     apply(database, repo_id, branch_update("again", A, None), now=50)
     write_ref_of_older_release(database, repo_id, "refs/heads/between", A, now=50)
@@ -157,7 +159,7 @@ def test_a_branch_made_again_by_the_release_before_comes_anew(database: Database
     assert list_all(database, repo_id) == ["between", "again"]
 
 
-def test_the_listing_of_the_release_before_still_runs(database: Database, repo_id: RepoKey) -> None:
+def test_the_listing_query_of_the_release_before_still_runs(database: Database, repo_id: RepoKey) -> None:
     for name, now in (("b", 10), ("a", 10), ("c", 5)):
         apply(database, repo_id, branch_update(name, None, A), now=now)
     with database.read() as session:
@@ -166,7 +168,7 @@ def test_the_listing_of_the_release_before_still_runs(database: Database, repo_i
     assert [row[0].removeprefix("refs/heads/") for row in rows] == ["c", "a", "b"]
 
 
-def test_existing_branches_are_numbered_as_the_ref_log_says(
+def test_the_migration_numbers_existing_branches_by_the_ref_log(
     database_url: str, migrate_to: Callable[[Database, int], None], request: pytest.FixtureRequest
 ) -> None:
     rng = random.Random(seed_of(request))

@@ -23,7 +23,7 @@ def keys_version(database: Database) -> int:
         return get_keys_version(session)
 
 
-def test_an_organisations_name_is_taken_once(database: Database, org: Org) -> None:
+def test_two_organisations_cannot_have_one_name(database: Database, org: Org) -> None:
     with pytest.raises(OrgExists), database.write() as session:
         insert_org(session, name=org.name, now=1)
     with database.read() as session:
@@ -41,7 +41,7 @@ def test_organisations_are_listed_by_name_in_pages(database: Database) -> None:
         assert [org.name for org in list_orgs(session, after="b", limit=3)] == ["c"]
 
 
-def test_keys_are_listed_newest_first_and_revoked_ones_apart(database: Database, org: Org) -> None:
+def test_keys_are_listed_newest_first_and_revoked_keys_can_be_left_out(database: Database, org: Org) -> None:
     old, new = add_key(database, org, "key_1"), add_key(database, org, "key_2")
     with database.write() as session:
         assert revoke_key(session, org.id, "key_1", now=9)
@@ -57,7 +57,7 @@ def test_keys_are_listed_newest_first_and_revoked_ones_apart(database: Database,
         assert find_key(session, org.id + 1, "key_2") is None
 
 
-def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: Org) -> None:
+def test_every_change_of_a_key_gets_its_own_version(database: Database, org: Org) -> None:
     before = keys_version(database)
     threads = [threading.Thread(target=add_key, args=(database, org, f"key_{n}")) for n in range(8)]
     for thread in threads:
@@ -71,7 +71,9 @@ def test_every_change_of_a_key_is_a_version_of_its_own(database: Database, org: 
     assert keys_version(database) == before + 9
 
 
-def test_of_equal_jobs_one_waits_and_runs_at_the_earliest_time(database: Database, repo_id: RepoKey) -> None:
+def test_only_one_of_equal_jobs_waits_and_it_runs_at_the_earliest_time(
+    database: Database, repo_id: RepoKey
+) -> None:
     with database.write() as session:
         for run_at in (50, 20, 90):
             insert_job(session, "sweep", "repo_1", repo_id=repo_id, run_at=run_at, now=1)

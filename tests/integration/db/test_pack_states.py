@@ -126,7 +126,7 @@ def test_an_incoming_pack_is_known_and_not_listed(database: Database, repo_id: R
         assert list_known_packs(session, repo_id) == {pack.name: PackState.INCOMING}
 
 
-def test_a_name_is_given_out_once(database: Database, repo_id: RepoKey) -> None:
+def test_a_pack_name_is_used_once(database: Database, repo_id: RepoKey) -> None:
     pack = note_pack(database, repo_id, 1)
     for step in ("incoming", "live", "retired", "deleting"):
         assert state_of(database, repo_id, pack) == step
@@ -143,7 +143,7 @@ def test_a_name_is_given_out_once(database: Database, repo_id: RepoKey) -> None:
             start(database, passing(database, PackState.RETIRED, 300), PackState.RETIRED, before=300)
 
 
-def test_live_packs_are_listed_the_oldest_first(database: Database, repo_id: RepoKey) -> None:
+def test_live_packs_are_listed_oldest_first(database: Database, repo_id: RepoKey) -> None:
     late = note_pack(database, repo_id, "late", now=30)
     early = [note_pack(database, repo_id, seed, now=20) for seed in range(3)]
     apply(database, repo_id, packs=[late, *early])
@@ -152,7 +152,7 @@ def test_live_packs_are_listed_the_oldest_first(database: Database, repo_id: Rep
 
 
 @pytest.mark.parametrize("state", ["unknown", "live", "retired", "deleting"])
-def test_a_pack_goes_live_only_from_incoming_and_the_refs_do_not_move_else(
+def test_a_pack_becomes_live_only_from_incoming_or_the_refs_do_not_move(
     database: Database, repo_id: RepoKey, state: str
 ) -> None:
     fine, pack = note_pack(database, repo_id, "fine"), Pack(oid("other"), 1, 1)
@@ -193,7 +193,7 @@ def test_a_pack_of_another_repository_is_not_listed(database: Database, org: Org
     assert live(database, repo_id).packs == ()
 
 
-def test_of_a_writer_and_a_sweeper_one_gets_the_pack(database: Database, repo_id: RepoKey) -> None:
+def test_only_one_of_a_writer_and_a_sweeper_gets_the_pack(database: Database, repo_id: RepoKey) -> None:
     for number in range(20):
         pack = note_pack(database, repo_id, number, now=100)
         refused = threading.Event()
@@ -225,7 +225,9 @@ def test_a_replacement_lists_the_new_packs_and_retires_the_old_ones_at_once(
     assert {state_of(database, repo_id, pack) for pack in (one, two)} == {PackState.RETIRED}
 
 
-def test_a_replacement_by_a_pack_that_is_going_retires_nothing(database: Database, repo_id: RepoKey) -> None:
+def test_a_replacement_by_a_pack_that_is_being_deleted_retires_nothing(
+    database: Database, repo_id: RepoKey
+) -> None:
     one, two = make_live(database, repo_id, 1, 2)
     joined = note_pack(database, repo_id, "joined", now=160)
     start(database, passing(database, PackState.INCOMING, 160), PackState.INCOMING, before=160)
@@ -289,7 +291,7 @@ def test_passing_packs_are_found_by_the_age_of_their_state(database: Database, r
     assert passing(database, PackState.DELETING, 400) == [one]
 
 
-def test_passing_packs_come_the_oldest_first_and_in_pages(database: Database, org: Org) -> None:
+def test_passing_packs_are_listed_in_pages_oldest_first(database: Database, org: Org) -> None:
     expected = []
     for now in (120, 110, 130):
         repo_id = add_repo(database, org.id)
@@ -297,7 +299,7 @@ def test_passing_packs_come_the_oldest_first_and_in_pages(database: Database, or
     assert passing(database, PackState.INCOMING, 1000, limit=2) == [one for _, one in sorted(expected)[:2]]
 
 
-def test_a_pack_that_changed_since_it_was_found_old_is_not_deleted(
+def test_a_pack_whose_state_changed_since_it_was_listed_is_not_deleted(
     database: Database, repo_id: RepoKey
 ) -> None:
     pack = note_pack(database, repo_id, 1, now=100)
@@ -310,7 +312,7 @@ def test_a_pack_that_changed_since_it_was_found_old_is_not_deleted(
     assert state_of(database, repo_id, pack) is PackState.RETIRED
 
 
-def test_all_packs_of_a_deleted_repository_go(database: Database, org: Org) -> None:
+def test_all_packs_of_a_deleted_repository_can_be_deleted(database: Database, org: Org) -> None:
     repo_id, other_id = add_repo(database, org.id, "r"), add_repo(database, org.id)
     one, two = make_live(database, repo_id, 1, 2, now=100)
     (kept,) = make_live(database, other_id, 1)
@@ -326,7 +328,9 @@ def test_all_packs_of_a_deleted_repository_go(database: Database, org: Org) -> N
     assert state_of(database, other_id, kept) is PackState.LIVE
 
 
-def test_refs_that_bring_no_pack_leave_the_version_of_the_packs(database: Database, repo_id: RepoKey) -> None:
+def test_refs_without_a_new_pack_do_not_change_the_version_of_the_packs(
+    database: Database, repo_id: RepoKey
+) -> None:
     make_live(database, repo_id, 1)
     before = versions(database, repo_id)
     apply(database, repo_id, branch_update("main", None, A), state=50)
@@ -334,7 +338,7 @@ def test_refs_that_bring_no_pack_leave_the_version_of_the_packs(database: Databa
     assert after == Versions((before.refs[0] + 1, 50), before.packs, before.generation)
 
 
-def test_refs_that_bring_packs_count_the_version_of_the_packs_and_keep_the_generation(
+def test_refs_with_new_packs_raise_the_version_of_the_packs_and_keep_the_generation(
     database: Database, repo_id: RepoKey
 ) -> None:
     apply(database, repo_id, branch_update("main", None, A), state=50)
@@ -349,7 +353,7 @@ def test_refs_that_bring_packs_count_the_version_of_the_packs_and_keep_the_gener
     assert after.generation == before.generation
 
 
-def test_a_retirement_changes_the_generation_and_leaves_the_refs(
+def test_a_retirement_changes_the_generation_and_not_the_version_of_the_refs(
     database: Database, repo_id: RepoKey
 ) -> None:
     one, two = make_live(database, repo_id, 1, 2)
@@ -363,7 +367,7 @@ def test_a_retirement_changes_the_generation_and_leaves_the_refs(
     assert versions(database, repo_id) == before  # whoever read the list of live packs has all of it still
 
 
-def test_a_refused_transaction_leaves_every_version(database: Database, repo_id: RepoKey) -> None:
+def test_a_refused_transaction_changes_no_version(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("main", None, A), state=50)
     before = versions(database, repo_id)
     with pytest.raises(Exception, match="ref has moved"):
@@ -396,7 +400,7 @@ def test_every_version_of_the_refs_has_a_state_of_its_own(database: Database, or
     assert seen == [(1, 11), (2, 12), (3, 13), (4, 14)]
 
 
-def test_no_statement_counts_a_version_without_writing_its_state() -> None:
+def test_no_statement_raises_a_version_without_writing_its_state() -> None:
     assigned = re.compile(r"\b(refs|packs)_version = \1_version \+")
     counting = {
         (name, kind) for name, query in QUERIES.items() for kind in assigned.findall(_assignments(query))
@@ -457,7 +461,7 @@ def test_repositories_to_adopt_are_listed_in_pages_and_leave_the_list_once_adopt
     assert to_adopt(database) == [*repo_ids[:2], *repo_ids[3:]]
 
 
-def test_a_folder_is_adopted_once_and_what_has_a_row_keeps_its_state(
+def test_a_folder_is_adopted_once_and_packs_with_a_row_keep_their_state(
     database: Database, org: Org, repo_id: RepoKey
 ) -> None:
     listed, retired = make_live(database, repo_id, "listed", "retired")
@@ -476,7 +480,7 @@ def test_a_folder_is_adopted_once_and_what_has_a_row_keeps_its_state(
     assert live(database, repo_id) == after
 
 
-def test_of_two_processes_that_adopt_a_folder_one_does(database: Database, repo_id: RepoKey) -> None:
+def test_only_one_of_two_processes_adopts_a_folder(database: Database, repo_id: RepoKey) -> None:
     forget_adoption(database, repo_id)
     stray, outcomes = Pack(oid("stray"), 77, 7), []
 

@@ -72,7 +72,7 @@ def test_a_ref_is_created_moved_and_deleted_under_its_guard(database: Database, 
 @pytest.mark.parametrize(
     ("expected", "new"), [(None, B), (C, B), (C, None)], ids=["create", "move", "delete"]
 )
-def test_a_wrong_guard_changes_nothing_and_tells_what_is_there(
+def test_a_wrong_guard_changes_nothing_and_reports_the_present_value(
     database: Database, repo_id: RepoKey, expected: str | None, new: str | None
 ) -> None:
     apply(database, repo_id, branch_update("topic", None, A))
@@ -90,7 +90,7 @@ def test_a_guard_on_a_missing_ref_does_not_hold(database: Database, repo_id: Rep
         assert refusal.value.actual is None
 
 
-def test_any_old_moves_from_wherever_the_ref_is(database: Database, repo_id: RepoKey) -> None:
+def test_any_old_moves_a_ref_from_any_value(database: Database, repo_id: RepoKey) -> None:
     for old, new in ((None, A), (A, B), (B, None)):
         (outcome,) = apply(database, repo_id, branch_update("topic", None, new, any_old=True))
         assert outcome.previous_oid == old
@@ -99,7 +99,7 @@ def test_any_old_moves_from_wherever_the_ref_is(database: Database, repo_id: Rep
         apply(database, repo_id, branch_update("topic", None, None, any_old=True))
 
 
-def test_an_update_to_the_present_value_is_no_move(database: Database, repo_id: RepoKey) -> None:
+def test_an_update_to_the_present_value_is_not_logged_as_a_move(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("topic", None, A))
     (outcome,) = apply(database, repo_id, branch_update("topic", A, A))
     assert (outcome.error, outcome.moved) == (None, False)
@@ -109,7 +109,7 @@ def test_an_update_to_the_present_value_is_no_move(database: Database, repo_id: 
         assert len(list_ref_log(session, repo_id, limit=10)) == 1
 
 
-def test_an_atomic_transaction_that_fails_leaves_every_ref_and_the_log(
+def test_a_failed_atomic_transaction_changes_no_ref_and_not_the_log(
     database: Database, repo_id: RepoKey
 ) -> None:
     apply(database, repo_id, branch_update("one", None, A))
@@ -168,7 +168,7 @@ def test_a_name_beside_its_own_folder_is_refused(
 @pytest.mark.parametrize(
     ("existing", "new"), [("a", "ab"), ("a", "a-b"), ("a-b", "a"), ("a.b", "a"), ("a0", "a"), ("A", "a/b")]
 )
-def test_names_that_only_begin_alike_live_side_by_side(
+def test_names_that_only_begin_alike_do_not_conflict(
     database: Database, repo_id: RepoKey, existing: str, new: str
 ) -> None:
     apply(database, repo_id, branch_update(existing, None, A))
@@ -192,7 +192,7 @@ def test_a_deletion_makes_room_in_the_same_transaction_whatever_the_order(
     assert state(database, repo_id) == {":refs/heads/a": A}
 
 
-def test_namespaces_do_not_meet(database: Database, repo_id: RepoKey) -> None:
+def test_namespaces_are_independent(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("a", None, A))
     apply(database, repo_id, branch_update("a/b", None, B, namespace=EPHEMERAL))
     apply(database, repo_id, branch_update("a", None, C, namespace="other"))
@@ -212,7 +212,7 @@ def test_branches_and_tags_of_one_name_do_not_conflict(database: Database, repo_
     assert ref.peeled_oid == C
 
 
-def test_the_default_branch_is_not_deleted_but_its_ephemeral_namesake_is(
+def test_the_default_branch_cannot_be_deleted_but_its_ephemeral_namesake_can(
     database: Database, repo_id: RepoKey
 ) -> None:
     apply(
@@ -248,7 +248,7 @@ def test_only_names_below_a_folder_of_refs_are_stored(
 @pytest.mark.parametrize(
     "refname", [b"refs/heads/../x", b"refs/heads/x.lock", b"refs/heads/x\n" + b"0" * 40, b"refs/heads/x y"]
 )
-def test_a_name_that_git_refuses_is_not_stored_whatever_its_type_claims(
+def test_a_name_that_git_refuses_is_not_stored_whatever_its_type(
     database: Database, repo_id: RepoKey, refname: bytes
 ) -> None:
     for claimed in (trusted_refname(refname), cast(RefName, refname)):
@@ -259,7 +259,7 @@ def test_a_name_that_git_refuses_is_not_stored_whatever_its_type_claims(
 
 
 @pytest.mark.parametrize("text", ["", "main", "a" * 39, "A" * 40, "../up"])
-def test_what_is_no_object_id_is_not_stored_whatever_its_type_claims(
+def test_text_that_is_not_an_object_id_is_not_stored_whatever_its_type(
     database: Database, repo_id: RepoKey, text: str
 ) -> None:
     tag = RefName(TAGS + b"v1")
@@ -274,7 +274,7 @@ def test_what_is_no_object_id_is_not_stored_whatever_its_type_claims(
 
 @pytest.mark.parametrize("namespace", [PERSISTENT, EPHEMERAL])
 @pytest.mark.parametrize("name", ["heads/HEAD", "tags/HEAD", "heads/-x", "tags/-x", "heads/" + "aB" * 20])
-def test_a_name_that_means_something_else_moves_and_goes_but_is_not_made(
+def test_a_ref_whose_name_no_new_ref_can_have_is_moved_and_deleted_but_not_created(
     database: Database, repo_id: RepoKey, namespace: str, name: str
 ) -> None:
     refname = RefName(f"refs/{name}".encode())
@@ -294,12 +294,12 @@ def test_a_name_that_means_something_else_moves_and_goes_but_is_not_made(
     assert state(database, repo_id)[f"{namespace}:refs/{name}"] == B
 
 
-def test_notes_may_be_called_anything(database: Database, repo_id: RepoKey) -> None:
+def test_notes_refs_may_have_any_name(database: Database, repo_id: RepoKey) -> None:
     for name in ("HEAD", "-x", "a" * 40):
         apply(database, repo_id, RefUpdate(PERSISTENT, RefName(f"refs/notes/{name}".encode()), None, A))
 
 
-def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, repo_id: RepoKey) -> None:
+def test_a_deleted_repository_accepts_no_updates(database: Database, org: Org, repo_id: RepoKey) -> None:
     with database.write() as session:
         repo = find_repo_by_id(session, repo_id)
         assert repo is not None
@@ -310,7 +310,7 @@ def test_a_deleted_repository_takes_no_updates(database: Database, org: Org, rep
         apply(database, RepoKey(2**31 - 1), branch_update("a", None, A))
 
 
-def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, repo_id: RepoKey) -> None:
+def test_the_log_has_every_move_with_actor_action_and_time(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("a", None, A), branch_update("b", None, B), now=10)
     apply(database, repo_id, branch_update("a", A, C), now=20)
     apply(database, repo_id, branch_update("a", C, None), now=30)
@@ -329,7 +329,7 @@ def test_every_move_is_in_the_log_with_who_what_and_when(database: Database, rep
     assert older == entries[1:3]
 
 
-def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, repo_id: RepoKey) -> None:
+def test_the_transaction_that_uses_packs_lists_them(database: Database, repo_id: RepoKey) -> None:
     first, refused, second = (Pack(digit * 40, 10, 2) for digit in "132")
     with database.write() as session:
         for pack in (first, refused, second):
@@ -349,7 +349,7 @@ def test_packs_are_listed_by_the_transaction_that_uses_them(database: Database, 
     assert listed.packs == (first, second)
 
 
-def test_a_pack_whose_name_was_noted_ahead_is_listed_with_what_it_became(
+def test_a_pack_with_a_name_noted_in_advance_is_listed_with_its_final_size(
     database: Database, repo_id: RepoKey
 ) -> None:
     pack = Pack("1" * 40, 10, 2)
@@ -370,7 +370,7 @@ def test_refs_are_listed_by_the_bytes_of_their_names(database: Database, repo_id
     assert listed == sorted(HEADS + branch.encode() for branch in branches)
 
 
-def test_branches_come_in_the_order_of_their_creation_whatever_the_clock_says(
+def test_branches_are_listed_in_order_of_creation_whatever_the_clock_says(
     database: Database, repo_id: RepoKey
 ) -> None:
     for branch, now in (("c", 10), ("b", 20), ("a", 20), ("é", 20), ("d", 5)):
@@ -428,7 +428,7 @@ def test_thousands_of_refs_move_in_one_transaction(database: Database, repo_id: 
     assert {type(error) for error in errors} == {RefNameConflict}
 
 
-def test_a_preview_says_what_would_happen_and_changes_nothing(database: Database, repo_id: RepoKey) -> None:
+def test_a_preview_returns_the_outcomes_and_changes_nothing(database: Database, repo_id: RepoKey) -> None:
     apply(database, repo_id, branch_update("one", None, A))
     updates = (branch_update("two", None, A), branch_update("one", B, C))
     before = state(database, repo_id), version(database, repo_id)

@@ -77,7 +77,7 @@ def test_names_are_compared_byte_for_byte(database: Database, org: Org) -> None:
         assert read_repo(database, org, name).name == name
 
 
-def test_a_name_is_taken_once_in_an_organisation(database: Database, org: Org) -> None:
+def test_two_repositories_of_an_organisation_cannot_have_one_name(database: Database, org: Org) -> None:
     first = add_repo(database, org.id, "shop")
     with pytest.raises(RepoExists):
         add_repo(database, org.id, "shop")
@@ -87,7 +87,7 @@ def test_a_name_is_taken_once_in_an_organisation(database: Database, org: Org) -
     assert read_repo(database, org, "shop").id == first
 
 
-def test_of_many_creators_of_one_name_exactly_one_wins(database: Database, org: Org) -> None:
+def test_exactly_one_of_many_creators_of_one_name_wins(database: Database, org: Org) -> None:
     outcomes: list[str] = []
 
     def create() -> None:
@@ -105,7 +105,7 @@ def test_of_many_creators_of_one_name_exactly_one_wins(database: Database, org: 
     assert sorted(outcomes) == ["created"] + ["exists"] * 7
 
 
-def test_what_cannot_be_stored_is_absent(database: Database, org: Org) -> None:
+def test_text_that_cannot_be_stored_is_absent(database: Database, org: Org) -> None:
     for name in ("a\0b", "a\ud800b"):
         with database.write() as session:
             assert find_repo(session, org.id, name) is None
@@ -170,7 +170,7 @@ def test_ids_fit_31_bits(database: Database, org: Org) -> None:
         add_repo(database, org.id, "one too many")
 
 
-def test_the_listing_is_by_creation_time_then_id(database: Database, org: Org) -> None:
+def test_the_listing_is_sorted_by_creation_time_then_id(database: Database, org: Org) -> None:
     for name, now in (("c", 30), ("a", 10), ("b2", 20), ("b1", 20)):
         add_repo(database, org.id, name, now=now)
     assert names(database, org) == ["a", "b2", "b1", "c"]
@@ -209,7 +209,7 @@ def test_pages_neither_repeat_nor_miss_a_repository(database: Database, org: Org
         ("", ["apps/Shop", "SHOPPING", "100%", "snake_case", "Straße", "иван"]),
     ],
 )
-def test_search_is_literal_and_blind_to_case_alike_on_both_engines(
+def test_search_is_literal_and_ignores_case_alike_on_both_engines(
     database: Database, org: Org, q: str, found: list[str]
 ) -> None:
     for now, name in enumerate(["apps/Shop", "SHOPPING", "100%", "snake_case", "Straße", "иван"]):
@@ -217,7 +217,7 @@ def test_search_is_literal_and_blind_to_case_alike_on_both_engines(
     assert names(database, org, q) == found
 
 
-def test_one_query_gives_repository_and_ref(database: Database, org: Org) -> None:
+def test_one_query_returns_repository_and_ref(database: Database, org: Org) -> None:
     repo_id = add_repo(database, org.id, "shop", default_branch="trunk")
     apply(
         database,
@@ -245,7 +245,7 @@ def test_one_query_gives_repository_and_ref(database: Database, org: Org) -> Non
         assert find_repo_and_ref(session, org.id, "nothing", PERSISTENT, None) is None
 
 
-def test_a_new_default_branch_is_a_new_version_of_the_refs(database: Database, org: Org) -> None:
+def test_a_new_default_branch_raises_the_version_of_the_refs(database: Database, org: Org) -> None:
     repo_id = add_repo(database, org.id, "shop")
     with database.write() as session:
         set_default_branch(session, repo_id, "trunk", state=11)

@@ -94,7 +94,7 @@ def test_migrating_again_changes_nothing(database: Database, org: Org) -> None:
         assert session.all("list_schema_migrations") == RELEASED
 
 
-def test_a_schema_of_a_later_release_is_left_alone(database_url: str) -> None:
+def test_a_schema_of_a_later_release_is_not_changed(database_url: str) -> None:
     database = open_database(database_url)
     database.migrate()
     with database.write() as session:
@@ -118,7 +118,7 @@ def become_later(monkeypatch: pytest.MonkeyPatch, folder: Path, release: int) ->
 
 
 @pytest.mark.parametrize("is_new", [True, False])
-def test_one_release_ahead_may_be_opened_and_two_may_not(
+def test_a_database_may_be_one_release_ahead_but_not_two(
     database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_new: bool
 ) -> None:
     ours = open_database(database_url)
@@ -150,7 +150,7 @@ def test_the_lowest_release_is_never_lowered(
     database.close()
 
 
-def test_the_release_before_may_run_beside_each_but_the_second() -> None:
+def test_the_release_before_may_run_beside_each_release_except_the_second() -> None:
     assert [lowest_release_beside(release) for release in (1, 2, 3, 4)] == [0, 2, 2, 3]
 
 
@@ -167,7 +167,7 @@ def test_a_server_of_release_1_does_not_open_a_schema_that_this_release_has_chan
     database.close()
 
 
-def test_a_running_server_of_release_1_fails_rather_than_reads_the_list_of_packs(
+def test_a_running_server_of_release_1_fails_and_does_not_read_the_list_of_packs(
     database: Database, repo_id: RepoKey
 ) -> None:
     for statement in (
@@ -214,7 +214,7 @@ def test_no_query_reads_a_whole_table(tmp_path: Path) -> None:
     assert scans == []
 
 
-def test_each_migration_is_spelled_for_both_engines() -> None:
+def test_each_migration_has_a_text_for_both_engines() -> None:
     lite, full = load_migrations(SQLITE_WORDS), load_migrations(POSTGRESQL_WORDS)
     assert [(step.version,) for step in lite] == [(step.version,) for step in full] == RELEASED
     assert [len(step.statements) for step in lite] == [len(step.statements) for step in full]

@@ -37,7 +37,7 @@ def sqlite(tmp_path: Path) -> Iterator[Database]:
     database.close()
 
 
-def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+def test_a_block_that_raises_changes_nothing(database: Database) -> None:
     def write_and_fail() -> None:
         with database.write() as session:
             insert_org(session, name="gone", now=1)
@@ -53,7 +53,7 @@ def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
         assert find_org(session, "kept") is not None
 
 
-def test_readers_do_not_see_what_is_not_committed_and_do_not_wait(database: Database) -> None:
+def test_readers_do_not_see_uncommitted_changes_and_do_not_wait(database: Database) -> None:
     with database.write() as writer:
         insert_org(writer, name="later", now=1)
         with database.read() as reader:
@@ -87,14 +87,14 @@ def test_threads_share_a_database(database: Database) -> None:
         assert len(list_orgs(session, limit=1000)) == 80
 
 
-def test_a_closed_database_refuses_and_says_it_is_away(database: Database) -> None:
+def test_a_closed_database_raises_unavailable(database: Database) -> None:
     database.close()
     database.close()
     with pytest.raises(Unavailable), database.read() as session:
         session.one("ping")
 
 
-def test_a_session_that_outlives_close_ends_in_order(database: Database) -> None:
+def test_a_session_that_outlives_close_ends_normally(database: Database) -> None:
     with database.read() as session:
         session.one("ping")
         database.close()
@@ -102,7 +102,7 @@ def test_a_session_that_outlives_close_ends_in_order(database: Database) -> None
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgres"], indirect=True)
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_a_forked_child_uses_connections_of_its_own(database: Database, org: Org) -> None:
+def test_a_forked_child_uses_its_own_connections(database: Database, org: Org) -> None:
     with database.read() as session:
         session.one("ping")
 
@@ -132,7 +132,7 @@ def test_a_wrong_address_is_refused_without_repeating_its_password(url: str) -> 
     assert "hunter2" not in "".join(traceback.format_exception(refusal.value))
 
 
-def test_every_query_has_a_name_of_its_own_and_no_comment() -> None:
+def test_every_query_has_a_unique_name_and_no_comment() -> None:
     assert len(db_session.QUERIES) > 40
     assert not any("--" in text or text.endswith(";") for text in db_session.QUERIES.values())
 
@@ -145,7 +145,7 @@ def test_sqlite_commits_reach_the_disk_before_they_are_acknowledged(sqlite: Data
         assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
 
 
-def test_sqlite_files_are_the_owners_alone(sqlite: Database, tmp_path: Path) -> None:
+def test_only_the_owner_can_read_sqlite_files(sqlite: Database, tmp_path: Path) -> None:
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("packhouse.db*")}
     assert len(modes) == 4, modes
     assert set(modes.values()) == {0o600}, modes
@@ -188,7 +188,7 @@ def test_a_sqlite_folder_that_is_missing_is_reported_as_away(tmp_path: Path) -> 
     database.close()
 
 
-def test_a_postgresql_server_that_is_not_there_is_reported_as_away() -> None:
+def test_a_missing_postgresql_server_is_reported_as_away() -> None:
     database = open_database("postgresql://nobody:hush@127.0.0.1:1/none", wait_max_s=1)
     with pytest.raises(DatabaseAway, match="Connection refused") as away:
         database.check()
@@ -208,7 +208,7 @@ def test_postgresql_commits_are_durable_whatever_the_servers_default(
     database.close()
 
 
-def test_a_restart_of_postgresql_costs_a_few_refusals_and_no_update() -> None:
+def test_a_restart_of_postgresql_loses_no_update_and_refuses_a_few() -> None:
     with PostgresServer() as server:
         database = open_database(server.new_database())
         database.migrate()
@@ -234,7 +234,7 @@ def test_a_restart_of_postgresql_costs_a_few_refusals_and_no_update() -> None:
         database.close()
 
 
-def test_a_postgresql_standby_is_read_and_refuses_writes_as_away() -> None:
+def test_a_postgresql_standby_answers_reads_and_refuses_writes_as_away() -> None:
     with PostgresServer() as server:
         url = server.new_database()
         database = open_database(url)
@@ -251,7 +251,7 @@ def test_a_postgresql_standby_is_read_and_refuses_writes_as_away() -> None:
         database.close()
 
 
-def test_callers_hear_soon_that_postgresql_is_away_and_the_operator_once(
+def test_callers_learn_soon_that_postgresql_is_away_and_the_log_says_it_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with PostgresServer() as server:
@@ -276,7 +276,7 @@ def test_callers_hear_soon_that_postgresql_is_away_and_the_operator_once(
     assert told == ["database failed", "database is away", "database answers again"]
 
 
-def test_a_transaction_that_gives_way_is_run_again(
+def test_a_transaction_that_the_engine_rolls_back_is_run_again(
     postgres_server: PostgresServer,
 ) -> None:
     database = open_database(postgres_server.new_database())
@@ -326,7 +326,7 @@ def test_a_postgresql_database_that_cannot_hold_unicode_is_refused(postgres_serv
     database.close()
 
 
-def test_postgresql_rows_that_another_program_holds_get_us_an_answer_and_no_hang(
+def test_a_statement_that_waits_for_rows_of_another_program_ends_with_an_error(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(_TIME_LIMITS_S, "lock_timeout", 1)

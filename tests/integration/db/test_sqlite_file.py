@@ -48,7 +48,7 @@ def database(path: Path) -> Iterator[Database]:
     database.close()
 
 
-def test_a_deleted_file_takes_no_commit_is_not_made_anew_and_is_used_again_when_it_is_back(
+def test_a_deleted_file_takes_no_commit_is_not_recreated_and_is_used_once_it_is_back(
     database: Database, path: Path
 ) -> None:
     aside = path.with_name("aside")
@@ -63,7 +63,7 @@ def test_a_deleted_file_takes_no_commit_is_not_made_anew_and_is_used_again_when_
     assert not has_org(database, "lost")
 
 
-def test_a_failure_that_stays_the_same_is_told_once(
+def test_a_repeated_failure_is_logged_once(
     database: Database, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.rename(path.with_name("aside"))
@@ -77,7 +77,7 @@ def test_a_failure_that_stays_the_same_is_told_once(
 
 
 @pytest.mark.parametrize("name", ["a?mode=memory", "b#c", "d%20e", "f g", "h\N{SNOWMAN}"])
-def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
+def test_a_path_is_not_decoded(tmp_path: Path, name: str) -> None:
     database = open_made(tmp_path / name)
     assert has_org(database, "acme")
     database.close()
@@ -96,7 +96,7 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path, name: str) -> None:
         (sqlite3.SQLITE_ERROR, sqlite3.OperationalError),
     ],
 )
-def test_what_sqlite_says_of_a_readable_file_is_taken_at_its_word(
+def test_a_complaint_of_sqlite_about_a_readable_file_is_believed(
     database: Database, path: Path, code: int, raised: type[Exception]
 ) -> None:
     error = sqlite3.OperationalError("what SQLite says")
@@ -105,7 +105,7 @@ def test_what_sqlite_says_of_a_readable_file_is_taken_at_its_word(
         _raise_translated(error, SqliteFile(path))
 
 
-def test_the_log_of_a_linked_file_is_found_where_the_file_is(tmp_path: Path) -> None:
+def test_the_log_of_a_symlinked_file_is_found_beside_its_target(tmp_path: Path) -> None:
     target = tmp_path / "disk"
     target.mkdir()
     link = tmp_path / "packhouse.db"
@@ -119,7 +119,7 @@ def test_the_log_of_a_linked_file_is_found_where_the_file_is(tmp_path: Path) -> 
     database.close()
 
 
-def test_an_emptied_file_is_away_and_its_log_stays(database: Database, path: Path) -> None:
+def test_an_emptied_file_counts_as_away_and_its_log_is_kept(database: Database, path: Path) -> None:
     log = path.with_name("packhouse.db-wal")
     before = log.read_bytes()
     os.truncate(path, 0)
@@ -143,7 +143,7 @@ def test_a_database_is_not_made_beside_the_log_of_a_lost_one(path: Path) -> None
         assert path.exists() is (content is not None)
 
 
-def test_a_file_that_was_put_in_the_place_of_another_is_the_one_that_is_read(
+def test_a_file_that_replaces_the_database_file_is_read(
     database: Database, path: Path, tmp_path: Path
 ) -> None:
     other = open_made(tmp_path / "other.db")
@@ -156,7 +156,7 @@ def test_a_file_that_was_put_in_the_place_of_another_is_the_one_that_is_read(
     assert has_org(database, "globex")
 
 
-def test_connections_leave_no_more_open_files_than_they_had(database: Database, path: Path) -> None:
+def test_failed_connections_leave_no_files_open(database: Database, path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     path.rename(path.with_name("aside"))
     for _ in range(20):
@@ -167,7 +167,7 @@ def test_connections_leave_no_more_open_files_than_they_had(database: Database, 
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_looking_whether_a_file_can_be_read_drops_no_lock_of_sqlite(database: Database, path: Path) -> None:
+def test_probing_a_file_drops_no_lock_of_sqlite(database: Database, path: Path) -> None:
     """Closing any descriptor of a file drops all POSIX locks that the process has on it."""
     file = SqliteFile(path)
     with database.read() as session:
@@ -182,7 +182,7 @@ def count_locks(path: Path) -> int:
     return Path("/proc/locks").read_text().count(f":{path.stat().st_ino} ")
 
 
-def test_a_disk_that_vanishes_is_away_and_not_damage_and_may_come_back(
+def test_a_vanished_disk_counts_as_away_not_as_damage_and_may_come_back(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with loop_disk(tmp_path) as disk:
@@ -217,7 +217,7 @@ def test_a_disk_that_vanishes_is_away_and_not_damage_and_may_come_back(
         database.close()
 
 
-def test_pages_that_cannot_be_read_any_more_are_no_damage(tmp_path: Path) -> None:
+def test_unreadable_pages_do_not_count_as_damage(tmp_path: Path) -> None:
     """The connection stays open, so that SQLite meets the failed read itself and calls it corruption."""
 
     def read_all(session: Session) -> None:

@@ -89,7 +89,7 @@ def go_back(engine: str, url: str) -> None:
             full.execute(match[1])
 
 
-def test_packs_and_refs_of_the_release_before_are_there_after_the_migration(
+def test_the_migration_keeps_packs_and_refs_of_the_release_before(
     database_url: str, migrate_to: Callable[[Database, int], None]
 ) -> None:
     database = open_database(database_url)
@@ -160,7 +160,7 @@ def filled(
     return database, before, repo_id
 
 
-def test_the_way_back_leads_to_the_schema_of_the_release_before_with_all_that_it_knows(
+def test_the_way_back_restores_the_schema_and_data_of_the_release_before(
     filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey],
     database_url: str,
     engine: str,
@@ -188,7 +188,7 @@ def test_the_way_back_leads_to_the_schema_of_the_release_before_with_all_that_it
     database.close()
 
 
-def test_after_the_way_back_this_release_adopts_what_the_one_before_has_written(
+def test_after_the_way_back_this_release_adopts_packs_that_release_1_has_written(
     filled: tuple[Database, list[list[tuple[object, ...]]], RepoKey], database_url: str, engine: str
 ) -> None:
     database, _before, repo_id = filled

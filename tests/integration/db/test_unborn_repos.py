@@ -39,7 +39,7 @@ def bear(database: Database, org: Org, repo_id: RepoKey, name: str = "r") -> Non
     )
 
 
-def test_an_unborn_repository_is_found_nowhere(database: Database, org: Org) -> None:
+def test_an_unborn_repository_is_not_found(database: Database, org: Org) -> None:
     conceive(database, org, "repo_1")
     with database.read() as session:
         assert find_repo(session, org.id, "r") is None
@@ -48,7 +48,7 @@ def test_an_unborn_repository_is_found_nowhere(database: Database, org: Org) -> 
         assert list_repos(session, org.id, q="r", after=None, limit=10) == []
 
 
-def test_an_unborn_repository_is_neither_deleted_nor_brought_back_nor_waited_for(
+def test_an_unborn_repository_cannot_be_deleted_or_undeleted_and_is_no_pending_deletion(
     database: Database, org: Org
 ) -> None:
     repo_id = conceive(database, org, "repo_1")
@@ -71,7 +71,7 @@ def test_the_name_of_an_unborn_repository_is_free(database: Database, org: Org) 
         assert undelete_repo_row(session, org.id, "r", state=6) is not None
 
 
-def test_a_repository_is_born_with_its_packs_and_refs_at_once(database: Database, org: Org) -> None:
+def test_a_repository_becomes_visible_together_with_its_packs_and_refs(database: Database, org: Org) -> None:
     repo_id = conceive(database, org, "repo_1")
     pack = note_pack(database, repo_id, 1)
 
@@ -103,7 +103,7 @@ def test_a_repository_is_born_with_its_packs_and_refs_at_once(database: Database
     assert listed.packs == (pack,)
 
 
-def test_a_born_repository_is_deleted_and_brought_back_as_any_other(database: Database, org: Org) -> None:
+def test_a_born_repository_can_be_deleted_and_undeleted_like_any_other(database: Database, org: Org) -> None:
     repo_id = conceive(database, org, "repo_1")
     bear(database, org, repo_id)
     with database.write() as session:
@@ -114,7 +114,9 @@ def test_a_born_repository_is_deleted_and_brought_back_as_any_other(database: Da
         assert mark_repo_cleaned(session, repo_id, now=500)
 
 
-def test_a_repository_is_not_born_under_a_name_that_was_taken_meanwhile(database: Database, org: Org) -> None:
+def test_a_repository_cannot_be_born_with_a_name_that_was_taken_meanwhile(
+    database: Database, org: Org
+) -> None:
     repo_id = conceive(database, org, "repo_1")
     pack = note_pack(database, repo_id, 1)
     first = add_repo(database, org.id, "r")
@@ -151,7 +153,7 @@ def test_another_organisation_may_have_the_name(database: Database, org: Org, re
     bear(database, org, conceive(database, org, "repo_1", taken.name), taken.name)
 
 
-def test_of_many_that_are_born_with_one_name_exactly_one_is(database: Database, org: Org) -> None:
+def test_exactly_one_of_many_births_with_one_name_succeeds(database: Database, org: Org) -> None:
     for number in range(10):
         name = f"wanted-{number}"
         unborn = [conceive(database, org, f"repo_{number}x{place}", name) for place in range(4)]
@@ -172,9 +174,7 @@ def test_of_many_that_are_born_with_one_name_exactly_one_is(database: Database, 
         assert sorted(outcomes) == ["born"] + ["exists"] * 3
 
 
-def test_of_two_that_are_born_while_the_other_waits_the_second_finds_the_name_taken(
-    database: Database, org: Org
-) -> None:
+def test_the_second_of_two_concurrent_births_finds_the_name_taken(database: Database, org: Org) -> None:
     first, second = (conceive(database, org, f"repo_{number}") for number in (1, 2))
     outcome: list[str] = []
 
@@ -197,7 +197,7 @@ def test_of_two_that_are_born_while_the_other_waits_the_second_finds_the_name_ta
     assert outcome == ["exists"]
 
 
-def test_of_a_birth_and_a_creation_with_one_name_exactly_one_succeeds(database: Database, org: Org) -> None:
+def test_exactly_one_of_a_birth_and_a_creation_with_one_name_succeeds(database: Database, org: Org) -> None:
     for number in range(10):
         name = f"wanted-{number}"
         unborn = conceive(database, org, f"repo_{number}", name)

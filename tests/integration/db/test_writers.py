@@ -58,7 +58,7 @@ def test_no_update_of_several_processes_is_lost_and_none_starves(url: str) -> No
     assert counts[0] * 20 > sum(counts) / len(counts), f"one writer waited while the others ran: {counts}"
 
 
-def test_what_was_acknowledged_survives_sigkill(url: str) -> None:
+def test_acknowledged_updates_survive_sigkill(url: str) -> None:
     repo_id = make_repo(url)
     receiver, sender = SPAWN.Pipe(duplex=False)
     writer = SPAWN.Process(target=write_and_tell, args=(url, repo_id, sender))
@@ -79,7 +79,7 @@ def test_what_was_acknowledged_survives_sigkill(url: str) -> None:
     database.close()
 
 
-def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Database, org: Org) -> None:
+def test_a_deleted_repository_accepts_no_update_of_a_racing_writer(database: Database, org: Org) -> None:
     for count in range(10):
         name = f"short-lived-{count}"
         repo_id = add_repo(database, org.id, name)
@@ -108,7 +108,7 @@ def test_a_deleted_repository_takes_no_update_of_a_racing_writer(database: Datab
         assert all(entry.refs_version < repo.refs_version for entry in last)
 
 
-def test_the_default_branch_exists_however_its_change_and_its_deletion_race(
+def test_the_default_branch_always_exists_when_its_change_and_a_deletion_race(
     database: Database, repo_id: RepoKey
 ) -> None:
     def become_default(branch: str) -> None:
@@ -147,7 +147,7 @@ def test_the_default_branch_exists_however_its_change_and_its_deletion_race(
         become_default("main")
 
 
-def test_a_program_that_keeps_sqlite_locked_gets_us_an_answer_and_no_hang(
+def test_a_write_while_another_program_locks_sqlite_ends_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("packhouse.db.engines.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 200",))

@@ -25,7 +25,7 @@ OBJECTS = st.dictionaries(st.text(max_size=6), JSON, max_size=4)
 
 
 @given(OBJECTS, OBJECTS, st.binary(min_size=1, max_size=70))
-def test_a_token_gives_back_what_was_put_in(
+def test_a_parsed_token_has_the_header_and_claims_that_were_encoded(
     header: dict[str, object], payload: dict[str, object], signature: bytes
 ) -> None:
     signed = f"{encode_part(header)}.{encode_part(payload)}"
@@ -34,7 +34,7 @@ def test_a_token_gives_back_what_was_put_in(
     assert (token.signed_bytes, token.signature) == (signed.encode(), signature)
 
 
-def test_pyjwt_reads_the_same() -> None:
+def test_pyjwt_parses_a_token_alike() -> None:
     text = forge(claims(sub="é\u2028"))
     token = parse_compact_token(text)
     assert token.claims == jwt.decode(
@@ -44,7 +44,7 @@ def test_pyjwt_reads_the_same() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_token_or_is_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     # Any other failure than the one that is an answer would be a bug.
     with contextlib.suppress(TokenRefused):
         parse_compact_token(text)
@@ -74,17 +74,17 @@ PARTS = (encode_part({"alg": "ES256"}), encode_part({"iss": "acme"}), encode_par
         (".".join((PARTS[0], encode_part(b"[" * 3000), PARTS[2])), "valid JSON"),
     ],
 )
-def test_what_is_out_of_form_is_refused_with_the_check_that_failed(token: str, sentence: str) -> None:
+def test_a_malformed_token_is_refused_with_the_failed_check(token: str, sentence: str) -> None:
     with pytest.raises(TokenRefused, match=sentence):
         parse_compact_token(token)
 
 
-def test_an_escaped_pair_of_surrogates_is_text() -> None:
+def test_an_escaped_surrogate_pair_is_accepted_as_text() -> None:
     payload = encode_part(b'{"sub": "\\ud83d\\ude00"}')
     assert parse_compact_token(".".join((PARTS[0], payload, PARTS[2]))).claims == {"sub": "\U0001f600"}
 
 
-def test_a_token_has_a_bound_that_counts_before_anything_is_decoded() -> None:
+def test_the_size_bound_is_checked_before_anything_is_decoded() -> None:
     filler = json.dumps({"x": "a" * limits.token_max_bytes}).encode()
     long = ".".join((PARTS[0], base64.urlsafe_b64encode(filler).decode().rstrip("="), PARTS[2]))
     with pytest.raises(TokenRefused, match="too large"):

@@ -58,7 +58,7 @@ def test_a_new_version_makes_every_entry_stale(issuers: Issuers) -> None:
     assert born is not None and born.keys == (KEY,)
 
 
-def test_a_change_is_seen_after_the_bound_and_not_before(issuers: Issuers) -> None:
+def test_a_change_is_seen_only_after_the_age_bound(issuers: Issuers) -> None:
     ring = issuers.keyring()
     ring.find("acme")
     issuers.change({"acme": ()})
@@ -88,7 +88,7 @@ def test_keys_read_while_one_is_revoked_are_not_believed_afterwards() -> None:
     assert found is not None and found.keys == ()
 
 
-def test_a_recall_asks_no_database(issuers: Issuers) -> None:
+def test_a_recall_makes_no_query(issuers: Issuers) -> None:
     ring = issuers.keyring()
     assert ring.recall("acme") is None
     assert (issuers.loads, issuers.version_reads) == (0, 0)

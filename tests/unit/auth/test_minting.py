@@ -55,7 +55,7 @@ def verifier(key: PrivateKey, *, now: int = NOW) -> TokenVerifier:
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_a_token_is_believed_by_the_public_half_of_its_key(kind: str) -> None:
+def test_a_token_is_verified_by_the_public_half_of_its_key(kind: str) -> None:
     key = private_key(kind)
     principal = verifier(key).verify(sign(key))
     assert (principal.org_name, principal.subject, principal.repo_claim) == ("acme", "script", "apps/shop")
@@ -63,7 +63,7 @@ def test_a_token_is_believed_by_the_public_half_of_its_key(kind: str) -> None:
     assert principal.expires_at == NOW + 60
 
 
-def test_a_token_of_another_key_is_not_believed() -> None:
+def test_a_token_of_another_key_is_refused() -> None:
     with pytest.raises(Exception, match="signature"):
         verifier(private_key("ES256", 1)).verify(sign(private_key("ES256", 2)))
 
@@ -93,7 +93,7 @@ def test_rules_become_the_ref_policy_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_a_private_key_survives_its_file(kind: str) -> None:
+def test_a_private_key_is_read_back_from_its_file(kind: str) -> None:
     key = private_key(kind)
     again = parse_private_key(encode_private_key(key).encode())
     assert public_pem_of(again) == public_pem_of(key)
@@ -101,13 +101,13 @@ def test_a_private_key_survives_its_file(kind: str) -> None:
 
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
-def test_the_older_forms_of_a_key_file_are_read(form: PrivateFormat) -> None:
+def test_older_forms_of_a_key_file_are_read(form: PrivateFormat) -> None:
     for key in (private_key("ES256"), private_key("RS256")):
         pem = key.private_bytes(Encoding.PEM, form, NoEncryption())
         assert public_pem_of(parse_private_key(pem)) == public_pem_of(key)
 
 
-def test_a_new_key_is_new() -> None:
+def test_each_new_key_differs() -> None:
     assert encode_private_key(make_private_key()) != encode_private_key(make_private_key())
 
 

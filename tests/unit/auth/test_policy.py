@@ -164,7 +164,7 @@ def test_an_unknown_op_refuses_every_change(op: str, change: RefChange) -> None:
     assert not allows([["main", ["no-force-push", op]]], "refs/heads/main", change)
 
 
-def test_verify_sig_refuses_what_no_signature_check_vouches_for() -> None:
+def test_verify_sig_refuses_a_change_whose_signatures_are_not_verified() -> None:
     policy = RefPolicy.parse({"refs": [["main", ["verify-sig"]]]})
     main = RefName(b"refs/heads/main")
     for change in (RefChange.CREATE, RefChange.FAST_FORWARD, RefChange.FORCED):
@@ -193,7 +193,7 @@ def test_a_refusal_names_ref_and_op_and_starts_with_the_words_that_clients_look_
 
 
 @given(st.text(min_size=1))
-def test_an_op_can_not_break_a_protocol_line(op: str) -> None:
+def test_an_op_cannot_break_a_protocol_line(op: str) -> None:
     policy = RefPolicy.parse({"ops": [op]})
     with pytest.raises(PolicyDenied) as refusal:
         policy.decide("", RefName(b"refs/heads/main"), RefChange.FORCED)
@@ -206,6 +206,6 @@ ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), s
 
 
 @given(st.dictionaries(st.sampled_from(["refs", "ops"]), ANYTHING))
-def test_no_claim_is_a_crash(claims: dict[str, object]) -> None:
+def test_no_claim_causes_a_crash(claims: dict[str, object]) -> None:
     policy = RefPolicy.parse(claims)
     assert policy.invalid or policy.ops_for(EPHEMERAL, RefName(b"refs/heads/main")) is not None

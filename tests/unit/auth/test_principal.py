@@ -45,14 +45,14 @@ def test_one_of_the_scopes_that_a_call_names_is_enough() -> None:
 
 
 @pytest.mark.parametrize("name", ["apps", "apps/shop/", "Apps/shop", "apps%2Fshop", "apps/sho\u0440", ""])
-def test_a_token_is_for_the_repository_of_exactly_its_name(name: str) -> None:
+def test_a_token_is_valid_only_for_the_repository_of_exactly_its_name(name: str) -> None:
     bearer().require_repo("apps/shop")
     with pytest.raises(RepoClaimMismatch):
         bearer().require_repo(name)
 
 
 @pytest.mark.parametrize("claim", [None, ORGANISATION_CLAIM])
-def test_the_token_of_an_organisation_is_for_no_repository(claim: str | None) -> None:
+def test_an_organisation_token_is_for_no_repository(claim: str | None) -> None:
     caller = bearer(repo=claim)
     for name in ("org", "", "None"):
         with pytest.raises(RepoClaimMismatch):
@@ -65,7 +65,7 @@ def test_the_token_of_an_organisation_is_for_no_repository(claim: str | None) ->
 @pytest.mark.parametrize(
     ("make", "subject"), [(operator_principal, "operator"), (upstream_principal, "upstream")]
 )
-def test_operators_and_upstreams_may_do_everything_and_are_for_no_one_repository(
+def test_operators_and_upstreams_may_do_everything_and_have_no_repository_claim(
     make: Callable[[int, str], Principal], subject: str
 ) -> None:
     caller = make(7, "acme")
@@ -81,7 +81,7 @@ ENTRIES = st.lists(
 
 
 @given(ENTRIES)
-def test_scopes_are_those_that_are_named_and_what_writing_includes(entries: list[object]) -> None:
+def test_a_token_has_the_named_scopes_and_those_that_writing_includes(entries: list[object]) -> None:
     found = parse_scopes(entries)
     named = {scope for scope in Scope if scope.value in entries}
     assert found == named | ({Scope.GIT_READ} if Scope.GIT_WRITE in named else set())

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
-def test_each_type_of_key_is_read_back_and_knows_its_algorithm(algorithm: str) -> None:
+def test_each_type_of_key_is_parsed_and_has_its_algorithm(algorithm: str) -> None:
     pem = encode_public_key(private_key(algorithm).public_key())
     key = parse_public_key(f"some words before\n{pem}")
     assert key_algorithm(key) == algorithm
@@ -56,7 +56,7 @@ def test_other_types_curves_and_sizes_are_refused(key: ec.EllipticCurvePrivateKe
         parse_public_key(pem)
 
 
-def test_what_is_no_public_key_is_refused() -> None:
+def test_text_that_is_not_a_public_key_is_refused() -> None:
     good = encode_public_key(private_key("ES256").public_key())
     lines = good.splitlines()
     for text in (

@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_secret_comes_back_for_the_row_it_was_sealed_for(path: Path) -> None:
+def test_a_secret_is_unsealed_only_for_its_row(path: Path) -> None:
     keys = SecretKeys(path)
     sealed = keys.seal(Secret(TEXT), bound_to="table row1")
     assert TEXT.encode() not in sealed.content
@@ -30,12 +30,12 @@ def test_a_secret_comes_back_for_the_row_it_was_sealed_for(path: Path) -> None:
         keys.unseal(sealed, bound_to="table row2")
 
 
-def test_the_same_secret_is_never_sealed_alike(path: Path) -> None:
+def test_two_seals_of_one_secret_differ(path: Path) -> None:
     keys = SecretKeys(path)
     assert keys.seal(Secret(TEXT), bound_to="a") != keys.seal(Secret(TEXT), bound_to="a")
 
 
-def test_a_changed_bit_is_noticed(path: Path) -> None:
+def test_a_flipped_bit_is_noticed(path: Path) -> None:
     keys = SecretKeys(path)
     sealed = keys.seal(Secret(TEXT), bound_to="a")
     for place in (0, 15, len(sealed.content) - 1):
@@ -65,7 +65,7 @@ def test_after_a_rotation_old_and_new_secrets_open_in_processes_that_started_bef
         SecretKeys(path).unseal(old, bound_to="a")
 
 
-def test_a_missing_file_is_made_by_nothing_but_ensure(tmp_path: Path) -> None:
+def test_only_ensure_makes_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "secret-key"
     keys = SecretKeys(path)
     for use in (
@@ -105,6 +105,6 @@ def test_a_malformed_file_is_refused_without_showing_it(path: Path, content: str
     assert not content.strip() or content.strip() not in str(failure.value)
 
 
-def test_a_secret_shows_itself_nowhere() -> None:
+def test_a_secret_is_not_shown_anywhere() -> None:
     secret = Secret(TEXT)
     assert TEXT not in f"{secret} {secret!r} {secret!s} {[secret]}"

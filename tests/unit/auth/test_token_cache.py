@@ -35,7 +35,7 @@ class Server:
         return True
 
 
-def test_a_verified_token_is_the_same_principal_and_asks_the_database_once() -> None:
+def test_a_verified_token_gives_the_same_principal_with_one_query() -> None:
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     token = forge(claims())
@@ -84,7 +84,7 @@ def test_an_organisation_made_later_is_noticed_within_the_bound() -> None:
     assert server.accepts(forge(claims()))
 
 
-def test_a_key_of_another_organisation_does_not_make_tokens_be_verified_anew() -> None:
+def test_a_new_key_of_another_organisation_does_not_void_remembered_tokens() -> None:
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     first = server.verifier.verify(forge(claims()))
@@ -96,7 +96,7 @@ def test_a_key_of_another_organisation_does_not_make_tokens_be_verified_anew() -
     assert first is not second
 
 
-def test_an_organisation_made_again_under_its_old_name_is_another_one() -> None:
+def test_tokens_of_an_organisation_are_void_for_a_new_one_with_its_name() -> None:
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     token = forge(claims())
@@ -106,7 +106,7 @@ def test_an_organisation_made_again_under_its_old_name_is_another_one() -> None:
     assert server.verifier.verify(token).org_id != old.org_id
 
 
-def test_unknown_issuers_do_not_hammer_the_database() -> None:
+def test_many_tokens_of_unknown_issuers_make_few_queries() -> None:
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     for number in range(500):
@@ -145,7 +145,7 @@ def test_keys_read_while_one_was_being_revoked_are_not_believed_later() -> None:
     assert found.keys == ()
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memory_of_tokens_is_bounded() -> None:
     tokens = [forge(claims(sub=f"caller {number:02}")) for number in range(10)]
     issuers = Issuers(northwind=(verification_key(),))
     bounds = Limits(verified_tokens_max_bytes=3 * (len(tokens[0]) + 1024), cached_issuers_max=2)
@@ -161,7 +161,7 @@ def test_what_is_remembered_is_bounded() -> None:
     assert len(server.verifier._keyring._entries) == 2
 
 
-def test_the_memory_holds_no_token_in_clear() -> None:
+def test_no_token_is_kept_in_clear_text() -> None:
     server = Server(Issuers(northwind=(verification_key(),)))
     token = forge(claims())
     server.accepts(token)
@@ -171,7 +171,7 @@ def test_the_memory_holds_no_token_in_clear() -> None:
     assert all(token not in repr(entry) for entry in remembered.values())
 
 
-def test_a_verified_token_is_recalled_without_any_query_until_something_may_have_changed() -> None:
+def test_a_verified_token_is_recalled_without_a_query_until_a_key_may_have_changed() -> None:
     issuers = Issuers(northwind=(verification_key(),))
     server = Server(issuers)
     token = forge(claims(exp=NOW + 1))

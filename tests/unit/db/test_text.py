@@ -16,5 +16,5 @@ def test_every_wildcard_of_like_is_escaped() -> None:
     assert substring_pattern("a%b_c\\d") == "%a\\%b\\_c\\\\d%"
 
 
-def test_folding_goes_beyond_lower_case() -> None:
+def test_folding_does_more_than_lower_case() -> None:
     assert fold_case("Straße") == fold_case("STRASSE")

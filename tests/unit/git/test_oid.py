@@ -29,7 +29,7 @@ def test_an_id_may_be_written_in_either_case_and_is_kept_in_lower_case(text: str
 
 
 @given(st.text(max_size=50))
-def test_nothing_but_forty_digits_is_an_id(text: str) -> None:
+def test_only_forty_digits_are_an_id(text: str) -> None:
     is_right = len(text) == 40 and set(text) <= set("0123456789abcdef")
     assert is_oid(text) == is_right
 
@@ -62,7 +62,7 @@ def test_the_form_on_the_wire_round_trips(text: str) -> None:
 
 @settings(max_examples=15)
 @given(st.binary(max_size=300))
-def test_an_id_is_the_one_that_git_gives(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_an_id_is_the_same_as_gits(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     git = Git(tmp_path_factory.getbasetemp() / "oid-home")
     assert hash_object("blob", content) == git.run("hash-object", "--stdin", stdin=content)
 

@@ -51,7 +51,7 @@ FREE = [
 
 
 @pytest.mark.parametrize("folder", ["heads", "tags"])
-def test_names_that_mean_something_else_are_no_new_branches_and_tags(folder: str) -> None:
+def test_names_that_mean_something_else_are_refused_for_new_branches_and_tags(folder: str) -> None:
     for name in TAKEN:
         refname = RefName(f"refs/{folder}/{name}".encode())
         assert new_name_fault(refname) is not None
@@ -84,7 +84,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_refname_cannot_be_made_of_what_git_refuses(name: bytes) -> None:
+def test_a_refname_cannot_be_made_from_a_name_that_git_refuses(name: bytes) -> None:
     with pytest.raises(Invalid):
         RefName(name)
 
@@ -98,11 +98,11 @@ def test_a_refname_is_the_bytes_it_was_parsed_from() -> None:
         assert type(pickle.loads(pickle.dumps(parsed))) is RefName
 
 
-def test_notes_may_have_any_name() -> None:
+def test_notes_refs_may_have_any_name() -> None:
     assert all(new_name_fault(RefName(f"refs/notes/{name}".encode())) is None for name in TAKEN)
 
 
-def test_an_odd_name_is_still_the_name_of_a_ref() -> None:
+def test_a_name_that_no_new_ref_can_have_is_still_parsed() -> None:
     plain = [name for name in TAKEN if not name.startswith("refs/")]
     for name in plain[1:]:
         assert branch_refname(name) == branch_refname(f"refs/heads/{name}") == f"refs/heads/{name}".encode()
@@ -112,7 +112,7 @@ def test_an_odd_name_is_still_the_name_of_a_ref() -> None:
         assert tag_refname(name) == f"refs/tags/{name}".encode()
 
 
-def test_a_plain_head_is_no_branch_where_a_full_name_is_taken_too() -> None:
+def test_a_plain_head_is_not_a_branch_in_calls_that_also_take_a_full_name() -> None:
     with pytest.raises(Invalid):
         branch_refname("HEAD")
     assert branch_refname("refs/heads/HEAD") == b"refs/heads/HEAD"

@@ -58,7 +58,7 @@ def test_the_names_that_git_accepts_are_accepted(git: Git, name: str) -> None:
 
 @settings(max_examples=100)
 @given(st.integers(1, 255))
-def test_every_single_byte_is_judged_as_git_judges_it(git: Git, byte: int) -> None:
+def test_every_single_byte_is_accepted_or_refused_as_by_git(git: Git, byte: int) -> None:
     name = b"refs/heads/a" + bytes([byte]) + b"b"
     accepted = git.try_run("check-ref-format", name.decode("utf-8", "surrogateescape")).returncode == 0
     # git takes bytes of any encoding; SQL keeps names as text.

@@ -56,7 +56,7 @@ def test_git_reads_the_refs_of_both_namespaces(git: Git, bare: Path) -> None:
     git.run("fsck", "--strict", cwd=bare)
 
 
-def test_files_serve_the_state_they_were_written_from_and_no_other(bare: Path) -> None:
+def test_files_are_current_only_for_the_state_that_they_were_written_from(bare: Path) -> None:
     write_ref_files(bare, lambda: state(7))
     assert are_current(bare, state(7))
     assert not are_current(bare, state(6))
@@ -64,7 +64,7 @@ def test_files_serve_the_state_they_were_written_from_and_no_other(bare: Path) -
     assert not are_current(bare, state(7, head=RefName(b"refs/heads/other")))
 
 
-def test_a_version_that_came_again_after_a_restore_is_not_taken_for_the_first(git: Git, bare: Path) -> None:
+def test_a_version_that_is_repeated_after_a_restore_is_not_current(git: Git, bare: Path) -> None:
     commit = Oid(git.run("rev-parse", "main", cwd=bare))
     write_ref_files(bare, lambda: state(7, (PERSISTENT, MAIN, commit, None)))
     assert not are_current(bare, state(7, number=6))
@@ -72,11 +72,11 @@ def test_a_version_that_came_again_after_a_restore_is_not_taken_for_the_first(gi
     assert git.run("for-each-ref", "--format=%(refname)", cwd=bare) == ""
 
 
-def test_files_that_git_wrote_are_not_taken_for_ours(bare: Path) -> None:
+def test_files_that_git_wrote_are_not_current(bare: Path) -> None:
     assert not are_current(bare, state(0))
 
 
-def test_files_of_the_release_before_are_not_taken_for_ours(bare: Path) -> None:
+def test_files_of_the_release_before_are_not_current(bare: Path) -> None:
     write_ref_files(bare, lambda: state(7, number=0))
     packed = bare / "packed-refs"
     packed.write_bytes(packed.read_bytes().replace(b" refs-state=0", b""))
@@ -107,7 +107,7 @@ def test_older_refs_do_not_replace_newer_ones(git: Git, bare: Path) -> None:
     assert are_current(bare, newest[0])
 
 
-def test_files_that_are_current_already_are_not_written_again(bare: Path) -> None:
+def test_current_files_are_not_written_again(bare: Path) -> None:
     write_ref_files(bare, lambda: state(7))
     before = (bare / "packed-refs").stat().st_ino
     write_ref_files(bare, lambda: state(7))

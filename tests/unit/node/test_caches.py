@@ -29,7 +29,7 @@ def with_limits(**changes: int) -> Limits:
     return dataclasses.replace(DEFAULT_LIMITS, **changes)
 
 
-def test_objects_are_bounded_in_bytes_with_what_an_entry_costs() -> None:
+def test_objects_are_bounded_in_bytes_including_the_overhead_of_an_entry() -> None:
     cache = make_object_cache(with_limits(object_cache_max_bytes=1000))
     for oid in OIDS[:5]:
         cache.put(("repo_a", oid), b"x" * 100)
@@ -46,13 +46,13 @@ def test_a_large_object_is_not_kept() -> None:
     assert cache.get(("repo_a", OIDS[1])) is None
 
 
-def test_what_one_repository_holds_is_no_answer_about_another() -> None:
+def test_an_entry_of_one_repository_does_not_answer_for_another() -> None:
     cache = make_object_cache(DEFAULT_LIMITS)
     cache.put(("repo_a", OIDS[0]), b"x")
     assert cache.get(("repo_b", OIDS[0])) is None
 
 
-def test_tables_are_bounded_in_entries_and_one_may_not_take_most() -> None:
+def test_tables_are_bounded_in_entries_and_a_very_large_one_is_not_kept() -> None:
     cache = make_tree_table_cache(with_limits(tree_table_entries_max=100))
     table = {b"%d" % number: (0o100644, OIDS[0]) for number in range(26)}
     cache.put((REPO, OIDS[0]), table)
@@ -80,7 +80,7 @@ def test_lists_of_packs_are_bounded_in_packs() -> None:
     assert len(cache) == 2
 
 
-def test_pieces_of_history_are_bounded_in_number() -> None:
+def test_stretches_of_history_are_bounded_in_number() -> None:
     cache = make_stretch_cache(with_limits(history_stretches_max=2))
     for number in range(3):
         cache.put((REPO, OIDS[0], number), tuple(OIDS))

@@ -13,7 +13,7 @@ OTHER = RepoKey(2)
 OIDS = [hash_object("blob", b"%d" % number) for number in range(20)]
 
 
-def test_each_damage_is_news_once() -> None:
+def test_each_damage_is_new_once() -> None:
     memory = DamageMemory()
     assert memory.add((REPO, "pack", ""))
     assert not memory.add((REPO, "pack", ""))
@@ -22,7 +22,7 @@ def test_each_damage_is_news_once() -> None:
     assert memory.has((REPO, "pack", "")) and not memory.has((OTHER, "", OIDS[0]))
 
 
-def test_what_is_forgotten_is_news_again() -> None:
+def test_forgotten_damage_is_new_again() -> None:
     memory = DamageMemory()
     memory.add((REPO, "pack", ""))
     memory.clear()

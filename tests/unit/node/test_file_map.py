@@ -82,7 +82,7 @@ def test_a_record_is_found_by_its_path(table: dict[bytes, Value]) -> None:
 
 
 @given(TABLES)
-def test_a_whole_map_survives_the_disk(table: dict[bytes, Value]) -> None:
+def test_a_whole_map_is_decoded_as_it_was_encoded(table: dict[bytes, Value]) -> None:
     files = build(table)
     content = encode_edits(dict(zip(files.paths, files.records, strict=True)), base=None, chain=1)
     stored = decode_stored(content)
@@ -93,7 +93,7 @@ def test_a_whole_map_survives_the_disk(table: dict[bytes, Value]) -> None:
 
 
 @given(EDITS, st.integers(2, 9))
-def test_differences_survive_the_disk(edits: dict[bytes, Value | None], chain: int) -> None:
+def test_differences_are_decoded_as_they_were_encoded(edits: dict[bytes, Value | None], chain: int) -> None:
     stored = decode_stored(encode_edits(as_edits(edits), base=COMMITS[0], chain=chain))
     assert stored is not None
     assert (stored.base, stored.chain) == (COMMITS[0], chain)
@@ -127,12 +127,12 @@ def spoiled() -> list[bytes]:
 
 
 @pytest.mark.parametrize("content", spoiled())
-def test_a_spoiled_file_is_told_from_a_good_one(content: bytes) -> None:
+def test_a_damaged_file_is_recognised(content: bytes) -> None:
     assert decode_stored(content) is None
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_map_or_none(content: bytes) -> None:
+def test_any_bytes_decode_to_a_map_or_none(content: bytes) -> None:
     stored = decode_stored(content)
     assert stored is None or len(stored.edits()) <= len(stored.rows) + len(stored.removed)
 
@@ -146,7 +146,7 @@ def test_any_bytes_are_a_map_or_none(content: bytes) -> None:
         (MODE_GITLINK, "160000", "submodule"),
     ],
 )
-def test_a_listing_of_gits_and_a_tree_entry_give_the_same_record(mode: int, octal: str, kind: str) -> None:
+def test_a_listing_by_git_and_a_tree_entry_give_the_same_record(mode: int, octal: str, kind: str) -> None:
     size = 0 if mode == MODE_GITLINK else 12
     made = make_record(b"caf\xe9", mode, size, COMMITS[0])
     assert made == FileRecord("caf\N{REPLACEMENT CHARACTER}", octal, kind, size, COMMITS[0])

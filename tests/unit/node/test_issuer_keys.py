@@ -39,7 +39,7 @@ def test_an_unknown_organisation_has_none(memory_node: Node) -> None:
     assert load_org_keys(memory_node.database, "nobody") is None
 
 
-def test_a_token_is_believed_by_the_key_of_its_organisation_alone(memory_node: Node) -> None:
+def test_a_token_is_verified_only_by_a_key_of_its_organisation(memory_node: Node) -> None:
     for name in ("northwind", "contoso"):
         create_org(memory_node, CreateOrg(name))
     pem = public_pem_of(private_key("ES256"))
@@ -50,9 +50,7 @@ def test_a_token_is_believed_by_the_key_of_its_organisation_alone(memory_node: N
         verifier.verify(forge(claims(iss="contoso")))
 
 
-def test_a_key_that_cannot_be_used_any_more_is_told_and_left_out(
-    memory_node: Node, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unusable_key_is_logged_and_left_out(memory_node: Node, caplog: pytest.LogCaptureFixture) -> None:
     with memory_node.database.write() as session:
         org_id = insert_org(session, name="acme", now=1).id
         for key_id, pem in (("key_bad", "no key at all"), ("key_good", public_pem_of(private_key("ES256")))):

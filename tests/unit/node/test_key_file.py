@@ -13,7 +13,7 @@ from packhouse.whole_files import write_private_file
 pytestmark = pytest.mark.quick
 
 
-def test_a_key_is_made_where_there_is_none_and_is_the_same_afterwards(tmp_path: Path) -> None:
+def test_a_missing_key_is_made_once_and_then_read(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     made = encode_private_key(read_or_make_key(path))
     assert path.read_text() == made
@@ -30,7 +30,7 @@ def test_only_the_owner_may_read_the_file_whatever_the_umask(tmp_path: Path) -> 
     assert (tmp_path / "key.pem").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_a_killed_process_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_do_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     left = write_private_file(path, b"half a key")
     made = encode_private_key(read_or_make_key(path))

@@ -28,7 +28,7 @@ def with_limits(**changes: int) -> Limits:
 SUMMARY = CommitSummary("Ada", 5, "m")
 
 
-def test_answers_and_maps_have_bounds_of_their_own() -> None:
+def test_answers_and_maps_have_separate_bounds() -> None:
     cache = LastCommitCache(with_limits(last_commits_max=2))
     for number in range(3):
         cache.answers.put((REPO, OIDS[0], b"%d" % number), LastCommit(OIDS[1], 7))
@@ -101,7 +101,7 @@ def test_a_thread_that_comes_late_waits_for_the_one_that_had_waited() -> None:
     assert not cache._making
 
 
-def test_a_thread_waits_for_the_same_commit_only_and_not_for_ever() -> None:
+def test_a_thread_waits_only_for_the_same_commit_and_not_for_ever() -> None:
     cache = LastCommitCache(with_limits(file_map_wait_max_s=0))
     refused: list[object] = []
 

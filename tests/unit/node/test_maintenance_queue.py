@@ -12,7 +12,7 @@ from packhouse.node.maintenance_queue import MaintenanceQueue
 pytestmark = pytest.mark.quick
 
 
-def test_repositories_come_in_the_order_in_which_they_were_asked_for_and_once() -> None:
+def test_repositories_come_once_in_the_order_of_the_requests() -> None:
     waiting = MaintenanceQueue()
     for name in ("repo_a", "repo_b", "repo_a"):
         waiting.put(RepoId(name))
@@ -20,14 +20,14 @@ def test_repositories_come_in_the_order_in_which_they_were_asked_for_and_once() 
     assert waiting.get(timeout_s=0) is None
 
 
-def test_one_that_was_taken_may_be_asked_for_again() -> None:
+def test_a_repository_that_was_taken_may_be_requested_again() -> None:
     waiting = MaintenanceQueue()
     for _ in range(2):
         waiting.put(RepoId("repo_a"))
         assert waiting.get(timeout_s=0) == "repo_a"
 
 
-def test_the_thread_that_waits_is_woken() -> None:
+def test_the_waiting_thread_is_woken() -> None:
     waiting = MaintenanceQueue()
     got: list[str | None] = []
     thread = threading.Thread(target=lambda: got.append(waiting.get(timeout_s=60)))
@@ -46,7 +46,7 @@ def test_the_queue_has_a_bound() -> None:
     assert waiting.get(timeout_s=0) is None
 
 
-def test_every_eighth_pack_of_a_repository_asks_for_a_look() -> None:
+def test_every_eighth_pack_of_a_repository_requests_a_check() -> None:
     waiting = MaintenanceQueue()
     looks = [waiting.note_publication(RepoId("repo_a")) for _ in range(17)]
     assert [number for number, look in enumerate(looks, 1) if look] == [8, 16]
@@ -54,7 +54,7 @@ def test_every_eighth_pack_of_a_repository_asks_for_a_look() -> None:
 
 
 @given(st.lists(st.integers(0, 2), max_size=40))
-def test_of_any_order_of_wishes_each_waits_at_most_once(wishes: list[int]) -> None:
+def test_in_any_order_of_requests_each_repository_waits_at_most_once(wishes: list[int]) -> None:
     waiting = MaintenanceQueue()
     for wish in wishes:
         waiting.put(RepoId(f"repo_{wish}"))

@@ -16,7 +16,7 @@ OTHER = RepoKey(2)
 OIDS = [hash_object("blob", b"%d" % number) for number in range(20)]
 
 
-def test_a_noted_name_is_given_out_once() -> None:
+def test_a_noted_name_is_taken_once() -> None:
     names = PackNames(DEFAULT_LIMITS)
     names.note(REPO, OIDS[0], now=100)
     assert names.take(OTHER, now=100) is None
@@ -37,7 +37,7 @@ def test_one_of_many_threads_gets_the_name() -> None:
     assert [name for name in taken if name is not None] == [OIDS[0]]
 
 
-def test_a_name_that_may_be_swept_soon_is_not_given_out() -> None:
+def test_a_name_that_may_be_swept_soon_is_not_taken() -> None:
     names = PackNames(DEFAULT_LIMITS)
     age_max = DEFAULT_LIMITS.incoming_grace_s // 2
     for now, expected in ((100 + age_max, OIDS[0]), (101 + age_max, None), (99, None)):

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.quick
         "é" * 127,
     ],
 )
-def test_a_name_is_taken_as_it_is(name: str) -> None:
+def test_a_valid_name_is_returned_unchanged(name: str) -> None:
     assert check_repo_name(name) == name
 
 
@@ -73,6 +73,6 @@ def test_a_name_that_could_mean_something_else_is_refused_with_a_reason(name: st
     assert str(refusal.value.fields["reason"]).startswith("it")
 
 
-def test_public_ids_are_made_of_the_randomness_that_is_given() -> None:
+def test_public_ids_are_made_from_the_given_random_bytes() -> None:
     assert new_public_id("repo", lambda size: b"\0" * size) == "repo_" + "a" * 24
     assert new_public_id("key", lambda size: bytes(range(size))).startswith("key_aaaqea")

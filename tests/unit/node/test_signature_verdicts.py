@@ -17,7 +17,7 @@ OIDS = [hash_object("blob", b"%d" % number) for number in range(20)]
 KEYS = frozenset({"key_1"})
 
 
-def test_a_verdict_counts_for_a_while() -> None:
+def test_a_verdict_is_valid_for_a_while() -> None:
     verdicts = SignatureVerdicts(verdicts_max=10)
     verdicts.put(REPO, KEYS, OIDS[0], now=100, signed=True)
     verdicts.put(REPO, KEYS, OIDS[1], now=100, signed=False)
@@ -27,13 +27,13 @@ def test_a_verdict_counts_for_a_while() -> None:
     assert verdicts.get(REPO, KEYS, OIDS[0], now=last + 0.01) is None
 
 
-def test_a_clock_that_went_back_makes_no_verdict_younger() -> None:
+def test_a_clock_that_goes_back_does_not_renew_a_verdict() -> None:
     verdicts = SignatureVerdicts(verdicts_max=10)
     verdicts.put(REPO, KEYS, OIDS[0], now=100, signed=True)
     assert verdicts.get(REPO, KEYS, OIDS[0], now=99.9) is None
 
 
-def test_other_keys_another_commit_or_repository_have_a_verdict_of_their_own() -> None:
+def test_other_keys_commits_and_repositories_have_separate_verdicts() -> None:
     verdicts = SignatureVerdicts(verdicts_max=10)
     verdicts.put(REPO, KEYS, OIDS[0], now=100, signed=True)
     assert verdicts.get(REPO, frozenset({"key_1", "key_2"}), OIDS[0], now=100) is None

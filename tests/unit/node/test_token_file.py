@@ -43,7 +43,7 @@ def test_comments_and_blank_lines_are_no_faults(tmp_path: Path, caplog: pytest.L
     assert not skipped(caplog)
 
 
-def test_a_bad_line_spoils_no_other_and_is_told_by_its_number_only(
+def test_a_bad_line_does_not_affect_others_and_is_logged_by_its_number_only(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad = [
@@ -63,7 +63,7 @@ def test_a_bad_line_spoils_no_other_and_is_told_by_its_number_only(
     assert "secret" not in str(skipped(caplog))
 
 
-def test_bad_lines_are_told_once_for_each_change_of_the_file(
+def test_bad_lines_are_logged_once_for_each_change_of_the_file(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "tokens"

@@ -9,14 +9,14 @@ from packhouse.node.wakeups import Wakeups
 pytestmark = pytest.mark.quick
 
 
-def test_a_loop_that_has_seen_all_waits_for_its_time() -> None:
+def test_a_loop_that_has_seen_the_present_count_waits_for_its_timeout() -> None:
     wakeups = Wakeups()
     assert wakeups.wait(0, 0) == 0
     wakeups.notify()
     assert wakeups.wait(1, 0) == 1
 
 
-def test_what_came_before_the_wait_is_not_missed() -> None:
+def test_a_notification_before_the_wait_is_not_missed() -> None:
     wakeups = Wakeups()
     wakeups.notify()
     wakeups.notify()

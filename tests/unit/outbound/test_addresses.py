@@ -28,7 +28,7 @@ def test_public_addresses_may_be_reached(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", SPECIAL.split())
-def test_special_addresses_of_version_four_may_not(text: str) -> None:
+def test_special_ipv4_addresses_may_not_be_reached(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
 
 
@@ -54,24 +54,24 @@ def test_special_addresses_of_version_four_may_not(text: str) -> None:
         "2620:4f:8000::1",
     ],
 )
-def test_special_addresses_of_version_six_and_those_that_carry_another_may_not(text: str) -> None:
+def test_special_ipv6_addresses_and_those_that_contain_another_may_not_be_reached(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_an_address_that_python_calls_not_global_is_never_public(number: int) -> None:
+def test_an_address_that_is_not_global_to_python_is_never_public(number: int) -> None:
     address = ipaddress.IPv4Address(number)
     assert not is_public(address) or address.is_global
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_no_form_of_version_six_hides_an_address_of_version_four(number: int) -> None:
+def test_no_ipv6_form_hides_an_ipv4_address(number: int) -> None:
     for prefix in ("::ffff:0:0", "::", "64:ff9b::"):
         assert not is_public(ipaddress.IPv6Address(int(ipaddress.IPv6Address(prefix)) | number))
     assert not is_public(ipaddress.IPv6Address(0x2002 << 112 | number << 80 | 1))
 
 
 @given(st.integers(0, 2**128 - 1))
-def test_outside_the_global_unicast_block_nothing_is_public(number: int) -> None:
+def test_no_address_outside_the_global_unicast_block_is_public(number: int) -> None:
     address = ipaddress.IPv6Address(number)
     assert not is_public(address) or number >> 125 == 1

@@ -32,7 +32,7 @@ def trusting(*hosts: str, authorities: Path | None = None) -> OutboundClient:
     return OutboundClient(trusted_hosts=parse_trusted_hosts(",".join(hosts)), authorities=authorities)
 
 
-def test_a_request_brings_status_and_the_start_of_the_answer() -> None:
+def test_a_request_returns_status_and_the_start_of_the_answer() -> None:
     with Receiver(answer=lambda *_: 500) as receiver:
         client = trusting(receiver.host)
         reply = send(client, receiver.url)
@@ -51,7 +51,7 @@ def test_redirects_are_answers_and_not_followed() -> None:
         client.close()
 
 
-def test_a_name_that_changes_its_answer_is_connected_where_it_was_checked() -> None:
+def test_a_name_that_resolves_differently_later_is_connected_at_the_checked_address() -> None:
     answers = iter([[ipaddress.ip_address("127.0.0.1")], [ipaddress.ip_address("127.0.0.2")]])
 
     def resolver(_host: str, _port: int) -> list[IpAddress]:
@@ -67,7 +67,7 @@ def test_a_name_that_changes_its_answer_is_connected_where_it_was_checked() -> N
         client.close()
 
 
-def test_a_name_that_leads_inside_is_not_connected() -> None:
+def test_a_name_with_a_private_address_is_not_connected() -> None:
     client = OutboundClient(resolver=lambda _host, _port: [ipaddress.ip_address("127.0.0.1")])
     with pytest.raises(AddressRefused):
         send(client, "https://inside.test/")
@@ -97,7 +97,7 @@ def dripping() -> Iterator[str]:
     listener.close()
 
 
-def test_a_server_that_sends_now_and_then_is_left_at_the_deadline(dripping: str) -> None:
+def test_a_server_that_sends_a_byte_now_and_then_is_left_at_the_deadline(dripping: str) -> None:
     client = trusting(dripping)
     with pytest.raises(OutboundFailed, match="timed out"):  # it would drip for ever
         send(client, dripping + "/", timeout_s=1)
@@ -123,7 +123,7 @@ def breaking_off() -> Iterator[str]:
         thread.join()
 
 
-def test_a_status_counts_though_the_body_breaks_off(breaking_off: str) -> None:
+def test_a_status_counts_even_if_the_body_breaks_off(breaking_off: str) -> None:
     client = trusting(breaking_off)
     reply = send(client, breaking_off + "/")
     assert (reply.status, reply.body_start) == (200, b"fine, bu")

@@ -73,7 +73,7 @@ PRIVATE_SPELLINGS = [
 
 
 @pytest.mark.parametrize("host", PRIVATE_SPELLINGS)
-def test_no_spelling_of_a_private_address_is_taken(host: str) -> None:
+def test_no_spelling_of_a_private_address_is_accepted(host: str) -> None:
     with pytest.raises((BadAddress, AddressRefused)):
         parse_destination(f"https://{host}/hook", NOBODY)
 
@@ -84,7 +84,7 @@ def test_names_of_this_machine_are_refused_whatever_they_resolve_to(name: str) -
         parse_destination(f"https://{name}/", NOBODY)
 
 
-def test_what_the_system_resolves_to_this_machine_is_refused() -> None:
+def test_a_name_that_the_system_resolves_to_this_machine_is_refused() -> None:
     with pytest.raises(AddressRefused):
         resolve(Destination("https", "localhost", 443, trusted=False), resolve_with_system, timeout_s=30)
 
@@ -125,14 +125,14 @@ def test_malformed_and_plain_addresses_are_refused(url: str) -> None:
         parse_destination(url, NOBODY)
 
 
-def test_a_public_address_is_taken_by_name_and_by_number() -> None:
+def test_a_public_address_is_accepted_by_name_and_by_number() -> None:
     named = parse_destination("https://Hooks.Example.COM.:8443/a?b=c", NOBODY)
     assert (named.host, named.port, named.netloc) == ("hooks.example.com", 8443, "hooks.example.com:8443")
     assert parse_destination("https://8.8.8.8/", NOBODY).netloc == "8.8.8.8"
     assert parse_destination("https://[2606:4700::1111]/", NOBODY).netloc == "[2606:4700::1111]"
 
 
-def test_a_trusted_host_may_be_private_and_plain_at_its_port_only() -> None:
+def test_a_trusted_host_may_be_private_and_plain_http_at_its_port_only() -> None:
     trusted = parse_trusted_hosts("http://127.0.0.1:9000, https://[::1]:8443")
     assert parse_destination("http://127.0.0.1:9000/", trusted).trusted
     assert parse_destination("https://[::1]:8443/", trusted).trusted

@@ -18,7 +18,7 @@ def test_a_file_that_a_power_cut_left_empty_is_written_anew(tmp_path: Path, torn
     assert Git(tmp_path).run("rev-parse", "--is-bare-repository", cwd=folder) == "true"
 
 
-def test_a_head_that_names_another_branch_stays(tmp_path: Path) -> None:
+def test_a_head_that_names_another_branch_is_kept(tmp_path: Path) -> None:
     make_bare(tmp_path)
     (tmp_path / "HEAD").write_bytes(b"ref: refs/heads/trunk\n")
     make_bare(tmp_path)

@@ -121,7 +121,7 @@ def test_a_file_that_was_not_sound_is_hashed_again(folder: Path, pack: Pack) -> 
     assert sound.is_sound(str(idx))
 
 
-def test_files_can_be_forgotten_and_not_again_at_once(folder: Path, pack: Pack) -> None:
+def test_a_folder_is_forgotten_at_most_once_in_a_while(folder: Path, pack: Pack) -> None:
     """A read that met damage has the files hashed anew; a thousand such reads must not hash them a thousand times."""
     idx = file_of(folder, pack, ".idx")
     sound = SoundFiles()
@@ -160,14 +160,14 @@ def test_a_folder_with_a_damaged_file_or_a_bad_reverse_index_looks_changed(folde
     assert not looks_unchanged(folder, [pack.name], SoundFiles())
 
 
-def test_a_folder_that_is_gone_looks_changed(tmp_path: Path) -> None:
+def test_a_missing_folder_looks_changed(tmp_path: Path) -> None:
     assert not looks_unchanged(tmp_path / "missing", ["1" * 40], SoundFiles())
 
 
 # What is made anew
 
 
-def test_a_sound_pack_is_left_alone(folder: Path, pack: Pack) -> None:
+def test_mending_does_not_touch_a_sound_pack(folder: Path, pack: Pack) -> None:
     before = {path.name: path.stat().st_ino for path in folder.iterdir()}
     assert mend(folder, pack) == (True, Mended([], []))
     assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
@@ -216,7 +216,7 @@ def test_a_damaged_reverse_index_is_removed(folder: Path, pack: Pack) -> None:
     assert not rev.exists()
 
 
-def test_a_reverse_index_goes_with_the_idx_that_it_belongs_to(folder: Path, pack: Pack) -> None:
+def test_a_reverse_index_is_removed_with_its_idx(folder: Path, pack: Pack) -> None:
     rev = file_of(folder, pack, ".rev")
     content = b"RIDX of an idx that never was right"
     rev.write_bytes(content + hashlib.sha1(content).digest())
@@ -241,7 +241,7 @@ def test_a_reverse_index_goes_with_the_idx_that_it_belongs_to(folder: Path, pack
     ],
     ids=["missing", "short", "empty", "magic", "count", "folder"],
 )
-def test_a_pack_that_is_not_as_it_was_written_cannot_be_used(
+def test_a_changed_pack_cannot_be_used(
     folder: Path, pack: Pack, spoil: Callable[[Path], object], fault: str
 ) -> None:
     path = file_of(folder, pack, ".pack")
@@ -254,7 +254,7 @@ def test_a_pack_that_is_not_as_it_was_written_cannot_be_used(
     assert find_content_fault(folder, pack) == fault
 
 
-def test_damage_in_the_middle_of_a_pack_is_found_by_reading_all_of_it(folder: Path, pack: Pack) -> None:
+def test_reading_all_of_a_pack_finds_damage_in_its_middle(folder: Path, pack: Pack) -> None:
     flip(file_of(folder, pack, ".pack"), 30)
     assert find_file_fault(folder, pack) is None
     assert find_content_fault(folder, pack) == "pack has another hash than it was written with"
@@ -275,7 +275,7 @@ def test_a_sound_pack_has_no_fault(folder: Path, pack: Pack) -> None:
     assert find_content_fault(folder, pack) is None
 
 
-def test_an_idx_that_cannot_be_made_now_is_not_the_packs_fault(
+def test_an_idx_that_cannot_be_made_now_is_not_a_fault_of_the_pack(
     folder: Path, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk must not have a sound pack noted as damaged."""
@@ -289,7 +289,7 @@ def test_an_idx_that_cannot_be_made_now_is_not_the_packs_fault(
 # What an idx is asked
 
 
-def test_an_idx_tells_which_objects_its_pack_has(folder: Path, pack: Pack) -> None:
+def test_an_idx_names_the_objects_of_its_pack(folder: Path, pack: Pack) -> None:
     assert has_object(folder, pack.name, hash_object("blob", b"two"))
     assert not has_object(folder, pack.name, hash_object("blob", b"four"))
 

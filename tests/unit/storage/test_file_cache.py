@@ -34,7 +34,7 @@ def age(tmp_path: Path, name: str, seconds: int) -> None:
     os.utime(path, (at, at))
 
 
-def test_what_was_written_is_read_again_also_by_another_process(cache: FileCache, tmp_path: Path) -> None:
+def test_a_written_file_is_read_back_also_by_another_process(cache: FileCache, tmp_path: Path) -> None:
     assert cache.read("repo_a", "one") is None
     assert not cache.has("repo_a", "one")
     cache.write("repo_a", "one", b"content")
@@ -49,7 +49,7 @@ def test_a_file_is_replaced_and_may_be_empty(cache: FileCache) -> None:
     assert cache.read("repo_a", "one") == b""
 
 
-def test_folders_have_files_of_their_own(cache: FileCache) -> None:
+def test_each_folder_has_its_own_files(cache: FileCache) -> None:
     cache.write("repo_a", "one", b"a")
     cache.write("repo_b", "one", b"b")
     assert (cache.read("repo_a", "one"), cache.read("repo_b", "one")) == (b"a", b"b")
@@ -86,7 +86,9 @@ def test_a_file_may_be_deleted_at_any_time(cache: FileCache, tmp_path: Path) -> 
     assert cache.read("repo_a", "one") == b"again"
 
 
-def test_a_disk_that_takes_no_writes_only_keeps_nothing(cache: FileCache, tmp_path: Path) -> None:
+def test_on_a_disk_that_takes_no_writes_nothing_is_kept_and_nothing_fails(
+    cache: FileCache, tmp_path: Path
+) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     cache.write("repo_a", "one", b"content")
     assert cache.read("repo_a", "one") is None
@@ -94,7 +96,9 @@ def test_a_disk_that_takes_no_writes_only_keeps_nothing(cache: FileCache, tmp_pa
         pass
 
 
-def test_the_bound_holds_and_the_least_recently_used_files_go_first(cache: FileCache, tmp_path: Path) -> None:
+def test_the_bound_holds_and_the_least_recently_used_files_are_dropped_first(
+    cache: FileCache, tmp_path: Path
+) -> None:
     for number in range(10):
         cache.write("repo_a", f"f{number}", b"x" * 1500)
         age(tmp_path, f"repo_a/f{number}", 1000 - number)
@@ -108,7 +112,7 @@ def test_the_bound_holds_and_the_least_recently_used_files_go_first(cache: FileC
     assert "repo_a/f13" in left
 
 
-def test_files_of_earlier_processes_count_from_the_first_write(tmp_path: Path) -> None:
+def test_the_first_write_counts_files_of_earlier_processes(tmp_path: Path) -> None:
     """Else each restart would let the cache grow by another bound."""
     FileCache(tmp_path / "cache", max_bytes=10 * BOUND).write("repo_a", "large", b"x" * 3 * BOUND)
     age(tmp_path, "repo_a/large", 10)
@@ -116,7 +120,7 @@ def test_files_of_earlier_processes_count_from_the_first_write(tmp_path: Path) -
     assert set(stored(tmp_path)) == {"repo_a/small"}
 
 
-def test_leftovers_of_crashes_go_like_other_files(tmp_path: Path) -> None:
+def test_leftovers_of_crashes_are_dropped_like_other_files(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "repo_a"
     folder.mkdir(parents=True)
     (folder / ".one.1234").write_bytes(b"x" * 2 * BOUND)
@@ -125,7 +129,7 @@ def test_leftovers_of_crashes_go_like_other_files(tmp_path: Path) -> None:
     assert set(stored(tmp_path)) == {"repo_a/small"}
 
 
-def test_one_at_a_time_makes_a_file(cache: FileCache, tmp_path: Path) -> None:
+def test_only_one_process_at_a_time_makes_a_file(cache: FileCache, tmp_path: Path) -> None:
     other = FileCache(tmp_path / "cache", max_bytes=BOUND)
     order: list[str] = []
     inside, asked = threading.Event(), threading.Event()
@@ -146,7 +150,7 @@ def test_one_at_a_time_makes_a_file(cache: FileCache, tmp_path: Path) -> None:
     assert order == ["first", "second"]
 
 
-def test_a_lock_that_is_held_for_too_long_is_done_without(
+def test_after_too_long_a_wait_the_work_goes_on_without_the_lock(
     cache: FileCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two that make the same file waste work; one that waits for ever answers nobody."""

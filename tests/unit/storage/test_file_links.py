@@ -39,7 +39,7 @@ def test_a_file_that_cannot_be_linked_is_copied(
         link_or_copy(tmp_path / "source", tmp_path / "target")
 
 
-def test_a_pack_of_another_repository_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
+def test_linking_a_missing_pack_of_another_repository_leaves_no_file(tmp_path: Path) -> None:
     store = DiskPackStore(tmp_path / "data")
     with pytest.raises(FileNotFoundError):
         store.link("repo_source", NAME, "repo_target", NAME)

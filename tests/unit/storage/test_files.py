@@ -37,7 +37,7 @@ def test_missing_folders_are_made_and_the_entry_of_each_is_synced(
     assert synced == [parent.stat().st_ino for parent in parents]
 
 
-def test_folders_that_are_there_are_not_synced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_folders_are_not_synced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_folders(tmp_path / "a" / "b", stop=tmp_path)
     synced = synced_folders(monkeypatch)
     make_folders(tmp_path / "a" / "b", stop=tmp_path)
@@ -52,7 +52,7 @@ def test_nothing_is_made_above_the_stop(tmp_path: Path) -> None:
     assert not (tmp_path / "gone").exists()
 
 
-def test_folders_may_be_made_by_many_at_once(tmp_path: Path) -> None:
+def test_many_processes_may_make_folders_at_once(tmp_path: Path) -> None:
     failed: list[BaseException] = []
     barrier = threading.Barrier(8)
 
@@ -72,7 +72,7 @@ def test_folders_may_be_made_by_many_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "c").is_dir()
 
 
-def test_an_exclusive_lock_keeps_everybody_out_and_a_shared_one_writers_only(tmp_path: Path) -> None:
+def test_an_exclusive_lock_excludes_all_and_a_shared_one_only_exclusive_ones(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with lock_file(path, exclusive=True) as held:
         assert held is not None
@@ -96,7 +96,7 @@ def test_a_lock_ends_with_its_block_also_after_an_error(tmp_path: Path) -> None:
         assert held is not None
 
 
-def test_a_lock_may_be_asked_for_again_and_again_for_a_while(tmp_path: Path) -> None:
+def test_a_lock_can_be_polled_for_a_while(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     got, released = threading.Event(), threading.Event()
 
@@ -131,7 +131,7 @@ def test_a_child_that_inherits_the_descriptor_keeps_the_lock(tmp_path: Path) -> 
         assert third is not None
 
 
-def test_a_descriptor_is_not_inherited_by_chance(tmp_path: Path) -> None:
+def test_a_descriptor_is_not_inherited_by_accident(tmp_path: Path) -> None:
     with lock_file(tmp_path / "lock", exclusive=True) as held:
         assert held is not None
         assert not os.get_inheritable(held)

@@ -31,7 +31,7 @@ def test_a_reader_is_used_again_by_the_next_read(object_dir: Path) -> None:
         assert second is first
 
 
-def test_reads_at_once_have_a_reader_each(object_dir: Path) -> None:
+def test_concurrent_reads_have_separate_readers(object_dir: Path) -> None:
     readers = IdleReaders()
     with readers.use(object_dir) as first, readers.use(object_dir) as second:
         assert first is not second
@@ -47,7 +47,7 @@ def test_a_reader_that_failed_is_not_used_again(object_dir: Path) -> None:
         assert second is not first
 
 
-def test_forgotten_readers_see_no_new_read_and_those_in_use_are_not_kept(object_dir: Path) -> None:
+def test_after_forget_idle_readers_are_not_used_and_those_in_use_are_not_kept(object_dir: Path) -> None:
     readers = IdleReaders()
     with readers.use(object_dir) as idle:
         pass
@@ -58,7 +58,7 @@ def test_forgotten_readers_see_no_new_read_and_those_in_use_are_not_kept(object_
         assert fresh is not idle
 
 
-def test_a_new_reader_sees_the_packs_that_came_since(object_dir: Path) -> None:
+def test_a_new_reader_sees_packs_that_were_added_since(object_dir: Path) -> None:
     readers = IdleReaders()
     with readers.use(object_dir):
         pass
@@ -68,7 +68,7 @@ def test_a_new_reader_sees_the_packs_that_came_since(object_dir: Path) -> None:
         assert reader.read(hash_object("blob", b"two")) == ("blob", b"two")
 
 
-def test_only_so_many_idle_readers_are_kept(object_dir: Path) -> None:
+def test_the_number_of_idle_readers_has_a_bound(object_dir: Path) -> None:
     """Each has the packs of its folder open."""
     readers = IdleReaders()
     barrier = threading.Barrier(40)
@@ -102,7 +102,7 @@ def test_a_use_of_a_folder_ends_once(object_dir: Path) -> None:
     assert ended == ["once"]
 
 
-def test_nobody_reads_through_a_use_that_has_ended(object_dir: Path) -> None:
+def test_a_use_that_has_ended_gives_no_reader(object_dir: Path) -> None:
     opened = OpenedFolder(object_dir, IdleReaders(), Mended([], []), give_back=lambda: None)
     opened.close()
     with pytest.raises(AssertionError):

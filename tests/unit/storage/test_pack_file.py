@@ -12,7 +12,7 @@ from tests.support.builders.packs import write_pack
 pytestmark = pytest.mark.quick
 
 
-def test_a_pack_tells_its_name_size_and_number_of_objects(tmp_path: Path) -> None:
+def test_a_pack_is_described_by_name_size_and_number_of_objects(tmp_path: Path) -> None:
     pack = write_pack(tmp_path, [("blob", b"one"), ("blob", b"two"), ("tree", b"")])
     facts = describe_pack(str(pack))
     assert facts.name == pack.stem.removeprefix("pack-")
@@ -35,7 +35,7 @@ def test_a_missing_pack_is_missing(tmp_path: Path) -> None:
             look(str(tmp_path / "pack-1.pack"))
 
 
-def test_a_pack_of_git_is_named_by_the_hash_at_its_end_and_another_is_not(tmp_path: Path) -> None:
+def test_only_a_pack_of_git_is_named_by_the_hash_at_its_end(tmp_path: Path) -> None:
     pack = write_pack(tmp_path, [("blob", b"one")])
     assert has_hash_for_name(str(pack))
     renamed = pack.rename(tmp_path / f"pack-{'1' * 40}.pack")
@@ -52,7 +52,7 @@ def make_folder(data: Path, name: str, *marks: str) -> None:
         (folder / mark).touch()
 
 
-def test_a_data_folder_is_known_by_its_repositories(tmp_path: Path) -> None:
+def test_a_data_folder_is_recognised_by_its_folder_repos(tmp_path: Path) -> None:
     assert not is_data_folder(tmp_path / "missing")
     assert not is_data_folder(tmp_path)
     (tmp_path / "repos").mkdir()
@@ -60,14 +60,14 @@ def test_a_data_folder_is_known_by_its_repositories(tmp_path: Path) -> None:
     assert list(iter_settled_repo_ids(tmp_path)) == []
 
 
-def test_folders_that_had_a_row_are_told_from_those_that_may_not_have_one(tmp_path: Path) -> None:
+def test_only_folders_that_had_a_row_are_listed(tmp_path: Path) -> None:
     make_folder(tmp_path, "repo_settled", "config")
     make_folder(tmp_path, "repo_unsettled", "unsettled", "config")
     make_folder(tmp_path, "repo_begun")
     assert list(iter_settled_repo_ids(tmp_path)) == ["repo_settled"]
 
 
-def test_files_among_the_folders_are_passed_over(tmp_path: Path) -> None:
+def test_files_among_the_folders_are_skipped(tmp_path: Path) -> None:
     make_folder(tmp_path, "repo_a", "config")
     (tmp_path / "repos" / "notes.txt").touch()
     (tmp_path / "repos" / "ab" / "notes.txt").touch()

@@ -37,7 +37,7 @@ def test_a_quarantine_whose_removal_was_cut_short_is_swept(tmp_path: Path) -> No
     assert not left.exists()
 
 
-def test_an_empty_folder_is_left_for_an_hour_to_whoever_is_about_to_fill_it(tmp_path: Path) -> None:
+def test_an_empty_folder_is_kept_for_an_hour_for_the_process_that_made_it(tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
     assert sweep_quarantines(tmp_path) == 0

@@ -51,7 +51,9 @@ def test_nothing_is_made_before_it_is_needed(runtime: RuntimeFolder, memory: Pat
     assert list(memory.iterdir()) == []
 
 
-def test_a_folder_of_refs_is_a_repository_for_its_owner_alone(runtime: RuntimeFolder, memory: Path) -> None:
+def test_a_folder_of_refs_is_a_repository_that_only_its_owner_may_read(
+    runtime: RuntimeFolder, memory: Path
+) -> None:
     folder = open_refs(runtime, "repo_a")
     assert {path.name for path in folder.iterdir()} >= {"config", "objects", "packed-refs", "refs"}
     assert os.readlink(folder / "objects") == "/objects"
@@ -59,7 +61,9 @@ def test_a_folder_of_refs_is_a_repository_for_its_owner_alone(runtime: RuntimeFo
     assert place.stat().st_mode & 0o777 == 0o700
 
 
-def test_processes_of_one_data_folder_share_and_the_last_one_cleans_up(data: Path, memory: Path) -> None:
+def test_processes_of_one_data_folder_share_the_folder_and_the_last_removes_it(
+    data: Path, memory: Path
+) -> None:
     first, second = RuntimeFolder(data, memory), RuntimeFolder(data, memory)
     assert open_refs(first, "repo_a") == open_refs(second, "repo_a")
     first.close()
@@ -68,7 +72,7 @@ def test_processes_of_one_data_folder_share_and_the_last_one_cleans_up(data: Pat
     assert list(memory.iterdir()) == []
 
 
-def test_data_folders_do_not_share(data: Path, memory: Path, tmp_path: Path) -> None:
+def test_two_data_folders_have_separate_folders(data: Path, memory: Path, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     one, two = RuntimeFolder(data, memory), RuntimeFolder(tmp_path / "other", memory)
     assert open_refs(one, "repo_a") != open_refs(two, "repo_a")
@@ -76,7 +80,7 @@ def test_data_folders_do_not_share(data: Path, memory: Path, tmp_path: Path) -> 
     two.close()
 
 
-def test_what_a_dead_server_left_is_removed_by_the_next(data: Path, memory: Path) -> None:
+def test_the_next_server_removes_the_leftovers_of_a_dead_one(data: Path, memory: Path) -> None:
     left = memory / f"packhouse-{os.geteuid()}-0123456789abcdef"
     left.mkdir(mode=0o700)
     (left / "lock").touch()
@@ -111,7 +115,9 @@ def test_a_link_in_place_of_the_folder_is_not_followed(data: Path, memory: Path,
     again.close()
 
 
-def test_refs_go_elsewhere_when_the_place_is_full(runtime: RuntimeFolder, data: Path, memory: Path) -> None:
+def test_refs_go_to_another_place_when_the_first_is_full(
+    runtime: RuntimeFolder, data: Path, memory: Path
+) -> None:
     def write_in_cache_only(folder: Path) -> None:
         if folder.is_relative_to(memory):
             raise OSError(28, "No space left on device")
@@ -148,7 +154,7 @@ def test_a_file_in_place_of_the_folder_is_not_used(runtime: RuntimeFolder, data:
     assert open_refs(runtime, "repo_b").is_relative_to(data / "cache")
 
 
-def test_other_failures_are_told(runtime: RuntimeFolder) -> None:
+def test_other_failures_are_raised(runtime: RuntimeFolder) -> None:
     def fail(_folder: Path) -> None:
         raise OSError(5, "Input/output error")
 
@@ -159,7 +165,7 @@ def test_other_failures_are_told(runtime: RuntimeFolder) -> None:
         pass
 
 
-def test_the_oldest_folders_go_beyond_the_bound_unless_they_are_in_use(data: Path, memory: Path) -> None:
+def test_beyond_the_bound_the_oldest_unused_folders_are_removed(data: Path, memory: Path) -> None:
     runtime = RuntimeFolder(data, memory, limits=Limits(ref_folders_max=10))
     with runtime.refs("repo_held", Path("/objects"), lambda folder: write(folder, b"")) as (held, _lock):
         folders = [open_refs(runtime, f"repo_{number:03}") for number in range(127)]
@@ -170,14 +176,14 @@ def test_the_oldest_folders_go_beyond_the_bound_unless_they_are_in_use(data: Pat
     runtime.close()
 
 
-def test_large_refs_go_beyond_the_bound_of_bytes(data: Path, memory: Path) -> None:
+def test_beyond_the_bound_of_bytes_folders_with_large_refs_are_removed(data: Path, memory: Path) -> None:
     runtime = RuntimeFolder(data, memory, limits=Limits(ref_folders_max_bytes=10_000))
     folders = [open_refs(runtime, f"repo_{number:03}", b"x" * 4000) for number in range(64)]
     assert sum(folder.exists() for folder in folders) == 2
     runtime.close()
 
 
-def test_folders_that_are_opened_while_others_are_dropped_are_whole(data: Path, memory: Path) -> None:
+def test_a_folder_that_is_opened_while_others_are_removed_is_complete(data: Path, memory: Path) -> None:
     failures: list[str] = []
 
     def use(runtime: RuntimeFolder, start: int) -> None:

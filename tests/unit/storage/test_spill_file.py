@@ -10,7 +10,7 @@ from packhouse.storage.spill_file import SpillFile
 pytestmark = pytest.mark.quick
 
 
-def test_pieces_come_back_in_their_order(tmp_path: Path) -> None:
+def test_pieces_are_read_back_in_order(tmp_path: Path) -> None:
     spill = SpillFile(tmp_path)
     assert list(spill.iter_pieces()) == []
     spill.append([b"one ", b"", b"two "])
@@ -34,7 +34,7 @@ def test_the_file_can_be_written_anywhere_while_it_is_open(tmp_path: Path) -> No
     assert b"".join(spill.iter_pieces()) == b"abXYef"
 
 
-def test_each_has_a_file_of_its_own_which_goes_with_it(tmp_path: Path) -> None:
+def test_each_spill_file_has_its_own_file_and_removes_it(tmp_path: Path) -> None:
     first, second = SpillFile(tmp_path), SpillFile(tmp_path)
     first.append([b"1"])
     second.append([b"2"])

@@ -9,7 +9,7 @@ from tests.support.builders.store_bench import OTHER, REPO, Bench, Change, blob,
 # put, link
 
 
-def test_a_pack_is_readable_once_put_returns_and_its_files_are_taken(store: PackStore) -> None:
+def test_put_takes_the_files_and_the_pack_is_readable_afterwards(store: PackStore) -> None:
     with store.new_pack() as new:
         new.writer.add_object("blob", b"one")
         info, pack, idx = new.finish()
@@ -24,7 +24,7 @@ def test_a_pack_is_readable_once_put_returns_and_its_files_are_taken(store: Pack
     opened.close()
 
 
-def test_another_process_sees_what_was_put(bench: Bench) -> None:
+def test_another_process_sees_a_stored_pack(bench: Bench) -> None:
     pack = put(bench.store, 1, b"one")
     other = bench.open_again()
     opened = other.open(REPO, PackSet(7, [pack]))
@@ -44,9 +44,7 @@ def test_a_pack_that_is_put_twice_is_there_once(store: PackStore) -> None:
 
 @pytest.mark.parametrize("suffix", [".pack", ".idx"])
 @pytest.mark.parametrize("change", [lambda content: content[:20], flip(40), lambda content: b""])
-def test_a_pack_that_is_put_again_replaces_what_was_left_of_it(
-    bench: Bench, suffix: str, change: Change
-) -> None:
+def test_a_repeated_put_replaces_partial_files(bench: Bench, suffix: str, change: Change) -> None:
     put(bench.store, 1, b"one")
     bench.damage(name_of(1), change, suffix=suffix)
     pack = put(bench.store, 1, b"one")
@@ -57,7 +55,7 @@ def test_a_pack_that_is_put_again_replaces_what_was_left_of_it(
     opened.close()
 
 
-def test_a_linked_pack_depends_on_its_source_no_more(store: PackStore) -> None:
+def test_a_linked_pack_does_not_depend_on_its_source(store: PackStore) -> None:
     source = put(store, 1, b"one")
     store.link(REPO, source.name, OTHER, name_of(2))
     assert store.delete(REPO, [source.name]) == {source.name}
@@ -72,7 +70,7 @@ def test_a_linked_pack_depends_on_its_source_no_more(store: PackStore) -> None:
     opened.close()
 
 
-def test_a_linked_pack_replaces_what_was_left_under_its_name(bench: Bench) -> None:
+def test_a_linked_pack_replaces_partial_files_of_its_name(bench: Bench) -> None:
     source = put(bench.store, 1, b"one", repo_id=OTHER)
     put(bench.store, 2, b"else")
     bench.damage(name_of(2), lambda content: content[:20])
@@ -82,7 +80,7 @@ def test_a_linked_pack_replaces_what_was_left_under_its_name(bench: Bench) -> No
     opened.close()
 
 
-def test_a_source_that_is_not_there_cannot_be_linked(store: PackStore) -> None:
+def test_a_missing_source_cannot_be_linked(store: PackStore) -> None:
     with pytest.raises(FileNotFoundError):
         store.link(REPO, name_of(1), OTHER, name_of(2))
     put(store, 1, b"one")
@@ -110,7 +108,7 @@ def test_packs_that_are_not_in_the_set_are_not_shown(store: PackStore) -> None:
     opened.close()
 
 
-def test_repositories_do_not_see_each_other(store: PackStore) -> None:
+def test_repositories_do_not_see_each_others_packs(store: PackStore) -> None:
     ours, theirs = put(store, 1, b"one"), put(store, 1, b"two", repo_id=OTHER)
     opened = store.open(REPO, PackSet(7, [ours]))
     others = store.open(OTHER, PackSet(7, [theirs]))
@@ -137,7 +135,7 @@ def test_a_larger_set_of_the_generation_shows_its_packs_to_earlier_readers_too(s
     earlier.close()
 
 
-def test_another_generation_changes_nothing_for_those_who_have_one_open(store: PackStore) -> None:
+def test_another_generation_does_not_change_an_open_one(store: PackStore) -> None:
     one, two = put(store, 1, b"one"), put(store, 2, b"two")
     earlier = store.open(REPO, PackSet(7, [one]))
     later = store.open(REPO, PackSet(8, [two]))
@@ -149,7 +147,7 @@ def test_another_generation_changes_nothing_for_those_who_have_one_open(store: P
     later.close()
 
 
-def test_a_folder_goes_with_its_last_reader_once_another_generation_has_replaced_it(store: PackStore) -> None:
+def test_the_last_reader_of_a_replaced_generation_removes_its_folder(store: PackStore) -> None:
     one = put(store, 1, b"one")
     first, second = store.open(REPO, PackSet(7, [one])), store.open(REPO, PackSet(7, [one]))
     newer = store.open(REPO, PackSet(8, [one]))
@@ -182,9 +180,7 @@ def test_an_earlier_generation_can_be_opened_again(store: PackStore) -> None:
         pytest.param(flip(11), id="another count"),
     ],
 )
-def test_a_pack_that_is_not_as_it_was_written_is_a_fault_and_the_others_are_shown(
-    bench: Bench, change: Change
-) -> None:
+def test_a_changed_pack_is_a_fault_and_the_others_are_shown(bench: Bench, change: Change) -> None:
     one, two = put(bench.store, 1, b"one"), put(bench.store, 2, b"two")
     bench.damage(one.name, change)
     opened = bench.store.open(REPO, PackSet(7, [one, two]))
@@ -196,7 +192,7 @@ def test_a_pack_that_is_not_as_it_was_written_is_a_fault_and_the_others_are_show
     assert [fault.pack for fault in bench.store.missing(REPO, [one, two])] == [one.name]
 
 
-def test_a_pack_that_is_listed_otherwise_than_it_is_is_a_fault(store: PackStore) -> None:
+def test_a_pack_that_differs_from_its_row_is_a_fault(store: PackStore) -> None:
     one = put(store, 1, b"one")
     for listed in (Pack(one.name, one.size_bytes + 1, 1), Pack(one.name, one.size_bytes, 2)):
         opened = store.open(REPO, PackSet(one.size_bytes + listed.size_bytes + listed.objects, [listed]))
@@ -206,7 +202,7 @@ def test_a_pack_that_is_listed_otherwise_than_it_is_is_a_fault(store: PackStore)
     assert store.missing(REPO, [one]) == []
 
 
-def test_a_pack_that_was_missing_is_shown_once_it_is_there_again(bench: Bench) -> None:
+def test_a_missing_pack_is_shown_once_it_is_brought_back(bench: Bench) -> None:
     one, two = put(bench.store, 1, b"one"), put(bench.store, 2, b"two")
     bench.lose(one.name)
     opened = bench.store.open(REPO, PackSet(7, [one, two]))
@@ -228,7 +224,7 @@ def test_a_pack_that_was_missing_is_shown_once_it_is_there_again(bench: Bench) -
         pytest.param(flip(1040), id="another id"),
     ],
 )
-def test_a_lost_or_damaged_idx_is_made_anew_on_the_way(bench: Bench, change: Change) -> None:
+def test_opening_makes_a_lost_or_damaged_idx_anew(bench: Bench, change: Change) -> None:
     one = put(bench.store, 1, b"one", b"more")
     bench.damage(one.name, change, suffix=".idx")
     opened = bench.store.open(REPO, PackSet(7, [one]))
@@ -258,7 +254,7 @@ def test_the_idx_of_another_pack_is_made_anew(bench: Bench) -> None:
 # delete, remove_repo
 
 
-def test_a_deleted_pack_is_gone_for_new_readers_and_stays_for_those_who_have_it_open(
+def test_a_deleted_pack_is_gone_for_new_readers_and_stays_for_open_ones(
     store: PackStore,
 ) -> None:
     one, two = put(store, 1, b"one"), put(store, 2, b"two")
@@ -278,7 +274,7 @@ def test_a_deleted_pack_is_gone_for_new_readers_and_stays_for_those_who_have_it_
     assert store.stat(REPO, one.name) is None
 
 
-def test_deleting_may_be_done_twice_and_late(bench: Bench) -> None:
+def test_a_pack_may_be_deleted_twice_and_late(bench: Bench) -> None:
     one, two = put(bench.store, 1, b"one"), put(bench.store, 2, b"two")
     bench.lose(two.name, suffix=".idx")
     names = [one.name, two.name, name_of(9)]
@@ -298,7 +294,7 @@ def test_a_name_that_was_deleted_can_be_stored_again(store: PackStore) -> None:
     opened.close()
 
 
-def test_a_removed_repository_stays_readable_for_those_who_have_it_open(store: PackStore) -> None:
+def test_a_removed_repository_stays_readable_for_open_readers(store: PackStore) -> None:
     one, theirs = put(store, 1, b"one"), put(store, 1, b"two", repo_id=OTHER)
     opened = store.open(REPO, PackSet(7, [one]))
     assert store.remove_repo(REPO)
@@ -314,7 +310,7 @@ def test_a_removed_repository_stays_readable_for_those_who_have_it_open(store: P
     assert store.missing(OTHER, [theirs]) == []
 
 
-def test_what_a_pack_says_of_itself_is_that_of_the_present_one(store: PackStore) -> None:
+def test_a_pack_is_described_by_its_present_file(store: PackStore) -> None:
     first = put(store, 1, b"one")
     assert store.stat(REPO, first.name) == first
     second = put(store, 1, b"another", b"and one more")

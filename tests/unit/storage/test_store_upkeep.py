@@ -36,7 +36,7 @@ def test_missing_names_each_fault_and_a_lost_folder_as_one(bench: Bench) -> None
     assert bench.store.missing(OTHER, []) == []
 
 
-def test_a_pack_says_its_size_and_its_number_of_objects(bench: Bench) -> None:
+def test_a_pack_is_described_by_size_and_number_of_objects(bench: Bench) -> None:
     pack = put(bench.store, 1, b"one", b"two", b"three")
     assert bench.store.stat(REPO, pack.name) == pack
     assert bench.store.stat(REPO, name_of(2)) is None
@@ -46,7 +46,7 @@ def test_a_pack_says_its_size_and_its_number_of_objects(bench: Bench) -> None:
     assert bench.store.stat(REPO, no_pack.name) is None
 
 
-def test_all_packs_in_place_are_named_also_half_ones(bench: Bench) -> None:
+def test_all_packs_in_place_are_listed_also_incomplete_ones(bench: Bench) -> None:
     assert bench.store.list_names(REPO) == []
     assert list(bench.store.iter_repo_ids()) == []
     for number in (3, 1, 2):
@@ -57,7 +57,7 @@ def test_all_packs_in_place_are_named_also_half_ones(bench: Bench) -> None:
     assert sorted(bench.store.iter_repo_ids()) == [REPO, OTHER]
 
 
-def test_packs_of_an_earlier_release_are_those_that_have_their_hash_for_a_name(bench: Bench) -> None:
+def test_only_packs_named_by_their_hash_count_as_those_of_an_earlier_release(bench: Bench) -> None:
     store = bench.store
     assert store.survey(REPO) == []
     packs = [put_by_hash(store, content) for content in (b"one", b"two", b"three")]
@@ -100,7 +100,7 @@ def test_a_pack_is_read_from_end_to_end(bench: Bench) -> None:
     assert bench.store.missing(REPO, [sound, flipped]) == []
 
 
-def test_what_is_mended_is_mended_also_for_those_who_have_it_open(bench: Bench) -> None:
+def test_mending_also_reaches_readers_that_have_the_pack_open(bench: Bench) -> None:
     one, two = put(bench.store, 1, b"one"), put(bench.store, 2, b"two")
     opened = bench.store.open(REPO, PackSet(7, [one, two]))
     bench.damage(one.name, flip(1040), suffix=".idx")
@@ -115,7 +115,7 @@ def test_what_is_mended_is_mended_also_for_those_who_have_it_open(bench: Bench) 
 
 
 @pytest.mark.parametrize("trusting", [True, False])
-def test_mending_tells_what_it_cannot_mend(bench: Bench, trusting: bool) -> None:
+def test_mending_reports_packs_that_it_cannot_mend(bench: Bench, trusting: bool) -> None:
     one, two = put(bench.store, 1, b"one"), put(bench.store, 2, b"two")
     bench.lose(one.name)
     mended = bench.store.mend(REPO, [one, two], trusting=trusting)
@@ -127,7 +127,7 @@ def test_mending_tells_what_it_cannot_mend(bench: Bench, trusting: bool) -> None
     assert (nothing.rebuilt, nothing.faults) == ([], [])
 
 
-def test_an_idx_that_changed_since_it_was_opened_is_found_before_git_runs(bench: Bench) -> None:
+def test_a_recheck_finds_an_idx_that_changed_since_it_was_opened(bench: Bench) -> None:
     one = put(bench.store, 1, b"one")
     opened = bench.store.open(REPO, PackSet(7, [one]))
     unchanged = bench.store.recheck(REPO, opened, [one])
@@ -141,7 +141,7 @@ def test_an_idx_that_changed_since_it_was_opened_is_found_before_git_runs(bench:
 # places to work in
 
 
-def test_git_works_in_a_repository_without_objects_on_what_is_open(store: PackStore) -> None:
+def test_git_reads_the_open_packs_from_a_repository_without_objects(store: PackStore) -> None:
     opened = store.open(REPO, PackSet(7, [put(store, 1, b"one")]))
     written: list[Path] = []
     with store.git_dir(REPO, written.append) as (git_dir, descriptors):
@@ -160,7 +160,7 @@ def test_git_works_in_a_repository_without_objects_on_what_is_open(store: PackSt
     opened.close()
 
 
-def test_what_waits_and_what_is_written_is_in_no_repository_and_goes_unless_it_is_put(
+def test_new_packs_and_quarantines_are_in_no_repository_and_go_unless_they_are_put(
     store: PackStore,
 ) -> None:
     with store.new_quarantine() as quarantine, store.new_scratch() as scratch, store.new_pack() as new:
@@ -173,7 +173,7 @@ def test_what_waits_and_what_is_written_is_in_no_repository_and_goes_unless_it_i
     assert not any(place.exists() for place in places)
 
 
-def test_sweeping_takes_nothing_that_is_stored_open_or_in_the_making(store: PackStore) -> None:
+def test_sweeping_keeps_stored_open_and_new_packs(store: PackStore) -> None:
     one = put(store, 1, b"one")
     opened = store.open(REPO, PackSet(7, [one]))
     with store.new_quarantine() as quarantine, store.new_pack() as new:
@@ -187,7 +187,7 @@ def test_sweeping_takes_nothing_that_is_stored_open_or_in_the_making(store: Pack
     assert store.missing(REPO, [one, Pack(name_of(2), info.pack.size_bytes, info.pack.objects)]) == []
 
 
-def test_a_store_that_works_passes_its_check(store: PackStore) -> None:
+def test_a_working_store_passes_its_check(store: PackStore) -> None:
     store.check()
 
 
@@ -213,7 +213,7 @@ def test_writers_of_a_ref_wait_for_each_other(store: PackStore) -> None:
     assert order == ["first", "second"]
 
 
-def test_one_at_a_time_maintains_a_repository_and_nobody_waits(bench: Bench) -> None:
+def test_only_one_gets_the_maintenance_lease_and_the_others_do_not_wait(bench: Bench) -> None:
     store, elsewhere = bench.store, bench.open_again()
     put(store, 1, b"one")
     put(store, 1, b"one", repo_id=OTHER)
@@ -232,7 +232,7 @@ def test_one_at_a_time_maintains_a_repository_and_nobody_waits(bench: Bench) -> 
 # threads
 
 
-def test_threads_store_read_and_delete_side_by_side(store: PackStore) -> None:
+def test_threads_can_store_read_and_delete_at_once(store: PackStore) -> None:
     failures: list[BaseException] = []
     kept = put(store, 1000, b"kept")
 

@@ -26,11 +26,11 @@ def fail_to_wait(outage: Outage, reason: str) -> None:
         outage.waited(lambda: reason)
 
 
-def test_callers_wait_long_for_a_server_that_answers() -> None:
+def test_callers_may_wait_long_while_the_server_answers() -> None:
     assert Outage(wait_max_s=_WAIT_MAX_S).patience_s() == _WAIT_MAX_S
 
 
-def test_once_a_connection_broke_callers_wait_a_moment_only() -> None:
+def test_after_a_broken_connection_callers_wait_only_a_moment() -> None:
     outage = Outage(wait_max_s=_WAIT_MAX_S)
     outage.suspect()
     assert outage.patience_s() == limits.database_outage_wait_max_s
@@ -38,7 +38,7 @@ def test_once_a_connection_broke_callers_wait_a_moment_only() -> None:
     assert outage.patience_s() == _WAIT_MAX_S
 
 
-def test_after_one_waited_in_vain_others_are_refused_for_a_little_while() -> None:
+def test_after_a_wait_in_vain_other_callers_are_refused_for_a_while() -> None:
     hands = Hands()
     outage = Outage(wait_max_s=_WAIT_MAX_S, monotonic=hands)
     fail_to_wait(outage, "connection refused")
@@ -48,13 +48,13 @@ def test_after_one_waited_in_vain_others_are_refused_for_a_little_while() -> Non
     assert outage.patience_s() == limits.database_outage_wait_max_s
 
 
-def test_a_server_whose_connections_are_all_in_use_is_not_away() -> None:
+def test_a_server_with_all_connections_in_use_is_not_away() -> None:
     outage = Outage(wait_max_s=_WAIT_MAX_S)
     fail_to_wait(outage, "")
     assert outage.patience_s() == _WAIT_MAX_S
 
 
-def test_an_outage_is_told_once_with_its_reason_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_logged_once_with_its_reason_and_so_is_its_end(caplog: pytest.LogCaptureFixture) -> None:
     outage = Outage(wait_max_s=_WAIT_MAX_S)
     with caplog.at_level(logging.INFO):
         outage.suspect()

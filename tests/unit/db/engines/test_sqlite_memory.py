@@ -43,7 +43,9 @@ def test_databases_share_nothing(database: SqliteMemory) -> None:
     other.close()
 
 
-def test_there_is_no_file(database: SqliteMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_makes_no_file(
+    database: SqliteMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     add(database, "one")
     assert list(tmp_path.iterdir()) == []
@@ -61,7 +63,7 @@ def test_a_session_for_reading_refuses_to_write(database: SqliteMemory, kind: st
         assert names(session) == ["one"]
 
 
-def test_snapshots_of_several_moments_stay_apart(database: SqliteMemory) -> None:
+def test_each_snapshot_keeps_its_own_moment(database: SqliteMemory) -> None:
     with database.snapshot() as first:
         add(database, "a")
         with database.snapshot() as second:
@@ -77,7 +79,7 @@ def test_snapshots_of_several_moments_stay_apart(database: SqliteMemory) -> None
                 assert names(now) == ["a", "b", "c"]
 
 
-def test_a_transaction_that_cannot_be_committed_leaves_nothing_and_lets_the_next_one_begin(
+def test_a_transaction_that_fails_to_commit_changes_nothing_and_does_not_block_the_next(
     database: SqliteMemory,
 ) -> None:
     def add_key_of_nobody() -> None:
@@ -93,7 +95,7 @@ def test_a_transaction_that_cannot_be_committed_leaves_nothing_and_lets_the_next
         assert names(session) == ["next"]
 
 
-def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> None:
+def test_writers_take_turns_and_readers_see_no_half_transaction(database: SqliteMemory) -> None:
     stop = threading.Event()
     halves: list[list[str]] = []
 
@@ -123,7 +125,7 @@ def test_writers_take_turns_and_readers_see_no_half(database: SqliteMemory) -> N
         assert len(list_orgs(session, limit=1000)) == 120
 
 
-def test_an_image_brings_back_its_moment_and_snapshots_keep_theirs(database: SqliteMemory) -> None:
+def test_restoring_an_image_restores_its_state_and_snapshots_keep_theirs(database: SqliteMemory) -> None:
     add(database, "kept")
     image = database.image()
     add(database, "lost")
@@ -140,7 +142,7 @@ def test_an_image_brings_back_its_moment_and_snapshots_keep_theirs(database: Sql
         assert names(session) == ["kept", "new"]
 
 
-def test_closing_waits_for_no_session_and_breaks_none(database: SqliteMemory) -> None:
+def test_closing_does_not_wait_for_a_session_and_does_not_break_it(database: SqliteMemory) -> None:
     with database.write() as session:
         database.close()
         insert_org(session, name="last", now=1)

@@ -224,7 +224,7 @@ def test_an_iso_date_keeps_its_own_offset(text: str, when: int, zone: str) -> No
         "2026-01-02T08:30:00Z\0",
     ],
 )
-def test_what_is_no_date_or_none_that_git_stores_is_invalid(text: str) -> None:
+def test_text_that_is_not_a_date_and_dates_that_git_cannot_store_are_invalid(text: str) -> None:
     with pytest.raises(Invalid):
         parse_date(text)
 
@@ -307,12 +307,12 @@ def test_a_commit_without_persons_or_message_is_read() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"\n\nx", b"tree 123\n\n", b"tree " + b"1" * 40 + b"\nparent x\n\n"]
 )
-def test_bytes_that_are_no_commit_are_corrupt(content: bytes) -> None:
+def test_bytes_that_are_not_a_commit_are_corrupt(content: bytes) -> None:
     with pytest.raises(Corrupt):
         parse_commit(content)
 
 
-def test_a_signature_is_unfolded_and_the_payload_is_what_was_signed() -> None:
+def test_a_signature_is_unfolded_and_the_payload_is_the_signed_text() -> None:
     unsigned = encode_commit(
         tree=EMPTY_TREE_OID, parents=[], author=ADA, committer=ADA, message=b"m\n\ngpgsig x\n"
     )
@@ -381,6 +381,6 @@ def test_modes_of_old_trees_are_read_as_git_compares_them() -> None:
 
 
 @pytest.mark.parametrize("content", [b"x", b"100644 a\0123", b"100644 \0" + b"1" * 20, b"8 a\0" + b"1" * 20])
-def test_bytes_that_are_no_tree_are_corrupt(content: bytes) -> None:
+def test_bytes_that_are_not_a_tree_are_corrupt(content: bytes) -> None:
     with pytest.raises(Corrupt):
         parse_tree(content)

@@ -75,7 +75,7 @@ def test_a_person_reads_back_as_git_stores_it(person: Person) -> None:
 
 @settings(max_examples=40)
 @given(persons(), persons(), messages(), st.lists(OIDS, max_size=3, unique=True))
-def test_a_commit_reads_back_and_git_takes_it(
+def test_a_commit_reads_back_and_git_accepts_it(
     store: tuple[Git, Path], author: Person, committer: Person, message: bytes, parents: list[Oid]
 ) -> None:
     content = encode_commit(
@@ -93,7 +93,7 @@ def test_a_commit_reads_back_and_git_takes_it(
 
 @settings(max_examples=40)
 @given(persons(), messages(), OIDS, st.sampled_from(["commit", "tree", "blob", "tag"]))
-def test_a_tag_reads_back_and_git_takes_it(
+def test_a_tag_reads_back_and_git_accepts_it(
     store: tuple[Git, Path], tagger: Person, message: bytes, target: Oid, kind: str
 ) -> None:
     content = encode_tag(target=target, target_kind=kind, name="v1", tagger=tagger, message=message)
@@ -111,7 +111,7 @@ MODES = st.sampled_from([0o100644, 0o100755, 0o120000, 0o160000, 0o40000])
 
 
 @given(st.dictionaries(NAMES, st.tuples(MODES, OIDS), max_size=12), st.randoms(use_true_random=False))
-def test_a_tree_reads_back_in_gits_order_however_it_came(
+def test_a_tree_reads_back_in_gits_order_whatever_the_order_of_its_entries(
     entries: dict[bytes, tuple[int, Oid]], rng: random.Random
 ) -> None:
     rows = [TreeEntry(mode, name, oid) for name, (mode, oid) in entries.items()]
@@ -134,7 +134,7 @@ def test_a_tree_that_is_cut_short_is_corrupt(entries: dict[bytes, tuple[int, Oid
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_commit_or_corrupt(content: bytes) -> None:
+def test_any_bytes_parse_as_a_commit_or_are_corrupt(content: bytes) -> None:
     try:
         commit = parse_commit(content)
     except Corrupt:

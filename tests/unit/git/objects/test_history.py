@@ -26,7 +26,7 @@ HEAD = f"tree {EMPTY_TREE_OID}\n".encode()
 @example(b"00000000000000000005")
 @example(b"-5")
 @example(b"x> 7")
-def test_the_short_ways_read_every_date_as_the_long_one_does(date: bytes) -> None:
+def test_the_fast_parsers_read_every_date_like_parse_commit(date: bytes) -> None:
     content = HEAD + b"author A <a@x> %s +0000\ncommitter C <c@x> %s +0000\n\nm\n" % (date, date)
     commit = parse_commit(content)
     assert parse_links(content).committed_at == commit.committer.when
@@ -45,7 +45,7 @@ HEADERS = st.sampled_from(
 
 
 @given(st.integers(0, 3), HEADERS, st.binary(max_size=30))
-def test_the_short_ways_read_everything_as_the_long_one_does(
+def test_the_fast_parsers_read_everything_like_parse_commit(
     parents: int, header: bytes, message: bytes
 ) -> None:
     lines = b"".join(b"parent %040x\n" % number for number in range(parents))
@@ -62,6 +62,6 @@ def test_a_commit_without_a_committer_has_no_date() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"tree x\n", b"blob", b"parent " + b"a" * 40 + b"\n"])
-def test_what_is_no_commit_is_corrupt(content: bytes) -> None:
+def test_bytes_that_are_not_a_commit_are_corrupt(content: bytes) -> None:
     with pytest.raises(Corrupt):
         parse_links(content)

@@ -25,7 +25,7 @@ def no_tree(oid: Oid) -> bytes:
 
 
 @pytest.mark.parametrize("text", ["", "../up", ".git/hooks/x", "ab/../" + "c" * 34, "A" * 40, "a" * 41])
-def test_a_note_for_what_is_no_object_id_is_refused(text: str) -> None:
+def test_a_note_for_text_that_is_not_an_object_id_is_refused(text: str) -> None:
     notes = NotesTree(no_tree, None, lambda first, _: first)
     with pytest.raises(Invalid):
         notes.set(Oid(text), BLOB)
@@ -112,7 +112,7 @@ def test_many_notes_are_spread_over_folders_and_gathered_again() -> None:
     assert store.notes(few) == dict.fromkeys(MANY[:10], BLOB)
 
 
-def test_the_order_of_the_edits_does_not_show() -> None:
+def test_the_tree_does_not_depend_on_the_order_of_the_edits() -> None:
     roots = set()
     for targets in (MANY[:300], MANY[299::-1], sorted(MANY[:300])):
         store = Store()
@@ -123,7 +123,7 @@ def test_the_order_of_the_edits_does_not_show() -> None:
     assert len(roots) == 1
 
 
-def test_folders_that_no_edit_concerns_are_neither_read_nor_written() -> None:
+def test_untouched_folders_are_neither_read_nor_written() -> None:
     store = Store()
     tree = store.open(None)
     for target in MANY:
@@ -166,7 +166,7 @@ def test_two_notes_of_one_object_are_joined_by_the_caller() -> None:
     assert asked == [{BLOB, other}]
 
 
-def test_what_is_no_note_stays_where_it_was() -> None:
+def test_entries_that_are_not_notes_stay_where_they_were() -> None:
     store = Store()
     rows = [TreeEntry(MODE_FILE, b"README", BLOB), TreeEntry(0o120000, b"e" * 40, BLOB)]
     root = store.emit(encode_tree(rows))

@@ -51,13 +51,13 @@ def open_reader(kind: str, folder: Path) -> Objects:
 
 
 @pytest.mark.parametrize(("kind", "content"), OBJECTS)
-def test_every_object_comes_back_as_it_was_written(reader: Objects, kind: str, content: bytes) -> None:
+def test_every_object_is_read_as_it_was_written(reader: Objects, kind: str, content: bytes) -> None:
     oid = hash_object(kind, content)
     assert reader.kind_and_size(oid) == reader.read_header(oid) == (kind, len(content))
     assert reader.read(oid) == reader.read(oid, kind=kind) == (kind, content)
 
 
-def test_an_absent_object_is_told_by_name(reader: Objects) -> None:
+def test_an_absent_object_is_reported_by_its_id(reader: Objects) -> None:
     assert reader.kind_and_size(ABSENT) is None
     for ask in (reader.read, reader.read_header, reader.peel):
         with pytest.raises(ObjectMissing) as caught:
@@ -92,7 +92,7 @@ def test_a_chain_of_tags_has_a_bound(git: Git, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["libgit2", "git"])
-def test_a_spoiled_object_is_corrupt_and_not_absent(git: Git, tmp_path: Path, kind: str) -> None:
+def test_a_damaged_object_is_corrupt_and_not_absent(git: Git, tmp_path: Path, kind: str) -> None:
     repo = BareRepo(git, tmp_path / "spoiled.git")
     content = random.Random(1).randbytes(1000)
     pack = repo.add([("blob", content)])
@@ -115,7 +115,7 @@ def test_a_folder_beneath_is_searched_as_well(repo: BareRepo, git: Git, tmp_path
     assert ObjectReader(above.path / "objects").kind_and_size(hash_object("blob", b"content")) is None
 
 
-def test_a_git_of_its_own_sees_what_came_after_it_was_opened(repo: BareRepo) -> None:
+def test_a_fresh_reader_sees_objects_that_were_added_after_it_was_opened(repo: BareRepo) -> None:
     reader = FreshReader(GitPlace(repo.path))
     late = hash_object("blob", b"late")
     assert reader.kind_and_size(late) is None

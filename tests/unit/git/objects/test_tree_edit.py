@@ -121,7 +121,7 @@ def test_folders_left_empty_vanish(store: TreeStore) -> None:
     assert set(store.list(editor.write(store.emit))) == {b"z"}
 
 
-def test_a_delete_tells_whether_it_found_something_or_an_earlier_edit_took_it(store: TreeStore) -> None:
+def test_a_delete_returns_whether_the_path_existed_or_was_deleted_earlier(store: TreeStore) -> None:
     editor = store.edit(store.write(b"a/b", b"c"))
     assert [editor.delete(path) for path in (b"x", b"a/x", b"c/x", b"x/y")] == [False] * 4
     assert [editor.delete(path) for path in (b"c", b"c", b"a", b"a/b", b"a")] == [True] * 5
@@ -149,7 +149,7 @@ def test_an_upsert_onto_a_folder_is_refused(store: TreeStore) -> None:
         editor.upsert(TreePath(b"folder"), FILE, ONE)
 
 
-def test_the_same_holds_for_what_earlier_edits_made(store: TreeStore) -> None:
+def test_files_and_folders_of_earlier_edits_block_an_upsert_too(store: TreeStore) -> None:
     editor = store.edit(None)
     editor.upsert(TreePath(b"file"), FILE, ONE)
     editor.upsert(TreePath(b"folder/a"), FILE, ONE)
@@ -159,7 +159,7 @@ def test_the_same_holds_for_what_earlier_edits_made(store: TreeStore) -> None:
         editor.upsert(TreePath(b"folder"), FILE, ONE)
 
 
-def test_what_was_deleted_before_may_be_replaced_by_the_other_kind(store: TreeStore) -> None:
+def test_a_deleted_file_may_become_a_folder_and_a_deleted_folder_a_file(store: TreeStore) -> None:
     root = store.write(b"file", b"folder/a", b"single/only")
     editor = store.edit(root)
     editor.delete(b"file")
@@ -208,7 +208,7 @@ def test_a_name_inside_an_object_id_or_a_longer_name_is_not_taken_for_an_entry(s
 
 
 @pytest.mark.parametrize("touched", [1, 15, 16, 17, 40])
-def test_many_edits_of_one_folder_do_the_same_as_few(store: TreeStore, touched: int) -> None:
+def test_many_edits_of_one_folder_give_the_same_tree_as_few(store: TreeStore, touched: int) -> None:
     names = [b"file%04d" % number for number in range(0, 2000, 2)]
     root = store.write(*names)
     editor = store.edit(root)
@@ -224,7 +224,7 @@ def test_many_edits_of_one_folder_do_the_same_as_few(store: TreeStore, touched: 
     )
 
 
-def test_a_path_as_deep_as_paths_may_be_is_edited(store: TreeStore) -> None:
+def test_the_deepest_allowed_path_is_edited(store: TreeStore) -> None:
     path = b"/".join([b"a"] * 2048)
     root = store.write(path)
     editor = store.edit(root)
@@ -251,7 +251,7 @@ def test_old_modes_are_written_as_git_writes_them_today_but_only_where_something
     ]
 
 
-def test_an_edit_of_bytes_that_are_no_tree_is_corrupt(store: TreeStore) -> None:
+def test_an_edit_of_bytes_that_are_not_a_tree_is_corrupt(store: TreeStore) -> None:
     root = store.emit(b"100644 a\0too short")
     with pytest.raises(Corrupt):
         store.edit(root).upsert(TreePath(b"b"), FILE, ONE)
@@ -270,9 +270,7 @@ def test_a_mode_that_no_file_has_is_refused(store: TreeStore, mode: int) -> None
         *(b"/a", b"a//b", b"a/", b"", b"a\0b", b"a" * 4097, b".gitmodules/a", b"a/.gitattributes/b"),
     ],
 )
-def test_a_path_that_no_tree_may_hold_is_refused_whatever_its_type_claims(
-    store: TreeStore, path: bytes
-) -> None:
+def test_a_path_that_no_tree_may_contain_is_refused_whatever_its_type(store: TreeStore, path: bytes) -> None:
     for claimed in (cast(TreePath, path), bytes.__new__(TreePath, path)):
         editor = store.edit(store.write(b"kept"))
         with pytest.raises(Invalid):
@@ -286,7 +284,7 @@ def test_an_id_that_no_object_has_is_refused(store: TreeStore, oid: str) -> None
         store.edit(None).upsert(TreePath(b"a"), FILE, Oid(oid))
 
 
-def test_what_may_not_be_written_any_more_can_still_be_deleted(store: TreeStore) -> None:
+def test_paths_that_may_not_be_written_can_still_be_deleted(store: TreeStore) -> None:
     root = store.emit(encode_tree([TreeEntry(FILE, b".git", ONE), TreeEntry(FILE, b"a", ONE)]))
     editor = store.edit(root)
     assert editor.delete(b".git")

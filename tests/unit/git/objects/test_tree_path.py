@@ -188,7 +188,7 @@ def test_names_that_only_look_like_gitmodules_are_not_taken_for_it(name: str) ->
     "path",
     ["", "/", "//", ".", "..", "a/../b", "a/./b", "a//b", "a/", "./a", "a/..", "a\0b", "a" * 4097, "\ud800"],
 )
-def test_a_path_that_leads_nowhere_good_is_refused(path: str) -> None:
+def test_a_path_that_a_checkout_must_not_write_is_refused(path: str) -> None:
     with pytest.raises(Invalid):
         check_tree_path(path)
 
@@ -210,7 +210,7 @@ def test_a_path_that_leads_nowhere_good_is_refused(path: str) -> None:
         b"a\\.git",
     ],
 )
-def test_a_tree_path_cannot_be_made_of_what_no_tree_may_hold(path: bytes) -> None:
+def test_a_tree_path_cannot_be_made_from_a_path_that_no_tree_may_contain(path: bytes) -> None:
     with pytest.raises(Invalid):
         TreePath(path)
     with pytest.raises(Invalid):
@@ -237,7 +237,7 @@ def test_no_name_of_a_plain_path_means_anything_to_git(text: str) -> None:
             assert not is_gitattributes_name(name)
 
 
-def test_leading_slashes_are_taken_off_before_the_length_counts() -> None:
+def test_leading_slashes_are_removed_before_the_length_is_checked() -> None:
     assert check_tree_path("///a/b") == b"a/b"
     assert check_tree_path("/" + "a" * 4096) == b"a" * 4096
 
@@ -292,6 +292,6 @@ def test_a_prefix_may_end_within_a_name() -> None:
     "prefix",
     [".", "..", "../x", "a/..", "a/./b", "a//b", "a//", ".git/", ".GIT/config", "a\0", "x" * 5000, "\ud800"],
 )
-def test_what_no_path_begins_with_is_no_prefix(prefix: str) -> None:
+def test_text_that_no_path_begins_with_is_refused_as_a_prefix(prefix: str) -> None:
     with pytest.raises(Invalid):
         check_path_prefix(prefix)

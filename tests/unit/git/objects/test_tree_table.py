@@ -102,7 +102,7 @@ def test_the_changes_turn_one_tree_into_the_other(before: dict[bytes, int], afte
 
 
 @given(FILES)
-def test_a_tree_beside_none_is_all_its_files(files: dict[bytes, int]) -> None:
+def test_compared_with_no_tree_all_files_of_a_tree_differ(files: dict[bytes, int]) -> None:
     forest = Forest()
     root = forest.plant(files)
     leaves = forest.leaves(root)
@@ -123,7 +123,7 @@ def test_equal_folders_are_not_read() -> None:
     assert forest.reads == 2
 
 
-def test_a_file_in_the_place_of_a_folder_is_told_after_what_was_in_it_or_before() -> None:
+def test_a_file_and_a_folder_of_one_name_can_replace_each_other() -> None:
     forest = Forest()
     old, new = forest.plant({b"a/b": 1}), forest.plant({b"a": 1})
     forward = {change.path: change.entry for change in iter_changes(forest.table, old, new, entries_max=100)}
@@ -141,7 +141,7 @@ def test_a_comparison_has_a_bound() -> None:
 
 
 @given(FILES, PATHS)
-def test_an_entry_is_found_by_both_ways_of_looking(files: dict[bytes, int], path: bytes) -> None:
+def test_find_entry_and_find_path_find_the_same_entry(files: dict[bytes, int], path: bytes) -> None:
     forest = Forest()
     root = forest.plant(files)
     found = find_entry(forest.table, root, path)
@@ -167,7 +167,7 @@ def test_two_trees_have_the_same_at_a_path_or_not(
     assert has_same_entry(forest.table, second, first, path) == same
 
 
-def test_what_two_trees_have_in_common_is_not_read_to_say_that_it_is_the_same() -> None:
+def test_comparing_two_trees_does_not_read_their_common_folders() -> None:
     forest = Forest()
     common = {b"d/e/f": 1}
     first, second = forest.plant({**common, b"x": 1}), forest.plant({**common, b"x": 2})
@@ -179,7 +179,7 @@ def test_what_two_trees_have_in_common_is_not_read_to_say_that_it_is_the_same() 
 
 
 @given(FILES)
-def test_leaves_come_in_byte_order_of_their_paths(files: dict[bytes, int]) -> None:
+def test_leaves_are_sorted_by_the_bytes_of_their_paths(files: dict[bytes, int]) -> None:
     forest = Forest()
     root = forest.plant(files)
     walked = list(iter_leaves(forest.read, root, entries_max=1000))
@@ -252,7 +252,7 @@ def test_a_name_that_is_part_of_another_is_not_found() -> None:
         (0o40000, "tree"),
     ],
 )
-def test_each_mode_has_its_word(mode: int, kind: str) -> None:
+def test_each_mode_has_its_kind(mode: int, kind: str) -> None:
     content = encode_tree([TreeEntry(mode, b"x", blob(1))])
     found = find_path(lambda _: content, EMPTY_TREE_OID, b"x")
     assert found is not None

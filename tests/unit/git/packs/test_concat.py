@@ -109,7 +109,7 @@ def test_an_idx_that_points_elsewhere_is_noticed(tmp_path: Path, offset: int) ->
         join([pack], tmp_path / "joined")
 
 
-def test_packs_without_objects_join_to_one_without(tmp_path: Path) -> None:
+def test_joining_packs_without_objects_gives_an_empty_pack(tmp_path: Path) -> None:
     assert join([write_pack(tmp_path, [])], tmp_path / "joined").pack.objects == 0
 
 

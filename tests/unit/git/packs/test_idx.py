@@ -42,7 +42,7 @@ def test_every_object_is_found_and_no_other(path: Path) -> None:
         assert idx.find(Oid("f" * 40)) is None
 
 
-def test_ids_come_in_order(path: Path) -> None:
+def test_ids_are_yielded_in_order(path: Path) -> None:
     with PackIdx(path) as idx:
         assert list(idx.iter_oids()) == [entry.oid for entry in idx] == sorted(OIDS)
 

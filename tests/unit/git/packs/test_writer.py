@@ -61,7 +61,7 @@ def new(tmp_path: Path, git: Git) -> Iterator[NewPack]:
     new.file.close()
 
 
-def test_an_empty_pack_is_a_pack(new: NewPack) -> None:
+def test_a_pack_without_objects_is_valid(new: NewPack) -> None:
     assert new.finish().pack.objects == 0
 
 
@@ -120,7 +120,7 @@ def test_a_blob_whose_source_fails_leaves_no_trace(new: NewPack) -> None:
     assert new.finish().pack.objects == 2
 
 
-def test_a_pack_larger_than_the_buffer_is_the_same_as_git_expects(new: NewPack) -> None:
+def test_git_accepts_a_pack_that_is_larger_than_the_buffer(new: NewPack) -> None:
     rng = random.Random(7)
     half = limits.pack_buffer_max_bytes // 2
     for _ in range(5):
@@ -203,7 +203,7 @@ def test_an_idx_is_read_only_and_never_overwritten(tmp_path: Path) -> None:
         write_idx(path, FinishedPack(Pack("11" * 20, 0, 0), ()))
 
 
-def test_the_name_is_the_hash_of_all_that_precedes_it(new: NewPack) -> None:
+def test_the_name_is_the_hash_of_all_bytes_before_the_trailer(new: NewPack) -> None:
     new.writer.add_object("blob", b"a")
     info = new.finish()
     written = new.path.read_bytes()

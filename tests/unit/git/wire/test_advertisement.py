@@ -97,7 +97,7 @@ def test_a_push_sees_the_lines_that_git_would_send(source: Source) -> None:
 
 
 @pytest.mark.parametrize("advertise", [upload_advertisement, receive_advertisement])
-def test_a_repository_without_refs_names_its_capabilities_all_the_same(
+def test_a_repository_without_refs_still_names_its_capabilities(
     advertise: Callable[..., bytes],
 ) -> None:
     packets = list(iter_packets(advertise(RefView([], MAIN), version=0)))
@@ -115,7 +115,7 @@ def test_version_one_says_so_before_the_refs() -> None:
         assert new == [*old[:2], b"version 1\n", *old[2:]]
 
 
-def test_an_annotated_tag_is_peeled_for_a_fetch_alone() -> None:
+def test_an_annotated_tag_is_peeled_only_for_a_fetch() -> None:
     tag = AdvertisedRef(RefName(b"refs/tags/v1"), ONE, TWO)
     peeled = TWO.encode() + b" refs/tags/v1^{}"
     assert peeled in upload_advertisement(RefView([tag], None), version=0)
@@ -144,7 +144,7 @@ def test_head_is_the_branch_that_it_names() -> None:
         ("version=", 0),
     ],
 )
-def test_the_highest_version_that_both_sides_know_is_taken(header: str, version: int) -> None:
+def test_the_highest_version_that_both_sides_know_is_used(header: str, version: int) -> None:
     assert protocol_version(header) == version
 
 

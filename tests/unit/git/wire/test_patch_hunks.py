@@ -45,21 +45,21 @@ def test_right_counts_are_no_fault(git_line: str) -> None:
     assert find(git_line + FILE + "@@ -1,3 +1,4 @@ def f():\n" + BODY) == []
 
 
-def test_a_count_that_is_left_out_is_one() -> None:
+def test_a_missing_count_means_one() -> None:
     assert find(FILE + "@@ -1 +1 @@\n-a\n+b\n") == []
     (fault,) = find(FILE + "@@ -1 +1 @@\n-a\n+b\n+c\n")
     assert fault.counted == (1, 2)
 
 
 @pytest.mark.parametrize("header", ["-1,9 +1,9", "-1,1 +1,1", "-1,3 +1,3", "-1,2 +1,4", "-1 +1,40"])
-def test_wrong_counts_are_put_right_whatever_they_say(header: str) -> None:
+def test_any_wrong_counts_are_corrected(header: str) -> None:
     text = FILE + f"@@ {header} @@ def f():\n" + BODY
     (fault,) = find(text)
     assert (fault.line, fault.counted, fault.blank_lines) == (3, (3, 4), 0)
     assert mended(text) == FILE + "@@ -1,3 +1,4 @@ def f():\n" + BODY
 
 
-def test_each_wrong_header_is_told_with_its_line() -> None:
+def test_each_wrong_header_is_reported_with_its_line() -> None:
     text = FILE + "@@ -1,9 +1,9 @@\n" + BODY + "@@ -20,3 +21,4 @@\n" + BODY + "@@ -40,1 +41,1 @@\n" + BODY
     faults = find(text)
     assert [fault.line for fault in faults] == [3, 15]
@@ -68,14 +68,14 @@ def test_each_wrong_header_is_told_with_its_line() -> None:
     )
 
 
-def test_a_line_without_a_line_feed_at_its_end_counts_as_any_other() -> None:
+def test_a_line_without_a_line_feed_counts_like_any_other() -> None:
     tail = "-b\n\\ No newline at end of file\n+c\n\\ No newline at end of file\n"
     assert find(FILE + "@@ -1,2 +1,2 @@\n a\n" + tail) == []
     (fault,) = find(FILE + "@@ -1,4 +1,4 @@\n a\n" + tail)
     assert fault.counted == (2, 2)
 
 
-def test_blank_lines_behind_a_wrong_hunk_are_context_or_stand_behind_it() -> None:
+def test_blank_lines_behind_a_wrong_hunk_can_be_context_or_not() -> None:
     text = FILE + "@@ -1,7 +1,7 @@\n" + BODY + "\n\n" + "diff --git a/g b/g\n"
     (fault,) = find(text)
     assert (fault.counted, fault.blank_lines) == ((3, 4), 2)
@@ -89,7 +89,7 @@ def test_a_blank_line_inside_a_hunk_is_context() -> None:
     assert (fault.counted, fault.blank_lines) == ((3, 3), 0)
 
 
-def test_a_blank_line_between_right_hunks_of_one_file_is_a_fault_and_behind_the_last_it_is_none() -> None:
+def test_a_blank_line_behind_a_right_hunk_is_a_fault_only_if_another_hunk_of_the_file_follows() -> None:
     right = "@@ -1,3 +1,4 @@\n" + BODY
     assert find(FILE + right + "\n") == []
     (fault,) = find(FILE + right + "\n@@ -9,3 +10,4 @@\n" + BODY)
@@ -97,14 +97,14 @@ def test_a_blank_line_between_right_hunks_of_one_file_is_a_fault_and_behind_the_
     assert fault.blank_lines == 1
 
 
-def test_the_signature_of_a_mail_is_no_deletion() -> None:
+def test_the_signature_of_a_mail_is_not_a_deletion() -> None:
     signature = "-- \n2.39.5\n"
     assert find(FILE + "@@ -1,3 +1,4 @@\n" + BODY + signature) == []
     (fault,) = find(FILE + "@@ -1,9 +1,9 @@\n" + BODY + signature)
     assert fault.counted == (3, 4)
 
 
-def test_a_deleted_line_of_two_dashes_counts_while_the_counts_hold() -> None:
+def test_a_deleted_line_of_two_dashes_counts_while_the_counts_are_right() -> None:
     assert find(FILE + "@@ -1,3 +1,2 @@\n a\n--- \n e\n") == []
     (fault,) = find(FILE + "@@ -1,3 +1,3 @@\n a\n-- \n+x\n e\n+y\n")
     assert fault.counted == (3, 4)
@@ -174,7 +174,7 @@ def test_the_header_of_a_line_is_the_last_one_before_it() -> None:
         (b"literal 4\nDcmZQz", b"\n\n"),
     ],
 )
-def test_what_a_patch_lacks_at_its_end_is_a_line_feed_and_behind_binary_data_an_empty_line(
+def test_the_missing_end_of_a_patch_is_a_line_feed_and_an_empty_line_after_binary_data(
     tail: bytes, end: bytes
 ) -> None:
     assert missing_end(tail) == end
@@ -217,7 +217,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_git_applies_what_was_put_right_as_it_applies_its_own_patch(bench: Bench, seed: int) -> None:
+def test_git_applies_a_corrected_patch_like_its_own(bench: Bench, seed: int) -> None:
     before, after, patch = bench.edit(seed)
     if before == after:
         pytest.fail("the seed edits nothing")
@@ -232,7 +232,7 @@ def test_git_applies_what_was_put_right_as_it_applies_its_own_patch(bench: Bench
 
 
 @given(st.text("@ +-\\\nab1,", max_size=60))
-def test_any_text_is_judged_and_what_is_put_right_stays_right(text: str) -> None:
+def test_any_text_is_checked_and_a_corrected_patch_has_no_fault(text: str) -> None:
     text = FILE + "@@ -1,2 +1,2 @@\n" + text
     try:
         repaired = mended(text)

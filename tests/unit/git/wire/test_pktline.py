@@ -52,7 +52,7 @@ def test_frames_round_trip_however_the_bytes_arrive(packets: list[Packet], step:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_packets_or_a_protocol_error(data: bytes) -> None:
+def test_any_bytes_parse_as_packets_or_are_a_protocol_error(data: bytes) -> None:
     try:
         packets = list(iter_packets(data))
     except ProtocolError:
@@ -82,7 +82,7 @@ def test_the_largest_packet_is_65520_bytes() -> None:
     assert list(iter_packets(packet)) == [b"x" * PAYLOAD_MAX_BYTES]
 
 
-def test_what_follows_the_packets_is_handed_over() -> None:
+def test_the_bytes_after_the_packets_are_returned() -> None:
     decoder = PacketDecoder()
     decoder.feed(b"0006a\n0000PACK...")
     assert decoder.next_packet() == b"a\n"
@@ -104,6 +104,6 @@ def test_an_error_packet_is_one_line() -> None:
     assert encode_error("no\nsuch") == b"000fERR no such"
 
 
-def test_only_one_line_feed_is_taken_off() -> None:
+def test_only_one_line_feed_is_removed() -> None:
     assert chomp(b"a\n\n") == b"a\n"
     assert chomp(b"a") == b"a"

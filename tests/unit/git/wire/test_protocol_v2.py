@@ -78,7 +78,7 @@ def test_half_a_command_or_two_are_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=120))
-def test_any_bytes_are_a_request_or_a_protocol_error(body: bytes) -> None:
+def test_any_bytes_parse_as_a_request_or_are_a_protocol_error(body: bytes) -> None:
     try:
         parse_v2_request(body)
     except ProtocolError:
@@ -106,7 +106,7 @@ def test_ls_refs_shows_only_what_a_prefix_asks_for() -> None:
     assert lines(encode_ls_refs(FULL, ask(b"ref-prefix nothing"))) == [b"<flush>"]
 
 
-def test_an_unborn_head_is_named_to_those_who_ask() -> None:
+def test_an_unborn_head_is_named_only_to_clients_that_ask() -> None:
     assert lines(encode_ls_refs(EMPTY, ask(b"symrefs"))) == [b"<flush>"]
     assert lines(encode_ls_refs(EMPTY, ask(b"symrefs", b"unborn"))) == [
         b"unborn HEAD symref-target:refs/heads/main\n",
@@ -114,7 +114,7 @@ def test_an_unborn_head_is_named_to_those_who_ask() -> None:
     ]
 
 
-def test_a_remote_without_head_names_none() -> None:
+def test_a_remote_without_head_shows_no_head() -> None:
     asked = ask(b"symrefs", b"unborn")
     assert lines(encode_ls_refs(RefView([BRANCH], None), asked)) == [
         b"%b refs/heads/main\n" % A.encode(),
@@ -144,7 +144,7 @@ def test_an_unknown_line_in_ls_refs_is_refused() -> None:
         ("version=2x", 0),
     ],
 )
-def test_the_highest_known_version_counts(header: str, version: int) -> None:
+def test_the_highest_known_version_is_used(header: str, version: int) -> None:
     assert protocol_version(header) == version
 
 

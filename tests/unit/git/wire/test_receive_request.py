@@ -29,7 +29,7 @@ def parse(data: bytes, step: int = 1000) -> tuple[ReceiveRequest, bytes]:
 
 
 @given(st.integers(1, 200))
-def test_commands_options_and_the_start_of_the_pack_are_told_apart(step: int) -> None:
+def test_commands_options_and_the_start_of_the_pack_are_separated(step: int) -> None:
     data = (
         encode_packet(b"shallow " + A.encode())
         + command(b"refs/heads/main", capabilities=b" report-status side-band-64k push-options atomic")
@@ -54,7 +54,7 @@ def test_commands_options_and_the_start_of_the_pack_are_told_apart(step: int) ->
     assert rest == b"PACK1234"
 
 
-def test_deletions_alone_bring_no_pack() -> None:
+def test_a_push_of_deletions_alone_has_no_pack() -> None:
     request, _ = parse(command(b"refs/heads/gone", new=ZERO, capabilities=b"report-status") + FLUSH_PKT)
     assert not request.has_pack
 
@@ -78,13 +78,13 @@ def test_the_probe_has_no_commands() -> None:
         b"not a packet at all",
     ],
 )
-def test_what_is_no_push_is_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_push_are_refused(data: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse(data)
 
 
 @given(st.binary(max_size=120))
-def test_any_bytes_are_a_push_or_a_protocol_error(data: bytes) -> None:
+def test_any_bytes_parse_as_a_push_or_are_a_protocol_error(data: bytes) -> None:
     try:
         parse(data)
     except ProtocolError:

@@ -39,7 +39,7 @@ def test_wants_of_v0_are_read_with_capabilities_and_without_repeats() -> None:
     assert asked.size_bytes == len(body)
 
 
-def test_a_client_that_wants_nothing_is_no_error() -> None:
+def test_a_request_without_wants_is_not_an_error() -> None:
     assert parse_upload_v0(b"0000").wants == ()
 
 
@@ -68,7 +68,7 @@ def test_lines_out_of_place_are_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=120))
-def test_any_bytes_are_a_request_or_a_protocol_error(body: bytes) -> None:
+def test_any_bytes_parse_as_a_request_or_are_a_protocol_error(body: bytes) -> None:
     try:
         parse_upload_v0(body)
     except ProtocolError:
@@ -84,6 +84,6 @@ def test_wants_of_v2_are_read() -> None:
 @pytest.mark.parametrize(
     "line", [b"want-ref refs/heads/main", b"want " + b"a" * 39, b"want %b " % A.encode()]
 )
-def test_a_want_that_is_no_object_id_is_refused_in_v2(line: bytes) -> None:
+def test_a_want_that_is_not_an_object_id_is_refused_in_v2(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         parse_fetch_v2(v2(line))

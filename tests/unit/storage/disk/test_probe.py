@@ -9,7 +9,7 @@ import pytest
 from packhouse.storage.disk.store import DiskPackStore
 
 
-def test_storage_that_takes_no_bytes_is_not_ready(tmp_path: Path) -> None:
+def test_storage_that_takes_no_writes_is_not_ready(tmp_path: Path) -> None:
     store = DiskPackStore(tmp_path)
     store.check()
     # A limit on file sizes stands for a full disk: files can be made, and hold nothing (setrlimit(2)).

@@ -34,19 +34,19 @@ def cut_short(store: DiskPackStore) -> Pack:
     return pack
 
 
-def test_a_pack_that_is_just_being_published_stays(store: DiskPackStore) -> None:
+def test_a_pack_that_is_being_published_is_kept(store: DiskPackStore) -> None:
     pack = cut_short(store)
     store.sweep()
     assert store.list_names(REPO) == [pack.name]
 
 
-def test_a_pack_that_never_got_its_idx_goes_when_its_row_says_so(store: DiskPackStore) -> None:
+def test_a_pack_without_an_idx_is_deleted_when_its_row_says_so(store: DiskPackStore) -> None:
     half, whole = cut_short(store), store_blobs(store, REPO, B)
     assert store.delete(REPO, [half.name]) == {half.name}
     assert store.list_names(REPO) == [whole.name]
 
 
-def test_a_listed_pack_without_its_idx_stays_and_is_read(store: DiskPackStore) -> None:
+def test_a_listed_pack_without_its_idx_is_kept_and_read(store: DiskPackStore) -> None:
     pack = cut_short(store)
     assert store.missing(REPO, [pack]) == []
     opened = store.open(REPO, PackSet(1, [pack]))
@@ -54,7 +54,7 @@ def test_a_listed_pack_without_its_idx_stays_and_is_read(store: DiskPackStore) -
     opened.close()
 
 
-def test_a_writer_that_begins_again_replaces_what_it_left_in_part(store: DiskPackStore) -> None:
+def test_a_repeated_put_replaces_the_partial_files_of_the_first(store: DiskPackStore) -> None:
     pack = cut_short(store)
     path = pack_dir_of(store, REPO) / f"pack-{pack.name}.pack"
     path.chmod(0o600)
@@ -65,7 +65,7 @@ def test_a_writer_that_begins_again_replaces_what_it_left_in_part(store: DiskPac
     opened.close()
 
 
-def test_a_pack_that_no_row_names_is_neither_swept_nor_shown_nor_in_the_way(store: DiskPackStore) -> None:
+def test_a_pack_without_a_row_is_not_swept_not_shown_and_does_no_harm(store: DiskPackStore) -> None:
     listed, stray = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     opened = store.open(REPO, PackSet(1, [listed]))
     store.sweep()
@@ -75,7 +75,7 @@ def test_a_pack_that_no_row_names_is_neither_swept_nor_shown_nor_in_the_way(stor
     opened.close()
 
 
-def test_packs_go_at_once_with_all_that_is_beside_them(store: DiskPackStore) -> None:
+def test_packs_are_deleted_at_once_with_all_files_beside_them(store: DiskPackStore) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     for suffix in (".rev", ".bitmap"):
         (pack_dir_of(store, REPO) / f"pack-{one.name}{suffix}").write_bytes(b"x")
@@ -86,14 +86,14 @@ def test_packs_go_at_once_with_all_that_is_beside_them(store: DiskPackStore) -> 
     ]
 
 
-def test_deleting_again_or_what_never_was_says_that_it_is_gone(store: DiskPackStore) -> None:
+def test_deleting_an_absent_pack_reports_it_as_gone(store: DiskPackStore) -> None:
     assert store.delete(REPO, ["1" * 40]) == {"1" * 40}  # the repository has no folder
     pack = store_blobs(store, REPO, A)
     assert store.delete(REPO, [pack.name, "1" * 40]) == {pack.name, "1" * 40}
     assert store.delete(REPO, [pack.name]) == {pack.name}
 
 
-def test_a_pack_cut_short_or_gone_is_missing(store: DiskPackStore) -> None:
+def test_a_pack_that_is_cut_short_or_gone_counts_as_missing(store: DiskPackStore) -> None:
     whole, cut, gone = (store_blobs(store, REPO, content) for content in (A, B, b"c"))
     path = pack_dir_of(store, REPO) / f"pack-{cut.name}.pack"
     path.chmod(0o600)
@@ -104,14 +104,14 @@ def test_a_pack_cut_short_or_gone_is_missing(store: DiskPackStore) -> None:
     assert faults[1].reason == MISSING
 
 
-def test_a_lost_folder_is_told_once_for_all_its_packs(store: DiskPackStore) -> None:
+def test_a_lost_folder_is_one_fault_for_all_its_packs(store: DiskPackStore) -> None:
     packs = [store_blobs(store, REPO, content) for content in (A, B)]
     shutil.rmtree(store.repo_path(REPO))
     assert store.missing(REPO, packs) == [PackFault("", FOLDER_MISSING)]
     assert store.missing(REPO, []) == []
 
 
-def test_a_survey_tells_the_whole_packs_and_removes_what_would_mislead_git(store: DiskPackStore) -> None:
+def test_a_survey_returns_complete_packs_and_removes_files_that_mislead_git(store: DiskPackStore) -> None:
     whole, half = store_blobs(store, REPO, B), cut_short(store)
     folder = pack_dir_of(store, REPO)
     (folder / f"pack-{'1' * 40}.idx").write_bytes(b"an idx without its pack")
@@ -127,7 +127,9 @@ def test_a_survey_tells_the_whole_packs_and_removes_what_would_mislead_git(store
     assert store.survey("repo_wxyz5678") == []
 
 
-def test_git_that_reads_beside_a_deletion_goes_by_no_index_over_packs_that_went(store: DiskPackStore) -> None:
+def test_git_that_reads_during_a_deletion_uses_no_multi_pack_index_of_deleted_packs(
+    store: DiskPackStore,
+) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     opened = store.open(REPO, PackSet(1, [one, two]))
     store.delete(REPO, [one.name])
@@ -137,7 +139,7 @@ def test_git_that_reads_beside_a_deletion_goes_by_no_index_over_packs_that_went(
     opened.close()
 
 
-def test_a_linked_pack_is_the_repositorys_own(store: DiskPackStore) -> None:
+def test_a_linked_pack_belongs_to_the_repository(store: DiskPackStore) -> None:
     fork = "repo_wxyz5678"
     source = store_blobs(store, REPO, A)
     store.link(REPO, source.name, fork, "f" * 40)
@@ -159,9 +161,7 @@ def test_folders_of_repositories_are_closed_to_other_users(tmp_path: Path) -> No
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o700}
 
 
-def test_a_folder_of_locks_that_is_deleted_under_a_server_is_made_again(
-    store: DiskPackStore, tmp_path: Path
-) -> None:
+def test_a_deleted_folder_of_locks_is_made_again(store: DiskPackStore, tmp_path: Path) -> None:
     (locks,) = tmp_path.glob("**/locks")
     shutil.rmtree(locks)
     with store.writer_lock(REPO, b"refs/heads/main"):

@@ -78,7 +78,7 @@ def test_a_folder_shows_exactly_the_packs_of_the_set(store: DiskPackStore) -> No
     opened.close()
 
 
-def test_an_empty_set_is_an_empty_folder(store: DiskPackStore) -> None:
+def test_an_empty_set_opens_an_empty_folder(store: DiskPackStore) -> None:
     opened = show(store, 1)
     assert shown_names(opened) == set()
     assert read_blob(opened, A) is None
@@ -94,7 +94,7 @@ def test_packs_are_linked_and_take_no_room(store: DiskPackStore) -> None:
     opened.close()
 
 
-def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: DiskPackStore) -> None:
+def test_a_folder_gains_packs_of_its_generation_while_readers_use_it(store: DiskPackStore) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     first = show(store, 1, one)
     with first.reader() as reader:
@@ -113,7 +113,7 @@ def test_a_folder_gains_packs_of_its_generation_and_its_readers_go_on(store: Dis
     second.close()
 
 
-def test_a_smaller_set_of_the_generation_is_shown_by_the_same_folder(store: DiskPackStore) -> None:
+def test_a_smaller_set_of_the_generation_uses_the_same_folder(store: DiskPackStore) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     large = show(store, 1, one, two)
     small = show(store, 1, one)  # of a view that was opened before the second pack came
@@ -154,7 +154,7 @@ def test_processes_share_a_folder(store: DiskPackStore, other: DiskPackStore, da
 
 
 @pytest.mark.parametrize("how", ["delete", "remove_repo"])
-def test_what_is_open_stays_readable_after_its_packs_went(store: DiskPackStore, how: str) -> None:
+def test_open_packs_stay_readable_after_they_are_deleted(store: DiskPackStore, how: str) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     opened = show(store, 1, one, two)
     if how == "delete":
@@ -169,7 +169,7 @@ def test_what_is_open_stays_readable_after_its_packs_went(store: DiskPackStore, 
     opened.close()
 
 
-def test_a_repository_that_was_removed_is_opened_anew_when_it_comes_again(store: DiskPackStore) -> None:
+def test_a_removed_repository_is_opened_anew_when_it_exists_again(store: DiskPackStore) -> None:
     opened = show(store, 1, store_blobs(store, REPO, A))
     store.remove_repo(REPO)
     again = show(store, 2, store_blobs(store, REPO, B))
@@ -179,9 +179,7 @@ def test_a_repository_that_was_removed_is_opened_anew_when_it_comes_again(store:
     opened.close()
 
 
-def test_the_folder_of_a_replaced_generation_goes_with_its_last_user(
-    store: DiskPackStore, data: Path
-) -> None:
+def test_the_last_user_of_a_replaced_generation_removes_its_folder(store: DiskPackStore, data: Path) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
     first, second = show(store, 1, one), show(store, 1, one)
     new = show(store, 2, two)
@@ -196,7 +194,7 @@ def test_the_folder_of_a_replaced_generation_goes_with_its_last_user(
     assert folders(data) == [2]  # kept for the next reader
 
 
-def test_a_folder_that_nobody_uses_goes_when_another_generation_is_used(
+def test_an_unused_folder_is_removed_when_another_generation_is_opened(
     store: DiskPackStore, data: Path
 ) -> None:
     show(store, 1, store_blobs(store, REPO, A)).close()
@@ -205,7 +203,7 @@ def test_a_folder_that_nobody_uses_goes_when_another_generation_is_used(
     assert folders(data) == [2]
 
 
-def test_a_folder_that_another_process_uses_stays(
+def test_a_folder_that_another_process_uses_is_kept(
     store: DiskPackStore, other: DiskPackStore, data: Path
 ) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
@@ -221,7 +219,9 @@ def test_a_folder_that_another_process_uses_stays(
     theirs.close()
 
 
-def test_a_folder_stays_while_a_child_process_holds_its_descriptor(store: DiskPackStore, data: Path) -> None:
+def test_a_folder_is_kept_while_a_child_process_holds_its_descriptor(
+    store: DiskPackStore, data: Path
+) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, A, B)
     opened = show(store, 1, one)
     place = place_for_git(store, opened)
@@ -248,7 +248,7 @@ def test_a_folder_stays_while_a_child_process_holds_its_descriptor(store: DiskPa
     assert 1 not in folders(data)
 
 
-def test_an_idle_folder_is_swept_and_a_young_or_used_one_is_not(data: Path) -> None:
+def test_only_an_idle_folder_is_swept(data: Path) -> None:
     first = DiskPackStore(data)
     packs = [store_blobs(first, REPO, A), store_blobs(first, OTHER, A)]
     for repo_id, pack in zip((REPO, OTHER), packs, strict=True):
@@ -269,7 +269,7 @@ def test_an_idle_folder_is_swept_and_a_young_or_used_one_is_not(data: Path) -> N
     later.close()
 
 
-def test_what_a_crash_left_amid_a_removal_is_swept(store: DiskPackStore, data: Path) -> None:
+def test_the_remains_of_an_interrupted_removal_are_swept(store: DiskPackStore, data: Path) -> None:
     opened = show(store, 1, store_blobs(store, REPO, A))
     left = opened.object_dir.with_name(".gone-0123456789abcdef")
     shutil.copytree(opened.object_dir, left)
@@ -279,7 +279,7 @@ def test_what_a_crash_left_amid_a_removal_is_swept(store: DiskPackStore, data: P
     opened.close()
 
 
-def test_of_many_repositories_the_least_recently_used_are_let_go(data: Path) -> None:
+def test_folders_of_the_least_recently_used_repositories_are_closed(data: Path) -> None:
     store = DiskPackStore(data, limits=Limits(view_folders_max=2))
     repo_ids = [f"repo_{letter * 8}" for letter in "abcd"]
     packs = {repo_id: store_blobs(store, repo_id, A) for repo_id in repo_ids}
@@ -296,7 +296,7 @@ def test_of_many_repositories_the_least_recently_used_are_let_go(data: Path) -> 
 
 
 @pytest.mark.parametrize("damage", ["lost", "cut", "flipped", "another's"])
-def test_an_idx_that_is_lost_or_damaged_is_made_anew_on_opening(store: DiskPackStore, damage: str) -> None:
+def test_opening_makes_a_lost_or_damaged_idx_anew(store: DiskPackStore, damage: str) -> None:
     pack, another = store_blobs(store, REPO, A, b"more"), store_blobs(store, REPO, B)
     idx = pack_dir_of(store, REPO) / f"pack-{pack.name}.idx"
     whole = idx.read_bytes()
@@ -345,7 +345,7 @@ def test_every_pack_of_a_lost_folder_is_a_fault(store: DiskPackStore) -> None:
     opened.close()
 
 
-def test_a_pack_that_was_brought_back_is_shown_by_the_next_opening(store: DiskPackStore) -> None:
+def test_the_next_opening_shows_a_pack_that_was_brought_back(store: DiskPackStore) -> None:
     one, lost = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     path = pack_dir_of(store, REPO) / f"pack-{lost.name}.pack"
     away = path.rename(path.with_name("away"))
@@ -358,7 +358,7 @@ def test_a_pack_that_was_brought_back_is_shown_by_the_next_opening(store: DiskPa
     second.close()
 
 
-def test_a_folder_lost_to_a_power_cut_half_way_is_filled_again(store: DiskPackStore, data: Path) -> None:
+def test_a_folder_that_a_power_cut_left_incomplete_is_filled_again(store: DiskPackStore, data: Path) -> None:
     pack = store_blobs(store, REPO, A)
     (data / "views" / REPO / f"{1:016x}").mkdir(parents=True)  # whoever made it died before it had `pack`
     opened = show(store, 1, pack)
@@ -367,9 +367,7 @@ def test_a_folder_lost_to_a_power_cut_half_way_is_filled_again(store: DiskPackSt
 
 
 @pytest.mark.parametrize("put_back", [False, True], ids=["gone", "made anew, empty"])
-def test_a_folder_of_views_that_is_deleted_under_a_server_is_made_again(
-    store: DiskPackStore, data: Path, put_back: bool
-) -> None:
+def test_a_deleted_folder_of_views_is_made_again(store: DiskPackStore, data: Path, put_back: bool) -> None:
     one, two = store_blobs(store, REPO, A), store_blobs(store, REPO, B)
     earlier = show(store, 1, one)
     assert read_blob(earlier, A) == A
@@ -399,9 +397,7 @@ def test_the_last_links_to_a_lost_pack_are_kept_for_the_operator(
     assert (data / "lost" / REPO / stored.name).read_bytes() == content
 
 
-def test_a_pack_that_was_replaced_by_a_good_one_is_shown_in_its_place(
-    store: DiskPackStore, other: DiskPackStore
-) -> None:
+def test_a_good_pack_that_replaces_a_damaged_one_is_shown(store: DiskPackStore, other: DiskPackStore) -> None:
     pack = store_blobs(store, REPO, A)
     stored = pack_dir_of(store, REPO) / f"pack-{pack.name}.pack"
     good = stored.read_bytes()
@@ -418,7 +414,7 @@ def test_a_pack_that_was_replaced_by_a_good_one_is_shown_in_its_place(
     again.close()
 
 
-def test_a_process_lets_go_of_what_it_has_not_used_for_a_while(store: DiskPackStore, data: Path) -> None:
+def test_a_process_closes_folders_that_it_has_not_used_for_a_while(store: DiskPackStore, data: Path) -> None:
     pack = store_blobs(store, REPO, A)
     show(store, 1, pack).close()
     let_age(data)
@@ -428,7 +424,7 @@ def test_a_process_lets_go_of_what_it_has_not_used_for_a_while(store: DiskPackSt
     assert folders(data) == []
 
 
-def test_readers_of_changing_generations_always_find_what_they_opened(
+def test_readers_of_changing_generations_always_find_their_packs(
     data: Path, request: pytest.FixtureRequest
 ) -> None:
     seed = seed_of(request)

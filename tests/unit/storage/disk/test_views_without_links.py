@@ -27,7 +27,7 @@ def inodes_of(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_ino for file in folder.iterdir()}
 
 
-def test_packs_are_copied_where_no_link_can_be_made(data: Path) -> None:
+def test_packs_are_copied_if_no_link_can_be_made(data: Path) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:  # another file system, so EXDEV
         data.mkdir()
         (data / "views").symlink_to(elsewhere)
@@ -75,7 +75,9 @@ def remount(disk: LoopDisk, mode: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{mode}", disk.path], check=True)
 
 
-def test_on_a_read_only_disk_packs_are_read_where_they_are_and_stay_while_that_lasts(disk: LoopDisk) -> None:
+def test_on_a_read_only_disk_packs_are_read_in_the_store_and_are_not_deleted_meanwhile(
+    disk: LoopDisk,
+) -> None:
     data = disk.path / "data"
     one, two = store_and_close(data, A, B)
     remount(disk, "ro")
@@ -117,7 +119,7 @@ def test_a_disk_that_takes_writes_again_is_noticed(disk: LoopDisk, monkeypatch: 
     store.close()
 
 
-def test_a_read_only_disk_keeps_no_pack_from_going_once_it_takes_writes_again(disk: LoopDisk) -> None:
+def test_packs_are_deleted_once_a_read_only_disk_takes_writes_again(disk: LoopDisk) -> None:
     data = disk.path / "data"
     (pack,) = store_and_close(data, A)
     remount(disk, "ro")
@@ -131,7 +133,7 @@ def test_a_read_only_disk_keeps_no_pack_from_going_once_it_takes_writes_again(di
     reader.close()
 
 
-def test_a_full_disk_shows_the_packs_where_they_are(disk: LoopDisk) -> None:
+def test_on_a_full_disk_packs_are_read_in_the_store(disk: LoopDisk) -> None:
     store = DiskPackStore(disk.path / "data")
     pack = store_blobs(store, REPO, A)
     fill(disk.path)
