@@ -19,7 +19,7 @@ from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, NoteTooLarge, is_notes_commit, join_notes
-from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF
+from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.repository.refs.receipts import Receipt, bind
 from packhouse.repository.refs.resolve import resolve_object

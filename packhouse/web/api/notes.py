@@ -9,7 +9,9 @@ from packhouse import limits
 from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
-from packhouse.operations.notes.read_notes import list_notes_refs, notes_prefix, notes_refname, read_note
+from packhouse.operations.notes.list_notes_refs import ListNotesRefs, list_notes_refs
+from packhouse.operations.notes.notes_refs import notes_prefix, notes_refname
+from packhouse.operations.notes.read_note import ReadNote, read_note
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
@@ -131,9 +133,8 @@ class NoteWriteAnswer(WithOldNames, frozen=True, kw_only=True):
 async def handle_get(call: Call) -> NoteAnswer:
     """GET …/notes."""
     query = call.read_query(GetNoteQuery)
-    note = await call.operate(
-        read_note, call.caller.repo, object_ref=query.object_ref, refname=notes_refname(query.notes_ref)
-    )
+    command = ReadNote(call.caller.repo, query.object_ref, notes_refname(query.notes_ref))
+    note = await call.operate(read_note, command)
     text = note.content.removesuffix(b"\n").decode("utf-8", "replace")
     return NoteAnswer(note.target, text, note.notes_tip)
 
@@ -142,13 +143,8 @@ async def handle_list_refs(call: Call) -> NotesRefList:
     """GET …/notes/refs."""
     query = call.read_query(ListNotesRefsQuery)
     prefix = notes_prefix(query.prefix)
-    page = await call.operate(
-        list_notes_refs,
-        call.caller.repo,
-        prefix=prefix,
-        cursor=query.cursor,
-        count_max=page_limit(query.limit),
-    )
+    command = ListNotesRefs(call.caller.repo, prefix, query.cursor, page_limit(query.limit))
+    page = await call.operate(list_notes_refs, command)
     refs = [_listed(ref.refname.decode("utf-8"), ref.oid) for ref in page.refs]
     return NotesRefList(
         refs, page.has_more, prefix.decode("utf-8"), refs[-1].cursor if page.has_more else UNSET

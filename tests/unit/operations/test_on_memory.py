@@ -21,7 +21,8 @@ from packhouse.operations.commits.merge import (
     NotFastForward,
     merge,
 )
-from packhouse.operations.notes.read_notes import DEFAULT_NOTES_REF, NoteNotFound, notes_refname, read_note
+from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF, notes_refname
+from packhouse.operations.notes.read_note import NoteNotFound, ReadNote, read_note
 from packhouse.operations.notes.write_note import (
     NoteAction,
     NoteExists,
@@ -206,11 +207,11 @@ def test_a_note_is_added_once_appended_to_and_removed(node: Node, caller: Princi
         write_note(node, caller, note(NoteAction.ADD, "again"))
     second = write_note(node, caller, note(NoteAction.APPEND, "second"))
     assert second.previous_tip == first.notes_tip
-    found = read_note(node, caller, "r", object_ref="main", refname=NOTES)
+    found = read_note(node, caller, ReadNote("r", "main", NOTES))
     assert (found.content, found.notes_tip) == (b"first\n\nsecond\n", second.notes_tip)
     write_note(node, caller, note(NoteAction.REMOVE, None))
     with pytest.raises(NoteNotFound):
-        read_note(node, caller, "r", object_ref="main", refname=NOTES)
+        read_note(node, caller, ReadNote("r", "main", NOTES))
     with pytest.raises(NoteMissing):
         write_note(node, caller, note(NoteAction.REMOVE, None))
 

@@ -1,0 +1,57 @@
+"""The refs that hold notes, as callers write their names (git-notes(1))."""
+
+from typing import Final
+
+from packhouse.error_codes import Code
+from packhouse.errors import Invalid
+from packhouse.git.refname import NOTES, RefName, is_refname
+
+DEFAULT_NOTES_REF: Final = "refs/notes/commits"
+
+
+class NotesRefInvalid(Invalid):
+    """The text names no ref below `refs/notes/`. `notes_name` is its start."""
+
+    code = Code.NOTES_REF_INVALID
+    notes_name: str
+
+
+def notes_refname(text: str | None) -> RefName:
+    """Return the full name of a notes ref as callers write it: `reviews`, `notes/reviews` or whole.
+
+    None is the ref that git uses by default. Raises Invalid for other `refs/` and for what git refuses.
+    """
+    return _check(text, _place(text or DEFAULT_NOTES_REF))
+
+
+def notes_prefix(text: str | None) -> bytes:
+    """Return the start that full names must have for a prefix as callers write it; None is all notes refs.
+
+    Raises Invalid for a prefix outside `refs/notes/` and for one that no refname can have.
+    """
+    if text is None or text in ("refs/notes", "refs/notes/", "notes/"):
+        return NOTES
+    prefix = _place(text)
+    _check(text, prefix + b"x")
+    return prefix
+
+
+def _place(text: str) -> bytes:
+    """Return what callers wrote as a name below `refs/notes/`."""
+    if text.startswith("refs/"):
+        whole = text
+    elif text.startswith("notes/"):
+        whole = f"refs/{text}"
+    else:
+        whole = f"refs/notes/{text}"
+    try:
+        return whole.encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotesRefInvalid(text[:200]) from None
+
+
+def _check(text: str | None, refname: bytes) -> RefName:
+    if not refname.startswith(NOTES) or not is_refname(refname):
+        # Not `notes_ref`: with that field, a failure of a note write says that the ref itself was the reason.
+        raise NotesRefInvalid((text or "")[:200])
+    return RefName(refname)

@@ -1,0 +1,65 @@
+"""Reading the note of an object."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.error_codes import Code
+from packhouse.errors import NotFound
+from packhouse.git.oid import Oid, hash_object
+from packhouse.git.refname import PERSISTENT, RefName
+from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import open_repo
+from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit
+from packhouse.repository.refs.resolve import resolve_object
+
+
+class NotesRefNotFound(NotFound):
+    """The repository has no such notes ref."""
+
+    code = Code.NOTES_REF_NOT_FOUND
+    refname: RefName
+
+
+class NoteNotFound(NotFound):
+    """The notes ref holds no note for the object."""
+
+    code = Code.NOTE_NOT_FOUND
+    oid: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note's bytes as stored, the object it is attached to, and the tip of the notes ref."""
+
+    target: Oid
+    content: bytes
+    notes_tip: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNote:
+    """Of which object, which any ref input names, and in which notes ref."""
+
+    repo: str
+    object_ref: str
+    refname: RefName
+
+
+def read_note(node: Node, caller: Principal, command: ReadNote) -> Note:
+    """Return the note of an object.
+
+    Raises RepoNotFound, RefNotFound for the object, NotesRefNotFound, NoteNotFound, and LimitExceeded for a
+    note too large for a JSON answer.
+    """
+    with open_repo(node, caller, command.repo) as view:
+        target = resolve_object(view, command.object_ref)
+        ref = view.get_ref(PERSISTENT, command.refname)
+        if ref is None:
+            raise NotesRefNotFound(command.refname)
+        if not is_notes_commit(view, ref.oid):
+            raise NoteNotFound(target)
+        notes = NotesCommit(view, ref.oid, lambda joined: hash_object("blob", joined))
+        blob = notes.tree.find(target)
+        if blob is None:
+            raise NoteNotFound(target)
+        return Note(target, notes.read(blob), ref.oid)
