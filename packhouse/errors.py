@@ -12,6 +12,7 @@ the sentence that a user reads. No field holds a token, a credential or a signed
 """
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, dataclass_transform, runtime_checkable
 
@@ -22,38 +23,31 @@ from packhouse.error_codes import Code
 class PackhouseError(Exception):
     """Base of every failure that is an answer and not a bug."""
 
-    code: ClassVar[Code]
     _defaults: ClassVar[Mapping[str, object]] = {}
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message)
-        self._message = message
-        self._fields = fields
+    def __init__(self) -> None:
+        super().__init__()
 
     def __init_subclass__(cls, *, kw_only: bool = False) -> None:
         super().__init_subclass__()
-        if "code" not in cls.__dict__ and "__annotations__" not in cls.__dict__:
-            return
         made = dataclasses.dataclass(eq=False, repr=False, kw_only=kw_only)(cls)
         shown = [one for one in dataclasses.fields(made) if one.repr]  # type: ignore[arg-type]  # it is a dataclass now
         cls._defaults = {one.name: one.default for one in shown}
 
     @property
-    def message(self) -> str:
-        """The constant text of the failure, for logs."""
-        return self._message if "_message" in self.__dict__ else self.code.value
+    @abstractmethod
+    def code(self) -> Code:
+        """What has failed. A class sets it; a family leaves it out."""
 
     @property
     def fields(self) -> Mapping[str, object]:
         """What logs show beside the text: values by name, without those that are at their default."""
-        if "_fields" in self.__dict__:
-            return self._fields
         values = {name: getattr(self, name) for name in self._defaults}
         return {name: value for name, value in values.items() if value != self._defaults[name]}
 
     def __str__(self) -> str:
         facts = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
-        return f"{self.message} ({facts})" if facts else self.message
+        return f"{self.code.value} ({facts})" if facts else self.code.value
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self}>"
@@ -75,74 +69,52 @@ class WithReason(Protocol):
     def reason(self) -> str | None: ...
 
 
+@runtime_checkable
+class WithRetry(Protocol):
+    """An error that tells after how many seconds the call may be sent again."""
+
+    @property
+    def retry_after_s(self) -> int: ...
+
+
 class Invalid(PackhouseError):
     """The request is wrong in itself. Fix it, then send it again."""
-
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
 
 
 class Unauthenticated(PackhouseError):
     """Nobody we know signed this call. Get a valid token."""
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
-
 
 class Denied(PackhouseError):
     """The caller is known, but may not do this."""
-
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
 
 
 class NotFound(PackhouseError):
     """The thing named by the request does not exist, or no longer."""
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
-
 
 class Conflict(PackhouseError):
     """The state is not what the request assumed. Re-read, then decide again."""
-
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
 
 
 class PreconditionFailed(Conflict):
     """A guard that the caller gave explicitly does not hold."""
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
-
 
 class LimitExceeded(PackhouseError):
     """The request is larger than a limit of this server."""
-
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
 
 
 class TimedOut(PackhouseError):
     """The work took longer than its time limit, or the client stalled."""
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
-
 
 class Unavailable(PackhouseError):
     """Something this server needs is away. Retry this very call later."""
 
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
-
 
 class Corrupt(PackhouseError):
     """Stored data is not what was written. An operator must look."""
-
-    def __init__(self, message: str = "", /, **fields: object) -> None:
-        super().__init__(message, **fields)
 
 
 class FieldMissing(Invalid):

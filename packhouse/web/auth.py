@@ -7,6 +7,7 @@ from packhouse import limits
 from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
 from packhouse.auth.token_refusals import TokenTooLarge
+from packhouse.error_codes import Code
 from packhouse.errors import Unauthenticated
 from packhouse.operations.tenants.authenticate import Authenticate, authenticate
 from packhouse.operations.tenants.recall_principal import RecallPrincipal, recall_principal
@@ -19,6 +20,37 @@ NO_PASSWORDS = ("", "x-oauth-basic")
 
 BEARER = "Bearer"
 BASIC = "Basic or Bearer"
+
+
+class TokenRequired(Unauthenticated):
+    """The request has no Authorization header."""
+
+    code = Code.TOKEN_REQUIRED
+
+
+class SeveralAuthorizations(Unauthenticated):
+    """It is open which one counts."""
+
+    code = Code.SEVERAL_AUTHORIZATIONS
+
+
+class AuthorizationWithoutToken(Unauthenticated):
+    """The header has another scheme, or nothing after it."""
+
+    code = Code.AUTHORIZATION_WITHOUT_TOKEN
+    schemes: str
+
+
+class BasicNotBase64(Unauthenticated):
+    """RFC 7617 section 2 wants base64 of UTF-8."""
+
+    code = Code.BASIC_NOT_BASE64
+
+
+class PasswordRequired(Unauthenticated):
+    """The password is blank, or there is none."""
+
+    code = Code.PASSWORD_REQUIRED
 
 
 async def authenticate_git(call: Call, scope: Scope) -> Principal:
@@ -49,16 +81,16 @@ def read_token(wire: WireRequest, *, basic: bool = False) -> str:
     """
     given = wire.headers.getlist("authorization")
     if not given or not given[0].strip():
-        raise Unauthenticated("a token is required")
+        raise TokenRequired()
     if len(given) > 1:
-        raise Unauthenticated("more than one Authorization header")
+        raise SeveralAuthorizations()
     scheme, _, credentials = given[0].strip().partition(" ")
     credentials = credentials.strip()
     if scheme.lower() == "bearer" and credentials:
         return credentials
     if basic and scheme.lower() == "basic" and credentials:
         return _basic_token(credentials)
-    raise Unauthenticated("Authorization header does not hold a token", schemes=BASIC if basic else BEARER)
+    raise AuthorizationWithoutToken(BASIC if basic else BEARER)
 
 
 def _basic_token(credentials: str) -> str:
@@ -72,10 +104,10 @@ def _basic_token(credentials: str) -> str:
     try:
         text = base64.b64decode(credentials, validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise Unauthenticated("Basic credentials are not base64") from None
+        raise BasicNotBase64() from None
     user, colon, password = text.partition(":")
     password = password.removesuffix("\n")
     token = user if password in NO_PASSWORDS else password
     if not token or not colon:
-        raise Unauthenticated("a token is required as the password")
+        raise PasswordRequired()
     return token

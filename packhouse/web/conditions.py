@@ -10,10 +10,27 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from packhouse.clock import clamp_timestamp
+from packhouse.error_codes import Code
+from packhouse.errors import PackhouseError
+from packhouse.git.oid import Oid
 
 _RANGE: Final = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ENTITY_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _DIGITS_MAX: Final = 30
+
+
+class FilePreconditionFailed(PackhouseError):
+    """If-Match or If-Unmodified-Since does not hold (RFC 9110 section 13)."""
+
+    code = Code.FILE_PRECONDITION_FAILED
+    blob: Oid
+
+
+class RangeNotSatisfiable(PackhouseError):
+    """No byte of the range exists. `size_bytes` is that of the file."""
+
+    code = Code.RANGE_NOT_SATISFIABLE
+    size_bytes: int
 
 
 class Verdict(Enum):

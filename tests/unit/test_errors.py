@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import re
 from dataclasses import KW_ONLY, field
 
 import pytest
 
 from packhouse.error_codes import Code
 from packhouse.errors import Conflict, NotFound, PackhouseError
+from tests.support.errors import code_of, error_classes
 
 pytestmark = pytest.mark.quick
 
@@ -62,6 +64,24 @@ def test_a_missing_or_wrong_field_is_a_type_error() -> None:
         Moved("main", "a", "b")  # type: ignore[call-arg]  # two of one type
     with pytest.raises(TypeError):
         Named("northwind")  # type: ignore[call-arg]  # by name only
+
+
+def test_a_family_cannot_be_raised() -> None:
+    with pytest.raises(TypeError):
+        NotFound("repository not found")  # type: ignore[abstract, call-arg]  # a family takes no text
+    with pytest.raises(AttributeError):
+        str(NotFound())  # type: ignore[abstract]  # and has no code
+
+
+def test_every_code_has_one_class_whose_name_is_its_own() -> None:
+    words = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+    names = {code_of(kind): words.sub("_", kind.__name__).upper() for kind in error_classes()}
+    assert len(names) == len(error_classes()), "two classes have one code"
+    assert names == {code: code.name for code in Code}
+
+
+def test_no_text_of_a_code_looks_like_another_or_varies() -> None:
+    assert [code for code in Code if not code.value.isprintable() or "{" in code.value] == []
 
 
 def test_the_text_is_that_of_the_code_and_the_fields_that_differ_from_their_defaults() -> None:

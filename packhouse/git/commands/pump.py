@@ -122,7 +122,7 @@ class Silence:
         left = self._max_s - (_cpu_s(self._child.pid) - self._cpu_since_s)
         if left > 0:
             return left
-        raise GitSilent
+        raise GitSilent()
 
 
 def _cpu_s(pid: int) -> float:

@@ -63,32 +63,25 @@ class MergeResult(Enum):
 
 
 class MergeConflict(Conflict):
-    """Git could not merge some files. Fields: conflict_type, conflict_paths (bytes), merge_base_sha if there is one."""
+    """Git could not merge the files at `paths`; `merge_base` None: there is none."""
 
-    def __init__(self, paths: list[bytes], merge_base: Oid | None) -> None:
-        base = {} if merge_base is None else {"merge_base_sha": merge_base}
-        super().__init__(
-            "merge conflict",
-            conflict_type="merge_conflict",
-            conflict_paths=paths,
-            **base,
-        )
+    code = Code.MERGE_CONFLICT
+    paths: list[bytes]
+    merge_base: Oid | None
 
 
 class TargetMoved(Conflict):
-    """The target is not where it was expected, or kept moving. Fields: conflict_type, branch, actual."""
+    """The target is not where it was expected, or kept moving. `actual` None: it does not exist."""
 
-    def __init__(self, refname: RefName, actual: Oid | None) -> None:
-        super().__init__(
-            "merge target has moved", conflict_type="target_moved", branch=short_name(refname), actual=actual
-        )
+    code = Code.TARGET_MOVED
+    branch: str
+    actual: Oid | None
 
 
 class RepoChanged(Conflict):
-    """Repository or target branch were deleted while the merge was made. Field: conflict_type."""
+    """Repository or target branch were deleted while the merge was made."""
 
-    def __init__(self) -> None:
-        super().__init__("repository changed during the merge", conflict_type="repo_changed")
+    code = Code.REPO_CHANGED
 
 
 class NotFastForward(Conflict, kw_only=True):
@@ -159,10 +152,10 @@ def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Mer
             return write_under_lock(node, repo, command.target, attempt, is_guarded=only_once)
     except RefMismatch as lost:
         if lost.actual is None:
-            raise RepoChanged from None
-        raise TargetMoved(command.target, lost.actual) from None
+            raise RepoChanged() from None
+        raise TargetMoved(short_name(command.target), lost.actual) from None
     except (RepoNotFound, BranchNotFound):  # both were there a moment ago
-        raise RepoChanged from None
+        raise RepoChanged() from None
 
 
 def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
@@ -176,7 +169,7 @@ def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
         actual = mismatch.actual
         if actual is None:
             raise BranchNotFound(short_name(command.target)) from None
-        raise TargetMoved(command.target, actual) from None
+        raise TargetMoved(short_name(command.target), actual) from None
     if state.tip is None:
         raise BranchNotFound(short_name(command.target))
     return state.tip
@@ -207,7 +200,7 @@ class _Attempt:
             self._allow(self.tip, lambda: True)
             return self._merged(MergeResult.NO_OP, self.tip, self._tree_of(self.tip), base)
         if base is None and not command.allow_unrelated:
-            raise UnrelatedHistories
+            raise UnrelatedHistories()
         can_forward = base == self.tip
         if command.strategy is MergeStrategy.FF_ONLY and not can_forward:
             raise NotFastForward(branch=short_name(command.target), source=self.source.label)

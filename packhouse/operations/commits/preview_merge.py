@@ -109,7 +109,7 @@ def preview_merge(
     with open_view(node, repo) as view:
         merge_base = view.git.merge_base(ours.commit, theirs.commit)
     if merge_base is None:
-        raise UnrelatedHistories
+        raise UnrelatedHistories()
     preview = MergePreview(
         _kind_of_merge(ours, theirs, merge_base),
         source=theirs.label,

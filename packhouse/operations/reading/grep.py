@@ -102,7 +102,7 @@ def grep_files(
         commit = resolved.commit
         if start is not None:
             if not is_reachable(view, start.commit):
-                raise BadCursor
+                raise BadCursor()
             commit = start.commit
         is_slow = _Search(view, commit, query, files, page).run(start)
     following = page.find_end(commit, is_slow=is_slow)
@@ -334,5 +334,5 @@ def _parse_cursor(cursor: str) -> _Position:
     commit, path, line, *rest = decode_cursor(cursor, parts=(3, 4))
     text = commit.decode("ascii", "replace")
     if not is_oid(text) or not path or rest not in ([], [_SLOWLY]):
-        raise BadCursor
+        raise BadCursor()
     return _Position(parse_oid(text), path, decode_number(line), bool(rest))

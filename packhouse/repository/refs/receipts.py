@@ -60,7 +60,7 @@ class BoundReceipt:
     def check(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
         """Raise KeyTaken when another request with the key has written: asked before work that is dear."""
         if has_kept_answer(session, repo_id, self.ticket.key, expired=expired_before(now)):
-            raise KeyTaken
+            raise KeyTaken()
 
     def keep(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
         """Keep the answer in the session's transaction; raise KeyTaken, which must end it."""
@@ -86,7 +86,7 @@ def keep_in_session(session: Session, repo_id: RepoKey, ticket: Ticket, answer: 
     """Keep the answer in the transaction of `session`; raise KeyTaken, which must end it."""
     kept = KeptAnswer(ticket.fingerprint, answer.status, json.dumps(answer.headers), answer.body)
     if not insert_kept_answer(session, repo_id, ticket.key, kept, expired=expired_before(now), now=now):
-        raise KeyTaken
+        raise KeyTaken()
     ticket.is_kept = True
 
 

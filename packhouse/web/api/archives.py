@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.auth.scopes import Scope
-from packhouse.errors import FieldInvalid, Invalid, Unauthenticated
+from packhouse.error_codes import Code
+from packhouse.errors import FieldInvalid, Invalid
 from packhouse.formats.archives import FORMATS
 from packhouse.formats.globs import PathFilter, compile_globs
 from packhouse.git.objects.tree_path import check_tree_path
@@ -28,7 +29,7 @@ from packhouse.operations.reading.archive import (
 from packhouse.operations.tenants.find_static_reader import FindStaticReader, find_static_reader
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
-from packhouse.web.auth import authenticate_token
+from packhouse.web.auth import TokenRequired, authenticate_token
 from packhouse.web.call import Call
 from packhouse.web.caller import Caller
 from packhouse.web.edge.responses import StreamResponse
@@ -48,6 +49,26 @@ _PREFIX: Final = says(
     **{"not": {"type": "string", "pattern": r"^/|\\|//|(^|/)\.{1,2}(/|$)"}},
 )
 _CODEARTS_PATH: Final = says(maxLength=_PARAMETER_MAX_CHARS, pattern=r"\S")
+
+
+class ArchiveFormatUnknown(Invalid):
+    """`archive_format` is the start of the word."""
+
+    code = Code.ARCHIVE_FORMAT_UNKNOWN
+    archive_format: str
+
+
+class RepositoryIdInvalid(Invalid):
+    """Ids of repositories are such numbers in this dialect."""
+
+    code = Code.REPOSITORY_ID_INVALID
+
+
+class ParameterInvalid(Invalid):
+    """This dialect says no more of it."""
+
+    code = Code.PARAMETER_INVALID
+    field: str
 
 
 class ArchiveLayout(msgspec.Struct):
@@ -94,7 +115,7 @@ async def handle_codearts(call: Call) -> Response:
     """GET /v4/repositories/{repository_id}/repository/archive."""
     token = call.wire.headers.get("x-auth-token", "").strip()
     if not token or len(token) > _PARAMETER_MAX_CHARS:
-        raise Unauthenticated("a token is required")
+        raise TokenRequired()
     static_reader = await call.in_thread(find_static_reader, call.node, FindStaticReader(token))
     principal = static_reader or await authenticate_token(call, token)
     call.principal = principal
@@ -103,7 +124,7 @@ async def handle_codearts(call: Call) -> Response:
     path = _read_path(call, query)
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
-        raise Invalid("unknown archive format", archive_format=archive_format[:80])
+        raise ArchiveFormatUnknown(archive_format[:80])
     repo = await call.in_thread(lookup_repo_by_number, call.node, principal, number)
     principal.require_scope(Scope.GIT_READ)
     if static_reader is None or static_reader.repo_claim != ALL_REPOS:
@@ -117,7 +138,7 @@ async def handle_codearts(call: Call) -> Response:
 def _parse_number(text: str) -> int:
     match = _REPOSITORY_ID.fullmatch(text)
     if match is None or int(match[1]) > _REPOSITORY_ID_MAX:
-        raise Invalid("repository_id is not a positive integer of 31 bits")
+        raise RepositoryIdInvalid()
     return int(match[1])
 
 
@@ -127,7 +148,7 @@ def _read_path(call: Call, query: CodeArtsQuery) -> bytes:
         # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
         is_blank = not text.strip() if text is not None else name in call.wire.query_params
         if is_blank or len(text or "") > _PARAMETER_MAX_CHARS:
-            raise Invalid("parameter does not fit", field=name)
+            raise ParameterInvalid(name)
     path = read_path(query)
     if path is None:
         return b""

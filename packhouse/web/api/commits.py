@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.objects.codec import (
     MODE_EXECUTABLE,
@@ -72,6 +73,27 @@ _MODES: Final = {
     "120000": MODE_SYMLINK,
     "160000": MODE_GITLINK,
 }
+
+
+class TooManyFiles(Invalid):
+    """Commit in parts."""
+
+    code = Code.TOO_MANY_FILES
+    max_files: int
+
+
+class FileOperationUnknown(Invalid):
+    """`operation` is the start of the word."""
+
+    code = Code.FILE_OPERATION_UNKNOWN
+    operation: str
+
+
+class FileModeUnknown(Invalid):
+    """`mode` is the start of the text."""
+
+    code = Code.FILE_MODE_UNKNOWN
+    mode: str
 
 
 class PersonFields(msgspec.Struct):
@@ -179,13 +201,13 @@ def read_facts(metadata: CommitMetadata, *, now: int) -> CommitFacts:
 def read_files(files: Sequence[FileFields]) -> list[FileChange]:
     """Return the file list, paths and modes checked; raise Invalid naming what is wrong."""
     if len(files) > limits.commit_files_max:
-        raise Invalid("too many files in one commit", max_files=limits.commit_files_max)
+        raise TooManyFiles(limits.commit_files_max)
     changes = []
     for number, entry in enumerate(files):
         operation = (entry.operation or "").strip() or "upsert"
         content_id = entry.content_id.strip()
         if operation not in ("upsert", "delete"):
-            raise Invalid("unknown file operation", operation=operation[:80])
+            raise FileOperationUnknown(operation[:80])
         if not content_id:
             raise FieldMissing("content_id")
         path = read_written_path(entry, f"metadata.files[{number}].path", deletes=operation == "delete")
@@ -193,7 +215,7 @@ def read_files(files: Sequence[FileFields]) -> list[FileChange]:
         if operation == "upsert":
             mode = _MODES.get((entry.mode or "").strip() or "100644")
             if mode is None:
-                raise Invalid("unknown file mode", mode=str(entry.mode)[:80])
+                raise FileModeUnknown(str(entry.mode)[:80])
             check_upsert(path, mode)
         changes.append(FileChange(path, content_id, mode))
     return changes

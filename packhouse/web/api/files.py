@@ -10,10 +10,16 @@ from packhouse.errors import FieldMissing
 from packhouse.git.objects.tree_walk import PathEntry
 from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.call import Call
-from packhouse.web.conditions import Decision, Verdict, decide, format_http_date
+from packhouse.web.conditions import (
+    Decision,
+    FilePreconditionFailed,
+    RangeNotSatisfiable,
+    Verdict,
+    decide,
+    format_http_date,
+)
 from packhouse.web.edge.responses import StreamResponse, cacheable, json_response
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.errors import FilePreconditionFailed, RangeNotSatisfiable
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import (
     PathMembers,
@@ -151,9 +157,9 @@ def _file_answer(call: Call, query: FileQuery, path: bytes) -> Response:
         size_bytes=file.size_bytes,
     )
     if decision.verdict is Verdict.PRECONDITION_FAILED:
-        raise FilePreconditionFailed("file does not meet the condition", blob=file.blob)
+        raise FilePreconditionFailed(file.blob)
     if decision.verdict is Verdict.NOT_SATISFIABLE:
-        raise RangeNotSatisfiable("range is not satisfiable", size_bytes=file.size_bytes)
+        raise RangeNotSatisfiable(file.size_bytes)
     headers = _file_headers(file)
     if decision.verdict is Verdict.NOT_MODIFIED:
         return cacheable(Response(status_code=304, headers=headers), is_by_id=file.is_by_id)

@@ -7,6 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import FieldInvalid, Invalid
 from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
@@ -56,6 +57,13 @@ _MAX_FILE_MATCHES: Final = clamped(limits.grep_file_matches_max, default=limits.
 _MATCHES_LIMIT: Final = clamped(
     limits.grep_matches_max, default=limits.grep_matches_max, counts="Matching lines."
 )
+
+
+class TooManyPaths(Invalid):
+    """More paths than one search takes."""
+
+    code = Code.TOO_MANY_PATHS
+    paths_max: int
 
 
 class GrepPattern(msgspec.Struct):
@@ -202,7 +210,7 @@ def _read_query(body: GrepBody) -> GrepQuery:
 
 def _read_filter(body: GrepBody) -> PathFilter:
     if len(body.paths) + len(body.paths_base64) > limits.query_fields_max:
-        raise Invalid("too many paths", paths_max=limits.query_fields_max)
+        raise TooManyPaths(limits.query_fields_max)
     return PathFilter(
         prefixes=read_prefixes(body.paths, body.paths_base64, "paths_base64"),
         include=compile_globs(body.file_filters.include_globs),

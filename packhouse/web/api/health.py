@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse.clock import format_timestamp
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
 from packhouse.web.call import Call
@@ -15,6 +16,12 @@ from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import public
 
 _NO: Final = ("false", "0")
+
+
+class StorageAway(Unavailable):
+    """The data folder cannot be written now."""
+
+    code = Code.STORAGE_AWAY
 
 
 class ReadyzQuery(msgspec.Struct):
@@ -59,7 +66,7 @@ async def readyz(call: Call) -> Response:
     try:
         await call.in_thread(call.node.check)
     except OSError as error:
-        raise Unavailable("storage not available") from error
+        raise StorageAway() from error
     if call.wire.query_params.get("verbose", "0").lower() in _NO:
         return json_response(ReadyzAnswer("ok", await call.in_thread(count_damaged, call.node)))
     count, rows = await call.in_thread(read_damage, call.node)

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.git.objects.codec import clean_message
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
@@ -29,6 +30,20 @@ from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import of_repo, writing_branch
 
 _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
+
+
+class MergeStrategyUnknown(Invalid):
+    """`strategy` is the start of the word."""
+
+    code = Code.MERGE_STRATEGY_UNKNOWN
+    strategy: str
+
+
+class SquashForbidden(Invalid):
+    """The two do not go together."""
+
+    code = Code.SQUASH_FORBIDDEN
+    field: str
 
 
 class MergeBody(msgspec.Struct):
@@ -110,10 +125,10 @@ async def handle_merge(call: Call) -> BranchWrite[MergeAnswer]:
 def _read_command(call: Call, body: MergeBody) -> Merge:
     """Return the body as a command; raise Invalid for what does not fit together."""
     if body.strategy not in _STRATEGIES:
-        raise Invalid("unknown merge strategy", strategy=body.strategy[:80])
+        raise MergeStrategyUnknown(body.strategy[:80])
     strategy = MergeStrategy(body.strategy)
     if body.squash and strategy is MergeStrategy.FF_ONLY:
-        raise Invalid("squash makes a commit, which ff_only forbids", field="squash")
+        raise SquashForbidden("squash")
     now = call.node.clock()
     author = None if body.author is None else read_person(body.author, now=now)
     return Merge(

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT
@@ -47,6 +48,13 @@ _NotesRefInput = Annotated[
         },
     ),
 ]
+
+
+class NoteActionUnknown(Invalid):
+    """`action` is the start of the word."""
+
+    code = Code.NOTE_ACTION_UNKNOWN
+    action: str
 
 
 class GetNoteQuery(msgspec.Struct):
@@ -159,7 +167,7 @@ async def handle_write(call: Call) -> BranchWrite[NoteWriteAnswer]:
     """POST …/notes."""
     body = await call.read_body(WriteNoteBody)
     if body.action not in _ACTIONS:
-        raise Invalid("unknown note action", action=body.action[:80])
+        raise NoteActionUnknown(body.action[:80])
     action = NoteAction(body.action)
     if body.note is None and action is not NoteAction.REMOVE:
         raise FieldMissing("note")

@@ -17,6 +17,31 @@ _GZIP_WINDOW_BITS: Final = 31  # zlib's way to say "gzip format, largest window"
 _INFLATE_STEP_BYTES: Final = 256 * limits.KIB
 
 
+class EncodingUnknown(Invalid):
+    """The body is encoded by another one than gzip, or must not be encoded."""
+
+    code = Code.ENCODING_UNKNOWN
+    encoding: str
+
+
+class GzipInvalid(Invalid):
+    """Its bytes are not what RFC 1952 says."""
+
+    code = Code.GZIP_INVALID
+
+
+class GzipTrailing(Invalid):
+    """A body is one member of gzip."""
+
+    code = Code.GZIP_TRAILING
+
+
+class GzipCutOff(Invalid):
+    """The client has sent a part only."""
+
+    code = Code.GZIP_CUT_OFF
+
+
 class BodyTooLarge(LimitExceeded):
     """The body is larger than this call takes."""
 
@@ -145,9 +170,7 @@ async def iter_body(upload: RequestBody, *, max_bytes: int, decode_gzip: bool = 
         raise BodyTooLarge(max_bytes)
     gzip = upload.encoding in (b"gzip", b"x-gzip")
     if upload.encoding not in (b"", b"identity") and not (gzip and decode_gzip):
-        raise Invalid(
-            "content encoding is not accepted here", encoding=upload.encoding.decode("latin-1")[:40]
-        )
+        raise EncodingUnknown(upload.encoding.decode("latin-1")[:40])
     seen = 0
     async for piece in _inflate(upload) if gzip else _pieces(upload):
         seen += len(piece)
@@ -184,7 +207,7 @@ async def _inflate(upload: RequestBody) -> AsyncIterator[bytes]:
             try:
                 piece = inflater.decompress(chunk, _INFLATE_STEP_BYTES)
             except zlib.error:
-                raise Invalid("request body is not valid gzip") from None
+                raise GzipInvalid() from None
             chunk = inflater.unconsumed_tail
             # A full piece may be followed by more that the inflater keeps though it took all its input.
             full = len(piece) == _INFLATE_STEP_BYTES
@@ -192,6 +215,6 @@ async def _inflate(upload: RequestBody) -> AsyncIterator[bytes]:
                 yield piece
                 await asyncio.sleep(0)  # one small chunk may inflate to many pieces: let others run
         if inflater.unused_data:
-            raise Invalid("request body has bytes after its gzip data")
+            raise GzipTrailing()
     if not empty and not inflater.eof:
-        raise Invalid("request body ends within its gzip data")
+        raise GzipCutOff()

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from packhouse import limits
 from packhouse.config import Config
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid, Unavailable
 from packhouse.git.commands.process import kill_running
 from packhouse.log import log_event
@@ -28,6 +29,38 @@ from packhouse.web.edge.supervisor import EXIT_START_FAILED, supervise
 
 BACKLOG: Final = 2048
 OPEN_FILES_WANTED: Final = 65_536
+
+
+class TlsUnusable(Invalid, kw_only=True):
+    """`reason` is the system's or OpenSSL's."""
+
+    code = Code.TLS_UNUSABLE
+    tls_cert: str
+    tls_key: str
+    reason: str
+
+
+class ListenUnresolved(Unavailable):
+    """`reason` is the system's."""
+
+    code = Code.LISTEN_UNRESOLVED
+    listen: str
+    reason: str | None
+
+
+class ListenTaken(Unavailable):
+    """Another program listens there."""
+
+    code = Code.LISTEN_TAKEN
+    listen: str
+
+
+class ListenRefused(Unavailable):
+    """`reason` is the system's."""
+
+    code = Code.LISTEN_REFUSED
+    listen: str
+    reason: str | None
 
 
 def serve(
@@ -87,11 +120,8 @@ def check_tls(config: Config) -> None:
             config.tls_cert, config.tls_key, password=_refuse_passphrase
         )
     except (OSError, ssl.SSLError) as error:
-        raise Invalid(
-            "TLS certificate or key cannot be used",
-            tls_cert=str(config.tls_cert),
-            tls_key=str(config.tls_key),
-            reason=error.strerror or str(error),
+        raise TlsUnusable(
+            tls_cert=str(config.tls_cert), tls_key=str(config.tls_key), reason=error.strerror or str(error)
         ) from None
 
 
@@ -110,7 +140,7 @@ def open_listener(listen: str) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise Unavailable("address cannot be resolved", listen=listen, reason=error.strerror) from None
+        raise ListenUnresolved(listen=listen, reason=error.strerror) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -118,11 +148,8 @@ def open_listener(listen: str) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise Unavailable(
-                "address is in use by another program; choose one with --listen or PACKHOUSE_LISTEN",
-                listen=listen,
-            ) from None
-        raise Unavailable("address cannot be listened on", listen=listen, reason=error.strerror) from None
+            raise ListenTaken(listen) from None
+        raise ListenRefused(listen=listen, reason=error.strerror) from None
     listener.setblocking(False)
     return listener
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from packhouse.errors import Invalid
 from packhouse.operations.commits.streamed_commit import StreamedCommit
-from packhouse.web.json.ndjson import LineSplitter
+from packhouse.web.json.ndjson import LineSplitter, MetadataMissing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class CommitStream:
         for line in self._lines.finish():
             self._take_line(line)
         if self._opened is None:
-            raise Invalid("first line must be an object with metadata")
+            raise MetadataMissing()
         return self._opened.commit
 
     def discard(self) -> None:

@@ -17,8 +17,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import FieldInvalid, FieldMissing, Invalid
 from packhouse.git.refname import BranchNameInvalid
+from packhouse.web.json.text import ObjectExpected
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -32,6 +34,50 @@ _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,4000}")  # Python reads no number beyond 4,300 digits
 _MISFIT: Final = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
 _NO_ALIASES: Final[Aliases] = {}
+
+
+class ParameterMissing(Invalid):
+    """`field` is the name of a query parameter."""
+
+    code = Code.PARAMETER_MISSING
+    field: str
+
+
+class QueryNotUtf8(Invalid):
+    """Paths of other bytes go into parameters of their own, as base64."""
+
+    code = Code.QUERY_NOT_UTF8
+
+
+class QueryTooLong(Invalid):
+    """No call takes so many."""
+
+    code = Code.QUERY_TOO_LONG
+    fields_max: int
+
+
+class ParameterNotABoolean(Invalid, kw_only=True):
+    """`value` is the start of its text."""
+
+    code = Code.PARAMETER_NOT_A_BOOLEAN
+    field: str
+    value: str
+
+
+class ParameterNotANumber(Invalid, kw_only=True):
+    """`value` is the start of its text."""
+
+    code = Code.PARAMETER_NOT_A_NUMBER
+    field: str
+    value: str
+
+
+class LimitNegative(Invalid):
+    """A page has no fewer than 0 entries."""
+
+    code = Code.LIMIT_NEGATIVE
+    field: str
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +130,7 @@ def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
 def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) -> dict[str, Any]:
     """Return the members that count, under their standard names, text trimmed."""
     if not isinstance(raw, dict):
-        raise Invalid("expected a JSON object", field=at or "the body")
+        raise ObjectExpected(at or "the body")
     members: dict[str, Any] = {}
     for field in _fields_of(kind):
         value = _pick(raw, field, aliases)
@@ -145,7 +191,7 @@ def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
         if value is not None:
             members[field.name] = value
         elif field.required:
-            raise Invalid("parameter is required", field=field.name)
+            raise ParameterMissing(field.name)
     return _convert(members, kind, "")
 
 
@@ -158,9 +204,9 @@ def _split_query(query_string: bytes) -> dict[str, list[str]]:
             max_num_fields=limits.query_fields_max,
         )
     except UnicodeDecodeError:
-        raise Invalid("query is not valid UTF-8") from None
+        raise QueryNotUtf8() from None
     except ValueError:
-        raise Invalid("query has too many parameters", fields_max=limits.query_fields_max) from None
+        raise QueryTooLong(limits.query_fields_max) from None
     given: dict[str, list[str]] = {}
     for name, value in pairs:
         given.setdefault(name, []).append(value)
@@ -191,11 +237,11 @@ def _check_branch(name: str, text: str) -> str:
 def _read_word(field: _Field, text: str) -> Any:
     if field.kind is bool:
         if text.lower() not in _WORDS:
-            raise Invalid("parameter is not a boolean", field=field.name, value=text[:80])
+            raise ParameterNotABoolean(field=field.name, value=text[:80])
         return _WORDS[text.lower()]
     if field.kind is int:
         if not _NUMBER.fullmatch(text):
-            raise Invalid("parameter is not a whole number", field=field.name, value=text[:80])
+            raise ParameterNotANumber(field=field.name, value=text[:80])
         return int(text)
     return text
 
@@ -206,5 +252,5 @@ def page_limit(limit: int, *, default: int = limits.page_default, maximum: int =
     Raises Invalid when negative.
     """
     if limit < 0:
-        raise Invalid("limit is negative", field="limit", value=limit)
+        raise LimitNegative(field="limit", value=limit)
     return min(limit or default, maximum)

@@ -12,6 +12,7 @@ import msgspec
 import pybase64
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 from packhouse.web.json.fields import member_names, parse_object
 from packhouse.web.json.text import decode_members, split_object
@@ -30,6 +31,71 @@ _Base64 = Annotated[
         },
     ),
 ]
+
+
+class MetadataMissing(Invalid):
+    """The stream begins otherwise, or is empty."""
+
+    code = Code.METADATA_MISSING
+
+
+class MetadataRepeated(Invalid):
+    """A later line has a member `metadata`."""
+
+    code = Code.METADATA_REPEATED
+
+
+class LineTooLong(Invalid):
+    """A line of the stream passes that bound."""
+
+    code = Code.LINE_TOO_LONG
+    max_bytes: int
+
+
+class LineNotJson(Invalid):
+    """`reason` is the parser's."""
+
+    code = Code.LINE_NOT_JSON
+    reason: str
+
+
+class LineTooDeep(Invalid):
+    """No line of the stream is so deep."""
+
+    code = Code.LINE_TOO_DEEP
+
+
+class ChunkExpected(Invalid):
+    """`expected` is the member that holds it."""
+
+    code = Code.CHUNK_EXPECTED
+    expected: str
+
+
+class ChunkInvalid(Invalid):
+    """`reason` is the parser's."""
+
+    code = Code.CHUNK_INVALID
+    reason: str
+
+
+class ChunkNotText(Invalid):
+    """`data` is another JSON value."""
+
+    code = Code.CHUNK_NOT_TEXT
+
+
+class ChunkNotBase64(Invalid):
+    """`data` is other text."""
+
+    code = Code.CHUNK_NOT_BASE64
+
+
+class ChunkTooLarge(Invalid):
+    """Send more and smaller chunks."""
+
+    code = Code.CHUNK_TOO_LARGE
+    max_bytes: int
 
 
 class BlobChunkFields(msgspec.Struct):
@@ -117,7 +183,7 @@ class LineSplitter:
 
     def _check_length(self, length: int) -> None:
         if length > self._line_max_bytes:
-            raise Invalid("line is too long", max_bytes=self._line_max_bytes)
+            raise LineTooLong(self._line_max_bytes)
 
 
 def parse_metadata_line(line: bytes, kind: type[S], *, where: str) -> S:
@@ -127,7 +193,7 @@ def parse_metadata_line(line: bytes, kind: type[S], *, where: str) -> S:
     """
     metadata = (split_object(line, ("metadata",)) or {}).get("metadata", b"")
     if not metadata.startswith(b"{"):
-        raise Invalid("first line must be an object with metadata")
+        raise MetadataMissing()
     names = member_names(kind, where)
     members = decode_members(metadata, names, values_max=limits.metadata_values_max)
     return parse_object(members, kind, where=where, at="metadata")
@@ -141,7 +207,7 @@ def parse_blob_line(line: bytes) -> tuple[str, bytes, bool]:
     parsed = _parse_line(line)
     chunk = parsed.blob_chunk
     if chunk is None or parsed.diff_chunk is not None:
-        raise Invalid("each line after the first must hold one chunk", expected="blob_chunk")
+        raise ChunkExpected("blob_chunk")
     return chunk.content_id.strip(), _decode_data(chunk.data), bool(chunk.eof)
 
 
@@ -153,7 +219,7 @@ def parse_diff_line(line: bytes) -> tuple[bytes, bool]:
     parsed = _parse_line(line)
     chunk = parsed.diff_chunk
     if chunk is None or parsed.blob_chunk is not None:
-        raise Invalid("each line after the first must hold one chunk", expected="diff_chunk")
+        raise ChunkExpected("diff_chunk")
     return _decode_data(chunk.data), bool(chunk.eof)
 
 
@@ -161,13 +227,13 @@ def _parse_line(line: bytes) -> _Line:
     try:
         parsed = _decoder.decode(line)
     except msgspec.ValidationError as error:
-        raise Invalid("chunk line does not fit", reason=str(error)[:200]) from None
+        raise ChunkInvalid(str(error)[:200]) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Invalid("line is not valid JSON", reason=str(error)[:200]) from None
+        raise LineNotJson(str(error)[:200]) from None
     except RecursionError:
-        raise Invalid("line is nested too deeply") from None
+        raise LineTooDeep() from None
     if parsed.metadata is not None:
-        raise Invalid("metadata may come only once, on the first line")
+        raise MetadataRepeated()
     return parsed
 
 
@@ -175,13 +241,13 @@ def _decode_data(raw: msgspec.Raw) -> bytes:
     """Return the bytes of a JSON string of base64 (RFC 4648 section 4), without copying the text first."""
     text = memoryview(raw)
     if bytes(text[:1]) != b'"':
-        raise Invalid("data must be a string of base64")
+        raise ChunkNotText()
     try:
         data = pybase64.b64decode(text[1:-1], validate=True)
     except (binascii.Error, ValueError):
         data = _decode_wrapped(raw)
     if len(data) > limits.chunk_decoded_max_bytes:
-        raise Invalid("data of one chunk is too large", max_bytes=limits.chunk_decoded_max_bytes)
+        raise ChunkTooLarge(limits.chunk_decoded_max_bytes)
     return data
 
 
@@ -191,4 +257,4 @@ def _decode_wrapped(raw: msgspec.Raw) -> bytes:
         text = msgspec.json.decode(raw, type=str).encode("ascii").translate(None, _WHITE_SPACE)
         return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid("data is not valid base64") from None
+        raise ChunkNotBase64() from None

@@ -13,6 +13,7 @@ import pybase64
 
 from packhouse import limits
 from packhouse.cursors import BadCursor
+from packhouse.error_codes import Code
 from packhouse.errors import FieldMissing, Invalid
 from packhouse.git.objects.tree_path import PathNotUnicode, TreePath, check_path_prefix, check_tree_path
 from packhouse.web.json.types import EncodedPath, FileOrFolderPath
@@ -23,6 +24,20 @@ ENCODED: Final = "_base64"
 # The alphabet for URLs (RFC 4648 section 5) counts too, and a blank is what a `+` of a query arrives as.
 _STANDARD_ALPHABET: Final = bytes.maketrans(b"-_ ", b"+/+")
 _QUANTUM: Final = 4
+
+
+class PathsDiffer(Invalid):
+    """Both members name the path, and not the same one."""
+
+    code = Code.PATHS_DIFFER
+    field: str
+
+
+class FieldNotBase64(Invalid):
+    """The member is other text."""
+
+    code = Code.FIELD_NOT_BASE64
+    field: str
 
 
 class PathMembers(msgspec.Struct, kw_only=True):
@@ -81,7 +96,7 @@ def read_path(given: PathMembers, field: str = "path") -> bytes | None:
         return None if given.path is None else _encode(given.path)
     path = _decode(given.path_base64, field + ENCODED)
     if given.path is not None and given.path != path_text(path):
-        raise Invalid("path and its base64 differ", field=field)
+        raise PathsDiffer(field)
     return path
 
 
@@ -148,7 +163,7 @@ def _decode(text: str, field: str) -> bytes:
         data = text.encode("ascii").translate(_STANDARD_ALPHABET)
         return pybase64.b64decode(data + b"=" * (-len(data) % _QUANTUM), validate=True)
     except (binascii.Error, ValueError):
-        raise Invalid("field is not base64", field=field) from None
+        raise FieldNotBase64(field) from None
 
 
 # Cursors that are paths

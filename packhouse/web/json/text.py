@@ -11,10 +11,44 @@ from typing import Any, Final
 import msgspec
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 _TEXT: Final = b'"'
 _SEPARATORS: Final = (b",", b"[", b"{")
+
+
+class ObjectExpected(Invalid):
+    """Another JSON value stands in that place."""
+
+    code = Code.OBJECT_EXPECTED
+    field: str
+
+
+class JsonNotUtf8(Invalid):
+    """JSON is UTF-8 (RFC 8259 section 8.1)."""
+
+    code = Code.JSON_NOT_UTF8
+
+
+class JsonInvalid(Invalid):
+    """`reason` is the parser's."""
+
+    code = Code.JSON_INVALID
+    reason: str
+
+
+class JsonTooDeep(Invalid):
+    """No member of a request is so deep."""
+
+    code = Code.JSON_TOO_DEEP
+
+
+class JsonTooLarge(Invalid):
+    """A list or an object is longer than any that a request needs."""
+
+    code = Code.JSON_TOO_LARGE
+    values_max: int
 
 
 def decode_json(text: bytes, *, values_max: int = limits.json_values_max) -> Any:
@@ -24,7 +58,7 @@ def decode_json(text: bytes, *, values_max: int = limits.json_values_max) -> Any
     """
     may_be_many = len(text) > values_max and not text.startswith(_TEXT)
     if may_be_many and sum(map(text.count, _SEPARATORS)) > values_max:
-        raise Invalid("request body holds too many values", values_max=values_max)
+        raise JsonTooLarge(values_max)
     try:
         return _decode(text, Any)
     except msgspec.ValidationError as error:  # such as a number that no float can hold
@@ -59,7 +93,7 @@ def decode_members(
     """
     members = split_object(text, names)
     if members is None:
-        raise Invalid("expected a JSON object", field=at)
+        raise ObjectExpected(at)
     return {name: decode_json(member, values_max=values_max) for name, member in members.items()}
 
 
@@ -80,14 +114,14 @@ def _decode(text: bytes, kind: Any) -> Any:
     except msgspec.DecodeError as error:
         raise _not_json(error) from None
     except RecursionError:
-        raise Invalid("request body is nested too deeply") from None
+        raise JsonTooDeep() from None
     except UnicodeDecodeError:
         raise _not_utf8() from None
 
 
 def _not_json(error: msgspec.DecodeError) -> Invalid:
-    return Invalid("request body is not valid JSON", reason=str(error)[:200])
+    return JsonInvalid(str(error)[:200])
 
 
 def _not_utf8() -> Invalid:
-    return Invalid("request body is not valid UTF-8")
+    return JsonNotUtf8()

@@ -4,6 +4,7 @@ The order of the checks: token, scope, repository. Policies come later, where re
 """
 
 from packhouse.auth.principal import ScopeMissing
+from packhouse.error_codes import Code
 from packhouse.errors import Unauthenticated
 from packhouse.web.auth import authenticate_token, read_token
 from packhouse.web.call import Call
@@ -11,6 +12,13 @@ from packhouse.web.caller import Caller
 from packhouse.web.pipeline.exchange import Exchange, Proceed
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import Claim, Route
+
+
+class ReleasedScopeMissing(Unauthenticated):
+    """As ScopeMissing, on a path where released clients know it as 401."""
+
+    code = Code.RELEASED_SCOPE_MISSING
+    needed: list[str]
 
 
 async def authorise_caller(exchange: Exchange, proceed: Proceed) -> None:
@@ -32,7 +40,7 @@ async def authorise(call: Call, route: Route) -> Caller:
         principal.require_scope(*route.scopes)
     except ScopeMissing as error:
         if call.dialect is Dialect.RELEASED and route.released_scope_status == 401:
-            raise Unauthenticated(error.message, **error.fields) from None
+            raise ReleasedScopeMissing(error.needed) from None
         raise
     if route.claim is Claim.ORG:
         return Caller(principal, "")

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.web.edge.body import ClientGone
 from packhouse.web.edge.responses import ClientLeft, ResponseAborted
@@ -10,6 +11,13 @@ from packhouse.web.pipeline.exchange import Exchange, Proceed
 
 CLIENT_LEFT = "client left"
 CUT_SHORT = "answer cut short"
+
+
+class ShuttingDown(Unavailable):
+    """The grace period is over, and the request with it."""
+
+    code = Code.SHUTTING_DOWN
+    retry_after_s: int
 
 
 async def answer_failures(exchange: Exchange, proceed: Proceed) -> None:
@@ -34,7 +42,7 @@ async def end_broken(exchange: Exchange, proceed: Proceed) -> None:
         await _cut_connection(exchange)
     except asyncio.CancelledError:
         # Only the end of the server's grace period cancels requests.
-        await _fail(exchange, Unavailable("server is shutting down", retry_after_s=1))
+        await _fail(exchange, ShuttingDown(1))
     except Exception as error:  # noqa: BLE001  # every failure is answered and logged
         await _fail(exchange, error)
 

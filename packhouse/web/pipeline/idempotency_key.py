@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import Invalid
 
 # A string, and an item of one with its parameters, which mean nothing here. Source: RFC 9651, section 3.
@@ -19,6 +20,25 @@ _BARE: Final = re.compile(r"[ !#-+\--~]+")
 _ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
+class SeveralKeys(Invalid):
+    """It is open which one counts."""
+
+    code = Code.SEVERAL_KEYS
+
+
+class KeyMalformed(Invalid):
+    """The header is a string of RFC 8941 section 3.3.3, with or without its quotes."""
+
+    code = Code.KEY_MALFORMED
+
+
+class KeyLengthInvalid(Invalid):
+    """The key is empty, or longer than it may be."""
+
+    code = Code.KEY_LENGTH_INVALID
+    max_chars: int
+
+
 def read_key(fields: Sequence[str]) -> str | None:
     """Return the key in the fields of that name; None without any.
 
@@ -28,16 +48,14 @@ def read_key(fields: Sequence[str]) -> str | None:
     if not fields:
         return None
     if len(fields) > 1:
-        raise Invalid("more than one Idempotency-Key header")
+        raise SeveralKeys()
     text = fields[0].strip(" \t")
     if quoted := _QUOTED.fullmatch(text):
         key = _ESCAPED.sub(r"\1", quoted[1])
     elif _BARE.fullmatch(text):
         key = text
     else:
-        raise Invalid(
-            "Idempotency-Key is neither a string in quotes nor bare printable ASCII without a comma"
-        )
+        raise KeyMalformed()
     if not key.strip() or len(key) > limits.idempotency_key_max_chars:
-        raise Invalid("Idempotency-Key has no fitting length", max_chars=limits.idempotency_key_max_chars)
+        raise KeyLengthInvalid(limits.idempotency_key_max_chars)
     return key

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import PackhouseError
 from packhouse.git.refname import short_name
 from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
@@ -19,7 +20,6 @@ from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
 from packhouse.web.call import Call
 from packhouse.web.edge.body import Fingerprint, drop_body
-from packhouse.web.errors import KeyReused
 from packhouse.web.pipeline.idempotency_key import read_key
 from packhouse.web.pipeline.render import render
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite
@@ -27,6 +27,12 @@ from packhouse.web.routing.route import Route
 
 KEY: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotency-Replayed"
+
+
+class KeyReused(PackhouseError):
+    """The idempotency key came with another request before: other body, query or operation."""
+
+    code = Code.KEY_REUSED
 
 
 async def answer_write(call: Call, route: Route) -> Response:
@@ -108,6 +114,6 @@ def _target(call: Call) -> bytes:
 
 def _replay(kept: FoundAnswer, fingerprint: Fingerprint) -> Response:
     if kept.fingerprint != fingerprint.text():
-        raise KeyReused
+        raise KeyReused()
     answer = kept.answer
     return Response(answer.body, answer.status, {**dict(answer.headers), REPLAYED: "true"})

@@ -15,11 +15,40 @@ from packhouse.errors import Invalid, NotFound, PackhouseError
 from packhouse.web.routing.match import Dialect, Match
 from packhouse.web.routing.route import ErrorStyle, Route
 
-LFS_NOT_SERVED = "git LFS is not served"
-
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SLASHES = re.compile(rb"//+")
 _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
+
+
+class PathUnknown(NotFound):
+    """No route has the path."""
+
+    code = Code.PATH_UNKNOWN
+
+
+class LfsNotServed(NotFound):
+    """Large files are kept in Git itself."""
+
+    code = Code.LFS_NOT_SERVED
+
+
+class ApiVersionUnknown(NotFound):
+    """The path names another version than `v1`."""
+
+    code = Code.API_VERSION_UNKNOWN
+    version: str
+
+
+class PercentEscapeInvalid(Invalid):
+    """Two hex digits follow each percent sign."""
+
+    code = Code.PERCENT_ESCAPE_INVALID
+
+
+class PathNotUtf8(Invalid):
+    """A part of the path is other bytes than text."""
+
+    code = Code.PATH_NOT_UTF8
 
 
 class MethodNotAllowed(PackhouseError, kw_only=True):
@@ -103,7 +132,7 @@ class Router:
         if place is not None:
             found, style = _choose(place.routes, method)
             if other_version:
-                raise RoutingFailure(NotFound("API version is not served", version=other_version), style)
+                raise RoutingFailure(ApiVersionUnknown(other_version), style)
             _check_escapes(raw_path, style)
             if found is None:
                 other, dialect = next(iter(place.routes.values()))
@@ -149,7 +178,7 @@ class Router:
             return route, Match(route.name, route.template(Dialect.GIT), Dialect.GIT, values, *paths)
         style = self._guess_style(segments)
         _check_escapes(raw_path, style)
-        raise RoutingFailure(NotFound(LFS_NOT_SERVED if style is ErrorStyle.LFS else "no such path"), style)
+        raise RoutingFailure(LfsNotServed() if style is ErrorStyle.LFS else PathUnknown(), style)
 
     def _guess_style(self, segments: list[str]) -> ErrorStyle:
         """Guess the error style of an unknown path.
@@ -177,7 +206,7 @@ def split_path(raw_path: bytes) -> list[str]:
 
 def _check_escapes(raw_path: bytes, style: ErrorStyle) -> None:
     if _BAD_ESCAPE.search(raw_path):
-        raise RoutingFailure(Invalid("path has a bad percent escape"), style)
+        raise RoutingFailure(PercentEscapeInvalid(), style)
     _check_text(raw_path, style)
 
 
@@ -185,7 +214,7 @@ def _check_text(raw_path: bytes, style: ErrorStyle) -> None:
     try:
         unquote_to_bytes(raw_path).decode("utf-8")
     except UnicodeDecodeError:
-        raise RoutingFailure(Invalid("path is not UTF-8"), style) from None
+        raise RoutingFailure(PathNotUtf8(), style) from None
 
 
 def _other_version(segments: list[str]) -> str:

@@ -5,12 +5,21 @@ from typing import Final
 
 from starlette.responses import Response
 
+from packhouse.error_codes import Code
+from packhouse.errors import PackhouseError
 from packhouse.git.wire.advertisement import Service
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
-from packhouse.web.errors import UnsupportedMediaType, describe_failure, log_failure
+from packhouse.web.errors import describe_failure, log_failure
 
 _NO_CACHE: Final = {"Cache-Control": "no-cache"}
+
+
+class UnsupportedMediaType(PackhouseError):
+    """The body is announced as something that this call does not take."""
+
+    code = Code.UNSUPPORTED_MEDIA_TYPE
+    expected: str
 
 
 def check_request_type(call: Call, service: Service) -> None:

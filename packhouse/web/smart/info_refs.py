@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.operations.transport.fetch import advertise_fetch
@@ -15,6 +16,12 @@ _SERVICES = {service.value: service for service in Service}
 
 # What git asks for once a server has not answered in the smart protocol (gitprotocol-http(5), "Dumb Clients").
 _DUMB_PATHS = ("/HEAD", "/objects/info/{file}", "/objects/pack/{file}", "/objects/{folder}/{file}")
+
+
+class DumbProtocol(Denied):
+    """The client asks for files as of a web server."""
+
+    code = Code.DUMB_PROTOCOL
 
 
 async def info_refs(call: Call) -> Response:
@@ -31,7 +38,7 @@ async def info_refs(call: Call) -> Response:
 
 async def refuse_dumb(_call: Call) -> Response:
     """Every path of the dumb protocol: the same for all, so it needs no token."""
-    raise Denied("only git's smart protocol is served")
+    raise DumbProtocol()
 
 
 ROUTES = (

@@ -2,10 +2,9 @@
 
 from starlette.responses import Response
 
-from packhouse.errors import NotFound
 from packhouse.web.call import Call
 from packhouse.web.routing.route import ErrorStyle, of_remote
-from packhouse.web.routing.router import LFS_NOT_SERVED
+from packhouse.web.routing.router import LfsNotServed
 
 # Batch, locks, verification and transfers (git-lfs, "docs/api"). The router answers deeper paths in the same form.
 _PATHS = (
@@ -21,7 +20,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 async def refuse_lfs(_call: Call) -> Response:
     """Any path below {remote}/info/lfs: a JSON 404, which git-lfs takes for "not supported"."""
-    raise NotFound(LFS_NOT_SERVED)
+    raise LfsNotServed()
 
 
 ROUTES = tuple(

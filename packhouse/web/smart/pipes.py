@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import IO, Any, Final
 
 from packhouse import limits
+from packhouse.error_codes import Code
 from packhouse.errors import TimedOut
 
 _READ_BYTES: Final = 256 * limits.KIB
@@ -15,6 +16,20 @@ _READ_BYTES: Final = 256 * limits.KIB
 _SMALL_TRANSFER_BYTES: Final = limits.MIB
 _SMALL_PIECE_BYTES: Final = 128 * limits.KIB
 _FILL_PAUSE_S: Final = 0.001
+
+
+class GitSentNothing(TimedOut):
+    """Git wrote nothing for so long."""
+
+    code = Code.GIT_SENT_NOTHING
+    seconds: float | None
+
+
+class GitTookNothing(TimedOut):
+    """Git read nothing for so long."""
+
+    code = Code.GIT_TOOK_NOTHING
+    seconds: float | None
 
 
 class PipeReader:
@@ -40,7 +55,7 @@ class PipeReader:
                 piece = os.read(descriptor, _READ_BYTES)
                 break
             except BlockingIOError:
-                await _ready(loop.add_reader, loop.remove_reader, descriptor, timeout_s, "git sent nothing")
+                await _ready(loop.add_reader, loop.remove_reader, descriptor, timeout_s, GitSentNothing)
         self._read_bytes += len(piece)
         self._last_was_small = len(piece) < _SMALL_PIECE_BYTES
         return piece
@@ -80,7 +95,7 @@ class PipeWriter:
                     loop.remove_writer,
                     descriptor,
                     limits.git_stall_max_s,
-                    "git took nothing",
+                    GitTookNothing,
                 )
             except BrokenPipeError:
                 return
@@ -103,15 +118,15 @@ async def _ready(
     unwatch: Callable[[int], object],
     descriptor: int,
     timeout_s: float | None,
-    complaint: str,
+    give_up: Callable[[float | None], TimedOut],
 ) -> None:
-    """Wait until the descriptor can be read or written."""
+    """Wait until the descriptor can be read or written; raise what `give_up` makes after `timeout_s` seconds."""
     ready = asyncio.Event()
     watch(descriptor, ready.set)
     try:
         async with asyncio.timeout(timeout_s):
             await ready.wait()
     except TimeoutError:
-        raise TimedOut(complaint, seconds=timeout_s) from None
+        raise give_up(timeout_s) from None
     finally:
         unwatch(descriptor)

@@ -2,6 +2,7 @@
 
 from packhouse.auth.principal import Principal
 from packhouse.auth.scopes import Scope
+from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.git.wire.advertisement import Service
@@ -14,6 +15,12 @@ _EPHEMERAL_SUFFIX = "+ephemeral"
 _IMPORT_SUFFIX = "+import"
 
 _SCOPES = {Service.UPLOAD_PACK: Scope.GIT_READ, Service.RECEIVE_PACK: Scope.GIT_WRITE}
+
+
+class ImportIsWriteOnly(Denied):
+    """Fetch from the plain remote."""
+
+    code = Code.IMPORT_IS_WRITE_ONLY
 
 
 def parse_remote_path(path: str) -> Remote:
@@ -38,5 +45,5 @@ async def authorise_remote(call: Call, service: Service) -> tuple[Principal, Rem
     principal.require_repo(remote.repo)
     call.authorised = Caller(principal, remote.repo)
     if remote.is_import and service is Service.UPLOAD_PACK:
-        raise Denied("reads are disabled on the import remote")
+        raise ImportIsWriteOnly()
     return principal, remote

@@ -177,7 +177,7 @@ def test_a_pack_becomes_live_only_from_incoming_or_the_refs_do_not_move(
             state=50,
             packs=[fine, pack],
         )
-    assert refusal.value.fields["pack"] == pack.name
+    assert refusal.value.pack == pack.name
     assert versions(database, repo_id) == before
     assert state_of(database, repo_id, fine) is PackState.INCOMING
     assert state_of(database, repo_id, pack) == (None if state == "unknown" else state)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from packhouse.errors import Corrupt
+from packhouse.git.commands.blame import BlameUnreadable
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.oid import Oid
@@ -13,7 +13,7 @@ FakeGit = Callable[[str], None]
 """Lets a shell script run in git's place from then on; a WorkTree's own git stays the real one."""
 
 
-class DamageTold(Corrupt):
+class DamageTold(BlameUnreadable):
     """A strict repository raises this for a complaint. The complaint is its cause."""
 
 
@@ -35,7 +35,7 @@ class WorkTree:
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         self.complaints.append((complaint, may_lack))
         if self.is_strict:
-            raise DamageTold("stored data is damaged") from complaint
+            raise DamageTold() from complaint
 
     def run(self, *args: str | Path, stdin: bytes = b"") -> str:
         """Run git in the work tree and return its output, stripped."""

@@ -6,12 +6,11 @@ import time
 
 import pytest
 
-from packhouse.errors import Unavailable
 from packhouse.git.objects.history import CommitSummary
 from packhouse.git.oid import Oid, hash_object
 from packhouse.ids import RepoKey
 from packhouse.limits import DEFAULT_LIMITS, Limits
-from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
+from packhouse.node.last_commit_cache import HistoryBeingRead, LastCommit, LastCommitCache
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.quick
@@ -109,8 +108,8 @@ def test_a_thread_waits_only_for_the_same_commit_and_not_for_ever() -> None:
         try:
             with cache.making(repo, oid):
                 pass
-        except Unavailable as busy:
-            refused.append(busy.fields["retry_after_s"])
+        except HistoryBeingRead as busy:
+            refused.append(busy.retry_after_s)
 
     with cache.making(REPO, OIDS[0]):
         for repo, oid in ((REPO, OIDS[0]), (REPO, OIDS[1]), (OTHER, OIDS[0])):

@@ -70,7 +70,7 @@ def test_a_valid_name_is_returned_unchanged(name: str) -> None:
 def test_a_name_that_could_mean_something_else_is_refused_with_a_reason(name: str) -> None:
     with pytest.raises(RepoNameInvalid) as refusal:
         check_repo_name(name)
-    assert str(refusal.value.fields["reason"]).startswith("it")
+    assert str(refusal.value.reason).startswith("it")
 
 
 def test_public_ids_are_made_from_the_given_random_bytes() -> None:

@@ -107,7 +107,7 @@ def test_a_write_to_a_repository_that_was_deleted_meanwhile_names_it_and_leaves_
     delete_repo(node, caller, DeleteRepo("r"))
     with pytest.raises(RepoNotFound) as raised:
         put_commit(node, caller, repo, root)
-    assert raised.value.fields["repo"] == "r"
+    assert raised.value.repo == "r"
     assert node.store.list_names(repo.public_id) == stored
 
 
@@ -260,7 +260,7 @@ def test_a_merge_with_a_conflict_moves_nothing_and_leaves_no_pack(
     before = pack_states(node, caller)
     with pytest.raises(MergeConflict) as refused:
         merge(node, caller, merge_side(MergeStrategy.MERGE))
-    assert refused.value.fields["conflict_paths"] == [b"a"]
+    assert refused.value.paths == [b"a"]
     assert tip(node, caller, "main") == ours
     assert pack_states(node, caller) == before
 

@@ -10,7 +10,7 @@ import pytest
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
-from packhouse.errors import Invalid
+from packhouse.errors import FieldInvalid
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
 from packhouse.repository.refs.receipts import Receipt
@@ -71,9 +71,9 @@ def test_a_body_beyond_the_bound_of_the_call_is_refused(shared: Shared) -> None:
 
 def test_a_member_of_another_type_is_named(shared: Shared) -> None:
     call = make_call(shared, make_wire("POST", "/", b'{"limit": "x"}'))
-    with pytest.raises(Invalid) as refused:
+    with pytest.raises(FieldInvalid) as refused:
         asyncio.run(call.read_body(Asked))
-    assert refused.value.fields["field"] == "limit"
+    assert refused.value.field == "limit"
 
 
 def test_an_operation_runs_in_a_worker_thread_for_the_caller(

@@ -1,37 +1,64 @@
 """What users read about a failure, and what they never see of it."""
 
 import asyncio
+import difflib
 import errno
-import string
+import json
 from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from starlette.responses import Response
 
-from packhouse.auth.policy import PolicyDenied
 from packhouse.auth.sealing import SecretKeyMissing
+from packhouse.cli.sentences import describe
+from packhouse.db.engines.postgresql import DatabaseDamaged
+from packhouse.db.engines.sqlite import DatabaseFileDamaged
+from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.session import DatabaseAway
+from packhouse.error_codes import Code
 from packhouse.errors import (
     Conflict,
-    Corrupt,
     Denied,
+    FieldMissing,
     Invalid,
     LimitExceeded,
     NotFound,
     PackhouseError,
     PreconditionFailed,
+    ServerBusy,
     TimedOut,
     Unauthenticated,
     Unavailable,
 )
-from packhouse.git.refname import branch_refname
+from packhouse.git.commands.run import GitFailed
+from packhouse.git.objects.errors import NotATag
+from packhouse.git.oid import Oid
+from packhouse.git.refname import RefName, branch_refname
 from packhouse.limits import Limits
+from packhouse.operations.commits.commit_target import GuardMismatch
+from packhouse.operations.commits.diff_commit import PatchEmpty
+from packhouse.operations.commits.merge import MergeConflict, RepoChanged, TargetMoved
+from packhouse.operations.notes.write_note import NoteMissing, NotesRefState
+from packhouse.operations.refs.branches import BranchKeptMoving
+from packhouse.operations.transport.fetch import GitNotStarted
+from packhouse.operations.transport.push import NewObjectsNotTaken
+from packhouse.repository.apply_patch import PatchDoesNotApply, PatchRefused
+from packhouse.repository.stored_packs import SourcePackGone
+from packhouse.repository.upkeep.fault_tracing import PushGivenUp
+from packhouse.storage.derived_files import PackIdxNotRebuilt
 from packhouse.web.admission.branch_queue import BranchQueue
 from packhouse.web.admission.limiter import Limiter
 from packhouse.web.admission.threads import WorkerThreads
 from packhouse.web.admission.transfers import Transfers
-from packhouse.web.errors import SENTENCE_MAX_CHARS, SENTENCES, describe_failure, write_sentence
+from packhouse.web.auth import TokenRequired
+from packhouse.web.conditions import RangeNotSatisfiable
+from packhouse.web.errors import describe_failure, render_failure
+from packhouse.web.routing.route import ErrorStyle
+from packhouse.web.routing.router import MethodNotAllowed
+from tests.support.errors import error_classes, examples
+from tests.support.wire_requests import make_wire
 
 pytestmark = pytest.mark.quick
 
@@ -50,24 +77,40 @@ pytestmark = pytest.mark.quick
         (TimedOut, 504, "timeout"),
     ],
 )
-def test_each_family_has_its_status_also_for_its_subclasses(
-    kind: type[PackhouseError], status: int, word: str
+def test_each_family_has_its_status_also_for_special_cases_of_its_classes(
+    kind: type[Exception], status: int, word: str
 ) -> None:
-    special = type("Special", (kind,), {})
-    for error in (kind("what happened"), special("what happened")):
+    what_happened = type("WhatHappened", (kind,), {"code": Code.CREDENTIAL_EXISTS})
+    special = type("Special", (what_happened,), {})
+    for error in (what_happened(), special()):
         failure = describe_failure(error)
         assert (failure.status, failure.result_status) == (status, word)
-        assert failure.sentence == "what happened"
+        assert failure.sentence == Code.CREDENTIAL_EXISTS.value
+        assert failure.error is error
+
+
+def test_a_kind_with_a_row_of_its_own_does_not_go_by_its_family() -> None:
+    failure = describe_failure(PatchDoesNotApply("it has moved"))
+    assert (failure.status, failure.result_status) == (400, "conflict")
+    assert describe_failure(PatchRefused("it is none")).result_status == "invalid"
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("secret"), Corrupt("secret"), PackhouseError("secret"), KeyError("x")]
+    "error",
+    [
+        RuntimeError("secret"),
+        DatabaseDamaged("secret"),
+        NotATag(b"secret"),
+        GitFailed("secret", "secret", exit_code=1),
+        PushGivenUp(),
+        KeyError("x"),
+    ],
 )
 def test_faults_of_the_server_tell_nothing_of_its_inside(error: Exception) -> None:
     failure = describe_failure(error)
     assert failure.status == 500
     assert "secret" not in failure.sentence
-    assert failure.fields == {}
+    assert failure.error is None
 
 
 def test_a_full_disk_is_trouble_that_may_pass() -> None:
@@ -76,36 +119,11 @@ def test_a_full_disk_is_trouble_that_may_pass() -> None:
     assert describe_failure(OSError(errno.ENOENT, "gone", "/srv/data/x")).status == 500
 
 
-def test_sentences_name_the_values() -> None:
-    denied = PolicyDenied(branch_refname("main"), "no-push")
-    assert write_sentence(denied) == "denied by policy: no-push (refs/heads/main)"
-    assert (
-        write_sentence(Invalid("odd thing", value="a\nb", other=None))
-        == "odd thing (value a\ufffdb, other nothing)"
-    )
-    assert write_sentence(NotFound("branch does not exist")) == "branch does not exist"
-
-
-def test_sentences_are_one_bounded_line() -> None:
-    for value in ("x" * 10_000, "a\r\nb\u2028c\x85", b"\xff\n" * 1000, ["a", "b\n"], {"k": "v\n"}, "\ud800"):
-        text = write_sentence(Invalid("field does not fit", field=value, reason=value))
-        assert len(text) <= SENTENCE_MAX_CHARS
-        assert len(text.splitlines()) == 1
-        text.encode("utf-8")
-
-
-@given(st.text(st.characters(codec=None, categories=None, max_codepoint=0x2100), max_size=20))
-def test_values_with_braces_or_anything_else_do_no_harm(value: str) -> None:
-    fields = {name for _, name, _, _ in string.Formatter().parse(SENTENCES["invalid branch name"]) if name}
-    sentence = write_sentence(Invalid("invalid branch name", **dict.fromkeys(fields, value)))
-    assert sentence.startswith("invalid branch name ")
-
-
 def test_what_a_database_driver_says_is_for_operators_only() -> None:
     away = DatabaseAway("connection to 10.0.0.7 refused")
     assert "10.0.0.7" in str(away)
     assert describe_failure(away).sentence == "database not available"
-    assert "packhouse.db" not in describe_failure(Corrupt("damaged", reason="packhouse.db")).sentence
+    assert "packhouse.db" not in describe_failure(DatabaseFileDamaged("packhouse.db")).sentence
 
 
 _FULL = Limits(git_queue_max=0)
@@ -154,10 +172,10 @@ def test_a_refusal_names_what_the_server_is_busy_with(
 @pytest.mark.parametrize(
     "error",
     [
-        Unavailable("new objects cannot be taken", reason="secret"),
-        Unavailable("source pack is gone", pack="secret"),
-        Unavailable("git cannot be started", reason="secret"),
-        Unavailable("pack idx cannot be rebuilt", pack="secret", reason="secret"),
+        NewObjectsNotTaken("secret"),
+        SourcePackGone("secret"),
+        GitNotStarted("secret"),
+        PackIdxNotRebuilt(pack="secret", reason="secret"),
         SecretKeyMissing("/secret"),
     ],
 )
@@ -165,3 +183,95 @@ def test_what_is_away_is_told_without_the_place(error: PackhouseError) -> None:
     failure = describe_failure(error)
     assert failure.status == 503
     assert "secret" not in failure.sentence.replace("stored secrets", "")
+
+
+def render(error: PackhouseError, style: ErrorStyle = ErrorStyle.PLAIN) -> tuple[Response, dict[str, Any]]:
+    """Return the answer for an error, and its body if that is JSON."""
+    answer = render_failure(make_wire("GET", "/api/repos/r"), None, error, style)
+    body = bytes(answer.body)
+    return answer, json.loads(body) if body.startswith(b"{") else {}
+
+
+def test_headers_carry_what_a_client_acts_on() -> None:
+    assert render(ServerBusy(work="calls", retry_after_s=9))[0].headers["retry-after"] == "9"
+    assert render(DatabaseAway())[0].headers["retry-after"] == "1"
+    assert render(MethodNotAllowed(method="PUT", allow="GET, HEAD"))[0].headers["allow"] == "GET, HEAD"
+    assert render(RangeNotSatisfiable(12))[0].headers["content-range"] == "bytes */12"
+    assert render(TokenRequired())[0].headers["www-authenticate"] == "Bearer"
+    assert render(TokenRequired(), ErrorStyle.GIT)[0].headers["www-authenticate"].startswith("Basic")
+
+
+def test_a_merge_conflict_is_told_with_its_files_and_its_base() -> None:
+    _, body = render(MergeConflict([b"a", b"b/c"], Oid("1" * 40)))
+    assert (body["conflict_type"], body["conflict_paths"]) == ("merge_conflict", ["a", "b/c"])
+    assert body["merge_base_sha"] == "1" * 40
+    assert list(body)[-3:] == ["conflict_type", "conflict_paths", "merge_base_sha"]
+    _, body = render(MergeConflict([b"\xff"], None))
+    assert list(body)[-3:] == ["conflict_type", "conflict_paths", "conflict_paths_base64"]
+    for error, kind in ((TargetMoved("main", None), "target_moved"), (RepoChanged(), "repo_changed")):
+        assert render(error)[1]["conflict_type"] == kind
+
+
+def test_other_conflicts_have_no_type() -> None:
+    assert "conflict_type" not in render(BranchKeptMoving("main"))[1]
+
+
+def test_a_failed_commit_tells_of_its_branch_where_the_error_knows_it() -> None:
+    tip = Oid("2" * 40)
+    moved = render(GuardMismatch(branch="main", expected="x", actual=tip), ErrorStyle.COMMIT_RESULT)[1][
+        "result"
+    ]
+    assert (moved["branch"], moved["target_branch"], moved["old_sha"], moved["new_sha"]) == (
+        "main",
+        "main",
+        tip,
+        tip,
+    )
+    refname = branch_refname("side")
+    lost = RefMismatch(refname, expected=None, actual=tip)
+    assert render(lost, ErrorStyle.COMMIT_RESULT)[1]["result"]["branch"] == "side"
+    assert render(PatchEmpty(), ErrorStyle.COMMIT_RESULT)[1]["result"] == {
+        "success": False,
+        "status": "invalid",
+        "message": "patch is empty",
+    }
+
+
+def test_a_note_that_was_not_written_is_answered_as_a_note_write_only_when_its_ref_is_the_reason() -> None:
+    at = NotesRefState(Oid("3" * 40), RefName(b"refs/notes/commits"), None)
+    assert render(NoteMissing(at), ErrorStyle.NOTE)[1] == {
+        "sha": "3" * 40,
+        "notes_ref": "refs/notes/commits",
+        "target_ref": "refs/notes/commits",
+        "new_ref_sha": "",
+        "result": {
+            "success": False,
+            "status": "not_found",
+            "message": f"no note for object {'3' * 40}",
+        },
+    }
+    assert render(NoteMissing(at))[1]["error"] == f"no note for object {'3' * 40}"
+    assert "error" in render(FieldMissing("note"), ErrorStyle.NOTE)[1]
+
+
+TABLE = Path(__file__).with_name("error_table.tsv")
+
+
+def test_every_error_is_told_as_the_table_says() -> None:
+    """A new class adds a line, or two when fields may be absent; no other line may change."""
+    told = ["code\tstatus\tresult\tsentence of the API\ttext in logs\tline of the command line"]
+    for error in (error for kind in error_classes() for error in examples(kind)):
+        failure = describe_failure(error)
+        cells = (
+            error.code.name,
+            failure.status,
+            failure.result_status,
+            failure.sentence,
+            error,
+            describe(error),
+        )
+        told.append("\t".join(map(str, cells)))
+    changes = difflib.unified_diff(
+        TABLE.read_text("utf-8").splitlines(), told, "table", "told", n=0, lineterm=""
+    )
+    assert "\n".join(changes) == ""

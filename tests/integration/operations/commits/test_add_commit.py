@@ -72,7 +72,7 @@ def test_a_guard_on_a_base_refuses_when_the_branch_appears_meanwhile(node: Node,
     target = CommitTarget(PERSISTENT, NEW, base_refname=MAIN, expected=second.commit)
     with pytest.raises(GuardMismatch) as refused:
         commit(node, caller, target, b"third", lambda: put_new_on(node, caller, first.commit))
-    assert refused.value.fields["actual"] == first.commit
+    assert refused.value.actual == first.commit
 
 
 def test_a_guarded_commit_that_loses_its_race_leaves_nothing(node: Node, caller: Principal) -> None:

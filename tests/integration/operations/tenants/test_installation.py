@@ -88,10 +88,8 @@ def test_a_lost_database_is_no_new_server_and_nothing_is_written(new_config: New
     for opening in (open_node, open_existing_node):
         with pytest.raises(LostDatabase, match="accept-empty-database") as lost:
             opening(config)
-        assert lost.value.fields["data"] == str(config.data)
-        assert str(lost.value.fields["database"]).endswith(
-            config.database.rpartition("/")[2] or "packhouse.db"
-        )
+        assert lost.value.data == str(config.data)
+        assert str(lost.value.database).endswith(config.database.rpartition("/")[2] or "packhouse.db")
     assert files_of(config.data) == before
     database = open_database(config.database_url)
     assert not database.has_schema()

@@ -59,7 +59,7 @@ def test_one_key_is_active_once_however_it_is_written(node: Node, pem: str) -> N
     key = add_key(node, AddKey("acme", public_pem=pem))
     with pytest.raises(KeyExists) as refusal:
         add_key(node, AddKey("acme", public_pem="\n" + pem.replace("\n", "\r\n")))
-    assert refusal.value.fields["key_id"] == key.key_id
+    assert refusal.value.key_id == key.key_id
     revoke_key(node, RevokeKey("acme", key.key_id))
     assert add_key(node, AddKey("acme", public_pem=pem)).key_id != key.key_id
 

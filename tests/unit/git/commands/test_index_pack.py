@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from packhouse.errors import TimedOut
 from packhouse.git.commands.fault_log import FaultLog
 from packhouse.git.commands.index_pack import (
     NoRoomForPack,
@@ -20,7 +19,7 @@ from packhouse.git.commands.index_pack import (
 )
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.pack_objects import iter_pack
-from packhouse.git.commands.pump import Deadline
+from packhouse.git.commands.pump import Deadline, GitTookTooLong
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.commands.run import GitFailed, collect
 from packhouse.git.oid import EMPTY_TREE_OID, Oid
@@ -202,18 +201,15 @@ def test_a_disk_without_room_is_told_as_that(work: WorkTree, taking: WorkTree, f
 
 
 def test_the_time_for_a_pack_is_the_callers(work: WorkTree, taking: WorkTree) -> None:
-    class Enough(TimedOut):
-        pass
-
     def slow() -> Iterator[bytes]:
         yield b"PACK"
         time.sleep(0.01)
         yield b"\0"
 
     def time_left() -> float:
-        raise Enough("enough")
+        raise GitTookTooLong()
 
-    with pytest.raises(Enough):
+    with pytest.raises(GitTookTooLong):
         index_stream(taking, slow(), allowed=(), max_bytes=10**8, time_left=time_left, switch=KillSwitch())
 
 

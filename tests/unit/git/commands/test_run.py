@@ -270,5 +270,5 @@ def test_a_complaint_names_packs_and_objects() -> None:
     assert (complaint.objects, complaint.packs) == (["1" * 40], ["2" * 40])
     assert not complaint.is_about_derived_files
     assert GitFailed("rev-list", "fatal: bad pack-int-id: 18").is_about_derived_files
-    assert complaint.fields["command"] == "rev-list"
+    assert complaint.command == "rev-list"
     assert "code" not in complaint.fields

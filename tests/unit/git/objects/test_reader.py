@@ -9,7 +9,14 @@ import pytest
 from packhouse.errors import Corrupt, NotFound
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
-from packhouse.git.objects.reader import ObjectMissing, ObjectReader, Objects, tag_target
+from packhouse.git.objects.reader import (
+    ObjectMissing,
+    ObjectOfOtherKind,
+    ObjectReader,
+    Objects,
+    ObjectUnreadable,
+    tag_target,
+)
 from packhouse.git.oid import Oid, hash_object
 from tests.support.builders.packs import BareRepo
 from tests.support.builders.raw_objects import RawObjects
@@ -66,10 +73,10 @@ def test_an_absent_object_is_reported_by_its_id(reader: Objects) -> None:
 
 
 def test_an_object_of_another_kind_is_not_found(reader: Objects) -> None:
-    with pytest.raises(NotFound) as caught:
+    with pytest.raises(ObjectOfOtherKind) as caught:
         reader.read(hash_object("tree", TREE), kind="commit")
     assert not isinstance(caught.value, ObjectMissing)
-    assert caught.value.fields["kind"] == "tree"
+    assert caught.value.kind == "tree"
 
 
 def test_tags_are_followed_to_what_they_name(reader: Objects) -> None:
@@ -101,9 +108,9 @@ def test_a_damaged_object_is_corrupt_and_not_absent(git: Git, tmp_path: Path, ki
     pack.write_bytes(raw)
     oid = hash_object("blob", content)
     reader = open_reader(kind, repo.path)
-    with pytest.raises(Corrupt) as caught:
+    with pytest.raises(ObjectUnreadable) as caught:
         reader.read(oid)
-    assert caught.value.fields["oid"] == oid
+    assert caught.value.oid == oid
 
 
 def test_a_folder_beneath_is_searched_as_well(repo: BareRepo, git: Git, tmp_path: Path) -> None:

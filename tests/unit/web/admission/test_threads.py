@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from packhouse.cursors import BadCursor
-from packhouse.errors import Unavailable
+from packhouse.errors import ServerBusy, Unavailable
 from packhouse.git.refname import BranchNameInvalid
 from packhouse.web.admission.threads import WorkerThreads
 from tests.support.event_loop import in_event_loop
@@ -140,8 +140,8 @@ async def test_a_started_call_beyond_the_bound_fails_instead_of_waiting() -> Non
     await begun(work)
     second = threads.start(int)
     await second.wait()
-    assert isinstance(second.failure, Unavailable)
-    assert second.failure.fields["work"] == "transfers"
+    assert isinstance(second.failure, ServerBusy)
+    assert second.failure.work == "transfers"
     work.may_end.set()
     await first.wait()
     threads.close()

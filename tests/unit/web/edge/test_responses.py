@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from starlette.types import Message
 
-from packhouse.errors import NotFound
+from packhouse.operations.refs.tags import TagNotFound
 from packhouse.web.call import Call, Shared
 from packhouse.web.edge.responses import (
     IMMUTABLE,
@@ -94,16 +94,16 @@ def test_head_starts_no_producer_and_cleans_up_all_the_same() -> None:
 
 
 def test_a_producer_that_fails_at_once_leaves_room_for_another_answer() -> None:
-    stream = Stream(NotFound("it is gone"))
-    with pytest.raises(NotFound):
+    stream = Stream(TagNotFound("v1"))
+    with pytest.raises(TagNotFound):
         asyncio.run(stream.serve())
     assert stream.sent.messages == []
     assert "cleanup" in stream.closed
 
 
 def test_a_producer_that_fails_later_has_begun_its_answer() -> None:
-    stream = Stream(b"ab", NotFound("it is gone"))
-    with pytest.raises(NotFound):
+    stream = Stream(b"ab", TagNotFound("v1"))
+    with pytest.raises(TagNotFound):
         asyncio.run(stream.serve())
     assert (stream.sent.body, stream.sent.is_whole) == (b"ab", False)
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhouse.errors import Invalid
-from packhouse.web.errors import write_sentence
 from packhouse.web.json.fields import Verbatim, page_limit, parse_object, parse_query
 from packhouse.web.json.text import decode_json
+from packhouse.web.sentences import write_sentence
 
 pytestmark = pytest.mark.quick
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 import pytest
 from starlette.responses import Response
 
-from packhouse.errors import NotFound
 from packhouse.web.call import Shared
 from packhouse.web.edge.body import ClientGone
 from packhouse.web.edge.responses import ClientLeft, ResponseAborted, StreamResponse
@@ -15,17 +14,11 @@ from packhouse.web.pipeline.exchange import Exchange, chain
 from packhouse.web.pipeline.failures import answer_failures, end_broken
 from packhouse.web.pipeline.sending import send_answer
 from packhouse.web.routing.route import ErrorStyle
+from packhouse.web.routing.router import PathUnknown
 from tests.support.exchanges import Sent, answering, open_exchange, raising
 from tests.support.wire_requests import make_wire
 
 pytestmark = pytest.mark.quick
-
-
-class Lost(NotFound):
-    """A failure of these tests."""
-
-    def __init__(self) -> None:
-        super().__init__("it is not there")
 
 
 def answer_of(shared: Shared, error: BaseException, style: ErrorStyle) -> Response:
@@ -38,12 +31,12 @@ def answer_of(shared: Shared, error: BaseException, style: ErrorStyle) -> Respon
 
 
 def test_a_failure_is_answered_in_the_form_of_its_route(shared: Shared) -> None:
-    plain = answer_of(shared, Lost(), ErrorStyle.PLAIN)
+    plain = answer_of(shared, PathUnknown(), ErrorStyle.PLAIN)
     assert plain.status_code == 404
-    assert json.loads(bytes(plain.body))["error"] == "it is not there"
-    assert bytes(answer_of(shared, Lost(), ErrorStyle.GIT).body) == b"it is not there\n"
-    result = json.loads(bytes(answer_of(shared, Lost(), ErrorStyle.COMMIT_RESULT).body))["result"]
-    assert result == {"success": False, "status": "not_found", "message": "it is not there"}
+    assert json.loads(bytes(plain.body))["error"] == "no such path"
+    assert bytes(answer_of(shared, PathUnknown(), ErrorStyle.GIT).body) == b"no such path\n"
+    result = json.loads(bytes(answer_of(shared, PathUnknown(), ErrorStyle.COMMIT_RESULT).body))["result"]
+    assert result == {"success": False, "status": "not_found", "message": "no such path"}
 
 
 def test_a_bug_is_answered_without_a_word_of_its_inside(shared: Shared) -> None:
@@ -92,7 +85,7 @@ def test_the_end_of_the_server_is_told_as_unavailable(shared: Shared) -> None:
 
 
 def test_a_failure_before_the_first_byte_is_answered_and_closes_the_connection(shared: Shared) -> None:
-    exchange, sent, cuts = end(shared, Lost())
+    exchange, sent, cuts = end(shared, PathUnknown())
     assert (sent.status, sent.headers["connection"], exchange.outcome, cuts) == (404, "close", "", [])
 
 
@@ -117,7 +110,7 @@ def test_a_failure_in_the_middle_of_an_answer_cuts_it(shared: Shared) -> None:
 
 def test_an_answer_that_cannot_begin_is_replaced(shared: Shared) -> None:
     async def pieces() -> AsyncIterator[bytes]:
-        for error in [Lost()]:
+        for error in [PathUnknown()]:
             raise error
         yield b"never"
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.errors import Invalid
+from packhouse.cursors import BadCursor
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -76,8 +76,8 @@ def test_it_is_done_again_only_once(shared: Shared, mended: Callable[[], Excepti
 
 
 def test_other_failures_are_final(shared: Shared) -> None:
-    with pytest.raises(Invalid):
-        body_of(shared, get(failing_first(lambda: Invalid("no"))))
+    with pytest.raises(BadCursor):
+        body_of(shared, get(failing_first(BadCursor)))
 
 
 def test_a_call_with_a_body_is_not_done_again(shared: Shared, mended: Callable[[], Exception]) -> None:

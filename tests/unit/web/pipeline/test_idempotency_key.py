@@ -4,8 +4,9 @@ import pytest
 
 from packhouse.errors import Invalid
 from packhouse.repository.refs.receipts import KeyTaken
-from packhouse.web.errors import KeyReused, describe_failure
+from packhouse.web.errors import describe_failure
 from packhouse.web.pipeline.idempotency_key import read_key
+from packhouse.web.pipeline.writes import KeyReused
 
 pytestmark = pytest.mark.quick
 

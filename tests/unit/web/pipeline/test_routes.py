@@ -66,4 +66,4 @@ def test_a_request_without_a_route_has_no_call(
     exchange, _ = open_exchange(make_wire(method, path), shared)
     with pytest.raises(PackhouseError) as refused:
         asyncio.run(STAGE(exchange, never))
-    assert (refused.value.message, exchange.refused_path, exchange.call) == (message, template, None)
+    assert (refused.value.code.value, exchange.refused_path, exchange.call) == (message, template, None)

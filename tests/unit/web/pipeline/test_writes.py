@@ -11,16 +11,16 @@ import pytest
 from starlette.responses import Response
 
 from packhouse.auth.principal import Principal
-from packhouse.errors import Conflict, Invalid
+from packhouse.errors import Invalid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
+from packhouse.operations.refs.branches import BranchKeptMoving
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.refs.receipts import KeyTaken, Receipt
 from packhouse.web.call import Call, Shared
 from packhouse.web.caller import Caller
-from packhouse.web.errors import KeyReused
 from packhouse.web.openapi.description import Description
-from packhouse.web.pipeline.writes import answer_write
+from packhouse.web.pipeline.writes import KeyReused, answer_write
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite
 from packhouse.web.reply import Reply
 from packhouse.web.routing.match import Dialect, Match
@@ -191,9 +191,9 @@ def test_an_operation_that_had_nothing_to_write_has_its_answer_kept_as_well(writ
 
 def test_a_failure_is_not_kept(writer: Writer) -> None:
     def fail(_receipt: Receipt[int] | None) -> int:
-        raise Conflict("branch has moved")
+        raise BranchKeptMoving("main")
 
-    with pytest.raises(Conflict):
+    with pytest.raises(BranchKeptMoving):
         answer(writer.call(key="k"), writer.route(fail))
     assert bytes(answer(writer.call(key="k"), writer.route(writer.keeping(7))).body) == b'{"number":7}'
 

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from packhouse.errors import NotFound
 from packhouse.git.wire.advertisement import Service
-from packhouse.web.errors import UnsupportedMediaType
+from packhouse.operations.refs.tags import TagNotFound
 from packhouse.web.smart.answers import (
+    UnsupportedMediaType,
     advertisement,
     check_request_type,
     report_failure,
@@ -91,6 +91,6 @@ def test_a_failure_that_is_told_in_the_body_has_its_line_in_the_log(
 ) -> None:
     _route, call = edge.call("POST", "/r.git/git-upload-pack", Client(), {})
     with caplog.at_level(logging.WARNING, logger="packhouse"):
-        assert report_failure(call, NotFound("branch does not exist")) == "branch does not exist"
+        assert report_failure(call, TagNotFound("v1")) == "tag v1 does not exist"
         assert report_failure(call, RuntimeError("secret")) == "internal server error"
     assert [record.message for record in caplog.records] == ["request failed", "request failed"]

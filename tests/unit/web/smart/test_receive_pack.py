@@ -14,7 +14,7 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.repository.view import RepoView
 from packhouse.web.admission.admission import Admission
 from packhouse.web.edge.body import ClientGone
-from packhouse.web.errors import UnsupportedMediaType
+from packhouse.web.smart.answers import UnsupportedMediaType
 from tests.support.builders.node_writes import MAIN, commit_files
 from tests.support.clients.git_wire import ZERO, command, pack, pkt
 from tests.support.clients.memory_pushes import (
