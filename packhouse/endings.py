@@ -1,41 +1,46 @@
-"""Base classes of things that end with their `with` block: they are closed, or discarded."""
+"""What ends with its `with` block: things that are closed, and things that are discarded."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing(ABC):
+class _Ending(ABC):
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    @abstractmethod
+    def _end(self) -> None: ...
+
+
+class Closing(_Ending):
     """Something that holds files or processes open until the end of its `with` block."""
 
     __slots__ = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self.close()
 
     @abstractmethod
     def close(self) -> None:
-        """Close the open files or processes. A second call is harmless."""
+        """Let go of what is open. A second call is harmless."""
 
 
-class Discarding(ABC):
-    """Something whose work is lost at the end of its `with` block, unless it was kept on purpose."""
+class Discarding(_Ending):
+    """Something whose work is lost at the end of its `with` block, except for what was kept on purpose."""
 
     __slots__ = ()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         self.discard()
 
     @abstractmethod
     def discard(self) -> None:
-        """Remove work that was not kept. A second call is harmless."""
+        """Remove what was not kept. A second call is harmless."""
