@@ -22,6 +22,8 @@ from packhouse.git.oid import Oid
 OK: Final = frozenset({0})
 _FAILURE_MAX_BYTES: Final = 2000
 _COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
+# The last is the loader's: the bound may come before git has loaded its libraries. Source: glibc, elf/dl-load.c.
+_MEMORY_WORDS: Final = ("memory", "mmap", "failed to map segment")
 
 OnStart = Callable[[GitProcess], None]
 
@@ -51,7 +53,7 @@ class GitFailed(PackhouseError):
     def is_for_memory(self) -> bool:
         """Tell whether git found no more memory, or died of that."""
         died = self.exit_code is not None and self.exit_code < 0
-        return "memory" in self.messages.lower() or "mmap" in self.messages or died
+        return died or any(words in self.messages.lower() for words in _MEMORY_WORDS)
 
     @property
     def packs(self) -> list[str]:

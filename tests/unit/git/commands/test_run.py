@@ -223,6 +223,11 @@ def test_the_processor_time_of_git_is_bounded(place: GitPlace) -> None:
         (-signal.SIGKILL, "", True),
         (128, "fatal: bad object", False),
         (None, "fatal: bad object", False),
+        (
+            127,
+            "git: error while loading shared libraries: libz.so.1: failed to map segment from shared object",
+            True,
+        ),
     ],
 )
 def test_a_lack_of_memory_is_known(exit_code: int | None, messages: str, is_for_memory: bool) -> None:
