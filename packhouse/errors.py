@@ -20,6 +20,7 @@ from packhouse.error_codes import Code
 
 
 @dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
+@dataclasses.dataclass(init=False, eq=False, repr=False)
 class PackhouseError(Exception):
     """Base of every failure that is an answer and not a bug."""
 
@@ -30,8 +31,10 @@ class PackhouseError(Exception):
 
     def __init_subclass__(cls, *, kw_only: bool = False) -> None:
         super().__init_subclass__()
+        if "__annotations__" not in cls.__dict__:
+            return  # no field of its own: the constructor of its base fits, and making one costs start-up time
         made = dataclasses.dataclass(eq=False, repr=False, kw_only=kw_only)(cls)
-        shown = [one for one in dataclasses.fields(made) if one.repr]  # type: ignore[arg-type]  # it is a dataclass now
+        shown = [one for one in dataclasses.fields(made) if one.repr]
         cls._defaults = {one.name: one.default for one in shown}
 
     @property
