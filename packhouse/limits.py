@@ -214,13 +214,11 @@ history_pass_max_s = 600  # one pass over a whole history; its result is kept
 history_output_max_bytes = GIB
 git_stall_max_s = 300  # a transfer without progress is ended after so long
 git_memory_max_bytes = 4 * GIB  # address space of one child
-process_kill_grace_s = 1.0
 
 # Packs
 pack_buffer_max_bytes = 4 * MIB  # of a new pack in memory; most packs never reach it
 copy_buffer_bytes = MIB
 adoption_page = 500  # repositories of an earlier release looked up at once
-file_map_wait_max_s = 20  # how long a request waits while another reads the history that it needs
 file_read_at_once_max_bytes = 64 * KIB  # a file up to this size is read together with its facts
 object_in_process_max_bytes = 8 * MIB  # larger blobs are read by `git cat-file`, never by libgit2
 
@@ -295,7 +293,6 @@ job_attempts_max = 10
 job_retry_first_s = 2
 job_retry_longest_s = 3600
 job_poll_s = 0.5
-job_payload_max_bytes = 64 * KIB
 job_error_max_chars = 300
 jobs_listed_max = 200
 finishing_max_s = 1.0  # for running work at the end of the server

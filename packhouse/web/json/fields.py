@@ -28,8 +28,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 Verbatim = Annotated[str, msgspec.Meta(extra={"verbatim": True})]
 """Text that is not trimmed: a path may start with a space."""
 
-VerbatimList = Annotated[list[str], msgspec.Meta(max_length=limits.query_fields_max)]
-
 _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,4000}")  # Python reads no number beyond 4,300 digits
 _MISFIT: Final = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
