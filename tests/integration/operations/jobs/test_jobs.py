@@ -9,7 +9,6 @@ import pytest
 
 from packhouse.auth.principal import Principal
 from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
-from packhouse.jobs.background import BackgroundThreads
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
@@ -235,21 +234,3 @@ def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: P
     (folder / "config").unlink()  # the first that a crash in the middle may have removed
     assert clean_repo(node, CleanRepo(repo.public_id))
     assert not folder.exists()
-
-
-def test_a_loop_that_failed_begins_anew(node: Node) -> None:
-    again = threading.Event()
-    begun = 0
-
-    def fail_once(_node: Node, stopping: threading.Event) -> None:
-        nonlocal begun
-        begun += 1
-        if begun == 1:
-            raise RuntimeError("of a kind that nobody has thought of")
-        again.set()
-        stopping.wait()
-
-    background = BackgroundThreads(node, [fail_once])
-    assert again.wait(60)
-    background.stop(60)
-    assert begun == 2
