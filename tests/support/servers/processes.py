@@ -46,13 +46,29 @@ def own_children(word: str) -> set[int]:
         if not entry.name.isdigit():
             continue
         try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            command = (entry / "cmdline").read_bytes()
+            if _parent(entry) == os.getpid() and word.encode() in _command_line(entry):
+                found.add(int(entry.name))
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
-        if int(fields[1]) == os.getpid() and word.encode() in command:
-            found.add(int(entry.name))
     return found
+
+
+def _parent(entry: Path) -> int:
+    return int(_stat_fields(entry)[1])
+
+
+def _command_line(entry: Path) -> bytes:
+    """Return the words of a process: for a moment none while it is started, for good none when it is dead."""
+    while not (command := (entry / "cmdline").read_bytes()):
+        if _stat_fields(entry)[0] in "ZX":
+            break
+        time.sleep(0.001)
+    return command
+
+
+def _stat_fields(entry: Path) -> list[str]:
+    """Return what proc(5) tells of a process, from its state on."""
+    return (entry / "stat").read_text().rpartition(")")[2].split()
 
 
 def resident_bytes(session_id: int) -> int:
