@@ -1,14 +1,16 @@
 """What a handler returns, and the struct that its annotation names."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, get_args, get_origin
+from typing import Any, Final, Generic, ParamSpec, TypeVar, get_args, get_origin
 
 import msgspec
 from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+P = ParamSpec("P")
+S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -21,22 +23,34 @@ class Reply(Generic[R]):
 
     `status` is that of the route's description unless given. `is_by_id` tells that every input was a full object id,
     so that the reply never changes; an expression such as `<id>~1` is no id here. `text` is the body as JSON where a
-    worker thread has made it.
+    worker thread has made it. `pieces` are the JSON of a body that is too large to be made at once: the last lists of
+    `body` are then empty, and the pieces have their items.
     """
 
     body: R
     status: int | None = None
     is_by_id: bool = False
     text: bytes | None = None
+    pieces: AsyncIterator[bytes] | None = None
 
     def encode(self) -> bytes:
-        """Return the body as JSON."""
+        """Return the body as JSON. The reply has no `pieces`."""
+        assert self.pieces is None, "the body is not whole"
         return _encode(self.body) if self.text is None else self.text
 
 
 def encode_reply(body: R, *, is_by_id: bool = False) -> Reply[R]:
     """Return the reply with its JSON made: for worker threads, where a large body holds up no other request."""
     return Reply(body, is_by_id=is_by_id, text=_encode(body))
+
+
+def then(operation: Callable[P, T], render: Callable[[T], S]) -> Callable[P, S]:
+    """Return the operation with the making of its reply behind it, so that one worker thread does both."""
+
+    def run(*args: P.args, **kwargs: P.kwargs) -> S:
+        return render(operation(*args, **kwargs))
+
+    return run
 
 
 def or_unset(value: T | None) -> T | UnsetType:

@@ -1,10 +1,10 @@
-"""Blame: who last changed which line."""
+"""Blame tells which commit last changed each line of a file."""
 
 from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
@@ -12,17 +12,17 @@ from packhouse.git.commands.blame import BlameGroup
 from packhouse.git.objects.codec import Commit
 from packhouse.operations.reading.blame import Blame, blame_file
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.paths import PathMembers, encoded_path, path_text, read_file_path
 from packhouse.web.json.types import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Reply, encode_reply
 from packhouse.web.routing.route import of_repo, reading
 
 _Range = Annotated[str, says(maxLength=limits.blame_range_max_chars)]
 
 
 class BlameQuery(PathMembers):
-    """Which file, by `path` or `path_base64`; `range` may be repeated, each as `git blame -L` takes it."""
+    """The file is named by `path` or `path_base64`. `range` may be repeated, and each is as `git blame -L` takes it."""
 
     path: FilePath | None = None
     ref: AnyRef | None = None
@@ -34,7 +34,7 @@ class BlameQuery(PathMembers):
 
 
 class BlameLine(msgspec.Struct):
-    """One line, without its text; no `previous_commit_sha` when it has no earlier version.
+    """One line, without its text. `previous_commit_sha` is absent when the line has no earlier version.
 
     `original_path_base64` has the bytes of a name that is no text.
     """
@@ -50,21 +50,21 @@ class BlameLine(msgspec.Struct):
     committer_email: str
     committer_time: Timestamp
     summary: Name
-    previous_commit_sha: Sha | msgspec.UnsetType = msgspec.UNSET
-    original_path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    previous_commit_sha: Sha | UnsetType = UNSET
+    original_path_base64: Base64 | UnsetType = UNSET
 
 
 class BlameAnswer(msgspec.Struct):
-    """The lines in file order."""
+    """The lines stand in the order of the file."""
 
     ref: Name
     path: Name
     commit_sha: Sha
     lines: list[BlameLine]
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | UnsetType = UNSET
 
 
-async def handle_blame(call: Call) -> Response:
+async def handle_blame(call: Call) -> Reply[BlameAnswer]:
     """GET …/blame."""
     query = call.read_query(BlameQuery)
     path = read_file_path(query)
@@ -77,13 +77,13 @@ async def handle_blame(call: Call) -> Response:
         ranges=query.range,
         detect_moves=query.detect_moves,
     )
-    return await call.in_thread(_answer, blame, path)
+    return await call.in_thread(_reply, blame, path)
 
 
-def _answer(blame: Blame, path: bytes) -> Response:
+def _reply(blame: Blame, path: bytes) -> Reply[BlameAnswer]:
     lines = [line for group in blame.groups for line in _iter_lines(group, blame.commits[group.commit])]
     answer = BlameAnswer(blame.ref, path_text(path), blame.commit, lines, encoded_path(path))
-    return cacheable(json_response(answer), is_by_id=blame.is_by_id)
+    return encode_reply(answer, is_by_id=blame.is_by_id)
 
 
 def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
@@ -99,7 +99,7 @@ def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
         committer_email=commit.committer.email,
         committer_time=format_timestamp(commit.committer.when),
         summary=_summary(group, commit),
-        previous_commit_sha=group.previous or msgspec.UNSET,
+        previous_commit_sha=group.previous or UNSET,
         original_path_base64=encoded_path(group.original_path),
     )
     for offset in range(group.count):
@@ -109,7 +109,7 @@ def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
 
 
 def _summary(group: BlameGroup, commit: Commit) -> str:
-    """Return the message's first line, or the id in brackets when there is none, as git blame shows it."""
+    """Return the first line of the message. A commit without a message shows its id in brackets, as in git blame."""
     lines = (line for line in commit.message.split("\n") if line.strip())
     return next(lines, f"({group.commit})")
 
@@ -119,8 +119,6 @@ ROUTES = (
         "blame",
         of_repo("blame"),
         handle_blame,
-        Description(
-            "Show who last changed each line of a file", query=BlameQuery, reply=BlameAnswer, failures=(413,)
-        ),
+        Description("Show who last changed each line of a file", query=BlameQuery, failures=(413,)),
     ),
 )

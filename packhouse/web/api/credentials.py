@@ -1,10 +1,9 @@
-"""Credentials for upstreams: create, change, delete. Passwords are never shown."""
+"""Credentials for upstreams: create, change and delete them. No answer has a password."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
@@ -15,7 +14,6 @@ from packhouse.operations.sync.delete_credential import DeleteCredential, delete
 from packhouse.operations.sync.update_credential import UpdateCredential, update_credential
 from packhouse.secret import Secret
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import Verbatim, parse_object
 from packhouse.web.json.types import Name, Timestamp, says
 from packhouse.web.openapi.description import Description
@@ -27,7 +25,7 @@ _Username = Annotated[str, says(maxLength=limits.credential_username_max_chars)]
 
 
 class CreateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send to the upstream. `repo_id` is for released paths: the repository's name or id."""
+    """What the server sends to the upstream. `repo_id`, a repository's name or id, is for released paths."""
 
     password: _Password
     username: _Username | None = None
@@ -35,26 +33,26 @@ class CreateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleasedCreateCredentialBody(CreateCredentialBody, frozen=True, kw_only=True):
-    """The same, with the repository's name or id, which released paths need."""
+    """The same with `repo_id`, the repository's name or id, which released paths need."""
 
     repo_id: str
 
 
 class UpdateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The new password; `username` stays when absent and is cleared by an empty string."""
+    """The new password. An absent `username` leaves the stored one as it is, and an empty one clears it."""
 
     password: _Password
     username: _Username | None = None
 
 
 class UpdateNamedCredentialBody(UpdateCredentialBody, frozen=True, kw_only=True):
-    """The same, with the credential's id."""
+    """The same with the id of the credential."""
 
     id: str
 
 
 class DeleteCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Which credential to delete."""
+    """The credential to delete."""
 
     id: str
 
@@ -66,7 +64,7 @@ class CredentialReply(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Timestamp
 
 
-async def handle_create(call: Call) -> Response:
+async def handle_create(call: Call) -> CredentialReply:
     """POST …/git-credentials."""
     body = await call.read_body(CreateCredentialBody)
     repo = call.caller.repo
@@ -75,48 +73,45 @@ async def handle_create(call: Call) -> Response:
             raise FieldMissing("repo_id")
         repo = body.repo_id
     command = CreateCredential(repo=repo, password=Secret(body.password), username=body.username)
-    created = await call.operate(create_credential, command)
-    return json_response(_fields(created), 201)
+    return _reply(await call.operate(create_credential, command))
 
 
-async def handle_update(call: Call) -> Response:
+async def handle_update(call: Call) -> CredentialReply:
     """PUT …/git-credentials/{id}."""
     raw = await call.read_members(UpdateCredentialBody)
     body = parse_object(raw, UpdateCredentialBody, where="update_git_credential")
     command = UpdateCredential(
         call.path_values["id"], Secret(body.password), _given_username(raw, body), call.caller.repo
     )
-    return json_response(_fields(await call.operate(update_credential, command)))
+    return _reply(await call.operate(update_credential, command))
 
 
-async def handle_update_named(call: Call) -> Response:
+async def handle_update_named(call: Call) -> CredentialReply:
     """PUT …/git-credentials with the id in the body."""
     raw = await call.read_members(UpdateNamedCredentialBody)
     body = parse_object(raw, UpdateNamedCredentialBody, where="update_git_credential")
     command = UpdateCredential(body.id, Secret(body.password), _given_username(raw, body))
-    return json_response(_fields(await call.operate(update_credential, command)))
+    return _reply(await call.operate(update_credential, command))
 
 
-async def handle_delete(call: Call) -> Response:
+async def handle_delete(call: Call) -> None:
     """DELETE …/git-credentials/{id}; a body is ignored."""
     await call.operate(delete_credential, DeleteCredential(call.path_values["id"], call.caller.repo))
-    return Response(status_code=204)
 
 
-async def handle_delete_named(call: Call) -> Response:
+async def handle_delete_named(call: Call) -> None:
     """DELETE …/git-credentials with the id in the body."""
     body = await call.read_body(DeleteCredentialBody)
     await call.operate(delete_credential, DeleteCredential(body.id))
-    return Response(status_code=204)
 
 
 def _given_username(raw: Mapping[str, object], body: UpdateCredentialBody) -> str | None:
-    """Return the user name to store, "" to clear it: the one member where blank text is not absence."""
+    """Return the user name to store, or "" to clear it. A blank text is not absence in this member alone."""
     given = raw.get("username")
     return "" if isinstance(given, str) and not given.strip() else body.username
 
 
-def _fields(credential: CredentialInfo) -> CredentialReply:
+def _reply(credential: CredentialInfo) -> CredentialReply:
     return CredentialReply(id=credential.credential_id, created_at=format_timestamp(credential.created_at))
 
 
@@ -132,7 +127,6 @@ ROUTES = (
             "Store the credential of a repository for its upstream",
             body=CreateCredentialBody,
             released_body=ReleasedCreateCredentialBody,
-            reply=CredentialReply,
             status=201,
             failures=(409,),
         ),
@@ -141,7 +135,7 @@ ROUTES = (
         "update_git_credential",
         Paths(preferred=_PREFERRED + "/{id}"),
         handle_update,
-        Description("Change a credential", body=UpdateCredentialBody, reply=CredentialReply, failures=(404,)),
+        Description("Change a credential", body=UpdateCredentialBody, failures=(404,)),
         method="PUT",
     ),
     changing(
@@ -151,7 +145,6 @@ ROUTES = (
         Description(
             "Change a credential named in the body",
             body=UpdateNamedCredentialBody,
-            reply=CredentialReply,
             failures=(404,),
         ),
         method="PUT",

@@ -1,10 +1,10 @@
-"""Differences: of a commit, of a branch."""
+"""Diffs: the changes of a commit, and those of a branch."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.operations.reading.diff import (
@@ -16,9 +16,9 @@ from packhouse.operations.reading.diff import (
     diff_commit,
 )
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import StreamResponse, cacheable
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.json.paths import path_members, read_paths
+from packhouse.web.json.paths import encoded_path, path_text, read_paths
+from packhouse.web.json.pieces import iter_pieces
 from packhouse.web.json.types import (
     AnyRef,
     Base64,
@@ -33,6 +33,7 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Reply, encode_reply, or_unset
 from packhouse.web.routing.route import of_repo, reading
 
 _PIECE_BYTES = 256 * limits.KIB
@@ -42,7 +43,7 @@ _EncodedPaths = Annotated[list[EncodedPath], says(maxItems=limits.query_fields_m
 
 
 class CommitDiffQuery(msgspec.Struct):
-    """Which commit against which base, for showing or for `git apply`; paths may be repeated."""
+    """The commit and the base to compare it with, for showing or for `git apply`. Paths may be repeated."""
 
     ref: AnyRef
     base_ref: AnyRef | None = None
@@ -54,7 +55,7 @@ class CommitDiffQuery(msgspec.Struct):
 
 
 class BranchDiffQuery(msgspec.Struct):
-    """Which branch against which, by default the default branch; paths may be repeated."""
+    """The branch and the base to compare it with, by default the default branch. Paths may be repeated."""
 
     branch: BranchName
     base: BranchName | None = None
@@ -65,7 +66,7 @@ class BranchDiffQuery(msgspec.Struct):
 
 
 class DiffStats(msgspec.Struct):
-    """Counts over shown and filtered files together."""
+    """Counts of shown and filtered files together."""
 
     files: Count
     additions: Count
@@ -74,7 +75,7 @@ class DiffStats(msgspec.Struct):
 
 
 class FilteredFile(msgspec.Struct, kw_only=True):
-    """A changed file without its patch; `bytes` is what the patch, or the binary file, would take.
+    """A changed file without its patch. `bytes` is the size of the patch, or of the file when it is binary.
 
     `path_base64` and `old_path_base64` have the bytes of names that are no text.
     """
@@ -84,41 +85,44 @@ class FilteredFile(msgspec.Struct, kw_only=True):
     old_path: str
     bytes: Count
     is_eof: bool
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
-    old_path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | UnsetType = UNSET
+    old_path_base64: Base64 | UnsetType = UNSET
 
 
 class ShownFile(FilteredFile, kw_only=True):
-    """A changed file; `bytes` is the length of `raw`, `state` one of A, M, D, R, C and T."""
+    """A changed file. `bytes` is the length of `raw`. `state` is one of A, M, D, R, C and T."""
 
     additions: Count
     deletions: Count
     raw: str
 
 
-class CommitDiffAnswer(msgspec.Struct):
+class CommitDiffAnswer(msgspec.Struct, kw_only=True):
     """The changes of a commit."""
 
     sha: Sha
     base_sha: ShaOrBlank
+    merge_base_sha: ShaOrBlank | UnsetType = UNSET
     stats: DiffStats
     files: list[ShownFile]
     filtered_files: list[FilteredFile]
-    merge_base_sha: ShaOrBlank | msgspec.UnsetType = msgspec.UNSET
 
 
-class BranchDiffAnswer(msgspec.Struct):
+class BranchDiffAnswer(msgspec.Struct, kw_only=True):
     """The changes of a branch since it left its base."""
 
     branch: Name
     base: Name
+    merge_base_sha: Sha | UnsetType = UNSET
     stats: DiffStats
     files: list[ShownFile]
     filtered_files: list[FilteredFile]
-    merge_base_sha: Sha | msgspec.UnsetType = msgspec.UNSET
 
 
-async def handle_commit_diff(call: Call) -> Response:
+A = TypeVar("A", CommitDiffAnswer, BranchDiffAnswer)
+
+
+async def handle_commit_diff(call: Call) -> Reply[CommitDiffAnswer]:
     """GET …/diff."""
     query = call.read_query(CommitDiffQuery)
     diff = await call.search(
@@ -129,11 +133,10 @@ async def handle_commit_diff(call: Call) -> Response:
         applicable=query.git_apply_compatible,
         paths=read_paths(query.path, query.path_base64),
     )
-    members = _commit_members(diff, named_base=query.base_ref is not None)
-    return cacheable(_answer(call, members, diff.files), is_by_id=diff.is_by_id)
+    return await call.in_thread(_commit_reply, call, diff, has_named_base=query.base_ref is not None)
 
 
-async def handle_branch_diff(call: Call) -> Response:
+async def handle_branch_diff(call: Call) -> Reply[BranchDiffAnswer]:
     """GET …/branches/diff."""
     query = call.read_query(BranchDiffQuery)
     diff = await call.search(
@@ -144,79 +147,80 @@ async def handle_branch_diff(call: Call) -> Response:
         base_is_ephemeral=query.ephemeral_base,
         paths=read_paths(query.path, query.path_base64),
     )
-    return _answer(call, _branch_members(diff), diff.files)
+    return await call.in_thread(_branch_reply, call, diff)
 
 
-def _commit_members(diff: CommitDiff, *, named_base: bool) -> dict[str, Any]:
-    members: dict[str, Any] = {"sha": diff.commit, "base_sha": diff.base or ""}
-    if not named_base:
-        members["merge_base_sha"] = ""
-    elif diff.merge_base is not None:
-        members["merge_base_sha"] = diff.merge_base
-    return members
+def _commit_reply(call: Call, diff: CommitDiff, *, has_named_base: bool) -> Reply[CommitDiffAnswer]:
+    answer = CommitDiffAnswer(
+        sha=diff.commit,
+        base_sha=diff.base or "",
+        merge_base_sha=or_unset(diff.merge_base) if has_named_base else "",
+        stats=_count(diff.files),
+        files=[],
+        filtered_files=[],
+    )
+    return _with_files(call, answer, diff.files, is_by_id=diff.is_by_id)
 
 
-def _branch_members(diff: BranchDiff) -> dict[str, Any]:
-    members: dict[str, Any] = {"branch": diff.branch, "base": diff.base}
-    if diff.merge_base is not None:
-        members["merge_base_sha"] = diff.merge_base
-    return members
+def _branch_reply(call: Call, diff: BranchDiff) -> Reply[BranchDiffAnswer]:
+    answer = BranchDiffAnswer(
+        branch=diff.branch,
+        base=diff.base,
+        merge_base_sha=or_unset(diff.merge_base),
+        stats=_count(diff.files),
+        files=[],
+        filtered_files=[],
+    )
+    return _with_files(call, answer, diff.files, is_by_id=False)
 
 
-def _answer(call: Call, members: dict[str, Any], files: list[FileDiff]) -> Response:
-    """Return a large answer piece by piece: as text and as JSON, patches take several times their size."""
+def _count(files: Sequence[FileDiff]) -> DiffStats:
+    additions, deletions = sum(file.additions for file in files), sum(file.deletions for file in files)
+    return DiffStats(len(files), additions, deletions, additions + deletions)
+
+
+def _with_files(call: Call, answer: A, files: Sequence[FileDiff], *, is_by_id: bool) -> Reply[A]:
+    """Return the reply that has these files. A large one is made in pieces, while it is sent.
+
+    As text and as JSON, patches take several times their size.
+    """
+    shown = (_shown_file(file, file.raw) for file in files if file.raw is not None)
+    filtered = (_filtered_file(file) for file in files if file.raw is None)
     if sum(len(file.raw or b"") + _MEMBERS_BYTES for file in files) <= _PIECE_BYTES:
-        return Response(b"".join(_iter_answer(members, files)), media_type="application/json")
-    pieces = _join_pieces(_iter_answer(members, files))
-    return StreamResponse(iter_in_threads(call, pieces), media_type="application/json")
+        whole = msgspec.structs.replace(answer, files=list(shown), filtered_files=list(filtered))
+        return encode_reply(whole, is_by_id=is_by_id)
+    pieces = iter_pieces(answer, {"files": shown, "filtered_files": filtered}, piece_bytes=_PIECE_BYTES)
+    return Reply(answer, is_by_id=is_by_id, pieces=iter_in_threads(call, pieces))
 
 
-def _iter_answer(members: dict[str, Any], files: list[FileDiff]) -> Iterator[bytes]:
-    encode = msgspec.json.encode
-    shown = [file for file in files if file.raw is not None]
-    filtered = [file for file in files if file.raw is None]
-    additions, deletions = sum(f.additions for f in files), sum(f.deletions for f in files)
-    members["stats"] = DiffStats(len(files), additions, deletions, additions + deletions)
-    yield encode(members)[:-1] + b',"files":['
-    for number, file in enumerate(shown):
-        yield (b"," if number else b"") + encode(_shown_file(file))
-    yield b'],"filtered_files":['
-    for number, file in enumerate(filtered):
-        yield (b"," if number else b"") + encode(FilteredFile(**_common(file), bytes=file.size_bytes))
-    yield b"]}"
-
-
-def _join_pieces(parts: Iterator[bytes]) -> Iterator[bytes]:
-    waiting: list[bytes] = []
-    size = 0
-    for part in parts:
-        waiting.append(part)
-        size += len(part)
-        if size >= _PIECE_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
-
-
-def _shown_file(file: FileDiff) -> ShownFile:
-    raw = (file.raw or b"").decode("utf-8", "replace")
+def _shown_file(file: FileDiff, patch: bytes) -> ShownFile:
+    entry = file.entry
+    raw = patch.decode("utf-8", "replace")
     return ShownFile(
-        **_common(file),
+        path=path_text(entry.path),
+        state=entry.status,
+        old_path=path_text(entry.old_path),
         bytes=len(raw.encode("utf-8")),
+        is_eof=file.ends_with_newline,
+        path_base64=encoded_path(entry.path),
+        old_path_base64=encoded_path(entry.old_path),
         additions=file.additions,
         deletions=file.deletions,
         raw=raw,
     )
 
 
-def _common(file: FileDiff) -> dict[str, Any]:
+def _filtered_file(file: FileDiff) -> FilteredFile:
     entry = file.entry
-    return {
-        **path_members(entry.path),
-        **path_members(entry.old_path, "old_path"),
-        "state": entry.status,
-        "is_eof": file.ends_with_newline,
-    }
+    return FilteredFile(
+        path=path_text(entry.path),
+        state=entry.status,
+        old_path=path_text(entry.old_path),
+        bytes=file.size_bytes,
+        is_eof=file.ends_with_newline,
+        path_base64=encoded_path(entry.path),
+        old_path_base64=encoded_path(entry.old_path),
+    )
 
 
 ROUTES = (
@@ -224,16 +228,12 @@ ROUTES = (
         "commit_diff",
         of_repo("diff"),
         handle_commit_diff,
-        Description(
-            "Show what a commit changed", query=CommitDiffQuery, reply=CommitDiffAnswer, failures=(413,)
-        ),
+        Description("Show what a commit changed", query=CommitDiffQuery, failures=(413,)),
     ),
     reading(
         "branch_diff",
         of_repo("branches/diff"),
         handle_branch_diff,
-        Description(
-            "Show what a branch changed", query=BranchDiffQuery, reply=BranchDiffAnswer, failures=(413,)
-        ),
+        Description("Show what a branch changed", query=BranchDiffQuery, failures=(413,)),
     ),
 )

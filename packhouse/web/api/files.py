@@ -1,8 +1,9 @@
-"""Files: list them, read one."""
+"""Files: list them and read one."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from packhouse import limits
@@ -18,15 +19,16 @@ from packhouse.web.conditions import (
     decide,
     format_http_date,
 )
-from packhouse.web.edge.responses import StreamResponse, cacheable, json_response
+from packhouse.web.edge.responses import StreamResponse, cacheable
 from packhouse.web.edge.streams import iter_in_threads
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import (
     PathMembers,
+    encoded_path,
     is_root,
     parse_path_cursor,
     path_cursor,
-    path_members,
+    path_text,
     read_file_path,
     read_folder,
 )
@@ -42,6 +44,7 @@ from packhouse.web.json.types import (
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import FILE_CONDITIONS, FILE_REPLY
+from packhouse.web.reply import Reply, encode_reply, then
 from packhouse.web.routing.route import of_repo, reading
 
 _LIMIT: Final = optional_page(
@@ -52,7 +55,7 @@ _LIMIT: Final = optional_page(
 
 
 class ListFilesQuery(PathMembers):
-    """What to list; a page only when `cursor` or `limit` is given. A `limit` of 0 counts as absent."""
+    """The folder or file to list. With `cursor` or `limit` the answer is a page. A `limit` of 0 counts as absent."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
@@ -61,29 +64,29 @@ class ListFilesQuery(PathMembers):
     limit: Annotated[int, _LIMIT] | None = None
 
 
-class ListedFile(msgspec.Struct):
-    """One entry; `type` is blob, tree, symlink or submodule. `path_base64` has the bytes of a name that is no text."""
+class ListedFile(msgspec.Struct, kw_only=True, gc=False):
+    """One entry. `type` is blob, tree, symlink or submodule. `path_base64` has the bytes of a name that is no text."""
 
     path: Name
+    path_base64: Base64 | UnsetType = UNSET
     type: EntryType
     mode: FileMode
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileList(msgspec.Struct):
-    """A listing in git's order. `paths` holds every entry that is no tree."""
+    """A listing in Git's order. `paths` has the path of every entry but the trees."""
 
     paths: list[Name]
     entries: list[ListedFile]
     ref: Name
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class FileQuery(PathMembers):
-    """Which file at which ref; `ephemeral_base` has no effect.
+    """The file at `ref`. `ephemeral_base` has no effect.
 
-    A path is required, except where `ref` is a tag of a file's own object, which has none.
+    A path is required. The one exception is a `ref` that is a tag of a file's own object, which has no path.
     """
 
     path: FilePath | None = None
@@ -92,12 +95,7 @@ class FileQuery(PathMembers):
     ephemeral_base: bool = False
 
 
-def entry_mode(entry: PathEntry) -> str:
-    """Return the mode as six octal digits."""
-    return f"{entry.mode:06o}"
-
-
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> Reply[FileList]:
     """GET …/files."""
     query = call.read_query(ListFilesQuery)
     paged = query.cursor is not None or bool(query.limit)
@@ -106,8 +104,8 @@ async def handle_list(call: Call) -> Response:
         count_max = page_limit(
             query.limit or 0, default=limits.files_page_default, maximum=limits.files_page_max
         )
-    listing = await call.operate(
-        list_files,
+    return await call.operate(
+        then(list_files, _list_reply),
         call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
@@ -116,23 +114,21 @@ async def handle_list(call: Call) -> Response:
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
     )
-    return await call.in_thread(_list_answer, listing)
 
 
-def _list_answer(listing: FileListing) -> Response:
-    entries = [
-        {**path_members(entry.path), "type": entry.kind, "mode": entry_mode(entry)}
-        for entry in listing.entries
-    ]
-    answer: dict[str, Any] = {
-        "paths": [entry["path"] for entry in entries if entry["type"] != "tree"],
-        "entries": entries,
-        "ref": listing.ref,
-        "has_more": listing.has_more,
-    }
-    if listing.has_more:
-        answer["next_cursor"] = path_cursor(listing.entries[-1].path)
-    return cacheable(json_response(answer), is_by_id=listing.is_by_id)
+def _list_reply(listing: FileListing) -> Reply[FileList]:
+    entries = [_list_entry(entry) for entry in listing.entries]
+    paths = [entry.path for entry in entries if entry.type != "tree"]
+    next_cursor = path_cursor(listing.entries[-1].path) if listing.has_more else UNSET
+    answer = FileList(paths, entries, listing.ref, listing.has_more, next_cursor)
+    return encode_reply(answer, is_by_id=listing.is_by_id)
+
+
+def _list_entry(entry: PathEntry) -> ListedFile:
+    path = entry.path
+    return ListedFile(
+        path=path_text(path), path_base64=encoded_path(path), type=entry.kind, mode=f"{entry.mode:06o}"
+    )
 
 
 async def handle_file(call: Call) -> Response:
@@ -202,7 +198,7 @@ ROUTES = (
         "list_files",
         of_repo("files"),
         handle_list,
-        Description("List files", query=ListFilesQuery, reply=FileList),
+        Description("List files", query=ListFilesQuery),
     ),
     reading(
         "file",

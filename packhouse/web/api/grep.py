@@ -1,10 +1,10 @@
-"""Grep: search the files of a commit."""
+"""Grep searches the files of a commit for a regular expression."""
 
 from itertools import groupby
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.error_codes import Code
@@ -13,7 +13,6 @@ from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
 from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import encoded_path, path_text, read_prefixes
 from packhouse.web.json.types import (
@@ -32,6 +31,7 @@ from packhouse.web.json.types import (
     says,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Reply, encode_reply, or_unset
 from packhouse.web.routing.route import of_repo, reading
 
 _Extension = Annotated[
@@ -67,14 +67,14 @@ class TooManyPaths(Invalid):
 
 
 class GrepPattern(msgspec.Struct):
-    """An extended regular expression (POSIX)."""
+    """A POSIX extended regular expression."""
 
     pattern: Annotated[str, says(maxLength=limits.grep_pattern_max_bytes)]
     case_sensitive: bool = True
 
 
 class GrepFileFilters(msgspec.Struct):
-    """Which files to search: all of these must let a file through."""
+    """The files to search. A file is searched when all of these filters let it through."""
 
     include_globs: Globs = []
     exclude_globs: Globs = []
@@ -82,30 +82,30 @@ class GrepFileFilters(msgspec.Struct):
 
 
 class GrepContext(msgspec.Struct):
-    """Lines to show around each match, 0 to 50."""
+    """The number of lines to show around each match, 0 to 50."""
 
     before: _ContextLines = 0
     after: _ContextLines = 0
 
 
 class GrepLimits(msgspec.Struct):
-    """Bounds: on the lines of one answer, and on the matches of one file over all pages; 0 is the default."""
+    """Bounds on the lines of one answer, and on the matches of one file over all pages. 0 is the default."""
 
     max_lines: Annotated[int, _MAX_LINES] = 0
     max_matches_per_file: Annotated[int, _MAX_FILE_MATCHES] = 0
 
 
 class GrepPagination(msgspec.Struct):
-    """Which page; `limit` counts matching lines."""
+    """The page to return. `limit` counts matching lines."""
 
     cursor: EncodedCursor | None = None
     limit: Annotated[int, _MATCHES_LIMIT] = 0
 
 
 class GrepBody(msgspec.Struct):
-    """What to search for, and where.
+    """The expression to search for, and the files to search.
 
-    `paths`, and `paths_base64` for names that are not UTF-8, are prefixes of paths, taken literally.
+    `paths` are prefixes of paths, and `paths_base64` are those of names that are not UTF-8. Both are taken literally.
     """
 
     query: GrepPattern
@@ -120,14 +120,14 @@ class GrepBody(msgspec.Struct):
 
 
 class GrepTarget(msgspec.Struct):
-    """What was searched."""
+    """The commit that was searched."""
 
     ref: Name
     commit: Sha
 
 
 class GrepLineFields(msgspec.Struct):
-    """A line; `type` is match or context."""
+    """A line. `type` is match or context."""
 
     line_number: Number
     text: str
@@ -139,45 +139,44 @@ class GrepMatch(msgspec.Struct):
 
     path: Name
     lines: list[GrepLineFields]
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | UnsetType = UNSET
 
 
 class GrepAsked(msgspec.Struct):
-    """What was searched for."""
+    """The expression that was searched for."""
 
     pattern: Name
     case_sensitive: bool
 
 
 class GrepSkipped(msgspec.Struct):
-    """A file that was not searched; `reason` is too_slow or too_large."""
+    """A file that was not searched. `reason` is too_slow or too_large."""
 
     path: Name
     reason: Annotated[str, always("too_slow", "too_large")]
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | UnsetType = UNSET
 
 
 class GrepAnswer(msgspec.Struct):
     """A page of matches, by path and line.
 
-    `truncated` is there, and true, when something in the page's stretch was not searched: `truncated_reason` is then
-    skipped_files or out_of_time. `skipped` names the files passed over, the first hundred of `skipped_count`.
+    `truncated` is there, and true, when something in the page's stretch was not searched. `truncated_reason` is then
+    skipped_files or out_of_time. `skipped` names the first hundred of the files that were passed over, and
+    `skipped_count` counts them all.
     """
 
     query: GrepAsked
     repo: GrepTarget
     matches: list[GrepMatch]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
-    truncated: bool | msgspec.UnsetType = msgspec.UNSET
-    truncated_reason: Annotated[str, always("skipped_files", "out_of_time")] | msgspec.UnsetType = (
-        msgspec.UNSET
-    )
-    skipped: list[GrepSkipped] | msgspec.UnsetType = msgspec.UNSET
-    skipped_count: Number | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
+    truncated_reason: Annotated[str, always("skipped_files", "out_of_time")] | UnsetType = UNSET
+    skipped: list[GrepSkipped] | UnsetType = UNSET
+    skipped_count: Number | UnsetType = UNSET
 
 
-async def handle_grep(call: Call) -> Response:
+async def handle_grep(call: Call) -> Reply[GrepAnswer]:
     """POST …/grep."""
     body = await call.read_body(GrepBody)
     page = await call.search(
@@ -189,7 +188,7 @@ async def handle_grep(call: Call) -> Response:
         files=_read_filter(body),
         bounds=_read_bounds(body),
     )
-    return json_response(_answer(body, page))
+    return await call.in_thread(_reply, body.query, page)
 
 
 def _read_query(body: GrepBody) -> GrepQuery:
@@ -242,41 +241,41 @@ def _clamp_context(lines: int) -> int:
     return min(max(lines, 0), limits.grep_context_max_lines)
 
 
-def _answer(body: GrepBody, page: GrepPage) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "query": body.query,
-        "repo": GrepTarget(page.ref, page.commit),
-        "matches": [
+def _reply(asked: GrepPattern, page: GrepPage) -> Reply[GrepAnswer]:
+    return encode_reply(grep_answer(asked, page))
+
+
+def grep_answer(asked: GrepPattern, page: GrepPage) -> GrepAnswer:
+    """Return the reply that tells of one page."""
+    skipped = [
+        GrepSkipped(path_text(path), reason.value, encoded_path(path))
+        for path, reason in page.skipped[: limits.grep_skipped_listed_max]
+    ]
+    return GrepAnswer(
+        query=GrepAsked(asked.pattern, asked.case_sensitive),
+        repo=GrepTarget(page.ref, page.commit),
+        matches=[
             GrepMatch(path_text(path), [_line_fields(line) for line in lines], encoded_path(path))
             for path, lines in groupby(page.lines, key=lambda line: line.path)
         ],
-        "has_more": page.cursor is not None,
-    }
-    if page.cursor is not None:
-        answer["next_cursor"] = page.cursor
-    return answer | _describe_gaps(page)
+        has_more=page.cursor is not None,
+        next_cursor=or_unset(page.cursor),
+        truncated=bool(page.skipped or page.is_out_of_time) or UNSET,
+        truncated_reason=_truncated_reason(page),
+        skipped=skipped or UNSET,
+        skipped_count=len(page.skipped) or UNSET,
+    )
 
 
-def _describe_gaps(page: GrepPage) -> dict[str, Any]:
-    """Return the members that tell what was not searched; none for most pages."""
-    gaps: dict[str, Any] = {}
-    if page.skipped:
-        listed = page.skipped[: limits.grep_skipped_listed_max]
-        gaps = {
-            "truncated": True,
-            "truncated_reason": "skipped_files",
-            "skipped": [GrepSkipped(path_text(path), reason, encoded_path(path)) for path, reason in listed],
-            "skipped_count": len(page.skipped),
-        }
+def _truncated_reason(page: GrepPage) -> str | UnsetType:
     if page.is_out_of_time:
-        gaps |= {"truncated": True, "truncated_reason": "out_of_time"}
-    return gaps
+        return "out_of_time"
+    return "skipped_files" if page.skipped else UNSET
 
 
 def _line_fields(line: GrepLine) -> GrepLineFields:
-    return GrepLineFields(
-        line.number, line.text.decode("utf-8", "replace"), "match" if line.is_match else "context"
-    )
+    kind = "match" if line.is_match else "context"
+    return GrepLineFields(line.number, line.text.decode("utf-8", "replace"), kind)
 
 
 ROUTES = (
@@ -284,7 +283,7 @@ ROUTES = (
         "grep",
         of_repo("grep"),
         handle_grep,
-        Description("Search files", body=GrepBody, reply=GrepAnswer),
+        Description("Search files", body=GrepBody),
         method="POST",
     ),
 )

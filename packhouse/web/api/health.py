@@ -1,16 +1,15 @@
-"""Is the process up, can it serve, and what does it serve?"""
+"""Health: whether the process answers, and whether its database and storage do."""
 
 from typing import Annotated, Final
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
 from packhouse.error_codes import Code
 from packhouse.errors import Unavailable
 from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.types import Count, Timestamp, always
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import public
@@ -25,7 +24,7 @@ class StorageAway(Unavailable):
 
 
 class ReadyzQuery(msgspec.Struct):
-    """With `verbose`, whatever its value but `false` and `0`, the answer lists what is damaged."""
+    """With `verbose` the answer lists what is damaged. Its values `false` and `0` count as absence."""
 
     verbose: str | None = None
 
@@ -49,26 +48,26 @@ class DamageFields(msgspec.Struct, omit_defaults=True):
 
 
 class ReadyzAnswer(msgspec.Struct, omit_defaults=True):
-    """Damaged repositories do not make the server unready for others; `damage` comes with `?verbose` only."""
+    """The server is ready. Damaged repositories leave it ready for others. `damage` is there with `?verbose` only."""
 
     status: Annotated[str, always("ok")]
     damaged_repositories: Count = 0
-    damage: list[DamageFields] | msgspec.UnsetType = msgspec.UNSET
+    damage: list[DamageFields] | UnsetType = UNSET
 
 
-async def healthz(_call: Call) -> Response:
+async def healthz(_call: Call) -> HealthzAnswer:
     """GET /healthz: the process answers."""
-    return json_response({"status": "ok"})
+    return HealthzAnswer("ok")
 
 
-async def readyz(call: Call) -> Response:
-    """GET /readyz: database and storage answer; 503 otherwise. With `?verbose`, what is damaged, too."""
+async def readyz(call: Call) -> ReadyzAnswer:
+    """GET /readyz: database and storage answer. Raises Unavailable when one of them does not."""
     try:
         await call.in_thread(call.node.check)
     except OSError as error:
         raise StorageAway() from error
     if call.wire.query_params.get("verbose", "0").lower() in _NO:
-        return json_response(ReadyzAnswer("ok", await call.in_thread(count_damaged, call.node)))
+        return ReadyzAnswer("ok", await call.in_thread(count_damaged, call.node))
     count, rows = await call.in_thread(read_damage, call.node)
     damage = [
         DamageFields(
@@ -82,11 +81,11 @@ async def readyz(call: Call) -> Response:
         )
         for row in rows
     ]
-    return json_response(ReadyzAnswer("ok", count, damage))
+    return ReadyzAnswer("ok", count, damage)
 
 
 ROUTES = (
-    public("healthz", "/healthz", healthz, Description("The process is up", reply=HealthzAnswer)),
+    public("healthz", "/healthz", healthz, Description("The process is up")),
     public(
         "readyz",
         "/readyz",
@@ -94,7 +93,6 @@ ROUTES = (
         Description(
             "Database and storage answer; with verbose, what is damaged",
             query=ReadyzQuery,
-            reply=ReadyzAnswer,
             failures=(503,),
         ),
     ),

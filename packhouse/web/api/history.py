@@ -1,9 +1,7 @@
-"""History: list commits, get one."""
-
-from typing import Any
+"""History: list commits and get one."""
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
 from packhouse.operations.reading.list_commits import (
@@ -14,16 +12,16 @@ from packhouse.operations.reading.list_commits import (
 )
 from packhouse.operations.reading.read_commit import read_commit
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import PathMembers, read_folder
 from packhouse.web.json.types import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Reply, encode_reply, or_unset, then
 from packhouse.web.routing.route import of_repo, reading
 
 
 class ListCommitsQuery(PathMembers):
-    """Whose history; with `path` only the commits that touched that file or folder."""
+    """The history of `ref`. With `path` it has only the commits that touched that file or folder."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
@@ -32,13 +30,13 @@ class ListCommitsQuery(PathMembers):
 
 
 class GetCommitQuery(msgspec.Struct):
-    """Which commit: a branch, tag, id or an expression such as `main~2`."""
+    """The commit, by a branch, a tag, an id or an expression such as `main~2`."""
 
     ref: AnyRef
 
 
 class CommitFields(msgspec.Struct):
-    """One commit; `date` is the committer's."""
+    """One commit. `date` is that of the committer."""
 
     sha: Sha
     parent_shas: list[Sha]
@@ -51,10 +49,10 @@ class CommitFields(msgspec.Struct):
 
 
 class SignedCommitFields(CommitFields):
-    """One commit, with signature and signed bytes when it is signed."""
+    """One commit. A signed one has its signature, and in `payload` the bytes that were signed."""
 
-    signature: Name | msgspec.UnsetType = msgspec.UNSET
-    payload: Name | msgspec.UnsetType = msgspec.UNSET
+    signature: Name | UnsetType = UNSET
+    payload: Name | UnsetType = UNSET
 
 
 class CommitList(msgspec.Struct):
@@ -62,7 +60,7 @@ class CommitList(msgspec.Struct):
 
     commits: list[CommitFields]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
 class CommitDetails(msgspec.Struct):
@@ -71,26 +69,11 @@ class CommitDetails(msgspec.Struct):
     commit: SignedCommitFields
 
 
-def commit_fields(listed: ListedCommit) -> dict[str, Any]:
-    """Return the members that every answer about a commit has."""
-    commit = listed.commit
-    return {
-        "sha": listed.oid,
-        "parent_shas": list(commit.parents),
-        "message": commit.message,
-        "author_name": commit.author.name,
-        "author_email": commit.author.email,
-        "committer_name": commit.committer.name,
-        "committer_email": commit.committer.email,
-        "date": format_timestamp(commit.committer.when),
-    }
-
-
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> Reply[CommitList]:
     """GET …/commits."""
     query = call.read_query(ListCommitsQuery)
-    page = await call.operate(
-        list_commits,
+    return await call.operate(
+        then(list_commits, _list_reply),
         call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
@@ -98,28 +81,38 @@ async def handle_list(call: Call) -> Response:
         cursor=None if query.cursor is None else parse_commit_cursor(query.cursor),
         count_max=page_limit(query.limit),
     )
-    return cacheable(json_response(_page_fields(page)), is_by_id=page.is_by_id)
 
 
-def _page_fields(page: CommitPage) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "commits": [commit_fields(listed) for listed in page.commits],
-        "has_more": page.next_cursor is not None,
-    }
-    if page.next_cursor is not None:
-        answer["next_cursor"] = page.next_cursor
-    return answer
+def _list_reply(page: CommitPage) -> Reply[CommitList]:
+    commits: list[CommitFields] = [_fields(listed) for listed in page.commits]
+    answer = CommitList(commits, page.next_cursor is not None, or_unset(page.next_cursor))
+    return encode_reply(answer, is_by_id=page.is_by_id)
 
 
-async def handle_get(call: Call) -> Response:
+async def handle_get(call: Call) -> Reply[CommitDetails]:
     """GET …/commit."""
     query = call.read_query(GetCommitQuery)
     found = await call.operate(read_commit, call.caller.repo, ref=query.ref)
-    fields = commit_fields(found.listed)
+    fields = _fields(found.listed)
     if found.signature is not None:
-        fields["signature"] = found.signature.armored.decode("utf-8", "replace")
-        fields["payload"] = found.signature.payload.decode("utf-8", "replace")
-    return cacheable(json_response({"commit": fields}), is_by_id=found.is_by_id)
+        fields.signature = found.signature.armored.decode("utf-8", "replace")
+        fields.payload = found.signature.payload.decode("utf-8", "replace")
+    return Reply(CommitDetails(fields), is_by_id=found.is_by_id)
+
+
+def _fields(listed: ListedCommit) -> SignedCommitFields:
+    """Return a commit without its signature."""
+    commit = listed.commit
+    return SignedCommitFields(
+        sha=listed.oid,
+        parent_shas=list(commit.parents),
+        message=commit.message,
+        author_name=commit.author.name,
+        author_email=commit.author.email,
+        committer_name=commit.committer.name,
+        committer_email=commit.committer.email,
+        date=format_timestamp(commit.committer.when),
+    )
 
 
 ROUTES = (
@@ -127,12 +120,12 @@ ROUTES = (
         "list_commits",
         of_repo("commits"),
         handle_list,
-        Description("List commits", query=ListCommitsQuery, reply=CommitList),
+        Description("List commits", query=ListCommitsQuery),
     ),
     reading(
         "get_commit",
         of_repo("commit"),
         handle_get,
-        Description("Get a commit", query=GetCommitQuery, reply=CommitDetails),
+        Description("Get a commit", query=GetCommitQuery),
     ),
 )

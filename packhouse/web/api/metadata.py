@@ -1,10 +1,10 @@
-"""Files with metadata: sizes, and the commits that last touched them."""
+"""Files with their sizes, and with the commits that last touched them."""
 
 import functools
 from typing import Annotated, Final
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
@@ -14,7 +14,6 @@ from packhouse.operations.reading.file_metadata import (
     list_file_metadata,
 )
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import cacheable, json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
 from packhouse.web.json.types import (
@@ -31,6 +30,7 @@ from packhouse.web.json.types import (
     optional_page,
 )
 from packhouse.web.openapi.description import Description
+from packhouse.web.reply import Reply, encode_reply
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import of_repo, reading
 
@@ -43,7 +43,7 @@ _RELEASED_LIMIT: Final = optional_page(
 
 
 class ListFilesMetadataQuery(PathMembers):
-    """What to list. `recursive` has no effect: all files below the folder are listed."""
+    """The folder or file to list. `recursive` has no effect, since all files below a folder are listed."""
 
     ref: AnyRef | None = None
     ephemeral: bool = False
@@ -53,41 +53,41 @@ class ListFilesMetadataQuery(PathMembers):
 
 
 class ReleasedListFilesMetadataQuery(ListFilesMetadataQuery):
-    """The same, where pages come only to those who ask for them."""
+    """The same, where only a caller that asks for pages gets them."""
 
     limit: Annotated[int, _RELEASED_LIMIT] | None = None
 
 
 class FileMetadata(msgspec.Struct, gc=False):
-    """One file; `size` is in bytes, 0 for a submodule. `path_base64` has the bytes of a name that is no text."""
+    """One file. `size` is in bytes; a submodule has 0. `path_base64` has the bytes of a name that is no text."""
 
     path: Name
     mode: FileMode
     type: EntryType
     size: Count
     last_commit_sha: Sha
-    path_base64: Base64 | msgspec.UnsetType = msgspec.UNSET
+    path_base64: Base64 | UnsetType = UNSET
 
 
 class LastCommitFields(msgspec.Struct):
-    """One commit; `date` is the author's."""
+    """One commit. `date` is that of the author."""
 
     author: str
     date: Timestamp
     message: str
 
 
-class FileMetadataList(msgspec.Struct, omit_defaults=True):
-    """A listing in git's order, with each commit that it names."""
+class FileMetadataList(msgspec.Struct):
+    """A listing in Git's order, with each commit that its files name."""
 
     files: list[FileMetadata]
     commits: dict[Sha, LastCommitFields]
     ref: Name
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> Reply[FileMetadataList]:
     """GET …/files/metadata."""
     query = call.read_query(ListFilesMetadataQuery)
     paged = query.cursor is not None or bool(query.limit) or call.dialect is Dialect.PREFERRED
@@ -108,10 +108,10 @@ async def handle_list(call: Call) -> Response:
         page = await call.operate(listing, call.caller.repo, may_compute=False)
     except LastCommitsUnknown:
         page = await call.search(listing, call.caller.repo)
-    return await call.in_thread(_answer, page)
+    return await call.in_thread(_reply, page)
 
 
-def _answer(page: FileMetadataPage) -> Response:
+def _reply(page: FileMetadataPage) -> Reply[FileMetadataList]:
     files = [
         FileMetadata(f.path, f.mode, f.kind, f.size_bytes, f.last_commit, encoded_path(path))
         for path, f in zip(page.paths, page.files, strict=True)
@@ -120,9 +120,9 @@ def _answer(page: FileMetadataPage) -> Response:
         oid: LastCommitFields(summary.author, format_timestamp(summary.authored_at), summary.message)
         for oid, summary in page.commits.items()
     }
-    next_cursor = msgspec.UNSET if page.last_path is None else path_cursor(page.last_path)
+    next_cursor = UNSET if page.last_path is None else path_cursor(page.last_path)
     answer = FileMetadataList(files, commits, page.ref, page.last_path is not None, next_cursor)
-    return cacheable(json_response(answer), is_by_id=page.is_by_id)
+    return encode_reply(answer, is_by_id=page.is_by_id)
 
 
 ROUTES = (
@@ -134,7 +134,6 @@ ROUTES = (
             "List files with their last commits",
             query=ListFilesMetadataQuery,
             released_query=ReleasedListFilesMetadataQuery,
-            reply=FileMetadataList,
         ),
     ),
 )

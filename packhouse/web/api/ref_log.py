@@ -1,9 +1,9 @@
-"""The ref log: what undo and audit read. An addition of this server; other servers of this API lack it."""
+"""The ref log, which undo and audit read. This server adds it; other servers of this API have none."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
@@ -11,7 +11,6 @@ from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
 from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import page_limit
 from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
 from packhouse.web.openapi.description import Description
@@ -27,7 +26,7 @@ _LoggedRef = Annotated[
 
 
 class RefLogQuery(msgspec.Struct):
-    """Which page; `ref` is a branch or a full ref name, `ephemeral` tells where it is looked for."""
+    """The page to return. `ref` is a branch or a full ref name; `ephemeral` tells in which namespace it is."""
 
     ref: _LoggedRef | None = None
     ephemeral: bool = False
@@ -36,7 +35,7 @@ class RefLogQuery(msgspec.Struct):
 
 
 class RefMoveFields(msgspec.Struct):
-    """One move; forty zeros mean that the ref did not exist."""
+    """One move. Forty zeros mean that the ref did not exist."""
 
     id: Number
     ref: Name
@@ -50,28 +49,14 @@ class RefMoveFields(msgspec.Struct):
 
 
 class RefLogAnswer(msgspec.Struct):
-    """A page of ref updates, newest first."""
+    """A page of moves, newest first."""
 
     entries: list[RefMoveFields]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
-def _fields(move: RefMove) -> dict[str, Any]:
-    return {
-        "id": move.id,
-        "ref": move.refname.decode("utf-8"),
-        "ephemeral": move.namespace == EPHEMERAL,
-        "old_sha": oid_to_wire(move.old_oid),
-        "new_sha": oid_to_wire(move.new_oid),
-        "actor": move.actor,
-        "action": move.action,
-        "moved_at": format_timestamp(move.moved_at),
-        "cursor": move.cursor,
-    }
-
-
-async def handle_ref_log(call: Call) -> Response:
+async def handle_ref_log(call: Call) -> RefLogAnswer:
     """GET …/ref-log."""
     query = call.read_query(RefLogQuery)
     command = ReadRefLog(
@@ -82,10 +67,22 @@ async def handle_ref_log(call: Call) -> Response:
         count_max=page_limit(query.limit),
     )
     page = await call.operate(read_ref_log, command)
-    answer: dict[str, Any] = {"entries": [_fields(move) for move in page.moves], "has_more": page.has_more}
-    if page.has_more:
-        answer["next_cursor"] = page.moves[-1].cursor
-    return json_response(answer)
+    entries = [_fields(move) for move in page.moves]
+    return RefLogAnswer(entries, page.has_more, entries[-1].cursor if page.has_more else UNSET)
+
+
+def _fields(move: RefMove) -> RefMoveFields:
+    return RefMoveFields(
+        id=move.id,
+        ref=move.refname.decode("utf-8"),
+        ephemeral=move.namespace == EPHEMERAL,
+        old_sha=oid_to_wire(move.old_oid),
+        new_sha=oid_to_wire(move.new_oid),
+        actor=move.actor,
+        action=move.action,
+        moved_at=format_timestamp(move.moved_at),
+        cursor=move.cursor,
+    )
 
 
 ROUTES = (
@@ -93,8 +90,6 @@ ROUTES = (
         "ref_log",
         of_repo("ref-log"),
         handle_ref_log,
-        Description(
-            "List who moved which ref (an addition of this server)", query=RefLogQuery, reply=RefLogAnswer
-        ),
+        Description("List who moved which ref (an addition of this server)", query=RefLogQuery),
     ),
 )

@@ -1,41 +1,39 @@
-"""Upstreams: pull from one, detach from it (operations 10 and 6 of docs/reference/http-api.md)."""
+"""Upstreams: pull from one and detach from it (operations 10 and 6 of docs/reference/http-api.md)."""
 
 import msgspec
-from starlette.responses import Response
 
 from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
 from packhouse.operations.sync.pull_upstream import PullUpstream, pull_upstream
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.types import AnyRef, Name
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import WRITE, changing, of_repo
 
 
 class PullUpstreamBody(msgspec.Struct, frozen=True, kw_only=True):
-    """`ref` limits the pull to one branch or tag. `after` is taken and means nothing."""
+    """`ref` limits the pull to one branch or tag. `after` is accepted and has no effect."""
 
     ref: AnyRef = ""
     after: str = ""
 
 
 class UpstreamReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done, in words."""
+    """A sentence that tells what was done."""
 
     message: Name
 
 
-async def post_pull(call: Call) -> Response:
-    """POST …/pull-upstream: the work goes on after the answer."""
+async def post_pull(call: Call) -> UpstreamReply:
+    """POST …/pull-upstream: queue a pull. A job does the work after the answer."""
     body = await call.read_body(PullUpstreamBody)
     await call.operate(pull_upstream, PullUpstream(call.caller.repo, body.ref or None))
-    return json_response({"message": "Repository sync initiated successfully"}, 202)
+    return UpstreamReply(message="Repository sync initiated successfully")
 
 
-async def delete_base(call: Call) -> Response:
-    """DELETE …/base: the same answer however often it is asked for."""
+async def delete_base(call: Call) -> UpstreamReply:
+    """DELETE …/base: detach the repository. A repeated request gets the same answer."""
     await call.operate(detach_upstream, DetachUpstream(call.caller.repo))
-    return json_response({"message": "repository detached"})
+    return UpstreamReply(message="repository detached")
 
 
 ROUTES = (
@@ -46,7 +44,6 @@ ROUTES = (
         Description(
             "Pull from the upstream, in the background",
             body=PullUpstreamBody,
-            reply=UpstreamReply,
             status=202,
         ),
         scopes=WRITE,
@@ -56,7 +53,7 @@ ROUTES = (
         "detach_upstream",
         of_repo("base"),
         delete_base,
-        Description("End the link to the upstream; branches and tags stay", reply=UpstreamReply),
+        Description("End the link to the upstream; branches and tags stay"),
         method="DELETE",
         scopes=WRITE,
     ),

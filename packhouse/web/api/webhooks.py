@@ -1,9 +1,9 @@
-"""Webhook subscriptions: create, list, delete."""
+"""Webhook subscriptions: create, list and delete them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from starlette.responses import Response
+from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
@@ -14,18 +14,20 @@ from packhouse.operations.webhooks.subscriptions import ANY_EVENT
 from packhouse.repository.refs.events import EVENT_KINDS
 from packhouse.secret import Secret
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import json_response
 from packhouse.web.json.fields import Verbatim, page_limit, parse_query
 from packhouse.web.json.types import EncodedCursor, Name, PageLimit, Timestamp, always, says
 from packhouse.web.openapi.description import Description
-from packhouse.web.routing.dialects import without_nulls
+from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import ADMIN, Claim, changing, of_org, reading
 
 _EventName = Annotated[str, always(*EVENT_KINDS, ANY_EVENT)]
 
 
 class CreateWebhookBody(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send which events. Without `secret` one is made; `repo` narrows to one repository's events."""
+    """The receiver, and the events that this server sends to it.
+
+    Without `secret` the server makes one. `repo` limits the events to those of one repository.
+    """
 
     url: Annotated[str, says(maxLength=limits.outbound_url_max_chars)]
     events: Annotated[list[_EventName], says(minItems=1)]
@@ -34,7 +36,7 @@ class CreateWebhookBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListWebhooksQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which page."""
+    """The page to return."""
 
     cursor: EncodedCursor = ""
     limit: PageLimit = 0
@@ -51,14 +53,14 @@ class CreatedWebhookReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookReply(msgspec.Struct, frozen=True, kw_only=True):
-    """A subscription. Inactive: its receiver has answered 410 Gone."""
+    """A subscription. An inactive one gets no events, because its receiver has answered 410 Gone."""
 
     id: Name
     url: Name
     events: list[_EventName]
     active: bool
     created_at: Timestamp
-    repo: Name | msgspec.UnsetType = msgspec.UNSET
+    repo: Name | UnsetType = UNSET
 
 
 class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,55 +68,50 @@ class WebhookListReply(msgspec.Struct, frozen=True, kw_only=True):
 
     webhooks: list[WebhookReply]
     has_more: bool
-    next_cursor: Name | msgspec.UnsetType = msgspec.UNSET
+    next_cursor: Name | UnsetType = UNSET
 
 
-async def handle_create(call: Call) -> Response:
+async def handle_create(call: Call) -> CreatedWebhookReply:
     """POST …/webhooks."""
     body = await call.read_body(CreateWebhookBody)
     secret = Secret(body.secret) if body.secret and body.secret.strip() else None
     command = AddWebhook(url=body.url, events=body.events, secret=secret, repo=body.repo)
     added = await call.operate(add_webhook, command)
-    reply = CreatedWebhookReply(
+    return CreatedWebhookReply(
         id=added.webhook_id,
         url=added.url,
         events=list(added.events),
         secret=added.secret.reveal(),
         created_at=format_timestamp(added.created_at),
     )
-    return json_response(reply, 201)
 
 
-async def handle_list(call: Call) -> Response:
+async def handle_list(call: Call) -> WebhookListReply:
     """GET …/webhooks."""
     query = parse_query(call.wire.query_string, ListWebhooksQuery, where="list_webhooks")
     page = await call.operate(
         list_webhooks, ListWebhooks(cursor=query.cursor, count_max=page_limit(query.limit))
     )
-    fields: dict[str, Any] = {
-        "webhooks": [_fields(webhook) for webhook in page.webhooks],
-        "has_more": page.cursor is not None,
-        "next_cursor": page.cursor,
-    }
-    return json_response(without_nulls(fields))
+    return WebhookListReply(
+        webhooks=[_reply(webhook) for webhook in page.webhooks],
+        has_more=page.cursor is not None,
+        next_cursor=or_unset(page.cursor),
+    )
 
 
-async def handle_delete(call: Call) -> Response:
+async def handle_delete(call: Call) -> None:
     """DELETE …/webhooks/{id}."""
     await call.operate(remove_webhook, RemoveWebhook(call.path_values["id"]))
-    return Response(status_code=204)
 
 
-def _fields(webhook: Webhook) -> dict[str, Any]:
-    return without_nulls(
-        {
-            "id": webhook.webhook_id,
-            "url": webhook.url,
-            "events": list(webhook.events),
-            "active": webhook.disabled_at is None,
-            "created_at": format_timestamp(webhook.created_at),
-            "repo": webhook.repo_name,
-        }
+def _reply(webhook: Webhook) -> WebhookReply:
+    return WebhookReply(
+        id=webhook.webhook_id,
+        url=webhook.url,
+        events=list(webhook.events),
+        active=webhook.disabled_at is None,
+        created_at=format_timestamp(webhook.created_at),
+        repo=or_unset(webhook.repo_name),
     )
 
 
@@ -126,7 +123,6 @@ ROUTES = (
         Description(
             "Subscribe a receiver to events",
             body=CreateWebhookBody,
-            reply=CreatedWebhookReply,
             status=201,
             failures=(404, 413),
         ),
@@ -136,7 +132,7 @@ ROUTES = (
         "list_webhooks",
         of_org("webhooks"),
         handle_list,
-        Description("List subscriptions", query=ListWebhooksQuery, reply=WebhookListReply, failures=(404,)),
+        Description("List subscriptions", query=ListWebhooksQuery, failures=(404,)),
         scopes=ADMIN,
         claim=Claim.ORG,
     ),

@@ -66,21 +66,20 @@ def encoded_path(path: bytes) -> str | msgspec.UnsetType:
     return msgspec.UNSET
 
 
-def path_members(path: bytes, name: str = "path") -> dict[str, str]:
-    """Return the members that show a path: its text, and its bytes when they are not UTF-8."""
-    try:
-        return {name: path.decode("utf-8")}
-    except UnicodeDecodeError:
-        encoded = pybase64.b64encode(path).decode("ascii")
-        return {name: path_text(path), name + ENCODED: encoded}
+def encoded_paths(paths: Sequence[bytes]) -> list[str] | msgspec.UnsetType:
+    """Return all paths as standard base64, place by place, when one is not UTF-8; UNSET when all are whole as text."""
+    if all(encoded_path(path) is msgspec.UNSET for path in paths):
+        return msgspec.UNSET
+    return [pybase64.b64encode(path).decode("ascii") for path in paths]
 
 
 def path_list_members(paths: Iterable[bytes], name: str) -> dict[str, list[str]]:
-    """Return the members that show a list of paths; when one is not UTF-8, the bytes of all, place by place."""
+    """Return the members that show a list of paths in a failure; see `encoded_paths` for the second one."""
     listed = list(paths)
     members = {name: [path_text(path) for path in listed]}
-    if any(encoded_path(path) is not msgspec.UNSET for path in listed):
-        members[name + ENCODED] = [pybase64.b64encode(path).decode("ascii") for path in listed]
+    encoded = encoded_paths(listed)
+    if encoded is not msgspec.UNSET:
+        members[name + ENCODED] = encoded
     return members
 
 

@@ -1,11 +1,15 @@
 """Rendering: from what a handler returns to the answer that is sent."""
 
+from typing import Final
+
 import msgspec
 from starlette.responses import Response
 
-from packhouse.web.edge.responses import IMMUTABLE, REVALIDATED
+from packhouse.web.edge.responses import IMMUTABLE, REVALIDATED, StreamResponse
 from packhouse.web.reply import Reply, Returned
 from packhouse.web.routing.route import Route
+
+_JSON: Final = "application/json"
 
 
 def render(returned: Returned, route: Route) -> Response:
@@ -22,5 +26,13 @@ def _respond(returned: Returned, status: int) -> Response:
     if returned is None:
         return Response(status_code=status)
     reply: Reply[msgspec.Struct] = returned if isinstance(returned, Reply) else Reply(returned)
-    caching = {"Cache-Control": IMMUTABLE} if reply.is_by_id else None
-    return Response(reply.encode(), reply.status or status, caching, "application/json")
+    response = _make_response(reply, reply.status or status)
+    if reply.is_by_id:
+        response.headers["Cache-Control"] = IMMUTABLE
+    return response
+
+
+def _make_response(reply: Reply[msgspec.Struct], status: int) -> Response:
+    if reply.pieces is not None:
+        return StreamResponse(reply.pieces, status, media_type=_JSON)
+    return Response(reply.encode(), status, media_type=_JSON)

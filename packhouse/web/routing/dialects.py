@@ -5,7 +5,7 @@ is accepted everywhere, and answers carry both names (`web/json/old_names.py`).
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 Aliases = Mapping[str, tuple[str, ...]]
 
@@ -53,8 +53,3 @@ REQUEST_ALIASES: Final[Mapping[str, Aliases]] = {
     "delete_note": _NOTES,
     "grep": {"ref": ("rev",)},
 }
-
-
-def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `fields` without those that are None: clients refuse null where a member may be absent."""
-    return {name: value for name, value in fields.items() if value is not None}

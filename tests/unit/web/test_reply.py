@@ -1,5 +1,6 @@
 """What handlers return, and what their annotations promise."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import UNSET
 from starlette.responses import Response
 
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite
-from packhouse.web.reply import Reply, encode_reply, find_reply_type, or_unset
+from packhouse.web.reply import Reply, encode_reply, find_reply_type, or_unset, then
 
 pytestmark = pytest.mark.quick
 
@@ -61,6 +62,30 @@ def test_a_reply_is_encoded_once() -> None:
     early = encode_reply(Made("a"), is_by_id=True)
     assert early.text == early.encode() == Reply(Made("a")).encode() == b'{"name":"a"}'
     assert (early.is_by_id, early.status) == (True, None)
+
+
+async def _no_pieces() -> AsyncIterator[bytes]:
+    yield b"{"
+
+
+def test_a_reply_in_pieces_is_not_encoded_as_a_whole() -> None:
+    with pytest.raises(AssertionError, match="not whole"):
+        Reply(Made(""), pieces=_no_pieces()).encode()
+
+
+def test_an_operation_with_its_reply_behind_it_takes_what_the_operation_takes() -> None:
+    def operation(first: str, /, *, second: str) -> str:
+        return first + second
+
+    assert then(operation, Made)("a", second="b") == Made("ab")
+
+
+def test_the_reply_of_an_operation_that_fails_is_not_made() -> None:
+    def operation() -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        then(operation, lambda _: pytest.fail("made"))()
 
 
 def test_none_is_absent_and_nothing_else_is() -> None:

@@ -3,8 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
+from packhouse.git.commands.grep import GrepLine
+from packhouse.git.oid import Oid
+from packhouse.limits import grep_skipped_listed_max
+from packhouse.operations.reading.grep import GrepPage, SkipReason
+from packhouse.web.api.grep import GrepPattern, grep_answer
 from tests.unit.web.api.conftest import Client, as_sent, commit_files, new_commit, shown
 
 pytestmark = pytest.mark.quick
@@ -78,3 +84,38 @@ def test_what_cannot_be_searched_is_refused(stocked: Client, body: dict[str, Any
     sent = stocked.call("POST", "/grep", body)
     assert sent.status == 400
     assert error in json.loads(sent.body)["error"]
+
+
+TIP = Oid("a" * 40)
+
+
+def told(*skipped: tuple[bytes, SkipReason], is_out_of_time: bool = False) -> str:
+    """Return what the reply of a page with one match says of what was not searched."""
+    found = [GrepLine(b"a", 1, b"x", True)]
+    answer = grep_answer(GrepPattern("x"), GrepPage("main", TIP, found, None, list(skipped), is_out_of_time))
+    whole = as_sent(page("x", TIP, [{"path": "a", "lines": [line(1, "x")]}], has_more=False))
+    encoded = msgspec.json.encode(answer).decode()
+    assert encoded.startswith(whole[:-1])
+    return encoded[len(whole) - 1 : -1]
+
+
+def test_what_was_passed_over_is_named_behind_the_matches() -> None:
+    assert told() == ""
+    assert told((b"caf\xe9", SkipReason.TOO_SLOW), (b"b", SkipReason.TOO_LARGE)) == (
+        ',"truncated":true,"truncated_reason":"skipped_files","skipped":[{"path":"caf\N{REPLACEMENT CHARACTER}",'
+        '"reason":"too_slow","path_base64":"Y2Fm6Q=="},{"path":"b","reason":"too_large"}],"skipped_count":2'
+    )
+
+
+def test_a_search_that_ran_out_of_time_says_so_first() -> None:
+    assert told(is_out_of_time=True) == ',"truncated":true,"truncated_reason":"out_of_time"'
+    assert told((b"b", SkipReason.TOO_SLOW), is_out_of_time=True) == (
+        ',"truncated":true,"truncated_reason":"out_of_time","skipped":[{"path":"b","reason":"too_slow"}],'
+        '"skipped_count":1'
+    )
+
+
+def test_of_many_files_passed_over_the_first_are_named_and_all_counted() -> None:
+    count = grep_skipped_listed_max + 1
+    skipped = told(*((b"%d" % number, SkipReason.TOO_SLOW) for number in range(count)))
+    assert (skipped.count('"reason"'), skipped.endswith(f'"skipped_count":{count}')) == (count - 1, True)

@@ -12,8 +12,8 @@ from packhouse.web.json.fields import parse_query
 from packhouse.web.json.paths import (
     PathMembers,
     encoded_path,
+    encoded_paths,
     path_list_members,
-    path_members,
     path_text,
     read_file_path,
     read_folder,
@@ -40,12 +40,13 @@ def is_text(path: bytes) -> bool:
 @example("\N{REPLACEMENT CHARACTER}".encode())
 @example(b"\xed\xa0\x80")
 def test_what_an_answer_shows_names_the_path(path: bytes) -> None:
-    members = path_members(path)
-    assert ("path_base64" in members) == (not is_text(path))
-    assert encoded_path(path) == members.get("path_base64", msgspec.UNSET)
-    assert read_path(PathMembers(**members)) == path
-    if not is_text(path):
-        assert read_path(PathMembers(path_base64=members["path_base64"])) == path
+    text, encoded = path_text(path), encoded_path(path)
+    assert (encoded is msgspec.UNSET) == is_text(path)
+    if encoded is msgspec.UNSET:
+        assert read_path(PathMembers(path=text)) == path
+    else:
+        assert read_path(PathMembers(path=text, path_base64=encoded)) == path
+        assert read_path(PathMembers(path_base64=encoded)) == path
 
 
 @given(PATHS)
@@ -63,6 +64,7 @@ def test_a_list_has_the_bytes_of_all_when_one_is_no_text(paths: list[bytes]) -> 
     assert ("conflict_paths_base64" in members) == (not all(map(is_text, paths)))
     encoded = members.get("conflict_paths_base64", [])
     assert encoded == [] or [base64.b64decode(text) for text in encoded] == paths
+    assert encoded_paths(paths) == (encoded or msgspec.UNSET)
 
 
 @pytest.mark.parametrize("text", ["a", "a===", "====", "Zg==Zg==", "Zg=\n", "ä", "\ud800", "Z\0==", "?"])

@@ -1,6 +1,7 @@
 """From what handlers return to what is sent."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from packhouse.web.call import Call
-from packhouse.web.edge.responses import IMMUTABLE, REVALIDATED
+from packhouse.web.edge.responses import IMMUTABLE, REVALIDATED, StreamResponse
 from packhouse.web.openapi.description import Description
 from packhouse.web.pipeline.render import render
 from packhouse.web.reply import Reply, Returned, encode_reply
@@ -74,6 +75,23 @@ def test_a_response_stays_what_it_is() -> None:
 )
 def test_reading_answers_say_how_long_they_may_be_kept(make: Callable[[], Returned], caching: str) -> None:
     assert render(make(), GET).headers["cache-control"] == caching
+
+
+async def two_pieces() -> AsyncIterator[bytes]:
+    yield b'{"name":'
+    yield b'"a"}'
+
+
+def test_a_reply_in_pieces_is_sent_as_they_come() -> None:
+    response = render(Reply(Thing(""), 202, is_by_id=True, pieces=two_pieces()), GET)
+    assert isinstance(response, StreamResponse)
+    assert response.status_code == 202
+    assert dict(response.headers) == {"content-type": "application/json", "cache-control": IMMUTABLE}
+
+    async def collect() -> list[bytes]:
+        return [piece async for piece in response.chunks]
+
+    assert asyncio.run(collect()) == [b'{"name":', b'"a"}']
 
 
 @pytest.mark.parametrize("route", [GET, POST])
