@@ -50,7 +50,7 @@ def make_document(routes: Iterable[Route]) -> dict[str, Any]:
             item[route.method.lower()] = _operation(route, path, bodies, responses)
             if route.method == "GET":
                 item["head"] = _head_operation(item["get"], responses.of(route, head=True))
-    replies = reply_schemas(filter(None, (route.description.reply for route in served)))
+    replies = reply_schemas(filter(None, (route.reply for route in served)))
     schemas: dict[str, Schema] = {}
     for group in (PROBLEMS, responses.schemas, bodies.components, replies):
         twice = schemas.keys() & group.keys()

@@ -247,8 +247,8 @@ def _success(route: Route, status: int, *, head: bool) -> Schema:
     if status not in _BODILESS and not head:
         media = (
             {}
-            if described.reply is None
-            else {"schema": {"$ref": REF_TEMPLATE.format(name=described.reply.__name__)}}
+            if route.reply is None
+            else {"schema": {"$ref": REF_TEMPLATE.format(name=route.reply.__name__)}}
         )
         reply["content"] = dict.fromkeys(described.reply_media.split(", "), media)
     return reply

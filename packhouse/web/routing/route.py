@@ -4,9 +4,11 @@ The constructors below are the rows of the modules in `web/api/`. A row tells on
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
+
+import msgspec
 
 from packhouse.auth.scopes import Scope
 from packhouse.web.call import Call
@@ -106,11 +108,10 @@ class Route:
     writes: Writes = Writes.NOTHING
     description: Description = field(default_factory=Description)
 
-    def __post_init__(self) -> None:
-        """Let the description have the reply that the handler's annotation promises; no row repeats it."""
-        if (promised := find_reply_type(self.handler)) is not None:
-            assert self.description.reply is None, f"{self.name}: the handler says what it replies"
-            object.__setattr__(self, "description", replace(self.description, reply=promised))
+    @property
+    def reply(self) -> type[msgspec.Struct] | None:
+        """The struct that the handler's annotation promises. None for an answer without a body and for other media."""
+        return find_reply_type(self.handler)
 
     def template(self, dialect: Dialect) -> str:
         """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
