@@ -19,7 +19,7 @@ class TrustedHostsInvalid(Invalid):
 
 
 class FaultUnknown(Invalid):
-    """`value` is the name."""
+    """Git has no fault of this name."""
 
     code = Code.FAULT_UNKNOWN
     value: str
@@ -40,14 +40,14 @@ class SettingUnknown(Invalid):
 
 
 class SettingEmpty(Invalid):
-    """The setting is a folder, which has no default."""
+    """A setting that names a folder is empty."""
 
     code = Code.SETTING_EMPTY
     setting: str
 
 
 class SwitchInvalid(Invalid):
-    """The setting is a switch."""
+    """A setting that is a switch has another value than 0 and 1."""
 
     code = Code.SWITCH_INVALID
     setting: str
@@ -55,7 +55,7 @@ class SwitchInvalid(Invalid):
 
 
 class SettingNotANumber(Invalid, kw_only=True):
-    """The setting is a number."""
+    """A setting that is a number has other text."""
 
     code = Code.SETTING_NOT_A_NUMBER
     setting: str
@@ -63,13 +63,13 @@ class SettingNotANumber(Invalid, kw_only=True):
 
 
 class TlsFilesIncomplete(Invalid):
-    """One of the two is given."""
+    """One of the settings `tls_cert` and `tls_key` is absent."""
 
     code = Code.TLS_FILES_INCOMPLETE
 
 
 class CountOutOfRange(Invalid):
-    """The setting counts processes, threads or seconds."""
+    """A setting that counts processes, threads or seconds is out of range."""
 
     code = Code.COUNT_OUT_OF_RANGE
     setting: str
@@ -77,7 +77,7 @@ class CountOutOfRange(Invalid):
 
 
 class SettingOutOfRange(Invalid):
-    """The setting is a number that JSON could not say."""
+    """A setting is a number that JSON cannot say."""
 
     code = Code.SETTING_OUT_OF_RANGE
     setting: str
@@ -85,7 +85,7 @@ class SettingOutOfRange(Invalid):
 
 
 class TimeoutTooShort(Invalid):
-    """The setting is a time limit, which cannot be switched off."""
+    """A setting that limits a time is 0, and the limit cannot be switched off."""
 
     code = Code.TIMEOUT_TOO_SHORT
     setting: str
@@ -93,34 +93,34 @@ class TimeoutTooShort(Invalid):
 
 
 class RuntimeDirNotAFolder(Invalid):
-    """Something else has that name."""
+    """The setting names something else than a folder."""
 
     code = Code.RUNTIME_DIR_NOT_A_FOLDER
     value: str
 
 
 class PublicUrlInvalid(Invalid):
-    """`value` is the address without its login."""
+    """The setting is no web address. `value` leaves out its login."""
 
     code = Code.PUBLIC_URL_INVALID
     value: str
 
 
 class LogLevelUnknown(Invalid):
-    """The log has no other levels."""
+    """The setting is another word than the levels of the log."""
 
     code = Code.LOG_LEVEL_UNKNOWN
     value: str
 
 
 class DatabaseSettingInvalid(Invalid):
-    """SQLite is chosen by leaving the setting out. The value may hold a password and is not shown."""
+    """The setting is no address of PostgreSQL. It may hold a password and is not shown."""
 
     code = Code.DATABASE_SETTING_INVALID
 
 
 class ListenInvalid(Invalid):
-    """The port is a number from 0 to 65535."""
+    """The setting names no address and port. A port is a number from 0 to 65535."""
 
     code = Code.LISTEN_INVALID
     value: str

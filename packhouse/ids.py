@@ -24,7 +24,7 @@ _REPO_ID: Final = re.compile(r"repo_[0-9a-z]{4,80}", re.ASCII)
 
 
 class NotARepoId(Invalid):
-    """Ids of repositories look like `repo_…`."""
+    """The text is no id of a repository. Ids look like `repo_…`."""
 
     code = Code.NOT_A_REPO_ID
     value: str

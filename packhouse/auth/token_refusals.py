@@ -63,7 +63,7 @@ class TokenIssuerUnknown(TokenRefused):
 
 
 class TokenIssuerHasNoKey(TokenRefused):
-    """Register a key of that type, or sign with another one."""
+    """The organisation has no active key of the type that `alg` names."""
 
     code = Code.TOKEN_ISSUER_HAS_NO_KEY
 

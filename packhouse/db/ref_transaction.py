@@ -41,7 +41,7 @@ _ROOT_PARTS: Final = 2  # `refs` and `refs/heads` are folders of every repositor
 
 
 class RefNamedTwice(Invalid):
-    """The updates of one transaction are for different refs."""
+    """Two updates of one transaction are for the same ref."""
 
     code = Code.REF_NAMED_TWICE
     refname: RefName

@@ -31,14 +31,14 @@ _POSIX: Final = {
 
 
 class TooManyGlobs(Invalid):
-    """More patterns than one call takes."""
+    """The call has more patterns than one call takes."""
 
     code = Code.TOO_MANY_GLOBS
     globs_max: int
 
 
 class TooManyExtensions(Invalid):
-    """More file name extensions than one call takes."""
+    """The call has more file name extensions than one call takes."""
 
     code = Code.TOO_MANY_EXTENSIONS
     extensions_max: int
@@ -58,7 +58,7 @@ class BadGlob(Invalid):
     glob: str
     reason: str
 
-    def __init__(self, glob: str, reason: str) -> None:
+    def __init__(self, glob: str, *, reason: str) -> None:
         self.glob = glob[:200]
         self.reason = reason
 
@@ -127,11 +127,11 @@ def parse_extensions(extensions: Iterable[str]) -> tuple[bytes, ...]:
 def _compile(pattern: str) -> re.Pattern[str]:
     glob = pattern.removeprefix("/")
     if not glob:
-        raise BadGlob(pattern, "is empty")
+        raise BadGlob(pattern, reason="is empty")
     if len(glob) > limits.glob_max_chars:
-        raise BadGlob(pattern, f"is longer than {limits.glob_max_chars} characters")
+        raise BadGlob(pattern, reason=f"is longer than {limits.glob_max_chars} characters")
     if "\0" in glob:
-        raise BadGlob(pattern, "holds a NUL character")
+        raise BadGlob(pattern, reason="holds a NUL character")
     if glob.endswith("/"):
         glob += "**"
     anchored = "/" in pattern or _WILD.isdisjoint(glob)
@@ -164,7 +164,7 @@ def _tokenize(pattern: str, glob: str) -> list[str]:
             tokens.append(expression)
         elif char == "\\":
             if at + 1 == len(glob):
-                raise BadGlob(pattern, "ends in a backslash")
+                raise BadGlob(pattern, reason="ends in a backslash")
             tokens.append(re.escape(glob[at + 1]))
             at += 2
         else:
@@ -185,7 +185,7 @@ def _read_class(pattern: str, glob: str, start: int) -> tuple[str, int]:
         if glob.startswith("[:", at):
             name = glob[at + 2 :].partition(":]")[0]
             if name not in _POSIX:
-                raise BadGlob(pattern, "names an unknown class of characters")
+                raise BadGlob(pattern, reason="names an unknown class of characters")
             members += _POSIX[name]
             at += len(name) + 4
             continue
@@ -194,10 +194,10 @@ def _read_class(pattern: str, glob: str, start: int) -> tuple[str, int]:
         if at + 1 < len(glob) and glob[at] == "-" and glob[at + 1] != "]":
             high, at = _read_member(glob, at + 1)
         if high < low:
-            raise BadGlob(pattern, "has a range that runs backwards")
+            raise BadGlob(pattern, reason="has a range that runs backwards")
         members += re.escape(low) if low == high else f"{re.escape(low)}-{re.escape(high)}"
     if at >= len(glob):
-        raise BadGlob(pattern, "has a [ without a ]")
+        raise BadGlob(pattern, reason="has a [ without a ]")
     return f"(?!/)[{'^' if negated else ''}{members}]", at + 1
 
 

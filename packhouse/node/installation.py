@@ -28,7 +28,7 @@ from packhouse.log import log_event
 from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
 
 
-class NoData(NotFound):
+class NoData(NotFound, kw_only=True):
     """There is no installation at `place`, the value of the setting `setting`."""
 
     code = Code.NO_DATA
@@ -36,7 +36,7 @@ class NoData(NotFound):
     setting: str
 
 
-class LostDatabase(Corrupt):
+class LostDatabase(Corrupt, kw_only=True):
     """The data folder has repositories, or the log of a database, and the database knows none of them."""
 
     code = Code.LOST_DATABASE
@@ -63,7 +63,7 @@ def check_installation(config: Config, database: Database, *, may_create: bool) 
     SecretKeyMissing if a new key file could not open the stored secrets. Raises DatabaseTooNew as well.
     """
     if not may_create and config.database and not is_data_folder(config.data):
-        raise NoData(str(config.data), setting="data")
+        raise NoData(place=str(config.data), setting="data")
     # Look at the folders before the database: a folder that is made meanwhile has a row by then.
     batches = _in_batches(iter_settled_repo_ids(config.data))
     first = next(batches, ())

@@ -13,8 +13,8 @@ from packhouse.errors import Invalid
 _RESERVED_ENDINGS: Final = (".git", ".lock", "+ephemeral", "+import")
 
 
-class RepoNameInvalid(Invalid):
-    """No repository can have this name. Fields: `repo` (shortened), `reason` (the end of a sentence)."""
+class RepoNameInvalid(Invalid, kw_only=True):
+    """No repository can have this name. `repo` is its start, `reason` the end of a sentence."""
 
     code = Code.REPO_NAME_INVALID
     repo: str

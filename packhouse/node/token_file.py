@@ -39,7 +39,7 @@ class TokenFileUnreadable(Unavailable):
 
 
 class TokenFileTooLarge(Unavailable):
-    """Nothing of such a file is read."""
+    """The file is larger than the server reads."""
 
     code = Code.TOKEN_FILE_TOO_LARGE
     max_bytes: int

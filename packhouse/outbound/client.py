@@ -38,7 +38,7 @@ class OutboundCaUnreadable(Invalid):
 
 
 class OutboundFailed(Unavailable):
-    """The other side did not answer with valid HTTP. Field: `reason`, short, in our own words."""
+    """The other side did not answer with valid HTTP. `reason` is short and in our own words."""
 
     code = Code.OUTBOUND_FAILED
     reason: str

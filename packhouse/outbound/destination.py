@@ -25,7 +25,7 @@ Resolver = Callable[[str, int], list[IpAddress]]
 
 
 class BadAddress(Invalid):
-    """No request can go to this address. Field: `reason`. Correct the address."""
+    """No request can go to this address. Correct the address."""
 
     code = Code.BAD_ADDRESS
     reason: str

@@ -41,7 +41,7 @@ _TAIL_BYTES: Final = 256  # more than the longest line of binary data
 
 
 class PatchRefused(Invalid):
-    """`reason` is in words of git, or of our own."""
+    """The text is no patch to git. `reason` is in words of git, or of our own."""
 
     code = Code.PATCH_REFUSED
     reason: str

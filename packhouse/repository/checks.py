@@ -18,14 +18,14 @@ _LOOKED_FOR_AGAIN_MAX = 10
 
 
 class TagTooLarge(LimitExceeded):
-    """The server does not take such a tag from a push."""
+    """A push brings an annotated tag that is too large to be read."""
 
     code = Code.TAG_TOO_LARGE
     max_bytes: int
 
 
 class TagChainTooLong(LimitExceeded):
-    """The server does not take such a tag from a push."""
+    """A push brings a longer chain of tags than is followed."""
 
     code = Code.TAG_CHAIN_TOO_LONG
     max_tags: int

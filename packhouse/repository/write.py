@@ -44,7 +44,7 @@ _SHALLOW_NAME: Final = "shallow-of-client"
 
 
 class CommittedObjectRefused(Invalid):
-    """`reason` is git's."""
+    """Git's fsck refuses an object that the commit would add. `reason` is git's."""
 
     code = Code.COMMITTED_OBJECT_REFUSED
     reason: str

@@ -29,7 +29,7 @@ class TokenRequired(Unauthenticated):
 
 
 class SeveralAuthorizations(Unauthenticated):
-    """It is open which one counts."""
+    """The request has more than one Authorization header, and nothing tells which one counts."""
 
     code = Code.SEVERAL_AUTHORIZATIONS
 
@@ -42,7 +42,7 @@ class AuthorizationWithoutToken(Unauthenticated):
 
 
 class BasicNotBase64(Unauthenticated):
-    """RFC 7617 section 2 wants base64 of UTF-8."""
+    """The credentials are not base64 of UTF-8 (RFC 7617 section 2)."""
 
     code = Code.BASIC_NOT_BASE64
 

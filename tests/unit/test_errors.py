@@ -1,6 +1,7 @@
 """A class of error: its constructor, what logs show of it, and its copies."""
 
 import copy
+import inspect
 import pickle
 import re
 from dataclasses import KW_ONLY, field
@@ -78,6 +79,13 @@ def test_every_code_has_one_class_whose_name_is_its_own() -> None:
     names = {code_of(kind): words.sub("_", kind.__name__).upper() for kind in error_classes()}
     assert len(names) == len(error_classes()), "two classes have one code"
     assert names == {code: code.name for code in Code}
+
+
+def test_two_arguments_of_one_type_are_given_by_name() -> None:
+    for kind in error_classes():
+        arguments = inspect.signature(kind).parameters.values()
+        places = [one.annotation for one in arguments if one.kind is one.POSITIONAL_OR_KEYWORD]
+        assert len(set(places)) == len(places), kind
 
 
 def test_no_text_of_a_code_looks_like_another_or_varies() -> None:

@@ -67,21 +67,21 @@ class DatabaseUrlMalformed(Invalid):
 
 
 class PostgresqlTooOld(Invalid):
-    """`found` is the number of the server's version."""
+    """The version of the server is too old. `found` is its number."""
 
     code = Code.POSTGRESQL_TOO_OLD
     found: str | int
 
 
 class PostgresqlNotUtf8(Invalid):
-    """`found` is the database's encoding."""
+    """The database has another encoding, `found`."""
 
     code = Code.POSTGRESQL_NOT_UTF8
     found: str
 
 
 class DatabaseDamaged(Corrupt):
-    """`reason` is PostgreSQL's message."""
+    """PostgreSQL found its files damaged. `reason` is its message."""
 
     code = Code.DATABASE_DAMAGED
     reason: str

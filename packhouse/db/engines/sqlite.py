@@ -65,14 +65,14 @@ _COUNT_OUR_TABLES: Final = (
 
 
 class SqliteTooOld(Invalid):
-    """`found` is SQLite's version."""
+    """The SQLite library is too old. `found` is its version."""
 
     code = Code.SQLITE_TOO_OLD
     found: str
 
 
 class DatabaseFileDamaged(Corrupt):
-    """`reason` is SQLite's message."""
+    """SQLite found its file damaged. `reason` is its message."""
 
     code = Code.DATABASE_FILE_DAMAGED
     reason: str

@@ -55,7 +55,7 @@ class DiffTooManyFiles(LimitExceeded):
 
 
 class DiffTooLarge(LimitExceeded):
-    """Ask for single paths."""
+    """Git passed the bound for one diff. Ask for single paths."""
 
     code = Code.DIFF_TOO_LARGE
 

@@ -77,7 +77,7 @@ def start_unpacking(
 
 def unpack_failure(messages: str) -> UnpackFailed:
     """Return the failure of an index-pack that wrote these messages."""
-    return UnpackFailed("index-pack", messages)
+    return UnpackFailed("index-pack", messages=messages)
 
 
 def find_unread_files(output: bytes) -> list[Oid]:

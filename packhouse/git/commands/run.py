@@ -6,7 +6,7 @@ Exit codes and messages stop at the modules of this folder: each knows those of 
 import contextlib
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,7 +29,7 @@ OnStart = Callable[[GitProcess], None]
 
 
 class GitWroteTooMuch(LimitExceeded):
-    """Git was ended at that bound."""
+    """Git wrote more than its caller reads, and was ended."""
 
     code = Code.GIT_WROTE_TOO_MUCH
     max_bytes: int
@@ -40,8 +40,9 @@ class GitFailed(PackhouseError):
 
     code = Code.GIT_FAILED
     command: str
+    _: KW_ONLY
     messages: str
-    exit_code: int | None = field(default=None, kw_only=True)
+    exit_code: int | None = None
 
     @property
     def fields(self) -> Mapping[str, object]:
@@ -235,7 +236,7 @@ def check_answer(runner: Runner, done: GitResult, *, may_lack: bool = False) -> 
     """
     if done.code > 1 or b"error: " in done.stderr:
         text = done.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
-        runner.check(GitFailed(done.command, text, exit_code=done.code), may_lack=may_lack)
+        runner.check(GitFailed(done.command, messages=text, exit_code=done.code), may_lack=may_lack)
 
 
 def iter_lines(pieces: Generator[bytes]) -> Iterator[bytes]:
@@ -256,4 +257,6 @@ def _finish(
 
 
 def _failed(command: str, code: int, stderr: bytes) -> GitFailed:
-    return GitFailed(command, stderr[-_FAILURE_MAX_BYTES:].decode("utf-8", "replace"), exit_code=code)
+    return GitFailed(
+        command, messages=stderr[-_FAILURE_MAX_BYTES:].decode("utf-8", "replace"), exit_code=code
+    )

@@ -24,7 +24,7 @@ class MessageHoldsNul(Invalid):
 
 
 class PersonIncomplete(Invalid):
-    """`field` is the part that is blank."""
+    """The name or the email of a person is blank. `field` tells which."""
 
     code = Code.PERSON_INCOMPLETE
     field: str

@@ -30,7 +30,7 @@ class PathEmpty(Invalid):
 
 
 class PathTooLong(Invalid):
-    """`bytes` is its length."""
+    """The path is longer than one that a tree may hold. `bytes` is its length."""
 
     code = Code.PATH_TOO_LONG
     bytes: int

@@ -109,7 +109,7 @@ class PackCountWrong(Corrupt):
 
 
 class BlobLengthWrong(Corrupt, kw_only=True):
-    """Both numbers count bytes."""
+    """The blob has more or fewer bytes than were announced."""
 
     code = Code.BLOB_LENGTH_WRONG
     announced: int

@@ -26,7 +26,7 @@ _DIGITS_MAX: Final = 9
 
 
 class HunkHeaderUnreadable(Invalid):
-    """`line` is the number of the line, from 1."""
+    """A hunk header has another form than git's. `line` is its number, from 1."""
 
     code = Code.HUNK_HEADER_UNREADABLE
     line: int

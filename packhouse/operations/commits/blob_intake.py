@@ -31,14 +31,14 @@ class ChunkAfterLast(Invalid):
 
 
 class ContentUnfinished(Invalid):
-    """The request ended first. `content_id` is its start."""
+    """The request ended before the last chunk of a content. `content_id` is its start."""
 
     code = Code.CONTENT_UNFINISHED
     content_id: str
 
 
 class FileTooLarge(LimitExceeded):
-    """One file of a commit is larger."""
+    """One file of a commit is larger than the bound."""
 
     code = Code.FILE_TOO_LARGE
     max_bytes: int

@@ -16,7 +16,7 @@ from packhouse.repository.view import open_view
 
 
 class EphemeralWithoutBase(Invalid):
-    """The two members go together."""
+    """`base_is_ephemeral` is about a base, and no base is named."""
 
     code = Code.EPHEMERAL_WITHOUT_BASE
 

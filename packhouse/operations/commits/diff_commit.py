@@ -21,14 +21,14 @@ class PatchChunkAfterLast(Invalid):
 
 
 class PatchTooLarge(LimitExceeded):
-    """All chunks of a patch together are larger."""
+    """The chunks of a patch are together larger than the bound."""
 
     code = Code.PATCH_TOO_LARGE
     max_bytes: int
 
 
 class PatchUnfinished(Invalid):
-    """The request ended first."""
+    """The request ended before the last chunk of the patch."""
 
     code = Code.PATCH_UNFINISHED
 

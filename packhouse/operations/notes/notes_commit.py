@@ -12,7 +12,7 @@ from packhouse.repository.view import RepoView
 
 
 class NoteTooLarge(LimitExceeded):
-    """`oid` is the note or the object that it is for."""
+    """A note is larger than an answer can hold. `oid` is the note, or the object that the note is for."""
 
     code = Code.NOTE_TOO_LARGE
     oid: Oid

@@ -30,7 +30,7 @@ from packhouse.repository.write import Write
 
 
 class CustomNotesRefsOff(Invalid):
-    """The operator may enable them by `custom_notes_refs`."""
+    """The server takes notes in `refs/notes/commits` only. The setting `custom_notes_refs` allows others."""
 
     code = Code.CUSTOM_NOTES_REFS_OFF
 

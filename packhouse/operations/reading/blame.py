@@ -20,21 +20,21 @@ from packhouse.repository.view import RepoView
 
 
 class TooManyRanges(Invalid):
-    """More ranges than one call takes."""
+    """The call has more ranges than one call takes."""
 
     code = Code.TOO_MANY_RANGES
     ranges_max: int
 
 
 class BlameTooLong(LimitExceeded):
-    """Ask for ranges."""
+    """The file has more lines than one answer shows. Ask for ranges."""
 
     code = Code.BLAME_TOO_LONG
     lines_max: int
 
 
 class BlameFileTooLarge(LimitExceeded):
-    """Git would need too much memory."""
+    """Git would need too much memory for the file."""
 
     code = Code.BLAME_FILE_TOO_LARGE
     max_bytes: int

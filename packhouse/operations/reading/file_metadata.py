@@ -22,7 +22,7 @@ from packhouse.repository.view import RepoView
 
 
 class MessagesTooLong(LimitExceeded):
-    """Ask for pages."""
+    """The messages of one listing are too large. Ask for pages."""
 
     code = Code.MESSAGES_TOO_LONG
     max_bytes: int

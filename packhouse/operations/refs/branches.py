@@ -22,7 +22,7 @@ class BranchKeptMoving(BranchBusy):
 
 
 class BranchHasWriters(BranchBusy):
-    """The queue of its writers in this process did not move in time."""
+    """The queue of the branch's writers in this process did not move in time."""
 
     code = Code.BRANCH_HAS_WRITERS
 

@@ -24,14 +24,14 @@ from packhouse.repository.write import Write
 
 
 class TooManyCommitsToVerify(LimitExceeded):
-    """Push in parts."""
+    """A push brings more commits than the server verifies at once. Push in parts."""
 
     code = Code.TOO_MANY_COMMITS_TO_VERIFY
     max_commits: int
 
 
 class SignaturesTookTooLong(TimedOut):
-    """Push in parts."""
+    """The time for verifying the signatures of one push is over. Push in parts."""
 
     code = Code.SIGNATURES_TOOK_TOO_LONG
     seconds: float

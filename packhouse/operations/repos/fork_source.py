@@ -19,7 +19,7 @@ from packhouse.repository.view import RepoView
 
 
 class ForeignSource(Denied):
-    """Repositories are copied within one organisation."""
+    """The source belongs to another organisation. Repositories are copied within one."""
 
     code = Code.FOREIGN_SOURCE
 

@@ -17,7 +17,7 @@ KEY_TEXT_RULE: Final = f"at most {limits.key_text_max_chars} characters of valid
 
 
 class TooManyKeys(LimitExceeded):
-    """Revoke one first."""
+    """The organisation may have no more active keys. Revoke one first."""
 
     code = Code.TOO_MANY_KEYS
     keys_max: int
@@ -38,7 +38,7 @@ class KidInvalid(Invalid):
 
 
 class KeyExists(Conflict):
-    """The organisation has that very key already, and it is active. Field: `key_id`."""
+    """The organisation has that very key already, and the key is active."""
 
     code = Code.KEY_EXISTS
     key_id: str

@@ -15,14 +15,14 @@ from packhouse.operations.tenants.orgs import read_org
 
 
 class TooManySigningKeys(LimitExceeded):
-    """Revoke one first."""
+    """The organisation may have no more active signing keys. Revoke one first."""
 
     code = Code.TOO_MANY_SIGNING_KEYS
     keys_max: int
 
 
 class SigningKeyExists(Conflict):
-    """The organisation has that very key already, and it is active. Field: `key_id`."""
+    """The organisation has that very key already, and the key is active."""
 
     code = Code.SIGNING_KEY_EXISTS
     key_id: str

@@ -11,7 +11,7 @@ from packhouse.operations.tenants.orgs import read_org
 
 
 class SigningKeyNotFound(NotFound):
-    """The organisation has no signing key of that id. Field: `key_id`."""
+    """The organisation has no signing key of that id. `key_id` is its start."""
 
     code = Code.SIGNING_KEY_NOT_FOUND
     key_id: str

@@ -29,7 +29,7 @@ class EventUnknown(Invalid):
 
 
 class TooManyWebhooks(LimitExceeded):
-    """Remove one first."""
+    """The organisation may have no more webhooks. Remove one first."""
 
     code = Code.TOO_MANY_WEBHOOKS
     webhooks_max: int

@@ -43,7 +43,7 @@ class TracingFailed(PackhouseError):
 
 
 class FaultsNotTracedInTime(TimedOut):
-    """Which refs lead to the faulty objects stays unknown."""
+    """The time for finding the refs of faulty objects is over."""
 
     code = Code.FAULTS_NOT_TRACED_IN_TIME
     seconds: float
@@ -56,7 +56,7 @@ class TagsTooDeepToTrace(TracingFailed):
 
 
 class PushGivenUp(TracingFailed):
-    """The client has left."""
+    """The client left while the faults of its push were traced."""
 
     code = Code.PUSH_GIVEN_UP
 

@@ -33,7 +33,7 @@ class JudgedAgain(PackhouseError):
 
 
 class PackNotWritten(JudgedAgain):
-    """The server has no room."""
+    """The server has no room for the pack that is made of the push."""
 
     code = Code.PACK_NOT_WRITTEN
 
@@ -45,7 +45,7 @@ class PushedObjectRefused(JudgedAgain):
 
 
 class PackedTooSlowly(TimedOut):
-    """Push in parts."""
+    """The time for packing the push anew is over. Push in parts."""
 
     code = Code.PACKED_TOO_SLOWLY
     seconds: float

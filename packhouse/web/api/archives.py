@@ -52,20 +52,20 @@ _CODEARTS_PATH: Final = says(maxLength=_PARAMETER_MAX_CHARS, pattern=r"\S")
 
 
 class ArchiveFormatUnknown(Invalid):
-    """`archive_format` is the start of the word."""
+    """No archive has this format. `archive_format` is the start of the word."""
 
     code = Code.ARCHIVE_FORMAT_UNKNOWN
     archive_format: str
 
 
 class RepositoryIdInvalid(Invalid):
-    """Ids of repositories are such numbers in this dialect."""
+    """Repositories have positive numbers of 31 bits in this dialect."""
 
     code = Code.REPOSITORY_ID_INVALID
 
 
 class ParameterInvalid(Invalid):
-    """This dialect says no more of it."""
+    """A parameter has a value that it cannot have. This dialect does not say why."""
 
     code = Code.PARAMETER_INVALID
     field: str

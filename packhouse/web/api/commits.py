@@ -76,21 +76,21 @@ _MODES: Final = {
 
 
 class TooManyFiles(Invalid):
-    """Commit in parts."""
+    """A commit lists more files than one commit may. Commit in parts."""
 
     code = Code.TOO_MANY_FILES
     max_files: int
 
 
 class FileOperationUnknown(Invalid):
-    """`operation` is the start of the word."""
+    """The word is no operation on a file. `operation` is its start."""
 
     code = Code.FILE_OPERATION_UNKNOWN
     operation: str
 
 
 class FileModeUnknown(Invalid):
-    """`mode` is the start of the text."""
+    """No file of a commit has this mode. `mode` is the start of the text."""
 
     code = Code.FILE_MODE_UNKNOWN
     mode: str

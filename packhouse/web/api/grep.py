@@ -60,7 +60,7 @@ _MATCHES_LIMIT: Final = clamped(
 
 
 class TooManyPaths(Invalid):
-    """More paths than one search takes."""
+    """The search has more paths than one search takes."""
 
     code = Code.TOO_MANY_PATHS
     paths_max: int

@@ -33,14 +33,14 @@ _STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
 
 
 class MergeStrategyUnknown(Invalid):
-    """`strategy` is the start of the word."""
+    """No merge has this strategy. `strategy` is the start of the word."""
 
     code = Code.MERGE_STRATEGY_UNKNOWN
     strategy: str
 
 
 class SquashForbidden(Invalid):
-    """The two do not go together."""
+    """A squash makes a commit, and `ff_only` allows none."""
 
     code = Code.SQUASH_FORBIDDEN
     field: str

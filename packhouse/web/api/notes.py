@@ -51,7 +51,7 @@ _NotesRefInput = Annotated[
 
 
 class NoteActionUnknown(Invalid):
-    """`action` is the start of the word."""
+    """No write of a note has this name. `action` is the start of the word."""
 
     code = Code.NOTE_ACTION_UNKNOWN
     action: str

@@ -18,26 +18,26 @@ _INFLATE_STEP_BYTES: Final = 256 * limits.KIB
 
 
 class EncodingUnknown(Invalid):
-    """The body is encoded by another one than gzip, or must not be encoded."""
+    """The body is encoded otherwise than by gzip, or this call takes no encoded body."""
 
     code = Code.ENCODING_UNKNOWN
     encoding: str
 
 
 class GzipInvalid(Invalid):
-    """Its bytes are not what RFC 1952 says."""
+    """The bytes of the body are not gzip (RFC 1952)."""
 
     code = Code.GZIP_INVALID
 
 
 class GzipTrailing(Invalid):
-    """A body is one member of gzip."""
+    """The body has bytes after its one gzip member."""
 
     code = Code.GZIP_TRAILING
 
 
 class GzipCutOff(Invalid):
-    """The client has sent a part only."""
+    """The body ends within its gzip member."""
 
     code = Code.GZIP_CUT_OFF
 

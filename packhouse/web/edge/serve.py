@@ -32,7 +32,7 @@ OPEN_FILES_WANTED: Final = 65_536
 
 
 class TlsUnusable(Invalid, kw_only=True):
-    """`reason` is the system's or OpenSSL's."""
+    """Certificate and key cannot be read, or do not fit each other. `reason` is the system's or OpenSSL's."""
 
     code = Code.TLS_UNUSABLE
     tls_cert: str
@@ -41,7 +41,7 @@ class TlsUnusable(Invalid, kw_only=True):
 
 
 class ListenUnresolved(Unavailable):
-    """`reason` is the system's."""
+    """The system finds no address of this name. `reason` is the system's."""
 
     code = Code.LISTEN_UNRESOLVED
     listen: str
@@ -56,7 +56,7 @@ class ListenTaken(Unavailable):
 
 
 class ListenRefused(Unavailable):
-    """`reason` is the system's."""
+    """The system does not let this process listen there. `reason` is the system's."""
 
     code = Code.LISTEN_REFUSED
     listen: str

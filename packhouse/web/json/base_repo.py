@@ -91,7 +91,7 @@ SNAPSHOT_HAS_A_COMMIT: Final = {
 
 
 class BaseOperationUnknown(Invalid):
-    """The operation is another word."""
+    """`base_repo.operation` is another word than fork, snapshot and sync."""
 
     code = Code.BASE_OPERATION_UNKNOWN
 

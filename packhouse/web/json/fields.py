@@ -35,27 +35,27 @@ _NO_ALIASES: Final[Aliases] = {}
 
 
 class ParameterMissing(Invalid):
-    """`field` is the name of a query parameter."""
+    """A query parameter is absent. `field` is its name."""
 
     code = Code.PARAMETER_MISSING
     field: str
 
 
 class QueryNotUtf8(Invalid):
-    """Paths of other bytes go into parameters of their own, as base64."""
+    """The query holds bytes that are no text. Paths of such bytes have parameters of their own, in base64."""
 
     code = Code.QUERY_NOT_UTF8
 
 
 class QueryTooLong(Invalid):
-    """No call takes so many."""
+    """The query has more parameters than any call takes."""
 
     code = Code.QUERY_TOO_LONG
     fields_max: int
 
 
 class ParameterNotABoolean(Invalid, kw_only=True):
-    """`value` is the start of its text."""
+    """A query parameter is neither true nor false. `value` is the start of its text."""
 
     code = Code.PARAMETER_NOT_A_BOOLEAN
     field: str
@@ -63,7 +63,7 @@ class ParameterNotABoolean(Invalid, kw_only=True):
 
 
 class ParameterNotANumber(Invalid, kw_only=True):
-    """`value` is the start of its text."""
+    """A query parameter is no whole number. `value` is the start of its text."""
 
     code = Code.PARAMETER_NOT_A_NUMBER
     field: str

@@ -46,53 +46,53 @@ class MetadataRepeated(Invalid):
 
 
 class LineTooLong(Invalid):
-    """A line of the stream passes that bound."""
+    """A line of the stream is longer than `max_bytes`."""
 
     code = Code.LINE_TOO_LONG
     max_bytes: int
 
 
 class LineNotJson(Invalid):
-    """`reason` is the parser's."""
+    """A line of the stream is not JSON. `reason` is the parser's."""
 
     code = Code.LINE_NOT_JSON
     reason: str
 
 
 class LineTooDeep(Invalid):
-    """No line of the stream is so deep."""
+    """A line of the stream is nested deeper than the parser follows."""
 
     code = Code.LINE_TOO_DEEP
 
 
 class ChunkExpected(Invalid):
-    """`expected` is the member that holds it."""
+    """A line of the stream holds something else. `expected` is the member that holds a chunk."""
 
     code = Code.CHUNK_EXPECTED
     expected: str
 
 
 class ChunkInvalid(Invalid):
-    """`reason` is the parser's."""
+    """A line of the stream has other members than a chunk. `reason` is the parser's."""
 
     code = Code.CHUNK_INVALID
     reason: str
 
 
 class ChunkNotText(Invalid):
-    """`data` is another JSON value."""
+    """The member `data` is another JSON value than text."""
 
     code = Code.CHUNK_NOT_TEXT
 
 
 class ChunkNotBase64(Invalid):
-    """`data` is other text."""
+    """The member `data` is other text than base64."""
 
     code = Code.CHUNK_NOT_BASE64
 
 
 class ChunkTooLarge(Invalid):
-    """Send more and smaller chunks."""
+    """The decoded data of one chunk is too long. Send more and smaller chunks."""
 
     code = Code.CHUNK_TOO_LARGE
     max_bytes: int

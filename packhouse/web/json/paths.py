@@ -27,14 +27,14 @@ _QUANTUM: Final = 4
 
 
 class PathsDiffer(Invalid):
-    """Both members name the path, and not the same one."""
+    """A path and its base64 form name different paths."""
 
     code = Code.PATHS_DIFFER
     field: str
 
 
 class FieldNotBase64(Invalid):
-    """The member is other text."""
+    """A member is other text than base64."""
 
     code = Code.FIELD_NOT_BASE64
     field: str

@@ -26,26 +26,26 @@ class ObjectExpected(Invalid):
 
 
 class JsonNotUtf8(Invalid):
-    """JSON is UTF-8 (RFC 8259 section 8.1)."""
+    """The body is not UTF-8, as JSON is (RFC 8259 section 8.1)."""
 
     code = Code.JSON_NOT_UTF8
 
 
 class JsonInvalid(Invalid):
-    """`reason` is the parser's."""
+    """The body is not JSON. `reason` is the parser's."""
 
     code = Code.JSON_INVALID
     reason: str
 
 
 class JsonTooDeep(Invalid):
-    """No member of a request is so deep."""
+    """The body is nested deeper than the parser follows."""
 
     code = Code.JSON_TOO_DEEP
 
 
 class JsonTooLarge(Invalid):
-    """A list or an object is longer than any that a request needs."""
+    """A list or an object of the body is longer than any that a request needs."""
 
     code = Code.JSON_TOO_LARGE
     values_max: int

@@ -14,7 +14,7 @@ CUT_SHORT = "answer cut short"
 
 
 class ShuttingDown(Unavailable):
-    """The grace period is over, and the request with it."""
+    """The server ends, and its grace period for requests is over."""
 
     code = Code.SHUTTING_DOWN
     retry_after_s: int

@@ -21,13 +21,13 @@ _ESCAPED: Final = re.compile(r'\\(["\\])')
 
 
 class SeveralKeys(Invalid):
-    """It is open which one counts."""
+    """The request has more than one key, and nothing tells which one counts."""
 
     code = Code.SEVERAL_KEYS
 
 
 class KeyMalformed(Invalid):
-    """The header is a string of RFC 8941 section 3.3.3, with or without its quotes."""
+    """The header is neither a string in quotes (RFC 9651 section 3.3.3) nor bare text."""
 
     code = Code.KEY_MALFORMED
 

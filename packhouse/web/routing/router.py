@@ -27,7 +27,7 @@ class PathUnknown(NotFound):
 
 
 class LfsNotServed(NotFound):
-    """Large files are kept in Git itself."""
+    """The server keeps large files in Git itself."""
 
     code = Code.LFS_NOT_SERVED
 
@@ -40,7 +40,7 @@ class ApiVersionUnknown(NotFound):
 
 
 class PercentEscapeInvalid(Invalid):
-    """Two hex digits follow each percent sign."""
+    """A percent sign of the path has no two hex digits behind it."""
 
     code = Code.PERCENT_ESCAPE_INVALID
 

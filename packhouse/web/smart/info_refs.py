@@ -19,7 +19,7 @@ _DUMB_PATHS = ("/HEAD", "/objects/info/{file}", "/objects/pack/{file}", "/object
 
 
 class DumbProtocol(Denied):
-    """The client asks for files as of a web server."""
+    """The client asks for the files of a repository, as from a plain web server."""
 
     code = Code.DUMB_PROTOCOL
 

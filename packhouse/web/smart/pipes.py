@@ -19,14 +19,14 @@ _FILL_PAUSE_S: Final = 0.001
 
 
 class GitSentNothing(TimedOut):
-    """Git wrote nothing for so long."""
+    """Git wrote nothing for `seconds` seconds."""
 
     code = Code.GIT_SENT_NOTHING
     seconds: float | None
 
 
 class GitTookNothing(TimedOut):
-    """Git read nothing for so long."""
+    """Git read nothing for `seconds` seconds."""
 
     code = Code.GIT_TOOK_NOTHING
     seconds: float | None

@@ -18,7 +18,7 @@ _SCOPES = {Service.UPLOAD_PACK: Scope.GIT_READ, Service.RECEIVE_PACK: Scope.GIT_
 
 
 class ImportIsWriteOnly(Denied):
-    """Fetch from the plain remote."""
+    """The import remote takes pushes only. Fetch from the plain remote."""
 
     code = Code.IMPORT_IS_WRITE_ONLY
 

@@ -101,7 +101,7 @@ def test_a_kind_with_a_row_of_its_own_does_not_go_by_its_family() -> None:
         RuntimeError("secret"),
         DatabaseDamaged("secret"),
         NotATag(b"secret"),
-        GitFailed("secret", "secret", exit_code=1),
+        GitFailed("secret", messages="secret", exit_code=1),
         PushGivenUp(),
         KeyError("x"),
     ],

@@ -37,4 +37,4 @@ def start_upload_pack(place: GitPlace, *, namespace: str, version: int) -> GitPr
 
 def upload_pack_failure(messages: str) -> GitFailed:
     """Return the failure of an upload-pack that wrote these messages."""
-    return GitFailed("upload-pack", messages)
+    return GitFailed("upload-pack", messages=messages)

@@ -106,7 +106,7 @@ def test_what_went_with_its_repository_is_no_damage(
         if is_swept:
             node.store.remove_repo(repo.public_id)
         with pytest.raises(RepoNotFound), view.telling_damage():
-            raise GitFailed("index-pack", f"fatal: bad object {oid}")
+            raise GitFailed("index-pack", messages=f"fatal: bad object {oid}")
     assert not told(caplog, "stored data is damaged")
 
 

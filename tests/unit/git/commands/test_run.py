@@ -231,7 +231,7 @@ def test_the_processor_time_of_git_is_bounded(place: GitPlace) -> None:
     ],
 )
 def test_a_lack_of_memory_is_known(exit_code: int | None, messages: str, is_for_memory: bool) -> None:
-    assert GitFailed("diff-tree", messages, exit_code=exit_code).is_for_memory is is_for_memory
+    assert GitFailed("diff-tree", messages=messages, exit_code=exit_code).is_for_memory is is_for_memory
 
 
 class Watcher:
@@ -271,9 +271,11 @@ def test_a_place_alone_explains_nothing(place: GitPlace) -> None:
 
 
 def test_a_complaint_names_packs_and_objects() -> None:
-    complaint = GitFailed("rev-list", f"error: Could not read {'1' * 40}\n./objects/pack/pack-{'2' * 40}.idx")
+    complaint = GitFailed(
+        "rev-list", messages=f"error: Could not read {'1' * 40}\n./objects/pack/pack-{'2' * 40}.idx"
+    )
     assert (complaint.objects, complaint.packs) == (["1" * 40], ["2" * 40])
     assert not complaint.is_about_derived_files
-    assert GitFailed("rev-list", "fatal: bad pack-int-id: 18").is_about_derived_files
+    assert GitFailed("rev-list", messages="fatal: bad pack-int-id: 18").is_about_derived_files
     assert complaint.command == "rev-list"
     assert "code" not in complaint.fields
