@@ -9,9 +9,7 @@ from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.wire.pktline import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band
 from packhouse.git.wire.receive_request import encode_report
-from packhouse.operations.transport.pending_push import PendingPush
-from packhouse.operations.transport.push import explain_unpack_failure, finish_push
-from packhouse.operations.transport.push_faults import note_unread_files
+from packhouse.operations.transport.start_push import PendingPush
 from packhouse.web.admission.slot import Slot
 from packhouse.web.admission.threads import RunningCall
 from packhouse.web.call import Call
@@ -34,7 +32,7 @@ class IncomingPush:
         self._call = call
         self._pending = pending
         self._slot = slot
-        self._has_bands = pending.push.request.has_bands
+        self._has_bands = pending.request.has_bands
         self._progress = Progress()
         self._last_words = b""
         self._is_fed = False
@@ -114,12 +112,12 @@ class IncomingPush:
         if await self._start(process.wait, limits.git_stall_max_s).result():
             return await self._explain_unpack_failure()
         ids = await PipeReader(process.stdout).read_to_end(keep_max_bytes=limits.git_output_max_bytes)
-        note_unread_files(self._pending, ids)
+        self._pending.note_unread_files(ids)
         return None
 
     async def _explain_unpack_failure(self) -> str:
         text = self._last_words.decode("utf-8", "replace")
-        explaining = self._start(explain_unpack_failure, self._call.node, self._pending, text)
+        explaining = self._start(self._pending.explain_failure, text)
         try:
             return await explaining.result()
         except PackhouseError as damage:
@@ -127,7 +125,7 @@ class IncomingPush:
 
     async def _finish(self) -> list[tuple[bytes, str | None]]:
         """Check the push and move the refs; return what became of each command."""
-        finishing = self._start(finish_push, self._call.node, self._call.caller.principal, self._pending)
+        finishing = self._start(self._pending.finish)
         await finishing.wait()
         if (failure := finishing.failure) is None:
             return [(report.name, report.error) for report in finishing.returned or []]
@@ -137,7 +135,7 @@ class IncomingPush:
         return [(command.name, described.sentence) for command in self._pending.commands]
 
     def _report(self, unpack_error: str | None, outcomes: list[tuple[bytes, str | None]]) -> bytes:
-        asked = self._pending.push.request
+        asked = self._pending.request
         report = encode_report(unpack_error, outcomes) if asked.wants_report else b""
         if not self._has_bands:
             return report

@@ -5,8 +5,8 @@ from starlette.responses import Response
 from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.wire.advertisement import Service, protocol_version
-from packhouse.operations.transport.fetch import advertise_fetch
-from packhouse.operations.transport.push import advertise_push
+from packhouse.operations.transport.advertise_fetch import AdvertiseFetch, advertise_fetch
+from packhouse.operations.transport.advertise_push import AdvertisePush, advertise_push
 from packhouse.web.call import Call
 from packhouse.web.routing.route import of_remote
 from packhouse.web.smart.answers import advertisement
@@ -31,9 +31,11 @@ async def info_refs(call: Call) -> Response:
         return await refuse_dumb(call)
     principal, remote = await authorise_remote(call, service)
     version = protocol_version(call.wire.headers.get("git-protocol", ""))
-    advertise = advertise_fetch if service is Service.UPLOAD_PACK else advertise_push
-    body = await call.in_thread(advertise, call.node, principal, remote, version)
-    return advertisement(service, body)
+    if service is Service.UPLOAD_PACK:
+        fetch = AdvertiseFetch(remote, version)
+        return advertisement(service, await call.in_thread(advertise_fetch, call.node, principal, fetch))
+    push = AdvertisePush(remote, version)
+    return advertisement(service, await call.in_thread(advertise_push, call.node, principal, push))
 
 
 async def refuse_dumb(_call: Call) -> Response:

@@ -12,8 +12,7 @@ from packhouse import limits
 from packhouse.git.wire.advertisement import Service
 from packhouse.git.wire.pktline import ProtocolError
 from packhouse.git.wire.receive_request import ReceiveRequest, ReceiveRequestParser
-from packhouse.operations.transport.pending_push import PendingPush, Push
-from packhouse.operations.transport.push import start_push
+from packhouse.operations.transport.start_push import PendingPush, StartPush, start_push
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
@@ -43,7 +42,7 @@ async def receive_pack(call: Call) -> Response:
             return result(_SERVICE, b"")
         first, pack_objects = await _read_pack_start(asked, chunks, first)
         slot = await held.enter_async_context(slot_for_client(call.wire, transfers.pushes, holder))
-        starting = partial(start_push, call.node, principal, Push(remote, asked), pack_objects=pack_objects)
+        starting = partial(start_push, call.node, principal, StartPush(remote, asked, pack_objects))
         pending = await held.enter_async_context(transfers.opened(starting, PendingPush.close))
         push = IncomingPush(call, pending, slot)
         held.push_async_callback(push.close)

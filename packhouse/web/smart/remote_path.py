@@ -6,7 +6,7 @@ from packhouse.error_codes import Code
 from packhouse.errors import Denied
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.git.wire.advertisement import Service
-from packhouse.operations.catalog.remotes import Remote
+from packhouse.operations.transport.remotes import Remote
 from packhouse.web.auth import authenticate_git
 from packhouse.web.call import Call
 from packhouse.web.caller import Caller

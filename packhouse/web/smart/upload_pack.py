@@ -14,7 +14,7 @@ from packhouse.git.commands.process import GitNotEnded
 from packhouse.git.wire.advertisement import Service, protocol_version
 from packhouse.git.wire.pktline import encode_error
 from packhouse.log import log_event
-from packhouse.operations.transport.fetch import Fetch, FetchAnswer, find_fetch_failure, open_fetch
+from packhouse.operations.transport.open_fetch import FetchAnswer, OpenFetch, open_fetch
 from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
@@ -40,7 +40,7 @@ async def upload_pack(call: Call) -> Response:
     version = protocol_version(call.wire.headers.get("git-protocol", ""))
     async with contextlib.AsyncExitStack() as held:
         body = await _read_request(call, RequestMemory(transfers.large_reads, holder, held))
-        fetch = Fetch(remote, version, body)
+        fetch = OpenFetch(remote, version, body)
         opening = partial(open_fetch, call.node, principal, fetch)
         if fetch.is_listing:
             return result(_SERVICE, (await call.in_thread(opening)).body)
@@ -106,7 +106,7 @@ async def _find_failure(call: Call, answer: FetchAnswer, complaints: bytes, tail
     if not text or not await transfers.start(process.wait, limits.git_stall_max_s).result():
         return None
     told = text + tail.decode("utf-8", "replace")
-    reason = await transfers.start(find_fetch_failure, call.node, answer, told).result()
+    reason = await transfers.start(answer.find_failure, told).result()
     sentence = _CANNOT_SERVE if reason is None else report_failure(call, reason)
     log_event("upload-pack failed", level=logging.WARNING, text=text, reason=sentence)
     return sentence

@@ -18,12 +18,10 @@ from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.catalog.remotes import Remote
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo
-from packhouse.operations.transport.pending_push import Push
-from packhouse.operations.transport.push import finish_push, start_push
-from packhouse.operations.transport.push_faults import note_unread_files
+from packhouse.operations.transport.remotes import Remote
+from packhouse.operations.transport.start_push import StartPush, start_push
 from packhouse.repository.upkeep import consolidate as joining
 from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.upkeep.fork_objects import copy_objects
@@ -84,17 +82,17 @@ def push_file(node: Node, caller: Principal, content: bytes) -> Oid:
     new = hash_object("commit", commit)
     request = ReceiveRequest((RefCommand(MAIN, old, new),), frozenset({"report-status", "quiet"}))
     with contextlib.closing(
-        start_push(node, caller, Push(Remote("shop"), request), pack_objects=3)
+        start_push(node, caller, StartPush(Remote("shop"), request, pack_objects=3))
     ) as pending:
         process = pending.process
         assert process is not None
         process.stdin.write(pack.read_bytes())
         process.stdin.close()
-        note_unread_files(pending, process.stdout.read())
+        pending.note_unread_files(process.stdout.read())
         pending.fault_log.take(process.stderr.read())
         pending.fault_log.finish()
         assert process.wait(_PUSH_MAX_S) == 0
-        (report,) = finish_push(node, caller, pending)
+        (report,) = pending.finish()
         assert report.error is None, report.error
     return new
 

@@ -5,7 +5,7 @@ import pytest
 from packhouse.errors import Denied, Unauthenticated
 from packhouse.git.refname import EPHEMERAL, PERSISTENT
 from packhouse.git.wire.advertisement import Service
-from packhouse.operations.catalog.remotes import Remote
+from packhouse.operations.transport.remotes import Remote
 from packhouse.web.smart.remote_path import authorise_remote, parse_remote_path
 from tests.support.event_loop import in_event_loop
 from tests.support.servers.memory_edge import Client, MemoryEdge

@@ -14,10 +14,8 @@ from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.transport.upload_pack import upload_pack_failure
 from packhouse.git.oid import Oid
 from packhouse.git.refs_files import NAMESPACES_PREFIX
-from packhouse.git.wire.advertisement import upload_advertisement
 from packhouse.git.wire.pktline import encode_error
 from packhouse.git.wire.protocol_v2 import (
-    CAPABILITIES,
     NOTHING_IN_COMMON,
     V2Request,
     encode_ls_refs,
@@ -26,7 +24,7 @@ from packhouse.git.wire.protocol_v2 import (
 )
 from packhouse.git.wire.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
 from packhouse.node.node import Node
-from packhouse.operations.catalog.remotes import Remote, read_repo, read_view
+from packhouse.operations.transport.remotes import Remote, read_repo, read_view
 from packhouse.repository.damage import Reason, find_reason
 from packhouse.repository.reachability import is_reachable
 from packhouse.repository.refs.files import spawn_upload_pack
@@ -41,7 +39,7 @@ class GitNotStarted(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
+class OpenFetch:
     """One request of a fetch: the protocol `version` 0, 1 or 2, and the body after gunzip."""
 
     remote: Remote
@@ -58,10 +56,16 @@ class Fetch:
 class FetchAnswer:
     """Either the whole answer, or a running upload-pack: feed it `request`, send what it writes, close it."""
 
+    node: Node | None = None
     repo: Repo | None = None
     process: GitProcess | None = None
     request: bytes = b""
     body: bytes = b""
+
+    def find_failure(self, messages: str) -> Reason | None:
+        """Return why upload-pack failed with these messages, None when the stored data is not the reason."""
+        assert self.node is not None and self.repo is not None, "a process runs for a repository"
+        return find_reason(self.node, self.repo, upload_pack_failure(messages))
 
     def close(self) -> None:
         """End the process, if there is one, with everything that it started."""
@@ -69,50 +73,35 @@ class FetchAnswer:
             self.process.close()
 
 
-def find_fetch_failure(node: Node, answer: FetchAnswer, messages: str) -> Reason | None:
-    """Return why an upload-pack failed with these messages, None when the stored data is not the reason."""
-    assert answer.repo is not None, "a process runs for a repository"
-    return find_reason(node, answer.repo, upload_pack_failure(messages))
-
-
-def advertise_fetch(node: Node, caller: Principal, remote: Remote, version: int) -> bytes:
-    """Return the body of `info/refs` for a fetch: the capabilities in v2, every ref before that."""
-    if version == 2:
-        with node.database.read() as session:
-            read_repo(session, caller, remote)
-        return CAPABILITIES
-    return upload_advertisement(read_view(node, caller, remote), version=version)
-
-
-def open_fetch(node: Node, caller: Principal, fetch: Fetch) -> FetchAnswer:
+def open_fetch(node: Node, caller: Principal, command: OpenFetch) -> FetchAnswer:
     """Return the answer to one request of a fetch, or the process that writes it.
 
     An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
     packet with status 200. Raises NotFound, ProtocolError for what is not git's protocol, RepositoryDamaged and
     RepositoryMended.
     """
-    if fetch.version != 2:
-        return _serve(node, caller, fetch, parse_upload_v0(fetch.body))
-    request = parse_v2_request(fetch.body)
+    if command.version != 2:
+        return _serve(node, caller, command, parse_upload_v0(command.body))
+    request = parse_v2_request(command.body)
     if request is None:
         with node.database.read() as session:
-            read_repo(session, caller, fetch.remote)
+            read_repo(session, caller, command.remote)
         return FetchAnswer()
-    return _run_command(node, caller, fetch, request)
+    return _run_command(node, caller, command, request)
 
 
-def _run_command(node: Node, caller: Principal, fetch: Fetch, request: V2Request) -> FetchAnswer:
+def _run_command(node: Node, caller: Principal, command: OpenFetch, request: V2Request) -> FetchAnswer:
     if request.command == "ls-refs":
         asked = parse_ls_refs(request.arguments)
-        return FetchAnswer(body=encode_ls_refs(read_view(node, caller, fetch.remote), asked))
+        return FetchAnswer(body=encode_ls_refs(read_view(node, caller, command.remote), asked))
     if request.command == "fetch":
-        return _serve(node, caller, fetch, parse_fetch_v2(request))
+        return _serve(node, caller, command, parse_fetch_v2(request))
     return FetchAnswer(body=encode_error(f"unknown command '{request.command[:100]}'"))
 
 
-def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) -> FetchAnswer:
+def _serve(node: Node, caller: Principal, command: OpenFetch, asked: UploadRequest) -> FetchAnswer:
     with node.database.read() as session:
-        repo = read_repo(session, caller, fetch.remote)
+        repo = read_repo(session, caller, command.remote)
     with open_view(node, repo) as view:
         if asked.negotiates_only and not (asked.has_haves and not view.is_empty):
             # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
@@ -124,7 +113,7 @@ def _serve(node: Node, caller: Principal, fetch: Fetch, asked: UploadRequest) ->
             return FetchAnswer(body=encode_error(f"upload-pack: not our ref {refused}"))
         if any(NAMESPACES_PREFIX.removeprefix(b"refs/") in name for name in asked.deepen_not):
             return FetchAnswer(body=encode_error("upload-pack: deepen-not names a hidden ref"))
-        return FetchAnswer(repo, _spawn(view, fetch), request=fetch.body[: asked.size_bytes])
+        return FetchAnswer(node, repo, _spawn(view, command), request=command.body[: asked.size_bytes])
 
 
 def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
@@ -145,8 +134,8 @@ def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
     return next((oid for oid in history if not is_reachable(view, oid)), None)
 
 
-def _spawn(view: RepoView, fetch: Fetch) -> GitProcess:
+def _spawn(view: RepoView, command: OpenFetch) -> GitProcess:
     try:
-        return spawn_upload_pack(view, namespace=fetch.remote.namespace, version=fetch.version)
+        return spawn_upload_pack(view, namespace=command.remote.namespace, version=command.version)
     except OSError as error:
         raise GitNotStarted(error.strerror) from error

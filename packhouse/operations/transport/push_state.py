@@ -1,4 +1,4 @@
-"""A push on its way: what was asked for, what is here of it, and what is known so far to fail."""
+"""The state of a push: what was asked for, what is here of it, and what is known so far to fail."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,20 +11,12 @@ from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.oid import Oid
 from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
-from packhouse.operations.catalog.remotes import Remote
+from packhouse.operations.transport.remotes import Remote
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
 _ATOMIC_FAILURE: Final = "atomic push failure"
 _SHOWN_NAME_MAX_BYTES: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Which remote is pushed to, and what the client sent before the pack."""
-
-    remote: Remote
-    request: ReceiveRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +28,8 @@ class RefReport:
 
 
 @dataclass(slots=True)
-class PendingPush:
-    """A push whose pack may still be on its way. Close it, whatever happens.
+class PushState:
+    """A push whose pack may still be on its way. `request` is what the client sent before the pack.
 
     `refused` maps the number of a command to the reason why it cannot succeed. `process` is index-pack, waiting
     for the pack; None when no pack is wanted, and what comes in its place is to be thrown away. `fault_log` reads
@@ -45,7 +37,8 @@ class PendingPush:
     the user reads above the report. `switch` ends whatever git runs for this push, from any thread.
     """
 
-    push: Push
+    remote: Remote
+    request: ReceiveRequest
     repo: Repo
     view: RepoView
     refused: dict[int, str] = field(default_factory=dict)
@@ -59,12 +52,12 @@ class PendingPush:
     @property
     def commands(self) -> Sequence[RefCommand]:
         """The commands, in the client's order."""
-        return self.push.request.commands
+        return self.request.commands
 
     @property
     def is_atomic(self) -> bool:
         """Tell whether the client wants all or nothing."""
-        return "atomic" in self.push.request.capabilities
+        return "atomic" in self.request.capabilities
 
     def refuse(self, number: int, text: str) -> None:
         """Note why a command fails; the first reason stays."""

@@ -1,0 +1,26 @@
+"""Telling a client what it may fetch."""
+
+from dataclasses import dataclass
+
+from packhouse.auth.principal import Principal
+from packhouse.git.wire.advertisement import upload_advertisement
+from packhouse.git.wire.protocol_v2 import CAPABILITIES
+from packhouse.node.node import Node
+from packhouse.operations.transport.remotes import Remote, read_repo, read_view
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertiseFetch:
+    """Of which remote, and in which version of the protocol: 0, 1 or 2."""
+
+    remote: Remote
+    version: int
+
+
+def advertise_fetch(node: Node, caller: Principal, command: AdvertiseFetch) -> bytes:
+    """Return the body of `info/refs` for a fetch: the capabilities in v2, every ref before that."""
+    if command.version == 2:
+        with node.database.read() as session:
+            read_repo(session, caller, command.remote)
+        return CAPABILITIES
+    return upload_advertisement(read_view(node, caller, command.remote), version=command.version)
