@@ -42,8 +42,8 @@ from packhouse.operations.commits.diff_commit import PatchEmpty
 from packhouse.operations.commits.merge import MergeConflict, RepoChanged, TargetMoved
 from packhouse.operations.notes.write_note import NoteMissing, NotesRefState
 from packhouse.operations.refs.branches import BranchKeptMoving
-from packhouse.operations.transport.fetch import GitNotStarted
-from packhouse.operations.transport.push import NewObjectsNotTaken
+from packhouse.operations.transport.open_fetch import GitNotStarted
+from packhouse.operations.transport.start_push import NewObjectsNotTaken
 from packhouse.repository.apply_patch import PatchDoesNotApply, PatchRefused
 from packhouse.repository.stored_packs import SourcePackGone
 from packhouse.repository.upkeep.fault_tracing import PushGivenUp
