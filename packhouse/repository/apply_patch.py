@@ -1,7 +1,7 @@
-"""Applying a patch to a tree with git apply, which sees nothing of the repository but what the patch names.
+"""Applying a patch to a tree with git apply, which sees only the entries of the tree that the patch names.
 
-A scratch repository of its own, without alternates, holds the pre-images and an index with just the paths in
-question: the `index` line of a binary patch cannot become a way to read objects by their ids.
+A scratch repository without alternates holds the blobs before the patch and an index with only the paths of the patch.
+So the `index` line of a binary patch cannot become a way to read objects by their ids.
 """
 
 import os
@@ -69,7 +69,7 @@ class PatchDoesNotApply(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class PatchedFile:
-    """What the patch makes of a path; `mode` and `oid` are None when it is deleted."""
+    """A path after the patch; `mode` and `oid` are None when the patch deletes it."""
 
     path: bytes
     mode: int | None
@@ -79,9 +79,9 @@ class PatchedFile:
 def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid, list[PatchedFile]]:
     """Return the tree that the patch in `spilled` makes of `maker.parent_tree`, and the files it changed.
 
-    New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, Invalid for a patch that is
-    malformed, changes nothing, or touches a path that a tree must not hold, and LimitExceeded for one that
-    names too many paths.
+    New blobs and trees go into the maker's pack. Raises PatchDoesNotApply, LimitExceeded for a patch that names too
+    many
+    paths, and Invalid for a patch that is malformed, changes nothing, or touches a path that a tree must not hold.
     """
     patch = spilled.path
     _complete(patch)
@@ -111,14 +111,17 @@ def apply_patch(write: Write, spilled: SpillFile, maker: TreeMaker) -> tuple[Oid
 
 
 def _iter_lines(file: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the beginnings of lines, long enough for any path; the rest of a line names nothing."""
+    """Yield the beginning of each line, long enough for any path. The rest of a long line names no path."""
     for line in file:
         yield line[: 4 * limits.tree_path_max_bytes + 100]
 
 
 def _find_entries(maker: TreeMaker, named: Iterable[bytes], *, entries_max: int) -> dict[bytes, PathEntry]:
-    """Return what the tree has at the named paths, each file that stands where they need a folder, and one
-    file below each that is a folder itself."""
+    """Return the entries of the tree that the patch needs.
+
+    They are the entries at the named paths, the files at places where a named path needs a folder, and one file below
+    each named path that is a folder in the tree.
+    """
     entries: dict[bytes, PathEntry] = {}
     if maker.parent_tree is None:
         return entries
@@ -149,7 +152,7 @@ def _find_entries(maker: TreeMaker, named: Iterable[bytes], *, entries_max: int)
 def _find_leaf(
     maker: TreeMaker, folders: Sequence[bytes], entries: Mapping[bytes, TreeEntry], *, entries_max: int
 ) -> PathEntry | None:
-    """Return one file in or below the folder; None when there is none."""
+    """Return one file in or below the folder; None when there is no file."""
     for entry in entries.values():
         path = b"/".join([*folders, entry.name])
         if entry.mode != MODE_TREE:
@@ -161,13 +164,13 @@ def _find_leaf(
 
 
 def _count_shared(first: Sequence[bytes], second: Sequence[bytes]) -> int:
-    """Return how many parts both begin with."""
+    """Return the number of parts that both paths begin with."""
     pairs = enumerate(zip(first, second, strict=False))
     return next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 def _provide_blobs(view: RepoView, images: NewPack, entries: Iterable[PathEntry]) -> None:
-    """Put the pre-images into a pack of the scratch repository."""
+    """Put the blobs before the patch into a pack of the scratch repository."""
     for oid in {entry.oid for entry in entries if entry.mode != MODE_GITLINK}:
         size_bytes = view.read_header(oid)[1]
         if size_bytes <= limits.object_in_process_max_bytes:
@@ -179,7 +182,7 @@ def _provide_blobs(view: RepoView, images: NewPack, entries: Iterable[PathEntry]
 
 
 def _complete(patch: Path) -> None:
-    """Append what only the end of the patch lacks, such as its last line feed."""
+    """Append the final line feed, or another end that the patch lacks."""
     with patch.open("r+b") as file:
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(max(0, size_bytes - _TAIL_BYTES))
@@ -189,9 +192,9 @@ def _complete(patch: Path) -> None:
 def _apply(index: ScratchIndex, git_dir: Path, patch: Path, faults: Sequence[WrongCounts]) -> None:
     """Apply the patch to the index.
 
-    Hunk headers that count wrongly are put right first. Blank lines at the end of such a hunk may be its context or
-    stand behind it: the patch is tried without them, then with them. A patch that fits says the same either way. Where
-    that does not fit, and the counts can be believed, what stands behind the hunks was no part of them.
+    Hunk headers with wrong counts are corrected first. Blank lines at the end of a corrected hunk may be context, or
+    may follow the hunk: the patch is tried without them, then with them. When it fits, both readings have the same
+    result. When neither fits and the counts are credible, the text after the hunks was not part of them.
     """
     refused = None
     for candidate in _iter_candidates(git_dir, patch, faults):
@@ -232,7 +235,7 @@ def _refuse(refused: PatchNotTaken, patch: Path, faults: Sequence[WrongCounts]) 
 
 
 def _name_header(line: int | None, patch: Path) -> str:
-    """Return which hunk header the line that git complains about belongs to."""
+    """Return the hunk header before the line that git complains about, and its file, in words."""
     if line is None:
         return ""
     with patch.open("rb") as file:
@@ -241,7 +244,7 @@ def _name_header(line: int | None, patch: Path) -> str:
 
 
 def _compare(before: Mapping[bytes, PathEntry], after: Mapping[bytes, PathEntry]) -> list[PatchedFile]:
-    """Return what differs; raise Invalid for a new path that no tree of ours may hold."""
+    """Return the files that differ; raise Invalid for a new path that no tree of ours may hold."""
     changed = [PatchedFile(path, None, None) for path in before if path not in after]
     for path, entry in after.items():
         if before.get(path) != entry:

@@ -1,4 +1,4 @@
-"""What git says about new objects before they are accepted: their kinds, what they lead to, where they come from."""
+"""Questions to git about new objects before they are accepted: their kinds, their ancestors, and missing objects."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class TagChainTooLong(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class ObjectKind:
-    """Kind of a new value; `peeled_oid` is what an annotated tag leads to in the end, None for other kinds."""
+    """Kind of a new value. `peeled_oid` is the object at the end of a chain of annotated tags; None for other kinds."""
 
     kind: str
     peeled_oid: Oid | None
 
 
 def read_kinds(write: Write, oids: Iterable[Oid]) -> dict[Oid, ObjectKind]:
-    """Return the kinds of those of `oids` that exist, tags of missing objects left out.
+    """Return the kinds of `oids`; leaves out missing objects, and tags that lead to a missing object.
 
     Raises LimitExceeded for an annotated tag that is too large to be read in process.
     """
@@ -57,13 +57,13 @@ def read_kinds(write: Write, oids: Iterable[Oid]) -> dict[Oid, ObjectKind]:
 
 
 def is_connected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> bool:
-    """Tell whether nothing is missing below `tips` that is not below `known`, which is complete."""
+    """Tell whether no object below `tips` is missing. The objects below `known` are complete and not looked at."""
     with write.telling_damage():
         return write.git.is_connected(Revisions(tips, known), switch=switch)
 
 
 def is_ancestor(opened: Write | RepoView, ancestor: Oid, descendant: Oid, switch: KillSwitch) -> bool:
-    """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
+    """Tell whether `ancestor` is reachable from `descendant`; False when one of the two is not a commit."""
     with opened.telling_damage():
         return opened.git.is_ancestor(ancestor, descendant, switch=switch)
 
@@ -78,7 +78,7 @@ def list_commits(
 ) -> list[Oid]:
     """Return up to `count_max` commits reachable from `include` and not from `exclude`, newest first.
 
-    What does not exist, and what is neither a commit nor a tag, leads to none.
+    Ids of missing objects, blobs and trees add no commits.
     """
     if opened.is_empty:
         return []
@@ -88,7 +88,7 @@ def list_commits(
 
 
 def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:
-    """Return the kind of an object, annotated tags followed; None when something on the way is missing."""
+    """Return the kind of an object and follow annotated tags; None when an object of the chain is missing."""
     at = oid
     for _ in range(limits.tag_chain_max):
         header = reader.kind_and_size(at)
@@ -104,10 +104,10 @@ def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:
 
 
 def find_unconnected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch: KillSwitch) -> set[Oid]:
-    """Return those of `tips` below which something is missing.
+    """Return the `tips` below which an object is missing.
 
-    One walk proves them all. Only when it fails is each judged alone, so that good refs of the push proceed; of
-    a great many tips none does then.
+    One walk proves them all. When it fails, each tip is judged alone, so that the good refs of a push proceed. When
+    there are very many tips, a failed walk refuses them all.
     """
     if is_connected(write, tips, known, switch):
         return set()

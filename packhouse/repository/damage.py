@@ -1,7 +1,7 @@
-"""Damage of stored data: what SQL names and the store lacks or cannot read.
+"""Damage of stored data: packs and objects that SQL names and the store lacks or cannot read.
 
-It is the server's fault and never the client's: readers get RepositoryDamaged and never NotFound. Each damage is told
-once in the log and kept in SQL until it is mended. What is derived from packs is made anew on the way.
+Damage is the server's fault: readers get RepositoryDamaged and never NotFound. Each damage is logged once and kept in
+SQL until it is mended. Files that are derived from packs are made anew when they are needed.
 """
 
 import contextlib
@@ -52,14 +52,14 @@ class RepositoryMended(Unavailable):
 
 
 Reason = RepositoryDamaged | RepositoryMended | RepoNotFound
-"""Why stored objects could not be used: they are damaged, were a moment ago, or went with their repository."""
+"""Why stored objects could not be used: they are damaged, were unreadable a moment ago, or their repository is gone."""
 
 
 def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
-    """Make anew what is missing or damaged beside the listed packs; the packs that stay unusable are noted.
+    """Make derived files of the listed packs anew where they are missing or damaged, and note each unusable pack.
 
-    With `trusting`, what was found sound before and does not look changed is not read again; after a failure it is,
-    since bits may flip unseen.
+    With `trusting`, a file that was found sound before and looks unchanged is not read again. After a failure
+    `trusting` must be off, because bits can flip without a visible change of the file.
     """
     mended = node.store.mend(repo.public_id, list_listed_packs(node, repo), trusting=trusting)
     note_mended(node, repo, mended)
@@ -67,7 +67,8 @@ def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
 
 
 def note_mended(node: Node, repo: Repo, mended: Mended) -> None:
-    """Tell what was made anew, and note what stays unusable; faults of packs that are not listed now are dropped."""
+    """Log which files were made anew, and note the unusable packs. Faults of packs that are no longer listed are
+    dropped."""
     for name in mended.rebuilt:
         log_repo_event(
             repo,
@@ -84,9 +85,9 @@ def note_mended(node: Node, repo: Repo, mended: Mended) -> None:
 
 
 def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> None:
-    """Log a damage, once, and keep it for those who ask how ready the server is.
+    """Log a damage once, and keep it for reports on the server's readiness.
 
-    `fault.pack` is "" when all packs are lost, or it is not known which pack the object `oid` was in.
+    `fault.pack` is "" when all packs are lost, or when it is unknown which pack held the object `oid`.
     """
     kept_oid = oid if fault.reason == _UNHELD else ""
     if not node.damage.add((repo.id, fault.pack, kept_oid)):
@@ -97,7 +98,7 @@ def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> N
             is_news = count_damage_of_repo(session, repo.id) < limits.damage_rows_max and insert_damage(
                 session, repo.id, pack=fault.pack, oid=kept_oid, reason=fault.reason, now=now
             )
-    except Unavailable:  # the log must have it all the same
+    except Unavailable:  # the log must name the damage even when SQL cannot keep it
         is_news = True
     if is_news:
         log_repo_event(
@@ -111,7 +112,7 @@ def note_damage(node: Node, repo: Repo, fault: PackFault, *, oid: str = "") -> N
 
 
 def _find_witness(node: Node, repo: Repo, pack: str) -> str:
-    """Return an object that went with the pack: where a ref is, if it can be, or "" when nothing tells."""
+    """Return an object that was lost with the pack, one that a ref names if possible; "" when none can be found."""
     with node.database.read() as session:
         values = {ref.oid: None for ref in list_refs(session, repo.id)}
     oids: list[Oid] = []
@@ -131,9 +132,10 @@ def _find_witness(node: Node, repo: Repo, pack: str) -> str:
 
 
 def report_missing(node: Node, repo: Repo, oid: Oid) -> Reason:
-    """Note that an object which must be there is in no pack; return what to raise.
+    """Note that a required object is in no pack; return the error to raise.
 
-    That is RepositoryMended when it is there by now, and RepoNotFound when the repository was deleted meanwhile.
+    The error is RepositoryMended when the object is there by now, and RepoNotFound when the repository was deleted
+    meanwhile.
     """
     if read_packs(node, repo, fresh=True) is GONE:
         return RepoNotFound(repo.name)
@@ -144,13 +146,13 @@ def report_missing(node: Node, repo: Repo, oid: Oid) -> Reason:
     faults = mended.faults
     if is_there or mended.rebuilt or (not faults and mend(node, repo).rebuilt):
         return RepositoryMended(repo.name)
-    if not faults:  # those are noted
+    if not faults:  # `mend` has noted the faults of packs
         note_damage(node, repo, PackFault("", _UNHELD), oid=oid)
     return RepositoryDamaged(repo, oid=oid)
 
 
 def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | None:
-    """Return what to raise for an object that cannot be read; None when the packs that hold it are sound."""
+    """Return the error for an object that cannot be read; None when the packs that hold it are sound."""
     for pack in node.store.find_holders(repo.public_id, list_listed_packs(node, repo), oid):
         if is_damaged(node, repo, pack, oid):
             return RepositoryDamaged(repo, oid=oid)
@@ -160,12 +162,12 @@ def find_unreadable(node: Node, repo: Repo, oid: Oid) -> RepositoryDamaged | Non
 def find_reason(
     node: Node, repo: Repo, error: GitFailed | Corrupt, *, may_lack: bool = False
 ) -> Reason | None:
-    """Return what to raise for work on stored objects that failed, None when the reason lies elsewhere.
+    """Return the error for failed work on stored objects; None when the cause lies elsewhere.
 
-    That is RepoNotFound when the repository was deleted meanwhile. What the failure names (packs and objects, in git's
-    words) is looked at here: git's word alone is not believed. What it could not read and is readable now was mended
-    meanwhile, and whatever git found without it is wrong.
-    `may_lack`: it may name objects that the repository never had.
+    RepoNotFound: the repository was deleted meanwhile. RepositoryDamaged: a pack or object that the failure names was
+    read again here, and is damaged; git's word alone is not believed. RepositoryMended: git could not read something
+    that is readable now, so any result of git without it is wrong. With `may_lack`, the failure may name objects that
+    the repository never had.
     """
     if read_packs(node, repo, fresh=True) is GONE:
         return RepoNotFound(repo.name)
@@ -197,9 +199,9 @@ def find_reason(
 
 
 def check_complaint(node: Node, repo: Repo, complaint: GitFailed, *, may_lack: bool = False) -> None:
-    """Raise the Reason why git could not read objects; return when there is none.
+    """Raise the Reason why git could not read objects; return when the cause lies elsewhere.
 
-    `may_lack`: git was asked of objects that the repository need not have.
+    With `may_lack`, git may have been asked about objects that the repository does not have.
     """
     reason = find_reason(node, repo, complaint, may_lack=may_lack)
     if reason is not None:
@@ -208,7 +210,7 @@ def check_complaint(node: Node, repo: Repo, complaint: GitFailed, *, may_lack: b
 
 @contextlib.contextmanager
 def telling_damage(node: Node, repo: Repo) -> Iterator[None]:
-    """Turn failures of git, and unreadable objects, into the Reason for them where there is one."""
+    """Replace failures of git and unreadable objects by the Reason for them, if find_reason() finds one."""
     try:
         yield
     except RepositoryDamaged:
@@ -221,16 +223,16 @@ def telling_damage(node: Node, repo: Repo) -> Iterator[None]:
 
 
 def require_sound(node: Node, repo: Repo) -> None:
-    """Raise RepositoryDamaged when a listed pack is unusable: what is missing may have been in it."""
+    """Raise RepositoryDamaged when a listed pack is unusable: an object that seems absent may have been in it."""
     faults = mend(node, repo).faults
     if faults:
         raise RepositoryDamaged(repo, pack=faults[0].pack)
 
 
 def require_whole(node: Node, repo: Repo) -> None:
-    """Raise unless nothing was missing just now, for answers of git that say nothing when they leave something out.
+    """Raise when a listed pack was unreadable just now. Needed after git commands that leave out objects silently.
 
-    Raises RepositoryDamaged and RepositoryMended.
+    Raises RepositoryDamaged for a pack that is unusable and RepositoryMended for one that was mended here.
     """
     mended = mend(node, repo, trusting=True)
     if mended.faults:
@@ -240,23 +242,23 @@ def require_whole(node: Node, repo: Repo) -> None:
 
 
 def list_listed_packs(node: Node, repo: Repo) -> Sequence[Pack]:
-    """Return what the repository consists of now: nothing once it is deleted."""
+    """Return the live packs of the repository as they are now; empty for a deleted repository."""
     return read_packs(node, repo, fresh=True).packs
 
 
 def is_damaged(node: Node, repo: Repo, pack: Pack, oid: str = "") -> bool:
-    """Tell whether a pack is not what was written; that is found out once and noted."""
+    """Tell whether the content of a pack has changed since it was written. A damage is noted when it is first found."""
     if node.damage.has((repo.id, pack.name, "")):
         return True
     reason = node.store.find_content_fault(repo.public_id, pack)
     if reason is None or all(listed.name != pack.name for listed in list_listed_packs(node, repo)):
-        return False  # or maintenance has replaced it meanwhile
+        return False  # the content is sound, or maintenance has replaced the pack meanwhile
     note_damage(node, repo, PackFault(pack.name, reason), oid=oid)
     return True
 
 
 def _look_at(node: Node, repo: Repo, oid: Oid) -> tuple[RepositoryDamaged | None, bool]:
-    """Look at an object that could not be used: return what to raise for it, and whether it is there and sound."""
+    """Read an object that could not be used; return the error to raise for it, and whether it is there and sound."""
     with contextlib.closing(open_packs(node, repo, read_packs(node, repo, fresh=True))) as opened:
         reader = FreshReader(place_of(node, opened))
         try:

@@ -23,18 +23,18 @@ from packhouse.git.commands.transport import fetch, ls_remote
 
 
 class Opened(Runner, Protocol):
-    """What git is run on: a view of a repository, or new objects over one."""
+    """An object on which git can be run: a view of a repository, or new objects over a view."""
 
     def telling_damage(self) -> AbstractContextManager[None]:
-        """Turn failures within the block into the Reason for them where stored data has one."""
+        """Replace failures within the block by the Reason for them, where damage of stored data explains them."""
         ...
 
 
 class RepoGit:
-    """The git commands of an opened repository. Each sees it as it is when the command starts, or later.
+    """The git commands of an opened repository. Each command sees the repository as it is at its start or later.
 
-    They raise what git's failure is; `open_view` turns what damage explains into that. Each is a function of the
-    command's module, which takes what git is run on as its first argument.
+    A command raises what git's failure is; `open_view` replaces failures that damage explains. Each attribute is a
+    function of the command's module and takes this object as its first argument.
     """
 
     def __init__(self, opened: Runner) -> None:

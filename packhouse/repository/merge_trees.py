@@ -1,8 +1,8 @@
 """Merging two commits without a working copy: the one place that asks git for a merge.
 
-The merge runs in a write of its own: what git makes goes there, what it reads comes from the repository's packs
-beneath. There it also finds two refs that carry the names which conflict markers
-show, since `git merge-tree` labels them with its arguments as given (tried on git 2.39.5).
+The merge runs in a write of its own: git's new objects go there, and the repository's packs lie beneath. The write also
+has two refs with the names that conflict markers show, since `git merge-tree` labels the sides with its arguments as
+given (tried on git 2.39.5).
 """
 
 import functools
@@ -23,7 +23,7 @@ from packhouse.repository.write import Write
 
 @dataclass(frozen=True, slots=True)
 class MergeSide:
-    """A commit, and what conflict markers call it."""
+    """A commit, and its name in conflict markers."""
 
     label: str
     commit: Oid
@@ -38,9 +38,8 @@ def merge_trees(
 ) -> MergedTree:
     """Merge `theirs` into `ours` and return the tree, with the conflicts when there are any.
 
-    A conflict is named by the path that a side has, not by one that git invented.
-    New objects are loose in `write`, which holds nothing else. Raises UnrelatedHistories unless allowed,
-    MergeImpossible, LimitExceeded, TimedOut.
+    A conflict is named by the path of a side, not by a path that git invented. New objects are loose in `write`, which
+    must hold no others. Raises UnrelatedHistories unless allowed, MergeImpossible, LimitExceeded, TimedOut.
     """
     first, second = _distinct(ours, theirs)
     write.make_folder()
@@ -67,7 +66,7 @@ def _name_conflicts(write: Write, merged: MergedTree, sides: tuple[MergeSide, Me
 
 
 class _SideTree:
-    """One side's tree, asked for many paths, of which many are in one folder: the last folders read are kept."""
+    """Finds paths in one side's tree. It keeps the folders read last, since many of the paths are in one folder."""
 
     def __init__(self, read_tree: TreeReader, root: Oid) -> None:
         self._root = root
@@ -76,7 +75,7 @@ class _SideTree:
         )
 
     def find(self, path: bytes) -> ConflictSide | None:
-        """Return what is at the path, or None."""
+        """Return the entry at the path, or None."""
         *folders, name = path.split(b"/")
         oid = self._root
         for folder in folders:
@@ -89,16 +88,16 @@ class _SideTree:
 
 
 def source_label(name: str) -> str:
-    """Return what a merge calls its source, given as a ref input: a branch by its plain name.
+    """Return the label of a merge's source, given as a ref input: for a branch, its short name.
 
-    A name whose plain form means something else, as `refs/heads/HEAD`, stays whole.
+    A full name whose short form means another ref, such as `refs/heads/HEAD`, stays whole.
     """
     short = name.removeprefix("refs/heads/")
     return short if new_name_fault(HEADS + short.encode("utf-8")) is None else name
 
 
 def _distinct(ours: MergeSide, theirs: MergeSide) -> tuple[MergeSide, MergeSide]:
-    """Give the second side another label when both have the same: a branch of each namespace, say."""
+    """Give the second side another label when both labels are equal, as for branches of two namespaces."""
     if ours.label == theirs.label:
         return ours, replace(theirs, label=f"source/{theirs.label}")
     return ours, theirs
@@ -113,7 +112,7 @@ def _write_label(write: Write, side: MergeSide) -> str:
     refname = HEADS + side.label.encode("utf-8")
     if not is_refname(refname) or is_oid(side.label.lower()):
         return side.commit
-    # All refs stand in one file: as files of their own `a` and `a/b` could not exist side by side.
+    # All refs stand in one file: in files of their own, `a` and `a/b` could not exist side by side.
     write.write_refs([side.commit.encode("ascii") + b" " + refname])
     # Git would take some labels for an option, for another spelling of HEAD, for a file of the folder, or for a
     # longer form of the other side's name.

@@ -1,4 +1,4 @@
-"""Which packs a repository consists of, and opening them: the list in SQL decides, the store shows what it says."""
+"""The packs of a repository: the list in SQL says which they are, and the store opens them."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from packhouse.storage.store import OpenedPacks, PackSet
 
 _NAME = re.compile(r"[0-9a-f]{40}")
 GONE: Final = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())
-"""What a repository that was deleted meanwhile consists of."""
+"""The list of packs of a repository that was deleted meanwhile."""
 
 
 def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
@@ -35,7 +35,7 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
     if known is not None and not fresh and (known.version, known.state) == seen:
         return known
     with node.database.read() as session:
-        # Asked of a list that is current as a rule; one that is known to be old is not worth the question.
+        # Most lists are current, so SQL is asked whether this one is. A list that is known to be old is read anew.
         if known is not None and fresh and known.is_adopted and is_current(session, repo.id, known):
             return known
         listed = list_live_packs(session, repo.id)
@@ -48,7 +48,7 @@ def read_packs(node: Node, repo: Repo, *, fresh: bool = False) -> PackList:
 
 
 def open_packs(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:
-    """Show the packs of a list in a folder, and hold it."""
+    """Show the packs of a list in a folder, and keep the folder open."""
     return node.store.open(repo.public_id, PackSet(listed.generation, listed.packs))
 
 
@@ -58,10 +58,10 @@ def place_of(node: Node, opened: OpenedPacks) -> GitPlace:
 
 
 def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, list[str]]:
-    """List the packs that an earlier release, to which the folder was the truth, left without a row.
+    """List the packs that an earlier release left in folders without rows; for that release the folder was the truth.
 
-    `repos` are (id, public id); the names of what was found are returned by public id. Later writes of that release may
-    rely on their objects. Done once for each repository.
+    `repos` are (id, public id). Returns the names of the packs by public id. Later writes of that release may need
+    objects of these packs. Done once for each repository.
     """
     found = {}
     for repo_id, public_id in repos:
@@ -79,14 +79,14 @@ def adopt(node: Node, repos: Sequence[tuple[RepoKey, RepoId]]) -> dict[RepoId, l
 
 
 def adopt_unlisted(node: Node, repo: Repo) -> list[str]:
-    """List every pack that is in the store and has no row, because an operator says so; return the names.
+    """List every pack that is in the store and has no row; return the names. Only an operator asks for this.
 
-    Such packs belong to a database that was newer, as when this one was restored from a backup.
+    Such packs belong to a newer state of the database, for example when the database was restored from a backup.
     """
     found = [name for name in node.store.list_names(repo.public_id) if _NAME.fullmatch(name)]
     with node.database.read() as session:
         known = list_known_packs(session, repo.id)
-    # Looked at after the rows: a file goes before its row, so what is there now and has none is nobody's.
+    # The store is read after the rows. A file is deleted before its row, so a file without a row has no owner.
     packs = [node.store.stat(repo.public_id, name) for name in found if name not in known]
     strays = [pack for pack in packs if pack is not None]
     if strays:
@@ -97,10 +97,10 @@ def adopt_unlisted(node: Node, repo: Repo) -> list[str]:
 
 
 def _adopt_and_list(node: Node, repo: Repo, listed: PackList) -> PackList | None:
-    """Take over what an earlier release left before the repository is used for the first time."""
+    """Adopt the packs of an earlier release before the repository is used for the first time."""
     try:
         strays = adopt(node, [(repo.id, repo.public_id)]).get(repo.public_id)
-    except (OSError, Unavailable):  # a disk that takes no writes: what has rows can be read all the same
+    except (OSError, Unavailable):  # the disk takes no writes; packs with rows can still be read
         return listed
     if strays:
         log_repo_event(repo, "packs listed that an earlier release left", packs=strays)

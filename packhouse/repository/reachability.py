@@ -1,7 +1,7 @@
-"""Which commits and tags the current refs lead to: only those are served by id.
+"""The commits and tags that the current refs lead to: only these are served by id.
 
-A deleted or force-pushed commit is gone for readers at once, long before its objects are pruned. The set is
-kept per repository and brought up to date by what the moved refs gained and lost.
+Readers no longer see a deleted or force-pushed commit from that moment, long before its objects are pruned. The set is
+kept per repository and updated with the commits that the moved refs gained and lost.
 """
 
 import itertools
@@ -30,7 +30,7 @@ class AbbreviationUnknown(NotFound):
 
 
 def read_reachable(view: RepoView) -> Reachable:
-    """Return what the refs lead to now (at `repo.refs_version` or later)."""
+    """Return the commits and tags that the refs lead to now (at `repo.refs_version` or later)."""
     node, repo = view.node, view.repo
     known = node.reachability.get(repo.id)
     if known is not None and (known.refs_version, known.refs_state) == (repo.refs_version, repo.refs_state):
@@ -57,7 +57,7 @@ def is_reachable(view: RepoView, oid: Oid) -> bool:
     try:
         reachable = read_reachable(view)
     except RepositoryDamaged:
-        if _is_value_of_ref(view, oid):  # what is damaged elsewhere need not keep it from its readers
+        if _is_value_of_ref(view, oid):  # damage elsewhere need not hide a ref's own value
             return True
         raise
     if oid in reachable.tips or oid in reachable.tags:
@@ -68,7 +68,7 @@ def is_reachable(view: RepoView, oid: Oid) -> bool:
         return False
     if not _rev_list(view, [oid], exclude=reachable.tips, count_max=1):
         return True
-    view.require_whole()  # as below, git may have stopped at what it cannot read
+    view.require_whole()  # as in _update_commits, git may have stopped at an unreadable object
     return False
 
 
@@ -99,13 +99,13 @@ def _disambiguate(view: RepoView, prefix: str) -> set[Oid]:
 
 
 def _update_commits(view: RepoView, known: Reachable | None, tips: frozenset[Oid]) -> frozenset[Oid] | None:
-    """Return all commits below `tips`: what `known` had, less what it lost, plus what is new."""
+    """Return all commits below `tips`: the known ones, without the lost and with the new."""
     if known is None or known.commits is None:
         found = _rev_list(view, tips, count_max=REACHABLE_COMMITS_MAX + 1)
         return None if len(found) > REACHABLE_COMMITS_MAX else frozenset(found)
     lost = _rev_list(view, known.tips - tips, exclude=tips, count_max=REACHABLE_COMMITS_MAX)
     if lost:
-        # Git says nothing when it cannot read the parents of what is excluded, and lists too much then.
+        # Git is silent when it cannot read the parents of an excluded commit, and then lists too many commits.
         view.require_whole()
     gained = _rev_list(view, tips - known.tips, exclude=known.tips, count_max=REACHABLE_COMMITS_MAX + 1)
     commits = known.commits.difference(lost).union(gained)
@@ -129,7 +129,7 @@ def _is_commit(reader: RepoView, oid: Oid) -> bool:
 
 
 def _tag_chains(reader: RepoView, tags: Iterable[Oid]) -> set[Oid]:
-    """Return the tags with the tags that they point at in turn."""
+    """Return the tags, and the tags that they point at."""
     chains: set[Oid] = set()
     waiting = list(tags)
     while waiting:

@@ -1,4 +1,4 @@
-"""Who makes a commit that nobody signed with a name: merges and notes without an author."""
+"""The author of commits that are made without a given author: merges and notes."""
 
 from typing import Final
 
@@ -10,5 +10,5 @@ SERVER_EMAIL: Final = "noreply@packhouse.invalid"  # .invalid never gets mail: R
 
 
 def server_person(node: Node) -> Person:
-    """Return the server's own identity, now."""
+    """Return the server's own identity, with the present time."""
     return Person(SERVER_NAME, SERVER_EMAIL, node.clock(), "+0000")

@@ -1,11 +1,10 @@
-"""Storing packs, and removing them: the row comes before the file and goes after it.
+"""Storing packs and removing them. The row of a pack is written before its file and deleted after it.
 
-    incoming    committed before the first byte is stored
-    live        by the transaction that needs the pack, from incoming alone
-    retired     by the transaction that lists what replaces it
-    deleting    committed before the file goes; the row goes last
+    incoming    committed before the first byte is stored live        by the transaction that needs the pack, from
+    incoming alone retired     by the transaction that lists the pack's replacement deleting    committed before the
+    file goes; the row goes last
 
-Names are never given out twice: so deleting is safe however late and by whomever it is done.
+A name is given out only once, so a pack can be deleted at any later time and by any process.
 """
 
 import logging
@@ -45,9 +44,9 @@ class SourcePackGone(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class FoundPack:
-    """A pack to store: its `files`, pack and idx, or the repository whose stored pack it is.
+    """A pack to store: its `files`, pack and idx, or a stored pack of the repository `linked_from`.
 
-    `shown_in` is a folder that is held open and shows that stored pack, whatever becomes of it.
+    `shown_in` is a folder that is held open and shows that stored pack, even after the pack is deleted.
     """
 
     pack: Pack
@@ -57,7 +56,7 @@ class FoundPack:
 
 
 def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: list[str]) -> list[Pack]:
-    """Store packs durably and return them under their names in the store; they wait to be listed.
+    """Store packs durably and return them under their names in the store. They are not listed yet.
 
     The names are added to `noted` before anything is stored.
     """
@@ -77,8 +76,8 @@ def store_packs(node: Node, repo: Repo, found: Sequence[FoundPack], *, noted: li
 def new_pack_name(node: Node) -> str:
     """Return a name that no pack has had or will have.
 
-    It is random, not the hash of the content: a name that comes twice could be deleted by somebody who is late with the
-    first pack of it.
+    The name is random and not the hash of the content. If a name came twice, a process that is late with the deletion
+    of the first pack could delete the second.
     """
     return node.random_bytes(_NAME_BYTES).hex()
 
@@ -90,7 +89,7 @@ def _put(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
     try:
         node.store.link(one.linked_from, one.pack.name, repo.public_id, pack.name)
     except FileNotFoundError:
-        # It retired during the work, and was deleted; who has the source open sees it still.
+        # The pack was retired during the work and deleted. A process that has opened the source still sees it.
         _put_shown(node, repo, one, pack)
 
 
@@ -109,16 +108,16 @@ def _put_shown(node: Node, repo: Repo, one: FoundPack, pack: Pack) -> None:
 
 
 def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
-    """Remove packs that were stored and will not be listed; what cannot be removed now is left to the sweeper.
+    """Remove packs that were stored and will not be listed. The sweeper removes later what cannot be removed now.
 
-    A pack that a transaction listed, of which nobody heard whether it was committed, stays.
+    A pack stays when the transaction that lists it was committed, even if its success was never reported.
     """
     passing = [PassingPack(repo.id, repo.public_id, name) for name in names]
     now = node.clock()
     try:
         with node.database.write() as session:
             start_deleting(session, passing, PackState.INCOMING, before=now, now=now)
-        # The sweeper may have been faster than the store, and strike a row off at any moment: its file came after.
+        # The sweeper may have deleted the row before the store wrote the file. Then the pack has no row (None).
         delete_packs(node, passing, (PackState.DELETING, None))
     except (OSError, Unavailable) as error:
         log_event("unlisted packs are left to the sweeper", repo_id=repo.public_id, reason=str(error))
@@ -127,9 +126,10 @@ def drop_incoming(node: Node, repo: Repo, names: Collection[str]) -> None:
 def delete_packs(
     node: Node, packs: Sequence[PassingPack], states: Collection[PackState | None] = (PackState.DELETING,)
 ) -> int:
-    """Delete the files of those of the packs that are in *deleting*, then their rows; return how many.
+    """Delete the files of the packs whose state is in `states`, then their rows; return how many.
 
-    Who has given a name out may name more `states`: None is that of a pack without a row.
+    The state None is that of a pack without a row. Only the process that made the pack's name may pass other states
+    than *deleting*.
     """
     by_repo: dict[tuple[RepoKey, RepoId], list[str]] = {}
     for pack in packs:
@@ -140,7 +140,7 @@ def delete_packs(
             going = [n for n in names if find_pack_state(session, repo_id, n) in states]
         try:
             gone = node.store.delete(public_id, going) if going else set()
-        except OSError as error:  # of one folder; the others must not wait for it
+        except OSError as error:  # one folder fails; the others must not wait for it
             log_event(
                 "packs cannot be deleted", level=logging.ERROR, repo_id=public_id, reason=error.strerror
             )
@@ -154,9 +154,9 @@ def delete_packs(
 
 
 def _remove_unborn(node: Node, repo_id: RepoKey, public_id: RepoId) -> None:
-    """Remove the folder of a repository that never was complete, once its last pack has gone.
+    """Remove the folder of a repository that never became complete, once its last pack is gone.
 
-    It cannot become complete any more: the transaction that makes it so lists those packs.
+    It cannot become complete any more, since the transaction that completes it lists these packs.
     """
     with node.database.read() as session:
         is_over = is_repo_cleaned(session, repo_id) and not list_known_packs(session, repo_id)
@@ -165,12 +165,14 @@ def _remove_unborn(node: Node, repo_id: RepoKey, public_id: RepoId) -> None:
 
 
 def _tell_unlisted(node: Node, aged: Sequence[PassingPack]) -> None:
-    """Name packs that a writer has left: it was killed, or stood still for longer than the grace period."""
+    """Log the packs of a writer that was killed, or that stood still for longer than the grace period."""
     by_repo: dict[str, list[str]] = {}
     with node.database.read() as session:
         for pack in aged:
             is_going = find_pack_state(session, pack.repo_id, pack.name) is PackState.DELETING
-            if is_going and node.store.stat(pack.public_id, pack.name) is not None:  # not a mere name
+            if (
+                is_going and node.store.stat(pack.public_id, pack.name) is not None
+            ):  # there is a file, not only a name
                 by_repo.setdefault(pack.public_id, []).append(pack.name)
     for public_id, names in by_repo.items():
         log_event(
@@ -179,10 +181,10 @@ def _tell_unlisted(node: Node, aged: Sequence[PassingPack]) -> None:
 
 
 def _without_damaged(node: Node, packs: Sequence[PassingPack]) -> list[PassingPack]:
-    """Return the packs of repositories that miss no live pack.
+    """Return the packs of the repositories that miss no live pack.
 
-    One that misses some may belong to a database that was restored: what it calls incoming or retired may be the only
-    copy of what was joined later.
+    A repository that misses live packs may belong to a restored database: a pack that is incoming or retired there may
+    be the only copy of objects that were joined later.
     """
     is_whole: dict[RepoKey, bool] = {}
     for pack in packs:
@@ -194,9 +196,9 @@ def _without_damaged(node: Node, packs: Sequence[PassingPack]) -> list[PassingPa
 
 
 def sweep_packs(node: Node) -> int:
-    """Delete what waited for too long: packs that never went live, and those that others have replaced.
+    """Delete packs that were incoming for too long and packs that are retired for long enough.
 
-    Returns how many went. Any number of servers may do so at once.
+    Returns the number of deleted packs. Any number of servers may do so at once.
     """
     now = node.clock()
     for state, age_s in (
@@ -216,7 +218,7 @@ def sweep_packs(node: Node) -> int:
 
 
 def _iter_passing(node: Node, state: PackState, *, before: int) -> Iterator[list[PassingPack]]:
-    """Yield the packs of a state page by page, those of the pages before being gone or not."""
+    """Yield the packs of a state page by page. The packs of earlier pages may be deleted in between."""
     last: PassingPack | None = None
     while True:
         with node.database.read() as session:

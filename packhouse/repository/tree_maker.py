@@ -1,4 +1,4 @@
-"""Making the tree of a new commit: what it starts from, and where new trees go."""
+"""Making the tree of a new commit."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from packhouse.git.packs.writer import PackWriter
 
 @dataclass(slots=True)
 class TreeMaker:
-    """What a caller's `make_tree` works with: the parent's tree, and where new trees go.
+    """The parent's tree, and the place for new trees: a caller's `make_tree` works with both.
 
     `parent_tree` is None for a root commit.
     """
@@ -22,14 +22,14 @@ class TreeMaker:
     _editors: list[TreeEditor] = field(default_factory=list)
 
     def edit(self) -> TreeEditor:
-        """Return an editor of the parent's tree. Its edits decide whether git has to judge the commit."""
+        """Return an editor of the parent's tree. `needs_git_fsck` watches its edits."""
         editor = TreeEditor(self.read_tree, self.parent_tree)
         self._editors.append(editor)
         return editor
 
     @property
     def needs_git_fsck(self) -> bool:
-        """Whether an edit put content into the tree that git has rules for."""
+        """Tell whether an edit added content that git has rules for, so that git must judge the commit."""
         return any(editor.needs_git_fsck for editor in self._editors)
 
     def emit(self, content: bytes) -> Oid:

@@ -1,8 +1,8 @@
 """A repository opened at one state: its objects by id, and git on them.
 
-What is lost or damaged is told as that, never as absent: an object is taken for absent only when every listed pack is
-sound. A view that misses something reads the list of packs again, since maintenance may have moved the objects, or a
-writer may have brought them; only what is missing then is damage.
+Lost or damaged objects are reported as damage, never as absent: an object counts as absent only when every listed pack
+is sound. A view that misses an object reads the list of packs again, since maintenance may have moved the object or a
+writer may have added it. Only an object that is still missing then is damaged.
 """
 
 import contextlib
@@ -41,9 +41,9 @@ T = TypeVar("T")
 
 
 class RepoView(Closing):
-    """Reads objects of one repository; for one thread at a time. Leaving the `with` block lets go of its packs.
+    """Reads objects of one repository; for one thread at a time. Leaving the `with` block releases its packs.
 
-    Nothing is opened before it is needed.
+    Packs are opened when they are first needed.
     """
 
     def __init__(self, node: Node, repo: Repo) -> None:
@@ -57,7 +57,7 @@ class RepoView(Closing):
         self._in_use = contextlib.ExitStack()
 
     def close(self) -> None:
-        """Let go of what is open. Harmless when done before; the view may be used again."""
+        """Close the packs and readers. Closing twice is harmless, and the view may be used again."""
         self._reader = None
         self._in_use.close()
         opened, self._opened = self._opened, None
@@ -65,7 +65,7 @@ class RepoView(Closing):
             opened.close()
 
     def know_ref(self, namespace: str, refname: RefName, ref: Ref | None) -> None:
-        """Take what the query that found the repository said of a ref."""
+        """Remember a ref, or its absence (None), from the query that found the repository."""
         self._known_refs[namespace, refname] = ref
 
     def get_ref(self, namespace: str, refname: RefName) -> Ref | None:
@@ -78,27 +78,27 @@ class RepoView(Closing):
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether the repository holds no object: a question to SQL."""
+        """Tell whether the repository holds no object. Asks SQL."""
         return not self._list().packs and not self._list(fresh=True).packs
 
     def kind_and_size(self, oid: Oid) -> tuple[str, int] | None:
-        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository never had it.
+        """Return kind (blob, tree, commit, tag) and size in bytes, or None when the repository never had the object.
 
-        Raises RepositoryDamaged when nobody can tell.
+        Raises RepositoryDamaged when damage may hide the object.
         """
         return self._ask(oid, lambda reader: reader.kind_and_size(oid))
 
     def read_header(self, oid: Oid) -> tuple[str, int]:
-        """Return kind and size in bytes of an object that must be there; raise RepositoryDamaged when it is not."""
+        """Return kind and size in bytes of a required object; raise RepositoryDamaged when it is absent."""
         found = self.kind_and_size(oid)
         if found is None:
             raise report_missing(self.node, self.repo, oid)
         return found
 
     def read(self, oid: Oid, *, kind: str | None = None) -> tuple[str, bytes]:
-        """Return kind and content of an object that must be there and fits in memory.
+        """Return kind and content of a required object that fits in memory.
 
-        Raises RepositoryDamaged when it is absent or unreadable, NotFound when it is of another `kind` than given.
+        Raises RepositoryDamaged when it is absent or unreadable, NotFound when its kind is not `kind`.
         """
         found = self._ask(oid, lambda reader: reader.read(oid, kind=kind))
         if found is None:
@@ -106,9 +106,9 @@ class RepoView(Closing):
         return found
 
     def read_kept(self, oid: Oid, kind: str) -> bytes:
-        """Return a commit or tree that must be there, from memory when this process used it lately."""
+        """Return a required commit or tree, from memory if this process used it lately."""
         if oid == EMPTY_TREE_OID:
-            return b""  # to git it exists everywhere, so a push may bring a commit without it
+            return b""  # git knows the empty tree everywhere, so a push may bring a commit without it
         content = self.node.objects.get((self.repo.public_id, oid))
         if content is None:
             content = self.read(oid, kind=kind)[1]
@@ -116,11 +116,11 @@ class RepoView(Closing):
         return content
 
     def read_tree(self, oid: Oid) -> bytes:
-        """Return a tree that must be there, as read_kept() does."""
+        """Return a required tree, as read_kept() does."""
         return self.read_kept(oid, "tree")
 
     def peel(self, oid: Oid) -> tuple[str, Oid]:
-        """Return kind and id of what an object that must be there leads to once annotated tags are followed.
+        """Return kind and id of the object at the end of a chain of annotated tags; `oid` must exist.
 
         Raises RepositoryDamaged when an object of the chain is absent or unreadable.
         """
@@ -130,14 +130,14 @@ class RepoView(Closing):
         return found
 
     def iter_blob(self, oid: Oid, size: int) -> Iterator[bytes]:
-        """Yield the content of a blob that must be there in pieces; a large one streams from a git process."""
+        """Yield the content of a required blob in pieces. A large blob streams from a git process."""
         if size <= limits.object_in_process_max_bytes:
             yield self.read(oid, kind="blob")[1]
         else:
             yield from self.git.iter_blob(oid)
 
     def place(self) -> GitPlace:
-        """Return where git sees the objects as they are now; made for RepoGit and what works over a view."""
+        """Return where git sees the objects as they are now. For RepoGit, and for code that works over a view."""
         opened = self._open(fresh=True)
         assert self._listed is not None, "it was read to open the packs"
         mended = self.node.store.recheck(self.repo.public_id, opened, self._listed.packs)
@@ -151,31 +151,31 @@ class RepoView(Closing):
 
     @contextlib.contextmanager
     def telling_damage(self) -> Iterator[None]:
-        """Turn failures of git, and unreadable objects, into the Reason for them where there is one."""
+        """Replace failures of git and unreadable objects by the Reason for them, if find_reason() finds one."""
         with telling_damage(self.node, self.repo):
             yield
 
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
-        """Raise the Reason why git could not read objects, see check_complaint()."""
+        """Raise the Reason why git could not read objects: see check_complaint()."""
         check_complaint(self.node, self.repo, complaint, may_lack=may_lack)
 
     def require_sound(self) -> None:
-        """Raise RepositoryDamaged when a listed pack is unusable: what is missing may have been in it."""
+        """Raise RepositoryDamaged when a listed pack is unusable: an object that seems absent may have been in it."""
         require_sound(self.node, self.repo)
 
     def require_whole(self) -> None:
-        """Raise unless nothing was missing just now, for answers of git that say nothing when they leave something out.
+        """Raise when a listed pack was unreadable just now. Needed after git commands that leave out objects silently.
 
-        Raises RepositoryDamaged and RepositoryMended.
+        Raises RepositoryDamaged for a pack that is unusable and RepositoryMended for one that was mended here.
         """
         require_whole(self.node, self.repo)
 
     def packs(self) -> OpenedPacks:
-        """Return the packs, opened as they are now, for what copies packs as a whole."""
+        """Return the opened packs as they are now. For code that copies whole packs."""
         return self._open(fresh=True)
 
     def listed(self) -> PackList:
-        """Return the list that the view was opened with, opening it if need be."""
+        """Return the list of packs that the view was opened with. Opens the view if it is not open."""
         self._open(fresh=False)
         assert self._listed is not None
         return self._listed
@@ -186,7 +186,7 @@ class RepoView(Closing):
         return self._listed
 
     def _open(self, *, fresh: bool) -> OpenedPacks:
-        """Return the packs of the list, opened; with `fresh`, as the list is now."""
+        """Return the opened packs of the list; with `fresh`, the list is read anew."""
         if self._opened is not None and not fresh:
             return self._opened
         listed = self._list(fresh=fresh)
@@ -200,7 +200,8 @@ class RepoView(Closing):
         return opened
 
     def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> tuple[OpenedPacks, PackList]:
-        """Open again when packs are gone and the list has changed; note what stays wrong, and what was made anew."""
+        """Open again when packs are gone and the list has changed; note files that were made anew and unusable
+        packs."""
         mended = opened.mended
         now = self._list(fresh=True)
         if mended.faults and (now.version, now.state) != (listed.version, listed.state):
@@ -216,7 +217,7 @@ class RepoView(Closing):
         return self._reader
 
     def _ask(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
-        """Return what `ask` does; None when it finds nothing and nothing is damaged."""
+        """Return the result of `ask`; None when it finds nothing and nothing is damaged."""
         found = self._try(ask)
         if found is None and self._has_newer_list():
             found = self._try(ask)
@@ -225,18 +226,19 @@ class RepoView(Closing):
     def _try(self, ask: Callable[[Objects], T | None]) -> T | None:
         try:
             return ask(self._reading())
-        except (NotFound, Corrupt):  # of another kind, too: an offset may lead to another object
+        except (NotFound, Corrupt):  # NotFound for another kind: a damaged offset may lead to another object
             return None
 
     def _has_newer_list(self) -> bool:
-        """Open the packs that are listed now; tell whether they are others than before."""
+        """Open the packs that are listed now; tell whether the list has changed."""
         before = self._listed
         opened = self._opened
         self._open(fresh=True)
         return self._listed != before or self._opened is not opened
 
     def _ask_again(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
-        """As `_ask`, with all that can be made anew, of readers that see it: ours, opened again, and a new git."""
+        """Ask again with new readers, after derived files were made anew: our reader, opened again, and a new git
+        process."""
         node, repo = self.node, self.repo
         listed = self._list(fresh=True)
         if not listed.packs:
@@ -263,6 +265,6 @@ class RepoView(Closing):
 
 @contextlib.contextmanager
 def open_view(node: Node, repo: Repo) -> Iterator[RepoView]:
-    """Open a repository as `repo` says or later; failures that damage explains leave the block as that."""
+    """Open a repository at the state of `repo` or later. Failures that damage explains leave the block as Reasons."""
     with RepoView(node, repo) as view, telling_damage(node, repo):
         yield view

@@ -1,8 +1,8 @@
 """Objects that do not belong to a repository yet, over a view of it.
 
-What this process makes goes into one pack of its own (`writer`); what git makes goes into a folder that nobody else
-reads. Git and our readers see both over the repository's objects. `publish` stores the packs; until a ref transaction
-lists them no reader sees them, and leaving the `with` block removes what was not published or not listed.
+Objects made in this process go into one pack (`writer`); objects made by git go into a folder that no reader sees. Git
+and our readers see both over the repository's objects. `publish` stores the packs. Readers see them only after a ref
+transaction has listed them. Leaving the `with` block removes packs that were not published, or not listed.
 """
 
 import contextlib
@@ -53,8 +53,8 @@ class CommittedObjectRefused(Invalid):
 class Write(Discarding):
     """New objects over the repository that `view` shows. For one thread at a time.
 
-    What is published goes to that repository, unless `send_to` names another. With `is_kept` off
-    nothing is ever published: reads put here what git needs to see, wherever there is room.
+    Packs are published to that repository, unless `send_to` names another. With `is_kept` off, the write is never
+    published: it only shows objects to git during a read, and may lie wherever there is room.
     """
 
     def __init__(self, view: RepoView, *, is_kept: bool = True) -> None:
@@ -72,31 +72,31 @@ class Write(Discarding):
         self._published_bytes = 0
 
     def send_to(self, repo: Repo) -> None:
-        """Let what is published go to another repository: a fork is made of what its source shows."""
+        """Publish to another repository: a fork's packs are made over a view of its source."""
         assert not self._incoming, "nothing is published yet"
         self.repo = repo
 
     @property
     def writer(self) -> PackWriter:
-        """Where this process adds objects, one pack in all."""
+        """The writer of this process's new pack; there is one for the whole write."""
         if self._new_pack is None:
             self._new_pack = self.node.store.new_pack()
         return self._new_pack.writer
 
     def forget_writer(self) -> None:
-        """Throw away what this process has added and not published."""
+        """Throw away the unpublished objects that this process has added."""
         if self._new_pack is not None:
             self._new_pack.discard()
             self._new_pack = None
 
     @property
     def has_folder(self) -> bool:
-        """Tell whether git was given a place for objects of its own."""
+        """Tell whether git has a folder for its new objects."""
         return self._folder is not None
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is no object, neither new nor stored."""
+        """Tell whether the write and the repository hold no object at all."""
         return not self.has_folder and self._new_pack is None and self.view.is_empty
 
     def new_spill(self) -> SpillFile:
@@ -104,11 +104,11 @@ class Write(Discarding):
         return SpillFile(self.node.store.scratch_dir())
 
     def make_folder(self) -> None:
-        """Give git a place for objects of its own, unless it has one."""
+        """Make a folder for git's new objects, unless there is one."""
         self._objects()
 
     def add_loose(self, kind: str, content: bytes) -> Oid:
-        """Put an object where git finds it at once, for what is never published; return its id."""
+        """Write a loose object, which git finds at once, and return its id. For writes that are never published."""
         oid = hash_object(kind, content)
         folder = self._objects().object_dir / oid[:2]
         folder.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ class Write(Discarding):
         return oid
 
     def iter_loose(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (kind, content) of every object that git wrote loose: what to put in a pack."""
+        """Yield (kind, content) of every loose object of git, to be put into a pack."""
         objects = self._objects().object_dir
         reader = self.reader()
         for folder in sorted(objects.iterdir()):
@@ -125,7 +125,7 @@ class Write(Discarding):
                     yield reader.read(Oid(folder.name + file.name))
 
     def reader(self) -> ObjectReader:
-        """Return what reads the new objects and those of the view, as they are now; the view stays open."""
+        """Return a reader of the new objects and of the view's, as they are now. The view must stay open."""
         beneath = self._beneath()
         if self._folder is None and self._new_pack is None:
             return ObjectReader(beneath or self._objects().object_dir)
@@ -133,11 +133,11 @@ class Write(Discarding):
         return ObjectReader(self._objects().object_dir, beneath)
 
     def fresh_reader(self) -> FreshReader:
-        """Return what reads the same through a git process for each object."""
+        """Return a reader of the same objects that uses a new git process for each object."""
         return FreshReader(self.place())
 
     def place(self) -> GitPlace:
-        """Return where git sees the new objects over those of the view, and writes objects of its own."""
+        """Return where git sees the new objects over those of the view, and where it writes objects of its own."""
         place = self.view.place()
         if self._folder is None and self._new_pack is None:
             return place
@@ -151,7 +151,7 @@ class Write(Discarding):
         )
 
     def telling_damage(self) -> AbstractContextManager[None]:
-        """See RepoView: what the repository itself has lost is no fault of the new objects."""
+        """See RepoView. An object that the repository itself has lost is no fault of the new objects."""
         return self.view.telling_damage()
 
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
@@ -159,7 +159,7 @@ class Write(Discarding):
         self.view.check(complaint, may_lack=may_lack)
 
     def write_refs(self, lines: Iterable[bytes]) -> None:
-        """Let git see refs: lines of `packed-refs`, each an id, a blank and a full name."""
+        """Write refs for git to see: lines of `packed-refs`, each an id, a space and a full name."""
         path = self._objects().make_repository()
         with (path / "packed-refs").open("ab") as file:
             file.writelines(line + b"\n" for line in lines)
@@ -169,10 +169,10 @@ class Write(Discarding):
         return (self._objects().path / name.split("/")[0]).exists()
 
     def git_with_roots(self, shallow: Sequence[Oid]) -> RepoGit:
-        """Return a git that takes the client's cut-off commits for roots; the usual one when there are none.
+        """Return a git that treats the cut-off commits of the client as roots; the usual git when there are none.
 
-        Without it the strict check of a pack from a shallow clone stops at the first parent that it cannot
-        find, with a message that does not say so.
+        Without it, the strict check of a pack from a shallow clone stops at the first parent that it cannot find, and
+        its message does not say so.
         """
         if not shallow:
             return self.git
@@ -181,7 +181,7 @@ class Write(Discarding):
         return RepoGit(_WithRoots(self, path.absolute()))
 
     def folder_bytes(self) -> int:
-        """Return how much git has written so far, in packs."""
+        """Return the size of the packs that git has written so far."""
         total = 0
         for path in self._objects().pack_dir.iterdir():
             with contextlib.suppress(FileNotFoundError):  # renamed by git just now
@@ -198,24 +198,26 @@ class Write(Discarding):
         return PackIdx(path)
 
     def pack_prefix(self) -> str:
-        """Return the beginning of the file names that `git pack-objects` is to give its packs."""
+        """Return the prefix of the file names for packs of `git pack-objects`."""
         return str(self._objects().pack_dir.absolute() / "pack")
 
     def link_stored(self, source_id: str, pack: Pack) -> None:
-        """Let publishing take in a stored pack that the view shows, whose every object is wanted."""
-        if self._source is None:  # held until then: the pack may retire, and the view be opened anew
+        """Publish a stored pack of the view, too. Every object in it must be wanted."""
+        if (
+            self._source is None
+        ):  # held until publishing, since the pack may retire and the view may be opened anew
             self._source = open_packs(self.node, self.view.repo, self.view.listed())
         self._linked.append((source_id, pack))
 
     def check_strict(self) -> None:
-        """Let git judge the objects of this process's pack, `.gitmodules` and `.gitattributes` contents included.
+        """Let git check the objects of this process's pack, with the contents of `.gitmodules` and `.gitattributes`.
 
-        Raises Invalid with git's reason. Needed for few commits only: everything else is checked as it is built.
+        Raises Invalid with git's reason. Few commits need this: all other content is checked while it is built.
         """
         assert self._new_pack is not None, "there are objects to judge"
         _finished, pack, _idx = self._new_pack.finish()
         with Write(self.view, is_kept=False) as judging:
-            # fsck of `.gitmodules` opens the pack again, by the name that belongs to the idx.
+            # For `.gitmodules`, fsck opens the pack again, by the name that belongs to the idx.
             folder = judging._objects().pack_dir
             (folder / "pack-judged.pack").hardlink_to(pack)
             reason = judging.git.judge_pack(folder.absolute() / "pack-judged.pack")
@@ -223,10 +225,11 @@ class Write(Discarding):
             raise CommittedObjectRefused(reason)
 
     def publish(self) -> list[Pack]:
-        """Store the new packs durably; return all that the ref transaction is to list, those of earlier calls too.
+        """Store the new packs durably; return all packs that the ref transaction must list, with those of earlier
+        calls.
 
-        More objects may be added afterwards, to be published by another call. Raises Unavailable and OSError when
-        store or database take no writes.
+        More objects may be added afterwards and published by another call. Raises Unavailable and OSError when the
+        store or the database takes no writes.
         """
         assert self._is_kept, "made for reading"
         found = list(self._found_packs())
@@ -240,16 +243,16 @@ class Write(Discarding):
 
     @property
     def published_bytes(self) -> int:
-        """What the packs take that were published, in all."""
+        """The size of all packs published so far."""
         return self._published_bytes
 
     def keep_published(self) -> None:
-        """The ref transaction has listed what was published: it stays."""
+        """Keep the published packs: the ref transaction has listed them."""
         self._incoming.clear()
         self._unlisted.clear()
 
     def discard(self) -> None:
-        """Remove everything that was not published, or published and not listed. Harmless when done before."""
+        """Remove packs that are not published, or published and not listed. Harmless when done before."""
         self.forget_writer()
         if self._folder is not None:
             self._folder.discard()
@@ -284,7 +287,7 @@ class Write(Discarding):
         return None if self.view.is_empty else self.view.packs().object_dir
 
     def _show_new_pack(self) -> None:
-        """Let git see this process's pack, by a link in the folder in which it looks for packs."""
+        """Show this process's pack to git, by a link in the folder where git looks for packs."""
         if self._new_pack is None or not len(self._new_pack.writer):
             return
         finished, pack, idx = self._new_pack.finish()
@@ -297,7 +300,7 @@ class Write(Discarding):
 
 @dataclass(frozen=True, slots=True)
 class _WithRoots:
-    """A write of which git sees some commits as roots."""
+    """A write in which git sees some commits as roots."""
 
     write: Write
     shallow_file: Path

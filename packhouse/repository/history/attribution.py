@@ -1,8 +1,8 @@
 """Following paths back through history to the commits that last touched them.
 
-What `git log -1 <commit> -- <path>` says, for many paths at once: from the commit follow the first parent whose
-entry at the path is identical; a commit without such a parent is the answer (git-log(1), "History
-Simplification", default mode). Paths that share a line of history are followed together.
+The answer for a path is that of `git log -1 <commit> -- <path>`, here for many paths at once. From the commit, follow
+the first parent whose entry at the path is identical; a commit without such a parent is the answer (git-log(1),
+"History Simplification", default mode). Paths that share a line of history are followed together.
 """
 
 import heapq
@@ -21,10 +21,10 @@ from packhouse.repository.git import RepoGit
 from packhouse.repository.view import RepoView
 
 Waiting = dict[Oid, set[bytes]]
-"""Paths by the commit at which their entry is known to be the one that is asked about."""
+"""Paths to answer, by the commit that the walk has reached: its entry is the same as at the start of the walk."""
 
 Known = Callable[[Oid, bytes], Oid | None]
-"""Returns an answer that is known already, for a path seen from a commit."""
+"""Returns the answer for a path seen from a commit, if the answer is known already."""
 
 Commits = list[tuple[Oid, tuple[Oid, ...]]]
 Changes = dict[Oid, list[bytes]]
@@ -39,7 +39,7 @@ _TREE_BYTES_MAX: Final = 512 * limits.KIB
 
 @dataclass(slots=True)
 class History:
-    """One repository's commits and trees. `fresh_bytes` counts what trees had to be read for it."""
+    """One repository's commits and trees. `fresh_bytes` counts the bytes of trees that had to be read."""
 
     view: RepoView
     fresh_bytes: int = 0
@@ -59,7 +59,7 @@ class History:
         return found
 
     def next_line(self, commit: CommitLinks, path: bytes) -> Oid | None:
-        """Return the first parent that has the same at `path`, or None when the commit changed it."""
+        """Return the first parent with the same entry at `path`, or None when the commit changed it."""
         for parent in commit.parents:
             if has_same_entry(self.table, commit.tree, self.links(parent).tree, path):
                 return parent
@@ -67,9 +67,10 @@ class History:
 
 
 def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, Oid]:
-    """Answer what a short walk in this process can; what it cannot stays in `waiting`, further down.
+    """Answer the paths that a short walk in this process can answer; the others stay in `waiting`, further down in
+    history.
 
-    The order of the walk is by date; it matters only for speed, since each path is followed by itself.
+    The walk goes by date. The order matters only for speed, since each path is followed by itself.
     """
     answers: dict[bytes, Oid] = {}
     queue = [(-history.links(commit).committed_at, commit) for commit in waiting]
@@ -100,10 +101,10 @@ def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, O
 def walk_all(
     history: History, tips: Collection[Oid], read_waiting: Callable[[], Waiting], git: RepoGit
 ) -> dict[bytes, Oid]:
-    """Answer everything that waits at the commits `tips` by one pass of git over the history below them.
+    """Answer all paths that wait at the commits `tips` by one pass of git over the history below them.
 
-    What waits there is asked for only when git has read a part of history, so that it can be found out beside
-    that. `git` runs in several threads at once: see RepoView.git_for_threads(). The pass ends once no path is left.
+    `read_waiting` is called after git has read a part of history, so that the paths can be found while git goes on.
+    `git` runs in several threads at once: see RepoView.git_for_threads(). The pass ends once every path is answered.
     """
     commits = git.list_history(tips)
     read_changes = partial(
@@ -137,7 +138,7 @@ def walk_all(
 def _iter_stretches(
     commits: Commits, threads: ThreadPoolExecutor, read_changes: Callable[[Commits], Changes]
 ) -> Iterator[tuple[Commits, Changes]]:
-    """Yield the commits bit by bit with what they changed; git works ahead, but not far."""
+    """Yield stretches of the commits with their changes; git works ahead by a few stretches."""
     size = min(max(len(commits) // _PARALLEL + 1, _STRETCH_MIN), _STRETCH_MAX)
     stretches = (commits[start : start + size] for start in range(0, len(commits), size))
     ahead: deque[tuple[Commits, Future[Changes]]] = deque()
@@ -156,7 +157,7 @@ def _iter_stretches(
 
 
 def _follow_others(history: History, merge: Oid, paths: set[bytes], waiting: Waiting) -> set[bytes]:
-    """Hand paths that differ from a merge's first parent to another that has them; return the rest."""
+    """Move paths that differ from a merge's first parent to another parent with the same entry; return the others."""
     links = history.links(merge)
     others = links._replace(parents=links.parents[1:])
     own = set()
@@ -170,7 +171,7 @@ def _follow_others(history: History, merge: Oid, paths: set[bytes], waiting: Wai
 
 
 def _wait_for(waiting: Waiting, commit: Oid, paths: set[bytes]) -> None:
-    """Add paths to those that wait at a commit; the larger set is kept, the smaller one copied."""
+    """Add paths to the paths that wait at a commit; the larger set is kept, the smaller one copied."""
     present = waiting.get(commit)
     if present is None:
         if paths:

@@ -1,7 +1,7 @@
 """The last commit of every path of a commit: computed once, derived from the parent's answer, kept on disk.
 
-A map depends on nothing but its commit's id, so it never grows stale. Under DATA/cache/last-commits there is a
-file for each, whole or as the difference from an earlier one; all of them may be deleted at any time.
+A map depends only on its commit's id, so it never grows stale. Under DATA/cache/last-commits each map has a file: the
+whole map, or its difference from an earlier one. All of the files may be deleted at any time.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +31,7 @@ _WHOLE_ROWS_MAX: Final = 500  # smaller maps are always written whole
 
 
 def find_file_map(view: RepoView, commit: Oid) -> FileMap | None:
-    """Return the map that memory or the disk has, or None when it has to be made."""
+    """Return the map from memory or the disk, or None when it has to be made."""
     node, repo = view.node, view.repo
     found = node.last_commits.maps.get((repo.id, commit))
     if found is None:
@@ -60,7 +60,7 @@ def read_file_map(view: RepoView, commit: Oid) -> FileMap:
 
 
 def _make(view: RepoView, commit: Oid) -> FileMap:
-    """Derive the map from that of a near ancestor, or compute it from all of history; keep it on the disk."""
+    """Derive the map from the map of a near ancestor, or compute it from all of history; keep it on the disk."""
     node, repo = view.node, view.repo
     history = History(view)
     line: list[Oid] = []
@@ -88,7 +88,7 @@ def _make(view: RepoView, commit: Oid) -> FileMap:
 
 
 def _derive(history: History, commit: Oid) -> dict[bytes, FileRecord | None]:
-    """Return how the map of a commit differs from that of its first parent."""
+    """Return the difference between the map of a commit and the map of its first parent."""
     links = history.links(commit)
     parent_tree = history.links(links.parents[0]).tree
     entries_max = history.view.node.limits.tree_entries_max
@@ -106,7 +106,7 @@ def _derive(history: History, commit: Oid) -> dict[bytes, FileRecord | None]:
 
 
 def _ask_other_parents(history: History, merge: Oid, paths: list[bytes]) -> dict[bytes, Oid]:
-    """Return the last commits of what a merge has from another parent than its first."""
+    """Return the last commits of paths that a merge has taken from its other parents."""
     links = history.links(merge)
     others = links._replace(parents=links.parents[1:])
     waiting: Waiting = {}
@@ -118,7 +118,7 @@ def _ask_other_parents(history: History, merge: Oid, paths: list[bytes]) -> dict
 
 
 def follow(history: History, waiting: Waiting) -> dict[bytes, Oid]:
-    """Answer everything that waits: by maps in memory and a short walk, the rest by a pass of git."""
+    """Answer all waiting paths: from maps in memory and by a short walk, the rest by a pass of git."""
     view = history.view
     node, repo = view.node, view.repo
 
@@ -163,7 +163,7 @@ def _keep(
     base: Oid | None,
     edits: dict[bytes, FileRecord | None] | None,
 ) -> FileMap:
-    """Write a map to the disk, whole without `base`; return it as it is kept."""
+    """Write a map to the disk, as a whole if `base` is None; return the map to keep in memory."""
     if base is None or edits is None:
         made = FileMap(made.paths, made.records, 1)
         edits = dict(zip(made.paths, made.records, strict=True))
@@ -172,7 +172,8 @@ def _keep(
 
 
 def _load(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
-    """Return the map that the disk has, or None when it or one that it builds on is missing or damaged."""
+    """Return the map from the disk, or None when its file, or the file of a map that it builds on, is missing or
+    damaged."""
     stack: list[StoredMap] = []
     base: FileMap | None = None
     at: Oid | None = commit

@@ -25,10 +25,10 @@ class PathNotFound(NotFound):
 
 
 def read_last_commit(view: RepoView, commit: Oid, path: bytes) -> LastCommit:
-    """Return the last commit that touched the file at `path`, seen from `commit`, which has it.
+    """Return the last commit that touched the file at `path`, seen from `commit`, which has the file.
 
-    An answer in memory, or one about a near ancestor, costs no process. Otherwise git walks history for this
-    path alone; once that was done about as often as one pass for all paths would cost, that pass is made.
+    An answer from memory, for this commit or a near ancestor, needs no process. Otherwise git walks history for this
+    path alone. When such walks have cost about as much as one pass for all paths, that pass is made instead.
     """
     node, repo = view.node, view.repo
     cached = node.last_commits.answers.get((repo.id, commit, path))
@@ -53,12 +53,12 @@ def read_last_commit(view: RepoView, commit: Oid, path: bytes) -> LastCommit:
 
 
 def _walk_far(view: RepoView, commit: Oid, at: Oid, path: bytes) -> Oid:
-    """Ask git, from the commit `at` where the short walk ended; or make the map of `commit`."""
+    """Ask git, from the commit `at`, where the short walk ended, or make the map of `commit`."""
     node, repo = view.node, view.repo
     reachable = read_reachable(view).commits
     walks_max = _WALKS_MAX if reachable is None else _WALKS_MIN + len(reachable) // _COMMITS_PER_WALK
     if node.last_commits.count_walk(repo.id, commit) % (walks_max + 1) == 0:
-        # A history too long for one pass is left at that until as many walks have been paid for again.
+        # A pass that fails, because history is too long for it, is tried again only after as many walks as before.
         with contextlib.suppress(TimedOut, Unavailable, LimitExceeded):
             record = read_file_map(view, commit).find(path)
             if record is not None:

@@ -1,4 +1,4 @@
-"""What happened to a repository, as subscribers hear of it: the texts are made once, where the cause commits."""
+"""Events about a repository for its subscribers. The text of an event is made once, in the transaction of its cause."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ EVENT_KINDS: Final = (PUSH, SYNC_STARTED, SYNC_SUCCEEDED, SYNC_FAILED)
 
 @dataclass(frozen=True, slots=True)
 class SyncRun:
-    """A run of an upstream sync. `run_count` is what the event says: at its start the runs before it."""
+    """A run of an upstream sync. `run_count` is the number in the event: at the start of a run, the runs before it."""
 
     run_count: int
     is_first_sync: bool
@@ -38,9 +38,9 @@ class SyncRun:
 def record_pushes(
     session: Session, repo: Repo, outcomes: Sequence[RefOutcome], *, ephemeral: bool, now: int
 ) -> bool:
-    """Write a push event for each branch and tag that a ref transaction moved, within it; tell whether any.
+    """Write a push event for each branch and tag that moved in the transaction `session`; tell whether there was one.
 
-    Ephemeral refs count only with `ephemeral`. Order: that of the updates.
+    Ephemeral refs count only with `ephemeral`. The events have the order of the updates.
     """
     events = [
         _push_event(repo, outcome, now)

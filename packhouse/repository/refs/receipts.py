@@ -1,7 +1,7 @@
-"""Answers of writes with an idempotency key: kept in the transaction of the write, found by its retries.
+"""Answers of writes with an idempotency key: kept in the transaction of the write, found when the request is repeated.
 
-So a write and its answer exist together or not at all, whenever a server is killed; and of two requests with one
-key only one can commit, whatever process it came to.
+So a write and its answer exist together or not at all, whenever a server is killed. Of two requests with one key only
+one can commit, also when two processes serve them.
 """
 
 import json
@@ -31,7 +31,7 @@ class KeyTaken(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request is answered; the length of the body is not among the headers."""
+    """Status, headers and body of the answer to a request. The headers leave out the length of the body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -40,9 +40,9 @@ class Answer:
 
 @dataclass(slots=True)
 class Ticket:
-    """A request with a key. `fingerprint` is the same for repeats of it only; `is_kept`: its answer is stored.
+    """A request with a key. Only repeats of the request have the same `fingerprint`. `is_kept`: its answer is stored.
 
-    `is_kept` counts once the operation has returned: a transaction that was undone may have set it as well.
+    Read `is_kept` only after the operation has returned: a transaction that was undone may have set it, too.
     """
 
     key: str
@@ -52,38 +52,38 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class BoundReceipt:
-    """An answer that waits for its transaction."""
+    """An answer that is made and kept in the transaction of its write."""
 
     ticket: Ticket
     make_answer: Callable[[], Answer]
 
     def check(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
-        """Raise KeyTaken when another request with the key has written: asked before work that is dear."""
+        """Raise KeyTaken when another request with the key has written. Called before expensive work."""
         if has_kept_answer(session, repo_id, self.ticket.key, expired=expired_before(now)):
             raise KeyTaken()
 
     def keep(self, session: Session, repo_id: RepoKey, *, now: int) -> None:
-        """Keep the answer in the session's transaction; raise KeyTaken, which must end it."""
+        """Keep the answer in the session's transaction. Raises KeyTaken, which must end the transaction."""
         keep_in_session(session, repo_id, self.ticket, self.make_answer(), now=now)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt(Generic[R]):
-    """What an operation gets with a request that has a key: how its result becomes the answer to keep."""
+    """A request with a key, and the function that makes the answer to keep out of the operation's result."""
 
     ticket: Ticket
     render: Callable[[R], Answer]
 
 
 def bind(receipt: Receipt[R] | None, result: Callable[[], R]) -> BoundReceipt | None:
-    """Return the receipt for the result of one write, which is asked for within the transaction."""
+    """Return the receipt for one write. `result` is called within the transaction."""
     if receipt is None:
         return None
     return BoundReceipt(receipt.ticket, lambda: receipt.render(result()))
 
 
 def keep_in_session(session: Session, repo_id: RepoKey, ticket: Ticket, answer: Answer, *, now: int) -> None:
-    """Keep the answer in the transaction of `session`; raise KeyTaken, which must end it."""
+    """Keep the answer in the transaction of `session`. Raises KeyTaken, which must end the transaction."""
     kept = KeptAnswer(ticket.fingerprint, answer.status, json.dumps(answer.headers), answer.body)
     if not insert_kept_answer(session, repo_id, ticket.key, kept, expired=expired_before(now), now=now):
         raise KeyTaken()
@@ -91,5 +91,5 @@ def keep_in_session(session: Session, repo_id: RepoKey, ticket: Ticket, answer: 
 
 
 def expired_before(now: int) -> int:
-    """Return the time of creation up to which answers are kept no longer."""
+    """Return the latest time of creation at which an answer has expired."""
     return now - limits.answers_keep_s

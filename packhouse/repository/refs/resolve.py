@@ -1,9 +1,8 @@
-"""From what a caller wrote (a branch, tag, id, `main~2`, …) to one commit. The same for every endpoint.
+"""From a caller's text (a branch, tag, id, `main~2`, …) to one commit, in the same way for every endpoint.
 
-Order: `HEAD`, which is the default branch whatever refs exist; full id; `refs/…`; branch; tag; unique
-abbreviation of 4 to 39 digits; then `~n` and `^n` suffixes, which mean what gitrevisions(7) says. Forty digits
-never mean a branch or tag. In the ephemeral namespace, which has no `HEAD`, names look among its branches only;
-ids work as ever.
+Order: `HEAD`, which is the default branch whatever refs exist; full id; `refs/…`; branch; tag; unique abbreviation of 4
+to 39 digits; then `~n` and `^n` suffixes, with the meaning of gitrevisions(7). Forty digits never mean a branch or tag.
+In the ephemeral namespace, names mean only its branches, and there is no `HEAD`; ids mean the same as elsewhere.
 """
 
 import re
@@ -66,8 +65,11 @@ class RefNamesNoCommit(RefNotFound, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedRef:
-    """`name` is what answers echo: the caller's text, or the default branch. `oid` is the object named,
-    `commit` what it peels to, `refname` the ref that was found, if it was one without suffixes."""
+    """The result of resolve_ref().
+
+    `name` is the caller's text, or the default branch; answers repeat it. `oid` is the named object and `commit` the
+    commit that it peels to. `refname` is the ref that was found, None for an id and for a text with suffixes.
+    """
 
     name: str
     oid: Oid
@@ -76,7 +78,7 @@ class ResolvedRef:
 
     @property
     def is_by_id(self) -> bool:
-        """Tell whether the caller wrote the full id of the object: then the text never comes to name another."""
+        """Tell whether the caller wrote the full id of the object. The text will then always name this object."""
         return self.name.lower() == self.oid
 
 
@@ -93,7 +95,7 @@ def check_ref_input(text: str) -> str:
 
 
 def _has_form(ref: str) -> bool:
-    """Tell whether `ref` is a name that git allows, or hex digits, and suffixes of gitrevisions(7) behind it."""
+    """Tell whether `ref` is a name that git allows, or hex digits, with or without suffixes of gitrevisions(7)."""
     end = next((at for at, char in enumerate(ref) if char in "~^"), len(ref))
     name = ref[:end].encode("utf-8")
     return (is_refname(HEADS + name) or is_refname(name)) and _PEELED.fullmatch(ref, end) is not None
@@ -102,8 +104,8 @@ def _has_form(ref: str) -> bool:
 def resolve_ref(view: RepoView, ref: str | None, *, ephemeral: bool = False) -> ResolvedRef:
     """Return the commit that `ref` names; None or a blank text names the default branch.
 
-    Raises Invalid for a malformed ref, RefNotFound when it names nothing, RefNamesNoCommit when it names something that
-    does not peel to a commit.
+    Raises Invalid for a malformed ref, RefNotFound for a ref that names nothing, RefNamesNoCommit for a ref whose
+    object does not peel to a commit.
     """
     namespace = EPHEMERAL if ephemeral else PERSISTENT
     if ref is None or not ref.strip():
@@ -119,7 +121,7 @@ def resolve_ref(view: RepoView, ref: str | None, *, ephemeral: bool = False) -> 
     try:
         commit = _peel_to_commit(view, oid, text)
     except RefNamesNoCommit:
-        if suffixes:  # what stands behind them names nothing at all
+        if suffixes:  # a blob or tree has no ancestors, so the whole text names nothing
             raise RefNotFound(text) from None
         raise
     if not suffixes:
@@ -130,10 +132,10 @@ def resolve_ref(view: RepoView, ref: str | None, *, ephemeral: bool = False) -> 
 
 
 def resolve_object(view: RepoView, text: str) -> Oid:
-    """Return the id of the object, of whatever kind, that `text` names: what a note can be attached to.
+    """Return the id of the object, of any kind, that `text` names: an object to which a note can be attached.
 
-    A full id may also name a file's or folder's object; a tag's name means what it leads to. Raises as
-    resolve_ref() does.
+    A full id may also name a blob or a tree. A tag's name means the object that the tag leads to. Raises the errors of
+    resolve_ref().
     """
     ref = check_ref_input(text)
     base, suffixes = _split_suffixes(ref)
@@ -155,7 +157,7 @@ def _holds_file_or_folder(view: RepoView, oid: Oid) -> bool:
 
 
 def _split_suffixes(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Return what stands before the first `~` or `^`, and (operator, number) of each suffix."""
+    """Return the text before the first `~` or `^`, and (operator, number) of each suffix."""
     match = _SUFFIXES.fullmatch(text)
     if match is None:  # git's `^{…}`, which is not served
         raise RefNotFound(text)

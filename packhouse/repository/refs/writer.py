@@ -1,8 +1,8 @@
-"""The one way in which refs change: policy, then one ref transaction, then what follows from it.
+"""The only way to change refs: first the policy, then one ref transaction, then its consequences.
 
 An operation that makes objects (a commit over HTTP, a push, a merge, a fork, a pull from an upstream) hands a RefWriter
-the objects and the updates that need them. Nothing else writes ref rows. So policies, packs, the ref log, events, kept
-answers and wake-ups cannot be forgotten by a new endpoint: `move` takes no update that `allow` did not return.
+the objects and the updates that need them. No other code writes ref rows. So a new endpoint cannot forget policies,
+packs, the ref log, events, kept answers and wake-ups: `move` takes only updates that `allow` returned.
 """
 
 import contextlib
@@ -43,13 +43,13 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class AllowedUpdate:
-    """An update that the caller's token allows; RefWriter.allow() alone makes one."""
+    """An update that the caller's token allows. Only RefWriter.allow() makes one."""
 
     update: RefUpdate
 
 
 class RefWriter:
-    """Moves refs of one repository for one caller. `action` is what the ref log says."""
+    """Moves refs of one repository for one caller. The ref log records `action`."""
 
     def __init__(self, node: Node, caller: Principal, repo: Repo, *, action: str) -> None:
         self._node = node
@@ -64,11 +64,11 @@ class RefWriter:
         is_fast_forward: Callable[[], bool],
         signatures_verify: Callable[[], bool] | None = None,
     ) -> AllowedUpdate:
-        """Return the update if the caller's token lets it be made; raise PolicyDenied or PolicyUnusable.
+        """Return the update if the caller's token allows it; raise PolicyDenied or PolicyUnusable otherwise.
 
-        Both questions are asked only when a rule for this ref depends on them. `signatures_verify` tells whether
-        every commit that the update introduces is signed (signed_updates.py); None says that the update brings a
-        commit made here, which is unsigned.
+        The two callables are called only when a rule for this ref depends on them. `signatures_verify` tells whether
+        every commit that the update introduces is signed (signed_updates.py). None means that the update brings a
+        commit made by this server, which is unsigned.
         """
         policy = self._caller.policy
         if policy.ops_for(update.namespace, update.refname):
@@ -82,9 +82,9 @@ class RefWriter:
         return AllowedUpdate(update)
 
     def rehearse(self, updates: Sequence[AllowedUpdate], *, atomic: bool = True) -> list[RefOutcome]:
-        """Return, or raise, what `move` would at this moment, and change nothing.
+        """Return or raise the result that `move` would have now, and change nothing.
 
-        Asked before a pack is published, so that what is refused anyway is not stored.
+        Called before a pack is published, so that the objects of a refused update are not stored.
         """
         with self._node.database.snapshot() as session, self._naming_the_repo():
             return preview_ref_updates(
@@ -99,18 +99,18 @@ class RefWriter:
         write: Write | None = None,
         atomic: bool = True,
     ) -> list[RefOutcome]:
-        """Publish what `write` holds, then move refs by compare-and-swap in one transaction, with packs and events.
+        """Publish the objects of `write`, then move refs by compare-and-swap in one transaction, with packs and events.
 
-        With `atomic` the first failure raises and nothing moves; without, each outcome carries its own error. What
-        was published by an earlier, failed call is listed too. Branches and tags of a repository with an upstream are
-        pushed there first, out of the write: what it refuses is not published. A `receipt` keeps the answer of a
-        request with an idempotency key, in the same transaction; None says that there is nobody to repeat it for.
-        Raises NotFound when the repository is gone, RefMismatch, RefNameConflict, DefaultBranchProtected,
-        UpstreamRejected, UpstreamAway, KeyTaken and PackNotIncoming.
+        With `atomic`, the first failure raises and no ref moves; without, each outcome carries its own error. Packs
+        that an earlier, failed call has published are listed, too. For a repository with an upstream, branches and tags
+        are first pushed there, out of `write`; objects of updates that the upstream refuses are not published. A
+        `receipt` keeps the answer of a request with an idempotency key, in the same transaction; None means that the
+        request has no key. Raises NotFound when the repository is gone, RefMismatch, RefNameConflict,
+        DefaultBranchProtected, UpstreamRejected, UpstreamAway, KeyTaken and PackNotIncoming.
         """
         node, repo = self._node, self._repo
         moves = [allowed.update for allowed in updates]
-        if receipt is not None:  # before an upstream hears of it, and before a pack is published for nothing
+        if receipt is not None:  # a repeat must not reach the upstream, nor publish a pack
             with node.database.read() as session:
                 receipt.check(session, repo.id, now=node.clock())
         forwarded = None
@@ -136,9 +136,10 @@ class RefWriter:
         begin: Callable[[Session], None],
         end: Callable[[Session], None],
     ) -> None:
-        """Move refs to where the upstream has them; no policy is asked, since the upstream is the truth for them.
+        """Move refs to where the upstream has them. No policy is asked, since the upstream decides where they are.
 
-        `begin` and `end` are called in the transaction, before and after. What moved meanwhile stays as it is.
+        `begin` and `end` are called in the transaction, before and after the moves. A ref that a writer has moved
+        meanwhile stays there.
         """
         node, repo = self._node, self._repo
         packs = write.publish() if updates else []
@@ -159,10 +160,10 @@ class RefWriter:
             self._look_after_packs()
 
     def fill(self, updates: Sequence[RefUpdate], write: Write, *, bear: Callable[[Session], R]) -> R:
-        """Give a repository that nobody knows yet its objects and refs, and return what `bear` does.
+        """Fill a repository that is not visible yet with objects and refs, and return the result of `bear`.
 
-        `bear` is called first in the transaction, and makes the repository one like any other. Its creation is told
-        by no event, as that of an empty one is not.
+        `bear` is called first in the transaction and makes the repository visible. There is no event for the creation,
+        as there is none for that of an empty repository.
         """
         packs = write.publish()
         now, state = self._node.clock(), self._node.new_state()
@@ -201,7 +202,7 @@ class RefWriter:
 
     @contextlib.contextmanager
     def _naming_the_repo(self) -> Iterator[None]:
-        """Let the failure that it was deleted meanwhile name the repository as its users do, not by its key."""
+        """Name the repository in RepoNotFound by the name that its users know, instead of its key."""
         try:
             yield
         except RepoNotFound as gone:
@@ -238,7 +239,8 @@ class RefWriter:
         return outcomes
 
     def _forward(self, updates: Sequence[RefUpdate], write: Write | None, *, atomic: bool) -> Forwarded:
-        """Ask the upstream; when it refuses anything, or nobody knows, pull soon: it is not where we believe."""
+        """Push to the upstream. Pull soon after a refusal or an unclear result: the upstream is not as this server
+        believes."""
         try:
             with RepoView(self._node, self._repo) as view:
                 forwarded = forward_updates(self._node, self._repo, updates, write or view, atomic=atomic)
@@ -262,7 +264,8 @@ class RefWriter:
         *,
         atomic: bool,
     ) -> list[RefOutcome]:
-        """Move what the upstream accepted. Where the local ref moved meanwhile, the pull that follows decides."""
+        """Move the refs that the upstream accepted. A ref that moved here meanwhile stays, and the next pull decides on
+        it."""
         kept = [number for number in range(len(updates)) if number not in forwarded.refused]
         remaining = [updates[number] for number in kept]
         try:
@@ -287,7 +290,7 @@ class RefWriter:
         node.wakeups.notify()
 
     def _look_after_packs(self) -> None:
-        """Now and then count the packs, and ask for their consolidation when they are many."""
+        """Count the packs after every few publications, and ask for consolidation when they are many."""
         node, repo = self._node, self._repo
         is_time = node.maintenance.note_publication(repo.public_id)
         if is_time and len(read_packs(node, repo, fresh=True).packs) > node.limits.packs_before_consolidation:

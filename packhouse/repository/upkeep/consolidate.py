@@ -1,14 +1,13 @@
-"""Keeping packs few: many small packs become one, and small tiers become larger ones.
+"""Keeping packs few: small packs are joined into one, and small tiers into larger ones.
 
-Every commit over HTTP makes a pack; a thousand of them cost a reader milliseconds and a clone most of a second.
-Packs of like size are merged whenever there are too many, so that each object is copied a number of times that
-grows with the logarithm of the repository, not with its age. Nothing is dropped: unreachable objects are what
-undo works with.
+Every commit over HTTP makes a pack; a thousand of them cost a reader milliseconds and a clone most of a second. Packs
+of like size are joined when there are too many. So an object is copied as often as the logarithm of the repository's
+size, not in proportion to its age. No object is dropped: unreachable objects are needed for undo.
 
-Order: the new pack is stored; one transaction lists it and retires those whose objects it holds. A crash before that
-leaves a pack that nobody lists, which the sweeper deletes; after it nothing is missing. Readers at work have links to
-what they read, so retired packs go when they have been kept for a while. A damaged pack is set aside, named once in
-the log, and the others are joined.
+Order: the new pack is stored; then one transaction lists it and retires the packs whose objects it holds. After a crash
+before the transaction, the sweeper deletes the new pack, which is not listed. After the transaction no step is missing.
+Readers at work have links to their packs, so retired packs are deleted only after a while. A damaged pack is left out
+and logged once, and the others are joined.
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ _REPACK_MAX_S = 3600
 
 
 def consolidate(node: Node, repo_id: str) -> int:
-    """Merge packs of the repository until they are few; return how many were replaced.
+    """Join packs of the repository until they are few; return the number of packs that were replaced.
 
     Does nothing while another process works on the same repository, or when its packs are few.
     """
@@ -60,7 +59,7 @@ def consolidate(node: Node, repo_id: str) -> int:
                     damaged = _find_damaged(node, repo, chosen)
                     if not damaged and is_second_try:
                         raise
-                    is_second_try = not damaged  # an idx may have been the reason, and is made anew by now
+                    is_second_try = not damaged  # the cause may have been an idx, which is made anew by now
                     aside |= damaged  # the others are joined without them
                     continue
             replaced += len(chosen)
@@ -68,16 +67,16 @@ def consolidate(node: Node, repo_id: str) -> int:
 
 
 def _find_damaged(node: Node, repo: Repo, chosen: Sequence[Pack]) -> set[str]:
-    """Return those of the chosen packs that cannot be joined, each noted; an idx that was the reason is made anew."""
+    """Return the chosen packs that are damaged, and note them. An idx that was the cause is made anew."""
     unusable = {fault.pack for fault in mend(node, repo).faults}
     return {pack.name for pack in chosen if pack.name in unusable or is_damaged(node, repo, pack)}
 
 
 def choose_packs(packs: Sequence[Pack], *, count_max: int) -> list[Pack]:
-    """Return the packs to merge next, none while they are at most `count_max`.
+    """Return the packs to join next; none while there are at most `count_max`.
 
-    The smallest go first, and each larger one joins while it is no bigger than all chosen before it together,
-    so that a large pack is copied only when as much has come beside it.
+    The smallest packs are chosen first. A larger pack joins only if it is no bigger than all packs chosen before it
+    together, so a large pack is copied only after as many bytes have come beside it.
     """
     if len(packs) <= count_max:
         return []
@@ -94,7 +93,7 @@ def choose_packs(packs: Sequence[Pack], *, count_max: int) -> list[Pack]:
 
 
 def _join(view: RepoView, chosen: Sequence[Pack]) -> None:
-    """Store one pack with all objects of the chosen ones, and let it take their places."""
+    """Store one pack with all objects of the chosen packs, and list it in their place."""
     node, repo = view.node, view.repo
     with Write(view) as write:
         if sum(pack.size_bytes for pack in chosen) > _IN_PROCESS_MAX_BYTES or not _copy(view, chosen, write):
@@ -115,7 +114,7 @@ def _join(view: RepoView, chosen: Sequence[Pack]) -> None:
 
 
 def _copy(view: RepoView, chosen: Sequence[Pack], write: Write) -> bool:
-    """Copy the packs as they are; False when they hold deltas, which came by push: git knows how to copy those."""
+    """Copy the packs as they are. Returns False for packs with deltas, which come from pushes: git must join those."""
     folder = view.packs().object_dir / "pack"
     try:
         concatenate_packs([folder / f"pack-{pack.name}.pack" for pack in chosen], write.writer)
@@ -126,7 +125,7 @@ def _copy(view: RepoView, chosen: Sequence[Pack], write: Write) -> bool:
 
 
 def _join_with_git(write: Write, chosen: Sequence[Pack]) -> None:
-    """Repack with git, which keeps unreachable objects too when it is given packs instead of refs."""
+    """Join with git. It keeps unreachable objects, too, because it is given packs instead of refs."""
     write.make_folder()
     names = [pack.name for pack in chosen]
     write.git.join_packs(names, prefix=write.pack_prefix(), timeout_s=_REPACK_MAX_S)

@@ -1,4 +1,4 @@
-"""Noted damage: told to those who ask, looked for at start, and struck off once it is mended."""
+"""Noted damage: it is reported, looked for at start, and deleted from the notes once it is mended."""
 
 import logging
 from collections.abc import Callable
@@ -39,9 +39,9 @@ def count_damaged(node: Node) -> int:
 
 
 def find_lost_packs(node: Node, stopping: Callable[[], bool]) -> int:
-    """Note the repositories of which a listed pack is missing or cut short; return how many there are.
+    """Note the repositories that have a missing or truncated listed pack; return how many there are.
 
-    Each is a line of the log; beyond a hundred, as when a disk is not mounted, the others are one line.
+    Each is logged in a line. Beyond a hundred, as when a disk is not mounted, the others are logged in one line.
     """
     lost, last_id = 0, 0
     while not stopping():
@@ -64,7 +64,7 @@ def find_lost_packs(node: Node, stopping: Callable[[], bool]) -> int:
 
 
 def recheck_damage(node: Node) -> int:
-    """Strike off what an operator has mended; return how many damages that were."""
+    """Delete the notes of damage that an operator has mended; return how many notes that were."""
     node.damage.clear()
     with node.database.read() as session:
         public_ids = list_damaged_repo_ids(session, limit=limits.damage_listed_max)
@@ -107,9 +107,10 @@ def _is_mended(node: Node, repo: Repo, listed: dict[str, Pack], pack: str, oid: 
 
 
 def _is_complete(node: Node, repo: Repo) -> bool:
-    """Tell whether every object is there that a ref leads to: what else was missed is not needed any more.
+    """Tell whether every object that a ref leads to is there. Then other missing objects are not needed any more.
 
-    The branch that led to it may be deleted; or it was of a write that a failover of the database has undone.
+    For example the branch that led to an object was deleted, or a failover of the database has undone the object's
+    write.
     """
     with node.database.read() as session:
         values = sorted({ref.oid for ref in list_refs(session, repo.id)})
@@ -118,5 +119,5 @@ def _is_complete(node: Node, repo: Repo) -> bool:
     try:
         with RepoView(node, repo) as view:
             return not view.git.lacks_objects(Revisions(values))
-    except PackhouseError:  # of damage that git cannot walk past, as a rule
+    except PackhouseError:  # mostly damage that stops git's walk
         return False

@@ -1,8 +1,8 @@
-"""Which refs of a push lead to its faulty objects, and on which way.
+"""Which refs of a push lead to its faulty objects, and by which path.
 
-Only what the push brought is looked at: what the repository holds was judged when it came. Commits are walked by git,
-parents first; trees only when one of the faulty objects can be found through trees. A commit whose parent is refused
-is refused for the same reason, without a look at its tree.
+Only objects of the push are read: the objects of the repository were judged when they came. Git walks the commits,
+parents first. Trees are read only if a faulty object can be found through trees. A commit whose parent is refused is
+refused for the same reason, without a look at its tree.
 """
 
 import re
@@ -63,7 +63,7 @@ class PushGivenUp(TracingFailed):
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A faulty object and how it was come upon: `path` within the tree of `root`, which is a commit or a tag."""
+    """A faulty object, and where it was found: at `path` within the tree of `root`, which is a commit or a tag."""
 
     fault: ObjectFault
     kind: str
@@ -88,10 +88,11 @@ def trace_faults(
     shallow: Sequence[Oid],
     switch: KillSwitch,
 ) -> dict[Oid, Trace]:
-    """Return, for each of `tips` that leads to one of the faulty objects, the first that was found.
+    """Return, for each of `tips` that leads to a faulty object, the first faulty object that was found.
 
-    `known` are values of the repository's refs: nothing below them is faulty. `shallow` are the client's cut-off
-    commits. A tip that does not exist leads to none. Raises TracingFailed, TimedOut and what reading raises.
+    `known` are values of the repository's refs; no object below them is faulty. `shallow` are the commits at which the
+    client's history is cut off. A tip that does not exist gets no entry. Raises TracingFailed, TimedOut and the errors
+    of reading objects.
     """
     with write.new_pack_idx() as idx:
         tracer = _FaultTracer(write, idx, faults, write.git_with_roots(shallow), switch)
@@ -100,7 +101,7 @@ def trace_faults(
 
 @dataclass(frozen=True, slots=True)
 class _OpenTree:
-    """A tree on the way from the root: its folders that wait for a look, with their names; `raw` is its id."""
+    """A tree on the path from the root. `waiting` are its unread folders with their names; `raw` is its id."""
 
     row: int
     name: bytes
@@ -110,7 +111,7 @@ class _OpenTree:
 
 @dataclass(slots=True)
 class _FaultTracer:
-    """Looks through the one pack whose idx is given. Use it in one thread, once."""
+    """Traces faults in the one pack of `idx`. Use it in one thread, once."""
 
     write: Write
     idx: PackIdx
@@ -166,7 +167,7 @@ class _FaultTracer:
         return chain
 
     def _walk_commits(self, tips: Sequence[Oid], known: Sequence[Oid]) -> None:
-        """Judge every commit that `tips` lead to and `known` do not."""
+        """Judge every commit that is reachable from `tips` and not from `known`."""
         if not tips:
             return
         commits = self.git.iter_ancestors_first(
@@ -189,7 +190,7 @@ class _FaultTracer:
                     self._refuse(row, replace(reason, root=oid))
 
     def _judge_tree(self, root: Oid) -> Trace | None:
-        """Return the first faulty object in a tree, its path included; None when all is sound."""
+        """Return the first faulty object in a tree, with its path; None when the whole tree is sound."""
         stack: list[_OpenTree] = []
         reason = self._enter(root, b"", stack)
         while reason is None and stack:
@@ -205,7 +206,8 @@ class _FaultTracer:
         return reason
 
     def _enter(self, oid: Oid, name: bytes, stack: list[_OpenTree]) -> Trace | None:
-        """Open a tree that is to be looked through; return what is faulty in it, as far as that is known."""
+        """Return a faulty object that is known in the tree; otherwise put the tree on `stack`, unless it is known as
+        sound."""
         if (fault := self._own.get(oid)) is not None:
             return Trace(fault, "tree", path=name)
         row = self.idx.find_row(oid)
@@ -233,7 +235,7 @@ class _FaultTracer:
         return None
 
     def _remember(self, tree: _OpenTree) -> None:
-        """Note that a tree is sound; most trees meet the same few folders again and again."""
+        """Note that a tree is sound. Most trees contain the same few folders."""
         self._states[tree.row] = _SOUND
         if len(self._known_trees) >= _TREES_KEPT:
             self._known_trees.clear()
@@ -263,7 +265,7 @@ class _FaultTracer:
         return self.write.fresh_reader().read(oid)[1]
 
     def _look(self) -> None:
-        """Give up when it takes too long, or nobody waits any more."""
+        """Raise when the time is over or the client has left. The clock is read only once in many calls."""
         self._looked += 1
         if self._looked % _LOOK_EVERY == 0:
             if time.monotonic() > self._deadline:

@@ -1,8 +1,8 @@
-"""Copying what some objects lead to into a new repository, and nothing else.
+"""Copying the objects that some roots lead to into a new repository, and no other objects.
 
-A pack whose every object is wanted is hard-linked: it costs neither time nor space, and packs never change. The
-rest is written anew. An object that the source kept elsewhere must not come along, not even within a pack: a
-push could name it, or make a delta against it, and read it so.
+A pack is hard-linked if every object in it is wanted: a link costs neither time nor space, and packs never change. The
+other objects are written anew. An unwanted object of the source must not come along, not even within a pack: a push
+could name it, or make a delta against it, and so read it.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from packhouse.storage.store import OpenedPacks
 
 
 def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
-    """Let `write` take in the objects of its view that `roots` lead to, and no others."""
+    """Put into `write` the objects of its view that `roots` lead to, and no others."""
     if not roots:
         return
     wanted = _list_objects(write.view, roots)
@@ -40,7 +40,7 @@ def copy_objects(write: Write, roots: Sequence[Oid]) -> None:
 
 
 def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
-    """Return what `roots` lead to, themselves included; None when that is too much to keep in memory."""
+    """Return `roots` and all objects that they lead to; None when these are too many to keep in memory."""
     listed: set[Oid] = set()
     for oid in view.git.iter_objects(Revisions(roots), timeout_s=limits.fork_max_s):
         listed.add(oid)
@@ -50,18 +50,18 @@ def _list_objects(view: RepoView, roots: Sequence[Oid]) -> set[Oid] | None:
 
 
 def list_reached(view: RepoView, tip: Oid, among: set[Oid]) -> set[Oid]:
-    """Return those of the commits `among` that are reachable from the commit `tip`."""
+    """Return the commits of `among` that are reachable from the commit `tip`."""
     commits = view.git.iter_commits(Revisions([tip]), timeout_s=limits.fork_max_s)
     return {oid for oid in commits if oid in among}
 
 
 def is_reached(view: RepoView, commit: Oid, tips: Sequence[Oid]) -> bool:
-    """Tell whether the commit, which exists, is reachable from one of `tips`."""
+    """Tell whether the existing commit `commit` is reachable from one of `tips`."""
     return not view.git.list_commits(Revisions([commit], tips), count_max=1, timeout_s=limits.fork_max_s)
 
 
 def _read_pack_oids(opened: OpenedPacks, pack: Pack, wanted: set[Oid]) -> list[Oid] | None:
-    """Return the ids in a pack; None when one of them is not wanted, or the pack cannot be used."""
+    """Return the ids in a pack; None when one of them is unwanted, or the pack cannot be used."""
     if pack.objects > len(wanted) or any(fault.pack == pack.name for fault in opened.mended.faults):
         return None
     oids = []

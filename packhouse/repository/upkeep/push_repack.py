@@ -1,8 +1,8 @@
-"""Packing anew what is kept of a push, when some of what it sent must not stay.
+"""Writing a new pack out of a push when some of its objects must not stay.
 
-The new pack holds what the refs that proceed lead to, as far as the push brought it, and nothing else. It is whole in
-itself: what was a delta against an object that goes is written out. git judges it once more on its way in, as strictly
-as a pack without faults, so whatever the look for faulty objects may have overlooked ends here.
+The new pack holds the objects of the push that the proceeding refs lead to, and no others. It is complete: a delta
+against a removed object is written out. Git checks the new pack as strictly as a pack without faults, so a faulty
+object that the tracing overlooked is refused here.
 """
 
 import logging
@@ -53,9 +53,9 @@ class PackedTooSlowly(TimedOut):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the pack is made of: all that `tips` lead to and `known` do not.
+    """The content of the new pack: all objects that `tips` lead to and `known` do not.
 
-    `allowed` are the faults that are let through, `shallow` the client's cut-off commits.
+    `allowed` are the faults that are let through, `shallow` the commits at which the client's history is cut off.
     """
 
     tips: Sequence[Oid]
@@ -69,9 +69,9 @@ class Kept:
 
 
 def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
-    """Return a new write with what is kept; None when that is nothing.
+    """Return a new write with the kept objects; None when there are none.
 
-    Without `must`, it is the old one when all that it holds is kept. Raises JudgedAgain, GitFailed and TimedOut.
+    Without `must`, returns `write` itself if all its objects are kept. Raises JudgedAgain, GitFailed and TimedOut.
     """
     with write.new_pack_idx() as idx:
         listed = _list_kept(write, idx, kept, switch)
@@ -92,7 +92,7 @@ def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must:
 
 
 def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> list[Oid] | None:
-    """Return what is kept of the pack; None when that is too much to keep in memory."""
+    """Return the ids of the kept objects of the pack; None when these are too many to keep in memory."""
     listed: list[Oid] = []
     for oid in write.git.iter_objects(kept.revisions, timeout_s=limits.push_repack_max_s, switch=switch):
         if oid in idx:
@@ -103,7 +103,7 @@ def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> li
 
 
 def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
-    """Let git judge the pack and write it with its idx into `write`."""
+    """Let git check the pack and write it, with its idx, into `write`."""
     deadline = time.monotonic() + limits.push_repack_max_s
 
     def time_left() -> float:

@@ -1,4 +1,4 @@
-"""Removing what a crash or time has left over, and taking over what an earlier release has left."""
+"""Removing leftovers of crashes and old packs, and adopting packs of an earlier release."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,14 @@ from packhouse.repository.stored_packs import sweep_packs
 
 
 def sweep(node: Node) -> int:
-    """Remove what dead processes left, and packs that waited for too long; return how much."""
+    """Remove leftovers of dead processes and packs that waited for too long; return how many were removed."""
     return node.store.sweep() + sweep_packs(node)
 
 
 def adopt_all(node: Node, stopping: Callable[[], bool]) -> int:
-    """Take over the repositories of an earlier release that nobody has used yet; return how many.
+    """Adopt the packs of an earlier release in repositories that nobody has used yet; return how many repositories.
 
-    Can be cut short anywhere and called again: each repository is done once.
+    The work can be cut short anywhere and called again: each repository is done once.
     """
     last_id, done = 0, 0
     while not stopping():

@@ -1,4 +1,4 @@
-"""How this server reaches an upstream: its address, checked anew for each contact, and the login for it."""
+"""How this server reaches an upstream: its address, checked before each contact, and the login for it."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ class UpstreamAddressRefused(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAccess:
-    """The checked server and the login. `is_public`: nothing is ever sent there, nothing local is pruned."""
+    """The checked server and the login. `is_public`: the server never pushes there, and a pull prunes no local refs."""
 
     remote: Remote
     is_public: bool
@@ -71,8 +71,8 @@ class UpstreamAccess:
 def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamAccess:
     """Return how to reach the upstream now.
 
-    Raises UpstreamAway for an address that does not resolve or must not be reached, and without the credential
-    that a generic upstream needs.
+    Raises UpstreamAway when the address does not resolve or must not be reached, and when the credential is absent that
+    a generic upstream needs.
     """
     login = None if upstream.auth_mode == "public" else _find_login(node, repo, upstream)
     if login is None and upstream.auth_mode == "credential":
@@ -81,9 +81,9 @@ def open_access(node: Node, repo: Repo, upstream: FollowedUpstream) -> UpstreamA
 
 
 def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
-    """Raise UpstreamAddressRefused when the upstream is at a place that this server never connects to.
+    """Raise UpstreamAddressRefused when this server never connects to the upstream's address.
 
-    A name that does not resolve now may resolve later.
+    A name that does not resolve now is accepted, because it may resolve later.
     """
     try:
         _find_server(node, upstream)
@@ -93,7 +93,7 @@ def check_upstream_address(node: Node, upstream: FollowedUpstream) -> None:
 
 
 def make_address(node: Node, upstream: FollowedUpstream) -> str:
-    """Return the clone URL; a host for which the operator trusts plain http is reached so."""
+    """Return the clone URL. Its scheme is http only for a host that the operator trusts with plain http."""
     owner, name = upstream.owner, upstream.name
     suffix = f"/{quote(owner, safe='/~')}/{quote(name.removesuffix('.git'), safe='~')}"
     if upstream.provider in _SOURCEHUT:
@@ -137,12 +137,12 @@ def _find_server(node: Node, upstream: FollowedUpstream) -> RemoteServer:
 
 
 def _pinned(destination: Destination, addresses: list[str]) -> list[str]:
-    """Return what git must connect to; a host given by number needs no telling."""
+    """Return the addresses that git must connect to; none for a host given as an address, which needs no pinning."""
     return [] if destination.host in addresses else addresses
 
 
 def _authorities(node: Node) -> Path | None:
-    """Return a file with the system's authorities and the operator's; git takes one file only."""
+    """Return one file with the authorities of the system and of the operator, because git takes only one file."""
     ours = node.config.outbound_ca
     if ours is None:
         return None
@@ -193,6 +193,6 @@ _REASONS: Final = {
 
 
 def explain_fault(fault: RemoteFault) -> UpstreamAway:
-    """Return the failure in words of our own: those of git may name addresses."""
+    """Return the failure in our own words, since git's words may name addresses."""
     reason, is_lasting = _REASONS[fault]
     return UpstreamAway(reason, is_lasting=is_lasting)

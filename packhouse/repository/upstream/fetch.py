@@ -1,4 +1,4 @@
-"""Fetching what an upstream has into a quarantine, within bounds, and reading the refs that came."""
+"""Fetching from an upstream into a quarantine, within bounds, and reading the refs that came."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ _TOO_MANY_REFS: Final = "upstream has too many refs"
 
 @dataclass(frozen=True, slots=True)
 class FetchWatch:
-    """What may end a fetch early: `look` raises to do so; at most `max_bytes` and `refs_max` refs may arrive."""
+    """The bounds of a fetch: `look` raises to end it early; at most `max_bytes` and `refs_max` refs may arrive."""
 
     look: Callable[[], None]
     max_bytes: int
@@ -37,11 +37,11 @@ def fetch_upstream(
     allowed_faults: Sequence[str],
     watch: FetchWatch,
 ) -> dict[RefName, Oid]:
-    """Fetch branches and tags, or those in `scope`, and return them; objects are judged as those of an import.
+    """Fetch branches and tags, or those in `scope`, and return them. Objects are checked like those of an import.
 
-    Nobody here can mend an upstream's history: if its old faults were refused, it could never be followed.
-    `allowed_faults` are those that are let through; `known` are local values, for the negotiation. Raises
-    UpstreamAway and what `watch.look` raises.
+    A user of this server cannot correct an upstream's history: if its old faults were refused, it could not be
+    followed. `allowed_faults` are the faults that are let through; `known` are local values, for the negotiation.
+    Raises UpstreamAway and the errors of `watch.look`.
     """
     _prepare(write, known)
     call = _Caller(access, write, watch)
@@ -56,7 +56,7 @@ def fetch_upstream(
 
 
 class _Caller:
-    """Asks the upstream; what it sends is looked at while it comes."""
+    """Asks the upstream, and checks the bounds while its answer arrives."""
 
     def __init__(self, access: UpstreamAccess, write: Write, watch: FetchWatch) -> None:
         self._remote = access.remote
@@ -65,7 +65,7 @@ class _Caller:
         self._looked_at = time.monotonic()
 
     def list_refs(self, names: Sequence[RefName]) -> set[bytes]:
-        """Return those of `names` that the upstream has; raise UpstreamAway."""
+        """Return the `names` that the upstream has; raise UpstreamAway."""
         try:
             return self._write.git.list_remote_refs(
                 self._remote, names, timeout_s=limits.sync_max_s, watch=self._look
@@ -74,7 +74,7 @@ class _Caller:
             raise explain_fault(failed.fault) from failed
 
     def fetch(self, wanted: Sequence[tuple[bytes, bytes]], allowed_faults: Sequence[str]) -> None:
-        """Let git write what the upstream has; raise UpstreamAway."""
+        """Let git fetch the wanted refs into the quarantine; raise UpstreamAway."""
         try:
             self._write.git.fetch_refs(
                 self._remote,
@@ -97,7 +97,7 @@ class _Caller:
 
 
 def _prepare(write: Write, known: Sequence[Oid]) -> None:
-    """Make local values visible as refs, which is what git tells the other side that it has."""
+    """Write local values as refs: in the negotiation git names refs as the objects that it has."""
     write.make_folder()
     lines = (f"{oid} refs/known/{number}" for number, oid in enumerate(dict.fromkeys(known)))
     write.write_refs(line.encode("ascii") for line in lines)
@@ -116,5 +116,5 @@ def _read_fetched(write: Write, *, refs_max: int) -> dict[RefName, Oid]:
 
 
 def mirrored_only(refs: Mapping[RefName, Oid]) -> dict[RefName, Oid]:
-    """Return the refs that an upstream can have."""
+    """Return the refs that an upstream and its mirror share."""
     return {name: oid for name, oid in refs.items() if is_mirrored(name)}

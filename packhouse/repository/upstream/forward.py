@@ -1,7 +1,8 @@
 """Forwarding a write to the upstream before it is acknowledged.
 
-Branches and tags go there, each guarded by the value that this server knows (`git push --force-with-lease`):
-what the upstream has moved meanwhile is refused there, and so here. Notes and ephemeral refs never leave.
+Branches and tags are pushed there, each guarded by the value that this server knows (`git push --force-with-lease`).
+The upstream refuses a ref that it has moved meanwhile, and then this server refuses it, too. Notes and ephemeral refs
+are never pushed.
 """
 
 from collections.abc import Sequence
@@ -30,7 +31,7 @@ class UpstreamRejected(Conflict):
 
 @dataclass(slots=True)
 class Forwarded:
-    """What the upstream said, by the number of the update; others were not asked for."""
+    """The upstream's answer by the number of the update. Updates that were not pushed are absent."""
 
     accepted: set[int] = field(default_factory=set)
     refused: dict[int, PackhouseError] = field(default_factory=dict)
@@ -39,9 +40,9 @@ class Forwarded:
 def forward_updates(
     node: Node, repo: Repo, updates: Sequence[RefUpdate], opened: Opened, *, atomic: bool
 ) -> Forwarded:
-    """Push those of `updates` that the upstream shares; `opened` is what it is pushed out of.
+    """Push the `updates` of branches and tags out of `opened` to the upstream.
 
-    What this server would refuse is not pushed. Raises what a rehearsal of the ref transaction raises,
+    Updates that this server would refuse are not pushed. Raises the errors of a rehearsal of the ref transaction,
     UpstreamAway when the upstream cannot be asked and, with `atomic`, UpstreamRejected.
     """
     result = Forwarded()
@@ -74,7 +75,7 @@ def _push(
     *,
     atomic: bool,
 ) -> None:
-    """Push some updates and note what became of each."""
+    """Push some updates and note the result of each."""
     refs = [
         PushedRef(outcome.update.refname, outcome.previous_oid, outcome.update.new_oid)
         for outcome in outcomes.values()

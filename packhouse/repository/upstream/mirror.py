@@ -1,4 +1,4 @@
-"""What a pull changes: pure arithmetic on two sets of refs."""
+"""Which refs a pull changes: pure arithmetic on two sets of refs."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,7 +15,7 @@ from packhouse.git.refname import (
 )
 
 MIRRORED = (HEADS, TAGS)
-"""The only refs that an upstream and its mirror share: no notes, nothing ephemeral."""
+"""The prefixes of the refs that an upstream and its mirror share: neither notes nor ephemeral refs."""
 
 
 def plan_mirror(
@@ -25,11 +25,11 @@ def plan_mirror(
     scope: Iterable[RefName] | None,
     prune: bool,
 ) -> list[RefUpdate]:
-    """Return the updates that make `local` what `upstream` is, sorted by name.
+    """Return the updates that make `local` equal to `upstream`, sorted by name.
 
-    Each is guarded by the value in `local`, so that a ref that is written meanwhile stays as written. `scope`
-    limits them to some refs; without `prune` what the upstream lacks stays. What the upstream has under a name
-    that no new ref can have is left out, unless it is here already: see `list_unfit`.
+    Each is guarded by the value in `local`, so that a ref that is written meanwhile stays as written. `scope` limits
+    the updates to some refs. Without `prune`, refs that the upstream lacks stay. A ref of the upstream whose name no
+    new ref can have is left out, unless it exists here already: see `list_unfit`.
     """
     names = set(local) | set(upstream) if scope is None else set(scope)
     updates = []
@@ -47,12 +47,12 @@ def list_unfit(local: Mapping[RefName, Oid], upstream: Mapping[RefName, Oid]) ->
 
 
 def is_mirrored(name: bytes) -> bool:
-    """Tell whether a ref of the upstream can be one of ours."""
+    """Tell whether a ref of the upstream can be a ref here."""
     return name.startswith(MIRRORED) and is_refname(name)
 
 
 def names_for(ref: str, *, default_branch: str) -> list[RefName]:
-    """Return the refs that the name of a branch or tag, full or short, may mean; raise Invalid for none.
+    """Return the refs that a full or short name of a branch or tag may mean; raise Invalid when there are none.
 
     `HEAD` means the default branch.
     """

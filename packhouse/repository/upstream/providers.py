@@ -1,4 +1,4 @@
-"""The services that upstreams are at."""
+"""The services that host upstreams."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -14,4 +14,4 @@ DEFAULT_HOSTS: Final[Mapping[str, str]] = {
     "gitea": "",
     "forgejo": "",
 }
-"""The providers of upstreams with their usual hosts; "" when there is none."""
+"""The providers with their usual hosts; "" for a provider without a usual host."""

@@ -1,4 +1,4 @@
-"""Queuing a pull from the upstream, in the transaction that causes it. Equal pulls that wait are one."""
+"""Queuing a pull from the upstream, in the transaction that causes it. Equal waiting pulls become one."""
 
 import json
 from typing import Final
