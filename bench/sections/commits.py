@@ -11,14 +11,13 @@ from bench.report import Measure
 from packhouse.auth.principal import operator_principal
 from packhouse.config import load_config
 from packhouse.db.orgs import find_org
-from packhouse.db.repos import find_repo
 from packhouse.git.objects.codec import MODE_FILE, Person
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node, open_node
 from packhouse.operations.commits.add_commit import CommitFacts
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
 from packhouse.repository.upkeep.consolidate import consolidate
 from tests.support.clients.repo import Org, Repo
 from tests.support.servers.server import Server
@@ -138,8 +137,6 @@ def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
     with node.database.read() as session:
         owner = find_org(session, org.name)
         assert owner is not None
-        row = find_repo(session, owner.id, repo.name)
-        assert row is not None
     caller = operator_principal(owner.id, owner.name)
     person = Person("Ada", "ada@example.test", int(time.time()), "+0000")
     facts = CommitFacts(b"change\n", person, person)
@@ -147,7 +144,7 @@ def _commit_until(node: Node, org: Org, repo: Repo, deadline: float) -> int:
     count = 0
     while time.monotonic() < deadline:
         change = FileChange(TreePath(b"src/part0/new.txt"), "c", MODE_FILE)
-        with CommitPack(node, caller, row, target, facts, [change]) as commit:
+        with start_commit(node, caller, StartCommit(repo.name, target, facts, [change])) as commit:
             commit.add_chunk("c", os.urandom(SIZE_BYTES), eof=True)
             commit.commit()
         count += 1

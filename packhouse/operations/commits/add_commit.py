@@ -42,13 +42,14 @@ class NewCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitPlan:
+class AddCommit:
     """What to commit, however often it has to be tried.
 
-    `make_tree` returns the new tree for a parent's; it is called anew for each tip that is tried. `action` goes into
-    the ref log.
+    `write` takes the new objects and may hold blobs already. `make_tree` returns the new tree for a parent's; it is
+    called anew for each tip that is tried. `action` goes into the ref log.
     """
 
+    write: Write
     target: CommitTarget
     facts: CommitFacts
     make_tree: Callable[[TreeMaker], Oid]
@@ -56,22 +57,18 @@ class CommitPlan:
 
 
 def add_commit(
-    node: Node,
-    caller: Principal,
-    plan: CommitPlan,
-    write: Write,
-    receipt: Receipt[NewCommit] | None = None,
+    node: Node, caller: Principal, command: AddCommit, *, receipt: Receipt[NewCommit] | None = None
 ) -> NewCommit:
-    """Put one commit on the target branch and return it once it is durable; `write` may hold blobs already.
+    """Put one commit on the target branch and return it once it is durable.
 
     Git judges the objects first when an edit of the tree made that necessary. Raises what read_target,
     Write.check_strict, RefWriter.allow and RefWriter.move raise, and BranchBusy when an unguarded commit lost every
     race for 30 s.
     """
-    target, repo = plan.target, write.repo
+    target, repo = command.target, command.write.repo
 
     def attempt() -> NewCommit:
-        return _try_once(node, caller, plan, write, receipt)
+        return _try_once(node, caller, command, receipt)
 
     try:
         return write_under_lock(node, repo, target.refname, attempt, is_guarded=target.expected is not None)
@@ -85,19 +82,18 @@ def add_commit(
 def _try_once(
     node: Node,
     caller: Principal,
-    plan: CommitPlan,
-    write: Write,
+    command: AddCommit,
     receipt: Receipt[NewCommit] | None,
 ) -> NewCommit:
     """Build on the present tip, publish and move the branch; raise RefMismatch when beaten.
 
     Then the blobs are in place with what was published, and what a next attempt adds is new trees and a new commit.
     """
-    repo = write.repo
-    state = read_target(node, repo, plan.target)
-    built = _build(state, plan, write)
-    update = RefUpdate(plan.target.namespace, plan.target.refname, state.tip, built.commit)
-    writer = RefWriter(node, caller, repo, action=plan.action)
+    write, repo = command.write, command.write.repo
+    state = read_target(node, repo, command.target)
+    built = _build(state, command)
+    update = RefUpdate(command.target.namespace, command.target.refname, state.tip, built.commit)
+    writer = RefWriter(node, caller, repo, action=command.action)
     allowed = writer.allow(update, is_fast_forward=lambda: True)
     if state.tip is None:
         writer.rehearse([allowed])  # a name conflict must not cost a published pack
@@ -121,20 +117,20 @@ class _Built:
     needs_git_fsck: bool
 
 
-def _build(state: TargetState, plan: CommitPlan, write: Write) -> _Built:
+def _build(state: TargetState, command: AddCommit) -> _Built:
     """Add trees and commit on top of `state.parent` to the write."""
-    view = write.view
+    write, view = command.write, command.write.view
     parent_tree = None
     if state.parent is not None:
         parent_tree = parse_commit(view.read_kept(state.parent, "commit")).tree
     maker = TreeMaker(parent_tree, view.read_tree, write.writer)
-    tree = plan.make_tree(maker)
+    tree = command.make_tree(maker)
     content = encode_commit(
         tree=tree,
         parents=[] if state.parent is None else [state.parent],
-        author=plan.facts.author,
-        committer=plan.facts.committer,
-        message=plan.facts.message,
+        author=command.facts.author,
+        committer=command.facts.committer,
+        message=command.facts.message,
     )
     commit = write.writer.add_object("commit", content)
     return _Built(commit, tree, {**maker.written, commit: content}, maker.needs_git_fsck)

@@ -15,12 +15,6 @@ from packhouse.repository.refs.resolve import resolve_ref
 from packhouse.repository.view import open_view
 
 
-class EphemeralWithoutBase(Invalid):
-    """`base_is_ephemeral` is about a base, and no base is named."""
-
-    code = Code.EPHEMERAL_WITHOUT_BASE
-
-
 class GuardMismatch(PreconditionFailed, kw_only=True):
     """The branch is not where the caller expected it. `expected` is the caller's text."""
 
@@ -87,12 +81,6 @@ def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetStat
     if target.expected in (None, ZERO_OID) and not first:
         raise BranchNotFound(short_name(target.refname))
     return TargetState(None, None)
-
-
-def check_base(target: CommitTarget, *, base_is_ephemeral: bool) -> None:
-    """Raise Invalid for an ephemeral base without the name of a base."""
-    if base_is_ephemeral and target.base_refname is None:
-        raise EphemeralWithoutBase()
 
 
 def _check_guard(node: Node, repo: Repo, target: CommitTarget, expected: str, state: TargetState) -> None:

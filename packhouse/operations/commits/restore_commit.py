@@ -8,7 +8,7 @@ from packhouse.git.objects.codec import Person, clean_message, parse_commit
 from packhouse.git.refname import short_name
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
+from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository.refs.receipts import Receipt
@@ -30,11 +30,7 @@ class RestoreCommit:
 
 
 def restore_commit(
-    node: Node,
-    caller: Principal,
-    command: RestoreCommit,
-    *,
-    receipt: Receipt[NewCommit] | None = None,
+    node: Node, caller: Principal, command: RestoreCommit, *, receipt: Receipt[NewCommit] | None = None
 ) -> NewCommit:
     """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
 
@@ -50,6 +46,6 @@ def restore_commit(
         restored = parse_commit(view.read_kept(source, "commit"))
     message = command.message or f'Reset {short_name(target.refname)} to "{restored.subject}"'
     facts = CommitFacts(clean_message(message), command.author, command.committer)
-    plan = CommitPlan(target, facts, lambda _: restored.tree, action="restore-commit")
     with open_view(node, repo) as view, Write(view) as write:
-        return add_commit(node, caller, plan, write, receipt)
+        commit = AddCommit(write, target, facts, lambda _: restored.tree, action="restore-commit")
+        return add_commit(node, caller, commit, receipt=receipt)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
-from packhouse.endings import Discarding
+from packhouse.endings import Closing
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
+from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.repository.tree_maker import TreeMaker
@@ -16,7 +16,7 @@ from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 
 
-class StreamedCommit(Discarding):
+class StreamedCommit(Closing):
     """A commit being built: content comes in, then `commit` puts it on its branch.
 
     Leaving the `with` block removes everything that was not committed. `action` goes into the ref log.
@@ -39,14 +39,14 @@ class StreamedCommit(Discarding):
     def blob_count(self) -> int:
         """How many files the commit writes; known once it is committed."""
 
-    def commit(self, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
+    def commit(self, *, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
         """Commit; raises Invalid for missing content, and what add_commit raises."""
         self._require_complete()
-        plan = CommitPlan(self.target, self._facts, self._make_tree, action=self.action)
-        return add_commit(self._node, self._caller, plan, self._write, receipt)
+        command = AddCommit(self._write, self.target, self._facts, self._make_tree, action=self.action)
+        return add_commit(self._node, self._caller, command, receipt=receipt)
 
-    def discard(self) -> None:
-        """Remove everything that was not committed. Harmless when done before."""
+    def close(self) -> None:
+        """Remove everything that was not committed. A second call is harmless."""
         self._write.discard()
         self._view.close()
 

@@ -17,8 +17,8 @@ from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.key_file import read_or_make_key
 from packhouse.node.node import Node
 from packhouse.operations.commits.add_commit import CommitFacts
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
 from packhouse.operations.demo.prepare_shop import prepare_shop
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
@@ -95,6 +95,6 @@ def _make_first_commit(node: Node, caller: Principal, repo: Repo) -> None:
     facts = CommitFacts(b"Say hello\n", author=person, committer=person)
     target = CommitTarget(PERSISTENT, branch_refname(repo.default_branch))
     files = [FileChange(TreePath(b"README.md"), "readme", MODE_FILE)]
-    with CommitPack(node, caller, repo, target, facts, files) as commit:
+    with start_commit(node, caller, StartCommit(repo.name, target, facts, files)) as commit:
         commit.add_chunk("readme", _README, eof=True)
         commit.commit()

@@ -15,8 +15,8 @@ from packhouse.git.refname import PERSISTENT, RefName, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -101,12 +101,12 @@ class _Shop:
         files: Mapping[bytes, bytes],
     ) -> None:
         """Put one commit on a branch; a branch that does not exist starts from main, which must be at `parent`."""
-        repo = lookup_repo(self.node, self.caller, SHOP_NAME)
         base = None if parent is None else _MAIN
         target = CommitTarget(PERSISTENT, refname, base_refname=base, expected=parent)
         changes = [FileChange(TreePath(path), path.decode(), MODE_FILE) for path in files]
         facts = CommitFacts(message, author=person, committer=person)
-        with CommitPack(self.node, self.caller, repo, target, facts, changes) as commit:
+        command = StartCommit(SHOP_NAME, target, facts, changes)
+        with start_commit(self.node, self.caller, command) as commit:
             for path, content in files.items():
                 commit.add_chunk(path.decode(), content, eof=True)
             commit.commit()

@@ -22,12 +22,15 @@ from packhouse.git.objects.codec import (
 from packhouse.git.objects.fsck import check_upsert
 from packhouse.git.oid import oid_to_wire
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, BranchNameInvalid, branch_refname, short_name
-from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
-from packhouse.operations.commits.commit_target import CommitTarget, check_base
-from packhouse.operations.commits.diff_commit import DiffCommit
+from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
+from packhouse.operations.commits.start_commit import FileChange, PendingCommit, StartCommit, start_commit
+from packhouse.operations.commits.start_patch_commit import (
+    PendingPatchCommit,
+    StartPatchCommit,
+    start_patch_commit,
+)
 from packhouse.operations.commits.streamed_commit import StreamedCommit
 from packhouse.repository.refs.receipts import Receipt
 from packhouse.web.call import Call
@@ -94,6 +97,12 @@ class FileModeUnknown(Invalid):
 
     code = Code.FILE_MODE_UNKNOWN
     mode: str
+
+
+class EphemeralWithoutBase(Invalid):
+    """`base_is_ephemeral` is about a base, and no base is named."""
+
+    code = Code.EPHEMERAL_WITHOUT_BASE
 
 
 class PersonFields(msgspec.Struct):
@@ -180,15 +189,16 @@ def read_person(fields: PersonFields, *, now: int) -> Person:
 def read_target(metadata: CommitMetadata) -> CommitTarget:
     """Return target, base and guard of a commit; raise Invalid for bad branch names."""
     base = None if metadata.base_branch is None else branch_refname(metadata.base_branch)
-    target = CommitTarget(
+    refname = branch_refname(metadata.target_branch)
+    if metadata.base_is_ephemeral and base is None:
+        raise EphemeralWithoutBase()
+    return CommitTarget(
         namespace=EPHEMERAL if metadata.target_is_ephemeral else PERSISTENT,
-        refname=branch_refname(metadata.target_branch),
+        refname=refname,
         base_namespace=EPHEMERAL if metadata.base_is_ephemeral else PERSISTENT,
         base_refname=base,
         expected=metadata.expected_target_sha,
     )
-    check_base(target, base_is_ephemeral=metadata.base_is_ephemeral)
-    return target
 
 
 def read_facts(metadata: CommitMetadata, *, now: int) -> CommitFacts:
@@ -257,13 +267,13 @@ async def _read_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit])
         await call.in_thread(stream.feed, b"".join(waiting))
         commit = stream.finish()
     except BaseException:
-        await call.in_thread(stream.discard)
+        await call.in_thread(stream.close)
         raise
     target = commit.target
     return BranchWrite(
         operation=partial(_commit, commit),
         render=lambda new: commit_answer(target, new, blob_count=commit.blob_count),
-        discard=stream.discard,
+        discard=stream.close,
         namespace=target.namespace,
         refname=target.refname,
     )
@@ -271,9 +281,9 @@ async def _read_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit])
 
 def _commit(commit: StreamedCommit, receipt: Receipt[NewCommit] | None) -> NewCommit:
     try:
-        return commit.commit(receipt)
+        return commit.commit(receipt=receipt)
     finally:
-        commit.discard()
+        commit.close()
 
 
 def _read_commit(call: Call, metadata: CommitMetadata) -> tuple[CommitTarget, CommitFacts]:
@@ -288,16 +298,14 @@ async def create_commit(call: Call) -> BranchWrite[CommitAnswer]:
     def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitPackMetadata, where="create_commit")
         target, facts = _read_commit(call, metadata)
-        changes = read_files(metadata.files)
-        node, principal = call.node, call.caller.principal
-        repo = lookup_repo(node, principal, call.caller.repo)
-        commit = CommitPack(node, principal, repo, target, facts, changes)
+        command = StartCommit(call.caller.repo, target, facts, read_files(metadata.files))
+        commit = start_commit(call.node, call.caller.principal, command)
         return OpenedCommit(commit, partial(_add_blob_chunk, commit))
 
     return await _read_stream(call, open_commit)
 
 
-def _add_blob_chunk(commit: CommitPack, line: bytes) -> None:
+def _add_blob_chunk(commit: PendingCommit, line: bytes) -> None:
     content_id, data, eof = parse_blob_line(line)
     commit.add_chunk(content_id, data, eof=eof)
 
@@ -308,15 +316,14 @@ async def commit_diff(call: Call) -> BranchWrite[CommitAnswer]:
     def open_commit(line: bytes) -> OpenedCommit:
         metadata = parse_metadata_line(line, CommitMetadata, where="diff_commit")
         target, facts = _read_commit(call, metadata)
-        node, principal = call.node, call.caller.principal
-        repo = lookup_repo(node, principal, call.caller.repo)
-        commit = DiffCommit(node, principal, repo, target, facts)
+        command = StartPatchCommit(call.caller.repo, target, facts)
+        commit = start_patch_commit(call.node, call.caller.principal, command)
         return OpenedCommit(commit, partial(_add_diff_chunk, commit))
 
     return await _read_stream(call, open_commit)
 
 
-def _add_diff_chunk(commit: DiffCommit, line: bytes) -> None:
+def _add_diff_chunk(commit: PendingPatchCommit, line: bytes) -> None:
     data, eof = parse_diff_line(line)
     commit.add_chunk(data, eof=eof)
 

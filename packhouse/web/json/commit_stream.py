@@ -36,10 +36,10 @@ class CommitStream:
             raise MetadataMissing()
         return self._opened.commit
 
-    def discard(self) -> None:
-        """Remove everything that was not committed. Harmless when done before."""
+    def close(self) -> None:
+        """Remove everything that was not committed. A second call is harmless."""
         if self._opened is not None:
-            self._opened.commit.discard()
+            self._opened.commit.close()
 
     def _take_line(self, line: bytes) -> None:
         if self._opened is None:

@@ -12,7 +12,7 @@ from packhouse.git.oid import EMPTY_TREE_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
+from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.repository.refs.writer import RefWriter
 from packhouse.repository.tree_maker import TreeMaker
@@ -102,8 +102,8 @@ def commit_files(
                     editor.upsert(TreePath(path.encode()), MODE_FILE, blob)
             return editor.write(maker.emit)
 
-        plan = CommitPlan(target, CommitFacts(b"message\n", ADA, ADA), make_tree, action="test")
-        return add_commit(node, caller, plan, write)
+        facts = CommitFacts(b"message\n", ADA, ADA)
+        return add_commit(node, caller, AddCommit(write, target, facts, make_tree, action="test"))
 
 
 def pack_states(node: Node, repo: Repo) -> dict[str, str]:

@@ -38,8 +38,8 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName, branch_refname
 from packhouse.limits import Limits
 from packhouse.operations.commits.commit_target import GuardMismatch
-from packhouse.operations.commits.diff_commit import PatchEmpty
 from packhouse.operations.commits.merge import MergeConflict, RepoChanged, TargetMoved
+from packhouse.operations.commits.start_patch_commit import PatchEmpty
 from packhouse.operations.notes.write_note import NoteMissing, NotesRefState
 from packhouse.operations.refs.branches import BranchKeptMoving
 from packhouse.operations.transport.open_fetch import GitNotStarted

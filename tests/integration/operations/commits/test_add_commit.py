@@ -11,7 +11,7 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
+from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget, GuardMismatch
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -39,8 +39,8 @@ def commit(
             editor.upsert(TreePath(content), MODE_FILE, blob)
             return editor.write(maker.emit)
 
-        plan = CommitPlan(target, CommitFacts(b"m\n", ADA, ADA), make_tree, action="test")
-        return add_commit(node, caller, plan, write)
+        facts = CommitFacts(b"m\n", ADA, ADA)
+        return add_commit(node, caller, AddCommit(write, target, facts, make_tree, action="test"))
 
 
 def put_new_on(node: Node, caller: Principal, base: Oid) -> None:

@@ -21,8 +21,8 @@ from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
 from packhouse.operations.reading.grep import PageBounds, grep_files
 from packhouse.operations.reading.list_commits import list_commits
 from packhouse.operations.reading.read_commit import read_commit
@@ -46,8 +46,8 @@ def commit(node: Node, caller: Principal, name: str, content: bytes = CONTENT) -
     """Put a commit with the file `a` on main."""
     changes = [FileChange(TreePath(b"a"), "c", MODE_FILE)]
     facts = CommitFacts(b"m\n", ADA, ADA)
-    repo = lookup_repo(node, caller, name)
-    with CommitPack(node, caller, repo, CommitTarget(PERSISTENT, MAIN), facts, changes) as making:
+    command = StartCommit(name, CommitTarget(PERSISTENT, MAIN), facts, changes)
+    with start_commit(node, caller, command) as making:
         making.add_chunk("c", content, eof=True)
         return making.commit()
 

@@ -13,11 +13,11 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.commits.add_commit import CommitFacts, CommitPlan, NewCommit, add_commit
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
+from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget, read_target
-from packhouse.operations.commits.diff_commit import DiffCommit
 from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
+from packhouse.operations.commits.start_patch_commit import StartPatchCommit, start_patch_commit
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import open_view
@@ -55,7 +55,7 @@ def made(node: Node, caller: Principal) -> None:
 def commit_pack(node: Node, caller: Principal, path: bytes, mode: int, content: bytes = b"x") -> NewCommit:
     """Commit one file whose path nobody has parsed."""
     change = FileChange(cast(TreePath, path), "c", mode)
-    with CommitPack(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS, [change]) as making:
+    with start_commit(node, caller, StartCommit("r", MAIN, FACTS, [change])) as making:
         making.add_chunk("c", content, eof=True)
         return making.commit()
 
@@ -94,7 +94,7 @@ def test_a_commit_of_a_hostile_kind_is_refused_by_the_operation(node: Node, call
 def test_a_patch_that_makes_a_hostile_path_is_refused_by_the_operation(node: Node, caller: Principal) -> None:
     for path in (b".git/hooks/x", b"../up", b"a/.GIT", b".g\xe2\x80\x8cit/x"):
         head = b"diff --git a/%s b/%s\nnew file mode 100644\n--- /dev/null\n+++ b/%s\n" % (path, path, path)
-        with DiffCommit(node, caller, lookup_repo(node, caller, "r"), MAIN, FACTS) as making:
+        with start_patch_commit(node, caller, StartPatchCommit("r", MAIN, FACTS)) as making:
             making.add_chunk(head + b"@@ -0,0 +1 @@\n+x\n", eof=True)
             with pytest.raises(Invalid):
                 making.commit()
@@ -117,7 +117,7 @@ def change_files(
         FileChange(TreePath(path), path.decode(), None if content is None else mode)
         for path, content in files.items()
     ]
-    with CommitPack(node, caller, lookup_repo(node, caller, "r"), target, FACTS, changes) as making:
+    with start_commit(node, caller, StartCommit("r", target, FACTS, changes)) as making:
         for path, content in files.items():
             if content is not None:
                 making.add_chunk(path.decode(), content, eof=True)
@@ -159,7 +159,7 @@ def test_a_commit_on_a_hostile_branch_name_is_refused_by_the_operation(node: Nod
     for name in (b"refs/heads/../x", b"refs/heads/x.lock", b"refs/heads/x\nrefs/heads/y", b"HEAD", b"x"):
         target = CommitTarget(PERSISTENT, cast(RefName, name))
         with (
-            CommitPack(node, caller, lookup_repo(node, caller, "r"), target, FACTS, []) as making,
+            start_commit(node, caller, StartCommit("r", target, FACTS, [])) as making,
             pytest.raises(Invalid),
         ):
             making.commit()
@@ -181,11 +181,11 @@ def test_git_judges_what_a_commit_puts_into_gitmodules_though_nobody_asked(
                 editor.upsert(TreePath(b".gitmodules"), MODE_FILE, blob)
                 return editor.write(maker.emit)
 
-            plan = CommitPlan(MAIN, FACTS, make_tree, action="test")
+            command = AddCommit(write, MAIN, FACTS, make_tree, action="test")
             if is_hostile:
                 with pytest.raises(Invalid):
-                    add_commit(node, caller, plan, write)
+                    add_commit(node, caller, command)
                 assert not is_committed(node, caller)
             else:
-                add_commit(node, caller, plan, write)
+                add_commit(node, caller, command)
     assert is_committed(node, caller)

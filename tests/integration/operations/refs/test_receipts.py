@@ -27,10 +27,10 @@ from packhouse.operations.answers.forget_answers import ForgetAnswers, forget_an
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.merge import Merge, MergeStrategy, merge
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
+from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
@@ -84,13 +84,11 @@ def commit(
     node: Node, caller: Principal, content: bytes, kept: Receipt[NewCommit] | None = None
 ) -> NewCommit:
     """Put a commit with one file on main of `r`."""
-    repo = lookup_repo(node, caller, "r")
     target, facts = CommitTarget(PERSISTENT, MAIN), CommitFacts(b"m\n", ADA, ADA)
-    with CommitPack(
-        node, caller, repo, target, facts, [FileChange(TreePath(b"a"), "c", MODE_FILE)]
-    ) as making:
+    command = StartCommit("r", target, facts, [FileChange(TreePath(b"a"), "c", MODE_FILE)])
+    with start_commit(node, caller, command) as making:
         making.add_chunk("c", content, eof=True)
-        return making.commit(kept)
+        return making.commit(receipt=kept)
 
 
 def new_branch(node: Node, caller: Principal, name: bytes, kept: Receipt[Any] | None = None) -> None:

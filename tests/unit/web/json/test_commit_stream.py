@@ -21,9 +21,13 @@ from packhouse.git.refname import PERSISTENT, branch_refname
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
-from packhouse.operations.commits.commit_pack import CommitPack, FileChange
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.operations.commits.diff_commit import DiffCommit
+from packhouse.operations.commits.start_commit import FileChange, PendingCommit, StartCommit, start_commit
+from packhouse.operations.commits.start_patch_commit import (
+    PendingPatchCommit,
+    StartPatchCommit,
+    start_patch_commit,
+)
 from packhouse.operations.reading.read_files import find_file, iter_file
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.web.json.commit_stream import CommitStream, OpenedCommit
@@ -52,21 +56,21 @@ def patch(data: bytes, *, eof: bool = True) -> bytes:
     return json.dumps({"diff_chunk": {"data": base64.b64encode(data).decode(), "eof": eof}}).encode()
 
 
-class CountedPack(CommitPack):
-    """A commit of no files that counts how often it is discarded."""
+class CountedCommit(PendingCommit):
+    """A commit of no files that counts how often it is closed."""
 
-    discarded = 0
+    closed = 0
 
-    def discard(self) -> None:
-        self.discarded += 1
-        super().discard()
+    def close(self) -> None:
+        self.closed += 1
+        super().close()
 
 
 @dataclass
 class Opener:
     """Notes the metadata lines for which a stream opens a commit, and the lines that follow."""
 
-    commit: CountedPack
+    commit: CountedCommit
     opened: list[bytes] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
 
@@ -84,7 +88,7 @@ def node(memory_node: Node, memory_caller: Principal) -> Node:
 @pytest.fixture
 def opener(node: Node, memory_caller: Principal) -> Iterator[Opener]:
     repo = lookup_repo(node, memory_caller, "r")
-    with CountedPack(node, memory_caller, repo, TARGET, FACTS, []) as commit:
+    with CountedCommit(node, memory_caller, repo, StartCommit("r", TARGET, FACTS, [])) as commit:
         yield Opener(commit)
 
 
@@ -213,23 +217,23 @@ def test_a_body_without_a_line_lacks_its_metadata(opener: Opener, body: bytes) -
         stream.finish()
 
 
-def test_a_failure_to_open_leaves_nothing_to_discard() -> None:
+def test_a_failure_to_open_leaves_nothing_to_close() -> None:
     def refuse(_line: bytes) -> OpenedCommit:
         raise BadCursor()
 
     stream = CommitStream(refuse)
     with pytest.raises(BadCursor):
         stream.feed(METADATA + b"\n")
-    stream.discard()
+    stream.close()
 
 
-def test_what_was_opened_is_discarded_with_the_stream(opener: Opener) -> None:
+def test_what_was_opened_is_closed_with_the_stream(opener: Opener) -> None:
     stream = CommitStream(opener)
-    stream.discard()
-    assert opener.commit.discarded == 0
+    stream.close()
+    assert opener.commit.closed == 0
     stream.feed(METADATA + b"\n")
-    stream.discard()
-    assert opener.commit.discarded == 1
+    stream.close()
+    assert opener.commit.closed == 1
 
 
 # What a chunk line may hold
@@ -301,13 +305,13 @@ def pack_stream(node: Node, caller: Principal, **files: str) -> CommitStream:
     def open_commit(line: bytes) -> OpenedCommit:
         assert line == METADATA
         changes = [FileChange(TreePath(path.encode()), content, MODE_FILE) for path, content in files.items()]
-        commit = CommitPack(node, caller, lookup_repo(node, caller, "r"), TARGET, FACTS, changes)
+        commit = start_commit(node, caller, StartCommit("r", TARGET, FACTS, changes))
         return OpenedCommit(commit, partial(add_to_pack, commit))
 
     return CommitStream(open_commit)
 
 
-def add_to_pack(commit: CommitPack, line: bytes) -> None:
+def add_to_pack(commit: PendingCommit, line: bytes) -> None:
     content_id, data, eof = parse_blob_line(line)
     commit.add_chunk(content_id, data, eof=eof)
 
@@ -318,7 +322,7 @@ def send(stream: CommitStream, *lines: bytes) -> NewCommit:
         stream.feed(b"\n".join([METADATA, *lines]))
         return stream.finish().commit()
     finally:
-        stream.discard()
+        stream.close()
 
 
 def read(node: Node, caller: Principal, path: str) -> bytes:
@@ -371,7 +375,7 @@ def test_a_stream_that_breaks_off_leaves_nothing(node: Node, memory_caller: Prin
     for _ in range(3):
         stream.feed(chunk(b"x" * limits.chunk_decoded_max_bytes, eof=False) + b"\n")
     assert in_scratch(node)
-    stream.discard()
+    stream.close()
     assert in_scratch(node) == set()
 
 
@@ -380,7 +384,7 @@ def test_a_patch_may_be_cut_anywhere(node: Node, memory_caller: Principal) -> No
     text = b"--- a/one\n+++ b/one\n@@ -1 +1 @@\n-old\n+new\n"
 
     def open_commit(_line: bytes) -> OpenedCommit:
-        commit = DiffCommit(node, memory_caller, lookup_repo(node, memory_caller, "r"), TARGET, FACTS)
+        commit = start_patch_commit(node, memory_caller, StartPatchCommit("r", TARGET, FACTS))
         return OpenedCommit(commit, partial(add_to_patch, commit))
 
     pieces = [patch(text[i : i + 1], eof=i == len(text) - 1) for i in range(len(text))]
@@ -389,6 +393,6 @@ def test_a_patch_may_be_cut_anywhere(node: Node, memory_caller: Principal) -> No
     assert made.old_oid is not None
 
 
-def add_to_patch(commit: DiffCommit, line: bytes) -> None:
+def add_to_patch(commit: PendingPatchCommit, line: bytes) -> None:
     data, eof = parse_diff_line(line)
     commit.add_chunk(data, eof=eof)

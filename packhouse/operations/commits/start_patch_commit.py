@@ -1,4 +1,6 @@
-"""One commit from a patch."""
+"""One commit from a patch, which comes in pieces."""
+
+from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.auth.principal import Principal
@@ -7,6 +9,7 @@ from packhouse.error_codes import Code
 from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.streamed_commit import StreamedCommit
@@ -39,26 +42,33 @@ class PatchEmpty(Invalid):
     code = Code.PATCH_EMPTY
 
 
-class DiffCommit(StreamedCommit):
-    """A commit being built from a patch, which comes in pieces."""
+@dataclass(frozen=True, slots=True)
+class StartPatchCommit:
+    """Which branch the patch is for; the patch follows."""
+
+    repo: str
+    target: CommitTarget
+    facts: CommitFacts
+
+
+class PendingPatchCommit(StreamedCommit):
+    """A commit whose patch is still on its way. Close it, whatever happens."""
 
     action = "diff-commit"
 
-    def __init__(
-        self, node: Node, caller: Principal, repo: Repo, target: CommitTarget, facts: CommitFacts
-    ) -> None:
-        super().__init__(node, caller, repo, target, facts)
+    def __init__(self, node: Node, caller: Principal, repo: Repo, command: StartPatchCommit) -> None:
+        super().__init__(node, caller, repo, command.target, command.facts)
         self._patch = self._write.new_spill()
         self._file = self._patch.open()
         self._size_bytes = 0
         self._complete = False
         self._changed: list[PatchedFile] = []
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """See StreamedCommit."""
         self._file.close()
         self._patch.discard()
-        super().discard()
+        super().close()
 
     @property
     def blob_count(self) -> int:
@@ -85,3 +95,8 @@ class DiffCommit(StreamedCommit):
     def _make_tree(self, maker: TreeMaker) -> Oid:
         tree, self._changed = apply_patch(self._write, self._patch, maker)
         return tree
+
+
+def start_patch_commit(node: Node, caller: Principal, command: StartPatchCommit) -> PendingPatchCommit:
+    """Begin a commit and make ready for its patch; raise RepoNotFound, FirstSyncRunning."""
+    return PendingPatchCommit(node, caller, lookup_repo(node, caller, command.repo), command)

@@ -12,6 +12,7 @@ from packhouse.git.objects.codec import MODE_GITLINK
 from packhouse.git.objects.tree_path import TreePath
 from packhouse.git.oid import Oid
 from packhouse.node.node import Node
+from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commits.commit_target import CommitTarget
@@ -37,28 +38,32 @@ class FileChange:
     mode: int | None
 
 
-class CommitPack(StreamedCommit):
-    """A commit being built from files. The metadata is complete before the first chunk."""
+@dataclass(frozen=True, slots=True)
+class StartCommit:
+    """Which files to change on which branch; the contents follow."""
+
+    repo: str
+    target: CommitTarget
+    facts: CommitFacts
+    files: Sequence[FileChange]
+
+
+class PendingCommit(StreamedCommit):
+    """A commit whose files are still on their way. Close it, whatever happens."""
 
     action = "commit-pack"
 
-    def __init__(
-        self,
-        node: Node,
-        caller: Principal,
-        repo: Repo,
-        target: CommitTarget,
-        facts: CommitFacts,
-        files: Sequence[FileChange],
-    ) -> None:
-        super().__init__(node, caller, repo, target, facts)
-        self._files = files
-        self._intake = BlobIntake(self._write, _uses(files), blob_max_bytes=node.config.blob_max_bytes)
+    def __init__(self, node: Node, caller: Principal, repo: Repo, command: StartCommit) -> None:
+        super().__init__(node, caller, repo, command.target, command.facts)
+        self._files = command.files
+        self._intake = BlobIntake(
+            self._write, _uses(command.files), blob_max_bytes=node.config.blob_max_bytes
+        )
 
-    def discard(self) -> None:
+    def close(self) -> None:
         """See StreamedCommit."""
         self._intake.discard()
-        super().discard()
+        super().close()
 
     @property
     def blob_count(self) -> int:
@@ -83,6 +88,11 @@ class CommitPack(StreamedCommit):
             else:
                 editor.upsert(change.path, change.mode, self._intake.blobs[change.content_id])
         return editor.write(maker.emit)
+
+
+def start_commit(node: Node, caller: Principal, command: StartCommit) -> PendingCommit:
+    """Begin a commit and make ready for the contents of its files; raise RepoNotFound, FirstSyncRunning."""
+    return PendingCommit(node, caller, lookup_repo(node, caller, command.repo), command)
 
 
 def _uses(files: Sequence[FileChange]) -> dict[str, frozenset[ContentUse]]:
