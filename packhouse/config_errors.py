@@ -5,28 +5,31 @@ from packhouse.errors import Invalid
 
 
 class UpstreamUrlsInvalid(Invalid):
-    """An entry of `upstream_urls` has another form. `value` is the entry without its login."""
+    """An entry of the setting `upstream_urls` is not `provider=https://host/path`.
+
+    `value` is the entry without its login.
+    """
 
     code = Code.UPSTREAM_URLS_INVALID
     value: str
 
 
 class TrustedHostsInvalid(Invalid):
-    """An entry of `trusted_hosts` has another form. `value` is the entry without its login."""
+    """An entry of the setting `trusted_hosts` is not `scheme://host:port`. `value` is the entry without its login."""
 
     code = Code.TRUSTED_HOSTS_INVALID
     value: str
 
 
 class FaultUnknown(Invalid):
-    """Git has no fault of this name."""
+    """The setting `import_allowed_faults` names a fault that git does not know."""
 
     code = Code.FAULT_UNKNOWN
     value: str
 
 
 class FaultNeverAllowed(Invalid):
-    """The fault would let an object do harm at a client. `value` is its name."""
+    """The setting names a fault whose objects can do harm at a client. `value` is the name of the fault."""
 
     code = Code.FAULT_NEVER_ALLOWED
     value: str
@@ -47,7 +50,7 @@ class SettingEmpty(Invalid):
 
 
 class SwitchInvalid(Invalid):
-    """A setting that is a switch has another value than 0 and 1."""
+    """A setting that is a switch is neither 0 nor 1."""
 
     code = Code.SWITCH_INVALID
     setting: str
@@ -55,7 +58,7 @@ class SwitchInvalid(Invalid):
 
 
 class SettingNotANumber(Invalid, kw_only=True):
-    """A setting that is a number has other text."""
+    """A setting that takes a number is not a whole number."""
 
     code = Code.SETTING_NOT_A_NUMBER
     setting: str
@@ -77,7 +80,7 @@ class CountOutOfRange(Invalid):
 
 
 class SettingOutOfRange(Invalid):
-    """A setting is a number that JSON cannot say."""
+    """A setting is negative, or larger than the numbers that JSON holds exactly."""
 
     code = Code.SETTING_OUT_OF_RANGE
     setting: str
@@ -85,7 +88,7 @@ class SettingOutOfRange(Invalid):
 
 
 class TimeoutTooShort(Invalid):
-    """A setting that limits a time is 0, and the limit cannot be switched off."""
+    """A setting that limits a time is 0. This limit cannot be switched off."""
 
     code = Code.TIMEOUT_TOO_SHORT
     setting: str
@@ -93,34 +96,37 @@ class TimeoutTooShort(Invalid):
 
 
 class RuntimeDirNotAFolder(Invalid):
-    """The setting names something else than a folder."""
+    """The setting `runtime_dir` names something else than a folder."""
 
     code = Code.RUNTIME_DIR_NOT_A_FOLDER
     value: str
 
 
 class PublicUrlInvalid(Invalid):
-    """The setting is no web address. `value` leaves out its login."""
+    """The setting `public_url` is not a web address. `value` is the setting without its login."""
 
     code = Code.PUBLIC_URL_INVALID
     value: str
 
 
 class LogLevelUnknown(Invalid):
-    """The setting is another word than the levels of the log."""
+    """The setting `log_level` is not a level of the log."""
 
     code = Code.LOG_LEVEL_UNKNOWN
     value: str
 
 
 class DatabaseSettingInvalid(Invalid):
-    """The setting is no address of PostgreSQL. It may hold a password and is not shown."""
+    """The setting `database` is not an address of PostgreSQL.
+
+    The error does not show it, since it may hold a password.
+    """
 
     code = Code.DATABASE_SETTING_INVALID
 
 
 class ListenInvalid(Invalid):
-    """The setting names no address and port. A port is a number from 0 to 65535."""
+    """The setting `listen` is not an address and a port. A port is a number from 0 to 65535."""
 
     code = Code.LISTEN_INVALID
     value: str

@@ -85,7 +85,7 @@ class Invalid(PackhouseError):
 
 
 class Unauthenticated(PackhouseError):
-    """Nobody we know signed this call. Get a valid token."""
+    """The call has no valid token. Get one, then send the call again."""
 
 
 class Denied(PackhouseError):
@@ -93,7 +93,7 @@ class Denied(PackhouseError):
 
 
 class NotFound(PackhouseError):
-    """The thing named by the request does not exist, or no longer."""
+    """The thing that the request names does not exist, or exists no longer."""
 
 
 class Conflict(PackhouseError):
@@ -136,7 +136,7 @@ class FieldInvalid(Invalid, kw_only=True):
 
 
 class ServerBusy(Unavailable):
-    """As much of that work as may run at once is running or waiting."""
+    """No more work of this kind may run or wait now. `work` names the kind."""
 
     code = Code.SERVER_BUSY
     work: str

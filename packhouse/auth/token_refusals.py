@@ -21,25 +21,25 @@ class TokenNotInParts(TokenRefused):
 
 
 class TokenNotBase64url(TokenRefused):
-    """A part has characters outside the alphabet, or padding."""
+    """A part of the token has characters outside the alphabet, or padding."""
 
     code = Code.TOKEN_NOT_BASE64URL
 
 
 class TokenNotJson(TokenRefused):
-    """Header or claims are not JSON, or contain half a surrogate pair."""
+    """The header or the claims are not JSON, or contain half a surrogate pair."""
 
     code = Code.TOKEN_NOT_JSON
 
 
 class TokenNotAnObject(TokenRefused):
-    """Header or claims are another JSON value than an object."""
+    """The header or the claims are another JSON value than an object."""
 
     code = Code.TOKEN_NOT_AN_OBJECT
 
 
 class TokenAlgorithmUnknown(TokenRefused):
-    """The header names another algorithm, or none."""
+    """The header of the token names another algorithm, or none."""
 
     code = Code.TOKEN_ALGORITHM_UNKNOWN
 
@@ -99,7 +99,7 @@ class TokenExpired(TokenRefused):
 
 
 class TokenTimeNotANumber(TokenRefused):
-    """`exp`, `nbf` or `iat` is not a NumericDate (RFC 7519 section 2)."""
+    """A time of the token is not a NumericDate (RFC 7519 section 2). The times are `exp`, `nbf` and `iat`."""
 
     code = Code.TOKEN_TIME_NOT_A_NUMBER
 

@@ -80,7 +80,7 @@ class RefOutcome:
 
 
 class RefMismatch(Conflict):
-    """The ref has another value than the caller expected. `actual` is its value; None: it does not exist."""
+    """The ref has another value than the caller expected. `actual` is its value, None for an absent ref."""
 
     code = Code.REF_MISMATCH
     refname: RefName
@@ -97,7 +97,10 @@ class RefMissing(NotFound):
 
 
 class RefNameConflict(Conflict, kw_only=True):
-    """Git clients cannot store a ref beside another whose name is a folder of it, such as `a` and `a/b`."""
+    """The name of the ref is a folder of another ref's name, or the reverse, such as `a` and `a/b`.
+
+    Git clients cannot store two refs like these.
+    """
 
     code = Code.REF_NAME_CONFLICT
     refname: RefName

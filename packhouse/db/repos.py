@@ -65,7 +65,7 @@ class RepoExists(Conflict):
 
 
 class RepoNotFound(NotFound):
-    """The repository does not exist, or it was deleted. Git's users typed its name, so they are not told it again."""
+    """The repository does not exist, or it was deleted. `repo` is None where git shows the name anyway."""
 
     code = Code.REPO_NOT_FOUND
     repo: str | int | None = None

@@ -52,7 +52,7 @@ class ExtensionInvalid(Invalid):
 
 
 class BadGlob(Invalid):
-    """The text is no pattern. `glob` is its start, `reason` the end of a sentence about it."""
+    """The text is not a glob pattern. `glob` is its start, `reason` the end of a sentence about it."""
 
     code = Code.BAD_GLOB
     glob: str

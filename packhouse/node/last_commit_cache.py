@@ -20,7 +20,7 @@ _RETRY_AFTER_S: Final = 5
 
 
 class HistoryBeingRead(Unavailable):
-    """Another thread computes what was asked for, and takes long."""
+    """Another thread reads the same history, and takes long. Ask again later."""
 
     code = Code.HISTORY_BEING_READ
     retry_after_s: int

@@ -29,36 +29,36 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class _LineInvalid(Invalid):
-    """A line that opens nothing. The error quotes nothing of it."""
+    """A line of the token file is invalid. The error does not quote it, since it may hold a token."""
 
 
 class TokenFileUnreadable(Unavailable):
-    """The file is absent, no plain file, or closed to this process."""
+    """The token file is absent, not a plain file, or closed to this process."""
 
     code = Code.TOKEN_FILE_UNREADABLE
 
 
 class TokenFileTooLarge(Unavailable):
-    """The file is larger than the server reads."""
+    """The token file is larger than the server reads."""
 
     code = Code.TOKEN_FILE_TOO_LARGE
     max_bytes: int
 
 
 class TokenLineNotUtf8(_LineInvalid):
-    """The line is other bytes than text."""
+    """A line of the token file is not UTF-8."""
 
     code = Code.TOKEN_LINE_NOT_UTF8
 
 
 class TokenLineMalformed(_LineInvalid):
-    """The line has fewer than three parts."""
+    """A line of the token file has fewer than three parts."""
 
     code = Code.TOKEN_LINE_MALFORMED
 
 
 class TokenLineRepoInvalid(_LineInvalid):
-    """The third part is no name of a repository."""
+    """The third part of a line of the token file is not the name of a repository."""
 
     code = Code.TOKEN_LINE_REPO_INVALID
 

@@ -25,7 +25,7 @@ Resolver = Callable[[str, int], list[IpAddress]]
 
 
 class BadAddress(Invalid):
-    """No request can go to this address. Correct the address."""
+    """The address cannot be used for a request. Correct it."""
 
     code = Code.BAD_ADDRESS
     reason: str

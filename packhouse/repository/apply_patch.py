@@ -41,14 +41,14 @@ _TAIL_BYTES: Final = 256  # more than the longest line of binary data
 
 
 class PatchRefused(Invalid):
-    """The text is no patch to git. `reason` is in words of git, or of our own."""
+    """Git cannot read the text as a patch. `reason` is in git's words or in our own."""
 
     code = Code.PATCH_REFUSED
     reason: str
 
 
 class PatchChangesNothing(Invalid):
-    """The patch holds no file header."""
+    """The patch has no file header."""
 
     code = Code.PATCH_CHANGES_NOTHING
 

@@ -33,7 +33,7 @@ _NAMED_MAX: Final = 10
 
 
 class RepositoryDamaged(Corrupt):
-    """What the repository consists of is lost or damaged; an operator must look."""
+    """Stored data of the repository is lost or damaged. An operator must look."""
 
     code = Code.REPOSITORY_DAMAGED
     repo: str
@@ -45,7 +45,7 @@ class RepositoryDamaged(Corrupt):
 
 
 class RepositoryMended(Unavailable):
-    """Git could not read something that is in place by now. Retry this very call."""
+    """Git could not read something that is in place by now. Send the same request again."""
 
     code = Code.REPOSITORY_MENDED
     repo: str

@@ -23,7 +23,7 @@ _CANDIDATES_MAX: Final = 1000
 
 
 class AbbreviationUnknown(NotFound):
-    """No commit or several begin with these digits."""
+    """No commit, or more than one, has an id that begins with these digits."""
 
     code = Code.ABBREVIATION_UNKNOWN
     ref: str

@@ -36,7 +36,7 @@ _NAME_BYTES = 20
 
 
 class SourcePackGone(Unavailable):
-    """The repository that is copied from has joined its packs meanwhile."""
+    """A pack of the source is gone, since the source has joined its packs during the copy."""
 
     code = Code.SOURCE_PACK_GONE
     pack: str

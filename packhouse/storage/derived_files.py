@@ -38,7 +38,7 @@ Stamp = tuple[int, int, int]
 
 
 class PackIdxNotRebuilt(Unavailable, kw_only=True):
-    """The pack is sound; a full disk or the like prevents it. `reason` may name files."""
+    """The idx of a sound pack cannot be rebuilt now, because the disk is full for example. `reason` may name files."""
 
     code = Code.PACK_IDX_NOT_REBUILT
     pack: str

@@ -35,7 +35,7 @@ class SeveralAuthorizations(Unauthenticated):
 
 
 class AuthorizationWithoutToken(Unauthenticated):
-    """The header has another scheme, or nothing after it."""
+    """The Authorization header has another scheme, or no token behind the scheme."""
 
     code = Code.AUTHORIZATION_WITHOUT_TOKEN
     schemes: str
@@ -48,7 +48,7 @@ class BasicNotBase64(Unauthenticated):
 
 
 class PasswordRequired(Unauthenticated):
-    """The password is blank, or there is none."""
+    """The Basic credentials have no password, or a blank one."""
 
     code = Code.PASSWORD_REQUIRED
 

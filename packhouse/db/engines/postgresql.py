@@ -67,14 +67,14 @@ class DatabaseUrlMalformed(Invalid):
 
 
 class PostgresqlTooOld(Invalid):
-    """The version of the server is too old. `found` is its number."""
+    """The PostgreSQL server is too old. `found` is the number of its version."""
 
     code = Code.POSTGRESQL_TOO_OLD
     found: str | int
 
 
 class PostgresqlNotUtf8(Invalid):
-    """The database has another encoding, `found`."""
+    """The database has another encoding than UTF8. `found` is its encoding."""
 
     code = Code.POSTGRESQL_NOT_UTF8
     found: str

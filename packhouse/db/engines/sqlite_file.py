@@ -28,7 +28,10 @@ _CANNOT_SYNC: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class StrayLog(Corrupt):
-    """SQLite would delete the log. It may hold the last transactions of a lost database."""
+    """A write-ahead log lies beside an empty database.
+
+    It may hold the last transactions, and SQLite would delete it.
+    """
 
     code = Code.STRAY_LOG
     log: str

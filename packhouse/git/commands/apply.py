@@ -36,8 +36,8 @@ does not know (tried on 2.39.5)."""
 class PatchNotTaken(PackhouseError, kw_only=True):
     """Git does not apply the patch. `reason` is in git's words.
 
-    `is_malformed` tells that no tree could make it fit; `line` is the line of the patch that git complains about, if it
-    names one. `paths` are those that the tree has, or lacks, against the patch.
+    `is_malformed` tells that the patch fits no tree at all. `line` is the line of the patch that git complains about,
+    if git names one. `paths` are the paths that the tree has, or lacks, contrary to the patch.
     """
 
     code = Code.PATCH_NOT_TAKEN

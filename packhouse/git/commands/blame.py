@@ -23,13 +23,13 @@ _USAGE: Final = 129
 
 
 class BlameUnreadable(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git blame has another form than the one asked for."""
 
     code = Code.BLAME_UNREADABLE
 
 
 class BadRange(Invalid):
-    """The file has no such lines, or the text names none. `reason` is in git's words, or of our own."""
+    """The range is unreadable, or the file has no such lines. `reason` is in git's words or in our own."""
 
     code = Code.BAD_RANGE
     reason: str

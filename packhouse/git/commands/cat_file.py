@@ -23,7 +23,7 @@ _REASON_MAX_BYTES: Final = 300
 
 
 class BlobUnreadable(ObjectCorrupt):
-    """Git does not find the object, or finds another kind. `answer` is its line."""
+    """Git finds no object of this id, or an object of another kind. `answer` is git's line about it."""
 
     code = Code.BLOB_UNREADABLE
     answer: str

@@ -30,19 +30,19 @@ _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
 
 
 class DiffEndsEarly(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git diff-tree ends within its list of paths."""
 
     code = Code.DIFF_ENDS_EARLY
 
 
 class DiffUnreadable(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git diff-tree has another form than the one asked for."""
 
     code = Code.DIFF_UNREADABLE
 
 
 class DiffOfUnknownPath(Corrupt):
-    """The list of paths lacks one of the patches."""
+    """The output of git diff-tree has the patch of a path that its list of paths lacks."""
 
     code = Code.DIFF_OF_UNKNOWN_PATH
 
@@ -55,7 +55,7 @@ class DiffTooManyFiles(LimitExceeded):
 
 
 class DiffTooLarge(LimitExceeded):
-    """Git passed the bound for one diff. Ask for single paths."""
+    """Git would need more memory than one diff may use. Ask for single paths."""
 
     code = Code.DIFF_TOO_LARGE
 

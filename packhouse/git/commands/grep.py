@@ -35,26 +35,26 @@ _PATHSPEC_SPECIAL: Final = re.compile(rb"[*?\[\\:]")
 
 
 class BadPattern(Invalid):
-    """The text is no extended regular expression, or too complex a one."""
+    """The text is not an extended regular expression, or the expression is too complex."""
 
     code = Code.BAD_PATTERN
     reason: str
 
 
 class PatternTooSlow(TimedOut):
-    """The processor time for the expression is used up."""
+    """The search has used up its processor time."""
 
     code = Code.PATTERN_TOO_SLOW
 
 
 class SearchOutOfMemory(LimitExceeded):
-    """A file is so large, or an expression so costly, that git found no more memory."""
+    """Git found no more memory for the search: a file is too large, or the expression too costly."""
 
     code = Code.SEARCH_OUT_OF_MEMORY
 
 
 class GrepUnreadable(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git grep has another form than the one asked for."""
 
     code = Code.GREP_UNREADABLE
 

@@ -36,14 +36,14 @@ REFUSABLE: Final = (MAY_BE_ALLOWED | NEVER_ALLOWED) - ONLY_WARNED_OF - FATAL
 
 
 class PackRefused(PackhouseError):
-    """Git does not take the pack. `reason` names the first object that it refuses, in its words."""
+    """Git refuses the pack. `reason` is git's message about the first object that it refuses."""
 
     code = Code.PACK_REFUSED
     reason: str
 
 
 class NoRoomForPack(PackhouseError):
-    """Git could not write the pack or its idx. `messages` are its words."""
+    """Git could not write the pack or its idx. `messages` are git's."""
 
     code = Code.NO_ROOM_FOR_PACK
     messages: str

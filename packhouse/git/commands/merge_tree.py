@@ -24,7 +24,7 @@ _STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTAL
 
 
 class MergeTooLarge(LimitExceeded):
-    """Git passed the bound for one merge."""
+    """Git would need more memory than one merge may use."""
 
     code = Code.MERGE_TOO_LARGE
 
@@ -36,19 +36,22 @@ class UnrelatedHistories(Conflict):
 
 
 class MergeImpossible(Conflict):
-    """Git itself gives up: it aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried)."""
+    """Git cannot merge the commits.
+
+    It aborts on some rare renames (an assertion of merge-ort in 2.39.5, when tried).
+    """
 
     code = Code.MERGE_IMPOSSIBLE
 
 
 class MergeWithoutTree(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git merge-tree does not begin with the id of a tree."""
 
     code = Code.MERGE_WITHOUT_TREE
 
 
 class MergeUnreadable(Corrupt):
-    """Git wrote another form than the one asked for."""
+    """The output of git merge-tree has another form than the one asked for."""
 
     code = Code.MERGE_UNREADABLE
 

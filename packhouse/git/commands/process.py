@@ -23,7 +23,7 @@ PIPE_BYTES: Final = limits.MIB
 
 
 class GitNotEnded(TimedOut):
-    """Git closed its output and went on."""
+    """Git closed its output and did not end in time."""
 
     code = Code.GIT_NOT_ENDED
     seconds: float

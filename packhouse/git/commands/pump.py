@@ -18,7 +18,7 @@ from packhouse.git.commands.process import PIPE_BYTES, ChildProcess
 
 
 class GitTookTooLong(TimedOut):
-    """The time for the call is over."""
+    """The time for a call of git is over."""
 
     code = Code.GIT_TOOK_TOO_LONG
 

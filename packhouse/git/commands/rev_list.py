@@ -24,7 +24,7 @@ _REASON_MAX_CHARS: Final = 300
 
 
 class HistoryUnreadable(Corrupt):
-    """A commit on the way is missing, or cannot be read. `reason` is git's."""
+    """A commit of the history is missing or unreadable. `reason` is git's."""
 
     code = Code.HISTORY_UNREADABLE
     reason: str

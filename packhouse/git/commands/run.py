@@ -36,7 +36,7 @@ class GitWroteTooMuch(LimitExceeded):
 
 
 class GitFailed(PackhouseError):
-    """Git ended as it should not, or complained of objects. `messages` are git's words."""
+    """Git ended with an unexpected exit code, or complained of objects. `messages` are git's words."""
 
     code = Code.GIT_FAILED
     command: str

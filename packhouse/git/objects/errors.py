@@ -6,7 +6,7 @@ from packhouse.git.oid import Oid
 
 
 class ObjectCorrupt(Corrupt):
-    """A stored object is not what was written, or another one names it and it is not there."""
+    """A stored object has changed, or is missing although another object names it."""
 
     oid: Oid
 
@@ -18,7 +18,7 @@ class MessageEmpty(Invalid):
 
 
 class MessageHoldsNul(Invalid):
-    """Git refuses such a message (git-commit-tree(1))."""
+    """The message holds a NUL character, which git refuses (git-commit-tree(1))."""
 
     code = Code.MESSAGE_HOLDS_NUL
 
@@ -31,14 +31,14 @@ class PersonIncomplete(Invalid):
 
 
 class PersonNameEmpty(Invalid):
-    """Git removes all characters of this name, so nothing would be left."""
+    """The name of a person has only characters that git removes."""
 
     code = Code.PERSON_NAME_EMPTY
     field: str
 
 
 class PersonUnreadable(Invalid):
-    """A person with `<`, `>`, newline or NUL could not be read back."""
+    """The name or the email of a person has `<`, `>`, newline or NUL, and could not be read back."""
 
     code = Code.PERSON_UNREADABLE
     field: str | None = None
@@ -100,6 +100,6 @@ class TagWithoutTarget(Corrupt):
 
 
 class TreeNamesMissingObject(ObjectCorrupt):
-    """Git met an object that the repository lacks."""
+    """A tree names an object that the repository lacks. Git found it so."""
 
     code = Code.TREE_NAMES_MISSING_OBJECT

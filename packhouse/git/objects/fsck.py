@@ -21,28 +21,28 @@ from packhouse.git.oid import ZERO_OID, NotAnObjectId, Oid, is_oid
 
 
 class FileModeInvalid(Invalid):
-    """Files of a tree cannot have this mode. `mode` is in octal digits."""
+    """An entry of a tree cannot have this mode. `mode` is in octal digits."""
 
     code = Code.FILE_MODE_INVALID
     mode: str
 
 
 class OidZero(Invalid):
-    """Git refuses the zero id in a tree."""
+    """An entry of a tree has the zero id, which git refuses."""
 
     code = Code.OID_ZERO
     path: bytes
 
 
 class GitmodulesNotAFile(Invalid):
-    """Git refuses `.gitmodules` as a symlink, folder or submodule."""
+    """A tree has `.gitmodules` as a symlink, a folder or a submodule, which git refuses."""
 
     code = Code.GITMODULES_NOT_A_FILE
     path: bytes
 
 
 class GitattributesNotAFile(Invalid):
-    """Git refuses `.gitattributes` as a folder or submodule."""
+    """A tree has `.gitattributes` as a folder or a submodule, which git refuses."""
 
     code = Code.GITATTRIBUTES_NOT_A_FILE
     path: bytes

@@ -54,7 +54,7 @@ class TagsTooDeep(NotFound):
 
 
 class ObjectFolderUnreadable(Corrupt):
-    """`reason` is libgit2's message."""
+    """The folder of a repository's objects cannot be opened. `reason` is libgit2's message."""
 
     code = Code.OBJECT_FOLDER_UNREADABLE
     reason: str

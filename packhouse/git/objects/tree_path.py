@@ -30,35 +30,35 @@ class PathEmpty(Invalid):
 
 
 class PathTooLong(Invalid):
-    """The path is longer than one that a tree may hold. `bytes` is its length."""
+    """The path is longer than paths in a tree may be. `bytes` is its length."""
 
     code = Code.PATH_TOO_LONG
     bytes: int
 
 
 class PathHoldsNul(Invalid):
-    """No tree can contain a name with NUL."""
+    """The path holds a NUL byte. No name in a tree can."""
 
     code = Code.PATH_HOLDS_NUL
     path: bytes
 
 
 class PathSegmentInvalid(Invalid):
-    """Each part between two slashes is the name of an entry."""
+    """A part of the path between two slashes is empty, `.` or `..`."""
 
     code = Code.PATH_SEGMENT_INVALID
     path: bytes
 
 
 class PathNamesGit(Invalid):
-    """To some file system, a part of the path is `.git`."""
+    """A part of the path is `.git`, or a name that some file system takes for it."""
 
     code = Code.PATH_NAMES_GIT
     path: bytes
 
 
 class PathPrefixInvalid(Invalid):
-    """No path of a tree begins like this."""
+    """The prefix has an empty, `.` or `..` part, or a NUL byte. No path of a tree begins like this."""
 
     code = Code.PATH_PREFIX_INVALID
     path: bytes

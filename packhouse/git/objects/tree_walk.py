@@ -28,7 +28,7 @@ class TreeTooLarge(LimitExceeded):
 
 
 class WalkedPathTooLong(LimitExceeded):
-    """Folders are nested so deeply that we do not show their paths."""
+    """Folders are nested so deeply that their paths are too long to be shown."""
 
     code = Code.WALKED_PATH_TOO_LONG
     max_bytes: int

@@ -18,7 +18,7 @@ class NotAPackIdx(PackCorrupt):
 
 
 class PackIdxVersionUnknown(PackCorrupt):
-    """The idx has another version, or is no idx at all."""
+    """The file is an idx of another version, or no idx at all."""
 
     code = Code.PACK_IDX_VERSION_UNKNOWN
 
@@ -36,7 +36,7 @@ class PackIdxSizeWrong(PackCorrupt):
 
 
 class PackIdxOffsetOutside(PackCorrupt):
-    """A large offset is behind the end of the table."""
+    """The idx names a large offset behind the end of its table of large offsets."""
 
     code = Code.PACK_IDX_OFFSET_OUTSIDE
 
@@ -60,13 +60,13 @@ class PackIdxOffsetsWrong(PackCorrupt):
 
 
 class PackHeaderWrong(PackCorrupt):
-    """Version or number of objects differ."""
+    """The header of the pack has another version or number of objects than the idx."""
 
     code = Code.PACK_HEADER_WRONG
 
 
 class PackTrailerWrong(PackCorrupt):
-    """Pack and idx do not belong together."""
+    """The checksum at the end of the pack is not the one in the idx. Pack and idx do not belong together."""
 
     code = Code.PACK_TRAILER_WRONG
 
@@ -84,7 +84,7 @@ class NotAPack(PackCorrupt):
 
 
 class PackHoldsDeltas(Invalid):
-    """Such a pack cannot be joined without git."""
+    """The pack holds deltas, so it cannot be joined without git."""
 
     code = Code.PACK_HOLDS_DELTAS
     file: str

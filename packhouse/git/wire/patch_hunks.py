@@ -34,7 +34,7 @@ class HunkHeaderUnreadable(Invalid):
 
 
 class LineOutsideHunk(Invalid, kw_only=True):
-    """Nothing tells which lines belong to the hunk."""
+    """A line is no part of its hunk, although it stands where one could. The hunk begins at `header_line`."""
 
     code = Code.LINE_OUTSIDE_HUNK
     line: int
@@ -43,7 +43,7 @@ class LineOutsideHunk(Invalid, kw_only=True):
 
 
 class HunkCutOff(Invalid):
-    """The patch seems to have lost its end."""
+    """A hunk lacks lines that its header announces. The patch seems to have lost its end."""
 
     code = Code.HUNK_CUT_OFF
     line: int
@@ -51,7 +51,7 @@ class HunkCutOff(Invalid):
 
 
 class TooManyWrongHunks(LimitExceeded):
-    """More hunk headers are wrong than we correct."""
+    """The patch has more wrong hunk headers than the server corrects."""
 
     code = Code.TOO_MANY_WRONG_HUNKS
     max_hunks: int

@@ -35,7 +35,7 @@ class PushOptionsTooLong(LimitExceeded):
 
 
 class TooManyRefUpdates(LimitExceeded, kw_only=True):
-    """The list of updates exceeds one of its two bounds. The error says which."""
+    """A push has too many ref updates, or their list is too long. The field that is set names the bound."""
 
     code = Code.TOO_MANY_REF_UPDATES
     max_bytes: int | None = None

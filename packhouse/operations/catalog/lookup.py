@@ -14,7 +14,7 @@ from packhouse.repository.view import RepoView, open_view
 
 
 class FirstSyncRunning(Conflict):
-    """What the repository holds is still being fetched for the first time. Retry shortly."""
+    """The first sync of the repository is still running. Retry shortly."""
 
     code = Code.FIRST_SYNC_RUNNING
 

@@ -17,14 +17,14 @@ from packhouse.storage.spill_file import SpillFile
 
 
 class ChunkUnknown(Invalid):
-    """No file of the commit has this content. `content_id` is its start."""
+    """A chunk is for a content that no file of the commit has. `content_id` is its start."""
 
     code = Code.CHUNK_UNKNOWN
     content_id: str
 
 
 class ChunkAfterLast(Invalid):
-    """The content has had its chunk with `eof`. `content_id` is its start."""
+    """A chunk follows the last one of its content, the one with `eof`. `content_id` is its start."""
 
     code = Code.CHUNK_AFTER_LAST
     content_id: str
@@ -45,13 +45,13 @@ class FileTooLarge(LimitExceeded):
 
 
 class SubmoduleInvalid(Invalid):
-    """A submodule is the id of a commit elsewhere, as 40 hex digits."""
+    """The content of a submodule is not 40 hex digits, the id of a commit elsewhere."""
 
     code = Code.SUBMODULE_INVALID
 
 
 class SubmoduleZero(Invalid):
-    """Git refuses the zero id in a tree."""
+    """The content of a submodule is the zero id, which git refuses in a tree."""
 
     code = Code.SUBMODULE_ZERO
 

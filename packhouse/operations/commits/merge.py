@@ -63,7 +63,7 @@ class MergeResult(Enum):
 
 
 class MergeConflict(Conflict):
-    """Git could not merge the files at `paths`; `merge_base` None: there is none."""
+    """Git could not merge the files at `paths`. `merge_base` is None for histories without a common ancestor."""
 
     code = Code.MERGE_CONFLICT
     paths: list[bytes]
@@ -71,7 +71,10 @@ class MergeConflict(Conflict):
 
 
 class TargetMoved(Conflict):
-    """The target is not where it was expected, or kept moving. `actual` None: it does not exist."""
+    """The target is not where the caller expected it, or kept moving.
+
+    `actual` is None for a target that does not exist.
+    """
 
     code = Code.TARGET_MOVED
     branch: str
@@ -79,7 +82,7 @@ class TargetMoved(Conflict):
 
 
 class RepoChanged(Conflict):
-    """Repository or target branch were deleted while the merge was made."""
+    """The repository or the target branch was deleted while the merge was made."""
 
     code = Code.REPO_CHANGED
 

@@ -23,7 +23,7 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 
 
 class NothingToDelete(Invalid):
-    """The path holds U+FFFD and names nothing: the caller took what listings show for the name."""
+    """The path to delete does not exist and holds U+FFFD, which listings show in place of bytes that are not UTF-8."""
 
     code = Code.NOTHING_TO_DELETE
     path: bytes

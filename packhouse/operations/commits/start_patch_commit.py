@@ -18,7 +18,7 @@ from packhouse.repository.tree_maker import TreeMaker
 
 
 class PatchChunkAfterLast(Invalid):
-    """The patch has had its chunk with `eof`."""
+    """A chunk follows the last one of the patch, the one with `eof`."""
 
     code = Code.PATCH_CHUNK_AFTER_LAST
 

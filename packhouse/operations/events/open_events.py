@@ -13,7 +13,7 @@ from packhouse.node.node import Node
 
 
 class EventsForgotten(NotFound):
-    """What follows the event that the reader saw last is not known. Read the state anew, then listen."""
+    """Events behind the one that the reader saw last are no longer kept. Read the state anew, then listen."""
 
     code = Code.EVENTS_FORGOTTEN
     last_event_id: int

@@ -117,20 +117,20 @@ class NotesGuardMismatch(NotesRefFailure, PreconditionFailed):
 
 
 class NotesRefConflict(NotesRefFailure, Conflict):
-    """Another ref's name is in the way."""
+    """The name of the notes ref conflicts with the name of another ref, `existing`."""
 
     code = Code.NOTES_REF_CONFLICT
     existing: RefName
 
 
 class NotesRefUnusable(NotesRefFailure, Conflict):
-    """The notes ref points to something else than a commit."""
+    """The notes ref points to another object than a commit."""
 
     code = Code.NOTES_REF_UNUSABLE
 
 
 class NotesRefBusy(NotesRefFailure, Conflict):
-    """Others kept moving the notes ref for as long as we tried."""
+    """Other writers moved the notes ref at every attempt."""
 
     code = Code.NOTES_REF_BUSY
 

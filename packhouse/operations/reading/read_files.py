@@ -23,13 +23,13 @@ from packhouse.repository.view import RepoView, open_view
 
 
 class BlobSizeWrong(ObjectCorrupt):
-    """The content of the blob is longer or shorter."""
+    """The content of the blob is longer or shorter than its header says."""
 
     code = Code.BLOB_SIZE_WRONG
 
 
 class NotAFolder(NotFound):
-    """The ref names a file's object itself, so that there is nothing at any path."""
+    """The ref names the object of a file, so nothing is at the path."""
 
     code = Code.NOT_A_FOLDER
     ref: str

@@ -10,19 +10,19 @@ from packhouse.git.refname import short_name
 
 
 class BranchBusy(Conflict):
-    """Others write to the branch all the time."""
+    """Other writers kept the branch busy."""
 
     branch: str
 
 
 class BranchKeptMoving(BranchBusy):
-    """Every attempt lost the race for the branch."""
+    """Other writers moved the branch at every attempt."""
 
     code = Code.BRANCH_KEPT_MOVING
 
 
 class BranchHasWriters(BranchBusy):
-    """The queue of the branch's writers in this process did not move in time."""
+    """Other writers of the branch in this process did not finish in time."""
 
     code = Code.BRANCH_HAS_WRITERS
 

@@ -20,14 +20,14 @@ from packhouse.repository.view import open_view
 
 
 class RefUnbornThen(NotFound):
-    """The log tells that the ref was absent at that moment."""
+    """The ref did not exist at the time asked for, as the ref log tells."""
 
     code = Code.REF_UNBORN_THEN
     ref: str
 
 
 class RefNotLogged(NotFound):
-    """The log has no entry as old as that."""
+    """The ref log has no entry of the ref that is as old as the time asked for."""
 
     code = Code.REF_NOT_LOGGED
     ref: str

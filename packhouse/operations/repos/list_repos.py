@@ -14,7 +14,7 @@ from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 
 class NegativeLimit(Invalid):
-    """A page has no fewer than 0 repositories."""
+    """The limit of a page is negative."""
 
     code = Code.NEGATIVE_LIMIT
     limit: int

@@ -21,7 +21,7 @@ from packhouse.secret import Secret
 
 
 class CredentialExists(Conflict):
-    """The repository has a credential already: change that one."""
+    """The repository has a credential already. Change that one."""
 
     code = Code.CREDENTIAL_EXISTS
 

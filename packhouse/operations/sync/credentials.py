@@ -14,7 +14,7 @@ from packhouse.secret import Secret
 
 
 class CredentialNotFound(NotFound):
-    """There is no such credential, or it belongs to somebody else."""
+    """There is no such credential, or it belongs to another organisation or repository."""
 
     code = Code.CREDENTIAL_NOT_FOUND
     credential: str

@@ -24,21 +24,21 @@ class TooManyKeys(LimitExceeded):
 
 
 class KeyLabelInvalid(Invalid):
-    """The label of a key is too long, or no text that both SQL engines take."""
+    """The label of a key is too long, or holds text that one of the SQL engines refuses."""
 
     code = Code.KEY_LABEL_INVALID
     reason: str
 
 
 class KidInvalid(Invalid):
-    """The organisation's own id of a key is too long, or no text that both SQL engines take."""
+    """The organisation's own id of a key is too long, or holds text that one of the SQL engines refuses."""
 
     code = Code.KID_INVALID
     reason: str
 
 
 class KeyExists(Conflict):
-    """The organisation has that very key already, and the key is active."""
+    """The organisation has this key already, and the key is active."""
 
     code = Code.KEY_EXISTS
     key_id: str

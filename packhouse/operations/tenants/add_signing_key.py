@@ -22,7 +22,7 @@ class TooManySigningKeys(LimitExceeded):
 
 
 class SigningKeyExists(Conflict):
-    """The organisation has that very key already, and the key is active."""
+    """The organisation has this signing key already, and the key is active."""
 
     code = Code.SIGNING_KEY_EXISTS
     key_id: str

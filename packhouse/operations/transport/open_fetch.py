@@ -32,7 +32,7 @@ from packhouse.repository.view import RepoView, open_view
 
 
 class GitNotStarted(Unavailable):
-    """The system refuses a process. `reason` is the system's, for the operator."""
+    """The system cannot start a git process now. `reason` is the system's, for the operator."""
 
     code = Code.GIT_NOT_STARTED
     reason: str | None

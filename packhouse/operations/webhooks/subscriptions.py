@@ -14,7 +14,7 @@ ANY_EVENT: Final = "*"
 
 
 class WebhookNotFound(NotFound):
-    """There is no such subscription, or it is another organisation's or repository's."""
+    """There is no such subscription, or it belongs to another organisation or repository."""
 
     code = Code.WEBHOOK_NOT_FOUND
     webhook: str

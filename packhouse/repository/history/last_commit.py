@@ -18,7 +18,7 @@ _WALKS_MAX: Final = 1000
 
 
 class PathNotFound(NotFound):
-    """The commit has nothing (of the wanted sort) at the path."""
+    """The commit has no entry of the wanted kind at the path."""
 
     code = Code.PATH_NOT_FOUND
     path: str

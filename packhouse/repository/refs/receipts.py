@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 
 class KeyTaken(Conflict):
-    """Another request with the same key has written, or is about to. Its answer can be asked for."""
+    """Another request with the same idempotency key has written, or is about to write. A repeat gets its answer."""
 
     code = Code.KEY_TAKEN
 

@@ -31,7 +31,7 @@ _STEPS_IN_PROCESS_MAX: Final = 100
 
 
 class RefInvalid(Invalid):
-    """The text can name nothing. `ref` is its start."""
+    """The text cannot name anything in a repository. `ref` is its start."""
 
     code = Code.REF_INVALID
     ref: str
@@ -45,16 +45,16 @@ class RefTooDeep(Invalid):
 
 
 class RefNotFound(NotFound):
-    """Nothing in the repository is called so. `ref` is as the caller wrote it."""
+    """The repository has nothing of this name. `ref` is as the caller wrote it."""
 
     code = Code.REF_NOT_FOUND
     ref: str
 
 
 class RefNamesNoCommit(RefNotFound, kw_only=True):
-    """The ref leads to a file's or a folder's object; `kind` is blob or tree.
+    """The ref leads to the object of a file or a folder. `kind` is blob or tree.
 
-    `named` is the object that the ref holds, a tag perhaps, and `target` what it leads to.
+    `named` is the object that the ref holds, which may be a tag. `target` is the object that it leads to.
     """
 
     code = Code.REF_NAMES_NO_COMMIT

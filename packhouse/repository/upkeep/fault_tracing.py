@@ -39,7 +39,7 @@ _TREES_KEPT: Final = 500_000
 
 
 class TracingFailed(PackhouseError):
-    """The objects that the push brought cannot all be looked at, so nobody knows which refs lead to the faulty ones."""
+    """Some objects of the push could not be looked at, so the refs that lead to its faulty objects are unknown."""
 
 
 class FaultsNotTracedInTime(TimedOut):

@@ -27,19 +27,19 @@ _LOGGED_MAX_CHARS: Final = 200
 
 
 class JudgedAgain(PackhouseError):
-    """git refuses an object of the pack that was made of what seemed sound. `reason` is for the user."""
+    """Git refuses the pack that was made anew of the sound objects of a push. `reason` is for the user."""
 
     reason: str
 
 
 class PackNotWritten(JudgedAgain):
-    """The server has no room for the pack that is made of the push."""
+    """The server has no room for the pack that is made anew."""
 
     code = Code.PACK_NOT_WRITTEN
 
 
 class PushedObjectRefused(JudgedAgain):
-    """An object is faulty that the first check let through."""
+    """The second check refuses an object that the first one let through."""
 
     code = Code.PUSHED_OBJECT_REFUSED
 

@@ -38,7 +38,7 @@ _NOT_CONNECTED: Final = "cannot connect"
 
 
 class UpstreamAway(Unavailable):
-    """The upstream did not do what it was asked for. `reason` is short, of our own words, without secrets.
+    """The upstream did not do what it was asked for. `reason` is short, in our own words and without secrets.
 
     With `is_lasting` a second attempt would fail like the first.
     """

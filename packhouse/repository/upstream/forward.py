@@ -23,7 +23,7 @@ from packhouse.repository.upstream.mirror import MIRRORED
 
 
 class UpstreamRejected(Conflict):
-    """The upstream refused the update; nothing moved here. Pull, then decide again."""
+    """The upstream refused the update, and nothing moved here. Pull, then decide again."""
 
     code = Code.UPSTREAM_REJECTED
     refname: RefName

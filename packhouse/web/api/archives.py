@@ -59,7 +59,7 @@ class ArchiveFormatUnknown(Invalid):
 
 
 class RepositoryIdInvalid(Invalid):
-    """Repositories have positive numbers of 31 bits in this dialect."""
+    """The id of the repository is not a positive number of 31 bits, as CodeArts has them."""
 
     code = Code.REPOSITORY_ID_INVALID
 

@@ -86,7 +86,7 @@ class TooManyFiles(Invalid):
 
 
 class FileOperationUnknown(Invalid):
-    """The word is no operation on a file. `operation` is its start."""
+    """The word names no operation on a file. `operation` is its start."""
 
     code = Code.FILE_OPERATION_UNKNOWN
     operation: str
@@ -100,7 +100,7 @@ class FileModeUnknown(Invalid):
 
 
 class EphemeralWithoutBase(Invalid):
-    """`base_is_ephemeral` is about a base, and no base is named."""
+    """The request says that the base is ephemeral, and names no base."""
 
     code = Code.EPHEMERAL_WITHOUT_BASE
 

@@ -40,7 +40,7 @@ class MergeStrategyUnknown(Invalid):
 
 
 class SquashForbidden(Invalid):
-    """A squash makes a commit, and `ff_only` allows none."""
+    """The request asks for a squash, which makes a commit, and forbids commits with `ff_only`."""
 
     code = Code.SQUASH_FORBIDDEN
     field: str

@@ -18,7 +18,7 @@ _INFLATE_STEP_BYTES: Final = 256 * limits.KIB
 
 
 class EncodingUnknown(Invalid):
-    """The body is encoded otherwise than by gzip, or this call takes no encoded body."""
+    """The body has another encoding than gzip, or this call takes no encoded body."""
 
     code = Code.ENCODING_UNKNOWN
     encoding: str

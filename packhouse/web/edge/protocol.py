@@ -34,7 +34,7 @@ _CODEARTS_PATH: Final = re.compile(rb"(?:[a-z]+://[^/]*)?/+v4(?:/|\Z)")
 
 
 class _Refused(Exception):
-    """Raised inside a parser callback: the parser turns it into its own error, the reason is kept aside."""
+    """The server refuses what the parser reports. The parser raises its own error, so the reason is kept aside."""
 
 
 class EdgeUvicornConfig(UvicornConfig):

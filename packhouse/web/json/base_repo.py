@@ -91,51 +91,54 @@ SNAPSHOT_HAS_A_COMMIT: Final = {
 
 
 class BaseOperationUnknown(Invalid):
-    """`base_repo.operation` is another word than fork, snapshot and sync."""
+    """The operation of `base_repo` is another word than fork, snapshot and sync."""
 
     code = Code.BASE_OPERATION_UNKNOWN
 
 
 class InitialCommitUnexpected(Invalid):
-    """Only a snapshot has a first commit of its own."""
+    """The request describes a first commit, which only a snapshot has."""
 
     code = Code.INITIAL_COMMIT_UNEXPECTED
 
 
 class SnapshotByOid(Invalid):
-    """A snapshot is taken of a ref."""
+    """The request asks for a snapshot of a commit id. A snapshot is taken of a ref."""
 
     code = Code.SNAPSHOT_BY_OID
 
 
 class ProviderUnknown(Invalid):
-    """No upstream of this provider can be followed. `provider` is its start."""
+    """The server follows no upstreams of this provider. `provider` is the start of the word."""
 
     code = Code.PROVIDER_UNKNOWN
     provider: str
 
 
 class PartOfUpstream(Invalid):
-    """A single ref or commit of an upstream cannot be followed."""
+    """The request names a single ref or commit of an upstream. An upstream is followed as a whole."""
 
     code = Code.PART_OF_UPSTREAM
     field: str
 
 
 class UpstreamAuthInvalid(Invalid):
-    """Credentials of an upstream are stored by calls of their own."""
+    """The request has other `auth` than public for an upstream on GitHub.
+
+    Credentials are stored by calls of their own.
+    """
 
     code = Code.UPSTREAM_AUTH_INVALID
 
 
 class ForeignProvider(Invalid):
-    """A fork or a snapshot is made of a repository of this server."""
+    """The request asks for a fork or a snapshot from another provider than this server."""
 
     code = Code.FOREIGN_PROVIDER
 
 
 class SourceTokenRequired(Unauthenticated):
-    """The token of the source proves that its content may be read."""
+    """The request lacks the token of the source, which proves that the caller may read the source."""
 
     code = Code.SOURCE_TOKEN_REQUIRED
 

@@ -42,7 +42,7 @@ class ParameterMissing(Invalid):
 
 
 class QueryNotUtf8(Invalid):
-    """The query holds bytes that are no text. Paths of such bytes have parameters of their own, in base64."""
+    """The query is not UTF-8. Paths that are not UTF-8 have parameters of their own, in base64."""
 
     code = Code.QUERY_NOT_UTF8
 
@@ -63,7 +63,7 @@ class ParameterNotABoolean(Invalid, kw_only=True):
 
 
 class ParameterNotANumber(Invalid, kw_only=True):
-    """A query parameter is no whole number. `value` is the start of its text."""
+    """A query parameter is not a whole number. `value` is the start of its text."""
 
     code = Code.PARAMETER_NOT_A_NUMBER
     field: str
@@ -71,7 +71,7 @@ class ParameterNotANumber(Invalid, kw_only=True):
 
 
 class LimitNegative(Invalid):
-    """A page has no fewer than 0 entries."""
+    """The limit of a page is negative."""
 
     code = Code.LIMIT_NEGATIVE
     field: str

@@ -34,13 +34,13 @@ _Base64 = Annotated[
 
 
 class MetadataMissing(Invalid):
-    """The stream begins otherwise, or is empty."""
+    """The first line of the stream is not an object with `metadata`, or the stream is empty."""
 
     code = Code.METADATA_MISSING
 
 
 class MetadataRepeated(Invalid):
-    """A later line has a member `metadata`."""
+    """A line after the first has a member `metadata`."""
 
     code = Code.METADATA_REPEATED
 
@@ -66,7 +66,7 @@ class LineTooDeep(Invalid):
 
 
 class ChunkExpected(Invalid):
-    """A line of the stream holds something else. `expected` is the member that holds a chunk."""
+    """A line after the first holds no chunk. `expected` is the member that holds one."""
 
     code = Code.CHUNK_EXPECTED
     expected: str
@@ -80,13 +80,13 @@ class ChunkInvalid(Invalid):
 
 
 class ChunkNotText(Invalid):
-    """The member `data` is another JSON value than text."""
+    """The member `data` of a chunk is not a string."""
 
     code = Code.CHUNK_NOT_TEXT
 
 
 class ChunkNotBase64(Invalid):
-    """The member `data` is other text than base64."""
+    """The member `data` of a chunk is not base64."""
 
     code = Code.CHUNK_NOT_BASE64
 

@@ -34,7 +34,7 @@ class PathsDiffer(Invalid):
 
 
 class FieldNotBase64(Invalid):
-    """A member is other text than base64."""
+    """A member of the request is not base64."""
 
     code = Code.FIELD_NOT_BASE64
     field: str

@@ -19,14 +19,14 @@ _SEPARATORS: Final = (b",", b"[", b"{")
 
 
 class ObjectExpected(Invalid):
-    """Another JSON value stands in that place."""
+    """The JSON value is not an object. `field` tells where it stands."""
 
     code = Code.OBJECT_EXPECTED
     field: str
 
 
 class JsonNotUtf8(Invalid):
-    """The body is not UTF-8, as JSON is (RFC 8259 section 8.1)."""
+    """The body is not UTF-8, as JSON must be (RFC 8259 section 8.1)."""
 
     code = Code.JSON_NOT_UTF8
 

@@ -15,7 +15,7 @@ from packhouse.web.routing.route import Claim, Route
 
 
 class ReleasedScopeMissing(Unauthenticated):
-    """The token lacks the scope of a released path, which released clients know as 401."""
+    """The token lacks the scope of a released path. Released clients expect status 401 for it."""
 
     code = Code.RELEASED_SCOPE_MISSING
     needed: list[str]

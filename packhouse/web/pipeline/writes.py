@@ -30,7 +30,7 @@ REPLAYED: Final = "Idempotency-Replayed"
 
 
 class KeyReused(PackhouseError):
-    """The idempotency key came with another request before: other body, query or operation."""
+    """The idempotency key came before with another request: another body, query or operation."""
 
     code = Code.KEY_REUSED
 

@@ -21,13 +21,13 @@ _VERSION_SEGMENT = re.compile(r"v[0-9]+\Z")
 
 
 class PathUnknown(NotFound):
-    """No route has the path."""
+    """No route has this path."""
 
     code = Code.PATH_UNKNOWN
 
 
 class LfsNotServed(NotFound):
-    """The server keeps large files in Git itself."""
+    """The path is one of Git LFS. This server keeps large files in Git itself."""
 
     code = Code.LFS_NOT_SERVED
 
@@ -40,13 +40,13 @@ class ApiVersionUnknown(NotFound):
 
 
 class PercentEscapeInvalid(Invalid):
-    """A percent sign of the path has no two hex digits behind it."""
+    """A percent sign of the path is not followed by two hex digits."""
 
     code = Code.PERCENT_ESCAPE_INVALID
 
 
 class PathNotUtf8(Invalid):
-    """A part of the path is other bytes than text."""
+    """A segment of the path is not UTF-8."""
 
     code = Code.PATH_NOT_UTF8
 
@@ -67,7 +67,10 @@ class _Place:
 
 
 class RoutingFailure(Exception):
-    """No route answers. Carries the failure, the style of the path, and its template if only the method is wrong."""
+    """No route answers the request.
+
+    Carries the failure and the error style of the path, and the template of a path that does not take the method.
+    """
 
     def __init__(self, error: PackhouseError, style: ErrorStyle, template: str = "") -> None:
         super().__init__(str(error))

@@ -16,7 +16,7 @@ _NO_CACHE: Final = {"Cache-Control": "no-cache"}
 
 
 class UnsupportedMediaType(PackhouseError):
-    """The body is announced as something that this call does not take."""
+    """The Content-Type of the body is not the one that this call takes."""
 
     code = Code.UNSUPPORTED_MEDIA_TYPE
     expected: str

@@ -19,7 +19,7 @@ _DUMB_PATHS = ("/HEAD", "/objects/info/{file}", "/objects/pack/{file}", "/object
 
 
 class DumbProtocol(Denied):
-    """The client asks for the files of a repository, as from a plain web server."""
+    """The client asks for single files of a repository, as git's dumb protocol does."""
 
     code = Code.DUMB_PROTOCOL
 

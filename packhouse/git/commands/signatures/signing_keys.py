@@ -45,7 +45,7 @@ class SigningKeyKind(Enum):
 
 
 class SigningKeyRejected(Invalid):
-    """The text is no public key that may sign commits."""
+    """The text is not a public key that may sign commits."""
 
     code = Code.SIGNING_KEY_REJECTED
     reason: str

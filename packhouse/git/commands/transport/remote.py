@@ -42,7 +42,7 @@ class RemoteFault(Enum):
 
 
 class RemoteFailed(PackhouseError):
-    """The other server did not do what it was asked for."""
+    """The remote server did not do what git asked for. `fault` tells what went wrong."""
 
     code = Code.REMOTE_FAILED
     fault: RemoteFault
