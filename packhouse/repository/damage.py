@@ -67,8 +67,7 @@ def mend(node: Node, repo: Repo, *, trusting: bool = False) -> Mended:
 
 
 def note_mended(node: Node, repo: Repo, mended: Mended) -> None:
-    """Log which files were made anew, and note the unusable packs. Faults of packs that are no longer listed are
-    dropped."""
+    """Log which files were made anew, and note the unusable packs. Faults of unlisted packs are dropped."""
     for name in mended.rebuilt:
         log_repo_event(
             repo,

@@ -200,8 +200,7 @@ class RepoView(Closing):
         return opened
 
     def _open_without_gone(self, opened: OpenedPacks, listed: PackList) -> tuple[OpenedPacks, PackList]:
-        """Open again when packs are gone and the list has changed; note files that were made anew and unusable
-        packs."""
+        """Open again when packs are gone and the list has changed. Note rebuilt files and unusable packs."""
         mended = opened.mended
         now = self._list(fresh=True)
         if mended.faults and (now.version, now.state) != (listed.version, listed.state):
@@ -237,8 +236,7 @@ class RepoView(Closing):
         return self._listed != before or self._opened is not opened
 
     def _ask_again(self, oid: Oid, ask: Callable[[Objects], T | None]) -> T | None:
-        """Ask again with new readers, after derived files were made anew: our reader, opened again, and a new git
-        process."""
+        """Rebuild derived files, then ask again with new readers: one in this process, and a new git process."""
         node, repo = self.node, self.repo
         listed = self._list(fresh=True)
         if not listed.packs:

@@ -1,7 +1,7 @@
-"""git apply: what a patch makes of the files that it names.
+"""git apply: the files that a patch makes out of the files that it names.
 
-It works on an index in a repository of its own that holds those files and nothing else, so that the `index` line of
-a binary patch cannot become a way to read objects by their ids. update-index fills that index, ls-files reads it.
+It works on an index in a repository of its own that holds only those files. So the `index` line of a binary patch
+cannot become a way to read objects by their ids. update-index fills the index, ls-files reads it.
 """
 
 import re
@@ -26,11 +26,11 @@ _ABOUT_A_PATH: Final = re.compile(
     r"error: (.+): (?:does not exist in index|already exists in index|patch does not apply)"
 )
 _PLACE: Final = re.compile(r" at (?:line |patch:)(\d{1,9})\b")
-_ADVICE: Final = ' (allow with "--allow-empty")'  # what only a user of git can follow
+_ADVICE: Final = ' (allow with "--allow-empty")'  # advice that only a user of git can follow
 _REASON_MAX_CHARS: Final = 300
 _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE})
-"""How git apply may end on a malformed patch: with an assertion on a new file whose header has a line that it
-does not know (tried on 2.39.5)."""
+"""Exit codes of git apply after a crash on a malformed patch. For example an assertion fails when the header of a new
+file has an unknown line (tried on 2.39.5)."""
 
 
 class PatchNotTaken(PackhouseError, kw_only=True):
@@ -72,7 +72,7 @@ class ScratchIndex:
             raise _read_refusal(applied.text.replace(str(patch), "patch"))
 
     def read(self) -> Mapping[bytes, PathEntry]:
-        """Return what the index holds, by path."""
+        """Return the entries of the index by path."""
         listed = run_git(self._place, "ls-files", "--stage", "-z").stdout
         return {entry.path: entry for entry in map(_parse_row, listed.split(b"\0")[:-1])}
 

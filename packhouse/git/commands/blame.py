@@ -1,7 +1,7 @@
-"""git blame: who last changed each line.
+"""git blame: which commit last changed each line.
 
-Source of the format: git-blame(1), "Incremental output": groups of lines, each with the commit's id, the line
-numbers there and here, and how many; then headers, up to `filename`.
+Source of the format: git-blame(1), "Incremental output": groups of lines, each with the commit's id, the line's number
+in that commit, its number in the file, and the number of lines; then headers, up to `filename`.
 """
 
 import re
@@ -37,10 +37,10 @@ class BadRange(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class BlameGroup:
-    """Lines next to each other that one commit brought: `count` lines from `line` on, the first being 1.
+    """Adjacent lines that one commit brought: `count` lines from `line` on, counted from 1.
 
-    There they began at `original_line` of `original_path`. `previous` is the commit that has an earlier version
-    of the file, None when there is none.
+    In that commit they began at `original_line` of `original_path`. `previous` is the commit with an earlier version of
+    the file, None when there is none.
     """
 
     commit: Oid
@@ -60,11 +60,11 @@ def blame_lines(
     detect_moves: bool,
     regex_memory_max_bytes: int,
 ) -> list[BlameGroup]:
-    """Return who last changed the lines of the file at `path`, in the order of lines.
+    """Return the commits that last changed the lines of the file at `path`, in the order of lines.
 
-    `ranges` are in the form of the option -L, and choose lines; without any, all lines are looked at, and the last
-    bound does not count. With `detect_moves` lines that were moved or copied belong to who first wrote them. Raises
-    BadRange.
+    `ranges` have the form of the option -L and choose lines. Without ranges, all lines are looked at and
+    `regex_memory_max_bytes` has no effect. With `detect_moves`, moved or copied lines count for the commit that first
+    wrote them. Raises BadRange.
     """
     limit = None
     if ranges:
@@ -73,7 +73,7 @@ def blame_lines(
     options = ["--incremental", "--no-textconv"]
     if detect_moves:
         options += ["-M", "-C"]
-    # What stands behind -L is its argument, whatever it looks like, and also when it is empty.
+    # The word after -L is always its argument, even when it is empty or looks like an option.
     options += [word for text in ranges for word in ("-L", text)]
     # git 2.39's blame does not know --end-of-options; a full id and a path after `--` need none.
     file = path.decode("utf-8", "surrogateescape")
@@ -89,14 +89,14 @@ def blame_lines(
         if reason is None:
             raise
         raise BadRange(reason) from None
-    check_answer(runner, done)  # blame takes a parent that it cannot read for none
+    check_answer(runner, done)  # blame treats an unreadable parent as no parent
     return parse_blame(done.stdout)
 
 
 def _find_range_fault(error: GitFailed) -> str | None:
-    """Return git's reason for refusing a range, None when it failed for another one.
+    """Return git's reason for refusing a range; None when git failed for another reason.
 
-    Git ends with 129 and its usage for a text of no known form, and dies of a signal when an expression takes
+    Git exits with 129 and its usage for a range of an unknown form. A signal ends git when a regular expression needs
     more memory or stack than there is.
     """
     if error.exit_code == -signal.SIGXCPU:

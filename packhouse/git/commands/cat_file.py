@@ -1,4 +1,4 @@
-"""git cat-file: blobs of any size in pieces, many in a row, and objects that this process cannot read by itself.
+"""git cat-file: blobs of any size in pieces, many blobs in a row, and objects that this process cannot read itself.
 
 Source of the formats: git-cat-file(1), "Batch Output".
 """
@@ -36,7 +36,7 @@ class BlobEndsEarly(ObjectCorrupt):
 
 
 def iter_blob(runner: Runner, oid: Oid) -> Iterator[bytes]:
-    """Yield the content of a blob that is too large to be read in this process; closing the iterator ends git.
+    """Yield the content of a blob that is too large for this process; closing the iterator ends git.
 
     Raises GitFailed when there is no such blob.
     """
@@ -44,9 +44,9 @@ def iter_blob(runner: Runner, oid: Oid) -> Iterator[bytes]:
 
 
 class BlobBatch:
-    """Gives the blobs `oids` one after the other; leaving the `with` block ends git.
+    """Yields the blobs `oids` one after the other; leaving the `with` block ends git.
 
-    For each, `next_size()` comes first, then `iter_pieces()`, which may be left out or broken off.
+    For each blob call `next_size()` first, then `iter_pieces()`, which may be left out or ended early.
     """
 
     def __init__(self, runner: Runner, oids: Sequence[Oid]) -> None:
@@ -88,7 +88,7 @@ class BlobBatch:
             yield bytes(self._take(self._left - 1))
 
     def _take(self, max_bytes: int) -> memoryview:
-        """Return the next bytes of the present blob, as many as have come."""
+        """Return the next bytes of the present blob: as many as have arrived, at most `max_bytes`."""
         if not self._unread and not self._fill():
             raise BlobEndsEarly(self._oid)
         taken, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
@@ -96,7 +96,7 @@ class BlobBatch:
         return taken
 
     def _read_header(self) -> bytes:
-        """Return the line before a blob, or what there is of it."""
+        """Return the line before a blob; only its beginning if git ends within it."""
         line = b""
         while len(line) < _HEADER_MAX_BYTES and (self._unread or self._fill()):
             head, found, _ = bytes(self._unread[:_HEADER_MAX_BYTES]).partition(b"\n")
@@ -107,7 +107,7 @@ class BlobBatch:
         return line
 
     def _fill(self) -> bool:
-        """Wait for the next piece; False once git has closed its output. Its messages are of no use."""
+        """Wait for the next piece; False once git has closed its output. Its messages are dropped."""
         self._silence.end()
         for pipe, piece in self._output:
             if pipe is self._git.stdout:
@@ -117,7 +117,7 @@ class BlobBatch:
 
 
 def open_blobs(runner: Runner, oids: Sequence[Oid]) -> BlobBatch:
-    """Start giving blobs, whatever their sizes; the caller uses the batch in a `with` block."""
+    """Start reading blobs of any size. The caller uses the batch in a `with` block."""
     return BlobBatch(runner, oids)
 
 
@@ -127,10 +127,10 @@ def _iter_requests(oids: Sequence[Oid]) -> Iterator[bytes]:
 
 
 class FreshReader(Objects):
-    """Reads each object through a git process. This is slow, but does not use packs that this process opened before.
+    """Reads each object through a git process: slow, but independent of the packs that this process has opened.
 
-    libgit2 shares an open pack between all readers of a process. So an idx that was made anew is not seen while one of
-    them lives (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
+    libgit2 shares an open pack between all readers of a process. So while one of them lives, the others do not see an
+    idx that was made anew (libgit2 1.9, mwindow.c, git_mwindow_get_pack).
     """
 
     def __init__(self, place: GitPlace) -> None:

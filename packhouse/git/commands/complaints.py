@@ -1,7 +1,7 @@
-"""What git says of packs and objects that it cannot read, wherever in its messages.
+"""Reading git's messages for packs and objects that git cannot read.
 
-The words are those of git 2.39 to 2.47; translations are off (LC_ALL=C). A message that is not known names nothing,
-and the failure is then told as what it is, a failed git.
+The wordings are those of git 2.39 to 2.47; translations are off (LC_ALL=C). An unknown message names no pack and no
+object, and the failure is reported as a failure of git.
 """
 
 import re
@@ -26,16 +26,16 @@ _DERIVED: Final = re.compile(
 
 
 def is_about_derived_files(messages: str) -> bool:
-    """Tell whether git complains of an idx, a reverse index or a multi-pack-index, which can be made anew."""
+    """Tell whether git complains of an idx, a reverse index or a multi-pack-index. These can be made anew."""
     return _DERIVED.search(messages) is not None
 
 
 def find_packs(messages: str) -> list[str]:
-    """Return the names of the packs that the messages name, each once."""
+    """Return the names of the packs in the messages, each once."""
     return list(dict.fromkeys(_PACK.findall(messages)))
 
 
 def find_objects(messages: str) -> list[Oid]:
-    """Return the ids of the objects of which the messages say that they cannot be read, each once."""
+    """Return the ids of the objects that git could not read, according to the messages, each once."""
     found = (next(filter(None, groups)) for groups in _OBJECT.findall(messages))
     return [Oid(oid) for oid in dict.fromkeys(found)]

@@ -1,8 +1,8 @@
-"""git diff-tree: the differences of two trees, file by file, and what each commit of a history changed.
+"""git diff-tree: the differences of two trees, file by file, and the paths that each commit of a history changed.
 
-The output of `--raw -p -z` comes in pieces and may be far larger than memory: a patch is kept up to a bound that
-the caller sets per file, beyond which only its lines and bytes are counted. Source of the format: git-diff-tree(1),
-"Raw output format" and "Generating patch text with -p".
+The output of `--raw -p -z` comes in pieces and may be far larger than memory. A patch is kept up to a bound per file,
+which the caller sets; of the rest only lines and bytes are counted. Source of the format: git-diff-tree(1), "Raw output
+format" and "Generating patch text with -p".
 """
 
 import contextlib
@@ -25,7 +25,7 @@ _NEXT_PATCH: Final = b"\ndiff --git "
 _FIRST_HUNK: Final = b"\n@@ "
 _BINARY: Final = b"\nBinary files "
 
-# A pass visits each tree many times; with the small cache of other calls git unpacks them over and over.
+# A pass visits each tree many times. With the small cache of other calls, git would unpack them again each time.
 _PASS_CONFIG: Final = {"core.deltaBaseCacheLimit": "128m"}
 
 
@@ -77,14 +77,14 @@ class DiffEntry:
 
     @property
     def header(self) -> bytes:
-        """The first line of its patch, without the newline. A type change has two patches with this line."""
+        """The first line of the path's patch, without the newline. A type change has two patches with this line."""
         old, new = quote_path(b"a/" + (self.old_path or self.path)), quote_path(b"b/" + self.path)
         return b"diff --git %s %s" % (old, new)
 
 
 @dataclass(frozen=True, slots=True)
 class FilePatch:
-    """What a diff says of one path. `raw` is None when the patch was longer than the caller wanted."""
+    """The entry and the patch of one path. `raw` is None when the patch was longer than the caller wanted."""
 
     entry: DiffEntry
     raw: bytes | None
@@ -104,7 +104,7 @@ def diff_trees(
     keep_max: Callable[[DiffEntry], int],
     memory_max_bytes: int,
 ) -> Generator[FilePatch]:
-    """Yield every path, or those at or below `paths`, in which two commits or trees differ: see iter_patches().
+    """Yield the paths in which two commits or trees differ, all or those at or below `paths`: see iter_patches().
 
     Closing the iterator ends git. Raises DiffTooManyFiles, and DiffTooLarge when git needs more memory than allowed.
     """
@@ -115,7 +115,7 @@ def diff_trees(
         timeout_s=limits.diff_max_s,
         on_start=with_limits(memory_max_bytes=memory_max_bytes),
     )
-    # Closing ends git also when an object turns out to be unreadable half-way.
+    # Git must also end when an object proves unreadable half-way.
     with contextlib.closing(output):
         try:
             yield from iter_patches(output, keep_max)
@@ -126,7 +126,7 @@ def diff_trees(
 
 
 def diff_arguments(*, old: Oid, new: Oid, paths: Sequence[bytes], ignore_space_change: bool) -> list[str]:
-    """Return git's arguments; `paths` are literal, which takes GIT_LITERAL_PATHSPECS in the environment."""
+    """Return git's arguments. To take `paths` literally, git needs LITERAL_PATHS in its environment."""
     arguments = ["diff-tree", "-r", "-M", "-C", f"-l{limits.diff_renames_max}", "--raw", "-p", "-z"]
     arguments += ["--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/"]
     arguments += ["--submodule=short", "--ignore-submodules=none"]
@@ -145,8 +145,8 @@ def diff_arguments(*, old: Oid, new: Oid, paths: Sequence[bytes], ignore_space_c
 def iter_patches(pieces: Iterable[bytes], keep_max: Callable[[DiffEntry], int]) -> Iterator[FilePatch]:
     """Yield every changed path in git's order; `keep_max` tells how many bytes of its patch to keep.
 
-    A path whose changes are all of a sort that git was told to ignore has an empty patch. Raises
-    LimitExceeded when more than `limits.diff_files_max` paths changed.
+    A path has an empty patch when git was told to ignore all of its changes. Raises LimitExceeded when more than
+    `limits.diff_files_max` paths changed.
     """
     source = _Source(pieces)
     entries = _read_entries(source)
@@ -181,8 +181,8 @@ def read_first_parent_changes(
 ) -> dict[Oid, list[bytes]]:
     """Return the paths in which each commit differs from its first parent.
 
-    Commits without parents, and those that change nothing, are left out. Renames are a deletion and an addition.
-    Raises TreeTooLarge, which tells of `entries_max`, when one commit changes more than fits into `memory_max_bytes`.
+    Commits without parents and commits without changes are left out. A rename counts as a deletion and an addition.
+    Raises TreeTooLarge, which names `entries_max`, when the changes of one commit do not fit into `memory_max_bytes`.
     Source: git-diff-tree(1), "--stdin" and "Raw output format".
     """
     pairs = "".join(f"{oid} {parents[0]}\n" for oid, parents in history if parents).encode("ascii")
@@ -191,7 +191,7 @@ def read_first_parent_changes(
             runner.place(),
             *("diff-tree", "--stdin", "-r", "-z", "--raw", "--no-renames"),
             stdin=pairs,
-            env={"GIT_FLUSH": "0"},  # or git writes each commit by itself
+            env={"GIT_FLUSH": "0"},  # otherwise git makes one write for each commit
             config=_PASS_CONFIG,
             timeout_s=limits.history_pass_max_s,
             output_max_bytes=limits.history_output_max_bytes,
@@ -216,7 +216,7 @@ def read_first_parent_changes(
 
 
 class _Patch:
-    """Collects one path's patch, or only counts."""
+    """Collects the patch of one path, or only counts its lines and bytes."""
 
     def __init__(self, entry: DiffEntry, keep_max: int) -> None:
         self.entry = entry
@@ -230,7 +230,7 @@ class _Patch:
         self._is_binary = False
 
     def restart(self) -> "_Patch":
-        """Go on with the second patch of a type change: creation after deletion."""
+        """Go on with the second patch of a type change: the creation after the deletion."""
         self._end_header()
         self._header = bytearray()
         return self
@@ -268,7 +268,7 @@ class _Patch:
 
 
 class _Source:
-    """The output so far unread, and where the text of the current patch goes."""
+    """The unread output, and the sink for the text of the current patch."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -301,11 +301,11 @@ class _Source:
 
 
 def _read_entries(source: _Source) -> list[DiffEntry]:
-    """Read the list of paths, up to where the patches start."""
+    """Read the list of paths, up to the start of the patches."""
     entries: list[DiffEntry] = []
     while source.buffer or source.fill():
         if source.buffer[:1] != b":":
-            del source.buffer[:1]  # one more NUL stands between list and patches
+            del source.buffer[:1]  # one more NUL separates the list from the patches
             break
         match = _META.fullmatch(source.take_until_nul())
         if match is None:
@@ -330,7 +330,7 @@ def _read_entries(source: _Source) -> list[DiffEntry]:
 
 
 def _iter_headers(source: _Source) -> Iterator[bytes]:
-    """Yield the first line of each patch; the text after it goes to the sink that the caller then sets."""
+    """Yield the first line of each patch. The text after it goes to the sink that the caller sets next."""
     while True:
         while (end := source.buffer.find(b"\n")) < 0:
             if not source.fill():

@@ -1,6 +1,6 @@
-"""The environment of a child: everything that it may know, and nothing of this process but PATH.
+"""The environment of a child process. Of this process's own environment it contains only PATH.
 
-A git sees no configuration but ours, no hooks, no credential helpers and no prompts, and may talk to no remote.
+A git child reads only our configuration, runs no hooks, credential helpers or prompts, and may contact no remote.
 """
 
 import os
@@ -12,10 +12,10 @@ from typing import Final
 from packhouse.git.oid import EMPTY_TREE_OID
 
 LITERAL_PATHS: Final[Mapping[str, str]] = {"GIT_LITERAL_PATHSPECS": "1"}
-"""Lets git take paths literally and not as pathspecs (git(1))."""
+"""Lets git treat paths as literal paths instead of pathspecs (git(1))."""
 
 UTF8: Final[Mapping[str, str]] = {"LC_ALL": "C.UTF-8"}
-"""Lets git take texts as UTF-8 (locale(7)). In C, a dot of an expression matches one byte."""
+"""Lets git read texts as UTF-8 (locale(7)). In the locale C, a dot of a regular expression matches one byte."""
 
 _CONFIG: Final[dict[str, str]] = {
     # Without these three, one large blob costs its whole size in memory (git-config(1)).
@@ -24,7 +24,7 @@ _CONFIG: Final[dict[str, str]] = {
     "core.packedGitLimit": "64m",
     "core.deltaBaseCacheLimit": "32m",
     "pack.windowMemory": "64m",
-    # What other systems would expand to `.git` is refused everywhere.
+    # Names that other systems would expand to `.git` are refused everywhere.
     "core.protectHFS": "true",
     "core.protectNTFS": "true",
     "core.hooksPath": "/dev/null",
@@ -33,7 +33,7 @@ _CONFIG: Final[dict[str, str]] = {
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.allow": "never",
-    # Folders belong to whoever runs the server, but an operator may run a command as root.
+    # The folders belong to the user of the server, but an operator may run a command as root.
     "safe.directory": "*",
     "transfer.advertiseSID": "false",
     "advice.detachedHead": "false",
@@ -42,12 +42,12 @@ _CONFIG: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class GitPlace:
-    """Where git works: its repository, where objects are, and what it inherits.
+    """Where git works: its repository, its object folders, and the file descriptors that it inherits.
 
-    Without `git_dir` it works in no repository. Objects are read from `object_dir` and written there, or else to the
-    repository's own folder; those in `beneath` are read, too. `shallow_file` lists commits that git takes for roots
-    (git's shallow.c). The descriptors are locks that keep the objects in place
-    while git runs, even when this process dies.
+    Without `git_dir`, git works in no repository. Git reads and writes objects in `object_dir`, or else in the
+    repository's own folder; it only reads from the folders in `beneath`. `shallow_file` lists commits that git treats
+    as roots (git's shallow.c). The descriptors are locks that keep the objects in place while git runs, even when this
+    process dies.
     """
 
     git_dir: Path | None = None
@@ -58,7 +58,7 @@ class GitPlace:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The variables that say so (git(1), "ENVIRONMENT VARIABLES")."""
+        """The environment variables for this place (git(1), "ENVIRONMENT VARIABLES")."""
         named = {
             "GIT_DIR": self.git_dir,
             "GIT_OBJECT_DIRECTORY": self.object_dir,
@@ -69,13 +69,13 @@ class GitPlace:
 
 
 NOWHERE: Final = GitPlace()
-"""No repository at all."""
+"""A place for git without a repository."""
 
 
 def git_environment(
     place: GitPlace, *, extra: Mapping[str, str] | None = None, config: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the whole environment of a git child; `extra` goes before what the place says."""
+    """Return the whole environment of a git child. `extra` overrides the variables of the place."""
     settings = {**_CONFIG, **(config or {})}
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -87,7 +87,8 @@ def git_environment(
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "/bin/false",
         "GIT_NO_REPLACE_OBJECTS": "1",
-        # From 2.43 on git reads .gitattributes of a bare repository's HEAD; what a repository holds must not
+        # From 2.43 on, git reads .gitattributes of a bare repository's HEAD. The content of a repository must not
+        # change how it is shown. Older versions do not know the variable (git(1)).
         # change how it is shown. Older ones do not know the variable (git(1)).
         "GIT_ATTR_SOURCE": EMPTY_TREE_OID,
         "GIT_OPTIONAL_LOCKS": "0",
@@ -100,7 +101,7 @@ def git_environment(
 
 
 def program_environment(home: Path) -> dict[str, str]:
-    """Return the whole environment of another program than git: its zone is UTC."""
+    """Return the whole environment of a program other than git. Its time zone is UTC."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "LC_ALL": "C",

@@ -1,4 +1,4 @@
-"""Reading which objects of a pack are faulty from what index-pack tells while it works.
+"""Reading index-pack's messages about faulty objects of a pack while it works.
 
 Source: git's fsck.c, fsck_error_function(): `warning: object <oid>: <fault>: <text>`, one line, one write(2), with
 control characters replaced (usage.c, vreportf()). Progress shares the stream; its lines end in CR.
@@ -20,7 +20,7 @@ _TEXT_MAX_BYTES: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class ObjectFault:
-    """What is wrong with an object, in git's words; `name` is the fault's name."""
+    """A fault of an object, in git's words. `name` is the fault's name."""
 
     oid: Oid
     name: str
@@ -29,9 +29,10 @@ class ObjectFault:
 
 @dataclass(slots=True)
 class FaultLog:
-    """The faulty objects that index-pack has told of so far, the first fault of each.
+    """The faulty objects that index-pack has reported so far, with the first fault of each.
 
-    `is_incomplete` until finish() was called, and for good when there are too many, or a line cannot be read.
+    `is_incomplete` is true until finish() was called. It stays true when there are too many faults or a line cannot be
+    read.
     """
 
     faults: dict[Oid, ObjectFault] = field(default_factory=dict)
@@ -40,7 +41,7 @@ class FaultLog:
     _rest: bytes = b""
 
     def take(self, piece: bytes) -> bytes:
-        """Take what came; return what is to be shown, which is all but the faults."""
+        """Read a piece of the messages; return the text to show to the client, which leaves out the faults."""
         data = self._rest + piece
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         lines, self._rest = data[:end], data[end:]
@@ -52,7 +53,7 @@ class FaultLog:
         return shown
 
     def finish(self) -> bytes:
-        """Note that index-pack tells no more; return what is left to be shown."""
+        """Note that the messages have ended; return the rest of the text to show."""
         shown = self._read(self._rest)
         self._rest = b""
         self.is_incomplete = self._broken
@@ -79,7 +80,7 @@ class FaultLog:
             self._broken = True
             return False
         name = match[2].decode("ascii")
-        if name not in REFUSABLE:  # only told, whatever we ask: not refused
+        if name not in REFUSABLE:  # git only warns of this fault, whatever our options say
             return False
         text = match[3][:_TEXT_MAX_BYTES].decode("utf-8", "replace")
         self.add(ObjectFault(Oid(match[1].decode("ascii")), name, text))

@@ -1,4 +1,4 @@
-"""git for-each-ref: the refs that git itself has written."""
+"""git for-each-ref: the refs in git's own files."""
 
 from packhouse.git.commands.run import Runner, run_git
 from packhouse.git.oid import Oid

@@ -1,8 +1,8 @@
 """git grep: the lines of a tree's files that match an expression.
 
-With `-z` git says no longer which lines match and which are context, and with names on each line a name may
-look like a line number (tried on git 2.39.5). A heading is known by the object id that it begins with, every
-other line by its number. Source of the format: git-grep(1).
+With `-z`, git's output no longer tells matches from context, and with a name on each line a name may look like a line
+number (tried on git 2.39.5). So names stand in headings. A heading begins with the object id, every other line with
+its number. Source of the format: git-grep(1).
 """
 
 import contextlib
@@ -71,7 +71,7 @@ class GrepLine:
 
 @dataclass(frozen=True, slots=True)
 class GrepQuery:
-    """What to look for: an extended regular expression, context lines, matches of one file at most."""
+    """A search: an extended regular expression, the lines of context, and the most matches in one file."""
 
     pattern: str
     case_sensitive: bool
@@ -82,7 +82,7 @@ class GrepQuery:
 
 @dataclass(frozen=True, slots=True)
 class GrepBounds:
-    """Of one git: seconds in all, seconds without output, seconds of processor time, and memory."""
+    """Bounds of one git process: seconds in all, seconds without output, seconds of processor time, and memory."""
 
     all_s: float
     silence_max_s: float
@@ -99,14 +99,14 @@ def grep_tree(
     prefixes: Sequence[bytes] = (),
     marker: str = "",
 ) -> Generator[GrepLine]:
-    """Yield what matches in the text files of a commit or tree, or only of those whose path has one of the prefixes.
+    """Yield matching lines in the text files of a commit or tree, or only in files whose path has one of the prefixes.
 
-    With a `marker`, a text without special characters, lines that hold it match as well. Closing the iterator ends
-    git. Raises BadPattern, SearchOutOfMemory, PatternTooSlow, and GitTookTooLong or GitSilent as `bounds` say.
+    Lines that contain `marker`, a text without special characters, match as well. Closing the iterator ends git. Raises
+    BadPattern, SearchOutOfMemory, PatternTooSlow, and GitTookTooLong or GitSilent as `bounds` say.
     """
 
     def check(messages: bytes) -> None:
-        # Git leaves out files that it could not read, and calls that success.
+        # Git leaves out unreadable files, and still exits with success.
         check_answer(runner, GitResult("grep", 0, b"", messages))
 
     output = iter_git_output(
@@ -127,10 +127,10 @@ def grep_tree(
 
 
 def _explain(error: GitFailed) -> PackhouseError:
-    """Return what a failed search means: a bad or slow expression, a file beyond memory, or the error itself.
+    """Return the meaning of a failed search: a bad or slow expression, a file beyond memory, or the error itself.
 
-    Git names the option in what it says of an expression, and dies of a signal when one takes more stack than
-    there is.
+    Git's message about an expression names the option. A signal ends git when an expression needs more stack than there
+    is.
     """
     code, text = error.exit_code, error.messages
     if code == -signal.SIGXCPU:
@@ -138,7 +138,7 @@ def _explain(error: GitFailed) -> PackhouseError:
     if code is not None and code < 0:
         return BadPattern("it is too complex")
     if "fatal: -e option, " in text:
-        is_whole = len(text) < limits.KIB  # a long expression leaves no room for what git says of it
+        is_whole = len(text) < limits.KIB  # a long expression leaves no room for git's message about it
         return BadPattern(text.rstrip().rpartition(": ")[2] if is_whole else "it cannot be read")
     return SearchOutOfMemory() if error.is_for_memory else error
 
@@ -148,7 +148,7 @@ def grep_arguments(
 ) -> list[str]:
     """Return git's arguments to search a commit or tree, or only the files whose path has one of the prefixes.
 
-    With a `marker`, a text without special characters, lines that hold it match as well.
+    Lines that contain `marker`, a text without special characters, match as well.
     """
     options = ["grep", "--heading", "--line-number", "--no-color", "--no-textconv", "-I", "-E"]
     options += [f"-B{query.before}", f"-A{query.after}", f"--max-count={query.file_matches_max}"]
@@ -165,7 +165,7 @@ def grep_arguments(
 
 
 def _pathspec(prefix: bytes) -> str:
-    """Return the pathspec of what begins so: its star crosses slashes (gitglossary(7), pathspec)."""
+    """Return the pathspec for all paths with the prefix. Its star matches slashes, too (gitglossary(7), pathspec)."""
     literal = _PATHSPEC_SPECIAL.sub(rb"\\\g<0>", prefix)
     return (literal + b"*").decode("utf-8", "surrogateescape")
 
@@ -185,7 +185,7 @@ def iter_grep_lines(pieces: Iterable[bytes], tree: Oid) -> Iterator[GrepLine]:
 
 
 def _iter_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines without their newline; what a line has beyond the bound is dropped as it comes."""
+    """Yield lines without their newline. The bytes of a line beyond the bound are dropped as they arrive."""
     rest = b""
     for piece in pieces:
         first, *others = piece.split(b"\n")

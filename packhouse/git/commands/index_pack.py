@@ -1,6 +1,6 @@
-"""git index-pack: takes a pack and judges its objects by git's own fsck, as strictly as old histories allow.
+"""git index-pack: takes a pack and checks its objects with git's fsck, as strictly as old histories allow.
 
-What it writes to its output is the name of the pack, behind the ids of `.gitmodules` that it could not look into.
+Its output is the ids of the `.gitmodules` that it could not read, followed by the name of the pack.
 """
 
 import functools
@@ -29,10 +29,10 @@ _TOLD_MAX_BYTES: Final = 2000
 _REASON_MAX_CHARS: Final = 300
 _NOT_FORCED: Final = {
     "core.fsync": "none"
-}  # publishing forces a pack to the disk; a refused one need never get there
+}  # publishing forces a pack to the disk, and a refused pack need not get there
 
 REFUSABLE: Final = (MAY_BE_ALLOWED | NEVER_ALLOWED) - ONLY_WARNED_OF - FATAL
-"""The faults for which git refuses an object, and can be asked to tell of it and go on instead."""
+"""The faults for which git refuses an object by default, and which it only reports with telling_option()."""
 
 
 class PackRefused(PackhouseError):
@@ -61,10 +61,10 @@ class UnpackFailed(GitFailed):
 def start_unpacking(
     runner: Runner, *, allowed: Iterable[str], max_bytes: int, shows_progress: bool
 ) -> GitProcess:
-    """Start taking a pack from a client, which the caller feeds to it; thin packs are completed.
+    """Start taking a pack from a client. The caller feeds it to git, which completes thin packs.
 
-    It tells of faulty objects and takes them all the same, see telling_option(). Raises OSError when no process can be
-    started.
+    Git reports faulty objects and accepts them all the same: see telling_option(). Raises OSError when no process can
+    be started.
     """
     return spawn_git(
         runner.place(),
@@ -81,7 +81,7 @@ def unpack_failure(messages: str) -> UnpackFailed:
 
 
 def find_unread_files(output: bytes) -> list[Oid]:
-    """Return the ids of `.gitmodules` that index-pack could not look into: what is missing, or no blob.
+    """Return the ids of `.gitmodules` that index-pack could not read: missing objects, and objects that are not blobs.
 
     Source: git's fetch-pack.c, which checks them elsewhere.
     """
@@ -98,9 +98,9 @@ def index_stream(
     time_left: Callable[[], float],
     switch: KillSwitch,
 ) -> None:
-    """Take a pack that comes in pieces, and judge it strictly.
+    """Take a pack that comes in pieces, and check it strictly.
 
-    `time_left` returns for how many seconds git may still work, and raises when there are none. Raises PackRefused and
+    `time_left` returns the seconds that git may still work, and raises when none are left. Raises PackRefused and
     NoRoomForPack.
     """
     told = named = b""
@@ -113,7 +113,7 @@ def index_stream(
             else:
                 named = (named + piece)[:_TOLD_MAX_BYTES]
         code = git.wait(time_left())
-    if code != 0 or named.count(b"\n") != 1:  # ids of files that it could not look into
+    if code != 0 or named.count(b"\n") != 1:  # more lines are ids of unread files
         messages = told.decode("utf-8", "replace")
         if _NO_ROOM.search(messages):
             raise NoRoomForPack(messages)
@@ -121,17 +121,17 @@ def index_stream(
 
 
 def judge_pack(runner: Runner, pack: Path) -> str | None:
-    """Return why git refuses an object of a pack that this server has made, None when it takes them all.
+    """Return git's reason for refusing an object of a pack that this server has made; None when it accepts them all.
 
-    `.gitmodules` and `.gitattributes` are looked into. The pack stands where git looks for packs, or else their
-    contents are not found.
+    The check includes the contents of `.gitmodules` and `.gitattributes`. For these the pack must stand in a folder in
+    which git looks for packs.
     """
     judged = run_git(runner.place(), *("index-pack", STRICT_OPTION, str(pack)), ok_codes=frozenset({0, 128}))
     if judged.code == 0:
         return None
     check_answer(runner, judged, may_lack=True)
     lines = judged.text.strip().splitlines() or [""]
-    # The last line only says that something is wrong.
+    # The last line gives no reason.
     return next((line for line in lines if line.startswith("error:")), lines[-1])[:_REASON_MAX_CHARS]
 
 
@@ -146,22 +146,22 @@ def make_idx(pack: Path, *, idx: Path, timeout_s: float) -> None:
 
 
 def strict_option(allowed: Iterable[str] = ()) -> str:
-    """Return an option of git-index-pack(1): fsck in full, its warnings made errors, less what is always allowed.
+    """Return git-index-pack's option for a full fsck that treats warnings as errors, but for the faults always allowed.
 
-    `allowed` are names of further faults. At the first object that is refused index-pack ends.
+    `allowed` names further faults to allow. Index-pack ends at the first object that it refuses.
     """
     return _option(_ignored(allowed))
 
 
 STRICT_OPTION: Final = f"--strict={','.join(f'{name}=ignore' for name in (*ALWAYS_ALLOWED, 'nullSha1'))}"
-"""The same for objects that this server makes. A null gitlink in them is one that was in place; new ones are
-refused before."""
+"""The same option for objects that this server makes. A null gitlink among them was in the parent's tree already; new
+null gitlinks are refused before."""
 
 
 def telling_option(allowed: Iterable[str]) -> str:
-    """Return the option with which index-pack judges the same, but tells of faulty objects and goes on.
+    """Return the option with which index-pack makes the same checks, but reports faulty objects and goes on.
 
-    The names are those in REFUSABLE; FaultLog reads what is told. Such a pack must not be published as it is.
+    It reports the faults in REFUSABLE, and FaultLog reads the reports. The pack must not be published as it is.
     """
     ignored = _ignored(allowed)
     told = {name: "warn" for name in sorted(REFUSABLE & known_faults()) if name not in ignored}
@@ -170,7 +170,7 @@ def telling_option(allowed: Iterable[str]) -> str:
 
 @functools.cache
 def known_faults() -> frozenset[str]:
-    """Return the names that the installed git knows; of any other it dies. Source: git-help(1), --config."""
+    """Return the faults that the installed git knows; git dies of an unknown one. Source: git-help(1), --config."""
     listed = run_git(NOWHERE, "help", "--config-for-completion", ok_codes=frozenset(range(256))).stdout
     names = frozenset(name.decode("ascii") for name in _FAULT_NAME.findall(listed))
     return names if "hasDotgit" in names else _KNOWN_SINCE_2_38

@@ -1,4 +1,4 @@
-"""One switch that ends whatever git runs for a request, now and from now on."""
+"""One switch that ends all git processes of a request, the running ones and later ones."""
 
 import threading
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from packhouse.git.commands.process import GitProcess
 
 @dataclass(slots=True)
 class KillSwitch:
-    """Pulled when a client goes away, from another thread than the one that waits for git."""
+    """Ends git processes when a client has left. Another thread than the one that waits for git pulls it."""
 
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _running: list[GitProcess] = field(default_factory=list)
@@ -16,11 +16,11 @@ class KillSwitch:
 
     @property
     def is_tripped(self) -> bool:
-        """Tell whether the switch was pulled: the work has no reader any more."""
+        """Tell whether the switch was pulled: then no client waits for the work."""
         return self._tripped
 
     def attach(self, process: GitProcess) -> None:
-        """Put a process that just started under the switch; it ends at once when that was pulled before."""
+        """Put a new process under the switch. If the switch was pulled before, the process is killed at once."""
         with self._guard:
             self._running = [known for known in self._running if known.poll() is None]
             self._running.append(process)

@@ -13,10 +13,10 @@ _MISSING: Final = re.compile(rb"(?:\A|\0)[0-7]{6} [a-z]+ ([0-9a-f]{40}) +BAD\t")
 
 
 def list_sized_files(runner: Runner, tree: Oid, *, output_max_bytes: int) -> list[tuple[bytes, bytes, bytes]]:
-    """Return (mode, size, path) of everything below `tree` that is no folder, in git's order.
+    """Return (mode, size, path) of all files and submodules below `tree`, in git's order.
 
-    As git prints them: mode in six octal digits; the size of a submodule is `-`. Raises LimitExceeded for more
-    than `output_max_bytes` of them, and TreeNamesMissingObject. Source: git-ls-tree(1), "-l".
+    The values are as git prints them: the mode in six octal digits, the size of a submodule as `-`. Raises
+    LimitExceeded for more than `output_max_bytes`, and TreeNamesMissingObject. Source: git-ls-tree(1), "-l".
     """
     output = run_git(
         runner.place(),

@@ -1,4 +1,4 @@
-"""git merge-base: how two commits are related."""
+"""git merge-base: the common ancestors of two commits."""
 
 from typing import Final
 
@@ -7,11 +7,11 @@ from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.run import Runner, check_answer, run_git
 from packhouse.git.oid import Oid
 
-_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
+_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and an object that git cannot find
 
 
 def is_ancestor(runner: Runner, ancestor: Oid, descendant: Oid, *, switch: KillSwitch | None = None) -> bool:
-    """Tell whether `ancestor` is reachable from `descendant`; False when either is no commit."""
+    """Tell whether `ancestor` is reachable from `descendant`; False when one of the two is not a commit."""
     if ancestor == descendant:
         return True
     done = run_git(
@@ -25,7 +25,7 @@ def is_ancestor(runner: Runner, ancestor: Oid, descendant: Oid, *, switch: KillS
 
 
 def find_merge_base(runner: Runner, first: Oid, second: Oid) -> Oid | None:
-    """Return the best common ancestor, of several equally good ones git's first; None when there is none."""
+    """Return the best common ancestor, or None. Of several equally good ones, return the first in git's order."""
     if first == second:
         return first
     done = run_git(
@@ -34,6 +34,6 @@ def find_merge_base(runner: Runner, first: Oid, second: Oid) -> Oid | None:
         ok_codes=frozenset({0, 1}),
         timeout_s=limits.diff_max_s,
     )
-    check_answer(runner, done)  # to merge-base a history that it cannot read is one without ancestors
+    check_answer(runner, done)  # merge-base treats an unreadable commit as one without ancestors
     found = done.stdout.split()
     return Oid(found[0].decode("ascii")) if found else None

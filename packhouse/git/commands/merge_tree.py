@@ -1,8 +1,9 @@
-"""git merge-tree: the tree that a merge of two commits makes, and where they conflict.
+"""git merge-tree: the tree that a merge of two commits makes, and the conflicts.
 
-When one side has a file where the other has a folder, a symlink or a submodule, git cannot list both under one name.
-It invents one (`x~main`) and says in a message which path it stands for. A path under a folder that the other side
-renamed is listed where it would move to. Callers ask for the paths that they have: `with_standing_paths` finds them.
+When one side has a file where the other has a folder, a symlink or a submodule, git cannot list both under one name. It
+invents a name (`x~main`), and a message tells which path it stands for. A path below a folder that the other side has
+renamed is listed at the place to which it would move. Callers need the paths that a side has: `with_standing_paths`
+finds them.
 """
 
 import re
@@ -58,21 +59,21 @@ class MergeUnreadable(Corrupt):
 
 @dataclass(frozen=True, slots=True)
 class ConflictSide:
-    """What one side has at a conflicted path."""
+    """One side's entry at a conflicted path."""
 
     mode: int
     oid: Oid
 
 
 ConflictSides = tuple[ConflictSide | None, ConflictSide | None]
-"""What target and source have at a path; a folder counts as something."""
+"""The entries of target and source at a path. A folder counts as an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConflictedPath:
-    """A path that git could not merge; a side that has nothing there is None.
+    """A path that git could not merge. A side without an entry there is None.
 
-    `merged_path` is where the merged tree has the file, usually the same path.
+    `merged_path` is the file's path in the merged tree, usually the same path.
     """
 
     path: bytes
@@ -84,9 +85,9 @@ class ConflictedPath:
 
 @dataclass(frozen=True, slots=True)
 class MergedTree:
-    """The merged tree; with conflicts its files hold markers where the sides disagree.
+    """The merged tree. After conflicts, its files hold markers where the sides differ.
 
-    `messages` are the paths that git named together, one tuple a message.
+    `messages` has one tuple for each of git's messages: the paths in it.
     """
 
     tree: Oid
@@ -98,7 +99,7 @@ class MergedTree:
 def merge_commits(
     runner: Runner, *, ours: str, theirs: str, allow_unrelated: bool, memory_max_bytes: int
 ) -> MergedTree:
-    """Merge two commits; their names are also what conflict markers show. New objects are written loose.
+    """Merge two commits. Conflict markers show the sides under the names `ours` and `theirs`. New objects are loose.
 
     Raises UnrelatedHistories unless allowed, MergeImpossible, MergeTooLarge and GitTookTooLong.
     """
@@ -113,7 +114,7 @@ def merge_commits(
             on_start=with_limits(memory_max_bytes=memory_max_bytes),
         )
     except GitFailed as error:
-        runner.check(error)  # first: what cannot be read is unrelated to git
+        runner.check(error)  # first, because git calls unreadable histories unrelated, too
         if "unrelated histories" in error.messages:
             raise UnrelatedHistories from None
         if error.exit_code == -signal.SIGABRT:
@@ -128,7 +129,7 @@ def merge_commits(
 def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
     """Return the tree and its conflicted paths in git's order; raise Corrupt for other output.
 
-    Git also ends with 1 when it could not begin, and then says nothing. Source: git-merge-tree(1), OUTPUT.
+    Git also exits with 1, and without output, when it could not begin. Source: git-merge-tree(1), OUTPUT.
     """
     listed, _, told = output.partition(b"\0\0")
     tree, *rows = listed.rstrip(b"\0").split(b"\0")
@@ -150,9 +151,9 @@ def parse_merge_tree(output: bytes, *, clean: bool) -> MergedTree:
 
 
 def _iter_messages(told: bytes) -> Iterator[tuple[bytes, ...]]:
-    """Yield the paths of each conflict told: a count, so many paths, the kind, the text, each ended by NUL.
+    """Yield the paths of each conflict message: a count, as many paths, the kind, the text, each ended by NUL.
 
-    Behind the last one git prints advice about submodules, which is no message.
+    After the last message git prints advice about submodules, which is skipped.
     """
     parts = told.split(b"\0")
     place = 0
@@ -167,9 +168,10 @@ def _iter_messages(told: bytes) -> Iterator[tuple[bytes, ...]]:
 def with_standing_paths(merged: MergedTree, find_sides: Callable[[bytes], ConflictSides]) -> MergedTree:
     """Return `merged` with each conflict under a path that a side has, in git's order.
 
-    `find_sides` tells what target and source have at a path. What git lists under a name of its own is joined with
-    what stands under the real path. A file that both sides renamed counts as the base of either new path. A path for
-    which git names no other stays. When only messages tell of conflicts, the files that they name are returned.
+    `find_sides` returns the entries of target and source at a path. A conflict under a name that git invented is joined
+    with the conflict under the real path. A file that both sides renamed is the base of both new paths. A path stays
+    when git's messages name no other path for it. When there are only messages and no listed conflicts, the files in
+    the messages are returned.
     """
     messages = _Messages(merged.messages)
     found: dict[bytes, ConflictedPath] = {}
@@ -190,7 +192,7 @@ def with_standing_paths(merged: MergedTree, find_sides: Callable[[bytes], Confli
 
 
 class _Messages:
-    """Which paths git named together. A message may name thousands, and so may thousands of messages name one path."""
+    """The paths that messages name together. A message may name thousands of paths, and thousands may name one path."""
 
     def __init__(self, messages: Sequence[tuple[bytes, ...]]) -> None:
         self._messages = [paths for paths in messages if len(paths) > 1]
@@ -200,9 +202,10 @@ class _Messages:
                 self._by_path.setdefault(path, []).append(number)
 
     def iter_related(self, path: bytes) -> Iterator[bytes]:
-        """Yield the path and then, the nearest first, those that messages name beside it, each once.
+        """Yield the path, then the paths that messages name together with it, each once, the nearest first.
 
-        Of a message only as many are looked at as a caller looks at in all: thousands of conflicts may share one.
+        Only a bounded number of the paths of one message is looked at, because thousands of conflicts may share a
+        message.
         """
         seen = {path}
         waiting = deque([path])
@@ -222,9 +225,9 @@ class _Messages:
 def _standing_paths(
     conflict: ConflictedPath, messages: _Messages, is_held: Callable[[bytes], bool]
 ) -> list[bytes]:
-    """Return the paths that a side has for the conflict: its own, or the nearest that messages name beside it.
+    """Return the paths of the conflict that a side has: its own, or else the nearest ones in messages that name it.
 
-    A base alone was renamed by both sides, so two paths stand for it.
+    A conflict with only a base is a file that both sides renamed, so two paths stand for it.
     """
     is_base_alone = conflict.ours is None and conflict.theirs is None
     related = islice(messages.iter_related(conflict.path), limits.merge_related_paths_max)
@@ -237,7 +240,7 @@ def _standing_paths(
 
 
 def _join(found: dict[bytes, ConflictedPath], conflict: ConflictedPath) -> None:
-    """Add a conflict to those found; of two under one path each side is kept, and the path in place is preferred."""
+    """Add a conflict. When two have one path, each side is kept, and `merged_path` of the one in place is preferred."""
     known = found.get(conflict.path)
     if known is None:
         found[conflict.path] = conflict

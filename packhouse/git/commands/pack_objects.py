@@ -1,4 +1,4 @@
-"""git pack-objects: one pack of the objects that are named, or of all that some lead to.
+"""git pack-objects: a pack of given objects, or of all objects reachable from given ones.
 
 Source of its behaviour: git-pack-objects(1); without `--thin` every delta's base is in the same pack.
 """
@@ -12,14 +12,14 @@ from packhouse.git.commands.run import Runner, iter_git_output, run_git
 from packhouse.git.oid import Oid
 
 Wanted = Revisions | Iterable[Oid]
-"""The objects to pack: all that revisions lead to, or just these."""
+"""The objects to pack: all objects of a walk, or exactly the given ids."""
 
-# Deltas that exist are copied with their bases; to search for new ones would take most of the time.
+# Existing deltas are copied with their bases. A search for new deltas would take most of the time.
 _COPYING = ("--quiet", "--threads=1", "--window=0")
 
 
 def join_packs(runner: Runner, names: Iterable[str], *, prefix: str, timeout_s: float) -> None:
-    """Write one pack with all that these packs hold, also what nothing leads to; `prefix` begins its file names.
+    """Write one pack with all objects of these packs, unreachable ones included; `prefix` begins its file names.
 
     Raises GitFailed when a pack is damaged.
     """
@@ -32,7 +32,7 @@ def join_packs(runner: Runner, names: Iterable[str], *, prefix: str, timeout_s: 
 
 
 def write_pack(runner: Runner, wanted: Wanted, *, prefix: str) -> None:
-    """Write a pack; `prefix` begins its file names. Nothing forces it to the disk: publishing does."""
+    """Write a pack; `prefix` begins its file names. The files are forced to the disk later, by publishing."""
     run_git(
         runner.place(),
         *("pack-objects", *_COPYING, *_walk_option(wanted), prefix),

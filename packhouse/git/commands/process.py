@@ -1,7 +1,7 @@
-"""The only place that starts a program, git as a rule, with an environment of its own and a bound on its memory.
+"""The only place that starts programs, mostly git, with an environment of their own and a bound on their memory.
 
-A child leads a process group, so that killing it takes its own children along, and its memory is limited
-through prlimit(2) after the start: `preexec_fn` would force a real fork of this large process.
+A child leads a process group, so that killing the group also ends the children of the child. Its memory is limited
+through prlimit(2) after the start, because `preexec_fn` would force a real fork of this large process.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class ProgramMissing(Unavailable):
 
 
 class ChildProcess:
-    """A running program with three pipes. Leaving the `with` block kills what still runs and reaps it."""
+    """A running program with three pipes. Leaving the `with` block ends the program and reaps it."""
 
     def __init__(
         self,
@@ -68,19 +68,19 @@ class ChildProcess:
 
     @property
     def stdin(self) -> IO[bytes]:
-        """The pipe that the program reads; close it to tell that the input ends."""
+        """The pipe that the program reads. Close it to end the input."""
         assert self._process.stdin is not None
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """The pipe that the program writes; unbuffered."""
+        """The pipe with the program's output; unbuffered."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     @property
     def stderr(self) -> IO[bytes]:
-        """Its messages; must be read, or the program stops once the pipe is full."""
+        """The pipe with the program's messages. Read it, or the program stops when the pipe is full."""
         assert self._process.stderr is not None
         return self._process.stderr
 
@@ -101,13 +101,13 @@ class ChildProcess:
             raise GitNotEnded(timeout_s) from None
 
     def kill(self) -> None:
-        """End the program and every process it started, and reap it. Harmless when it has ended."""
+        """End the program and all its children, and reap it. Harmless after its end."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def close(self) -> None:
-        """Kill what still runs, reap it and close the pipes."""
+        """Kill the program, if it still runs, reap it and close the pipes."""
         self.kill()
         _running.discard(self)
         for pipe in (self.stdin, self.stdout, self.stderr):
@@ -123,19 +123,19 @@ class ChildProcess:
         self.close()
 
     def limit_memory(self, max_bytes: int) -> None:
-        """Bound the address space of the program, which can only be made smaller."""
-        # The child may have ended already; then there is nothing to limit.
+        """Bound the address space of the program. The bound can only be lowered afterwards."""
+        # The child may have ended already, and then nothing must be limited.
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self._process.pid, resource.RLIMIT_AS, (max_bytes, max_bytes))
 
     def limit_cpu(self, cpu_s: int) -> None:
-        """Bound the processor time of the program, of all its threads together; then it dies of SIGXCPU."""
+        """Bound the processor time of the program, summed over its threads. Beyond it the program dies of SIGXCPU."""
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
 
     def _enlarge_pipes(self) -> None:
         for pipe in (self.stdin, self.stdout):
-            # The kernel bounds the pipe memory of one user (pipe(7)); small pipes work too, only slower.
+            # The kernel bounds the pipe memory of one user (pipe(7)). Small pipes work as well, but slower.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
@@ -144,13 +144,13 @@ _running: Final[set[ChildProcess]] = set()
 
 
 def kill_running() -> None:
-    """End every program that runs for this process, which is about to end without waiting for its threads."""
+    """End every program of this process, which is about to exit without waiting for its threads."""
     for child in list(_running):
         child.kill()
 
 
 class GitProcess(ChildProcess):
-    """A running git."""
+    """A running git process."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
-"""Moving bytes between this thread and the three pipes of a program, all at once, so that no side waits for the other.
+"""Moving bytes between this thread and the three pipes of a program, at once, so that no side waits for the other.
 
-How long that may take, and what else ends it, is the caller's word: it is asked before every wait.
+The caller sets the bounds: its `time_left` is called before every wait, and raises to end the work.
 """
 
 import math
@@ -30,11 +30,11 @@ class GitSilent(GitTookTooLong):
 def pump(
     child: ChildProcess, source: Iterable[bytes], time_left: Callable[[], float]
 ) -> Generator[tuple[IO[bytes], bytes]]:
-    """Yield what the program writes, as (`child.stdout` or `child.stderr`, up to 1 MiB), until it has closed both.
+    """Yield the program's output as (`child.stdout` or `child.stderr`, up to 1 MiB), until it has closed both pipes.
 
-    Meanwhile it is fed from `source`, of which a piece is taken when the one before has been written; a program that
-    closes its input early gets no more. `time_left` returns for how many seconds the next wait may last, and raises to
-    give up. Closing the iterator leaves the program as it is.
+    Meanwhile the program is fed from `source`. The next piece is taken when the one before is written; a program that
+    closes its input early gets no more. `time_left` returns the seconds that the next wait may last, and raises to give
+    up. Closing the iterator leaves the program running.
     """
     feed = _Feed(child.stdin, iter(source))
     with selectors.DefaultSelector() as selector:
@@ -63,14 +63,14 @@ def pump(
 
 @dataclass(slots=True)
 class _Feed:
-    """What the program is still to read."""
+    """The input that the program has not read yet."""
 
     pipe: IO[bytes]
     source: Iterator[bytes]
     _rest: memoryview = field(default_factory=lambda: memoryview(b""))
 
     def has_more(self) -> bool:
-        """Take the next piece when the last one is written; tell whether anything is left."""
+        """Take the next piece when the last one is written; tell whether any input is left."""
         while not self._rest:
             piece = next(self.source, None)
             if piece is None:
@@ -79,16 +79,16 @@ class _Feed:
         return True
 
     def write(self) -> bool:
-        """Write what the pipe takes; tell whether anything is left that the program may want."""
+        """Write as much as the pipe takes; tell whether any input is left that the program may read."""
         try:
             self._rest = self._rest[os.write(self.pipe.fileno(), self._rest[:PIPE_BYTES]) :]
-        except BrokenPipeError:  # it ended without reading all of it; its exit code tells why
+        except BrokenPipeError:  # the program ended before it read everything; its exit code tells why
             return False
         return self.has_more()
 
 
 class Deadline:
-    """When work must be done that may take `timeout_s` seconds from now on."""
+    """The end of the time for work, `timeout_s` seconds from now."""
 
     def __init__(self, timeout_s: float) -> None:
         self._at = time.monotonic() + timeout_s
@@ -102,7 +102,7 @@ class Deadline:
 
 
 class Silence:
-    """How long a program has written nothing. Time in which it had no processor, on a busy machine, does not count."""
+    """How long a program has written nothing. Time without a processor, as on a busy machine, does not count."""
 
     def __init__(self, child: ChildProcess, max_s: float) -> None:
         self._child = child
@@ -110,12 +110,12 @@ class Silence:
         self.end()
 
     def end(self) -> None:
-        """The program wrote something."""
+        """Start anew: the program has written something."""
         self._since = time.monotonic()
         self._cpu_since_s = 0.0 if self._max_s == math.inf else _cpu_s(self._child.pid)
 
     def time_left(self) -> float:
-        """Return when to look again, in seconds; raise GitSilent once the silence is too long."""
+        """Return the seconds until the next check; raise GitSilent when the silence is too long."""
         left = self._max_s - (time.monotonic() - self._since)
         if left > 0:
             return left

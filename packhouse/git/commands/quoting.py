@@ -1,4 +1,4 @@
-"""Path names as git prints them for people: in double quotes with C's escapes when they need it.
+"""Path names in git's output for people: in double quotes with C's escapes where a byte needs it.
 
 Source: git's quote.c, quote_c_style() and unquote_c_style(), with core.quotePath on (the default): every byte
 outside printable ASCII is escaped.
@@ -24,14 +24,14 @@ _ESCAPED: Final = re.compile(rb"\\([0-3][0-7]{2}|.)", re.DOTALL)
 
 
 def quote_path(path: bytes) -> bytes:
-    """Return the path as git prints it: unchanged, or quoted when a byte of it asks for that."""
+    """Return the path as git prints it: unchanged, or quoted when one of its bytes needs it."""
     if not _SPECIAL.search(path):
         return path
     return b'"' + _SPECIAL.sub(lambda match: _escape(match[0][0]), path) + b'"'
 
 
 def unquote_path(text: bytes) -> bytes:
-    """Return the path that quote_path() made `text` of."""
+    """Return the path for a text of quote_path()."""
     if not (len(text) >= 2 and text.startswith(b'"') and text.endswith(b'"')):
         return text
     return _ESCAPED.sub(lambda match: _unescape(match[1]), text[1:-1])

@@ -1,4 +1,4 @@
-"""git rev-list: the commits and objects that some objects lead to and others do not."""
+"""git rev-list: the commits and objects that are reachable from some objects and not from others."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from packhouse.git.commands.run import (
 )
 from packhouse.git.oid import Oid
 
-_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and what git says of objects that it cannot find
+_ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and an object that git cannot find
 _REASON_MAX_CHARS: Final = 300
 
 
@@ -32,14 +32,14 @@ class HistoryUnreadable(Corrupt):
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """What is walked: all that `include` leads to and `exclude` does not."""
+    """A walk over all that is reachable from `include` and not from `exclude`."""
 
     include: Sequence[Oid]
     exclude: Sequence[Oid] = ()
 
     @property
     def lines(self) -> bytes:
-        """What git reads from its standard input: git 2.39 takes an exclusion there in the form ^id only."""
+        """The walk as lines for git's standard input. git 2.39 accepts an exclusion there only in the form ^id."""
         return "".join(f"{line}\n" for line in (*self.include, *(f"^{oid}" for oid in self.exclude))).encode(
             "ascii"
         )
@@ -71,7 +71,7 @@ def list_commits(
 def list_existing_commits(
     runner: Runner, revisions: Revisions, *, count_max: int, switch: KillSwitch
 ) -> list[Oid]:
-    """As list_commits, but what does not exist, and what is neither a commit nor a tag, leads to none.
+    """Return commits like list_commits(), but ignore ids of missing objects, of blobs and of trees.
 
     Raises HistoryUnreadable.
     """
@@ -84,9 +84,9 @@ def list_existing_commits(
 
 
 def list_page(runner: Runner, tip: Oid, *, path: bytes | None, skip: int, count_max: int) -> list[Oid]:
-    """Return up to `count_max` commits that `tip` leads to, after the first `skip`: the order of `git log`.
+    """Return up to `count_max` commits reachable from `tip`, in the order of `git log`, without the first `skip`.
 
-    With a path, taken literally, only those that `git log -- <path>` shows.
+    With a path, which is taken literally, only the commits that `git log -- <path>` shows.
     """
     paths = [] if path is None else [path.decode("utf-8", "surrogateescape")]
     listed = run_git(
@@ -98,18 +98,18 @@ def list_page(runner: Runner, tip: Oid, *, path: bytes | None, skip: int, count_
 
 
 def find_first_ancestor(runner: Runner, commit: Oid, *, steps: int) -> Oid | None:
-    """Return what so many steps along first parents lead to, None when history is shorter."""
+    """Return the commit that is `steps` first parents away, None when history is shorter."""
     asked = ("rev-list", "--first-parent", f"--skip={steps}", "--max-count=1", "--end-of-options", commit)
     return next(iter(_parse_oids(run_git(runner.place(), *asked))), None)
 
 
 def count_commits(runner: Runner, revisions: Revisions) -> int:
-    """Return how many commits there are."""
+    """Return the number of commits in the walk."""
     return int(run_git(runner.place(), "rev-list", "--count", "--stdin", stdin=revisions.lines).stdout)
 
 
 def list_history(runner: Runner, tips: Iterable[Oid]) -> list[tuple[Oid, tuple[Oid, ...]]]:
-    """Return (commit, parents) of everything reachable from `tips`, children before their parents."""
+    """Return (commit, parents) of every commit reachable from `tips`, children before their parents."""
     listed = run_git(
         runner.place(),
         *("rev-list", "--topo-order", "--parents", "--stdin"),
@@ -140,7 +140,7 @@ def iter_objects(
 def iter_ancestors_first(
     runner: Runner, revisions: Revisions, *, timeout_s: float, switch: KillSwitch
 ) -> Iterator[WalkedCommit]:
-    """Yield the commits, none before its parents; closing the iterator ends git."""
+    """Yield the commits, each after its parents; closing the iterator ends git."""
     shown = ("--topo-order", "--reverse", "--no-commit-header", "--format=%H %T %P")
     pieces = iter_git_output(
         runner.place(),
@@ -155,7 +155,7 @@ def iter_ancestors_first(
 
 
 def is_connected(runner: Runner, revisions: Revisions, *, switch: KillSwitch) -> bool:
-    """Tell whether no object is missing. What is excluded is taken for complete."""
+    """Tell whether no object of the walk is missing. Objects below `exclude` are assumed to be complete."""
     done = run_git(
         runner.place(),
         *("rev-list", "--objects", "--quiet", "--stdin"),
@@ -169,7 +169,7 @@ def is_connected(runner: Runner, revisions: Revisions, *, switch: KillSwitch) ->
 
 
 def lacks_objects(runner: Runner, revisions: Revisions) -> bool:
-    """Tell whether an object is missing; raise GitFailed when git cannot walk past one that is."""
+    """Tell whether an object is missing. Raises GitFailed when the missing object stops git's walk."""
     asked = ("rev-list", "--objects", "--quiet", "--missing=print", "--stdin")
     return b"?" in run_git(runner.place(), *asked, stdin=revisions.lines).stdout
 

@@ -1,6 +1,6 @@
-"""Running git, or another program, to its end: with all its output at once, or piece by piece.
+"""Running git, or another program, to its end, with all its output at once or piece by piece.
 
-Exit codes and messages stop at the modules of this folder: each knows those of its command.
+Only the modules of this folder know exit codes and messages, each those of its command.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from packhouse.git.oid import Oid
 OK: Final = frozenset({0})
 _FAILURE_MAX_BYTES: Final = 2000
 _COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
-# The last is the loader's: the bound may come before git has loaded its libraries. Source: glibc, elf/dl-load.c.
+# The last text is the loader's: memory may run out before git has loaded its libraries. Source: glibc, elf/dl-load.c.
 _MEMORY_WORDS: Final = ("memory", "mmap", "failed to map segment")
 
 OnStart = Callable[[GitProcess], None]
@@ -46,13 +46,13 @@ class GitFailed(PackhouseError):
 
     @property
     def fields(self) -> Mapping[str, object]:
-        """The same under the names that logs have for them."""
+        """The same values under their names in logs."""
         ended = {} if self.exit_code is None else {"code": self.exit_code}
         return {"command": self.command, **ended, "text": self.messages}
 
     @property
     def is_for_memory(self) -> bool:
-        """Tell whether git found no more memory, or died of that."""
+        """Tell whether git found no more memory, or a signal for lack of memory ended it."""
         died = self.exit_code is not None and self.exit_code < 0
         return died or any(words in self.messages.lower() for words in _MEMORY_WORDS)
 
@@ -68,13 +68,13 @@ class GitFailed(PackhouseError):
 
     @property
     def is_about_derived_files(self) -> bool:
-        """Tell whether git complains of what can be made anew beside a pack."""
+        """Tell whether git complains of files beside a pack that can be made anew."""
         return is_about_derived_files(self.messages)
 
 
 @dataclass(frozen=True, slots=True)
 class GitResult:
-    """What a finished git, or another program, left behind."""
+    """Exit code, output and messages of a finished program."""
 
     command: str
     code: int
@@ -83,28 +83,28 @@ class GitResult:
 
     @property
     def text(self) -> str:
-        """Its messages."""
+        """The messages as text."""
         return self.stderr.decode("utf-8", "replace")
 
 
 class Runner(Protocol):
-    """What git is run on: a repository that somebody has opened."""
+    """An object on which git can be run, such as an opened repository."""
 
     def place(self) -> GitPlace:
-        """Open what git needs, as it is now, and return where that is."""
+        """Open the objects and refs for git as they are now, and return their place."""
         ...
 
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
-        """Raise what explains that git could not read objects; return when nothing does.
+        """Raise the error that explains why git could not read objects; return when there is no explanation.
 
-        `may_lack`: git was asked of objects that the repository need not have.
+        With `may_lack`, git may have been asked about objects that the repository does not have.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class AtPlace:
-    """Runs git at one place, also from several threads at once. Nobody looks into what git complains of."""
+    """Runs git at one place, also from several threads at once. Nobody examines git's complaints."""
 
     where: GitPlace
 
@@ -113,14 +113,14 @@ class AtPlace:
         return self.where
 
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
-        """See Runner: nothing is known that would explain it."""
+        """See Runner. Nothing is known here that would explain a complaint."""
 
 
 def with_limits(*, memory_max_bytes: int, cpu_s: int | None = None) -> OnStart:
-    """Return what bounds memory and processor time of a git that has just started.
+    """Return a function that bounds memory and processor time of a git that has just started.
 
-    `cpu_s` counts for all its threads together. Whoever waits for git usually ends it earlier, unless this process is
-    killed first.
+    `cpu_s` is summed over all threads of git. The caller usually ends git earlier; the bound counts when this process
+    is killed first.
     """
 
     def limit(git: GitProcess) -> None:
@@ -142,7 +142,7 @@ def run_git(
     output_max_bytes: int = limits.git_output_max_bytes,
     on_start: OnStart | None = None,
 ) -> GitResult:
-    """Run git to its end and return its output. `on_start` gets the process, so that others can end it.
+    """Run git to its end and return its output. `on_start` gets the process, so that another thread can end it.
 
     Raises GitFailed when the exit code is not in `ok_codes`, TimedOut after `timeout_s` seconds and
     LimitExceeded when git writes more than `output_max_bytes`.
@@ -166,7 +166,8 @@ def run_program(
 ) -> GitResult:
     """Run another program than git to its end and return its output, whatever its exit code.
 
-    It inherits nothing but PATH; `home` is its home folder, its zone is UTC. Raises ProgramMissing, TimedOut,
+    The program inherits only PATH; `home` is its home folder, and its time zone is UTC. Raises ProgramMissing,
+    TimedOut,
     and LimitExceeded when it writes more than `output_max_bytes`.
     """
     with ChildProcess(command, env=program_environment(home)) as child:
@@ -186,9 +187,11 @@ def iter_git_output(
 ) -> Generator[bytes]:
     """Yield git's output in pieces of up to 1 MiB as it comes; closing the iterator kills git.
 
-    `on_start` gets the process first, `on_messages` what git wrote to standard error when it did not fail, also when
-    its time is over. Raises GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and
-    GitSilent when git wrote nothing for `silence_max_s` seconds and has used as much processor time meanwhile.
+    `on_start` gets the process first. `on_messages` gets git's messages when git succeeded, and also when its time is
+    over.
+    Raises GitFailed after the last piece when git failed, TimedOut after `timeout_s` seconds, and GitSilent when git
+    wrote
+    nothing for `silence_max_s` seconds and used as many seconds of processor time meanwhile.
     """
     deadline = Deadline(timeout_s)
     with spawn_git(place, *args, env=env, large_pipes=True) as git:
@@ -217,9 +220,9 @@ def iter_git_output(
 def collect(
     child: ChildProcess, source: Iterable[bytes], time_left: Callable[[], float], *, output_max_bytes: int
 ) -> tuple[bytes, bytes]:
-    """Feed a program and return all that it writes to its output, and all its messages.
+    """Feed a program and return all of its output and all of its messages.
 
-    Raises LimitExceeded when either is more than `output_max_bytes`, and what `time_left` and `source` raise.
+    Raises LimitExceeded when either is larger than `output_max_bytes`, and the errors of `time_left` and `source`.
     """
     output = {child.stdout: bytearray(), child.stderr: bytearray()}
     for pipe, piece in pump(child, source, time_left):
@@ -230,9 +233,9 @@ def collect(
 
 
 def check_answer(runner: Runner, done: GitResult, *, may_lack: bool = False) -> None:
-    """Let the runner judge an answer in which git complains of objects that it could not read, whatever its exit code.
+    """Let the runner check a result in which git complains of unreadable objects, whatever the exit code.
 
-    `may_lack`: git was asked of objects that the repository need not have.
+    With `may_lack`, git may have been asked about objects that the repository does not have.
     """
     if done.code > 1 or b"error: " in done.stderr:
         text = done.stderr[-_COMPLAINT_MAX_BYTES:].decode("utf-8", "replace")
@@ -240,7 +243,7 @@ def check_answer(runner: Runner, done: GitResult, *, may_lack: bool = False) -> 
 
 
 def iter_lines(pieces: Generator[bytes]) -> Iterator[bytes]:
-    """Yield the lines that end in a line feed, without it; closing the iterator closes `pieces`."""
+    """Yield each line that ends in a line feed, without the line feed; closing the iterator closes `pieces`."""
     rest = b""
     with contextlib.closing(pieces):
         for piece in pieces:

@@ -1,4 +1,4 @@
-"""git version: which git the server would run."""
+"""git version: the git that the server would run."""
 
 from packhouse.errors import PackhouseError
 from packhouse.git.commands.environment import NOWHERE
@@ -6,7 +6,7 @@ from packhouse.git.commands.run import run_git
 
 
 def find_git_version(*, timeout_s: float) -> str | None:
-    """Return what git says of itself, such as `2.39.5`; None when there is none that runs."""
+    """Return git's version, such as `2.39.5`; None when no git runs."""
     try:
         done = run_git(NOWHERE, "version", timeout_s=timeout_s)
     except (PackhouseError, OSError):

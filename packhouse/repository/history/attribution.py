@@ -67,8 +67,7 @@ class History:
 
 
 def walk_near(history: History, waiting: Waiting, known: Known) -> dict[bytes, Oid]:
-    """Answer the paths that a short walk in this process can answer; the others stay in `waiting`, further down in
-    history.
+    """Answer the paths that a short walk in this process can answer; the others wait on, at older commits.
 
     The walk goes by date. The order matters only for speed, since each path is followed by itself.
     """

@@ -172,8 +172,7 @@ def _keep(
 
 
 def _load(node: Node, repo: Repo, commit: Oid) -> FileMap | None:
-    """Return the map from the disk, or None when its file, or the file of a map that it builds on, is missing or
-    damaged."""
+    """Return the map from the disk, or None when a file that it needs is missing or damaged."""
     stack: list[StoredMap] = []
     base: FileMap | None = None
     at: Oid | None = commit

@@ -239,8 +239,7 @@ class RefWriter:
         return outcomes
 
     def _forward(self, updates: Sequence[RefUpdate], write: Write | None, *, atomic: bool) -> Forwarded:
-        """Push to the upstream. Pull soon after a refusal or an unclear result: the upstream is not as this server
-        believes."""
+        """Push to the upstream. Pull soon after a refusal or an unclear result, to learn the upstream's values."""
         try:
             with RepoView(self._node, self._repo) as view:
                 forwarded = forward_updates(self._node, self._repo, updates, write or view, atomic=atomic)
@@ -264,8 +263,7 @@ class RefWriter:
         *,
         atomic: bool,
     ) -> list[RefOutcome]:
-        """Move the refs that the upstream accepted. A ref that moved here meanwhile stays, and the next pull decides on
-        it."""
+        """Move the refs that the upstream accepted. A ref that moved here meanwhile stays; the next pull decides."""
         kept = [number for number in range(len(updates)) if number not in forwarded.refused]
         remaining = [updates[number] for number in kept]
         try:

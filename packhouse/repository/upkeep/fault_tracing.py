@@ -206,8 +206,7 @@ class _FaultTracer:
         return reason
 
     def _enter(self, oid: Oid, name: bytes, stack: list[_OpenTree]) -> Trace | None:
-        """Return a faulty object that is known in the tree; otherwise put the tree on `stack`, unless it is known as
-        sound."""
+        """Return a faulty object that is known in the tree, or else put an unknown tree on `stack`."""
         if (fault := self._own.get(oid)) is not None:
             return Trace(fault, "tree", path=name)
         row = self.idx.find_row(oid)

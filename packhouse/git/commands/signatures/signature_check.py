@@ -1,8 +1,8 @@
-"""Whether a commit carries a good signature of one of some keys, as ssh-keygen and gpg judge it at this moment.
+"""Whether a commit has a good signature by one of some keys, as ssh-keygen and gpg judge it at this moment.
 
-A key that has expired or is revoked now is refused, also for what it signed before: the time in a commit and
-in its signature is the signer's own word. Sources: git's gpg-interface.c for what is signed and how;
-ssh-keygen(1), "-Y verify"; gnupg's doc/DETAILS, "Format of the --status-fd output".
+A key that is expired or revoked now is refused, also for older signatures: the times in a commit and in its signature
+come from the signer. Sources: git's gpg-interface.c for the signed text and the form of signatures; ssh-keygen(1), "-Y
+verify"; gnupg's doc/DETAILS, "Format of the --status-fd output".
 """
 
 import os
@@ -20,7 +20,7 @@ from packhouse.git.objects.codec import split_signature
 _SSH_SIGNATURE: Final = b"-----BEGIN SSH SIGNATURE-----\n"
 _PGP_SIGNATURE: Final = b"-----BEGIN PGP SIGNATURE-----\n"
 _GIT_NAMESPACE: Final = "git"
-_ANYBODY: Final = "signer"  # the principal: every line allows any
+_ANYBODY: Final = "signer"  # a principal's name; each line of ours allows any name
 _BAD_STATUS: Final = frozenset(
     {b"BADSIG", b"ERRSIG", b"EXPSIG", b"EXPKEYSIG", b"REVKEYSIG", b"NO_PUBKEY", b"FAILURE", b"UNEXPECTED"}
 )
@@ -29,7 +29,7 @@ _BINARY_DOCUMENT: Final = b"00"
 
 
 class SignatureChecker:
-    """Checks commits against a set of keys, in a scratch folder below `scratch` that goes with the block."""
+    """Checks commits against a set of keys. Its scratch folder, below `scratch`, is removed at the end of the block."""
 
     def __init__(self, scratch: Path, keys: Iterable[SigningKey]) -> None:
         self._home = scratch / f"signatures-{os.urandom(8).hex()}"
@@ -51,7 +51,7 @@ class SignatureChecker:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def check(self, commit: bytes) -> bool:
-        """Tell whether the commit, given as its content, is signed well by one of the keys.
+        """Tell whether the commit with this content has a good signature by one of the keys.
 
         Raises ProgramMissing, TimedOut.
         """
@@ -105,7 +105,7 @@ class SignatureChecker:
 
 
 def _is_good(status: bytes) -> bool:
-    """Tell whether gpg found exactly one signature, good and of the kind that git makes."""
+    """Tell whether gpg found exactly one signature, and a good one of the class that git makes."""
     rows = [line.split(b" ")[1:] for line in status.splitlines() if line.startswith(b"[GNUPG:] ")]
     words = [row[0] for row in rows if row]
     valid = [row for row in rows if row[:1] == [b"VALIDSIG"]]

@@ -1,4 +1,4 @@
-"""Public keys that sign commits: OpenPGP blocks and SSH allowed-signers lines, judged before they are believed.
+"""Public keys that sign commits: OpenPGP blocks and SSH allowed-signers lines, checked before they are accepted.
 
 Sources: ssh-keygen(1), "ALLOWED SIGNERS"; gnupg's doc/DETAILS, "Format of the colon listings".
 """
@@ -33,12 +33,12 @@ _WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
 _OPTION = re.compile(r'(?P<name>[a-z-]+)(?:="?(?P<value>[^"]*)"?)?')
 _OPTIONS = re.compile(r'(?:[^,"]|"[^"]*")+')
 _SSH_FINGERPRINT = re.compile(rb"(\d+) (SHA256:\S+) ")
-_DSA: Final = {"16", "17", "20"}  # and ElGamal: RFC 4880 section 9.1
+_DSA: Final = {"16", "17", "20"}  # DSA and ElGamal: RFC 4880 section 9.1
 _RSA: Final = {"1", "2", "3"}
 
 
 class SigningKeyKind(Enum):
-    """The two forms of signatures that git makes with keys of one's own."""
+    """The two forms of signatures that git makes with a person's own keys."""
 
     OPENPGP = "openpgp"
     SSH = "ssh"
@@ -53,7 +53,7 @@ class SigningKeyRejected(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A usable public key. `text` is what verification needs: an OpenPGP block or one SSH line."""
+    """A usable public key. `text` is its form for verification: an OpenPGP block or one SSH line."""
 
     kind: SigningKeyKind
     text: str
@@ -61,9 +61,9 @@ class SigningKey:
 
 
 def parse_signing_key(text: str, *, scratch: Path) -> SigningKey:
-    """Return the key in `text`; the programs that read it work in a folder made below `scratch` for the time being.
+    """Return the key in `text`. The programs that read it work in a temporary folder below `scratch`.
 
-    Raises SigningKeyRejected, and ProgramMissing without gpg or ssh-keygen.
+    Raises SigningKeyRejected, and ProgramMissing when gpg or ssh-keygen is not installed.
     """
     if "PRIVATE KEY" in text:
         raise SigningKeyRejected("this is a private key; register its public half")
@@ -81,7 +81,7 @@ def _parse_public_key(text: str, scratch: Path) -> SigningKey:
 
 
 def gpg_command(home: Path, *args: str) -> list[str]:
-    """Return a gpg call that reads no configuration, asks nobody and starts no agent."""
+    """Return a command line of gpg that reads no configuration, prompts nobody and starts no agent."""
     return [
         "gpg",
         "--homedir",
@@ -122,7 +122,7 @@ def _parse_openpgp(text: str, scratch: Path) -> SigningKey:
 
 
 def _parse_ssh(line: str, scratch: Path) -> SigningKey:
-    """Take an allowed-signers line or a plain public key; who the principals are does not matter here."""
+    """Read an allowed-signers line or a plain public key. The principals in a line are ignored."""
     words: list[str] = _WORD.findall(line)
     at = next((number for number, word in enumerate(words) if word in _SSH_KINDS), None)
     if at is None or at > 2 or at + 1 >= len(words):
@@ -147,7 +147,7 @@ def _parse_ssh(line: str, scratch: Path) -> SigningKey:
 
 
 def _check_ssh_options(text: str) -> str:
-    """Return the options as they are; raise SigningKeyRejected for those that we could not honour."""
+    """Return the options unchanged; raise SigningKeyRejected for options that this server cannot enforce."""
     for option in _OPTIONS.findall(text):
         match = _OPTION.fullmatch(option)
         name, value = (match["name"], match["value"] or "") if match else (option, "")

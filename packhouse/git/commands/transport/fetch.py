@@ -20,10 +20,10 @@ def fetch_refs(
     timeout_s: float,
     watch: Callable[[], None],
 ) -> None:
-    """Fetch refs, given as (name there, name here), with all that they lead to. A star in both names means any text.
+    """Fetch refs, given as (name there, name here), with their objects. A star in both names means any text.
 
-    Objects are judged by git's fsck; `allowed_faults` are let through beside those that always are. What the refs here
-    name is what git tells the other side that it has. Raises RemoteFailed and what `watch` raises.
+    Git's fsck checks the objects; `allowed_faults` are let through in addition to the faults that are always allowed.
+    In the negotiation git offers the objects of the refs here. Raises RemoteFailed and the errors of `watch`.
     """
     specs = [b"+%s:%s" % (there, here) for there, here in refs]
     done = run_remote_git(

@@ -1,4 +1,4 @@
-"""git ls-remote: which refs another server has."""
+"""git ls-remote: the refs of another server."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,9 +14,9 @@ def list_remote_refs(
     timeout_s: float,
     watch: Callable[[], None],
 ) -> set[bytes]:
-    """Return the refs of the other server that have one of these full names, or end in one of them after a slash.
+    """Return the refs of the other server whose full name is one of `names`, or ends in a slash and one of `names`.
 
-    Raises RemoteFailed and what `watch` raises.
+    Raises RemoteFailed and the errors of `watch`.
     """
     patterns = [name.decode("utf-8") for name in names]
     done = run_remote_git(

@@ -1,4 +1,4 @@
-"""git push: moving refs of another server, each from the value that it is known to have."""
+"""git push: moving refs of another server, each from its known value."""
 
 import re
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _REFUSED: Final = b"!"
 
 @dataclass(frozen=True, slots=True)
 class PushedRef:
-    """A ref that is to move from `old_oid` to `new_oid`; None: it does not exist before, or afterwards."""
+    """A ref to move from `old_oid` to `new_oid`. None means that the ref does not exist before, or afterwards."""
 
     refname: RefName
     old_oid: Oid | None
@@ -27,10 +27,10 @@ class PushedRef:
 def push_refs(
     runner: Runner, remote: Remote, refs: Sequence[PushedRef], *, atomic: bool, timeout_s: float
 ) -> set[RefName]:
-    """Move refs of the other server; return those that it moved, or that were there already.
+    """Move refs of the other server; return the refs that it moved and those that were at the new value already.
 
-    A ref that has another value than `old_oid` stays. With `atomic` all move, or none. Raises RemoteFailed when nobody
-    knows what became of them.
+    A ref with another value than `old_oid` stays. With `atomic`, all refs move or none. Raises RemoteFailed when the
+    result is unknown.
     """
     leases, specs = [], []
     for ref in refs:
@@ -52,4 +52,4 @@ def push_refs(
 
 
 def _no_watch() -> None:
-    """Nothing but its time limit ends a push: what it has done by then nobody knows."""
+    """Never end a push early: only its time limit does, and then its result is unknown."""

@@ -1,7 +1,7 @@
-"""Git talking to another server: to one checked address, without redirects, with a credential that nobody sees.
+"""Git talking to another server: to one checked address, without redirects, with a credential that stays hidden.
 
-The credential travels through a memory file that the child inherits; git asks for it through a credential helper
-(gitcredentials(7)) that reads this file. So it is in no argument, no variable, no URL and on no disk.
+The credential is in a memory file that the child inherits. Git asks for it through a credential helper
+(gitcredentials(7)) that reads this file. So the credential is in no argument, no variable, no URL and on no disk.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _TICK_S: Final = 0.2
 
 
 class RemoteFault(Enum):
-    """Why the other server did not do what it was asked for."""
+    """Why the other server did not do what git asked."""
 
     NOT_LET_IN = "authentication"
     CERTIFICATE = "certificate"
@@ -64,7 +64,10 @@ class RemoteLogin:
 
 @dataclass(frozen=True, slots=True)
 class RemoteServer:
-    """Where git may connect. `addresses` were checked; git asks no resolver. `ca_file` None: the system's."""
+    """The server that git may connect to. Git uses the checked `addresses` and asks no resolver.
+
+    Without `ca_file`, git trusts the authorities of the system.
+    """
 
     url: str
     scheme: str
@@ -82,7 +85,7 @@ class Remote:
     login: RemoteLogin | None = None
 
 
-# What git and libcurl say, and what it means; the first that fits counts.
+# Messages of git and libcurl with their meaning; the first match counts.
 _SIGNS: Final = (
     (r"authentication failed|could not read username|error: 40[13]\b|invalid credentials", RemoteFault.NOT_LET_IN),
     (r"certificate|ssl_error|ssl routines|tls", RemoteFault.CERTIFICATE),
@@ -98,12 +101,12 @@ _SIGNS: Final = (
      RemoteFault.BROKEN_OFF),
 )  # fmt: skip
 
-# What the other side says, and addresses, whose words mean nothing: a repository may be called `tls-timeout`.
+# Texts of the other side and addresses are ignored: a repository may be called `tls-timeout`.
 _TOLD_BY_OTHERS: Final = re.compile(r"^remote:.*$|https?://[^\s']*", re.MULTILINE)
 
 
 def find_fault(messages: bytes) -> RemoteFault:
-    """Return what git's messages tell of."""
+    """Return the fault that git's messages describe."""
     text = _TOLD_BY_OTHERS.sub("", messages.decode("utf-8", "replace").lower())
     return next((fault for sign, fault in _SIGNS if re.search(sign, text)), RemoteFault.UNKNOWN)
 
@@ -116,10 +119,10 @@ def run_remote_git(
     timeout_s: float,
     watch: Callable[[], None],
 ) -> GitResult:
-    """Run git, which may contact the remote and nobody else, to its end and return its output, whatever its code.
+    """Run git, with the remote as its only contact, to its end and return its output, whatever the exit code.
 
-    `watch` is called several times a second and ends the run by raising. Raises RemoteFailed after `timeout_s`
-    seconds, and when git writes more than `limits.git_output_max_bytes`.
+    `watch` is called several times a second and raises to end the run. Raises RemoteFailed after `timeout_s` seconds,
+    and when git writes more than `limits.git_output_max_bytes`.
     """
     try:
         return _run(runner, args, remote, config or {}, timeout_s, watch)
@@ -149,7 +152,9 @@ def _run(
         settings = {**_settings(remote.server, descriptor), **config}
         fds = () if descriptor is None else (descriptor,)
         with spawn_git(runner.place(), *args, config=settings, pass_fds=fds) as git:
-            git.limit_memory(limits.upstream_git_memory_max_bytes)  # also of what git starts from here on
+            git.limit_memory(
+                limits.upstream_git_memory_max_bytes
+            )  # children that git starts later inherit it
             stdout, stderr = collect(git, (), look, output_max_bytes=limits.git_output_max_bytes)
             look()
             code = git.wait(max(1.0, deadline - time.monotonic()))
@@ -158,7 +163,7 @@ def _run(
 
 @contextlib.contextmanager
 def _login_file(login: RemoteLogin | None) -> Iterator[int | None]:
-    """Give the descriptor of a file in memory with the answer to git's question, None without a login."""
+    """Give the descriptor of a file in memory with the login, in the form that git asks for; None without a login."""
     if login is None:
         yield None
         return
@@ -186,7 +191,7 @@ def _settings(server: RemoteServer, descriptor: int | None) -> dict[str, str]:
         "http.lowSpeedTime": str(limits.upstream_stall_max_s),
         "fetch.fsckObjects": "true",
         **{f"fetch.fsck.{name}": "ignore" for name in ALWAYS_ALLOWED},
-        # Whatever arrives stays one pack; publishing forces it to the disk.
+        # The received objects stay one pack; publishing forces it to the disk.
         "fetch.unpackLimit": "1",
         "core.fsync": "none",
     }
@@ -196,7 +201,7 @@ def _settings(server: RemoteServer, descriptor: int | None) -> dict[str, str]:
     if server.ca_file is not None:
         settings["http.sslCAInfo"] = str(server.ca_file)
     if descriptor is not None:
-        # The path opens the file anew, so that git may ask more than once (proc(5), /proc/self/fd).
+        # Opening the path starts at the file's beginning again, so git may ask more than once (proc(5), /proc/self/fd).
         helper = f'!f() {{ test "$1" = get && cat /proc/self/fd/{descriptor}; }}; f'
         settings["credential.helper"] = helper
     return settings

@@ -1,4 +1,4 @@
-"""git upload-pack: the pack that answers a fetch. Who may have what was checked before."""
+"""git upload-pack: the pack that answers a fetch. Access was checked before."""
 
 from typing import Final
 
@@ -8,22 +8,22 @@ from packhouse.git.commands.run import GitFailed
 
 _CONFIG: Final = {
     "uploadpack.allowFilter": "true",
-    # It takes a revision of the client's choosing, which our check of wants does not see.
+    # This filter takes a revision that the client chooses, and our check of wants does not see it.
     "uploadpackfilter.sparse:oid.allow": "false",
-    # Wants were checked here; upload-pack must not add a rule of its own in protocol v0.
+    # The wants were checked by this server; in protocol v0 upload-pack must not add a rule of its own.
     "uploadpack.allowAnySHA1InWant": "true",
     "uploadpack.keepAlive": "5",
     "transfer.hideRefs": "refs/namespaces",
-    # A delta cache of git's default size would dwarf every other bound of a small fetch.
+    # A delta cache of git's default size would be far larger than every other bound of a small fetch.
     "pack.deltaCacheSize": "16m",
 }
 
 
 def start_upload_pack(place: GitPlace, *, namespace: str, version: int) -> GitProcess:
-    """Start upload-pack for one request, which the caller feeds to it; its answer is for the client.
+    """Start upload-pack for one request. The caller feeds the request to it and sends its output to the client.
 
-    The refs are those in the folder of the place; `namespace` is "" or the one whose refs alone are served. `version`
-    is that of the protocol. Raises OSError when no process can be started.
+    The refs are those in the folder of the place. `namespace` is "", or the namespace whose refs alone are served.
+    `version` is the version of the protocol. Raises OSError when no process can be started.
     """
     config, environment = dict(_CONFIG), {}
     if namespace:
