@@ -1,7 +1,6 @@
 """Settings that a server does not start with."""
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 
 class UpstreamUrlsInvalid(Invalid):

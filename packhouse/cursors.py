@@ -3,8 +3,7 @@
 import base64
 import binascii
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 CURSOR_MAX_CHARS = 8192
 

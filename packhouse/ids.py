@@ -9,8 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final, NewType
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 RepoKey = NewType("RepoKey", int)
 """The id of a repository's row. It is never given out twice. Only `db/` makes one, from a result of SQL."""

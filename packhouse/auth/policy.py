@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import Denied
-from packhouse.git.refname import EPHEMERAL, RefName, is_refname
+from packhouse.errors import Code, Denied
+from packhouse.git import EPHEMERAL, RefName, is_refname
 
 NO_PUSH: Final = "no-push"
 NO_FORCE_PUSH: Final = "no-force-push"

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from packhouse.auth.policy import RefPolicy
 from packhouse.auth.scopes import Scope
 from packhouse.clock import TIMESTAMP_MAX
-from packhouse.error_codes import Code
-from packhouse.errors import Denied
+from packhouse.errors import Code, Denied
 
 ORGANISATION_CLAIM = "org"
 """The `repo` claim of a token for calls about no single repository. No repository can have this name."""

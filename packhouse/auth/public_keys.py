@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 PublicKey = EllipticCurvePublicKey | RSAPublicKey | Ed25519PublicKey
 

@@ -19,8 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid, Unavailable
+from packhouse.errors import Code, Corrupt, Invalid, Unavailable
 from packhouse.secret import Secret
 from packhouse.whole_files import fsync_path, write_private_file
 

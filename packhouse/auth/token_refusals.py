@@ -1,7 +1,6 @@
 """Why a token is refused. No refusal contains any part of the token."""
 
-from packhouse.error_codes import Code
-from packhouse.errors import Unauthenticated
+from packhouse.errors import Code, Unauthenticated
 
 
 class TokenRefused(Unauthenticated):

@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 import click
 
-from packhouse.auth.minting import sign_token
-from packhouse.auth.scopes import Scope
+from packhouse.auth import Scope, sign_token
 from packhouse.cli.command import PackhouseCommand
 from packhouse.cli.node import opened_node
 from packhouse.cli.settings import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from packhouse.auth.public_keys import KeyRejected, key_algorithm, parse_public_key
+from packhouse.auth import KeyRejected, key_algorithm, parse_public_key
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table

@@ -7,8 +7,7 @@ import click
 
 from packhouse.cli.settings import load_settings
 from packhouse.config import ENV_PREFIX
-from packhouse.node.installation import NoData
-from packhouse.node.node import Node, open_existing_node, open_node
+from packhouse.node import NoData, Node, open_existing_node, open_node
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.operations.tenants.list_orgs import ListOrgs, Org, list_orgs
 from packhouse.operations.tenants.orgs import check_org_name

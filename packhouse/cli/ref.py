@@ -6,9 +6,8 @@ from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
-from packhouse.git.objects.codec import parse_date
-from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
+from packhouse.git import EPHEMERAL, PERSISTENT, oid_to_wire, parse_refname
+from packhouse.git.objects import parse_date
 from packhouse.limits import page_max
 from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.operations.refs.restore_ref import RestoreRef, restore_ref

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import click
 
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
 from packhouse.cli.output import Record, json_option, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.packs.adopt_packs import AdoptPacks, adopt_packs
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo

@@ -6,10 +6,16 @@ from typing import Final
 
 import click
 
-from packhouse.auth.minting import RefRules, parse_private_key, refs_claim, sign_token
-from packhouse.auth.policy import KNOWN_OPS, RefPolicy
-from packhouse.auth.principal import ORGANISATION_CLAIM
-from packhouse.auth.scopes import Scope
+from packhouse.auth import (
+    KNOWN_OPS,
+    ORGANISATION_CLAIM,
+    RefPolicy,
+    RefRules,
+    Scope,
+    parse_private_key,
+    refs_claim,
+    sign_token,
+)
 from packhouse.cli.command import PackhouseCommand
 from packhouse.clock import system_clock
 from packhouse.limits import key_file_max_bytes, token_max_bytes

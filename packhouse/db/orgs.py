@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from packhouse.db.session import Session
 from packhouse.db.text import is_storable
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.errors import Code, Conflict
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from packhouse.db.session import Session, SqlValue
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
-from packhouse.git.packs.pack import Pack
+from packhouse.errors import Code, Unavailable
+from packhouse.git.packs import Pack
 from packhouse.ids import RepoId, RepoKey
 
 

@@ -7,20 +7,21 @@ from typing import Final
 from packhouse.db.packs import make_packs_live
 from packhouse.db.repos import RepoNotFound, find_repo_by_id
 from packhouse.db.session import Session, SqlValue
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError
-from packhouse.git.oid import NotAnObjectId, Oid, is_oid
-from packhouse.git.packs.pack import Pack
-from packhouse.git.refname import (
+from packhouse.errors import Code, Conflict, Invalid, NotFound, PackhouseError
+from packhouse.git import (
     HEADS,
     PERSISTENT,
     NewNameRefused,
+    NotAnObjectId,
+    Oid,
     RefName,
     RefNameInvalid,
+    is_oid,
     is_refname,
     new_name_fault,
     trusted_refname,
 )
+from packhouse.git.packs import Pack
 from packhouse.ids import RepoKey
 
 __all__ = [

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packhouse.db.session import Session, SqlValue
-from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName, trusted_refname
+from packhouse.git import Oid, RefName, trusted_refname
 from packhouse.ids import RepoKey
 
 

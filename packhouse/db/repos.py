@@ -5,9 +5,8 @@ from dataclasses import dataclass, replace
 from packhouse.db.refs import Ref, ref_from_row
 from packhouse.db.session import Row, Session
 from packhouse.db.text import fold_case, is_storable, substring_pattern
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, NotFound
-from packhouse.git.refname import RefName
+from packhouse.errors import Code, Conflict, NotFound
+from packhouse.git import RefName
 from packhouse.ids import RepoId, RepoKey
 
 SEARCH_MAX_BYTES = 2048  # of folded text; a name has 255 bytes at most, so no longer text can be found

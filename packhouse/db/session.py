@@ -13,8 +13,7 @@ from typing import Any, Final, TypeVar
 
 from packhouse import limits
 from packhouse.clock import Clock, system_clock
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
+from packhouse.errors import Code, Unavailable
 from packhouse.log import log_event
 
 SqlValue = str | int | bytes | None

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 _WILD: Final = frozenset("*?[")
 _POSIX: Final = {

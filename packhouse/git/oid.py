@@ -4,8 +4,7 @@ import hashlib
 import re
 from typing import Final, NewType
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 Oid = NewType("Oid", str)
 """Forty lower-case hex digits.

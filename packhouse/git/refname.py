@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Self
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 HEADS: Final = b"refs/heads/"
 TAGS: Final = b"refs/tags/"

@@ -14,7 +14,7 @@ from packhouse.jobs.deliver_webhooks import deliver_webhooks
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 _AGAIN_S: Final = 1.0  # before a loop that failed begins anew
 

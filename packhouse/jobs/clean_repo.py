@@ -1,7 +1,7 @@
 """Job `clean_repo`: free what a deleted repository held. Its key is the repository's `repo_…` id."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 

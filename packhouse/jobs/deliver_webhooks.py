@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.sealing import SealBroken
+from packhouse.auth import SealBroken
 from packhouse.errors import PackhouseError, Unavailable
 from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.webhooks.choose_deliveries import (
     ChooseDeliveries,
     PendingDelivery,

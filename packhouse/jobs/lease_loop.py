@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from packhouse import limits
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 _SETTLE_S: Final = 0.01  # between two rounds, however often this process is told that there is work
 _AWAY_S: Final = 1.0  # before the next round when the database was away

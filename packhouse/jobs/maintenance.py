@@ -7,11 +7,8 @@ from typing import Final
 
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
-from packhouse.node.installation import report_unknown_folders
-from packhouse.node.node import Node
-from packhouse.repository.upkeep.consolidate import consolidate
-from packhouse.repository.upkeep.damage_report import find_lost_packs, recheck_damage
-from packhouse.repository.upkeep.sweep import adopt_all, sweep
+from packhouse.node import Node, report_unknown_folders
+from packhouse.repository import adopt_all, consolidate, find_lost_packs, recheck_damage, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.2  # so soon a loop without requests notices that it is to stop

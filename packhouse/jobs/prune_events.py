@@ -1,7 +1,7 @@
 """Job `prune_events`: forget events and deliveries that are older than the operator wants to keep, and old answers."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.answers.forget_answers import ForgetAnswers, forget_answers
 from packhouse.operations.events.prune_events import PruneEvents, prune_events
 from packhouse.operations.events.queue_next_prune import QueueNextPrune, queue_next_prune

@@ -1,7 +1,7 @@
 """Job `sync_upstream`: pull from an upstream. Its payload names the repository and perhaps one ref."""
 
 from packhouse.jobs.task import Job, JobInterrupted
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.sync.give_up_sync import GiveUpSync, give_up_sync
 from packhouse.operations.sync.sync_upstream import SyncUpstream, sync_upstream
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from packhouse import limits
 from packhouse.ids import RepoKey
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 
 class JobInterrupted(Exception):

@@ -6,7 +6,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.jobs import clean_repo, prune_events, sync_upstream
 from packhouse.jobs.task import Task
-from packhouse.repository.upstream.queue import SYNC_JOB
+from packhouse.repository import SYNC_JOB
 
 TASKS: Final[Mapping[str, Task]] = {
     "clean_repo": Task(clean_repo.run),

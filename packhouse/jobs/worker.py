@@ -13,7 +13,7 @@ from packhouse.jobs.lease_loop import LeaseLoop, end_threads, make_worker_name
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.tasks import RECURRING, TASKS
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.jobs.job_queue import (
     ClaimedJob,
     bury,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse.bounded_cache import BoundedCache
-from packhouse.db.packs import PackList
-from packhouse.git.objects.tree_table import TreeTable
-from packhouse.git.oid import Oid
+from packhouse.db import PackList
+from packhouse.git import Oid
+from packhouse.git.objects import TreeTable
 from packhouse.ids import RepoKey
 from packhouse.limits import KIB, Limits
 

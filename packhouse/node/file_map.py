@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from packhouse.git.objects.codec import FILE_MODES, MODE_GITLINK, MODE_SYMLINK
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git import Oid, is_oid
+from packhouse.git.objects import FILE_MODES, MODE_GITLINK, MODE_SYMLINK
 
 _EDITS_IN_PLACE_MAX: Final = 1000
 _KINDS: Final = {MODE_GITLINK: "submodule", MODE_SYMLINK: "symlink"}

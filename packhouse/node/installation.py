@@ -10,11 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field
 from pathlib import Path
 
-from packhouse.auth.sealing import SecretKeyMissing, SecretKeys
+from packhouse.auth import SecretKeyMissing, SecretKeys
 from packhouse.config import Config
-from packhouse.db.engines.database import Database
-from packhouse.db.engines.schema import check_release
-from packhouse.db.installation import (
+from packhouse.db import (
     KNOWN_BATCH,
     count_known_repos,
     get_accepted_folder,
@@ -22,10 +20,11 @@ from packhouse.db.installation import (
     has_stored_secrets,
     set_accepted_folder,
 )
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, NotFound
+from packhouse.db.engines.database import Database
+from packhouse.db.engines.schema import check_release
+from packhouse.errors import Code, Corrupt, NotFound
 from packhouse.log import log_event
-from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
+from packhouse.storage import is_data_folder, iter_settled_repo_ids
 
 
 class NoData(NotFound, kw_only=True):

@@ -2,13 +2,18 @@
 
 import logging
 
-from packhouse.auth.keyring import KeyRing, OrgKeys, VerificationKey
-from packhouse.auth.public_keys import KeyRejected, key_algorithm, parse_public_key
-from packhouse.auth.tokens import TokenVerifier
+from packhouse.auth import (
+    KeyRejected,
+    KeyRing,
+    OrgKeys,
+    TokenVerifier,
+    VerificationKey,
+    key_algorithm,
+    parse_public_key,
+)
 from packhouse.clock import Clock
+from packhouse.db import Key, find_org, get_keys_version, list_keys
 from packhouse.db.engines.database import Database
-from packhouse.db.keys import Key, get_keys_version, list_keys
-from packhouse.db.orgs import find_org
 from packhouse.limits import Limits
 from packhouse.log import log_event
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from packhouse import limits
-from packhouse.auth.minting import PrivateKey, encode_private_key, make_private_key, parse_private_key
+from packhouse.auth import PrivateKey, encode_private_key, make_private_key, parse_private_key
 from packhouse.whole_files import write_private_file
 
 

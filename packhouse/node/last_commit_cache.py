@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse.bounded_cache import BoundedCache
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
-from packhouse.git.objects.history import CommitSummary
-from packhouse.git.oid import Oid
+from packhouse.errors import Code, Unavailable
+from packhouse.git import Oid
+from packhouse.git.objects import CommitSummary
 from packhouse.ids import RepoKey
 from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap

@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from packhouse.auth.sealing import SecretKeys
-from packhouse.auth.tokens import TokenVerifier
+from packhouse.auth import SecretKeys, TokenVerifier
 from packhouse.clock import Clock, system_clock
 from packhouse.config import Config
 from packhouse.db.engines.database import Database, open_database
-from packhouse.git.objects.reader import configure_libgit2
+from packhouse.git.objects import configure_libgit2
 from packhouse.ids import RepoId
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.node.caches import (
@@ -38,10 +37,8 @@ from packhouse.node.pack_names import PackNames
 from packhouse.node.signature_verdicts import SignatureVerdicts
 from packhouse.node.token_file import TokenFile
 from packhouse.node.wakeups import Wakeups
-from packhouse.outbound.client import OutboundClient
-from packhouse.storage.disk.store import DiskPackStore
-from packhouse.storage.file_cache import FileCache
-from packhouse.storage.store import PackStore
+from packhouse.outbound import OutboundClient
+from packhouse.storage import DiskPackStore, FileCache, PackStore
 
 
 @dataclass(slots=True)

@@ -4,9 +4,8 @@ import unicodedata
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import ORGANISATION_CLAIM
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.auth import ORGANISATION_CLAIM
+from packhouse.errors import Code, Invalid
 
 # `.git` ends a clone address. `+ephemeral` and `+import` select a remote of a repository. Git refuses `.lock` in refs,
 # and platforms derive refs from repository names.

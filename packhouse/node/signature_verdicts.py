@@ -2,7 +2,7 @@
 
 from packhouse import limits
 from packhouse.bounded_cache import BoundedCache
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 from packhouse.ids import RepoKey
 
 KeySet = frozenset[str]

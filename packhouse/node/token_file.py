@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, Unavailable
+from packhouse.errors import Code, Invalid, Unavailable
 from packhouse.log import log_event
 from packhouse.node.repo_name import check_repo_name
 

@@ -14,8 +14,7 @@ import httpcore
 
 from packhouse import limits
 from packhouse.config import TrustedHost
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, Unavailable
+from packhouse.errors import Code, Invalid, Unavailable
 from packhouse.outbound.addresses import IpAddress
 from packhouse.outbound.destination import (
     AddressUnknown,

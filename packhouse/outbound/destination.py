@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 
 from packhouse import limits
 from packhouse.config import TrustedHost
-from packhouse.error_codes import Code
-from packhouse.errors import Denied, Invalid, Unavailable
+from packhouse.errors import Code, Denied, Invalid, Unavailable
 from packhouse.outbound.addresses import IpAddress, is_public
 
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")

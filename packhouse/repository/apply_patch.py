@@ -11,31 +11,35 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
+from packhouse.git import Oid
 from packhouse.git.commands.apply import PatchNotTaken, ScratchIndex
 from packhouse.git.commands.cat_file import iter_blob
-from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, TreeEntry
-from packhouse.git.objects.fsck import check_upsert
-from packhouse.git.objects.reader import ObjectReader
-from packhouse.git.objects.tree_path import TreePath, check_tree_path
-from packhouse.git.objects.tree_walk import PathEntry, iter_leaves, read_folder
-from packhouse.git.oid import Oid
-from packhouse.git.packs.writer import PackWriter
-from packhouse.git.wire.patch_hunks import (
+from packhouse.git.objects import (
+    MODE_GITLINK,
+    MODE_TREE,
+    ObjectReader,
+    PathEntry,
+    TreeEntry,
+    TreePath,
+    check_tree_path,
+    check_upsert,
+    iter_leaves,
+    read_folder,
+)
+from packhouse.git.packs import PackWriter
+from packhouse.git.wire import (
     WrongCounts,
     find_header,
+    find_patch_paths,
     find_wrong_counts,
     missing_end,
     with_right_counts,
 )
-from packhouse.git.wire.patch_paths import find_patch_paths
 from packhouse.repository.tree_maker import TreeMaker
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from packhouse.storage.new_pack import NewPack
-from packhouse.storage.quarantine import Quarantine
-from packhouse.storage.spill_file import SpillFile
+from packhouse.storage import NewPack, Quarantine, SpillFile
 
 _TAIL_BYTES: Final = 256  # more than the longest line of binary data
 

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
+from packhouse.errors import Code, LimitExceeded
+from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.objects.reader import Objects, tag_target
-from packhouse.git.oid import Oid
+from packhouse.git.objects import Objects, tag_target
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 

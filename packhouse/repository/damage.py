@@ -11,22 +11,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.damage import count_damage_of_repo, insert_damage
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Unavailable
+from packhouse.db import Repo, RepoNotFound, count_damage_of_repo, insert_damage, list_refs
+from packhouse.errors import Code, Corrupt, Unavailable
+from packhouse.git import Oid
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.run import GitFailed
-from packhouse.git.objects.errors import ObjectCorrupt
-from packhouse.git.objects.reader import ObjectMissing
-from packhouse.git.oid import Oid
-from packhouse.git.packs.errors import PackCorrupt
-from packhouse.git.packs.pack import Pack
-from packhouse.node.node import Node
+from packhouse.git.objects import ObjectCorrupt, ObjectMissing
+from packhouse.git.packs import Pack, PackCorrupt
+from packhouse.node import Node
 from packhouse.repository.packs import GONE, open_packs, place_of, read_packs
 from packhouse.repository.repo_log import log_repo_event
-from packhouse.storage.store import Mended, PackFault
+from packhouse.storage import Mended, PackFault
 
 _UNHELD: Final = "no listed pack holds the object"
 _NAMED_MAX: Final = 10

@@ -9,15 +9,13 @@ import functools
 from dataclasses import dataclass, replace
 
 from packhouse import limits
+from packhouse.git import HEADS, Oid, is_oid, is_refname, new_name_fault
 from packhouse.git.commands.merge_tree import (
     ConflictSide,
     MergedTree,
     with_standing_paths,
 )
-from packhouse.git.objects.codec import MODE_TREE, parse_commit
-from packhouse.git.objects.tree_walk import TreeReader, read_folder
-from packhouse.git.oid import Oid, is_oid
-from packhouse.git.refname import HEADS, is_refname, new_name_fault
+from packhouse.git.objects import MODE_TREE, TreeReader, parse_commit, read_folder
 from packhouse.repository.write import Write
 
 

@@ -4,21 +4,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from packhouse.db.packs import (
+from packhouse.db import (
     PackList,
+    Repo,
     adopt_packs,
     is_current,
     list_found_packs,
     list_known_packs,
     list_live_packs,
 )
-from packhouse.db.repos import Repo
 from packhouse.errors import Unavailable
 from packhouse.git.commands.environment import GitPlace
 from packhouse.ids import RepoId, RepoKey
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.repo_log import log_repo_event
-from packhouse.storage.store import OpenedPacks, PackSet
+from packhouse.storage import OpenedPacks, PackSet
 
 _NAME = re.compile(r"[0-9a-f]{40}")
 GONE: Final = PackList(version=-1, state=0, generation=0, is_adopted=True, packs=())

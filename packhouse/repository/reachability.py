@@ -8,14 +8,12 @@ import itertools
 from collections.abc import Iterable
 from typing import Final
 
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import find_repo_by_id
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
+from packhouse.db import find_repo_by_id, list_refs
+from packhouse.errors import Code, NotFound
+from packhouse.git import Oid
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.objects.reader import tag_target
-from packhouse.git.oid import Oid
-from packhouse.node.caches import REACHABLE_COMMITS_MAX, Reachable
+from packhouse.git.objects import tag_target
+from packhouse.node import REACHABLE_COMMITS_MAX, Reachable
 from packhouse.repository.damage import RepositoryDamaged
 from packhouse.repository.view import RepoView
 

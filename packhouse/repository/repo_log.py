@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from packhouse.db.repos import Repo
+from packhouse.db import Repo
 from packhouse.log import log_event
 
 

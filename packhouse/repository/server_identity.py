@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from packhouse.git.objects.codec import Person
-from packhouse.node.node import Node
+from packhouse.git.objects import Person
+from packhouse.node import Node
 
 SERVER_NAME: Final = "Packhouse"
 SERVER_EMAIL: Final = "noreply@packhouse.invalid"  # .invalid never gets mail: RFC 2606 section 2

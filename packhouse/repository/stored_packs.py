@@ -12,25 +12,25 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packhouse.db.packs import (
+from packhouse.db import (
     PackState,
     PassingPack,
+    Repo,
     delete_pack_rows,
     find_pack_state,
     insert_incoming_pack,
+    is_repo_cleaned,
     list_known_packs,
     list_live_packs,
     list_passing_packs,
     start_deleting,
 )
-from packhouse.db.repos import Repo, is_repo_cleaned
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
-from packhouse.git.packs.pack import Pack
+from packhouse.errors import Code, Unavailable
+from packhouse.git.packs import Pack
 from packhouse.ids import RepoId, RepoKey
 from packhouse.log import log_event
-from packhouse.node.node import Node
-from packhouse.storage.files import link_or_copy
+from packhouse.node import Node
+from packhouse.storage import link_or_copy
 
 _NAME_BYTES = 20
 

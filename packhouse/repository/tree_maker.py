@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from packhouse.git.objects.tree_edit import TreeEditor
-from packhouse.git.oid import Oid
-from packhouse.git.packs.writer import PackWriter
+from packhouse.git import Oid
+from packhouse.git.objects import TreeEditor
+from packhouse.git.packs import PackWriter
 
 
 @dataclass(slots=True)

@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from packhouse import limits
-from packhouse.db.packs import PackList
-from packhouse.db.refs import Ref, get_ref
-from packhouse.db.repos import Repo
+from packhouse.db import PackList, Ref, Repo, get_ref
 from packhouse.endings import Closing
 from packhouse.errors import Corrupt, NotFound
+from packhouse.git import EMPTY_TREE_OID, Oid, RefName
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import AtPlace, GitFailed
-from packhouse.git.objects.reader import ObjectMissing, ObjectReader, Objects
-from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.refname import RefName
-from packhouse.node.node import Node
+from packhouse.git.objects import ObjectMissing, ObjectReader, Objects
+from packhouse.node import Node
 from packhouse.repository.damage import (
     RepositoryDamaged,
     check_complaint,
@@ -35,7 +32,7 @@ from packhouse.repository.damage import (
 )
 from packhouse.repository.git import RepoGit
 from packhouse.repository.packs import open_packs, place_of, read_packs
-from packhouse.storage.store import Mended, OpenedPacks
+from packhouse.storage import Mended, OpenedPacks
 
 T = TypeVar("T")
 

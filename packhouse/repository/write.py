@@ -15,28 +15,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from packhouse.db.repos import Repo
+from packhouse.db import Repo
 from packhouse.endings import Discarding
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
+from packhouse.git import Oid, hash_object
 from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed
-from packhouse.git.objects.reader import ObjectReader
-from packhouse.git.oid import Oid, hash_object
-from packhouse.git.packs.idx import PackIdx
-from packhouse.git.packs.pack import Pack
-from packhouse.git.packs.writer import PackWriter
-from packhouse.node.node import Node
+from packhouse.git.objects import ObjectReader
+from packhouse.git.packs import Pack, PackIdx, PackWriter
+from packhouse.node import Node
 from packhouse.repository.git import RepoGit
 from packhouse.repository.packs import open_packs
 from packhouse.repository.stored_packs import FoundPack, drop_incoming, store_packs
 from packhouse.repository.view import RepoView
-from packhouse.storage.new_pack import NewPack
-from packhouse.storage.pack_file import describe_pack
-from packhouse.storage.quarantine import Quarantine
-from packhouse.storage.spill_file import SpillFile
-from packhouse.storage.store import OpenedPacks
+from packhouse.storage import NewPack, OpenedPacks, Quarantine, SpillFile, describe_pack
 
 _SHOWN: Final = "pack-shown-"
 _HEX_FOLDER: Final = re.compile(r"[0-9a-f]{2}")

@@ -1,0 +1,28 @@
+"""Where packs and other files are kept: the interface of a store, and the stores."""
+
+from packhouse.storage.data_folder import is_data_folder, iter_settled_repo_ids
+from packhouse.storage.disk.store import DiskPackStore
+from packhouse.storage.file_cache import FileCache
+from packhouse.storage.files import link_or_copy
+from packhouse.storage.new_pack import NewPack
+from packhouse.storage.pack_file import describe_pack
+from packhouse.storage.quarantine import Quarantine
+from packhouse.storage.spill_file import SpillFile
+from packhouse.storage.store import Mended, OpenedPacks, PackFault, PackSet, PackStore
+
+__all__ = [
+    "DiskPackStore",
+    "FileCache",
+    "Mended",
+    "NewPack",
+    "OpenedPacks",
+    "PackFault",
+    "PackSet",
+    "PackStore",
+    "Quarantine",
+    "SpillFile",
+    "describe_pack",
+    "is_data_folder",
+    "iter_settled_repo_ids",
+    "link_or_copy",
+]

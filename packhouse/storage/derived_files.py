@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, PackhouseError, Unavailable
+from packhouse.errors import Code, Corrupt, PackhouseError, Unavailable
+from packhouse.git import Oid
 from packhouse.git.commands.index_pack import make_idx
-from packhouse.git.oid import Oid
-from packhouse.git.packs.errors import PackCountWrong, PackHashWrong
-from packhouse.git.packs.idx import PackIdx, read_idx_facts
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack, PackCountWrong, PackHashWrong, PackIdx, read_idx_facts
 from packhouse.storage.store import MISSING, Mended, PackFault
 from packhouse.whole_files import fsync_path
 

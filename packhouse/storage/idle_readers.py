@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.objects import ObjectReader
 
 _IDLE_MAX: Final = 16
 

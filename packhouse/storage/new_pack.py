@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from packhouse.endings import Discarding
-from packhouse.git.packs.writer import FinishedPack, PackWriter, write_idx
+from packhouse.git.packs import FinishedPack, PackWriter, write_idx
 
 
 class NewPack(Discarding):

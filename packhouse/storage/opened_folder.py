@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from packhouse.git.objects.reader import ObjectReader
+from packhouse.git.objects import ObjectReader
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.store import Mended, OpenedPacks
 

@@ -4,8 +4,7 @@ import os
 import struct
 from typing import Final
 
-from packhouse.git.packs.errors import NotAPack
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import NotAPack, Pack
 
 _HASH_BYTES: Final = 20
 

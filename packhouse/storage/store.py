@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.objects.reader import ObjectReader
-from packhouse.git.oid import Oid
-from packhouse.git.packs.pack import Pack
+from packhouse.git import Oid
+from packhouse.git.objects import ObjectReader
+from packhouse.git.packs import Pack
 from packhouse.storage.new_pack import NewPack
 from packhouse.storage.quarantine import Quarantine
 

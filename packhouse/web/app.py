@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from packhouse.config import Config
 from packhouse.log import log_event
-from packhouse.node.node import Node, open_node
+from packhouse.node import Node, open_node
 from packhouse.web.admission.admission import open_admission
 from packhouse.web.api import (
     archives,

@@ -4,11 +4,8 @@ import base64
 import binascii
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.auth.scopes import Scope
-from packhouse.auth.token_refusals import TokenTooLarge
-from packhouse.error_codes import Code
-from packhouse.errors import Unauthenticated
+from packhouse.auth import Principal, Scope, TokenTooLarge
+from packhouse.errors import Code, Unauthenticated
 from packhouse.operations.tenants.authenticate import Authenticate, authenticate
 from packhouse.operations.tenants.recall_principal import RecallPrincipal, recall_principal
 from packhouse.web.call import Call

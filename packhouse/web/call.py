@@ -8,17 +8,16 @@ from urllib.parse import quote
 import msgspec
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.config import Config
-from packhouse.git.refname import RefName
-from packhouse.node.node import Node
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.git import RefName
+from packhouse.node import Node
+from packhouse.repository import Receipt
 from packhouse.web.admission.admission import Admission
 from packhouse.web.caller import Caller
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.wire_request import WireRequest
-from packhouse.web.json.fields import member_names, parse_object, parse_query
-from packhouse.web.json.text import decode_members
+from packhouse.web.json import decode_members, member_names, parse_object, parse_query
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite, WriteVerb
 from packhouse.web.reply import Reply
 from packhouse.web.routing.match import Dialect, Match

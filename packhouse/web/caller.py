@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 
 
 @dataclass(frozen=True, slots=True)

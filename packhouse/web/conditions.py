@@ -10,9 +10,8 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from packhouse.clock import clamp_timestamp
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
-from packhouse.git.oid import Oid
+from packhouse.errors import Code, PackhouseError
+from packhouse.git import Oid
 
 _RANGE: Final = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE | re.ASCII)
 _ENTITY_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from starlette.responses import Response
 
-from packhouse.error_codes import Code
 from packhouse.errors import (
+    Code,
     Conflict,
     Corrupt,
     Denied,
@@ -25,16 +25,16 @@ from packhouse.errors import (
     Unavailable,
     WithRetry,
 )
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 from packhouse.log import log_event
 from packhouse.operations.commits.merge import MergeConflict
 from packhouse.operations.notes.write_note import NotesRefFailure, NotesRefState
-from packhouse.repository.damage import RepositoryDamaged
+from packhouse.repository import RepositoryDamaged
 from packhouse.web.call import Call
 from packhouse.web.conditions import RangeNotSatisfiable
 from packhouse.web.edge.responses import NOT_STORED, json_response
 from packhouse.web.edge.wire_request import WireRequest
-from packhouse.web.json.paths import path_list_members
+from packhouse.web.json import path_list_members
 from packhouse.web.routing.route import ErrorStyle
 from packhouse.web.routing.router import MethodNotAllowed
 from packhouse.web.sentences import show_value, write_sentence

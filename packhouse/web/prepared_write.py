@@ -9,10 +9,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from packhouse.auth.principal import Principal
-from packhouse.git.refname import RefName
-from packhouse.node.node import Node
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.auth import Principal
+from packhouse.git import RefName
+from packhouse.node import Node
+from packhouse.repository import Receipt
 from packhouse.web.reply import Reply
 
 C_contra = TypeVar("C_contra", contravariant=True)

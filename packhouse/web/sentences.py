@@ -6,8 +6,7 @@ Nothing parses a sentence. A code without a row here is shown as its text and it
 from collections.abc import Mapping
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
+from packhouse.errors import Code, PackhouseError
 
 SENTENCE_MAX_CHARS: Final = 1000
 VALUE_MAX_CHARS: Final = 300

@@ -11,8 +11,7 @@ from functools import cache
 from typing import Final
 
 import packhouse
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
+from packhouse.errors import Code, PackhouseError
 from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.operations.notes.write_note import NotesRefState

@@ -8,8 +8,7 @@ from dataclasses import KW_ONLY, field
 
 import pytest
 
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, NotFound, PackhouseError
+from packhouse.errors import Code, Conflict, NotFound, PackhouseError
 from tests.support.errors import code_of, error_classes
 
 pytestmark = pytest.mark.quick

@@ -13,8 +13,7 @@ from packhouse.db.session import (
     SqlValue,
     TransactionLost,
 )
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 from packhouse.limits import DEFAULT_LIMITS
 
 __all__ = [

@@ -32,8 +32,7 @@ from packhouse.db.session import (
     TransactionLost,
     log_outage,
 )
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid
+from packhouse.errors import Code, Corrupt, Invalid
 
 _VERSION_MIN: Final = 140_000
 _NAMES_INDEX: Final = "repos_by_name"

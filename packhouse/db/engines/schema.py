@@ -14,8 +14,7 @@ from typing import Final
 
 from packhouse import RELEASE
 from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.errors import Code, Conflict
 
 _MIGRATIONS_DIR: Final = Path(__file__).parent.parent / "migrations"
 _FILE_NAME: Final = re.compile(r"(\d{4})_(\w+)\.sql")

@@ -21,8 +21,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
 from packhouse.db.engines.sqlite_file import Identity, SqliteFile
 from packhouse.db.session import QUERIES, Database, DatabaseAway, Row, Session, SqlValue
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid
+from packhouse.errors import Code, Corrupt, Invalid
 from packhouse.limits import DEFAULT_LIMITS
 
 _VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35

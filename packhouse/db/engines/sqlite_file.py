@@ -16,8 +16,7 @@ from urllib.parse import quote
 
 from packhouse import limits
 from packhouse.db.session import DatabaseAway, log_outage
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt
+from packhouse.errors import Code, Corrupt
 from packhouse.limits import DEFAULT_LIMITS
 
 Identity = tuple[int, int]

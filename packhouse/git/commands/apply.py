@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
+from packhouse.errors import Code, PackhouseError
+from packhouse.git import Oid
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import AtPlace, run_git
-from packhouse.git.objects.tree_walk import PathEntry
-from packhouse.git.oid import Oid
+from packhouse.git.objects import PathEntry
 
 _MALFORMED: Final = re.compile(
     r"No valid patches|unrecognized input|corrupt (binary )?patch|invalid path|patch with only garbage"

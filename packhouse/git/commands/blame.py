@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid
-from packhouse.formats.regex_cost import regex_cpu_s
+from packhouse.errors import Code, Corrupt, Invalid
+from packhouse.formats import regex_cpu_s
+from packhouse.git import Oid
 from packhouse.git.commands.quoting import unquote_path
 from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git, with_limits
-from packhouse.git.oid import Oid
 
 _GROUP: Final = re.compile(rb"([0-9a-f]{40}) ([0-9]+) ([0-9]+) ([0-9]+)")
 _USAGE: Final = 129

@@ -8,14 +8,13 @@ from types import TracebackType
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
+from packhouse.errors import Code
+from packhouse.git import Oid
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.process import spawn_git
 from packhouse.git.commands.pump import Silence, pump
 from packhouse.git.commands.run import Runner, iter_git_output, run_git
-from packhouse.git.objects.errors import ObjectCorrupt
-from packhouse.git.objects.reader import ObjectMissing, Objects, ObjectUnreadable, check_kind
-from packhouse.git.oid import Oid
+from packhouse.git.objects import ObjectCorrupt, ObjectMissing, Objects, ObjectUnreadable, check_kind
 
 _HEADER_MAX_BYTES: Final = 200
 _OIDS_AT_ONCE: Final = 1000

@@ -7,7 +7,7 @@ object, and the failure is reported as a failure of git.
 import re
 from typing import Final
 
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 
 _PACK: Final = re.compile(r"/pack-([0-9a-f]{40})\.(?:pack|idx)\b")
 _OBJECT: Final = re.compile(

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, LimitExceeded
+from packhouse.errors import Code, Corrupt, LimitExceeded
+from packhouse.git import Oid, oid_from_wire
 from packhouse.git.commands.environment import LITERAL_PATHS
 from packhouse.git.commands.quoting import quote_path
 from packhouse.git.commands.run import GitFailed, Runner, iter_git_output, run_git, with_limits
-from packhouse.git.objects.tree_walk import TreeTooLarge
-from packhouse.git.oid import Oid, oid_from_wire
+from packhouse.git.objects import TreeTooLarge
 
 _META: Final = re.compile(rb":([0-7]{6}) ([0-7]{6}) ([0-9a-f]{40}) ([0-9a-f]{40}) ([A-Z])([0-9]{0,3})")
 _NEXT_PATCH: Final = b"\ndiff --git "

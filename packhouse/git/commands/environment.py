@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.oid import EMPTY_TREE_OID
+from packhouse.git import EMPTY_TREE_OID
 
 LITERAL_PATHS: Final[Mapping[str, str]] = {"GIT_LITERAL_PATHSPECS": "1"}
 """Lets git treat paths as literal paths instead of pathspecs (git(1))."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
+from packhouse.git import Oid
 from packhouse.git.commands.index_pack import REFUSABLE
-from packhouse.git.oid import Oid
 
 _TOLD: Final = b"warning: object "
 _LINE: Final = re.compile(rb"^warning: object ([0-9a-f]{40}): ([A-Za-z0-9]+): (.*)$", re.DOTALL)

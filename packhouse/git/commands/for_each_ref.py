@@ -1,7 +1,7 @@
 """git for-each-ref: the refs in git's own files."""
 
+from packhouse.git import Oid
 from packhouse.git.commands.run import Runner, run_git
-from packhouse.git.oid import Oid
 
 
 def list_refs(runner: Runner, prefix: str) -> list[tuple[bytes, Oid]]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid, LimitExceeded, PackhouseError, TimedOut
+from packhouse.errors import Code, Corrupt, Invalid, LimitExceeded, PackhouseError, TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.environment import UTF8
 from packhouse.git.commands.quoting import unquote_path
 from packhouse.git.commands.run import (
@@ -25,7 +25,6 @@ from packhouse.git.commands.run import (
     iter_git_output,
     with_limits,
 )
-from packhouse.git.oid import Oid
 
 _LINE: Final = re.compile(rb"([0-9]+)([:-])(.*)", re.DOTALL)
 _HUNK_BREAK: Final = b"--"

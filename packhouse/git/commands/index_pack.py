@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
+from packhouse.errors import Code, PackhouseError
 from packhouse.fault_names import ALWAYS_ALLOWED, FATAL, MAY_BE_ALLOWED, NEVER_ALLOWED, ONLY_WARNED_OF
+from packhouse.git import Oid, is_oid
 from packhouse.git.commands.environment import NOWHERE
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import GitProcess, spawn_git
 from packhouse.git.commands.pump import pump
 from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git
-from packhouse.git.oid import Oid, is_oid
 
 _KNOWN_SINCE_2_38: Final = frozenset({*MAY_BE_ALLOWED, *NEVER_ALLOWED}) - {
     *("badGpgsig", "badHeaderContinuation", "largePathname"),

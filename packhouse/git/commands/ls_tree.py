@@ -3,9 +3,9 @@
 import re
 from typing import Final
 
+from packhouse.git import Oid
 from packhouse.git.commands.run import Runner, run_git
-from packhouse.git.objects.errors import TreeNamesMissingObject
-from packhouse.git.oid import Oid
+from packhouse.git.objects import TreeNamesMissingObject
 
 _LISTED: Final = re.compile(rb"([0-7]{6}) [a-z]+ [0-9a-f]{40} +([0-9]+|-)\t([^\0]+)\0")
 _BAD_SIZE: Final = b" BAD\t"  # what ls-tree prints instead of the size of a missing object

@@ -3,9 +3,9 @@
 from typing import Final
 
 from packhouse import limits
+from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.run import Runner, check_answer, run_git
-from packhouse.git.oid import Oid
 
 _ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and an object that git cannot find
 

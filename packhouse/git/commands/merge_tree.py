@@ -15,11 +15,10 @@ from itertools import chain, islice
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, Corrupt, LimitExceeded
+from packhouse.errors import Code, Conflict, Corrupt, LimitExceeded
+from packhouse.git import Oid, is_oid
 from packhouse.git.commands.run import GitFailed, Runner, check_answer, run_git, with_limits
-from packhouse.git.objects.codec import MODE_TREE
-from packhouse.git.oid import Oid, is_oid
+from packhouse.git.objects import MODE_TREE
 
 _STAGE: Final = re.compile(rb"([0-7]{6}) ([0-9a-f]{40}) ([123])\t(.+)", re.DOTALL)
 

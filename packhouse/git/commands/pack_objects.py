@@ -6,10 +6,10 @@ Source of its behaviour: git-pack-objects(1); without `--thin` every delta's bas
 from collections.abc import Iterable, Iterator
 
 from packhouse import limits
+from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.commands.run import Runner, iter_git_output, run_git
-from packhouse.git.oid import Oid
 
 Wanted = Revisions | Iterable[Oid]
 """The objects to pack: all objects of a walk, or exactly the given ids."""

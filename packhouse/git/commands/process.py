@@ -15,8 +15,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import TimedOut, Unavailable
+from packhouse.errors import Code, TimedOut, Unavailable
 from packhouse.git.commands.environment import GitPlace, git_environment
 
 PIPE_BYTES: Final = limits.MIB

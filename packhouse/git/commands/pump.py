@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from packhouse.error_codes import Code
-from packhouse.errors import TimedOut
+from packhouse.errors import Code, TimedOut
 from packhouse.git.commands.process import PIPE_BYTES, ChildProcess
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt
+from packhouse.errors import Code, Corrupt
+from packhouse.git import Oid
 from packhouse.git.commands.environment import LITERAL_PATHS
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.run import (
@@ -17,7 +17,6 @@ from packhouse.git.commands.run import (
     iter_lines,
     run_git,
 )
-from packhouse.git.oid import Oid
 
 _ANSWERS: Final = frozenset({0, 1, 128})  # yes, no, and an object that git cannot find
 _REASON_MAX_CHARS: Final = 300

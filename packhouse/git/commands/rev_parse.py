@@ -1,7 +1,7 @@
 """git rev-parse: the objects that abbreviated ids stand for."""
 
+from packhouse.git import Oid
 from packhouse.git.commands.run import Runner, run_git
-from packhouse.git.oid import Oid
 
 
 def list_abbreviated(runner: Runner, prefix: str, *, count_max: int) -> list[Oid]:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+from packhouse.errors import Code, LimitExceeded, PackhouseError, TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.complaints import find_objects, find_packs, is_about_derived_files
 from packhouse.git.commands.environment import GitPlace, program_environment
 from packhouse.git.commands.process import ChildProcess, GitProcess, spawn_git
 from packhouse.git.commands.pump import Deadline, Silence, pump
-from packhouse.git.oid import Oid
 
 OK: Final = frozenset({0})
 _FAILURE_MAX_BYTES: Final = 2000

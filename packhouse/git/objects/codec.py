@@ -14,6 +14,7 @@ from encodings.aliases import aliases
 from typing import Final, NamedTuple
 
 from packhouse.clock import TIMESTAMP_MAX
+from packhouse.git import Oid, is_oid
 from packhouse.git.objects.errors import (
     DateInvalid,
     DateOutOfRange,
@@ -27,7 +28,6 @@ from packhouse.git.objects.errors import (
     PersonUnreadable,
     TextNotUnicode,
 )
-from packhouse.git.oid import Oid, is_oid
 
 MODE_FILE: Final = 0o100644
 MODE_EXECUTABLE: Final = 0o100755

@@ -1,8 +1,7 @@
 """Errors for texts of an object that a caller gives, and for stored objects."""
 
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid
-from packhouse.git.oid import Oid
+from packhouse.errors import Code, Corrupt, Invalid
+from packhouse.git import Oid
 
 
 class ObjectCorrupt(Corrupt):

@@ -7,8 +7,8 @@ the rare cases that needs_git_fsck() names.
 
 from collections.abc import Iterable, Mapping
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
+from packhouse.git import ZERO_OID, NotAnObjectId, Oid, is_oid
 from packhouse.git.objects.codec import FILE_MODES, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_tree
 from packhouse.git.objects.tree_path import (
     is_gitattributes_name,
@@ -17,7 +17,6 @@ from packhouse.git.objects.tree_path import (
     require_tree_path,
 )
 from packhouse.git.objects.tree_walk import TreeReader, find_path
-from packhouse.git.oid import ZERO_OID, NotAnObjectId, Oid, is_oid
 
 
 class FileModeInvalid(Invalid):

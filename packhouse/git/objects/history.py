@@ -3,9 +3,9 @@
 import re
 from typing import Final, NamedTuple
 
+from packhouse.git import Oid
 from packhouse.git.objects.codec import parse_commit, parse_person, parse_person_date
 from packhouse.git.objects.errors import NotACommit
-from packhouse.git.oid import Oid
 
 _LINKS: Final = re.compile(rb"tree ([0-9a-f]{40})\n((?:parent [0-9a-f]{40}\n)*)")
 _COMMITTER: Final = re.compile(rb"\ncommitter ([^\n]*)")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Union
 
+from packhouse.git import NotAnObjectId, Oid, is_oid
 from packhouse.git.objects.codec import MODE_FILE, MODE_TREE, TreeEntry, encode_tree, parse_tree
 from packhouse.git.objects.tree_walk import TreeReader
-from packhouse.git.oid import NotAnObjectId, Oid, is_oid
 
 Combine = Callable[[Oid, Oid], Oid]
 """Returns the blob that joins two notes of one object. A tree of mixed layouts may have two."""

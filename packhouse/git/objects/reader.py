@@ -12,10 +12,9 @@ import pygit2
 from pygit2.enums import ObjectType
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, NotFound
+from packhouse.errors import Code, Corrupt, NotFound
+from packhouse.git import Oid
 from packhouse.git.objects.errors import ObjectCorrupt, TagWithoutTarget
-from packhouse.git.oid import Oid
 
 _KINDS: Final = {
     ObjectType.COMMIT: "commit",

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded
+from packhouse.errors import Code, Invalid, LimitExceeded
+from packhouse.git import EMPTY_TREE_OID, Oid, hash_object
 from packhouse.git.objects.codec import (
     MODE_TREE,
     TreeEntry,
@@ -22,7 +22,6 @@ from packhouse.git.objects.codec import (
 )
 from packhouse.git.objects.fsck import check_upsert, needs_git_fsck
 from packhouse.git.objects.tree_path import TreePath
-from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 
 # The whole group is not possessive: before Python 3.11.5, such a group that fails half-way keeps what it has read
 # (CPython issue 106052). The bound limits what a greedy group remembers.

@@ -9,8 +9,7 @@ import re
 from typing import Self
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 _IGNORED = rb"(?:\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf)*"
 """U+200C-200F, U+202A-202E, U+206A-206F and U+FEFF: the characters that HFS+ ignores in a name."""

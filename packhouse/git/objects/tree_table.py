@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from packhouse.git import Oid
 from packhouse.git.objects.codec import MODE_TREE, parse_tree
 from packhouse.git.objects.tree_walk import TreeTooLarge
-from packhouse.git.oid import Oid
 
 TreeTable = dict[bytes, tuple[int, Oid]]
 """Name to (mode, id) of a tree's entries."""

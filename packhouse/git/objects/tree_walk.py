@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
+from packhouse.errors import Code, LimitExceeded
+from packhouse.git import Oid
 from packhouse.git.objects.codec import (
     MODE_GITLINK,
     MODE_SYMLINK,
@@ -14,7 +14,6 @@ from packhouse.git.objects.codec import (
     parse_tree,
     tree_sort_key,
 )
-from packhouse.git.oid import Oid
 
 TreeReader = Callable[[Oid], bytes]
 """Returns the content of a tree object."""

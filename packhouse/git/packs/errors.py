@@ -1,8 +1,7 @@
 """Faults of a pack or its idx."""
 
-from packhouse.error_codes import Code
-from packhouse.errors import Corrupt, Invalid
-from packhouse.git.objects.errors import ObjectCorrupt
+from packhouse.errors import Code, Corrupt, Invalid
+from packhouse.git.objects import ObjectCorrupt
 
 
 class PackCorrupt(Corrupt):

@@ -13,7 +13,7 @@ from typing import Final
 
 from packhouse.endings import Closing
 from packhouse.errors import Corrupt
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 from packhouse.git.packs.errors import (
     NotAPackIdx,
     PackIdxChecksumWrong,

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final, NamedTuple
 from isal import isal_zlib
 
 from packhouse import limits
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 from packhouse.git.packs.errors import BlobLengthWrong, PackEntryWrong
 from packhouse.git.packs.pack import Pack
 

@@ -10,8 +10,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 import packhouse
-from packhouse.git.oid import ZERO_OID, Oid
-from packhouse.git.refname import HEAD, RefName
+from packhouse.git import HEAD, ZERO_OID, Oid, RefName
 from packhouse.git.wire.pktline import FLUSH_PKT, encode_packet
 
 AGENT: Final = b"packhouse/" + packhouse.__version__.encode("ascii")

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded
+from packhouse.errors import Code, Invalid, LimitExceeded
 
 _HEADER: Final = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _SIGNATURE: Final = re.compile(rb"--[ \t]*\r?\n?\Z")

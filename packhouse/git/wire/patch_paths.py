@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
+from packhouse.errors import Code, LimitExceeded
 
 _NAME_LINES: Final = (
     b"--- ",

@@ -9,8 +9,7 @@ from enum import Enum
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 PAYLOAD_MAX_BYTES: Final = limits.pkt_line_max_bytes - 4
 

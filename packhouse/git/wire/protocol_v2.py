@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.oid import Oid
-from packhouse.git.refname import HEAD, RefName
+from packhouse.git import HEAD, Oid, RefName
 from packhouse.git.wire.advertisement import AGENT, AdvertisedRef, RefView
 from packhouse.git.wire.pktline import (
     FLUSH_PKT,

@@ -10,9 +10,8 @@ from enum import Enum
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
-from packhouse.git.oid import Oid, oid_from_wire, parse_oid
+from packhouse.errors import Code, LimitExceeded
+from packhouse.git import Oid, oid_from_wire, parse_oid
 from packhouse.git.wire.pktline import (
     FLUSH_PKT,
     Packet,

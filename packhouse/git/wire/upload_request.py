@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
 from packhouse.git.wire.pktline import Packet, PacketDecoder, ProtocolError, Special, chomp
 from packhouse.git.wire.protocol_v2 import V2Request
 

@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.kept_answers import find_kept_answer
-from packhouse.node.node import Node
-from packhouse.repository.refs.receipts import Answer, expired_before
+from packhouse.auth import Principal
+from packhouse.db import find_kept_answer
+from packhouse.node import Node
+from packhouse.repository import Answer, expired_before
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.kept_answers import delete_expired_answers
-from packhouse.db.session import Session
-from packhouse.node.node import Node
-from packhouse.node.stopping import ShouldStop, never
-from packhouse.repository.refs.receipts import expired_before
+from packhouse.db import Session, delete_expired_answers
+from packhouse.node import Node, ShouldStop, never
+from packhouse.repository import expired_before
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import find_repo
-from packhouse.db.session import Session
-from packhouse.node.node import Node
-from packhouse.repository.refs.receipts import Answer, Ticket, keep_in_session
+from packhouse.auth import Principal
+from packhouse.db import Session, find_repo
+from packhouse.node import Node
+from packhouse.repository import Answer, Ticket, keep_in_session
 
 
 @dataclass(frozen=True, slots=True)

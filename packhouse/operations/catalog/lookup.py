@@ -3,14 +3,12 @@
 import contextlib
 from collections.abc import Iterator
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo, RepoNotFound, find_repo, find_repo_and_ref, find_repo_by_id
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
-from packhouse.git.refname import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
-from packhouse.node.node import Node
-from packhouse.repository.refs.files import head_target
-from packhouse.repository.view import RepoView, open_view
+from packhouse.auth import Principal
+from packhouse.db import Repo, RepoNotFound, find_repo, find_repo_and_ref, find_repo_by_id
+from packhouse.errors import Code, Conflict
+from packhouse.git import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
+from packhouse.node import Node
+from packhouse.repository import RepoView, head_target, open_view
 
 
 class FirstSyncRunning(Conflict):

@@ -7,19 +7,15 @@ written; whoever loses the race for the branch and gave no guard builds its tree
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefMismatch, RefUpdate
-from packhouse.git.objects.codec import Person, encode_commit, parse_commit
-from packhouse.git.oid import Oid
-from packhouse.git.refname import short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RefMismatch, RefUpdate
+from packhouse.git import Oid, short_name
+from packhouse.git.objects import Person, encode_commit, parse_commit
+from packhouse.node import Node
 from packhouse.operations.commits.commit_target import CommitTarget, TargetState, read_target
 from packhouse.operations.refs.branches import BranchKeptMoving
 from packhouse.operations.refs.locked_writes import write_under_lock
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.tree_maker import TreeMaker
-from packhouse.repository.write import Write
+from packhouse.repository import Receipt, RefWriter, TreeMaker, Write, bind
 
 
 @dataclass(frozen=True, slots=True)

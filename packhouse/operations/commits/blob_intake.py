@@ -9,11 +9,10 @@ from enum import Enum
 
 from packhouse import limits
 from packhouse.endings import Discarding
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded
-from packhouse.git.oid import ZERO_OID, Oid, parse_oid
-from packhouse.repository.write import Write
-from packhouse.storage.spill_file import SpillFile
+from packhouse.errors import Code, Invalid, LimitExceeded
+from packhouse.git import ZERO_OID, Oid, parse_oid
+from packhouse.repository import Write
+from packhouse.storage import SpillFile
 
 
 class ChunkUnknown(Invalid):

@@ -2,17 +2,12 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.refs import get_ref, has_branches
-from packhouse.db.repos import Repo
-from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, NotFound, PreconditionFailed
-from packhouse.git.oid import ZERO_OID, Oid, is_oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
-from packhouse.node.node import Node
+from packhouse.db import Repo, Session, get_ref, has_branches
+from packhouse.errors import Code, Invalid, NotFound, PreconditionFailed
+from packhouse.git import EPHEMERAL, PERSISTENT, ZERO_OID, Oid, RefName, check_new_name, is_oid, short_name
+from packhouse.node import Node
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import open_view
+from packhouse.repository import open_view, resolve_ref
 
 
 class GuardMismatch(PreconditionFailed, kw_only=True):

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefMismatch, RefUpdate
-from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.auth import Principal
+from packhouse.db import RefMismatch, RefUpdate, Repo, RepoNotFound
+from packhouse.errors import Code, Conflict
+from packhouse.git import EPHEMERAL, PERSISTENT, NewNameRefused, Oid, RefName, short_name
 from packhouse.git.commands.merge_tree import UnrelatedHistories
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.objects.codec import Person, encode_commit, parse_commit, parse_tree
-from packhouse.git.objects.fsck import merge_needs_git_fsck, needs_git_fsck
-from packhouse.git.oid import Oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, NewNameRefused, RefName, short_name
-from packhouse.node.node import Node
+from packhouse.git.objects import (
+    Person,
+    encode_commit,
+    merge_needs_git_fsck,
+    needs_git_fsck,
+    parse_commit,
+    parse_tree,
+)
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import (
@@ -30,17 +33,19 @@ from packhouse.operations.commits.commit_target import (
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.operations.refs.signed_updates import verify_introduced
-from packhouse.repository.merge_trees import (
+from packhouse.repository import (
+    AllowedUpdate,
     MergeSide,
+    Receipt,
+    RefWriter,
+    Write,
+    bind,
     merge_trees,
+    open_view,
+    resolve_ref,
+    server_person,
     source_label,
 )
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
-from packhouse.repository.server_identity import server_person
-from packhouse.repository.view import open_view
-from packhouse.repository.write import Write
 
 ACTION: Final = "merge"
 

@@ -5,26 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref
-from packhouse.db.repos import Repo
+from packhouse.auth import Principal
+from packhouse.db import Repo, get_ref
+from packhouse.git import EPHEMERAL, PERSISTENT, Oid, branch_refname, short_name
 from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, MergedTree, UnrelatedHistories
-from packhouse.git.objects.codec import MODE_GITLINK
-from packhouse.git.objects.reader import ObjectReader
-from packhouse.git.objects.tree_walk import TreeReader, find_path
-from packhouse.git.oid import Oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
-from packhouse.node.node import Node
+from packhouse.git.objects import MODE_GITLINK, ObjectReader, TreeReader, find_path
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository.merge_trees import (
-    MergeSide,
-    merge_trees,
-    source_label,
-)
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import open_view
-from packhouse.repository.write import Write
+from packhouse.repository import MergeSide, Write, merge_trees, open_view, resolve_ref, source_label
 
 NO_OP: Final = "no_op"
 FAST_FORWARD: Final = "fast_forward"

@@ -2,19 +2,16 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref
-from packhouse.git.objects.codec import Person, clean_message, parse_commit
-from packhouse.git.refname import short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import get_ref
+from packhouse.git import short_name
+from packhouse.git.objects import Person, clean_message, parse_commit
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository.refs.receipts import Receipt
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import open_view
-from packhouse.repository.write import Write
+from packhouse.repository import Receipt, Write, open_view, resolve_ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.git.objects.codec import MODE_GITLINK
-from packhouse.git.objects.tree_path import TreePath
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Repo
+from packhouse.errors import Code, Invalid
+from packhouse.git import Oid
+from packhouse.git.objects import MODE_GITLINK, TreePath
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.blob_intake import BlobIntake, ContentUse
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.streamed_commit import StreamedCommit
-from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository import TreeMaker
 
 _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}".encode()
 

@@ -3,18 +3,16 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Repo
+from packhouse.errors import Code, Invalid, LimitExceeded
+from packhouse.git import Oid
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.streamed_commit import StreamedCommit
-from packhouse.repository.apply_patch import PatchedFile, apply_patch
-from packhouse.repository.tree_maker import TreeMaker
+from packhouse.repository import PatchedFile, TreeMaker, apply_patch
 
 
 class PatchChunkAfterLast(Invalid):

@@ -3,17 +3,14 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
+from packhouse.auth import Principal
+from packhouse.db import Repo
 from packhouse.endings import Closing
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.git import Oid
+from packhouse.node import Node
 from packhouse.operations.commits.add_commit import AddCommit, CommitFacts, NewCommit, add_commit
 from packhouse.operations.commits.commit_target import CommitTarget
-from packhouse.repository.refs.receipts import Receipt
-from packhouse.repository.tree_maker import TreeMaker
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository import Receipt, RepoView, TreeMaker, Write
 
 
 class StreamedCommit(Closing):

@@ -3,19 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.auth.minting import (
-    PrivateKey,
-    public_pem_of,
-)
-from packhouse.auth.principal import Principal
-from packhouse.db.orgs import OrgExists
-from packhouse.db.refs import has_branches
-from packhouse.db.repos import Repo, RepoExists, RepoNotFound, find_repo
-from packhouse.git.objects.codec import MODE_FILE, Person
-from packhouse.git.objects.tree_path import TreePath
-from packhouse.git.refname import PERSISTENT, branch_refname
-from packhouse.node.key_file import read_or_make_key
-from packhouse.node.node import Node
+from packhouse.auth import Principal, PrivateKey, public_pem_of
+from packhouse.db import OrgExists, Repo, RepoExists, RepoNotFound, find_repo, has_branches
+from packhouse.git import PERSISTENT, branch_refname
+from packhouse.git.objects import MODE_FILE, Person, TreePath
+from packhouse.node import Node, read_or_make_key
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref
-from packhouse.db.repos import RepoExists
-from packhouse.git.objects.codec import MODE_FILE, Person
-from packhouse.git.objects.tree_path import TreePath
-from packhouse.git.oid import Oid, parse_oid
-from packhouse.git.refname import PERSISTENT, RefName, branch_refname
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RepoExists, get_ref
+from packhouse.git import PERSISTENT, Oid, RefName, branch_refname, parse_oid
+from packhouse.git.objects import MODE_FILE, Person, TreePath
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget

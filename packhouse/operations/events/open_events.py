@@ -3,13 +3,19 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.events import Event, get_events_pruned_to, get_last_event_id, list_events_after
-from packhouse.db.repos import RepoNotFound, find_repo, find_repo_by_id
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
+from packhouse.auth import Principal
+from packhouse.db import (
+    Event,
+    RepoNotFound,
+    find_repo,
+    find_repo_by_id,
+    get_events_pruned_to,
+    get_last_event_id,
+    list_events_after,
+)
+from packhouse.errors import Code, NotFound
 from packhouse.ids import RepoKey
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 
 class EventsForgotten(NotFound):

@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.db import events, webhook_deliveries
-from packhouse.db.session import Session
-from packhouse.node.node import Node
-from packhouse.node.stopping import ShouldStop, never
+from packhouse.db import Session, events, webhook_deliveries
+from packhouse.node import Node, ShouldStop, never
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.jobs import insert_job
-from packhouse.node.node import Node
+from packhouse.db import insert_job
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Whatever happens to a job that another worker has taken over meanwhile is left t
 
 from collections.abc import Mapping, Sequence
 
-from packhouse.db.jobs import (
+from packhouse.db import (
     ClaimedJob,
+    Session,
     bury_job,
     claim_job,
     extend_lease,
@@ -15,8 +16,7 @@ from packhouse.db.jobs import (
     list_claimable_jobs,
     put_back_job,
 )
-from packhouse.db.session import Session
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 __all__ = ["ClaimedJob", "bury", "claim_jobs", "extend_jobs", "finish", "put_back", "queue_recurring"]
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.db import JOB_STATES, JobRow
 from packhouse.db import jobs as rows
-from packhouse.db.jobs import JOB_STATES, JobRow
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 __all__ = ["STATES", "JobRow", "ListJobs", "list_jobs"]
 

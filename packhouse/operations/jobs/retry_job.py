@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.jobs import revive_job
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
-from packhouse.node.node import Node
+from packhouse.db import revive_job
+from packhouse.errors import Code, NotFound
+from packhouse.node import Node
 
 
 class JobNotFound(NotFound):

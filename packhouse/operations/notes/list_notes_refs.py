@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import BadCursor
-from packhouse.db.refs import Ref, list_refs_page
-from packhouse.git.refname import NOTES, PERSISTENT, RefName, is_refname
-from packhouse.node.node import Node
+from packhouse.db import Ref, list_refs_page
+from packhouse.git import NOTES, PERSISTENT, RefName, is_refname
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 
 

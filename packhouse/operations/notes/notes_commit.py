@@ -3,12 +3,10 @@
 from collections.abc import Callable
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
-from packhouse.git.objects.codec import parse_commit
-from packhouse.git.objects.notes_tree import NotesTree
-from packhouse.git.oid import Oid
-from packhouse.repository.view import RepoView
+from packhouse.errors import Code, LimitExceeded
+from packhouse.git import Oid
+from packhouse.git.objects import NotesTree, parse_commit
+from packhouse.repository import RepoView
 
 
 class NoteTooLarge(LimitExceeded):

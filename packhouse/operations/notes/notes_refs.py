@@ -2,9 +2,8 @@
 
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.git.refname import NOTES, RefName, is_refname
+from packhouse.errors import Code, Invalid
+from packhouse.git import NOTES, RefName, is_refname
 
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
-from packhouse.git.oid import Oid, hash_object
-from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.errors import Code, NotFound
+from packhouse.git import PERSISTENT, Oid, RefName, hash_object
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, is_notes_commit
-from packhouse.repository.refs.resolve import resolve_object
+from packhouse.repository import resolve_object
 
 
 class NotesRefNotFound(NotFound):

@@ -6,27 +6,26 @@ from enum import Enum
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefMismatch, RefNameConflict, RefUpdate
-from packhouse.db.refs import get_ref
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, Invalid, NotFound, PackhouseError, PreconditionFailed
-from packhouse.git.objects.codec import Person, encode_commit
-from packhouse.git.objects.errors import TextNotUnicode
-from packhouse.git.objects.notes_tree import NotesTree
-from packhouse.git.oid import ZERO_OID, Oid
-from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RefMismatch, RefNameConflict, RefUpdate, get_ref
+from packhouse.errors import Code, Conflict, Invalid, NotFound, PackhouseError, PreconditionFailed
+from packhouse.git import PERSISTENT, ZERO_OID, Oid, RefName
+from packhouse.git.objects import NotesTree, Person, TextNotUnicode, encode_commit
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, NoteTooLarge, is_notes_commit, join_notes
 from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF
 from packhouse.operations.refs.locked_writes import write_under_lock
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.resolve import resolve_object
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.server_identity import server_person
-from packhouse.repository.view import RepoView, open_view
-from packhouse.repository.write import Write
+from packhouse.repository import (
+    Receipt,
+    RefWriter,
+    RepoView,
+    Write,
+    bind,
+    open_view,
+    resolve_object,
+    server_person,
+)
 
 
 class CustomNotesRefsOff(Invalid):

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoNotFound, find_repo
-from packhouse.node.node import Node
-from packhouse.repository.packs import adopt_unlisted
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, find_repo
+from packhouse.node import Node
+from packhouse.repository import adopt_unlisted
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
-from packhouse.db.packs import start_deleting_all
-from packhouse.db.repos import find_repo_by_public_id, mark_repo_cleaned, start_cleaning_repo
-from packhouse.node.node import Node
-from packhouse.node.stopping import ShouldStop, never
-from packhouse.repository.repo_log import log_repo_event
+from packhouse.db import (
+    delete_ref_log_page,
+    delete_rows_of_repo,
+    find_repo_by_public_id,
+    mark_repo_cleaned,
+    start_cleaning_repo,
+    start_deleting_all,
+)
+from packhouse.node import Node, ShouldStop, never
+from packhouse.repository import log_repo_event
 
 
 @dataclass(frozen=True, slots=True)

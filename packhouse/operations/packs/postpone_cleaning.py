@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.db.jobs import insert_job
-from packhouse.db.repos import find_repo_by_public_id
-from packhouse.db.session import Session
-from packhouse.node.node import Node
+from packhouse.db import Session, find_repo_by_public_id, insert_job
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

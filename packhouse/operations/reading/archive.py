@@ -7,20 +7,24 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.formats.archives import FORMATS, Member, MemberKind
-from packhouse.formats.globs import PathFilter
-from packhouse.git.objects.codec import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK, MODE_TREE, parse_commit
-from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Repo
+from packhouse.errors import Code, Invalid
+from packhouse.formats import FORMATS, Member, MemberKind, PathFilter
+from packhouse.git import Oid
+from packhouse.git.objects import (
+    MODE_EXECUTABLE,
+    MODE_GITLINK,
+    MODE_SYMLINK,
+    MODE_TREE,
+    PathEntry,
+    find_path,
+    iter_leaves,
+    parse_commit,
+)
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.repository.history.last_commit import PathNotFound
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import open_view
+from packhouse.repository import PathNotFound, open_view, resolve_ref
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _NAME_MAX_CHARS = 150

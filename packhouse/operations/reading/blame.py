@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded
-from packhouse.formats.regex_cost import repeats_too_often
+from packhouse.auth import Principal
+from packhouse.errors import Code, Invalid, LimitExceeded
+from packhouse.formats import repeats_too_often
+from packhouse.git import Oid
 from packhouse.git.commands.blame import BadRange, BlameGroup
-from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, Commit, parse_commit
-from packhouse.git.objects.tree_walk import find_path
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.git.objects import MODE_GITLINK, MODE_TREE, Commit, find_path, parse_commit
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.repository.history.last_commit import PathNotFound
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import RepoView
+from packhouse.repository import PathNotFound, RepoView, resolve_ref
 
 
 class TooManyRanges(Invalid):

@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
+from packhouse.git import EMPTY_TREE_OID, EPHEMERAL, PERSISTENT, Oid, RefName, branch_refname, short_name
 from packhouse.git.commands.diff_tree import DiffEntry, FilePatch
-from packhouse.git.objects.codec import MODE_GITLINK, parse_commit
-from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, branch_refname, short_name
-from packhouse.node.node import Node
+from packhouse.git.objects import MODE_GITLINK, parse_commit
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import RepoView
+from packhouse.repository import RepoView, resolve_ref
 
 LOCK_FILES: Final = frozenset(
     {

@@ -4,21 +4,20 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded
-from packhouse.git.objects.codec import MODE_TREE
-from packhouse.git.objects.history import CommitSummary, parse_links, parse_summary
-from packhouse.git.objects.tree_walk import find_path
-from packhouse.git.oid import Oid
-from packhouse.node.file_map import FileMap, FileRecord
-from packhouse.node.last_commit_cache import HistoryBeingRead
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.errors import Code, LimitExceeded
+from packhouse.git import Oid
+from packhouse.git.objects import MODE_TREE, CommitSummary, find_path, parse_links, parse_summary
+from packhouse.node import FileMap, FileRecord, HistoryBeingRead, Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.repository.history.file_maps import find_file_map, read_file_map
-from packhouse.repository.history.last_commit import PathNotFound
-from packhouse.repository.refs.resolve import ResolvedRef, resolve_ref
-from packhouse.repository.view import RepoView
+from packhouse.repository import (
+    PathNotFound,
+    RepoView,
+    ResolvedRef,
+    find_file_map,
+    read_file_map,
+    resolve_ref,
+)
 
 
 class MessagesTooLong(LimitExceeded):

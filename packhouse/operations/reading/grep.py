@@ -13,16 +13,14 @@ from enum import StrEnum
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.errors import TimedOut
-from packhouse.formats.globs import PathFilter
-from packhouse.formats.regex_cost import regex_cpu_s, repeats_too_often
+from packhouse.formats import PathFilter, regex_cpu_s, repeats_too_often
+from packhouse.git import Oid, is_oid, parse_oid
 from packhouse.git.commands.grep import BadPattern, GrepBounds, GrepLine, GrepQuery, SearchOutOfMemory
-from packhouse.git.objects.codec import parse_commit
-from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_leaves
-from packhouse.git.oid import Oid, is_oid, parse_oid
-from packhouse.node.node import Node
+from packhouse.git.objects import PathEntry, find_path, iter_leaves, parse_commit
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.operations.reading.grep_slow import (
     Passage,
@@ -30,10 +28,7 @@ from packhouse.operations.reading.grep_slow import (
     write_flat_tree,
     write_marked_tree,
 )
-from packhouse.repository.reachability import is_reachable
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository import RepoView, Write, is_reachable, resolve_ref
 
 
 class SkipReason(StrEnum):

@@ -11,11 +11,11 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from packhouse.errors import TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.grep import GrepLine
 from packhouse.git.commands.pump import GitSilent
-from packhouse.git.objects.tree_walk import PathEntry
-from packhouse.git.oid import Oid
-from packhouse.repository.write import Write
+from packhouse.git.objects import PathEntry
+from packhouse.repository import Write
 
 Search = Callable[[Sequence[PathEntry]], Generator[GrepLine]]
 """Searches a tree as `write_marked_tree` makes of the files; paths are those of that tree."""

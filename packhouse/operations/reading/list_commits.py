@@ -5,16 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import BadCursor
-from packhouse.git.objects.codec import Commit, parse_commit
-from packhouse.git.oid import Oid, parse_oid
-from packhouse.node.caches import STRETCH_COMMITS, Stretch
-from packhouse.node.node import Node
+from packhouse.git import Oid, parse_oid
+from packhouse.git.objects import Commit, parse_commit
+from packhouse.node import STRETCH_COMMITS, Node, Stretch
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.repository.reachability import is_reachable
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.view import RepoView
+from packhouse.repository import RepoView, is_reachable, resolve_ref
 
 _CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.git.objects.codec import parse_commit, split_signature
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.git.objects import parse_commit, split_signature
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.operations.reading.list_commits import ListedCommit
-from packhouse.repository.refs.resolve import resolve_ref
+from packhouse.repository import resolve_ref
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,34 @@ from dataclasses import dataclass
 from itertools import islice
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import FieldMissing, NotFound
-from packhouse.git.objects.codec import MODE_GITLINK, MODE_TREE, parse_commit, parse_tag
-from packhouse.git.objects.errors import ObjectCorrupt
-from packhouse.git.objects.tree_table import find_entry
-from packhouse.git.objects.tree_walk import PathEntry, find_path, iter_children, iter_leaves
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Repo
+from packhouse.errors import Code, FieldMissing, NotFound
+from packhouse.git import Oid
+from packhouse.git.objects import (
+    MODE_GITLINK,
+    MODE_TREE,
+    ObjectCorrupt,
+    PathEntry,
+    find_entry,
+    find_path,
+    iter_children,
+    iter_leaves,
+    parse_commit,
+    parse_tag,
+)
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import open_repo
-from packhouse.repository.history.attribution import History
-from packhouse.repository.history.last_commit import PathNotFound, read_last_commit
-from packhouse.repository.refs.resolve import RefNamesNoCommit, RefNotFound, resolve_ref
-from packhouse.repository.view import RepoView, open_view
+from packhouse.repository import (
+    History,
+    PathNotFound,
+    RefNamesNoCommit,
+    RefNotFound,
+    RepoView,
+    open_view,
+    read_last_commit,
+    resolve_ref,
+)
 
 
 class BlobSizeWrong(ObjectCorrupt):

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.refs import Ref
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, NotFound
-from packhouse.git.oid import Oid
-from packhouse.git.refname import short_name
+from packhouse.db import Ref
+from packhouse.errors import Code, Conflict, NotFound
+from packhouse.git import Oid, short_name
 
 
 class BranchBusy(Conflict):

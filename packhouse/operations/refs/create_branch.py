@@ -2,22 +2,15 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefMismatch, RefUpdate
-from packhouse.db.refs import get_ref
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
-from packhouse.git.oid import Oid
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, check_new_name, short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RefMismatch, RefUpdate, Repo, get_ref
+from packhouse.errors import Code, Conflict
+from packhouse.git import EPHEMERAL, PERSISTENT, Oid, RefName, check_new_name, short_name
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import BranchKeptMoving, BranchNotFound
 from packhouse.operations.refs.signed_updates import verify_introduced
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.resolve import resolve_ref
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.view import open_view
+from packhouse.repository import Receipt, RefWriter, bind, open_view, resolve_ref
 
 _TRIES_MAX = 10
 

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefMissing, RefUpdate
-from packhouse.git.refname import PERSISTENT, RefName, short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RefMissing, RefUpdate
+from packhouse.git import PERSISTENT, RefName, short_name
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.tags import TagNotFound
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository import Receipt, RefWriter, bind
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
-from packhouse.db.refs import Ref, list_branches_page
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, is_refname
-from packhouse.node.node import Node
+from packhouse.db import Ref, list_branches_page
+from packhouse.git import EPHEMERAL, PERSISTENT, RefName, is_refname
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import Branch
 

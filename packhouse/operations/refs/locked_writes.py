@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from packhouse import limits
-from packhouse.db.ref_transaction import RefMismatch
-from packhouse.db.repos import Repo
-from packhouse.git.refname import RefName
-from packhouse.node.node import Node
+from packhouse.db import RefMismatch, Repo
+from packhouse.git import RefName
+from packhouse.node import Node
 
 T = TypeVar("T")
 

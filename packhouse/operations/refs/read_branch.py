@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName, short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import get_ref
+from packhouse.git import EPHEMERAL, PERSISTENT, RefName, short_name
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import Branch, BranchNotFound
 

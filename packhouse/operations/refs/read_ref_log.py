@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import decode_cursor, decode_number, encode_cursor
-from packhouse.db.refs import RefLogEntry, list_ref_log
-from packhouse.git.oid import Oid
-from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.node.node import Node
+from packhouse.db import RefLogEntry, list_ref_log
+from packhouse.git import PERSISTENT, Oid, RefName
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.repository.refs.files import follow_head
+from packhouse.repository import follow_head
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,21 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.refs import RefLogEntry, get_ref, list_ref_log
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
-from packhouse.git.objects.reader import ObjectMissing
-from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName
+from packhouse.auth import Principal
+from packhouse.db import RefLogEntry, RefUpdate, Repo, get_ref, list_ref_log
+from packhouse.errors import Code, NotFound
+from packhouse.git import Oid, RefName
+from packhouse.git.objects import ObjectMissing
 from packhouse.limits import page_max
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.repository.refs.files import follow_head
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.view import open_view
+from packhouse.repository import RefWriter, follow_head, open_view
 
 
 class RefUnbornThen(NotFound):

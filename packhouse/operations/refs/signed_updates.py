@@ -5,22 +5,16 @@ itself falls under the rule. Other refs do not count: pushing to an unprotected 
 """
 
 from packhouse import limits
-from packhouse.auth.policy import VERIFY_SIG
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded, TimedOut
+from packhouse.auth import VERIFY_SIG, Principal
+from packhouse.db import RefUpdate, Repo, list_refs
+from packhouse.errors import Code, LimitExceeded, TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.signatures.signature_check import SignatureChecker
-from packhouse.git.objects.reader import Objects
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.git.objects import Objects
+from packhouse.node import Node
 from packhouse.operations.tenants.signing_keys import load_signing_keys
-from packhouse.repository.checks import list_commits
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository import RepoView, Write, list_commits
 
 
 class TooManyCommitsToVerify(LimitExceeded):

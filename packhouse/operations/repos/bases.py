@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.git.objects.codec import Person
-from packhouse.git.oid import Oid
-from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
+from packhouse.git import Oid
+from packhouse.git.objects import Person
+from packhouse.repository import DEFAULT_HOSTS, GITHUB
 
 _SEGMENT_MAX_BYTES: Final = 255
 _HOST: Final = re.compile(

@@ -3,18 +3,17 @@
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.auth.principal import Principal
-from packhouse.git.refname import RefName, branch_refname, check_new_name, short_name
+from packhouse.auth import Principal
+from packhouse.git import RefName, branch_refname, check_new_name, short_name
 from packhouse.ids import new_repo_id
-from packhouse.node.node import Node
-from packhouse.node.repo_name import check_repo_name
+from packhouse.node import Node, check_repo_name
 from packhouse.operations.repos.bases import Base, ForkBase, SnapshotBase
 from packhouse.operations.repos.follow_upstream import FollowUpstream, follow_upstream
 from packhouse.operations.repos.fork_repo import ForkRepo, fork_repo
 from packhouse.operations.repos.new_repo import insert_new_repo
 from packhouse.operations.repos.repo_info import RepoInfo
 from packhouse.operations.repos.snapshot_repo import SnapshotRepo, snapshot_repo
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository import Receipt
 
 DEFAULT_BRANCH: Final = branch_refname("main")
 

@@ -3,14 +3,11 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.jobs import insert_job
-from packhouse.db.repos import RepoNotFound, has_pending_deletion, mark_repo_deleted
-from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, Session, has_pending_deletion, insert_job, mark_repo_deleted
+from packhouse.errors import Code, Conflict
 from packhouse.ids import RepoId
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 
 class DeletionPending(Conflict):

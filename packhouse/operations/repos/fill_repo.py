@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.repos import Repo, RepoExists, bear_repo, find_repo, find_repo_by_id, insert_unborn_repo
-from packhouse.db.session import Session
+from packhouse.auth import Principal
+from packhouse.db import (
+    RefUpdate,
+    Repo,
+    RepoExists,
+    Session,
+    bear_repo,
+    find_repo,
+    find_repo_by_id,
+    insert_unborn_repo,
+)
 from packhouse.ids import new_repo_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.repos.repo_info import RepoInfo
-from packhouse.repository.refs.receipts import Receipt, bind
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.write import Write
+from packhouse.repository import Receipt, RefWriter, Write, bind
 
 
 @dataclass(frozen=True, slots=True)

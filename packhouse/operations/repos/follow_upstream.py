@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import FollowedUpstream
-from packhouse.db.session import Session
-from packhouse.db.upstreams import insert_upstream
-from packhouse.git.refname import RefName, short_name
+from packhouse.auth import Principal
+from packhouse.db import FollowedUpstream, Session, insert_upstream
+from packhouse.git import RefName, short_name
 from packhouse.ids import new_repo_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.repos.bases import UpstreamBase
 from packhouse.operations.repos.new_repo import insert_new_repo
 from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
-from packhouse.repository.refs.receipts import Receipt
-from packhouse.repository.upstream.access import check_upstream_address
-from packhouse.repository.upstream.providers import GITHUB
-from packhouse.repository.upstream.queue import queue_sync
+from packhouse.repository import GITHUB, Receipt, check_upstream_address, queue_sync
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,31 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.refs import Ref, creation_order
-from packhouse.db.repos import Repo
-from packhouse.git.oid import Oid
-from packhouse.git.refname import (
-    HEADS,
-    PERSISTENT,
-    TAGS,
-    RefName,
-    check_new_name,
-    new_name_fault,
-    short_name,
-)
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Ref, RefUpdate, Repo, creation_order
+from packhouse.git import HEADS, PERSISTENT, TAGS, Oid, RefName, check_new_name, new_name_fault, short_name
+from packhouse.node import Node
 from packhouse.operations.repos.bases import ForkBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import SourceState, open_source, peel_to_commit, read_source
 from packhouse.operations.repos.repo_info import RepoInfo
-from packhouse.repository.refs.files import head_target
-from packhouse.repository.refs.receipts import Receipt
-from packhouse.repository.refs.resolve import RefNotFound
-from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
-from packhouse.repository.view import RepoView, open_view
-from packhouse.repository.write import Write
+from packhouse.repository import (
+    Receipt,
+    RefNotFound,
+    RepoView,
+    Write,
+    copy_objects,
+    head_target,
+    is_reached,
+    list_reached,
+    open_view,
+)
 
 ACTION = "fork"
 

@@ -2,20 +2,14 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.auth.scopes import Scope
-from packhouse.db.refs import Ref, list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo_by_id
-from packhouse.error_codes import Code
-from packhouse.errors import Denied
-from packhouse.git.oid import Oid, is_oid
-from packhouse.git.refname import HEAD, HEADS, PERSISTENT, TAGS
-from packhouse.node.node import Node
+from packhouse.auth import Principal, Scope
+from packhouse.db import Ref, Repo, RepoNotFound, find_repo_by_id, list_refs
+from packhouse.errors import Code, Denied
+from packhouse.git import HEAD, HEADS, PERSISTENT, TAGS, Oid, is_oid
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.tenants.authenticate import Authenticate, authenticate
-from packhouse.repository.refs.files import head_target
-from packhouse.repository.refs.resolve import RefNotFound, check_ref_input
-from packhouse.repository.view import RepoView
+from packhouse.repository import RefNotFound, RepoView, check_ref_input, head_target
 
 
 class ForeignSource(Denied):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoNotFound, find_repo
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, find_repo
+from packhouse.node import Node
 from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import decode_cursor, decode_number, encode_cursor
-from packhouse.db.repos import Repo
-from packhouse.db.repos import list_repos as list_repo_rows
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.node.node import Node
+from packhouse.db import Repo
+from packhouse.db import list_repos as list_repo_rows
+from packhouse.errors import Code, Invalid
+from packhouse.node import Node
 from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 

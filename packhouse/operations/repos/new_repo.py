@@ -1,11 +1,10 @@
 """The row of a new repository: the one way in which each kind of creation makes it."""
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import insert_repo
-from packhouse.db.session import Session
+from packhouse.auth import Principal
+from packhouse.db import Session, insert_repo
 from packhouse.ids import RepoId
 from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
-from packhouse.repository.refs.receipts import Receipt, bind
+from packhouse.repository import Receipt, bind
 
 
 def insert_new_repo(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.repos import Repo
+from packhouse.db import Repo
 from packhouse.ids import RepoId, RepoKey
 
 

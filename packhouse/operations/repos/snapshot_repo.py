@@ -2,21 +2,16 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.git.objects.codec import encode_commit, parse_commit
-from packhouse.git.oid import EMPTY_TREE_OID, Oid
-from packhouse.git.refname import PERSISTENT, RefName, short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RefUpdate
+from packhouse.git import EMPTY_TREE_OID, PERSISTENT, Oid, RefName, short_name
+from packhouse.git.objects import encode_commit, parse_commit
+from packhouse.node import Node
 from packhouse.operations.repos.bases import SnapshotBase
 from packhouse.operations.repos.fill_repo import FilledRepo, fill_repo, require_free_name
 from packhouse.operations.repos.fork_source import open_source, peel_to_commit, read_source
 from packhouse.operations.repos.repo_info import RepoInfo
-from packhouse.repository.refs.receipts import Receipt
-from packhouse.repository.refs.resolve import RefNotFound
-from packhouse.repository.upkeep.fork_objects import copy_objects
-from packhouse.repository.view import RepoView, open_view
-from packhouse.repository.write import Write
+from packhouse.repository import Receipt, RefNotFound, RepoView, Write, copy_objects, open_view
 
 ACTION = "snapshot"
 

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoExists, RepoNotFound, find_repo, undelete_repo_row
-from packhouse.db.session import Session
-from packhouse.db.upstreams import find_upstream
+from packhouse.auth import Principal
+from packhouse.db import RepoExists, RepoNotFound, Session, find_repo, find_upstream, undelete_repo_row
 from packhouse.ids import RepoId
-from packhouse.node.node import Node
-from packhouse.repository.upstream.queue import queue_sync
+from packhouse.node import Node
+from packhouse.repository import queue_sync
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import get_ref, has_branches
-from packhouse.db.repos import RepoNotFound, find_repo, set_default_branch
-from packhouse.db.session import Session
-from packhouse.git.refname import PERSISTENT, RefName, check_new_name, short_name
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, Session, find_repo, get_ref, has_branches, set_default_branch
+from packhouse.git import PERSISTENT, RefName, check_new_name, short_name
+from packhouse.node import Node
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 

@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal, RepoClaimMismatch
-from packhouse.db.credentials import insert_credential
-from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.auth import Principal, RepoClaimMismatch
+from packhouse.db import Repo, RepoNotFound, Session, insert_credential
+from packhouse.errors import Code, Conflict
 from packhouse.ids import new_public_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.sync.credentials import (
     CredentialInfo,
     check_password,

@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import ORGANISATION_CLAIM, Principal
-from packhouse.db.credentials import GitCredential, find_credential
-from packhouse.db.repos import Repo, find_repo, find_repo_by_public_id
-from packhouse.db.session import Session
-from packhouse.db.text import is_storable
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, FieldMissing, NotFound
+from packhouse.auth import ORGANISATION_CLAIM, Principal
+from packhouse.db import (
+    GitCredential,
+    Repo,
+    Session,
+    find_credential,
+    find_repo,
+    find_repo_by_public_id,
+    is_storable,
+)
+from packhouse.errors import Code, FieldInvalid, FieldMissing, NotFound
 from packhouse.secret import Secret
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.db import credentials as rows
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.sync.credentials import read_own_credential
 
 

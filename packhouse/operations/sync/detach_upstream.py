@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoNotFound, find_repo
-from packhouse.db.session import Session
-from packhouse.db.upstreams import delete_upstream
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, Session, delete_upstream, find_repo
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

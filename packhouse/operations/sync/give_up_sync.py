@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.repos import find_repo_by_public_id
-from packhouse.db.upstreams import find_upstream
-from packhouse.node.node import Node
+from packhouse.db import find_repo_by_public_id, find_upstream
+from packhouse.node import Node
 from packhouse.operations.sync.sync_runs import fail_run
 
 

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.policy import NO_PUSH, PolicyDenied
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import RepoNotFound, find_repo
-from packhouse.db.session import Session
-from packhouse.db.upstreams import mark_syncing
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.node.node import Node
-from packhouse.repository.upstream.mirror import names_for
-from packhouse.repository.upstream.queue import queue_sync
+from packhouse.auth import NO_PUSH, PolicyDenied, Principal
+from packhouse.db import RepoNotFound, Session, find_repo, mark_syncing
+from packhouse.errors import Code, Invalid
+from packhouse.node import Node
+from packhouse.repository import names_for, queue_sync
 
 
 class NoUpstream(Invalid):

@@ -4,11 +4,9 @@ import contextlib
 from dataclasses import replace
 
 from packhouse import limits
-from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.db.session import Session
-from packhouse.db.upstreams import Upstream, mark_failed
-from packhouse.node.node import Node
-from packhouse.repository.refs.events import SYNC_FAILED, SyncRun, record_sync
+from packhouse.db import Repo, RepoNotFound, Session, Upstream, mark_failed
+from packhouse.node import Node
+from packhouse.repository import SYNC_FAILED, SyncRun, record_sync
 
 
 def fail_run(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:

@@ -11,34 +11,45 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import upstream_principal
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo_by_id, find_repo_by_public_id
-from packhouse.db.session import Session
-from packhouse.db.upstreams import Upstream, find_upstream, mark_synced, mark_syncing
+from packhouse.auth import upstream_principal
+from packhouse.db import (
+    RefUpdate,
+    Repo,
+    Session,
+    Upstream,
+    find_repo_by_id,
+    find_repo_by_public_id,
+    find_upstream,
+    list_refs,
+    mark_synced,
+    mark_syncing,
+)
 from packhouse.errors import LimitExceeded, TimedOut
+from packhouse.git import HEADS, PERSISTENT, Oid, RefName
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.run import GitFailed
-from packhouse.git.oid import Oid
-from packhouse.git.refname import HEADS, PERSISTENT, RefName
 from packhouse.log import log_event
-from packhouse.node.node import Node
-from packhouse.node.stopping import ShouldStop, never
+from packhouse.node import Node, ShouldStop, never
 from packhouse.operations.sync.sync_runs import ended_run, fail_run
-from packhouse.repository.checks import find_unconnected, read_kinds
-from packhouse.repository.refs.events import (
+from packhouse.repository import (
     SYNC_STARTED,
     SYNC_SUCCEEDED,
+    FetchWatch,
+    RefWriter,
+    RepoView,
     SyncRun,
+    UpstreamAway,
+    Write,
+    fetch_upstream,
+    find_unconnected,
+    list_unfit,
+    mirrored_only,
+    names_for,
+    open_access,
+    plan_mirror,
+    read_kinds,
     record_sync,
 )
-from packhouse.repository.refs.writer import RefWriter
-from packhouse.repository.upstream.access import UpstreamAway, open_access
-from packhouse.repository.upstream.fetch import FetchWatch, fetch_upstream, mirrored_only
-from packhouse.repository.upstream.mirror import list_unfit, names_for, plan_mirror
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
 
 ACTION: Final = "sync"
 _NOT_ACCEPTED: Final = "upstream sent objects that are not accepted"

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal, operator_principal
-from packhouse.node.node import Node
+from packhouse.auth import Principal, operator_principal
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
 

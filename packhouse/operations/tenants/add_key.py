@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.public_keys import encode_public_key, parse_public_key
-from packhouse.db.keys import Key, insert_key, list_keys
-from packhouse.db.text import is_storable
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, Invalid, LimitExceeded
+from packhouse.auth import encode_public_key, parse_public_key
+from packhouse.db import Key, insert_key, is_storable, list_keys
+from packhouse.errors import Code, Conflict, Invalid, LimitExceeded
 from packhouse.ids import new_public_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
 KEY_TEXT_RULE: Final = f"at most {limits.key_text_max_chars} characters of valid Unicode text"

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.db.signing_keys import SigningKeyRow, insert_signing_key, list_signing_keys
-from packhouse.db.text import is_storable
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, LimitExceeded
+from packhouse.db import SigningKeyRow, insert_signing_key, is_storable, list_signing_keys
+from packhouse.errors import Code, Conflict, LimitExceeded
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyRejected, parse_signing_key
 from packhouse.ids import new_public_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.tenants.add_key import KEY_TEXT_RULE, KeyLabelInvalid, is_key_text
 from packhouse.operations.tenants.orgs import read_org
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from packhouse.auth.principal import Principal
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

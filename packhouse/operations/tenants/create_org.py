@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.orgs import Org, insert_org
-from packhouse.node.node import Node
+from packhouse.db import Org, insert_org
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import check_org_name
 
 

@@ -3,13 +3,10 @@
 import hmac
 from dataclasses import dataclass, field
 
-from packhouse.auth.policy import RefPolicy
-from packhouse.auth.principal import Principal
-from packhouse.auth.scopes import Scope
+from packhouse.auth import Principal, RefPolicy, Scope
 from packhouse.clock import TIMESTAMP_MAX
-from packhouse.db.orgs import find_org
-from packhouse.node.node import Node
-from packhouse.node.token_file import digest_token
+from packhouse.db import find_org
+from packhouse.node import Node, digest_token
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from packhouse.db import Key
 from packhouse.db import keys as rows
-from packhouse.db.keys import Key
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
 __all__ = ["Key", "ListKeys", "list_keys"]

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from packhouse import limits
+from packhouse.db import Org
 from packhouse.db import orgs as rows
-from packhouse.db.orgs import Org
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 __all__ = ["ListOrgs", "Org", "OrgPage", "list_orgs"]
 

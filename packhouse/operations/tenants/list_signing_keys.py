@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from packhouse.db import SigningKeyRow
 from packhouse.db import signing_keys as rows
-from packhouse.db.signing_keys import SigningKeyRow
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
 __all__ = ["ListSigningKeys", "SigningKeyRow", "list_signing_keys"]

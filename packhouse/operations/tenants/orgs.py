@@ -4,10 +4,8 @@ import re
 from dataclasses import field
 from typing import Final
 
-from packhouse.db.orgs import Org, find_org
-from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, NotFound
+from packhouse.db import Org, Session, find_org
+from packhouse.errors import Code, Invalid, NotFound
 
 _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 

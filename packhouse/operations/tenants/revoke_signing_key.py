@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from packhouse.db import SigningKeyRow
 from packhouse.db import signing_keys as rows
-from packhouse.db.signing_keys import SigningKeyRow
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
-from packhouse.node.node import Node
+from packhouse.errors import Code, NotFound
+from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
 

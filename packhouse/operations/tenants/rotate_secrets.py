@@ -3,11 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from packhouse.auth.sealing import Sealed
-from packhouse.db.credentials import list_sealed_passwords, reseal_password
-from packhouse.db.session import Session
-from packhouse.db.webhooks import SealedRow, list_sealed_secrets, reseal_secret
-from packhouse.node.node import Node
+from packhouse.auth import Sealed
+from packhouse.db import (
+    SealedRow,
+    Session,
+    list_sealed_passwords,
+    list_sealed_secrets,
+    reseal_password,
+    reseal_secret,
+)
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The public keys that sign an organisation's commits, as the rule `verify-sig` asks for them."""
 
-from packhouse.db.signing_keys import list_signing_keys
+from packhouse.db import list_signing_keys
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyKind
-from packhouse.node.node import Node
+from packhouse.node import Node
 
 
 def load_signing_keys(node: Node, org_id: int) -> dict[str, SigningKey]:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.git.wire.advertisement import upload_advertisement
-from packhouse.git.wire.protocol_v2 import CAPABILITIES
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.git.wire import CAPABILITIES, upload_advertisement
+from packhouse.node import Node
 from packhouse.operations.transport.remotes import Remote, read_repo, read_view
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.git.wire.advertisement import receive_advertisement
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.git.wire import receive_advertisement
+from packhouse.node import Node
 from packhouse.operations.transport.remotes import Remote, read_view
 
 

@@ -6,29 +6,27 @@ wants is ours, and it is the same in every protocol version.
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
+from packhouse.auth import Principal
+from packhouse.db import Repo
+from packhouse.errors import Code, Unavailable
+from packhouse.git import Oid
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.transport.upload_pack import upload_pack_failure
-from packhouse.git.oid import Oid
 from packhouse.git.refs_files import NAMESPACES_PREFIX
-from packhouse.git.wire.pktline import encode_error
-from packhouse.git.wire.protocol_v2 import (
+from packhouse.git.wire import (
     NOTHING_IN_COMMON,
+    UploadRequest,
     V2Request,
+    encode_error,
     encode_ls_refs,
+    parse_fetch_v2,
     parse_ls_refs,
+    parse_upload_v0,
     parse_v2_request,
 )
-from packhouse.git.wire.upload_request import UploadRequest, parse_fetch_v2, parse_upload_v0
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.transport.remotes import Remote, read_repo, read_view
-from packhouse.repository.damage import Reason, find_reason
-from packhouse.repository.reachability import is_reachable
-from packhouse.repository.refs.files import spawn_upload_pack
-from packhouse.repository.view import RepoView, open_view
+from packhouse.repository import Reason, RepoView, find_reason, is_reachable, open_view, spawn_upload_pack
 
 
 class GitNotStarted(Unavailable):

@@ -4,16 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import RepoNotFound
+from packhouse.db import RepoNotFound
 from packhouse.errors import LimitExceeded, PackhouseError, TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.fault_log import ObjectFault
 from packhouse.git.commands.index_pack import find_unread_files
-from packhouse.git.oid import Oid
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.transport.push_state import PushState
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
-from packhouse.repository.upkeep.fault_tracing import Trace, trace_faults
-from packhouse.repository.upkeep.push_repack import JudgedAgain, Kept, pack_anew
+from packhouse.repository import (
+    JudgedAgain,
+    Kept,
+    RepositoryDamaged,
+    RepositoryMended,
+    Trace,
+    pack_anew,
+    trace_faults,
+)
 
 _UNTRACEABLE: Final = "the push has faulty objects, and which refs lead to them cannot be found out"
 _IMPORT_TAKES_THEM: Final = "faults of old histories like these are let through on the +import remote"

@@ -10,33 +10,34 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from packhouse.auth.policy import PolicyDenied
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import (
+from packhouse.auth import PolicyDenied, Principal
+from packhouse.db import (
     DefaultBranchProtected,
     RefMismatch,
     RefNameConflict,
     RefOutcome,
     RefUpdate,
+    list_refs,
 )
-from packhouse.db.refs import list_refs
 from packhouse.errors import LimitExceeded, PackhouseError
+from packhouse.git import HEADS, NewNameRefused, Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import ProgramMissing
-from packhouse.git.oid import Oid
-from packhouse.git.refname import (
-    HEADS,
-    NewNameRefused,
-)
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.refs.signed_updates import verify_introduced
 from packhouse.operations.transport.push_faults import leave_out, refuse_faulty
 from packhouse.operations.transport.push_rules import ACTION, DEFAULT_BRANCH, ref_update
 from packhouse.operations.transport.push_state import PushState
-from packhouse.repository.checks import ObjectKind, find_unconnected, is_ancestor, read_kinds
-from packhouse.repository.refs.writer import AllowedUpdate, RefWriter
-from packhouse.repository.upstream.forward import UpstreamRejected
-from packhouse.repository.write import Write
+from packhouse.repository import (
+    AllowedUpdate,
+    ObjectKind,
+    RefWriter,
+    UpstreamRejected,
+    Write,
+    find_unconnected,
+    is_ancestor,
+    read_kinds,
+)
 
 _MISSING: Final = "missing necessary objects"
 _SHALLOW: Final = "shallow update not allowed"

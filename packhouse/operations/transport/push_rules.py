@@ -5,26 +5,13 @@ What a ref is refused with is the text that the user reads behind `ng <ref>`.
 
 from typing import Final
 
-from packhouse.auth.policy import PolicyDenied
-from packhouse.auth.principal import Principal
-from packhouse.db.ref_transaction import (
-    RefUpdate,
-)
-from packhouse.git.oid import Oid
-from packhouse.git.refname import (
-    EPHEMERAL,
-    HEADS,
-    NOTES,
-    TAGS,
-    RefName,
-    is_refname,
-    new_name_fault,
-)
-from packhouse.git.wire.receive_request import RefCommand
-from packhouse.node.node import Node
+from packhouse.auth import PolicyDenied, Principal
+from packhouse.db import RefUpdate
+from packhouse.git import EPHEMERAL, HEADS, NOTES, TAGS, Oid, RefName, is_refname, new_name_fault
+from packhouse.git.wire import RefCommand
+from packhouse.node import Node
 from packhouse.operations.transport.push_state import PushState
-from packhouse.repository.refs.files import head_target
-from packhouse.repository.refs.writer import RefWriter
+from packhouse.repository import RefWriter, head_target
 
 ACTION: Final = "push"
 

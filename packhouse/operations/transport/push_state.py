@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from packhouse.auth.policy import PolicyDenied
-from packhouse.db.repos import Repo
+from packhouse.auth import PolicyDenied
+from packhouse.db import Repo
+from packhouse.git import Oid
 from packhouse.git.commands.fault_log import FaultLog
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.process import GitProcess
-from packhouse.git.oid import Oid
-from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
+from packhouse.git.wire import ReceiveRequest, RefCommand
 from packhouse.operations.transport.remotes import Remote
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository import RepoView, Write
 
 _ATOMIC_FAILURE: Final = "atomic push failure"
 _SHOWN_NAME_MAX_BYTES: Final = 200

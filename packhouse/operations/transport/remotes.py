@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, RepoNotFound, find_repo
-from packhouse.db.session import Session
-from packhouse.git.refname import PERSISTENT
-from packhouse.git.wire.advertisement import AdvertisedRef, RefView
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import Repo, RepoNotFound, Session, find_repo, list_refs
+from packhouse.git import PERSISTENT
+from packhouse.git.wire import AdvertisedRef, RefView
+from packhouse.node import Node
 from packhouse.operations.catalog.lookup import require_synced
-from packhouse.repository.refs.files import head_target
+from packhouse.repository import head_target
 
 
 @dataclass(frozen=True, slots=True)

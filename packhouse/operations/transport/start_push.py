@@ -8,20 +8,17 @@ PendingPush.finish     faulty objects, connectivity, history; what only refused 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
+from packhouse.auth import Principal
+from packhouse.errors import Code, Unavailable
 from packhouse.git.commands.index_pack import unpack_failure
-from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
-from packhouse.node.node import Node
+from packhouse.git.wire import ReceiveRequest, RefCommand
+from packhouse.node import Node
 from packhouse.operations.transport.push_faults import allowed_faults, note_unread_files
 from packhouse.operations.transport.push_judgement import judge_push
 from packhouse.operations.transport.push_rules import check_commands
 from packhouse.operations.transport.push_state import PushState, RefReport
 from packhouse.operations.transport.remotes import Remote, read_repo
-from packhouse.repository.damage import find_reason
-from packhouse.repository.view import RepoView
-from packhouse.repository.write import Write
+from packhouse.repository import RepoView, Write, find_reason
 
 
 class NewObjectsNotTaken(Unavailable):

@@ -5,17 +5,15 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
-from packhouse.db.text import is_storable
-from packhouse.db.webhooks import count_webhooks, insert_webhook
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, FieldMissing, Invalid, LimitExceeded
+from packhouse.auth import Principal
+from packhouse.db import count_webhooks, insert_webhook, is_storable
+from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid, LimitExceeded
 from packhouse.ids import new_public_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.webhooks.signing import sealed_name
 from packhouse.operations.webhooks.subscriptions import ANY_EVENT, limiting_repo
-from packhouse.outbound.destination import AddressRefused, BadAddress
-from packhouse.repository.refs.events import EVENT_KINDS
+from packhouse.outbound import AddressRefused, BadAddress
+from packhouse.repository import EVENT_KINDS
 from packhouse.secret import Secret
 
 _SECRET_BYTES: Final = 24

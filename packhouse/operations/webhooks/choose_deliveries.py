@@ -4,8 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.db.webhook_deliveries import PendingDelivery, list_pending_deliveries
-from packhouse.node.node import Node
+from packhouse.db import PendingDelivery, list_pending_deliveries
+from packhouse.node import Node
 
 __all__ = ["ChooseDeliveries", "PendingDelivery", "choose_deliveries"]
 

@@ -4,12 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.db.events import EventToFanOut, list_events_to_fan_out, mark_event_fanned_out
-from packhouse.db.session import Session
-from packhouse.db.webhook_deliveries import NewDelivery, insert_deliveries
-from packhouse.db.webhooks import Subscriber, list_subscribers
+from packhouse.db import (
+    EventToFanOut,
+    NewDelivery,
+    Session,
+    Subscriber,
+    insert_deliveries,
+    list_events_to_fan_out,
+    list_subscribers,
+    mark_event_fanned_out,
+)
 from packhouse.ids import new_public_id
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.webhooks.subscriptions import ANY_EVENT
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packhouse.db.session import Session
-from packhouse.db.webhooks import lease_webhook
-from packhouse.node.node import Node
+from packhouse.db import Session, lease_webhook
+from packhouse.node import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
+from packhouse.db import Delivery
 from packhouse.db import webhook_deliveries as rows
-from packhouse.db.webhook_deliveries import Delivery
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.webhooks.subscriptions import read_webhook
 
 __all__ = ["Delivery", "ListDeliveries", "list_deliveries"]

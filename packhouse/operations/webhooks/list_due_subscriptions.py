@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from packhouse.db.webhook_deliveries import has_due_delivery
-from packhouse.db.webhooks import ReadyWebhook, list_ready_webhooks
-from packhouse.node.node import Node
+from packhouse.db import ReadyWebhook, has_due_delivery, list_ready_webhooks
+from packhouse.node import Node
 
 __all__ = ["ListDueSubscriptions", "ReadyWebhook", "list_due_subscriptions"]
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from packhouse import limits
-from packhouse.auth.principal import Principal
+from packhouse.auth import Principal
 from packhouse.cursors import decode_cursor, decode_number, encode_cursor
+from packhouse.db import Webhook
 from packhouse.db import webhooks as rows
-from packhouse.db.webhooks import Webhook
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.operations.webhooks.subscriptions import limiting_repo
 
 __all__ = ["ListWebhooks", "Webhook", "WebhookPage", "list_webhooks"]

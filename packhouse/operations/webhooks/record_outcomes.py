@@ -4,10 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.db.session import Session
-from packhouse.db.webhook_deliveries import AttemptRow, PendingDelivery, record_attempts
-from packhouse.db.webhooks import disable_webhook
-from packhouse.node.node import Node
+from packhouse.db import AttemptRow, PendingDelivery, Session, disable_webhook, record_attempts
+from packhouse.node import Node
 from packhouse.operations.webhooks.send_delivery import SendOutcome
 
 # Attempts come about 0 s, 2 s, 10 s, 1 min, 5 min, 30 min, 2 h and 12 h after the first.

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.webhook_deliveries import find_delivery, restart_delivery
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, NotFound
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import find_delivery, restart_delivery
+from packhouse.errors import Code, Conflict, NotFound
+from packhouse.node import Node
 
 
 class WebhookInactive(Conflict):

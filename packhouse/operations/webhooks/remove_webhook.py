@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from packhouse.auth.principal import Principal
-from packhouse.db.webhooks import delete_webhook
-from packhouse.node.node import Node
+from packhouse.auth import Principal
+from packhouse.db import delete_webhook
+from packhouse.node import Node
 from packhouse.operations.webhooks.subscriptions import read_webhook
 
 

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.webhook_deliveries import PendingDelivery
-from packhouse.node.node import Node
+from packhouse.db import PendingDelivery
+from packhouse.node import Node
 from packhouse.operations.webhooks.signing import sign
-from packhouse.outbound.client import OutboundFailed
-from packhouse.outbound.destination import AddressRefused, AddressUnknown, BadAddress
+from packhouse.outbound import AddressRefused, AddressUnknown, BadAddress, OutboundFailed
 from packhouse.secret import Secret
 
 USER_AGENT: Final = "Pierre-Webhook/1.0"

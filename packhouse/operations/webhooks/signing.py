@@ -3,9 +3,9 @@
 import hashlib
 import hmac
 
-from packhouse.auth.sealing import Sealed
-from packhouse.db.webhooks import ReadyWebhook
-from packhouse.node.node import Node
+from packhouse.auth import Sealed
+from packhouse.db import ReadyWebhook
+from packhouse.node import Node
 from packhouse.secret import Secret
 
 

@@ -2,12 +2,9 @@
 
 from typing import Final
 
-from packhouse.auth.principal import ORGANISATION_CLAIM, Principal, RepoClaimMismatch
-from packhouse.db.repos import Repo, RepoNotFound, find_repo
-from packhouse.db.session import Session
-from packhouse.db.webhooks import Webhook, find_webhook
-from packhouse.error_codes import Code
-from packhouse.errors import NotFound
+from packhouse.auth import ORGANISATION_CLAIM, Principal, RepoClaimMismatch
+from packhouse.db import Repo, RepoNotFound, Session, Webhook, find_repo, find_webhook
+from packhouse.errors import Code, NotFound
 
 ANY_EVENT: Final = "*"
 """What a subscription to every event names."""

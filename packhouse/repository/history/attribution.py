@@ -14,9 +14,8 @@ from functools import partial
 from typing import Final
 
 from packhouse import limits
-from packhouse.git.objects.history import CommitLinks, parse_links
-from packhouse.git.objects.tree_table import TreeTable, has_same_entry, parse_table
-from packhouse.git.oid import Oid
+from packhouse.git import Oid
+from packhouse.git.objects import CommitLinks, TreeTable, has_same_entry, parse_links, parse_table
 from packhouse.repository.git import RepoGit
 from packhouse.repository.view import RepoView
 

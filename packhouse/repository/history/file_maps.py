@@ -7,13 +7,13 @@ whole map, or its difference from an earlier one. All of the files may be delete
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from packhouse.db.repos import Repo
-from packhouse.git.objects.codec import MODE_GITLINK
-from packhouse.git.objects.tree_table import iter_changes
-from packhouse.git.oid import Oid
-from packhouse.node.file_map import (
+from packhouse.db import Repo
+from packhouse.git import Oid
+from packhouse.git.objects import MODE_GITLINK, iter_changes
+from packhouse.node import (
     FileMap,
     FileRecord,
+    Node,
     StoredMap,
     decode_stored,
     edit_map,
@@ -21,7 +21,6 @@ from packhouse.node.file_map import (
     make_map,
     make_record,
 )
-from packhouse.node.node import Node
 from packhouse.repository.history.attribution import History, Waiting, walk_all, walk_near
 from packhouse.repository.view import RepoView
 

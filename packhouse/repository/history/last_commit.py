@@ -3,10 +3,9 @@
 import contextlib
 from typing import Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import LimitExceeded, NotFound, TimedOut, Unavailable
-from packhouse.git.oid import Oid
-from packhouse.node.last_commit_cache import LastCommit
+from packhouse.errors import Code, LimitExceeded, NotFound, TimedOut, Unavailable
+from packhouse.git import Oid
+from packhouse.node import LastCommit
 from packhouse.repository.history.attribution import History, Waiting, walk_near
 from packhouse.repository.history.file_maps import read_file_map
 from packhouse.repository.reachability import read_reachable

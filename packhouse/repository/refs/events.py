@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from packhouse.clock import format_timestamp
-from packhouse.db.events import (
-    NewEvent,
-    insert_events,
-    lock_repo,
-)
-from packhouse.db.ref_transaction import RefOutcome
-from packhouse.db.repos import Repo
-from packhouse.db.session import Session
-from packhouse.git.oid import ZERO_OID
-from packhouse.git.refname import HEADS, PERSISTENT, TAGS
+from packhouse.db import NewEvent, RefOutcome, Repo, Session, insert_events, lock_repo
+from packhouse.git import HEADS, PERSISTENT, TAGS, ZERO_OID
 
 PUSH: Final = "push"
 SYNC_STARTED: Final = "repo.sync.started"

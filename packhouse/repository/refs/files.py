@@ -3,11 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo_by_id
+from packhouse.db import Repo, find_repo_by_id, list_refs
+from packhouse.git import HEAD, HEADS, RefName
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.commands.transport.upload_pack import start_upload_pack
-from packhouse.git.refname import HEAD, HEADS, RefName
 from packhouse.git.refs_files import RefsState, are_current, write_ref_files
 from packhouse.repository.view import RepoView
 

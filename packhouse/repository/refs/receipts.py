@@ -10,14 +10,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from packhouse import limits
-from packhouse.db.kept_answers import (
-    KeptAnswer,
-    has_kept_answer,
-    insert_kept_answer,
-)
-from packhouse.db.session import Session
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict
+from packhouse.db import KeptAnswer, Session, has_kept_answer, insert_kept_answer
+from packhouse.errors import Code, Conflict
 from packhouse.ids import RepoKey
 
 R = TypeVar("R")

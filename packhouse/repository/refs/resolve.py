@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from packhouse import limits
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, NotFound
-from packhouse.git.objects.codec import parse_commit
-from packhouse.git.oid import Oid, is_oid
-from packhouse.git.refname import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, RefName, is_refname
+from packhouse.db import Repo
+from packhouse.errors import Code, Invalid, NotFound
+from packhouse.git import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, Oid, RefName, is_oid, is_refname
+from packhouse.git.objects import parse_commit
 from packhouse.repository.reachability import is_reachable, resolve_abbreviation
 from packhouse.repository.refs.files import head_target
 from packhouse.repository.view import RepoView

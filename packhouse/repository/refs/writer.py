@@ -10,24 +10,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from packhouse.auth.policy import RefChange
-from packhouse.auth.principal import Principal
-from packhouse.db.packs import note_pack_name
-from packhouse.db.ref_transaction import (
+from packhouse.auth import Principal, RefChange
+from packhouse.db import (
     DefaultBranchProtected,
     RefMismatch,
     RefMissing,
     RefNameConflict,
     RefOutcome,
     RefUpdate,
+    Repo,
+    RepoNotFound,
+    Session,
     apply_ref_updates,
+    note_pack_name,
     preview_ref_updates,
 )
-from packhouse.db.repos import Repo, RepoNotFound
-from packhouse.db.session import Session
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack
 from packhouse.limits import sync_after_write_s
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.packs import read_packs
 from packhouse.repository.refs.events import record_pushes
 from packhouse.repository.refs.receipts import BoundReceipt

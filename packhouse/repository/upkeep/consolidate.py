@@ -13,14 +13,11 @@ and logged once, and the others are joined.
 from collections.abc import Sequence
 
 from packhouse import limits
-from packhouse.db.damage import list_damage_of_repo
-from packhouse.db.packs import replace_packs
-from packhouse.db.repos import Repo, find_repo_by_public_id
+from packhouse.db import Repo, find_repo_by_public_id, list_damage_of_repo, replace_packs
 from packhouse.errors import Corrupt, Invalid
 from packhouse.git.commands.run import GitFailed
-from packhouse.git.packs.concat import concatenate_packs
-from packhouse.git.packs.pack import Pack
-from packhouse.node.node import Node
+from packhouse.git.packs import Pack, concatenate_packs
+from packhouse.node import Node
 from packhouse.repository.damage import is_damaged, mend
 from packhouse.repository.stored_packs import sweep_packs
 from packhouse.repository.view import RepoView

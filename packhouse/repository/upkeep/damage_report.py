@@ -4,23 +4,24 @@ import logging
 from collections.abc import Callable
 
 from packhouse import limits
-from packhouse.db.damage import (
+from packhouse.db import (
     DamageRow,
+    Repo,
     count_damaged_repos,
     delete_damage,
+    find_repo_by_public_id,
     list_damage,
     list_damage_of_repo,
     list_damaged_repo_ids,
+    list_refs,
     list_repos_with_packs,
 )
-from packhouse.db.refs import list_refs
-from packhouse.db.repos import Repo, find_repo_by_public_id
 from packhouse.errors import PackhouseError
+from packhouse.git import Oid
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.oid import Oid
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.damage import list_listed_packs, mend
 from packhouse.repository.repo_log import log_repo_event
 from packhouse.repository.view import RepoView

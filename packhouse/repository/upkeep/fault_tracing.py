@@ -13,18 +13,22 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError, TimedOut
+from packhouse.errors import Code, PackhouseError, TimedOut
 from packhouse.fault_names import CONTENT_FAULTS
+from packhouse.git import Oid
 from packhouse.git.commands.fault_log import ObjectFault
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.quoting import quote_path
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.objects.codec import MODE_TREE, read_mode
-from packhouse.git.objects.reader import ObjectReader, tag_target
-from packhouse.git.objects.tree_path import is_gitattributes_name, is_gitmodules_name
-from packhouse.git.oid import Oid
-from packhouse.git.packs.idx import PackIdx
+from packhouse.git.objects import (
+    MODE_TREE,
+    ObjectReader,
+    is_gitattributes_name,
+    is_gitmodules_name,
+    read_mode,
+    tag_target,
+)
+from packhouse.git.packs import PackIdx
 from packhouse.repository.git import RepoGit
 from packhouse.repository.write import Write
 

@@ -8,14 +8,13 @@ could name it, or make a delta against it, and so read it.
 from collections.abc import Sequence
 
 from packhouse import limits
+from packhouse.git import Oid
 from packhouse.git.commands.pack_objects import Wanted
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.oid import Oid
-from packhouse.git.packs.idx import PackIdx
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack, PackIdx
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from packhouse.storage.store import OpenedPacks
+from packhouse.storage import OpenedPacks
 
 
 def copy_objects(write: Write, roots: Sequence[Oid]) -> None:

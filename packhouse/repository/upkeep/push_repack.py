@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError, TimedOut
+from packhouse.errors import Code, PackhouseError, TimedOut
+from packhouse.git import Oid
 from packhouse.git.commands.index_pack import NoRoomForPack, PackRefused
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
-from packhouse.git.oid import Oid
-from packhouse.git.packs.idx import PackIdx
+from packhouse.git.packs import PackIdx
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.write import Write
 
 _LOGGED_MAX_CHARS: Final = 200

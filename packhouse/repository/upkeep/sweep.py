@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from packhouse import limits
-from packhouse.db.packs import list_repos_to_adopt
+from packhouse.db import list_repos_to_adopt
 from packhouse.errors import Unavailable
 from packhouse.log import log_event
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.packs import adopt
 from packhouse.repository.stored_packs import sweep_packs
 

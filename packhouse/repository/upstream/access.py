@@ -7,14 +7,12 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from packhouse import limits
-from packhouse.auth.sealing import Sealed
-from packhouse.db.credentials import find_credential_of_repo
-from packhouse.db.repos import FollowedUpstream, Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, PackhouseError, Unavailable
+from packhouse.auth import Sealed
+from packhouse.db import FollowedUpstream, Repo, find_credential_of_repo
+from packhouse.errors import Code, Invalid, PackhouseError, Unavailable
 from packhouse.git.commands.transport.remote import Remote, RemoteFault, RemoteLogin, RemoteServer
-from packhouse.node.node import Node
-from packhouse.outbound.destination import (
+from packhouse.node import Node
+from packhouse.outbound import (
     AddressRefused,
     AddressUnknown,
     Destination,

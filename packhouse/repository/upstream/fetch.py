@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
+from packhouse.git import Oid, RefName
 from packhouse.git.commands.transport.remote import RemoteFailed
-from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName
 from packhouse.repository.upstream.access import SENT_TOO_MUCH, UpstreamAccess, UpstreamAway, explain_fault
 from packhouse.repository.upstream.mirror import MIRRORED, is_mirrored
 from packhouse.repository.write import Write

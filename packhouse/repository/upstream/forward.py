@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from packhouse import limits
-from packhouse.db.ref_transaction import RefOutcome, RefUpdate, preview_ref_updates
-from packhouse.db.repos import Repo
-from packhouse.error_codes import Code
-from packhouse.errors import Conflict, PackhouseError
+from packhouse.db import RefOutcome, RefUpdate, Repo, preview_ref_updates
+from packhouse.errors import Code, Conflict, PackhouseError
+from packhouse.git import PERSISTENT, RefName
 from packhouse.git.commands.transport.push import PushedRef, push_refs
 from packhouse.git.commands.transport.remote import RemoteFailed
-from packhouse.git.refname import PERSISTENT, RefName
-from packhouse.node.node import Node
+from packhouse.node import Node
 from packhouse.repository.git import Opened
 from packhouse.repository.upstream.access import UpstreamAccess, explain_fault, open_access
 from packhouse.repository.upstream.mirror import MIRRORED

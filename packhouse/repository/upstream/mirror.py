@@ -2,17 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from packhouse.db.ref_transaction import RefUpdate
-from packhouse.git.oid import Oid
-from packhouse.git.refname import (
-    HEADS,
-    PERSISTENT,
-    TAGS,
-    RefName,
-    RefNameInvalid,
-    is_refname,
-    new_name_fault,
-)
+from packhouse.db import RefUpdate
+from packhouse.git import HEADS, PERSISTENT, TAGS, Oid, RefName, RefNameInvalid, is_refname, new_name_fault
 
 MIRRORED = (HEADS, TAGS)
 """The prefixes of the refs that an upstream and its mirror share: neither notes nor ephemeral refs."""

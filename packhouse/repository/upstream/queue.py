@@ -3,8 +3,7 @@
 import json
 from typing import Final
 
-from packhouse.db.jobs import insert_job
-from packhouse.db.session import Session
+from packhouse.db import Session, insert_job
 from packhouse.ids import RepoId, RepoKey
 
 SYNC_JOB: Final = "sync_upstream"

@@ -23,9 +23,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from packhouse.errors import Corrupt
-from packhouse.git.oid import Oid
-from packhouse.git.packs.idx import PackIdx
-from packhouse.git.packs.pack import Pack
+from packhouse.git import Oid
+from packhouse.git.packs import Pack, PackIdx
 from packhouse.limits import DEFAULT_LIMITS, KIB, Limits, disk_min_free_bytes
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.derived_files import (

@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack
 from packhouse.storage.files import NO_LINK, UNWRITABLE, link_or_copy, try_lock
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.opened_folder import OpenedFolder

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from packhouse.errors import Corrupt
-from packhouse.git.oid import Oid
-from packhouse.git.packs.idx import PackIdx
-from packhouse.git.packs.pack import Pack
+from packhouse.git import Oid
+from packhouse.git.packs import Pack, PackIdx
 from packhouse.storage.bare_repo import make_bare
 from packhouse.storage.derived_files import (
     SoundFiles,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from packhouse.git.packs.pack import Pack
+from packhouse.git.packs import Pack
 from packhouse.storage.idle_readers import IdleReaders
 from packhouse.storage.opened_folder import OpenedFolder
 from packhouse.storage.store import Mended, PackSet

@@ -9,13 +9,11 @@ import msgspec
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.auth.scopes import Scope
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, Invalid
-from packhouse.formats.archives import FORMATS
-from packhouse.formats.globs import PathFilter, compile_globs
-from packhouse.git.objects.tree_path import check_tree_path
-from packhouse.node.token_file import ALL_REPOS
+from packhouse.auth import Scope
+from packhouse.errors import Code, FieldInvalid, Invalid
+from packhouse.formats import FORMATS, PathFilter, compile_globs
+from packhouse.git.objects import check_tree_path
+from packhouse.node import ALL_REPOS
 from packhouse.operations.catalog.lookup import lookup_repo_by_number
 from packhouse.operations.reading.archive import (
     Archive,
@@ -34,9 +32,17 @@ from packhouse.web.call import Call
 from packhouse.web.caller import Caller
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.json.fields import Verbatim
-from packhouse.web.json.paths import PathMembers, read_path
-from packhouse.web.json.types import AnyRef, Count, FileOrFolderPath, Globs, one_of, says
+from packhouse.web.json import (
+    AnyRef,
+    Count,
+    FileOrFolderPath,
+    Globs,
+    PathMembers,
+    Verbatim,
+    one_of,
+    read_path,
+    says,
+)
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import ARCHIVE_REPLY
 from packhouse.web.routing.route import Claim, ErrorStyle, Paths, of_repo, reading

@@ -9,11 +9,23 @@ from msgspec import UNSET, UnsetType
 from packhouse import limits
 from packhouse.clock import format_timestamp
 from packhouse.git.commands.blame import BlameGroup
-from packhouse.git.objects.codec import Commit
+from packhouse.git.objects import Commit
 from packhouse.operations.reading.blame import Blame, blame_file
 from packhouse.web.call import Call
-from packhouse.web.json.paths import PathMembers, encoded_path, path_text, read_file_path
-from packhouse.web.json.types import AnyRef, Base64, FilePath, Name, Number, Sha, Timestamp, says
+from packhouse.web.json import (
+    AnyRef,
+    Base64,
+    FilePath,
+    Name,
+    Number,
+    PathMembers,
+    Sha,
+    Timestamp,
+    encoded_path,
+    path_text,
+    read_file_path,
+    says,
+)
 from packhouse.web.openapi.description import Description
 from packhouse.web.reply import Reply, encode_reply
 from packhouse.web.routing.route import of_repo, reading

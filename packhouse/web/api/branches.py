@@ -7,15 +7,14 @@ from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
 from packhouse.errors import FieldMissing
-from packhouse.git.refname import branch_refname, exact_branch_refname, short_name
+from packhouse.git import branch_refname, exact_branch_refname, short_name
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
 from packhouse.operations.refs.list_branches import ListBranches, list_branches
 from packhouse.operations.refs.read_branch import ReadBranch, read_branch
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
-from packhouse.web.json.types import (
+from packhouse.web.json import (
+    OLD_NAME,
     AnyRef,
     BranchName,
     EncodedCursor,
@@ -24,7 +23,10 @@ from packhouse.web.json.types import (
     PlainBranchName,
     Sha,
     Timestamp,
+    WithOldNames,
     needs,
+    old_name_of,
+    page_limit,
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.prepared_write import PreparedWrite

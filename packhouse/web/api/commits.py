@@ -7,21 +7,19 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import FieldMissing, Invalid
-from packhouse.git.objects.codec import (
+from packhouse.errors import Code, FieldMissing, Invalid
+from packhouse.git import EPHEMERAL, PERSISTENT, BranchNameInvalid, branch_refname, oid_to_wire, short_name
+from packhouse.git.objects import (
     MODE_EXECUTABLE,
     MODE_FILE,
     MODE_GITLINK,
     MODE_SYMLINK,
     Person,
+    check_upsert,
     clean_message,
     make_person,
     parse_date,
 )
-from packhouse.git.objects.fsck import check_upsert
-from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, BranchNameInvalid, branch_refname, short_name
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
@@ -32,37 +30,41 @@ from packhouse.operations.commits.start_patch_commit import (
     start_patch_commit,
 )
 from packhouse.operations.commits.streamed_commit import StreamedCommit
-from packhouse.repository.refs.receipts import Receipt
+from packhouse.repository import Receipt
 from packhouse.web.call import Call
 from packhouse.web.edge.body import iter_body
-from packhouse.web.json.commit_stream import CommitStream, OpenedCommit
-from packhouse.web.json.fields import member_names, parse_object
-from packhouse.web.json.ndjson import (
-    BlobChunkLine,
-    DiffChunkLine,
-    parse_blob_line,
-    parse_diff_line,
-    parse_metadata_line,
-)
-from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
-from packhouse.web.json.paths import PathMembers, read_written_path
-from packhouse.web.json.text import decode_members, split_object
-from packhouse.web.json.types import (
+from packhouse.web.json import (
+    OLD_NAME,
     AnyRef,
+    BlobChunkLine,
     BranchName,
+    CommitStream,
     Count,
     Date,
+    DiffChunkLine,
     FileOrFolderPath,
     Guard,
     Message,
     Name,
+    OpenedCommit,
+    PathMembers,
     PersonText,
     PlainBranchName,
     Sha,
+    WithOldNames,
     always,
+    decode_members,
+    member_names,
     needs,
+    old_name_of,
     one_of,
+    parse_blob_line,
+    parse_diff_line,
+    parse_metadata_line,
+    parse_object,
+    read_written_path,
     says,
+    split_object,
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.prepared_write import BranchWrite

@@ -14,8 +14,7 @@ from packhouse.operations.sync.delete_credential import DeleteCredential, delete
 from packhouse.operations.sync.update_credential import UpdateCredential, update_credential
 from packhouse.secret import Secret
 from packhouse.web.call import Call
-from packhouse.web.json.fields import Verbatim, parse_object
-from packhouse.web.json.types import Name, Timestamp, says
+from packhouse.web.json import Name, Timestamp, Verbatim, parse_object, says
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.match import Dialect
 from packhouse.web.routing.route import Claim, Paths, changing

@@ -17,9 +17,7 @@ from packhouse.operations.reading.diff import (
 )
 from packhouse.web.call import Call
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.json.paths import encoded_path, path_text, read_paths
-from packhouse.web.json.pieces import iter_pieces
-from packhouse.web.json.types import (
+from packhouse.web.json import (
     AnyRef,
     Base64,
     BranchName,
@@ -30,6 +28,10 @@ from packhouse.web.json.types import (
     Sha,
     ShaOrBlank,
     always,
+    encoded_path,
+    iter_pieces,
+    path_text,
+    read_paths,
     says,
 )
 from packhouse.web.openapi.description import Description

@@ -17,8 +17,7 @@ from packhouse.errors import FieldInvalid, ServerBusy
 from packhouse.operations.events.open_events import EventReader, OpenEvents, open_events
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
-from packhouse.web.json.fields import parse_query
-from packhouse.web.json.types import says
+from packhouse.web.json import parse_query, says
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import LAST_EVENT_ID, NO_STORE
 from packhouse.web.routing.route import of_repo, reading

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.errors import FieldMissing
-from packhouse.git.objects.tree_walk import PathEntry
+from packhouse.git.objects import PathEntry
 from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
 from packhouse.web.call import Call
 from packhouse.web.conditions import (
@@ -21,18 +21,7 @@ from packhouse.web.conditions import (
 )
 from packhouse.web.edge.responses import StreamResponse, cacheable
 from packhouse.web.edge.streams import iter_in_threads
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.paths import (
-    PathMembers,
-    encoded_path,
-    is_root,
-    parse_path_cursor,
-    path_cursor,
-    path_text,
-    read_file_path,
-    read_folder,
-)
-from packhouse.web.json.types import (
+from packhouse.web.json import (
     AnyRef,
     Base64,
     EntryType,
@@ -40,7 +29,16 @@ from packhouse.web.json.types import (
     FilePath,
     Name,
     PathCursor,
+    PathMembers,
+    encoded_path,
+    is_root,
     optional_page,
+    page_limit,
+    parse_path_cursor,
+    path_cursor,
+    path_text,
+    read_file_path,
+    read_folder,
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.openapi.headers import FILE_CONDITIONS, FILE_REPLY

@@ -7,15 +7,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, Invalid
-from packhouse.formats.globs import PathFilter, compile_globs, parse_extensions
+from packhouse.errors import Code, FieldInvalid, Invalid
+from packhouse.formats import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
 from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.paths import encoded_path, path_text, read_prefixes
-from packhouse.web.json.types import (
+from packhouse.web.json import (
     DEFAULT_KEY,
     AnyRef,
     Base64,
@@ -28,6 +25,10 @@ from packhouse.web.json.types import (
     Sha,
     always,
     clamped,
+    encoded_path,
+    page_limit,
+    path_text,
+    read_prefixes,
     says,
 )
 from packhouse.web.openapi.description import Description

@@ -6,11 +6,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
-from packhouse.repository.upkeep.damage_report import count_damaged, read_damage
+from packhouse.errors import Code, Unavailable
+from packhouse.repository import count_damaged, read_damage
 from packhouse.web.call import Call
-from packhouse.web.json.types import Count, Timestamp, always
+from packhouse.web.json import Count, Timestamp, always
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import public
 

@@ -12,9 +12,17 @@ from packhouse.operations.reading.list_commits import (
 )
 from packhouse.operations.reading.read_commit import read_commit
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.paths import PathMembers, read_folder
-from packhouse.web.json.types import AnyRef, CommitCursor, Name, PageLimit, Sha, Timestamp
+from packhouse.web.json import (
+    AnyRef,
+    CommitCursor,
+    Name,
+    PageLimit,
+    PathMembers,
+    Sha,
+    Timestamp,
+    page_limit,
+    read_folder,
+)
 from packhouse.web.openapi.description import Description
 from packhouse.web.reply import Reply, encode_reply, or_unset, then
 from packhouse.web.routing.route import of_repo, reading

@@ -5,15 +5,14 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.git.objects.codec import clean_message
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.errors import Code, Invalid
+from packhouse.git import EPHEMERAL, PERSISTENT, branch_refname, short_name
+from packhouse.git.objects import clean_message
 from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
-from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
-from packhouse.web.json.types import (
+from packhouse.web.json import (
+    OLD_NAME,
     AnyRef,
     Base64,
     BranchName,
@@ -21,7 +20,9 @@ from packhouse.web.json.types import (
     Guard,
     Name,
     Sha,
+    WithOldNames,
     always,
+    old_name_of,
     one_of,
 )
 from packhouse.web.openapi.description import Description

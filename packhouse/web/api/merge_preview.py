@@ -8,8 +8,17 @@ from msgspec import UNSET, UnsetType
 
 from packhouse.operations.commits.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
 from packhouse.web.call import Call
-from packhouse.web.json.paths import encoded_path, encoded_paths, path_text
-from packhouse.web.json.types import AnyRef, Base64, BranchName, Name, Sha, always
+from packhouse.web.json import (
+    AnyRef,
+    Base64,
+    BranchName,
+    Name,
+    Sha,
+    always,
+    encoded_path,
+    encoded_paths,
+    path_text,
+)
 from packhouse.web.openapi.description import Description
 from packhouse.web.reply import Reply, encode_reply, or_unset
 from packhouse.web.routing.route import of_repo, reading

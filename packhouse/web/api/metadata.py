@@ -14,9 +14,7 @@ from packhouse.operations.reading.file_metadata import (
     list_file_metadata,
 )
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.paths import PathMembers, encoded_path, parse_path_cursor, path_cursor, read_folder
-from packhouse.web.json.types import (
+from packhouse.web.json import (
     AnyRef,
     Base64,
     Count,
@@ -24,10 +22,16 @@ from packhouse.web.json.types import (
     FileMode,
     Name,
     PathCursor,
+    PathMembers,
     Sha,
     Timestamp,
     clamped,
+    encoded_path,
     optional_page,
+    page_limit,
+    parse_path_cursor,
+    path_cursor,
+    read_folder,
 )
 from packhouse.web.openapi.description import Description
 from packhouse.web.reply import Reply, encode_reply

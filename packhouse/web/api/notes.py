@@ -6,19 +6,16 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import FieldMissing, Invalid
-from packhouse.git.oid import Oid
-from packhouse.git.refname import PERSISTENT
+from packhouse.errors import Code, FieldMissing, Invalid
+from packhouse.git import PERSISTENT, Oid
 from packhouse.operations.notes.list_notes_refs import ListNotesRefs, list_notes_refs
 from packhouse.operations.notes.notes_refs import notes_prefix, notes_refname
 from packhouse.operations.notes.read_note import ReadNote, read_note
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
-from packhouse.web.json.types import (
+from packhouse.web.json import (
+    OLD_NAME,
     AnyRef,
     Cursor,
     Guard,
@@ -26,9 +23,12 @@ from packhouse.web.json.types import (
     NotesRef,
     PageLimit,
     Sha,
+    WithOldNames,
     always,
     needs,
+    old_name_of,
     one_of,
+    page_limit,
     says,
 )
 from packhouse.web.openapi.description import Description

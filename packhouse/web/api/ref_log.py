@@ -7,12 +7,10 @@ from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
-from packhouse.git.oid import oid_to_wire
-from packhouse.git.refname import EPHEMERAL, PERSISTENT, parse_refname
+from packhouse.git import EPHEMERAL, PERSISTENT, oid_to_wire, parse_refname
 from packhouse.operations.refs.read_ref_log import ReadRefLog, RefMove, read_ref_log
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.types import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp
+from packhouse.web.json import EncodedCursor, Name, Number, PageLimit, Sha, Timestamp, page_limit
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import of_repo, reading
 

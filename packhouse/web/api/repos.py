@@ -5,11 +5,10 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from packhouse.auth.scopes import Scope
+from packhouse.auth import Scope
 from packhouse.clock import format_timestamp
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
-from packhouse.node.repo_name import check_repo_name
+from packhouse.errors import Code, Invalid
+from packhouse.node import check_repo_name
 from packhouse.operations.repos.bases import Base
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
@@ -18,23 +17,23 @@ from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
 from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
 from packhouse.web.call import Call
-from packhouse.web.json.base_repo import (
+from packhouse.web.json import (
     BASE_REPO,
     INITIAL_COMMIT,
+    OLD_NAME,
     SNAPSHOT_HAS_A_COMMIT,
-    InitialCommitUnexpected,
-    parse_base,
-    parse_base_branch,
-    parse_default_branch,
-)
-from packhouse.web.json.old_names import OLD_NAME, WithOldNames, old_name_of
-from packhouse.web.json.types import (
     BranchName,
     EncodedCursor,
+    InitialCommitUnexpected,
     Name,
     PageLimit,
     Timestamp,
+    WithOldNames,
     needs,
+    old_name_of,
+    parse_base,
+    parse_base_branch,
+    parse_default_branch,
     says,
 )
 from packhouse.web.openapi.description import Description

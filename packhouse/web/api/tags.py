@@ -3,14 +3,13 @@
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from packhouse.git.refname import short_name, tag_refname
+from packhouse.git import short_name, tag_refname
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.refs.delete_tag import DeleteTag, delete_tag
 from packhouse.operations.refs.list_tags import ListTags, list_tags
 from packhouse.operations.refs.read_tag import ReadTag, read_tag
 from packhouse.web.call import Call
-from packhouse.web.json.fields import page_limit
-from packhouse.web.json.types import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName
+from packhouse.web.json import AnyRef, Cursor, Name, NewTagName, PageLimit, Sha, TagName, page_limit
 from packhouse.web.openapi.description import Description
 from packhouse.web.prepared_write import PreparedWrite
 from packhouse.web.routing.route import Paths, of_repo, reading, writing

@@ -5,7 +5,7 @@ import msgspec
 from packhouse.operations.sync.detach_upstream import DetachUpstream, detach_upstream
 from packhouse.operations.sync.pull_upstream import PullUpstream, pull_upstream
 from packhouse.web.call import Call
-from packhouse.web.json.types import AnyRef, Name
+from packhouse.web.json import AnyRef, Name
 from packhouse.web.openapi.description import Description
 from packhouse.web.routing.route import WRITE, changing, of_repo
 

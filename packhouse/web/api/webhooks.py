@@ -11,11 +11,20 @@ from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
 from packhouse.operations.webhooks.list_webhooks import ListWebhooks, Webhook, list_webhooks
 from packhouse.operations.webhooks.remove_webhook import RemoveWebhook, remove_webhook
 from packhouse.operations.webhooks.subscriptions import ANY_EVENT
-from packhouse.repository.refs.events import EVENT_KINDS
+from packhouse.repository import EVENT_KINDS
 from packhouse.secret import Secret
 from packhouse.web.call import Call
-from packhouse.web.json.fields import Verbatim, page_limit, parse_query
-from packhouse.web.json.types import EncodedCursor, Name, PageLimit, Timestamp, always, says
+from packhouse.web.json import (
+    EncodedCursor,
+    Name,
+    PageLimit,
+    Timestamp,
+    Verbatim,
+    always,
+    page_limit,
+    parse_query,
+    says,
+)
 from packhouse.web.openapi.description import Description
 from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import ADMIN, Claim, changing, of_org, reading

@@ -10,8 +10,7 @@ from typing import Final
 from starlette.types import Receive, Scope
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded, TimedOut
+from packhouse.errors import Code, Invalid, LimitExceeded, TimedOut
 
 _GZIP_WINDOW_BITS: Final = 31  # zlib's way to say "gzip format, largest window"
 _INFLATE_STEP_BYTES: Final = 256 * limits.KIB

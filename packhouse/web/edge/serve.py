@@ -19,8 +19,7 @@ from starlette.types import ASGIApp
 
 from packhouse import limits
 from packhouse.config import Config
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, Unavailable
+from packhouse.errors import Code, Invalid, Unavailable
 from packhouse.git.commands.process import kill_running
 from packhouse.log import log_event
 from packhouse.web.app import StartBackground, make_app

@@ -7,11 +7,9 @@ names without an operation; otherwise an upstream.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, FieldMissing, Invalid, Unauthenticated
-from packhouse.git.objects.codec import clean_message, make_person, parse_date
-from packhouse.git.oid import parse_oid
-from packhouse.git.refname import RefName, branch_refname, check_new_name
+from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid, Unauthenticated
+from packhouse.git import RefName, branch_refname, check_new_name, parse_oid
+from packhouse.git.objects import clean_message, make_person, parse_date
 from packhouse.operations.repos.bases import (
     Base,
     ForkBase,
@@ -21,7 +19,7 @@ from packhouse.operations.repos.bases import (
     name_fault,
     owner_fault,
 )
-from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
+from packhouse.repository import DEFAULT_HOSTS, GITHUB
 from packhouse.web.json.types import NOT_BLANK, needs, one_of, says
 
 OWN_PROVIDERS: Final = frozenset({"code", "code.storage"})

@@ -17,9 +17,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import FieldInvalid, FieldMissing, Invalid
-from packhouse.git.refname import BranchNameInvalid
+from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid
+from packhouse.git import BranchNameInvalid
 from packhouse.web.json.text import ObjectExpected
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
 

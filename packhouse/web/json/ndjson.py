@@ -12,8 +12,7 @@ import msgspec
 import pybase64
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 from packhouse.web.json.fields import member_names, parse_object
 from packhouse.web.json.text import decode_members, split_object
 

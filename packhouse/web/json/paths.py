@@ -13,9 +13,8 @@ import pybase64
 
 from packhouse import limits
 from packhouse.cursors import BadCursor
-from packhouse.error_codes import Code
-from packhouse.errors import FieldMissing, Invalid
-from packhouse.git.objects.tree_path import PathNotUnicode, TreePath, check_path_prefix, check_tree_path
+from packhouse.errors import Code, FieldMissing, Invalid
+from packhouse.git.objects import PathNotUnicode, TreePath, check_path_prefix, check_tree_path
 from packhouse.web.json.types import EncodedPath, FileOrFolderPath
 
 ENCODED: Final = "_base64"

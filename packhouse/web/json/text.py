@@ -11,8 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 _TEXT: Final = b'"'
 _SEPARATORS: Final = (b",", b"[", b"{")

@@ -5,7 +5,7 @@ from inspect import cleandoc
 from typing import Any, Final
 
 from packhouse import __version__
-from packhouse.auth.scopes import Scope
+from packhouse.auth import Scope
 from packhouse.web.openapi.replies import PROBLEMS, Responses, reply_schemas
 from packhouse.web.openapi.requests import (
     BodySchemas,

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.json.old_names import OLD_NAME
+from packhouse.web.json import OLD_NAME
 from packhouse.web.openapi.headers import (
     ACCEPT_RANGES,
     CACHING,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.web.json.types import DEFAULT_KEY, NOT_BLANK, needs
+from packhouse.web.json import DEFAULT_KEY, NOT_BLANK, needs
 from packhouse.web.openapi.headers import IDEMPOTENCY_KEY
 from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
 from packhouse.web.routing.route import Route

@@ -3,9 +3,8 @@
 The order of the checks: token, scope, repository. Policies come later, where refs change.
 """
 
-from packhouse.auth.principal import ScopeMissing
-from packhouse.error_codes import Code
-from packhouse.errors import Unauthenticated
+from packhouse.auth import ScopeMissing
+from packhouse.errors import Code, Unauthenticated
 from packhouse.web.auth import authenticate_token, read_token
 from packhouse.web.call import Call
 from packhouse.web.caller import Caller

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from packhouse.error_codes import Code
-from packhouse.errors import Unavailable
+from packhouse.errors import Code, Unavailable
 from packhouse.web.edge.body import ClientGone
 from packhouse.web.edge.responses import ClientLeft, ResponseAborted
 from packhouse.web.errors import log_failure, render_failure

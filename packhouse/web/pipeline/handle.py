@@ -1,6 +1,6 @@
 """Handling: the route's handler answers, or prepares a write that is run here."""
 
-from packhouse.repository.damage import RepositoryMended
+from packhouse.repository import RepositoryMended
 from packhouse.web.pipeline.exchange import Exchange
 from packhouse.web.pipeline.render import render
 from packhouse.web.pipeline.writes import answer_write

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 
 # A string, and an item of one with its parameters, which mean nothing here. Source: RFC 9651, section 3.
 _STRING: Final = r'"((?:[ !#-\[\]-~]|\\["\\])*)"'

@@ -12,12 +12,11 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
-from packhouse.git.refname import short_name
+from packhouse.errors import Code, PackhouseError
+from packhouse.git import short_name
 from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
-from packhouse.repository.refs.receipts import Answer, Receipt, Ticket
+from packhouse.repository import Answer, Receipt, Ticket
 from packhouse.web.call import Call
 from packhouse.web.edge.body import Fingerprint, drop_body
 from packhouse.web.pipeline.idempotency_key import read_key

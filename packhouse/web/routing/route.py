@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from packhouse.auth.scopes import Scope
+from packhouse.auth import Scope
 from packhouse.web.call import Call
 from packhouse.web.openapi.description import Description
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite

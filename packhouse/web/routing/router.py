@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from urllib.parse import unquote_to_bytes
 
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, NotFound, PackhouseError
+from packhouse.errors import Code, Invalid, NotFound, PackhouseError
 from packhouse.web.routing.match import Dialect, Match
 from packhouse.web.routing.route import ErrorStyle, Route
 

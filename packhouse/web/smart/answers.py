@@ -5,9 +5,8 @@ from typing import Final
 
 from starlette.responses import Response
 
-from packhouse.error_codes import Code
-from packhouse.errors import PackhouseError
-from packhouse.git.wire.advertisement import Service
+from packhouse.errors import Code, PackhouseError
+from packhouse.git.wire import Service
 from packhouse.web.call import Call
 from packhouse.web.edge.responses import StreamResponse
 from packhouse.web.errors import describe_failure, log_failure

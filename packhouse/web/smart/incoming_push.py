@@ -7,8 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from packhouse import limits
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.process import GitProcess
-from packhouse.git.wire.pktline import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band
-from packhouse.git.wire.receive_request import encode_report
+from packhouse.git.wire import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band, encode_report
 from packhouse.operations.transport.start_push import PendingPush
 from packhouse.web.admission.slot import Slot
 from packhouse.web.admission.threads import RunningCall

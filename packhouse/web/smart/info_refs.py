@@ -2,9 +2,8 @@
 
 from starlette.responses import Response
 
-from packhouse.error_codes import Code
-from packhouse.errors import Denied
-from packhouse.git.wire.advertisement import Service, protocol_version
+from packhouse.errors import Code, Denied
+from packhouse.git.wire import Service, protocol_version
 from packhouse.operations.transport.advertise_fetch import AdvertiseFetch, advertise_fetch
 from packhouse.operations.transport.advertise_push import AdvertisePush, advertise_push
 from packhouse.web.call import Call

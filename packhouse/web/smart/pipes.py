@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import IO, Any, Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import TimedOut
+from packhouse.errors import Code, TimedOut
 
 _READ_BYTES: Final = 256 * limits.KIB
 

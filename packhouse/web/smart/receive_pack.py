@@ -9,9 +9,7 @@ from typing import Final
 from starlette.responses import Response
 
 from packhouse import limits
-from packhouse.git.wire.advertisement import Service
-from packhouse.git.wire.pktline import ProtocolError
-from packhouse.git.wire.receive_request import ReceiveRequest, ReceiveRequestParser
+from packhouse.git.wire import ProtocolError, ReceiveRequest, ReceiveRequestParser, Service
 from packhouse.operations.transport.start_push import PendingPush, StartPush, start_push
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.call import Call

@@ -1,11 +1,9 @@
 """From the path in front of `/info/refs` and its like to a remote: `{repo}[+ephemeral|+import][.git]`."""
 
-from packhouse.auth.principal import Principal
-from packhouse.auth.scopes import Scope
-from packhouse.error_codes import Code
-from packhouse.errors import Denied
-from packhouse.git.refname import EPHEMERAL, PERSISTENT
-from packhouse.git.wire.advertisement import Service
+from packhouse.auth import Principal, Scope
+from packhouse.errors import Code, Denied
+from packhouse.git import EPHEMERAL, PERSISTENT
+from packhouse.git.wire import Service
 from packhouse.operations.transport.remotes import Remote
 from packhouse.web.auth import authenticate_git
 from packhouse.web.call import Call

@@ -11,11 +11,10 @@ from starlette.responses import Response
 
 from packhouse import limits
 from packhouse.git.commands.process import GitNotEnded
-from packhouse.git.wire.advertisement import Service, protocol_version
-from packhouse.git.wire.pktline import encode_error
+from packhouse.git.wire import Service, encode_error, protocol_version
 from packhouse.log import log_event
 from packhouse.operations.transport.open_fetch import FetchAnswer, OpenFetch, open_fetch
-from packhouse.repository.damage import RepositoryDamaged, RepositoryMended
+from packhouse.repository import RepositoryDamaged, RepositoryMended
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
 from packhouse.web.call import Call

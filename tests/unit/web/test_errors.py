@@ -17,8 +17,8 @@ from packhouse.db.engines.postgresql import DatabaseDamaged
 from packhouse.db.engines.sqlite import DatabaseFileDamaged
 from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.session import DatabaseAway
-from packhouse.error_codes import Code
 from packhouse.errors import (
+    Code,
     Conflict,
     Denied,
     FieldMissing,

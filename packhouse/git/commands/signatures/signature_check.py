@@ -15,7 +15,7 @@ from typing import Final
 from packhouse import limits
 from packhouse.git.commands.run import run_program
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyKind, gpg_command
-from packhouse.git.objects.codec import split_signature
+from packhouse.git.objects import split_signature
 
 _SSH_SIGNATURE: Final = b"-----BEGIN SSH SIGNATURE-----\n"
 _PGP_SIGNATURE: Final = b"-----BEGIN PGP SIGNATURE-----\n"

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid
+from packhouse.errors import Code, Invalid
 from packhouse.git.commands.run import run_program
 
 OPENPGP_BLOCK: Final = "-----BEGIN PGP PUBLIC KEY BLOCK-----"

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packhouse.git import Oid, RefName
 from packhouse.git.commands.run import Runner
 from packhouse.git.commands.transport.remote import Remote, RemoteFailed, find_fault, run_remote_git
-from packhouse.git.oid import Oid
-from packhouse.git.refname import RefName
 
 # git-push(1), "OUTPUT": flag, refs and summary of one ref, between tabs.
 _REPORT: Final = re.compile(rb"^([ +*!=-])\t([^\t]*):([^\t:]+)\t(.*)$", re.MULTILINE)

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from packhouse import limits
-from packhouse.error_codes import Code
-from packhouse.errors import Invalid, LimitExceeded, PackhouseError, TimedOut
+from packhouse.errors import Code, Invalid, LimitExceeded, PackhouseError, TimedOut
 from packhouse.fault_names import ALWAYS_ALLOWED
 from packhouse.git.commands.process import spawn_git
 from packhouse.git.commands.run import GitResult, Runner, collect

@@ -16,7 +16,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol, dataclass_transform, runtime_checkable
 
-from packhouse.error_codes import Code
+from packhouse.errors.codes import Code
 
 
 @dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
