@@ -1,4 +1,4 @@
-"""What ends with its `with` block: things that are closed, and things that are discarded."""
+"""Base classes for use in a `with` block: one for things to close, one for things to discard."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -30,7 +30,7 @@ class Closing(_Ending):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is open. A second call is harmless."""
+        """Close files and end processes. A second call is harmless."""
 
 
 class Discarding(_Ending):
@@ -43,4 +43,4 @@ class Discarding(_Ending):
 
     @abstractmethod
     def discard(self) -> None:
-        """Remove what was not kept. A second call is harmless."""
+        """Remove everything that was not kept. A second call is harmless."""

@@ -1,6 +1,6 @@
-"""Writes whole lines to standard error, without waiting for its reader.
+"""Writing whole lines to standard error, without waiting for its reader.
 
-Otherwise a pipe whose reader stopped would stop the event loop at the next line, and with it every request.
+If writing waited, a stopped reader of the pipe would stop the event loop at the next line, and so every request.
 """
 
 import collections
@@ -57,7 +57,7 @@ class LineWriter:
             self._poll.register(self._descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> None:
-        """Write a line, now or soon, after the collected lines. It ends with its line feed."""
+        """Write a line, now or soon, after the collected lines. The line includes its line feed."""
         self.collect(line)
         self.write_collected()
 

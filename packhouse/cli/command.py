@@ -1,4 +1,4 @@
-"""Commands that all know where the data is."""
+"""Commands with the options that every command takes, which tell where the data is."""
 
 import importlib
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class PackhouseCommand(click.Command):
 
 
 class PackhouseGroup(click.Group):
-    """A group of such commands; it takes the two options as well, before the command's name."""
+    """A group of these commands. It takes the two options as well, before the command's name."""
 
     command_class = PackhouseCommand
 
@@ -33,8 +33,8 @@ PackhouseGroup.group_class = PackhouseGroup
 class LazyGroup(PackhouseGroup):
     """A group that loads a command's module when the command is called.
 
-    The modules of the server, of the database drivers and of libgit2 take half a second to load, which scripts
-    that sign a token or add a key would pay each time.
+    Loading the modules of the server, the database drivers and libgit2 takes half a second. Scripts that only sign a
+    token or add a key need not wait for that.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class LazyGroup(PackhouseGroup):
         return sorted({*super().list_commands(ctx), *self._modules})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, loading its module: the one thing in there that is named `command`."""
+        """Return the command after loading its module. In the module it is called `command`."""
         if cmd_name not in self._modules:
             return super().get_command(ctx, cmd_name)
         command = importlib.import_module(self._modules[cmd_name]).command

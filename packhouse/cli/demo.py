@@ -1,4 +1,4 @@
-"""`packhouse demo`: a server with something in it, and lines to paste."""
+"""`packhouse demo`: a server with example repositories, and command lines to try."""
 
 import json
 import shlex
@@ -86,7 +86,7 @@ def command() -> int:
     of `serve`. Starting it again keeps the data.
     """
     config = load_settings()
-    # Better to learn before anything is made and printed that another program has the address.
+    # Another program may have the address. The user must learn that before anything is made and printed.
     open_listener(config.listen).close()
     with opened_node(may_create=True) as node:
         prepared = prepare_demo(node)

@@ -68,7 +68,7 @@ def revoke(*, org: str, key_id: str, as_json: bool) -> None:
 def _read_text(path: Path) -> str:
     with click.open_file(str(path), "rb") as file:
         content: bytes = file.read(key_file_max_bytes + 1)
-    # Anything that is not PEM is refused with its reason where keys are checked.
+    # Content that is not PEM is refused, with a reason, where keys are checked.
     return content.decode("utf-8", "replace")
 
 
@@ -87,5 +87,5 @@ def _algorithm(key: Key) -> str:
     try:
         return key_algorithm(parse_public_key(key.public_pem))
     except KeyRejected:
-        # Accepted under other rules, or put in by hand: it verifies nothing, but it can be revoked.
+        # The key was accepted under other rules or inserted by hand. It verifies nothing, but it can be revoked.
         return "unusable"

@@ -1,6 +1,6 @@
-"""The program `packhouse`: finds the command, and turns what goes wrong into one line and an exit code.
+"""The program `packhouse`: finds the command, and reports a failure by one line and an exit code.
 
-Exit codes: 0 done, 1 it could not be done, 2 the command was called wrongly, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong call of the command, 130 interrupted.
 """
 
 import os
@@ -58,8 +58,8 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run one command and return its exit code. Whatever fails, standard error gets one line."""
-    # What goes wrong is said in one line; `serve`, `demo` and `worker` log from their start on.
+    """Run one command and return its exit code. Every failure puts one line on standard error."""
+    # A failure is reported in one line, so nothing is logged. `serve`, `demo` and `worker` turn the log on.
     configure_logging("critical")
     try:
         code = root.main(
@@ -79,7 +79,7 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except PackhouseError as fault:
         return _fail(describe(fault), EXIT_FAILED)
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Python must not try to write the rest at its end.
+        # The reader of our output has closed it. Python must not try to write the rest when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except OSError as fault:

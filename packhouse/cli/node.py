@@ -12,9 +12,10 @@ from packhouse.node import NoData, Node, open_existing_node, open_node
 
 @contextmanager
 def opened_node(*, may_create: bool = False) -> Iterator[Node]:
-    """Open the node of this run's settings, for the length of a command.
+    """Open the node of this run's settings for the length of a command.
 
-    Only commands that set an installation up may create one: any other that finds nothing was told the wrong folder.
+    Only commands that set up an installation may create one. For any other command, a folder without data is the wrong
+    folder.
     """
     settings = load_settings()
     try:

@@ -26,7 +26,7 @@ def command() -> None:
 @json_option
 def create(*, name: str, as_json: bool) -> None:
     """Create the organisation NAME, which tokens name as their issuer."""
-    check_org_name(name)  # before anything is made
+    check_org_name(name)  # before an installation is created
     with opened_node(may_create=True) as node:
         org = create_org(node, CreateOrg(name))
     if as_json:

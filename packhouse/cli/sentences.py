@@ -1,10 +1,10 @@
-"""Errors as the one line that a user of the command line reads."""
+"""Errors as one line for a user of the command line."""
 
 from packhouse.errors import PackhouseError, WithReason
 
 
 def describe(error: PackhouseError) -> str:
-    """Return the error as a sentence: its reason if it has one, or else the values that tell what was wrong."""
+    """Return the error as a sentence, with its reason, or else with the values of its fields."""
     sentence = error.code.value
     if isinstance(error, WithReason) and error.reason:
         sentence += f": {error.reason}"
@@ -15,5 +15,5 @@ def describe(error: PackhouseError) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return `text` without line breaks and control characters, which stored text could play tricks with."""
+    """Return `text` without line breaks and control characters, because a terminal would act on them."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -13,10 +13,10 @@ from packhouse.errors import Invalid
 from packhouse.log import configure_logging, log_event
 
 NODE_SETTINGS: Final = ("data", "database")
-"""What every command needs to find the data; the others are options of `serve` and `demo` only."""
+"""The settings that tell where the data is: options of every command. The others are options of `serve` and `demo`."""
 
 CREATION_SETTINGS: Final = ("accept_empty_database",)
-"""What commands that may set an installation up take."""
+"""Further settings of commands that may set up an installation."""
 
 SERVER_SETTINGS: Final = tuple(
     f.name for f in fields(Config) if f.name not in (*NODE_SETTINGS, *CREATION_SETTINGS)
@@ -34,7 +34,7 @@ class Invocation:
 
 
 def setting_options(names: Iterable[str]) -> list[click.Option]:
-    """Return an option for each of these settings; what it is given goes to the Invocation."""
+    """Return an option for each of these settings. Given values go to the Invocation."""
     by_name = {setting.name: setting for setting in fields(Config)}
     return [_make_option(by_name[name]) for name in names]
 
@@ -46,7 +46,7 @@ def with_server_settings(command: click.Command) -> click.Command:
 
 
 def with_creation_settings(command: click.Command) -> click.Command:
-    """Add what a command that may set an installation up takes."""
+    """Add the options of a command that may set up an installation."""
     command.params.extend(setting_options(CREATION_SETTINGS))
     return command
 
@@ -65,7 +65,7 @@ def load_settings() -> Config:
 
 
 def start_logging(config: Config) -> None:
-    """Write a log from here on, for commands that run for long; tell first which variables were not heeded."""
+    """Turn the log on, for commands that run for long. First log the variables that were ignored."""
     configure_logging(config.log_level)
     invocation = click.get_current_context().find_object(Invocation)
     links = find_service_links(invocation.variables) if invocation is not None else []
@@ -80,7 +80,7 @@ def _make_option(setting: "Field[Any]") -> click.Option:
         return click.Option(
             [f"--{setting.name.replace('_', '-')}"],
             is_flag=True,
-            default=None,  # absent is not "no": the variable may say yes
+            default=None,  # an absent option is not "no", because the variable may say yes
             help=f"{setting.metadata['help']}  [{ENV_PREFIX}{setting.name.upper()}=1]",
             expose_value=False,
             callback=_remember,

@@ -1,4 +1,4 @@
-"""`packhouse version`: which versions of what work here, for reports of faults."""
+"""`packhouse version`: the versions of all programs and libraries in use, for fault reports."""
 
 import platform
 import sqlite3

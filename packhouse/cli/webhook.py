@@ -1,4 +1,4 @@
-"""`packhouse webhook`: subscriptions to events, and what became of deliveries."""
+"""`packhouse webhook`: subscriptions to events, and the outcomes of deliveries."""
 
 from pathlib import Path
 

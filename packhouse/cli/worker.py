@@ -33,7 +33,7 @@ def command() -> int:
         stop_background()
     log_event("stopped", pid=os.getpid())
     if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
-        # Waiting for work that hangs would keep the process for ever; its lease ends, and it is done again.
+        # Hanging work would keep the process for ever. Its lease ends, and another process does the work again.
         logging.shutdown()
         os._exit(0)
     return 0

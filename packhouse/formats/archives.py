@@ -1,7 +1,7 @@
 """Archives as streams: tar, tar.gz, tar.bz2 and zip, made while they are sent.
 
-Sources: POSIX.1-2017 pax, "ustar Interchange Format", with GNU long names; APPNOTE.TXT for zip, whose upper half
-of the external attributes holds the Unix mode.
+Sources: POSIX.1-2017 pax, "ustar Interchange Format", with GNU long names; APPNOTE.TXT for zip. In a zip, the upper
+half of the external attributes holds the Unix mode.
 """
 
 import bz2
@@ -30,7 +30,7 @@ _GZIP_THREADS: Final = 2
 
 
 class MemberKind(Enum):
-    """What an entry is on the disk of whoever unpacks the archive."""
+    """What an entry becomes on the disk when the archive is unpacked."""
 
     FILE = "file"
     EXECUTABLE = "executable"
@@ -40,7 +40,7 @@ class MemberKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry: `pieces` yields its content, a symlink's target; a folder has none."""
+    """One entry. `pieces` yields its content: for a symlink the target, for a folder nothing."""
 
     name: bytes
     kind: MemberKind
@@ -50,7 +50,7 @@ class Member:
 
 Members = Iterable[Member]
 Format = Callable[[Members, int], Iterator[bytes]]
-"""Makes the archive of members that all have one modification time, in seconds since 1970."""
+"""Makes an archive of members. All have the same modification time, in seconds since 1970."""
 
 
 def iter_tar(members: Members, modified_at: int) -> Iterator[bytes]:
@@ -88,12 +88,12 @@ def _tar_header(member: Member, modified_at: int) -> bytes:
 
 
 def _is_link(member: Member) -> bool:
-    """Tell whether a member goes in as a symlink: no system could follow a target of megabytes, that stays a file."""
+    """Tell whether a member is stored as a symlink. No system could follow a target of megabytes; it becomes a file."""
     return member.kind is MemberKind.LINK and member.size_bytes <= limits.archive_link_max_bytes
 
 
 def iter_tar_gz(members: Members, modified_at: int) -> Iterator[bytes]:
-    """Yield a tar compressed by isal in threads of its own, beside the one that makes the tar."""
+    """Yield a tar, compressed by isal in its own threads beside the thread that makes the tar."""
     sink = _Sink()
     with igzip_threaded.open(sink, "wb", compresslevel=1, threads=_GZIP_THREADS) as gzip:  # type: ignore[no-untyped-call]  # isal ships no types
         for piece in iter_tar(members, modified_at):
@@ -104,7 +104,7 @@ def iter_tar_gz(members: Members, modified_at: int) -> Iterator[bytes]:
 
 
 def iter_tar_bz2(members: Members, modified_at: int) -> Iterator[bytes]:
-    """Yield a tar compressed by bzip2, which takes its time."""
+    """Yield a tar compressed by bzip2, which is slow."""
     compressor = bz2.BZ2Compressor()
     for piece in iter_tar(members, modified_at):
         if ready := compressor.compress(piece):
@@ -113,7 +113,7 @@ def iter_tar_bz2(members: Members, modified_at: int) -> Iterator[bytes]:
 
 
 def iter_zip(members: Members, modified_at: int) -> Iterator[bytes]:
-    """Yield a zip; sizes stand behind the data, since the archive is never sought in."""
+    """Yield a zip. The sizes follow the data, because a stream cannot be written out of order."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for member in members:
@@ -133,7 +133,7 @@ def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
     name = member.name + (b"/" if member.kind is MemberKind.FOLDER else b"")
     date = min(max(time.gmtime(clamp_timestamp(modified_at))[:6], _ZIP_DATE_MIN), _ZIP_DATE_MAX)
     info = _ZipInfo(name.decode("utf-8", "surrogateescape"), date)
-    info.create_system = 3  # Unix: the mode below counts
+    info.create_system = 3  # Unix: unpackers use the mode below
     if member.kind is MemberKind.FOLDER:
         info.external_attr = (stat.S_IFDIR | 0o755) << 16 | 0x10
     elif _is_link(member):
@@ -145,10 +145,10 @@ def _zip_info(member: Member, modified_at: int) -> zipfile.ZipInfo:
 
 
 class _ZipInfo(zipfile.ZipInfo):
-    """Keeps the bytes of names that are not UTF-8, as git archive does: replaced ones could become one name."""
+    """Keeps the bytes of names that are not UTF-8, as git archive does. Replaced bytes could make two names equal."""
 
     def _encodeFilenameFlags(self) -> tuple[bytes, int]:
-        # zipfile asks this of itself for both headers of a member; it has no public way to give bytes.
+        # zipfile calls this method for both headers of a member. It has no public way to pass a name as bytes.
         raw = self.filename.encode("utf-8", "surrogateescape")
         is_plain = raw.isascii() or not _is_utf8(raw)
         return raw, self.flag_bits if is_plain else self.flag_bits | _ZIP_NAME_IS_UTF8
@@ -163,7 +163,7 @@ def _is_utf8(name: bytes) -> bool:
 
 
 class _Sink(io.RawIOBase):
-    """A file that only collects; `take` empties it. Compressors write from threads of their own."""
+    """A file that collects what is written to it; `take` empties it. Compressors write from their own threads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ class _Sink(io.RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """Return what was written since the last call."""
+        """Return the bytes that were written since the last call."""
         with self._guard:
             pieces, self._pieces, self.size_bytes = self._pieces, [], 0
         return b"".join(pieces)
@@ -194,4 +194,4 @@ FORMATS: Final[dict[str, tuple[Format, str]]] = {
     "tar.bz2": (iter_tar_bz2, "application/x-bzip2"),
     "zip": (iter_zip, "application/zip"),
 }
-"""Name of each format: how to make it, and its media type."""
+"""Name of each format, with the function that makes it and its media type."""

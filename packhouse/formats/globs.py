@@ -1,12 +1,12 @@
 """Patterns for paths, as callers of grep and archive write them.
 
-`*` and `?` stay within one folder, `**` crosses folders, `**/` at the start of a segment also stands for no
-folder at all, `[...]` is a class, a backslash takes the next character as it is. A pattern with a slash is
-anchored at the root. One without matches the base name at any depth when it has a wildcard, and else the one
-path that it spells. A pattern that ends in a slash means everything below that folder.
+`*` and `?` stay within one folder, and `**` crosses folders. `**/` at the start of a segment also matches no folder at
+all. `[...]` is a class of characters. A backslash makes the next character literal. A pattern with a slash is anchored
+at the root. A pattern without a slash matches base names at any depth if it has a wildcard, and otherwise only the path
+that it spells. A pattern that ends in a slash matches everything below that folder.
 
-Patterns become regular expressions whose stars are atomic groups: the first way to go on after a star is
-never worse than a later one, so nothing needs to be tried twice and no pattern takes exponential time.
+Patterns become regular expressions whose stars are atomic groups. The shortest match of a star is never worse than a
+longer one, so nothing is tried twice, and no pattern takes exponential time.
 """
 
 import re
@@ -64,22 +64,22 @@ class BadGlob(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Globs:
-    """Patterns of which any one may match; none at all match nothing."""
+    """Patterns. A path matches if one of them matches it; without patterns no path matches."""
 
     expressions: tuple[re.Pattern[str], ...]
 
     def matches(self, path: bytes) -> bool:
-        """Tell whether a full path from the root matches; bytes that are not UTF-8 count one by one."""
+        """Tell whether a full path from the root matches. Each byte that is not UTF-8 counts as one character."""
         text = path.decode("utf-8", "surrogateescape")
         return any(expression.fullmatch(text) for expression in self.expressions)
 
 
 @dataclass(frozen=True, slots=True)
 class PathFilter:
-    """Which files of a tree a caller asked for.
+    """The files of a tree that a caller asked for.
 
-    `prefixes` are bytes that a path begins with, whether a name ends there or not; an empty list, like no includes
-    and no extensions, lets every path through.
+    `prefixes` are the first bytes of a path and may end within a name. Without prefixes, includes and extensions, every
+    path passes.
     """
 
     prefixes: tuple[bytes, ...] = ()
@@ -89,11 +89,11 @@ class PathFilter:
 
     @property
     def takes_all(self) -> bool:
-        """Tell whether nothing but the prefixes decides."""
+        """Tell whether only the prefixes decide."""
         return self.include is None and self.exclude is None and not self.extensions
 
     def takes(self, path: bytes) -> bool:
-        """Tell whether the file at `path` is asked for."""
+        """Tell whether the caller asked for the file at `path`."""
         if self.prefixes and not path.startswith(self.prefixes):
             return False
         if self.extensions and not path.rpartition(b"/")[2].endswith(self.extensions):
@@ -111,7 +111,7 @@ def compile_globs(patterns: Sequence[str]) -> Globs | None:
 
 
 def parse_extensions(extensions: Iterable[str]) -> tuple[bytes, ...]:
-    """Return file name endings, each with its dot, which callers may leave out; raise Invalid for others."""
+    """Return file name endings, each with its dot, which callers may leave out. Raises Invalid for other texts."""
     endings = []
     for extension in extensions:
         ending = extension.strip().removeprefix(".")
@@ -144,7 +144,7 @@ _FOLDERS: Final = "(?:.*/)?"
 
 
 def _tokenize(pattern: str, glob: str) -> list[str]:
-    """Return one regular expression per element: a character, a class, or one of the three stars."""
+    """Return one regular expression for each element: a character, a class, or one of the three stars."""
     tokens: list[str] = []
     at = 0
     while at < len(glob):
@@ -173,7 +173,7 @@ def _tokenize(pattern: str, glob: str) -> list[str]:
 
 
 def _read_class(pattern: str, glob: str, start: int) -> tuple[str, int]:
-    """Return the class that begins at `start` as a regular expression, and where it ends."""
+    """Return the regular expression of the class that begins at `start`, and the place after the class."""
     at = start + 1
     negated = at < len(glob) and glob[at] in "!^"
     at += negated
@@ -207,9 +207,9 @@ def _read_member(glob: str, at: int) -> tuple[str, int]:
 
 
 def _join(tokens: list[str]) -> str:
-    """Return the whole expression: what follows a star, up to the next star of its kind, is atomic with it.
+    """Return the whole expression. A star forms an atomic group with the text up to the next star of its kind.
 
-    The last star of each kind has to reach the end and may look further instead.
+    The last star of each kind is not atomic: it must reach the end of the path, and may match more instead.
     """
     scopes: list[list[str]] = [[]]
     stars: list[str] = []
@@ -229,7 +229,7 @@ def _join(tokens: list[str]) -> str:
 
 
 def _join_scope(tokens: list[str], *, last: bool) -> str:
-    """Return a part without `**`; in the last one of a pattern the last star is followed by the end."""
+    """Return a part without `**`. In the last part of a pattern, the end follows the last star."""
     pieces: list[list[str]] = [[]]
     for token in tokens:
         if token is _STAR:

@@ -1,7 +1,7 @@
 """The background loops of a process, each in a thread of its own.
 
 A new loop is a function in a module of this package, and a member of `LOOPS`. Servers and `packhouse worker` start
-the same ones.
+the same loops.
 """
 
 import logging
@@ -16,7 +16,7 @@ from packhouse.jobs.worker import run_jobs
 from packhouse.log import log_event
 from packhouse.node import Node
 
-_AGAIN_S: Final = 1.0  # before a loop that failed begins anew
+_AGAIN_S: Final = 1.0  # until a failed loop is started again
 
 Loop = Callable[[Node, threading.Event], None]
 """Runs until the event is set, and then returns within a second or so."""
@@ -25,7 +25,7 @@ LOOPS: Final[Sequence[Loop]] = (maintain_packs, run_jobs, deliver_webhooks)
 
 
 def start_background(node: Node) -> Callable[[], None]:
-    """Start every loop; return the function that ends them, which takes `limits.background_stop_max_s` at most."""
+    """Start every loop. Return the function that ends them, which takes at most `limits.background_stop_max_s`."""
     threads = BackgroundThreads(node, LOOPS)
     return lambda: threads.stop(limits.background_stop_max_s)
 
@@ -36,7 +36,7 @@ class BackgroundThreads:
     def __init__(self, node: Node, loops: Sequence[Loop]) -> None:
         self._stopping = threading.Event()
         self._threads = [
-            # daemon: a loop that hangs must not keep a process that was asked to end
+            # daemon: a hanging loop must not keep alive a process that was asked to end
             threading.Thread(target=self._run, args=(loop, node), name=loop.__name__, daemon=True)
             for loop in loops
         ]
@@ -47,7 +47,7 @@ class BackgroundThreads:
         while not self._stopping.is_set():
             try:
                 loop(node, self._stopping)
-            except Exception:  # noqa: BLE001  # whatever it was: without the loop nothing is delivered any more
+            except Exception:  # noqa: BLE001  # any failure: without this loop its work would stay undone
                 log_event("background loop failed", level=logging.ERROR, exc_info=True, loop=loop.__name__)
                 self._stopping.wait(_AGAIN_S)
 

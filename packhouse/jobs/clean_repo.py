@@ -1,4 +1,4 @@
-"""Job `clean_repo`: free what a deleted repository held. Its key is the repository's `repo_…` id."""
+"""Job `clean_repo`: free the storage of a deleted repository. Its key is the repository's `repo_…` id."""
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node import Node

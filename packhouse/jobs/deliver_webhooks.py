@@ -1,8 +1,8 @@
-"""The loop that sends webhooks: many receivers side by side, each event of a ref after the one before it.
+"""The loop that sends webhooks: to many receivers at once, and the events of one ref in order.
 
-A subscription is served by one process at a time, which holds a lease on it. What was sent and not written
-down when a process is killed is sent again. A receiver that fails, is slow or has not answered yet gets one
-request at a time, and all such receivers together at most three quarters of the threads: the others go on.
+One process at a time serves a subscription, and holds a lease on it. When a process is killed, requests whose outcome
+is not recorded are sent again. A receiver that fails, is slow or has not answered yet gets one request at a time, and
+all such receivers together get at most three quarters of the threads. So the other receivers need not wait for them.
 """
 
 import logging
@@ -38,9 +38,9 @@ from packhouse.operations.webhooks.send_delivery import SendDelivery, SendOutcom
 from packhouse.operations.webhooks.signing import open_secret
 from packhouse.secret import Secret
 
-_SLOW_S: Final = 2.0  # an answer that took longer makes a receiver count as slow
+_SLOW_S: Final = 2.0  # a receiver whose answer took longer counts as slow
 _IDLE_RELEASE_S: Final = 2.0
-_CLOSED_S: Final = 60.0  # before another look at a secret whose key was missing
+_CLOSED_S: Final = 60.0  # until the next attempt to open a secret whose key was missing
 _RECEIVERS_REMEMBERED_MAX: Final = 10_000
 
 Receiver = tuple[str, int]
@@ -70,7 +70,7 @@ class _Sent:
 
 
 class Sender:
-    """The deliveries of one process, as a lease loop keeps them going."""
+    """The deliveries of one process: the work of a lease loop."""
 
     outage_message = "webhooks wait for the database"
 
@@ -85,12 +85,12 @@ class Sender:
         self._closed_until: dict[int, float] = {}
 
     def extend_leases(self) -> None:
-        """Extend the leases of the subscriptions served; one that another process has taken is served no longer."""
+        """Extend the leases of the served subscriptions, and drop each one that another process has taken."""
         kept = hold_subscriptions(self._node, HoldSubscriptions(self._worker, list(self._served)))
         self._drop(self._served.keys() - kept)
 
     def start_due(self) -> bool:
-        """Note the answers that came, fan out new events and send what is due; False when there was nothing."""
+        """Record the answers, fan out new events and send what is due; False when there was nothing to do."""
         recorded = self._record_ended()
         fanned_out = fan_out_events(self._node, FanOutEvents())
         due = self._take_subscriptions()
@@ -98,7 +98,7 @@ class Sender:
         return bool(recorded or fanned_out or started)
 
     def close(self) -> None:
-        """Give requests under way a moment, write down what they brought and let go of the subscriptions."""
+        """Wait a moment for running requests, record their outcomes and release the subscriptions."""
         end_threads(self._threads, self._sends)
         try:
             self._record_ended()
@@ -126,7 +126,7 @@ class Sender:
         self._proven[sent.served.receiver] = sent.outcome.delivered and sent.outcome.duration_s < _SLOW_S
 
     def _take_subscriptions(self) -> set[int]:
-        """Release the subscriptions that are idle, lease those with something due and return what has due work."""
+        """Release idle subscriptions and lease those with due deliveries; return the ids of all with due deliveries."""
         ready = list_due_subscriptions(self._node, ListDueSubscriptions(self._worker))
         due = {webhook.id for webhook in ready}
         idle = [i for i, served in self._served.items() if i not in due and self._is_idle(served)]
@@ -157,7 +157,7 @@ class Sender:
         try:
             secret = open_secret(self._node, webhook)
         except SealBroken as error:
-            # Nothing is sent until the operator has brought the key back.
+            # Nothing is sent until the operator has put the key back.
             log_event(
                 "webhook secret is closed",
                 level=logging.ERROR,
@@ -169,7 +169,7 @@ class Sender:
         try:
             receiver = self._node.outbound.parse(webhook.url).receiver
         except PackhouseError:
-            receiver = (webhook.webhook_id, 0)  # the attempt itself will say what is wrong
+            receiver = (webhook.webhook_id, 0)  # the attempt itself reports the fault of the address
         self._served[webhook.id] = _Served(webhook, secret, receiver, self._node.monotonic())
 
     def _start_sends(self, due: set[int]) -> int:
@@ -207,6 +207,6 @@ def _outcome_of(future: "Future[SendOutcome]") -> SendOutcome:
     error = future.exception()
     if error is None:
         return future.result()
-    # A bug of ours must not stop the deliveries to everybody; the retries of this one go on.
+    # A bug of this server must not stop the deliveries to others. This delivery is retried.
     log_event("webhook delivery failed", level=logging.ERROR, error=type(error).__name__)
     return SendOutcome(None, "internal error", b"", 0.0)

@@ -1,4 +1,4 @@
-"""The loop that works on rows which one process at a time holds, each by a lease.
+"""The loop that works on leased rows: one process at a time holds a row.
 
 A lease is a claim with an end. The loop extends the leases of its process three times before they end. When a
 process is killed, its leases end and another process claims the rows. A process that was only asleep learns with its
@@ -21,36 +21,36 @@ from packhouse.errors import Unavailable
 from packhouse.log import log_event
 from packhouse.node import Node
 
-_SETTLE_S: Final = 0.01  # between two rounds, however often this process is told that there is work
-_AWAY_S: Final = 1.0  # before the next round when the database was away
+_SETTLE_S: Final = 0.01  # between two rounds, even if this process is told more often that there is work
+_AWAY_S: Final = 1.0  # until the next round after the database was away
 
 
 class LeasedWork(Protocol):
-    """What a lease loop keeps going. Its methods are called by one thread; the work is done in others."""
+    """The work of a lease loop. One thread calls its methods, and other threads do the work."""
 
     @property
     def outage_message(self) -> str:
-        """What the log says once when the database is away."""
+        """The message that the log shows once when the database is away."""
         ...
 
     def extend_leases(self) -> None:
-        """Extend every lease, and let go of the rows that another process has taken; raise Unavailable."""
+        """Extend every lease, and drop the rows that another process has taken. Raises Unavailable."""
         ...
 
     def start_due(self) -> bool:
-        """Note what has ended, claim what is due and start it; False when there was nothing to do.
+        """Record ended work, claim due work and start it; False when there was nothing to do.
 
         Raises Unavailable.
         """
         ...
 
     def close(self) -> None:
-        """Give the work under way a moment to end, and release what is held."""
+        """Wait a moment for running work, then release the rows."""
         ...
 
 
 class Round(Enum):
-    """What one round of a lease loop came to."""
+    """The result of one round of a lease loop."""
 
     WORKED = "worked"
     IDLE = "idle"
@@ -82,7 +82,7 @@ class LeaseLoop:
             self._work.close()
 
     def run_once(self) -> Round:
-        """Extend the leases when that is due, then start what is due. An outage is logged once, as it begins."""
+        """Extend the leases when that is due, then start due work. An outage is logged once, when it begins."""
         try:
             self._extend_when_due()
             has_worked = self._work.start_due()
@@ -95,7 +95,7 @@ class LeaseLoop:
         return Round.WORKED if has_worked else Round.IDLE
 
     def _extend_when_due(self) -> None:
-        """Extend three times in a lease. After an outage the first round extends: no third is waited for."""
+        """Extend the leases three times within their length. The first round after an outage extends them at once."""
         moment = self._node.monotonic()
         if moment < self._extend_at:
             return
@@ -104,11 +104,11 @@ class LeaseLoop:
 
 
 def make_worker_name() -> str:
-    """Return a name for the holder of leases, different in each process and each start."""
+    """Return a name for the holder of leases. Each start of each process gets another name."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def end_threads(threads: ThreadPoolExecutor, under_way: Collection[Future[Any]]) -> None:
-    """Start nothing more, and wait a moment for what is under way."""
+    """Drop work that has not begun, and wait a moment for running work."""
     threads.shutdown(wait=False, cancel_futures=True)
     wait_for(under_way, limits.finishing_max_s)

@@ -1,4 +1,4 @@
-"""The background loop that keeps packs few and sweeps leftovers, one in each process."""
+"""The background loop that keeps packs few and sweeps leftovers. Each process runs one."""
 
 import logging
 import threading
@@ -11,11 +11,11 @@ from packhouse.node import Node, report_unknown_folders
 from packhouse.repository import adopt_all, consolidate, find_lost_packs, recheck_damage, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
-_LOOK_EVERY_S: Final = 0.2  # so soon a loop without requests notices that it is to stop
+_LOOK_EVERY_S: Final = 0.2  # a loop without requests notices within this time that it must stop
 
 
 def maintain_packs(node: Node, stopping: threading.Event) -> None:
-    """Work off the node's maintenance requests until `stopping` is set, and sweep now and then."""
+    """Serve the node's maintenance requests until `stopping` is set, and sweep at intervals."""
     maintenance = Maintenance(node, stopping)
     maintenance.begin()
     while not stopping.is_set():
@@ -23,7 +23,7 @@ def maintain_packs(node: Node, stopping: threading.Event) -> None:
 
 
 class Maintenance:
-    """The upkeep of one process. A piece of work that fails is logged, and the others go on."""
+    """The upkeep of one process. When one step fails, the failure is logged and the next steps run."""
 
     def __init__(self, node: Node, stopping: threading.Event) -> None:
         self._node = node
@@ -31,7 +31,7 @@ class Maintenance:
         self._sweep_at = 0.0
 
     def begin(self) -> None:
-        """Do what is due once in the life of a process: sweep, and look for what earlier ones have left or lost."""
+        """Do the work that is due once at start: sweep, and look for leftovers and lost packs of earlier processes."""
         node = self._node
         _guarded("sweep", sweep, node)
         _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
@@ -41,7 +41,7 @@ class Maintenance:
         self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
 
     def run_once(self, *, wait_s: float) -> None:
-        """Consolidate the next repository that asked for it, if one comes in time; sweep when that is due."""
+        """Consolidate the next repository with a request, if one comes within `wait_s`; sweep when that is due."""
         repo_id = self._node.maintenance.get(timeout_s=wait_s)
         if repo_id is not None:
             _guarded("consolidate", consolidate, self._node, repo_id)
@@ -53,13 +53,13 @@ class Maintenance:
 
 
 def _guarded(what: str, work: Callable[..., object], *args: object) -> None:
-    """Run one piece of work; a failure is logged and must not end the loop that all repositories need."""
+    """Run one step. A failure is logged and does not end the loop, which all repositories need."""
     try:
         work(*args)
-    except Unavailable as error:  # the next write to a repository asks again
+    except Unavailable as error:  # the next write to a repository makes a new request
         log_event("maintenance put off", level=logging.WARNING, work=what, reason=error.code.value)
-    except OSError as error:  # a full, read-only or failing disk, which may pass
+    except OSError as error:  # a full, read-only or failing disk, which may recover
         log_event("maintenance put off", level=logging.WARNING, work=what, reason=str(error.strerror))
-    except Exception:  # noqa: BLE001 - whatever it is, the next repository is looked at
+    except Exception:  # noqa: BLE001 - after any failure, the next repository must have its chance
         facts = [argument for argument in args if isinstance(argument, str)]
         log_event("maintenance failed", level=logging.ERROR, exc_info=True, work=what, on=facts)

@@ -1,4 +1,4 @@
-"""Job `prune_events`: forget events and deliveries that are older than the operator wants to keep, and old answers."""
+"""Job `prune_events`: delete old answers, and events and deliveries older than the operator wants to keep."""
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node import Node

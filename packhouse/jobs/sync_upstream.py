@@ -1,4 +1,4 @@
-"""Job `sync_upstream`: pull from an upstream. Its payload names the repository and perhaps one ref."""
+"""Job `sync_upstream`: pull from an upstream. Its payload names the repository and may name one ref."""
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node import Node
@@ -19,5 +19,5 @@ def run(node: Node, job: Job) -> None:
 
 
 def give_up(node: Node, job: Job, why: str) -> None:
-    """Let the repository's readers go on with what is there."""
+    """Stop trying: reads of the repository no longer wait for the pull."""
     give_up_sync(node, GiveUpSync(job.payload["repo"], why))

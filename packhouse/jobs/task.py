@@ -1,4 +1,4 @@
-"""What a kind of background work is to the worker that runs it."""
+"""The interface of a kind of job to the worker that runs it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class JobInterrupted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run of a job. `attempt` counts from 1; after the last one a failure puts the job on the dead list.
+    """One run of a job. `attempt` counts from 1. A failure of the last attempt makes the job dead.
 
-    `should_stop()` turns true when the process ends or another worker has taken the job over. Long tasks ask
-    it between steps and raise JobInterrupted.
+    `should_stop()` becomes true when the process ends or another worker has taken the job. Long tasks call it between
+    steps, and raise JobInterrupted.
     """
 
     kind: str
@@ -32,10 +32,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """How one kind of job is run: `run` must bear being run twice, also at once with itself.
+    """One kind of job. `run` must be safe to run twice, also twice at the same time.
 
-    It fails by raising; the message of a PackhouseError goes to the operator, of others only the class.
-    `give_up` is called, with the reason, once a job is on the dead list.
+    `run` fails by raising. The operator sees the message of a PackhouseError, but only the class of other errors.
+    `give_up` is called with the reason once a job is dead.
     """
 
     run: Callable[[Node, Job], None]
@@ -45,9 +45,9 @@ class Task:
     give_up: Callable[[Node, Job, str], None] | None = None
 
     def retry_delay_s(self, attempt: int, jitter: Callable[[], float]) -> int:
-        """Return how long to wait after a failed attempt: growing fourfold, give or take a fifth.
+        """Return how long to wait after a failed attempt. The time grows fourfold, and varies by a fifth.
 
-        `jitter()` gives numbers from 0 to 1.
+        `jitter()` returns numbers from 0 to 1.
         """
         delay_s = min(self.retry_longest_s, self.retry_first_s << 2 * min(attempt - 1, 20))
         return max(1, round(delay_s * (0.8 + 0.4 * jitter())))

@@ -1,4 +1,4 @@
-"""Every kind of job that this release knows. A new one is a row here and a thin module beside it."""
+"""Every kind of job that this release knows. A new kind is a row here and a thin module beside it."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,9 +11,9 @@ from packhouse.repository import SYNC_JOB
 TASKS: Final[Mapping[str, Task]] = {
     "clean_repo": Task(clean_repo.run),
     "prune_events": Task(prune_events.run),
-    # Failures of the upstream are counted by the run itself: the attempts here are those of killed workers.
+    # The task itself counts failures of the upstream. The attempts here only count workers that were killed.
     SYNC_JOB: Task(sync_upstream.run, retry_first_s=limits.sync_retry_first_s, give_up=sync_upstream.give_up),
 }
 
 RECURRING: Final[Mapping[str, int]] = {"prune_events": 60}
-"""Kinds of which a job with the key `all` is queued at start-up, to run after so many seconds."""
+"""Kinds that recur, with a delay in seconds. At start-up a job with the key `all` is queued, to run after the delay."""

@@ -1,4 +1,4 @@
-"""Running the jobs of the queue: claim, keep the lease alive, then finish, retry or bury."""
+"""Running the jobs of the queue: claim a job, extend its lease, then finish it, retry it or make it dead."""
 
 import json
 import logging
@@ -26,24 +26,24 @@ from packhouse.operations.jobs.job_queue import (
 
 
 def run_jobs(node: Node, stopping: threading.Event) -> None:
-    """Run jobs until `stopping` is set; those under way then get a moment to end, or else run again later."""
+    """Run jobs until `stopping` is set. Running jobs then get a moment to end; otherwise they run again later."""
     try:
         queue_recurring(node, RECURRING)
-    except Unavailable as error:  # the next process that starts queues them
+    except Unavailable as error:  # the next process that starts will queue them
         log_event("recurring jobs not queued", level=logging.WARNING, reason=error.code.value)
     LeaseLoop(node, Worker(node, TASKS, stopping), stopping).run()
 
 
 @dataclass(slots=True)
 class _Running:
-    """A job that a thread runs. Once `is_lost`, another worker runs it as well."""
+    """A job that a thread runs. `is_lost`: another worker runs it as well."""
 
     job: ClaimedJob
     is_lost: bool = False
 
 
 class Worker:
-    """The jobs of one process, as a lease loop keeps them going."""
+    """The jobs of one process: the work of a lease loop."""
 
     outage_message = "jobs wait for the database"
 
@@ -68,7 +68,7 @@ class Worker:
         return bool(claimed)
 
     def extend_leases(self) -> None:
-        """Extend the leases of the running jobs; a job that another worker has taken is told to stop."""
+        """Extend the leases of the running jobs. A job that another worker has taken is told to stop."""
         self._forget_ended()
         held = list(self._running.values())
         kept = extend_jobs(self._node, self._worker, [running.job for running in held])
@@ -76,14 +76,14 @@ class Worker:
             running.is_lost = running.job not in kept
 
     def close(self) -> None:
-        """Wait a moment for the jobs under way; the next worker takes over the others when their leases end."""
+        """Wait a moment for the running jobs. When their leases end, another worker takes over the unfinished ones."""
         end_threads(self._threads, self._running)
 
     def _forget_ended(self) -> None:
         self._running = {future: running for future, running in self._running.items() if not future.done()}
 
     def _run(self, running: _Running) -> None:
-        """Run one job and write down what became of it."""
+        """Run one job and record its result."""
         job, task = running.job, self._tasks.get(running.job.kind)
         try:
             if task is None:
@@ -93,9 +93,9 @@ class Worker:
             else:
                 self._try(running, task)
         except Unavailable as error:
-            # Nobody can write down what happened: the lease ends, and the job runs again.
+            # The result cannot be recorded. The lease will end, and the job will run again.
             log_event("job left to its lease", level=logging.WARNING, kind=job.kind, reason=error.code.value)
-        except Exception:  # noqa: BLE001 - the last frame of a thread's work: whatever it was, it must be seen
+        except Exception:  # noqa: BLE001 - the last frame of a thread: an unlogged failure would stay unseen
             log_event("job runner failed", level=logging.ERROR, exc_info=True, kind=job.kind)
         finally:
             self._node.wakeups.notify()
@@ -109,7 +109,7 @@ class Worker:
             put_back(
                 self._node, self._worker, claimed, delay_s=0, attempts=claimed.attempts - 1, why="interrupted"
             )
-        except Exception as error:  # noqa: BLE001 - whatever failed, the job must be tried again or buried
+        except Exception as error:  # noqa: BLE001 - after any failure the job must be retried or made dead
             why = _describe(error)
             expected = isinstance(error, PackhouseError)
             log_event(
@@ -154,7 +154,7 @@ class Worker:
 
 
 def _describe(error: Exception) -> str:
-    """Return what an operator may read. Only messages of our own errors are known to hold no secret."""
+    """Return the text for the operator. Only messages of our own errors are known to hold no secret."""
     if not isinstance(error, PackhouseError):
         return type(error).__name__
     text = error.code.value

@@ -218,8 +218,7 @@ class Write(Discarding):
             raise CommittedObjectRefused(reason)
 
     def publish(self) -> list[Pack]:
-        """Store the new packs durably; return all packs that the ref transaction must list, with those of earlier
-        calls.
+        """Store the new packs durably; return the packs that the ref transaction must list, also of earlier calls.
 
         More objects may be added afterwards and published by another call. Raises Unavailable and OSError when the
         store or the database takes no writes.
