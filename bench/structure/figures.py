@@ -4,9 +4,11 @@ import math
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from bench.structure.own_path import find_common, follow_own_path
 from bench.structure.source import Package, circles
 from bench.structure.walk import count_stays, find_handler, follow
 
@@ -26,6 +28,7 @@ def measure(folder: Path) -> Figures:
     package = Package(folder / "packhouse")
     graph = package.imports()
     edges = sum(map(len, graph.values()))
+    common = find_common(package, GOAL)
     return {
         "modules": len(graph),
         "imports_a_module": round(edges / len(graph), 2),
@@ -35,7 +38,7 @@ def measure(folder: Path) -> Figures:
         "cycles_of_operations": circles(folder_graph(graph, "packhouse.operations")),
         "test_lines_a_source_line": ratio_of_test_lines(folder),
         "commits_with_a_body": commits_with_a_body(folder),
-        **{name: way_figures(package, route) for name, route in ROUTES.items()},
+        **{name: way_figures(package, route, common) for name, route in ROUTES.items()},
     }
 
 
@@ -111,13 +114,23 @@ def commits_with_a_body(folder: Path) -> float | None:
     return round(sum(bool(body.strip()) for body in bodies) / len(bodies), 2) if bodies else None
 
 
-def way_figures(package: Package, route: str) -> dict[str, Any] | None:
-    """Return the figures of a request's way to the ref transaction; None if no call leads there."""
+def way_figures(package: Package, route: str, common: set[str], *, goal: str = GOAL) -> dict[str, Any] | None:
+    """Return the figures of a request's way to `goal`, the ref transaction; None if no call leads there.
+
+    `common` is what find_common() returns.
+    """
     handler = find_handler(package, route)
-    way = None if handler is None else follow(package, handler, GOAL)
-    if way is None or not way.chain:
+    way = None if handler is None else follow(package, handler, goal)
+    if handler is None or way is None or not way.chain:
         return None
+    own = follow_own_path(package, handler, goal, common)
     return {
+        "own_stays": count_stays(own),
+        "own_modules": len({function.module for function in own}),
+        "own_path": [
+            f"{module}:{', '.join(function.name for function in run)}"
+            for module, run in groupby(own, key=lambda function: function.module)
+        ],
         "stays": count_stays(way.entered),
         "modules": len({function.module for function in way.entered}),
         "functions": len(way.entered),
@@ -147,15 +160,18 @@ def describe(figures: Figures) -> list[str]:
     ]
     for name in ROUTES:
         way = figures[name]
-        rows.append((f"stays of a {name}", "unknown" if way is None else _way(way)))
-    lines = [f"{label:38} {value}" for label, value in rows]
+        own = None if way is None else f"{way['own_stays']} in {way['own_modules']} modules"
+        rows += [
+            (f"stays of a {name}, in the modules of its own path", own or "unknown"),
+            (f"stays of a {name}, in all modules", "unknown" if way is None else _way(way)),
+        ]
+    lines = [f"{label:52} {value}" for label, value in rows]
     for name in ROUTES:
         if figures[name] is not None:
-            lines += [
-                "",
-                f"shortest line of calls of a {name}:",
-                *(f"  {call}" for call in figures[name]["chain"]),
-            ]
+            lines += ["", f"own path of a {name}, one line a stay:"]
+            lines += [f"  {stay}" for stay in figures[name]["own_path"]]
+            lines += ["", f"shortest line of calls of a {name}:"]
+            lines += [f"  {call}" for call in figures[name]["chain"]]
     return lines
 
 

@@ -60,6 +60,8 @@ class Types:
         for member in owner.node.body:
             if isinstance(member, ast.AnnAssign) and ast.unparse(member.target) == name:
                 return Typed(owner.module, member.annotation)
+            if isinstance(member, ast.Assign) and name in map(ast.unparse, member.targets):
+                return self._named(owner.module, member.value)
         made = owner.own_method("__init__")
         if made is None:
             return None
@@ -68,6 +70,15 @@ class Types:
                 return Typed(owner.module, node.annotation)
             if isinstance(node, ast.Assign) and f"self.{name}" in map(ast.unparse, node.targets):
                 return Scope(self, made).known(node.value)
+        return None
+
+    def _named(self, module: str, value: ast.expr) -> Known | None:
+        """Return the meaning of a name of a module, dots included; None for any other expression."""
+        match value:
+            case ast.Name(name):
+                return self.package.meaning(module, name)
+            case ast.Attribute(outer, name):
+                return self.attribute(self._named(module, outer), name)
         return None
 
     def _inherited_field(self, owner: Class, name: str) -> Known | None:

@@ -16,7 +16,7 @@ function is not a stay.
 
 import ast
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -44,22 +44,32 @@ def count_stays(functions: list[Function]) -> int:
 def follow(package: Package, start: Function, goal: str) -> Way:
     """Return the way from a function to the function or method named `goal`, in any module."""
     calls = Calls(package)
-    return Way(_enter_in_order(calls, start, goal), _shortest(calls, start, goal))
+    return Way(enter_in_order(calls, start, goal), _shortest(calls, start, goal))
 
 
 def find_handler(package: Package, route: str) -> Function | None:
-    """Return the handler of a route: the `async` function in a call whose first argument is the route's name."""
+    """Return the handler of a route; see find_handlers()."""
+    return find_handlers(package).get(route)
+
+
+def find_handlers(package: Package) -> dict[str, Function]:
+    """Map each route to its handler: the `async` function in a call whose first argument is the route's name."""
+    handlers: dict[str, Function] = {}
     for module in package.modules.values():
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and node.args and ast.unparse(node.args[0]) == repr(route):
-                for argument in node.args[1:]:
-                    found = package.meaning(module.name, ast.unparse(argument))
-                    if isinstance(found, Function) and isinstance(found.node, ast.AsyncFunctionDef):
-                        return found
-    return None
+            match node:
+                case ast.Call(args=[ast.Constant(str(route)), *others]):
+                    for argument in others:
+                        found = package.meaning(module.name, ast.unparse(argument))
+                        if isinstance(found, Function) and isinstance(found.node, ast.AsyncFunctionDef):
+                            handlers.setdefault(route, found)
+    return handlers
 
 
-def _enter_in_order(calls: "Calls", start: Function, goal: str) -> list[Function]:
+def enter_in_order(
+    calls: "Calls", start: Function, goal: str, admits: Callable[[Function], bool] = lambda _: True
+) -> list[Function]:
+    """Return the functions that the walk enters, in order, `start` first. It passes by those not admitted."""
     entered = [start]
     seen = {start.id}
     waiting = [iter(calls.of(start))]
@@ -67,7 +77,7 @@ def _enter_in_order(calls: "Calls", start: Function, goal: str) -> list[Function
         function = next(waiting[-1], None)
         if function is None:
             waiting.pop()
-        elif function.id not in seen:
+        elif function.id not in seen and admits(function):
             seen.add(function.id)
             entered.append(function)
             if function.node.name == goal:

@@ -405,7 +405,7 @@ def test_everything_is_printed_also_where_a_way_is_not_found(tmp_path: Path) -> 
     assert figures["push"] is None
     assert figures["commits_with_a_body"] is None
     lines = describe(figures)
-    assert [line for line in lines if line.endswith(" unknown")] == [lines[-3], lines[-2], lines[-1]]
+    assert [line for line in lines if line.endswith(" unknown")] == lines[-5:]
 
 
 def test_the_command_measures_this_checkout_and_finds_both_ways() -> None:
@@ -416,6 +416,9 @@ def test_the_command_measures_this_checkout_and_finds_both_ways() -> None:
     assert figures["cycles_of_operations"] == []
     for name in ("push", "commit"):
         assert figures[name]["chain"][-1].endswith(":apply_ref_updates")
+        assert figures[name]["own_path"][-1].endswith(":apply_ref_updates")
+        assert figures[name]["own_modules"] <= figures[name]["own_stays"] == len(figures[name]["own_path"])
+        assert figures[name]["own_stays"] < figures[name]["stays"]
         assert figures[name]["stays"] >= figures[name]["modules"] >= figures[name]["chain_stays"] > 2
 
 
