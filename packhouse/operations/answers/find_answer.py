@@ -1,4 +1,4 @@
-"""Finding the answer that a request with an idempotency key got before."""
+"""Finding the earlier answer to a request with an idempotency key."""
 
 import json
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ class FindAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FoundAnswer:
-    """The answer, and the fingerprint of the request that got it."""
+    """The answer, and the fingerprint of the request that it was given to."""
 
     fingerprint: str
     answer: Answer
 
 
 def find_answer(node: Node, caller: Principal, command: FindAnswer) -> FoundAnswer | None:
-    """Return the answer to the request that the repository knows by the key, for 24 hours.
+    """Return the answer that the repository keeps under the key, for 24 hours after it was given.
 
-    None as well when there is no such repository: keys go with the repository whose they are.
+    Returns None, too, when there is no such repository: answers are deleted with their repository.
     """
     with node.database.read() as session:
         kept = find_kept_answer(

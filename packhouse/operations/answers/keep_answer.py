@@ -1,4 +1,4 @@
-"""Keeping the answer to a request with an idempotency key that had nothing to write."""
+"""Keeping the answer to a request with an idempotency key that wrote nothing."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class KeepAnswer:
 
 
 def keep_answer(node: Node, caller: Principal, command: KeepAnswer) -> None:
-    """Keep the answer with the repository, if it is still there; raise KeyTaken."""
+    """Keep the answer with the repository, unless that is gone; raise KeyTaken."""
     now = node.clock()
 
     def keep(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Reading what happened to a repository: the events that `repository/refs/events.py` writes."""
+"""Reading the events of a repository, which `repository/refs/events.py` writes."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class EventsForgotten(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class OpenEvents:
-    """The repository, and the event that the reader saw last; None: all that happened so far is passed over."""
+    """The repository, and the id of the last event that the reader has seen (None: only new events count)."""
 
     repo: str
     after: int | None = None
@@ -35,14 +35,14 @@ class OpenEvents:
 
 @dataclass(slots=True)
 class EventReader:
-    """A reader of a repository's events, which stands after the event of the id `after`."""
+    """Reads a repository's events in order. `after` is the id of the last event that was read or skipped."""
 
     node: Node
     repo_id: RepoKey
     after: int = 0
 
     def read(self) -> list[Event]:
-        """Return the next events, at most `limits.event_page_max`, and move behind them; none when nothing happened."""
+        """Return the next events, at most `limits.event_page_max`, and advance `after`. Empty when there are none."""
         with self.node.database.read() as session:
             events = list_events_after(session, self.repo_id, self.after, limit=limits.event_page_max)
         if events:
@@ -50,7 +50,7 @@ class EventReader:
         return events
 
     def has_missed(self) -> bool:
-        """Tell whether the reader missed something: its repository is gone, or so are events it has not read."""
+        """Tell whether the reader has missed events: its repository is gone, or unread events were deleted."""
         with self.node.database.read() as session:
             repo = find_repo_by_id(session, self.repo_id)
             gone = repo is None or repo.deleted_at is not None
@@ -58,10 +58,10 @@ class EventReader:
 
 
 def open_events(node: Node, caller: Principal, command: OpenEvents) -> EventReader:
-    """Return a reader of what follows.
+    """Return a reader of the events after `command.after`.
 
-    A first sync may run: its end is an event. Raises RepoNotFound, and EventsForgotten when events after `after`
-    are no longer kept, or when it is yet to come: the reader saw it before the database was set back.
+    This works during a first sync, whose end is an event. Raises RepoNotFound. Raises EventsForgotten when events after
+    `after` are no longer kept, and for an `after` in the future, which the reader saw before the database was set back.
     """
     with node.database.read() as session:
         repo = find_repo(session, caller.org_id, command.repo)

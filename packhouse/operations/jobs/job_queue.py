@@ -1,6 +1,6 @@
-"""The queue of jobs as a worker uses it: claim due jobs, keep them, and write down what became of them.
+"""The queue of jobs as a worker uses it: claim due jobs, extend their leases, and record their results.
 
-Whatever happens to a job that another worker has taken over meanwhile is left to that worker.
+A worker whose job was taken over by another worker changes nothing any more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ __all__ = ["ClaimedJob", "bury", "claim_jobs", "extend_jobs", "finish", "put_bac
 
 
 def queue_recurring(node: Node, delays_s: Mapping[str, int]) -> None:
-    """Queue one job with the key `all` of each kind, to run after so many seconds unless one waits already."""
+    """Queue one job with the key `all` of each kind, to run after its delay, unless such a job waits already."""
     now = node.clock()
 
     def queue(session: Session) -> None:
@@ -33,7 +33,7 @@ def queue_recurring(node: Node, delays_s: Mapping[str, int]) -> None:
 
 
 def claim_jobs(node: Node, worker: str, *, count_max: int) -> list[ClaimedJob]:
-    """Claim at most `count_max` jobs for the length of a lease: those of dead workers, then due ones."""
+    """Claim at most `count_max` jobs for the length of a lease: first the jobs of dead workers, then due ones."""
     now = node.clock()
     with node.database.read() as session:
         ids = list_claimable_jobs(session, now=now, limit=count_max)
@@ -61,12 +61,12 @@ def extend_jobs(node: Node, worker: str, jobs: Sequence[ClaimedJob]) -> list[Cla
 
 
 def finish(node: Node, worker: str, job: ClaimedJob) -> None:
-    """Strike off a job that is done."""
+    """Delete a job that is done."""
     node.database.transact(lambda session: finish_job(session, job, worker=worker))
 
 
 def put_back(node: Node, worker: str, job: ClaimedJob, *, delay_s: int, attempts: int, why: str) -> None:
-    """Let a job wait for another attempt, after `delay_s` seconds; `attempts` are those that count so far."""
+    """Queue a job for another attempt after `delay_s` seconds. `attempts` counts the attempts so far."""
     run_at = node.clock() + delay_s
     node.database.transact(
         lambda session: put_back_job(
@@ -76,6 +76,6 @@ def put_back(node: Node, worker: str, job: ClaimedJob, *, delay_s: int, attempts
 
 
 def bury(node: Node, worker: str, job: ClaimedJob, *, why: str) -> None:
-    """Put a job on the dead list, where it stays until an operator looks."""
+    """Make a job dead. It stays so until an operator retries it."""
     now = node.clock()
     node.database.transact(lambda session: bury_job(session, job, worker=worker, last_error=why, now=now))

@@ -16,13 +16,13 @@ STATES: Final = JOB_STATES
 
 @dataclass(frozen=True, slots=True)
 class ListJobs:
-    """In which state; None: in each."""
+    """The jobs to list: those in `state`, or all (None)."""
 
     state: str | None = None
 
 
 def list_jobs(node: Node, command: ListJobs) -> list[JobRow]:
-    """Return jobs of one state, or running, then waiting, then dead ones; at most `limits.jobs_listed_max` each."""
+    """Return jobs: running, waiting, then dead ones, at most `limits.jobs_listed_max` of each state."""
     states = [command.state] if command.state is not None else STATES
     with node.database.snapshot() as session:
         return [job for each in states for job in rows.list_jobs(session, each, limit=limits.jobs_listed_max)]

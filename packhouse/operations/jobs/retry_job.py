@@ -16,13 +16,13 @@ class JobNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class RetryJob:
-    """Which job."""
+    """The dead job to run again."""
 
     job_id: int
 
 
 def retry_job(node: Node, command: RetryJob) -> None:
-    """Let a dead job run again, with all its attempts; raise JobNotFound."""
+    """Queue a dead job with all its attempts; raise JobNotFound."""
     job_id, now = command.job_id, node.clock()
     if not node.database.transact(lambda session: revive_job(session, job_id, now=now)):
         raise JobNotFound(job_id)

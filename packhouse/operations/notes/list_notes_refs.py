@@ -13,7 +13,7 @@ from packhouse.operations.catalog.lookup import lookup_repo
 
 @dataclass(frozen=True, slots=True)
 class ListNotesRefs:
-    """Which page: at most `count_max` refs whose full names begin with `prefix` and come after `cursor`."""
+    """The page to read: at most `count_max` refs whose full names begin with `prefix` and come after `cursor`."""
 
     repo: str
     prefix: bytes = NOTES

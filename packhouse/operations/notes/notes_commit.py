@@ -18,10 +18,10 @@ class NoteTooLarge(LimitExceeded):
 
 
 class NotesCommit:
-    """`tree` holds the notes; None as `tip` is a notes ref that does not exist yet.
+    """The notes of a commit on a notes ref: `tree` finds them. `tip` None is a notes ref that does not exist yet.
 
-    A tree of mixed layouts may hold two notes of one object, which git joins when it comes upon them. `add_blob`
-    gets the text of each that is joined so and returns its id.
+    A tree of mixed layouts may hold two notes of one object. Git joins them when it reads them. `add_blob` gets the
+    text of each joined note and returns its id.
     """
 
     def __init__(self, view: RepoView, tip: Oid | None, add_blob: Callable[[bytes], Oid]) -> None:
@@ -32,13 +32,13 @@ class NotesCommit:
         self.tree = NotesTree(view.read_tree, root, self._join)
 
     def read(self, blob: Oid) -> bytes:
-        """Return the text of a note that the tree found; raise LimitExceeded for one too large for an answer."""
+        """Return the text of a note that the tree found; raise LimitExceeded when it is too large for an answer."""
         if blob in self._joined:
             return self._joined[blob]
         view = self._view
         header = view.kind_and_size(blob)
         if header is None or header[0] != "blob":
-            return b""  # git takes what is no file for an empty note
+            return b""  # git reads an entry that is not a blob as an empty note
         if header[1] > limits.note_max_bytes:
             raise NoteTooLarge(oid=blob, max_bytes=limits.note_max_bytes)
         with view.telling_damage():
@@ -52,13 +52,13 @@ class NotesCommit:
 
 
 def join_notes(first: bytes, second: bytes) -> bytes:
-    """Return both with one blank line between them; an empty one adds nothing."""
+    """Return both texts with one blank line between them. An empty text adds nothing."""
     if not first or not second:
         return first or second
     return first.removesuffix(b"\n") + b"\n\n" + second
 
 
 def is_notes_commit(view: RepoView, tip: Oid) -> bool:
-    """Tell whether a notes ref points to a commit: a push may have put anything there."""
+    """Tell whether a notes ref points to a commit. A push may have put any object there."""
     header = view.kind_and_size(tip)
     return header is not None and header[0] == "commit"

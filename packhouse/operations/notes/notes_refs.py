@@ -1,4 +1,4 @@
-"""The refs that hold notes, as callers write their names (git-notes(1))."""
+"""The refs that hold notes, in the spellings that callers use (git-notes(1))."""
 
 from typing import Final
 
@@ -16,15 +16,15 @@ class NotesRefInvalid(Invalid):
 
 
 def notes_refname(text: str | None) -> RefName:
-    """Return the full name of a notes ref as callers write it: `reviews`, `notes/reviews` or whole.
+    """Return the full name of a notes ref that a caller spells `reviews`, `notes/reviews` or in full.
 
-    None is the ref that git uses by default. Raises Invalid for other `refs/` and for what git refuses.
+    None means the ref that git uses by default. Raises Invalid for other `refs/` and for names that git refuses.
     """
     return _check(text, _place(text or DEFAULT_NOTES_REF))
 
 
 def notes_prefix(text: str | None) -> bytes:
-    """Return the start that full names must have for a prefix as callers write it; None is all notes refs.
+    """Return the beginning of full names for a prefix that a caller spells; None means all notes refs.
 
     Raises Invalid for a prefix outside `refs/notes/` and for one that no refname can have.
     """
@@ -36,7 +36,7 @@ def notes_prefix(text: str | None) -> bytes:
 
 
 def _place(text: str) -> bytes:
-    """Return what callers wrote as a name below `refs/notes/`."""
+    """Return the caller's text as a full name below `refs/notes/`."""
     if text.startswith("refs/"):
         whole = text
     elif text.startswith("notes/"):
@@ -51,6 +51,7 @@ def _place(text: str) -> bytes:
 
 def _check(text: str | None, refname: bytes) -> RefName:
     if not refname.startswith(NOTES) or not is_refname(refname):
-        # Not `notes_ref`: with that field, a failure of a note write says that the ref itself was the reason.
+        # The field is not `notes_ref`. In the failure of a note write, that field means that the ref itself was the
+        # reason.
         raise NotesRefInvalid((text or "")[:200])
     return RefName(refname)

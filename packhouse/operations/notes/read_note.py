@@ -27,7 +27,7 @@ class NoteNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note's bytes as stored, the object it is attached to, and the tip of the notes ref."""
+    """A note's bytes as stored, the object that has the note, and the tip of the notes ref."""
 
     target: Oid
     content: bytes
@@ -36,7 +36,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class ReadNote:
-    """Of which object, which any ref input names, and in which notes ref."""
+    """The object, given as any ref input, and the notes ref."""
 
     repo: str
     object_ref: str
@@ -46,8 +46,8 @@ class ReadNote:
 def read_note(node: Node, caller: Principal, command: ReadNote) -> Note:
     """Return the note of an object.
 
-    Raises RepoNotFound, RefNotFound for the object, NotesRefNotFound, NoteNotFound, and LimitExceeded for a
-    note too large for a JSON answer.
+    Raises RepoNotFound, RefNotFound for the object, NotesRefNotFound, NoteNotFound, and LimitExceeded for a note that
+    is too large for a JSON answer.
     """
     with open_repo(node, caller, command.repo) as view:
         target = resolve_object(view, command.object_ref)

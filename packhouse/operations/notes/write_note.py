@@ -1,4 +1,4 @@
-"""Adding, extending and removing notes: each is one commit on the notes ref, with the tree that git would write."""
+"""Adding, extending and removing notes. Each is one commit on the notes ref, with the tree that git would write."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class CustomNotesRefsOff(Invalid):
 
 
 class NoteAction(Enum):
-    """What to do with an object's note. APPEND adds a paragraph, or makes the note."""
+    """The change of an object's note. APPEND adds a paragraph, or makes the note."""
 
     ADD = "add"
     APPEND = "append"
@@ -43,7 +43,7 @@ class NoteAction(Enum):
 
 
 _MESSAGES: Final = {
-    # as git notes(1) words its own commits
+    # the messages of git notes(1)
     NoteAction.ADD: b"Notes added by 'git notes add'\n",
     NoteAction.APPEND: b"Notes added by 'git notes append'\n",
     NoteAction.REMOVE: b"Notes removed by 'git notes remove'\n",
@@ -52,9 +52,10 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class WriteNote:
-    """`text` is the note without surrounding blanks, None only with REMOVE; `author` None is the server.
+    """The change to make. `text` is the note without surrounding blanks, None only with REMOVE.
 
-    With `expected` the notes ref must be there: an object id, or zeros for a ref that does not exist.
+    `author` None means the server. `expected` is the required tip of the notes ref: an object id, or zeros for a ref
+    that must not exist.
     """
 
     repo: str
@@ -68,7 +69,7 @@ class WriteNote:
 
 @dataclass(frozen=True, slots=True)
 class WrittenNote:
-    """`previous_tip` is None when the write made the notes ref."""
+    """The result of a write. `previous_tip` is None when the write created the notes ref."""
 
     target: Oid
     notes_tip: Oid
@@ -77,7 +78,7 @@ class WrittenNote:
 
 @dataclass(frozen=True, slots=True)
 class NotesRefState:
-    """The object and where the notes ref is; `tip` None: it does not exist."""
+    """The object and the tip of the notes ref. `tip` None means that the ref does not exist."""
 
     target: Oid
     refname: RefName
@@ -91,7 +92,7 @@ class NotesRefFailure(PackhouseError):
 
     @property
     def fields(self) -> Mapping[str, object]:
-        """Where the notes ref is, beside what the class tells."""
+        """The tip of the notes ref, besides the fields of the class."""
         at = self.at
         return {**super().fields, "notes_ref": at.refname, "object_oid": at.target, "actual": at.tip}
 
@@ -137,11 +138,10 @@ class NotesRefBusy(NotesRefFailure, Conflict):
 def write_note(
     node: Node, caller: Principal, command: WriteNote, *, receipt: Receipt[WrittenNote] | None = None
 ) -> WrittenNote:
-    """Change the note of an object, of whatever kind, and return the new tip of the notes ref.
+    """Change the note of an object of any kind, and return the new tip of the notes ref.
 
-    A write without a guard that loses the race for the ref is made again. Raises RepoNotFound, Invalid and
-    RefNotFound for the object, PolicyDenied, LimitExceeded for a note that grows too large, and the errors
-    of this module.
+    A write without a guard is repeated when it loses the race for the ref. Raises RepoNotFound, Invalid and RefNotFound
+    for the object, PolicyDenied, LimitExceeded for a note that grows too large, and the errors of this module.
     """
     repo = lookup_repo(node, caller, command.repo)
     if not node.config.custom_notes_refs and command.refname != DEFAULT_NOTES_REF.encode("ascii"):
@@ -168,7 +168,7 @@ def write_note(
 
 
 def _read_state(view: RepoView, target: Oid, command: WriteNote) -> NotesRefState:
-    """Return where the notes ref is; raise NotesGuardMismatch, NotesRefUnusable."""
+    """Return the tip of the notes ref; raise NotesGuardMismatch, NotesRefUnusable."""
     with view.node.database.read() as session:
         ref = get_ref(session, view.repo.id, PERSISTENT, command.refname)
     state = NotesRefState(target, command.refname, None if ref is None else ref.oid)
@@ -187,7 +187,7 @@ def _write_once(
     write: Write,
     receipt: Receipt[WrittenNote] | None,
 ) -> WrittenNote:
-    """Write on the present tip, publish and move the ref; raise RefMismatch when beaten."""
+    """Write on the present tip, publish and move the ref; raise RefMismatch after a lost race."""
     written: dict[Oid, bytes] = {}
 
     def emit(kind: str, content: bytes) -> Oid:
@@ -210,7 +210,7 @@ def _write_once(
     update = RefUpdate(PERSISTENT, command.refname, state.tip, commit)
     allowed = writer.allow(update, is_fast_forward=lambda: True)
     if state.tip is None:
-        writer.rehearse([allowed])  # a name conflict must not cost a published pack
+        writer.rehearse([allowed])  # finds a name conflict before a pack is published
     written_note = WrittenNote(state.target, commit, state.tip)
     writer.move([allowed], receipt=bind(receipt, lambda: written_note), write=write)
     for oid, kept in written.items():
@@ -219,7 +219,7 @@ def _write_once(
 
 
 def _edit(command: WriteNote, state: NotesRefState, write: Write) -> NotesTree:
-    """Return the notes as they are to be; new blobs go into the pack."""
+    """Return the notes after the change; new blobs go into the pack."""
     notes = NotesCommit(write.view, state.tip, lambda joined: write.writer.add_object("blob", joined))
     present = notes.tree.find(state.target)
     if command.action is NoteAction.REMOVE:

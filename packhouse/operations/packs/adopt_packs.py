@@ -1,4 +1,4 @@
-"""Taking packs in that lie in the store and that the database does not know."""
+"""Adopting packs that are in the store and that the database does not know."""
 
 from dataclasses import dataclass
 
@@ -10,23 +10,22 @@ from packhouse.repository import adopt_unlisted
 
 @dataclass(frozen=True, slots=True)
 class AdoptPacks:
-    """Of which repository."""
+    """The repository, by its name."""
 
     repo: str
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptedPacks:
-    """The names of the packs that were taken in."""
+    """The names of the adopted packs."""
 
     names: list[str]
 
 
 def adopt_packs(node: Node, caller: Principal, command: AdoptPacks) -> AdoptedPacks:
-    """List the unlisted packs of a repository; raise RepoNotFound.
+    """List the packs of a repository that are in the store without a row; raise RepoNotFound.
 
-    For an operator who has restored the database from a backup: what was joined since then is in packs that the backup
-    does not know.
+    For an operator who has restored the database from a backup: packs that are newer than the backup have no rows.
     """
     with node.database.read() as session:
         repo = find_repo(session, caller.org_id, command.repo)

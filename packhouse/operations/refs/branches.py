@@ -34,7 +34,7 @@ class BranchNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A branch. `created_at` is when this server first saw it, in seconds since 1970."""
+    """A branch. `created_at` is the time when this server first saw it, in seconds since 1970."""
 
     name: str
     head: Oid
@@ -42,5 +42,5 @@ class Branch:
 
     @classmethod
     def of(cls, ref: Ref) -> "Branch":
-        """Return the branch that a ref is."""
+        """Return the branch for a ref."""
         return cls(short_name(ref.refname), ref.oid, ref.created_at)

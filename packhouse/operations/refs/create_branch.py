@@ -1,4 +1,4 @@
-"""Creating a branch on an existing commit, promoting an ephemeral one, moving one by force."""
+"""Creating a branch on an existing commit, promoting an ephemeral branch, moving a branch by force."""
 
 from dataclasses import dataclass
 
@@ -30,10 +30,10 @@ class BranchNotForward(BranchExists):
 
 @dataclass(frozen=True, slots=True)
 class CreateBranch:
-    """`base_ref` is any ref input; `base_refname`, used without it, names a branch only.
+    """The branch to create. `base_ref` is any ref input; `base_refname`, used without it, can only name a branch.
 
-    An existing target is moved along when the base is a fast-forward of it and either an ephemeral branch is
-    promoted or `force` is set; with `force` it may go anywhere.
+    With `force`, an existing branch may be moved to any base. When an ephemeral branch is promoted, an existing branch
+    may be moved if that is a fast-forward.
     """
 
     repo: str
@@ -47,7 +47,7 @@ class CreateBranch:
 
 @dataclass(frozen=True, slots=True)
 class CreatedBranch:
-    """Where the branch is now."""
+    """The branch, and the commit that it is at now."""
 
     refname: RefName
     ephemeral: bool
@@ -57,10 +57,10 @@ class CreatedBranch:
 def create_branch(
     node: Node, caller: Principal, command: CreateBranch, *, receipt: Receipt[CreatedBranch] | None = None
 ) -> CreatedBranch:
-    """Put the branch on the base and return where it is, which it may have been before.
+    """Put the branch on the base, and return it. The branch may have been there before.
 
-    Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists,
-    RefNameConflict, PolicyDenied.
+    Raises RepoNotFound, RefNotFound and BranchNotFound for the base, NewNameRefused, BranchExists, RefNameConflict,
+    PolicyDenied.
     """
     repo = lookup_repo(node, caller, command.repo)
     base = _resolve_base(node, repo, command)
@@ -87,7 +87,7 @@ def create_branch(
             return created
         try:
             writer.move([allowed], receipt=bind(receipt, lambda: created))
-        except RefMismatch:  # somebody else was faster: look again whether it still may move
+        except RefMismatch:  # another writer was faster: check again whether the branch may be moved
             continue
         return created
     raise BranchKeptMoving(short_name(command.refname))

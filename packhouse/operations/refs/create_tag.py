@@ -22,7 +22,7 @@ class TagExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class CreateTag:
-    """`ref` is any ref input; the tag is put on the commit that it leads to."""
+    """The tag to create. `ref` is any ref input; the tag is put on the commit that it leads to."""
 
     repo: str
     refname: RefName

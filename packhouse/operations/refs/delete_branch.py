@@ -13,7 +13,7 @@ from packhouse.repository import Receipt, RefWriter, bind
 
 @dataclass(frozen=True, slots=True)
 class DeleteBranch:
-    """Which branch, by its exact name; the default branch only in the ephemeral namespace."""
+    """The branch to delete, by its exact name. The default branch can be deleted only in the ephemeral namespace."""
 
     repo: str
     refname: RefName
@@ -23,7 +23,7 @@ class DeleteBranch:
 def delete_branch(
     node: Node, caller: Principal, command: DeleteBranch, *, receipt: Receipt[None] | None = None
 ) -> None:
-    """Delete a branch wherever it is. Its commits can be brought back from the ref log until they are pruned.
+    """Delete a branch at any commit. The ref log can bring its commits back until they are pruned.
 
     Raises RepoNotFound, BranchNotFound, DefaultBranchProtected and PolicyDenied.
     """

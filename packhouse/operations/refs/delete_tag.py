@@ -13,7 +13,7 @@ from packhouse.repository import Receipt, RefWriter, bind
 
 @dataclass(frozen=True, slots=True)
 class DeleteTag:
-    """Which tag, by its exact name."""
+    """The tag to delete, by its exact name."""
 
     repo: str
     refname: RefName
@@ -22,7 +22,7 @@ class DeleteTag:
 def delete_tag(
     node: Node, caller: Principal, command: DeleteTag, *, receipt: Receipt[None] | None = None
 ) -> None:
-    """Delete a tag wherever it points; raise RepoNotFound, TagNotFound, PolicyDenied."""
+    """Delete a tag on any object; raise RepoNotFound, TagNotFound, PolicyDenied."""
     repo = lookup_repo(node, caller, command.repo)
     update = RefUpdate(PERSISTENT, command.refname, None, None, any_old=True)
     writer = RefWriter(node, caller, repo, action="delete-tag")

@@ -13,14 +13,16 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import Branch
 
 _CURSOR_KIND: Final = b"creation"
-"""Releases up to the third migration ordered branches by seconds and names. A cursor of one order says nothing about
-the other: where branches share a second, going on from it would leave some out. So neither release reads the
-other's."""
+"""The kind of cursor that this release reads and writes.
+
+Releases up to the third migration ordered branches by seconds and names. A cursor of one order has no place in the
+other: a reader that went on from it would miss branches of the same second. So neither release reads the cursors of
+the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListBranches:
-    """Which page of which namespace: at most `count_max` branches after `cursor` (None: from the first)."""
+    """The page to read: at most `count_max` branches of one namespace after `cursor` (None: from the first)."""
 
     repo: str
     ephemeral: bool = False
@@ -30,7 +32,7 @@ class ListBranches:
 
 @dataclass(frozen=True, slots=True)
 class BranchPage:
-    """One page of branches with their cursors, in the order of creation, which is finer than seconds."""
+    """One page of branches, each with its cursor. The order of creation is finer than seconds."""
 
     branches: list[tuple[Branch, str]]
     has_more: bool

@@ -14,7 +14,7 @@ from packhouse.operations.refs.tags import Tag
 
 @dataclass(frozen=True, slots=True)
 class ListTags:
-    """Which page: at most `count_max` tags after the one named `cursor` (None: from the first)."""
+    """The page to read: at most `count_max` tags after the one named `cursor` (None: from the first)."""
 
     repo: str
     cursor: str | None = None
@@ -40,7 +40,7 @@ def list_tags(node: Node, caller: Principal, command: ListTags) -> TagPage:
 
 
 def _parse_cursor(cursor: str) -> RefName:
-    """Return the tag in a cursor, which need not exist any more."""
+    """Return the tag in a cursor. The tag may be deleted."""
     try:
         refname = TAGS + cursor.encode("utf-8")
     except UnicodeEncodeError:

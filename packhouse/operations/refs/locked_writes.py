@@ -1,4 +1,4 @@
-"""Writes to one ref under its writer lock, again after a lost race."""
+"""Writes to one ref under its writer lock, repeated after a lost race."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar
@@ -16,10 +16,10 @@ _PAUSE_MAX_S: Final = 0.01
 def write_under_lock(
     node: Node, repo: Repo, refname: RefName, attempt: Callable[[], T], *, is_guarded: bool
 ) -> T:
-    """Call `attempt` under the writer lock of the ref; return what it returns, raise what it raises.
+    """Call `attempt` under the writer lock of the ref. Returns its result and raises its errors.
 
-    Commits, merges and notes take the lock; pushes do not, so an attempt may still lose a race (RefMismatch). An
-    attempt that is not guarded is then made again, for up to 30 s; each attempt reads anew where the ref is.
+    Commits, merges and notes take the lock, but pushes do not, so an attempt may still lose a race (RefMismatch). An
+    unguarded attempt is then repeated, for up to 30 s. Each attempt must read the ref anew.
     """
     deadline = node.monotonic() + limits.guard_wait_max_s
     while True:

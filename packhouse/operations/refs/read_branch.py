@@ -1,4 +1,4 @@
-"""Reading where one branch is."""
+"""Reading one branch."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from packhouse.operations.refs.branches import Branch, BranchNotFound
 
 @dataclass(frozen=True, slots=True)
 class ReadBranch:
-    """Which branch, by its exact name."""
+    """The branch to read, by its exact name."""
 
     repo: str
     refname: RefName

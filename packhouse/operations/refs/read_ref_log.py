@@ -1,4 +1,4 @@
-"""Who moved which ref from where to where, when and by which call."""
+"""Reading the ref log: who moved which ref, from which value to which, when and by which call."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ from packhouse.repository import follow_head
 
 @dataclass(frozen=True, slots=True)
 class ReadRefLog:
-    """Which page: at most `count_max` updates older than `cursor` (None: from the newest).
+    """The page to read: at most `count_max` updates older than `cursor` (None: from the newest).
 
-    With `refname` only updates of that ref; `HEAD` means the default branch. Without, `namespace` says nothing.
+    `refname` limits it to the updates of one ref; `HEAD` means the default branch. Without `refname`, `namespace` has
+    no effect.
     """
 
     repo: str
@@ -28,7 +29,7 @@ class ReadRefLog:
 
 @dataclass(frozen=True, slots=True)
 class RefMove:
-    """One ref update. None for an oid means that the ref did not exist; `moved_at` in seconds since 1970."""
+    """One ref update. An oid of None means that the ref did not exist. `moved_at` is in seconds since 1970."""
 
     id: int
     namespace: str

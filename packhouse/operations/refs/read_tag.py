@@ -1,4 +1,4 @@
-"""Reading what one tag leads to."""
+"""Reading one tag."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from packhouse.operations.refs.tags import Tag, TagNotFound
 
 @dataclass(frozen=True, slots=True)
 class ReadTag:
-    """Which tag, by its exact name."""
+    """The tag to read, by its exact name."""
 
     repo: str
     refname: RefName

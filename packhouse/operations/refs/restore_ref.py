@@ -1,4 +1,4 @@
-"""Putting a ref back to where it was: undoing a push, a forced push or a deletion."""
+"""Moving a ref back to an earlier value, to undo a push, a forced push or a deletion."""
 
 from dataclasses import dataclass, replace
 
@@ -29,7 +29,7 @@ class RefNotLogged(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class RestoreRef:
-    """Which ref, and when: at the end of the second `at` (since 1970), or just before the log entry `entry`.
+    """The ref, and the moment: the end of the second `at` (since 1970), or just before the log entry `entry`.
 
     `HEAD` as the refname means the default branch.
     """
@@ -43,7 +43,7 @@ class RestoreRef:
 
 @dataclass(frozen=True, slots=True)
 class RestoredRef:
-    """Which ref it is, where it was until now (None: nowhere) and where it is again."""
+    """The ref, its value until now (None: it did not exist) and its restored value."""
 
     refname: RefName
     old_oid: Oid | None
@@ -51,11 +51,11 @@ class RestoredRef:
 
 
 def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredRef:
-    """Move the ref to its earlier value, which is logged like any other move.
+    """Move the ref to its earlier value. The ref log records the move like any other.
 
-    A name that no new ref can have comes back too: it is not new, and an undo that refuses loses commits. Raises
-    NotFound when the ref did not exist then, when the log does not reach back so far, or when the
-    object has been pruned.
+    A ref is restored even if no new ref could have its name, because a refused undo would lose commits. Raises NotFound
+    when the ref did not exist at that time, when the log does not reach back so far, or when the object has been
+    pruned.
     """
     repo = lookup_repo(node, caller, command.repo)
     command = replace(command, refname=follow_head(repo, command.refname))
@@ -72,7 +72,7 @@ def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredR
 
 
 def _find_value(node: Node, repo: Repo, command: RestoreRef) -> Oid:
-    """Return the value that the log gives for the moment asked for."""
+    """Return the value that the ref log has for the requested moment."""
     before: int | None = None
     while True:
         with node.database.read() as session:
@@ -102,7 +102,7 @@ def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
 
 
 def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
-    """Return what an annotated tag leads to, None for other objects; raise NotFound for a pruned one."""
+    """Return the object that an annotated tag leads to, None for other objects; raise NotFound for a pruned object."""
     with open_view(node, repo) as reader:
         if reader.kind_and_size(oid) is None:
             raise ObjectMissing(oid)

@@ -1,7 +1,8 @@
 """The rule `verify-sig`: every commit that an update introduces is signed with a key of the organisation.
 
-Introduced is what the new value reaches and, on an update, the old one does not; on a creation, no ref that
-itself falls under the rule. Other refs do not count: pushing to an unprotected branch first would get round it.
+An update introduces the commits that are reachable from the new value and not from the old one. When the ref is new,
+the commits reachable from other refs under the rule are left out instead. Refs outside the rule do not count: a push to
+an unprotected branch first would get round the rule.
 """
 
 from packhouse import limits
@@ -40,7 +41,7 @@ def verify_introduced(
     objects: Write | None = None,
     switch: KillSwitch | None = None,
 ) -> bool:
-    """Tell whether every commit that the update introduces is signed well; `objects` sees pushed ones too.
+    """Tell whether every introduced commit has a good signature. `objects` gives access to pushed commits, too.
 
     Raises LimitExceeded for more than `limits.signed_commits_max` commits, TimedOut, ProgramMissing.
     """
@@ -60,7 +61,7 @@ def _are_signed(opened: Write | RepoView, caller: Principal, update: RefUpdate, 
 
 
 def _protected_tips(node: Node, caller: Principal, repo: Repo) -> list[Oid]:
-    """Return where the refs are that fall under the rule: what they reach has been verified before."""
+    """Return the values of the refs under the rule. Commits reachable from them were verified before."""
     with node.database.read() as session:
         refs = list_refs(session, repo.id)
     return [ref.oid for ref in refs if VERIFY_SIG in caller.policy.ops_for(ref.namespace, ref.refname)]

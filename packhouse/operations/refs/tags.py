@@ -1,4 +1,4 @@
-"""Tags as callers see them: a name and the commit it leads to."""
+"""Tags as callers see them: a name and the commit that it leads to."""
 
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ class TagNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag; `target` is what it leads to once annotated tags are followed, a commit as a rule."""
+    """A tag. `target` is the object at the end of a chain of annotated tags, nearly always a commit."""
 
     name: str
     target: Oid
 
     @classmethod
     def of(cls, ref: Ref) -> "Tag":
-        """Return the tag that a ref is."""
+        """Return the tag for a ref."""
         return cls(short_name(ref.refname), ref.peeled_oid or ref.oid)

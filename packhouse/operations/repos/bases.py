@@ -1,4 +1,4 @@
-"""What a new repository is made from: another repository of this server, or an upstream to follow."""
+"""The base of a new repository: another repository of this server, or an upstream to follow."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f\\?#%@:]")
 
 @dataclass(frozen=True, slots=True)
 class ForkBase:
-    """The repository to fork, the token that opens it, and what of it: `oid` wins over `ref`."""
+    """The repository to fork, and the token that opens it. `oid` or `ref` limits the fork; `oid` wins over `ref`."""
 
     repo: str
     token: str
@@ -38,9 +38,9 @@ class SnapshotBase:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamBase:
-    """The remote to follow; `host` is "" for the provider's usual one. `is_public`: never authenticate or push.
+    """The remote to follow. `host` is "" for the provider's usual host. `is_public`: never authenticate or push.
 
-    Whoever makes one has asked the functions below about its parts.
+    Check its parts with the functions below before you make one.
     """
 
     provider: str
@@ -63,7 +63,7 @@ Base = ForkBase | SnapshotBase | UpstreamBase
 
 
 def owner_fault(owner: str) -> str | None:
-    """Return why no upstream has this owner, None when one may: it would mean something else in an address."""
+    """Return why no upstream can have this owner, which would alter the address; None for a good owner."""
     parts = owner.split("/")
     if _UNSAFE.search(owner) or any(part in ("", ".", "..") for part in parts):
         return "it is no path on a git host"
@@ -73,12 +73,12 @@ def owner_fault(owner: str) -> str | None:
 
 
 def name_fault(name: str) -> str | None:
-    """Return why no upstream has this name, None when one may."""
+    """Return why no upstream can have this name; None for a good name."""
     return owner_fault(name) or ("it holds a slash" if "/" in name else None)
 
 
 def host_fault(host: str) -> str | None:
-    """Return why this is no host of an upstream, None when it is a bare name with an optional port."""
+    """Return why an upstream cannot be on this host; None for a bare host name with or without a port."""
     match = _HOST.fullmatch(host)
     if match is None or (match["port"] is not None and not 0 < int(match["port"]) < 65536):
         return "it is not a bare host name with an optional port"

@@ -1,4 +1,4 @@
-"""Creating a repository: one row. Its folder comes with its first object."""
+"""Creating a repository: one row in SQL. The folder is made with the first object."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -20,9 +20,9 @@ DEFAULT_BRANCH: Final = branch_refname("main")
 
 @dataclass(frozen=True, slots=True)
 class CreateRepo:
-    """The name of the new repository, and what it is made from; without `base` it is empty.
+    """The name of the new repository, and its base. Without `base` the repository is empty.
 
-    `default_branch` None: `main`, or that of the source of a fork.
+    `default_branch` None means `main`, or the default branch of the source of a fork.
     """
 
     repo: str
@@ -33,11 +33,11 @@ class CreateRepo:
 def create_repo(
     node: Node, caller: Principal, command: CreateRepo, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create a repository in the caller's organisation and return what became of it.
+    """Create a repository in the caller's organisation and return it.
 
-    An empty one touches the database only; a fork or snapshot is complete when this returns. Raises
-    RepoNameInvalid, NewNameRefused for a default branch that could never be pushed, RepoExists, and for a base what
-    fork_repo, snapshot_repo and follow_upstream raise.
+    An empty repository is only a row in the database. A fork or snapshot is complete when this returns. Raises
+    RepoNameInvalid, NewNameRefused for a default branch that could never be pushed, RepoExists, and the errors of
+    fork_repo, snapshot_repo or follow_upstream.
     """
     name, base = check_repo_name(command.repo), command.base
     if command.default_branch is not None:

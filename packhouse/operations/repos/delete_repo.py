@@ -1,4 +1,4 @@
-"""Deleting a repository: gone for everybody at once, its storage some time later."""
+"""Deleting a repository: it disappears at once, and a job frees its storage later."""
 
 from dataclasses import dataclass
 
@@ -19,23 +19,23 @@ class DeletionPending(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class DeleteRepo:
-    """Which repository, by its exact name."""
+    """The repository to delete, by its exact name."""
 
     repo: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeletedRepo:
-    """What was deleted; `public_id` is the internal `repo_…` id."""
+    """The deleted repository. `public_id` is the internal `repo_…` id."""
 
     public_id: RepoId
     name: str
 
 
 def delete_repo(node: Node, caller: Principal, command: DeleteRepo) -> DeletedRepo:
-    """Delete the repository; its name is free at once, a job removes what it held.
+    """Delete the repository. Its name is free at once, and a job removes its packs and rows.
 
-    Raises DeletionPending when only a deleted one of that name waits for the job, RepoNotFound otherwise.
+    Raises RepoNotFound, or DeletionPending when a deleted repository of that name still waits for the job.
     """
     name, now = command.repo, node.clock()
 

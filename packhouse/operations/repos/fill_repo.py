@@ -1,4 +1,4 @@
-"""Making a repository that starts with objects: a row that nobody finds, then its packs, then all else at once."""
+"""Creating a repository with objects: a row that nobody finds, then packs, then all the rest in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from packhouse.repository import Receipt, RefWriter, Write, bind
 
 @dataclass(frozen=True, slots=True)
 class FilledRepo:
-    """The repository to be. `updates` create its refs; `action` goes into the ref log."""
+    """The repository to create. `updates` create its refs; `action` goes into the ref log."""
 
     name: str
     default_branch: str
@@ -31,14 +31,14 @@ class FilledRepo:
 
 
 def require_free_name(node: Node, caller: Principal, name: str) -> None:
-    """Raise RepoExists before any work is done; who comes first is decided when the repository is complete."""
+    """Raise RepoExists before any work is done. A race for the name is decided when the repository becomes complete."""
     with node.database.read() as session:
         if find_repo(session, caller.org_id, name) is not None:
             raise RepoExists(name)
 
 
 def insert_unborn(node: Node, caller: Principal, name: str) -> Repo:
-    """Return the row of a repository that is to be filled. A crash leaves it as that of a deleted repository."""
+    """Return the row of a repository to be filled. After a crash it is treated as the row of a deleted repository."""
     now = node.clock()
 
     def insert(session: Session) -> Repo:
@@ -61,7 +61,7 @@ def fill_repo(
 ) -> RepoInfo:
     """Publish `write` into a new row that nobody finds, and make it a repository with these refs.
 
-    Raises RepoExists; nothing remains then. After a crash the sweeper removes what was stored.
+    Raises RepoExists, and removes what it stored. After a crash the sweeper removes that.
     """
     repo = insert_unborn(node, caller, filled.name)
     write.send_to(repo)

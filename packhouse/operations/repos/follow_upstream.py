@@ -1,4 +1,4 @@
-"""Creating a repository that follows an upstream: two rows, and for github the first pull behind them."""
+"""Creating a repository that follows an upstream: two rows, and for github the job of the first pull."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from packhouse.repository import GITHUB, Receipt, check_upstream_address, queue_
 
 @dataclass(frozen=True, slots=True)
 class FollowUpstream:
-    """The name of the new repository, and what it follows."""
+    """The name of the new repository, and the upstream to follow."""
 
     repo: str
     base: UpstreamBase
@@ -25,9 +25,9 @@ class FollowUpstream:
 def follow_upstream(
     node: Node, caller: Principal, command: FollowUpstream, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create the repository and return it without waiting for the upstream, which need not answer now.
+    """Create the repository and return it without contacting the upstream.
 
-    A github upstream is pulled at once; others wait for a credential and a pull that is asked for. Raises
+    A pull from a github upstream is queued at once. Other upstreams need a credential and a request for a pull. Raises
     RepoExists, and Invalid for an address that this server never connects to.
     """
     base = command.base

@@ -1,4 +1,4 @@
-"""Forking: a one-time copy of a repository's branches and tags, independent of it from the first moment."""
+"""Forking: a one-time copy of a repository's branches and tags. The copy is independent from the first moment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class ForkRepo:
-    """The name of the new repository, and of what it is a copy; `default_branch` None: that of the source."""
+    """The name of the new repository, and the base to copy. `default_branch` None means that of the source."""
 
     repo: str
     base: ForkBase
@@ -48,11 +48,11 @@ class ForkRepo:
 def fork_repo(
     node: Node, caller: Principal, command: ForkRepo, *, receipt: Receipt[RepoInfo] | None = None
 ) -> RepoInfo:
-    """Create the repository with what the base names, and return it.
+    """Create a copy of the base and return it.
 
-    Without ref and id that is every branch and tag; with one, a single branch at that commit and the tags that
-    it reaches. Refs of the source whose names no new ref can have are left out. Raises Unauthenticated, Denied,
-    RepoNotFound, RefNotFound and RepoExists, and NewNameRefused when the default branch would have such a name.
+    Without ref and id, every branch and tag is copied. With one of them, the copy has a single branch at that commit
+    and the tags that are reachable from it. Refs whose names no new ref can have are left out. Raises Unauthenticated,
+    Denied, RepoNotFound, RefNotFound and RepoExists, and NewNameRefused when the default branch would have such a name.
     """
     base = command.base
     source = open_source(node, caller, base.repo, base.token)
@@ -78,7 +78,7 @@ def _plan_empty(source: Repo, command: ForkRepo) -> _Plan:
 def _make_plan(view: RepoView, state: SourceState, command: ForkRepo) -> _Plan:
     base, default_branch = command.base, command.default_branch
     if base.ref is None and base.oid is None:
-        # In the order in which the source got them, which becomes that of the fork.
+        # The refs are created in the order of their creation in the source.
         in_order = sorted(state.refs, key=creation_order)
         updates = [_creation(ref) for ref in in_order if new_name_fault(ref.refname) is None]
         return _Plan(default_branch or _default_branch(state.repo), updates)
@@ -100,7 +100,7 @@ def _make_plan(view: RepoView, state: SourceState, command: ForkRepo) -> _Plan:
 
 
 def _default_branch(source: Repo) -> RefName:
-    """Return the name of the source's default branch, which may be of an older release; raise NewNameRefused."""
+    """Return the name of the source's default branch. Raises NewNameRefused, as an older release allowed more names."""
     return check_new_name(head_target(source))
 
 
@@ -109,7 +109,7 @@ def _creation(ref: Ref) -> RefUpdate:
 
 
 def _find_commit(view: RepoView, state: SourceState, oid: Oid) -> Oid:
-    """Return the commit `oid`, which a branch or tag must reach; an annotated tag counts for its commit."""
+    """Return the commit `oid`, or the commit of an annotated tag. It must be reachable from a branch or tag."""
     tagged = {ref.oid: ref.peeled_oid for ref in state.refs if ref.peeled_oid is not None}
     commit = tagged.get(oid) or oid
     header = view.kind_and_size(commit)
@@ -117,6 +117,6 @@ def _find_commit(view: RepoView, state: SourceState, oid: Oid) -> Oid:
         raise RefNotFound(oid)
     tips = [tip for tip in state.tips() if view.read_header(tip)[0] == "commit"]
     if not is_reached(view, commit, tips):
-        view.require_whole()  # git says nothing when it cannot read the parents of the tips
+        view.require_whole()  # git is silent when it cannot read the parents of the tips
         raise RefNotFound(oid)
     return commit

@@ -1,4 +1,4 @@
-"""The repository that is forked or snapshotted, as far as the second token opens it."""
+"""The source of a fork or snapshot, as far as the second token opens it."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ class SourceState:
     refs: list[Ref]
 
     def find(self, text: str) -> Ref | None:
-        """Return the branch or tag of that full or short name; a branch wins over a tag.
+        """Return the branch or tag with that full or short name; a branch wins over a tag.
 
-        `HEAD` is the default branch, and forty digits are an object id, as everywhere.
+        As everywhere, `HEAD` is the default branch, and forty digits are an object id.
         """
         short = check_ref_input(text)
         name = short.encode("utf-8")
@@ -43,22 +43,22 @@ class SourceState:
         return next((by_name[candidate] for candidate in candidates if candidate in by_name), None)
 
     def require(self, text: str) -> Ref:
-        """Return what `find` does; raise RefNotFound when there is no such branch or tag."""
+        """Return the ref that `find` finds; raise RefNotFound when there is none."""
         ref = self.find(text)
         if ref is None:
             raise RefNotFound(text)
         return ref
 
     def tips(self) -> set[Oid]:
-        """Return what the branches and tags lead to."""
+        """Return the objects that the branches and tags lead to."""
         return {ref.peeled_oid or ref.oid for ref in self.refs}
 
 
 def open_source(node: Node, caller: Principal, name: str, token: str) -> Repo:
     """Return the source if `token` opens it for reading.
 
-    Raises Unauthenticated for a bad token, Denied for one of another organisation, another repository or
-    without the scope, RepoNotFound.
+    Raises RepoNotFound, Unauthenticated for a bad token, and Denied for a token of another organisation, for another
+    repository or without the scope.
     """
     reader = authenticate(node, Authenticate(token))
     if reader.org_id != caller.org_id:
@@ -69,7 +69,7 @@ def open_source(node: Node, caller: Principal, name: str, token: str) -> Repo:
 
 
 def read_source(node: Node, repo: Repo) -> SourceState:
-    """Return the source's branches and tags, all as they are at one moment."""
+    """Return the source's branches and tags, all as of one moment."""
     with node.database.snapshot() as session:
         now = find_repo_by_id(session, repo.id)
         if now is None or now.deleted_at is not None:
@@ -79,7 +79,7 @@ def read_source(node: Node, repo: Repo) -> SourceState:
 
 
 def peel_to_commit(view: RepoView, ref: Ref, text: str) -> Oid:
-    """Return the commit that a branch or tag leads to; raise RefNotFound when it is none."""
+    """Return the commit that a branch or tag leads to; raise RefNotFound when it leads to another object."""
     kind, commit = view.peel(ref.oid)
     if kind != "commit":
         raise RefNotFound(text)

@@ -21,7 +21,7 @@ class NegativeLimit(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class ListRepos:
-    """`text` is searched in names, whatever the case. `count_max` is clamped, 0 or None means the default."""
+    """The page to read. `text` is searched in names, in any case. A `count_max` of 0 or None means the default."""
 
     text: str | None = None
     cursor: str | None = None
@@ -30,21 +30,21 @@ class ListRepos:
 
 @dataclass(frozen=True, slots=True)
 class RepoPage:
-    """One page; `cursor` leads on, None on the last page."""
+    """One page. `cursor` is that of the next page, None on the last one."""
 
     repos: list[RepoInfo]
     cursor: str | None
 
 
 def list_repos(node: Node, caller: Principal, command: ListRepos) -> RepoPage:
-    """Return repositories of the caller's organisation by creation time, then id; deleted ones are not listed.
+    """Return repositories of the caller's organisation by creation time, then id, without deleted ones.
 
     Raises BadCursor, and Invalid for a negative number.
     """
     limit = _page_size(command.count_max)
     after = _decode_cursor(command.cursor) if command.cursor else None
     with node.database.read() as session:
-        # One more than asked for tells whether another page follows.
+        # One row more than needed tells whether another page follows.
         rows = list_repo_rows(
             session, caller.org_id, q=(command.text or "").strip(), after=after, limit=limit + 1
         )

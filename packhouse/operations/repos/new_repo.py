@@ -1,4 +1,4 @@
-"""The row of a new repository: the one way in which each kind of creation makes it."""
+"""The row of a new repository. Every kind of creation makes it here."""
 
 from packhouse.auth import Principal
 from packhouse.db import Session, insert_repo
@@ -18,7 +18,7 @@ def insert_new_repo(
     now: int,
     upstream: UpstreamInfo | None = None,
 ) -> RepoInfo:
-    """Add the repository, keep the answer that tells of it, and return it; raise RepoExists."""
+    """Add the row, keep the answer of a request with a key, and return the repository; raise RepoExists."""
     repo_id = insert_repo(
         session,
         public_id=public_id,

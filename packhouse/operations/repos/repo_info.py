@@ -1,4 +1,4 @@
-"""What callers are told about a repository."""
+"""The facts about a repository that callers see."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ class UpstreamInfo:
 
 @dataclass(frozen=True, slots=True)
 class RepoInfo:
-    """A repository: `public_id` is the internal `repo_…` id, `id` the positive integer that is never reused.
+    """A repository. `public_id` is the internal `repo_…` id; `id` is a positive integer that is never reused.
 
     `created_at` is in seconds since 1970. `upstream` is None unless the repository follows an upstream.
     """
@@ -32,7 +32,7 @@ class RepoInfo:
 
 
 def repo_info(repo: Repo) -> RepoInfo:
-    """Return what callers are told about the repository in a row."""
+    """Return the facts that callers see about the repository in a row."""
     return RepoInfo(
         public_id=repo.public_id,
         id=repo.id,

@@ -1,4 +1,4 @@
-"""Snapshots: a repository whose only commit has the tree of another's, and none of its history."""
+"""Snapshots: a repository with one commit, which has the tree of another repository and none of its history."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ ACTION = "snapshot"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRepo:
-    """The name of the new repository, and what its one commit is made of."""
+    """The name of the new repository, and the base of its one commit."""
 
     repo: str
     base: SnapshotBase
@@ -41,7 +41,7 @@ def snapshot_repo(
             raise RefNotFound(base.ref or source.default_branch)
         tree = _read_tree_oid(node, view, base.ref)
         with Write(view) as write:
-            if tree == EMPTY_TREE_OID:  # git knows it without storing it
+            if tree == EMPTY_TREE_OID:  # git knows the empty tree without storing it
                 write.writer.add_object("tree", b"")
             else:
                 copy_objects(write, [tree])
@@ -55,7 +55,7 @@ def snapshot_repo(
 
 
 def _read_tree_oid(node: Node, view: RepoView, ref: str | None) -> Oid:
-    """Return the tree of a branch or tag of the source, its default branch unless `ref` is given."""
+    """Return the tree of a branch or tag of the source; None as `ref` means the default branch."""
     state = read_source(node, view.repo)
     text = ref or f"refs/heads/{state.repo.default_branch}"
     commit = peel_to_commit(view, state.require(text), text)

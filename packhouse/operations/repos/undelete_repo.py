@@ -11,14 +11,14 @@ from packhouse.repository import queue_sync
 
 @dataclass(frozen=True, slots=True)
 class UndeleteRepo:
-    """Which repository: the one that was deleted last under the name `repo`."""
+    """The repository to bring back: the one that was deleted last under the name `repo`."""
 
     repo: str
 
 
 @dataclass(frozen=True, slots=True)
 class UndeletedRepo:
-    """What is back; `public_id` is the internal `repo_…` id."""
+    """The repository that is back. `public_id` is the internal `repo_…` id."""
 
     public_id: RepoId
     name: str
@@ -27,7 +27,7 @@ class UndeletedRepo:
 def undelete_repo(node: Node, caller: Principal, command: UndeleteRepo) -> UndeletedRepo:
     """Bring back the repository.
 
-    The clean-up that waits for it finds a living repository then and leaves it alone. A pull that the deletion
+    The waiting job `clean_repo` then finds an undeleted repository and leaves it alone. A pull that the deletion
     ended is queued again. Raises RepoExists when the name is taken again, RepoNotFound when nothing is left to
     bring back.
     """

@@ -1,4 +1,4 @@
-"""Changing what a repository says about itself: so far its default branch."""
+"""Changing the settings of a repository: at present only its default branch."""
 
 from dataclasses import dataclass, replace
 
@@ -12,17 +12,17 @@ from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 @dataclass(frozen=True, slots=True)
 class UpdateRepo:
-    """Which repository, and what its default branch is from now on."""
+    """The repository, and its new default branch."""
 
     repo: str
     default_branch: RefName
 
 
 def update_repo(node: Node, caller: Principal, command: UpdateRepo) -> RepoInfo:
-    """Make another branch the default one and return the repository as it is then.
+    """Make another branch the default branch and return the changed repository.
 
-    The branch must exist unless the repository has none at all. Raises NewNameRefused,
-    RepoNotFound and BranchNotFound.
+    The branch must exist, unless the repository has no branches. Raises NewNameRefused, RepoNotFound and
+    BranchNotFound.
     """
     refname = check_new_name(command.default_branch)
     default_branch = short_name(refname)
@@ -32,7 +32,7 @@ def update_repo(node: Node, caller: Principal, command: UpdateRepo) -> RepoInfo:
         repo = find_repo(session, caller.org_id, command.repo)
         if repo is None:
             raise RepoNotFound(command.repo)
-        # First the change, which locks the row: no branch comes or goes between the questions and the end.
+        # The change comes first because it locks the row: no branch is created or deleted during the checks.
         set_default_branch(session, repo.id, default_branch, state=state)
         exists = get_ref(session, repo.id, PERSISTENT, refname) is not None
         if not exists and has_branches(session, repo.id):

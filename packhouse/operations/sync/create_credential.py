@@ -25,7 +25,7 @@ class CredentialExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class CreateCredential:
-    """`repo` is the repository's name or, from released clients, its `repo_…` id; the name counts first."""
+    """The credential to store. `repo` is the repository's name or its `repo_…` id; a repository of that name wins."""
 
     repo: str
     password: Secret
@@ -33,10 +33,10 @@ class CreateCredential:
 
 
 def create_credential(node: Node, caller: Principal, command: CreateCredential) -> CredentialInfo:
-    """Store the credential of a repository that has none; it need not follow an upstream yet.
+    """Store the credential of a repository that has none. The repository need not follow an upstream yet.
 
-    The token's claim may be the name or the id, and must denote the same repository. Raises Invalid,
-    RepoNotFound, RepoClaimMismatch and CredentialExists.
+    The token's claim may be the name or the id, and must mean the same repository. Raises Invalid, RepoNotFound,
+    RepoClaimMismatch and CredentialExists.
     """
     username = check_username(command.username or "")
     check_password(command.password)

@@ -26,19 +26,19 @@ class CredentialNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class CredentialInfo:
-    """What is told of a credential; `created_at` is in seconds since 1970."""
+    """The facts that callers see about a credential. `created_at` is in seconds since 1970."""
 
     credential_id: str
     created_at: int
 
 
 def sealed_name(credential_id: str) -> str:
-    """Return what a sealed password is bound to, so that it opens nothing in another row."""
+    """Return the text to which a sealed password is bound, so that it cannot be unsealed for another row."""
     return f"git_credentials {credential_id}"
 
 
 def find_owner(session: Session, org_id: int, name_or_id: str) -> Repo | None:
-    """Return the organisation's repository of that name or else public id; None when there is none, or no more."""
+    """Return the organisation's repository with that name, or else with that public id; None when there is none."""
     repo = find_repo(session, org_id, name_or_id) or find_repo_by_public_id(session, name_or_id)
     if repo is None or repo.org_id != org_id or repo.deleted_at is not None:
         return None
@@ -50,7 +50,7 @@ def read_own_credential(
 ) -> GitCredential:
     """Return a credential of the caller's organisation, and of the repository that its token is limited to.
 
-    With `repo` it must be that one's. Raises CredentialNotFound.
+    With `repo` it must belong to that repository. Raises CredentialNotFound.
     """
     stored = find_credential(session, caller.org_id, credential_id)
     claim = caller.repo_claim
@@ -80,5 +80,5 @@ def check_password(password: Secret) -> None:
 
 
 def _is_one_line(text: str) -> bool:
-    """Git hands credentials on in lines: a line feed would end one (git-credential(1))."""
+    """Tell whether the text is one line, since git passes credentials in lines (git-credential(1))."""
     return is_storable(text) and "\n" not in text and "\r" not in text

@@ -10,7 +10,7 @@ from packhouse.operations.sync.credentials import read_own_credential
 
 @dataclass(frozen=True, slots=True)
 class DeleteCredential:
-    """Which credential. With `repo` it must be that one's."""
+    """The credential to delete. With `repo` it must belong to that repository."""
 
     credential_id: str
     repo: str | None = None

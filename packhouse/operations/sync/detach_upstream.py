@@ -1,4 +1,4 @@
-"""Ending the link to an upstream. What was fetched stays; the stored credential stays too."""
+"""Ending the link to an upstream. Fetched refs and objects stay, and so does the stored credential."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class DetachUpstream:
-    """Of which repository."""
+    """The repository, by its name."""
 
     repo: str
 
 
 def detach_upstream(node: Node, caller: Principal, command: DetachUpstream) -> None:
-    """Make the repository one of its own; harmless without an upstream. Raises RepoNotFound.
+    """Make the repository independent; harmless without an upstream. Raises RepoNotFound.
 
-    Once this returns no sync changes anything: a run under way looks for the link within its last
-    transaction, and sees within seconds that it should end.
+    After this returns, no sync changes the repository: a running sync looks for the link in its last transaction, and
+    notices within seconds that it must end.
     """
 
     def detach(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Ending the run of a sync that nobody works on any more."""
+"""Ending a sync run whose job is dead."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from packhouse.operations.sync.sync_runs import fail_run
 
 @dataclass(frozen=True, slots=True)
 class GiveUpSync:
-    """Of which repository, by its `repo_…` id, and why."""
+    """The repository, by its `repo_…` id, and the reason."""
 
     public_id: str
     reason: str
 
 
 def give_up_sync(node: Node, command: GiveUpSync) -> None:
-    """End the run of a job that nobody runs any more, so that a first sync does not keep callers waiting."""
+    """Mark the run as failed, so that callers no longer wait for a first sync."""
     with node.database.read() as session:
         repo = find_repo_by_public_id(session, command.public_id)
         upstream = None if repo is None else find_upstream(session, repo.id)

@@ -1,4 +1,4 @@
-"""Asking for a pull from the upstream. The work is done by a job."""
+"""Requesting a pull from the upstream. A job does the work."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,16 @@ class NoUpstream(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class PullUpstream:
-    """All branches and tags of a repository, or the one that `ref` names."""
+    """The repository to pull. `ref` limits the pull to one branch or tag; None means all branches and tags."""
 
     repo: str
     ref: str | None = None
 
 
 def pull_upstream(node: Node, caller: Principal, command: PullUpstream) -> None:
-    """Queue a pull; one that waits already is joined.
+    """Queue a pull. If an equal pull waits already, it serves both requests.
 
-    Raises RepoNotFound, NoUpstream, Invalid for a malformed ref, and PolicyDenied for a token that may push
-    nothing.
+    Raises RepoNotFound, NoUpstream, Invalid for a malformed ref, and PolicyDenied for a token that may push nothing.
     """
     _check_policy(caller)
     name, ref, now = command.repo, command.ref, node.clock()
@@ -47,7 +46,7 @@ def pull_upstream(node: Node, caller: Principal, command: PullUpstream) -> None:
 
 
 def _check_policy(caller: Principal) -> None:
-    """Refuse a token whose rule for all refs forbids pushes: a pull moves any of them."""
+    """Refuse a token whose rule for all refs forbids pushes, because a pull may move any ref."""
     caller.policy.require_usable()
     for rule in caller.policy.rules:
         if rule.pattern == b"*" and NO_PUSH in rule.ops:

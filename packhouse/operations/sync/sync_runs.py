@@ -1,4 +1,4 @@
-"""How a run of a sync ends, for whoever listens to events."""
+"""The end of a sync run, and the event about it."""
 
 import contextlib
 from dataclasses import replace
@@ -10,7 +10,7 @@ from packhouse.repository import SYNC_FAILED, SyncRun, record_sync
 
 
 def fail_run(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
-    """Tell that the run failed. Of a repository that is deleted nothing is told; of one without upstream it is."""
+    """Write the event that the run failed, also when the link has ended, but not for a deleted repository."""
     now = node.clock()
     error = reason[: limits.sync_error_max_chars]
 
@@ -25,7 +25,7 @@ def fail_run(node: Node, repo: Repo, upstream: Upstream, reason: str) -> None:
 
 
 def ended_run(upstream: Upstream, now: int) -> SyncRun:
-    """Return what is told of a run that ends now."""
+    """Return the run for an event, with now as its end."""
     return SyncRun(
         run_count=upstream.run_count + 1,
         is_first_sync=upstream.synced_at is None,

@@ -1,8 +1,8 @@
-"""One run of an upstream sync: fetch into quarantine, judge as a push, publish, mirror the refs, tell it.
+"""One run of an upstream sync: fetch into a quarantine, check as for a push, publish, mirror the refs, write an event.
 
-The upstream is the truth for branches and tags; a ref that is written meanwhile stays as written, and the pull
-that follows each forwarded write brings both together. Running twice, also at once, does no harm: every ref
-moves by compare-and-swap from the value seen before the upstream was asked.
+The upstream decides where branches and tags are. A ref that is written here meanwhile stays as written; a pull follows
+each forwarded write and makes both sides equal. It is safe to run a sync twice, also at the same time: every ref moves
+by compare-and-swap from the value that was read before the upstream was asked.
 """
 
 import logging
@@ -59,7 +59,7 @@ _DETACHED: Final = "repository was detached"
 
 
 class _Stopped(Exception):
-    """The process is to end; the job runs again."""
+    """The process must end. The job will run again."""
 
 
 class _Unlinked(Exception):
@@ -68,7 +68,7 @@ class _Unlinked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SyncUpstream:
-    """Which repository to sync. `ref` limits the run to one branch or tag; `attempt` counts from 1."""
+    """The repository to sync. `ref` limits the run to one branch or tag; `attempt` counts from 1."""
 
     public_id: str
     ref: str | None = None
@@ -79,8 +79,8 @@ class SyncUpstream:
 def sync_upstream(node: Node, command: SyncUpstream) -> bool:
     """Run one sync; False when it was stopped and should run again.
 
-    Raises UpstreamAway or OSError for a failure that another attempt may get over; a lasting one, and that of the
-    last attempt, is told by an event. Without an upstream there is nothing to do.
+    Raises UpstreamAway or OSError for a failure that another attempt may get over. An event reports a lasting failure,
+    and the failure of the last attempt. Without an upstream there is nothing to do.
     """
     try:
         repo, upstream = _start(node, command)
@@ -97,7 +97,7 @@ def sync_upstream(node: Node, command: SyncUpstream) -> bool:
             raise
         fail_run(node, repo, upstream, away.reason)
     except (GitFailed, TimedOut, LimitExceeded) as error:
-        # Of what came from the upstream: another attempt would bring it again.
+        # The cause is the content of the upstream, so another attempt would fail, too.
         log_event("sync failed", level=logging.WARNING, repo=command.public_id, reason=str(error)[:1000])
         fail_run(node, repo, upstream, _NOT_ACCEPTED)
     except (
@@ -111,7 +111,7 @@ def sync_upstream(node: Node, command: SyncUpstream) -> bool:
 
 
 def _start(node: Node, command: SyncUpstream) -> tuple[Repo, Upstream]:
-    """Note that the run begins, and tell it once however often it is attempted."""
+    """Note that the run begins. The event about it is written only at the first attempt."""
     now = node.clock()
 
     def start(session: Session) -> tuple[Repo, Upstream]:
@@ -135,7 +135,7 @@ def _start(node: Node, command: SyncUpstream) -> tuple[Repo, Upstream]:
 
 def _run(node: Node, command: SyncUpstream, repo: Repo, upstream: Upstream) -> None:
     assert repo.upstream is not None, "read in the transaction that found the upstream"
-    # Read before the upstream is asked: what is written from now on differs from this, and stays.
+    # These values are read before the upstream is asked. A ref that is written later differs from them, and stays.
     with node.database.snapshot() as session:
         stored = list_refs(session, repo.id, PERSISTENT)
     local = mirrored_only({ref.refname: ref.oid for ref in stored})
@@ -161,7 +161,7 @@ def _run(node: Node, command: SyncUpstream, repo: Repo, upstream: Upstream) -> N
 
 
 def _log_unfit(command: SyncUpstream, names: Sequence[RefName]) -> None:
-    """Tell the operator which refs of the upstream are missing here: one bad name does not fail the run."""
+    """Log the refs of the upstream that cannot be made here. One bad name does not fail the run."""
     if names:
         shown = [name.decode("utf-8") for name in names[:_UNFIT_SHOWN_MAX]]
         log_event("refs of the upstream left out", repo=command.public_id, count=len(names), refs=shown)
@@ -181,7 +181,7 @@ def _require_linked(session: Session, upstream: Upstream) -> None:
 
 
 def _judge(write: Write, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> list[RefUpdate]:
-    """Return the updates with what their tags lead to; raise UpstreamAway when an object is not acceptable."""
+    """Return the updates with the targets of their tags; raise UpstreamAway when an object is not acceptable."""
     tips = {update.new_oid for update in updates if update.new_oid is not None}
     kinds = read_kinds(write, tips)
     if len(kinds) < len(tips) or (tips and find_unconnected(write, sorted(tips), known, KillSwitch())):
@@ -199,11 +199,12 @@ def _judge(write: Write, updates: Sequence[RefUpdate], known: Sequence[Oid]) -> 
 
 
 def _finish(node: Node, repo: Repo, upstream: Upstream, updates: Sequence[RefUpdate], write: Write) -> None:
-    """Move the refs and tell that the run ended well, all in one transaction."""
+    """Move the refs and write the event of success, all in one transaction."""
     now = node.clock()
 
     def begin(session: Session) -> None:
-        # First of all, since it locks the row: whoever detaches waits for our end, or we see that it is gone.
+        # This is first because it locks the row: an operation that detaches waits for our end, or we see that the link
+        # is gone.
         mark_synced(session, repo.id, now=now)
         _require_linked(session, upstream)
 

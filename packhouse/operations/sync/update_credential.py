@@ -17,7 +17,7 @@ from packhouse.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class UpdateCredential:
-    """`username` None keeps the old one, "" clears it. With `repo` the credential must be that one's."""
+    """The credential to change. `username` None keeps the old one, "" clears it. With `repo` it must belong to that."""
 
     credential_id: str
     password: Secret
@@ -26,7 +26,7 @@ class UpdateCredential:
 
 
 def update_credential(node: Node, caller: Principal, command: UpdateCredential) -> CredentialInfo:
-    """Replace password and, unless it is None, user name. Raises Invalid and CredentialNotFound."""
+    """Replace the password and, unless it is None, the user name. Raises Invalid and CredentialNotFound."""
     username = None if command.username is None else check_username(command.username)
     check_password(command.password)
     sealed = node.secret_keys.seal(command.password, bound_to=sealed_name(command.credential_id))

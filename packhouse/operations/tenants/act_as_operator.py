@@ -9,7 +9,7 @@ from packhouse.operations.tenants.orgs import read_org
 
 @dataclass(frozen=True, slots=True)
 class ActAsOperator:
-    """In which organisation."""
+    """The organisation in which the operator acts."""
 
     org: str
 

@@ -1,4 +1,4 @@
-"""Who calls?"""
+"""Finding out who calls."""
 
 from dataclasses import dataclass, field
 
@@ -14,10 +14,9 @@ class Authenticate:
 
 
 def authenticate(node: Node, command: Authenticate) -> Principal:
-    """Return who signed the token and what it allows.
+    """Return the principal of a token: who signed it and what it allows.
 
-    Raises TokenRefused (Unauthenticated) with the check that failed. Costs no query while the token is
-    remembered; a key that was revoked, by whatever process, is refused within
-    `limits.keys_version_max_age_s`.
+    Raises TokenRefused (Unauthenticated) with the failed check. Makes no query while the token is remembered. A token
+    of a revoked key is refused within `limits.keys_version_max_age_s`, whichever process revoked the key.
     """
     return node.tokens.verify(command.token)

@@ -9,7 +9,7 @@ from packhouse.operations.tenants.orgs import check_org_name
 
 @dataclass(frozen=True, slots=True)
 class CreateOrg:
-    """What the organisation is called, for good."""
+    """The name of the new organisation. It can never be changed."""
 
     name: str
 

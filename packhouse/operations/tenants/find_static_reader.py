@@ -17,7 +17,7 @@ class FindStaticReader:
 
 
 def find_static_reader(node: Node, command: FindStaticReader) -> Principal | None:
-    """Return who the token of the configured file reads as, None when it is none; its claim may be ALL_REPOS.
+    """Return the principal that the file has for the token, None for an unknown token. Its claim may be ALL_REPOS.
 
     Raises Unavailable when the file cannot be read.
     """
@@ -26,7 +26,7 @@ def find_static_reader(node: Node, command: FindStaticReader) -> Principal | Non
     given = digest_token(command.token)
     found = None
     for line in node.static_tokens.read():
-        # Every line is compared, and by digest, so that the time tells nothing about any token.
+        # Every line is compared, by digest, so that the time reveals nothing about any token.
         if hmac.compare_digest(line.digest, given):
             found = line
     if found is None:

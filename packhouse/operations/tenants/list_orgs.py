@@ -12,7 +12,7 @@ __all__ = ["ListOrgs", "Org", "OrgPage", "list_orgs"]
 
 @dataclass(frozen=True, slots=True)
 class ListOrgs:
-    """Which page: at most `count_max` organisations after the one called `after` ("": from the first)."""
+    """The page to read: at most `count_max` organisations after the one named `after` ("": from the first)."""
 
     after: str = ""
     count_max: int = limits.page_max

@@ -31,8 +31,8 @@ class OrgNotFound(NotFound):
 def check_org_name(name: str) -> None:
     """Raise OrgNameInvalid for a name that no organisation can have.
 
-    A name is 1 to 100 letters, digits, `.`, `_` and `-`, first and last a letter or digit. It is the `iss` of the
-    organisation's tokens and may become a label of host names.
+    A name has 1 to 100 letters, digits, `.`, `_` and `-`; it begins and ends with a letter or digit. It is the `iss` of
+    the organisation's tokens and may become a label of host names.
     """
     if _NAME.fullmatch(name) is None:
         raise OrgNameInvalid(name[:100])

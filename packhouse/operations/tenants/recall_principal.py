@@ -1,4 +1,4 @@
-"""Who calls, when that is known already?"""
+"""Finding out who calls, for a token that is remembered."""
 
 from dataclasses import dataclass, field
 
@@ -14,7 +14,7 @@ class RecallPrincipal:
 
 
 def recall_principal(node: Node, command: RecallPrincipal) -> Principal | None:
-    """Return what `authenticate` would, when that takes no query and no signature check; None otherwise.
+    """Return the result of `authenticate` if that needs no query and no signature check; None otherwise.
 
     Takes microseconds and never waits, so it needs no worker thread.
     """

@@ -17,10 +17,10 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class RotateSecrets:
-    """With `drop_old` the older keys go from the file at the end.
+    """A change of the key. With `drop_old` the older keys are removed from the file at the end.
 
-    A server that has not noticed may then seal with a dropped key, and backups of the database need the file of their
-    own time.
+    A server that has not noticed the change may then seal a secret with a dropped key. A backup of the database needs
+    the key file of its own time.
     """
 
     drop_old: bool = False
@@ -28,7 +28,7 @@ class RotateSecrets:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """What was done: the new key's id, secrets sealed anew, old keys taken out of the file."""
+    """The result: the new key's id, the number of secrets sealed anew, and the number of keys removed from the file."""
 
     key_id: str
     resealed: int
@@ -36,10 +36,10 @@ class Rotation:
 
 
 def rotate_secrets(node: Node, command: RotateSecrets) -> Rotation:
-    """Put a new key in front of the file and seal every stored secret anew with it.
+    """Put a new key first in the file, and seal every stored secret anew with it.
 
-    Running servers read the file again when they meet a secret of the new key. Raises SealBroken when a key
-    is missing; nothing is lost.
+    A running server reads the file again when it meets a secret that is sealed with the new key. Raises SealBroken when
+    a key is missing; no secret is lost then.
     """
     key_id = node.secret_keys.rotate()
     resealed = _reseal_all(node, key_id, "git_credentials", list_sealed_passwords, reseal_password)

@@ -1,4 +1,4 @@
-"""The public keys that sign an organisation's commits, as the rule `verify-sig` asks for them."""
+"""The public keys that sign an organisation's commits, for the rule `verify-sig`."""
 
 from packhouse.db import list_signing_keys
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyKind

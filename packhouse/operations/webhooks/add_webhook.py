@@ -35,7 +35,10 @@ class TooManyWebhooks(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class AddWebhook:
-    """`events` are names or `*`. Without `secret` one is made. With `repo` only that one's events count."""
+    """The subscription to add. `events` are names or `*`. Without `secret` one is made.
+
+    With `repo`, the subscription is only to the events of that repository.
+    """
 
     url: str
     events: Sequence[str]
@@ -45,7 +48,7 @@ class AddWebhook:
 
 @dataclass(frozen=True, slots=True)
 class AddedWebhook:
-    """A new subscription, with the secret that nobody can ask for again."""
+    """A new subscription, with its secret. The secret cannot be read again later."""
 
     webhook_id: str
     url: str
@@ -57,8 +60,8 @@ class AddedWebhook:
 def add_webhook(node: Node, caller: Principal, command: AddWebhook) -> AddedWebhook:
     """Subscribe a receiver to the events of an organisation, or of one repository.
 
-    Raises Invalid for the URL, an event or the secret, RepoClaimMismatch when the token is for one repository
-    and the subscription for more, RepoNotFound, and LimitExceeded.
+    Raises Invalid for the URL, an event or the secret, RepoNotFound, LimitExceeded, and RepoClaimMismatch when the
+    token is for one repository and the subscription for others, too.
     """
     events = _check_events(command.events)
     _check_url(node, command.url)

@@ -1,4 +1,4 @@
-"""What is next for a subscription."""
+"""Choosing the next deliveries of a subscription."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ __all__ = ["ChooseDeliveries", "PendingDelivery", "choose_deliveries"]
 
 @dataclass(frozen=True, slots=True)
 class ChooseDeliveries:
-    """At most `count_max` deliveries to a subscription, by its row id; `sending` are under way."""
+    """A subscription, by its row id, and how many deliveries to choose. The deliveries in `sending` are under way."""
 
     webhook_id: int
     sending: Collection[PendingDelivery]
@@ -20,9 +20,9 @@ class ChooseDeliveries:
 
 
 def choose_deliveries(node: Node, command: ChooseDeliveries) -> list[PendingDelivery]:
-    """Return the deliveries to send next: of each ref at most one, the earliest that is due.
+    """Return the deliveries to send next: at most one of each ref, the earliest that is due.
 
-    One that failed `limits.webhook_in_order_attempts` times no longer holds up later ones of its ref.
+    After `limits.webhook_in_order_attempts` failures, a delivery no longer delays later deliveries of its ref.
     """
     now = node.clock()
     with node.database.read() as session:

@@ -1,4 +1,4 @@
-"""Making deliveries of events: who gets what."""
+"""Making deliveries out of events."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ from packhouse.operations.webhooks.subscriptions import ANY_EVENT
 
 @dataclass(frozen=True, slots=True)
 class FanOutEvents:
-    """At most how many events are taken at once."""
+    """The largest number of events to handle at once."""
 
     count_max: int = limits.fan_out_batch
 
 
 def fan_out_events(node: Node, command: FanOutEvents) -> int:
-    """Make deliveries of the oldest events that wait for it; return how many events there were.
+    """Make the deliveries of the oldest waiting events; return the number of events.
 
-    They are made in one transaction. Any number of processes may do so at once: each
-    event is marked first, and only whoever marked it makes its deliveries.
+    All are made in one transaction. Any number of processes may do so at once: each event is marked first, and only the
+    process that marked it makes its deliveries.
     """
     with node.database.read() as session:
         waiting = list_events_to_fan_out(session, limit=command.count_max)

@@ -9,14 +9,14 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class HoldSubscriptions:
-    """Who holds which subscriptions, by their row ids."""
+    """The worker, and the subscriptions to lease, by their row ids."""
 
     worker: str
     ids: Sequence[int]
 
 
 def hold_subscriptions(node: Node, command: HoldSubscriptions) -> set[int]:
-    """Lease subscriptions, or extend the lease; return those that the worker serves from now on."""
+    """Lease subscriptions, or extend their leases; return the subscriptions that the worker serves from now on."""
     worker, ids = command.worker, command.ids
     if not ids:
         return set()
@@ -24,7 +24,7 @@ def hold_subscriptions(node: Node, command: HoldSubscriptions) -> set[int]:
     until = now + node.config.job_lease_s
 
     def lease(session: Session) -> set[int]:
-        # In one order: two processes at once must not wait for each other's rows.
+        # The order is fixed, so that two processes never wait for each other's rows.
         wanted = sorted(set(ids))
         return {i for i in wanted if lease_webhook(session, i, worker=worker, lease_until=until, now=now)}
 

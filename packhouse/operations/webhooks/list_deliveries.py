@@ -1,4 +1,4 @@
-"""Listing what was sent to a subscription."""
+"""Listing the deliveries to a subscription."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ __all__ = ["Delivery", "ListDeliveries", "list_deliveries"]
 
 @dataclass(frozen=True, slots=True)
 class ListDeliveries:
-    """Of which subscription, by its `wh_…` id, and how many at most."""
+    """The subscription, by its `wh_…` id, and the largest number of deliveries to list."""
 
     webhook_id: str
     count_max: int = limits.page_max

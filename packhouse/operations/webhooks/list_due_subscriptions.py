@@ -1,4 +1,4 @@
-"""Which subscriptions have something to send."""
+"""Listing the subscriptions with due deliveries."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ __all__ = ["ListDueSubscriptions", "ReadyWebhook", "list_due_subscriptions"]
 
 @dataclass(frozen=True, slots=True)
 class ListDueSubscriptions:
-    """Who asks."""
+    """The worker that wants to serve them."""
 
     worker: str
 
 
 def list_due_subscriptions(node: Node, command: ListDueSubscriptions) -> list[ReadyWebhook]:
-    """Return the subscriptions with something to send that the worker serves or that nobody does."""
+    """Return the subscriptions with due deliveries that this worker serves or that no worker serves."""
     now = node.clock()
     with node.database.read() as session:
         if not has_due_delivery(session, now=now):

@@ -15,7 +15,7 @@ __all__ = ["ListWebhooks", "Webhook", "WebhookPage", "list_webhooks"]
 
 @dataclass(frozen=True, slots=True)
 class ListWebhooks:
-    """Which page: at most `count_max` subscriptions after `cursor` ("": from the first)."""
+    """The page to read: at most `count_max` subscriptions after `cursor` ("": from the first)."""
 
     cursor: str = ""
     count_max: int = limits.page_default
@@ -23,14 +23,14 @@ class ListWebhooks:
 
 @dataclass(frozen=True, slots=True)
 class WebhookPage:
-    """One page; `cursor` leads on, None on the last page."""
+    """One page. `cursor` is that of the next page, None on the last one."""
 
     webhooks: list[Webhook]
     cursor: str | None
 
 
 def list_webhooks(node: Node, caller: Principal, command: ListWebhooks) -> WebhookPage:
-    """Return subscriptions, oldest first; to a token for one repository only that one's. Raises BadCursor."""
+    """Return subscriptions, oldest first. A token for one repository sees only those for it. Raises BadCursor."""
     count_max = command.count_max
     after = decode_number(decode_cursor(command.cursor, parts=1)[0]) if command.cursor else 0
     with node.database.read() as session:

@@ -1,4 +1,4 @@
-"""What follows from the answers of receivers."""
+"""Recording the outcomes of deliveries."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from packhouse.db import AttemptRow, PendingDelivery, Session, disable_webhook, 
 from packhouse.node import Node
 from packhouse.operations.webhooks.send_delivery import SendOutcome
 
-# Attempts come about 0 s, 2 s, 10 s, 1 min, 5 min, 30 min, 2 h and 12 h after the first.
+# The attempts come about 0 s, 2 s, 10 s, 1 min, 5 min, 30 min, 2 h and 12 h after the first.
 _RETRY_AFTER_S: Final = (2, 8, 50, 240, 1500, 5400, 36000)
 ATTEMPTS_MAX: Final = len(_RETRY_AFTER_S) + 1
 
@@ -17,15 +17,15 @@ _GONE: Final = 410
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcomes:
-    """What became of deliveries, each with its subscription's row id."""
+    """The outcomes of deliveries, each with the row id of its subscription."""
 
     outcomes: Sequence[tuple[int, PendingDelivery, SendOutcome]]
 
 
 def record_outcomes(node: Node, command: RecordOutcomes) -> None:
-    """Write outcomes down: delivered, to be tried again, or given up.
+    """Record outcomes: a delivery is delivered, will be tried again, or is given up.
 
-    A receiver that answers 410 Gone gets nothing more.
+    After the answer 410 Gone, nothing more is sent to the receiver.
     """
     outcomes = command.outcomes
     now = node.clock()

@@ -24,13 +24,13 @@ class DeliveryNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Redeliver:
-    """Which delivery, by its `whd_…` id."""
+    """The delivery to send again, by its `whd_…` id."""
 
     delivery_id: str
 
 
 def redeliver(node: Node, caller: Principal, command: Redeliver) -> None:
-    """Send an event to a subscription once more, with all attempts; its delivery id stays.
+    """Queue a delivery once more, with all its attempts and under its old id.
 
     Raises DeliveryNotFound and WebhookInactive.
     """

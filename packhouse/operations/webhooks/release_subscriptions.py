@@ -1,4 +1,4 @@
-"""Letting go of subscriptions that a process served."""
+"""Ending a process's leases on subscriptions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSubscriptions:
-    """Who lets go of which subscriptions, by their row ids."""
+    """The worker, and the subscriptions to release, by their row ids."""
 
     worker: str
     ids: Collection[int]
 
 
 def release_subscriptions(node: Node, command: ReleaseSubscriptions) -> None:
-    """Let others serve these subscriptions."""
+    """Release subscriptions, so that other processes may serve them."""
 
     def release(session: Session) -> None:
         for row_id in sorted(command.ids):

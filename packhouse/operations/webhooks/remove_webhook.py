@@ -10,13 +10,13 @@ from packhouse.operations.webhooks.subscriptions import read_webhook
 
 @dataclass(frozen=True, slots=True)
 class RemoveWebhook:
-    """Which subscription, by its `wh_…` id."""
+    """The subscription to end, by its `wh_…` id."""
 
     webhook_id: str
 
 
 def remove_webhook(node: Node, caller: Principal, command: RemoveWebhook) -> None:
-    """End a subscription; what it had still to get is dropped. Raises WebhookNotFound."""
+    """End a subscription. Its waiting deliveries are dropped. Raises WebhookNotFound."""
     with node.database.write() as session:
         webhook = read_webhook(session, caller, command.webhook_id)
         delete_webhook(session, webhook.id, now=node.clock())

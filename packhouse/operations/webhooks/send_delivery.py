@@ -15,7 +15,7 @@ USER_AGENT: Final = "Pierre-Webhook/1.0"
 
 @dataclass(frozen=True, slots=True)
 class SendOutcome:
-    """What a receiver did with a delivery. `status` is None when there was no answer."""
+    """The result of one attempt. `status` is None when the receiver did not answer."""
 
     status: int | None
     error: str
@@ -24,13 +24,13 @@ class SendOutcome:
 
     @property
     def delivered(self) -> bool:
-        """Whether the receiver took the event."""
+        """Whether the receiver accepted the event."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
 class SendDelivery:
-    """What is sent, where to, and the secret that it is signed with."""
+    """The delivery, the address of its receiver, and the secret that signs it."""
 
     url: str
     secret: Secret
@@ -38,7 +38,7 @@ class SendDelivery:
 
 
 def send_delivery(node: Node, command: SendDelivery) -> SendOutcome:
-    """Send one delivery, signed now; whatever happens is an outcome. Touches no database."""
+    """Send one delivery, signed now. Every failure is an outcome. Uses no database."""
     delivery = command.delivery
     body = delivery.payload.encode("utf-8")
     headers = {

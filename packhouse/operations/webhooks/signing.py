@@ -1,4 +1,4 @@
-"""Secrets of subscriptions, and what deliveries are signed with."""
+"""Secrets of subscriptions, and the signatures of deliveries."""
 
 import hashlib
 import hmac
@@ -10,12 +10,12 @@ from packhouse.secret import Secret
 
 
 def sealed_name(webhook_id: str) -> str:
-    """Return what a sealed secret is bound to, so that it opens nothing in another row."""
+    """Return the text to which a sealed secret is bound, so that it cannot be unsealed for another row."""
     return f"webhooks {webhook_id}"
 
 
 def open_secret(node: Node, webhook: ReadyWebhook) -> Secret:
-    """Return the secret that a subscription's deliveries are signed with; raise SealBroken."""
+    """Return the secret that signs a subscription's deliveries; raise SealBroken."""
     sealed = Sealed(webhook.sealed_secret, webhook.sealed_with)
     return node.secret_keys.unseal(sealed, bound_to=sealed_name(webhook.webhook_id))
 

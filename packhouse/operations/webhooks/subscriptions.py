@@ -1,4 +1,4 @@
-"""Subscriptions to events, as far as a caller's token reaches."""
+"""Subscriptions to events that a caller's token may see."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from packhouse.db import Repo, RepoNotFound, Session, Webhook, find_repo, find_w
 from packhouse.errors import Code, NotFound
 
 ANY_EVENT: Final = "*"
-"""What a subscription to every event names."""
+"""The name that subscribes to every event."""
 
 
 class WebhookNotFound(NotFound):
@@ -31,9 +31,9 @@ def read_webhook(session: Session, caller: Principal, webhook_id: str) -> Webhoo
 
 
 def limiting_repo(session: Session, caller: Principal, asked: str | None) -> Repo | None:
-    """Return the repository that the caller speaks of; None for the whole organisation.
+    """Return the repository that the caller's token or request names; None for the whole organisation.
 
-    Raises RepoClaimMismatch when the token is for another one than `asked`, RepoNotFound.
+    Raises RepoNotFound, and RepoClaimMismatch when the token is for another repository than `asked`.
     """
     claim = None if caller.repo_claim == ORGANISATION_CLAIM else caller.repo_claim
     if claim is not None and asked is not None and claim != asked:
