@@ -5,7 +5,7 @@ Objects are made in a quarantine and become durable before the branch moves; a r
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Final
 
 from packhouse.auth import Principal
@@ -47,24 +47,24 @@ from packhouse.repository import (
     source_label,
 )
 
-ACTION: Final = "merge"
+_ACTION: Final = "merge"
 
 
 class MergeStrategy(Enum):
-    """`merge` always makes a merge commit, `ff_only` never, `ff_prefer` where no fast-forward is possible."""
+    """MERGE always makes a merge commit, FF_ONLY never, FF_PREFER where no fast-forward is possible."""
 
-    MERGE = "merge"
-    FF_ONLY = "ff_only"
-    FF_PREFER = "ff_prefer"
+    MERGE = auto()
+    FF_ONLY = auto()
+    FF_PREFER = auto()
 
 
 class MergeResult(Enum):
-    """What a merge did. The words go over the wire."""
+    """What a merge did, or would do. NO_OP: the target has the source already."""
 
-    MERGE_COMMIT = "merge_commit"
-    FAST_FORWARD = "fast_forward"
-    NO_OP = "no_op"
-    SQUASH = "squash"
+    MERGE_COMMIT = auto()
+    FAST_FORWARD = auto()
+    NO_OP = auto()
+    SQUASH = auto()
 
 
 class MergeConflict(Conflict):
@@ -297,7 +297,7 @@ class _Attempt:
 
     @property
     def _writer(self) -> RefWriter:
-        return RefWriter(self.node, self.caller, self.repo, action=ACTION)
+        return RefWriter(self.node, self.caller, self.repo, action=_ACTION)
 
     def _allow(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> AllowedUpdate:
         """Judge a move to `new_oid`; a merge never moves a branch but forward."""

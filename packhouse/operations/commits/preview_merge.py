@@ -12,15 +12,27 @@ from packhouse.git.commands.merge_tree import ConflictedPath, ConflictSide, Merg
 from packhouse.git.objects import MODE_GITLINK, ObjectReader, TreeReader, find_path
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.commits.merge import MergeResult
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository import MergeSide, Write, merge_trees, open_view, resolve_ref, source_label
 
-NO_OP: Final = "no_op"
-FAST_FORWARD: Final = "fast_forward"
-MERGE_COMMIT: Final = "merge_commit"
-
 _BINARY_PROBE_BYTES: Final = 8000
 """A NUL among so many first bytes makes a file binary (git's xdiff-interface.c, buffer_is_binary())."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewMerge:
+    """`source` is any ref input, `target` the name of a branch as callers spell it.
+
+    With `include_content` the contents of conflicted files are read as well.
+    """
+
+    repo: str
+    source: str
+    source_is_ephemeral: bool = False
+    target: str
+    target_is_ephemeral: bool = False
+    include_content: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,9 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class MergePreview:
-    """`result` is what a merge would be: NO_OP, FAST_FORWARD or MERGE_COMMIT."""
+    """`result` is what a merge that squashes nothing would be."""
 
-    result: str
+    result: MergeResult
     source: str
     target: str
     source_tip: Oid
@@ -69,30 +81,20 @@ class MergePreview:
         return self.conflict_paths[self.shown_max :]
 
 
-def preview_merge(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    source: str,
-    source_is_ephemeral: bool,
-    target: str,
-    target_is_ephemeral: bool,
-    include_content: bool,
-) -> MergePreview:
-    """Return what merging `source` (a ref input) into the branch `target` would do.
+def preview_merge(node: Node, caller: Principal, command: PreviewMerge) -> MergePreview:
+    """Return what merging the source into the target would do.
 
     Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, MergeImpossible,
     LimitExceeded, TimedOut.
     """
-    repo = lookup_repo(node, caller, name)
-    refname = branch_refname(target)
+    repo = lookup_repo(node, caller, command.repo)
+    refname = branch_refname(command.target)
     with node.database.read() as session:
-        ref = get_ref(session, repo.id, EPHEMERAL if target_is_ephemeral else PERSISTENT, refname)
+        ref = get_ref(session, repo.id, EPHEMERAL if command.target_is_ephemeral else PERSISTENT, refname)
     if ref is None:
         raise BranchNotFound(short_name(refname))
     with open_view(node, repo) as view:
-        found = resolve_ref(view, source, ephemeral=source_is_ephemeral)
+        found = resolve_ref(view, command.source, ephemeral=command.source_is_ephemeral)
     ours = MergeSide(short_name(refname), ref.oid)
     theirs = MergeSide(source_label(found.name), found.commit)
     with open_view(node, repo) as view:
@@ -111,15 +113,15 @@ def preview_merge(
         is_clean=True,
         shown_max=node.limits.merge_conflict_files_max,
     )
-    if preview.result == MERGE_COMMIT:
-        return _try_merge(node, repo, ours, theirs, preview, include_content=include_content)
+    if preview.result is MergeResult.MERGE_COMMIT:
+        return _try_merge(node, repo, ours, theirs, preview, include_content=command.include_content)
     return preview
 
 
-def _kind_of_merge(ours: MergeSide, theirs: MergeSide, merge_base: Oid) -> str:
+def _kind_of_merge(ours: MergeSide, theirs: MergeSide, merge_base: Oid) -> MergeResult:
     if merge_base == theirs.commit:
-        return NO_OP
-    return FAST_FORWARD if merge_base == ours.commit else MERGE_COMMIT
+        return MergeResult.NO_OP
+    return MergeResult.FAST_FORWARD if merge_base == ours.commit else MergeResult.MERGE_COMMIT
 
 
 def _try_merge(

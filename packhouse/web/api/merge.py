@@ -1,5 +1,6 @@
 """Merging into a branch."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from packhouse.errors import Code, Invalid
 from packhouse.git import EPHEMERAL, PERSISTENT, branch_refname, short_name
 from packhouse.git.objects import clean_message
-from packhouse.operations.commits.merge import Merge, Merged, MergeStrategy, merge
+from packhouse.operations.commits.merge import Merge, Merged, MergeResult, MergeStrategy, merge
 from packhouse.web.api.commits import PersonFields, read_person
 from packhouse.web.call import Call
 from packhouse.web.json import (
@@ -30,7 +31,22 @@ from packhouse.web.prepared_write import BranchWrite
 from packhouse.web.reply import or_unset
 from packhouse.web.routing.route import of_repo, writing_branch
 
-_STRATEGIES: Final = frozenset(strategy.value for strategy in MergeStrategy)
+ResultWord = Literal["merge_commit", "fast_forward", "no_op", "squash"]
+
+RESULT_WORDS: Final[Mapping[MergeResult, ResultWord]] = {
+    MergeResult.MERGE_COMMIT: "merge_commit",
+    MergeResult.FAST_FORWARD: "fast_forward",
+    MergeResult.NO_OP: "no_op",
+    MergeResult.SQUASH: "squash",
+}
+"""The member `result` of a merge and of its preview."""
+
+_FF_ONLY: Final = "ff_only"
+_STRATEGIES: Final[Mapping[str, MergeStrategy]] = {
+    "merge": MergeStrategy.MERGE,
+    _FF_ONLY: MergeStrategy.FF_ONLY,
+    "ff_prefer": MergeStrategy.FF_PREFER,
+}
 
 
 class MergeStrategyUnknown(Invalid):
@@ -55,7 +71,7 @@ class MergeBody(msgspec.Struct):
 
     source_ref: AnyRef
     target_branch: BranchName
-    strategy: Annotated[str, one_of(*(strategy.value for strategy in MergeStrategy))]
+    strategy: Annotated[str, one_of(*_STRATEGIES)]
     source_is_ephemeral: bool = False
     target_is_ephemeral: bool = False
     expected_target_sha: Guard | None = None
@@ -87,7 +103,7 @@ class MergeTargetFields(msgspec.Struct):
 class MergeAnswer(msgspec.Struct, kw_only=True):
     """What the merge did; `promoted_commits` counts what the target gained from the source."""
 
-    result: Literal["merge_commit", "fast_forward", "no_op", "squash"]
+    result: ResultWord
     commit_sha: Sha
     tree_sha: Sha
     source: MergeSourceFields
@@ -125,9 +141,9 @@ async def handle_merge(call: Call) -> BranchWrite[MergeAnswer]:
 
 def _read_command(call: Call, body: MergeBody) -> Merge:
     """Return the body as a command; raise Invalid for what does not fit together."""
-    if body.strategy not in _STRATEGIES:
+    strategy = _STRATEGIES.get(body.strategy)
+    if strategy is None:
         raise MergeStrategyUnknown(body.strategy[:80])
-    strategy = MergeStrategy(body.strategy)
     if body.squash and strategy is MergeStrategy.FF_ONLY:
         raise SquashForbidden("squash")
     now = call.node.clock()
@@ -150,7 +166,7 @@ def _read_command(call: Call, body: MergeBody) -> Merge:
 
 def _answer(command: Merge, merged: Merged) -> MergeAnswer:
     return MergeAnswer(
-        result=merged.result.value,
+        result=RESULT_WORDS[merged.result],
         commit_sha=merged.commit,
         tree_sha=merged.tree,
         source=MergeSourceFields(
@@ -172,7 +188,7 @@ _SQUASH_MAKES_A_COMMIT: Final = {
         "required": ["squash", "strategy"],
         "properties": {
             "squash": {"const": True},
-            "strategy": {"type": "string", "pattern": rf"^\s*{MergeStrategy.FF_ONLY.value}\s*$"},
+            "strategy": {"type": "string", "pattern": rf"^\s*{_FF_ONLY}\s*$"},
         },
     }
 }

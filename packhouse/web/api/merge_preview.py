@@ -6,7 +6,14 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from packhouse.operations.commits.preview_merge import Conflict, ConflictBlob, MergePreview, preview_merge
+from packhouse.operations.commits.preview_merge import (
+    Conflict,
+    ConflictBlob,
+    MergePreview,
+    PreviewMerge,
+    preview_merge,
+)
+from packhouse.web.api.merge import RESULT_WORDS
 from packhouse.web.call import Call
 from packhouse.web.json import (
     AnyRef,
@@ -92,15 +99,15 @@ class MergePreviewAnswer(msgspec.Struct, kw_only=True):
 async def handle_preview(call: Call) -> Reply[MergePreviewAnswer]:
     """GET …/merge/preview."""
     query = call.read_query(PreviewMergeQuery)
-    preview = await call.search(
-        preview_merge,
-        call.caller.repo,
+    command = PreviewMerge(
+        repo=call.caller.repo,
         source=query.source_ref,
         source_is_ephemeral=query.source_is_ephemeral,
         target=query.target_branch,
         target_is_ephemeral=query.target_is_ephemeral,
         include_content=query.include_content,
     )
+    preview = await call.search(preview_merge, command)
     return await call.in_thread(_reply, preview, include_content=query.include_content)
 
 
@@ -108,7 +115,7 @@ def _reply(preview: MergePreview, *, include_content: bool) -> Reply[MergePrevie
     paths = preview.conflict_paths
     answer = MergePreviewAnswer(
         status="clean" if preview.is_clean else "conflicted",
-        result=preview.result,
+        result=RESULT_WORDS[preview.result],
         source_branch=preview.source,
         target_branch=preview.target,
         source_tip_sha=preview.source_tip,

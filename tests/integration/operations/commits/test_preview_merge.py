@@ -5,7 +5,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,13 +16,8 @@ from packhouse.git.oid import Oid, hash_object
 from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.commits.preview_merge import (
-    FAST_FORWARD,
-    MERGE_COMMIT,
-    NO_OP,
-    MergePreview,
-    preview_merge,
-)
+from packhouse.operations.commits.merge import MergeResult
+from packhouse.operations.commits.preview_merge import MergePreview, PreviewMerge, preview_merge
 from packhouse.repository.merge_trees import (
     MergeSide,
     merge_trees,
@@ -59,12 +53,18 @@ def history(request: pytest.FixtureRequest, tmp_path: Path, node: Node, caller: 
     return history
 
 
-def preview(node: Node, caller: Principal, source: str, target: str, **options: Any) -> MergePreview:
+def preview(
+    node: Node,
+    caller: Principal,
+    source: str,
+    target: str,
+    *,
+    repo: str = "r",
+    include_content: bool = True,
+) -> MergePreview:
     """Ask for a preview."""
-    defaults = {"source_is_ephemeral": False, "target_is_ephemeral": False, "include_content": True}
-    return preview_merge(
-        node, caller, options.pop("name", "r"), source=source, target=target, **{**defaults, **options}
-    )
+    command = PreviewMerge(repo=repo, source=source, target=target, include_content=include_content)
+    return preview_merge(node, caller, command)
 
 
 def git_merge(history: History, target: str, source: str) -> tuple[int, str, dict[bytes, dict[int, str]]]:
@@ -114,7 +114,8 @@ def test_previews_agree_with_git(node: Node, caller: Principal, history: History
         found = preview(node, caller, source, target)
         base = history.run("merge-base", target, source).split()[0]
         tips = [history.run("rev-parse", name) for name in (source, target)]
-        kind = {tips[0]: NO_OP, tips[1]: FAST_FORWARD}.get(base, MERGE_COMMIT)
+        kinds = {tips[0]: MergeResult.NO_OP, tips[1]: MergeResult.FAST_FORWARD}
+        kind = kinds.get(base, MergeResult.MERGE_COMMIT)
         assert (found.result, found.merge_base, found.is_clean) == (kind, base, code == 0)
         held = paths_of(history, target) | paths_of(history, source)
         assert set(stages) & held <= set(found.conflict_paths) <= held
@@ -243,4 +244,4 @@ def test_a_merge_of_a_million_paths_is_refused_before_it_fills_the_memory(
         git.run("update-ref", f"refs/heads/{branch}", commit(text, base), cwd=folder)
     load_history(node, caller, History(git, folder, 0, ["main", "topic"]), "bombs")
     with pytest.raises(LimitExceeded):
-        preview(node, caller, "topic", "main", name="bombs")
+        preview(node, caller, "topic", "main", repo="bombs")
