@@ -10,6 +10,7 @@ from packhouse.outbound.destination import (
     resolve,
     resolve_with_system,
 )
+from packhouse.outbound.webhook_request import is_accepted, is_gone, sign_webhook, webhook_headers
 
 __all__ = [
     "AddressRefused",
@@ -18,7 +19,11 @@ __all__ = [
     "Destination",
     "OutboundClient",
     "OutboundFailed",
+    "is_accepted",
+    "is_gone",
     "parse_destination",
     "resolve",
     "resolve_with_system",
+    "sign_webhook",
+    "webhook_headers",
 ]

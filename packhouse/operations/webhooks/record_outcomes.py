@@ -12,8 +12,6 @@ from packhouse.operations.webhooks.send_delivery import SendOutcome
 _RETRY_AFTER_S: Final = (2, 8, 50, 240, 1500, 5400, 36000)
 ATTEMPTS_MAX: Final = len(_RETRY_AFTER_S) + 1
 
-_GONE: Final = 410
-
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcomes:
@@ -30,7 +28,7 @@ def record_outcomes(node: Node, command: RecordOutcomes) -> None:
     outcomes = command.outcomes
     now = node.clock()
     rows = [_attempt_row(delivery, outcome, now, node.jitter) for _, delivery, outcome in outcomes]
-    gone = sorted({webhook_id for webhook_id, _, outcome in outcomes if outcome.status == _GONE})
+    gone = sorted({webhook_id for webhook_id, _, outcome in outcomes if outcome.gone})
 
     def record(session: Session) -> None:
         record_attempts(session, rows, now=now)
@@ -46,7 +44,7 @@ def _attempt_row(
     attempts = delivery.attempts + 1
     if outcome.delivered:
         state = "delivered"
-    elif attempts >= ATTEMPTS_MAX or outcome.status == _GONE:
+    elif attempts >= ATTEMPTS_MAX or outcome.gone:
         state = "failed"
     else:
         state = "pending"

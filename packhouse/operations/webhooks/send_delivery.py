@@ -1,16 +1,21 @@
 """Sending one delivery to its receiver."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from packhouse import limits
 from packhouse.db import PendingDelivery
 from packhouse.node import Node
-from packhouse.operations.webhooks.signing import sign
-from packhouse.outbound import AddressRefused, AddressUnknown, BadAddress, OutboundFailed
+from packhouse.outbound import (
+    AddressRefused,
+    AddressUnknown,
+    BadAddress,
+    OutboundFailed,
+    is_accepted,
+    is_gone,
+    sign_webhook,
+    webhook_headers,
+)
 from packhouse.secret import Secret
-
-USER_AGENT: Final = "Pierre-Webhook/1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,12 @@ class SendOutcome:
     @property
     def delivered(self) -> bool:
         """Whether the receiver accepted the event."""
-        return self.status is not None and 200 <= self.status < 300
+        return self.status is not None and is_accepted(self.status)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the receiver wants no more events."""
+        return self.status is not None and is_gone(self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +51,8 @@ def send_delivery(node: Node, command: SendDelivery) -> SendOutcome:
     """Send one delivery, signed now. Every failure is an outcome. Uses no database."""
     delivery = command.delivery
     body = delivery.payload.encode("utf-8")
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": USER_AGENT,
-        "X-Pierre-Event": delivery.kind,
-        "X-Pierre-Signature": sign(command.secret, at=node.clock(), body=body),
-        "X-Pierre-Delivery": delivery.delivery_id,
-    }
+    signature = sign_webhook(command.secret, at=node.clock(), body=body)
+    headers = webhook_headers(delivery.kind, delivery_id=delivery.delivery_id, signature=signature)
     started = node.monotonic()
     try:
         reply = node.outbound.request(

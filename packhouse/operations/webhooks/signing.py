@@ -1,7 +1,4 @@
-"""Secrets of subscriptions, and the signatures of deliveries."""
-
-import hashlib
-import hmac
+"""Secrets of subscriptions, which deliveries are signed with."""
 
 from packhouse.auth import Sealed
 from packhouse.db import ReadyWebhook
@@ -18,10 +15,3 @@ def open_secret(node: Node, webhook: ReadyWebhook) -> Secret:
     """Return the secret that signs a subscription's deliveries; raise SealBroken."""
     sealed = Sealed(webhook.sealed_secret, webhook.sealed_with)
     return node.secret_keys.unseal(sealed, bound_to=sealed_name(webhook.webhook_id))
-
-
-def sign(secret: Secret, *, at: int, body: bytes) -> str:
-    """Return the value of X-Pierre-Signature: HMAC-SHA256 over `<at>.<body>`, in lower-case hex."""
-    message = b"%d.%b" % (at, body)
-    digest = hmac.new(secret.reveal().encode("utf-8"), message, hashlib.sha256).hexdigest()
-    return f"t={at},sha256={digest}"

@@ -16,7 +16,7 @@ import pytest
 from pierre_storage import validate_webhook, validate_webhook_signature
 from pierre_storage.types import WebhookValidationOptions
 
-from packhouse.operations.webhooks.signing import sign
+from packhouse.outbound.webhook_request import sign_webhook
 from packhouse.secret import Secret
 from tests.conftest import StartServer
 from tests.support.clients.git import Git
@@ -86,7 +86,7 @@ def wait_for_delivery(org: Org, webhook: dict[str, Any], **wanted: object) -> di
 
 
 def test_the_signature_is_that_of_the_test_vector() -> None:
-    assert sign(Secret("demo-secret-7Q"), at=1767225600, body=VECTOR_BODY) == VECTOR
+    assert sign_webhook(Secret("demo-secret-7Q"), at=1767225600, body=VECTOR_BODY) == VECTOR
     never_too_old: WebhookValidationOptions = {"max_age_seconds": 0}
     for body, valid in ((VECTOR_BODY, True), (VECTOR_BODY + b" ", False)):
         answer = validate_webhook_signature(body, VECTOR, "demo-secret-7Q", never_too_old)

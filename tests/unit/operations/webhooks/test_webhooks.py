@@ -34,7 +34,7 @@ from packhouse.operations.webhooks.redeliver import (
 )
 from packhouse.operations.webhooks.remove_webhook import RemoveWebhook, remove_webhook
 from packhouse.operations.webhooks.send_delivery import SendOutcome
-from packhouse.operations.webhooks.signing import open_secret, sign
+from packhouse.operations.webhooks.signing import open_secret
 from packhouse.operations.webhooks.subscriptions import WebhookNotFound
 from packhouse.secret import Secret
 from tests.support.builders.callers import limited_to
@@ -92,7 +92,7 @@ def test_a_subscription_is_told_of_with_a_secret_that_nobody_can_ask_for_again(
     assert subscribe(node, caller).secret.reveal() != made.secret.reveal()
 
 
-def test_the_secret_may_be_the_callers_and_signs_its_deliveries(
+def test_the_secret_may_be_the_callers_and_is_there_when_deliveries_are_signed(
     node: Node, caller: Principal, repo: str
 ) -> None:
     add_webhook(node, caller, AddWebhook(URL, ["*"], Secret("hunter2")))
@@ -100,8 +100,6 @@ def test_the_secret_may_be_the_callers_and_signs_its_deliveries(
     fan_out_events(node, FanOutEvents())
     (ready,) = list_due_subscriptions(node, ListDueSubscriptions("w"))
     assert open_secret(node, ready).reveal() == "hunter2"
-    assert sign(Secret("a"), at=5, body=b"b").startswith("t=5,sha256=")
-    assert sign(Secret("a"), at=5, body=b"b") != sign(Secret("a"), at=6, body=b"b")
 
 
 @pytest.mark.parametrize("secret", ["x" * (webhook_secret_max_chars + 1), "a\0", "\ud800"])
