@@ -73,11 +73,11 @@ ROUTES: tuple[Route, ...] = (*API, document_route(API), *GIT)
 
 
 StartBackground = Callable[[Node], Callable[[], None]]
-"""Starts what a process does besides answering; returns the function that ends it, within seconds."""
+"""Starts the background work of a process; returns the function that ends it within seconds."""
 
 
 def start_nothing(_node: Node) -> Callable[[], None]:
-    """Let a process do nothing besides answering."""
+    """Start no background work."""
     return lambda: None
 
 
@@ -89,12 +89,12 @@ def make_app(
 
 
 def make_pipeline(routes: Sequence[Route]) -> Proceed:
-    """Return the way of every request: the stages from the outside in, and what answers in the end."""
+    """Return the pipeline: the stages from the outside in, and behind them the handler."""
     return chain(
         log_exchange,  # request id and log, with the time that the request took
-        end_broken,  # fail, where an answer can no longer be replaced
-        send_answer,  # limit: what is read of a body that nobody wants
-        answer_failures,  # fail: an answer in the form of the route
+        end_broken,  # fail: cut the connection of an answer that has begun
+        send_answer,  # limit: the bytes that are read of an unwanted body
+        answer_failures,  # fail: answer in the form of the route
         find_route(Router(routes)),
         authorise_caller,
         last=handle,
@@ -102,7 +102,7 @@ def make_pipeline(routes: Sequence[Route]) -> Proceed:
 
 
 class App:
-    """One server process's application."""
+    """The application of one server process."""
 
     def __init__(self, config: Config, routes: Sequence[Route], start_background: StartBackground) -> None:
         self._config = config

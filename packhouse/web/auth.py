@@ -13,7 +13,7 @@ from packhouse.web.edge.wire_request import WireRequest
 
 BASIC_CREDENTIALS_MAX_CHARS = 2 * limits.token_max_bytes
 NO_PASSWORDS = ("", "x-oauth-basic")
-"""Passwords that stand beside a token given as the user name, as GitHub documents it."""
+"""Passwords beside a token that is given as the user name, as GitHub documents it."""
 
 BEARER = "Bearer"
 BASIC = "Basic or Bearer"
@@ -51,10 +51,10 @@ class PasswordRequired(Unauthenticated):
 
 
 async def authenticate_git(call: Call, scope: Scope) -> Principal:
-    """Return who makes a git request; the repository is still to be checked.
+    """Return the principal of a git request. The caller still has to check its repository.
 
-    Takes Basic credentials besides Bearer: their password, or else their user, is the token. Raises
-    Unauthenticated and Denied.
+    The token comes as Bearer, or in Basic credentials as the password or else as the user name. Raises Unauthenticated
+    and Denied.
     """
     principal = await authenticate_token(call, read_token(call.wire, basic=True))
     principal.require_scope(scope)
@@ -62,7 +62,7 @@ async def authenticate_git(call: Call, scope: Scope) -> Principal:
 
 
 async def authenticate_token(call: Call, token: str) -> Principal:
-    """Return whom the token is of, and note it in the call; raise Unauthenticated."""
+    """Return the principal of the token, and note it in the call; raise Unauthenticated."""
     # A token seen before costs microseconds here, where a hop to a worker thread would cost a hundred.
     known = recall_principal(call.node, RecallPrincipal(token))
     if known is None:
@@ -72,9 +72,9 @@ async def authenticate_token(call: Call, token: str) -> Principal:
 
 
 def read_token(wire: WireRequest, *, basic: bool = False) -> str:
-    """Return the token of the Authorization header; raise Unauthenticated when there is none.
+    """Return the token of the Authorization header; raise Unauthenticated for an absent or malformed header.
 
-    Scheme names are case-insensitive (RFC 9110 section 11.1). A token in the query counts for nothing.
+    Scheme names are case-insensitive (RFC 9110 section 11.1). A token in the query is ignored.
     """
     given = wire.headers.getlist("authorization")
     if not given or not given[0].strip():
@@ -91,10 +91,10 @@ def read_token(wire: WireRequest, *, basic: bool = False) -> str:
 
 
 def _basic_token(credentials: str) -> str:
-    """Return the token of Basic credentials (RFC 7617 section 2): the password, or the user when there is none.
+    """Return the token of Basic credentials (RFC 7617 section 2): the password, or the user name without a password.
 
     One line feed at the end belongs to the file that the password was read from. Beside a password the user name is
-    not looked at.
+    ignored.
     """
     if len(credentials) > BASIC_CREDENTIALS_MAX_CHARS:
         raise TokenTooLarge()

@@ -1,4 +1,4 @@
-"""One call of an operation, as handlers see it: what is asked, by whom, and how to run it."""
+"""One call of an operation, as handlers see it: the request, its caller, and the ways to run an operation."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,17 +33,17 @@ _INLINE_MAX_BYTES: Final = 256 * limits.KIB  # parsing more would hold up the ev
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all requests of one server process have in common."""
+    """The state that all requests of one server process have in common."""
 
     node: Node
     admission: Admission
 
 
 class Call:
-    """One call. `wire` is the request that makes it, `match` what the route knows of it.
+    """One call. `wire` is the request, `match` tells its route, dialect and path values.
 
-    `principal` is known as soon as the token is, `authorised` once its caller may call the route for its repository.
-    `failure_facts` are members (`branch`, …) that a handler knows for a `result` body.
+    `principal` is set once the token is verified, `authorised` once its caller may call the route for its repository.
+    `failure_facts` are members (`branch`, …) that a handler knows for the `result` of a failure.
     """
 
     def __init__(self, wire: WireRequest, shared: Shared, match: Match) -> None:
@@ -62,7 +62,7 @@ class Call:
 
     @property
     def caller(self) -> Caller:
-        """Who calls; only for routes whose claim is not left to the handler."""
+        """The caller. Only routes have it whose claim is checked before the handler."""
         assert self.authorised is not None, "this route does not authorise before its handler"
         return self.authorised
 
@@ -77,13 +77,13 @@ class Call:
         return self.match.values
 
     def read_query(self, kind: type[S]) -> S:
-        """Return the query as `kind`, old names included; raise Invalid naming the parameter that does not fit."""
+        """Return the query as `kind`, old names included; raise Invalid, which names the unfit parameter."""
         return parse_query(self.wire.query_string, kind, where=self.match.operation)
 
     async def read_body(self, kind: type[S], *, max_bytes: int = limits.json_body_max_bytes) -> S:
-        """Return the JSON body as `kind`; an empty body counts as `{}`, whatever its content type.
+        """Return the JSON body as `kind`. An empty body counts as `{}`, and the content type is ignored.
 
-        Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid naming the field that
+        Old field names are accepted by the route's rows in `dialects.py`. Raises Invalid, which names the field that
         does not fit, BodyTooLarge, ClientStalled, ClientGone.
         """
         members = await self.read_members(kind, max_bytes=max_bytes)
@@ -92,9 +92,9 @@ class Call:
     async def read_members(
         self, kind: type[msgspec.Struct], *, max_bytes: int = limits.json_body_max_bytes
     ) -> dict[str, Any]:
-        """Return those members of the JSON body that `kind` knows, decoded, under the names they came with.
+        """Return the decoded members of the JSON body that `kind` knows, under the names by which the client sent them.
 
-        An empty or blank body has none. Errors as `read_body`.
+        An empty or blank body has no members. Raises the errors of `read_body`.
         """
         names = member_names(kind, self.match.operation)
         text = b"".join([piece async for piece in iter_body(self.wire.upload, max_bytes=max_bytes)]).strip()
@@ -105,7 +105,7 @@ class Call:
         return decode_members(text, names)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run what blocks in a worker thread; see WorkerThreads.run."""
+        """Run a blocking function in a worker thread; see WorkerThreads.run."""
         return await self.admission.threads.run(function, *args, **kwargs)
 
     async def operate(
@@ -117,10 +117,10 @@ class Call:
     async def search(
         self, operation: Callable[Concatenate[Node, Principal, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run an operation that a caller can make take many seconds, and leave threads for all others.
+        """Run an operation that a caller can make take many seconds, and leave threads for all other calls.
 
-        Such calls wait for a slot without a thread, and repositories and organisations share the slots fairly.
-        Raises Unavailable as Limiter.slot() does.
+        A search waits for a slot without a thread, and repositories and organisations share the slots fairly. Raises
+        Unavailable as Limiter.slot() does.
         """
         async with self.admission.searches.slot((self.caller.principal.org_id, self.caller.repo)):
             return await self.operate(operation, *args, **kwargs)
@@ -140,7 +140,10 @@ class Call:
         namespace: str,
         refname: RefName,
     ) -> BranchWrite[R]:
-        """Return the same for an operation that moves a branch; the write waits in the queue of that branch."""
+        """Return the prepared write of an operation that moves a branch.
+
+        The write waits in the queue of that branch.
+        """
         operation = self._bind(verb, command)
         return BranchWrite(operation=operation, render=render, namespace=namespace, refname=refname)
 

@@ -1,4 +1,4 @@
-"""Who makes a request, once that is known."""
+"""The caller of a request, known once the request is authorised."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from packhouse.auth import Principal
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and for which repository ("" when the call concerns none)."""
+    """The principal that calls, and the repository that it calls for ("" for calls without a repository)."""
 
     principal: Principal
     repo: str

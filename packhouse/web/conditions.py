@@ -33,7 +33,7 @@ class RangeNotSatisfiable(PackhouseError):
 
 
 class Verdict(Enum):
-    """What the conditions make of the request."""
+    """The answer that the conditions of the request lead to."""
 
     SEND = 200
     SEND_PART = 206
@@ -44,7 +44,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict, and the bytes to send: from `first` up to, not including, `end`."""
+    """The verdict, and the bytes to send: from `first` up to `end`, which is not included."""
 
     verdict: Verdict
     first: int
@@ -52,16 +52,16 @@ class Decision:
 
 
 def format_http_date(time_s: int) -> str:
-    """Return the time as RFC 9110 wants it, `Wed, 21 Oct 2026 07:28:00 GMT`."""
+    """Return the time as an HTTP date (RFC 9110 section 5.6.7), such as `Wed, 21 Oct 2026 07:28:00 GMT`."""
     return format_datetime(datetime.fromtimestamp(clamp_timestamp(time_s), UTC), usegmt=True)
 
 
 def decide(headers: Headers, *, entity_tag: str, modified_at: int | None, size_bytes: int) -> Decision:
-    """Return what to send, in the order of evaluation of RFC 9110 section 13.2.2.
+    """Return the decision, in the order of evaluation of RFC 9110 section 13.2.2.
 
-    `entity_tag` is the strong tag without quotes, `modified_at` in seconds since 1970; where it is None, conditions on
-    the time do not hold back the whole file (sections 13.1.3 to 13.1.5). A range is also honoured for HEAD, whose
-    clients ask it for the headers that a GET would bring.
+    `entity_tag` is the strong tag without quotes. `modified_at` is in seconds since 1970. Where it is None, conditions
+    on the time do not hold back the whole file (sections 13.1.3 to 13.1.5). A range also counts for HEAD: its clients
+    want the headers that a GET would bring.
     """
     whole = Decision(Verdict.SEND, 0, size_bytes)
     told_at = None if modified_at is None else clamp_timestamp(modified_at)  # as clients were told
@@ -87,7 +87,7 @@ def decide(headers: Headers, *, entity_tag: str, modified_at: int | None, size_b
 
 
 def _decide_range(values: list[str], size_bytes: int) -> Decision | None:
-    """Return the part asked for; None when the header is absent, malformed or asks for several parts."""
+    """Return the part asked for; None for a Range header that is absent, malformed or asks for several parts."""
     if len(values) != 1:
         return None
     match = _RANGE.fullmatch(values[0].strip())
@@ -108,7 +108,7 @@ def _decide_range(values: list[str], size_bytes: int) -> Decision | None:
 
 
 def _read_position(digits: str) -> int:
-    """Return the number, or one beyond every file for more digits than Python likes to read."""
+    """Return the number. Digits beyond Python's limit give a number that is beyond every file."""
     return int(digits) if len(digits) <= _DIGITS_MAX else 10**_DIGITS_MAX
 
 

@@ -1,4 +1,4 @@
-"""The one table from domain error to status and body (RFC 9457 members). Nothing else knows statuses of failures."""
+"""The one table from errors to statuses and bodies (RFC 9457 members). Other modules know no statuses of failures."""
 
 import errno
 import logging
@@ -50,7 +50,7 @@ class _Row:
 
 
 FAMILIES: Final[Mapping[type[Exception], _Row]] = {
-    # the most special family of an error counts
+    # of the families of an error the most special one counts
     Invalid: _Row(400, "invalid"),
     Unauthenticated: _Row(401, "unauthorized"),
     Denied: _Row(403, "forbidden"),
@@ -65,7 +65,7 @@ FAMILIES: Final[Mapping[type[Exception], _Row]] = {
 }
 
 KINDS: Final[Mapping[Code, _Row]] = {
-    # what differs from its family, or has none
+    # codes whose status is not that of their family, or that have no family
     Code.PATCH_DOES_NOT_APPLY: _Row(400, "conflict"),
     Code.METHOD_NOT_ALLOWED: _Row(405, "invalid"),
     Code.CLIENT_STALLED: _Row(408, "timeout"),
@@ -86,7 +86,7 @@ CONFLICT_TYPES: Final[Mapping[Code, str]] = {
 }
 """The member `conflict_type`, for clients that act on it."""
 
-# A disk that is full, read-only or broken, or no more open files: no fault of the request, and it may pass.
+# The disk is full, read-only or broken, or no more files can be opened. A retry of the same request may succeed.
 _STORAGE_TROUBLE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 )
@@ -105,7 +105,7 @@ class OfBranch(Protocol):
 
 @runtime_checkable
 class OfRef(Protocol):
-    """An error about a ref; `refname` is text where it is no name that git accepts."""
+    """An error about a ref; `refname` is plain text where git would not accept the name."""
 
     @property
     def refname(self) -> bytes | str: ...
@@ -113,7 +113,7 @@ class OfRef(Protocol):
 
 @runtime_checkable
 class WithActual(Protocol):
-    """An error about a ref that is not where it was expected. `actual` None: it does not exist."""
+    """An error about a ref that is not where it was expected. `actual` is None for an absent ref."""
 
     @property
     def actual(self) -> Oid | None: ...
@@ -123,7 +123,7 @@ class WithActual(Protocol):
 class Failure:
     """An error as it goes over the wire. `sentence` is one line that holds no secret.
 
-    `error` is what callers may know more of, None for a fault of the server.
+    `error` has facts that callers may know. It is None for a fault of the server.
     """
 
     status: int
@@ -133,7 +133,7 @@ class Failure:
 
 
 def describe_failure(error: BaseException) -> Failure:
-    """Return status and sentence of any error. Errors that are not ours, and faults, tell nothing of themselves."""
+    """Return status and sentence of any error. Foreign exceptions and faults of the server give no details."""
     if _is_storage_trouble(error):
         return _fault(FAMILIES[Unavailable], "storage not available, please retry later")
     if not isinstance(error, PackhouseError):
@@ -142,13 +142,13 @@ def describe_failure(error: BaseException) -> Failure:
     if isinstance(error, Corrupt) and not isinstance(error, RepositoryDamaged):
         return _fault(row, "stored data cannot be read")
     if row is FAMILIES[PackhouseError]:
-        # Not meant for callers, such as a failed git process: its text names folders of this machine.
+        # The text is not for callers. That of a failed git process, for example, names folders of this machine.
         return _fault(INTERNAL, "internal server error")
     return Failure(row.status, row.result_status, write_sentence(error), error)
 
 
 def find_row(error: PackhouseError) -> _Row:
-    """Return the row of an error: that of its code, or else that of its family."""
+    """Return the row of an error: the row of its code, or else the row of its family."""
     row = KINDS.get(error.code)
     return row or next(FAMILIES[kind] for kind in type(error).__mro__ if kind in FAMILIES)
 
@@ -162,7 +162,7 @@ def _is_storage_trouble(error: BaseException) -> bool:
 
 
 def render_failure(wire: WireRequest, call: Call | None, error: BaseException, style: ErrorStyle) -> Response:
-    """Return the answer for an error, in the form that the route's clients read. Without a route there is no call."""
+    """Return the answer for an error, in the form that the route's clients read. `call` is None without a route."""
     failure = describe_failure(error)
     if failure.status >= 500:
         log_failure(call, error, failure.status)
@@ -186,7 +186,7 @@ def render_failure(wire: WireRequest, call: Call | None, error: BaseException, s
 
 
 def _accepts_problem(accept: list[str]) -> bool:
-    """Tell whether the type is named itself, and not with the weight that refuses it (RFC 9110 section 12.5.1).
+    """Tell whether the type is named literally, with another weight than 0 (RFC 9110 section 12.5.1).
 
     A wildcard does not count: clients that send one look for application/json in the answer's content type.
     """
@@ -204,16 +204,16 @@ _CODEARTS_GIVEN: Final = {
 
 
 def codearts_members(status: int, sentence: str) -> dict[str, str]:
-    """Return exactly the two members of that system; only the codes and texts of 401 and 403 are given by it."""
+    """Return exactly the two members of a CodeArts failure. CodeArts documents codes and texts for 401 and 403 only."""
     unexpected = "CH.000001" if status == 500 else f"CH.004{status}"
     code, text = _CODEARTS_GIVEN.get(status, (unexpected, sentence))
     return {"error_code": code, "error_msg": text}
 
 
 def log_failure(call: Call | None, error: BaseException, status: int) -> None:
-    """Log what an operator must know of; a traceback only for what is a bug.
+    """Log failures that an operator must know of, bugs with a traceback.
 
-    Damage has been told as an error when it was found (repository/damage.py); here it is one more refused request.
+    Damage was logged as an error when it was found (repository/damage.py). Here it is one more refused request.
     """
     operation = call.match.operation if call else ""
     is_told = isinstance(error, RepositoryDamaged)
@@ -248,7 +248,7 @@ def _retry_after_s(error: PackhouseError | None) -> int:
 
 
 def problem_members(status: int, sentence: str) -> dict[str, Any]:
-    """Return the members that every error body has; `error` is what the clients show."""
+    """Return the members that every error body has. Clients show the member `error`."""
     title = HTTPStatus(status).phrase
     return {"type": "about:blank", "title": title, "status": status, "detail": sentence, "error": sentence}
 
@@ -268,7 +268,7 @@ def _problem(wire: WireRequest, failure: Failure) -> dict[str, Any]:
 
 
 def _commit_result(call: Call | None, failure: Failure) -> dict[str, Any]:
-    """Return the `result` member: what is known of the branch, nothing blank."""
+    """Return the `result` member: the known facts about the branch, without blank ones."""
     result: dict[str, Any] = {
         "success": False,
         "status": failure.result_status,
@@ -293,7 +293,7 @@ def _failed_branch(error: PackhouseError) -> str | None:
 
 
 def _note_write(failure: Failure, at: NotesRefState) -> dict[str, Any]:
-    """Return the note write response of a failure that the notes ref caused; it has no `error` member."""
+    """Return the response of a note write that failed because of the notes ref. It has no `error` member."""
     notes_ref = show_value(at.refname)
     return {
         "sha": at.target,

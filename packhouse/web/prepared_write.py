@@ -1,4 +1,4 @@
-"""Writes that a handler has prepared: what is to be done, and how its result is told.
+"""Writes that a handler has prepared: the operation to run, and how its result becomes a reply.
 
 The pipeline runs them, so that no handler can forget the branch queue or the kept answer.
 """
@@ -21,12 +21,12 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 
 class WriteVerb(Protocol[C_contra, T]):
-    """An operation that writes, and keeps the answer with what it wrote when it gets a receipt."""
+    """An operation that writes. With a receipt it keeps the answer in the same transaction."""
 
     def __call__(
         self, node: Node, caller: Principal, command: C_contra, /, *, receipt: Receipt[T] | None
     ) -> T:
-        """Do it, and return what the answer tells."""
+        """Run the operation and return its result."""
         ...
 
 
@@ -34,9 +34,9 @@ class WriteVerb(Protocol[C_contra, T]):
 class PreparedWrite(Generic[R]):
     """One write. `operation` runs in a worker thread, with a receipt when the request has an idempotency key.
 
-    `render` makes the reply from the result of the operation and may look at nothing else that changes: with a receipt
-    it is called within the transaction as well, so that the answer is kept with what was written. `discard` removes
-    what the handler has prepared, and runs in a worker thread when the write does not come to its end.
+    `render` makes the reply from the result of the operation alone. With a receipt it is called within the transaction,
+    so that the answer is kept with the data. `discard` removes what the handler has prepared. It runs in a worker
+    thread when the write does not reach its end.
     """
 
     operation: Callable[[Receipt[Any] | None], Any]

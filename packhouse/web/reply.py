@@ -19,12 +19,12 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[R]):
-    """A reply struct, with what its route cannot say of it.
+    """A reply struct, with details that its route does not tell.
 
-    `status` is that of the route's description unless given. `is_by_id` tells that every input was a full object id,
-    so that the reply never changes; an expression such as `<id>~1` is no id here. `text` is the body as JSON where a
-    worker thread has made it. `pieces` are the JSON of a body that is too large to be made at once: the last lists of
-    `body` are then empty, and the pieces have their items.
+    `status` is the status of the route's description unless given. `is_by_id` tells that every input was a full object
+    id, so that the reply never changes. An expression such as `<id>~1` is not an id here. `text` is the body as JSON
+    when a worker thread has made it. `pieces` are the JSON of a body that is too large to be made at once: the last
+    lists of `body` are empty then, and the pieces contain their items.
     """
 
     body: R
@@ -40,12 +40,12 @@ class Reply(Generic[R]):
 
 
 def encode_reply(body: R, *, is_by_id: bool = False) -> Reply[R]:
-    """Return the reply with its JSON made: for worker threads, where a large body holds up no other request."""
+    """Return the reply with its JSON made. Call it in a worker thread, where a large body delays no other request."""
     return Reply(body, is_by_id=is_by_id, text=_encode(body))
 
 
 def then(operation: Callable[P, T], render: Callable[[T], S]) -> Callable[P, S]:
-    """Return the operation with the making of its reply behind it, so that one worker thread does both."""
+    """Return a function that runs the operation and renders its result, so that one worker thread does both."""
 
     def run(*args: P.args, **kwargs: P.kwargs) -> S:
         return render(operation(*args, **kwargs))
@@ -54,17 +54,17 @@ def then(operation: Callable[P, T], render: Callable[[T], S]) -> Callable[P, S]:
 
 
 def or_unset(value: T | None) -> T | UnsetType:
-    """Return the value of a member that is absent rather than null."""
+    """Return the value of a member, UNSET for None: the member is absent then rather than null."""
     return UNSET if value is None else value
 
 
 Returned = msgspec.Struct | Reply[Any] | Response | None
-"""What a handler that runs its operation by itself returns: None for an answer without a body, a Response for files
+"""The result of a handler that runs its operation by itself: None for an answer without a body, a Response for files
 and streams."""
 
 
 def find_reply_type(handler: Callable[..., Any]) -> type[msgspec.Struct] | None:
-    """Return the struct that the annotation of a handler promises; None for a Response and for no body at all."""
+    """Return the struct that a handler's annotation names; None for a Response and for an answer without a body."""
     promised = inspect.signature(handler, eval_str=True).return_annotation
     if get_origin(promised) is not None:
         (promised,) = get_args(promised)

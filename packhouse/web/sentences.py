@@ -1,6 +1,6 @@
-"""What users read about a failure: a sentence for each code, written with the fields of the error.
+"""Sentences for users: one for each code, filled with the fields of the error.
 
-Nothing parses a sentence. A code without a row here is shown as its text and its fields, `unknown file mode (mode 7)`.
+Nothing parses a sentence. A code without a row is shown as its text and its fields: `unknown file mode (mode 7)`.
 """
 
 from collections.abc import Mapping
@@ -165,7 +165,7 @@ SENTENCES: Final[Mapping[Code, str]] = {
 def write_sentence(error: PackhouseError) -> str:
     """Return the sentence for an error, one line of at most SENTENCE_MAX_CHARS characters.
 
-    Without a field that its row names, which an error may leave out, the text of the code stands alone.
+    A row may name a field that the error leaves out. Then the text of the code is the sentence.
     """
     values = {name: show_value(value) for name, value in error.fields.items()}
     text, row = error.code.value, SENTENCES.get(error.code)
@@ -179,7 +179,7 @@ def write_sentence(error: PackhouseError) -> str:
 
 
 def show_value(value: object) -> str:
-    """Return a value of a field as users read it: short, printable, and of a branch the plain name."""
+    """Return a field's value as users read it: short and printable, a branch by its plain name."""
     if isinstance(value, bytes):
         text = value.decode("utf-8", "replace")
     elif isinstance(value, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""Everything that bounds the work of one server process, in one place."""
+"""All bounds on the work of one server process."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,9 @@ from packhouse.web.admission.transfers import Transfers
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who may run now. Each bound is a field: a bound of a new kind is a field more, made in `open_admission`.
+    """The bounds on what runs at once. A new kind of bound is a new field, made in `open_admission`.
 
-    `searches` are operations that a caller can make take many seconds; they leave threads for all others.
+    `searches` are operations that a caller can make take many seconds. They leave threads for all other calls.
     """
 
     threads: WorkerThreads
@@ -24,13 +24,13 @@ class Admission:
     branch_queue: BranchQueue
 
     def close(self) -> None:
-        """Take no more work; what runs goes on to its end."""
+        """Take no more work. Running work goes on to its end."""
         self.threads.close()
         self.transfers.close()
 
 
 def open_admission(config: Config, node_limits: Limits) -> Admission:
-    """Return the bounds of one server process, from its settings and from the limits of its node."""
+    """Return the bounds of one server process, made from its settings and the limits of its node."""
     return Admission(
         threads=WorkerThreads(config.threads, waiting_max=limits.waiting_calls_max),
         searches=Limiter(max(1, config.threads // 2), parked_max=0, work="searches", limits=node_limits),

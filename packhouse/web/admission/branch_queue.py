@@ -1,4 +1,4 @@
-"""The writers of one branch in this process wait in order of arrival, without a worker thread."""
+"""The queue of a branch: its writers in this process wait in order of arrival, without a worker thread."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -17,14 +17,14 @@ class _Queue:
 
 
 class BranchQueue:
-    """A queue for each branch that somebody writes to. asyncio.Lock wakes its waiters first come, first served."""
+    """One queue for each branch with writers. asyncio.Lock wakes its waiters first come, first served."""
 
     def __init__(self) -> None:
         self._queues: dict[Hashable, _Queue] = {}
 
     @asynccontextmanager
     async def wait(self, key: Hashable, *, branch: str, wait_max_s: float) -> AsyncIterator[None]:
-        """Wait until no earlier writer of `key` is left, then keep later writers waiting inside the block.
+        """Wait until no earlier writer of `key` is left. Later writers wait until the block ends.
 
         Raises BranchHasWriters, which names `branch`, after `wait_max_s` seconds.
         """

@@ -11,7 +11,7 @@ from packhouse.web.edge.wire_request import WireRequest
 
 @contextlib.asynccontextmanager
 async def slot_for_client(wire: WireRequest, limiter: Limiter, holder: Holder) -> AsyncIterator[Slot]:
-    """Wait for a slot and hold it inside the block; raise ClientGone when the client left while it waited.
+    """Wait for a slot and hold it inside the block; raise ClientGone for a client that left meanwhile.
 
     The slot may cut the request's connection. Raises Unavailable as Limiter.slot() does.
     """

@@ -29,8 +29,8 @@ class Limiter:
     async def slot(self, holder: Holder, cut: Callable[[], None] | None = None) -> AsyncIterator[Slot]:
         """Wait for a slot and hold it inside the block.
 
-        `cut` ends the client's connection; see Slot. Raises Unavailable when too many requests wait already, and
-        when the wait takes longer than `git_queue_max_s`.
+        `cut` ends the client's connection; see Slot. Raises Unavailable when too many requests wait already, or when
+        the wait takes longer than `git_queue_max_s`.
         """
         await self._enter(holder)
         slot = Slot(self._pool, holder, cut, self._limits)

@@ -1,4 +1,4 @@
-"""Permission to run, which is parked while it waits for its client."""
+"""Permission to run. A slot is parked while it waits for its client."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ from packhouse.web.admission.slot_pool import SlotPool
 class Slot:
     """Permission to run for one request of `holder`.
 
-    Slow clients are many, and must not keep others from running. A slot that waits long for its client is therefore
-    parked: it keeps its place and lets another slot run. Parked slots cost memory, so their number is bounded. When
-    the bound is reached and others of the organisation wait, `cut` ends the connection of a client that has stalled
-    for long; without `cut` it stays.
+    Slow clients are many, and must not keep other requests from running. So a slot that waits long for its client is
+    parked: it keeps its place and lets another slot run. Parked slots cost memory, so their number is bounded. When the
+    bound is reached and other requests of the organisation wait, `cut` ends the connection of a client that has stalled
+    for long. Without `cut` the connection stays.
     """
 
     pool: SlotPool

@@ -1,4 +1,4 @@
-"""The slots of one limiter: how many run, how many are parked, and who waits for one."""
+"""The slots of one limiter: the running, the parked and the waiting ones."""
 
 import asyncio
 from collections import Counter, deque
@@ -43,7 +43,10 @@ class SlotPool:
         self._admit()
 
     def park(self, holder: Holder) -> bool:
-        """Let another slot run instead of one of the holder's. False when too many are parked already."""
+        """Park a slot of the holder, so that another slot may run.
+
+        Return False when too many slots are parked already.
+        """
         if not self._may_be_parked:
             return False
         self._may_be_parked -= 1
@@ -57,7 +60,9 @@ class SlotPool:
         self._may_be_parked += 1
 
     def begin_cut(self, holder: Holder, *, is_parked: bool) -> bool:
-        """Tell whether a stalled slot must end for others of its organisation; if so, its end is told to `end_cut`.
+        """Tell whether a stalled slot must end for other requests of its organisation.
+
+        The caller reports its end to `end_cut`.
 
         One slot ends for each waiter. Waiters that are blocked only by running slots are not counted when the stalled
         slot is parked: parking has already freed what they wait for.
@@ -73,7 +78,7 @@ class SlotPool:
         return True
 
     def end_cut(self, holder: Holder) -> None:
-        """Forget a slot for which `begin_cut` was true."""
+        """Forget a slot for which `begin_cut` returned True."""
         self._cut[holder[0]] -= 1
 
     async def _wait(self, holder: Holder, waiter: _Waiter) -> None:

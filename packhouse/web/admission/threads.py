@@ -1,4 +1,4 @@
-"""Bounded worker threads: where the event loop sends everything that blocks."""
+"""Bounded worker threads, which run everything that blocks."""
 
 import asyncio
 import contextvars
@@ -44,7 +44,7 @@ class WorkerThreads:
         return await asyncio.wrap_future(future)
 
     def start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "RunningCall[T]":
-        """Begin a call whose end is waited for even when the task that began it is cancelled; see `run`."""
+        """Begin a call that is not dropped when the task that began it is cancelled; see `run`."""
         return RunningCall(asyncio.ensure_future(self.run(function, *args, **kwargs)))
 
     def _forget(self, _: "Future[T]") -> None:
@@ -52,7 +52,7 @@ class WorkerThreads:
             self._calls -= 1
 
     def close(self) -> None:
-        """Take no more calls and drop the waiting ones; running calls are not waited for."""
+        """Take no more calls and drop the waiting ones. Running calls go on, and nothing waits for them."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -72,10 +72,10 @@ class RunningCall(Generic[T]):
 
     @property
     def returned(self) -> T | None:
-        """What the function returned, once the call has ended; None when it raised."""
+        """The value that the function returned, once the call has ended; None when it raised."""
         return None if self.failure is not None else self._task.result()
 
     @property
     def failure(self) -> BaseException | None:
-        """What the function raised, once the call has ended; None when it returned."""
+        """The exception that the function raised, once the call has ended; None when it returned."""
         return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()

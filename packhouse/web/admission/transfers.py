@@ -1,4 +1,4 @@
-"""How many git transfers run at once: limiters for each kind, and threads of their own for what blocks."""
+"""Bounds on git transfers: limiters for each kind, and threads of their own."""
 
 import contextlib
 import logging
@@ -17,10 +17,10 @@ T = TypeVar("T")
 class Transfers:
     """The limiters and threads of the git transfers of one server process.
 
-    A transfer keeps its slot until its processes have ended. Reads and pushes have limiters of their own, so that
-    neither keeps the other out; so have reads and pushes with a large request, which is kept in memory. A transfer
-    uses one thread at a time. There are as many threads as slots, so a slot never waits for a thread. The API's own
-    threads stay free while a large push is checked.
+    A transfer keeps its slot until its processes have ended. Reads and pushes have separate limiters, so that neither
+    keeps the other out. Reads and pushes with a large request, which is kept in memory, have further limiters. A
+    transfer uses one thread at a time. There are as many threads as slots, so a slot never waits for a thread. The
+    API's own threads stay free while a large push is checked.
     """
 
     def __init__(self, processes_max: int, limits: Limits) -> None:
@@ -37,9 +37,9 @@ class Transfers:
 
     @contextlib.asynccontextmanager
     async def opened(self, open_: Callable[[], T], close: Callable[[T], None]) -> AsyncIterator[T]:
-        """Call `open_` in a thread, hold what it returns inside the block, and call `close` with it in a thread.
+        """Call `open_` in a thread, hold its result inside the block, and close the result by `close` in a thread.
 
-        A request that is cancelled while `open_` runs waits for its end, and closes what it returned.
+        A request that is cancelled while `open_` runs waits for its end, and closes its result.
         """
         opening = self.start(open_)
         try:
@@ -51,7 +51,7 @@ class Transfers:
 
     async def _close(self, opened: T, close: Callable[[T], None]) -> None:
         if self._closed:
-            # The threads take no more work, and the process is about to end: now or never.
+            # The threads take no more work and the process is about to end, so close it in this thread.
             close(opened)
             return
         closing = self.start(close, opened)

@@ -1,4 +1,4 @@
-"""Archives of a tree: the API's own, and the download that CodeArts clients call."""
+"""Archives of a tree: those of this API, and the download that CodeArts clients call."""
 
 import contextlib
 import re
@@ -149,7 +149,7 @@ def _parse_number(text: str) -> int:
 
 
 def _read_path(call: Call, query: CodeArtsQuery) -> bytes:
-    """Return the file or folder to restrict to, empty for everything."""
+    """Return the path of the file or folder to archive, empty for the whole tree."""
     for name, text in (("path", query.path), ("path_base64", query.path_base64)):
         # Elsewhere a blank parameter is an absent one; here it is refused, rather than the whole tree sent.
         is_blank = not text.strip() if text is not None else name in call.wire.query_params
@@ -159,12 +159,15 @@ def _read_path(call: Call, query: CodeArtsQuery) -> bytes:
     if path is None:
         return b""
     if len(path) > limits.tree_path_max_bytes:
-        return path  # callers may ask for so long a path: nothing is there, which is another answer than 400
+        return path  # no tree has so long a path, so the answer is 404 and not 400
     return check_tree_path(path, deletes=True)
 
 
 async def _send(call: Call, archive: Archive) -> Response:
-    """Stream an archive while it is made; it counts as a git transfer until the last byte or the client's end."""
+    """Stream an archive while it is made.
+
+    It counts as a git transfer until the last byte, or until the client leaves.
+    """
     async with contextlib.AsyncExitStack() as stack:
         holder = (archive.repo.org_id, archive.repo.name)
         reads = call.admission.transfers.reads
@@ -180,7 +183,7 @@ async def _send(call: Call, archive: Archive) -> Response:
 
 
 async def _relay(pieces: AsyncGenerator[bytes], slot: Slot) -> AsyncIterator[bytes]:
-    """Yield the pieces; the slot is parked while the client takes none for long."""
+    """Yield the pieces. The slot is parked while the client takes none for long."""
     async with contextlib.aclosing(pieces):
         async for piece in pieces:
             async with slot.parked_for_client():

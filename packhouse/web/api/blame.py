@@ -121,7 +121,10 @@ def _iter_lines(group: BlameGroup, commit: Commit) -> Iterator[BlameLine]:
 
 
 def _summary(group: BlameGroup, commit: Commit) -> str:
-    """Return the first line of the message. A commit without a message shows its id in brackets, as in git blame."""
+    """Return the first line of the message.
+
+    For a commit without a message, return its id in brackets, as in git blame.
+    """
     lines = (line for line in commit.message.split("\n") if line.strip())
     return next(lines, f"({group.commit})")
 

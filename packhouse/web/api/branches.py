@@ -34,7 +34,7 @@ from packhouse.web.routing.route import of_repo, reading, writing
 
 
 class ListBranchesQuery(msgspec.Struct):
-    """Which page of which namespace."""
+    """The namespace, and the page to return."""
 
     cursor: EncodedCursor | None = None
     limit: PageLimit = 0
@@ -80,7 +80,10 @@ class BranchAnswer(msgspec.Struct):
 
 
 class CreateBranchBody(msgspec.Struct):
-    """Where to put which branch. `base_branch` is the old form of `base_ref` and names a branch only."""
+    """The branch, and the ref that it is put on.
+
+    `base_branch` is the old form of `base_ref` and names a branch only.
+    """
 
     target_branch: BranchName
     base_ref: AnyRef | None = None
@@ -100,7 +103,7 @@ class CreatedBranch(msgspec.Struct):
 
 
 class DeleteBranchBody(msgspec.Struct):
-    """Which branch to delete; the default branch only in the ephemeral namespace."""
+    """The branch to delete. The default branch can be deleted in the ephemeral namespace only."""
 
     target_branch: PlainBranchName
     ephemeral: bool = False

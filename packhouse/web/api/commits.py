@@ -1,4 +1,4 @@
-"""Commits made without a working copy: streams of files (NDJSON)."""
+"""Commits made without a working copy, from streams of files (NDJSON)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -108,7 +108,7 @@ class EphemeralWithoutBase(Invalid):
 
 
 class PersonFields(msgspec.Struct):
-    """Who wrote or committed. `date` is ISO 8601, now when absent."""
+    """An author or a committer. `date` is ISO 8601, and the time of the request when absent."""
 
     name: PersonText
     email: PersonText
@@ -144,7 +144,7 @@ class CommitPackMetadata(CommitMetadata):
 
 
 class RestoreMetadata(msgspec.Struct):
-    """What to bring back on which branch."""
+    """The commit to restore, and the branch to restore it on."""
 
     target_branch: PlainBranchName
     base_ref: AnyRef
@@ -204,14 +204,14 @@ def read_target(metadata: CommitMetadata) -> CommitTarget:
 
 
 def read_facts(metadata: CommitMetadata, *, now: int) -> CommitFacts:
-    """Return message and persons of a commit; the committer is the author unless given."""
+    """Return message and persons of a commit. Without a committer the author is the committer."""
     author = read_person(metadata.author, now=now)
     committer = author if metadata.committer is None else read_person(metadata.committer, now=now)
     return CommitFacts(clean_message(metadata.commit_message), author, committer)
 
 
 def read_files(files: Sequence[FileFields]) -> list[FileChange]:
-    """Return the file list, paths and modes checked; raise Invalid naming what is wrong."""
+    """Return the file list with checked paths and modes; raise Invalid, which names the unfit member."""
     if len(files) > limits.commit_files_max:
         raise TooManyFiles(limits.commit_files_max)
     changes = []
@@ -255,7 +255,7 @@ def commit_answer(target: CommitTarget, new: NewCommit, *, blob_count: int) -> C
 
 
 async def _read_stream(call: Call, open_commit: Callable[[bytes], OpenedCommit]) -> BranchWrite[CommitAnswer]:
-    """Read the whole body and return the write that commits it."""
+    """Read the whole body, and return the write that makes the commit."""
     stream = CommitStream(open_commit)
     try:
         waiting: list[bytes] = []
@@ -289,7 +289,7 @@ def _commit(commit: StreamedCommit, receipt: Receipt[NewCommit] | None) -> NewCo
 
 
 def _read_commit(call: Call, metadata: CommitMetadata) -> tuple[CommitTarget, CommitFacts]:
-    """Return what a metadata line says of a commit; a failure's answer names the branch from here on."""
+    """Return target and facts of a commit. From now on a failure's answer names the branch."""
     call.failure_facts["branch"] = metadata.target_branch.removeprefix("refs/heads/")
     return read_target(metadata), read_facts(metadata, now=call.node.clock())
 
@@ -361,7 +361,7 @@ async def restore(call: Call) -> BranchWrite[CommitAnswer]:
 
 
 async def _read_restore(call: Call) -> RestoreMetadata:
-    """Return the metadata; the body is a JSON object, or the same as the first line of an NDJSON stream."""
+    """Return the metadata. The body is a JSON object, or an NDJSON stream whose first line has it."""
     pieces = [piece async for piece in iter_body(call.wire.upload, max_bytes=limits.json_body_max_bytes)]
     text = b"".join(pieces).lstrip()
     try:

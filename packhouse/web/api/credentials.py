@@ -32,7 +32,7 @@ class CreateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReleasedCreateCredentialBody(CreateCredentialBody, frozen=True, kw_only=True):
-    """The same with `repo_id`, the repository's name or id, which released paths need."""
+    """What the server sends to the upstream. Released paths need `repo_id`, the repository's name or id."""
 
     repo_id: str
 
@@ -45,7 +45,7 @@ class UpdateCredentialBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateNamedCredentialBody(UpdateCredentialBody, frozen=True, kw_only=True):
-    """The same with the id of the credential."""
+    """The id of the credential, and its new password. `username` is changed or cleared when it is there."""
 
     id: str
 
@@ -105,7 +105,7 @@ async def handle_delete_named(call: Call) -> None:
 
 
 def _given_username(raw: Mapping[str, object], body: UpdateCredentialBody) -> str | None:
-    """Return the user name to store, or "" to clear it. A blank text is not absence in this member alone."""
+    """Return the user name to store, or "" to clear it. In this member alone a blank text is not absence."""
     given = raw.get("username")
     return "" if isinstance(given, str) and not given.strip() else body.username
 

@@ -182,7 +182,7 @@ def _count(files: Sequence[FileDiff]) -> DiffStats:
 
 
 def _with_files(call: Call, answer: A, files: Sequence[FileDiff], *, is_by_id: bool) -> Reply[A]:
-    """Return the reply that has these files. A large one is made in pieces, while it is sent.
+    """Return the reply with these files. The JSON of a large one is made in pieces, while it is sent.
 
     As text and as JSON, patches take several times their size.
     """

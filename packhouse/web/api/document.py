@@ -1,4 +1,4 @@
-"""The API's description of itself."""
+"""The route that serves the OpenAPI document."""
 
 from collections.abc import Sequence
 

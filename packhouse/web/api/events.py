@@ -1,6 +1,6 @@
-"""Events as a stream: what webhooks are told, for programs that wait for a push.
+"""Events as a stream, for programs that wait for a push. They are the events that webhooks get.
 
-Server-sent events as in the HTML standard, section 9.2: `id`, `event` and one line of `data` each.
+The stream is of server-sent events (HTML standard, section 9.2): `id`, `event` and one line of `data` each.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _OpenStreams:
-    """How many streams this process serves."""
+    """The number of streams that this process serves."""
 
     def __init__(self) -> None:
         self._count = 0
 
     def enter(self) -> None:
-        """Count one more; raise Unavailable when there are enough."""
+        """Count one more stream; raise Unavailable when there are too many."""
         if self._count >= limits.event_streams_max:
             raise ServerBusy(work="event streams", retry_after_s=_RETRY_AFTER_S)
         self._count += 1
 
     async def leave(self) -> None:
-        """Count one less."""
+        """Count one stream less."""
         self._count -= 1
 
 
@@ -55,7 +55,7 @@ _streams: Final = _OpenStreams()
 
 
 async def handle_events(call: Call) -> Response:
-    """GET …/events: what happens from now on, or after the event of the given id."""
+    """GET …/events: the events from now on, or after the event of the given id."""
     query = parse_query(call.wire.query_string, EventsQuery, where="events")
     after = _parse_id(call.wire.headers.get("last-event-id", "").strip() or query.last_event_id)
     reader = await call.operate(open_events, OpenEvents(call.caller.repo, after))
@@ -77,9 +77,9 @@ def _parse_id(text: str) -> int | None:
 
 
 async def _stream(call: Call, reader: EventReader) -> AsyncIterator[bytes]:
-    """Yield events until the token ends, the repository goes, or the reader falls too far behind.
+    """Yield events until the token ends, the repository is deleted, or the reader falls too far behind.
 
-    A reader reconnects by itself with the last id it saw, and then hears why it cannot go on.
+    A reader reconnects by itself with the last id that it saw. The answer to that tells why it cannot go on.
     """
     yield _HELLO
     node, ends_at = call.node, call.caller.principal.expires_at

@@ -1,4 +1,4 @@
-"""Health: whether the process answers, and whether its database and storage do."""
+"""Health: tells whether the process, its database and its storage answer."""
 
 from typing import Annotated, Final
 

@@ -64,7 +64,7 @@ class SquashForbidden(Invalid):
 
 
 class MergeBody(msgspec.Struct):
-    """What to merge where and how; `source_ref` is any ref input, `source_branch` its old name.
+    """The ref to merge, the branch to merge it into, and how. `source_branch` is the old name of `source_ref`.
 
     `strategy` is `merge`, `ff_only` or `ff_prefer`.
     """
@@ -92,7 +92,7 @@ class MergeSourceFields(WithOldNames, frozen=True):
 
 
 class MergeTargetFields(msgspec.Struct):
-    """Where the target was and is."""
+    """The target branch, before and after the merge."""
 
     branch: Name
     ephemeral: bool
@@ -113,9 +113,11 @@ class MergeAnswer(msgspec.Struct, kw_only=True):
 
 
 class MergeProblem(msgspec.Struct):
-    """What a 409 of a merge adds to the problem; the others come with a conflict of files only.
+    """The members that a 409 of a merge adds to the problem.
 
-    `conflict_paths_base64` is there when one of the paths is no text, and has the bytes of all, place by place.
+    All but `conflict_type` come with a conflict of files only.
+
+    `conflict_paths_base64` is there when one of the paths is no text. It has the bytes of all paths, place by place.
     """
 
     conflict_type: Annotated[str, always("merge_conflict", "target_moved", "repo_changed")] | UnsetType = (
@@ -140,7 +142,7 @@ async def handle_merge(call: Call) -> BranchWrite[MergeAnswer]:
 
 
 def _read_command(call: Call, body: MergeBody) -> Merge:
-    """Return the body as a command; raise Invalid for what does not fit together."""
+    """Return the body as a command; raise Invalid for members that do not go together."""
     strategy = _STRATEGIES.get(body.strategy)
     if strategy is None:
         raise MergeStrategyUnknown(body.strategy[:80])

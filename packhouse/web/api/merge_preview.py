@@ -1,4 +1,4 @@
-"""Merge previews tell what a merge would do, and change nothing."""
+"""Merge previews: the result of a merge, without a change."""
 
 from dataclasses import replace
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Files with their sizes, and with the commits that last touched them."""
+"""Files with their sizes and the commits that last touched them."""
 
 import functools
 from typing import Annotated, Final
@@ -57,7 +57,10 @@ class ListFilesMetadataQuery(PathMembers):
 
 
 class ReleasedListFilesMetadataQuery(ListFilesMetadataQuery):
-    """The same, where only a caller that asks for pages gets them."""
+    """The folder or file to list. Only a caller that gives `cursor` or `limit` gets pages.
+
+    `recursive` has no effect.
+    """
 
     limit: Annotated[int, _RELEASED_LIMIT] | None = None
 

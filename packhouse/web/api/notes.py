@@ -58,14 +58,14 @@ class NoteActionUnknown(Invalid):
 
 
 class GetNoteQuery(msgspec.Struct):
-    """Whose note; `notes_ref` is `reviews`, `notes/reviews` or `refs/notes/reviews`."""
+    """The object whose note is read. `notes_ref` is `reviews`, `notes/reviews` or `refs/notes/reviews`."""
 
     object_ref: AnyRef
     notes_ref: _NotesRefInput | None = None
 
 
 class ListNotesRefsQuery(msgspec.Struct):
-    """Which page of the refs whose name starts so; a bare prefix is placed below `refs/notes/`."""
+    """The page to return, and the prefix of the refs' names. A bare prefix is placed below `refs/notes/`."""
 
     prefix: _NotesRefInput | None = None
     cursor: Cursor | None = None
@@ -98,9 +98,9 @@ class NotesRefList(msgspec.Struct):
 
 
 class WriteNoteBody(msgspec.Struct):
-    """Whose note, what to do (`add`, `append` or `remove`), and the text, which `remove` ignores.
+    """The object whose note is written, the action (`add`, `append` or `remove`), and the text, which `remove` ignores.
 
-    With `expected_notes_ref_sha` the notes ref must be there; forty zeros: it must not exist.
+    With `expected_notes_ref_sha` the notes ref must be at that commit. Forty zeros mean that it must not exist.
     """
 
     object_ref: AnyRef
@@ -112,7 +112,7 @@ class WriteNoteBody(msgspec.Struct):
 
 
 class DeleteNoteBody(msgspec.Struct):
-    """Whose note."""
+    """The object whose note is removed."""
 
     object_ref: AnyRef
     notes_ref: _NotesRefInput | None = None
@@ -121,7 +121,7 @@ class DeleteNoteBody(msgspec.Struct):
 
 
 class NoteResult(msgspec.Struct):
-    """That it was done."""
+    """The outcome of the write."""
 
     success: Literal[True]
     status: Annotated[str, always("ok")]

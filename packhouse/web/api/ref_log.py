@@ -1,4 +1,4 @@
-"""The ref log, which undo and audit read. This server adds it; other servers of this API have none."""
+"""The ref log, for undo and audit. It is an addition of this server: other servers of this API have none."""
 
 from typing import Annotated
 

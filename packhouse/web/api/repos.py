@@ -60,7 +60,7 @@ class CreateRepoQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListReposQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """`q` is searched in names, whatever the case."""
+    """The page to return. `q` is searched in names without regard to case."""
 
     q: str = ""
     cursor: EncodedCursor = ""
@@ -68,7 +68,7 @@ class ListReposQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What to change; the new default branch must exist unless the repository is empty."""
+    """The new default branch. It must exist unless the repository is empty."""
 
     default_branch: BranchName = ""
     deployment: Annotated[Any, says(type="null")] = None
@@ -127,7 +127,7 @@ class UpdatedRepoReply(WithOldNames, frozen=True, kw_only=True):
 
 
 class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
-    """What was deleted, by its internal id."""
+    """The deleted repository, by its internal id."""
 
     repo_id: RepoId
     message: Name
@@ -196,14 +196,14 @@ async def patch_repo(call: Call) -> UpdatedRepoReply:
 
 
 async def delete_one_repo(call: Call) -> DeletedRepoReply:
-    """DELETE /api/repos/{repo}: delete the repository; its storage goes later."""
+    """DELETE /api/repos/{repo}: delete the repository. A job removes its storage later."""
     deleted = await call.operate(delete_repo, DeleteRepo(call.caller.repo))
     message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
     return DeletedRepoReply(repo_id=deleted.public_id, message=message)
 
 
 class _Members(TypedDict):
-    """The members of RepoMembers, which two replies have in common."""
+    """The members of RepoMembers, which several replies share."""
 
     repo_id: str
     repository_id: int

@@ -16,7 +16,7 @@ from packhouse.web.routing.route import Paths, of_repo, reading, writing
 
 
 class ListTagsQuery(msgspec.Struct):
-    """Which page."""
+    """The page to return."""
 
     cursor: Cursor | None = None
     limit: PageLimit = 0
@@ -58,7 +58,7 @@ class TagAnswer(msgspec.Struct):
 
 
 class CreateTagBody(msgspec.Struct):
-    """The tag's name and what it is put on: any ref input, `target` in its old form."""
+    """The name of the tag, and the ref that it is put on. `target` is the old name of `ref`."""
 
     name: NewTagName
     ref: AnyRef
@@ -73,7 +73,7 @@ class CreatedTag(msgspec.Struct):
 
 
 class DeleteTagBody(msgspec.Struct):
-    """The name, where the path does not hold it."""
+    """The name of the tag, where the path does not have it."""
 
     name: TagName
 

@@ -1,4 +1,4 @@
-"""Request bodies: bounded, with a limit on silence, inflated when the client compressed them."""
+"""Request bodies: bounded in size and in silence, and inflated when the client compressed them."""
 
 import asyncio
 import contextlib
@@ -56,13 +56,13 @@ class ClientStalled(TimedOut):
 
 
 class ClientGone(Exception):
-    """The client closed the connection: there is nobody to answer."""
+    """The client closed the connection, so nobody waits for an answer."""
 
 
 class Fingerprint:
-    """A hash over what a request asks for: `start`, then its body, inflated, in whatever pieces it came.
+    """A hash over the request: `start`, then its body, inflated. The sizes of the pieces make no difference.
 
-    `is_whole` once the end of the body has been hashed.
+    `is_whole` is True once the end of the body has been hashed.
     """
 
     def __init__(self, start: bytes) -> None:
@@ -74,15 +74,15 @@ class Fingerprint:
         self._hash.update(piece)
 
     def text(self) -> str:
-        """Return the hash of a whole body."""
+        """Return the hash. The body has been read to its end."""
         assert self.is_whole, "the body was not read to its end"
         return self._hash.hexdigest()
 
 
 class RequestBody:
-    """The body of one request as it arrives. Wire bytes: not yet inflated.
+    """The body of one request as it arrives, not inflated yet.
 
-    A `fingerprint` is fed by iter_body().
+    iter_body() feeds the inflated bytes to `fingerprint`, if there is one.
     """
 
     def __init__(self, scope: Scope, receive: Receive, *, stall_max_s: float) -> None:
@@ -101,7 +101,7 @@ class RequestBody:
     async def read(self) -> bytes:
         """Return the next bytes as they arrive, b"" at the end.
 
-        Raises ClientStalled when none arrive in time and ClientGone when the connection is lost.
+        Raises ClientStalled when no byte arrives in time, and ClientGone when the connection is lost.
         """
         while not self.complete:
             self.started = True
@@ -120,10 +120,10 @@ class RequestBody:
         return b""
 
     async def drain(self, max_bytes: int) -> bool:
-        """Read and drop what is left, at most `max_bytes`; tell whether the end was reached.
+        """Read and drop the rest of the body, at most `max_bytes`; tell whether its end was reached.
 
-        A client that is answered while it still sends may see a reset instead of the answer. One that waits
-        for `100 Continue` has sent nothing and must not be asked to.
+        A client that is answered while it still sends may see a reset instead of the answer. A client that waits for
+        `100 Continue` has sent no body: reading would ask it to send one.
         """
         if self.complete:
             return True
@@ -142,7 +142,7 @@ class RequestBody:
         return True
 
     async def linger(self, timeout_s: float) -> None:
-        """Read and drop what arrives until the end, a lost connection or the time is over."""
+        """Read and drop what arrives, until the body ends, the connection is lost or the time is over."""
         if self.continue_expected and not self.started:
             return
         with contextlib.suppress(ClientGone, ClientStalled, TimeoutError):
@@ -152,7 +152,7 @@ class RequestBody:
 
 
 def _declared_bytes(headers: dict[bytes, bytes]) -> int | None:
-    """Return the declared length, 0 without a body, None when only its end will tell."""
+    """Return the declared length, 0 without a body, None for a chunked body."""
     if b"transfer-encoding" in headers:
         return None
     length = headers.get(b"content-length", b"0")
@@ -162,8 +162,8 @@ def _declared_bytes(headers: dict[bytes, bytes]) -> int | None:
 async def iter_body(upload: RequestBody, *, max_bytes: int, decode_gzip: bool = True) -> AsyncIterator[bytes]:
     """Yield the body in pieces of at most a few hundred KiB, inflated when it is sent as gzip.
 
-    Raises BodyTooLarge beyond `max_bytes` (counted after inflating, so that a body that inflates a
-    thousandfold costs one piece), Invalid on a damaged or unknown encoding, ClientStalled, ClientGone.
+    The bound `max_bytes` counts inflated bytes, so that a body that inflates a thousandfold costs one piece. Raises
+    BodyTooLarge, Invalid for a damaged or unknown encoding, ClientStalled and ClientGone.
     """
     if upload.declared_bytes is not None and upload.declared_bytes > max_bytes:
         raise BodyTooLarge(max_bytes)
@@ -183,7 +183,7 @@ async def iter_body(upload: RequestBody, *, max_bytes: int, decode_gzip: bool = 
 
 
 async def drop_body(upload: RequestBody, *, max_bytes: int) -> None:
-    """Read the rest of a body that is not needed; errors as iter_body()."""
+    """Read the rest of a body that is not needed. Raises the errors of iter_body()."""
     async for _ in iter_body(upload, max_bytes=max_bytes):
         continue
 
@@ -194,7 +194,7 @@ async def _pieces(upload: RequestBody) -> AsyncIterator[bytes]:
 
 
 async def _inflate(upload: RequestBody) -> AsyncIterator[bytes]:
-    """Inflate one gzip member; the output of one step is bounded, whatever the input's ratio."""
+    """Inflate one gzip member. The output of one step is bounded for every ratio of compression."""
     inflater = zlib.decompressobj(wbits=_GZIP_WINDOW_BITS)
     empty = True
     while chunk := await upload.read():

@@ -1,8 +1,8 @@
-"""Answers to HTTP/1.0 clients, which know no chunks: one of unknown length lasts until the connection ends.
+"""Answers to HTTP/1.0 clients, which know no chunks: an answer of unknown length lasts until the connection ends.
 
-Such a client takes every orderly end for the end of the answer (RFC 9112 section 8). So the connection is set to
-end with a reset from the start of such an answer until its last piece. That holds whatever ends it: a handler that
-fails, a client that stalls, the end of this process.
+Such a client takes every orderly end for the end of the answer (RFC 9112 section 8). So the connection is set to end
+with a reset from the start of the answer until its last piece. A handler that fails, a client that stalls and the end
+of this process then all end in a reset.
 """
 
 import asyncio
@@ -20,7 +20,10 @@ _BODILESS: Final = (204, 304)
 
 
 class CloseDelimited:
-    """ASGI: `app` answering one HTTP/1.0 request of `cycle` without chunks (RFC 9112 sections 6.1 and 6.3)."""
+    """An ASGI application:
+
+    answers one HTTP/1.0 request of `cycle` by `app`, without chunks (RFC 9112 sections 6.1, 6.3).
+    """
 
     def __init__(self, app: Any, cycle: RequestResponseCycle) -> None:
         self._app = app

@@ -1,8 +1,8 @@
 """HTTP/1.1 on the socket: uvicorn's httptools protocol, with the bounds it lacks.
 
-Added here: limits on the request line, headers, trailers, connections and pipelining; a time limit on
-headers; JSON errors; what RFC 9112 wants refused before a request is believed; requests that offer an upgrade
-read to their end; news of a lost connection for every request on it, not only for the last one.
+Added here are limits on the request line, headers, trailers, connections and pipelining, a time limit on headers, and
+errors as JSON. Requests that RFC 9112 wants refused are refused before they start. Requests that offer an upgrade are
+read to their end. Every request of a lost connection is told of the loss, where uvicorn tells only the last one.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class _Refused(Exception):
 
 
 class EdgeUvicornConfig(UvicornConfig):
-    """Uvicorn's configuration, with ours at hand for the protocol."""
+    """Uvicorn's configuration, which holds our configuration for the protocol."""
 
     def __init__(self, app: Any, *, settings: Config, **options: Any) -> None:
         super().__init__(app, **options)
@@ -79,7 +79,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def shutdown(self) -> None:
-        """End once the answers under way are complete; endless ones are told, by `packhouse.is_ending`."""
+        """End once the running answers are complete. Endless answers ask `packhouse.is_ending`."""
         self._ending = True
         super().shutdown()
 
@@ -97,7 +97,7 @@ class EdgeProtocol(HttpToolsProtocol):
                 cycle.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived; bound what the parser may keep without calling back."""
+        """Parse what arrived, and bound the bytes that the parser may keep before it calls back."""
         self._unframed_bytes += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -125,11 +125,11 @@ class EdgeProtocol(HttpToolsProtocol):
                 return
 
     def _parse_head_without_upgrade(self) -> None:
-        """Begin the request anew, as if it offered no upgrade: none is served (RFC 9110 section 7.8).
+        """Begin the request anew as if it offered no upgrade, since the server takes none (RFC 9110 section 7.8).
 
-        The parser takes all that follows an offered upgrade for another protocol and cannot be told otherwise. So
-        a new one reads the same head without the Upgrade field, and then the body. Names and values hold no line
-        break, or the first parser had refused them; what they say of the body is judged on this second reading.
+        After an offered upgrade the parser takes all bytes for another protocol, and no option of it changes that. So a
+        new parser reads the same head without the Upgrade field, and then the body. Names and values hold no line
+        break, or the first parser had refused them. What they say of the body is judged on this second reading.
         """
         assert self._is_upgrade_offered
         self._is_upgrade_offered = False
@@ -160,7 +160,7 @@ class EdgeProtocol(HttpToolsProtocol):
     # Parser callbacks
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Note that a request begins."""
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = 0
@@ -170,12 +170,12 @@ class EdgeProtocol(HttpToolsProtocol):
         is_long = len(self.url) + len(url) > limits.request_target_max_bytes
         super().on_url(
             url[: limits.request_target_max_bytes]
-        )  # also of a long one: it tells the form of the refusal
+        )  # the start of a long target as well: the form of the refusal depends on it
         if is_long:
             self._refuse(414, "request target is too long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; trailers, which come after the body, count for nothing."""
+        """Take a header field. Trailers, which come after the body, are ignored."""
         if not self._in_head:
             return
         self._head_bytes += len(name) + len(value)
@@ -185,7 +185,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Start the request, once its framing is beyond doubt."""
+        """Start the request once its framing has been checked."""
         self._in_head = False
         self._unframed_bytes = 0
         self._cancel_head_timer()
@@ -204,7 +204,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self._start_request()
 
     def _start_request(self) -> None:
-        """Start the request; of a long target uvicorn's parser gets the path alone, since it refuses the whole."""
+        """Start the request. Uvicorn's parser refuses a long target, so it gets the path of one alone."""
         if len(self.url) <= limits.request_path_max_bytes:
             super().on_headers_complete()
             return
@@ -222,12 +222,12 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the body; a request that offers an upgrade has not begun yet."""
+        """End the body. A request that offers an upgrade has not begun yet."""
         if not self._is_upgrade_offered:
             super().on_message_complete()
 
     def _check_framing(self) -> None:
-        """Refuse what two servers in a row might read as two different requests (RFC 9112 sections 3, 6)."""
+        """Refuse a request that two servers in a row might read as two different ones (RFC 9112 sections 3, 6)."""
         given: dict[bytes, list[bytes]] = {}
         for name, value in self.headers:
             if name in _HEADERS_CHECKED:
@@ -249,7 +249,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._refuse(400, "the only Transfer-Encoding accepted is chunked")
 
     def _heed_expectations(self, values: list[bytes], version: str) -> None:
-        """Wait for the body only when asked to, by a client that knows of it (RFC 9110 section 10.1.1)."""
+        """Note whether the client waits for `100 Continue` (RFC 9110 section 10.1.1); refuse other expectations."""
         expected = {member.strip().lower() for value in values for member in value.split(b",")} - {b""}
         if version != "1.0" and expected - {b"100-continue"}:
             self._refuse(417, "the only expectation served is 100-continue")
@@ -268,7 +268,7 @@ class EdgeProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Go on with the next request; a closing connection that does not drain is cut in the end."""
+        """Go on with the next request. A closing connection that does not drain is cut after a while."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._cut_later()
@@ -283,7 +283,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._cut_timer = self.loop.call_later(limits.git_stall_max_s, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's sentence says less than ours
-        """Refuse what the parser refused, as JSON, and close."""
+        """Answer a request that the parser refused, as JSON, and close the connection."""
         running = self._running
         if running is not None and running.response_started and not running.response_complete:
             self.transport.abort()  # an answer is on its way: nothing may be written into it

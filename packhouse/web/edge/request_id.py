@@ -13,11 +13,11 @@ _ID: Final = re.compile(rb"[\x21-\x7e]{1,%d}" % limits.request_id_max_chars)
 
 
 def choose_request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """Return the id that the client gave, if it is of printable ASCII without blanks and not long, or a new one."""
+    """Return the client's own id if it is short, printable ASCII without blanks; a new one otherwise."""
     for name, value in headers:
         if name == ID_HEADER:
             if _ID.fullmatch(value):
                 return value
             break
-    # Nothing is secret in it, and the system's randomness lets other threads have the interpreter, which takes long.
+    # An id is no secret. Asking the system for randomness would release the interpreter, and waiting for it takes long.
     return b"%032x" % random.getrandbits(128)

@@ -1,7 +1,7 @@
-"""One line a request: who asked for what, and how it ended.
+"""One line a request: its caller, its route and how it ended.
 
-A line never holds the query nor the path as it was written, since both may hold what is no business of the log; nor
-headers, but for the request's id.
+A line never holds the query, the path as the client wrote it, or a header other than the request's id. They may hold
+secrets and names of files.
 """
 
 import asyncio
@@ -16,17 +16,18 @@ from packhouse.log import collect_line, format_time, is_logged, write_collected_
 from packhouse.web.call import Call
 from packhouse.web.edge.wire_request import WireRequest
 
-# Load balancers ask for these every few seconds: told as often, they would drown what matters.
+# Load balancers ask for these every few seconds. A line for each request would drown all other lines.
 _PROBES: Final = frozenset({"healthz", "readyz"})
 _NAMES: Final = {logging.DEBUG: "debug", logging.INFO: "info"}
 
 
 class RequestLine(msgspec.Struct, frozen=True):
-    """What operators search by. Texts are blank and numbers 0 where nothing is known.
+    """The fields that operators search by. An unknown text is blank, an unknown number 0.
 
-    `path` is the template of the route, `operation` its name. `status` is what was sent, 0 when the client left
-    before. `bytes_in` and `bytes_out` count bodies as they went over the wire, without the framing of chunks.
-    `org` and `sub` are those of a valid token, `repo` is what it was used for. `client` is the peer of the connection.
+    `path` is the template of the route, `operation` its name. `status` is the status that was sent, 0 when the client
+    left before. `bytes_in` and `bytes_out` count bodies as they went over the wire, without the framing of chunks.
+    `org` and `sub` are those of a valid token, `repo` is the repository that it was used for. `client` is the address
+    of the peer.
     """
 
     time: str
@@ -62,9 +63,9 @@ def log_request(
     seconds: float,
     reason: str = "",
 ) -> None:
-    """Write the line of a request that has ended; `message` says how.
+    """Write the line of a request that has ended; `message` says how it ended.
 
-    A request that no route answers has no call. `refused_path` is the template of a path that does not take its method.
+    A request without a route has no call. `refused_path` is the template of a path that does not take its method.
     """
     match = call.match if call else None
     level = logging.DEBUG if match and match.operation in _PROBES else logging.INFO
@@ -99,7 +100,7 @@ def _write(line: RequestLine) -> None:
 
 
 def _repo_name(call: Call) -> str:
-    """Return what the call was for; of a caller that nobody knows, not even that."""
+    """Return the repository that the call was for, "" for an unknown caller."""
     if call.authorised is not None:
         return call.authorised.repo
     return call.match.values.get("repo", "") if call.principal else ""

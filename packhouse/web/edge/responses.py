@@ -1,4 +1,4 @@
-"""Answers: JSON, and streams that end their producer when the client goes."""
+"""Answers: JSON, and streams whose producer ends when the client goes."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 from packhouse import limits
 
 REVALIDATED: Final = "private, no-cache"
-"""What a ref or a list answers changes at any time: a cache asks again before it uses it (RFC 9111 section 5.2.2)."""
+"""For answers that can change at any time: a cache asks again before it uses one (RFC 9111 section 5.2.2)."""
 
 IMMUTABLE: Final = "private, max-age=31536000, immutable"
-"""What full ids alone decide never changes (RFC 8246). It is still for this caller only."""
+"""For answers to full ids alone: they never change (RFC 8246). Only the caller's own cache may keep them."""
 
 NOT_STORED: Final = "no-store"
-"""Failures: without it a cache may keep a 404 for as long as it likes (RFC 9110 section 15.1)."""
+"""For failures: without this a cache may keep a 404 for any time (RFC 9110 section 15.1)."""
 
 _encoder = msgspec.json.Encoder()
 
@@ -35,16 +35,20 @@ def json_response(
 
 
 def cacheable(response: Response, *, is_by_id: bool) -> Response:
-    """Return a reading answer with how long clients may keep it; `is_by_id`: every input was a full object id.
+    """Mark a reading answer with the time that clients may keep it, and return it.
 
-    Answers that no handler marks are revalidated. An expression such as `<id>~1` is no id here.
+    `is_by_id` tells that every input was a full object id. An expression such as `<id>~1` is not an id here. Answers
+    without this mark are revalidated.
     """
     response.headers["Cache-Control"] = IMMUTABLE if is_by_id else REVALIDATED
     return response
 
 
 class ResponseAborted(Exception):
-    """The body cannot be completed: the connection must be cut, so that nobody takes half for the whole."""
+    """The body cannot be completed.
+
+    The connection must be cut, so that the client does not take a part for the whole.
+    """
 
 
 class ClientLeft(ResponseAborted):
@@ -54,10 +58,10 @@ class ClientLeft(ResponseAborted):
 class StreamResponse(Response):
     """An answer whose body is produced while it is sent.
 
-    The producer is cancelled when the client goes, and when a client takes nothing for `stall_max_s`;
-    `cleanup` runs in every case, also when the producer was never started (HEAD). An error of the producer
-    before its first piece is answered like any other, a later one cuts the connection. With `size_bytes` the
-    length is announced, otherwise the body is chunked.
+    The producer is cancelled when the client goes, or takes nothing for `stall_max_s`. `cleanup` runs in every case,
+    also when the producer was never started (HEAD). An error of the producer before its first piece is answered like
+    any other. A later one cuts the connection. With `size_bytes` the length is announced, otherwise the body is
+    chunked.
     """
 
     def __init__(

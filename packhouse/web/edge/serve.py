@@ -40,7 +40,7 @@ class TlsUnusable(Invalid, kw_only=True):
 
 
 class ListenUnresolved(Unavailable):
-    """The system finds no address of this name. `reason` is the system's."""
+    """The system finds no address for the name to listen on. `reason` is the system's."""
 
     code = Code.LISTEN_UNRESOLVED
     listen: str
@@ -48,14 +48,14 @@ class ListenUnresolved(Unavailable):
 
 
 class ListenTaken(Unavailable):
-    """Another program listens there."""
+    """Another program listens on the address."""
 
     code = Code.LISTEN_TAKEN
     listen: str
 
 
 class ListenRefused(Unavailable):
-    """The system does not let this process listen there. `reason` is the system's."""
+    """The system does not let this process listen on the address. `reason` is the system's."""
 
     code = Code.LISTEN_REFUSED
     listen: str
@@ -70,9 +70,9 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status. Each process starts its background work.
 
-    `announce` is called once, by the first process that serves. Running requests may finish within
-    `shutdown_grace_s`. Raises Invalid for a certificate or key that cannot be used, and Unavailable when the address
-    cannot be listened on.
+    `announce` is called once, by the first process that serves. Running requests may finish within `shutdown_grace_s`.
+    Raises Invalid for a certificate or key that cannot be used, and Unavailable for an address that cannot be listened
+    on.
     """
     check_tls(config)
     listener = open_listener(config.listen)
@@ -97,7 +97,7 @@ def serve(
 
 
 class _OnceForAll:
-    """A call that the first of several processes makes; those forked from this one count as well."""
+    """A call that runs once, in the first process that makes it. Processes forked from this one count as well."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
@@ -111,7 +111,7 @@ class _OnceForAll:
 
 
 def check_tls(config: Config) -> None:
-    """Raise Invalid unless certificate and key, when given, can be read and fit each other."""
+    """Raise Invalid for a certificate or key that cannot be read, or for a pair that does not fit."""
     if config.tls_cert is None or config.tls_key is None:
         return
     try:
@@ -125,7 +125,7 @@ def check_tls(config: Config) -> None:
 
 
 def _refuse_passphrase() -> bytes:
-    """Fail where OpenSSL would ask the terminal, again in each process."""
+    """Fail, where OpenSSL would ask for a passphrase on the terminal in each process."""
     raise ssl.SSLError("the key is encrypted")
 
 
@@ -154,7 +154,7 @@ def open_listener(listen: str) -> socket.socket:
 
 
 def _raise_open_files_limit() -> None:
-    """Allow as many open files as the system lets us, since every connection is one."""
+    """Raise the limit of open files as far as the system allows, since every connection is an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -162,9 +162,9 @@ def _raise_open_files_limit() -> None:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn's server; a signal ends it with status 0 instead of being raised again afterwards.
+    """Uvicorn's server. A signal ends it with status 0, where uvicorn would raise the signal again.
 
-    `on_start` is called once connections are taken and answered.
+    `on_start` is called once the server takes and answers connections.
     """
 
     def __init__(self, config: EdgeUvicornConfig, on_start: Callable[[], None] | None) -> None:
@@ -227,8 +227,8 @@ def run_worker(
         return ended.code if isinstance(ended.code, int) else EXIT_START_FAILED
     log_event("stopped", pid=os.getpid())
     if any(thread.name.startswith("packhouse") for thread in threading.enumerate()):
-        # The grace period is over; waiting for a thread that hangs would keep the process for ever. What git
-        # runs for it would outlive us, without anybody who ends it when its time is up.
+        # The grace period is over, and waiting for a thread that hangs would keep the process for ever. The git
+        # processes of the thread would outlive us, without a limit on their time.
         kill_running()
         logging.shutdown()
         os._exit(0)

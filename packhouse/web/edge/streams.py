@@ -6,9 +6,9 @@ from packhouse.web.call import Call
 
 
 async def iter_in_threads(call: Call, pieces: Iterator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield what `pieces` yields, each step in a worker thread; close it in every case.
+    """Yield what `pieces` yields, each step in a worker thread, and close `pieces` in every case.
 
-    Between two pieces no thread is held, so slow clients cost memory for one piece each.
+    No thread is held between two pieces, so a slow client costs the memory of one piece.
     """
     try:
         while (piece := await call.in_thread(next, pieces, None)) is not None:

@@ -1,7 +1,7 @@
 """Several server processes on one socket: start them, restart those that crash, end them together.
 
-The supervisor opens neither database nor repositories and starts no thread, so that a fork of it is safe at
-any time; what the workers share with it in memory is the code.
+The supervisor opens neither database nor repositories, and starts no thread. So it can be forked at any time, and the
+workers share only the code with it in memory.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from packhouse.config import Config
 from packhouse.log import log_event
 
 EXIT_START_FAILED: Final = 3
-"""Exit status of a worker that could not open what it needs; the reason is logged."""
+"""Exit status of a worker that failed to start. The reason is in the log."""
 
 KILL_MARGIN_S: Final = 5.0
 START_WINDOW_S: Final = 30.0
@@ -33,9 +33,9 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 def supervise(run_worker: Callable[[], int], config: Config, listener: socket.socket) -> int:
     """Keep `config.workers` processes running `run_worker` until SIGTERM, SIGINT or SIGHUP; return the exit status.
 
-    A worker that ends by itself is replaced; when too many do in a row, or one cannot even start, all are
-    ended and the status is 1. Workers end by themselves when this process is killed. The workers share
-    `listener`; this process closes its copy when they are to end.
+    A worker that ends by itself is replaced. When too many do in a row, or one cannot even start, all are ended and the
+    status is 1. Workers end by themselves when this process is killed. They share `listener`. This process closes its
+    copy when they are to end.
     """
     return _Supervisor(run_worker, config, listener).run()
 
@@ -56,7 +56,8 @@ class _Supervisor:
         self._wake_writer.setblocking(False)
 
     def run(self) -> int:
-        # Only nohup counts: a shell's background jobs ignore SIGINT, and who sends it to this process means it.
+        # An ignored SIGHUP stays ignored, since nohup asked for it. An ignored SIGINT is heeded again: shells ignore it
+        # for every background job, and a SIGINT that is sent to this process should end it.
         is_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         heeded = [number for number in _SIGNALS if number != signal.SIGHUP or not is_nohup]
         previous = {number: signal.signal(number, self._note_signal) for number in heeded}
@@ -83,7 +84,7 @@ class _Supervisor:
             self._wake_reader.recv(4096)
 
     def _watch(self) -> bool:
-        """Replace workers that end; return True when asked to stop, False when they cannot be kept running."""
+        """Replace workers that end. Return True when asked to stop, False when workers keep ending."""
         while not self._stop_signal:
             for process_id, status in self._reap():
                 log_event("worker ended", level=logging.ERROR, pid=process_id, status=status)
@@ -97,7 +98,7 @@ class _Supervisor:
         return True
 
     def _is_settled(self) -> bool:
-        """Tell whether the first workers had time to start: later on, what prevents a start may pass."""
+        """Tell whether the first workers had time to start. After that, a failed start may pass and is tried again."""
         return time.monotonic() - self._started_at > START_WINDOW_S
 
     def _may_restart(self) -> bool:
@@ -155,7 +156,7 @@ class _Supervisor:
         os._exit(1)
 
     def _stop_workers(self) -> None:
-        """Ask the workers to end; kill those that have not when the grace period is over."""
+        """Ask the workers to end; kill the workers that still run when the grace period is over."""
         # While one process keeps it open, the kernel takes connections that nobody will ever serve.
         self._listener.close()
         self._signal_workers(signal.SIGTERM)

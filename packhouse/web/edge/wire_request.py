@@ -1,7 +1,7 @@
-"""A request as it came over the wire: head, body, and the connection that it came by.
+"""A request as it came over the wire: its head, its body and its connection.
 
-What the server tells of the connection stands in the scope under `packhouse.` (protocol.py). Another server leaves it
-out, and then nothing is known.
+The server puts facts about the connection into the scope under `packhouse.` (protocol.py). Under another server they
+are absent, and the properties here return their defaults.
 """
 
 import asyncio
@@ -28,25 +28,25 @@ class WireRequest(Request):
 
     @property
     def raw_path(self) -> bytes:
-        """The path of the target as it was written, escapes included."""
+        """The path of the target as the client wrote it, escapes included."""
         path: bytes = self.scope["raw_path"]
         return path
 
     @property
     def query_string(self) -> bytes:
-        """The query of the target as it was written, without the question mark."""
+        """The query of the target as the client wrote it, without the question mark."""
         query: bytes = self.scope["query_string"]
         return query
 
     @property
     def client_host(self) -> str:
-        """The address of the connection's other end; blank when it is not known."""
+        """The address of the connection's other end, "" when it is unknown."""
         client = self.scope.get("client")
         return str(client[0]) if client else ""
 
     @property
     def base_address(self) -> str:
-        """Scheme and host that the client called, without a slash at the end."""
+        """The scheme and host that the client called, without a slash at the end."""
         host = self.headers.get("host", "")
         if not _HOST.fullmatch(host):
             name, port = self.scope.get("server") or ("localhost", None)
@@ -54,7 +54,7 @@ class WireRequest(Request):
         return f"{self.scope.get('scheme', 'http')}://{host}"
 
     def is_ending(self) -> bool:
-        """Tell whether the server ends and waits for this request."""
+        """Tell whether the server is ending and waits for this request."""
         ask: Callable[[], bool] | None = self.scope.get("packhouse.is_ending")
         return ask is not None and ask()
 
@@ -65,12 +65,12 @@ class WireRequest(Request):
 
     @property
     def cut_connection(self) -> Callable[[], None] | None:
-        """What ends the connection at once, so that the client sees that its answer is not whole."""
+        """The function that ends the connection at once, so that the client sees that its answer is not whole."""
         cut: Callable[[], None] | None = self.scope.get("packhouse.cut_connection")
         return cut
 
     async def require_client(self) -> None:
-        """Return unless the client closed the connection, as many do that wait long: then raise ClientGone."""
+        """Raise ClientGone if the client closed the connection, as clients do that have waited long."""
         await asyncio.sleep(
             0
         )  # for the loop to read what has arrived meanwhile, the end of the connection too

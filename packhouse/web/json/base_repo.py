@@ -1,7 +1,7 @@
-"""Reading `base_repo` and `initial_commit` of a new repository, and what the OpenAPI document says of them.
+"""Reading `base_repo` and `initial_commit` of a new repository, and their schemas for the OpenAPI document.
 
-What is asked for is decided in this order: operation `snapshot`; operation `fork`, or one of this server's own provider
-names without an operation; otherwise an upstream.
+The kind of base is decided in this order. `operation` is `snapshot`: a snapshot. `operation` is `fork`, or there is
+none and `provider` is one of this server's own names: a fork. Otherwise: an upstream.
 """
 
 from collections.abc import Mapping
@@ -142,9 +142,9 @@ class SourceTokenRequired(Unauthenticated):
 
 
 def parse_base(base: Mapping[str, object], initial_commit: Mapping[str, object] | None, *, now: int) -> Base:
-    """Return what is asked for; `now` becomes the date of a snapshot's commit whose author has none.
+    """Return the base of a new repository. `now` is the date of a snapshot's commit whose author has no date.
 
-    Raises Invalid for what does not go together, and Unauthenticated without a source's token.
+    Raises Invalid for members that do not go together, and Unauthenticated without the source's token.
     """
     operation = _text(base, "operation")
     provider = _text(base, "provider")
@@ -160,12 +160,12 @@ def parse_base(base: Mapping[str, object], initial_commit: Mapping[str, object] 
 
 
 def parse_base_branch(base: Mapping[str, object]) -> RefName | None:
-    """Return the default branch that `base_repo` itself asks for; it wins over the one beside it."""
+    """Return the default branch that `base_repo` names. It wins over the member beside `base_repo`."""
     return parse_default_branch(_text(base, "default_branch"))
 
 
 def parse_default_branch(text: str | None) -> RefName | None:
-    """Return the branch that blank or absent text does not name; raise Invalid, also for a name of no new branch."""
+    """Return the named branch, None for blank or absent text; raise Invalid for a name that no new branch may have."""
     trimmed = (text or "").strip()
     return check_new_name(branch_refname(trimmed)) if trimmed else None
 
@@ -233,7 +233,7 @@ def _parse_upstream(base: Mapping[str, object], provider: str | None) -> Upstrea
 
 
 def _refuse(name: str, reason: str | None) -> None:
-    """Raise FieldInvalid for a member that has a fault."""
+    """Raise FieldInvalid if there is a reason."""
     if reason is not None:
         raise FieldInvalid(field=f"base_repo.{name}", reason=reason)
 

@@ -1,4 +1,4 @@
-"""A commit stream: a metadata line opens a commit, and every later line brings a chunk of its content."""
+"""A commit stream: a metadata line opens a commit, and every later line holds a chunk of its content."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from packhouse.web.json.ndjson import LineSplitter, MetadataMissing
 
 @dataclass(frozen=True, slots=True)
 class OpenedCommit:
-    """What the metadata line opens. `add_line` gives the chunk of a later line to `commit`."""
+    """A commit that the metadata line has opened. `add_line` gives the chunk of a later line to `commit`."""
 
     commit: StreamedCommit
     add_line: Callable[[bytes], None]
 
 
 class CommitStream:
-    """Digests a commit stream piece by piece; `open_commit` gets the metadata line."""
+    """A parser that takes a commit stream piece by piece. `open_commit` gets the metadata line."""
 
     def __init__(self, open_commit: Callable[[bytes], OpenedCommit]) -> None:
         self._lines = LineSplitter()

@@ -1,8 +1,8 @@
 """Reading query strings and JSON objects into typed structs, by the rules that all endpoints share.
 
-Text is trimmed, blank text and null count as absent, unknown members are ignored, old names stand in for
-absent standard ones. Query booleans are the words true, false, 1 and 0, and a blank one is absent; JSON members
-must have their type, so blank text is absent only where text belongs.
+Text is trimmed. Blank text and null count as absent. Unknown members are ignored. Old names stand in for absent
+standard ones. Booleans of a query are the words true, false, 1 and 0, and a blank one is absent. JSON members must have
+their type, so blank text is absent only where text belongs.
 """
 
 import functools
@@ -110,22 +110,22 @@ def _describe(name: str, hint: Any, *, required: bool) -> _Field:
 
 @functools.cache
 def member_names(kind: type[msgspec.Struct], where: str) -> tuple[str, ...]:
-    """Return the names under which members of `kind` are looked for, old ones included."""
+    """Return all names under which a request may give the members of `kind`, old names included."""
     aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
     names = (name for field in _fields_of(kind) for name in (field.name, *aliases.get(field.name, ())))
     return tuple(dict.fromkeys(str(name) for name in names))
 
 
 def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
-    """Return a decoded JSON object as `kind`. `where` names the row of aliases, `at` the member it stands in.
+    """Return a decoded JSON object as `kind`. `where` names the row of aliases, `at` the member that holds the object.
 
-    Raises Invalid naming the member that is missing or does not fit.
+    Raises Invalid, which names the missing or unfit member.
     """
     return _convert(_tidy(raw, kind, REQUEST_ALIASES.get(where, _NO_ALIASES), at), kind, at)
 
 
 def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) -> dict[str, Any]:
-    """Return the members that count, under their standard names, text trimmed."""
+    """Return the present members under their standard names, with text trimmed."""
     if not isinstance(raw, dict):
         raise ObjectExpected(at or "the body")
     members: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) ->
 
 
 def _pick(raw: Mapping[str, Any], field: _Field, aliases: Aliases) -> Any:
-    """Return the value under the standard or the first old name that has one; None when all are blank."""
+    """Return the value under the standard name, or under the first old name that has one; None when all are blank."""
     for name in (field.name, *aliases.get(field.name, ())):
         value = raw.get(name)
         if isinstance(value, str) and field.kind is str:
@@ -167,7 +167,7 @@ def _convert(members: dict[str, Any], kind: type[S], at: str) -> S:
 
 
 def _plain(reason: str) -> str:
-    """Return msgspec's reason in the words of JSON."""
+    """Return msgspec's reason with the words that JSON has for types."""
     words = {"str": "string", "int": "integer", "bool": "boolean", "| null": ""}
     text = reason[:1].lower() + reason[1:]
     for python, json in words.items():
@@ -176,9 +176,9 @@ def _plain(reason: str) -> str:
 
 
 def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
-    """Return the query (application/x-www-form-urlencoded) as `kind`; the first of repeated keys counts.
+    """Return the query (application/x-www-form-urlencoded) as `kind`. The first of repeated keys counts.
 
-    A member whose type is a list takes all. Raises Invalid naming the parameter that does not fit.
+    A member whose type is a list takes all of them. Raises Invalid, which names the unfit parameter.
     """
     given = _split_query(query_string)
     aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
@@ -225,7 +225,7 @@ def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Alia
 
 
 def _check_branch(name: str, text: str) -> str:
-    """Return `text`; raise Invalid when `name` is an old one of a branch, and this is some other ref."""
+    """Return `text`; raise Invalid when `name` is an old name for branches and `text` is another ref."""
     if isinstance(name, BranchMember) and text.startswith("refs/") and not text.startswith("refs/heads/"):
         raise BranchNameInvalid(text[:200])
     return text
@@ -244,9 +244,9 @@ def _read_word(field: _Field, text: str) -> Any:
 
 
 def page_limit(limit: int, *, default: int = limits.page_default, maximum: int = limits.page_max) -> int:
-    """Return how many items a page has: 0 asks for the default, too many for the maximum.
+    """Return the number of items of a page: the default for 0, and at most the maximum.
 
-    Raises Invalid when negative.
+    Raises Invalid for a negative number.
     """
     if limit < 0:
         raise LimitNegative(field="limit", value=limit)

@@ -1,7 +1,7 @@
 """Commit streams: newline-delimited JSON, a metadata line and then chunks of base64.
 
-Lines are taken apart as bytes arrive; memory holds one line. A line of 4 MiB of data is 5.6 MB of text, and up
-to 6.5 MB when the base64 is wrapped.
+Lines are cut as bytes arrive, and memory holds one line. A line with 4 MiB of data is 5.6 MB of text, and up to 6.5 MB
+when its base64 is wrapped.
 """
 
 import binascii
@@ -125,7 +125,7 @@ class DiffChunkLine(msgspec.Struct):
 
 
 class _Line(msgspec.Struct):
-    """Any line of a stream, so that a line of the wrong kind is told from a malformed one."""
+    """Any line of a stream. It tells a line of the wrong kind from a malformed one."""
 
     metadata: dict[str, msgspec.Raw] | None = None
     blob_chunk: BlobChunkFields | None = None
@@ -137,9 +137,9 @@ _decoder: Final = msgspec.json.Decoder(_Line)
 
 
 class LineSplitter:
-    """Cuts a byte stream into lines; `\\r\\n` counts as one end, blank lines are dropped.
+    """Cuts a byte stream into lines. `\\r\\n` counts as one end, and blank lines are dropped.
 
-    The first line may be as long as metadata, later ones as long as a chunk.
+    The first line may be as long as metadata, later lines as long as a chunk.
     """
 
     def __init__(
@@ -186,9 +186,9 @@ class LineSplitter:
 
 
 def parse_metadata_line(line: bytes, kind: type[S], *, where: str) -> S:
-    """Return the value of `metadata` of a first line; `where` names the row of aliases.
+    """Return the value of `metadata` of a first line. `where` names the row of aliases.
 
-    Raises Invalid for any other line, and naming the member that does not fit.
+    Raises Invalid for another line, and for an unfit member, which it names.
     """
     metadata = (split_object(line, ("metadata",)) or {}).get("metadata", b"")
     if not metadata.startswith(b"{"):

@@ -1,4 +1,4 @@
-"""Members of replies under their old names, which repeat the standard ones."""
+"""Members of replies under old names. Their values repeat the standard members."""
 
 import functools
 import typing
@@ -7,20 +7,20 @@ from typing import Annotated, Final, get_args, get_origin
 import msgspec
 
 OLD_NAME: Final = ""
-"""The default of a member under an old name: it is filled when the reply is made, and never given."""
+"""The default of a member under an old name. The member is filled when the reply is made."""
 
 _MARK: Final = "old_name_of"
 
 
 def old_name_of(name: str) -> msgspec.Meta:
-    """Return the mark of a member that repeats another under its old name."""
+    """Return the mark of a member that repeats the member `name` under an old name."""
     return msgspec.Meta(
         description=f"Old name of `{name}`.", extra_json_schema={"deprecated": True}, extra={_MARK: name}
     )
 
 
 class WithOldNames(msgspec.Struct, frozen=True):
-    """A reply with members that are marked by `old_name_of`; each takes the value of the standard one."""
+    """A reply with members that `old_name_of` marks. Each takes the value of its standard member."""
 
     def __post_init__(self) -> None:
         for old, standard in _old_names(type(self)):

@@ -1,7 +1,7 @@
-"""Paths at the edge. Trees hold bytes, JSON and queries hold text: what is not UTF-8 goes as base64 beside it.
+"""Paths at the edge. Trees hold bytes, JSON and queries hold text, so a path that is not UTF-8 goes as base64 as well.
 
-An answer shows such a path with U+FFFD, which leads nowhere, and its bytes in a further member, `path_base64`.
-Every call that takes a path takes that member as well.
+An answer shows such a path with U+FFFD, which is not the name of the file, and its bytes in a further member,
+`path_base64`. Every call that takes a path takes that member as well.
 """
 
 import binascii
@@ -18,7 +18,7 @@ from packhouse.git.objects import PathNotUnicode, TreePath, check_path_prefix, c
 from packhouse.web.json.types import EncodedPath, FileOrFolderPath
 
 ENCODED: Final = "_base64"
-"""What the name of a member ends in that holds the bytes of a path."""
+"""The end of the name of a member that holds the bytes of a path."""
 
 # The alphabet for URLs (RFC 4648 section 5) counts too, and a blank is what a `+` of a query arrives as.
 _STANDARD_ALPHABET: Final = bytes.maketrans(b"-_ ", b"+/+")
@@ -40,22 +40,25 @@ class FieldNotBase64(Invalid):
 
 
 class PathMembers(msgspec.Struct, kw_only=True):
-    """A path: as text, or as base64 of its bytes. Given both, `path` must be how answers show those bytes."""
+    """A path: as text, or as base64 of its bytes.
+
+    Given both, `path` must be the text that answers show for these bytes.
+    """
 
     path: FileOrFolderPath | None = None
     path_base64: EncodedPath | None = None
 
 
-# What answers say
+# Answers
 
 
 def path_text(path: bytes) -> str:
-    """Return a path for JSON; bytes that are not UTF-8 become U+FFFD."""
+    """Return a path as text for JSON. Bytes that are not UTF-8 become U+FFFD."""
     return path.decode("utf-8", "replace")
 
 
 def encoded_path(path: bytes) -> str | msgspec.UnsetType:
-    """Return a path that is not UTF-8 as standard base64; UNSET for all others, which are whole as text."""
+    """Return a path that is not UTF-8 as standard base64, UNSET for all others."""
     if path.isascii():
         return msgspec.UNSET
     try:
@@ -66,14 +69,14 @@ def encoded_path(path: bytes) -> str | msgspec.UnsetType:
 
 
 def encoded_paths(paths: Sequence[bytes]) -> list[str] | msgspec.UnsetType:
-    """Return all paths as standard base64, place by place, when one is not UTF-8; UNSET when all are whole as text."""
+    """Return all paths as standard base64, in order, when one of them is not UTF-8; UNSET otherwise."""
     if all(encoded_path(path) is msgspec.UNSET for path in paths):
         return msgspec.UNSET
     return [pybase64.b64encode(path).decode("ascii") for path in paths]
 
 
 def path_list_members(paths: Iterable[bytes], name: str) -> dict[str, list[str]]:
-    """Return the members that show a list of paths in a failure; see `encoded_paths` for the second one."""
+    """Return the members of a failure that show a list of paths, as text and where needed as base64."""
     listed = list(paths)
     members = {name: [path_text(path) for path in listed]}
     encoded = encoded_paths(listed)
@@ -82,13 +85,13 @@ def path_list_members(paths: Iterable[bytes], name: str) -> dict[str, list[str]]
     return members
 
 
-# What callers say
+# Requests
 
 
 def read_path(given: PathMembers, field: str = "path") -> bytes | None:
-    """Return the path as given, unchecked; None when there is none.
+    """Return the path as given, unchecked; None without a path.
 
-    Raises Invalid for what is no base64, and when the two members name different paths.
+    Raises Invalid for malformed base64, and when the two members name different paths.
     """
     if given.path_base64 is None:
         return None if given.path is None else _encode(given.path)
@@ -99,20 +102,20 @@ def read_path(given: PathMembers, field: str = "path") -> bytes | None:
 
 
 def read_file_path(given: PathMembers) -> TreePath:
-    """Return the path of a file, which must be given and not be blank, in the form that trees use."""
+    """Return the path of a file in the form of trees. The path must be given and not be blank."""
     is_blank = given.path_base64 is None and not (given.path or "").strip()
     return read_written_path(PathMembers() if is_blank else given)
 
 
 def is_root(given: PathMembers) -> bool:
-    """Tell whether no path is given, or one of nothing but blanks and slashes."""
+    """Tell whether the path is absent, or has only blanks and slashes."""
     if given.path_base64 is not None:
         return not (read_path(given) or b"").strip(b"/")
     return not (given.path or "").strip().strip("/")
 
 
 def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool = False) -> TreePath:
-    """Return the path of what is to be written or deleted, which must be given, in the form that trees use."""
+    """Return the path to write or to delete, in the form of trees. The path must be given."""
     path = read_path(given, field)
     if path is None:
         raise FieldMissing(field)
@@ -120,7 +123,10 @@ def read_written_path(given: PathMembers, field: str = "path", *, deletes: bool 
 
 
 def read_folder(given: PathMembers) -> bytes:
-    """Return the path of a folder or file in the form that trees use; empty, the root, for none or only slashes."""
+    """Return the path of a folder or file in the form of trees.
+
+    It is empty, the root, without a path and for slashes only.
+    """
     path = read_path(given)
     if path is None or not path.strip(b"/"):
         return b""
@@ -128,7 +134,7 @@ def read_folder(given: PathMembers) -> bytes:
 
 
 def read_paths(texts: Sequence[str], encoded: Sequence[str], field: str = "path_base64") -> list[TreePath]:
-    """Return literal paths of files or folders, given as text and as base64; none when they name the root.
+    """Return literal paths of files or folders, given as text and as base64; an empty list when one names the root.
 
     `field` is the member that holds base64. Raises Invalid for a path that no tree can hold.
     """
@@ -139,7 +145,7 @@ def read_paths(texts: Sequence[str], encoded: Sequence[str], field: str = "path_
 
 
 def read_prefixes(texts: Sequence[str], encoded: Sequence[str], field: str) -> tuple[bytes, ...]:
-    """Return what paths begin with, given as text and as base64; none when one names the root.
+    """Return prefixes of paths, given as text and as base64; an empty tuple when one names the root.
 
     Raises Invalid as read_paths() does.
     """

@@ -1,6 +1,6 @@
 """JSON of a reply that ends in long lists, made piece by piece.
 
-As structs and as JSON, the patches of a large diff take several times their size. Here one item is made at a time.
+As structs and as JSON, the patches of a large diff take several times their size. So one item is made at a time here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ import msgspec
 def iter_pieces(
     head: msgspec.Struct, lists: Mapping[str, Iterable[msgspec.Struct]], *, piece_bytes: int
 ) -> Iterator[bytes]:
-    """Yield the JSON of `head` with these items in its lists, in pieces of at least `piece_bytes` but for the last.
+    """Yield the JSON of `head` with the items of `lists`. All pieces but the last have at least `piece_bytes`.
 
     `lists` are the last members of `head`, in the same order. They are empty in `head` itself.
     """

@@ -1,8 +1,8 @@
-"""JSON as it comes from outside (RFC 8259), read only as far as somebody asks for it.
+"""JSON from outside (RFC 8259). Only the members that an operation knows are decoded.
 
-A body of 16 MiB can hold five million empty lists, which take 600 MB and seconds to build, during which no other
-thread of the process runs. So members that no operation knows are skipped, which builds nothing, and one that
-is known may hold so many values.
+A body of 16 MiB can hold five million empty lists, which take 600 MB and seconds to build, during which no other thread
+of the process runs. So unknown members are skipped, which builds nothing, and a known member may hold a bounded number
+of values.
 """
 
 import functools
@@ -51,9 +51,9 @@ class JsonTooLarge(Invalid):
 
 
 def decode_json(text: bytes, *, values_max: int = limits.json_values_max) -> Any:
-    """Return the decoded value; raise Invalid for what is not JSON, or more of it than we can hold.
+    """Return the decoded value; raise Invalid for text that is not JSON, or that holds too many values.
 
-    `values_max` bounds the values within lists and objects; commas and brackets in their texts count too.
+    `values_max` bounds the values within lists and objects. Commas and brackets in their texts count too.
     """
     may_be_many = len(text) > values_max and not text.startswith(_TEXT)
     if may_be_many and sum(map(text.count, _SEPARATORS)) > values_max:
@@ -67,11 +67,11 @@ def decode_json(text: bytes, *, values_max: int = limits.json_values_max) -> Any
 def split_object(text: bytes, names: tuple[str, ...]) -> dict[str, bytes] | None:
     """Return the members of a JSON object that are among `names`, not decoded; None for any other value.
 
-    The last of duplicate members counts. Raises Invalid for what is not JSON.
+    The last of duplicate members counts. Raises Invalid for text that is not JSON.
     """
     try:
         found = _decode(text, _shape(names))
-        text.decode("utf-8")  # of what is skipped, everything else was checked
+        text.decode("utf-8")  # the parser checks everything but this in a member that it skips
     except msgspec.ValidationError:
         return None
     except UnicodeDecodeError:
@@ -88,7 +88,7 @@ def decode_members(
 ) -> dict[str, Any]:
     """Return the members of a JSON object that are among `names`, each of at most `values_max` values.
 
-    Raises Invalid for anything else; `at` says what is no object.
+    Raises Invalid for any other value; `at` names its place in the error.
     """
     members = split_object(text, names)
     if members is None:

@@ -1,10 +1,10 @@
-"""Types of members, with what the OpenAPI document says of them.
+"""Types of members, with their description in the OpenAPI document.
 
-The structs beside the handlers are made of these. They change nothing in how a member is read: what an endpoint
-refuses, its handler and the operations refuse, with a sentence of their own. Each type says as much of that as a
-schema can say, and never more: a gateway that goes by the document must let through what the server takes.
+The structs beside the handlers are made of these types. A type changes nothing in how a member is read: handlers and
+operations refuse values, with sentences of their own. Each type describes as much of that as a schema can, and never
+more: a gateway that goes by the document must let through what the server takes.
 
-Patterns keep to what ECMA-262, Python and RE2 understand alike, so without look-around. Text is trimmed before it is
+Patterns use only what ECMA-262, Python and RE2 read alike, so they have no look-around. Text is trimmed before it is
 judged, so they let blanks through at both ends.
 """
 
@@ -16,29 +16,29 @@ from packhouse import limits
 from packhouse.web.json.fields import Verbatim
 
 DEFAULT_KEY: Final = "x-default"
-"""Says the default that counts where it is not the one of the struct, such as the size of a page for 0."""
+"""The default in the document, where the struct has another one: the size of a page, for example, where it has 0."""
 
 
 NOT_BLANK: Final = r"\S"
 
 
 def says(**keywords: Any) -> msgspec.Meta:
-    """Return the mark that puts these keywords of JSON Schema into the document; nothing else reads them."""
+    """Return the mark that puts these keywords of JSON Schema into the document. Nothing else reads them."""
     return msgspec.Meta(extra_json_schema=keywords)
 
 
 def one_of(*words: str) -> msgspec.Meta:
-    """Return the mark of a request's member that is one of some words; blanks around it do not count."""
+    """Return the mark of a request's member that takes one of these words. Blanks around the word are ignored."""
     return says(anyOf=[{"enum": list(words)}, {"pattern": rf"^\s*({'|'.join(words)})?\s*$"}])
 
 
 def always(*words: str) -> msgspec.Meta:
-    """Return the mark of an answer's member that is one of some words."""
+    """Return the mark of an answer's member that has one of these words."""
     return says(enum=list(words))
 
 
 def needs(*names: str) -> dict[str, Any]:
-    """Return the rule that one of these members holds text; the first is the one to use."""
+    """Return the rule that one of these members must hold text. The first is the standard one."""
     return {
         "anyOf": [
             {"required": [name], "properties": {name: {"type": "string", "pattern": NOT_BLANK}}}
@@ -48,7 +48,7 @@ def needs(*names: str) -> dict[str, Any]:
 
 
 def clamped(maximum: int, *, default: int, counts: str = "") -> msgspec.Meta:
-    """Return the mark of a request's number that 0 leaves to the default, and too much to the maximum."""
+    """Return the mark of a number of a request: 0 becomes the default, a larger number the maximum."""
     return msgspec.Meta(
         description=f"{counts} 0 counts as {default}, and more than {maximum} as {maximum}.".strip(),
         extra_json_schema={DEFAULT_KEY: default, "minimum": 0, "anyOf": _up_to(maximum)},
@@ -56,7 +56,7 @@ def clamped(maximum: int, *, default: int, counts: str = "") -> msgspec.Meta:
 
 
 def optional_page(maximum: int, *, default: int, unpaged: str = "") -> msgspec.Meta:
-    """Return the mark of a `limit` that has no default to fill in: without it there may be no pages at all."""
+    """Return the mark of a `limit` without a default in the schema: without `limit` there may be no pages at all."""
     counts = f"With `cursor` alone a page has {default}. More than {maximum} count as {maximum}."
     return msgspec.Meta(
         description=f"{unpaged} {counts}".strip(),
@@ -65,7 +65,7 @@ def optional_page(maximum: int, *, default: int, unpaged: str = "") -> msgspec.M
 
 
 def _up_to(maximum: int) -> list[dict[str, Any]]:
-    """Return what says `maximum` and yet lets through what is more: the server clamps it."""
+    """Return the schema that states `maximum` and accepts larger numbers too, since the server clamps them."""
     return [{"maximum": maximum}, {"minimum": maximum + 1, "description": f"Counts as {maximum}."}]
 
 
@@ -94,7 +94,7 @@ NotesRef = Annotated[str, says(pattern="^refs/notes/.")]
 
 # Requests
 
-_CONTROL: Final = r"[\x00-\x08\x0e-\x1b\x7f]"  # without white space, which may stand around what is meant
+_CONTROL: Final = r"[\x00-\x08\x0e-\x1b\x7f]"  # without white space, which may stand around the text
 _GIT_REFUSES: Final = (
     _CONTROL + r"|[~^:?*\[\\]|\S[\t-\r ]+\S|\.\.|@\{|//|/\.|\.lock(/|\s*$)|[/.]\s*$|^\s*[/.]|refs/heads/refs/"
 )
@@ -157,7 +157,7 @@ NewTagName = Annotated[
 Guard = Annotated[
     str,
     msgspec.Meta(
-        description="Where the ref must be: an id, or a ref that leads there. Forty zeros: nowhere."
+        description="Where the ref must be: an id, or a ref that leads there. Forty zeros: it must not exist."
     ),
 ]
 

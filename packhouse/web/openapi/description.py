@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of a route, and the status of its replies."""
+"""The OpenAPI description of a route, and the status of its replies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from packhouse.web.openapi.headers import Header
 class Description:
     """One operation in words and types.
 
-    The struct of the reply is not here: it is the one that the annotation of the handler names (`Route.reply`).
+    The struct of the reply is named by the annotation of the handler, not here (`Route.reply`).
 
-    `status` is that of the reply, unless the handler gives another of `other_statuses`. `reply_media` names one type
-    or several between commas. `body_member` is the member of the body in which `body` stands, `body_lines` what each
-    further line of it holds, and `body_rules` are JSON Schemas of how members of `body` depend on each other.
-    `released_query` and `released_body` are for what the released path takes where it differs. `request_headers` and
-    `reply_headers` are header fields (headers.py). `failures` are the statuses that not every such route has, and
-    `failure_members` what a 409 holds beside the members of a problem.
+    `status` is the status of the reply, unless the handler gives one of `other_statuses`. `reply_media` is a media
+    type, or several between commas. `body_member` is the member of the body that holds `body`. `body_lines` is the
+    struct of each further line of the body. `body_rules` are JSON Schemas that tell how members of `body` depend on
+    each other. `released_query` and `released_body` are for the released path, where it takes something else.
+    `request_headers` and `reply_headers` are header fields (headers.py). `failures` are statuses beyond those that
+    every route of its kind has. `failure_members` are the members of a 409 beside the members of a problem.
     """
 
     summary: str = ""

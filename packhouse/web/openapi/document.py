@@ -1,4 +1,4 @@
-"""The document as a whole: paths of both dialects, and the components that they share."""
+"""The whole OpenAPI document: paths of both dialects, and the components that they share."""
 
 from collections.abc import Iterable
 from inspect import cleandoc
@@ -40,7 +40,7 @@ _SECURITY_SCHEMES: Final[Schema] = {
 
 
 def make_document(routes: Iterable[Route]) -> dict[str, Any]:
-    """Return the document: every path of both dialects, git's own paths left out."""
+    """Return the document, with every path of both dialects and without git's own paths."""
     served = [route for route in routes if route.paths.released or route.paths.preferred]
     bodies, responses = BodySchemas(), Responses()
     paths: dict[str, dict[str, Any]] = {}
@@ -103,12 +103,12 @@ def _operation(route: Route, path: str, bodies: BodySchemas, responses: Response
 
 
 def _head_operation(get: Schema, responses: Schema) -> Schema:
-    """Return the description of HEAD: that of GET, without any body."""
+    """Return the description of HEAD: the description of GET, with replies that have no body."""
     return {**get, "operationId": f"{get['operationId']}_head", "responses": responses}
 
 
 def _security(route: Route) -> list[Schema]:
-    """Return the alternatives: each scope that opens the call, those that include one of them too."""
+    """Return the alternatives: each scope that opens the call, and the scopes that include one of these."""
     if route.claim is Claim.HANDLER and not route.scopes:
         return []
     if route.errors is ErrorStyle.CODEARTS:

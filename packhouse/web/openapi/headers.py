@@ -1,7 +1,7 @@
 """Header fields of requests and answers, as the OpenAPI document describes them.
 
-A description lists its own in `request_headers` and `reply_headers`. What every answer has stands in EVERY_REPLY, what
-failures have in FAILURE_REPLY; a GET that lists no Cache-Control has CACHING.
+A description lists its own fields in `request_headers` and `reply_headers`. EVERY_REPLY has the fields of every answer,
+FAILURE_REPLY those of every failure. A GET that lists no Cache-Control has CACHING.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _SHA: Final = {"type": "string", "pattern": "^[0-9a-f]{40}$"}
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """One field. `schema` is of its value.
+    """One field. `schema` describes its value.
 
-    Of an answer: `statuses` are those that have it, all of the list's kind when there are none; `required` says that it
-    is always there.
+    For a field of answers, `statuses` are the answers that have it, and no statuses mean all answers of the list.
+    `required` says that these answers always have it.
     """
 
     name: str
@@ -62,7 +62,7 @@ ETAG: Final = Header(
 )
 LAST_MODIFIED: Final = Header(
     "Last-Modified",
-    "When the last commit that touched the path was made. Behind a tag of no commit, when an annotated tag was.",
+    "When the last commit that touched the path was made. For a tag of a file's own object, when the tag was made.",
     {
         "type": "string",
         "pattern": "^[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT$",
@@ -78,14 +78,14 @@ ACCEPT_RANGES: Final = Header(
 )
 CONTENT_RANGE: Final = Header(
     "Content-Range",
-    "Which bytes of how many.",
+    "The bytes that are sent, and the size of the file.",
     {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"},
     (206, 416),
     required=True,
 )
 CONTENT_LENGTH: Final = Header(
     "Content-Length",
-    "How many bytes, also of HEAD.",
+    "The size of the body in bytes; for HEAD, of the body that GET sends.",
     {"type": "integer", "minimum": 0},
     (200, 206),
     required=True,
@@ -93,7 +93,7 @@ CONTENT_LENGTH: Final = Header(
 BLOB_SHA: Final = Header("X-Blob-Sha", "The blob's id.", _SHA, _FILE, required=True)
 LAST_COMMIT_SHA: Final = Header(
     "X-Last-Commit-Sha",
-    "The last commit that touched the path; absent behind a tag of no commit.",
+    "The last commit that touched the path. Absent for a tag of a file's own object.",
     _SHA,
     _FILE,
 )
@@ -105,7 +105,7 @@ NOSNIFF: Final = Header(
 )
 CACHING: Final = Header(
     "Cache-Control",
-    "How long the answer may be kept: what full ids alone name never changes.",
+    "How long the answer may be kept. An answer to full ids alone never changes.",
     {"type": "string", "enum": [REVALIDATED, IMMUTABLE]},
     required=True,
 )

@@ -1,4 +1,4 @@
-"""What an answer may hold. Answers are ours, so they are closed: no member comes that is not described."""
+"""The schemas of answers. They are closed: an answer has no member that the document does not describe."""
 
 from collections.abc import Iterable, Sequence
 from inspect import cleandoc
@@ -135,7 +135,7 @@ _OF_EVERY_CALL: Final = (400, 414, 431, 500, 503, 504)
 _OF_A_TOKEN: Final = (401, 403)
 _OF_A_REPOSITORY: Final = (404, 409)
 _OF_A_BODY: Final = (408, 413)
-_OF_A_WRITE: Final = (409, 422, 502)  # it may be another one's key, and an upstream may not take it
+_OF_A_WRITE: Final = (409, 422, 502)  # the key may be another request's, and an upstream may refuse
 
 
 def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
@@ -153,7 +153,10 @@ def reply_schemas(kinds: Iterable[type[msgspec.Struct]]) -> dict[str, Schema]:
 
 
 def _with_old_names(schema: Schema) -> Schema:
-    """Return the schema of a reply, whose members under old names are always filled (old_names.py)."""
+    """Return the schema of a reply.
+
+    Its members under old names are required too, since the server always fills them.
+    """
     members, required = {}, set(schema.get("required", ()))
     for name, member in schema["properties"].items():
         if member.get("deprecated") and member.get("default") == OLD_NAME:
@@ -172,7 +175,7 @@ class Responses:
         self._failure(_METHOD_NOT_ALLOWED, 405, head=False)
 
     def of(self, route: Route, *, head: bool = False) -> Schema:
-        """Return the answers of a route by status; with `head` those of HEAD, which have no body."""
+        """Return the answers of a route by status; with `head` the answers to HEAD, which have no body."""
         described = route.description
         answers: dict[str, Schema] = {}
         for status in (described.status, *described.other_statuses):
@@ -212,7 +215,7 @@ class Responses:
         return name, content
 
     def _extended(self, kind: type[msgspec.Struct]) -> str:
-        """Return the name of the problem that has the members of `kind` as well."""
+        """Return the name of the schema of a problem that also has the members of `kind`."""
         _, made = msgspec.json.schema_components([kind], ref_template=REF_TEMPLATE)
         more = made[kind.__name__]
         properties = {**_PROBLEM["properties"], **more["properties"]}

@@ -1,7 +1,7 @@
-"""What a request may hold: parameters of the query, and bodies.
+"""The schemas of requests: parameters of the query, and bodies.
 
-Unknown members and parameters are ignored by the server, so nothing is closed here. An old name stands beside its new
-one and is deprecated; where the new one is required, either will do.
+The server ignores unknown members and parameters, so these schemas are open. An old name stands beside its new one and
+is deprecated. Where the new name is required, either name will do.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ _NO_ALIASES: Final[Aliases] = {}
 
 
 def path_parameters(path: str) -> list[Schema]:
-    """Return the variables of a path; a value is one segment, percent-encoded once."""
+    """Return the variables of a path. A value is one segment, percent-encoded once."""
     names = [segment.strip("{}") for segment in path.split("/") if segment.startswith("{")]
     return [
         {"name": name, "in": "path", "required": True, "schema": _PATH_VARIABLES.get(name, _PATH_TEXT)}
@@ -42,7 +42,7 @@ _PATH_VARIABLES: Final[Mapping[str, Schema]] = {
 
 
 def query_parameters(kind: type[msgspec.Struct], route_name: str) -> list[Schema]:
-    """Return the parameters that a query struct describes, each old name behind the new one."""
+    """Return the parameters that a query struct describes, each old name behind its new one."""
     schema = _struct_schema(kind)
     aliases = REQUEST_ALIASES.get(route_name, _NO_ALIASES)
     parameters: list[Schema] = []
@@ -77,7 +77,7 @@ def _either(names: list[str]) -> str:
 
 
 def _as_word(member: Schema) -> Schema:
-    """Return the schema of a parameter: booleans come as words, and a blank one is absent."""
+    """Return the schema of a parameter. Booleans are words there, and a blank one is absent."""
     if member.get("type") != "boolean":
         return member
     words = [{"type": "boolean"}, {"type": "string", "pattern": _WORDS_OF_BOOLEANS}]
@@ -85,7 +85,7 @@ def _as_word(member: Schema) -> Schema:
 
 
 def header_parameters(route: Route) -> list[Schema]:
-    """Return the header fields of a request; none of them is required."""
+    """Return the header fields of a request, all of them optional."""
     return [
         {
             "name": header.name,
@@ -102,13 +102,13 @@ def header_parameters(route: Route) -> list[Schema]:
 
 
 class BodySchemas:
-    """The schemas of all bodies, collected as components while routes ask for theirs."""
+    """The schemas of all bodies, collected as components while they are made for each route."""
 
     def __init__(self) -> None:
         self.components: dict[str, Schema] = {}
 
     def request_body(self, route: Route, kind: type[msgspec.Struct]) -> Schema:
-        """Return the description of a route's body. Any content type is taken for what is expected."""
+        """Return the description of a route's body. The server takes any content type for the expected one."""
         described = route.description
         schema = self._add(kind, REQUEST_ALIASES.get(route.name, _NO_ALIASES), described.body_rules)
         required = not _takes_nothing(self.components[kind.__name__])
@@ -142,10 +142,10 @@ class BodySchemas:
 
 
 def _lines(first: Schema, further: Schema | None) -> Schema:
-    """Return the schema of text in lines, of which OpenAPI 3.1 can say no more than as an annotation."""
+    """Return the schema of text in lines. OpenAPI 3.1 has no more for it than an annotation."""
     lines: Schema = {"type": "array", "minItems": 1, "prefixItems": [first]}
     description = (
-        "Lines of JSON. The first is as the first item of `contentSchema`; further ones count for nothing."
+        "Lines of JSON. The first is as the first item of `contentSchema`; further ones are ignored."
     )
     if further is not None:
         lines["items"] = further
@@ -156,7 +156,7 @@ def _lines(first: Schema, further: Schema | None) -> Schema:
 
 
 def _takes_nothing(schema: Mapping[str, Any]) -> bool:
-    """Tell whether an object without members fits, for which an empty body stands."""
+    """Tell whether the schema takes an object without members. Then it also takes an empty body."""
     return (
         not schema.get("required")
         and all(_takes_nothing(part) for part in schema.get("allOf", ()))
@@ -166,7 +166,7 @@ def _takes_nothing(schema: Mapping[str, Any]) -> bool:
 
 
 def _open(schema: Schema, aliases: Aliases, rules: Iterable[Mapping[str, Any]]) -> Schema:
-    """Return the schema of a request's object: null and blank text count as absent, old names are taken."""
+    """Return the schema of a request's object: null and blank text count as absent, old names are accepted."""
     members: dict[str, Schema] = {}
     required = []
     demands = [dict(rule) for rule in rules]
@@ -194,7 +194,7 @@ def _open(schema: Schema, aliases: Aliases, rules: Iterable[Mapping[str, Any]]) 
 
 
 def _one_of_names(*names: str) -> Schema:
-    """Return the rule for a required member with old names, of which some take branches only."""
+    """Return the rule for a required member that has old names. Some old names take branches only."""
     rule = needs(*map(str, names))
     for name, choice in zip(names, rule["anyOf"], strict=True):
         if isinstance(name, BranchMember):
@@ -210,7 +210,7 @@ def _struct_schema(kind: type[msgspec.Struct]) -> Schema:
 
 
 def _tidy(member: Schema) -> Schema:
-    """Return the schema without null, and with the default that a caller would call so."""
+    """Return the schema without null. Blank and empty defaults are removed, and DEFAULT_KEY becomes the default."""
     choices = [choice for choice in member.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         member = {**{key: value for key, value in member.items() if key != "anyOf"}, **choices[0]}
@@ -233,7 +233,7 @@ def _or_null(member: Schema) -> Schema:
 
 
 def _refuse_blank(member: Schema) -> Schema:
-    """Make a schema refuse text that counts as absent, unless it says itself what the least is."""
+    """Let the schema refuse blank text, which counts as absent, unless the schema has a least length of its own."""
     if member.get("type") == "string" and not {"pattern", "minLength"} & member.keys():
         member["pattern"] = NOT_BLANK
     return member

@@ -1,6 +1,6 @@
-"""May this caller call this route for this repository?
+"""Authorisation: may this caller call this route for this repository?
 
-The order of the checks: token, scope, repository. Policies come later, where refs change.
+The checks run in this order: token, scope, repository. Policies are checked later, where refs change.
 """
 
 from packhouse.auth import ScopeMissing
@@ -21,7 +21,10 @@ class ReleasedScopeMissing(Unauthenticated):
 
 
 async def authorise_caller(exchange: Exchange, proceed: Proceed) -> None:
-    """Proceed if the caller may call the route, and raise otherwise; some handlers authorise by themselves."""
+    """Proceed if the caller may call the route, and raise otherwise.
+
+    Some handlers authorise their callers themselves.
+    """
     route, call = exchange.require_call()
     if route.claim is not Claim.HANDLER:
         call.authorised = await authorise(call, route)
@@ -31,8 +34,8 @@ async def authorise_caller(exchange: Exchange, proceed: Proceed) -> None:
 async def authorise(call: Call, route: Route) -> Caller:
     """Return the caller of a route of the API.
 
-    Raises Unauthenticated without a valid token, and for a missing scope on released paths, where clients
-    know it as 401; Denied for a missing scope elsewhere and for a token of another repository.
+    Raises Unauthenticated without a valid token, and on released paths for a missing scope, where clients expect 401.
+    Raises Denied elsewhere for a missing scope, and for a token of another repository.
     """
     principal = await authenticate_token(call, read_token(call.wire))
     try:

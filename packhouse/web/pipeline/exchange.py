@@ -14,11 +14,11 @@ from packhouse.web.routing.route import ErrorStyle, Route
 
 
 class Exchange:
-    """What is known of one request so far, and what is answered.
+    """One request and the answer to it, as far as they are known.
 
-    `route` and `call` are there once a route is found. `style` is the form of failures, `refused_path` the template of
-    a path that does not take the method. `answer` is what the inner stages made; it is sent by `send`. `outcome` says
-    how the exchange ended where it did not end well, and `reason` why.
+    `route` and `call` are set once a route is found. `style` is the form of failures. `refused_path` is the template of
+    a path that does not take the method. `answer` is set by the inner stages, and `send` sends it. `outcome` says how
+    an exchange ended that did not end well, and `reason` why.
     """
 
     def __init__(self, wire: WireRequest, shared: Shared, send: Send) -> None:
@@ -35,24 +35,24 @@ class Exchange:
         self.reason = ""
 
     def require_call(self) -> tuple[Route, Call]:
-        """Return route and call, for stages behind the one that finds them."""
+        """Return route and call. Only stages behind `find_route` may call this."""
         assert self.route is not None and self.call is not None, "no route was found yet"
         return self.route, self.call
 
     async def send(self, answer: Response) -> None:
-        """Send the answer; raise what its body raises, and what the connection does."""
+        """Send the answer. Raises what the producer of its body raises, and what the connection raises."""
         await answer(self.wire.scope, self.wire.receive, self.outgoing)
 
 
 Proceed = Callable[[Exchange], Coroutine[Any, Any, None]]
-"""The rest of the pipeline."""
+"""A function that runs the rest of the pipeline."""
 
 Stage = Callable[[Exchange, Proceed], Coroutine[Any, Any, None]]
-"""One step: it works on the exchange before it proceeds, and sees afterwards what the rest returned or raised."""
+"""One step of the pipeline: it works on the exchange before and after it proceeds, and sees the errors of the rest."""
 
 
 def chain(*stages: Stage, last: Proceed) -> Proceed:
-    """Return the stages as one, the first one outermost."""
+    """Return the stages as one stage, the first one outermost. `last` is called by the innermost."""
     rest = last
     for stage in reversed(stages):
         rest = _before(rest, stage)

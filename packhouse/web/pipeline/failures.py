@@ -1,4 +1,4 @@
-"""Failures: an answer in the form of the route, or the end of the connection where an answer has begun."""
+"""Failures: an answer in the form of the route, or the end of the connection when an answer has begun."""
 
 import asyncio
 
@@ -13,14 +13,14 @@ CUT_SHORT = "answer cut short"
 
 
 class ShuttingDown(Unavailable):
-    """The server ends, and its grace period for requests is over."""
+    """The server is ending, and its grace period for requests is over."""
 
     code = Code.SHUTTING_DOWN
     retry_after_s: int
 
 
 async def answer_failures(exchange: Exchange, proceed: Proceed) -> None:
-    """Make an answer of every failure. A client that has gone gets none."""
+    """Turn every failure into an answer. A client that has gone gets none."""
     try:
         await proceed(exchange)
     except (ClientGone, ResponseAborted):
@@ -30,7 +30,7 @@ async def answer_failures(exchange: Exchange, proceed: Proceed) -> None:
 
 
 async def end_broken(exchange: Exchange, proceed: Proceed) -> None:
-    """Cut the connection of an answer that cannot be completed; answer a failure while nothing has been sent."""
+    """Answer a failure while nothing has been sent; cut the connection of an answer that cannot be completed."""
     try:
         await proceed(exchange)
     except (ClientGone, ClientLeft):
@@ -47,7 +47,7 @@ async def end_broken(exchange: Exchange, proceed: Proceed) -> None:
 
 
 async def _fail(exchange: Exchange, error: BaseException) -> None:
-    """Answer a failure that came while the answer was made ready, or cut the answer that has begun."""
+    """Answer a failure that came before the answer began, or cut an answer that has begun."""
     status = exchange.outgoing.status
     if status:
         exchange.outcome = CUT_SHORT
@@ -60,7 +60,7 @@ async def _fail(exchange: Exchange, error: BaseException) -> None:
 
 
 async def _cut_connection(exchange: Exchange) -> None:
-    """End the connection so that the client sees that the body is not whole."""
+    """Cut the connection, so that the client sees that the body is not whole."""
     cut = exchange.wire.cut_connection
     if cut is not None:
         cut()

@@ -1,4 +1,4 @@
-"""Handling: the route's handler answers, or prepares a write that is run here."""
+"""Handling: the handler of the route answers, or prepares a write that is run here."""
 
 from packhouse.repository import RepositoryMended
 from packhouse.web.pipeline.exchange import Exchange
@@ -8,7 +8,7 @@ from packhouse.web.prepared_write import PreparedWrite
 
 
 async def handle(exchange: Exchange) -> None:
-    """Call the handler; once more when what it lacked was mended meanwhile and no body was used up."""
+    """Call the handler. The handler of a GET is called once more when the repository was mended meanwhile."""
     route, call = exchange.require_call()
     if route.writes.takes_key:
         exchange.answer = await answer_write(call, route)

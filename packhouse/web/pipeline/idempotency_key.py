@@ -39,10 +39,10 @@ class KeyLengthInvalid(Invalid):
 
 
 def read_key(fields: Sequence[str]) -> str | None:
-    """Return the key in the fields of that name; None without any.
+    """Return the key in the fields of that name; None without a field.
 
-    It is a string in quotes, or, as clients also send it, the bare text. Raises Invalid for anything else, blank
-    text included: a client that sends it believes itself to be protected.
+    The key is a string in quotes or, as clients also send it, bare text. Raises Invalid for anything else, also for
+    blank text: a client that sends it believes that it is protected.
     """
     if not fields:
         return None

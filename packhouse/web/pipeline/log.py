@@ -1,4 +1,4 @@
-"""Request id and log: each request has a name, and one line when it has ended."""
+"""Request id and log: each request has an id, and one line in the log when it has ended."""
 
 import time
 
@@ -8,7 +8,7 @@ from packhouse.web.pipeline.exchange import Exchange, Proceed
 
 
 async def log_exchange(exchange: Exchange, proceed: Proceed) -> None:
-    """Name all lines of the log that come meanwhile, and write the line of the request, whatever happens."""
+    """Mark all lines that the request logs with its id, and write the line of the request in every case."""
     wire, outgoing = exchange.wire, exchange.outgoing
     request_id.set(wire.id)  # the server gives each request a context of its own
     try:

@@ -1,4 +1,4 @@
-"""What goes out over the wire: named, counted, and never ahead of a client that still sends."""
+"""The way out to the client: counts bytes, names the request, and waits for a client that still sends."""
 
 from starlette.types import Message, Send
 
@@ -10,8 +10,8 @@ from packhouse.web.edge.wire_request import WireRequest
 class Outgoing:
     """The server's `send` of one request (ASGI specification, "Response Start" and "Response Body").
 
-    `status` is 0 until the answer has begun, `sent_bytes` counts its body. `was_late` tells that the client had closed
-    the connection when the answer began.
+    `status` is 0 until the answer has begun. `sent_bytes` counts the bytes of its body. `was_late` tells that the
+    client had closed the connection when the answer began.
     """
 
     def __init__(self, wire: WireRequest, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Rendering: from what a handler returns to the answer that is sent."""
+"""Rendering: makes the answer from the value that a handler returns."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ _JSON: Final = "application/json"
 
 
 def render(returned: Returned, route: Route) -> Response:
-    """Return the answer, with the status of the route's description where the handler gives none."""
+    """Return the answer. It has the status of the route's description unless the handler gives one."""
     response = _respond(returned, route.description.status)
     if route.method == "GET":
         response.headers.setdefault("Cache-Control", REVALIDATED)

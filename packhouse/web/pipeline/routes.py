@@ -1,4 +1,4 @@
-"""Routes: which operation a request calls."""
+"""Routes: finds the operation that a request calls."""
 
 from packhouse.web.call import Call
 from packhouse.web.pipeline.exchange import Exchange, Proceed, Stage
@@ -6,7 +6,7 @@ from packhouse.web.routing.router import Router, RoutingFailure
 
 
 def find_route(router: Router) -> Stage:
-    """Return the stage that finds the route of a request and makes its call; it raises what the router refuses."""
+    """Return the stage that finds the route of a request and makes its call. It raises the failures of the router."""
 
     async def stage(exchange: Exchange, proceed: Proceed) -> None:
         wire = exchange.wire

@@ -1,4 +1,4 @@
-"""Sending: an answer goes out once the client has sent its body, of which no more than a bound is read for nothing."""
+"""Sending: the answer goes out once the client has sent its body, or as much of it as the server reads for nothing."""
 
 from packhouse import limits
 from packhouse.web.edge.responses import StreamResponse
@@ -6,7 +6,7 @@ from packhouse.web.pipeline.exchange import Exchange, Proceed
 
 
 async def send_answer(exchange: Exchange, proceed: Proceed) -> None:
-    """Send what the rest of the pipeline answers; close the connection after it where the body was not read whole."""
+    """Send the answer of the inner stages. Close the connection after it if the body was not read whole."""
     await proceed(exchange)
     answer = exchange.answer
     assert answer is not None, "the pipeline gave no answer"

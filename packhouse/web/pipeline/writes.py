@@ -37,9 +37,8 @@ class KeyReused(PackhouseError):
 async def answer_write(call: Call, route: Route) -> Response:
     """Run the write that the route's handler prepares, or return the answer that is kept for the request's key.
 
-    The caller has been authorised. A request that fails because another one with its key was faster gets the
-    answer of that one. Raises Invalid for the header, KeyReused, KeyTaken, BranchBusy and what handler and
-    operation raise.
+    The caller has been authorised. When another request with the same key was faster, this one gets the answer of that
+    one. Raises Invalid for the header, KeyReused, KeyTaken, BranchBusy and the errors of handler and operation.
     """
     key = read_key(call.wire.headers.getlist(KEY))
     if key is None:
@@ -62,7 +61,7 @@ async def answer_write(call: Call, route: Route) -> Response:
 
 @asynccontextmanager
 async def _prepared(call: Call, route: Route) -> AsyncIterator[PreparedWrite[Any]]:
-    """Let the handler prepare its write; remove what was prepared when the block fails."""
+    """Let the handler prepare its write. Remove what it has prepared if the block fails."""
     write = await route.handler(call)
     assert isinstance(write, PreparedWrite), "the handler of a route that takes keys prepares a write"
     try:
@@ -74,9 +73,9 @@ async def _prepared(call: Call, route: Route) -> AsyncIterator[PreparedWrite[Any
 
 
 async def _write_and_keep(call: Call, route: Route, key: str, fingerprint: Fingerprint) -> Response:
-    """Run the write with a receipt, so that its answer is kept in the transaction that it makes."""
+    """Run the write with a receipt, so that the transaction of the write also keeps its answer."""
     async with _prepared(call, route) as write:
-        if not fingerprint.is_whole:  # a body that counts for nothing
+        if not fingerprint.is_whole:  # the handler ignores the body
             await drop_body(call.wire.upload, max_bytes=call.config.commit_max_bytes)
         ticket = Ticket(key, fingerprint.text())
         receipt: Receipt[Any] = Receipt(
@@ -89,7 +88,7 @@ async def _write_and_keep(call: Call, route: Route, key: str, fingerprint: Finge
 
 
 async def _run(call: Call, write: PreparedWrite[Any], receipt: Receipt[Any] | None) -> Any:
-    """Return the result of the operation, which waits for its branch where it has one."""
+    """Return the result of the operation. A branch write waits in the queue of its branch first."""
     if not isinstance(write, BranchWrite):
         return await call.in_thread(write.operation, receipt)
     key = (call.caller.principal.org_id, call.caller.repo, write.namespace, write.refname)
@@ -99,13 +98,13 @@ async def _run(call: Call, write: PreparedWrite[Any], receipt: Receipt[Any] | No
 
 
 def _as_answer(response: Response) -> Answer:
-    """Return a whole response for keeping; its length follows from its body."""
+    """Return a whole response as an answer to keep. Its length follows from its body."""
     headers = ((name, value) for name, value in response.headers.items() if name != "content-length")
     return Answer(response.status_code, tuple(headers), bytes(response.body))
 
 
 def _target(call: Call) -> bytes:
-    """Return what tells operations apart besides the body: the same for both dialects."""
+    """Return the text that tells operations apart beside the body. It is the same for both dialects."""
     values = (value for name, value in sorted(call.path_values.items()) if name != "repo")
     parts = (call.match.operation, call.wire.query_string.decode("latin-1"), *values)
     return "\0".join(parts).encode("utf-8")

@@ -1,7 +1,7 @@
-"""Old and new names of one thing, as tables: handlers see the standard name only.
+"""Tables of old and new names. Handlers see the standard name only.
 
-Clients of both dialects, and builds in between, send either name on either family of paths; so every alias
-is accepted everywhere, and answers carry both names (`web/json/old_names.py`).
+Clients of both dialects, and builds in between, send either name on either family of paths. So every alias is accepted
+everywhere, and answers carry both names (`web/json/old_names.py`).
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ Aliases = Mapping[str, tuple[str, ...]]
 
 
 class BranchMember(str):
-    """An old name that stood for a branch, where the standard one takes any ref: other `refs/` are refused."""
+    """An old name that takes branches only, where the standard one takes any ref: other `refs/` are refused."""
 
     __slots__ = ()
 

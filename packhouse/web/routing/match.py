@@ -1,4 +1,4 @@
-"""What a request knows of the route that answers it."""
+"""The facts about a request that its route gives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Dialect(Enum):
-    """Which family of paths a request used."""
+    """The family of paths that a request used."""
 
     RELEASED = "/api/v1"
     PREFERRED = "/api"
@@ -16,11 +16,11 @@ class Dialect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The operation that answers a request, the dialect it was reached by, and the decoded path values.
+    """The operation that answers a request, the dialect of its path, and the decoded values of the path.
 
-    `operation` is the name of the route, `template` its path with names in place of values, `{repo}` for instance.
-    `git_path` is the path in front of a git suffix: segments decoded, joined by slashes; `git_path_as_written` is
-    the same before it was decoded.
+    `operation` is the name of the route. `template` is its path with names in place of values, such as `{repo}`.
+    `git_path` is the path in front of a git suffix, its segments decoded and joined by slashes. `git_path_as_written`
+    is the same before it was decoded.
     """
 
     operation: str

@@ -1,6 +1,6 @@
-"""Routes: which handler answers which method and paths, who may call it, and what it writes.
+"""Routes: the handler for a method and paths, its callers, and its writes.
 
-The constructors below are the rows of the modules in `web/api/`. A row tells only what is its own.
+The constructors below make the rows of the modules in `web/api/`. A row tells only what is its own.
 """
 
 from collections.abc import Awaitable, Callable
@@ -18,13 +18,13 @@ from packhouse.web.reply import Returned, find_reply_type
 from packhouse.web.routing.match import Dialect
 
 Handler = Callable[[Call], Awaitable[Returned]]
-"""What answers a call: it runs one operation and returns what is rendered."""
+"""A function that answers a call: it runs one operation and returns the reply."""
 
 WriteHandler = Callable[[Call], Awaitable[PreparedWrite[Any]]]
-"""What prepares a write for a call. The pipeline runs the write."""
+"""A function that prepares a write for a call. The pipeline runs the write."""
 
 BranchWriteHandler = Callable[[Call], Awaitable[BranchWrite[Any]]]
-"""What prepares a write to a branch for a call. The pipeline runs it in the queue of the branch."""
+"""A function that prepares a write to a branch for a call. The pipeline runs the write in the queue of the branch."""
 
 READ: Final = (Scope.GIT_READ,)
 WRITE: Final = (Scope.GIT_WRITE,)
@@ -32,7 +32,7 @@ ADMIN: Final = (Scope.REPO_WRITE,)
 
 
 class Claim(Enum):
-    """What the token's `repo` claim must name before the handler runs."""
+    """What the `repo` claim of the token must name before the handler runs."""
 
     REPO = "the repository of the path, or on released paths any one repository"
     ORG = "anything: the call concerns no repository"
@@ -40,7 +40,7 @@ class Claim(Enum):
 
 
 class ErrorStyle(Enum):
-    """How failures of a route look on the wire."""
+    """The form that failures of a route have on the wire."""
 
     PLAIN = "problem details"
     COMMIT_RESULT = "problem details with a result object"
@@ -51,7 +51,7 @@ class ErrorStyle(Enum):
 
 
 class Writes(Enum):
-    """What a route writes, and how often for requests that repeat each other."""
+    """What a route writes, and how often it does so for repeated requests."""
 
     NOTHING = "it reads"
     EACH_TIME = "each request writes again"
@@ -68,8 +68,8 @@ class Writes(Enum):
 class Paths:
     """The paths of a route, one for each dialect that has it; `{x}` takes one segment.
 
-    A route with `git_suffix` answers every path that ends so, whatever the repository part in front of it is. The
-    handler finds that part, decoded, in `call.match.git_path`.
+    A route with `git_suffix` answers every path that ends with it. The repository part in front of the suffix may have
+    any number of segments. The handler finds that part, decoded, in `call.match.git_path`.
     """
 
     released: str = ""
@@ -92,9 +92,9 @@ def of_repo(path: str) -> Paths:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation. `scopes` are alternatives: one of them must be in the token. GET answers HEAD.
+    """One operation. `scopes` are alternatives: the token must have one of them. A GET route also answers HEAD.
 
-    `released_scope_status` is the status of a missing scope on the released path.
+    `released_scope_status` is the status for a missing scope on the released path.
     """
 
     name: str
@@ -110,11 +110,11 @@ class Route:
 
     @property
     def reply(self) -> type[msgspec.Struct] | None:
-        """The struct that the handler's annotation promises. None for an answer without a body and for other media."""
+        """The struct that the handler's annotation names; None for an answer without a body and for other media."""
         return find_reply_type(self.handler)
 
     def template(self, dialect: Dialect) -> str:
-        """Return the path of the dialect with names in place of its values, `{repo}` for instance."""
+        """Return the path of the dialect with names in place of values, such as `{repo}`."""
         if dialect is Dialect.GIT:
             return "/{repo}.git" + self.paths.git_suffix
         if dialect is Dialect.RELEASED:
@@ -138,7 +138,7 @@ def reading(
 
 
 def public(name: str, path: str, handler: Handler, description: Description) -> Route:
-    """Return a route that reads and needs no token; it has one path."""
+    """Return a route that reads and needs no token. It has one path."""
     return reading(name, Paths(preferred=path), handler, description, scopes=(), claim=Claim.HANDLER)
 
 
@@ -153,7 +153,7 @@ def changing(
     claim: Claim = Claim.REPO,
     released_scope_status: int = 401,
 ) -> Route:
-    """Return a route that writes each time that it is called."""
+    """Return a route that writes each time it is called."""
     return Route(
         name,
         method,
@@ -176,7 +176,7 @@ def writing(
     method: str = "POST",
     scopes: tuple[Scope, ...] = WRITE,
 ) -> Route:
-    """Return a route that writes once for all requests with one key."""
+    """Return a route that writes once for all requests with the same key."""
     return Route(name, method, paths, handler, scopes, writes=Writes.ONCE, description=description)
 
 
@@ -189,7 +189,7 @@ def writing_branch(
     method: str = "POST",
     errors: ErrorStyle = ErrorStyle.PLAIN,
 ) -> Route:
-    """Return a route that writes to a branch, in the queue of that branch and once for all requests with one key."""
+    """Return a route that writes to a branch, in the branch's queue and once for all requests with the same key."""
     return Route(
         name,
         method,

@@ -1,7 +1,7 @@
-"""Routes on the raw request target: which handler answers a method and path, in both dialects.
+"""Routes by the raw request target: the handler for a method and path, in both dialects.
 
-Frameworks route on the decoded path, where `apps%2Fshop` and `apps/shop` look the same; here the target is
-split on `/` first and each segment is decoded once afterwards (RFC 3986 section 2.4).
+Frameworks route on the decoded path, where `apps%2Fshop` and `apps/shop` look the same. Here the target is split on `/`
+first, and each segment is decoded once afterwards (RFC 3986 section 2.4).
 """
 
 import re
@@ -124,9 +124,9 @@ class Router:
         self._suffixes.append((suffix, {route.method: route}))
 
     def match(self, method: str, raw_path: bytes) -> tuple[Route, Match]:
-        """Return the route that answers, and what the request shall know of it.
+        """Return the route that answers, and the facts that it gives about the request.
 
-        Raises RoutingFailure (not found, method not allowed, undecodable path).
+        Raises RoutingFailure for an unknown path, a method that the path does not take and an undecodable path.
         """
         segments = split_path(raw_path)
         other_version = _other_version(segments)
@@ -185,7 +185,7 @@ class Router:
     def _guess_style(self, segments: list[str]) -> ErrorStyle:
         """Guess the error style of an unknown path.
 
-        Clients read `result` of whatever they sent a commit to. Those of CodeArts and of LFS know their own form only.
+        Clients read `result` wherever they send a commit to. Clients of CodeArts and of LFS know their own form only.
         """
         if ("info", "lfs") in pairwise(segments):
             return ErrorStyle.LFS
@@ -196,11 +196,11 @@ class Router:
 
 
 def split_path(raw_path: bytes) -> list[str]:
-    """Return the segments of a raw path, each decoded once; slashes repeated at the start count as one.
+    """Return the segments of a raw path, each decoded once. Slashes repeated at the start count as one.
 
     Elsewhere an empty segment stays: `/api/repos//branches` names no repository, least of all `branches`. Only in
-    remotes do slashes repeated anywhere count as one, see `Router.match`.
-    Bytes that are not UTF-8 become U+FFFD; the caller refuses such a path once it knows in which form.
+    remotes do repeated slashes count as one everywhere, see `Router.match`. Bytes that are not UTF-8 become U+FFFD. The
+    caller refuses such a path once it knows the style of the refusal.
     """
     path = raw_path.lstrip(b"/")
     return [unquote_to_bytes(segment).decode("utf-8", "replace") for segment in path.split(b"/")]
@@ -234,7 +234,7 @@ def _choose(
 
 
 def _suffix_values(segments: list[str], suffix: tuple[str, ...]) -> dict[str, str] | None:
-    """Return the values of the suffix's variables when `segments` end with it and something is in front."""
+    """Return the values of the suffix's variables if `segments` end with the suffix and have more in front."""
     if len(segments) <= len(suffix):
         return None
     values = {}

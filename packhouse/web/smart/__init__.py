@@ -1,1 +1,1 @@
-"""Git over HTTP: one module per service, each with its ROUTES."""
+"""Git over HTTP: one module a service, each with its ROUTES."""

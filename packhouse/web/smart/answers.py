@@ -1,4 +1,4 @@
-"""Answers of the two services, and the media type of a request to them (gitprotocol-http(5))."""
+"""Answers of the two services, and the check of a request's media type (gitprotocol-http(5))."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
@@ -22,7 +22,7 @@ class UnsupportedMediaType(PackhouseError):
 
 
 def check_request_type(call: Call, service: Service) -> None:
-    """Return if the body is announced as a request to this service; raise UnsupportedMediaType otherwise."""
+    """Raise UnsupportedMediaType unless the Content-Type is that of a request to this service."""
     expected = f"application/x-{service.value}-request"
     given = call.wire.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != expected:
@@ -42,7 +42,7 @@ def result(service: Service, body: bytes) -> Response:
 def streamed_result(
     service: Service, pieces: AsyncIterator[bytes], cleanup: Callable[[], Awaitable[None]]
 ) -> StreamResponse:
-    """Return an answer that is made while it is sent; `cleanup` runs at its end."""
+    """Return an answer that is made while it is sent. `cleanup` runs at its end."""
     return StreamResponse(pieces, headers=_NO_CACHE, media_type=_result_type(service), cleanup=cleanup)
 
 
@@ -51,7 +51,7 @@ def _result_type(service: Service) -> str:
 
 
 def report_failure(call: Call, failure: BaseException) -> str:
-    """Return the sentence for a client that has its status already; write the log line of a failed request."""
+    """Return the sentence for a client that has its status already; log the failure of the request."""
     described = describe_failure(failure)
     log_failure(call, failure, described.status)
     return described.sentence

@@ -1,4 +1,4 @@
-"""One push from the first byte of its pack to the last of its report."""
+"""One push, from the first byte of its pack to the last byte of its report."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 
 class IncomingPush:
-    """`feed` hands the pack to index-pack, `answer` yields what the client sees, and `close` ends what still runs.
+    """One push. `feed` gives the pack to index-pack, `answer` yields the answer, and `close` ends what still runs.
 
-    From the beginning on a task reads what index-pack says, since index-pack stops once that pipe is full.
+    A task reads the messages of index-pack from the beginning, since index-pack stops once that pipe is full.
     """
 
     def __init__(self, call: Call, pending: PendingPush, slot: Slot) -> None:
@@ -41,10 +41,10 @@ class IncomingPush:
         self._last_started: RunningCall[Any] | None = None
 
     async def feed(self, first: bytes, chunks: AsyncIterator[bytes]) -> None:
-        """Hand the pack to index-pack as it comes.
+        """Give the pack to index-pack as it arrives.
 
-        The rest of a pack that is not wanted is read and dropped (every command is refused, or index-pack has given
-        up): a client shows our report only once it has sent everything.
+        The rest of an unwanted pack is read and dropped, because a client shows our report only once it has sent
+        everything. A pack is unwanted when every command is refused, or when index-pack has given up.
         """
         process = self._pending.process
         writer = None if process is None else PipeWriter(process.stdin)
@@ -78,7 +78,7 @@ class IncomingPush:
         self._tell(log.finish())
 
     async def _next_message(self, reader: PipeReader) -> bytes:
-        """Return what index-pack says next. While its pack is on the way, it may be silent for any time."""
+        """Return the next message of index-pack. While its pack still arrives, it may be silent for any time."""
         while True:
             try:
                 return await reader.read(timeout_s=limits.connectivity_check_max_s)
@@ -96,8 +96,8 @@ class IncomingPush:
             outcomes = await self._finish()
         else:
             outcomes = [(command.name, "unpacker error") for command in self._pending.commands]
-        # Before the client hears: nothing of a refused push stays, and its disk space may be needed at once. A failure
-        # is told when the push is closed, which discards once more.
+        # Discard before the report is sent: nothing of a refused push stays, and its disk space may be needed at once.
+        # If this fails, the end of the push discards once more and tells of the failure.
         await self._start(self._pending.discard).wait()
         return self._report(unpack_error, outcomes)
 
@@ -123,7 +123,7 @@ class IncomingPush:
             return report_failure(self._call, damage)
 
     async def _finish(self) -> list[tuple[bytes, str | None]]:
-        """Check the push and move the refs; return what became of each command."""
+        """Check the push and move the refs; return (refname, error) of each command, None for success."""
         finishing = self._start(self._pending.finish)
         await finishing.wait()
         if (failure := finishing.failure) is None:
@@ -143,13 +143,13 @@ class IncomingPush:
         return told + encode_band(BAND_DATA, report) + FLUSH_PKT
 
     def _start(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> RunningCall[T]:
-        """Begin a call whose end `close` waits for. One call runs at a time."""
+        """Begin a call that `close` waits for. One call runs at a time."""
         running = self._call.admission.transfers.start(function, *args, **kwargs)
         self._last_started = running
         return running
 
     async def close(self) -> None:
-        """End everything that still runs for this push and wait for it."""
+        """End everything that still runs for this push, and wait for its end."""
         self._pending.switch.trip()
         await end_tasks(self._reading, self._judging)
         if self._last_started is not None:

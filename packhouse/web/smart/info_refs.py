@@ -1,4 +1,4 @@
-"""GET {remote}/info/refs: what a client may fetch or push to; and the refusal of the dumb protocol."""
+"""GET {remote}/info/refs: the refs that a client may fetch or push to; and the refusal of the dumb protocol."""
 
 from starlette.responses import Response
 
@@ -38,7 +38,7 @@ async def info_refs(call: Call) -> Response:
 
 
 async def refuse_dumb(_call: Call) -> Response:
-    """Every path of the dumb protocol: the same for all, so it needs no token."""
+    """Refuse every path of the dumb protocol. The answer is the same for all, so it needs no token."""
     raise DumbProtocol()
 
 

@@ -1,4 +1,4 @@
-"""Git LFS paths: not served, and said so in the form that LFS clients read."""
+"""Git LFS paths: refused, in the form that LFS clients read."""
 
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 async def refuse_lfs(_call: Call) -> Response:
-    """Any path below {remote}/info/lfs: a JSON 404, which git-lfs takes for "not supported"."""
+    """Answer any path below {remote}/info/lfs with a JSON 404, which git-lfs takes for "not supported"."""
     raise LfsNotServed()
 
 

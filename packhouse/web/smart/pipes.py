@@ -1,4 +1,4 @@
-"""Pipes of a git child on the event loop: read and write without blocking and without a thread each."""
+"""Pipes of a git child on the event loop: reading and writing without blocking and without threads."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ class GitTookNothing(TimedOut):
 
 
 class PipeReader:
-    """The reading end of a child's output. One task reads at a time, and ends before the pipe is closed."""
+    """The reading end of a child's output. One task reads at a time. It ends before the pipe is closed."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         os.set_blocking(pipe.fileno(), False)
@@ -60,9 +60,9 @@ class PipeReader:
         return piece
 
     async def read_to_end(self, *, keep_max_bytes: int) -> bytes:
-        """Read until the child closes the pipe; return the first `keep_max_bytes` of what it wrote.
+        """Read until the child closes the pipe; return the first `keep_max_bytes` of its output.
 
-        The child may be silent for any time: the caller bounds the whole.
+        The child may be silent for any time. The caller limits the whole time.
         """
         kept = bytearray()
         while piece := await self.read(timeout_s=None):
@@ -71,14 +71,14 @@ class PipeReader:
 
 
 class PipeWriter:
-    """The writing end of a child's input. One task writes at a time, and ends before the pipe is closed."""
+    """The writing end of a child's input. One task writes at a time. It ends before the pipe is closed."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         os.set_blocking(pipe.fileno(), False)
         self._pipe = pipe
 
     async def write(self, data: bytes) -> None:
-        """Hand over all of `data`. Drops it when the child has closed its end: the child's exit code tells why.
+        """Write all of `data`. The data is dropped if the child has closed its end: its exit code tells why.
 
         Raises TimedOut when the child takes nothing for too long.
         """
@@ -105,7 +105,7 @@ class PipeWriter:
 
 
 async def end_tasks(*tasks: "asyncio.Future[Any] | None") -> None:
-    """Cancel the tasks that use a child's pipes and wait for their end: the loop must not watch a closed pipe."""
+    """Cancel the tasks that use a child's pipes and wait for their end, since the loop must not watch a closed pipe."""
     running = [task for task in tasks if task is not None]
     for task in running:
         task.cancel()
@@ -119,7 +119,7 @@ async def _ready(
     timeout_s: float | None,
     give_up: Callable[[float | None], TimedOut],
 ) -> None:
-    """Wait until the descriptor can be read or written; raise what `give_up` makes after `timeout_s` seconds."""
+    """Wait until the descriptor can be read or written; raise the error of `give_up` after `timeout_s` seconds."""
     ready = asyncio.Event()
     watch(descriptor, ready.set)
     try:

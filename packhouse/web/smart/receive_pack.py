@@ -1,4 +1,4 @@
-"""POST {remote}/git-receive-pack: a push. Commands are read here, the pack goes from the socket to git."""
+"""POST {remote}/git-receive-pack: a push. Commands are read here, and the pack goes from the socket to git."""
 
 import contextlib
 import struct
@@ -49,7 +49,7 @@ async def receive_pack(call: Call) -> Response:
 
 
 async def _read_commands(chunks: AsyncIterator[bytes], memory: RequestMemory) -> tuple[ReceiveRequest, bytes]:
-    """Return what stands before the pack, and the first bytes of the pack that came with it."""
+    """Return the request, which stands before the pack, and the first bytes of the pack that came with it."""
     parser = ReceiveRequestParser()
     async for chunk in chunks:
         parser.feed(chunk)
@@ -62,10 +62,10 @@ async def _read_commands(chunks: AsyncIterator[bytes], memory: RequestMemory) ->
 async def _read_pack_start(
     asked: ReceiveRequest, chunks: AsyncIterator[bytes], first: bytes
 ) -> tuple[bytes, int | None]:
-    """Return the bytes read so far and the number of objects the pack announces; None when no pack is due.
+    """Return the bytes read so far, and the number of objects that the pack announces; None when no pack is due.
 
-    A small pack is read whole. A client that stalls before the first bytes are here costs neither a slot nor a
-    process. Raises ProtocolError for anything but a pack (gitformat-pack(5): "PACK", version, number of objects).
+    A small pack is read whole. A client that stalls before its first bytes costs neither a slot nor a process. Raises
+    ProtocolError for anything but a pack (gitformat-pack(5): "PACK", version, number of objects).
     """
     if not asked.has_pack:
         return first, None

@@ -1,4 +1,4 @@
-"""From the path in front of `/info/refs` and its like to a remote: `{repo}[+ephemeral|+import][.git]`."""
+"""From the path in front of `/info/refs` and the like to the remote: `{repo}[+ephemeral|+import][.git]`."""
 
 from packhouse.auth import Principal, Scope
 from packhouse.errors import Code, Denied
@@ -22,7 +22,7 @@ class ImportIsWriteOnly(Denied):
 
 
 def parse_remote_path(path: str) -> Remote:
-    """Return what the decoded path names, read from the right; the repository need not exist."""
+    """Return the remote of a decoded path, which is read from the right. The repository need not exist."""
     base = path.removesuffix(".git")
     if base.endswith(_EPHEMERAL_SUFFIX):
         return Remote(base.removesuffix(_EPHEMERAL_SUFFIX), EPHEMERAL)
@@ -31,9 +31,9 @@ def parse_remote_path(path: str) -> Remote:
 
 
 async def authorise_remote(call: Call, service: Service) -> tuple[Principal, Remote]:
-    """Return who calls and the remote of the path.
+    """Return the caller's principal and the remote of the path.
 
-    The SDKs write names into remotes without escaping `%`: the repository of the token tells whether `a%20b` is `a b`.
+    The SDKs write names into remotes without escaping `%`. So the token's repository tells whether `a%20b` means `a b`.
     Raises Unauthenticated without a valid token, and Denied when its scopes or its repository do not fit.
     """
     principal = await authenticate_git(call, _SCOPES[service])

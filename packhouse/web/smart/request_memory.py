@@ -1,4 +1,4 @@
-"""How many large requests are kept in memory at once."""
+"""A bound on the large requests that are kept in memory at once."""
 
 import contextlib
 
@@ -10,7 +10,7 @@ from packhouse.web.admission.shares import Holder
 class RequestMemory:
     """Takes a slot once a request that is kept in memory grows large.
 
-    `limiter` has few slots. The slot is given back when `held` closes.
+    `limiter` has few slots. The slot ends when `held` closes.
     """
 
     def __init__(self, limiter: Limiter, holder: Holder, held: contextlib.AsyncExitStack) -> None:
@@ -21,7 +21,7 @@ class RequestMemory:
         self._is_large = False
 
     async def add(self, size_bytes: int) -> None:
-        """Count bytes that were read; wait for a slot when they make the request large.
+        """Count bytes that were read. Wait for a slot when they make the request large.
 
         Raises Unavailable as Limiter.slot() does.
         """

@@ -63,7 +63,7 @@ async def _read_request(call: Call, memory: RequestMemory) -> bytes:
 
 
 async def _relay(call: Call, answer: FetchAnswer, slot: Slot) -> AsyncIterator[bytes]:
-    """Feed upload-pack its request and yield what it writes, both at once: it may answer while it reads."""
+    """Send upload-pack its request and yield its output at the same time, since it may answer while it reads."""
     process = answer.process
     assert process is not None
     output = PipeReader(process.stdout)
@@ -95,8 +95,8 @@ async def _feed(writer: PipeWriter, data: bytes) -> None:
 async def _find_failure(call: Call, answer: FetchAnswer, complaints: bytes, tail: bytes) -> str | None:
     """Return why upload-pack failed, and log it; None when it ended well.
 
-    A client that has got a part of its answer has been told by git itself: complaints of pack-objects go to the
-    client in a band of the answer, and so its `tail` is looked at as well.
+    Git itself has told a client that got a part of its answer: complaints of pack-objects go to the client in a band of
+    the answer. So the `tail` of the answer is searched for the reason as well.
     """
     process = answer.process
     assert process is not None
