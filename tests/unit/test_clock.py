@@ -35,5 +35,5 @@ def test_a_time_is_written_in_utc(time_s: int, text: str) -> None:
 
 
 @given(st.integers(TIMESTAMP_MIN, TIMESTAMP_MAX))
-def test_a_time_that_can_be_said_stays(time_s: int) -> None:
+def test_a_time_between_1970_and_9999_is_unchanged(time_s: int) -> None:
     assert clamp_timestamp(time_s) == time_s

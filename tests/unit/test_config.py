@@ -10,7 +10,7 @@ from packhouse.errors import Invalid
 pytestmark = pytest.mark.quick
 
 
-def test_a_flag_wins_over_its_variable_and_that_over_the_default() -> None:
+def test_a_flag_wins_over_its_variable_and_the_variable_over_the_default() -> None:
     environ = {"PACKHOUSE_WORKERS": "3", "PACKHOUSE_THREADS": "4", "HOME": "elsewhere"}
     config = load_config({"workers": 5, "listen": None}, environ)
     assert (config.workers, config.threads, config.listen) == (5, 4, "127.0.0.1:8080")
@@ -64,7 +64,7 @@ def test_the_database_is_in_the_data_folder_unless_it_is_named() -> None:
         {"PACKHOUSE_ACCEPT_EMPTY_DATABASE": ""},
     ],
 )
-def test_a_setting_that_makes_no_sense_stops_the_start(environ: dict[str, str]) -> None:
+def test_an_invalid_setting_stops_the_start(environ: dict[str, str]) -> None:
     with pytest.raises(Invalid):
         load_config({}, environ)
 
@@ -101,7 +101,7 @@ LINKS = {
 }
 
 
-def test_what_kubernetes_sets_for_a_service_of_that_name_is_no_setting() -> None:
+def test_variables_that_kubernetes_sets_for_a_service_are_not_settings() -> None:
     environ = {**LINKS, "PACKHOUSE_THREADS": "3", "OTHER_SERVICE_HOST": "10.0.0.3"}
     assert load_config({}, environ) == Config(data=Path.cwd() / "data", threads=3)
     assert find_service_links(environ) == sorted(LINKS)

@@ -26,7 +26,7 @@ def test_a_cursor_needs_no_escapes_in_a_query(parts: list[bytes]) -> None:
 
 
 @given(PARTS, st.integers(1, 5))
-def test_another_number_of_parts_is_refused(parts: list[bytes], expected: int) -> None:
+def test_a_cursor_with_another_number_of_parts_is_refused(parts: list[bytes], expected: int) -> None:
     if expected != len(parts):
         with pytest.raises(BadCursor):
             decode_cursor(encode_cursor(*parts), parts=expected)
@@ -40,7 +40,7 @@ def test_a_listing_may_take_cursors_of_several_forms() -> None:
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_cursor_that_we_write_or_is_refused(text: str) -> None:
+def test_any_text_is_refused_unless_it_is_a_cursor_of_this_server(text: str) -> None:
     try:
         (part,) = decode_cursor(text, parts=1)
     except BadCursor:
@@ -67,12 +67,12 @@ def test_a_number_of_a_cursor_is_read(part: bytes, number: int) -> None:
 
 
 @pytest.mark.parametrize("part", [b"", b"-1", b"+1", b"1.0", b" 1", b"9" * 19, "٣".encode()])
-def test_a_part_that_is_no_number_is_refused(part: bytes) -> None:
+def test_a_part_that_is_not_a_number_is_refused(part: bytes) -> None:
     with pytest.raises(BadCursor):
         decode_number(part)
 
 
-def test_the_digits_of_a_number_have_a_bound_of_the_callers() -> None:
+def test_the_caller_bounds_the_digits_of_a_number() -> None:
     assert decode_number(b"12", digits_max=2) == 12
     with pytest.raises(BadCursor):
         decode_number(b"123", digits_max=2)

@@ -32,7 +32,7 @@ def test_the_block_gets_the_thing_itself_and_ends_it_once() -> None:
     assert (opened.closed, kept.discarded) == (1, 1)
 
 
-def test_an_error_ends_the_thing_and_goes_on() -> None:
+def test_an_error_ends_the_thing_and_is_raised_further() -> None:
     opened, kept = Opened(), Kept()
     with pytest.raises(KeyError), opened, kept:
         raise KeyError

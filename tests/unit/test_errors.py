@@ -87,7 +87,7 @@ def test_two_arguments_of_one_type_are_given_by_name() -> None:
         assert len(set(places)) == len(places), kind
 
 
-def test_no_text_of_a_code_looks_like_another_or_varies() -> None:
+def test_texts_of_codes_are_distinct_and_constant() -> None:
     assert [code for code in Code if not code.value.isprintable() or "{" in code.value] == []
 
 
@@ -132,6 +132,6 @@ def test_a_chained_error_keeps_its_cause() -> None:
     assert isinstance(raised.value.__cause__, KeyError)
 
 
-def test_an_error_is_itself_and_no_other() -> None:
+def test_errors_are_equal_only_to_themselves() -> None:
     assert Lost("main") != Lost("main")
     assert len({Lost("main"), Lost("main")}) == 2

@@ -84,7 +84,7 @@ def test_a_command_outside_a_fence_is_found_unless_its_block_is_a_form() -> None
         ("[…]", []),
     ],
 )
-def test_an_ellipsis_stands_for_what_it_says(printed: str, actual: object) -> None:
+def test_an_ellipsis_matches_any_text_in_its_place(printed: str, actual: object) -> None:
     parsed = parse_json(printed)
     assert difference(parsed, actual) is None
     assert parse_json(print_json(masked_like(parsed, actual))) == parsed
@@ -104,7 +104,7 @@ def test_an_ellipsis_stands_for_what_it_says(printed: str, actual: object) -> No
         ("0", False),
     ],
 )
-def test_all_else_is_compared(printed: str, actual: object) -> None:
+def test_text_outside_an_ellipsis_is_compared(printed: str, actual: object) -> None:
     assert difference(parse_json(printed), actual) is not None
 
 

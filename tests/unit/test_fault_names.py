@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick
 KNOWN = MAY_BE_ALLOWED | NEVER_ALLOWED
 
 
-def test_a_fault_may_be_allowed_or_never() -> None:
+def test_no_fault_is_both_allowed_and_never_allowed() -> None:
     assert not MAY_BE_ALLOWED & NEVER_ALLOWED
     assert {*ALWAYS_ALLOWED, *IMPORT_ALLOWED} <= MAY_BE_ALLOWED
     assert not set(ALWAYS_ALLOWED) & set(IMPORT_ALLOWED)
@@ -45,7 +45,7 @@ def test_every_fault_that_the_installed_git_knows_is_in_a_list(git: Git) -> None
 
 
 @pytest.mark.parametrize("name", sorted(ALWAYS_ALLOWED))
-def test_git_takes_the_name_of_each_fault_that_is_always_allowed(git: Git, tmp_path: Path, name: str) -> None:
+def test_git_accepts_the_name_of_each_always_allowed_fault(git: Git, tmp_path: Path, name: str) -> None:
     git.run("init", "--quiet", "--bare", tmp_path / "bare")
     pack = git.try_run("pack-objects", "--stdout", "-q", cwd=tmp_path / "bare", stdin=b"").stdout
     git.run("index-pack", "--stdin", f"--strict={name}=ignore", cwd=tmp_path / "bare", stdin=pack)

@@ -55,12 +55,12 @@ def test_a_new_repository_has_an_id_that_can_be_parsed() -> None:
         "repo_abcd\0",
     ],
 )
-def test_what_names_no_folder_of_its_own_is_no_repository_id(text: str) -> None:
+def test_text_that_cannot_name_a_separate_folder_is_not_a_repository_id(text: str) -> None:
     with pytest.raises(Invalid):
         parse_repo_id(text)
 
 
-def test_the_type_checker_refuses_a_number_or_text_that_means_something_else(tmp_path: Path) -> None:
+def test_the_type_checker_refuses_other_numbers_and_text_as_ids(tmp_path: Path) -> None:
     script = tmp_path / "wrong.py"
     script.write_text(TAKEN_FOR_EACH_OTHER, "utf-8")
     done = subprocess.run(

@@ -77,7 +77,7 @@ def test_lines_below_the_level_are_not_written(level: str, seen: list[str]) -> N
     assert lines(asked, level)[0]["message"] == str(level != "error")
 
 
-def test_libraries_are_heard_from_warnings_up_whatever_our_level_is() -> None:
+def test_libraries_log_only_warnings_and_errors_at_every_level() -> None:
     body = (
         "logger = logging.getLogger('some.library')\nlogger.setLevel('DEBUG')\n"
         "logger.info('address and headers')\nlogger.warning('trouble')"

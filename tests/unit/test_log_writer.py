@@ -61,7 +61,7 @@ def test_collected_lines_come_together_and_before_the_next_that_is_written(
     )
 
 
-def test_a_reader_that_stopped_holds_nobody_up_and_gets_every_line_later(
+def test_a_stopped_reader_delays_no_writer_and_gets_every_line_later(
     pipe: tuple[IO[bytes], IO[str]],
 ) -> None:
     reading, writing = pipe
@@ -102,7 +102,7 @@ def test_the_end_of_a_process_waits_for_long_lines(pipe: tuple[IO[bytes], IO[str
     assert os.read(reading.fileno(), 30_000) == long_line
 
 
-def test_a_reader_that_is_gone_is_no_failure(pipe: tuple[IO[bytes], IO[str]]) -> None:
+def test_writing_after_the_reader_has_gone_does_not_fail(pipe: tuple[IO[bytes], IO[str]]) -> None:
     reading, writing = pipe
     writer = LineWriter()
     writer.open(writing)

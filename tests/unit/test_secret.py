@@ -24,11 +24,11 @@ SECRET = Secret("sesame")
         lambda secret: f"{secret!r}{secret!s}{[secret]}",
     ],
 )
-def test_no_way_of_printing_shows_it(show: Callable[[Secret], str]) -> None:
+def test_no_way_of_printing_shows_the_text(show: Callable[[Secret], str]) -> None:
     assert "sesame" not in show(SECRET)
 
 
-def test_it_is_revealed_on_request() -> None:
+def test_reveal_returns_the_text() -> None:
     assert SECRET.reveal() == "sesame"
 
 
@@ -38,12 +38,12 @@ def test_an_empty_secret_is_false() -> None:
 
 
 @pytest.mark.parametrize("store", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
-def test_it_is_not_serialised(store: Callable[[Secret], object]) -> None:
+def test_a_secret_cannot_be_serialised(store: Callable[[Secret], object]) -> None:
     with pytest.raises(TypeError):
         store(SECRET)
 
 
-def test_an_error_of_its_use_does_not_show_it() -> None:
+def test_an_error_while_a_secret_is_used_does_not_show_it() -> None:
     with pytest.raises(TypeError) as caught:
         SECRET + "x"  # type: ignore[operator]  # which is the fault
     assert "sesame" not in str(caught.value)

@@ -41,7 +41,7 @@ def test_a_missing_program_is_one_line_with_the_number_of_its_tests_and_its_pack
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
-def test_skipped_tests_are_told_and_fail_a_run_only_where_that_is_asked_for(
+def test_skipped_tests_are_listed_and_fail_a_run_only_on_request(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     reasons = ["not installed: fcgiwrap", "not installed: fcgiwrap"]
@@ -54,14 +54,14 @@ def test_skipped_tests_are_told_and_fail_a_run_only_where_that_is_asked_for(
     assert "Skipped tests fail this run (--fail-on-skip)." in lines
 
 
-def test_what_the_user_or_the_kernel_does_not_permit_is_told_and_fails_nothing(tmp_path: Path) -> None:
+def test_skips_for_lack_of_permission_are_listed_and_never_fail_a_run(tmp_path: Path) -> None:
     reason = NOT_PERMITTED + "mounting a disk needs root"
     status, lines = run_pytest(tmp_path, [reason], "--fail-on-skip")
     assert status == 0
     assert f"1 test: {reason}" in lines
 
 
-def test_a_run_without_skips_says_nothing_of_them(tmp_path: Path) -> None:
+def test_a_run_without_skips_lists_none(tmp_path: Path) -> None:
     status, lines = run_pytest(tmp_path, [], "--fail-on-skip")
     assert status == 0
     assert not [line for line in lines if "skip" in line.lower()]

@@ -26,7 +26,7 @@ def test_a_file_is_made_and_then_replaced(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["config"]
 
 
-def test_who_has_the_old_file_open_goes_on_with_it(tmp_path: Path) -> None:
+def test_a_reader_of_the_old_file_keeps_reading_it(tmp_path: Path) -> None:
     path = tmp_path / "config"
     replace_file(path, b"old")
     with path.open("rb") as file:
@@ -52,12 +52,12 @@ def test_a_disk_that_fails_keeps_the_old_file_and_nothing_else(
     assert os.listdir(tmp_path) == ["config"]
 
 
-def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replace_file(tmp_path / "missing" / "config", b"x")
 
 
-def test_readers_and_writers_at_once_see_whole_files_only(tmp_path: Path) -> None:
+def test_concurrent_readers_see_only_whole_files(tmp_path: Path) -> None:
     path = tmp_path / "config"
     contents = [bytes([letter]) * 100_000 for letter in b"abcd"]
     replace_file(path, contents[0])
@@ -87,7 +87,7 @@ def test_readers_and_writers_at_once_see_whole_files_only(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == ["config"]
 
 
-def test_a_private_file_waits_beside_its_place_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_a_private_file_is_written_beside_its_place_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     previous = os.umask(0)
     try:
         temporary = write_private_file(tmp_path / "key", b"secret")
@@ -99,7 +99,7 @@ def test_a_private_file_waits_beside_its_place_and_only_its_owner_may_read_it(tm
     assert not (tmp_path / "key").exists()
 
 
-def test_two_writers_of_one_private_file_do_not_meet(tmp_path: Path) -> None:
+def test_two_writers_of_one_private_file_use_different_temporary_files(tmp_path: Path) -> None:
     first = write_private_file(tmp_path / "key", b"first")
     second = write_private_file(tmp_path / "key", b"second")
     assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")

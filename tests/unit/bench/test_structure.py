@@ -50,7 +50,7 @@ def entered(package: Package) -> list[str]:
 ROUTE = 'ROUTES = (Route("push", "POST", handle),)\n'
 
 
-def test_an_import_of_a_name_counts_the_module_that_it_comes_from_once(tmp_path: Path) -> None:
+def test_imports_of_several_names_of_a_module_count_once(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         a="from packhouse.b import one, two\nimport packhouse.b\nimport os\n",
@@ -66,27 +66,27 @@ def test_an_import_of_a_module_from_its_folder_counts_the_module(tmp_path: Path)
     assert package.imports()["packhouse.a"] == {"packhouse.f.b", "packhouse.f"}
 
 
-def test_a_module_is_no_import_of_itself(tmp_path: Path) -> None:
+def test_an_import_of_the_module_itself_does_not_count(tmp_path: Path) -> None:
     assert write_package(tmp_path, a="import packhouse.a\n").imports() == {"packhouse.a": set()}
 
 
-def test_an_init_file_without_a_line_is_no_module(tmp_path: Path) -> None:
+def test_an_empty_init_file_does_not_count_as_a_module(tmp_path: Path) -> None:
     package = write_package(
         tmp_path, {"__init__": "", "f/__init__": "\n", "f/a": "", "g/__init__": '"""Doc."""\n'}
     )
     assert sorted(package.modules) == ["packhouse.f.a", "packhouse.g"]
 
 
-def test_circles_are_groups_of_which_each_leads_to_each() -> None:
+def test_a_cycle_is_a_group_in_which_every_module_reaches_every_other() -> None:
     graph = {"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set(), "e": {"e"}, "f": {"a"}}
     assert circles(graph) == [["b", "c"], ["e"]]
 
 
-def test_two_circles_that_share_a_node_are_one() -> None:
+def test_two_cycles_that_share_a_module_are_one() -> None:
     assert circles({"a": {"b"}, "b": {"a", "c"}, "c": {"b"}}) == [["a", "b", "c"]]
 
 
-def test_folders_of_operations_are_compared_with_each_other_alone() -> None:
+def test_folders_of_operations_are_compared_only_with_each_other() -> None:
     graph = {
         "p.operations.refs.a": {"p.operations.catalog.b", "p.db", "p.operations.refs.c"},
         "p.operations.catalog.b": {"p.operations.refs.c"},
@@ -101,7 +101,7 @@ def test_folders_of_operations_are_compared_with_each_other_alone() -> None:
     }
 
 
-def test_the_fullest_folder_of_operations_is_told_apart_from_the_others(tmp_path: Path) -> None:
+def test_the_fullest_folder_of_operations_is_counted_separately(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         dict.fromkeys(
@@ -115,7 +115,7 @@ def test_the_fullest_folder_of_operations_is_told_apart_from_the_others(tmp_path
     }
 
 
-def test_modules_that_stand_in_operations_itself_are_of_a_folder_of_operations(tmp_path: Path) -> None:
+def test_modules_directly_in_operations_count_for_a_folder_of_operations(tmp_path: Path) -> None:
     found = modules_a_folder(write_package(tmp_path, {"operations/a": "", "operations/b": "", "web/a": ""}))
     assert found["operations_max"] == ("packhouse/operations", 2)
 
@@ -137,7 +137,7 @@ def test_the_lines_of_a_function_go_from_its_def_to_its_last_line(tmp_path: Path
 
 
 @pytest.mark.parametrize(("percent", "value"), [(10, 1), (11, 2), (50, 5), (90, 9), (91, 10), (100, 10)])
-def test_a_percentile_is_the_least_value_that_enough_do_not_exceed(percent: int, value: int) -> None:
+def test_a_percentile_is_the_smallest_value_that_covers_the_share(percent: int, value: int) -> None:
     assert percentile(range(1, 11), percent) == value
 
 
@@ -162,7 +162,7 @@ def commit(folder: Path, message: str) -> None:
     subprocess.run(command, cwd=folder, check=True)
 
 
-def test_the_share_of_commits_with_a_body_is_that_of_the_last_fifty(tmp_path: Path) -> None:
+def test_the_share_of_commits_with_a_body_is_taken_from_the_last_fifty(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     for number in range(5):
         commit(tmp_path, f"too long ago {number}\n\nWith a body.")
@@ -173,7 +173,7 @@ def test_the_share_of_commits_with_a_body_is_that_of_the_last_fifty(tmp_path: Pa
     assert commits_with_a_body(tmp_path) == 0.04
 
 
-def test_outside_a_checkout_nothing_is_said_of_commits(tmp_path: Path) -> None:
+def test_outside_a_checkout_the_commits_are_left_out(tmp_path: Path) -> None:
     assert commits_with_a_body(tmp_path) is None
 
 
@@ -210,7 +210,7 @@ def test_a_walk_enters_functions_in_the_order_of_the_text_and_each_once(tmp_path
     assert count_stays(way(package).entered) == 3
 
 
-def test_coming_back_to_a_module_by_a_call_is_another_stay(tmp_path: Path) -> None:
+def test_a_call_back_into_a_module_is_another_stay(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         web="from packhouse.low import goal, note\n\nasync def handle():\n    note()\n    own()\n    goal()\n\n"
@@ -229,7 +229,7 @@ def test_the_walk_ends_at_its_goal(tmp_path: Path) -> None:
     assert entered(package) == ["web:handle", "web:goal"]
 
 
-def test_a_function_that_is_handed_on_counts_as_called(tmp_path: Path) -> None:
+def test_a_function_passed_as_an_argument_counts_as_called(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         web="from functools import partial\nfrom packhouse.low import run, goal\n\n"
@@ -312,7 +312,7 @@ def test_a_method_of_a_base_is_found(tmp_path: Path) -> None:
         "unknown.goal()",
     ],
 )
-def test_what_calls_nothing_of_the_package_leads_nowhere(tmp_path: Path, body: str) -> None:
+def test_a_function_without_calls_into_the_package_leads_nowhere(tmp_path: Path, body: str) -> None:
     package = write_package(
         tmp_path,
         web="from packhouse.low import Other, goal\n\nasync def handle(thing):\n    " + body + "\n\n" + ROUTE,
@@ -360,11 +360,11 @@ def streams(tmp_path: Path) -> Package:
     )
 
 
-def test_a_call_of_a_protocol_enters_the_classes_that_were_made_before(streams: Package) -> None:
+def test_a_call_of_a_protocol_enters_the_classes_constructed_before(streams: Package) -> None:
     assert entered(streams) == ["web:handle", "web:run", "low:Writer.write", "low:First.write", "low:goal"]
 
 
-def test_the_shortest_line_of_calls_leaves_out_what_leads_aside(tmp_path: Path) -> None:
+def test_the_shortest_line_of_calls_leaves_out_side_branches(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         web="async def handle():\n    long()\n    short()\n\ndef long(): longer()\n\ndef longer(): goal()\n\n"
@@ -373,7 +373,7 @@ def test_the_shortest_line_of_calls_leaves_out_what_leads_aside(tmp_path: Path) 
     assert [function.name for function in way(package).chain] == ["handle", "short", "goal"]
 
 
-def test_two_attributes_that_are_set_from_each_other_are_of_no_known_class(tmp_path: Path) -> None:
+def test_two_attributes_set_from_each_other_have_an_unknown_class(tmp_path: Path) -> None:
     package = write_package(
         tmp_path,
         web="class C:\n    def __init__(self):\n        self.a = self.b\n        self.b = self.a\n\n"
@@ -398,7 +398,7 @@ def test_a_route_without_a_handler_of_the_package_is_not_found(tmp_path: Path, c
     assert find_handler(package, "push") is None
 
 
-def test_everything_is_printed_also_where_a_way_is_not_found(tmp_path: Path) -> None:
+def test_all_figures_are_printed_even_if_a_path_is_not_found(tmp_path: Path) -> None:
     write_package(tmp_path, a="def one(): pass\n")
     (tmp_path / "tests").mkdir()
     figures = measure(tmp_path)
@@ -408,7 +408,7 @@ def test_everything_is_printed_also_where_a_way_is_not_found(tmp_path: Path) -> 
     assert [line for line in lines if line.endswith(" unknown")] == lines[-5:]
 
 
-def test_the_command_measures_this_checkout_and_finds_both_ways() -> None:
+def test_the_command_measures_this_checkout_and_finds_both_paths() -> None:
     command = [sys.executable, "-m", "bench.structure", "--json", str(ROOT)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=300)
     figures = json.loads(done.stdout)
@@ -422,7 +422,7 @@ def test_the_command_measures_this_checkout_and_finds_both_ways() -> None:
         assert figures[name]["stays"] >= figures[name]["modules"] >= figures[name]["chain_stays"] > 2
 
 
-def test_the_command_refuses_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
+def test_the_command_refuses_a_folder_without_a_checkout(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.structure", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2

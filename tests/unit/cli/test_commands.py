@@ -54,7 +54,7 @@ def test_a_wrong_name_makes_no_data_folder(program: Program) -> None:
 
 
 @pytest.mark.parametrize("args", [["org", "list"], ["repo", "list", "acme"], ["jobs", "list"]])
-def test_where_no_data_is_a_command_makes_none_and_says_how_to_name_it(
+def test_a_command_without_data_creates_none_and_tells_how_to_name_the_folder(
     program: Program, args: list[str]
 ) -> None:
     result = program.try_run(*args)
@@ -80,7 +80,7 @@ def test_a_key_may_come_from_standard_input(acme: Program, pem: Path) -> None:
     assert "added ES256 key" in acme.run("key", "add", "acme", "-", stdin=pem.read_text())
 
 
-def test_a_private_key_is_no_key_to_add(acme: Program, tmp_path: Path) -> None:
+def test_a_private_key_cannot_be_added(acme: Program, tmp_path: Path) -> None:
     path = tmp_path / "private.pem"
     path.write_text(encode_private_key(private_key("ES256")))
     failure = acme.failure("key", "add", "acme", str(path))
@@ -105,7 +105,9 @@ def decode(token: str) -> dict[str, object]:
     return claims
 
 
-def test_a_token_needs_no_data_and_says_what_was_asked_for(program: Program, private_pem: str) -> None:
+def test_a_token_is_signed_without_data_and_holds_the_given_claims(
+    program: Program, private_pem: str
+) -> None:
     token = program.run(
         *("token", "acme", "--key", private_pem, "--repo", "apps/shop", "--scope", "git:write", "repo:write"),
         *("--ref-policy", "refs/heads/a=b=no-push,no-force-push", "--ref-policy", "refs/heads/*="),
@@ -124,9 +126,7 @@ def test_a_token_without_a_repository_is_for_the_organisation(program: Program, 
     assert "refs" not in claims
 
 
-def test_an_unknown_operation_is_warned_of_and_signed_all_the_same(
-    program: Program, private_pem: str
-) -> None:
+def test_an_unknown_operation_causes_a_warning_and_is_signed(program: Program, private_pem: str) -> None:
     result = program.try_run(
         "token", "acme", "--key", private_pem, "--scope", "git:read", "--ref-policy", "refs/heads/*=no-fun"
     )
@@ -146,13 +146,13 @@ def test_an_unknown_operation_is_warned_of_and_signed_all_the_same(
         [],
     ],
 )
-def test_a_token_that_no_server_would_take_is_not_signed(
+def test_a_token_that_every_server_would_refuse_is_not_signed(
     program: Program, private_pem: str, args: list[str]
 ) -> None:
     assert "Usage" in program.usage("token", "acme", "--key", private_pem, *args)
 
 
-def test_repositories_of_an_organisation_that_has_none(acme: Program) -> None:
+def test_an_organisation_without_repositories_has_an_empty_list(acme: Program) -> None:
     assert acme.json("repo", "list", "acme") == []
     assert isinstance(acme.failure("repo", "list", "nobody"), NotFound)
     for verb in ("show", "delete", "undelete"):
@@ -180,7 +180,7 @@ def test_the_secret_of_a_webhook_may_be_the_first_line_of_a_file(acme: Program, 
     assert "exclude each other" in acme.usage("webhook", "add", "acme", "https://example.org/hook", *both)
 
 
-def test_stored_secrets_get_a_new_key(acme: Program) -> None:
+def test_stored_secrets_are_sealed_with_a_new_key(acme: Program) -> None:
     acme.run("webhook", "add", "acme", "https://example.org/hook")
     first, second = acme.json("secrets", "rotate"), acme.json("secrets", "rotate", "--drop-old")
     assert first["key_id"] != second["key_id"]
@@ -189,11 +189,11 @@ def test_stored_secrets_get_a_new_key(acme: Program) -> None:
     assert second["keys_dropped"] >= 1
 
 
-def test_no_jobs_are_an_empty_list(acme: Program) -> None:
+def test_without_jobs_the_list_is_empty(acme: Program) -> None:
     assert acme.json("jobs", "list") == []
 
 
-def test_the_version_tells_what_this_runs_on(program: Program) -> None:
+def test_the_version_names_the_programs_and_libraries_in_use(program: Program) -> None:
     shown = program.json("version")
     assert (shown["version"], shown["release"]) == (__version__, RELEASE)
     assert re.fullmatch(r"\d+\.\d+.*", shown["git"])

@@ -53,7 +53,7 @@ def test_a_record_is_a_line_for_each_field(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_programs_get_every_field_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_holds_every_field_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     print_table(RECORDS, ["key_id"], as_json=True)
     assert json.loads(capsys.readouterr().out) == RECORDS
     print_record({"name": "größe\n"}, as_json=True)

@@ -78,7 +78,7 @@ def test_a_deleted_repository_is_gone_until_it_is_brought_back(shop: Shop) -> No
     assert shop.log()[0] == (MAIN, shop.first, shop.second)
 
 
-def test_the_log_tells_of_moves_newest_first(shop: Shop) -> None:
+def test_the_ref_log_is_shown_newest_first(shop: Shop) -> None:
     assert shop.log() == [(MAIN, shop.first, shop.second), (MAIN, ZERO_OID, shop.first)]
     assert shop.log("main", "--limit", "1") == [(MAIN, shop.first, shop.second)]
     assert shop.log(MAIN) == shop.log("main") == shop.log()
@@ -88,14 +88,14 @@ def test_the_log_tells_of_moves_newest_first(shop: Shop) -> None:
     assert line.split()[-2:] == ["test", "operator"]
 
 
-def test_a_ref_is_put_back_to_where_it_was_before_an_entry(shop: Shop) -> None:
+def test_a_ref_is_restored_to_its_value_before_an_entry(shop: Shop) -> None:
     entry = shop.program.json("ref", "log", "acme", "apps/shop")[0]["id"]
     said = shop.program.run("ref", "restore", "acme", "apps/shop", "main", "--entry", str(entry))
     assert said == f"{MAIN} was at {shop.second}, is at {shop.first}"
     assert shop.log()[0] == (MAIN, shop.second, shop.first)
 
 
-def test_a_ref_is_put_back_to_where_it_was_at_a_time(shop: Shop) -> None:
+def test_a_ref_is_restored_to_its_value_at_a_time(shop: Shop) -> None:
     restored = shop.program.json(
         "ref", "restore", "acme", "apps/shop", "main", "--at", "2999-01-01T00:00:00Z"
     )
@@ -107,11 +107,11 @@ def test_a_ref_is_put_back_to_where_it_was_at_a_time(shop: Shop) -> None:
 @pytest.mark.parametrize(
     "args", [[], ["--at", "2026-01-01", "--entry", "1"], ["--entry", "one"], ["--limit", "0"]]
 )
-def test_a_restore_needs_one_moment(shop: Shop, args: list[str]) -> None:
+def test_a_restore_needs_either_a_time_or_an_entry(shop: Shop, args: list[str]) -> None:
     assert "Usage" in shop.program.usage("ref", "restore", "acme", "apps/shop", "main", *args)
 
 
-def test_a_date_that_is_none_is_refused(shop: Shop) -> None:
+def test_text_that_is_not_a_date_is_refused(shop: Shop) -> None:
     failure = shop.program.failure("ref", "restore", "acme", "apps/shop", "main", "--at", "yesterday")
     assert isinstance(failure, Invalid)
 

@@ -69,7 +69,7 @@ def test_a_server_takes_every_setting_and_other_commands_only_those_of_the_data(
         ), name
 
 
-def test_only_what_sets_an_installation_up_may_accept_an_empty_database() -> None:
+def test_only_commands_that_set_up_an_installation_may_accept_an_empty_database() -> None:
     taking = {name for name, command in commands().items() if "--accept-empty-database" in options(command)}
     assert taking == {"serve", "demo", "org create"}
 
@@ -122,9 +122,7 @@ def test_the_program_has_a_module_for_each_command() -> None:
 
 
 @pytest.mark.parametrize("args", [["nope"], ["org", "nope"], ["org", "create"], ["org", "list", "extra"]])
-def test_a_command_that_does_not_exist_or_lacks_a_word_is_a_wrong_call(
-    program: Program, args: list[str]
-) -> None:
+def test_an_unknown_command_and_a_missing_argument_are_wrong_calls(program: Program, args: list[str]) -> None:
     assert "Usage: packhouse" in program.usage(*args)
 
 

@@ -108,7 +108,7 @@ def test_a_compressed_tar_is_the_plain_one_compressed(
     assert inflate(make(form, *files)) == make(iter_tar, *files)
 
 
-def test_names_that_are_not_utf8_stay_apart() -> None:
+def test_two_names_that_are_not_utf8_stay_different() -> None:
     names = [b"caf\xe9", b"caf\xe8", "café".encode()]
     files = [member(name, MemberKind.FILE, name) for name in names]
     for read, form in ((read_tar, iter_tar), (read_zip, iter_zip)):
@@ -167,7 +167,7 @@ def test_an_archive_of_nothing_is_an_archive(form: Format) -> None:
         (1_000_000_001, 1_000_000_001, (2001, 9, 9, 1, 46, 40)),
     ],
 )
-def test_a_date_that_a_form_cannot_say_becomes_the_nearest(
+def test_a_date_outside_the_range_of_a_format_becomes_the_nearest_one(
     when: int, tarred: int, zipped: tuple[int, ...]
 ) -> None:
     file = member(b"f", MemberKind.FILE, b"x")
@@ -211,7 +211,7 @@ def test_a_failure_of_the_source_ends_the_archive(form: Format) -> None:
         make(form, Member(b"f", MemberKind.FILE, 2, pieces()))
 
 
-def test_git_makes_the_same_of_the_same_tree(git: Git, tmp_path: Path) -> None:
+def test_git_archive_makes_the_same_archive(git: Git, tmp_path: Path) -> None:
     work = git.init(tmp_path / "work")
     files: dict[str, bytes | None] = {
         "a.txt": b"a\n",

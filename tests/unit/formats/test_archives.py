@@ -61,7 +61,7 @@ def test_a_tar_reads_back(format: str) -> None:
             assert (entry.mtime, entry.uid, entry.gid) == (NOON, 0, 0)
 
 
-def test_a_tar_is_of_whole_records() -> None:
+def test_a_tar_consists_of_whole_records() -> None:
     assert len(make("tar", members())) % tarfile.RECORDSIZE == 0
     assert len(make("tar", [])) == tarfile.RECORDSIZE
 
@@ -80,7 +80,7 @@ def test_a_zip_reads_back() -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_is_made_comes_in_pieces_while_it_is_read(format: str) -> None:
+def test_an_archive_comes_in_pieces_while_its_members_are_read(format: str) -> None:
     taken = 0
 
     def source() -> Iterator[Member]:
@@ -112,7 +112,7 @@ def test_a_link_of_megabytes_stays_a_file(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["tar", "zip"])
-def test_bytes_of_names_that_are_no_text_stay(format: str) -> None:
+def test_names_that_are_not_text_keep_their_bytes(format: str) -> None:
     name = b"\xff\xfe-\xe9"
     archive = make(format, [member(name, b"")])
     assert name in archive

@@ -49,12 +49,14 @@ def matches(glob: str, path: str) -> bool:
         ("\n*", ["\nx"], ["x"]),
     ],
 )
-def test_paths_are_taken_or_refused(glob: str, taken: list[str], refused: list[str]) -> None:
+def test_a_glob_matches_the_listed_paths_and_no_others(
+    glob: str, taken: list[str], refused: list[str]
+) -> None:
     assert [path for path in [*taken, *refused] if matches(glob, path)] == taken
 
 
 @pytest.mark.parametrize("glob", ["", "/", "[", "a[b", "a\\", "[z-a]", "[[:nope:]]", "a\0", "a" * 1025, "[]"])
-def test_what_is_no_glob_is_refused(glob: str) -> None:
+def test_text_that_is_not_a_glob_is_refused(glob: str) -> None:
     with pytest.raises(BadGlob):
         compile_globs([glob])
 
@@ -67,7 +69,7 @@ def test_too_many_globs_and_extensions_are_refused() -> None:
 
 
 @pytest.mark.parametrize("extension", ["", ".", "a/b", "a\0", "a" * 2000])
-def test_what_is_no_extension_is_refused(extension: str) -> None:
+def test_text_that_is_not_an_extension_is_refused(extension: str) -> None:
     with pytest.raises(Invalid):
         parse_extensions([extension])
 
@@ -82,7 +84,7 @@ def test_what_is_no_extension_is_refused(extension: str) -> None:
         ("*[ab]*" * 150 + "z", "ab" * 2000),
     ],
 )
-def test_no_glob_takes_long(glob: str, path: str) -> None:
+def test_every_glob_is_matched_quickly(glob: str, path: str) -> None:
     began = time.process_time()
     assert not matches(glob, path)
     assert (
@@ -100,7 +102,7 @@ def naive(glob: str) -> str:
 
 @settings(max_examples=300, deadline=None)
 @given(st.text("ab*?/", min_size=1, max_size=9), st.text("ab/", max_size=12))
-def test_atomic_stars_match_what_plain_ones_do(glob: str, path: str) -> None:
+def test_atomic_stars_match_the_same_paths_as_plain_ones(glob: str, path: str) -> None:
     if glob.startswith("/") or glob.endswith("/"):
         glob = f"a{glob}b"
     assert matches(glob, path) == bool(re.fullmatch(naive(glob), path, re.DOTALL))

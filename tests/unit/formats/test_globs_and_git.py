@@ -79,7 +79,7 @@ def test_any_text_is_a_glob_or_is_refused(glob: str, path: str) -> None:
 
 
 @given(st.text("ab./", min_size=1, max_size=8))
-def test_a_plain_path_matches_itself_alone(path: str) -> None:
+def test_a_plain_path_matches_only_itself(path: str) -> None:
     if path.endswith("/") or path.startswith("/"):
         return
     globs = compile_globs([path])

@@ -11,12 +11,12 @@ MAX = limits.regex_repetitions_max
 
 
 @pytest.mark.parametrize("expression", [r"(a)\1", r"\(a*\)\1b", r"(x)\\\1", r"[]\]x(a)\9", r"[^]](a)\2"])
-def test_back_references_are_seen(expression: str) -> None:
+def test_back_references_are_found(expression: str) -> None:
     assert has_back_reference(expression)
 
 
 @pytest.mark.parametrize("expression", ["a", r"\\1", r"[\1]", r"[]\1]", r"[^]\1]", r"a\.1", "1", r"\0"])
-def test_what_only_looks_like_a_back_reference_is_none(expression: str) -> None:
+def test_text_that_only_looks_like_a_back_reference_is_ignored(expression: str) -> None:
     assert not has_back_reference(expression)
 
 
@@ -31,7 +31,7 @@ def test_what_only_looks_like_a_back_reference_is_none(expression: str) -> None:
         "a{999999999,}",
     ],
 )
-def test_counts_that_multiply_to_too_much_are_seen(expression: str) -> None:
+def test_counts_whose_product_is_too_large_are_found(expression: str) -> None:
     assert repeats_too_often(expression)
 
 
@@ -39,7 +39,7 @@ def test_counts_that_multiply_to_too_much_are_seen(expression: str) -> None:
     "expression",
     [f"a{{{MAX}}}", "a{0}b{0}", "a*+?", "{", "a{x}", "a{,5}", "a{1}" * 1000],
 )
-def test_counts_that_stay_small_are_not(expression: str) -> None:
+def test_small_counts_are_accepted(expression: str) -> None:
     assert not repeats_too_often(expression)
 
 

@@ -63,12 +63,14 @@ def test_the_form_on_the_wire_round_trips(text: str) -> None:
 
 @settings(max_examples=15)
 @given(st.binary(max_size=300))
-def test_an_id_is_the_same_as_gits(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_an_object_has_the_id_that_git_gives_it(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     git = Git(tmp_path_factory.getbasetemp() / "oid-home")
     assert hash_object("blob", content) == git.run("hash-object", "--stdin", stdin=content)
 
 
-def test_the_kind_is_part_of_the_id() -> None:
+def test_objects_of_two_kinds_with_one_content_have_different_ids() -> None:
     assert hash_object("tree", b"") == EMPTY_TREE_OID
     assert len({hash_object(kind, b"") for kind in ("blob", "tree", "commit", "tag")}) == 4
     assert hash_object("blob", b"") == Oid("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")

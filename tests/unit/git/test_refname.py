@@ -112,7 +112,7 @@ def test_a_name_that_no_new_ref_can_have_is_still_parsed() -> None:
         assert tag_refname(name) == f"refs/tags/{name}".encode()
 
 
-def test_a_plain_head_is_not_a_branch_in_calls_that_also_take_a_full_name() -> None:
+def test_plain_head_is_not_a_branch_where_full_names_are_accepted() -> None:
     with pytest.raises(Invalid):
         branch_refname("HEAD")
     assert branch_refname("refs/heads/HEAD") == b"refs/heads/HEAD"

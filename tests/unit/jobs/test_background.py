@@ -15,7 +15,7 @@ def threads_named(*names: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name in names]
 
 
-def test_a_loop_that_failed_begins_anew_and_says_so(node: Node, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_loop_is_logged_and_starts_again(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     again = threading.Event()
     begun = 0
 

@@ -172,7 +172,7 @@ def world(node: Node, caller: Principal, repo: Repo, receivers: Receivers, clock
 # What is sent
 
 
-def test_an_event_goes_to_its_receiver_once_and_is_written_down(world: World) -> None:
+def test_an_event_is_sent_to_its_receiver_once_and_recorded(world: World) -> None:
     webhook = world.subscribe("a.example.com")
     world.push("main")
     sender = world.sender()
@@ -216,7 +216,7 @@ def test_a_failed_delivery_is_sent_again_under_the_same_id_when_its_time_comes(w
     assert world.states(webhook) == [("delivered", 2)]
 
 
-def test_a_receiver_that_is_gone_gets_nothing_more(world: World) -> None:
+def test_a_receiver_that_answers_gone_gets_no_more_requests(world: World) -> None:
     webhook = world.subscribe("a.example.com")
     world.push("main", "side")
     sender = world.sender()
@@ -298,7 +298,7 @@ def test_receivers_that_do_not_answer_leave_threads_to_the_others(
 # Leases
 
 
-def test_one_process_serves_a_subscription_and_another_serves_the_rest(world: World) -> None:
+def test_a_subscription_is_served_by_one_process_while_another_serves_others(world: World) -> None:
     world.subscribe("a.example.com")
     world.push("main")
     first, second = world.sender(), world.sender()
@@ -357,7 +357,7 @@ def test_a_lost_subscription_is_served_by_its_new_holder_alone(world: World) -> 
     assert len(world.receivers.requests) == 2
 
 
-def test_the_answer_to_a_request_of_a_lost_subscription_is_still_written_down(world: World) -> None:
+def test_the_answer_to_a_request_of_a_lost_subscription_is_still_recorded(world: World) -> None:
     webhook = world.subscribe("a.example.com")
     world.push("main")
     first, second = world.sender(), world.sender()
@@ -418,7 +418,7 @@ def test_a_process_that_ends_in_an_outage_leaves_its_subscriptions_to_their_leas
     assert len(second._served) == 1
 
 
-def test_answers_that_came_in_an_outage_are_written_down_after_it(
+def test_answers_that_came_in_an_outage_are_recorded_after_it(
     world: World, database: MemoryWithOutages
 ) -> None:
     webhook = world.subscribe("a.example.com")
@@ -436,7 +436,7 @@ def test_answers_that_came_in_an_outage_are_written_down_after_it(
     assert len(world.receivers.requests) == 1
 
 
-def test_a_secret_without_its_key_stops_its_subscription_alone_until_the_key_is_back(
+def test_a_secret_without_its_key_stops_only_its_subscription_until_the_key_is_back(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.subscribe("closed.example.com")

@@ -172,7 +172,7 @@ def test_a_wake_up_begins_the_next_round_of_an_idle_loop(node: Node, clocks: Clo
     assert work.calls[-1] == "close"
 
 
-def test_threads_get_a_moment_to_end_and_what_has_not_begun_never_begins() -> None:
+def test_running_work_gets_a_moment_to_end_and_waiting_work_never_begins() -> None:
     began, may_end, ran = threading.Event(), threading.Event(), []
 
     def work() -> None:

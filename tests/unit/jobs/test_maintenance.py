@@ -73,14 +73,14 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_repository_that_asks_is_consolidated(few: Node, repo: Repo, maintenance: Maintenance) -> None:
+def test_a_repository_with_a_request_is_consolidated(few: Node, repo: Repo, maintenance: Maintenance) -> None:
     fill(few, repo)
     few.request_maintenance(repo.public_id)
     maintenance.run_once(wait_s=0)
     assert live_packs(few, repo) <= PACKS_MAX
 
 
-def test_a_repository_that_does_not_ask_is_left_alone(
+def test_a_repository_without_a_request_is_left_alone(
     few: Node, repo: Repo, maintenance: Maintenance
 ) -> None:
     fill(few, repo)
@@ -104,7 +104,7 @@ def test_one_round_serves_one_repository_in_the_order_of_requests(
     assert [live_packs(few, repo) <= PACKS_MAX for repo in repos] == [True, True]
 
 
-def test_the_start_sweeps_what_dead_writers_left(
+def test_the_start_sweeps_leftovers_of_dead_writers(
     few: Node, repo: Repo, maintenance: Maintenance, clocks: Clocks
 ) -> None:
     name = abandon_pack(few, repo)
@@ -153,7 +153,7 @@ def test_a_sweep_is_followed_by_another_ten_minutes_later(
         assert name not in pack_states(few, repo)
 
 
-def test_what_is_put_off_is_one_line_and_the_other_work_goes_on(
+def test_postponed_work_is_logged_in_one_line_and_the_other_work_goes_on(
     few: Node,
     repo: Repo,
     maintenance: Maintenance,
@@ -168,7 +168,7 @@ def test_what_is_put_off_is_one_line_and_the_other_work_goes_on(
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_a_request_that_came_in_an_outage_is_asked_again_by_the_next_write(
+def test_a_request_lost_in_an_outage_is_made_again_by_the_next_write(
     few: Node,
     repo: Repo,
     maintenance: Maintenance,
@@ -193,7 +193,7 @@ def test_a_request_that_came_in_an_outage_is_asked_again_by_the_next_write(
         (RuntimeError("of the test"), "maintenance failed", logging.ERROR, True),
     ],
 )
-def test_the_failure_of_one_repository_is_logged_and_the_next_is_looked_at(
+def test_the_failure_of_one_repository_is_logged_and_the_next_one_is_served(
     few: Node,
     repo: Repo,
     maintenance: Maintenance,
@@ -220,7 +220,7 @@ def test_the_failure_of_one_repository_is_logged_and_the_next_is_looked_at(
     assert live_packs(few, repo) <= PACKS_MAX
 
 
-def test_the_loop_of_a_process_works_off_requests_and_ends_when_asked(few: Node, repo: Repo) -> None:
+def test_the_loop_serves_requests_and_ends_when_asked(few: Node, repo: Repo) -> None:
     fill(few, repo)
     few.request_maintenance(repo.public_id)
     stopping = threading.Event()

@@ -38,7 +38,7 @@ def test_waits_are_spread_by_a_fifth_to_either_side() -> None:
     assert all(80 <= delay_s <= 120 for delay_s in drawn)
 
 
-def test_a_wait_is_never_nothing() -> None:
+def test_a_wait_is_at_least_one_second() -> None:
     task = Task(do_nothing, retry_first_s=0, retry_longest_s=0)
     assert task.retry_delay_s(1, lambda: 0.0) == 1
 

@@ -79,7 +79,7 @@ def failing(error: Exception) -> Run:
 # What becomes of a job
 
 
-def test_a_job_that_ends_well_is_struck_off(node: Node, clocks: Clocks) -> None:
+def test_a_job_that_succeeds_is_deleted(node: Node, clocks: Clocks) -> None:
     ran: list[Job] = []
     add(node, payload='{"repo": "repo_a"}')
     with working(node, Task(lambda _node, job: ran.append(job))) as worker:
@@ -111,7 +111,7 @@ def test_a_waiting_job_is_not_started_before_its_time(node: Node, clocks: Clocks
         assert worker.start_due()
 
 
-def test_the_last_attempt_buries_a_job_and_tells_its_task_why(node: Node, clocks: Clocks) -> None:
+def test_the_last_failure_makes_a_job_dead_and_gives_its_task_the_reason(node: Node, clocks: Clocks) -> None:
     given_up: list[tuple[str, int, bool, str]] = []
 
     def give_up(_node: Node, job: Job, why: str) -> None:
@@ -128,7 +128,7 @@ def test_the_last_attempt_buries_a_job_and_tells_its_task_why(node: Node, clocks
     assert given_up == [("a", 2, True, "address cannot be used: of the test")]
 
 
-def test_an_interrupted_job_runs_again_at_once_and_has_lost_no_attempt(node: Node, clocks: Clocks) -> None:
+def test_an_interrupted_job_runs_again_at_once_and_keeps_its_attempts(node: Node, clocks: Clocks) -> None:
     attempts: list[int] = []
 
     def run(_node: Node, job: Job) -> None:
@@ -143,7 +143,7 @@ def test_an_interrupted_job_runs_again_at_once_and_has_lost_no_attempt(node: Nod
     assert list_jobs(node, ListJobs()) == []
 
 
-def test_a_job_of_an_unknown_kind_is_buried(node: Node, clocks: Clocks) -> None:
+def test_a_job_of_an_unknown_kind_becomes_dead(node: Node, clocks: Clocks) -> None:
     """A later release may have queued it, before the operator went back to this one."""
     add(node, kind="of the future")
     with working(node, Task(failing(AssertionError()))) as worker:
@@ -152,7 +152,7 @@ def test_a_job_of_an_unknown_kind_is_buried(node: Node, clocks: Clocks) -> None:
     assert (job.state, job.last_error) == ("dead", "this release knows no such kind of job")
 
 
-def test_a_job_that_ended_its_workers_is_buried_without_another_run(node: Node, clocks: Clocks) -> None:
+def test_a_job_that_killed_its_workers_becomes_dead_without_another_run(node: Node, clocks: Clocks) -> None:
     """A job that takes the process down with it writes down no failure; only the attempts tell."""
     held = Held()
     given_up: list[str] = []
@@ -173,7 +173,7 @@ def test_a_job_that_ended_its_workers_is_buried_without_another_run(node: Node, 
     assert the_job(node).state == "dead"
 
 
-def test_the_error_of_a_bug_is_told_by_its_class_alone(
+def test_only_the_class_of_a_bugs_error_is_recorded(
     node: Node, clocks: Clocks, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Only the messages of our own errors are known to hold no secret."""
@@ -220,7 +220,7 @@ def test_a_failing_give_up_is_logged_and_ends_nothing(
     assert ran == ["b"]
 
 
-def test_an_end_that_cannot_be_written_down_leaves_the_job_to_its_lease(
+def test_a_job_whose_result_cannot_be_recorded_is_left_to_its_lease(
     node: Node, clocks: Clocks, database: MemoryWithOutages, caplog: pytest.LogCaptureFixture
 ) -> None:
     held = Held()
@@ -306,7 +306,7 @@ def test_a_suspended_process_takes_its_own_job_back_as_another_run(node: Node, c
     assert list_jobs(node, ListJobs()) == []
 
 
-def test_two_workers_share_the_jobs_and_neither_takes_the_others(node: Node, clocks: Clocks) -> None:
+def test_two_workers_share_the_jobs_and_each_job_has_one_worker(node: Node, clocks: Clocks) -> None:
     held = Held()
     threads = node.config.job_threads
     for number in range(2 * threads + 1):

@@ -91,7 +91,7 @@ def pack_states(node: Node, caller: Principal) -> list[PackState]:
 # Commits
 
 
-def test_a_commit_is_read_back_with_what_it_left_alone(node: Node, caller: Principal, root: Oid) -> None:
+def test_a_commit_is_read_back_with_its_unchanged_files(node: Node, caller: Principal, root: Oid) -> None:
     new = commit_files(node, caller, "r", "main", {"folder/b": b"three\n", "c": b"new\n"})
     assert new.old_oid == root
     assert tip(node, caller, "main") == new.commit
@@ -231,7 +231,7 @@ def merge_side(strategy: MergeStrategy) -> Merge:
     return Merge("r", "side", False, MAIN, False, strategy)
 
 
-def test_a_merge_has_both_sides(node: Node, caller: Principal, root: Oid) -> None:
+def test_a_merge_has_the_changes_of_both_sides(node: Node, caller: Principal, root: Oid) -> None:
     commit_files(node, caller, "r", "side", {"s": b"side\n"}, base="main")
     ours = commit_files(node, caller, "r", "main", {"m": b"main\n"}).commit
     merged = merge(node, caller, merge_side(MergeStrategy.MERGE))

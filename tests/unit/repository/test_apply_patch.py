@@ -197,7 +197,7 @@ def test_a_patch_for_another_tree_does_not_apply(tree: Tree, patch: bytes) -> No
     ],
     ids=["words", "bytes", "no counts", "header alone"],
 )
-def test_text_that_is_no_patch_is_refused(tree: Tree, patch: bytes) -> None:
+def test_text_that_is_not_a_patch_is_refused(tree: Tree, patch: bytes) -> None:
     with pytest.raises((PatchRefused, HunkHeaderUnreadable)):
         tree.patch(patch)
 
@@ -225,7 +225,7 @@ def test_a_file_behind_a_link_is_not_reached(tree: Tree) -> None:
         tree.patch(b"--- /dev/null\n+++ b/link/passwd\n@@ -0,0 +1 @@\n+x\n", files)
 
 
-def test_a_patch_reads_no_object_but_those_of_its_paths(tree: Tree, node: Node, repo: Repo) -> None:
+def test_a_patch_reads_only_the_objects_at_its_paths(tree: Tree, node: Node, repo: Repo) -> None:
     """The `index` line of a binary patch names objects, and a delta against one would tell what it holds."""
     secret = store(node, repo, lambda write: write.writer.add_object("blob", b"secret of another file\n"))
     patch = (
@@ -236,7 +236,7 @@ def test_a_patch_reads_no_object_but_those_of_its_paths(tree: Tree, node: Node, 
         tree.patch(patch)
 
 
-def test_nothing_of_the_scratch_folders_is_left(tree: Tree, node: Node) -> None:
+def test_the_scratch_folders_are_removed(tree: Tree, node: Node) -> None:
     def quarantines() -> list[str]:
         return sorted(path.name for path in node.store.scratch_dir().parent.iterdir())
 

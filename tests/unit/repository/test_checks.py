@@ -24,7 +24,7 @@ pytestmark = pytest.mark.quick
 ABSENT = Oid("1" * 40)
 
 
-def test_kinds_of_new_values_are_told_and_tags_are_followed(line: Line) -> None:
+def test_the_kinds_of_new_values_are_returned_and_tags_followed(line: Line) -> None:
     with line.open() as view, Write(view) as write:
         blob = write.writer.add_object("blob", b"x")
         kinds = read_kinds(write, [line.commits[0], line.tag, blob, ABSENT])
@@ -55,7 +55,7 @@ def test_tips_are_connected_unless_something_below_them_is_missing(line: Line) -
         assert find_unconnected(write, [good, bad, worse], known, switch) == {bad, worse}, "good refs proceed"
 
 
-def test_of_a_great_many_tips_none_is_judged_alone(line: Line) -> None:
+def test_very_many_tips_are_not_judged_one_by_one(line: Line) -> None:
     """A thousand walks for one bad ref would be a way to keep the server busy."""
     with line.open() as view, Write(view) as write:
         good = [write_commit_object(write, message=b"%d\n" % number) for number in range(100)]
@@ -63,7 +63,7 @@ def test_of_a_great_many_tips_none_is_judged_alone(line: Line) -> None:
         assert find_unconnected(write, [*good, bad], [], KillSwitch()) == {*good, bad}
 
 
-def test_ancestors_are_told_from_others(line: Line) -> None:
+def test_ancestors_are_distinguished_from_other_commits(line: Line) -> None:
     with line.open() as view:
         first, last = line.commits[0], line.commits[3]
         switch = KillSwitch()

@@ -35,7 +35,7 @@ class Moving:
         raise AssertionError(complaint)
 
 
-def test_each_command_is_a_function_that_takes_what_git_runs_on() -> None:
+def test_each_command_is_a_function_whose_first_argument_is_a_runner() -> None:
     commands = {
         name: function
         for name, function in vars(RepoGit).items()
@@ -57,7 +57,7 @@ def test_a_command_sees_the_repository_as_it_is_when_it_starts(work: WorkTree, t
         git.list_commits(Revisions([later]), count_max=9)
 
 
-def test_the_repository_judges_what_git_complains_of(work: WorkTree) -> None:
+def test_the_repository_checks_gits_complaints(work: WorkTree) -> None:
     tip = work.commit({"a": b"a\n"})
     work.remove(work.oid("HEAD:a"))
     git = RepoGit(work)

@@ -61,7 +61,7 @@ def test_a_deletion_on_one_side_is_kept(node: Node, repo: Repo) -> None:
     assert set(files) == {"a", "folder/c"}
 
 
-def test_a_conflict_tells_what_each_side_has_and_marks_the_place(node: Node, repo: Repo) -> None:
+def test_a_conflict_has_the_entry_of_each_side_and_markers_in_the_file(node: Node, repo: Repo) -> None:
     sides = Sides(node, repo, {**BASE, "a": b"1\nours\n3\n4\n5\n"}, {**BASE, "a": b"1\ntheirs\n3\n4\n5\n"})
     merged, files = sides.merge()
     assert not merged.is_clean
@@ -118,7 +118,7 @@ def test_an_id_as_a_label_means_the_commit_of_its_side(node: Node, repo: Repo) -
     assert b"theirs\n" in files["a"]
 
 
-def test_two_sides_of_one_name_are_told_apart(node: Node, repo: Repo) -> None:
+def test_two_sides_with_one_name_get_different_labels(node: Node, repo: Repo) -> None:
     """A branch of each namespace may have the same name."""
     sides = Sides(node, repo, {**BASE, "a": b"ours\n"}, {**BASE, "a": b"theirs\n"})
     _, files = sides.merge(ours="main", theirs="main")
@@ -126,7 +126,7 @@ def test_two_sides_of_one_name_are_told_apart(node: Node, repo: Repo) -> None:
     assert b">>>>>>> source/main" in files["a"]
 
 
-def test_a_branch_goes_by_its_plain_name() -> None:
+def test_a_branch_is_labelled_by_its_short_name() -> None:
     assert source_label("refs/heads/feature") == "feature"
     assert source_label("feature") == "feature"
     assert source_label("refs/tags/v1") == "refs/tags/v1"
@@ -136,7 +136,7 @@ def test_a_branch_goes_by_its_plain_name() -> None:
 # What cannot be merged
 
 
-def test_unrelated_histories_are_merged_only_when_that_is_wanted(node: Node, repo: Repo) -> None:
+def test_unrelated_histories_are_merged_only_when_allowed(node: Node, repo: Repo) -> None:
     first, second = store(
         node,
         repo,

@@ -24,7 +24,7 @@ def reaches(line: Line, *oids: Oid) -> list[bool]:
         return [is_reachable(view, oid) for oid in oids]
 
 
-def test_every_commit_below_a_ref_is_reachable_and_nothing_else(line: Line) -> None:
+def test_exactly_the_commits_below_a_ref_are_reachable(line: Line) -> None:
     assert reaches(line, *line.commits) == [True] * 4
     assert reaches(line, line.tag, ABSENT) == [False, False]
 
@@ -57,7 +57,7 @@ def test_refs_of_the_ephemeral_namespace_count(line: Line) -> None:
     assert reaches(line, *line.commits) == [True] * 4
 
 
-def test_a_tag_and_what_it_leads_to_are_reachable_by_their_ids(line: Line) -> None:
+def test_a_tag_and_its_target_are_reachable_by_their_ids(line: Line) -> None:
     line.move(TAG, line.tag, peeled=line.commits[0])
     assert reaches(line, line.tag, line.commits[0]) == [True, True]
 
@@ -73,7 +73,7 @@ def test_the_set_is_computed_once_for_each_state_of_the_refs(line: Line) -> None
     assert second.commits == first.commits == frozenset(line.commits)
 
 
-def test_what_is_brought_up_to_date_is_what_would_be_computed_anew(line: Line) -> None:
+def test_an_updated_set_equals_a_set_computed_anew(line: Line) -> None:
     """The set gains and loses what moved; a mistake in it would serve deleted commits for ever."""
     moves = [(MAIN, 1), (SIDE, 3), (MAIN, 0), (SIDE, None), (MAIN, 2), (SIDE, 0), (MAIN, 3)]
     for refname, place in moves:

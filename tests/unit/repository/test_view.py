@@ -30,7 +30,7 @@ def oid_of(content: bytes) -> Oid:
 # What is there
 
 
-def test_an_object_tells_its_kind_size_and_content(node: Node, repo: Repo) -> None:
+def test_an_object_is_read_with_its_kind_size_and_content(node: Node, repo: Repo) -> None:
     put_blob(node, repo, ONE)
     with RepoView(node, repo) as view:
         assert view.kind_and_size(oid_of(ONE)) == ("blob", 4)
@@ -46,13 +46,13 @@ def test_a_large_blob_streams_from_git(node: Node, repo: Repo, monkeypatch: pyte
         assert b"".join(view.iter_blob(oid_of(ONE), said_size)) == ONE
 
 
-def test_the_empty_tree_is_everywhere(node: Node, repo: Repo) -> None:
+def test_the_empty_tree_exists_in_every_repository(node: Node, repo: Repo) -> None:
     """A push may bring a commit of it without the tree itself."""
     with RepoView(node, repo) as view:
         assert view.read_tree(EMPTY_TREE_OID) == b""
 
 
-def test_tags_are_followed_to_what_they_lead_to(node: Node, repo: Repo, caller: Principal) -> None:
+def test_tags_are_followed_to_their_targets(node: Node, repo: Repo, caller: Principal) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
         inner = write.writer.add_object(
@@ -76,7 +76,7 @@ def test_commits_and_trees_are_kept_in_memory(node: Node, caller: Principal, rep
 # What is not
 
 
-def test_what_the_repository_never_had_is_absent(node: Node, repo: Repo) -> None:
+def test_an_object_that_the_repository_never_had_is_absent(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view:
         assert view.is_empty
         assert view.kind_and_size(ABSENT) is None
@@ -92,7 +92,7 @@ def test_an_object_of_another_kind_is_not_found(node: Node, repo: Repo) -> None:
         view.read(oid_of(ONE), kind="commit")
 
 
-def test_an_object_that_must_be_there_and_is_not_is_damage(node: Node, caller: Principal, repo: Repo) -> None:
+def test_a_missing_required_object_is_damage(node: Node, caller: Principal, repo: Repo) -> None:
     put_commit(node, caller, repo)
     move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, ABSENT, any_old=True))
     with open_view(node, lookup_repo(node, caller, "shop")) as view:
@@ -102,7 +102,7 @@ def test_an_object_that_must_be_there_and_is_not_is_damage(node: Node, caller: P
             assert damaged.value.fields["what"] == f"object {ABSENT}"
 
 
-def test_a_lost_pack_is_damage_for_what_is_missed(node: Node, repo: Repo) -> None:
+def test_after_the_loss_of_a_pack_a_missing_object_is_damage(node: Node, repo: Repo) -> None:
     """Nobody can tell whether the object was in the pack, so it is not said to be absent."""
     lost = put_blob(node, repo, ONE)
     put_blob(node, repo, TWO)
@@ -117,7 +117,7 @@ def test_a_lost_pack_is_damage_for_what_is_missed(node: Node, repo: Repo) -> Non
 # What came later, and what went
 
 
-def test_a_view_finds_what_was_written_since_it_was_opened(node: Node, repo: Repo) -> None:
+def test_a_view_finds_objects_written_after_it_was_opened(node: Node, repo: Repo) -> None:
     put_blob(node, repo, ONE)
     with RepoView(node, repo) as view:
         assert view.read(oid_of(ONE)) == ("blob", ONE)

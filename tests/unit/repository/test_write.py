@@ -74,7 +74,7 @@ def test_a_repository_with_a_pack_is_not_empty_and_neither_is_a_write_with_an_ob
 # Who sees new objects
 
 
-def test_new_objects_are_read_with_those_of_the_repository_and_by_nobody_else(node: Node, repo: Repo) -> None:
+def test_only_the_write_reads_new_objects_with_those_of_the_repository(node: Node, repo: Repo) -> None:
     put_blob(node, repo, ONE)
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", TWO)
@@ -135,7 +135,7 @@ def test_published_packs_are_incoming_until_they_are_kept(node: Node, repo: Repo
     assert pack_states(node, repo) == {pack.name: "incoming"}, "to be listed is the business of a transaction"
 
 
-def test_a_later_call_returns_the_packs_of_earlier_ones_too(node: Node, repo: Repo) -> None:
+def test_a_later_publish_returns_the_packs_of_earlier_ones_too(node: Node, repo: Repo) -> None:
     """An attempt that lost its race has published; the next one adds a commit on top."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
@@ -148,7 +148,7 @@ def test_a_later_call_returns_the_packs_of_earlier_ones_too(node: Node, repo: Re
         assert write.published_bytes == sum(pack.size_bytes for pack in second)
 
 
-def test_what_was_not_kept_goes_with_the_write(node: Node, repo: Repo) -> None:
+def test_packs_that_were_not_kept_are_removed_with_the_write(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
         write.publish()
@@ -190,7 +190,7 @@ def test_a_stored_pack_is_taken_in_under_a_name_of_its_own(node: Node, repo: Rep
         assert set(node.store.list_names(repo.public_id)) == {name, taken.name}
 
 
-def test_a_stored_pack_that_went_meanwhile_is_taken_from_the_folder_that_shows_it(
+def test_a_stored_pack_deleted_meanwhile_is_taken_from_the_folder_that_shows_it(
     node: Node, repo: Repo
 ) -> None:
     name = put_blob(node, repo, ONE)
@@ -225,7 +225,7 @@ def test_sound_objects_pass_and_may_be_published_afterwards(node: Node, repo: Re
     assert pack.objects == 2
 
 
-def test_a_client_with_a_cut_off_history_is_judged_without_what_it_lacks(node: Node, repo: Repo) -> None:
+def test_a_pack_of_a_shallow_clone_is_checked_without_the_missing_parents(node: Node, repo: Repo) -> None:
     missing = Oid("1" * 40)
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write, missing)
@@ -235,7 +235,7 @@ def test_a_client_with_a_cut_off_history_is_judged_without_what_it_lacks(node: N
             ask_git(write.place(), "rev-list", commit)
 
 
-def test_what_git_has_written_is_counted(node: Node, repo: Repo) -> None:
+def test_the_bytes_and_refs_that_git_has_written_are_counted(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         write.make_folder()
         assert write.folder_bytes() == 0

@@ -64,7 +64,7 @@ def test_the_password_is_the_token_or_the_user_beside_a_blank_one(text: str, tok
         basic("x:" + "y" * 2 * limits.token_max_bytes),
     ],
 )
-def test_everything_else_holds_no_token(field: str) -> None:
+def test_any_other_header_holds_no_token(field: str) -> None:
     with pytest.raises(Unauthenticated):
         read_token(wire_with(field), basic=True)
 
@@ -74,7 +74,7 @@ def test_basic_is_for_git_only() -> None:
         read_token(wire_with(basic("t:abc")))
 
 
-def test_two_headers_are_refused_and_none_is_missing() -> None:
+def test_two_headers_are_refused_and_an_absent_header_is_a_missing_token() -> None:
     for fields in ((), ("Bearer a", "Bearer a")):
         with pytest.raises(Unauthenticated):
             read_token(wire_with(*fields))

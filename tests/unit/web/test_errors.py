@@ -106,20 +106,20 @@ def test_a_kind_with_a_row_of_its_own_does_not_go_by_its_family() -> None:
         KeyError("x"),
     ],
 )
-def test_faults_of_the_server_tell_nothing_of_its_inside(error: Exception) -> None:
+def test_errors_of_the_server_are_answered_without_details(error: Exception) -> None:
     failure = describe_failure(error)
     assert failure.status == 500
     assert "secret" not in failure.sentence
     assert failure.error is None
 
 
-def test_a_full_disk_is_trouble_that_may_pass() -> None:
+def test_a_full_disk_is_answered_as_unavailable() -> None:
     failure = describe_failure(OSError(errno.ENOSPC, "No space left on device", "/srv/data/x"))
     assert (failure.status, "/srv" in failure.sentence) == (503, False)
     assert describe_failure(OSError(errno.ENOENT, "gone", "/srv/data/x")).status == 500
 
 
-def test_what_a_database_driver_says_is_for_operators_only() -> None:
+def test_messages_of_a_database_driver_are_for_operators_only() -> None:
     away = DatabaseAway("connection to 10.0.0.7 refused")
     assert "10.0.0.7" in str(away)
     assert describe_failure(away).sentence == "database not available"
@@ -179,7 +179,7 @@ def test_a_refusal_names_what_the_server_is_busy_with(
         SecretKeyMissing("/secret"),
     ],
 )
-def test_what_is_away_is_told_without_the_place(error: PackhouseError) -> None:
+def test_an_unavailable_service_is_reported_without_its_place(error: PackhouseError) -> None:
     failure = describe_failure(error)
     assert failure.status == 503
     assert "secret" not in failure.sentence.replace("stored secrets", "")
@@ -201,7 +201,7 @@ def test_headers_carry_what_a_client_acts_on() -> None:
     assert render(TokenRequired(), ErrorStyle.GIT)[0].headers["www-authenticate"].startswith("Basic")
 
 
-def test_a_merge_conflict_is_told_with_its_files_and_its_base() -> None:
+def test_a_merge_conflict_is_answered_with_its_files_and_its_base() -> None:
     _, body = render(MergeConflict([b"a", b"b/c"], Oid("1" * 40)))
     assert (body["conflict_type"], body["conflict_paths"]) == ("merge_conflict", ["a", "b/c"])
     assert body["merge_base_sha"] == "1" * 40
@@ -216,7 +216,7 @@ def test_other_conflicts_have_no_type() -> None:
     assert "conflict_type" not in render(BranchKeptMoving("main"))[1]
 
 
-def test_a_failed_commit_tells_of_its_branch_where_the_error_knows_it() -> None:
+def test_a_failed_commit_names_its_branch_if_the_error_has_it() -> None:
     tip = Oid("2" * 40)
     moved = render(GuardMismatch(branch="main", expected="x", actual=tip), ErrorStyle.COMMIT_RESULT)[1][
         "result"
@@ -257,7 +257,7 @@ def test_a_note_that_was_not_written_is_answered_as_a_note_write_only_when_its_r
 TABLE = Path(__file__).with_name("error_table.tsv")
 
 
-def test_every_error_is_told_as_the_table_says() -> None:
+def test_every_error_is_answered_as_in_the_table() -> None:
     """A new class adds a line, or two when fields may be absent; no other line may change."""
     told = ["code\tstatus\tresult\tsentence of the API\ttext in logs\tline of the command line"]
     for error in (error for kind in error_classes() for error in examples(kind)):

@@ -116,7 +116,7 @@ def test_the_released_paths_are_the_old_ones() -> None:
             assert operation.get("deprecated", False) == path.startswith("/api/v1/")
 
 
-def test_each_limit_says_what_counts_and_lets_through_what_is_clamped() -> None:
+def test_each_limit_has_its_bounds_and_permits_clamped_values() -> None:
     limits = [
         (path, parameter["schema"])
         for path, item in DOCUMENT["paths"].items()
@@ -159,7 +159,7 @@ def _bodies(route: Route) -> tuple[type[msgspec.Struct] | None, ...]:
     return route.description.body, route.description.released_body
 
 
-def test_patterns_are_such_as_every_validator_knows() -> None:
+def test_patterns_use_only_syntax_that_every_validator_knows() -> None:
     patterns = set(_patterns(DOCUMENT))
     assert len(patterns) > 20
     for pattern in patterns:

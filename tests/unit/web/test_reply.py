@@ -73,7 +73,7 @@ def test_a_reply_in_pieces_is_not_encoded_as_a_whole() -> None:
         Reply(Made(""), pieces=_no_pieces()).encode()
 
 
-def test_an_operation_with_its_reply_behind_it_takes_what_the_operation_takes() -> None:
+def test_an_operation_joined_with_its_reply_takes_the_same_arguments() -> None:
     def operation(first: str, /, *, second: str) -> str:
         return first + second
 
@@ -88,6 +88,6 @@ def test_the_reply_of_an_operation_that_fails_is_not_made() -> None:
         then(operation, lambda _: pytest.fail("made"))()
 
 
-def test_none_is_absent_and_nothing_else_is() -> None:
+def test_only_none_is_absent() -> None:
     assert or_unset(None) is UNSET
     assert [or_unset(value) for value in ("", 0, "x")] == ["", 0, "x"]

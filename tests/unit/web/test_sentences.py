@@ -31,7 +31,7 @@ def test_every_error_has_a_sentence_of_one_line() -> None:
             assert sentence.strip() and sentence.isprintable(), kind
 
 
-def test_an_error_without_a_row_is_told_by_its_text_and_its_fields() -> None:
+def test_an_error_without_a_row_has_a_sentence_of_its_text_and_fields() -> None:
     refused = ListenRefused(listen="a\nb", reason=None)
     assert write_sentence(refused) == "address cannot be listened on (listen a\ufffdb, reason nothing)"
 
@@ -62,7 +62,7 @@ def test_sentences_are_one_bounded_line() -> None:
 
 
 @given(st.text(st.characters(codec=None, categories=None, max_codepoint=0x2100), max_size=20))
-def test_values_with_braces_or_anything_else_do_no_harm(value: str) -> None:
+def test_values_may_hold_braces_and_any_other_characters(value: str) -> None:
     assert write_sentence(BranchNameInvalid(value)).startswith("invalid branch name ")
 
 

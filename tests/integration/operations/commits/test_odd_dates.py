@@ -55,7 +55,7 @@ def make_dated(folder: Path, git: Git, date: bytes) -> History:
 
 
 @pytest.mark.parametrize(("date", "when"), CLAMPED)
-def test_every_reader_tells_the_same_of_a_date(
+def test_every_reader_shows_the_same_date(
     node: Node, caller: Principal, tmp_path: Path, date: bytes, when: int
 ) -> None:
     load_history(node, caller, make_dated(tmp_path / "src.git", Git(tmp_path / "home"), date), "r")

@@ -153,7 +153,7 @@ def two_branches(tmp_path: Path, node: Node, caller: Principal) -> History:
     return history
 
 
-def test_contents_are_bounded_and_say_what_is_missing(
+def test_contents_are_bounded_and_marked_if_they_are_left_out(
     node: Node, caller: Principal, two_branches: History
 ) -> None:
     found = preview(node, caller, "feature/cart", "main")
@@ -190,7 +190,7 @@ def test_contents_are_bounded_and_say_what_is_missing(
         ("main", "source/main"),
     ],
 )
-def test_conflict_markers_name_the_sides_whatever_they_are_called(
+def test_conflict_markers_show_any_names_of_the_sides(
     node: Node, caller: Principal, two_branches: History, label: str, shown: str | None
 ) -> None:
     repo = lookup_repo(node, caller, "r")
@@ -203,7 +203,7 @@ def test_conflict_markers_name_the_sides_whatever_they_are_called(
     assert b"<<<<<<< main\n1\n=======\n2\n>>>>>>> " + name + b"\n" in objects
 
 
-def test_a_clean_merge_leaves_its_new_objects_to_whoever_asked(
+def test_the_caller_of_a_clean_merge_gets_its_new_objects(
     node: Node, caller: Principal, two_branches: History
 ) -> None:
     git, bare = two_branches.git, two_branches.folder

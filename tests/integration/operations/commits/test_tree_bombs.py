@@ -86,7 +86,9 @@ def diff_tip(node: Node, caller: Principal) -> None:
     diff_commit(node, caller, "r", ref=RefInput("main"), base=None, applicable=False, paths=())
 
 
-def test_a_page_and_a_file_of_it_are_read(node: Node, caller: Principal, bomb: Callable[..., None]) -> None:
+def test_a_page_and_a_file_of_a_bomb_are_read(
+    node: Node, caller: Principal, bomb: Callable[..., None]
+) -> None:
     bomb()
     assert len(list_main(node, caller, 10).entries) == 10
     path = b"/".join([b"f0"] * (LEVELS + 1))
@@ -105,7 +107,7 @@ def test_a_page_and_a_file_of_it_are_read(node: Node, caller: Principal, bomb: C
     ],
     ids=["listing", "archive", "grep", "metadata", "diff"],
 )
-def test_all_of_it_is_refused(
+def test_reading_the_whole_bomb_is_refused(
     node: Node, caller: Principal, bomb: Callable[..., None], read: Callable[[Node, Principal], object]
 ) -> None:
     bomb()
@@ -121,7 +123,7 @@ def test_folders_without_files_are_counted_too(
         list_main(node, caller, 10)
 
 
-def test_a_bomb_on_top_of_what_is_known_is_refused(
+def test_a_bomb_on_top_of_a_known_history_is_refused(
     node: Node, caller: Principal, bomb: Callable[..., None]
 ) -> None:
     bomb()

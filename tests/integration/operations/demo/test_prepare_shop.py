@@ -48,11 +48,11 @@ def move(node: Node, caller: Principal, refname: RefName, target: Oid | None) ->
     move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), update, action="push")
 
 
-def test_the_ids_are_those_of_the_documents(node: Node, caller: Principal) -> None:
+def test_the_ids_are_those_in_the_documentation(node: Node, caller: Principal) -> None:
     assert refs(node, caller) == REFS
 
 
-def test_what_an_interrupted_start_left_out_is_made_by_the_next_one(node: Node, caller: Principal) -> None:
+def test_the_next_start_completes_an_interrupted_one(node: Node, caller: Principal) -> None:
     move(node, caller, MAIN, START)  # as after its first commit
     for refname in (CART, TAX, NOTES, TAG):
         move(node, caller, refname, None)
@@ -64,7 +64,7 @@ def test_what_an_interrupted_start_left_out_is_made_by_the_next_one(node: Node, 
     assert refs(node, caller) == REFS
 
 
-def test_a_repository_whose_main_has_moved_stays_as_it_is(node: Node, caller: Principal) -> None:
+def test_a_repository_whose_main_has_moved_is_unchanged(node: Node, caller: Principal) -> None:
     move(node, caller, MAIN, Oid(REFS[CART]))
     move(node, caller, TAG, None)
     before = refs(node, caller)

@@ -53,7 +53,7 @@ def next_of(node: Node, webhook_id: int, *sending: PendingDelivery) -> list[Pend
     return choose_deliveries(node, ChooseDeliveries(webhook_id, sending=sending, count_max=10))
 
 
-def test_pruned_events_are_told_of(node: Node, caller: Principal, repo: Repo) -> None:
+def test_a_reader_learns_of_pruned_events(node: Node, caller: Principal, repo: Repo) -> None:
     push(node, caller, repo, OIDS[0])
     push(node, caller, repo, OIDS[1])
     first, second = EventReader(node, repo.id).read()
@@ -89,7 +89,7 @@ def test_a_sync_event_has_the_fields_of_its_kind(node: Node, caller: Principal, 
     }
 
 
-def test_events_of_a_ref_go_one_after_another_and_other_refs_beside_them(
+def test_events_of_one_ref_are_sent_in_order_and_other_refs_do_not_wait(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     webhook = subscribe(node, caller)

@@ -65,7 +65,7 @@ def test_a_job_runs_once_and_is_gone(node: Node, time_of: Time) -> None:
     assert list_jobs(node, ListJobs()) == []
 
 
-def test_of_equal_jobs_that_wait_one_runs_at_the_earliest_time(node: Node, time_of: Time) -> None:
+def test_equal_waiting_jobs_become_one_at_the_earliest_time(node: Node, time_of: Time) -> None:
     for run_at in (1010, 1005, 1020):
         add(node, run_at=run_at)
     assert [(job.key, job.run_at) for job in list_jobs(node, ListJobs())] == [("a", 1005)]
@@ -96,7 +96,7 @@ def test_urgent_jobs_go_first_and_later_ones_wait(node: Node, time_of: Time) -> 
     assert [job.key for job in claimed if job] == ["urgent", "usual"]
 
 
-def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
+def test_a_failing_job_is_retried_at_growing_intervals_then_dead_and_revived(
     node: Node, time_of: Time
 ) -> None:
     attempts: list[tuple[int, bool]] = []
@@ -121,7 +121,7 @@ def test_a_failing_job_is_tried_again_later_and_later_then_buried_and_revived(
     assert attempts[3] == (1, False)
 
 
-def test_an_unexpected_error_is_buried_by_its_class_alone(node: Node, time_of: Time) -> None:
+def test_a_dead_job_keeps_only_the_class_of_an_unexpected_error(node: Node, time_of: Time) -> None:
     def run(_node: Node, _job: Job) -> None:
         raise RuntimeError("glpat-secret")
 
@@ -188,7 +188,7 @@ def test_an_interrupted_job_keeps_its_attempts(node: Node, time_of: Time) -> Non
     assert list_jobs(node, ListJobs()) == []
 
 
-def test_jobs_of_workers_at_once_run_once_each(node: Node) -> None:
+def test_concurrent_workers_run_each_job_once(node: Node) -> None:
     ran: list[str] = []
     for number in range(60):
         add(node, key=str(number))
@@ -226,7 +226,7 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
         delete_repo(node, caller, DeleteRepo("apps/shop"))
 
 
-def test_cleaning_that_was_broken_off_is_ended_by_the_next(node: Node, caller: Principal) -> None:
+def test_the_next_job_completes_an_interrupted_cleaning(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("apps/shop"))
     repo = lookup_repo(node, caller, "apps/shop")
     folder = make_repo_dir(node, repo.public_id)

@@ -49,7 +49,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
     ("loop", "message"),
     [(run_jobs, "jobs wait for the database"), (deliver_webhooks, "webhooks wait for the database")],
 )
-def test_a_loop_that_waits_for_the_database_says_so_once(
+def test_a_loop_that_waits_for_the_database_logs_that_once(
     away: Node, loop: Loop, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     loop(away, EndsAfterLooks(5))
@@ -57,7 +57,7 @@ def test_a_loop_that_waits_for_the_database_says_so_once(
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_maintenance_is_put_off_in_a_line_without_a_trace(
+def test_postponed_maintenance_is_logged_in_one_line_without_a_trace(
     away: Node, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_repo_dir(away, "repo_abcdef")

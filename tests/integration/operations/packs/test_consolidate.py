@@ -50,7 +50,7 @@ def holds(node: Node, repo: Repo, content: bytes) -> bool:
         return view.kind_and_size(hash_object("blob", content)) == ("blob", len(content))
 
 
-def test_joined_packs_go_and_the_list_says_what_is_there(node: Node, repo: Repo) -> None:
+def test_joined_packs_are_deleted_and_the_list_has_the_new_one(node: Node, repo: Repo) -> None:
     names = {put_blob(node, repo, b"%d" % number) for number in range(4)}
     assert consolidate(node, repo.public_id) > 1
     assert listed(node, repo) == stored_names(node, repo)
@@ -59,7 +59,7 @@ def test_joined_packs_go_and_the_list_says_what_is_there(node: Node, repo: Repo)
     assert all(holds(node, repo, b"%d" % number) for number in range(4))
 
 
-def test_what_is_written_once_more_while_it_is_joined_stays(
+def test_an_object_written_again_while_packs_are_joined_stays(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pack of the same content is another pack: it goes with neither the retired one nor the name of it."""
@@ -135,7 +135,7 @@ def test_a_joined_pack_that_was_swept_meanwhile_replaces_nothing(
     assert all(holds(node, repo, b"%d" % number) for number in range(4))
 
 
-def test_locks_and_indexes_that_git_left_among_the_packs_stop_nothing(node: Node, repo: Repo) -> None:
+def test_leftover_locks_and_indexes_of_git_do_not_stop_joining(node: Node, repo: Repo) -> None:
     for number in range(4):
         put_blob(node, repo, b"%d" % number)
     for name in ("multi-pack-index.lock", "multi-pack-index"):

@@ -77,7 +77,7 @@ def listed_names(node: Node, repo: Repo) -> set[str]:
     return {pack.name for pack in list_packs(node, repo)}
 
 
-def test_an_object_that_is_missed_is_damage_for_as_long_as_a_ref_leads_to_it(
+def test_a_missing_object_is_damage_while_a_ref_leads_to_it(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     side = RefName(b"refs/heads/side")
@@ -97,7 +97,7 @@ def test_an_object_that_is_missed_is_damage_for_as_long_as_a_ref_leads_to_it(
 
 
 @pytest.mark.parametrize("is_swept", [False, True], ids=["just now", "and cleaned"])
-def test_what_went_with_its_repository_is_no_damage(
+def test_objects_of_a_deleted_repository_are_not_damage(
     node: Node, caller: Principal, repo: Repo, is_swept: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     oid = put_commit(node, caller, repo)
@@ -165,7 +165,7 @@ def test_a_listed_pack_that_lost_its_idx_survives_the_start(node: Node, repo: Re
     assert all(holds(node, repo, content) for content in contents(2))
 
 
-def test_a_pack_that_was_never_listed_goes_and_is_named(
+def test_a_pack_that_was_never_listed_is_deleted_and_logged(
     node: Node, repo: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     store(node, repo, b"kept")
@@ -203,7 +203,7 @@ def test_a_pack_without_a_row_is_neither_listed_nor_deleted(node: Node, repo: Re
     assert not holds(node, repo, b"stray")
 
 
-def test_only_the_first_start_lists_what_an_earlier_release_left(node: Node, repo: Repo) -> None:
+def test_only_the_first_start_adopts_packs_of_an_earlier_release(node: Node, repo: Repo) -> None:
     known = store(node, repo, b"known")
     with node.database.write() as session:
         session.define("UPDATE repos SET adopted_at = NULL")
@@ -217,7 +217,7 @@ def test_only_the_first_start_lists_what_an_earlier_release_left(node: Node, rep
     assert holds(node, repo, b"first")
 
 
-def test_a_reader_who_comes_before_the_first_sweep_sees_what_an_earlier_release_left(
+def test_a_reader_before_the_first_sweep_sees_packs_of_an_earlier_release(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     store(node, repo, b"known")
@@ -260,7 +260,7 @@ def test_damage_is_kept_until_the_pack_is_sound_again(node: Node, repo: Repo) ->
 @pytest.mark.parametrize(
     "fault", [flip_content, lambda pack: cut(pack, 5), remove], ids=["flipped bit", "cut short", "lost"]
 )
-def test_content_that_is_written_again_is_read_from_there(
+def test_content_written_again_is_read_from_the_new_pack(
     node: Node, repo: Repo, fault: Callable[[Path], None]
 ) -> None:
     content = contents(1)[0]

@@ -124,9 +124,7 @@ def test_a_crash_leaves_a_row_that_nobody_finds_and_packs_that_the_sweeper_remov
     assert made.public_id != unborn.public_id
 
 
-def test_a_repository_that_is_complete_stays_whatever_is_swept(
-    node: Node, caller: Principal, base: Repo
-) -> None:
+def test_a_complete_repository_survives_every_sweep(node: Node, caller: Principal, base: Repo) -> None:
     public_id = fill(node, caller, base, "shop").public_id
     node.clock = lambda: START + 2 * node.limits.incoming_grace_s
     sweep(node)
@@ -161,7 +159,9 @@ def test_a_folder_without_a_row_is_left_alone(node: Node, caller: Principal) -> 
     assert folder.exists()
 
 
-def test_who_loses_the_race_for_a_name_leaves_no_pack(node: Node, caller: Principal, base: Repo) -> None:
+def test_a_fork_that_loses_the_race_for_its_name_leaves_no_pack(
+    node: Node, caller: Principal, base: Repo
+) -> None:
     with pytest.raises(RepoExists):
         fill(node, caller, base, "base")
     assert list(node.store.iter_repo_ids()) == []

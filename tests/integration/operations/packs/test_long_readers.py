@@ -61,14 +61,14 @@ def join(node: Node, repo: Repo) -> None:
     assert pack_states(node, repo) == dict.fromkeys(stored_names(node, repo), "live")
 
 
-def test_retired_packs_go_at_once_whether_somebody_reads_them_or_not(node: Node, repo: Repo) -> None:
+def test_retired_packs_are_deleted_at_once_even_if_they_are_being_read(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view:
         assert view.read(oid_of(b"0")) == ("blob", b"0")
         join(node, repo)
     assert len(stored_names(node, repo)) == 1
 
 
-def test_a_view_that_was_opened_before_reads_on(node: Node, repo: Repo) -> None:
+def test_a_view_opened_before_still_reads_its_packs(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view:
         assert view.read(oid_of(b"0")) == ("blob", b"0")
         shown = view.packs().object_dir
@@ -85,7 +85,7 @@ def test_a_view_that_was_opened_before_reads_on(node: Node, repo: Repo) -> None:
     assert not shown.exists(), "the last who had it open has gone"
 
 
-def test_a_git_that_was_started_before_reads_on_without_its_view(node: Node, repo: Repo) -> None:
+def test_a_git_started_before_still_reads_its_packs_without_the_view(node: Node, repo: Repo) -> None:
     """As an upload-pack of minutes does, also when the server that started it is gone."""
     with RepoView(node, repo) as view:
         git = spawn_git(view.place(), "cat-file", "--batch")
@@ -106,9 +106,7 @@ def test_a_git_that_was_started_before_reads_on_without_its_view(node: Node, rep
         git.stdin.close()
 
 
-def test_readers_without_a_gap_between_them_keep_no_pack_and_no_folder_for_long(
-    node: Node, repo: Repo
-) -> None:
+def test_uninterrupted_readers_do_not_keep_packs_and_folders_for_long(node: Node, repo: Repo) -> None:
     first = RepoView(node, repo)
     first.read(oid_of(b"0"))
     (old,) = folders_of(node, repo)
@@ -122,7 +120,7 @@ def test_readers_without_a_gap_between_them_keep_no_pack_and_no_folder_for_long(
         assert second.read(oid_of(b"1")) == ("blob", b"1")
 
 
-def test_a_process_that_joins_packs_keeps_no_folder_of_those_that_went(node: Node, repo: Repo) -> None:
+def test_a_process_that_joins_packs_keeps_no_folder_of_the_old_ones(node: Node, repo: Repo) -> None:
     for round_ in range(3):
         put_blob(node, repo, b"in round %d" % round_)
         join(node, repo)
@@ -157,9 +155,7 @@ def sweep_all(node: Node) -> None:
     sweep(node)
 
 
-def test_a_view_that_misses_what_was_written_since_reads_the_list_again(
-    node: Node, caller: Principal, repo: Repo
-) -> None:
+def test_a_view_that_misses_an_object_reads_the_list_again(node: Node, caller: Principal, repo: Repo) -> None:
     with RepoView(node, repo) as view:
         view.read(oid_of(b"0"))
         put_blob(node, repo, b"new")
@@ -171,7 +167,7 @@ def test_a_view_that_misses_what_was_written_since_reads_the_list_again(
         assert view.kind_and_size(oid_of(b"never written")) is None
 
 
-def test_a_list_that_is_out_of_date_leads_nobody_astray(
+def test_an_outdated_list_leads_to_no_wrong_answer(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The packs of the list retire, and are deleted, between the reading of the list and its opening."""
@@ -190,7 +186,7 @@ def test_a_list_that_is_out_of_date_leads_nobody_astray(
     assert joined
 
 
-def test_packs_that_are_kept_for_a_while_go_when_it_is_over(node: Node, repo: Repo) -> None:
+def test_packs_kept_for_a_while_are_deleted_afterwards(node: Node, repo: Repo) -> None:
     node.limits = Limits(packs_before_consolidation=1, pack_keep_s=900)
     before = stored_names(node, repo)
     assert consolidate(node, repo.public_id) == 4

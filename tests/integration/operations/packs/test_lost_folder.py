@@ -175,7 +175,7 @@ def test_a_commit_on_top_is_refused_and_leaves_nothing(node: Node, caller: Princ
     assert sorted(node.store.scratch_dir().iterdir()) == in_scratch
 
 
-def test_nothing_of_the_background_takes_the_lost_packs_off_the_list(node: Node, repo: Repo) -> None:
+def test_no_background_work_unlists_the_lost_packs(node: Node, repo: Repo) -> None:
     before, states = list_packs(node, repo), pack_states(node, repo)
     sweep(node)
     assert adopt_all(node, lambda: False) == 0
@@ -197,7 +197,7 @@ def test_other_repositories_are_read_and_written(node: Node, caller: Principal) 
         find(node, caller)
 
 
-def test_it_is_told_once(node: Node, caller: Principal, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_loss_is_logged_once(node: Node, caller: Principal, caplog: pytest.LogCaptureFixture) -> None:
     for read in READS.values():
         with pytest.raises(RepositoryDamaged):
             read(node, caller)
@@ -206,7 +206,9 @@ def test_it_is_told_once(node: Node, caller: Principal, caplog: pytest.LogCaptur
     assert 1 <= len(told) <= 3, "two packs, or the folder of both"
 
 
-def test_what_is_put_back_is_read_again(whole: Config, node: Node, caller: Principal, repo: Repo) -> None:
+def test_packs_that_are_put_back_are_read_again(
+    whole: Config, node: Node, caller: Principal, repo: Repo
+) -> None:
     with pytest.raises(RepositoryDamaged):
         find(node, caller)
     target = repo_dir(node, repo.public_id)

@@ -107,9 +107,7 @@ def test_a_write_without_new_objects_lists_nothing(node: Node, caller: Principal
     assert list_packs(node, repo) == before
 
 
-def test_a_writer_who_stood_still_for_too_long_is_asked_to_come_again(
-    node: Node, caller: Principal, repo: Repo
-) -> None:
+def test_a_writer_that_paused_for_too_long_must_retry(node: Node, caller: Principal, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
         write.publish()
@@ -147,7 +145,7 @@ def test_a_pack_that_is_being_deleted_is_not_made_live(
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
 
 
-def test_a_file_that_comes_after_its_row_was_struck_off_goes_with_its_writer(
+def test_a_file_stored_after_its_row_was_deleted_is_removed_by_its_writer(
     node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer stood still between row and file."""
@@ -166,7 +164,7 @@ def test_a_file_that_comes_after_its_row_was_struck_off_goes_with_its_writer(
     assert (pack_states(node, repo), stored_names(node, repo)) == ({}, set())
 
 
-def test_a_file_goes_with_its_writer_when_its_row_is_struck_off_in_that_moment(
+def test_a_file_whose_row_is_deleted_at_that_moment_is_removed_by_its_writer(
     node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sweeper found no file to delete, and strikes the row off while the writer gives the pack up."""
@@ -209,7 +207,7 @@ def publish_and_die(node: Node, repo: Repo, content: bytes) -> None:
         write.publish()
 
 
-def test_packs_of_many_dead_writers_go_in_one_sweep(node: Node, repo: Repo) -> None:
+def test_one_sweep_deletes_the_packs_of_many_dead_writers(node: Node, repo: Repo) -> None:
     node.limits = type(node.limits)(prune_batch=2)
     for number in range(5):
         publish_and_die(node, repo, b"%d" % number)
@@ -226,7 +224,7 @@ def other(node: Node, caller: Principal) -> Repo:
     return lookup_repo(node, caller, "other")
 
 
-def test_a_repository_that_misses_a_live_pack_keeps_the_others_and_holds_nothing_up(
+def test_a_repository_that_misses_a_live_pack_keeps_its_other_packs_and_delays_no_sweep(
     node: Node, caller: Principal, repo: Repo, other: Repo
 ) -> None:
     """Its rows may be those of a restored database, which knows nothing of the pack that holds all."""
@@ -245,7 +243,7 @@ def test_a_repository_that_misses_a_live_pack_keeps_the_others_and_holds_nothing
     assert stored_names(node, other) == set()
 
 
-def test_a_folder_that_takes_no_writes_does_not_hold_up_the_others(
+def test_a_read_only_folder_does_not_delay_the_others(
     node: Node,
     repo: Repo,
     other: Repo,

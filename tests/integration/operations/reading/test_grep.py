@@ -256,7 +256,7 @@ def test_files_beyond_memory_are_left_out(node: Node, caller: Principal, tmp_pat
         "\\",
     ],
 )
-def test_a_pattern_that_is_none_is_refused_at_once(
+def test_a_malformed_pattern_is_refused_at_once(
     node: Node, caller: Principal, text: History, pattern: str
 ) -> None:
     with pytest.raises(BadPattern):  # and not TimedOut
@@ -264,7 +264,7 @@ def test_a_pattern_that_is_none_is_refused_at_once(
 
 
 @pytest.mark.parametrize("length", [900, 950, 1000, 1500, 4096])
-def test_a_long_pattern_that_is_none_is_not_repeated_to_the_caller(
+def test_a_long_malformed_pattern_is_not_repeated_to_the_caller(
     node: Node, caller: Principal, text: History, length: int
 ) -> None:
     with pytest.raises(BadPattern) as caught:
@@ -273,7 +273,7 @@ def test_a_long_pattern_that_is_none_is_not_repeated_to_the_caller(
 
 
 @pytest.mark.parametrize("pattern", ["(a{1,30000}){1,33}", "((((a|b)?){99}){99}){99}"])
-def test_a_pattern_that_eats_memory_or_time_is_stopped(
+def test_a_pattern_that_needs_too_much_memory_or_time_is_stopped(
     node: Node, caller: Principal, text: History, pattern: str
 ) -> None:
     node = replace(node, limits=Limits(grep_max_s=2, regex_memory_max_bytes=256 * limits.MIB))

@@ -96,7 +96,7 @@ def test_a_slow_file_is_passed_over_and_all_others_are_searched(
     assert (page.cursor, page.is_out_of_time) == (None, False)
 
 
-def test_pages_go_on_behind_a_slow_file(node: Node, caller: Principal, tmp_path: Path) -> None:
+def test_pages_continue_after_a_slow_file(node: Node, caller: Principal, tmp_path: Path) -> None:
     text = b"a needle\n" * 3
     load(node, caller, tmp_path, {"a": text, "b": SLOW, "c": text, "d": SLOW, "e": b"no\n"})
     pages = read_pages(node, caller, NEEDLE, matches_max=2)
@@ -129,7 +129,7 @@ def test_a_back_reference_without_end_loses_its_file_only(
     assert page.skipped == [(b"b", SkipReason.TOO_SLOW)]
 
 
-def test_a_search_that_finds_nothing_says_what_it_passed_over(
+def test_a_search_without_matches_lists_the_skipped_files(
     node: Node, caller: Principal, tmp_path: Path
 ) -> None:
     load(node, caller, tmp_path, {"a": SLOW})

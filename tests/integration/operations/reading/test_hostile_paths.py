@@ -168,9 +168,7 @@ def test_a_commit_on_a_hostile_branch_name_is_refused_by_the_operation(node: Nod
 
 
 @pytest.mark.usefixtures("made")
-def test_git_judges_what_a_commit_puts_into_gitmodules_though_nobody_asked(
-    node: Node, caller: Principal
-) -> None:
+def test_git_always_checks_the_gitmodules_of_a_commit(node: Node, caller: Principal) -> None:
     for url, is_hostile in ((b"--upload-pack=evil", True), (b"https://host.example/x", False)):
         content = b'[submodule "x"]\n\tpath = x\n\turl = %s\n' % url
         with open_view(node, lookup_repo(node, caller, "r")) as view, Write(view) as write:

@@ -208,7 +208,7 @@ def test_a_damaged_or_missing_file_is_computed_again(node: Node, caller: Princip
     assert answers_of(file_map(node, repo, tip)) == expected
 
 
-def test_a_cold_commit_is_computed_once_for_all_who_ask(
+def test_a_commit_without_a_map_is_computed_once_for_all_callers(
     node: Node, caller: Principal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo, git, folder = linear(node, caller, tmp_path, 50)
@@ -232,7 +232,7 @@ def test_a_cold_commit_is_computed_once_for_all_who_ask(
     assert computed == [tip]
 
 
-def test_the_cache_on_disk_keeps_to_its_bound(tmp_path: Path) -> None:
+def test_the_cache_on_disk_stays_within_its_bound(tmp_path: Path) -> None:
     node = open_node(Config(data=tmp_path / "data", last_commit_cache_max_bytes=20_000))
     for number in range(100):
         node.file_maps.write(f"repo_{number % 7}", f"{number:040x}", b"x" * 1000)

@@ -245,7 +245,7 @@ def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> 
     assert is_stored(filled, caller, repo_id, "young")
 
 
-def test_keys_go_with_their_repository(filled: Node, caller: Principal) -> None:
+def test_keys_are_deleted_with_their_repository(filled: Node, caller: Principal) -> None:
     keep_answer(filled, caller, KeepAnswer("r", Ticket("k", "f"), ANSWER))
     repo = lookup_repo(filled, caller, "r")
     delete_repo(filled, caller, DeleteRepo("r"))
@@ -297,7 +297,7 @@ def commit_and_die(config: Config, caller: Principal, *, after_commit: bool) -> 
 
 
 @pytest.mark.parametrize("after_commit", [False, True])
-def test_killed_around_its_commit_a_write_and_its_answer_are_both_there_or_neither(
+def test_after_a_kill_a_write_and_its_answer_exist_together_or_not_at_all(
     filled: Node, caller: Principal, *, after_commit: bool
 ) -> None:
     before = count_moves(filled, caller)

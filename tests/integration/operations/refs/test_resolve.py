@@ -233,7 +233,7 @@ def test_the_ephemeral_namespace_has_branches_only(node: Node, caller: Principal
         resolve_ref(node, repo, "temp")
 
 
-def test_only_a_full_id_that_names_its_object_is_told_as_one(
+def test_only_a_full_id_of_its_object_counts_as_a_request_by_id(
     node: Node, caller: Principal, history: History
 ) -> None:
     repo = load_history(node, caller, history, "r")
@@ -327,20 +327,20 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize("ref", REFUSED)
-def test_what_is_no_ref_input_is_refused(node: Node, caller: Principal, ref: str) -> None:
+def test_text_that_is_not_a_ref_input_is_refused(node: Node, caller: Principal, ref: str) -> None:
     create_repo(node, caller, CreateRepo("empty"))
     with pytest.raises(Invalid):
         resolve_ref(node, lookup_repo(node, caller, "empty"), ref)
 
 
 @pytest.mark.parametrize("ref", [*UNKNOWN, "a" * 40, "HEAD", "main", "HEAD~1", None])
-def test_what_names_nothing_is_not_found(node: Node, caller: Principal, ref: str | None) -> None:
+def test_a_ref_that_names_nothing_is_not_found(node: Node, caller: Principal, ref: str | None) -> None:
     create_repo(node, caller, CreateRepo("empty"))
     with pytest.raises(NotFound):
         resolve_ref(node, lookup_repo(node, caller, "empty"), ref)
 
 
-def test_a_hostile_ref_starts_nothing(
+def test_a_hostile_ref_starts_no_process(
     node: Node, caller: Principal, history: History, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = load_history(node, caller, history, "r")

@@ -64,7 +64,7 @@ def test_creating_a_repository_touches_the_database_only(node: Node, caller: Pri
         (None, "main"),
     ],
 )
-def test_the_default_branch_is_as_asked_for(
+def test_the_default_branch_is_the_requested_one(
     node: Node, caller: Principal, given: str | None, branch: str
 ) -> None:
     assert (
@@ -84,7 +84,9 @@ def test_a_default_branch_that_git_refuses_is_refused(node: Node, caller: Princi
     assert list_all(node, caller) == []
 
 
-def test_a_taken_name_is_refused_and_the_same_name_elsewhere_is_not(node: Node, caller: Principal) -> None:
+def test_a_taken_name_is_refused_but_may_be_used_in_another_organisation(
+    node: Node, caller: Principal
+) -> None:
     first = create_repo(node, caller, CreateRepo("shop"))
     with pytest.raises(RepoExists):
         create_repo(node, caller, CreateRepo("shop", default_branch=branch_refname("other")))
@@ -119,7 +121,9 @@ def test_pages_hold_every_repository_once_in_order_of_creation(node: Node, calle
     assert list_repos(node, caller, ListRepos(count_max=47)).cursor is None
 
 
-def test_the_listing_is_the_callers_own_without_what_was_deleted(node: Node, caller: Principal) -> None:
+def test_the_listing_has_only_the_callers_repositories_without_deleted_ones(
+    node: Node, caller: Principal
+) -> None:
     other = create_org(node, CreateOrg("other"))
     create_repo(node, operator_principal(other.id, other.name), CreateRepo("theirs"))
     create_repo(node, caller, CreateRepo("ours"))
@@ -142,12 +146,14 @@ def test_search_trims_and_ignores_case(node: Node, caller: Principal) -> None:
     ["x", "====", "é", "YQ", "MTA6", "LTE6MQ", "\ud800"]
     + [base64.urlsafe_b64encode(raw).decode() for raw in (b"1:2:3", b"1:x", b"9" * 30 + b":1", b" 1:2")],
 )
-def test_a_cursor_that_is_none_of_ours_is_refused(node: Node, caller: Principal, cursor: str) -> None:
+def test_a_cursor_that_this_server_did_not_make_is_refused(
+    node: Node, caller: Principal, cursor: str
+) -> None:
     with pytest.raises(BadCursor):
         list_repos(node, caller, ListRepos(cursor=cursor))
 
 
-def test_a_negative_limit_is_refused_and_a_blank_cursor_is_none(node: Node, caller: Principal) -> None:
+def test_a_negative_limit_is_refused_and_a_blank_cursor_is_absent(node: Node, caller: Principal) -> None:
     with pytest.raises(Invalid):
         list_repos(node, caller, ListRepos(count_max=-1))
     assert list_repos(node, caller, ListRepos(cursor="")).repos == []

@@ -37,7 +37,7 @@ GITEA = UpstreamBase("gitea", "o", "n", "forge.invalid:8443")
 GITHUB = UpstreamBase("github", "o", "n")
 
 
-def test_an_upstream_is_told_until_it_is_detached(node: Node, caller: Principal) -> None:
+def test_an_upstream_is_shown_until_it_is_detached(node: Node, caller: Principal) -> None:
     create_repo(node, caller, CreateRepo("plain"))
     created = create_repo(node, caller, CreateRepo("shop", base=GITEA))
     assert created.upstream == UpstreamInfo("gitea", "o", "n", "forge.invalid:8443")
@@ -105,7 +105,7 @@ def test_github_is_pulled_at_once(node: Node, caller: Principal) -> None:
     assert repo.upstream == FollowedUpstream("github", "", "o", "n", "app", in_first_sync=True)
 
 
-def test_a_sync_of_what_is_gone_does_nothing(node: Node, caller: Principal) -> None:
+def test_a_sync_of_a_deleted_repository_does_nothing(node: Node, caller: Principal) -> None:
     created = create_repo(node, caller, CreateRepo("shop", base=GITEA))
     detach_upstream(node, caller, DetachUpstream("shop"))
     for public_id in (created.public_id, "repo_none"):
@@ -179,7 +179,7 @@ def test_the_address_follows_from_provider_and_host(
         ),
     ],
 )
-def test_what_git_says_is_told_in_our_words(stderr: bytes, reason: str, is_lasting: bool) -> None:
+def test_gits_messages_are_replaced_by_our_words(stderr: bytes, reason: str, is_lasting: bool) -> None:
     away = explain_fault(find_fault(stderr))
     assert isinstance(away, UpstreamAway)
     assert (away.reason, away.is_lasting) == (reason, is_lasting)

@@ -79,7 +79,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_lost_database_is_no_new_server_and_nothing_is_written(new_config: NewConfig) -> None:
+def test_a_lost_database_is_not_taken_for_a_new_server_and_nothing_is_written(new_config: NewConfig) -> None:
     config = new_config("data")
     fill(config, "shop")
     config = lose(config, new_config)
@@ -126,7 +126,7 @@ def test_an_accepted_database_stays_accepted_with_its_folder_and_no_other(
     open_existing_node(replace(moved, accept_empty_database=True)).close()
 
 
-def test_folders_that_an_earlier_release_was_filling_do_not_count(new_config: NewConfig) -> None:
+def test_folders_that_an_earlier_release_had_not_finished_do_not_count(new_config: NewConfig) -> None:
     config = new_config("data")
     node = open_node(config)
     (make_repo_dir(node, "repo_abcdefgh") / "unsettled").touch()
@@ -156,7 +156,7 @@ def test_a_deleted_repository_is_known(new_config: NewConfig) -> None:
     assert opens(config)
 
 
-def test_unknown_folders_beside_a_known_one_are_told_in_one_line(
+def test_unknown_folders_beside_a_known_one_are_logged_in_one_line(
     new_config: NewConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = new_config("data")

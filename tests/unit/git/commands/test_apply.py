@@ -66,7 +66,7 @@ def hunk(old: bytes, new: bytes, name: bytes = b"a") -> bytes:
 NEW = b"diff --git a/new b/new\nnew file mode 100755\n--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+new\n"
 
 
-def test_an_index_holds_what_it_was_given(scratch: Scratch) -> None:
+def test_an_index_holds_the_given_files(scratch: Scratch) -> None:
     entries = scratch.hold({b"a": b"1\n", b"sub/n\nl\t": b"2\n", b"\xff": b"3\n"})
     assert scratch.index.read() == {entry.path: entry for entry in entries}
     link = PathEntry(b"link", 0o120000, hash_object("blob", b"1\n"))
@@ -103,7 +103,7 @@ def test_a_patch_of_git_applies_to_the_files_that_it_names(scratch: Scratch, wor
     }
 
 
-def test_the_ids_in_a_binary_patch_read_nothing(scratch: Scratch) -> None:
+def test_the_ids_in_a_binary_patch_give_no_access_to_objects(scratch: Scratch) -> None:
     """The object is in no place that the index names: its content stays secret."""
     secret = scratch.git.run("hash-object", "--stdin", cwd=scratch.folder, stdin=b"secret\n")
     patch = f"diff --git a/x b/x\nindex {'0' * 40}..{secret} 100644\nBinary files differ\n".encode()
@@ -120,7 +120,7 @@ def test_the_ids_in_a_binary_patch_read_nothing(scratch: Scratch) -> None:
         (NEW.replace(b"new b/new", b"a b/a").replace(b"b/new", b"b/a"), "a: already exists in index", "a"),
     ],
 )
-def test_a_tree_that_is_not_what_the_patch_was_made_for_is_told_as_that(
+def test_a_patch_for_another_tree_is_reported_as_not_applying(
     scratch: Scratch, patch: bytes, reason: str, path: str
 ) -> None:
     scratch.hold({b"a": b"old\n"})
@@ -142,7 +142,7 @@ def test_a_tree_that_is_not_what_the_patch_was_made_for_is_told_as_that(
         NEW.replace(b"b/new", b"b/.git/config").replace(b"a/new", b"a/.git/config"),
     ],
 )
-def test_a_patch_that_fits_no_tree_is_malformed(scratch: Scratch, patch: bytes) -> None:
+def test_a_patch_that_cannot_fit_any_tree_is_malformed(scratch: Scratch, patch: bytes) -> None:
     scratch.hold({b"a": b"old\n"})
     assert scratch.refuse(patch).is_malformed
 
@@ -164,13 +164,13 @@ def test_a_reason_names_no_file_of_the_server_and_is_bounded(scratch: Scratch) -
     assert len(refused.paths) == 200
 
 
-def test_nothing_is_applied_unless_all_is(scratch: Scratch) -> None:
+def test_a_patch_is_applied_as_a_whole_or_not_at_all(scratch: Scratch) -> None:
     scratch.hold({b"a": b"old\n"})
     assert scratch.refuse(hunk(b"old", b"new") + hunk(b"x", b"y", b"missing")).paths == ("missing",)
 
 
 @pytest.mark.parametrize("signal_name", ["ABRT", "SEGV"])
-def test_a_git_that_crashes_over_a_patch_finds_it_malformed(
+def test_a_patch_that_crashes_git_is_malformed(
     scratch: Scratch, tmp_path: Path, signal_name: str, fake_git: FakeGit
 ) -> None:
     fake_git(f"kill -{signal_name} $$")

@@ -37,7 +37,7 @@ def text(*lines: int) -> bytes:
     return b"".join(b"line number %d of the file\n" % number for number in lines)
 
 
-def test_each_line_belongs_to_who_last_changed_it(work: WorkTree) -> None:
+def test_each_line_belongs_to_the_commit_that_last_changed_it(work: WorkTree) -> None:
     one = work.commit({"a": text(1, 2, 3, 4)})
     two = work.commit({"a": text(1, 22, 3, 4, 5)})
     assert blame(work, b"a") == [
@@ -63,7 +63,7 @@ def test_a_renamed_file_keeps_its_lines(work: WorkTree) -> None:
     assert blame(work, b"new") == [BlameGroup(one, 1, 1, 20, b"old\tname", None)]
 
 
-def test_moved_lines_belong_to_who_wrote_them_when_asked_for(work: WorkTree) -> None:
+def test_with_detect_moves_moved_lines_belong_to_their_first_commit(work: WorkTree) -> None:
     moved = b"".join(b"a long enough line, number %d, to be found again\n" % n for n in range(5))
     one = work.commit({"from": moved + text(1)})
     two = work.commit({"from": text(1), "to": moved})
@@ -73,7 +73,7 @@ def test_moved_lines_belong_to_who_wrote_them_when_asked_for(work: WorkTree) -> 
 
 
 @pytest.mark.parametrize("name", ["-x", "*", ":(top)a", "--contents", "n\nl", "\udcff", "ü"])
-def test_any_path_is_a_path(work: WorkTree, name: str) -> None:
+def test_a_path_may_have_any_bytes(work: WorkTree, name: str) -> None:
     commit = work.commit({name: b"one\n"})
     path = name.encode("utf-8", "surrogateescape")
     assert blame(work, path) == [BlameGroup(commit, 1, 1, 1, path, None)]
@@ -95,7 +95,7 @@ def test_an_empty_file_has_no_lines(work: WorkTree) -> None:
         ("1,2,3", "it has no form that git blame -L knows"),
     ],
 )
-def test_a_range_that_names_no_lines_is_refused_in_gits_words(
+def test_a_range_outside_the_file_is_refused_in_gits_words(
     work: WorkTree, range_text: str, reason: str
 ) -> None:
     work.commit({"a": text(1, 2, 3)})
@@ -126,7 +126,7 @@ def test_an_expression_that_needs_too_much_memory_is_refused(work: WorkTree) -> 
         ("echo 'fatal: Out of memory, malloc failed' >&2; exit 128", "expression is too complex"),
     ],
 )
-def test_how_git_dies_tells_what_is_wrong_with_an_expression(
+def test_the_way_git_ends_decides_the_fault_of_an_expression(
     work: WorkTree, fake_git: FakeGit, ends: str, reason: str
 ) -> None:
     work.commit({"a": text(1)})
@@ -140,7 +140,7 @@ def test_how_git_dies_tells_what_is_wrong_with_an_expression(
         blame_lines(work, tip, b"a", ranges=[], detect_moves=False, regex_memory_max_bytes=MEMORY)
 
 
-def test_a_file_or_commit_that_is_missing_is_a_failure(work: WorkTree) -> None:
+def test_a_missing_file_or_commit_is_a_failure(work: WorkTree) -> None:
     work.commit({"a": text(1)})
     with pytest.raises(GitFailed):
         blame(work, b"missing")
@@ -148,7 +148,7 @@ def test_a_file_or_commit_that_is_missing_is_a_failure(work: WorkTree) -> None:
         blame_lines(work, UNKNOWN, b"a", ranges=[], detect_moves=False, regex_memory_max_bytes=MEMORY)
 
 
-def test_a_parent_that_cannot_be_read_is_told_as_damage(work: WorkTree) -> None:
+def test_an_unreadable_parent_is_reported_as_damage(work: WorkTree) -> None:
     one = work.commit({"a": text(1, 2)})
     work.commit({"a": text(1, 3)})
     work.remove(one)

@@ -32,13 +32,13 @@ def test_a_large_blob_comes_in_pieces(work: WorkTree) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tree", "missing"])
-def test_what_is_no_blob_is_a_failure(work: WorkTree, kind: str) -> None:
+def test_an_object_that_is_not_a_blob_is_a_failure(work: WorkTree, kind: str) -> None:
     oid = work.write("tree", b"") if kind == "tree" else UNKNOWN
     with pytest.raises(GitFailed):
         list(iter_blob(work, oid))
 
 
-def test_blobs_come_in_the_order_asked_for_whatever_they_hold(
+def test_blobs_of_any_content_come_in_the_requested_order(
     work: WorkTree, request: pytest.FixtureRequest
 ) -> None:
     rng = random.Random(seed_of(request))
@@ -52,7 +52,7 @@ def test_blobs_come_in_the_order_asked_for_whatever_they_hold(
             assert b"".join(batch.iter_pieces()) == content
 
 
-def test_a_blob_may_be_left_out_or_broken_off(work: WorkTree) -> None:
+def test_a_blob_may_be_skipped_or_read_in_part(work: WorkTree) -> None:
     contents = [LARGE, b"small", LARGE + b"!", b"last"]
     oids = [work.write("blob", content) for content in contents]
     with BlobBatch(work, oids) as batch:
@@ -65,7 +65,7 @@ def test_a_blob_may_be_left_out_or_broken_off(work: WorkTree) -> None:
         assert list(batch.iter_pieces()) == []
 
 
-def test_thousands_of_blobs_are_asked_for_while_they_are_read(work: WorkTree) -> None:
+def test_thousands_of_blobs_are_requested_while_they_are_read(work: WorkTree) -> None:
     oids = [work.write("blob", b"one"), work.write("blob", b"two!")] * 20_000
     with BlobBatch(work, oids) as batch:
         sizes = [batch.next_size() for _ in oids]
@@ -82,14 +82,14 @@ def test_a_blob_that_is_missing_is_named(work: WorkTree) -> None:
     assert missing.value.answer == f"{UNKNOWN} missing"
 
 
-def test_another_kind_of_object_is_no_blob(work: WorkTree) -> None:
+def test_an_object_of_another_kind_is_refused_as_a_blob(work: WorkTree) -> None:
     tree = work.write("tree", b"")
     with BlobBatch(work, [tree]) as batch, pytest.raises(BlobUnreadable) as found:
         batch.next_size()
     assert found.value.answer == f"{tree} tree 0"
 
 
-def test_a_blob_that_git_cannot_read_is_told_as_that(work: WorkTree) -> None:
+def test_an_unreadable_blob_is_reported_as_unreadable(work: WorkTree) -> None:
     sound, damaged = work.write("blob", b"sound"), work.write("blob", LARGE)
     path = work.folder / ".git" / "objects" / damaged[:2] / damaged[2:]
     path.chmod(0o644)
@@ -125,7 +125,7 @@ def test_a_fresh_reader_reads_every_kind(work: WorkTree) -> None:
     assert reader.peel(commit) == ("commit", commit)
 
 
-def test_a_fresh_reader_sees_what_came_after_it(work: WorkTree) -> None:
+def test_a_fresh_reader_sees_objects_that_were_added_later(work: WorkTree) -> None:
     reader = FreshReader(work.place())
     oid = hash_object("blob", b"later")
     assert reader.kind_and_size(oid) is None

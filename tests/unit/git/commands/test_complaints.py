@@ -44,7 +44,7 @@ def test_an_object_that_cannot_be_read_is_found(message: str) -> None:
         f"warning: {ONE}: something else",
     ],
 )
-def test_an_object_that_is_only_mentioned_is_not(message: str) -> None:
+def test_an_object_that_is_only_mentioned_is_ignored(message: str) -> None:
     assert find_objects(message) == []
 
 
@@ -57,7 +57,7 @@ def test_an_object_that_is_only_mentioned_is_not(message: str) -> None:
         f"error: non-monotonic index ./objects/pack/pack-{ONE}.idx",
     ],
 )
-def test_complaints_of_what_can_be_made_anew_are_known(message: str) -> None:
+def test_complaints_about_derived_files_are_recognised(message: str) -> None:
     assert is_about_derived_files(message)
     assert not is_about_derived_files(f"fatal: bad object {ONE}")
 

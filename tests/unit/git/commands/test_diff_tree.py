@@ -82,7 +82,7 @@ def test_patches_are_the_same_however_the_output_is_cut(
     assert all(patch.raw is None or not patch.size_bytes for patch in counted)
 
 
-def test_output_that_is_cut_short_is_not_taken_for_whole(diff_output: bytes) -> None:
+def test_truncated_output_is_refused(diff_output: bytes) -> None:
     with pytest.raises(Corrupt):
         list(iter_patches([diff_output[:120]], lambda _: 0))
     with pytest.raises(Corrupt):
@@ -111,7 +111,7 @@ def test_long_lines_of_a_search_are_cut_and_nothing_else_changes(tmp_path: Path)
         list(iter_grep_lines([b"1:x\n"], tree))
 
 
-def test_quoted_names_are_gits_and_come_back(tmp_path: Path) -> None:
+def test_quoted_names_match_gits_and_are_unquoted(tmp_path: Path) -> None:
     git = Git(tmp_path / "home")
     for path in [
         b"plain",
@@ -163,7 +163,7 @@ def test_a_pass_over_no_commit_finds_nothing(work: WorkTree) -> None:
     assert changes_of(work, root) == {}
 
 
-def test_changes_that_take_too_much_memory_are_a_tree_that_is_too_large(work: WorkTree) -> None:
+def test_changes_that_exceed_the_memory_raise_tree_too_large(work: WorkTree) -> None:
     work.commit({"a": b"a\n"})
     tip = work.commit({"a": b"b\n"})
     with pytest.raises(TreeTooLarge) as refused:
@@ -239,7 +239,7 @@ def test_paths_are_literal_and_name_folders_too(work: WorkTree) -> None:
     assert diff(work, b":(glob)**") == []
 
 
-def test_changes_of_blanks_are_left_out_when_asked_for(work: WorkTree) -> None:
+def test_changes_of_white_space_are_left_out_on_request(work: WorkTree) -> None:
     work.commit({"a": b"a b\n"})
     work.commit({"a": b"a   b\n"})
     (shown,) = diff(work)
@@ -256,7 +256,7 @@ def test_a_patch_beyond_the_bound_is_counted_and_not_kept(work: WorkTree) -> Non
     assert patch.size_bytes > 3000
 
 
-def test_a_tree_may_be_compared_with_nothing(work: WorkTree) -> None:
+def test_a_tree_may_be_compared_with_the_empty_tree(work: WorkTree) -> None:
     work.commit({"a": b"1\n"})
     work.write("tree", b"")
     assert [p.entry.status for p in diff(work, old=EMPTY_TREE_OID)] == ["A"]

@@ -25,7 +25,7 @@ def settings(environment: dict[str, str]) -> dict[str, str]:
     return {environment[f"GIT_CONFIG_KEY_{n}"]: environment[f"GIT_CONFIG_VALUE_{n}"] for n in range(count)}
 
 
-def test_nothing_is_inherited_but_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_variable_path_is_inherited(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GIT_DIR", "GIT_SSH_COMMAND", "HTTPS_PROXY", "PACKHOUSE_DATABASE"):
         monkeypatch.setenv(name, "leaked")
     monkeypatch.setenv("PATH", "/some/where")
@@ -44,7 +44,7 @@ def test_no_configuration_of_the_machine_or_of_a_user_is_read() -> None:
     assert settings(environment)["core.hooksPath"] == "/dev/null"
 
 
-def test_a_place_says_where_the_repository_and_its_objects_are() -> None:
+def test_a_place_sets_the_variables_for_repository_and_objects() -> None:
     place = GitPlace(Path("/srv/r.git"), Path("/srv/objects"), beneath=Path("/srv/old"))
     environment = git_environment(place)
     assert environment["GIT_DIR"] == "/srv/r.git"
@@ -54,7 +54,7 @@ def test_a_place_says_where_the_repository_and_its_objects_are() -> None:
     assert git_environment(GitPlace(shallow_file=Path("/srv/s")))["GIT_SHALLOW_FILE"] == "/srv/s"
 
 
-def test_what_one_call_adds_goes_before_all_else() -> None:
+def test_variables_of_one_call_override_all_others() -> None:
     environment = git_environment(NOWHERE, extra={**LITERAL_PATHS, **UTF8, "GIT_NAMESPACE": "two"})
     assert environment["GIT_NAMESPACE"] == "two"
     assert environment["LC_ALL"] == "C.UTF-8"
@@ -85,14 +85,14 @@ def test_listed_commits_are_roots(work: WorkTree, tmp_path: Path) -> None:
     assert run_git(place, "rev-list", two).stdout.decode().split() == [two]
 
 
-def test_configuration_of_one_call_stands_beside_ours_or_in_its_place() -> None:
+def test_configuration_of_one_call_adds_to_ours_or_replaces_it() -> None:
     plain = settings(git_environment(NOWHERE))
     changed = settings(git_environment(NOWHERE, config={"core.fsync": "none", "pack.threads": "1"}))
     assert plain["core.fsync"] == "all"
     assert changed == {**plain, "core.fsync": "none", "pack.threads": "1"}
 
 
-def test_another_program_knows_less_still(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_program_gets_fewer_variables_than_git(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", "leaked")
     environment = program_environment(Path("/srv/of-it"))
     assert environment.keys() == {"PATH", "LC_ALL", "TZ", "HOME"}

@@ -62,12 +62,12 @@ def test_a_tree_and_a_commit_are_searched_alike(work: WorkTree) -> None:
     assert places(search(work, tree=work.oid("HEAD:sub"))) == [(b"b", 1)]
 
 
-def test_nothing_that_matches_is_no_failure(work: WorkTree) -> None:
+def test_a_search_without_matches_is_not_a_failure(work: WorkTree) -> None:
     work.commit({"a": b"hay\n"})
     assert search(work) == []
 
 
-def test_context_is_told_from_matches(work: WorkTree) -> None:
+def test_context_lines_are_distinguished_from_matches(work: WorkTree) -> None:
     work.commit({"a": b"1\n2\nneedle\n4\n5\n6\n7\n8\nneedle\n"})
     lines = search(work, replace(QUERY, before=1, after=2))
     assert [(line.number, line.is_match) for line in lines] == [
@@ -80,7 +80,7 @@ def test_context_is_told_from_matches(work: WorkTree) -> None:
     ]
 
 
-def test_lines_that_look_like_gits_own_are_read_as_they_are(work: WorkTree) -> None:
+def test_lines_that_look_like_gits_output_are_read_correctly(work: WorkTree) -> None:
     tip = work.commit({"a": b"--\n12:needle\n34-needle\n"})
     tip = work.commit({"b": f"{tip}:needle\n--needle\n".encode()})
     assert [line.text for line in search(work)] == [
@@ -92,7 +92,7 @@ def test_lines_that_look_like_gits_own_are_read_as_they_are(work: WorkTree) -> N
     assert tip == work.oid()
 
 
-def test_letters_match_in_any_case_when_asked_for(work: WorkTree) -> None:
+def test_letters_match_in_any_case_on_request(work: WorkTree) -> None:
     work.commit({"a": "NEEDLE\nÜBER\nüber\n".encode()})
     assert search(work) == []
     assert len(search(work, replace(QUERY, case_sensitive=False))) == 1
@@ -104,7 +104,7 @@ def test_a_dot_is_a_character_and_not_a_byte(work: WorkTree) -> None:
     assert len(search(work, replace(QUERY, pattern="^a.b$"))) == 1
 
 
-def test_of_one_file_no_more_matches_come_than_asked_for(work: WorkTree) -> None:
+def test_the_matches_of_one_file_are_bounded(work: WorkTree) -> None:
     work.commit({"a": b"needle\n" * 10, "b": b"needle\n" * 2})
     assert places(search(work, replace(QUERY, file_matches_max=3))) == [
         (b"a", 1),
@@ -183,7 +183,7 @@ def test_a_bad_pattern_is_refused_in_gits_words(work: WorkTree, pattern: str, re
         ("echo 'fatal: bad object' >&2; exit 128", GitFailed),
     ],
 )
-def test_how_git_ends_tells_what_is_wrong(
+def test_the_way_git_ends_decides_the_error_of_a_search(
     work: WorkTree, fake_git: FakeGit, ends: str, error: type[Exception]
 ) -> None:
     fake_git(ends)
@@ -191,7 +191,7 @@ def test_how_git_ends_tells_what_is_wrong(
         search(work, tree=UNKNOWN)
 
 
-def test_a_search_that_runs_into_its_memory_is_told_as_that(work: WorkTree) -> None:
+def test_a_search_beyond_its_memory_is_reported_as_out_of_memory(work: WorkTree) -> None:
     work.commit({"a": b"x" * 30_000_000 + b"needle\n"})
     with pytest.raises(SearchOutOfMemory):
         search(work, bounds=replace(AMPLE, memory_max_bytes=40_000_000))
@@ -216,7 +216,7 @@ def test_a_search_that_works_in_silence_is_ended(work: WorkTree, fake_git: FakeG
         search(work, tree=UNKNOWN, bounds=replace(AMPLE, silence_max_s=0.05))
 
 
-def test_the_lines_before_the_end_of_time_are_not_lost(work: WorkTree, fake_git: FakeGit) -> None:
+def test_the_lines_before_a_timeout_are_returned(work: WorkTree, fake_git: FakeGit) -> None:
     fake_git(f"printf '%s:a\\n1:needle\\n' {UNKNOWN}; while :; do :; done")
     lines: list[GrepLine] = []
     with pytest.raises(TimedOut):
@@ -233,7 +233,7 @@ def test_closing_a_search_ends_git(work: WorkTree) -> None:
         next(lines)
 
 
-def test_files_that_git_left_out_are_told_as_damage(work: WorkTree) -> None:
+def test_files_that_git_left_out_are_reported_as_damage(work: WorkTree) -> None:
     work.commit({"a": b"needle in a\n", "b": b"needle in b\n"})
     blob = work.oid("HEAD:a")
     work.remove(blob)

@@ -75,7 +75,7 @@ def unpack(
         return git.wait(60), stdout, stderr
 
 
-def test_a_pack_of_a_client_is_taken_whole(work: WorkTree, taking: WorkTree) -> None:
+def test_the_whole_pack_of_a_client_is_taken(work: WorkTree, taking: WorkTree) -> None:
     commit = work.commit({"a": b"a\n"})
     wanted = [commit, work.oid("HEAD^{tree}"), work.oid("HEAD:a")]
     code, stdout, stderr = unpack(taking, pack_of(work, *wanted))
@@ -115,7 +115,7 @@ def test_a_delta_whose_base_is_missing_is_named(work: WorkTree, taking: WorkTree
     assert stored(taking) == set()
 
 
-def test_faulty_objects_are_told_of_and_taken(work: WorkTree, taking: WorkTree) -> None:
+def test_faulty_objects_are_reported_and_taken(work: WorkTree, taking: WorkTree) -> None:
     work.write("tree", b"")
     faulty = work.write("commit", FAULTY)
     code, _, stderr = unpack(taking, pack_of(work, faulty, EMPTY_TREE_OID))
@@ -126,14 +126,14 @@ def test_faulty_objects_are_told_of_and_taken(work: WorkTree, taking: WorkTree) 
     assert faulty in stored(taking)
 
 
-def test_a_fault_that_is_let_through_is_not_told_of(work: WorkTree, taking: WorkTree) -> None:
+def test_an_allowed_fault_is_not_reported(work: WorkTree, taking: WorkTree) -> None:
     work.write("tree", b"")
     faulty = work.write("commit", FAULTY)
     pack = pack_of(work, faulty, EMPTY_TREE_OID)
     assert unpack(taking, pack, allowed=("missingEmail",))[2] == b""
 
 
-def test_an_object_that_git_refuses_is_named_in_its_words(work: WorkTree, taking: WorkTree) -> None:
+def test_a_refused_object_is_named_in_gits_words(work: WorkTree, taking: WorkTree) -> None:
     work.write("tree", b"")
     broken = work.write("commit", FAULTY.replace(b"author A", b"author \0A"))
     code, _, stderr = unpack(taking, pack_of(work, broken, EMPTY_TREE_OID))
@@ -151,7 +151,7 @@ def test_a_pack_beyond_the_bound_is_refused(work: WorkTree, taking: WorkTree) ->
     assert stored(taking) == set()
 
 
-def test_gitmodules_that_could_not_be_looked_into_stand_before_the_name_of_the_pack() -> None:
+def test_unread_gitmodules_are_listed_before_the_name_of_the_pack() -> None:
     one, two = "1" * 40, "2" * 40
     named = f"pack\t{'3' * 40}\n"
     assert find_unread_files(f"{one}\n{two}\n{named}".encode()) == [one, two]
@@ -159,16 +159,14 @@ def test_gitmodules_that_could_not_be_looked_into_stand_before_the_name_of_the_p
     assert find_unread_files(b"\xff" * 40 + b"\n") == []
 
 
-def test_a_pack_that_is_judged_strictly_is_taken_when_nothing_is_faulty(
-    work: WorkTree, taking: WorkTree
-) -> None:
+def test_a_pack_without_faults_passes_the_strict_check(work: WorkTree, taking: WorkTree) -> None:
     commit = work.commit({"a": b"a\n"})
     wanted = (commit, work.oid("HEAD^{tree}"), work.oid("HEAD:a"))
     take(taking, pack_of(work, *wanted))
     assert stored(taking) == set(wanted)
 
 
-def test_a_faulty_object_is_refused_unless_its_fault_is_let_through(work: WorkTree, taking: WorkTree) -> None:
+def test_a_faulty_object_is_refused_unless_its_fault_is_allowed(work: WorkTree, taking: WorkTree) -> None:
     work.write("tree", b"")
     faulty = work.write("commit", FAULTY)
     pack = pack_of(work, faulty, EMPTY_TREE_OID)
@@ -180,19 +178,19 @@ def test_a_faulty_object_is_refused_unless_its_fault_is_let_through(work: WorkTr
     assert faulty in stored(taking)
 
 
-def test_gitmodules_that_cannot_be_looked_into_are_refused(work: WorkTree, taking: WorkTree) -> None:
+def test_unreadable_gitmodules_are_refused(work: WorkTree, taking: WorkTree) -> None:
     commit = work.commit({".gitmodules": b"[submodule]\n"})
     with pytest.raises(PackRefused):
         take(taking, pack_of(work, commit, work.oid("HEAD^{tree}")))
     assert stored(taking) == set()
 
 
-def test_what_is_no_pack_is_refused(taking: WorkTree) -> None:
+def test_bytes_that_are_not_a_pack_are_refused(taking: WorkTree) -> None:
     with pytest.raises(PackRefused):
         take(taking, b"nonsense" * 100_000)
 
 
-def test_a_disk_without_room_is_told_as_that(work: WorkTree, taking: WorkTree, fake_git: FakeGit) -> None:
+def test_a_full_disk_is_reported_as_no_room(work: WorkTree, taking: WorkTree, fake_git: FakeGit) -> None:
     pack = pack_of(work, work.commit({"a": b"a\n"}))
     fake_git("cat >/dev/null; echo 'fatal: write error: No space left on device' >&2; exit 128")
     with pytest.raises(NoRoomForPack) as told:
@@ -200,7 +198,7 @@ def test_a_disk_without_room_is_told_as_that(work: WorkTree, taking: WorkTree, f
     assert "write error" in told.value.messages
 
 
-def test_the_time_for_a_pack_is_the_callers(work: WorkTree, taking: WorkTree) -> None:
+def test_the_caller_sets_the_time_for_a_pack(work: WorkTree, taking: WorkTree) -> None:
     def slow() -> Iterator[bytes]:
         yield b"PACK"
         time.sleep(0.01)
@@ -213,7 +211,7 @@ def test_the_time_for_a_pack_is_the_callers(work: WorkTree, taking: WorkTree) ->
         index_stream(taking, slow(), allowed=(), max_bytes=10**8, time_left=time_left, switch=KillSwitch())
 
 
-def test_a_pack_of_ours_is_judged_with_the_files_that_git_reads(work: WorkTree) -> None:
+def test_a_pack_of_this_server_is_checked_with_the_files_that_git_reads(work: WorkTree) -> None:
     packs = work.folder / ".git" / "objects" / "pack"
 
     def judge(gitmodules: bytes) -> str | None:
@@ -231,7 +229,7 @@ def test_a_pack_of_ours_is_judged_with_the_files_that_git_reads(work: WorkTree) 
     assert [may_lack for _, may_lack in work.complaints] == [True]
 
 
-def test_a_judgement_that_damage_explains_is_told_as_damage(work: WorkTree) -> None:
+def test_a_failed_check_that_damage_explains_is_reported_as_damage(work: WorkTree) -> None:
     broken = work.folder / ".git" / "objects" / "pack" / "pack-judged.pack"
     broken.write_bytes(b"PACK\0\0\0\2\0\0\0\1nonsense")
     assert judge_pack(work, broken) is not None

@@ -18,7 +18,7 @@ def waiting_git() -> GitProcess:
     return spawn_git(NOWHERE, "hash-object", "--stdin")
 
 
-def test_pulling_the_switch_ends_what_runs() -> None:
+def test_pulling_the_switch_ends_running_processes() -> None:
     switch = KillSwitch()
     with waiting_git() as first, waiting_git() as second:
         switch.attach(first)
@@ -29,7 +29,7 @@ def test_pulling_the_switch_ends_what_runs() -> None:
     assert switch.is_tripped
 
 
-def test_what_starts_after_the_switch_was_pulled_ends_at_once() -> None:
+def test_a_process_that_starts_after_the_switch_was_pulled_ends_at_once() -> None:
     switch = KillSwitch()
     switch.trip()
     with waiting_git() as late:

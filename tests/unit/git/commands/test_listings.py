@@ -21,7 +21,7 @@ pytestmark = pytest.mark.quick
 UNKNOWN = Oid("1" * 40)
 
 
-def test_an_abbreviation_stands_for_every_object_that_begins_so(work: WorkTree) -> None:
+def test_an_abbreviation_lists_every_object_that_begins_with_it(work: WorkTree) -> None:
     oids = [work.write("blob", b"%d" % number) for number in range(300)]
     by_start: dict[str, set[Oid]] = {}
     for oid in oids:
@@ -79,7 +79,7 @@ def test_a_missing_blob_is_named_and_not_given_a_size(work: WorkTree) -> None:
     assert missing.value.oid == blob
 
 
-def test_a_file_that_is_called_as_a_missing_size_is_a_file(work: WorkTree) -> None:
+def test_a_file_named_like_a_missing_size_is_listed(work: WorkTree) -> None:
     work.commit({"x BAD\ty": b"1"})
     listed = list_sized_files(work, work.oid("HEAD^{tree}"), output_max_bytes=10_000)
     assert listed == [(b"100644", b"1", b"x BAD\ty")]
@@ -111,7 +111,7 @@ def test_refs_below_a_prefix_are_listed_by_name(work: WorkTree) -> None:
     assert list_refs(work, "refs/none") == []
 
 
-def test_names_that_are_no_ascii_stay_bytes(work: WorkTree) -> None:
+def test_names_outside_ascii_stay_bytes(work: WorkTree) -> None:
     commit = work.commit({"a": b"a"})
     name = "refs/fetched/heads/Größe-\udcff"
     work.run("update-ref", "--stdin", stdin=b"create %s %s\n" % (_encoded(name), commit.encode()))

@@ -25,7 +25,7 @@ def unrelated(work: WorkTree, name: str) -> Oid:
     return work.commit({name: name.encode()})
 
 
-def test_an_ancestor_is_below_its_descendants_and_itself(work: WorkTree) -> None:
+def test_a_commit_is_an_ancestor_of_its_descendants_and_of_itself(work: WorkTree) -> None:
     one = work.commit({"a": b"1"})
     two = work.commit({"a": b"2"})
     side = beside(work, one, "side")
@@ -36,7 +36,7 @@ def test_an_ancestor_is_below_its_descendants_and_itself(work: WorkTree) -> None
     assert work.complaints == []
 
 
-def test_what_is_no_commit_has_no_relations(work: WorkTree) -> None:
+def test_an_object_that_is_not_a_commit_has_no_ancestors(work: WorkTree) -> None:
     one = work.commit({"a": b"1"})
     assert not is_ancestor(work, UNKNOWN, one)
     assert not is_ancestor(work, one, UNKNOWN)
@@ -45,7 +45,7 @@ def test_what_is_no_commit_has_no_relations(work: WorkTree) -> None:
     assert [may_lack for _, may_lack in work.complaints] == [True] * 3
 
 
-def test_a_relation_that_damage_hides_is_told_as_damage(work: WorkTree) -> None:
+def test_an_ancestor_that_damage_hides_is_reported_as_damage(work: WorkTree) -> None:
     one = work.commit({"a": b"1"})
     two = work.commit({"a": b"2"})
     work.remove(one)
@@ -87,7 +87,7 @@ def test_of_equally_good_bases_one_is_returned(work: WorkTree) -> None:
     assert found == work.run("merge-base", criss, work.oid())
 
 
-def test_unrelated_commits_have_none(work: WorkTree) -> None:
+def test_unrelated_commits_have_no_merge_base(work: WorkTree) -> None:
     one = work.commit({"a": b"1"})
     assert find_merge_base(work, one, unrelated(work, "other")) is None
     assert work.complaints == []

@@ -46,7 +46,7 @@ class Sides:
         return (SIDE if path in self.held else None), None
 
 
-def test_a_conflict_that_git_names_alone_costs_no_look_into_a_tree() -> None:
+def test_a_conflict_without_related_paths_needs_no_look_into_a_tree() -> None:
     names = [b"d/%d" % number for number in range(2000)]
     stages = [(name, stage) for name in names for stage in (1, 2, 3)]
     messages = [([name], b"CONFLICT (contents)") for name in names]
@@ -66,7 +66,7 @@ def test_a_message_of_thousands_of_paths_is_not_kept_for_each_of_them() -> None:
     assert sides.looks <= 3 * len(names)
 
 
-def test_conflicts_that_only_messages_tell_of_are_named() -> None:
+def test_conflicts_that_are_only_in_messages_are_returned() -> None:
     messages = [([b"merged"], b"Auto-merging"), ([b"one", b"a/x", b"b/x"], b"CONFLICT (implicit dir rename)")]
     sides = Sides(b"merged", b"a/x", b"b/x")
     merged = with_standing_paths(parse_merge_tree(output([], messages), clean=False), sides.find)
@@ -127,7 +127,7 @@ def test_a_conflict_has_all_three_sides_and_marks_the_file(work: WorkTree) -> No
     assert marked == "<<<<<<< main\nours\n=======\ntheirs\n>>>>>>> theirs"
 
 
-def test_a_file_that_one_side_deleted_has_nothing_there(work: WorkTree) -> None:
+def test_a_side_that_deleted_the_file_has_no_entry(work: WorkTree) -> None:
     diverge(work, {"a": b"base\n", "b": b"b\n"}, ours={"a": None}, theirs={"a": b"theirs\n"})
     (conflict,) = merge(work).conflicts
     assert (conflict.path, conflict.ours) == (b"a", None)
@@ -189,7 +189,7 @@ def test_with_a_commit_that_does_not_exist_no_tree_is_made(work: WorkTree) -> No
         ("echo nonsense", MergeWithoutTree),
     ],
 )
-def test_how_git_ends_tells_what_is_wrong(
+def test_the_way_git_ends_decides_the_error_of_a_merge(
     work: WorkTree, fake_git: FakeGit, ends: str, error: type[Exception]
 ) -> None:
     fake_git(ends)
@@ -197,7 +197,7 @@ def test_how_git_ends_tells_what_is_wrong(
         merge(work)
 
 
-def test_a_merge_that_runs_into_its_memory_is_too_large(work: WorkTree) -> None:
+def test_a_merge_beyond_its_memory_is_too_large(work: WorkTree) -> None:
     large = b"x" * 20_000_000
     diverge(work, {"a": large + b"\nbase\n"}, ours={"a": large + b"\n1\n"}, theirs={"a": large + b"\n2\n"})
     with pytest.raises(MergeTooLarge):

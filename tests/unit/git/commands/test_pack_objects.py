@@ -41,7 +41,7 @@ def test_named_objects_are_packed_and_no_others(work: WorkTree) -> None:
     assert oids_in(folder) == [set(wanted)]
 
 
-def test_revisions_are_packed_with_all_that_they_lead_to(work: WorkTree) -> None:
+def test_revisions_are_packed_with_all_reachable_objects(work: WorkTree) -> None:
     one = work.commit({"a": b"a\n"})
     two = work.commit({"b": b"b\n"})
     folder = new_folder(work)
@@ -49,7 +49,7 @@ def test_revisions_are_packed_with_all_that_they_lead_to(work: WorkTree) -> None
     assert oids_in(folder) == [{two, work.oid("HEAD^{tree}"), work.oid("HEAD:b")}]
 
 
-def test_a_pack_is_whole_in_itself_also_when_the_source_has_deltas(work: WorkTree) -> None:
+def test_a_pack_is_complete_even_if_the_source_has_deltas(work: WorkTree) -> None:
     text = b"".join(b"line %d\n" % number for number in range(2000))
     base = work.commit({"a": text})
     tip = work.commit({"a": text + b"one more\n"})
@@ -97,7 +97,7 @@ def test_a_streamed_pack_can_be_cut_off_and_has_a_time_limit(work: WorkTree) -> 
         list(iter_pack(work, [tip], timeout_s=0, switch=KillSwitch()))
 
 
-def test_joined_packs_keep_what_nothing_leads_to(work: WorkTree) -> None:
+def test_joined_packs_keep_unreachable_objects(work: WorkTree) -> None:
     work.commit({"a": b"a\n"})
     packs = work.folder / ".git" / "objects" / "pack"
     work.run("repack", "-adq")
@@ -112,7 +112,7 @@ def test_joined_packs_keep_what_nothing_leads_to(work: WorkTree) -> None:
     assert oids_in(folder) == [before[0] | before[1]]
 
 
-def test_a_pack_that_is_not_there_cannot_be_joined(work: WorkTree) -> None:
+def test_a_missing_pack_cannot_be_joined(work: WorkTree) -> None:
     work.commit({"a": b"a\n"})
     work.run("repack", "-adq")
     folder = new_folder(work)

@@ -50,7 +50,7 @@ def test_a_program_that_has_ended_keeps_its_exit_code(tmp_path: Path) -> None:
         assert child.poll() == 7
 
 
-def test_a_program_that_goes_on_is_not_waited_for_longer_than_said(tmp_path: Path) -> None:
+def test_the_wait_for_a_running_program_has_a_limit(tmp_path: Path) -> None:
     with shell("sleep 1000", tmp_path) as child:
         with pytest.raises(TimedOut):
             child.wait(0.01)
@@ -73,7 +73,7 @@ def test_a_program_reads_its_input_and_leaves_two_outputs(tmp_path: Path) -> Non
         assert child.wait(60) == 0
 
 
-def test_a_program_that_is_not_there_is_named() -> None:
+def test_a_missing_program_is_named() -> None:
     with pytest.raises(ProgramMissing) as missing:
         ChildProcess(["no-such-program-here"], env={})
     assert missing.value.program == "no-such-program-here"
@@ -100,13 +100,13 @@ def test_a_program_whose_processor_time_is_used_up_dies_of_that(tmp_path: Path) 
         assert child.wait(60) == -signal.SIGXCPU
 
 
-def test_all_that_runs_is_ended_at_once(tmp_path: Path) -> None:
+def test_all_running_programs_are_ended_at_once(tmp_path: Path) -> None:
     with shell("sleep 1000", tmp_path) as one, spawn_git(NOWHERE, "hash-object", "--stdin") as two:
         kill_running()
         assert (one.poll(), two.poll()) == (-signal.SIGKILL, -signal.SIGKILL)
 
 
-def test_what_a_place_holds_open_is_inherited(tmp_path: Path) -> None:
+def test_the_descriptors_of_a_place_are_inherited(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     file.write_bytes(b"held")
     descriptor = os.open(file, os.O_RDONLY)

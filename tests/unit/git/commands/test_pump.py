@@ -47,7 +47,7 @@ def test_pieces_are_taken_in_order_and_empty_ones_end_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("source", [[], [b""], [b"", b""]])
-def test_a_program_that_gets_nothing_sees_its_input_end(source: list[bytes], tmp_path: Path) -> None:
+def test_a_program_without_input_sees_its_input_end(source: list[bytes], tmp_path: Path) -> None:
     with shell("cat; echo done", tmp_path) as child:
         assert drain(child, source) == (b"done\n", b"")
 
@@ -84,7 +84,7 @@ def test_a_source_is_asked_only_when_the_program_has_read_on(tmp_path: Path) -> 
         assert len(taken) == 1  # it reads nothing, so the first piece waits in the pipe
 
 
-def test_what_the_source_raises_reaches_the_caller(tmp_path: Path) -> None:
+def test_an_error_of_the_source_reaches_the_caller(tmp_path: Path) -> None:
     def source() -> Iterator[bytes]:
         yield b"some"
         raise ZeroDivisionError
@@ -93,7 +93,7 @@ def test_what_the_source_raises_reaches_the_caller(tmp_path: Path) -> None:
         list(pump(child, source(), ample))
 
 
-def test_what_ends_the_wait_reaches_the_caller_and_leaves_the_program_running(tmp_path: Path) -> None:
+def test_an_error_of_time_left_reaches_the_caller_and_leaves_the_program_running(tmp_path: Path) -> None:
     waits = 0
 
     def time_left() -> float:
@@ -153,7 +153,7 @@ def test_silence_counts_only_while_the_program_works(tmp_path: Path) -> None:
             Silence(idle, 0.0).time_left()  # not a moment of it is allowed
 
 
-def test_a_program_that_works_in_silence_is_found_out(tmp_path: Path) -> None:
+def test_a_program_that_works_in_silence_for_too_long_is_reported(tmp_path: Path) -> None:
     with shell("while :; do :; done", tmp_path) as busy:
         pieces = pump(busy, [], Silence(busy, 0.05).time_left)
         with pytest.raises(GitSilent):

@@ -20,7 +20,7 @@ NAMES = st.binary(min_size=1, max_size=12).map(lambda name: name.replace(b"/", b
 @example(b"\\101")
 @example(b"\\n")
 @example(b'\\"')
-def test_a_path_comes_back(path: bytes) -> None:
+def test_a_quoted_path_is_unquoted_to_itself(path: bytes) -> None:
     assert unquote_path(quote_path(path)) == path
 
 
@@ -32,7 +32,7 @@ def test_a_quoted_path_is_one_line_of_ascii(path: bytes) -> None:
 
 @settings(max_examples=50)
 @given(st.sets(NAMES.filter(lambda name: name not in (b".", b"..", b".git")), min_size=1, max_size=8))
-def test_git_quotes_each_path_so(tmp_path_factory: pytest.TempPathFactory, paths: set[bytes]) -> None:
+def test_git_quotes_each_path_alike(tmp_path_factory: pytest.TempPathFactory, paths: set[bytes]) -> None:
     git = Git(tmp_path_factory.getbasetemp() / "quoting-home")
     work = git.init(tmp_path_factory.getbasetemp() / "quoting-work")
     blob = git.run("hash-object", "-w", "--stdin", cwd=work)

@@ -53,12 +53,12 @@ def fork(work: WorkTree) -> Fork:
     return Fork(work, one, two, side, work.oid())
 
 
-def test_exclusions_stand_behind_what_is_included() -> None:
+def test_exclusions_follow_the_included_ids() -> None:
     assert Revisions([UNKNOWN], [Oid("2" * 40)]).lines == b"%s\n^%s\n" % (b"1" * 40, b"2" * 40)
     assert Revisions([]).lines == b""
 
 
-def test_commits_are_those_included_and_not_excluded(fork: Fork) -> None:
+def test_commits_reachable_from_excluded_ids_are_left_out(fork: Fork) -> None:
     work = fork.work
     assert set(list_commits(work, Revisions([fork.merge]), count_max=9)) == {
         fork.one,
@@ -72,7 +72,7 @@ def test_commits_are_those_included_and_not_excluded(fork: Fork) -> None:
     assert list_commits(work, Revisions([fork.two, fork.side], [fork.merge]), count_max=9) == []
 
 
-def test_of_nothing_no_commit_is_listed_and_no_git_asked(work: WorkTree, fake_git: FakeGit) -> None:
+def test_a_walk_from_nothing_lists_no_commit_and_starts_no_git(work: WorkTree, fake_git: FakeGit) -> None:
     fake_git("exit 1")
     assert list_commits(work, Revisions([], [UNKNOWN]), count_max=9) == []
 
@@ -84,7 +84,7 @@ def test_a_commit_that_does_not_exist_fails_the_walk(fork: Fork) -> None:
         assert failed.value.objects == [UNKNOWN]
 
 
-def test_what_does_not_exist_leads_to_none(fork: Fork) -> None:
+def test_missing_objects_add_no_commits(fork: Fork) -> None:
     blob, tree = fork.work.oid("HEAD:a"), fork.work.oid("HEAD^{tree}")
     wanted = Revisions([UNKNOWN, fork.two, blob, tree], [UNKNOWN, fork.one])
     listed = list_existing_commits(fork.work, wanted, count_max=9, switch=KillSwitch())
@@ -122,7 +122,7 @@ def test_pages_fit_together_in_the_order_of_git_log(fork: Fork) -> None:
     assert list_page(work, fork.merge, path=None, skip=1, count_max=9) == whole[1:]
 
 
-def test_a_page_of_a_path_has_only_what_changed_it(fork: Fork) -> None:
+def test_a_page_of_a_path_has_only_commits_that_changed_it(fork: Fork) -> None:
     work = fork.work
     assert list_page(work, fork.merge, path=b"a", skip=0, count_max=9) == [fork.two, fork.one]
     assert list_page(work, fork.merge, path=b"sub", skip=0, count_max=9) == [fork.side]
@@ -163,7 +163,7 @@ def test_history_has_children_before_their_parents(fork: Fork) -> None:
     assert all(order.index(oid) < order.index(parent) for oid, parents in history for parent in parents)
 
 
-def test_commits_come_behind_their_parents_with_their_trees(fork: Fork) -> None:
+def test_commits_come_after_their_parents_with_their_trees(fork: Fork) -> None:
     walk = iter_ancestors_first(
         fork.work, Revisions([fork.merge], [fork.one]), timeout_s=60, switch=KillSwitch()
     )
@@ -229,14 +229,14 @@ def test_a_tip_is_connected_when_nothing_below_it_is_missing(fork: Fork) -> None
     assert not is_connected(work, Revisions([UNKNOWN]), switch=KillSwitch())
 
 
-def test_what_is_known_is_taken_for_complete(fork: Fork) -> None:
+def test_excluded_objects_are_taken_as_complete(fork: Fork) -> None:
     work = fork.work
     work.remove(work.oid(f"{fork.one}:a"))
     assert not is_connected(work, Revisions([fork.side]), switch=KillSwitch())
     assert is_connected(work, Revisions([fork.merge], [fork.side, fork.two]), switch=KillSwitch())
 
 
-def test_a_missing_object_may_be_lacking_rightly(fork: Fork) -> None:
+def test_a_missing_object_is_reported_as_one_that_may_be_lacking(fork: Fork) -> None:
     assert not is_connected(fork.work, Revisions([UNKNOWN]), switch=KillSwitch())
     ((complaint, may_lack),) = fork.work.complaints
     assert (complaint.objects, may_lack) == ([UNKNOWN], True)
@@ -245,7 +245,7 @@ def test_a_missing_object_may_be_lacking_rightly(fork: Fork) -> None:
         is_connected(fork.work, Revisions([UNKNOWN]), switch=KillSwitch())
 
 
-def test_missing_blobs_and_trees_are_found_out(fork: Fork) -> None:
+def test_missing_blobs_and_trees_are_found(fork: Fork) -> None:
     work = fork.work
     assert not lacks_objects(work, Revisions([fork.merge]))
     work.remove(work.oid("side:sub/b"))

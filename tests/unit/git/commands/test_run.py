@@ -36,14 +36,14 @@ def place(tmp_path: Path) -> GitPlace:
     return GitPlace(tmp_path / "bare")
 
 
-def test_a_result_has_all_that_git_wrote(place: GitPlace) -> None:
+def test_a_result_has_the_whole_output_and_all_messages(place: GitPlace) -> None:
     done = run_git(place, "hash-object", "-w", "--stdin", stdin=LARGE)
     oid = hash_object("blob", LARGE)
     assert done == GitResult("hash-object", 0, f"{oid}\n".encode(), b"")
     assert run_git(place, "cat-file", "blob", oid).stdout == LARGE
 
 
-def test_git_that_ends_as_it_should_not_raises_its_own_words(place: GitPlace) -> None:
+def test_a_failure_of_git_raises_gits_own_words(place: GitPlace) -> None:
     with pytest.raises(GitFailed) as failed:
         run_git(place, "cat-file", "blob", "1" * 40)
     assert failed.value.exit_code == 128
@@ -121,7 +121,7 @@ def test_closing_a_stream_ends_git(place: GitPlace) -> None:
     assert started[0].poll() == -signal.SIGKILL
 
 
-def test_a_stream_that_fails_raises_behind_its_last_piece(place: GitPlace) -> None:
+def test_a_failing_stream_raises_after_its_last_piece(place: GitPlace) -> None:
     oid = run_git(place, "hash-object", "-w", "--stdin", stdin=b"x").stdout.decode().strip()
     lines = f"{oid}\nnonsense".encode()
     pieces = iter_git_output(place, "cat-file", "--batch-check", stdin=lines)
@@ -132,7 +132,7 @@ def test_a_stream_that_fails_raises_behind_its_last_piece(place: GitPlace) -> No
     assert failed.value.objects == ["1" * 40]
 
 
-def test_messages_of_a_stream_are_told_when_git_did_not_fail(place: GitPlace) -> None:
+def test_messages_of_a_successful_stream_are_passed_on(place: GitPlace) -> None:
     told: list[bytes] = []
     asked = ("cat-file", "-p", "--batch-check")  # a usage error: git fails, so nothing is told
     with pytest.raises(GitFailed):
@@ -142,7 +142,7 @@ def test_messages_of_a_stream_are_told_when_git_did_not_fail(place: GitPlace) ->
     assert b"usage" in told[0]
 
 
-def test_messages_of_a_stream_are_told_also_when_its_time_is_over(place: GitPlace, fake_git: FakeGit) -> None:
+def test_messages_of_a_stream_are_passed_on_after_a_timeout(place: GitPlace, fake_git: FakeGit) -> None:
     fake_git("echo so far >&2; while :; do :; done")
     told: list[bytes] = []
     stream = iter_git_output(place, "grep", silence_max_s=0.3, on_messages=told.append)
@@ -158,7 +158,7 @@ def test_lines_are_the_same_however_the_output_is_cut() -> None:
         assert list(iter_lines(pieces)) == [b"one", b"two", b"", b"four"]
 
 
-def test_leaving_lines_unread_closes_what_they_come_from(place: GitPlace) -> None:
+def test_leaving_lines_unread_closes_their_source(place: GitPlace) -> None:
     run_git(place, "hash-object", "-w", "--stdin", stdin=LARGE)
     started: list[GitProcess] = []
     lines = iter_lines(
@@ -176,7 +176,7 @@ def test_another_program_is_given_a_home_and_nothing_else(tmp_path: Path) -> Non
     assert f"HOME={tmp_path}\n".encode() in shown.stdout
 
 
-def test_another_program_may_end_as_it_likes(tmp_path: Path) -> None:
+def test_another_program_may_end_with_any_exit_code(tmp_path: Path) -> None:
     done = run_program(
         ["sh", "-c", "cat; echo no >&2; exit 3"],
         home=tmp_path,
@@ -227,7 +227,7 @@ def test_the_processor_time_of_git_is_bounded(place: GitPlace) -> None:
         ),
     ],
 )
-def test_a_lack_of_memory_is_known(exit_code: int | None, messages: str, is_for_memory: bool) -> None:
+def test_a_lack_of_memory_is_recognised(exit_code: int | None, messages: str, is_for_memory: bool) -> None:
     assert GitFailed("diff-tree", messages=messages, exit_code=exit_code).is_for_memory is is_for_memory
 
 
@@ -253,15 +253,13 @@ class Watcher:
         (128, b"fatal: bad\n", True),
     ],
 )
-def test_an_answer_is_looked_into_when_git_complains_in_it(
-    code: int, stderr: bytes, is_looked_into: bool
-) -> None:
+def test_a_result_is_checked_when_git_complains_in_it(code: int, stderr: bytes, is_looked_into: bool) -> None:
     watcher = Watcher()
     check_answer(watcher, GitResult("rev-list", code, b"", stderr), may_lack=True)
     assert watcher.complaints == ([(stderr.decode(), True)] if is_looked_into else [])
 
 
-def test_a_place_alone_explains_nothing(place: GitPlace) -> None:
+def test_a_place_without_a_repository_explains_no_complaint(place: GitPlace) -> None:
     runner = AtPlace(place)
     assert runner.place() is place
     check_answer(runner, GitResult("rev-list", 128, b"", b"fatal: bad object"))

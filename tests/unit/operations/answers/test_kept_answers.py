@@ -45,7 +45,7 @@ def test_an_answer_comes_back_as_it_was_given(node: Node, caller: Principal, rep
     assert found(node, caller) == FoundAnswer("f", DONE)
 
 
-def test_a_key_is_taken_by_the_first_request_that_has_it(node: Node, caller: Principal, repo: str) -> None:
+def test_a_key_belongs_to_the_first_request_with_it(node: Node, caller: Principal, repo: str) -> None:
     keep(node, caller)
     with pytest.raises(KeyTaken):
         keep(node, caller, print_="other")
@@ -65,7 +65,7 @@ def test_keys_are_those_of_one_repository(
     assert found(node, caller) == FoundAnswer("f", DONE)
 
 
-def test_no_repository_keeps_and_has_no_answers(node: Node, caller: Principal) -> None:
+def test_a_missing_repository_has_no_answers(node: Node, caller: Principal) -> None:
     assert not keep(node, caller, repo="nowhere").is_kept
     for name in ("nowhere", "a\0b", "\ud800"):
         assert found(node, caller, repo=name) is None
@@ -127,7 +127,7 @@ def test_a_write_keeps_its_answer_with_it(node: Node, caller: Principal, repo: s
     assert found(node, caller) == FoundAnswer("f", Answer(201, (), side + first.encode()))
 
 
-def test_a_write_that_finds_all_done_keeps_nothing(node: Node, caller: Principal, repo: str) -> None:
+def test_a_write_without_a_change_keeps_no_answer(node: Node, caller: Principal, repo: str) -> None:
     commit_files(node, caller, "r", "main", {"a": b"1\n"})
     command = CreateBranch("r", branch_refname("side"), base_ref="main")
     create_branch(node, caller, command)

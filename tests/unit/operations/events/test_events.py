@@ -41,7 +41,7 @@ def told(reader: EventReader) -> list[tuple[str, str, str]]:
     return [(event.kind, payload["ref"], payload["after"]) for event, payload in payloads]
 
 
-def test_a_reader_hears_of_each_move_of_a_branch_once(node: Node, caller: Principal, repo: str) -> None:
+def test_a_reader_gets_each_move_of_a_branch_once(node: Node, caller: Principal, repo: str) -> None:
     reader = listen(node, caller)
     first = commit_files(node, caller, repo, "main", {"a": b"1\n"}).commit
     assert told(reader) == [("push", "refs/heads/main", first)]
@@ -54,7 +54,7 @@ def test_a_reader_hears_of_each_move_of_a_branch_once(node: Node, caller: Princi
     assert reader.read() == []
 
 
-def test_a_reader_that_names_no_event_hears_of_what_comes(node: Node, caller: Principal, repo: str) -> None:
+def test_a_reader_without_a_last_event_gets_only_new_events(node: Node, caller: Principal, repo: str) -> None:
     write(node, caller, 2)
     reader = listen(node, caller, after=None)
     assert reader.read() == []
@@ -79,9 +79,7 @@ def test_events_come_in_pages(node: Node, caller: Principal, repo: str) -> None:
     assert [len(reader.read()) for _ in range(3)] == [event_page_max, 1, 0]
 
 
-def test_an_event_that_is_yet_to_come_was_seen_before_the_database_was_set_back(
-    node: Node, caller: Principal, repo: str
-) -> None:
+def test_a_reader_ahead_of_a_restored_database_is_refused(node: Node, caller: Principal, repo: str) -> None:
     write(node, caller)
     last = listen(node, caller).read()[-1].id
     with pytest.raises(EventsForgotten) as refused:
@@ -89,7 +87,7 @@ def test_an_event_that_is_yet_to_come_was_seen_before_the_database_was_set_back(
     assert refused.value.last_event_id == last + 1
 
 
-def test_repositories_and_organisations_are_apart(
+def test_events_of_other_repositories_and_organisations_are_not_read(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     create_repo(node, caller, CreateRepo("other"))
@@ -99,9 +97,7 @@ def test_repositories_and_organisations_are_apart(
         listen(node, stranger)
 
 
-def test_a_reader_of_a_deleted_repository_has_missed_something(
-    node: Node, caller: Principal, repo: str
-) -> None:
+def test_a_reader_of_a_deleted_repository_has_missed_events(node: Node, caller: Principal, repo: str) -> None:
     reader = listen(node, caller)
     assert not reader.has_missed()
     delete_repo(node, caller, DeleteRepo(repo))
@@ -113,7 +109,7 @@ def test_a_reader_of_a_deleted_repository_has_missed_something(
 # Pruning
 
 
-def test_old_events_are_forgotten_and_readers_that_have_not_seen_them_learn_it(
+def test_old_events_are_deleted_and_readers_that_have_not_seen_them_learn_it(
     node: Node, caller: Principal, repo: str
 ) -> None:
     write(node, caller, 2)

@@ -43,7 +43,7 @@ def test_jobs_are_listed_by_state_running_ones_first(node: Node) -> None:
         assert states(node, state) == [(state, state)]
 
 
-def test_a_dead_job_tells_why_and_when_it_ended(node: Node) -> None:
+def test_a_dead_job_is_listed_with_its_reason_and_its_end(node: Node) -> None:
     add(node, "a")
     claim(node, bury="it broke")
     (job,) = list_jobs(node, ListJobs("dead"))

@@ -76,7 +76,9 @@ def text_of(node: Node, caller: Principal, ref: str = "main", refname: RefName =
 # Writing
 
 
-def test_a_note_is_added_once_and_tells_where_its_ref_is(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_note_is_added_once_and_the_result_has_the_tip_of_its_ref(
+    node: Node, caller: Principal, first: Oid
+) -> None:
     written = write_note(node, caller, add("looks good"))
     assert (written.target, written.previous_tip) == (first, None)
     note = read_note(node, caller, ReadNote("r", first, NOTES))
@@ -116,7 +118,7 @@ def test_a_removed_note_is_gone_and_others_stay(node: Node, caller: Principal, f
         write_note(node, caller, remove(of=first))
 
 
-def test_the_history_of_notes_says_what_was_done_and_by_whom(
+def test_the_history_of_notes_names_each_change_and_its_author(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     write_note(node, caller, replace(add("one"), author=ADA))
@@ -133,7 +135,9 @@ def test_the_history_of_notes_says_what_was_done_and_by_whom(
 
 
 @pytest.mark.parametrize("object_ref", ["nowhere", "0" * 40, "1" * 40])
-def test_a_note_of_nothing_is_not_written(node: Node, caller: Principal, first: Oid, object_ref: str) -> None:
+def test_a_note_for_a_missing_object_is_not_written(
+    node: Node, caller: Principal, first: Oid, object_ref: str
+) -> None:
     with pytest.raises(RefNotFound):
         write_note(node, caller, add("x", to=object_ref))
     with pytest.raises(RefNotFound):
@@ -163,9 +167,7 @@ def test_zeros_as_the_guard_ask_for_a_ref_that_does_not_exist(
     assert (refused.value.expected, refused.value.at.tip) == (ZERO_OID, written.notes_tip)
 
 
-def test_a_guard_holds_at_the_tip_however_its_digits_are_written(
-    node: Node, caller: Principal, first: Oid
-) -> None:
+def test_a_guard_may_be_in_upper_or_lower_case(node: Node, caller: Principal, first: Oid) -> None:
     tip = write_note(node, caller, add("x")).notes_tip
     write_note(node, caller, append("y", expected=tip.upper()))
     for expected in (tip, "1" * 40, "main", "", "x" * 500):
@@ -189,7 +191,7 @@ def lose_races(node: Node, monkeypatch: pytest.MonkeyPatch, count: int, actual: 
     monkeypatch.setattr(RefWriter, "move", move)
 
 
-def test_a_write_without_a_guard_that_loses_is_made_again(
+def test_an_unguarded_write_that_loses_a_race_is_repeated(
     node: Node, caller: Principal, first: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     SteadyTime(node)
@@ -198,7 +200,7 @@ def test_a_write_without_a_guard_that_loses_is_made_again(
     assert text_of(node, caller) == b"x\n"
 
 
-def test_a_write_that_always_loses_is_given_up_in_time(
+def test_a_write_that_loses_every_race_is_given_up_in_time(
     node: Node, caller: Principal, first: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time = SteadyTime(node)
@@ -232,7 +234,7 @@ def test_other_refs_are_written_only_where_the_operator_lets_them(
         write_note(node, caller, add("review", refname=REVIEWS))
 
 
-def test_a_ref_in_the_way_of_another_is_told(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_name_conflict_with_another_ref_is_reported(node: Node, caller: Principal, first: Oid) -> None:
     write_note(node, caller, add("x", refname=REVIEWS))
     with pytest.raises(NotesRefConflict) as refused:
         write_note(node, caller, add("x", refname=notes_refname("reviews/deep")))
@@ -293,7 +295,7 @@ def test_a_name_that_no_notes_ref_can_have_is_refused(text: str) -> None:
 # Who may
 
 
-def test_policies_count_for_notes(node: Node, caller: Principal, first: Oid) -> None:
+def test_ref_policies_apply_to_notes(node: Node, caller: Principal, first: Oid) -> None:
     bound = with_policy(caller, ["refs/notes/*", ["no-push"]])
     with pytest.raises(PolicyDenied):
         write_note(node, bound, add("x"))

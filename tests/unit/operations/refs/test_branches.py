@@ -58,7 +58,7 @@ def names(node: Node, caller: Principal, *, ephemeral: bool = False) -> list[str
 
 
 @pytest.mark.parametrize("base", ["main", "HEAD", "refs/heads/main", "main~0", "{id}", "{id:.8}"])
-def test_a_branch_starts_at_whatever_a_ref_input_names(
+def test_a_branch_starts_at_the_commit_of_any_ref_input(
     node: Node, caller: Principal, second: Oid, base: str
 ) -> None:
     made = create_branch(node, caller, CreateBranch("r", SIDE, base_ref=base.format(id=second)))
@@ -71,9 +71,7 @@ def test_a_branch_starts_at_an_earlier_commit(node: Node, caller: Principal, fir
     assert tip(node, caller, MAIN) == second
 
 
-def test_a_base_that_is_named_as_a_branch_is_no_id_and_no_tag(
-    node: Node, caller: Principal, first: Oid
-) -> None:
+def test_a_base_given_as_a_branch_cannot_be_an_id_or_a_tag(node: Node, caller: Principal, first: Oid) -> None:
     assert create_branch(node, caller, CreateBranch("r", SIDE, base_refname=MAIN)).tip == first
     with pytest.raises(BranchNotFound) as refused:
         create_branch(
@@ -82,14 +80,14 @@ def test_a_base_that_is_named_as_a_branch_is_no_id_and_no_tag(
     assert refused.value.fields == {"branch": first}
 
 
-def test_a_base_that_is_named_in_both_ways_is_the_ref_input(
+def test_a_base_given_in_both_ways_is_the_ref_input(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     made = create_branch(node, caller, CreateBranch("r", SIDE, base_ref=first, base_refname=MAIN))
     assert made.tip == first
 
 
-def test_a_base_that_is_nowhere_makes_no_branch(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_missing_base_makes_no_branch(node: Node, caller: Principal, first: Oid) -> None:
     with pytest.raises(RefNotFound):
         create_branch(node, caller, CreateBranch("r", SIDE, base_ref="nowhere"))
     with pytest.raises(RefNotFound):  # a branch of the other namespace
@@ -107,7 +105,9 @@ def test_a_new_branch_has_no_name_that_means_something_else(
         create_branch(node, caller, CreateBranch("r", RefName(b"refs/heads/" + name), base_ref="main"))
 
 
-def test_a_branch_cannot_stand_below_another_or_above(node: Node, caller: Principal, first: Oid) -> None:
+def test_the_name_of_a_branch_cannot_be_a_folder_of_another(
+    node: Node, caller: Principal, first: Oid
+) -> None:
     create_branch(node, caller, CreateBranch("r", branch_refname("a/b"), base_ref="main"))
     for name in ("a", "a/b/c"):
         with pytest.raises(RefNameConflict):
@@ -115,7 +115,7 @@ def test_a_branch_cannot_stand_below_another_or_above(node: Node, caller: Princi
     assert names(node, caller) == ["main", "a/b"]
 
 
-def test_the_namespaces_hold_branches_of_one_name_apart(
+def test_both_namespaces_may_have_a_branch_of_one_name(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     create_branch(node, caller, CreateBranch("r", SIDE, base_ref=first))
@@ -125,7 +125,7 @@ def test_the_namespaces_hold_branches_of_one_name_apart(
     assert (names(node, caller), names(node, caller, ephemeral=True)) == (["main", "side"], ["side"])
 
 
-def test_making_a_branch_again_where_it_is_already_changes_nothing(
+def test_creating_a_branch_again_at_its_commit_changes_nothing(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     create_branch(node, caller, CreateBranch("r", SIDE, base_ref="main"))
@@ -171,7 +171,7 @@ def test_force_moves_a_branch_anywhere(node: Node, caller: Principal, first: Oid
     assert {move.action for move in moves} == {"create-branch"}
 
 
-def test_a_branch_that_moves_meanwhile_is_looked_at_again(
+def test_a_branch_that_moves_meanwhile_is_checked_again(
     node: Node, caller: Principal, first: Oid, second: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_branch(node, caller, CreateBranch("r", SIDE, base_ref=first))
@@ -190,7 +190,7 @@ def test_a_branch_that_moves_meanwhile_is_looked_at_again(
     assert (losses, tip(node, caller, SIDE)) == (1, second)
 
 
-def test_a_branch_that_never_stands_still_is_given_up(
+def test_a_branch_that_moves_at_every_attempt_is_given_up(
     node: Node, caller: Principal, first: Oid, second: Oid, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_branch(node, caller, CreateBranch("r", SIDE, base_ref=first))
@@ -207,7 +207,7 @@ def test_a_branch_that_never_stands_still_is_given_up(
 # Who may
 
 
-def test_a_rule_against_pushes_refuses_to_make_move_and_delete(
+def test_a_rule_against_pushes_refuses_creation_moves_and_deletion(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     create_branch(node, caller, CreateBranch("r", SIDE, base_ref=first))
@@ -249,7 +249,7 @@ def test_a_rule_for_signatures_refuses_unsigned_commits_and_no_deletion(
     assert refused.value.op == "verify-sig"
 
 
-def test_a_rule_for_signatures_does_not_ask_again_about_what_another_protected_branch_has(
+def test_a_rule_for_signatures_skips_commits_of_other_protected_branches(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     bound = with_policy(caller, ["*", ["verify-sig"]])

@@ -47,9 +47,7 @@ def test_an_attempt_that_wins_is_made_once(node: Node, row: Repo) -> None:
     assert time.slept_s == []
 
 
-def test_an_attempt_without_a_guard_is_made_again_after_short_pauses_of_random_length(
-    node: Node, row: Repo
-) -> None:
+def test_an_unguarded_attempt_is_repeated_after_short_random_pauses(node: Node, row: Repo) -> None:
     time = SteadyTime(node)
     fractions = iter([0.0, 0.5, 1.0])
     node.jitter = lambda: next(fractions)
@@ -57,7 +55,7 @@ def test_an_attempt_without_a_guard_is_made_again_after_short_pauses_of_random_l
     assert time.slept_s == [0, 0.005, 0.01]
 
 
-def test_an_attempt_under_a_guard_loses_once_and_for_all(node: Node, row: Repo) -> None:
+def test_a_guarded_attempt_is_not_repeated(node: Node, row: Repo) -> None:
     racer = Racer(1)
     with pytest.raises(RefMismatch):
         write_under_lock(node, row, MAIN, racer, is_guarded=True)

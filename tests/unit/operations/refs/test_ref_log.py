@@ -61,7 +61,7 @@ def log(node: Node, caller: Principal, refname: RefName | None = None) -> list[R
 # The log
 
 
-def test_the_log_says_who_moved_what_from_where_to_where_when_and_by_what(
+def test_the_log_has_caller_ref_values_time_and_action_of_each_move(
     node: Node, caller: Principal, second: Oid, first: Oid
 ) -> None:
     set_clock(node, 3000)
@@ -171,14 +171,18 @@ def test_a_branch_goes_back_to_before_an_entry_of_the_log(
     assert restore_ref(node, caller, RestoreRef("r", PERSISTENT, MAIN, entry=entry)).new_oid == first
 
 
-def test_restoring_is_undone_by_restoring(node: Node, caller: Principal, first: Oid, second: Oid) -> None:
+def test_a_restore_is_undone_by_another_restore(
+    node: Node, caller: Principal, first: Oid, second: Oid
+) -> None:
     restore_ref(node, caller, RestoreRef("r", PERSISTENT, MAIN, at=1000))
     entry = log(node, caller, MAIN)[0].id
     restore_ref(node, caller, RestoreRef("r", PERSISTENT, MAIN, entry=entry))
     assert tip(node, caller, MAIN) == second
 
 
-def test_a_ref_that_is_there_already_is_not_moved(node: Node, caller: Principal, second: Oid) -> None:
+def test_a_ref_with_the_restored_value_already_is_not_moved(
+    node: Node, caller: Principal, second: Oid
+) -> None:
     before = log(node, caller)
     restored = restore_ref(node, caller, RestoreRef("r", PERSISTENT, MAIN, at=2000))
     assert restored == RestoredRef(MAIN, second, second)
@@ -245,7 +249,7 @@ def test_a_name_that_no_new_branch_may_have_comes_back(node: Node, caller: Princ
     assert restore_ref(node, caller, RestoreRef("r", PERSISTENT, odd, at=1000)).new_oid == first
 
 
-def test_policies_count_for_restoring_too(node: Node, caller: Principal, first: Oid, second: Oid) -> None:
+def test_ref_policies_apply_to_restoring(node: Node, caller: Principal, first: Oid, second: Oid) -> None:
     for op in ("no-push", "no-force-push"):
         with pytest.raises(PolicyDenied):
             restore_ref(node, with_policy(caller, ["main", [op]]), RestoreRef("r", PERSISTENT, MAIN, at=1000))

@@ -54,7 +54,7 @@ def annotate(node: Node, caller: Principal, name: str, commit: Oid) -> Oid:
 
 
 @pytest.mark.parametrize("ref", ["main", "HEAD", "refs/heads/main", "{id}", "{id:.7}", "main~0"])
-def test_a_tag_is_put_on_whatever_a_ref_input_names(
+def test_a_tag_is_put_on_the_commit_of_any_ref_input(
     node: Node, caller: Principal, first: Oid, ref: str
 ) -> None:
     assert create_tag(node, caller, CreateTag("r", V1, ref.format(id=first))) == Tag("v1", first)
@@ -66,7 +66,7 @@ def test_a_tag_of_a_tag_leads_to_the_commit(node: Node, caller: Principal, first
     assert create_tag(node, caller, CreateTag("r", V1, "signed")).target == first
 
 
-def test_a_tag_stays_where_it_is_whoever_makes_it_again(node: Node, caller: Principal, first: Oid) -> None:
+def test_creating_an_existing_tag_does_not_move_it(node: Node, caller: Principal, first: Oid) -> None:
     create_tag(node, caller, CreateTag("r", V1, "main"))
     commit_files(node, caller, "r", "main", {"a": b"2\n"})
     for ref in ("main", first):
@@ -76,7 +76,7 @@ def test_a_tag_stays_where_it_is_whoever_makes_it_again(node: Node, caller: Prin
     assert read_tag(node, caller, ReadTag("r", V1)).target == first
 
 
-def test_a_tag_on_nothing_is_not_made(node: Node, caller: Principal, repo: str) -> None:
+def test_a_tag_on_a_missing_commit_is_not_created(node: Node, caller: Principal, repo: str) -> None:
     for ref, error in (("nowhere", RefNotFound), ("HEAD", RefNotFound), ("a..b", Invalid)):
         with pytest.raises(error):
             create_tag(node, caller, CreateTag(repo, V1, ref))
@@ -131,7 +131,7 @@ def test_a_page_begins_after_a_name_that_no_tag_has_any_more(
 
 
 @pytest.mark.parametrize("cursor", ["", "a b", "a..b", "\ud800", "x" * 5000])
-def test_a_cursor_that_no_tag_can_be_called_is_refused(
+def test_a_cursor_that_cannot_be_a_tag_name_is_refused(
     node: Node, caller: Principal, repo: str, cursor: str
 ) -> None:
     with pytest.raises(BadCursor):

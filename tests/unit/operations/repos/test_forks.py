@@ -143,7 +143,7 @@ def test_an_empty_repository_forks_to_an_empty_one_with_its_default_branch(
 
 
 @pytest.mark.parametrize("ref", ["nowhere", "refs/heads/v1", "refs/notes/commits", "{first}", "{first:.8}"])
-def test_a_fork_of_what_is_no_branch_or_tag_is_not_found(
+def test_a_fork_of_an_unknown_branch_or_tag_is_not_found(
     node: Node, caller: Principal, token: str, history: tuple[Oid, Oid, Oid], ref: str
 ) -> None:
     with pytest.raises(RefNotFound):
@@ -209,7 +209,7 @@ def test_a_source_that_is_gone_is_not_found(
         create(node, caller, ForkBase("r", token))
 
 
-def test_a_taken_name_is_refused_and_stays_what_it_is(
+def test_a_taken_name_is_refused_and_its_repository_is_unchanged(
     node: Node, caller: Principal, token: str, history: tuple[Oid, Oid, Oid]
 ) -> None:
     taken = create_repo(node, caller, CreateRepo("copy"))
@@ -261,7 +261,7 @@ def test_a_snapshot_of_an_empty_tree_is_a_commit_of_it(
         assert parse_commit(view.read(tip, kind="commit")[1]).tree == EMPTY_TREE_OID
 
 
-def test_a_snapshot_of_nothing_is_not_found(node: Node, caller: Principal, token: str) -> None:
+def test_a_snapshot_of_a_missing_ref_is_not_found(node: Node, caller: Principal, token: str) -> None:
     for ref in (None, "main", "nowhere"):
         with pytest.raises(RefNotFound):
             create(node, caller, snapshot(token, ref))

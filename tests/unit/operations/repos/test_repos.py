@@ -53,7 +53,7 @@ def names(node: Node, caller: Principal, text: str = "") -> list[str]:
 # Creating
 
 
-def test_a_new_repository_is_told_of_as_it_is_found_later(node: Node, caller: Principal) -> None:
+def test_a_new_repository_is_returned_as_it_is_read_later(node: Node, caller: Principal) -> None:
     made = make(node, caller, "apps/shop")
     assert (made.name, made.default_branch, made.created_at, made.upstream) == (
         "apps/shop",
@@ -122,7 +122,7 @@ def test_repositories_are_listed_in_the_order_of_their_creation(node: Node, call
     assert names(node, caller) == given
 
 
-def test_a_page_has_twenty_unless_another_number_is_asked_for(node: Node, caller: Principal) -> None:
+def test_a_page_has_twenty_repositories_by_default(node: Node, caller: Principal) -> None:
     for number in range(page_max + 1):
         make(node, caller, f"r{number}")
 
@@ -141,7 +141,7 @@ def test_a_page_has_twenty_unless_another_number_is_asked_for(node: Node, caller
         count(-1)
 
 
-def test_a_full_last_page_leads_nowhere(node: Node, caller: Principal) -> None:
+def test_a_full_last_page_has_no_cursor(node: Node, caller: Principal) -> None:
     for name in ("a", "b"):
         make(node, caller, name)
     assert list_repos(node, caller, ListRepos(count_max=2)).cursor is None
@@ -151,7 +151,7 @@ def test_a_full_last_page_leads_nowhere(node: Node, caller: Principal) -> None:
     assert ([repo.name for repo in rest.repos], rest.cursor) == (["b"], None)
 
 
-def test_a_page_goes_on_after_a_repository_that_is_gone(node: Node, caller: Principal) -> None:
+def test_a_page_may_begin_after_a_deleted_repository(node: Node, caller: Principal) -> None:
     for name in ("a", "b", "c"):
         make(node, caller, name)
     cursor = list_repos(node, caller, ListRepos(count_max=2)).cursor
@@ -176,7 +176,9 @@ def test_a_cursor_of_another_listing_is_refused(node: Node, caller: Principal, r
         list_repos(node, caller, ListRepos(cursor=base64.urlsafe_b64encode(raw).decode() or "="))
 
 
-def test_the_listing_is_the_callers_own(node: Node, caller: Principal, stranger: Principal) -> None:
+def test_the_listing_has_only_repositories_of_the_callers_organisation(
+    node: Node, caller: Principal, stranger: Principal
+) -> None:
     make(node, caller, "ours")
     make(node, stranger, "theirs")
     assert (names(node, caller), names(node, stranger)) == (["ours"], ["theirs"])
@@ -271,7 +273,7 @@ def test_a_repository_does_not_come_back_under_a_name_that_is_taken(
     assert get_repo(node, caller, GetRepo("r")) == second
 
 
-def test_bringing_back_leaves_the_cleaning_queued_which_then_does_nothing(
+def test_after_an_undeletion_the_queued_cleaning_does_nothing(
     node: Node, caller: Principal, repo: str
 ) -> None:
     public_id = delete_repo(node, caller, DeleteRepo("r")).public_id

@@ -60,7 +60,7 @@ def test_a_credential_is_stored_changed_and_deleted(node: Node, owner: Principal
         delete_credential(node, owner, DeleteCredential(made.credential_id))
 
 
-def test_a_password_is_stored_under_a_key_and_shown_by_no_command(node: Node, owner: Principal) -> None:
+def test_a_password_is_stored_encrypted_and_no_command_shows_it(node: Node, owner: Principal) -> None:
     command = CreateCredential("r", Secret("hunter2"), "bot")
     create_credential(node, owner, command)
     with node.database.read() as session:
@@ -104,7 +104,7 @@ def test_a_token_for_another_repository_stores_and_finds_nothing(
     assert stored(node, owner) == ("", "first")
 
 
-def test_a_token_of_the_organisation_creates_none_and_changes_every_one(
+def test_a_token_of_the_organisation_changes_every_credential_and_creates_none(
     node: Node, caller: Principal, owner: Principal
 ) -> None:
     made = create_credential(node, owner, CreateCredential("r", Secret("first")))
@@ -131,7 +131,7 @@ def test_another_organisation_finds_no_credential(node: Node, stranger: Principa
     assert (stored(node, owner), stored(node, thief)) == (("", "first"), ("", "theirs"))
 
 
-def test_a_repository_that_does_not_exist_or_no_longer_has_no_credential(
+def test_a_missing_or_deleted_repository_has_no_credential(
     node: Node, caller: Principal, owner: Principal
 ) -> None:
     with pytest.raises(RepoNotFound):

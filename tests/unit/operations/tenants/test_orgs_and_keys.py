@@ -94,7 +94,7 @@ def test_an_operator_may_do_everything_in_one_organisation(node: Node, caller: P
 # Keys
 
 
-def test_keys_are_listed_from_the_newest_on_with_what_was_said_of_them(
+def test_keys_are_listed_newest_first_with_label_and_kid(
     node: Node, caller: Principal, pair: KeyPair
 ) -> None:
     first = add_key(node, AddKey("acme", pair.public_pem, label="laptop", kid="k1"))
@@ -104,7 +104,7 @@ def test_keys_are_listed_from_the_newest_on_with_what_was_said_of_them(
     assert list_keys(node, ListKeys("acme")) == [second, first]
 
 
-def test_a_revoked_key_is_listed_still_and_may_be_added_anew(
+def test_a_revoked_key_is_still_listed_and_may_be_added_again(
     node: Node, caller: Principal, pair: KeyPair
 ) -> None:
     first = add_key(node, AddKey("acme", pair.public_pem))
@@ -125,7 +125,7 @@ def test_a_key_is_active_once_in_an_organisation_and_in_each(
     add_key(node, AddKey("elsewhere", pair.public_pem))
 
 
-def test_only_the_organisation_itself_has_its_keys(
+def test_keys_of_other_organisations_are_not_listed(
     node: Node, caller: Principal, stranger: Principal, pair: KeyPair
 ) -> None:
     key = add_key(node, AddKey("acme", pair.public_pem))
@@ -135,7 +135,7 @@ def test_only_the_organisation_itself_has_its_keys(
     assert list_keys(node, ListKeys("acme")) == [key]
 
 
-def test_no_key_and_no_organisation_is_invented(node: Node, caller: Principal, pair: KeyPair) -> None:
+def test_an_unknown_key_or_organisation_is_not_found(node: Node, caller: Principal, pair: KeyPair) -> None:
     for attempt in (
         lambda: add_key(node, AddKey("nobody", pair.public_pem)),
         lambda: list_keys(node, ListKeys("nobody")),
@@ -147,7 +147,7 @@ def test_no_key_and_no_organisation_is_invented(node: Node, caller: Principal, p
         revoke_key(node, RevokeKey("acme", "key_1"))
 
 
-def test_a_private_key_and_plain_text_are_no_public_keys(
+def test_a_private_key_and_plain_text_are_refused_as_public_keys(
     node: Node, caller: Principal, pair: KeyPair
 ) -> None:
     for text in ("", "no key", pair.private_pem):
@@ -157,7 +157,7 @@ def test_a_private_key_and_plain_text_are_no_public_keys(
 
 
 @pytest.mark.parametrize("text", ["x" * (key_text_max_chars + 1), "a\0", "\ud800"])
-def test_words_for_a_key_are_short_text_that_can_be_stored(
+def test_label_and_kid_are_short_text_that_can_be_stored(
     node: Node, caller: Principal, pair: KeyPair, text: str
 ) -> None:
     with pytest.raises(Invalid):
@@ -196,9 +196,7 @@ def test_a_token_is_recalled_once_it_was_verified(node: Node, caller: Principal,
     assert recall_principal(node, RecallPrincipal(text + "x")) is None
 
 
-def test_a_token_ends_with_its_time_also_when_it_is_remembered(
-    node: Node, caller: Principal, pair: KeyPair
-) -> None:
+def test_a_remembered_token_expires_at_its_time(node: Node, caller: Principal, pair: KeyPair) -> None:
     add_key(node, AddKey("acme", pair.public_pem))
     text = token(pair)
     authenticate(node, Authenticate(text))
@@ -208,7 +206,7 @@ def test_a_token_ends_with_its_time_also_when_it_is_remembered(
     assert recall_principal(node, RecallPrincipal(text)) is None
 
 
-def test_a_key_of_another_organisation_signs_nothing_for_acme(
+def test_a_key_of_another_organisation_does_not_verify_tokens_of_acme(
     node: Node, caller: Principal, stranger: Principal, pair: KeyPair
 ) -> None:
     add_key(node, AddKey("elsewhere", pair.public_pem))
@@ -217,7 +215,7 @@ def test_a_key_of_another_organisation_signs_nothing_for_acme(
     assert authenticate(node, Authenticate(token(pair, "elsewhere"))).org_name == "elsewhere"
 
 
-def test_a_revoked_key_signs_nothing_any_more(node: Node, caller: Principal, pair: KeyPair) -> None:
+def test_tokens_of_a_revoked_key_are_refused(node: Node, caller: Principal, pair: KeyPair) -> None:
     key = add_key(node, AddKey("acme", pair.public_pem))
     authenticate(node, Authenticate(token(pair)))
     revoke_key(node, RevokeKey("acme", key.key_id))

@@ -49,7 +49,7 @@ def test_a_key_is_added_listed_loaded_and_revoked_for_good(node: Node, caller: P
     assert [key.revoked_at for key in list_signing_keys(node, ListSigningKeys("acme"))] == [2000]
 
 
-def test_one_key_is_active_once_whatever_stands_around_it(node: Node, caller: Principal) -> None:
+def test_one_key_is_active_once_in_any_spelling(node: Node, caller: Principal) -> None:
     line = public_key()
     first = add_signing_key(node, AddSigningKey("acme", line))
     for text in (f"{line} ada@example.test", f"ada@example.test {line}", f"# of ada\n{line}\n"):
@@ -71,7 +71,7 @@ def test_organisations_have_keys_of_their_own(node: Node, caller: Principal, str
 
 
 @pytest.mark.parametrize("text", ["", "no key", "ssh-ed25519 AAAA", "\ud800", "a\0b"])
-def test_other_text_is_no_key(node: Node, caller: Principal, text: str) -> None:
+def test_other_text_is_refused_as_a_key(node: Node, caller: Principal, text: str) -> None:
     with pytest.raises(Invalid):
         add_signing_key(node, AddSigningKey("acme", text))
     assert list_signing_keys(node, ListSigningKeys("acme")) == []
@@ -97,7 +97,7 @@ def test_active_keys_are_counted(node: Node, caller: Principal) -> None:
     add_signing_key(node, AddSigningKey("acme", public_key()))
 
 
-def test_no_organisation_is_invented(node: Node) -> None:
+def test_an_unknown_organisation_is_not_found(node: Node) -> None:
     for attempt in (
         lambda: add_signing_key(node, AddSigningKey("nobody", public_key())),
         lambda: list_signing_keys(node, ListSigningKeys("nobody")),

@@ -28,7 +28,7 @@ def find(node: Node, token: str) -> Principal | None:
     return find_static_reader(node, FindStaticReader(token))
 
 
-def test_a_listed_token_reads_and_nothing_else(node: Node, caller: Principal, file: Path) -> None:
+def test_a_listed_token_may_only_read(node: Node, caller: Principal, file: Path) -> None:
     reader = find(node, "one")
     assert reader is not None
     assert (reader.org_id, reader.repo_claim) == (caller.org_id, "apps/shop")
@@ -46,15 +46,15 @@ def test_a_token_may_read_every_repository_of_its_organisation(
 
 
 @pytest.mark.parametrize("token", ["", "on", "onee", "ONE", "apps/shop", "acme", "\ud800"])
-def test_any_other_text_is_nobody(node: Node, file: Path, token: str) -> None:
+def test_other_text_has_no_principal(node: Node, file: Path, token: str) -> None:
     assert find(node, token) is None
 
 
-def test_a_token_of_an_organisation_that_does_not_exist_is_nobody(node: Node, file: Path) -> None:
+def test_a_token_of_an_unknown_organisation_has_no_principal(node: Node, file: Path) -> None:
     assert find(node, "lost") is None
 
 
-def test_without_a_file_every_token_is_nobody(node: Node) -> None:
+def test_without_a_file_no_token_has_a_principal(node: Node) -> None:
     assert find(node, "one") is None
 
 
@@ -64,7 +64,7 @@ def test_a_change_of_the_file_counts_at_once(node: Node, file: Path) -> None:
     assert find(node, "two") is not None
 
 
-def test_a_file_that_cannot_be_read_is_no_verdict(node: Node, file: Path) -> None:
+def test_an_unreadable_file_makes_the_answer_unavailable(node: Node, file: Path) -> None:
     file.unlink()
     with pytest.raises(Unavailable):
         find(node, "one")

@@ -58,7 +58,9 @@ def pack_of(node: Node, caller: Principal, body: bytes) -> bytes:
 # Advertising
 
 
-def test_version_2_shows_no_ref_and_the_others_each(node: Node, caller: Principal, first: Oid) -> None:
+def test_version_2_advertises_no_refs_and_older_versions_all(
+    node: Node, caller: Principal, first: Oid
+) -> None:
     assert advertise_fetch(node, caller, AdvertiseFetch(Remote("r"), 2)) == CAPABILITIES
     for version in (0, 1):
         told = advertise_fetch(node, caller, AdvertiseFetch(Remote("r"), version))
@@ -75,7 +77,7 @@ def test_the_ephemeral_remote_has_no_head(node: Node, caller: Principal, first: 
     assert b"refs/heads/main" not in told
 
 
-def test_a_repository_of_others_or_that_is_gone_is_not_found(
+def test_a_foreign_or_deleted_repository_is_not_found(
     node: Node, caller: Principal, stranger: Principal, first: Oid
 ) -> None:
     for version in (0, 2):
@@ -131,18 +133,18 @@ def test_a_commit_is_served_that_only_the_other_namespace_reaches(
     assert f"not our ref {second}".encode() in fetch(node, caller, wants).body
 
 
-def test_what_is_not_there_is_refused_as_git_does(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_missing_object_is_refused_in_gits_words(node: Node, caller: Principal, first: Oid) -> None:
     absent = "1" * 40
     answer = fetch(node, caller, command(b"fetch", b"want " + absent.encode(), b"done"))
     assert (answer.process, answer.body[4:]) == (None, f"ERR upload-pack: not our ref {absent}".encode())
 
 
-def test_an_empty_repository_has_nothing_to_want(node: Node, caller: Principal, repo: str) -> None:
+def test_in_an_empty_repository_every_want_is_refused(node: Node, caller: Principal, repo: str) -> None:
     answer = fetch(node, caller, command(b"fetch", b"want " + b"1" * 40, b"done"))
     assert b"not our ref" in answer.body
 
 
-def test_a_hidden_ref_is_no_place_to_cut_history_at(node: Node, caller: Principal, first: Oid) -> None:
+def test_history_cannot_be_cut_at_a_hidden_ref(node: Node, caller: Principal, first: Oid) -> None:
     body = command(
         b"fetch", b"want " + first.encode(), b"deepen-not namespaces/ephemeral/refs/heads/x", b"done"
     )
@@ -155,11 +157,11 @@ def test_a_client_that_wants_nothing_gets_nothing(node: Node, caller: Principal,
     answer.close()
 
 
-def test_an_unknown_command_is_told(node: Node, caller: Principal, first: Oid) -> None:
+def test_an_unknown_command_is_reported(node: Node, caller: Principal, first: Oid) -> None:
     assert b"ERR unknown command 'mirror'" in fetch(node, caller, command(b"mirror")).body
 
 
-def test_what_is_not_gits_protocol_is_refused(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_request_outside_gits_protocol_is_refused(node: Node, caller: Principal, first: Oid) -> None:
     for version in (0, 2):
         with pytest.raises(ProtocolError):
             fetch(node, caller, b"zzzz", version=version)

@@ -122,7 +122,7 @@ def test_the_first_push_fills_an_empty_repository(pusher: Pusher) -> None:
     assert pusher.branches() == {"main": root}
 
 
-def test_objects_that_the_pack_lacks_refuse_the_refs_that_lead_there(pusher: Pusher, first: Oid) -> None:
+def test_refs_that_lead_to_missing_objects_are_refused(pusher: Pusher, first: Oid) -> None:
     second, objects = make_commit(b"2", first)
     nowhere = make_commit(b"3", Oid("1" * 40))[0]
     told = pusher.push((MAIN, first, second), (SIDE, None, nowhere), objects=objects)
@@ -145,7 +145,7 @@ def test_a_branch_points_to_a_commit_and_a_tag_to_anything(pusher: Pusher, first
     assert told == [("refs/heads/side", "a branch must point to a commit"), ("refs/tags/file", None)]
 
 
-def test_what_is_there_already_needs_no_pack(pusher: Pusher, first: Oid) -> None:
+def test_a_push_of_existing_objects_needs_no_pack(pusher: Pusher, first: Oid) -> None:
     assert pusher.push((SIDE, None, first), objects=[]) == [("refs/heads/side", None)]
     assert pusher.branches() == {"main": first, "side": first}
 
@@ -164,7 +164,7 @@ def test_a_forced_push_moves_a_branch_back(pusher: Pusher, first: Oid) -> None:
     ("old", "reason"),
     [(Oid("1" * 40), "the ref has moved, fetch first"), (None, "the ref has moved, fetch first")],
 )
-def test_a_ref_that_is_elsewhere_is_not_moved(
+def test_a_ref_with_another_old_value_is_not_moved(
     pusher: Pusher, first: Oid, old: Oid | None, reason: str
 ) -> None:
     second, objects = make_commit(b"2", first)
@@ -177,13 +177,13 @@ def test_a_ref_that_does_not_exist_is_not_moved_or_deleted(pusher: Pusher, first
     assert [error for _, error in told] == ["the ref does not exist"] * 2
 
 
-def test_names_that_contain_each_other_are_told(pusher: Pusher, first: Oid) -> None:
+def test_names_that_contain_each_other_are_reported_as_a_conflict(pusher: Pusher, first: Oid) -> None:
     assert pusher.push((b"refs/heads/main/deep", None, first), objects=[]) == [
         ("refs/heads/main/deep", "conflicts with refs/heads/main")
     ]
 
 
-def test_an_atomic_push_that_loses_one_ref_moves_none(pusher: Pusher, first: Oid) -> None:
+def test_an_atomic_push_with_one_refused_ref_moves_no_ref(pusher: Pusher, first: Oid) -> None:
     second, objects = make_commit(b"2", first)
     told = pusher.push((MAIN, first, second), (SIDE, first, second), objects=objects, atomic=True)
     assert told == [
@@ -207,14 +207,14 @@ def test_an_atomic_push_that_loses_one_ref_moves_none(pusher: Pusher, first: Oid
         (b"HEAD", "invalid name"),
     ],
 )
-def test_a_name_that_cannot_be_pushed_is_told_and_others_are_not_held_up(
+def test_a_refused_name_is_reported_and_other_refs_move(
     pusher: Pusher, first: Oid, name: bytes, reason: str
 ) -> None:
     told = pusher.push((name, None, first), (SIDE, None, first), objects=[])
     assert [error for _, error in told] == [reason, None]
 
 
-def test_one_line_says_what_can_be_pushed(pusher: Pusher, first: Oid) -> None:
+def test_refused_names_get_one_line_with_the_refs_that_can_be_pushed(pusher: Pusher, first: Oid) -> None:
     pusher.push((b"refs/pull/1/head", None, first), (b"refs/pull/2/head", None, first), objects=[])
     (line,) = pusher.lines
     assert "refs/heads/*:refs/heads/*" in line
@@ -303,7 +303,7 @@ def test_another_organisation_finds_no_such_repository(
 # Advertising
 
 
-def test_a_push_is_shown_each_ref_of_its_namespace(
+def test_every_ref_of_the_namespace_is_advertised_to_a_push(
     node: Node, caller: Principal, pusher: Pusher, first: Oid
 ) -> None:
     pusher.push((SIDE, None, first), objects=[], remote=Remote("r", EPHEMERAL))
@@ -314,7 +314,7 @@ def test_a_push_is_shown_each_ref_of_its_namespace(
     assert b"refs/heads/side" in advertise_push(node, caller, AdvertisePush(Remote("r", EPHEMERAL), 0))
 
 
-def test_a_push_speaks_versions_0_and_1_only(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_push_is_answered_in_version_0_or_1(node: Node, caller: Principal, first: Oid) -> None:
     told = {
         version: advertise_push(node, caller, AdvertisePush(Remote("r"), version)) for version in (0, 1, 2)
     }
@@ -322,6 +322,6 @@ def test_a_push_speaks_versions_0_and_1_only(node: Node, caller: Principal, firs
     assert told[2] == told[0]
 
 
-def test_an_empty_tree_is_no_tip_of_a_branch(pusher: Pusher, first: Oid) -> None:
+def test_a_branch_cannot_point_to_the_empty_tree(pusher: Pusher, first: Oid) -> None:
     told = pusher.push((SIDE, None, EMPTY_TREE_OID), objects=[("tree", b"")])
     assert told == [("refs/heads/side", "a branch must point to a commit")]

@@ -80,9 +80,7 @@ def send(node: Node, outcome: SendOutcome) -> int:
 # Subscribing
 
 
-def test_a_subscription_is_told_of_with_a_secret_that_nobody_can_ask_for_again(
-    node: Node, caller: Principal
-) -> None:
+def test_only_the_creation_of_a_subscription_returns_its_secret(node: Node, caller: Principal) -> None:
     made = subscribe(node, caller, "push", "push")
     assert (made.url, made.events, made.created_at) == (URL, ("push",), 1000)
     assert made.secret.reveal().startswith("whsec_")
@@ -125,7 +123,7 @@ def test_only_events_that_happen_are_subscribed_to(node: Node, caller: Principal
             subscribe(node, caller, "push", name)
 
 
-def test_an_organisation_has_so_many_subscriptions_and_no_more(
+def test_the_subscriptions_of_an_organisation_are_bounded(
     node: Node, caller: Principal, stranger: Principal
 ) -> None:
     made = [subscribe(node, caller) for _ in range(webhooks_max)]
@@ -139,7 +137,7 @@ def test_an_organisation_has_so_many_subscriptions_and_no_more(
 # Whose they are
 
 
-def test_a_token_for_one_repository_has_subscriptions_of_that_one_alone(
+def test_a_token_for_one_repository_has_only_subscriptions_for_it(
     node: Node, caller: Principal, repo: str
 ) -> None:
     create_repo(node, caller, CreateRepo("other"))
@@ -171,7 +169,7 @@ def test_another_organisation_finds_no_subscription(
         subscribe(node, stranger, repo=repo)
 
 
-def test_a_removed_subscription_is_gone(node: Node, caller: Principal) -> None:
+def test_a_removed_subscription_is_not_found(node: Node, caller: Principal) -> None:
     made = subscribe(node, caller)
     remove_webhook(node, caller, RemoveWebhook(made.webhook_id))
     for webhook_id in (made.webhook_id, "wh_1", "", "x" * 10_000):
@@ -191,7 +189,7 @@ def test_subscriptions_are_listed_oldest_first_page_by_page(node: Node, caller: 
 # Who gets what
 
 
-def test_an_event_goes_to_those_that_asked_for_it(node: Node, caller: Principal, repo: str) -> None:
+def test_an_event_goes_to_the_subscriptions_that_name_it(node: Node, caller: Principal, repo: str) -> None:
     create_repo(node, caller, CreateRepo("other"))
     wanted = [subscribe(node, caller), subscribe(node, caller, "push"), subscribe(node, caller, repo=repo)]
     unwanted = [subscribe(node, caller, "repo.sync.failed"), subscribe(node, caller, repo="other")]
@@ -203,7 +201,7 @@ def test_an_event_goes_to_those_that_asked_for_it(node: Node, caller: Principal,
     assert counts == [1, 1, 1, 0, 0]
 
 
-def test_an_event_goes_to_no_subscription_that_came_later_and_to_no_stranger(
+def test_an_event_goes_to_no_later_or_foreign_subscription(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     theirs = subscribe(node, stranger)
@@ -215,7 +213,7 @@ def test_an_event_goes_to_no_subscription_that_came_later_and_to_no_stranger(
     assert list_deliveries(node, stranger, ListDeliveries(theirs.webhook_id)) == []
 
 
-def test_events_are_taken_so_many_at_once_and_each_once(node: Node, caller: Principal, repo: str) -> None:
+def test_events_are_taken_in_batches_and_each_once(node: Node, caller: Principal, repo: str) -> None:
     made = subscribe(node, caller)
     for number in range(5):
         commit_files(node, caller, repo, "main", {"a": b"%d\n" % number})
@@ -228,7 +226,7 @@ def test_events_are_taken_so_many_at_once_and_each_once(node: Node, caller: Prin
 # The log
 
 
-def test_the_log_tells_the_last_attempt_of_each_delivery_newest_first(
+def test_deliveries_are_listed_newest_first_with_their_last_attempt(
     node: Node, caller: Principal, repo: str
 ) -> None:
     made = subscribe(node, caller)
@@ -257,7 +255,9 @@ def test_a_delivery_is_sent_once_more_with_all_attempts(node: Node, caller: Prin
     assert send(node, SendOutcome(204, "", b"", 0.1)) == 1
 
 
-def test_a_receiver_that_is_gone_gets_nothing_more(node: Node, caller: Principal, repo: str) -> None:
+def test_a_receiver_that_answers_gone_gets_no_more_deliveries(
+    node: Node, caller: Principal, repo: str
+) -> None:
     made = subscribe(node, caller)
     commit_files(node, caller, repo, "main", {"a": b"1\n"})
     fan_out_events(node, FanOutEvents())
@@ -270,7 +270,7 @@ def test_a_receiver_that_is_gone_gets_nothing_more(node: Node, caller: Principal
     assert listed.disabled_at == 1000
 
 
-def test_a_delivery_of_others_or_of_nobody_is_not_found(
+def test_a_foreign_or_unknown_delivery_is_not_found(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     made = subscribe(node, caller)
@@ -282,7 +282,7 @@ def test_a_delivery_of_others_or_of_nobody_is_not_found(
             redeliver(node, who, Redeliver(delivery_id))
 
 
-def test_a_deleted_repository_has_no_subscriptions_for_its_token(
+def test_a_token_for_a_deleted_repository_has_no_subscriptions(
     node: Node, caller: Principal, repo: str
 ) -> None:
     owner = limited_to(caller, repo)

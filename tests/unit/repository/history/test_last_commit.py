@@ -100,7 +100,7 @@ def test_a_file_that_was_deleted_and_made_again_begins_anew(past: Past) -> None:
     assert ask(past, third, "a") == third
 
 
-def test_a_merge_touches_only_what_neither_parent_has(past: Past) -> None:
+def test_a_merge_touches_only_content_that_no_parent_has(past: Past) -> None:
     base = past.commit({"a": b"1", "b": b"1", "c": b"1"})
     ours = past.commit({"a": b"2", "b": b"1", "c": b"1"}, base)
     theirs = past.commit({"a": b"1", "b": b"2", "c": b"1"}, base)
@@ -173,7 +173,9 @@ def random_history(past: Past, rng: random.Random, commits: int) -> Iterator[Oid
         yield made[-1]
 
 
-def test_any_history_is_answered_as_a_walk_of_all_of_it(past: Past, request: pytest.FixtureRequest) -> None:
+def test_any_history_gives_the_same_answers_as_a_full_walk(
+    past: Past, request: pytest.FixtureRequest
+) -> None:
     rng = random.Random(seed_of(request))
     for commit in random_history(past, rng, 25):
         expected = {path: past.touched(commit, path) for path in past.files[commit]}

@@ -145,7 +145,7 @@ def test_a_name_may_be_as_long_as_a_ref() -> None:
 # What each spelling means
 
 
-def test_no_ref_and_head_are_the_default_branch(shop: Shop) -> None:
+def test_head_and_an_absent_ref_mean_the_default_branch(shop: Shop) -> None:
     for ref in (None, "", "  "):
         found = shop.resolve(ref)
         assert (found.name, found.commit, found.refname) == ("main", shop.line[3], b"refs/heads/main")
@@ -195,7 +195,7 @@ def test_a_second_parent_is_not_on_the_first_line(shop: Shop) -> None:
         "refs/heads/absent",
     ],
 )
-def test_a_step_to_nowhere_names_nothing(shop: Shop, ref: str) -> None:
+def test_a_step_to_an_absent_ancestor_names_nothing(shop: Shop, ref: str) -> None:
     with pytest.raises(RefNotFound) as refused:
         shop.resolve(ref)
     assert refused.value.fields["ref"] == ref

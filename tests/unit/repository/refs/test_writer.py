@@ -55,7 +55,7 @@ def allow(
 # Policy
 
 
-def test_what_a_token_may_not_do_is_refused_before_anything_moves(
+def test_an_update_that_the_token_forbids_is_refused_before_any_ref_moves(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     guarded = limited(caller, ("refs/heads/main", ["no-push"]))
@@ -64,7 +64,7 @@ def test_what_a_token_may_not_do_is_refused_before_anything_moves(
     assert allow(node, guarded, repo, RefUpdate(PERSISTENT, SIDE, None, ONE)).update.refname == SIDE
 
 
-def test_only_a_rule_that_depends_on_it_asks_what_kind_of_update_it_is(
+def test_only_a_rule_that_depends_on_the_kind_of_update_asks_for_it(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     """The answer may cost a walk of the history."""
@@ -138,9 +138,7 @@ def test_ephemeral_branches_and_notes_are_no_event(node: Node, caller: Principal
     assert [event["after"] for event in events(node, repo)] == [TWO]
 
 
-def test_one_failure_keeps_all_updates_of_an_atomic_call_where_they_are(
-    node: Node, caller: Principal, repo: Repo
-) -> None:
+def test_after_one_failure_no_ref_of_an_atomic_call_moves(node: Node, caller: Principal, repo: Repo) -> None:
     move_refs(node, caller, repo, RefUpdate(PERSISTENT, MAIN, None, ONE))
     with pytest.raises(RefMismatch) as refused:
         move_refs(
@@ -177,7 +175,7 @@ def test_without_atomic_each_update_has_an_outcome_of_its_own(
     assert (tip(node, repo), tip(node, repo, SIDE)) == (ONE, TWO)
 
 
-def test_a_rehearsal_tells_what_would_happen_and_changes_nothing(
+def test_a_rehearsal_returns_the_outcomes_and_changes_nothing(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     move_refs(node, caller, repo, RefUpdate(PERSISTENT, SIDE, None, ONE))
@@ -202,7 +200,7 @@ def test_the_default_branch_cannot_be_deleted(node: Node, caller: Principal, rep
     assert tip(node, repo) == ONE
 
 
-def test_a_repository_that_was_deleted_meanwhile_is_named_as_its_users_do(
+def test_the_error_for_a_deleted_repository_has_the_name_that_users_know(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     delete_repo(node, caller, DeleteRepo("shop"))
@@ -219,7 +217,9 @@ def test_a_repository_that_was_deleted_meanwhile_is_named_as_its_users_do(
         assert gone.value.fields["repo"] == "shop"
 
 
-def test_packs_of_a_failed_move_go_with_their_write(node: Node, caller: Principal, repo: Repo) -> None:
+def test_packs_of_a_failed_move_are_removed_with_their_write(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
         with pytest.raises(RefMismatch):
@@ -276,7 +276,7 @@ def test_an_answer_that_cannot_be_made_undoes_the_write(node: Node, caller: Prin
 # Upkeep
 
 
-def test_every_so_often_a_repository_with_many_packs_asks_for_their_consolidation(
+def test_a_repository_with_many_packs_requests_consolidation_now_and_then(
     node: Node, caller: Principal, repo: Repo
 ) -> None:
     node = replace(node, limits=replace(node.limits, packs_before_consolidation=10))

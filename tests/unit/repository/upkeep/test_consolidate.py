@@ -111,7 +111,7 @@ def test_joined_packs_are_deleted_and_every_object_is_still_there(few: Node, rep
     assert all(holds(few, repo, content) for content in contents(9))
 
 
-def test_few_packs_cost_nothing(few: Node, repo: Repo) -> None:
+def test_few_packs_are_not_rewritten(few: Node, repo: Repo) -> None:
     for content in contents(4):
         put_blob(few, repo, content)
     before = pack_states(few, repo)
@@ -119,7 +119,7 @@ def test_few_packs_cost_nothing(few: Node, repo: Repo) -> None:
     assert pack_states(few, repo) == before
 
 
-def test_a_view_that_was_opened_before_reads_on(few: Node, repo: Repo) -> None:
+def test_a_view_opened_before_still_reads_its_packs(few: Node, repo: Repo) -> None:
     for content in contents(9):
         put_blob(few, repo, content)
     with RepoView(few, repo) as view:
@@ -146,7 +146,7 @@ def test_a_repository_that_is_gone_has_nothing_to_join(few: Node, caller: Princi
     assert consolidate(few, "repo_unknown") == 0
 
 
-def test_the_sweep_takes_what_a_dead_writer_left_once_it_is_old(few: Node, repo: Repo) -> None:
+def test_the_sweep_deletes_old_leftovers_of_dead_writers(few: Node, repo: Repo) -> None:
     put_blob(few, repo, b"kept")
     with RepoView(few, repo) as view:
         write = Write(view)  # that of a process which dies: its block is never left

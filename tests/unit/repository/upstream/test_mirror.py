@@ -34,7 +34,7 @@ def test_a_scope_leaves_all_other_refs() -> None:
 
 
 @pytest.mark.parametrize("name", [b"refs/notes/commits", b"refs/pull/1/head", b"refs/heads/a..b", b"HEAD"])
-def test_other_refs_of_an_upstream_are_no_business_of_ours(name: bytes) -> None:
+def test_refs_of_an_upstream_outside_branches_and_tags_are_ignored(name: bytes) -> None:
     assert not is_mirrored(name)
 
 
@@ -48,7 +48,7 @@ def test_head_means_the_default_branch_and_its_full_name_a_branch() -> None:
     assert names_for("refs/heads/HEAD", default_branch="main") == [HEAD]
 
 
-def test_what_no_new_ref_can_be_called_is_mirrored_only_where_it_exists() -> None:
+def test_a_ref_with_a_refused_name_is_mirrored_only_where_it_exists() -> None:
     upstream = {MAIN: B, HEAD: B, DIGITS: B}
     assert plan_mirror({MAIN: A}, upstream, scope=None, prune=True) == [update(MAIN, A, B)]
     assert list_unfit({MAIN: A}, upstream) == [HEAD, DIGITS]
@@ -58,6 +58,6 @@ def test_what_no_new_ref_can_be_called_is_mirrored_only_where_it_exists() -> Non
 
 
 @pytest.mark.parametrize("ref", ["", "a..b", "refs/notes/x", "refs/heads/", "a b", "\udcff"])
-def test_what_is_no_branch_or_tag_is_refused(ref: str) -> None:
+def test_a_name_that_is_not_a_branch_or_tag_is_refused(ref: str) -> None:
     with pytest.raises(Invalid):
         names_for(ref, default_branch="main")

@@ -132,7 +132,7 @@ async def test_a_writer_that_fails_lets_the_next_begin() -> None:
 
 @pytest.mark.parametrize("steps", range(8))
 @in_event_loop
-async def test_a_writer_cancelled_in_the_steps_in_which_it_is_let_in_lets_the_next_begin(steps: int) -> None:
+async def test_a_writer_cancelled_while_it_is_admitted_lets_the_next_begin(steps: int) -> None:
     """One more step of the loop in each run: among them is the one between the lock's release and the task."""
     queue = BranchQueue()
     writers = Writers(queue)
@@ -154,7 +154,7 @@ class Key:
 
 
 @in_event_loop
-async def test_a_branch_that_nobody_writes_to_is_forgotten() -> None:
+async def test_a_branch_without_writers_is_forgotten() -> None:
     queue = BranchQueue()
     writers = Writers(queue)
     key = Key()

@@ -35,7 +35,7 @@ async def take(limiter: Limiter) -> None:
 
 
 @in_event_loop
-async def test_a_client_that_is_there_gets_the_slot() -> None:
+async def test_a_connected_client_gets_the_slot() -> None:
     limiter = Limiter(1, parked_max=0)
     async with slot_for_client(request_of(Client()), limiter, HERE):
         assert not await has_free_slot(limiter)
@@ -43,7 +43,7 @@ async def test_a_client_that_is_there_gets_the_slot() -> None:
 
 
 @in_event_loop
-async def test_a_client_that_left_while_it_waited_gets_none() -> None:
+async def test_a_client_that_left_while_it_waited_gets_no_slot() -> None:
     limiter = Limiter(1, parked_max=0)
     client = Client()
 

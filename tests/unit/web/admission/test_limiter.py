@@ -105,7 +105,7 @@ def test_one_repository_leaves_slots_to_others_and_one_organisation_too() -> Non
     asyncio.run(run())
 
 
-def test_those_who_wait_are_served_round_the_holders() -> None:
+def test_waiters_are_admitted_one_of_each_holder_in_a_round() -> None:
     async def run() -> None:
         transfers = Transfers(Limiter(1, parked_max=0))
         await transfers.arrive(HERE, 4)
@@ -118,7 +118,7 @@ def test_those_who_wait_are_served_round_the_holders() -> None:
     asyncio.run(run())
 
 
-def test_one_that_waits_for_its_client_is_parked_and_comes_back_before_new_ones() -> None:
+def test_a_slot_that_waits_for_its_client_is_parked_and_resumes_before_new_ones() -> None:
     async def run() -> None:
         transfers = Transfers(Limiter(1, parked_max=2, limits=IMPATIENT))
         await transfers.arrive(HERE, stalling=True)
@@ -135,7 +135,7 @@ def test_one_that_waits_for_its_client_is_parked_and_comes_back_before_new_ones(
     asyncio.run(run())
 
 
-def test_stalled_transfers_of_one_repository_are_fewer_than_may_stall() -> None:
+def test_the_parked_slots_of_one_repository_are_fewer_than_the_bound_of_all() -> None:
     async def run() -> None:
         transfers = Transfers(Limiter(2, parked_max=14, limits=IMPATIENT))
         await transfers.arrive(HERE, 50, stalling=True)
@@ -166,7 +166,7 @@ def test_clients_that_stall_for_long_give_way_to_as_many_as_wait() -> None:
     asyncio.run(run())
 
 
-def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
+def test_no_client_is_cut_for_a_waiter_that_running_slots_block() -> None:
     async def run() -> None:
         transfers = Transfers(Limiter(1, parked_max=14, limits=STRICT))
         await transfers.arrive(HERE, stalling=True)
@@ -178,7 +178,7 @@ def test_no_client_gives_way_to_one_that_waits_for_those_at_work() -> None:
     asyncio.run(run())
 
 
-def test_too_many_and_those_who_wait_too_long_are_refused() -> None:
+def test_waiters_beyond_the_queue_or_the_time_are_refused() -> None:
     async def run() -> None:
         limiter = Limiter(1, parked_max=0, limits=Limits(git_queue_max=3, git_queue_max_s=0))
         transfers = Transfers(limiter)
@@ -201,7 +201,7 @@ STEPS = st.tuples(
 
 
 @given(st.lists(STEPS, max_size=40))
-def test_whatever_ends_when_no_slot_is_lost(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
+def test_no_slot_is_lost_in_any_order_of_ends(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
     """Each step lets a transfer begin and another go on or be cancelled, at any moment between two others."""
 
     async def run() -> None:
@@ -253,7 +253,7 @@ async def test_one_repository_does_not_take_all_places_in_the_queue() -> None:
 
 @pytest.mark.parametrize("steps", range(8))
 @in_event_loop
-async def test_one_cancelled_in_the_steps_in_which_it_is_let_in_leaves_no_slot_behind(steps: int) -> None:
+async def test_a_waiter_cancelled_while_it_is_admitted_leaves_no_slot_behind(steps: int) -> None:
     limiter = Limiter(1, parked_max=0)
     transfers = Transfers(limiter)
     await transfers.arrive(HERE, 2)
@@ -266,7 +266,7 @@ async def test_one_cancelled_in_the_steps_in_which_it_is_let_in_leaves_no_slot_b
 
 
 @in_event_loop
-async def test_one_whose_time_is_up_in_the_step_in_which_it_is_let_in_leaves_no_slot_behind() -> None:
+async def test_a_waiter_that_times_out_while_it_is_admitted_leaves_no_slot_behind() -> None:
     """The time-out of a wait is a cancellation that comes from within."""
     limiter = Limiter(1, parked_max=0, limits=Limits(git_queue_max_s=0))
     transfers = Transfers(limiter)

@@ -123,7 +123,7 @@ async def test_a_slot_is_parked_as_often_as_its_client_is_slow() -> None:
 
 
 @in_event_loop
-async def test_a_slot_waits_for_those_who_run_before_it_resumes() -> None:
+async def test_a_slot_waits_for_running_slots_before_it_resumes() -> None:
     pool = SlotPool(1, parked_max=1)
     slot = await hold(pool, HERE, PARKING)
     client = Client(slot)
@@ -214,7 +214,7 @@ async def test_a_slot_cancelled_in_the_step_in_which_it_may_resume_gives_everyth
 
 
 @in_event_loop
-async def test_a_stalled_client_stays_while_nobody_of_its_organisation_waits() -> None:
+async def test_a_stalled_client_is_not_cut_while_its_organisation_has_no_waiters() -> None:
     pool = SlotPool(1, parked_max=0)
     cuts = Cuts()
     slot = await hold(pool, HERE, CUTTING, cuts)

@@ -73,7 +73,7 @@ async def count_slots(pool: SlotPool) -> int:
 
 
 @in_event_loop
-async def test_no_more_than_the_slots_run() -> None:
+async def test_no_more_requests_run_than_there_are_slots() -> None:
     pool = SlotPool(2, parked_max=5)
     assert await count_slots(pool) == 2
     assert await count_slots(pool) == 2, "slots were lost or won"
@@ -125,7 +125,7 @@ async def test_a_parked_slot_lets_one_other_run() -> None:
 
 
 @in_event_loop
-async def test_no_more_are_parked_than_the_bound() -> None:
+async def test_the_number_of_parked_slots_has_a_bound() -> None:
     pool = SlotPool(1, parked_max=2)
     waiters = Waiters(pool)
     parked = []
@@ -179,7 +179,7 @@ async def test_a_parked_slot_resumes_before_new_ones_of_its_holder() -> None:
 
 
 @in_event_loop
-async def test_one_that_stops_waiting_is_passed_over() -> None:
+async def test_a_waiter_that_stops_waiting_is_passed_over() -> None:
     pool = SlotPool(1, parked_max=0)
     waiters = Waiters(pool)
     for name in "abc":
@@ -192,7 +192,7 @@ async def test_one_that_stops_waiting_is_passed_over() -> None:
 
 
 @in_event_loop
-async def test_one_cancelled_in_the_step_in_which_it_is_admitted_gives_its_slot_to_the_next() -> None:
+async def test_a_waiter_cancelled_while_it_is_admitted_gives_its_slot_to_the_next() -> None:
     pool = SlotPool(1, parked_max=0)
     waiters = Waiters(pool)
     for name in "abc":
@@ -206,7 +206,7 @@ async def test_one_cancelled_in_the_step_in_which_it_is_admitted_gives_its_slot_
 
 
 @in_event_loop
-async def test_one_cancelled_before_its_task_runs_again_is_not_admitted() -> None:
+async def test_a_waiter_cancelled_before_its_task_runs_again_is_not_admitted() -> None:
     pool = SlotPool(1, parked_max=0)
     waiters = Waiters(pool)
     for name in "abc":
@@ -221,7 +221,7 @@ async def test_one_cancelled_before_its_task_runs_again_is_not_admitted() -> Non
 
 
 @in_event_loop
-async def test_all_of_a_holder_cancelled_before_their_tasks_run_leave_no_queue_behind() -> None:
+async def test_cancelling_all_waiters_of_a_holder_leaves_no_queue_behind() -> None:
     pool = SlotPool(1, parked_max=0)
     waiters = Waiters(pool)
     await waiters.take("a", HERE)
@@ -237,7 +237,7 @@ async def test_all_of_a_holder_cancelled_before_their_tasks_run_leave_no_queue_b
 
 
 @in_event_loop
-async def test_one_cancelled_while_it_resumes_stays_parked() -> None:
+async def test_a_slot_cancelled_while_it_waits_to_resume_stays_parked() -> None:
     pool = SlotPool(1, parked_max=1)
     waiters = Waiters(pool)
     await waiters.take("parked", HERE)
@@ -254,7 +254,7 @@ async def test_one_cancelled_while_it_resumes_stays_parked() -> None:
 
 
 @in_event_loop
-async def test_one_cancelled_in_the_step_in_which_it_resumes_stays_parked() -> None:
+async def test_a_slot_cancelled_in_the_step_in_which_it_resumes_stays_parked() -> None:
     pool = SlotPool(1, parked_max=1)
     waiters = Waiters(pool)
     await waiters.take("parked", HERE)

@@ -48,7 +48,7 @@ def open_door() -> Door:
 
 
 @in_event_loop
-async def test_what_was_opened_is_there_inside_the_block_and_closed_after_it_in_a_thread() -> None:
+async def test_a_transfer_is_open_inside_the_block_and_closed_in_a_thread_after_it() -> None:
     transfers = Transfers(1, Limits())
     door = open_door()
     async with transfers.opened(door.open, Door.close) as opened:
@@ -60,7 +60,7 @@ async def test_what_was_opened_is_there_inside_the_block_and_closed_after_it_in_
 
 
 @in_event_loop
-async def test_what_was_opened_is_closed_when_the_block_fails() -> None:
+async def test_a_transfer_is_closed_when_the_block_fails() -> None:
     transfers = Transfers(1, Limits())
     door = open_door()
     with pytest.raises(ConnectionError):
@@ -107,7 +107,7 @@ async def test_nothing_is_closed_when_opening_failed() -> None:
 
 
 @in_event_loop
-async def test_what_cannot_be_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failure_to_close_a_transfer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     transfers = Transfers(1, Limits())
 
     def fail(_: Door) -> None:
@@ -130,7 +130,7 @@ async def test_a_transfer_that_outlives_the_threads_is_closed_all_the_same() -> 
 
 
 @in_event_loop
-async def test_reads_and_pushes_do_not_keep_each_other_out() -> None:
+async def test_reads_and_pushes_have_slots_of_their_own() -> None:
     transfers = Transfers(1, IMPATIENT)
     async with transfers.reads.slot(HERE), transfers.pushes.slot(HERE):
         for limiter in (transfers.reads, transfers.pushes):

@@ -55,7 +55,7 @@ def test_the_lines_of_one_commit_are_counted_on(repo: Client) -> None:
     assert shown(repo.call("GET", "/blame?path=a.txt")) == (200, as_sent(expected))
 
 
-def test_a_name_that_is_no_text_is_told_by_its_bytes_behind_all_else(repo: Client) -> None:
+def test_the_bytes_of_a_name_that_is_not_text_follow_all_other_members(repo: Client) -> None:
     only = new_commit(commit_files(repo, "main", {b"caf\xe9": b"one\n"}))
     path, encoded = "caf\N{REPLACEMENT CHARACTER}", "Y2Fm6Q=="
     expected = {

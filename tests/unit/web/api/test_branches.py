@@ -16,13 +16,13 @@ def tip(client: Client, branch: str = "main") -> str:
     return str(json.loads(client.call("GET", f"/branch?name={branch}").body)["branch"]["head_sha"])
 
 
-def test_a_branch_is_told_with_its_tip(stocked: Client) -> None:
+def test_a_branch_is_shown_with_its_tip(stocked: Client) -> None:
     sent = stocked.call("GET", "/branch?name=main")
     expected = f'{{"branch":{{"name":"main","head_sha":"{tip(stocked)}","created_at":"{SEEN}"}}}}'
     assert (sent.status, sent.body.decode()) == (200, expected)
 
 
-def test_a_new_branch_is_told_with_its_commit(stocked: Client) -> None:
+def test_a_new_branch_is_shown_with_its_commit(stocked: Client) -> None:
     sent = stocked.call("POST", "/branches/create", {"target_branch": "dev", "base_ref": "main"})
     assert (sent.status, sent.body.decode()) == (
         200,
@@ -45,7 +45,7 @@ def test_pages_of_branches_begin_each_item_with_its_cursor(stocked: Client) -> N
     assert (rest["has_more"], "next_cursor" in rest) == (False, False)
 
 
-def test_a_deleted_branch_is_told_under_both_names_however_often_it_is_asked(stocked: Client) -> None:
+def test_a_deletion_shows_both_names_also_when_it_is_repeated(stocked: Client) -> None:
     assert (
         stocked.call("POST", "/branches/create", {"target_branch": "dev", "base_ref": "main"}).status == 200
     )

@@ -12,7 +12,7 @@ ZERO = "0" * 40
 ADA = {"author": {"name": "Ada", "email": "ada@example.test", "date": "2020-01-01T00:00:00Z"}}
 
 
-def test_a_commit_is_told_with_where_its_branch_was_and_is(repo: Client) -> None:
+def test_a_commit_is_shown_with_the_old_and_new_tip_of_its_branch(repo: Client) -> None:
     sent = commit(repo, "main", "a.txt", b"1\n", key="k")
     told = json.loads(sent.body)["commit"]
     assert (sent.status, sent.body.decode()) == (
@@ -25,14 +25,14 @@ def test_a_commit_is_told_with_where_its_branch_was_and_is(repo: Client) -> None
     assert (again.body, again.headers["idempotency-replayed"]) == (sent.body, "true")
 
 
-def test_a_commit_that_is_refused_tells_its_branch(stocked: Client) -> None:
+def test_a_refused_commit_names_its_branch(stocked: Client) -> None:
     metadata = {"target_branch": "main", "commit_message": "m", **ADA, "expected_target_sha": ZERO}
     sent = stocked.call("POST", "/commit-pack", json.dumps({"metadata": metadata}).encode())
     result = json.loads(sent.body)["result"]
     assert (sent.status, result["status"], result["branch"]) == (409, "precondition_failed", "main")
 
 
-def test_a_restored_tree_is_told_like_a_commit(stocked: Client) -> None:
+def test_a_restored_tree_is_shown_like_a_commit(stocked: Client) -> None:
     assert commit(stocked, "main", "b.txt", b"2\n").status == 201
     body = {"metadata": {"target_branch": "main", "base_ref": "main~1", **ADA}}
     sent = stocked.call("POST", "/restore-commit", body)
@@ -42,7 +42,7 @@ def test_a_restored_tree_is_told_like_a_commit(stocked: Client) -> None:
     assert list(told["result"]) == ["target_branch", "old_sha", "new_sha", "success", "status", "branch"]
 
 
-def test_a_merge_is_told_with_both_sides(stocked: Client) -> None:
+def test_a_merge_is_shown_with_both_sides(stocked: Client) -> None:
     assert (
         stocked.call("POST", "/branches/create", {"target_branch": "dev", "base_ref": "main"}).status == 200
     )
@@ -61,14 +61,14 @@ def test_a_merge_is_told_with_both_sides(stocked: Client) -> None:
     assert stocked.call("POST", "/merge", body, key="k").body == sent.body
 
 
-def test_a_merge_that_has_nothing_to_do_is_kept_for_its_key(stocked: Client) -> None:
+def test_the_answer_of_a_merge_without_changes_is_kept_for_its_key(stocked: Client) -> None:
     body = {"source_ref": "main", "target_branch": "main", "strategy": "merge"}
     first = stocked.call("POST", "/merge", body, key="k")
     assert json.loads(first.body)["result"] == "no_op"
     assert "idempotency-replayed" in stocked.call("POST", "/merge", body, key="k").headers
 
 
-def test_only_a_note_that_is_added_is_created(stocked: Client) -> None:
+def test_only_adding_a_note_answers_created(stocked: Client) -> None:
     added = stocked.call("POST", "/notes", {"object_ref": "main", "note": "a", **ADA})
     told = json.loads(added.body)
     assert (added.status, added.body.decode()) == (
@@ -87,7 +87,7 @@ def test_only_a_note_that_is_added_is_created(stocked: Client) -> None:
     assert list(json.loads(appended.body))[2] == "base_commit"
 
 
-def test_a_note_and_the_refs_of_notes_are_told_by_their_names(stocked: Client) -> None:
+def test_a_note_and_the_notes_refs_are_shown_with_their_names(stocked: Client) -> None:
     told = json.loads(stocked.call("POST", "/notes", {"object_ref": "main", "note": "a\n", **ADA}).body)
     sent = stocked.call("GET", "/notes?object_ref=main")
     assert sent.body.decode() == f'{{"sha":"{told["sha"]}","note":"a","ref_sha":"{told["new_ref_sha"]}"}}'

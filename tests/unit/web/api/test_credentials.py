@@ -30,13 +30,13 @@ def told(sent: Sent, status: int) -> str:
     return name
 
 
-def test_a_credential_is_told_by_its_id_when_it_is_made_and_changed(owner: Client) -> None:
+def test_a_created_or_changed_credential_is_shown_by_its_id(owner: Client) -> None:
     name = told(owner.call("POST", "/git-credentials", {"password": "first", "username": "bot"}), 201)
     owner.shared.node.clock = lambda: 2000
     assert told(owner.call("PUT", f"/git-credentials/{name}", {"password": "second"}), 200) == name
 
 
-def test_a_deleted_credential_is_an_answer_without_a_body(owner: Client) -> None:
+def test_the_deletion_of_a_credential_is_answered_without_a_body(owner: Client) -> None:
     name = told(owner.call("POST", "/git-credentials", {"password": "first"}), 201)
     gone = owner.call("DELETE", f"/git-credentials/{name}")
     assert shown(gone) == (204, "")

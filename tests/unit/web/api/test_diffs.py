@@ -58,7 +58,7 @@ def test_a_commit_is_compared_with_its_parent(stocked: Client) -> None:
     assert kept == "private, max-age=31536000, immutable"
 
 
-def test_a_root_commit_has_no_base_and_a_named_base_its_merge_base(repo: Client) -> None:
+def test_a_root_commit_has_no_base_and_a_named_base_gives_a_merge_base(repo: Client) -> None:
     root = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     sent = repo.call("GET", "/diff?ref=main").body.decode()
     assert sent.startswith(f'{{"sha":"{root}","base_sha":"","merge_base_sha":"","stats":{{"files":1,')
@@ -132,7 +132,7 @@ def test_a_large_answer_has_the_same_form_in_several_pieces(repo: Client) -> Non
     assert told["stats"] == stats(32, 30_001, 0)
 
 
-def test_of_a_large_answer_head_sends_nothing(repo: Client) -> None:
+def test_head_sends_no_body_of_a_large_answer(repo: Client) -> None:
     files = {b"%02d" % number: b"line\n" * 2000 for number in range(40)}
     assert commit_files(repo, "main", files).status == 201
     sent = repo.call("HEAD", "/diff?ref=main")

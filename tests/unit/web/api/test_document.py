@@ -11,7 +11,7 @@ from tests.unit.web.api.conftest import Client, as_sent
 pytestmark = pytest.mark.quick
 
 
-def test_the_document_is_that_of_all_routes_but_those_of_git(client: Client) -> None:
+def test_the_document_has_all_routes_except_those_of_git(client: Client) -> None:
     sent = client.send("GET", "/api/openapi.json")
     assert (sent.status, sent.headers["content-type"]) == (200, "application/json")
     assert sent.headers["cache-control"] == "private, no-cache"

@@ -33,7 +33,7 @@ def listing(paths: list[str], entries: list[dict[str, str]], **more: Any) -> tup
     return 200, as_sent({"paths": paths, "entries": entries, "ref": "main", **more})
 
 
-def test_all_files_are_listed_and_the_bytes_of_a_name_that_is_no_text_stand_behind_it(listed: Client) -> None:
+def test_all_files_are_listed_and_a_name_that_is_not_text_is_followed_by_its_bytes(listed: Client) -> None:
     entries = [
         entry("a.txt"),
         LATIN_ENTRY,
@@ -47,7 +47,7 @@ def test_all_files_are_listed_and_the_bytes_of_a_name_that_is_no_text_stand_behi
     assert sent.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_folder_is_an_entry_and_no_path(listed: Client) -> None:
+def test_a_folder_is_an_entry_and_not_a_path(listed: Client) -> None:
     entries = [
         entry("a.txt"),
         LATIN_ENTRY,
@@ -95,7 +95,7 @@ def test_a_file_is_its_bytes_with_its_object_and_its_last_commit(stocked: Client
     assert sent.headers["cache-control"] == "private, no-cache"
 
 
-def test_of_a_file_nothing_is_sent_for_head_but_its_length_is_told(stocked: Client) -> None:
+def test_head_of_a_file_has_its_length_and_no_body(stocked: Client) -> None:
     sent = stocked.call("HEAD", "/file?path=a.txt")
     assert (sent.status, sent.body, sent.headers["content-length"]) == (200, b"", "2")
 

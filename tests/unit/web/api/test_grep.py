@@ -29,7 +29,7 @@ def page(pattern: str, commit: str, matches: list[dict[str, Any]], **more: Any) 
     }
 
 
-def test_matches_are_told_by_file_with_the_lines_around_them(repo: Client) -> None:
+def test_matches_are_grouped_by_file_with_their_context(repo: Client) -> None:
     files = {b"a.txt": b"one\ntwo\nthree\n", b"caf\xe9": b"two \xff\n", b"z": b"none\n"}
     tip = new_commit(commit_files(repo, "main", files))
     sent = repo.call("POST", "/grep", {"query": {"pattern": "two"}, "context": {"before": 1}})
@@ -80,7 +80,7 @@ def test_a_search_that_finds_nothing_has_all_its_members(repo: Client) -> None:
         ({"query": {"pattern": "x"}, "paths": ["p"] * 200, "paths_base64": ["cA=="]}, "200"),
     ],
 )
-def test_what_cannot_be_searched_is_refused(stocked: Client, body: dict[str, Any], error: str) -> None:
+def test_an_invalid_search_is_refused(stocked: Client, body: dict[str, Any], error: str) -> None:
     sent = stocked.call("POST", "/grep", body)
     assert sent.status == 400
     assert error in json.loads(sent.body)["error"]
@@ -99,7 +99,7 @@ def told(*skipped: tuple[bytes, SkipReason], is_out_of_time: bool = False) -> st
     return encoded[len(whole) - 1 : -1]
 
 
-def test_what_was_passed_over_is_named_behind_the_matches() -> None:
+def test_skipped_files_are_named_after_the_matches() -> None:
     assert told() == ""
     assert told((b"caf\xe9", SkipReason.TOO_SLOW), (b"b", SkipReason.TOO_LARGE)) == (
         ',"truncated":true,"truncated_reason":"skipped_files","skipped":[{"path":"caf\N{REPLACEMENT CHARACTER}",'
@@ -115,7 +115,7 @@ def test_a_search_that_ran_out_of_time_says_so_first() -> None:
     )
 
 
-def test_of_many_files_passed_over_the_first_are_named_and_all_counted() -> None:
+def test_of_many_skipped_files_the_first_are_named_and_all_counted() -> None:
     count = grep_skipped_listed_max + 1
     skipped = told(*((b"%d" % number, SkipReason.TOO_SLOW) for number in range(count)))
     assert (skipped.count('"reason"'), skipped.endswith(f'"skipped_count":{count}')) == (count - 1, True)

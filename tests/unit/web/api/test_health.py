@@ -28,7 +28,7 @@ def test_a_process_that_answers_is_ok(client: Client) -> None:
     assert shown(client.send("GET", "/healthz")) == (200, '{"status":"ok"}')
 
 
-def test_nothing_damaged_is_not_told_unless_it_is_asked_for(client: Client) -> None:
+def test_without_damage_only_a_verbose_answer_mentions_damage(client: Client) -> None:
     assert shown(client.send("GET", "/readyz")) == (200, '{"status":"ok"}')
     for value in ("false", "0", "FALSE"):
         assert shown(client.send("GET", f"/readyz?verbose={value}")) == (200, '{"status":"ok"}')
@@ -36,7 +36,7 @@ def test_nothing_damaged_is_not_told_unless_it_is_asked_for(client: Client) -> N
         assert shown(client.send("GET", f"/readyz{value}")) == (200, '{"status":"ok","damage":[]}')
 
 
-def test_damage_is_counted_by_repository_and_told_with_what_is_known_of_it(repo: Client) -> None:
+def test_damage_is_counted_by_repository_and_shown_with_its_details(repo: Client) -> None:
     repo_id = note_damage(repo, pack="pack-1")
     note_damage(repo, oid="1" * 40)
     assert shown(repo.send("GET", "/readyz")) == (200, '{"status":"ok","damaged_repositories":1}')

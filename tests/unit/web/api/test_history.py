@@ -49,7 +49,7 @@ def put_raw_commit(node: Node, content: bytes) -> Oid:
     return oid
 
 
-def test_a_history_is_told_newest_first_page_by_page(repo: Client) -> None:
+def test_a_history_is_shown_newest_first_page_by_page(repo: Client) -> None:
     first = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     second = new_commit(commit_files(repo, "main", {b"a": b"2\n"}, message='Say "two"\n\nü\t'))
     sent = repo.call("GET", "/commits?limit=1")
@@ -74,7 +74,7 @@ def test_a_history_and_a_commit_by_a_full_id_may_be_kept_for_good(repo: Client) 
         assert repo.call("GET", target).headers["cache-control"] == IMMUTABLE
 
 
-def test_one_commit_is_told_alone(repo: Client) -> None:
+def test_one_commit_is_shown_by_itself(repo: Client) -> None:
     first = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     second = new_commit(commit_files(repo, "main", {b"a": b"2\n"}))
     sent = repo.call("GET", "/commit?ref=main")
@@ -82,7 +82,7 @@ def test_one_commit_is_told_alone(repo: Client) -> None:
     assert sent.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_signed_commit_has_its_signature_and_what_was_signed(repo: Client) -> None:
+def test_a_signed_commit_has_its_signature_and_the_signed_text(repo: Client) -> None:
     lines = (
         b"tree " + EMPTY_TREE_OID.encode(),
         b"author Ada <ada@example.test> 1577836800 +0000",

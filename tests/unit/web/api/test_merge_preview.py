@@ -55,7 +55,7 @@ def test_a_clean_merge_has_empty_lists_of_conflicts(repo: Client) -> None:
     assert sent.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_fast_forward_is_told_as_such(repo: Client) -> None:
+def test_a_fast_forward_is_marked_as_one(repo: Client) -> None:
     base = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     assert repo.call("POST", "/branches/create", {"target_branch": "dev", "base_ref": "main"}).status == 200
     source = new_commit(commit_files(repo, "dev", {b"b": b"2\n"}))
@@ -63,7 +63,7 @@ def test_a_fast_forward_is_told_as_such(repo: Client) -> None:
     assert shown(repo.call("GET", TARGET)) == (200, as_sent(expected))
 
 
-def test_a_conflict_is_told_with_all_its_sides_when_they_are_asked_for(repo: Client) -> None:
+def test_a_conflict_has_all_its_sides_on_request(repo: Client) -> None:
     source, target, base = diverge(repo, {b"a": b"1\n"}, {b"a": b"dev\n"}, {b"a": "ü\n".encode()})
     expected = preview((source, target), base, "conflicted", "merge_commit", conflict_paths=["a"])
     assert shown(repo.call("GET", TARGET)) == (200, as_sent(expected))
@@ -79,7 +79,7 @@ def test_a_conflict_is_told_with_all_its_sides_when_they_are_asked_for(repo: Cli
     assert shown(repo.call("GET", f"{TARGET}&include_content=true")) == (200, as_sent(expected))
 
 
-def test_a_side_that_is_missing_or_binary_or_long_is_told_as_such(repo: Client) -> None:
+def test_a_missing_binary_or_long_side_is_marked_as_such(repo: Client) -> None:
     long = b"x" * (merge_conflict_blob_max_bytes + 1)
     diverge(repo, {b"a": b"1\n", b"b": b"\0\n"}, {b"a": None, b"b": b"\0dev"}, {b"a": long, b"b": b"\0main"})
     sent = repo.call("GET", f"{TARGET}&include_content=true").body.decode()
@@ -89,7 +89,7 @@ def test_a_side_that_is_missing_or_binary_or_long_is_told_as_such(repo: Client) 
     assert f"{as_sent(sides)[1:-1]}}}]" in sent
 
 
-def test_names_that_are_no_text_are_told_by_their_bytes(repo: Client) -> None:
+def test_names_that_are_not_text_are_shown_by_their_bytes(repo: Client) -> None:
     name, text, encoded = b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}", "Y2Fm6Q=="
     source, target, base = diverge(
         repo, {name: b"1\n", b"a": b"1\n"}, {name: b"2\n", b"a": b"2\n"}, {name: b"3\n", b"a": b"3\n"}
@@ -100,7 +100,7 @@ def test_names_that_are_no_text_are_told_by_their_bytes(repo: Client) -> None:
     assert f'"source_tip_sha":"{source}","target_tip_sha":"{target}","merge_base_sha":"{base}",' in sent
 
 
-def test_a_result_that_git_puts_elsewhere_is_told_behind_the_sides(repo: Client) -> None:
+def test_a_result_at_another_path_is_shown_after_the_sides(repo: Client) -> None:
     diverge(repo, {b"x": b"1\n"}, {b"d/x": b"2\n"}, {b"d": b"3\n"})
     sent = repo.call("GET", f"{TARGET}&include_content=true").body.decode()
     assert f'"theirs":{as_sent(NOTHING)},"result_path":"d~main"}}]' in sent

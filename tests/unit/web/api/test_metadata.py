@@ -26,7 +26,7 @@ def commit_members(message: str) -> dict[str, str]:
     return {"author": "Ada", "date": DATE, "message": message}
 
 
-def test_each_file_names_its_last_commit_and_each_commit_is_told_once(repo: Client) -> None:
+def test_each_file_names_its_last_commit_and_each_commit_is_shown_once(repo: Client) -> None:
     first = new_commit(commit_files(repo, "main", {b"a": b"1\n", b"caf\xe9": b"", b"d/e": b"123"}))
     second = new_commit(commit_files(repo, "main", {b"a": b"22\n"}, message='Say "two"\n\nü'))
     expected = {
@@ -44,7 +44,7 @@ def test_each_file_names_its_last_commit_and_each_commit_is_told_once(repo: Clie
     assert sent.headers["cache-control"] == "private, no-cache"
 
 
-def test_a_page_tells_only_the_commits_that_its_files_name(repo: Client) -> None:
+def test_a_page_has_only_the_commits_that_its_files_name(repo: Client) -> None:
     first = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     second = new_commit(commit_files(repo, "main", {b"b": b"1\n"}))
     page = repo.call("GET", "/files/metadata?limit=1")
@@ -76,7 +76,7 @@ def test_only_an_answer_by_a_full_id_may_be_kept_for_good(repo: Client) -> None:
     assert repo.call("GET", f"/files/metadata?ref={tip}~0").headers["cache-control"] == "private, no-cache"
 
 
-def test_the_released_path_has_pages_only_for_those_who_ask(repo: Client) -> None:
+def test_the_released_path_has_pages_only_on_request(repo: Client) -> None:
     assert commit_files(repo, "main", {b"%03d" % number: b"" for number in range(201)}).status == 201
     released = repo.send("GET", "/api/v1/repos/files/metadata")
     assert (released.body.count(b'"size"'), b"next_cursor" in released.body) == (201, False)

@@ -26,7 +26,7 @@ def move(number: int, old: str, new: str, *, ref: str = "refs/heads/main", **mor
     }
 
 
-def test_moves_are_told_newest_first_page_by_page(repo: Client) -> None:
+def test_moves_are_shown_newest_first_page_by_page(repo: Client) -> None:
     first = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
     second = new_commit(commit_files(repo, "main", {b"a": b"2\n"}))
     sent = repo.call("GET", "/ref-log?limit=1")
@@ -36,7 +36,7 @@ def test_moves_are_told_newest_first_page_by_page(repo: Client) -> None:
     assert shown(repo.call("GET", "/ref-log?limit=1&cursor=Mg")) == (200, as_sent(rest))
 
 
-def test_an_ephemeral_ref_is_told_as_such_and_a_deleted_one_by_zeros(stocked: Client) -> None:
+def test_an_ephemeral_ref_is_marked_and_a_deleted_one_has_zeros(stocked: Client) -> None:
     body = {"target_branch": "tmp", "base_ref": "main", "target_is_ephemeral": True}
     tip = stocked.call("POST", "/branches/create", body)
     assert tip.status == 200

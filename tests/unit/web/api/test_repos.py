@@ -17,7 +17,7 @@ def shown(sent: Sent) -> tuple[int, str]:
     return sent.status, re.sub(r"repo_[0-9a-z]{20,}", "repo_X", sent.body.decode())
 
 
-def test_a_new_repository_is_told_under_all_its_names(client: Client) -> None:
+def test_a_new_repository_is_shown_under_all_its_names(client: Client) -> None:
     assert shown(client.send("POST", "/api/repos", {"default_branch": "trunk"})) == (
         201,
         '{"repo_id":"repo_X","repository_id":1,"repo_name":"r","default_branch":"trunk",'
@@ -64,7 +64,7 @@ def test_pages_of_repositories_name_the_next_one_until_the_last(repo: Client) ->
     )
 
 
-def test_a_change_tells_what_the_repository_is_now(stocked: Client) -> None:
+def test_a_change_is_answered_with_the_changed_repository(stocked: Client) -> None:
     assert (
         stocked.call("POST", "/branches/create", {"target_branch": "dev", "base_ref": "main"}).status == 200
     )
@@ -74,7 +74,7 @@ def test_a_change_tells_what_the_repository_is_now(stocked: Client) -> None:
     )
 
 
-def test_a_deleted_repository_is_told_by_its_id(repo: Client) -> None:
+def test_a_deleted_repository_is_shown_by_its_id(repo: Client) -> None:
     assert shown(repo.send("DELETE", "/api/repos/r")) == (
         200,
         '{"repo_id":"repo_X","message":"Repository r deletion initiated;'

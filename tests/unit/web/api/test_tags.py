@@ -19,7 +19,7 @@ def tagged(stocked: Client) -> tuple[Client, str]:
     return stocked, str(made["sha"])
 
 
-def test_a_tag_is_told_with_its_commit(tagged: tuple[Client, str]) -> None:
+def test_a_tag_is_shown_with_its_commit(tagged: tuple[Client, str]) -> None:
     client, sha = tagged
     sent = client.call("GET", "/tag?name=v1")
     assert (sent.status, sent.body.decode()) == (200, f'{{"tag":{{"name":"v1","sha":"{sha}"}}}}')
@@ -34,7 +34,7 @@ def test_pages_of_tags_name_the_next_one_until_the_last(tagged: tuple[Client, st
 
 
 @pytest.mark.parametrize(("path", "body"), [("/tags", {"name": "v1"}), ("/tags/v1", None)])
-def test_a_deleted_tag_is_told_and_told_again_for_the_same_key(
+def test_a_repeated_deletion_of_a_tag_gets_the_same_answer(
     tagged: tuple[Client, str], path: str, body: dict[str, str] | None
 ) -> None:
     client, _ = tagged
@@ -44,7 +44,7 @@ def test_a_deleted_tag_is_told_and_told_again_for_the_same_key(
     assert client.call("GET", "/tag?name=v1").status == 404
 
 
-def test_a_body_that_is_ignored_is_part_of_the_request_all_the_same(tagged: tuple[Client, str]) -> None:
+def test_an_ignored_body_is_still_part_of_the_request(tagged: tuple[Client, str]) -> None:
     client, _ = tagged
     assert client.call("DELETE", "/tags/v1", key="k").status == 200
     assert client.call("DELETE", "/tags/v1", b"{}", key="k").status == 422

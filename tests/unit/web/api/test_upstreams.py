@@ -17,7 +17,7 @@ def mirror(client: Client) -> Client:
     return client
 
 
-def test_a_pull_is_promised_however_often_it_is_asked_for(mirror: Client) -> None:
+def test_every_request_for_a_pull_is_accepted(mirror: Client) -> None:
     told = (202, '{"message":"Repository sync initiated successfully"}')
     assert shown(mirror.call("POST", "/pull-upstream", {})) == told
     assert shown(mirror.call("POST", "/pull-upstream", {"ref": "main", "after": "x"})) == told

@@ -31,7 +31,7 @@ def subscribe(client: Client, repo: str | None = None, **more: Any) -> str:
     return str(json.loads(sent.body)["id"])
 
 
-def test_a_new_subscription_tells_its_secret(subscriber: Client) -> None:
+def test_a_new_subscription_is_shown_with_its_secret(subscriber: Client) -> None:
     sent = subscriber.send("POST", WEBHOOKS, BODY | {"secret": " s "}, repo=None)
     expected = {
         "id": json.loads(sent.body)["id"],
@@ -60,7 +60,7 @@ def listed(name: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def test_a_list_tells_the_repository_of_those_that_have_one_and_no_secret(subscriber: Client) -> None:
+def test_a_list_shows_the_repository_of_a_subscription_but_not_its_secret(subscriber: Client) -> None:
     names = [subscribe(subscriber), subscribe(subscriber, repo="r")]
     sent = subscriber.send("GET", WEBHOOKS, repo=None)
     webhooks = [listed(names[0]), listed(names[1], repo="r")]
@@ -78,14 +78,14 @@ def test_pages_name_the_next_one_until_the_last(subscriber: Client) -> None:
     assert shown(rest) == (200, as_sent({"webhooks": [listed(names[1])], "has_more": False}))
 
 
-def test_an_ended_subscription_is_an_answer_without_a_body(subscriber: Client) -> None:
+def test_the_end_of_a_subscription_is_answered_without_a_body(subscriber: Client) -> None:
     name = subscribe(subscriber)
     assert shown(subscriber.send("DELETE", f"{WEBHOOKS}/{name}", repo=None)) == (204, "")
     assert subscriber.send("DELETE", f"{WEBHOOKS}/{name}", repo=None).status == 404
     assert shown(subscriber.send("GET", WEBHOOKS, repo=None)) == (200, '{"webhooks":[],"has_more":false}')
 
 
-def test_a_receiver_that_is_gone_is_told_as_inactive(subscriber: Client) -> None:
+def test_a_receiver_that_answered_gone_is_shown_as_inactive(subscriber: Client) -> None:
     name = subscribe(subscriber)
     with subscriber.shared.node.database.write() as session:
         disable_webhook(session, 1, now=2000)

@@ -71,7 +71,7 @@ def test_a_body_at_the_bound_is_taken_and_one_beyond_it_refused() -> None:
         read(upload(b"abc", b"def"), 5)
 
 
-def test_a_body_that_announces_too_much_is_not_waited_for() -> None:
+def test_a_body_with_too_large_a_length_is_refused_before_it_arrives() -> None:
     body = upload(b"abc", content_length="6")
     with pytest.raises(BodyTooLarge):
         read(body, 5)
@@ -108,7 +108,7 @@ def test_damaged_and_unknown_encodings_are_refused(content: bytes, encoding: str
         read(upload(content, content_encoding=encoding))
 
 
-def test_a_call_may_want_its_body_as_it_is() -> None:
+def test_a_call_may_ask_for_its_body_unchanged() -> None:
     with pytest.raises(Invalid):
         read(upload(b"x", content_encoding="gzip"), decode_gzip=False)
     assert read(upload(b"x", content_encoding="identity"), decode_gzip=False) == b"x"
@@ -126,7 +126,7 @@ def test_silence_ends_the_wait_and_is_remembered() -> None:
     assert asyncio.run(body.drain(100)) is False
 
 
-def test_a_client_that_has_gone_is_not_waited_for() -> None:
+def test_the_wait_ends_when_the_client_has_gone() -> None:
     with pytest.raises(ClientGone):
         read(upload(b"abc", is_whole=False))
 
@@ -164,7 +164,7 @@ def test_a_body_that_was_not_read_to_its_end_has_no_fingerprint_yet() -> None:
 
 
 @pytest.mark.parametrize(("bound", "reached"), [(6, True), (5, False)])
-def test_what_is_left_is_drained_up_to_a_bound(bound: int, reached: bool) -> None:
+def test_the_rest_of_a_body_is_drained_up_to_a_bound(bound: int, reached: bool) -> None:
     assert asyncio.run(upload(b"abc", b"def").drain(bound)) is reached
 
 
@@ -174,7 +174,7 @@ def test_an_announced_length_beyond_the_bound_is_not_drained() -> None:
     assert not body.started
 
 
-def test_a_client_that_waits_to_be_told_to_send_is_not_asked() -> None:
+def test_a_client_that_expects_continue_is_not_asked_for_its_body() -> None:
     waiting = silent(**{"packhouse.continue_expected": True})
     assert asyncio.run(waiting.drain(100)) is False
     asyncio.run(waiting.linger(5))

@@ -18,11 +18,11 @@ def test_an_id_of_the_client_is_kept_as_it_is(given: bytes) -> None:
 @pytest.mark.parametrize(
     "given", [b"", b" ", b"a b", b"a\tb", b"caf\xe9", b"a\r\nb", b"x" * (limits.request_id_max_chars + 1)]
 )
-def test_anything_else_is_replaced(given: bytes) -> None:
+def test_any_other_id_is_replaced(given: bytes) -> None:
     assert re.fullmatch(rb"[0-9a-f]{32}", choose_request_id([(b"x-request-id", given)]))
 
 
-def test_only_the_first_of_several_counts() -> None:
+def test_only_the_first_of_several_ids_counts() -> None:
     assert choose_request_id([(b"x-request-id", b"a"), (b"x-request-id", b"b")]) == b"a"
     assert choose_request_id([(b"x-request-id", b"a b"), (b"x-request-id", b"b")]) != b"b"
 

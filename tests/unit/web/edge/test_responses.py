@@ -69,7 +69,7 @@ def test_structs_and_mappings_are_json() -> None:
     assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
 
 
-def test_what_full_ids_name_may_be_kept() -> None:
+def test_an_answer_by_a_full_id_may_be_cached() -> None:
     assert cacheable(json_response({}), is_by_id=True).headers["cache-control"] == IMMUTABLE
     assert cacheable(json_response({}), is_by_id=False).headers["cache-control"] == REVALIDATED
 
@@ -128,7 +128,7 @@ def test_the_producer_ends_with_its_client() -> None:
     assert asyncio.run(serve()).closed == ["cleanup"]
 
 
-def test_a_client_that_takes_nothing_for_too_long_is_given_up() -> None:
+def test_a_client_that_reads_nothing_for_too_long_is_given_up() -> None:
     async def take_nothing(message: Message) -> None:
         if message["type"] == "http.response.body":
             await asyncio.Event().wait()

@@ -22,7 +22,7 @@ def test_the_address_is_the_one_that_the_client_called(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["", "a b", "evil.example/path", "user@host", "h:123456", "h\x7f"])
-def test_a_host_that_is_no_host_is_replaced_by_the_servers_own_address(host: str) -> None:
+def test_an_invalid_host_is_replaced_by_the_servers_own_address(host: str) -> None:
     assert make_wire("GET", "/", headers={"Host": host}).base_address == "http://127.0.0.1:8080"
 
 
@@ -42,7 +42,7 @@ def test_the_other_end_of_the_connection_may_be_unknown() -> None:
     assert WireRequest(scope, receive_of(), stall_max_s=1).client_host == ""
 
 
-def test_of_a_connection_that_the_server_tells_nothing_of_nothing_is_known() -> None:
+def test_nothing_is_known_of_a_connection_that_the_server_does_not_describe() -> None:
     wire = make_wire("GET", "/")
     assert (wire.has_left(), wire.is_ending(), wire.cut_connection) == (False, False, None)
 
@@ -62,11 +62,11 @@ def test_the_connection_can_be_cut() -> None:
     assert cuts == ["cut"]
 
 
-def test_a_client_that_is_still_there_may_be_worked_for() -> None:
+def test_work_may_begin_for_a_client_that_is_still_connected() -> None:
     asyncio.run(make_wire("GET", "/", has_left=lambda: False).require_client())
 
 
-def test_a_client_that_has_left_is_not_worked_for_and_its_body_is_read_away() -> None:
+def test_no_work_begins_for_a_client_that_has_left_and_its_body_is_drained() -> None:
     async def leave() -> str:
         wire = make_wire("POST", "/", b"abc", b"def", has_left=lambda: True)
         with pytest.raises(ClientGone):

@@ -68,7 +68,7 @@ def test_a_fork_needs_a_name_and_a_token() -> None:
             parse({"operation": "fork", "name": "r", "auth": auth})
 
 
-def test_a_fork_of_another_server_is_none() -> None:
+def test_a_base_on_another_server_is_not_a_fork() -> None:
     for operation in ("fork", "snapshot"):
         with pytest.raises(ForeignProvider):
             parse({"operation": operation, "provider": "github", "name": "r", "auth": TOKEN}, None)
@@ -105,9 +105,7 @@ def test_the_date_of_a_snapshots_author_may_be_given() -> None:
         ({**COMMIT, "author": {"name": "Ada", "email": "a@b", "date": 5}}, "initial_commit.author.date"),
     ],
 )
-def test_a_first_commit_that_lacks_something_is_told_by_its_member(
-    commit: dict[str, Any] | None, field: str
-) -> None:
+def test_the_missing_member_of_a_first_commit_is_named(commit: dict[str, Any] | None, field: str) -> None:
     assert misfit({"operation": "snapshot", "name": "r", "auth": TOKEN}, commit) == field
 
 
@@ -123,7 +121,7 @@ def test_a_snapshot_is_taken_of_a_ref_and_a_first_commit_goes_with_nothing_else(
 
 
 @pytest.mark.parametrize("words", [{}, {"operation": "sync"}, {"provider": "github"}, {"provider": None}])
-def test_an_upstream_is_followed_unless_something_else_is_asked_for(words: dict[str, str]) -> None:
+def test_an_upstream_is_followed_by_default(words: dict[str, str]) -> None:
     assert parse({**words, "owner": " o ", "name": " n "}) == UpstreamBase("github", "o", "n")
 
 
@@ -154,7 +152,7 @@ def test_addresses_and_ports_are_hosts(host: str) -> None:
         *("a\x00", "x" * 256, "é" * 128, "a\u200b"),
     ],
 )
-def test_owner_and_name_mean_nothing_but_folders_in_an_address(text: str) -> None:
+def test_owner_and_name_can_only_be_folders_in_an_address(text: str) -> None:
     assert misfit({"owner": text, "name": "n"}) == "base_repo.owner"
     assert misfit({"owner": "o", "name": text}) == "base_repo.name"
 
@@ -211,7 +209,7 @@ def test_members_are_text(member: str) -> None:
         ("é", "é".encode()),
     ],
 )
-def test_a_default_branch_is_a_branch_or_not_given(text: str | None, name: bytes | None) -> None:
+def test_a_default_branch_is_a_branch_or_absent(text: str | None, name: bytes | None) -> None:
     refname = None if name is None else b"refs/heads/" + name
     assert parse_default_branch(text) == refname
     assert parse_base_branch({"default_branch": text}) == refname

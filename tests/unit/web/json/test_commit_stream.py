@@ -182,7 +182,7 @@ def test_the_last_line_is_measured_too_when_it_has_no_end() -> None:
     assert list(splitter.finish()) == [b"c" * 20]
 
 
-def test_a_long_line_behind_good_ones_does_not_take_them_back() -> None:
+def test_the_lines_before_too_long_a_line_are_kept() -> None:
     lines = small_splitter().feed(b"m\nc\n" + b"c" * 30)
     assert (next(lines), next(lines)) == (b"m", b"c")
     with pytest.raises(Invalid, match="line is too long"):
@@ -227,7 +227,7 @@ def test_a_failure_to_open_leaves_nothing_to_close() -> None:
     stream.close()
 
 
-def test_what_was_opened_is_closed_with_the_stream(opener: Opener) -> None:
+def test_an_opened_commit_is_closed_with_the_stream(opener: Opener) -> None:
     stream = CommitStream(opener)
     stream.close()
     assert opener.commit.closed == 0
@@ -272,7 +272,7 @@ def test_a_chunk_is_not_the_last_unless_it_says_so(eof: dict[str, Any]) -> None:
         (b'{"x": ' + b"[" * 100_000, "line is nested too deeply|line is not valid JSON"),
     ],
 )
-def test_a_line_that_is_no_chunk_of_a_file_is_refused(line: bytes, message: str) -> None:
+def test_a_line_that_is_not_a_chunk_of_a_file_is_refused(line: bytes, message: str) -> None:
     with pytest.raises(Invalid, match=message):
         parse_blob_line(line)
 

@@ -79,7 +79,7 @@ def test_a_blank_query_boolean_is_absent() -> None:
 
 
 @pytest.mark.parametrize("word", ["yes", "2", "truee", "null", "on", "01"])
-def test_other_words_are_no_booleans(word: str) -> None:
+def test_other_words_are_refused_as_booleans(word: str) -> None:
     with pytest.raises(Invalid) as error:
         query(f"ephemeral={word}")
     assert "ephemeral must be true or false" in sentence(error)
@@ -144,7 +144,7 @@ def test_the_page_limit_is_clamped() -> None:
         page_limit(-1)
 
 
-def test_a_query_that_is_no_utf8_or_too_long_is_refused() -> None:
+def test_a_query_that_is_not_utf8_or_too_long_is_refused() -> None:
     for text in ("ref=%ff", "ref=%ed%a0%80", "&".join(["a=1"] * 201)):
         with pytest.raises(Invalid):
             query(text)
@@ -196,7 +196,7 @@ def test_any_object_is_read_or_refused(raw: dict[str, Any]) -> None:
         b'{"a":"\n"}',
     ],
 )
-def test_what_is_no_json_or_too_much_of_it_is_refused(text: bytes) -> None:
+def test_text_that_is_not_json_or_too_large_is_refused(text: bytes) -> None:
     with pytest.raises(Invalid, match="request body"):
         decode_json(text)
 

@@ -41,7 +41,7 @@ def test_old_names_repeat_the_standard_one_in_their_place() -> None:
     assert encode(reply) == b'{"target_branch":"main","message":"made","branch":"main","name":"main"}'
 
 
-def test_what_is_absent_is_absent_under_both_names() -> None:
+def test_an_absent_member_is_absent_under_both_names() -> None:
     assert b"sha" not in encode(Branch(target_branch="main", message="made"))
 
 
@@ -79,7 +79,7 @@ REPLIES = sorted({route.reply for route in API if route.reply}, key=lambda kind:
 
 
 @pytest.mark.parametrize("kind", REPLIES)
-def test_each_old_name_of_a_reply_is_of_another_member(kind: type[msgspec.Struct]) -> None:
+def test_each_old_name_of_a_reply_belongs_to_another_member(kind: type[msgspec.Struct]) -> None:
     names = set(kind.__struct_encode_fields__)
     old_names = _old_names(kind)
     assert set(old_names.values()) <= names - set(old_names)

@@ -39,7 +39,7 @@ def is_text(path: bytes) -> bool:
 @example(b"caf\xe9")
 @example("\N{REPLACEMENT CHARACTER}".encode())
 @example(b"\xed\xa0\x80")
-def test_what_an_answer_shows_names_the_path(path: bytes) -> None:
+def test_the_bytes_in_an_answer_name_the_path(path: bytes) -> None:
     text, encoded = path_text(path), encoded_path(path)
     assert (encoded is msgspec.UNSET) == is_text(path)
     if encoded is msgspec.UNSET:
@@ -51,14 +51,14 @@ def test_what_an_answer_shows_names_the_path(path: bytes) -> None:
 
 @given(PATHS)
 @example(b"\xfb\xff\xbe")
-def test_both_alphabets_padded_or_not_and_an_unescaped_plus_count(path: bytes) -> None:
+def test_both_base64_alphabets_are_read_with_and_without_padding_and_an_unescaped_plus(path: bytes) -> None:
     standard = base64.b64encode(path).decode()
     for spelled in (standard, base64.urlsafe_b64encode(path).decode(), standard.rstrip("=")):
         assert read_path(parse_query(f"path_base64={spelled}".encode(), PathMembers, where="")) == path
 
 
 @given(st.lists(PATHS, max_size=4))
-def test_a_list_has_the_bytes_of_all_when_one_is_no_text(paths: list[bytes]) -> None:
+def test_a_list_has_the_bytes_of_all_paths_when_one_is_not_text(paths: list[bytes]) -> None:
     members = path_list_members(paths, "conflict_paths")
     assert members["conflict_paths"] == [path_text(path) for path in paths]
     assert ("conflict_paths_base64" in members) == (not all(map(is_text, paths)))
@@ -68,7 +68,7 @@ def test_a_list_has_the_bytes_of_all_when_one_is_no_text(paths: list[bytes]) -> 
 
 
 @pytest.mark.parametrize("text", ["a", "a===", "====", "Zg==Zg==", "Zg=\n", "ä", "\ud800", "Z\0==", "?"])
-def test_what_is_no_base64_is_refused(text: str) -> None:
+def test_text_that_is_not_base64_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_path(PathMembers(path_base64=text))
     with pytest.raises(Invalid):
@@ -80,7 +80,7 @@ def test_two_members_that_differ_are_refused() -> None:
         read_path(PathMembers(path="b", path_base64="YQ=="))
 
 
-def test_a_required_path_is_missing_where_both_are() -> None:
+def test_a_required_path_is_missing_if_both_members_are() -> None:
     for given_members in (PathMembers(), PathMembers(path=""), PathMembers(path=" ")):
         with pytest.raises(Invalid, match="required"):
             read_file_path(given_members)
@@ -90,7 +90,7 @@ def test_a_required_path_is_missing_where_both_are() -> None:
         read_written_path(PathMembers())
 
 
-def test_the_root_is_a_folder_and_names_everything_in_a_list() -> None:
+def test_the_root_is_a_folder_and_means_every_path_in_a_list() -> None:
     assert read_folder(PathMembers()) == read_folder(PathMembers(path="//")) == b""
     assert read_folder(PathMembers(path_base64="Lw==")) == b""
     assert read_paths(["a", "/"], ["/w=="]) == read_paths(["a"], ["Lw=="]) == []

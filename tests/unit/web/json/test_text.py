@@ -13,7 +13,7 @@ pytestmark = pytest.mark.quick
 MANY = b"[" + b"[]," * 400_000 + b"1]"
 
 
-def test_what_nobody_asks_for_is_skipped_without_being_built() -> None:
+def test_members_that_nobody_needs_are_skipped_without_being_built() -> None:
     text = b'{"later":' + MANY + b',"known":[1,{"a":"b"}]}'
     tracemalloc.start()
     members = decode_members(text, ("known", "absent"))
@@ -42,7 +42,7 @@ def test_names_are_compared_after_their_escapes_and_the_last_of_equal_ones_count
 
 
 @pytest.mark.parametrize("text", [b"[]", b"null", b'"x"', b"1", b"true"])
-def test_what_is_no_object_is_told_so(text: bytes) -> None:
+def test_text_that_is_not_a_json_object_is_refused(text: bytes) -> None:
     assert split_object(text, ("a",)) is None
     with pytest.raises(Invalid, match="expected a JSON object"):
         decode_members(text, ("a",))
@@ -51,6 +51,6 @@ def test_what_is_no_object_is_told_so(text: bytes) -> None:
 @pytest.mark.parametrize(
     "skipped", [b'"\xff"', b'"\\ud800"', b"NaN", b"01", b"tru", b'"\n"', b"[1,]", b"[" * 5000]
 )
-def test_what_is_skipped_must_be_json_too(skipped: bytes) -> None:
+def test_skipped_members_must_be_json_too(skipped: bytes) -> None:
     with pytest.raises(Invalid, match="request body"):
         split_object(b'{"later":' + skipped + b"}", ("a",))

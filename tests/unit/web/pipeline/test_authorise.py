@@ -79,7 +79,7 @@ def test_a_token_of_another_repository_is_refused(shared: Shared, org: str) -> N
         call_route(shared, TAGS, token_of(org, "b", Scope.GIT_READ), Dialect.PREFERRED, repo="a")
 
 
-def test_a_call_that_concerns_no_repository_needs_none(shared: Shared, org: str) -> None:
+def test_a_call_without_a_repository_needs_no_claim(shared: Shared, org: str) -> None:
     call = call_route(shared, WEBHOOKS, token_of(org, None, Scope.REPO_WRITE), Dialect.PREFERRED)
     assert call.caller.repo == ""
 
@@ -96,18 +96,18 @@ def test_a_missing_scope_is_refused_and_released_paths_call_it_unauthenticated(
         call_route(shared, PULL, token, Dialect.RELEASED)
 
 
-def test_the_scope_is_looked_at_before_the_repository(shared: Shared, org: str) -> None:
+def test_the_scope_is_checked_before_the_repository(shared: Shared, org: str) -> None:
     with pytest.raises(ScopeMissing):
         call_route(shared, TAGS, token_of(org, "b", Scope.ORG_READ), Dialect.PREFERRED, repo="a")
 
 
 @pytest.mark.parametrize("token", [None, "x", ""])
-def test_without_a_valid_token_nothing_is_called(shared: Shared, org: str, token: str | None) -> None:
+def test_without_a_valid_token_the_handler_is_not_called(shared: Shared, org: str, token: str | None) -> None:
     with pytest.raises(Unauthenticated):
         call_route(shared, TAGS, token, Dialect.PREFERRED, repo="a")
 
 
-def test_the_caller_is_known_to_the_log_even_when_it_is_refused(shared: Shared, org: str) -> None:
+def test_the_log_names_a_refused_caller(shared: Shared, org: str) -> None:
     exchange, _ = open_exchange(
         make_wire("GET", "/", headers={"Authorization": f"Bearer {token_of(org, 'b', Scope.GIT_READ)}"}),
         shared,
@@ -127,6 +127,6 @@ async def never(_exchange: Exchange) -> None:
     raise AssertionError
 
 
-def test_a_public_route_asks_for_no_token(shared: Shared) -> None:
+def test_a_public_route_needs_no_token(shared: Shared) -> None:
     call = call_route(shared, HEALTH, None, Dialect.NONE)
     assert (call.principal, call.authorised) == (None, None)

@@ -39,7 +39,7 @@ def test_a_failure_is_answered_in_the_form_of_its_route(shared: Shared) -> None:
     assert result == {"success": False, "status": "not_found", "message": "no such path"}
 
 
-def test_a_bug_is_answered_without_a_word_of_its_inside(shared: Shared) -> None:
+def test_a_bug_is_answered_without_details(shared: Shared) -> None:
     answer = answer_of(shared, RuntimeError("a secret"), ErrorStyle.PLAIN)
     assert answer.status_code == 500
     assert b"secret" not in bytes(answer.body)
@@ -77,7 +77,7 @@ def test_an_exchange_without_a_client_ends_with_its_connection(
     assert (exchange.outcome, exchange.reason, sent.messages, cuts) == (outcome, reason, [], ["cut"])
 
 
-def test_the_end_of_the_server_is_told_as_unavailable(shared: Shared) -> None:
+def test_while_the_server_ends_the_answer_is_unavailable(shared: Shared) -> None:
     _, sent, cuts = end(shared, asyncio.CancelledError())
     assert (sent.status, sent.headers["retry-after"], sent.headers["connection"]) == (503, "1", "close")
     assert json.loads(sent.body)["error"] == "server is shutting down"

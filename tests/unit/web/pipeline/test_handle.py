@@ -64,13 +64,13 @@ def get(handler: Handler) -> Route:
     return reading("count", of_repo("count"), handler, Description("Count"))
 
 
-def test_a_read_that_lacked_what_was_mended_meanwhile_is_done_again(
+def test_a_read_is_repeated_after_its_repository_was_mended(
     shared: Shared, mended: Callable[[], Exception]
 ) -> None:
     assert body_of(shared, get(failing_first(mended))) == b'{"calls":2}'
 
 
-def test_it_is_done_again_only_once(shared: Shared, mended: Callable[[], Exception]) -> None:
+def test_a_read_is_repeated_only_once(shared: Shared, mended: Callable[[], Exception]) -> None:
     with pytest.raises(RepositoryMended):
         body_of(shared, get(failing_first(mended, times=2)))
 
@@ -80,7 +80,7 @@ def test_other_failures_are_final(shared: Shared) -> None:
         body_of(shared, get(failing_first(BadCursor)))
 
 
-def test_a_call_with_a_body_is_not_done_again(shared: Shared, mended: Callable[[], Exception]) -> None:
+def test_a_call_with_a_body_is_not_repeated(shared: Shared, mended: Callable[[], Exception]) -> None:
     grep = reading("grep", of_repo("grep"), failing_first(mended), Description("Search"), method="POST")
     pull = changing("pull", of_repo("pull"), failing_first(mended), Description("Pull"))
     for route in (grep, pull):

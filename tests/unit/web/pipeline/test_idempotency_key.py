@@ -57,7 +57,7 @@ def test_a_request_without_the_field_has_no_key() -> None:
         '"' + "k" * 256 + '"',
     ],
 )
-def test_anything_else_is_refused(field: str) -> None:
+def test_any_other_value_is_refused(field: str) -> None:
     with pytest.raises(Invalid):
         read_key([field])
 
@@ -67,7 +67,7 @@ def test_two_fields_are_refused() -> None:
         read_key(["a", "a"])
 
 
-def test_a_key_in_use_is_409_and_one_that_was_used_for_something_else_422() -> None:
+def test_a_key_in_use_is_answered_409_and_a_key_of_another_request_422() -> None:
     busy, reused = describe_failure(KeyTaken()), describe_failure(KeyReused())
     assert (busy.status, busy.result_status) == (409, "conflict")
     assert busy.sentence == "a request with this Idempotency-Key is in progress, please retry"

@@ -47,7 +47,7 @@ def run(exchange: Exchange, last: Proceed) -> None:
     asyncio.run(chain(log_exchange, send_answer, last=last)(exchange))
 
 
-def test_the_line_tells_what_was_asked_and_what_was_sent(shared: Shared, log_lines: ReadLines) -> None:
+def test_the_line_has_the_facts_of_request_and_answer(shared: Shared, log_lines: ReadLines) -> None:
     async def answer(exchange: Exchange) -> None:
         match = Match("list_tags", "/api/repos/{repo}/tags", Dialect.PREFERRED, {"repo": "a"})
         exchange.call = Call(exchange.wire, shared, match)
@@ -79,7 +79,7 @@ def test_an_exchange_that_fails_has_its_line_too(shared: Shared, log_lines: Read
     assert (line["status"], line["path"], line["operation"]) == (0, "", "")
 
 
-def test_the_path_of_a_refused_method_is_told_by_its_template(shared: Shared, log_lines: ReadLines) -> None:
+def test_the_path_of_a_refused_method_is_logged_as_its_template(shared: Shared, log_lines: ReadLines) -> None:
     exchange, _ = open_exchange(make_wire("PUT", "/api/repos/secret/tags"), shared)
     exchange.refused_path = "/api/repos/{repo}/tags"
     run(exchange, answering(Response("no", 405)))
@@ -87,14 +87,14 @@ def test_the_path_of_a_refused_method_is_told_by_its_template(shared: Shared, lo
     assert (line["path"], line["status"]) == ("/api/repos/{repo}/tags", 405)
 
 
-def test_an_answer_that_came_too_late_is_told_as_such(shared: Shared, log_lines: ReadLines) -> None:
+def test_an_answer_that_came_too_late_is_logged_as_such(shared: Shared, log_lines: ReadLines) -> None:
     exchange, _ = open_exchange(make_wire("GET", "/", has_left=lambda: True), shared)
     run(exchange, answering(Response("ok")))
     (line,) = log_lines()
     assert (line["message"], line["status"]) == ("client left", 200)
 
 
-def test_outcome_and_reason_of_inner_stages_are_told(shared: Shared, log_lines: ReadLines) -> None:
+def test_outcome_and_reason_of_inner_stages_are_logged(shared: Shared, log_lines: ReadLines) -> None:
     exchange, _ = open_exchange(make_wire("GET", "/"), shared)
     exchange.outcome, exchange.reason = "answer cut short", "the client took nothing"
     run(exchange, answering(Response("ok")))

@@ -20,13 +20,13 @@ def send(wire: WireRequest, answer: Response) -> tuple[Outgoing, Sent]:
     return outgoing, sent
 
 
-def test_every_answer_names_its_request_last() -> None:
+def test_the_last_header_of_every_answer_is_the_request_id() -> None:
     _, sent = send(make_wire("GET", "/", headers={"X-Request-Id": "abc-1"}), Response("ok"))
     assert list(sent.headers.items())[-1] == ("x-request-id", "abc-1")
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 1000, "caf\xe9"])
-def test_an_id_that_is_no_id_is_replaced_by_a_new_one(given: str) -> None:
+def test_an_invalid_id_is_replaced_by_a_new_one(given: str) -> None:
     _, sent = send(make_wire("GET", "/", headers={"X-Request-Id": given}), Response("ok"))
     assert len(sent.headers["x-request-id"]) == 32
 

@@ -49,14 +49,14 @@ def test_a_reply_may_have_a_status_of_its_own() -> None:
     assert render(Reply(Thing("a"), 200), POST).status_code == 200
 
 
-def test_nothing_is_an_answer_without_a_body() -> None:
+def test_none_is_rendered_as_an_answer_without_a_body() -> None:
     gone = changing("end", of_repo("things"), handler, Description("End", status=204))
     response = render(None, gone)
     assert (response.status_code, bytes(response.body)) == (204, b"")
     assert "content-type" not in response.headers
 
 
-def test_a_response_stays_what_it_is() -> None:
+def test_a_response_is_sent_unchanged() -> None:
     response = Response(b"file", 206, {"ETag": '"x"'})
     assert render(response, POST) is response
     assert dict(response.headers) == {"content-length": "4", "etag": '"x"'}

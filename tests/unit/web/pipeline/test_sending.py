@@ -56,7 +56,7 @@ def test_a_client_that_leaves_while_it_sends_gets_no_answer_and_its_stream_is_cl
     assert (closed, sent.messages) == (["closed"], [])
 
 
-def test_what_the_inner_stages_raise_is_for_the_outer_ones(shared: Shared) -> None:
+def test_errors_of_inner_stages_reach_the_outer_ones(shared: Shared) -> None:
     exchange, sent = open_exchange(make_wire("GET", "/"), shared)
     with pytest.raises(RuntimeError):
         asyncio.run(send_answer(exchange, raising(RuntimeError())))

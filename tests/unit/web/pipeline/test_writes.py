@@ -184,7 +184,7 @@ def test_a_bad_key_is_refused_before_anything_is_prepared(writer: Writer, key: s
     assert writer.prepared == 0
 
 
-def test_an_operation_that_had_nothing_to_write_has_its_answer_kept_as_well(writer: Writer) -> None:
+def test_the_answer_of_an_operation_without_changes_is_kept_as_well(writer: Writer) -> None:
     answer(writer.call(key="k"), writer.route(lambda _receipt: 7))
     assert "idempotency-replayed" in answer(writer.call(key="k"), writer.route(lambda _receipt: 8)).headers
 
@@ -198,7 +198,7 @@ def test_a_failure_is_not_kept(writer: Writer) -> None:
     assert bytes(answer(writer.call(key="k"), writer.route(writer.keeping(7))).body) == b'{"number":7}'
 
 
-def test_a_request_that_was_overtaken_by_its_repeat_gets_the_answer_of_that_one(writer: Writer) -> None:
+def test_a_request_overtaken_by_its_repeat_gets_the_answer_of_the_repeat(writer: Writer) -> None:
     def overtaken(_receipt: Receipt[int] | None) -> int:
         asyncio.run(answer_write(writer.call(key="k"), writer.route(writer.keeping(7))))
         raise KeyTaken
@@ -208,7 +208,7 @@ def test_a_request_that_was_overtaken_by_its_repeat_gets_the_answer_of_that_one(
     assert writer.discarded == 1
 
 
-def test_a_key_that_is_taken_and_has_no_answer_yet_is_told(writer: Writer) -> None:
+def test_a_taken_key_without_an_answer_yet_is_a_conflict(writer: Writer) -> None:
     def taken(_receipt: Receipt[int] | None) -> int:
         raise KeyTaken
 
@@ -217,7 +217,7 @@ def test_a_key_that_is_taken_and_has_no_answer_yet_is_told(writer: Writer) -> No
 
 
 @pytest.mark.parametrize("key", [None, "k"])
-def test_what_was_prepared_is_removed_when_the_write_fails(writer: Writer, key: str | None) -> None:
+def test_prepared_objects_are_removed_when_the_write_fails(writer: Writer, key: str | None) -> None:
     def fail(_receipt: Receipt[int] | None) -> int:
         raise RuntimeError
 

@@ -123,7 +123,7 @@ def test_every_get_reads_and_every_other_method_says_what_it_writes() -> None:
         assert (route.writes is Writes.NOTHING) == reads(route), route.name
 
 
-def test_what_moves_a_branch_by_a_commit_waits_in_its_queue() -> None:
+def test_routes_that_add_commits_wait_in_the_branch_queue() -> None:
     assert _named(Writes.BRANCH) == {
         "create_commit",
         "diff_commit",
@@ -165,7 +165,7 @@ def test_a_row_has_no_place_to_repeat_what_its_handler_promises() -> None:
     assert "reply" not in {field.name for field in fields(Description)}
 
 
-def test_only_answers_that_are_no_json_are_responses_of_their_handlers() -> None:
+def test_handlers_return_responses_only_for_answers_that_are_not_json() -> None:
     for route in API:
         promised = inspect.signature(route.handler, eval_str=True).return_annotation
         is_json = route.description.reply_media == "application/json"

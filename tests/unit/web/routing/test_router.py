@@ -90,13 +90,13 @@ def test_head_is_answered_by_get() -> None:
     assert find_match("HEAD", b"/api/repos").operation == "list"
 
 
-def test_an_unknown_method_is_told_what_is_allowed() -> None:
+def test_the_answer_to_an_unknown_method_lists_the_allowed_ones() -> None:
     error = failure_of("BREW", b"/api/repos").error
     assert isinstance(error, MethodNotAllowed)
     assert error.allow == "GET, HEAD, POST"
 
 
-def test_routing_failures_of_commit_paths_are_known_as_such() -> None:
+def test_routing_failures_of_commit_paths_have_the_form_of_commits() -> None:
     for path in (b"/api/v1/repos/commit-pack", b"/api/repos/%zz/commit-pack", b"/api/v2/repos/commit-pack"):
         assert failure_of("PUT", path).style is ErrorStyle.COMMIT_RESULT
 
@@ -147,7 +147,7 @@ def test_repeated_slashes_count_as_one_in_every_git_route() -> None:
 
 
 @pytest.mark.parametrize("path", [b"/x.git/info/refs/", b"/x.git/info/refs//", b"//info//refs", b"/x.git//"])
-def test_a_slash_at_the_end_of_a_remote_path_is_no_slash_too_many(path: bytes) -> None:
+def test_a_remote_path_that_ends_in_a_slash_names_no_route(path: bytes) -> None:
     assert isinstance(failure_of("GET", path).error, PathUnknown)
 
 

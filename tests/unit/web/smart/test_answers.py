@@ -86,7 +86,7 @@ async def test_a_streamed_answer_looks_the_same_and_cleans_up() -> None:
     assert cleaned == [True]
 
 
-def test_a_failure_that_is_told_in_the_body_has_its_line_in_the_log(
+def test_a_failure_in_the_body_of_an_answer_is_logged(
     edge: MemoryEdge, caplog: pytest.LogCaptureFixture
 ) -> None:
     _route, call = edge.call("POST", "/r.git/git-upload-pack", Client(), {})

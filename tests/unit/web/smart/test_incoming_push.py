@@ -106,7 +106,7 @@ async def test_the_slot_of_a_push_is_parked_while_its_client_sends_nothing(
 
 
 @in_event_loop
-async def test_a_client_sees_a_sign_of_life_every_five_seconds_until_the_report(
+async def test_a_client_gets_a_keep_alive_byte_every_five_seconds_until_the_report(
     edge: MemoryEdge, node: Node, caller: Principal
 ) -> None:
     response, child = await stopped(edge, BANDS)
@@ -123,7 +123,7 @@ async def test_a_client_sees_a_sign_of_life_every_five_seconds_until_the_report(
 
 
 @in_event_loop
-async def test_a_client_without_bands_sees_nothing_but_the_report(edge: MemoryEdge) -> None:
+async def test_a_client_without_bands_gets_only_the_report(edge: MemoryEdge) -> None:
     response, child = await stopped(edge, PLAIN)
     reader = Reader(response)
     await settle()
@@ -136,7 +136,7 @@ async def test_a_client_without_bands_sees_nothing_but_the_report(edge: MemoryEd
 
 
 @in_event_loop
-async def test_a_git_that_says_nothing_for_an_hour_is_given_up(
+async def test_a_git_that_writes_nothing_for_an_hour_is_given_up(
     edge: MemoryEdge, node: Node, caller: Principal, admission: Admission
 ) -> None:
     response, _child = await stopped(edge, PLAIN)

@@ -78,7 +78,7 @@ async def test_everything_arrives_in_order_while_both_ends_work(cat: Child) -> N
 
 
 @in_event_loop
-async def test_what_is_there_is_returned_without_waiting_for_more(cat: Child) -> None:
+async def test_arrived_bytes_are_returned_without_waiting_for_more(cat: Child) -> None:
     writer, reader = PipeWriter(cat.stdin), PipeReader(cat.stdout)
     for text in (b"one", b"two"):
         await writer.write(text)
@@ -122,7 +122,7 @@ async def test_each_piece_begins_the_time_anew(cat: Child) -> None:
 
 
 @in_event_loop
-async def test_a_child_that_takes_nothing_is_given_up(silent: Child) -> None:
+async def test_a_child_that_reads_nothing_is_given_up(silent: Child) -> None:
     writing = asyncio.ensure_future(PipeWriter(silent.stdin).write(NOISE))
     await settle()
     await let_pass(limits.git_stall_max_s - 1)
@@ -205,7 +205,7 @@ async def test_a_pipe_that_was_closed_is_not_read(silent: Child) -> None:
 
 
 @in_event_loop
-async def test_tasks_are_ended_whatever_became_of_them() -> None:
+async def test_tasks_are_ended_in_every_state() -> None:
     async def fail() -> None:
         raise ConnectionError
 

@@ -27,7 +27,7 @@ class Watched:
 
 
 @in_event_loop
-async def test_text_is_told_as_it_comes() -> None:
+async def test_text_is_passed_on_as_it_comes() -> None:
     progress = Progress()
     watched = Watched(progress)
     for text in (b"one", b"two"):
@@ -40,7 +40,7 @@ async def test_text_is_told_as_it_comes() -> None:
 
 
 @in_event_loop
-async def test_text_from_before_anybody_listens_is_told_at_once() -> None:
+async def test_text_from_before_anybody_listens_is_passed_on_at_once() -> None:
     progress = Progress()
     progress.put(b"one ")
     progress.put(b"two")
@@ -51,7 +51,7 @@ async def test_text_from_before_anybody_listens_is_told_at_once() -> None:
 
 
 @in_event_loop
-async def test_text_put_in_the_last_step_of_the_work_is_told_before_the_end() -> None:
+async def test_text_of_the_last_step_of_the_work_is_passed_on_before_the_end() -> None:
     progress = Progress()
     watched = Watched(progress)
     await settle()
@@ -72,7 +72,7 @@ async def test_work_that_ended_before_anybody_listened_leaves_its_text() -> None
 
 
 @in_event_loop
-async def test_without_text_there_is_nothing_but_the_end() -> None:
+async def test_without_text_only_the_end_is_passed_on() -> None:
     watched = Watched(Progress())
     watched.work.set_result(b"report")
     await watched.task
@@ -80,7 +80,7 @@ async def test_without_text_there_is_nothing_but_the_end() -> None:
 
 
 @in_event_loop
-async def test_a_sign_of_life_comes_each_time_that_nothing_else_came_for_five_seconds() -> None:
+async def test_a_keep_alive_comes_after_every_five_seconds_without_text() -> None:
     progress = Progress()
     watched = Watched(progress)
     await settle()
@@ -100,7 +100,7 @@ async def test_a_sign_of_life_comes_each_time_that_nothing_else_came_for_five_se
 
 @pytest.mark.parametrize("failed", [False, True])
 @in_event_loop
-async def test_work_that_fails_ends_the_telling_as_well(failed: bool) -> None:
+async def test_failing_work_ends_the_progress_as_well(failed: bool) -> None:
     watched = Watched(Progress())
     await settle()
     if failed:
@@ -114,7 +114,7 @@ async def test_work_that_fails_ends_the_telling_as_well(failed: bool) -> None:
 
 
 @in_event_loop
-async def test_text_beyond_the_bound_is_dropped_and_said_to_be() -> None:
+async def test_text_beyond_the_bound_is_dropped_and_that_is_mentioned() -> None:
     progress = Progress()
     assert progress.put(b"a" * (MAX_BYTES - 2)) == b"a" * (MAX_BYTES - 2)
     assert progress.put(b"bcd") == b"bc"
@@ -129,7 +129,7 @@ async def test_text_beyond_the_bound_is_dropped_and_said_to_be() -> None:
 
 
 @in_event_loop
-async def test_empty_text_is_no_sign_of_life() -> None:
+async def test_empty_text_does_not_count_as_a_keep_alive() -> None:
     progress = Progress()
     watched = Watched(progress)
     progress.put(b"")

@@ -50,7 +50,7 @@ async def test_a_push_moves_its_ref_and_reports_it(edge: MemoryEdge, node: Node,
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 @in_event_loop
-async def test_a_push_means_the_same_in_whatever_pieces_it_comes(
+async def test_a_push_has_the_same_result_in_any_pieces(
     edge: MemoryEdge, node: Node, caller: Principal, size: int
 ) -> None:
     new, data = history()
@@ -91,7 +91,7 @@ async def test_a_client_that_wants_no_report_gets_none(
 
 
 @in_event_loop
-async def test_a_probe_without_commands_is_answered_with_nothing(edge: MemoryEdge) -> None:
+async def test_a_probe_without_commands_gets_an_empty_answer(edge: MemoryEdge) -> None:
     reply = await push(edge, FLUSH_PKT)
     assert (reply.status, reply.body) == (200, b"")
 

@@ -73,7 +73,7 @@ async def test_a_token_is_for_its_repository_only(edge: MemoryEdge) -> None:
 
 
 @in_event_loop
-async def test_a_token_that_cannot_be_believed_is_refused(edge: MemoryEdge) -> None:
+async def test_an_invalid_token_is_refused(edge: MemoryEdge) -> None:
     with pytest.raises(Unauthenticated):
         await authorise(edge, "/r.git", Service.UPLOAD_PACK, "nonsense")
 
@@ -90,7 +90,7 @@ async def test_the_token_tells_whether_a_path_is_escaped(edge: MemoryEdge, path:
 
 
 @in_event_loop
-async def test_the_import_remote_is_written_only(edge: MemoryEdge) -> None:
+async def test_the_import_remote_can_only_be_pushed_to(edge: MemoryEdge) -> None:
     token = edge.token("r")
     assert (await authorise(edge, "/r+import.git", Service.RECEIVE_PACK, token)).is_import
     with pytest.raises(Denied, match="import remote"):

@@ -111,20 +111,20 @@ async def test_refs_are_listed_without_a_slot(edge: MemoryEdge, tip: Oid, admiss
 
 
 @in_event_loop
-async def test_a_want_that_is_not_there_is_told_in_an_error_packet(edge: MemoryEdge, tip: Oid) -> None:
+async def test_a_missing_want_is_reported_in_an_error_packet(edge: MemoryEdge, tip: Oid) -> None:
     reply = await ask(edge, fetch_of("1" * 40))
     assert reply.status == 200
     assert packets(reply.body) == [b"ERR upload-pack: not our ref " + b"1" * 40]
 
 
 @in_event_loop
-async def test_an_unknown_command_is_told_in_an_error_packet(edge: MemoryEdge, tip: Oid) -> None:
+async def test_an_unknown_command_is_reported_in_an_error_packet(edge: MemoryEdge, tip: Oid) -> None:
     reply = await ask(edge, pkt("command=shout\n") + FLUSH_PKT)
     assert (reply.status, packets(reply.body)) == (200, [b"ERR unknown command 'shout'"])
 
 
 @in_event_loop
-async def test_a_client_that_is_done_is_answered_with_nothing(edge: MemoryEdge, tip: Oid) -> None:
+async def test_a_client_that_is_done_gets_an_empty_answer(edge: MemoryEdge, tip: Oid) -> None:
     reply = await ask(edge, FLUSH_PKT)
     assert (reply.status, reply.body) == (200, b"")
 
@@ -144,7 +144,7 @@ async def test_a_request_beyond_its_bound_is_refused(edge: MemoryEdge, tip: Oid)
 
 
 @in_event_loop
-async def test_the_import_remote_is_not_read(edge: MemoryEdge, tip: Oid) -> None:
+async def test_the_import_remote_cannot_be_fetched_from(edge: MemoryEdge, tip: Oid) -> None:
     with pytest.raises(Denied):
         await ask(edge, fetch_of(tip), path="/r+import.git")
 
@@ -202,7 +202,7 @@ async def test_the_slot_of_a_slow_client_is_parked(edge: MemoryEdge, tip: Oid, a
 
 
 @in_event_loop
-async def test_a_client_that_left_while_it_waited_costs_no_process(
+async def test_no_process_starts_for_a_client_that_left_while_it_waited(
     edge: MemoryEdge, tip: Oid, admission: Admission
 ) -> None:
     client = Client([fetch_of(tip)])

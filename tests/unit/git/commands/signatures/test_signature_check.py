@@ -109,7 +109,7 @@ def test_a_signature_for_another_purpose_is_refused(
     assert not check(tmp_path, head + b"\n" + header + b"\n\n" + body, parse(tmp_path, ssh.public))
 
 
-def test_an_expired_or_revoked_key_counts_no_more(
+def test_an_expired_or_revoked_key_is_refused(
     keys: KeyMaker, ssh: Signer, git: Git, work: Path, tmp_path: Path
 ) -> None:
     expired = keys.openpgp(faked_time="20200101T000000", expire="1y")
@@ -163,13 +163,15 @@ def test_every_usual_kind_of_ssh_key_counts(
         "\udcff",
     ],
 )
-def test_what_is_no_public_key_is_rejected(text: str, tmp_path: Path) -> None:
+def test_text_that_is_not_a_public_key_is_rejected(text: str, tmp_path: Path) -> None:
     need_programs("gpg", "ssh-keygen")
     with pytest.raises(SigningKeyRejected):
         parse(tmp_path, text)
 
 
-def test_lines_we_could_not_honour_are_rejected(ssh: Signer, pgp: Signer, tmp_path: Path) -> None:
+def test_lines_with_options_that_cannot_be_enforced_are_rejected(
+    ssh: Signer, pgp: Signer, tmp_path: Path
+) -> None:
     for options in ("cert-authority", 'namespaces="file"', "no-such-option", 'valid-before="soon"'):
         with pytest.raises(SigningKeyRejected):
             parse(tmp_path, f"ada@example.test {options} {ssh.public}")

@@ -89,7 +89,7 @@ def test_refs_of_the_other_server_are_listed(there: There, here: WorkTree) -> No
     assert listed(here, there.remote, b"refs/heads/other") == set()
 
 
-def test_refs_come_with_all_that_they_lead_to(there: There, here: WorkTree) -> None:
+def test_refs_come_with_all_their_objects(there: There, here: WorkTree) -> None:
     fetch(
         here, there.remote, (b"refs/heads/*", b"refs/fetched/heads/*"), (b"refs/tags/v1", b"refs/fetched/v1")
     )
@@ -100,7 +100,7 @@ def test_refs_come_with_all_that_they_lead_to(there: There, here: WorkTree) -> N
     here.run("fsck", "--strict", "--connectivity-only")
 
 
-def test_a_ref_that_was_forced_is_taken_and_nothing_else_is_left(there: There, here: WorkTree) -> None:
+def test_a_forced_ref_is_taken_and_leaves_no_other_ref(there: There, here: WorkTree) -> None:
     fetch(here, there.remote, (MAIN, b"refs/fetched/heads/main"))
     there.work.run("commit", "--quiet", "--amend", "-m", "other", "--reset-author")
     forced = there.work.oid()
@@ -110,7 +110,7 @@ def test_a_ref_that_was_forced_is_taken_and_nothing_else_is_left(there: There, h
     assert not (here.folder / ".git" / "FETCH_HEAD").exists()
 
 
-def test_a_faulty_object_is_not_taken_unless_its_fault_is_let_through(there: There, here: WorkTree) -> None:
+def test_a_faulty_object_is_refused_unless_its_fault_is_allowed(there: There, here: WorkTree) -> None:
     tree = there.work.oid("HEAD^{tree}")
     faulty = there.work.write(
         "commit", f"tree {tree}\nauthor A 5 +0000\ncommitter C <c@x> 5 +0000\n\nm\n".encode()
@@ -125,12 +125,12 @@ def test_a_faulty_object_is_not_taken_unless_its_fault_is_let_through(there: The
 
 
 @pytest.mark.parametrize("name", ["refs/heads/none", "refs/tags/none"])
-def test_a_ref_that_is_not_there_fails_the_fetch(there: There, here: WorkTree, name: str) -> None:
+def test_a_missing_ref_fails_the_fetch(there: There, here: WorkTree, name: str) -> None:
     with pytest.raises(RemoteFailed):
         fetch(here, there.remote, (name.encode(), b"refs/fetched/x"))
 
 
-def test_a_server_that_is_not_there_is_told_as_a_failure(here: WorkTree, tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_a_failure(here: WorkTree, tmp_path: Path) -> None:
     nowhere = remote_at(tmp_path / "nowhere")
     with pytest.raises(RemoteFailed):
         fetch(here, nowhere, (MAIN, MAIN))
@@ -189,7 +189,7 @@ def push(there: There, *refs: PushedRef, atomic: bool = False) -> set[RefName]:
     return push_refs(there.work, there.remote, refs, atomic=atomic, timeout_s=60)
 
 
-def test_a_ref_moves_from_the_value_that_it_is_known_to_have(there: There) -> None:
+def test_a_ref_moves_from_its_known_value(there: There) -> None:
     assert push(there, PushedRef(MAIN, there.old, there.new)) == {MAIN}
     assert there.refs()["refs/heads/main"] == there.new
 
@@ -212,7 +212,7 @@ def test_a_ref_moves_backwards_when_its_value_is_known(there: There) -> None:
     assert push(there, PushedRef(MAIN, there.new, there.old)) == {MAIN}
 
 
-def test_of_several_refs_each_has_its_own_outcome_unless_all_must_move(there: There) -> None:
+def test_each_ref_has_its_own_outcome_unless_the_push_is_atomic(there: There) -> None:
     refs = [PushedRef(MAIN, UNKNOWN, there.new), PushedRef(SIDE, None, there.new)]
     assert push(there, *refs, atomic=True) == set()
     assert there.refs().keys() == {"refs/heads/main", "refs/tags/v1"}
@@ -220,7 +220,7 @@ def test_of_several_refs_each_has_its_own_outcome_unless_all_must_move(there: Th
     assert there.refs()["refs/heads/main"] == there.old
 
 
-def test_a_ref_that_is_there_already_counts_as_moved(there: There) -> None:
+def test_a_ref_with_the_new_value_already_counts_as_moved(there: There) -> None:
     assert push(there, PushedRef(MAIN, there.old, there.old)) == {MAIN}
 
 
@@ -244,7 +244,7 @@ def test_hooks_of_this_side_do_not_run(there: There) -> None:
 LOGIN = RemoteLogin("bot", Secret("correct horse"))
 
 
-def test_a_credential_is_told_to_git_and_to_nobody_else(here: WorkTree, fake_git: FakeGit) -> None:
+def test_only_git_gets_the_credential(here: WorkTree, fake_git: FakeGit) -> None:
     """Git asks the helper more than once, and its command line and environment do not hold the answer."""
     script = (
         'i=0; while [ $i -lt $GIT_CONFIG_COUNT ]; do eval "name=\\$GIT_CONFIG_KEY_$i";'
@@ -304,5 +304,5 @@ def test_no_descriptor_is_left_open(there: There, here: WorkTree) -> None:
         (b"fatal: something new at 'https://x/certificate/timed out'", RemoteFault.UNKNOWN),
     ],
 )
-def test_what_went_wrong_is_read_from_gits_messages(messages: bytes, fault: RemoteFault) -> None:
+def test_the_fault_is_read_from_gits_messages(messages: bytes, fault: RemoteFault) -> None:
     assert find_fault(messages) is fault

@@ -43,7 +43,7 @@ def want(oid: Oid, capabilities: str = "ofs-delta no-progress") -> bytes:
     return pkt(f"want {oid} {capabilities}\n") + b"0000" + pkt("done\n")
 
 
-def test_a_pack_of_what_is_wanted_is_sent(served: WorkTree) -> None:
+def test_a_pack_of_the_wanted_objects_is_sent(served: WorkTree) -> None:
     code, stdout, stderr = answer(
         start_upload_pack(served.place(), namespace="", version=0), want(served.oid())
     )
@@ -91,7 +91,7 @@ def test_a_filter_by_paths_of_the_client_is_refused(served: WorkTree) -> None:
     assert answer(start_upload_pack(served.place(), namespace="", version=0), allowed)[0] == 0
 
 
-def test_its_messages_name_what_it_could_not_read(served: WorkTree) -> None:
+def test_the_messages_name_the_unreadable_objects(served: WorkTree) -> None:
     blob = served.oid("HEAD:a")
     served.corrupt(blob)
     code, _, stderr = answer(start_upload_pack(served.place(), namespace="", version=0), want(served.oid()))
