@@ -19,8 +19,7 @@ from packhouse.cli.settings import (
 from packhouse.clock import system_clock
 from packhouse.config import Config
 from packhouse.jobs.background import start_background
-from packhouse.operations.demo.prepare_demo import Demo, prepare_demo
-from packhouse.operations.demo.prepare_shop import SHOP_NAME
+from packhouse.operations.demo.prepare_demo import Demo, PrepareDemo, prepare_demo
 from packhouse.web.edge.serve import open_listener, serve
 
 TOKEN_TTL_S: Final = 30 * 86400
@@ -89,7 +88,7 @@ def command() -> int:
     # Another program may have the address. The user must learn that before anything is made and printed.
     open_listener(config.listen).close()
     with opened_node(may_create=True) as node:
-        prepared = prepare_demo(node)
+        prepared = prepare_demo(node, PrepareDemo())
     welcome = _WELCOME.format(**_lines(config, prepared))
     start_logging(config)
     return serve(config, start_background, announce=lambda: click.echo(welcome))
@@ -99,7 +98,7 @@ def _lines(config: Config, demo: Demo) -> dict[str, str]:
     url = _url(config)
     scheme, _, host = url.partition("://")
     token = _sign(demo, demo.repo, Scope.GIT_READ, Scope.GIT_WRITE)
-    shop_token = _sign(demo, SHOP_NAME, Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE)
+    shop_token = _sign(demo, demo.shop, Scope.GIT_READ, Scope.GIT_WRITE, Scope.REPO_WRITE)
     file_url = f"{url}/api/repos/{quote(demo.repo, safe='')}/file?path=README.md"
     clone_url = f"{scheme}://t:{token}@{host}/{quote(demo.repo)}.git"
     names = {"org": demo.org, "repo": demo.repo, "branch": demo.branch, "key_path": str(demo.key_path)}
@@ -107,7 +106,7 @@ def _lines(config: Config, demo: Demo) -> dict[str, str]:
         **names,
         "url": url,
         "curl": shlex.join(["curl", "-H", f"Authorization: Bearer {token}", file_url]),
-        "shop": SHOP_NAME,
+        "shop": demo.shop,
         "examples": f"export SERVER={shlex.quote(url)} TOKEN={shop_token}",
         "clone": shlex.join(["git", "clone", clone_url]),
         "python": _PYTHON.format(

@@ -12,7 +12,6 @@ from packhouse.clock import format_timestamp
 from packhouse.node import Node
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.operations.tenants.list_orgs import ListOrgs, Org, list_orgs
-from packhouse.operations.tenants.orgs import check_org_name
 
 
 @click.group("org", cls=PackhouseGroup)
@@ -26,9 +25,9 @@ def command() -> None:
 @json_option
 def create(*, name: str, as_json: bool) -> None:
     """Create the organisation NAME, which tokens name as their issuer."""
-    check_org_name(name)  # before an installation is created
+    wanted = CreateOrg(name)  # refuses a name before an installation is created
     with opened_node(may_create=True) as node:
-        org = create_org(node, CreateOrg(name))
+        org = create_org(node, wanted)
     if as_json:
         print_record(_record(org), as_json=True)
     else:

@@ -11,14 +11,12 @@ from packhouse.node import Node, read_or_make_key
 from packhouse.operations.commits.add_commit import CommitFacts
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
-from packhouse.operations.demo.prepare_shop import prepare_shop
+from packhouse.operations.demo.prepare_shop import PrepareShop, prepare_shop
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
 from packhouse.operations.tenants.add_key import AddKey, KeyExists, add_key
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 
-ORG_NAME: Final = "demo"
-REPO_NAME: Final = "hello"
 KEY_FILE: Final = "demo-key.pem"
 
 _README: Final = b"""\
@@ -34,50 +32,67 @@ class Demo:
 
     org: str
     repo: str
+    shop: str
     branch: str
     key: PrivateKey
     key_path: str
 
 
-def prepare_demo(node: Node) -> Demo:
+@dataclass(frozen=True, slots=True)
+class PrepareDemo:
+    """The organisation, its first repository, and the repository of the documents' examples, by their names."""
+
+    org: str = "demo"
+    repo: str = "hello"
+    shop: str = "apps/shop"
+
+
+def prepare_demo(node: Node, command: PrepareDemo) -> Demo:
     """Make whatever of the demo is missing, and return it; what is there stays as it is.
 
     May be interrupted at any point and run again. Raises KeyRejected when the key file was spoiled.
     """
-    _tolerate_existing_org(node)
+    _tolerate_existing_org(node, command.org)
     key_path = node.config.data.absolute() / KEY_FILE
     key = read_or_make_key(key_path)
-    _tolerate_existing_key(node, key)
-    caller = act_as_operator(node, ActAsOperator(ORG_NAME))
-    _tolerate_existing_repo(node, caller)
+    _tolerate_existing_key(node, command.org, key)
+    caller = act_as_operator(node, ActAsOperator(command.org))
+    _tolerate_existing_repo(node, caller, command.repo)
     with node.database.read() as session:
-        repo = find_repo(session, caller.org_id, REPO_NAME)
+        repo = find_repo(session, caller.org_id, command.repo)
         if repo is None:
-            raise RepoNotFound(REPO_NAME)
+            raise RepoNotFound(command.repo)
         is_empty = not has_branches(session, repo.id, PERSISTENT)
     if is_empty:
         _make_first_commit(node, caller, repo)
-    prepare_shop(node, caller)
-    return Demo(org=ORG_NAME, repo=repo.name, branch=repo.default_branch, key=key, key_path=str(key_path))
+    prepare_shop(node, caller, PrepareShop(command.shop))
+    return Demo(
+        org=command.org,
+        repo=repo.name,
+        shop=command.shop,
+        branch=repo.default_branch,
+        key=key,
+        key_path=str(key_path),
+    )
 
 
-def _tolerate_existing_org(node: Node) -> None:
+def _tolerate_existing_org(node: Node, name: str) -> None:
     try:
-        create_org(node, CreateOrg(ORG_NAME))
+        create_org(node, CreateOrg(name))
     except OrgExists:
         return
 
 
-def _tolerate_existing_key(node: Node, key: PrivateKey) -> None:
+def _tolerate_existing_key(node: Node, org: str, key: PrivateKey) -> None:
     try:
-        add_key(node, AddKey(ORG_NAME, public_pem=public_pem_of(key), label="made by packhouse demo"))
+        add_key(node, AddKey(org, public_pem=public_pem_of(key), label="made by packhouse demo"))
     except KeyExists:
         return
 
 
-def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
+def _tolerate_existing_repo(node: Node, caller: Principal, name: str) -> None:
     try:
-        create_repo(node, caller, CreateRepo(REPO_NAME))
+        create_repo(node, caller, CreateRepo(name))
     except RepoExists:
         return
 

@@ -18,8 +18,6 @@ from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_n
 from packhouse.operations.refs.create_tag import CreateTag, create_tag
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 
-SHOP_NAME: Final = "apps/shop"
-
 _MAIN: Final = branch_refname("main")
 _CART: Final = branch_refname("feature/cart")
 _TAX: Final = branch_refname("feature/tax")
@@ -31,14 +29,21 @@ _START: Final = parse_oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
 _ADD_CART: Final = parse_oid("68e25b9dbfeaef21488fdb63f79ec2694d99da63")
 
 
-def prepare_shop(node: Node, caller: Principal) -> None:
+@dataclass(frozen=True, slots=True)
+class PrepareShop:
+    """The name of the repository."""
+
+    repo: str
+
+
+def prepare_shop(node: Node, caller: Principal, command: PrepareShop) -> None:
     """Make whatever is missing of the repository. Once `main` has moved, all stays as it is.
 
     `main` has two commits; a tag and a note are on its tip, from which `feature/cart` and `feature/tax` start, which
     change the same line. May be interrupted at any point and run again.
     """
-    _tolerate_existing_repo(node, caller)
-    shop = _Shop(node, caller)
+    _tolerate_existing_repo(node, caller, command.repo)
+    shop = _Shop(node, caller, command.repo)
     if shop.tip(_MAIN) is None:
         files = {b"README.md": b"# Shop\n", b"docs/guide.md": b"Read me.\n"}
         shop.commit(_MAIN, None, _ada("2026-01-01T00:00:09Z"), b"Start\n", files)
@@ -54,16 +59,16 @@ def prepare_shop(node: Node, caller: Principal) -> None:
         files = {b"src/cart.py": b"items = []\ntax = 1\n"}
         shop.commit(_TAX, _ADD_CART, _ada("2026-01-04T08:30:00Z"), b"Add another tax\n", files)
     if shop.tip(_TAG) is None:
-        create_tag(node, caller, CreateTag(SHOP_NAME, _TAG, _ADD_CART))
+        create_tag(node, caller, CreateTag(command.repo, _TAG, _ADD_CART))
     if shop.tip(_NOTES) is None:
         ada = _ada("2026-01-02T12:00:00Z")
-        note = WriteNote(SHOP_NAME, _ADD_CART, _NOTES, NoteAction.ADD, text="QA passed", author=ada)
+        note = WriteNote(command.repo, _ADD_CART, _NOTES, NoteAction.ADD, text="QA passed", author=ada)
         write_note(node, caller, note)
 
 
-def _tolerate_existing_repo(node: Node, caller: Principal) -> None:
+def _tolerate_existing_repo(node: Node, caller: Principal, name: str) -> None:
     try:
-        create_repo(node, caller, CreateRepo(SHOP_NAME))
+        create_repo(node, caller, CreateRepo(name))
     except RepoExists:
         return
 
@@ -82,9 +87,10 @@ class _Shop:
 
     node: Node
     caller: Principal
+    name: str
 
     def tip(self, refname: RefName) -> Oid | None:
-        repo = lookup_repo(self.node, self.caller, SHOP_NAME)
+        repo = lookup_repo(self.node, self.caller, self.name)
         with self.node.database.read() as session:
             ref = get_ref(session, repo.id, PERSISTENT, refname)
         return None if ref is None else ref.oid
@@ -102,7 +108,7 @@ class _Shop:
         target = CommitTarget(PERSISTENT, refname, base_refname=base, expected=parent)
         changes = [FileChange(TreePath(path), path.decode(), MODE_FILE) for path in files]
         facts = CommitFacts(message, author=person, committer=person)
-        command = StartCommit(SHOP_NAME, target, facts, changes)
+        command = StartCommit(self.name, target, facts, changes)
         with start_commit(self.node, self.caller, command) as commit:
             for path, content in files.items():
                 commit.add_chunk(path.decode(), content, eof=True)

@@ -9,9 +9,10 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import PERSISTENT, RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.demo.prepare_shop import SHOP_NAME, prepare_shop
+from packhouse.operations.demo.prepare_shop import PrepareShop, prepare_shop
 from tests.support.builders.node_writes import move_refs
 
+SHOP = "apps/shop"
 START = Oid("905818a2a0c1cd2558e4fddd3d5426f5fd72198c")
 MAIN, CART, TAX, NOTES, TAG = (
     RefName(b"refs/" + name)
@@ -34,18 +35,18 @@ REFS = {
 
 @pytest.fixture(autouse=True)
 def shop(node: Node, caller: Principal) -> None:
-    prepare_shop(node, caller)
+    prepare_shop(node, caller, PrepareShop(SHOP))
 
 
 def refs(node: Node, caller: Principal) -> dict[RefName, str]:
-    repo = lookup_repo(node, caller, SHOP_NAME)
+    repo = lookup_repo(node, caller, SHOP)
     with node.database.read() as session:
         return {ref.refname: ref.oid for ref in list_refs(session, repo.id, PERSISTENT)}
 
 
 def move(node: Node, caller: Principal, refname: RefName, target: Oid | None) -> None:
     update = RefUpdate(PERSISTENT, refname, None, target, any_old=True)
-    move_refs(node, caller, lookup_repo(node, caller, SHOP_NAME), update, action="push")
+    move_refs(node, caller, lookup_repo(node, caller, SHOP), update, action="push")
 
 
 def test_the_ids_are_those_in_the_documentation(node: Node, caller: Principal) -> None:
@@ -56,11 +57,11 @@ def test_the_next_start_completes_an_interrupted_one(node: Node, caller: Princip
     move(node, caller, MAIN, START)  # as after its first commit
     for refname in (CART, TAX, NOTES, TAG):
         move(node, caller, refname, None)
-    prepare_shop(node, caller)
+    prepare_shop(node, caller, PrepareShop(SHOP))
     assert refs(node, caller) == REFS
     for refname in (NOTES, TAX):
         move(node, caller, refname, None)
-    prepare_shop(node, caller)
+    prepare_shop(node, caller, PrepareShop(SHOP))
     assert refs(node, caller) == REFS
 
 
@@ -68,5 +69,5 @@ def test_a_repository_whose_main_has_moved_is_unchanged(node: Node, caller: Prin
     move(node, caller, MAIN, Oid(REFS[CART]))
     move(node, caller, TAG, None)
     before = refs(node, caller)
-    prepare_shop(node, caller)
+    prepare_shop(node, caller, PrepareShop(SHOP))
     assert refs(node, caller) == before
