@@ -1,5 +1,6 @@
 """What all of Git's formats share: object ids and the names of refs."""
 
+from packhouse.git.notes_refname import DEFAULT_NOTES_REF, notes_prefix, notes_refname
 from packhouse.git.oid import (
     EMPTY_TREE_OID,
     ZERO_OID,
@@ -34,6 +35,7 @@ from packhouse.git.refname import (
 )
 
 __all__ = [
+    "DEFAULT_NOTES_REF",
     "EMPTY_TREE_OID",
     "EPHEMERAL",
     "HEAD",
@@ -55,6 +57,8 @@ __all__ = [
     "is_oid",
     "is_refname",
     "new_name_fault",
+    "notes_prefix",
+    "notes_refname",
     "oid_from_wire",
     "oid_to_wire",
     "parse_oid",

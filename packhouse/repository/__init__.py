@@ -46,7 +46,7 @@ from packhouse.repository.upstream.access import UpstreamAway, check_upstream_ad
 from packhouse.repository.upstream.fetch import FetchWatch, fetch_upstream, mirrored_only
 from packhouse.repository.upstream.forward import UpstreamRejected
 from packhouse.repository.upstream.mirror import list_unfit, names_for, plan_mirror
-from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB
+from packhouse.repository.upstream.providers import DEFAULT_HOSTS, GITHUB, host_fault, name_fault, owner_fault
 from packhouse.repository.upstream.queue import SYNC_JOB, queue_sync
 from packhouse.repository.view import RepoView, open_view
 from packhouse.repository.write import Write
@@ -102,6 +102,7 @@ __all__ = [
     "find_unconnected",
     "follow_head",
     "head_target",
+    "host_fault",
     "is_ancestor",
     "is_reachable",
     "is_reached",
@@ -112,9 +113,11 @@ __all__ = [
     "log_repo_event",
     "merge_trees",
     "mirrored_only",
+    "name_fault",
     "names_for",
     "open_access",
     "open_view",
+    "owner_fault",
     "pack_anew",
     "plan_mirror",
     "queue_sync",

@@ -9,12 +9,11 @@ from packhouse import limits
 from packhouse.auth import Principal
 from packhouse.db import RefMismatch, RefNameConflict, RefUpdate, get_ref
 from packhouse.errors import Code, Conflict, Invalid, NotFound, PackhouseError, PreconditionFailed
-from packhouse.git import PERSISTENT, ZERO_OID, Oid, RefName
+from packhouse.git import DEFAULT_NOTES_REF, PERSISTENT, ZERO_OID, Oid, RefName
 from packhouse.git.objects import NotesTree, Person, TextNotUnicode, encode_commit
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.notes_commit import NotesCommit, NoteTooLarge, is_notes_commit, join_notes
-from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF
 from packhouse.operations.refs.locked_writes import write_under_lock
 from packhouse.repository import (
     Receipt,

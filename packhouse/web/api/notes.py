@@ -7,9 +7,8 @@ from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.errors import Code, FieldMissing, Invalid
-from packhouse.git import PERSISTENT, Oid
+from packhouse.git import PERSISTENT, Oid, notes_prefix, notes_refname
 from packhouse.operations.notes.list_notes_refs import ListNotesRefs, list_notes_refs
-from packhouse.operations.notes.notes_refs import notes_prefix, notes_refname
 from packhouse.operations.notes.read_note import ReadNote, read_note
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, WrittenNote, write_note
 from packhouse.web.api.commits import PersonFields, read_person

@@ -10,16 +10,8 @@ from typing import Any, Final
 from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid, Unauthenticated
 from packhouse.git import RefName, branch_refname, check_new_name, parse_oid
 from packhouse.git.objects import clean_message, make_person, parse_date
-from packhouse.operations.repos.bases import (
-    Base,
-    ForkBase,
-    SnapshotBase,
-    UpstreamBase,
-    host_fault,
-    name_fault,
-    owner_fault,
-)
-from packhouse.repository import DEFAULT_HOSTS, GITHUB
+from packhouse.operations.repos.bases import Base, ForkBase, SnapshotBase, UpstreamBase
+from packhouse.repository import DEFAULT_HOSTS, GITHUB, host_fault, name_fault, owner_fault
 from packhouse.web.json.types import NOT_BLANK, needs, one_of, says
 
 OWN_PROVIDERS: Final = frozenset({"code", "code.storage"})

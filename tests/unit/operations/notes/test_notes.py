@@ -10,6 +10,7 @@ from packhouse.cursors import BadCursor
 from packhouse.db.ref_transaction import RefMismatch, RefUpdate
 from packhouse.db.repos import RepoNotFound
 from packhouse.errors import Invalid, LimitExceeded
+from packhouse.git.notes_refname import DEFAULT_NOTES_REF, notes_prefix, notes_refname
 from packhouse.git.objects.codec import Person, parse_commit
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, RefName, tag_refname
@@ -17,7 +18,6 @@ from packhouse.limits import guard_wait_max_s, note_max_bytes
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.notes.list_notes_refs import ListNotesRefs, list_notes_refs
-from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF, notes_prefix, notes_refname
 from packhouse.operations.notes.read_note import NoteNotFound, NotesRefNotFound, ReadNote, read_note
 from packhouse.operations.notes.write_note import (
     CustomNotesRefsOff,
@@ -272,24 +272,6 @@ def test_refs_are_listed_by_the_bytes_of_their_names(node: Node, caller: Princip
     for cursor in ("", "a b", "\ud800"):
         with pytest.raises(BadCursor):
             listed(cursor=cursor)
-
-
-@pytest.mark.parametrize("text", ["reviews", "notes/reviews", "refs/notes/reviews"])
-def test_a_ref_may_be_named_in_three_ways(text: str) -> None:
-    assert notes_refname(text) == b"refs/notes/reviews"
-    assert notes_prefix(text) == b"refs/notes/reviews"
-
-
-def test_no_name_and_no_prefix_have_their_defaults() -> None:
-    assert notes_refname(None) == b"refs/notes/commits"
-    for text in (None, "refs/notes", "refs/notes/", "notes/"):
-        assert notes_prefix(text) == b"refs/notes/"
-
-
-@pytest.mark.parametrize("text", ["refs/heads/main", "a b", "a..b", "refs/notes", "\ud800", "x.lock"])
-def test_a_name_that_no_notes_ref_can_have_is_refused(text: str) -> None:
-    with pytest.raises(Invalid):
-        notes_refname(text)
 
 
 # Who may

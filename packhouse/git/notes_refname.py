@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhouse.errors import Code, Invalid
-from packhouse.git import NOTES, RefName, is_refname
+from packhouse.git.refname import NOTES, RefName, is_refname
 
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 
