@@ -6,7 +6,6 @@ refused for the same reason, without a look at its tree.
 """
 
 import re
-import time
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -135,7 +134,7 @@ class _FaultTracer:
     def __post_init__(self) -> None:
         self._reader = self.write.reader()
         self._states = array("I", bytes(4 * len(self.idx)))
-        self._deadline = time.monotonic() + limits.push_tracing_max_s
+        self._deadline = self.write.node.monotonic() + limits.push_tracing_max_s
         for oid, fault in self.faults.items():
             (self._named if fault.name in CONTENT_FAULTS else self._own)[oid] = fault
         self._needs_trees = bool(self._named) or any(self._kind(oid) == "tree" for oid in self._own)
@@ -271,7 +270,7 @@ class _FaultTracer:
         """Raise when the time is over or the client has left. The clock is read only once in many calls."""
         self._looked += 1
         if self._looked % _LOOK_EVERY == 0:
-            if time.monotonic() > self._deadline:
+            if self.write.node.monotonic() > self._deadline:
                 raise FaultsNotTracedInTime(limits.push_tracing_max_s)
             if self.switch.is_tripped:
                 raise PushGivenUp()

@@ -6,7 +6,6 @@ object that the tracing overlooked is refused here.
 """
 
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -83,7 +82,7 @@ def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must:
         fresh.make_folder()
         wanted = kept.revisions if listed is None else listed
         pieces = write.git.iter_pack(wanted, timeout_s=limits.push_repack_max_s, switch=switch)
-        _index(fresh, pieces, kept, switch, max_bytes=node.config.push_max_bytes)
+        _index(node, fresh, pieces, kept, switch)
     except BaseException:
         fresh.discard()
         raise
@@ -101,12 +100,12 @@ def _list_kept(write: Write, idx: PackIdx, kept: Kept, switch: KillSwitch) -> li
     return listed
 
 
-def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch, *, max_bytes: int) -> None:
+def _index(node: Node, write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch) -> None:
     """Let git check the pack and write it, with its idx, into `write`."""
-    deadline = time.monotonic() + limits.push_repack_max_s
+    deadline = node.monotonic() + limits.push_repack_max_s
 
     def time_left() -> float:
-        left = deadline - time.monotonic()
+        left = deadline - node.monotonic()
         if left <= 0:
             raise PackedTooSlowly(limits.push_repack_max_s)
         return left
@@ -114,7 +113,11 @@ def _index(write: Write, pieces: Iterator[bytes], kept: Kept, switch: KillSwitch
     git = write.git_with_roots(kept.shallow)
     try:
         git.index_stream(
-            pieces, allowed=kept.allowed, max_bytes=max_bytes, time_left=time_left, switch=switch
+            pieces,
+            allowed=kept.allowed,
+            max_bytes=node.config.push_max_bytes,
+            time_left=time_left,
+            switch=switch,
         )
     except NoRoomForPack as error:
         reason = error.messages[-_LOGGED_MAX_CHARS:]

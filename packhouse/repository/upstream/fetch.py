@@ -1,6 +1,5 @@
 """Fetching from an upstream into a quarantine, within bounds, and reading the refs that came."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -61,7 +60,8 @@ class _Caller:
         self._remote = access.remote
         self._write = write
         self._watch = watch
-        self._looked_at = time.monotonic()
+        self._node = write.node
+        self._looked_at = self._node.monotonic()
 
     def list_refs(self, names: Sequence[RefName]) -> set[bytes]:
         """Return the `names` that the upstream has; raise UpstreamAway."""
@@ -88,8 +88,9 @@ class _Caller:
     def _look(self) -> None:
         if self._write.folder_bytes() > self._watch.max_bytes:
             raise UpstreamAway(SENT_TOO_MUCH, is_lasting=True)
-        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
-            self._looked_at = time.monotonic()
+        now = self._node.monotonic()
+        if now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
             if self._write.count_loose_refs("fetched") > self._watch.refs_max:
                 raise UpstreamAway(_TOO_MANY_REFS, is_lasting=True)
             self._watch.look()

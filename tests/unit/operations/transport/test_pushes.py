@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from packhouse.git.objects.codec import MODE_FILE, TreeEntry, encode_commit, enc
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
 from packhouse.git.refname import EPHEMERAL, branch_refname
 from packhouse.git.wire.receive_request import ReceiveRequest, RefCommand
+from packhouse.limits import push_repack_max_s
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
@@ -325,3 +327,35 @@ def test_a_push_is_answered_in_version_0_or_1(node: Node, caller: Principal, fir
 def test_a_branch_cannot_point_to_the_empty_tree(pusher: Pusher, first: Oid) -> None:
     told = pusher.push((SIDE, None, EMPTY_TREE_OID), objects=[("tree", b"")])
     assert told == [("refs/heads/side", "a branch must point to a commit")]
+
+
+# With a faulty object
+
+
+def make_faulty_commit(parent: Oid) -> tuple[Oid, Objects]:
+    """Return a commit whose tree has an entry that git refuses, and all of its objects."""
+    tree = encode_tree([TreeEntry(MODE_FILE, b".git", hash_object("blob", b"x"))])
+    commit = encode_commit(
+        tree=hash_object("tree", tree), parents=[parent], author=ADA, committer=ADA, message=b"m\n"
+    )
+    return hash_object("commit", commit), [("blob", b"x"), ("tree", tree), ("commit", commit)]
+
+
+def test_only_the_ref_that_leads_to_a_faulty_object_is_refused(pusher: Pusher, first: Oid) -> None:
+    sound, objects = make_commit(b"2", first)
+    faulty, bad_objects = make_faulty_commit(first)
+    told = pusher.push((MAIN, first, sound), (SIDE, None, faulty), objects=objects + bad_objects)
+    assert told[0] == ("refs/heads/main", None)
+    assert told[1][1] is not None
+    assert pusher.branches() == {"main": sound}
+
+
+def test_packing_the_sound_part_of_a_push_is_given_up_by_the_clock_of_the_node(
+    node: Node, pusher: Pusher, first: Oid
+) -> None:
+    sound, objects = make_commit(b"2", first)
+    faulty, bad_objects = make_faulty_commit(first)
+    node.monotonic = count(0, push_repack_max_s).__next__
+    told = pusher.push((MAIN, first, sound), (SIDE, None, faulty), objects=objects + bad_objects)
+    assert told[0] == ("refs/heads/main", "push could not be packed anew in time")
+    assert pusher.branches() == {"main": first}
