@@ -2,13 +2,10 @@
 
 from packhouse.jobs.task import Job, JobInterrupted
 from packhouse.node import Node
-from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
-from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
+from packhouse.operations.packs.clean_due_repo import CleanDueRepo, clean_due_repo
 
 
 def run(node: Node, job: Job) -> None:
     """Run the job."""
-    if postpone_cleaning(node, PostponeCleaning(job.key)):
-        return
-    if not clean_repo(node, CleanRepo(job.key, should_stop=job.should_stop)):
+    if not clean_due_repo(node, CleanDueRepo(job.key, should_stop=job.should_stop)):
         raise JobInterrupted

@@ -6,7 +6,6 @@ all such receivers together get at most three quarters of the threads. So the ot
 """
 
 import logging
-import random
 import threading
 from collections import Counter
 from collections.abc import Iterable
@@ -32,10 +31,10 @@ from packhouse.operations.webhooks.list_due_subscriptions import (
     ReadyWebhook,
     list_due_subscriptions,
 )
+from packhouse.operations.webhooks.open_secret import OpenSecret, open_secret
 from packhouse.operations.webhooks.record_outcomes import RecordOutcomes, record_outcomes
 from packhouse.operations.webhooks.release_subscriptions import ReleaseSubscriptions, release_subscriptions
 from packhouse.operations.webhooks.send_delivery import SendDelivery, SendOutcome, send_delivery
-from packhouse.operations.webhooks.signing import open_secret
 from packhouse.secret import Secret
 
 _SLOW_S: Final = 2.0  # a receiver whose answer took longer counts as slow
@@ -76,7 +75,7 @@ class Sender:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._worker = make_worker_name()
+        self._worker = make_worker_name(node.random_bytes)
         self._threads_max = node.config.webhook_threads
         self._threads = ThreadPoolExecutor(self._threads_max, thread_name_prefix="packhouse-webhooks")
         self._served: dict[int, _Served] = {}
@@ -155,7 +154,7 @@ class Sender:
 
     def _serve(self, webhook: ReadyWebhook) -> None:
         try:
-            secret = open_secret(self._node, webhook)
+            secret = open_secret(self._node, OpenSecret(webhook))
         except SealBroken as error:
             # Nothing is sent until the operator has put the key back.
             log_event(
@@ -177,7 +176,9 @@ class Sender:
         busy = Counter(served.receiver for served, _ in self._sends.values())
         unproven = sum(not self._proven.get(served.receiver, False) for served, _ in self._sends.values())
         order = [served for row_id, served in self._served.items() if row_id in due]
-        random.shuffle(order)  # when threads are few, every subscription has its chance
+        order.sort(
+            key=lambda _: self._node.jitter()
+        )  # when threads are few, every subscription has its chance
         for served in order:
             proven = self._proven.get(served.receiver, False)
             room = (limits.webhook_receiver_sends_max if proven else 1) - busy[served.receiver]

@@ -7,10 +7,9 @@ next extension which rows it has lost.
 
 import logging
 import os
-import secrets
 import socket
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from enum import Enum
@@ -103,9 +102,9 @@ class LeaseLoop:
         self._extend_at = moment + self._node.config.job_lease_s / 3
 
 
-def make_worker_name() -> str:
+def make_worker_name(random_bytes: Callable[[int], bytes]) -> str:
     """Return a name for the holder of leases. Each start of each process gets another name."""
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{socket.gethostname()}-{os.getpid()}-{random_bytes(4).hex()}"
 
 
 def end_threads(threads: ThreadPoolExecutor, under_way: Collection[Future[Any]]) -> None:

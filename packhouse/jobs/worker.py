@@ -14,21 +14,18 @@ from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.tasks import RECURRING, TASKS
 from packhouse.log import log_event
 from packhouse.node import Node
-from packhouse.operations.jobs.job_queue import (
-    ClaimedJob,
-    bury,
-    claim_jobs,
-    extend_jobs,
-    finish,
-    put_back,
-    queue_recurring,
-)
+from packhouse.operations.jobs.bury_job import BuryJob, bury_job
+from packhouse.operations.jobs.claim_jobs import ClaimedJob, ClaimJobs, claim_jobs
+from packhouse.operations.jobs.extend_jobs import ExtendJobs, extend_jobs
+from packhouse.operations.jobs.finish_job import FinishJob, finish_job
+from packhouse.operations.jobs.put_back_job import PutBackJob, put_back_job
+from packhouse.operations.jobs.queue_recurring import QueueRecurring, queue_recurring
 
 
 def run_jobs(node: Node, stopping: threading.Event) -> None:
     """Run jobs until `stopping` is set. Running jobs then get a moment to end; otherwise they run again later."""
     try:
-        queue_recurring(node, RECURRING)
+        queue_recurring(node, QueueRecurring(RECURRING))
     except Unavailable as error:  # the next process that starts will queue them
         log_event("recurring jobs not queued", level=logging.WARNING, reason=error.code.value)
     LeaseLoop(node, Worker(node, TASKS, stopping), stopping).run()
@@ -51,7 +48,7 @@ class Worker:
         self._node = node
         self._tasks = tasks
         self._stopping = stopping
-        self._worker = make_worker_name()
+        self._worker = make_worker_name(node.random_bytes)
         self._threads = ThreadPoolExecutor(node.config.job_threads, thread_name_prefix="packhouse-jobs")
         self._running: dict[Future[None], _Running] = {}
 
@@ -61,7 +58,7 @@ class Worker:
         free = self._node.config.job_threads - len(self._running)
         if free <= 0:
             return False
-        claimed = claim_jobs(self._node, self._worker, count_max=free)
+        claimed = claim_jobs(self._node, ClaimJobs(self._worker, count_max=free))
         for job in claimed:
             running = _Running(job)
             self._running[self._threads.submit(self._run, running)] = running
@@ -71,7 +68,7 @@ class Worker:
         """Extend the leases of the running jobs. A job that another worker has taken is told to stop."""
         self._forget_ended()
         held = list(self._running.values())
-        kept = extend_jobs(self._node, self._worker, [running.job for running in held])
+        kept = extend_jobs(self._node, ExtendJobs(self._worker, [running.job for running in held]))
         for running in held:
             running.is_lost = running.job not in kept
 
@@ -106,9 +103,7 @@ class Worker:
         try:
             task.run(self._node, job)
         except JobInterrupted:
-            put_back(
-                self._node, self._worker, claimed, delay_s=0, attempts=claimed.attempts - 1, why="interrupted"
-            )
+            self._put_back(claimed, delay_s=0, attempts=claimed.attempts - 1, reason="interrupted")
         except Exception as error:  # noqa: BLE001 - after any failure the job must be retried or made dead
             why = _describe(error)
             expected = isinstance(error, PackhouseError)
@@ -125,11 +120,9 @@ class Worker:
                 self._give_up(running, task, why)
             else:
                 delay_s = task.retry_delay_s(claimed.attempts, self._node.jitter)
-                put_back(
-                    self._node, self._worker, claimed, delay_s=delay_s, attempts=claimed.attempts, why=why
-                )
+                self._put_back(claimed, delay_s=delay_s, attempts=claimed.attempts, reason=why)
         else:
-            finish(self._node, self._worker, claimed)
+            finish_job(self._node, FinishJob(self._worker, claimed))
 
     def _describe_run(self, running: _Running, task: Task) -> Job:
         claimed = running.job
@@ -143,6 +136,10 @@ class Worker:
             should_stop=lambda: self._stopping.is_set() or running.is_lost,
         )
 
+    def _put_back(self, job: ClaimedJob, *, delay_s: int, attempts: int, reason: str) -> None:
+        command = PutBackJob(worker=self._worker, job=job, delay_s=delay_s, attempts=attempts, reason=reason)
+        put_back_job(self._node, command)
+
     def _give_up(self, running: _Running, task: Task, why: str) -> None:
         self._bury(running.job, why)
         if task.give_up is not None:
@@ -150,7 +147,7 @@ class Worker:
 
     def _bury(self, job: ClaimedJob, why: str) -> None:
         log_event("job given up", level=logging.ERROR, kind=job.kind, key=job.key, reason=why)
-        bury(self._node, self._worker, job, why=why)
+        bury_job(self._node, BuryJob(worker=self._worker, job=job, reason=why))
 
 
 def _describe(error: Exception) -> str:

@@ -1,33 +1,52 @@
-"""Forgetting events and deliveries that are older than the operator wants to keep."""
+"""Forgetting events and deliveries that are older than the operator wants to keep, and old answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
-from packhouse.db import Session, events, webhook_deliveries
+from packhouse.db import Session, delete_expired_answers, events, insert_job, webhook_deliveries
 from packhouse.node import Node, ShouldStop, never
+from packhouse.repository import expired_before
+
+_AGAIN_S: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
 class PruneEvents:
-    """Events of all repositories; `should_stop` is asked between two transactions."""
+    """Events, deliveries and answers of all repositories; `should_stop` is asked between two transactions."""
 
     should_stop: ShouldStop = never
 
 
 def prune_events(node: Node, command: PruneEvents) -> bool:
-    """Delete what is too old, in short transactions; False when it was cut short.
+    """Delete what is too old, in short transactions, and queue the next run; False when it was cut short.
 
-    Deliveries under way are kept, and with them their events.
+    Deliveries under way are kept, and with them their events. Answers to requests with an idempotency key are kept for
+    a day.
     """
-    before = node.clock() - node.config.event_keep_s
-
-    def prune(session: Session) -> bool:
-        deliveries = webhook_deliveries.prune_deliveries(
-            session, before=before, limit=node.limits.prune_batch
-        )
-        pruned = events.prune_events(session, before=before, limit=node.limits.prune_batch)
-        return max(deliveries, pruned) == node.limits.prune_batch
-
-    while node.database.transact(prune):
-        if command.should_stop():
-            return False
+    for delete_batch in (_event_pruner(node), _answer_pruner(node)):
+        while node.database.transact(delete_batch) == node.limits.prune_batch:
+            if command.should_stop():
+                return False
+    now = node.clock()
+    node.database.transact(
+        lambda session: insert_job(session, "prune_events", "all", run_at=now + _AGAIN_S, now=now)
+    )
     return True
+
+
+def _event_pruner(node: Node) -> Callable[[Session], int]:
+    """Return what deletes a batch of old deliveries and events, and tells the larger of both numbers."""
+    before, batch = node.clock() - node.config.event_keep_s, node.limits.prune_batch
+
+    def delete_batch(session: Session) -> int:
+        deliveries = webhook_deliveries.prune_deliveries(session, before=before, limit=batch)
+        return max(deliveries, events.prune_events(session, before=before, limit=batch))
+
+    return delete_batch
+
+
+def _answer_pruner(node: Node) -> Callable[[Session], int]:
+    """Return what deletes a batch of old answers, and tells their number."""
+    expired, batch = expired_before(node.clock()), node.limits.prune_batch
+    return lambda session: delete_expired_answers(session, expired=expired, limit=batch)

@@ -10,7 +10,7 @@ from packhouse.db import count_webhooks, insert_webhook, is_storable
 from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid, LimitExceeded
 from packhouse.ids import new_public_id
 from packhouse.node import Node
-from packhouse.operations.webhooks.signing import sealed_name
+from packhouse.operations.webhooks.open_secret import sealed_name
 from packhouse.operations.webhooks.subscriptions import ANY_EVENT, limiting_repo
 from packhouse.outbound import AddressRefused, BadAddress
 from packhouse.repository import EVENT_KINDS

@@ -1,8 +1,7 @@
 """The sender of webhooks on a node in memory: which subscriptions it holds, and how many requests it makes at once."""
 
-import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -23,69 +22,13 @@ from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
 from packhouse.operations.webhooks.list_deliveries import ListDeliveries, list_deliveries
 from packhouse.operations.webhooks.list_due_subscriptions import ListDueSubscriptions, list_due_subscriptions
 from packhouse.operations.webhooks.list_webhooks import ListWebhooks, list_webhooks
-from packhouse.outbound.client import OutboundClient, OutboundFailed, Reply
+from packhouse.outbound.client import Reply
 from tests.support.builders.node_writes import move_refs
 from tests.support.waiting import wait_until
 from tests.unit.jobs.conftest import Clocks, MemoryWithOutages
+from tests.unit.jobs.receivers import Receivers
 
 pytestmark = pytest.mark.quick
-
-
-@dataclass
-class Request:
-    """One request that a sender made: of which push it tells. It is answered when `answer` is called."""
-
-    host: str
-    delivery_id: str
-    push: int
-    _answered: threading.Event = field(default_factory=threading.Event)
-    _status: int | None = None
-
-    def answer(self, status: int | None = 204) -> None:
-        """Answer with a status; None is a connection that breaks."""
-        self._status = status
-        self._answered.set()
-
-    def wait_for_answer(self) -> Reply:
-        assert self._answered.wait(60), "the test has not answered"
-        if self._status is None:
-            raise OutboundFailed("connection broke")
-        return Reply(self._status, {}, b"")
-
-
-class Receivers(OutboundClient):
-    """Everybody who listens. Requests wait for the test's answer, or get `status` at once when that is set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.requests: list[Request] = []
-        self.status: int | None = None
-
-    def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        timeout_s: float,
-        answer_max_bytes: int,
-    ) -> Reply:
-        assert headers is not None
-        request = Request(
-            self.parse(url).host, headers["X-Pierre-Delivery"], int(json.loads(body)["after"], 16)
-        )
-        if self.status is not None:
-            request.answer(self.status)
-        self.requests.append(request)
-        return request.wait_for_answer()
-
-    def under_way(self) -> list[Request]:
-        return [request for request in self.requests if not request._answered.is_set()]
-
-    def answer_all(self, status: int | None = 204) -> None:
-        for request in self.under_way():
-            request.answer(status)
 
 
 @pytest.fixture
@@ -291,6 +234,32 @@ def test_receivers_that_do_not_answer_leave_threads_to_the_others(
     hosts = [request.host for request in receivers.under_way()]
     assert "good.example.com" in hosts
     assert sum(host.startswith("hangs") for host in hosts) == 3, "three quarters of the threads"
+    receivers.answer_all()
+    sender.close()
+
+
+@pytest.mark.parametrize(("draws", "served"), [([0.1, 0.5, 0.9], "a"), ([0.9, 0.5, 0.1], "c")])
+def test_chance_tells_which_subscription_gets_the_only_thread(
+    node: Node,
+    caller: Principal,
+    repo: Repo,
+    receivers: Receivers,
+    clocks: Clocks,
+    draws: list[float],
+    served: str,
+) -> None:
+    node.config = replace(node.config, webhook_threads=1)
+    world = World(node, caller, repo, receivers, clocks)
+    for name in "abc":
+        world.subscribe(f"{name}.example.com")
+    sender = world.sender()
+    world.push("main")
+    node.jitter = iter(draws).__next__
+    assert sender.start_due()
+    world.await_requests(1)
+    assert [request.host for request in receivers.under_way()] == [f"{served}.example.com"]
+    node.jitter = lambda: 0.5
+    receivers.status = 204
     receivers.answer_all()
     sender.close()
 

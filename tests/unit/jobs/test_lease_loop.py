@@ -1,6 +1,8 @@
 """The loop that both kinds of leased work share: when it extends leases, what it does in an outage, how it ends."""
 
 import logging
+import os
+import secrets
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -206,4 +208,6 @@ def test_work_that_ends_in_time_is_waited_for() -> None:
 
 
 def test_each_worker_has_a_name_of_its_own() -> None:
-    assert len({make_worker_name() for _ in range(100)}) == 100
+    names = {make_worker_name(secrets.token_bytes) for _ in range(100)}
+    assert len(names) == 100
+    assert make_worker_name(lambda count: b"\x0a" * count).endswith(f"-{os.getpid()}-0a0a0a0a")

@@ -16,8 +16,8 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.jobs.retry_job import RetryJob, retry_job
+from packhouse.operations.packs.clean_due_repo import CleanDueRepo, clean_due_repo
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
-from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.outbound.destination import BadAddress
@@ -215,12 +215,12 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     delete_repo(node, caller, DeleteRepo("apps/shop"))
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, DeleteRepo("apps/shop"))
-    assert postpone_cleaning(node, PostponeCleaning(repo.public_id)), "it may still be put back"
+    assert clean_due_repo(node, CleanDueRepo(repo.public_id))
+    assert folder.exists(), "it may still be put back"
     deleted_at = node.clock()
     node.clock = lambda: deleted_at + deleted_repo_keep_s
-    assert not postpone_cleaning(node, PostponeCleaning(repo.public_id))
     for _ in range(2):
-        assert clean_repo(node, CleanRepo(repo.public_id))
+        assert clean_due_repo(node, CleanDueRepo(repo.public_id))
     assert not folder.exists()
     with pytest.raises(Exception, match="repository not found"):
         delete_repo(node, caller, DeleteRepo("apps/shop"))

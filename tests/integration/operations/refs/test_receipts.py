@@ -23,7 +23,6 @@ from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.node.wakeups import Wakeups
 from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
-from packhouse.operations.answers.forget_answers import ForgetAnswers, forget_answers
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
@@ -31,6 +30,7 @@ from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.merge import Merge, MergeStrategy, merge
 from packhouse.operations.commits.restore_commit import RestoreCommit, restore_commit
 from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
+from packhouse.operations.events.prune_events import PruneEvents, prune_events
 from packhouse.operations.notes.write_note import NoteAction, WriteNote, write_note
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
@@ -237,7 +237,7 @@ def test_old_answers_are_deleted_in_batches(filled: Node, caller: Principal) -> 
     def left() -> int:
         return sum(is_stored(filled, caller, repo_id, f"k{number}") for number in range(5))
 
-    assert not forget_answers(filled, ForgetAnswers(should_stop=lambda: True))
+    assert not prune_events(filled, PruneEvents(should_stop=lambda: True))
     assert left() == 3
     job = Job("prune_events", "all", None, {}, 1, False, threading.Event().is_set)
     prune_job.run(filled, job)

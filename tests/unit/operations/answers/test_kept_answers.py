@@ -9,8 +9,8 @@ from packhouse.git.refname import branch_refname, tag_refname
 from packhouse.limits import Limits, answers_keep_s
 from packhouse.node.node import Node
 from packhouse.operations.answers.find_answer import FindAnswer, FoundAnswer, find_answer
-from packhouse.operations.answers.forget_answers import ForgetAnswers, forget_answers
 from packhouse.operations.answers.keep_answer import KeepAnswer, keep_answer
+from packhouse.operations.events.prune_events import PruneEvents, prune_events
 from packhouse.operations.refs.create_branch import CreateBranch, CreatedBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, TagExists, create_tag
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
@@ -100,11 +100,11 @@ def test_old_answers_are_forgotten_in_short_transactions(node: Node, caller: Pri
     few.clock = lambda: 2000
     keep(few, caller, "young")
     few.clock = lambda: 1000 + answers_keep_s
-    assert not forget_answers(few, ForgetAnswers(should_stop=lambda: True))
+    assert not prune_events(few, PruneEvents(should_stop=lambda: True))
     few.clock = lambda: 1000
     assert sum(found(few, caller, str(number)) is not None for number in range(5)) == 3
     few.clock = lambda: 1000 + answers_keep_s
-    assert forget_answers(few, ForgetAnswers())
+    assert prune_events(few, PruneEvents())
     few.clock = lambda: 1000
     assert [found(few, caller, str(number)) for number in range(5)] == [None] * 5
     assert found(few, caller, "young") is not None

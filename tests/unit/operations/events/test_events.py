@@ -13,7 +13,6 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.events.open_events import EventReader, EventsForgotten, OpenEvents, open_events
 from packhouse.operations.events.prune_events import PruneEvents, prune_events
-from packhouse.operations.events.queue_next_prune import QueueNextPrune, queue_next_prune
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
@@ -153,6 +152,6 @@ def test_pruning_goes_in_short_transactions_and_may_be_cut_short(
 
 def test_the_next_pruning_is_queued_once(node: Node) -> None:
     for _ in range(2):
-        queue_next_prune(node, QueueNextPrune(delay_s=50))
+        assert prune_events(node, PruneEvents())
     (job,) = list_jobs(node, ListJobs())
-    assert (job.kind, job.key, job.run_at) == ("prune_events", "all", 1050)
+    assert (job.kind, job.key, job.run_at) == ("prune_events", "all", 1600)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from packhouse.auth.principal import Principal
+from packhouse.db.jobs import claim_job
 from packhouse.db.packs import delete_pack_rows, list_known_packs, start_deleting_all
 from packhouse.db.refs import list_ref_log, list_refs
 from packhouse.db.repos import Repo, RepoNotFound
@@ -14,8 +15,8 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.packs.adopt_packs import AdoptPacks, adopt_packs
+from packhouse.operations.packs.clean_due_repo import CleanDueRepo, clean_due_repo
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
-from packhouse.operations.packs.postpone_cleaning import PostponeCleaning, postpone_cleaning
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.operations.repos.undelete_repo import UndeleteRepo, undelete_repo
@@ -101,18 +102,37 @@ def test_cleaning_that_comes_too_early_is_put_off(node: Node, caller: Principal,
     undelete_repo(node, caller, UndeleteRepo("r"))
     node.clock = lambda: 5000
     delete_repo(node, caller, DeleteRepo("r"))
+    before = leftovers(node, row)
     node.clock = lambda: 1000 + deleted_repo_keep_s
-    assert postpone_cleaning(node, PostponeCleaning(row.public_id))
+    (first,) = list_jobs(node, ListJobs())
+    with node.database.write() as session:
+        job = claim_job(session, first.id, worker="w", lease_until=node.clock() + 30, now=node.clock())
+    assert job is not None
+    assert clean_due_repo(node, CleanDueRepo(row.public_id))
+    assert leftovers(node, row) == before
+    running, waiting = list_jobs(node, ListJobs())
+    assert (running.id, waiting.key, waiting.run_at) == (first.id, row.public_id, 5000 + deleted_repo_keep_s)
     node.clock = lambda: 5000 + deleted_repo_keep_s
-    assert not postpone_cleaning(node, PostponeCleaning(row.public_id))
+    assert clean_due_repo(node, CleanDueRepo(row.public_id))
+    assert leftovers(node, row) == (0, 0, 0, 0)
 
 
 def test_only_the_cleaning_of_a_deleted_repository_is_put_off(
     node: Node, caller: Principal, row: Repo
 ) -> None:
-    assert not postpone_cleaning(node, PostponeCleaning(row.public_id))
-    assert not postpone_cleaning(node, PostponeCleaning(new_repo_id(node.random_bytes)))
+    before = leftovers(node, row)
+    assert clean_due_repo(node, CleanDueRepo(row.public_id))
+    assert clean_due_repo(node, CleanDueRepo(new_repo_id(node.random_bytes)))
     assert list_jobs(node, ListJobs()) == []
+    assert leftovers(node, row) == before
+
+
+def test_due_cleaning_that_is_cut_short_says_so(node: Node, caller: Principal, row: Repo) -> None:
+    delete_repo(node, caller, DeleteRepo("r"))
+    node.clock = lambda: 1000 + deleted_repo_keep_s
+    assert not clean_due_repo(node, CleanDueRepo(row.public_id, should_stop=lambda: True))
+    assert clean_due_repo(node, CleanDueRepo(row.public_id))
+    assert leftovers(node, row) == (0, 0, 0, 0)
 
 
 def test_packs_without_rows_are_taken_in_once(

@@ -25,6 +25,7 @@ from packhouse.operations.webhooks.list_due_subscriptions import (
     list_due_subscriptions,
 )
 from packhouse.operations.webhooks.list_webhooks import ListWebhooks, list_webhooks
+from packhouse.operations.webhooks.open_secret import OpenSecret, open_secret
 from packhouse.operations.webhooks.record_outcomes import RecordOutcomes, record_outcomes
 from packhouse.operations.webhooks.redeliver import (
     DeliveryNotFound,
@@ -34,7 +35,6 @@ from packhouse.operations.webhooks.redeliver import (
 )
 from packhouse.operations.webhooks.remove_webhook import RemoveWebhook, remove_webhook
 from packhouse.operations.webhooks.send_delivery import SendOutcome
-from packhouse.operations.webhooks.signing import open_secret
 from packhouse.operations.webhooks.subscriptions import WebhookNotFound
 from packhouse.secret import Secret
 from tests.support.builders.callers import limited_to
@@ -97,7 +97,7 @@ def test_the_secret_may_be_the_callers_and_is_there_when_deliveries_are_signed(
     commit_files(node, caller, repo, "main", {"a": b"1\n"})
     fan_out_events(node, FanOutEvents())
     (ready,) = list_due_subscriptions(node, ListDueSubscriptions("w"))
-    assert open_secret(node, ready).reveal() == "hunter2"
+    assert open_secret(node, OpenSecret(ready)).reveal() == "hunter2"
 
 
 @pytest.mark.parametrize("secret", ["x" * (webhook_secret_max_chars + 1), "a\0", "\ud800"])

@@ -1,0 +1,32 @@
+"""Claiming jobs that are due."""
+
+from dataclasses import dataclass
+
+from packhouse.db import ClaimedJob, Session, claim_job, list_claimable_jobs
+from packhouse.node import Node
+
+__all__ = ["ClaimJobs", "ClaimedJob", "claim_jobs"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimJobs:
+    """By which worker, and at most how many."""
+
+    worker: str
+    count_max: int
+
+
+def claim_jobs(node: Node, command: ClaimJobs) -> list[ClaimedJob]:
+    """Claim jobs for the length of a lease: first the jobs of dead workers, then due ones."""
+    now = node.clock()
+    with node.database.read() as session:
+        ids = list_claimable_jobs(session, now=now, limit=command.count_max)
+    if not ids:
+        return []
+    until = now + node.config.job_lease_s
+
+    def claim(session: Session) -> list[ClaimedJob]:
+        jobs = (claim_job(session, i, worker=command.worker, lease_until=until, now=now) for i in ids)
+        return [job for job in jobs if job is not None]
+
+    return node.database.transact(claim)

@@ -1,0 +1,20 @@
+"""Deleting a job that is done."""
+
+from dataclasses import dataclass
+
+from packhouse.db import ClaimedJob
+from packhouse.db import jobs as rows
+from packhouse.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class FinishJob:
+    """The worker that has done a job, and the job."""
+
+    worker: str
+    job: ClaimedJob
+
+
+def finish_job(node: Node, command: FinishJob) -> None:
+    """Delete the job. A job that another worker has taken over meanwhile is left to that worker."""
+    node.database.transact(lambda session: rows.finish_job(session, command.job, worker=command.worker))
