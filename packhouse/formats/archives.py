@@ -20,6 +20,7 @@ from isal import igzip_threaded
 
 from packhouse import limits
 from packhouse.clock import clamp_timestamp
+from packhouse.errors import Code, Invalid
 
 _BUFFER_BYTES: Final = 512 * limits.KIB
 _RECORD_BYTES: Final = tarfile.RECORDSIZE
@@ -27,6 +28,25 @@ _ZIP_DATE_MIN: Final = (1980, 1, 1, 0, 0, 0)
 _ZIP_DATE_MAX: Final = (2107, 12, 31, 23, 59, 59)
 _ZIP_NAME_IS_UTF8: Final = 0x800  # APPNOTE.TXT, 4.4.4, bit 11
 _GZIP_THREADS: Final = 2
+
+
+class ArchivePrefixInvalid(Invalid):
+    """The prefix would leave the folder that the archive is unpacked in. `prefix` is its start."""
+
+    code = Code.ARCHIVE_PREFIX_INVALID
+    prefix: str
+
+
+def archive_prefix(text: str) -> bytes:
+    """Return the prefix with a slash at its end; raise ArchivePrefixInvalid for one that leaves the archive's root."""
+    if not text:
+        return b""
+    hostile = "\\" in text or text.startswith("/") or not text.isprintable()
+    hostile = hostile or len(text) > limits.archive_prefix_max_chars
+    segments = text.removesuffix("/").split("/")
+    if hostile or any(segment in ("", ".", "..") for segment in segments):
+        raise ArchivePrefixInvalid(text[:200])
+    return text.removesuffix("/").encode("utf-8") + b"/"
 
 
 class MemberKind(Enum):

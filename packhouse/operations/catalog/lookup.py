@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from packhouse.auth import Principal
-from packhouse.db import Repo, RepoNotFound, find_repo, find_repo_and_ref, find_repo_by_id
+from packhouse.db import Repo, RepoNotFound, find_repo, find_repo_and_ref
 from packhouse.errors import Code, Conflict
 from packhouse.git import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
 from packhouse.node import Node
@@ -61,12 +61,3 @@ def _likely_branch(ref: str | None) -> RefName | None:
     if ref is None or not is_refname(name := HEADS + ref.strip().encode("utf-8", "replace")):
         return None
     return RefName(name)
-
-
-def lookup_repo_by_number(node: Node, caller: Principal, number: int) -> Repo:
-    """Return what lookup_repo() would for the repository of that integer id."""
-    with node.database.read() as session:
-        repo = find_repo_by_id(session, number)
-    if repo is None or repo.org_id != caller.org_id or repo.deleted_at is not None:
-        raise RepoNotFound(number)
-    return require_synced(repo)

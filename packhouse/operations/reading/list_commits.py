@@ -1,19 +1,17 @@
 """A branch's history, page by page, in the order of `git log`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from packhouse import limits
 from packhouse.auth import Principal
-from packhouse.cursors import BadCursor
-from packhouse.git import Oid, parse_oid
+from packhouse.git import Oid
 from packhouse.git.objects import Commit, parse_commit
 from packhouse.node import STRETCH_COMMITS, Node, Stretch
 from packhouse.operations.catalog.lookup import open_repo
 from packhouse.repository import RepoView, is_reachable, resolve_ref
 
-_CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 _SKIP_MAX: Final = 2**31 - 1
 
 
@@ -26,72 +24,64 @@ class ListedCommit:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryPlace:
+    """A place in a history: how many commits to skip, counted from `tip`; None: from what the ref names now."""
+
+    skip: int
+    tip: Oid | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CommitPage:
-    """Commits by committer date, newest first, none before its children; `next_cursor` None: no more.
+    """Commits by committer date, newest first, none before its children. `following` is None on the last page.
 
     `is_by_id` tells that the page counts from a full id that the caller wrote, so that the answer never changes.
     """
 
     commits: list[ListedCommit]
-    next_cursor: str | None
+    following: HistoryPlace | None
     is_by_id: bool
 
 
 @dataclass(frozen=True, slots=True)
-class CommitCursor:
-    """How many commits to skip, counted from `tip`; None: from what the ref names now."""
+class ListCommits:
+    """The history of a ref (None: the default branch), at most `count_max` commits from `start` on (None: the tip).
 
-    skip: int
-    tip: Oid | None
-
-    def __str__(self) -> str:
-        return str(self.skip) if self.tip is None else f"{self.skip}:{self.tip}"
-
-
-def parse_commit_cursor(cursor: str) -> CommitCursor:
-    """Return the cursor that a page ended with, or a bare number; raise BadCursor for other text."""
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        raise BadCursor()
-    return CommitCursor(int(match[1]), None if match[2] is None else parse_oid(match[2]))
-
-
-def list_commits(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: str | None,
-    ephemeral: bool,
-    path: bytes | None,
-    cursor: CommitCursor | None,
-    count_max: int,
-) -> CommitPage:
-    """Return the history of `ref`, with `path` only the commits that `git log -- <path>` shows.
-
-    A cursor keeps the tip it began from, so pages neither repeat nor miss a commit while the branch moves; once
-    that tip is no longer reachable, its number counts from the ref's present tip. Raises RepoNotFound,
-    RefNotFound.
+    With `path` it is what `git log -- <path>` shows.
     """
-    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+
+    repo: str
+    ref: str | None = None
+    ephemeral: bool = False
+    path: bytes | None = None
+    start: HistoryPlace | None = None
+    count_max: int = limits.page_default
+
+
+def list_commits(node: Node, caller: Principal, command: ListCommits) -> CommitPage:
+    """Return one page of a history; raise RepoNotFound and RefNotFound.
+
+    A place keeps the tip it began from, so pages neither repeat nor miss a commit while the branch moves; once
+    that tip is no longer reachable, its number counts from the ref's present tip.
+    """
+    ref, ephemeral, start, count_max = command.ref, command.ephemeral, command.start, command.count_max
+    with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
         tip, is_by_id = resolved.commit, resolved.is_by_id
         skip = 0
-        if cursor is not None:
-            skip = min(cursor.skip, _SKIP_MAX)
-            is_by_id = is_by_id and cursor.tip in (
-                None,
-                tip,
-            )  # whether another tip counts depends on today's refs
-            if cursor.tip is not None and is_reachable(view, cursor.tip):
-                tip = cursor.tip
-        if path is None:
+        if start is not None:
+            skip = min(start.skip, _SKIP_MAX)
+            # whether another tip counts depends on today's refs
+            is_by_id = is_by_id and start.tip in (None, tip)
+            if start.tip is not None and is_reachable(view, start.tip):
+                tip = start.tip
+        if command.path is None:
             oids = _list_from(view, tip, skip=skip, count_max=count_max + 1)
         else:
-            oids = list(_rev_list(view, tip, skip=skip, count_max=count_max + 1, path=path))
+            oids = list(_rev_list(view, tip, skip=skip, count_max=count_max + 1, path=command.path))
         commits = _read_commits(view, oids[:count_max])
-    next_cursor = str(CommitCursor(skip + len(commits), tip)) if len(oids) > len(commits) else None
-    return CommitPage(commits, next_cursor, is_by_id)
+    following = HistoryPlace(skip + len(commits), tip) if len(oids) > len(commits) else None
+    return CommitPage(commits, following, is_by_id)
 
 
 def _read_commits(view: RepoView, oids: Sequence[Oid]) -> list[ListedCommit]:

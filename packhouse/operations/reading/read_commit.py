@@ -30,10 +30,18 @@ class SignedCommit:
     is_by_id: bool
 
 
-def read_commit(node: Node, caller: Principal, name: str, *, ref: str) -> SignedCommit:
-    """Return the commit that `ref` names; raise RepoNotFound, RefNotFound."""
-    with open_repo(node, caller, name, ref=ref) as view:
-        resolved = resolve_ref(view, ref)
+@dataclass(frozen=True, slots=True)
+class ReadCommit:
+    """Which commit, by any ref input."""
+
+    repo: str
+    ref: str
+
+
+def read_commit(node: Node, caller: Principal, command: ReadCommit) -> SignedCommit:
+    """Return the commit that the ref names; raise RepoNotFound, RefNotFound."""
+    with open_repo(node, caller, command.repo, ref=command.ref) as view:
+        resolved = resolve_ref(view, command.ref)
         oid = resolved.commit
         content = view.read_kept(oid, "commit")
     split = split_signature(content)

@@ -11,19 +11,11 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.auth import Scope
 from packhouse.errors import Code, FieldInvalid, Invalid
-from packhouse.formats import FORMATS, PathFilter, compile_globs
+from packhouse.formats import FORMATS, PathFilter, archive_prefix, compile_globs
 from packhouse.git.objects import check_tree_path
 from packhouse.node import ALL_REPOS
-from packhouse.operations.catalog.lookup import lookup_repo_by_number
-from packhouse.operations.reading.archive import (
-    Archive,
-    ArchiveOptions,
-    check_prefix,
-    iter_archive,
-    prepare_archive,
-    prepare_archive_of,
-    safe_name,
-)
+from packhouse.operations.reading.open_archive import OpenArchive, OpenedArchive, open_archive
+from packhouse.operations.repos.read_numbered_repo import ReadNumberedRepo, read_numbered_repo
 from packhouse.operations.tenants.find_static_reader import FindStaticReader, find_static_reader
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.slot import Slot
@@ -48,6 +40,8 @@ from packhouse.web.openapi.headers import ARCHIVE_REPLY
 from packhouse.web.routing.route import Claim, ErrorStyle, Paths, of_repo, reading
 
 _PARAMETER_MAX_CHARS: Final = 100_000
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
+_NAME_MAX_CHARS: Final = 150
 _REPOSITORY_ID: Final = re.compile(r"0*([1-9][0-9]{0,9})")
 _REPOSITORY_ID_MAX: Final = 2**31 - 1
 _PREFIX: Final = says(
@@ -107,14 +101,16 @@ async def handle_archive(call: Call) -> Response:
     if body.max_blob_size is not None and body.max_blob_size < 0:
         raise FieldInvalid(field="max_blob_size", reason="must not be negative")
     prefix = body.archive.prefix if body.archive is not None else None
-    options = ArchiveOptions(
+    command = OpenArchive(
+        call.caller.repo,
+        body.ref,
         files=PathFilter(
             include=compile_globs(body.include_globs or []), exclude=compile_globs(body.exclude_globs or [])
         ),
         blob_max_bytes=body.max_blob_size,
-        prefix=check_prefix(prefix or ""),
+        prefix=archive_prefix(prefix or ""),
     )
-    return await _send(call, await call.operate(prepare_archive, call.caller.repo, body.ref, options))
+    return await _send(call, command)
 
 
 async def handle_codearts(call: Call) -> Response:
@@ -131,14 +127,16 @@ async def handle_codearts(call: Call) -> Response:
     archive_format = query.archive_format or "tar.gz"
     if archive_format not in FORMATS:
         raise ArchiveFormatUnknown(archive_format[:80])
-    repo = await call.in_thread(lookup_repo_by_number, call.node, principal, number)
+    repo = await call.in_thread(read_numbered_repo, call.node, principal, ReadNumberedRepo(number))
     principal.require_scope(Scope.GIT_READ)
     if static_reader is None or static_reader.repo_claim != ALL_REPOS:
         principal.require_repo(repo.name)
     call.authorised = Caller(principal, repo.name)
-    top = f"{safe_name(repo.name.rpartition('/')[2])}-{safe_name(query.sha or repo.default_branch)}/"
-    options = ArchiveOptions(format=archive_format, path=path, prefix=top.encode("ascii"))
-    return await _send(call, await call.in_thread(prepare_archive_of, call.node, repo, query.sha, options))
+    top = f"{_safe_name(repo.name.rpartition('/')[2])}-{_safe_name(query.sha or repo.default_branch)}/"
+    return await _send(
+        call,
+        OpenArchive(repo.name, query.sha, format=archive_format, path=path, prefix=top.encode("ascii")),
+    )
 
 
 def _parse_number(text: str) -> int:
@@ -163,23 +161,35 @@ def _read_path(call: Call, query: CodeArtsQuery) -> bytes:
     return check_tree_path(path, deletes=True)
 
 
-async def _send(call: Call, archive: Archive) -> Response:
+async def _send(call: Call, command: OpenArchive) -> Response:
     """Stream an archive while it is made.
 
     It counts as a git transfer until the last byte, or until the client leaves.
     """
+    archive = await call.operate(open_archive, command)
     async with contextlib.AsyncExitStack() as stack:
-        holder = (archive.repo.org_id, archive.repo.name)
+        holder = (call.caller.principal.org_id, call.caller.repo)
         reads = call.admission.transfers.reads
         slot = await stack.enter_async_context(slot_for_client(call.wire, reads, holder))
         cleanup = stack.pop_all().aclose
     headers = {
         "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{archive.file_name}"',
+        "Content-Disposition": f'attachment; filename="{_file_name(command, archive)}"',
         "X-Content-Type-Options": "nosniff",
     }
-    pieces = _relay(iter_in_threads(call, iter_archive(call.node, archive)), slot)
-    return StreamResponse(pieces, 200, headers, media_type=archive.media_type, cleanup=cleanup)
+    _make, media_type = FORMATS[command.format]
+    pieces = _relay(iter_in_threads(call, archive.pieces), slot)
+    return StreamResponse(pieces, 200, headers, media_type=media_type, cleanup=cleanup)
+
+
+def _file_name(command: OpenArchive, archive: OpenedArchive) -> str:
+    """Return `<repo>-<ref>.<format>`."""
+    return f"{_safe_name(command.repo)}-{_safe_name(archive.ref)}.{command.format}"
+
+
+def _safe_name(text: str) -> str:
+    """Return `text` with everything but letters, digits, dots, dashes and underscores made a dash."""
+    return _UNSAFE.sub("-", text)[:_NAME_MAX_CHARS].strip("-.") or "archive"
 
 
 async def _relay(pieces: AsyncGenerator[bytes], slot: Slot) -> AsyncIterator[bytes]:

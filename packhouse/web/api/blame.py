@@ -10,7 +10,7 @@ from packhouse import limits
 from packhouse.clock import format_timestamp
 from packhouse.git.commands.blame import BlameGroup
 from packhouse.git.objects import Commit
-from packhouse.operations.reading.blame import Blame, blame_file
+from packhouse.operations.reading.blame_file import Blame, BlameFile, blame_file
 from packhouse.web.call import Call
 from packhouse.web.json import (
     AnyRef,
@@ -80,15 +80,15 @@ async def handle_blame(call: Call) -> Reply[BlameAnswer]:
     """GET …/blame."""
     query = call.read_query(BlameQuery)
     path = read_file_path(query)
-    blame = await call.search(
-        blame_file,
+    command = BlameFile(
         call.caller.repo,
+        path,
         ref=query.ref,
         ephemeral=query.ephemeral,
-        path=path,
         ranges=query.range,
         detect_moves=query.detect_moves,
     )
+    blame = await call.search(blame_file, command)
     return await call.in_thread(_reply, blame, path)
 
 

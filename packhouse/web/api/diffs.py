@@ -7,14 +7,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse import limits
-from packhouse.operations.reading.diff import (
-    BranchDiff,
-    CommitDiff,
-    FileDiff,
-    RefInput,
-    diff_branch,
-    diff_commit,
-)
+from packhouse.operations.reading.file_diffs import FileDiff, RefInput
+from packhouse.operations.reading.read_branch_diff import BranchDiff, ReadBranchDiff, read_branch_diff
+from packhouse.operations.reading.read_commit_diff import CommitDiff, ReadCommitDiff, read_commit_diff
 from packhouse.web.call import Call
 from packhouse.web.edge.streams import iter_in_threads
 from packhouse.web.json import (
@@ -127,28 +122,28 @@ A = TypeVar("A", CommitDiffAnswer, BranchDiffAnswer)
 async def handle_commit_diff(call: Call) -> Reply[CommitDiffAnswer]:
     """GET …/diff."""
     query = call.read_query(CommitDiffQuery)
-    diff = await call.search(
-        diff_commit,
+    command = ReadCommitDiff(
         call.caller.repo,
-        ref=RefInput(query.ref, query.ref_is_ephemeral),
+        RefInput(query.ref, query.ref_is_ephemeral),
         base=None if query.base_ref is None else RefInput(query.base_ref, query.base_is_ephemeral),
         applicable=query.git_apply_compatible,
         paths=read_paths(query.path, query.path_base64),
     )
+    diff = await call.search(read_commit_diff, command)
     return await call.in_thread(_commit_reply, call, diff, has_named_base=query.base_ref is not None)
 
 
 async def handle_branch_diff(call: Call) -> Reply[BranchDiffAnswer]:
     """GET …/branches/diff."""
     query = call.read_query(BranchDiffQuery)
-    diff = await call.search(
-        diff_branch,
+    command = ReadBranchDiff(
         call.caller.repo,
-        branch=RefInput(query.branch, query.ephemeral),
+        RefInput(query.branch, query.ephemeral),
         base=None if query.base is None else RefInput(query.base, query.ephemeral_base),
         base_is_ephemeral=query.ephemeral_base,
         paths=read_paths(query.path, query.path_base64),
     )
+    diff = await call.search(read_branch_diff, command)
     return await call.in_thread(_branch_reply, call, diff)
 
 

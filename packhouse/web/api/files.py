@@ -1,5 +1,6 @@
 """Files: list them and read one."""
 
+from functools import partial
 from typing import Annotated, Final
 
 import msgspec
@@ -9,7 +10,8 @@ from starlette.responses import Response
 from packhouse import limits
 from packhouse.errors import FieldMissing
 from packhouse.git.objects import PathEntry
-from packhouse.operations.reading.read_files import FileFacts, FileListing, find_file, iter_file, list_files
+from packhouse.operations.reading.list_files import FileListing, ListFiles, list_files
+from packhouse.operations.reading.open_file import EmptyPath, OpenedFile, OpenFile, open_file
 from packhouse.web.call import Call
 from packhouse.web.conditions import (
     Decision,
@@ -102,8 +104,7 @@ async def handle_list(call: Call) -> Reply[FileList]:
         count_max = page_limit(
             query.limit or 0, default=limits.files_page_default, maximum=limits.files_page_max
         )
-    return await call.operate(
-        then(list_files, _list_reply),
+    command = ListFiles(
         call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
@@ -112,6 +113,7 @@ async def handle_list(call: Call) -> Reply[FileList]:
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
     )
+    return await call.operate(then(list_files, _list_reply), command)
 
 
 def _list_reply(listing: FileListing) -> Reply[FileList]:
@@ -136,14 +138,14 @@ async def handle_file(call: Call) -> Response:
         raise FieldMissing("path")
     # A ref may name a file's object, which has no paths.
     path = b"" if is_root(query) else read_file_path(query)
-    return await call.in_thread(_file_answer, call, query, path)
+    command = OpenFile(call.caller.repo, path, query.ref, query.ephemeral)
+    try:
+        return await call.operate(then(open_file, partial(_file_answer, call)), command)
+    except EmptyPath:
+        raise FieldMissing("path") from None
 
 
-def _file_answer(call: Call, query: FileQuery, path: bytes) -> Response:
-    caller = call.caller
-    file = find_file(
-        call.node, caller.principal, caller.repo, ref=query.ref, ephemeral=query.ephemeral, path=path
-    )
+def _file_answer(call: Call, file: OpenedFile) -> Response:
     decision = decide(
         call.wire.headers,
         entity_tag=file.blob,
@@ -160,7 +162,7 @@ def _file_answer(call: Call, query: FileQuery, path: bytes) -> Response:
     return cacheable(_content_answer(call, file, decision, headers), is_by_id=file.is_by_id)
 
 
-def _content_answer(call: Call, file: FileFacts, decision: Decision, headers: dict[str, str]) -> Response:
+def _content_answer(call: Call, file: OpenedFile, decision: Decision, headers: dict[str, str]) -> Response:
     length = decision.end - decision.first
     headers["Content-Length"] = str(length)
     if decision.verdict is Verdict.SEND_PART:
@@ -169,7 +171,7 @@ def _content_answer(call: Call, file: FileFacts, decision: Decision, headers: di
     media_type = "application/octet-stream"
     if call.wire.method == "HEAD" or length == 0:
         return Response(status_code=status, headers=headers, media_type=media_type)
-    pieces = iter_file(call.node, file, first=decision.first, end=decision.end)
+    pieces = file.iter_bytes(first=decision.first, end=decision.end)
     if file.size_bytes <= limits.object_in_process_max_bytes:
         return Response(b"".join(pieces), status, headers, media_type)
     return StreamResponse(
@@ -177,7 +179,7 @@ def _content_answer(call: Call, file: FileFacts, decision: Decision, headers: di
     )
 
 
-def _file_headers(file: FileFacts) -> dict[str, str]:
+def _file_headers(file: OpenedFile) -> dict[str, str]:
     headers = {
         "ETag": f'"{file.blob}"',
         "Accept-Ranges": "bytes",

@@ -10,7 +10,7 @@ from packhouse import limits
 from packhouse.errors import Code, FieldInvalid, Invalid
 from packhouse.formats import PathFilter, compile_globs, parse_extensions
 from packhouse.git.commands.grep import GrepLine, GrepQuery
-from packhouse.operations.reading.grep import GrepPage, PageBounds, grep_files
+from packhouse.operations.reading.grep_files import GrepFiles, GrepPage, SkipReason, grep_files
 from packhouse.web.call import Call
 from packhouse.web.json import (
     DEFAULT_KEY,
@@ -53,6 +53,7 @@ _ContextLines = Annotated[
         },
     ),
 ]
+_REASONS: Final = {SkipReason.TOO_SLOW: "too_slow", SkipReason.TOO_LARGE: "too_large"}
 _MAX_LINES: Final = clamped(limits.grep_lines_max, default=limits.grep_lines_max)
 _MAX_FILE_MATCHES: Final = clamped(limits.grep_file_matches_max, default=limits.grep_file_matches_default)
 _MATCHES_LIMIT: Final = clamped(
@@ -154,7 +155,7 @@ class GrepSkipped(msgspec.Struct):
     """A file that was not searched. `reason` is too_slow or too_large."""
 
     path: Name
-    reason: Annotated[str, always("too_slow", "too_large")]
+    reason: Annotated[str, always(*_REASONS.values())]
     path_base64: Base64 | UnsetType = UNSET
 
 
@@ -180,16 +181,31 @@ class GrepAnswer(msgspec.Struct):
 async def handle_grep(call: Call) -> Reply[GrepAnswer]:
     """POST …/grep."""
     body = await call.read_body(GrepBody)
-    page = await call.search(
-        grep_files,
+    page = await call.search(grep_files, _read_command(call, body))
+    return await call.in_thread(_reply, body.query, page)
+
+
+def _read_command(call: Call, body: GrepBody) -> GrepFiles:
+    query, files = _read_query(body), _read_filter(body)
+    matches_max = page_limit(
+        body.pagination.limit, default=limits.grep_matches_max, maximum=limits.grep_matches_max
+    )
+    lines_max = _bound(
+        body.limits.max_lines,
+        "limits.max_lines",
+        default=limits.grep_lines_max,
+        maximum=limits.grep_lines_max,
+    )
+    return GrepFiles(
         call.caller.repo,
+        query,
         ref=body.ref,
         ephemeral=body.ephemeral,
-        query=_read_query(body),
-        files=_read_filter(body),
-        bounds=_read_bounds(body),
+        files=files,
+        cursor=body.pagination.cursor,
+        matches_max=matches_max,
+        lines_max=lines_max,
     )
-    return await call.in_thread(_reply, body.query, page)
 
 
 def _read_query(body: GrepBody) -> GrepQuery:
@@ -219,19 +235,6 @@ def _read_filter(body: GrepBody) -> PathFilter:
     )
 
 
-def _read_bounds(body: GrepBody) -> PageBounds:
-    matches_max = page_limit(
-        body.pagination.limit, default=limits.grep_matches_max, maximum=limits.grep_matches_max
-    )
-    lines_max = _bound(
-        body.limits.max_lines,
-        "limits.max_lines",
-        default=limits.grep_lines_max,
-        maximum=limits.grep_lines_max,
-    )
-    return PageBounds(body.pagination.cursor, matches_max, lines_max)
-
-
 def _bound(value: int, field: str, *, default: int, maximum: int) -> int:
     if value < 0:
         raise FieldInvalid(field=field, reason="must not be negative")
@@ -249,7 +252,7 @@ def _reply(asked: GrepPattern, page: GrepPage) -> Reply[GrepAnswer]:
 def grep_answer(asked: GrepPattern, page: GrepPage) -> GrepAnswer:
     """Return the reply that tells of one page."""
     skipped = [
-        GrepSkipped(path_text(path), reason.value, encoded_path(path))
+        GrepSkipped(path_text(path), _REASONS[reason], encoded_path(path))
         for path, reason in page.skipped[: limits.grep_skipped_listed_max]
     ]
     return GrepAnswer(

@@ -1,16 +1,22 @@
 """History: list commits and get one."""
 
+import re
+from typing import Final
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from packhouse.clock import format_timestamp
+from packhouse.cursors import BadCursor
+from packhouse.git import parse_oid
 from packhouse.operations.reading.list_commits import (
     CommitPage,
+    HistoryPlace,
+    ListCommits,
     ListedCommit,
     list_commits,
-    parse_commit_cursor,
 )
-from packhouse.operations.reading.read_commit import read_commit
+from packhouse.operations.reading.read_commit import ReadCommit, read_commit
 from packhouse.web.call import Call
 from packhouse.web.json import (
     AnyRef,
@@ -24,8 +30,10 @@ from packhouse.web.json import (
     read_folder,
 )
 from packhouse.web.openapi.description import Description
-from packhouse.web.reply import Reply, encode_reply, or_unset, then
+from packhouse.web.reply import Reply, encode_reply, then
 from packhouse.web.routing.route import of_repo, reading
+
+_CURSOR: Final = re.compile(r"([0-9]{1,18})(?::([0-9a-f]{40}))?", re.ASCII)
 
 
 class ListCommitsQuery(PathMembers):
@@ -80,27 +88,41 @@ class CommitDetails(msgspec.Struct):
 async def handle_list(call: Call) -> Reply[CommitList]:
     """GET …/commits."""
     query = call.read_query(ListCommitsQuery)
-    return await call.operate(
-        then(list_commits, _list_reply),
+    command = ListCommits(
         call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=read_folder(query) or None,
-        cursor=None if query.cursor is None else parse_commit_cursor(query.cursor),
+        start=None if query.cursor is None else parse_history_cursor(query.cursor),
         count_max=page_limit(query.limit),
     )
+    return await call.operate(then(list_commits, _list_reply), command)
+
+
+def parse_history_cursor(cursor: str) -> HistoryPlace:
+    """Return the place at which a page ended, or that of a bare number; raise BadCursor for other text."""
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise BadCursor()
+    return HistoryPlace(int(match[1]), None if match[2] is None else parse_oid(match[2]))
+
+
+def history_cursor(place: HistoryPlace) -> str:
+    """Return the cursor that leads to a place: `<skip>:<tip>`, or a bare number."""
+    return str(place.skip) if place.tip is None else f"{place.skip}:{place.tip}"
 
 
 def _list_reply(page: CommitPage) -> Reply[CommitList]:
     commits: list[CommitFields] = [_fields(listed) for listed in page.commits]
-    answer = CommitList(commits, page.next_cursor is not None, or_unset(page.next_cursor))
+    next_cursor = UNSET if page.following is None else history_cursor(page.following)
+    answer = CommitList(commits, page.following is not None, next_cursor)
     return encode_reply(answer, is_by_id=page.is_by_id)
 
 
 async def handle_get(call: Call) -> Reply[CommitDetails]:
     """GET …/commit."""
     query = call.read_query(GetCommitQuery)
-    found = await call.operate(read_commit, call.caller.repo, ref=query.ref)
+    found = await call.operate(read_commit, ReadCommit(call.caller.repo, query.ref))
     fields = _fields(found.listed)
     if found.signature is not None:
         fields.signature = found.signature.armored.decode("utf-8", "replace")

@@ -1,6 +1,6 @@
 """Files with their sizes and the commits that last touched them."""
 
-import functools
+from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
@@ -8,9 +8,10 @@ from msgspec import UNSET, UnsetType
 
 from packhouse import limits
 from packhouse.clock import format_timestamp
-from packhouse.operations.reading.file_metadata import (
+from packhouse.operations.reading.list_file_metadata import (
     FileMetadataPage,
     LastCommitsUnknown,
+    ListFileMetadata,
     list_file_metadata,
 )
 from packhouse.web.call import Call
@@ -103,18 +104,19 @@ async def handle_list(call: Call) -> Reply[FileMetadataList]:
         count_max = page_limit(
             query.limit or 0, default=limits.metadata_page_default, maximum=limits.metadata_page_max
         )
-    listing = functools.partial(
-        list_file_metadata,
+    command = ListFileMetadata(
+        call.caller.repo,
         ref=query.ref,
         ephemeral=query.ephemeral,
         path=read_folder(query),
         after=b"" if query.cursor is None else parse_path_cursor(query.cursor),
         count_max=count_max,
+        may_compute=False,
     )
     try:
-        page = await call.operate(listing, call.caller.repo, may_compute=False)
+        page = await call.operate(list_file_metadata, command)
     except LastCommitsUnknown:
-        page = await call.search(listing, call.caller.repo)
+        page = await call.search(list_file_metadata, replace(command, may_compute=True))
     return await call.in_thread(_reply, page)
 
 

@@ -8,6 +8,7 @@ from packhouse.db.refs import list_ref_log
 from packhouse.db.repos import RepoNotFound, find_repo_by_public_id
 from packhouse.db.session import Session
 from packhouse.errors import Invalid
+from packhouse.git.notes_refname import DEFAULT_NOTES_REF, notes_refname
 from packhouse.git.oid import ZERO_OID, Oid
 from packhouse.git.refname import PERSISTENT, branch_refname, tag_refname
 from packhouse.node.node import Node
@@ -21,7 +22,6 @@ from packhouse.operations.commits.merge import (
     NotFastForward,
     merge,
 )
-from packhouse.operations.notes.notes_refs import DEFAULT_NOTES_REF, notes_refname
 from packhouse.operations.notes.read_note import NoteNotFound, ReadNote, read_note
 from packhouse.operations.notes.write_note import (
     NoteAction,
@@ -33,8 +33,9 @@ from packhouse.operations.notes.write_note import (
 )
 from packhouse.operations.packs import clean_repo as clean_repo_module
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
-from packhouse.operations.reading.list_commits import list_commits
-from packhouse.operations.reading.read_files import find_file, iter_file, list_files
+from packhouse.operations.reading.list_commits import ListCommits, list_commits
+from packhouse.operations.reading.list_files import ListFiles, list_files
+from packhouse.operations.reading.open_file import OpenFile, open_file
 from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.operations.refs.create_branch import BranchExists, CreateBranch, create_branch
 from packhouse.operations.refs.create_tag import CreateTag, TagExists, create_tag
@@ -66,8 +67,7 @@ def root(node: Node, caller: Principal) -> Oid:
 
 def read(node: Node, caller: Principal, path: str, *, ref: str = "main") -> bytes:
     """Return a file's content."""
-    facts = find_file(node, caller, "r", ref=ref, ephemeral=False, path=path.encode())
-    return b"".join(iter_file(node, facts, first=0, end=facts.size_bytes))
+    return b"".join(open_file(node, caller, OpenFile("r", path.encode(), ref)).iter_bytes())
 
 
 def tip(node: Node, caller: Principal, branch: str) -> Oid:
@@ -117,9 +117,7 @@ def test_a_file_that_a_commit_deletes_is_gone_with_its_folder(
     commit_files(node, caller, "r", "main", {"folder/b": None})
     with pytest.raises(PathNotFound):
         read(node, caller, "folder/b")
-    listing = list_files(
-        node, caller, "r", ref="main", ephemeral=False, path=b"", recursive=True, after=b"", count_max=None
-    )
+    listing = list_files(node, caller, ListFiles("r", "main"))
     assert [entry.path for entry in listing.entries] == [b"a"]
     assert read(node, caller, "folder/b", ref=root) == b"two\n"
 
@@ -141,7 +139,7 @@ def test_a_commit_whose_guard_does_not_hold_leaves_nothing(node: Node, caller: P
 
 def test_history_is_listed_from_the_newest_on(node: Node, caller: Principal, root: Oid) -> None:
     second = commit_files(node, caller, "r", "main", {"a": b"two\n"}).commit
-    page = list_commits(node, caller, "r", ref="main", ephemeral=False, path=None, cursor=None, count_max=10)
+    page = list_commits(node, caller, ListCommits("r", "main"))
     assert [commit.oid for commit in page.commits] == [second, root]
 
 

@@ -9,12 +9,12 @@ from packhouse.auth.principal import Principal
 from packhouse.clock import TIMESTAMP_MAX, TIMESTAMP_MIN
 from packhouse.config import Config
 from packhouse.node.node import Node, open_node
-from packhouse.operations.reading.archive import ArchiveOptions, iter_archive, prepare_archive
-from packhouse.operations.reading.blame import blame_file
-from packhouse.operations.reading.file_metadata import list_file_metadata
-from packhouse.operations.reading.list_commits import list_commits
-from packhouse.operations.reading.read_commit import read_commit
-from packhouse.operations.reading.read_files import find_file
+from packhouse.operations.reading.blame_file import BlameFile, blame_file
+from packhouse.operations.reading.list_commits import ListCommits, list_commits
+from packhouse.operations.reading.list_file_metadata import ListFileMetadata, list_file_metadata
+from packhouse.operations.reading.open_archive import OpenArchive, open_archive
+from packhouse.operations.reading.open_file import OpenFile, open_file
+from packhouse.operations.reading.read_commit import ReadCommit, read_commit
 from tests.support.builders.histories import History, load_history
 from tests.support.clients.git import Git
 
@@ -59,23 +59,17 @@ def test_every_reader_shows_the_same_date(
     node: Node, caller: Principal, tmp_path: Path, date: bytes, when: int
 ) -> None:
     load_history(node, caller, make_dated(tmp_path / "src.git", Git(tmp_path / "home"), date), "r")
-    listed = list_commits(
-        node, caller, "r", ref=None, ephemeral=False, path=None, cursor=None, count_max=10
-    ).commits
+    listed = list_commits(node, caller, ListCommits("r")).commits
     told = [commit.commit.committer.when for commit in listed]
-    commit = read_commit(node, caller, "r", ref="main").listed.commit
+    commit = read_commit(node, caller, ReadCommit("r", "main")).listed.commit
     told += [commit.author.when, commit.committer.when]
-    file = find_file(node, caller, "r", ref=None, ephemeral=False, path=b"a.txt")
+    file = open_file(node, caller, OpenFile("r", b"a.txt"))
     told.append(-1 if file.touched_at is None else file.touched_at)
-    page = list_file_metadata(
-        node, caller, "r", ref=None, ephemeral=False, path=b"", after=b"", count_max=None
-    )
+    page = list_file_metadata(node, caller, ListFileMetadata("r"))
     told += [summary.authored_at for summary in page.commits.values()]
-    blame = blame_file(
-        node, caller, "r", ref=None, ephemeral=False, path=b"a.txt", ranges=(), detect_moves=False
-    )
+    blame = blame_file(node, caller, BlameFile("r", b"a.txt"))
     told += [person.when for c in blame.commits.values() for person in (c.author, c.committer)]
-    archive = prepare_archive(node, caller, "r", None, ArchiveOptions())
+    archive = open_archive(node, caller, OpenArchive("r"))
     told.append(archive.committed_at)
-    assert b"".join(iter_archive(node, archive))
+    assert b"".join(archive.pieces)
     assert told == [when] * 8

@@ -12,11 +12,13 @@ from packhouse.formats.globs import PathFilter, compile_globs
 from packhouse.git.commands.grep import GrepQuery
 from packhouse.limits import MIB, Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.reading.archive import ArchiveOptions, prepare_archive
-from packhouse.operations.reading.diff import RefInput, diff_commit
-from packhouse.operations.reading.file_metadata import list_file_metadata
-from packhouse.operations.reading.grep import PageBounds, grep_files
-from packhouse.operations.reading.read_files import FileListing, find_file, list_files
+from packhouse.operations.reading.file_diffs import RefInput
+from packhouse.operations.reading.grep_files import GrepFiles, grep_files
+from packhouse.operations.reading.list_file_metadata import ListFileMetadata, list_file_metadata
+from packhouse.operations.reading.list_files import FileListing, ListFiles, list_files
+from packhouse.operations.reading.open_archive import OpenArchive, open_archive
+from packhouse.operations.reading.open_file import OpenFile, open_file
+from packhouse.operations.reading.read_commit_diff import ReadCommitDiff, read_commit_diff
 from tests.support.builders.histories import History, load_history
 from tests.support.clients.git import Git
 
@@ -58,32 +60,21 @@ def bomb(node: Node, caller: Principal, tmp_path: Path) -> Callable[..., None]:
 
 
 def list_main(node: Node, caller: Principal, count_max: int | None) -> FileListing:
-    return list_files(
-        node,
-        caller,
-        "r",
-        ref=None,
-        ephemeral=False,
-        path=b"",
-        recursive=True,
-        after=b"",
-        count_max=count_max,
-    )
+    return list_files(node, caller, ListFiles("r", count_max=count_max))
 
 
 def grep_text_files(node: Node, caller: Principal) -> None:
     query = GrepQuery("y", case_sensitive=True, before=0, after=0, file_matches_max=10)
     files = PathFilter(include=compile_globs(["*.txt"]))
-    bounds = PageBounds(None, 10, 10)
-    grep_files(node, caller, "r", ref=None, ephemeral=False, query=query, files=files, bounds=bounds)
+    grep_files(node, caller, GrepFiles("r", query, files=files, matches_max=10, lines_max=10))
 
 
 def list_metadata(node: Node, caller: Principal) -> None:
-    list_file_metadata(node, caller, "r", ref="main", ephemeral=False, path=b"", after=b"", count_max=10)
+    list_file_metadata(node, caller, ListFileMetadata("r", "main", count_max=10))
 
 
 def diff_tip(node: Node, caller: Principal) -> None:
-    diff_commit(node, caller, "r", ref=RefInput("main"), base=None, applicable=False, paths=())
+    read_commit_diff(node, caller, ReadCommitDiff("r", RefInput("main")))
 
 
 def test_a_page_and_a_file_of_a_bomb_are_read(
@@ -92,7 +83,7 @@ def test_a_page_and_a_file_of_a_bomb_are_read(
     bomb()
     assert len(list_main(node, caller, 10).entries) == 10
     path = b"/".join([b"f0"] * (LEVELS + 1))
-    found = find_file(node, caller, "r", ref=None, ephemeral=False, path=path)
+    found = open_file(node, caller, OpenFile("r", path))
     assert found.size_bytes == 2
 
 
@@ -100,7 +91,7 @@ def test_a_page_and_a_file_of_a_bomb_are_read(
     "read",
     [
         lambda node, caller: list_main(node, caller, None),
-        lambda node, caller: prepare_archive(node, caller, "r", None, ArchiveOptions()),
+        lambda node, caller: open_archive(node, caller, OpenArchive("r")),
         grep_text_files,
         list_metadata,
         diff_tip,
@@ -127,6 +118,6 @@ def test_a_bomb_on_top_of_a_known_history_is_refused(
     node: Node, caller: Principal, bomb: Callable[..., None]
 ) -> None:
     bomb()
-    list_file_metadata(node, caller, "r", ref="main~1", ephemeral=False, path=b"", after=b"", count_max=10)
+    list_file_metadata(node, caller, ListFileMetadata("r", "main~1", count_max=10))
     with pytest.raises(LimitExceeded, match="entries"):
         list_metadata(node, caller)

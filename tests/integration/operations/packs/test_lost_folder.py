@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,7 +10,6 @@ from packhouse.auth.principal import Principal, operator_principal
 from packhouse.config import Config
 from packhouse.db.refs import get_ref
 from packhouse.db.repos import Repo
-from packhouse.formats.globs import PathFilter
 from packhouse.git.commands.grep import GrepQuery
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects.codec import MODE_FILE
@@ -23,10 +21,11 @@ from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.commits.add_commit import CommitFacts, NewCommit
 from packhouse.operations.commits.commit_target import CommitTarget
 from packhouse.operations.commits.start_commit import FileChange, StartCommit, start_commit
-from packhouse.operations.reading.grep import PageBounds, grep_files
-from packhouse.operations.reading.list_commits import list_commits
-from packhouse.operations.reading.read_commit import read_commit
-from packhouse.operations.reading.read_files import find_file, list_files
+from packhouse.operations.reading.grep_files import GrepFiles, grep_files
+from packhouse.operations.reading.list_commits import ListCommits, list_commits
+from packhouse.operations.reading.list_files import ListFiles, list_files
+from packhouse.operations.reading.open_file import OpenFile, open_file
+from packhouse.operations.reading.read_commit import ReadCommit, read_commit
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.tenants.create_org import CreateOrg, create_org
 from packhouse.operations.tenants.orgs import read_org
@@ -104,23 +103,20 @@ def tip_of(node: Node, repo: Repo) -> Oid:
 
 
 def find(node: Node, caller: Principal, name: str = "r") -> object:
-    return find_file(node, caller, name, ref=None, ephemeral=False, path=b"a")
+    return open_file(node, caller, OpenFile(name, b"a"))
 
 
 def list_all(node: Node, caller: Principal) -> object:
-    options: dict[str, Any] = {"path": b"", "recursive": True, "after": b"", "count_max": None}
-    return list_files(node, caller, "r", ref="main", ephemeral=False, **options)
+    return list_files(node, caller, ListFiles("r", "main"))
 
 
 def list_history(node: Node, caller: Principal, path: bytes | None = None) -> object:
-    return list_commits(node, caller, "r", ref="main", ephemeral=False, path=path, cursor=None, count_max=10)
+    return list_commits(node, caller, ListCommits("r", "main", path=path, count_max=10))
 
 
 def grep(node: Node, caller: Principal) -> object:
     query = GrepQuery("needle", case_sensitive=True, before=0, after=0, file_matches_max=9)
-    bounds = PageBounds(None, 9, 9)
-    files = PathFilter()
-    return grep_files(node, caller, "r", ref="main", ephemeral=False, query=query, files=files, bounds=bounds)
+    return grep_files(node, caller, GrepFiles("r", query, "main", matches_max=9, lines_max=9))
 
 
 def read_with_git(node: Node, caller: Principal) -> object:
@@ -136,9 +132,9 @@ def read_unknown(node: Node, caller: Principal) -> object:
 READS: dict[str, Read] = {
     "file": find,
     "files": list_all,
-    "commit": lambda node, caller: read_commit(node, caller, "r", ref="main"),
+    "commit": lambda node, caller: read_commit(node, caller, ReadCommit("r", "main")),
     "commit by id": lambda node, caller: read_commit(
-        node, caller, "r", ref=tip_of(node, lookup_repo(node, caller, "r"))
+        node, caller, ReadCommit("r", tip_of(node, lookup_repo(node, caller, "r")))
     ),
     "history": list_history,
     "history of a path": lambda node, caller: list_history(node, caller, b"a"),

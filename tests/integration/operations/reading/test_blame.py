@@ -11,7 +11,7 @@ from packhouse.config import Config
 from packhouse.errors import Invalid
 from packhouse.git.commands.blame import BadRange
 from packhouse.node.node import Node, open_node
-from packhouse.operations.reading.blame import Blame, blame_file
+from packhouse.operations.reading.blame_file import Blame, BlameFile, blame_file
 from packhouse.repository.history.last_commit import PathNotFound
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of
@@ -58,9 +58,8 @@ def blame(
     node: Node, caller: Principal, ref: str, path: bytes, *ranges: str, detect_moves: bool = False
 ) -> Blame:
     """Ask for blame."""
-    return blame_file(
-        node, caller, "r", ref=ref, ephemeral=False, path=path, ranges=ranges, detect_moves=detect_moves
-    )
+    command = BlameFile("r", path, ref, ranges=ranges, detect_moves=detect_moves)
+    return blame_file(node, caller, command)
 
 
 def rows_of(found: Blame) -> list[Row]:

@@ -13,14 +13,9 @@ from packhouse.config import Config
 from packhouse.git.oid import EMPTY_TREE_OID
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
-from packhouse.operations.reading.diff import (
-    BranchDiff,
-    CommitDiff,
-    FileDiff,
-    RefInput,
-    diff_branch,
-    diff_commit,
-)
+from packhouse.operations.reading.file_diffs import FileDiff, RefInput
+from packhouse.operations.reading.read_branch_diff import BranchDiff, ReadBranchDiff, read_branch_diff
+from packhouse.operations.reading.read_commit_diff import CommitDiff, ReadCommitDiff, read_commit_diff
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of
 from tests.support.builders.text_histories import make_text_history
@@ -54,15 +49,9 @@ def commit_diff(
     paths: Sequence[bytes] = (),
 ) -> CommitDiff:
     """Ask for a commit diff."""
-    return diff_commit(
-        node,
-        caller,
-        "r",
-        ref=RefInput(ref),
-        base=None if base is None else RefInput(base),
-        applicable=applicable,
-        paths=paths,
-    )
+    named_base = None if base is None else RefInput(base)
+    command = ReadCommitDiff("r", RefInput(ref), named_base, applicable=applicable, paths=paths)
+    return read_commit_diff(node, caller, command)
 
 
 def git_diff(history: History, old: str, new: str, *options: str, paths: Sequence[bytes] = ()) -> bytes:
@@ -188,15 +177,7 @@ def test_paths_are_literal_files_or_folders(node: Node, caller: Principal, histo
 
 def test_a_branch_diff_starts_at_the_merge_base(node: Node, caller: Principal, history: History) -> None:
     for branch in history.branches:
-        found = diff_branch(
-            node,
-            caller,
-            "r",
-            branch=RefInput(branch),
-            base=None,
-            base_is_ephemeral=False,
-            paths=(),
-        )
+        found = read_branch_diff(node, caller, ReadBranchDiff("r", RefInput(branch)))
         bases = history.git.try_run("merge-base", "main", branch, cwd=history.folder).stdout.split()
         assert (found.branch, found.base) == (branch, "main")
         assert (found.merge_base or "") == (bases[0].decode() if bases else "")

@@ -18,7 +18,7 @@ from packhouse.git.commands.grep import BadPattern, GrepLine, GrepQuery
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.reading.grep import GrepPage, PageBounds, SkipReason, grep_files
+from packhouse.operations.reading.grep_files import GrepFiles, GrepPage, SkipReason, grep_files
 from tests.support.builders.histories import History, load_history, make_history, move_refs_to
 from tests.support.builders.seeds import seed_of
 from tests.support.builders.text_histories import make_text_history
@@ -71,16 +71,16 @@ def grep(
 ) -> GrepPage:
     """Ask for a page, by default for everything."""
     defaults: dict[str, Any] = {"case_sensitive": True, "before": 0, "after": 0, "file_matches_max": 10**6}
-    return grep_files(
-        node,
-        caller,
+    command = GrepFiles(
         "r",
-        ref=ref,
-        ephemeral=False,
-        query=GrepQuery(pattern, **{**defaults, **query}),
+        GrepQuery(pattern, **{**defaults, **query}),
+        ref,
         files=files or PathFilter(),
-        bounds=PageBounds(cursor, matches_max, lines_max),
+        cursor=cursor,
+        matches_max=matches_max,
+        lines_max=lines_max,
     )
+    return grep_files(node, caller, command)
 
 
 def git_grep(
@@ -225,16 +225,8 @@ def test_files_beyond_memory_are_left_out(node: Node, caller: Principal, tmp_pat
     git.commit(work, {"small": content, **{f"big{number}": big for number in range(6)}})
     git.run("branch", "big", cwd=work)
     load_history(node, caller, History(git, work / ".git", 0), "big")
-    page = grep_files(
-        node,
-        caller,
-        "big",
-        ref="big",
-        ephemeral=False,
-        query=GrepQuery("needle", True, 0, 0, 10),
-        files=PathFilter(),
-        bounds=PageBounds(None, 10, 10),
-    )
+    query = GrepQuery("needle", True, 0, 0, 10)
+    page = grep_files(node, caller, GrepFiles("big", query, "big", matches_max=10, lines_max=10))
     assert [line.path for line in page.lines] == [b"small"]
     assert page.skipped == [(f"big{number}".encode(), SkipReason.TOO_LARGE) for number in range(6)]
     assert page.cursor is None

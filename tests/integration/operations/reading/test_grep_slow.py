@@ -18,7 +18,7 @@ from packhouse.git.oid import Oid
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.reading.grep import GrepPage, PageBounds, SkipReason, grep_files
+from packhouse.operations.reading.grep_files import GrepFiles, GrepPage, SkipReason, grep_files
 from packhouse.operations.reading.grep_slow import write_flat_tree, write_marked_tree
 from packhouse.repository.view import open_view
 from packhouse.repository.write import Write
@@ -59,16 +59,16 @@ def grep(
     """Ask for a page of main, by default for everything."""
     query: dict[str, Any] = {"case_sensitive": True, "before": 0, "after": 0, "file_matches_max": 10**6}
     query |= {name: options[name] for name in query.keys() & options.keys()}
-    return grep_files(
-        node,
-        caller,
+    command = GrepFiles(
         "r",
-        ref="main",
-        ephemeral=False,
-        query=GrepQuery(pattern, **query),
+        GrepQuery(pattern, **query),
+        "main",
         files=options.get("files", PathFilter()),
-        bounds=PageBounds(cursor, options.get("matches_max", 10**9), options.get("lines_max", 10**9)),
+        cursor=cursor,
+        matches_max=options.get("matches_max", 10**9),
+        lines_max=options.get("lines_max", 10**9),
     )
+    return grep_files(node, caller, command)
 
 
 def read_pages(node: Node, caller: Principal, pattern: str, **options: Any) -> list[GrepPage]:

@@ -12,8 +12,8 @@ from packhouse.config import Config
 from packhouse.limits import Limits
 from packhouse.node.node import Node, open_node
 from packhouse.operations.reading import list_commits as module
-from packhouse.operations.reading.list_commits import list_commits, parse_commit_cursor
-from packhouse.operations.reading.read_commit import read_commit
+from packhouse.operations.reading.list_commits import ListCommits, list_commits
+from packhouse.operations.reading.read_commit import ReadCommit, read_commit
 from tests.support.builders.histories import History, load_history, make_history
 from tests.support.builders.seeds import seed_of
 from tests.support.clients.git import Git
@@ -37,16 +37,14 @@ def history(request: pytest.FixtureRequest, tmp_path: Path) -> History:
 def list_all(node: Node, caller: Principal, ref: str, size: int, path: bytes | None = None) -> list[str]:
     """Return the ids of all pages of `size` commits."""
     seen: list[str] = []
-    cursor = None
+    start = None
     while True:
-        page = list_commits(
-            node, caller, "r", ref=ref, ephemeral=False, path=path, cursor=cursor, count_max=size
-        )
+        page = list_commits(node, caller, ListCommits("r", ref, path=path, start=start, count_max=size))
         assert len(page.commits) <= size
         seen += [listed.oid for listed in page.commits]
-        if page.next_cursor is None:
+        start = page.following
+        if start is None:
             return seen
-        cursor = parse_commit_cursor(page.next_cursor)
 
 
 def test_pages_add_up_to_git_log(
@@ -65,9 +63,7 @@ def test_pages_of_huge_commits_end_early_and_miss_none(
 ) -> None:
     node = replace(node, limits=Limits(commits_page_max_bytes=700))  # two or three of these commits
     load_history(node, caller, history, "r")
-    first = list_commits(
-        node, caller, "r", ref="main", ephemeral=False, path=None, cursor=None, count_max=100
-    )
+    first = list_commits(node, caller, ListCommits("r", "main", count_max=100))
     assert 1 < len(first.commits) < 8
     expected = history.run("log", "--format=%H", "main").split()
     assert list_all(node, caller, "main", 100) == expected
@@ -100,7 +96,7 @@ def test_each_commit_reads_as_git_shows_it(node: Node, caller: Principal, histor
     for commit in history.commits()[:40]:
         shown = history.git.try_run("log", "-1", f"--format={form}", commit, cwd=history.folder).stdout
         fields = shown.decode("utf-8", "replace").split("\0")
-        found = read_commit(node, caller, "r", ref=commit)
+        found = read_commit(node, caller, ReadCommit("r", commit))
         listed = found.listed.commit
         assert fields[:-1] == [
             found.listed.oid,

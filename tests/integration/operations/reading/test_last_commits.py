@@ -20,8 +20,8 @@ from packhouse.node.file_map import FileMap, FileRecord
 from packhouse.node.last_commit_cache import LastCommit, LastCommitCache
 from packhouse.node.node import Node, open_node
 from packhouse.operations.catalog.lookup import lookup_repo
-from packhouse.operations.reading.file_metadata import list_file_metadata
-from packhouse.operations.reading.read_files import find_file
+from packhouse.operations.reading.list_file_metadata import ListFileMetadata, list_file_metadata
+from packhouse.operations.reading.open_file import OpenFile, open_file
 from packhouse.repository.history import attribution, file_maps
 from packhouse.repository.history.file_maps import read_file_map
 from packhouse.repository.history.last_commit import PathNotFound, read_last_commit
@@ -130,7 +130,7 @@ def test_a_file_is_found_with_the_facts_git_knows(node: Node, caller: Principal,
     load_history(node, caller, history, "r")
     for branch in history.branches:
         for path, (mode, oid) in history.files(branch).items():
-            find = partial(find_file, node, caller, "r", ref=branch, ephemeral=False, path=path)
+            find = partial(open_file, node, caller, OpenFile("r", path, branch))
             if mode == "160000":
                 with pytest.raises(PathNotFound):
                     find()
@@ -142,7 +142,7 @@ def test_a_file_is_found_with_the_facts_git_knows(node: Node, caller: Principal,
     for missing in (b"absent", b"src/deep", b"src"):
         if missing not in history.files("main"):
             with pytest.raises(PathNotFound):
-                find_file(node, caller, "r", ref="main", ephemeral=False, path=missing)
+                open_file(node, caller, OpenFile("r", missing, "main"))
 
 
 def linear(
@@ -175,7 +175,7 @@ def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
     last_path: bytes | None = b""
     while last_path is not None:
         page = list_file_metadata(
-            node, caller, "r", ref="main", ephemeral=False, path=b"", after=last_path, count_max=1000
+            node, caller, ListFileMetadata("r", "main", after=last_path, count_max=1000)
         )
         assert {file.last_commit for file in page.files} == page.commits.keys()
         assert len(page.commits) < 8
@@ -186,9 +186,7 @@ def test_a_listing_of_huge_commits_comes_in_smaller_pages_only(
     assert listed == file_map(node, repo, tip).records
     if len({file.last_commit for file in listed}) >= 8:
         with pytest.raises(LimitExceeded):
-            list_file_metadata(
-                node, caller, "r", ref="main", ephemeral=False, path=b"", after=b"", count_max=None
-            )
+            list_file_metadata(node, caller, ListFileMetadata("r", "main"))
 
 
 def test_a_damaged_or_missing_file_is_computed_again(node: Node, caller: Principal, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from packhouse.git.commands.grep import GrepLine
 from packhouse.git.oid import Oid
 from packhouse.limits import grep_skipped_listed_max
-from packhouse.operations.reading.grep import GrepPage, SkipReason
+from packhouse.operations.reading.grep_files import GrepPage, SkipReason
 from packhouse.web.api.grep import GrepPattern, grep_answer
 from tests.unit.web.api.conftest import Client, as_sent, commit_files, new_commit, shown
 

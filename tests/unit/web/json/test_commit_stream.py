@@ -28,7 +28,7 @@ from packhouse.operations.commits.start_patch_commit import (
     StartPatchCommit,
     start_patch_commit,
 )
-from packhouse.operations.reading.read_files import find_file, iter_file
+from packhouse.operations.reading.open_file import OpenFile, open_file
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.web.json.commit_stream import CommitStream, OpenedCommit
 from packhouse.web.json.ndjson import (
@@ -326,8 +326,7 @@ def send(stream: CommitStream, *lines: bytes) -> NewCommit:
 
 
 def read(node: Node, caller: Principal, path: str) -> bytes:
-    facts = find_file(node, caller, "r", ref="main", ephemeral=False, path=path.encode())
-    return b"".join(iter_file(node, facts, first=0, end=facts.size_bytes))
+    return b"".join(open_file(node, caller, OpenFile("r", path.encode(), "main")).iter_bytes())
 
 
 def test_chunks_of_several_files_may_come_in_turns(node: Node, memory_caller: Principal) -> None:

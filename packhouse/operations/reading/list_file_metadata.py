@@ -47,54 +47,50 @@ class FileMetadataPage:
     is_by_id: bool
 
 
-def list_file_metadata(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: str | None,
-    ephemeral: bool,
-    path: bytes,
-    after: bytes,
-    count_max: int | None,
-    may_compute: bool = True,
-) -> FileMetadataPage:
-    """Return the files below the folder `path` (empty: all), or the one file at it, after the path `after`.
+@dataclass(frozen=True, slots=True)
+class ListFileMetadata:
+    """The files below the folder `path` (empty: all), or the one file at it, in git's order.
 
-    `count_max` None is the whole listing. Without `may_compute` only an answer that takes no look at history is
-    given, and LastCommitsUnknown raised for others. Raises RepoNotFound, RefNotFound, PathNotFound, and
-    LimitExceeded when the commits of a whole listing are too large.
+    The page starts after the path `after` and has at most `count_max` files; None is the whole listing. Without
+    `may_compute` the history is not walked, and the operation answers only from last commits that are known already.
     """
-    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+
+    repo: str
+    ref: str | None = None
+    ephemeral: bool = False
+    path: bytes = b""
+    after: bytes = b""
+    count_max: int | None = None
+    may_compute: bool = True
+
+
+def list_file_metadata(node: Node, caller: Principal, command: ListFileMetadata) -> FileMetadataPage:
+    """Return one page of files with their last commits.
+
+    Raises RepoNotFound, RefNotFound, PathNotFound, LastCommitsUnknown, and MessagesTooLong when the commits of a whole
+    listing are too large.
+    """
+    ref, ephemeral = command.ref, command.ephemeral
+    with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
         tree = parse_links(view.read_kept(resolved.commit, "commit")).tree
-        top = find_path(view.read_tree, tree, path)
+        top = find_path(view.read_tree, tree, command.path)
         if top is None:
-            raise PathNotFound(path.decode("utf-8", "replace"))
+            raise PathNotFound(command.path.decode("utf-8", "replace"))
         found = find_file_map(view, resolved.commit)
         if found is None:
-            if not may_compute:
+            if not command.may_compute:
                 raise LastCommitsUnknown(1)
             found = read_file_map(view, resolved.commit)
-        asked = _Asked(resolved, path, top.mode, after, count_max)
-        return _make_page(view, found, asked)
+        return _make_page(view, found, command, resolved, is_folder=top.mode == MODE_TREE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a page is to show: the commit, the folder or file and its mode, and where it starts."""
-
-    resolved: ResolvedRef
-    path: bytes
-    mode: int
-    after: bytes
-    count_max: int | None
-
-
-def _make_page(view: RepoView, found: FileMap, asked: _Asked) -> FileMetadataPage:
-    path, after, count_max = asked.path, asked.after, asked.count_max
+def _make_page(
+    view: RepoView, found: FileMap, command: ListFileMetadata, resolved: ResolvedRef, *, is_folder: bool
+) -> FileMetadataPage:
+    path, after, count_max = command.path, command.after, command.count_max
     first, end = 0, len(found.paths)
-    if path and asked.mode == MODE_TREE:
+    if path and is_folder:
         first, end = bisect_left(found.paths, path + b"/"), bisect_left(found.paths, path + b"0")
     elif path:
         first = bisect_left(found.paths, path)
@@ -115,7 +111,6 @@ def _make_page(view: RepoView, found: FileMap, asked: _Asked) -> FileMetadataPag
         commits = {file.last_commit: commits[file.last_commit] for file in files}
     last_path = found.paths[page_end - 1] if first < page_end < end else None
     paths = found.paths[first:page_end]
-    resolved = asked.resolved
     return FileMetadataPage(resolved.name, paths, files, commits, last_path, resolved.is_by_id)
 
 

@@ -50,32 +50,38 @@ class Blame:
     is_by_id: bool
 
 
-def blame_file(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: str | None,
-    ephemeral: bool,
-    path: bytes,
-    ranges: Sequence[str],
-    detect_moves: bool,
-) -> Blame:
-    """Return who last changed the lines of the file at `path`, of all or of those in `ranges` (blame's -L).
+@dataclass(frozen=True, slots=True)
+class BlameFile:
+    """The file at `path` of a ref (None: the default branch), and which of its lines.
 
-    With `detect_moves` lines that were moved or copied belong to who first wrote them. Any blob is taken by
-    its lines, binary files and symlinks too. Raises RepoNotFound, RefNotFound, PathNotFound, BadRange,
-    LimitExceeded and TimedOut.
+    `ranges` are those of git-blame(1), option -L; without a range all lines are asked for. With `detect_moves` a
+    line that was moved or copied belongs to the commit that first wrote it.
     """
-    _check_ranges(ranges)
-    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+
+    repo: str
+    path: bytes
+    ref: str | None = None
+    ephemeral: bool = False
+    ranges: Sequence[str] = ()
+    detect_moves: bool = False
+
+
+def blame_file(node: Node, caller: Principal, command: BlameFile) -> Blame:
+    """Return which commits last changed the lines of a file.
+
+    Any blob has lines, binary files and symlinks too. Raises RepoNotFound, RefNotFound, PathNotFound, TooManyRanges,
+    BadRange, BlameTooLong, BlameFileTooLarge and TimedOut.
+    """
+    ref, ephemeral = command.ref, command.ephemeral
+    _check_ranges(command.ranges)
+    with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
-        _check_file(view, resolved.commit, path)
+        _check_file(view, resolved.commit, command.path)
         groups = view.git.blame_lines(
             resolved.commit,
-            path,
-            ranges=ranges,
-            detect_moves=detect_moves,
+            command.path,
+            ranges=command.ranges,
+            detect_moves=command.detect_moves,
             regex_memory_max_bytes=node.limits.regex_memory_max_bytes,
         )
         if sum(group.count for group in groups) > limits.blame_lines_max:

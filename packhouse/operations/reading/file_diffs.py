@@ -1,4 +1,4 @@
-"""What changed between two commits, as patches that are shown or applied.
+"""The changed files of two trees, as patches that are shown or applied.
 
 A few sorts of files are listed without their patch: binary ones, large ones, and lock files that tools write.
 A patch made for `git apply` keeps all text that it reasonably can.
@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.auth import Principal
-from packhouse.git import EMPTY_TREE_OID, EPHEMERAL, PERSISTENT, Oid, RefName, branch_refname, short_name
+from packhouse.git import Oid
 from packhouse.git.commands.diff_tree import DiffEntry, FilePatch
-from packhouse.git.objects import MODE_GITLINK, parse_commit
-from packhouse.node import Node
-from packhouse.operations.catalog.lookup import open_repo
-from packhouse.operations.refs.branches import BranchNotFound
-from packhouse.repository import RepoView, resolve_ref
+from packhouse.git.objects import MODE_GITLINK
+from packhouse.repository import RepoView
 
 LOCK_FILES: Final = frozenset(
     {
@@ -51,30 +47,6 @@ class FileDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class CommitDiff:
-    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base.
-
-    `is_by_id` tells that each ref given was a full id, so that the answer never changes.
-    """
-
-    commit: Oid
-    base: Oid | None
-    merge_base: Oid | None
-    files: list[FileDiff]
-    is_by_id: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BranchDiff:
-    """What a branch changed since it left its base; without a common ancestor, the two trees compared."""
-
-    branch: str
-    base: str
-    merge_base: Oid | None
-    files: list[FileDiff]
-
-
-@dataclass(frozen=True, slots=True)
 class RefInput:
     """What a caller wrote, and the namespace to look it up in."""
 
@@ -82,66 +54,12 @@ class RefInput:
     ephemeral: bool = False
 
 
-def diff_commit(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: RefInput,
-    base: RefInput | None,
-    applicable: bool,
-    paths: Sequence[bytes],
-) -> CommitDiff:
-    """Return what a commit changed against its first parent, or how its tree differs from that of `base`.
-
-    With `applicable` whitespace counts and the patches together rebuild the tree. Raises RepoNotFound,
-    RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
-    """
-    with open_repo(node, caller, name, ref=ref.text, ephemeral=ref.ephemeral) as view:
-        resolved = resolve_ref(view, ref.text, ephemeral=ref.ephemeral)
-        commit, is_by_id = resolved.commit, resolved.is_by_id
-        base_oid: Oid | None
-        merge_base = None
-        if base is not None:
-            resolved_base = resolve_ref(view, base.text, ephemeral=base.ephemeral)
-            base_oid, is_by_id = resolved_base.commit, is_by_id and resolved_base.is_by_id
-            merge_base = view.git.merge_base(base_oid, commit)
-        else:
-            parents = parse_commit(view.read_kept(commit, "commit")).parents
-            base_oid = parents[0] if parents else None
-        rules = _Rules(applicable=applicable, ignore_space_change=not applicable)
-        files = _list_files(view, base_oid or EMPTY_TREE_OID, commit, paths, rules)
-    return CommitDiff(commit, base_oid, merge_base, files, is_by_id)
-
-
-def diff_branch(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    branch: RefInput,
-    base: RefInput | None,
-    base_is_ephemeral: bool,
-    paths: Sequence[bytes],
-) -> BranchDiff:
-    """Return what `branch` changed since its merge base with `base` (None: the default branch).
-
-    Raises RepoNotFound, Invalid for a bad branch name, BranchNotFound, TimedOut, LimitExceeded.
-    """
-    with open_repo(node, caller, name, ref=branch.text, ephemeral=branch.ephemeral) as view:
-        base = base or RefInput(view.repo.default_branch, base_is_ephemeral)
-        refname, tip = _read_branch(view, branch)
-        base_refname, base_tip = _read_branch(view, base)
-        merge_base = view.git.merge_base(base_tip, tip)
-        rules = _Rules(applicable=False, ignore_space_change=False)
-        files = _list_files(view, merge_base or base_tip, tip, paths, rules)
-    return BranchDiff(short_name(refname), short_name(base_refname), merge_base, files)
-
-
 @dataclass(frozen=True, slots=True)
-class _Rules:
-    applicable: bool
-    ignore_space_change: bool
+class DiffRules:
+    """Which patches are shown. With `applicable` the patches together rebuild the tree, so that whitespace counts."""
+
+    applicable: bool = False
+    ignore_space_change: bool = False
 
     @property
     def file_max_bytes(self) -> int:
@@ -170,20 +88,18 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _read_branch(view: RepoView, branch: RefInput) -> tuple[RefName, Oid]:
-    refname = branch_refname(branch.text)
-    ref = view.get_ref(EPHEMERAL if branch.ephemeral else PERSISTENT, refname)
-    if ref is None:
-        raise BranchNotFound(short_name(refname))
-    return refname, ref.oid
+def list_file_diffs(
+    view: RepoView, *, old: Oid, new: Oid, paths: Sequence[bytes], rules: DiffRules
+) -> list[FileDiff]:
+    """Return the files below `paths` (none: all) that differ between two commits or trees.
 
-
-def _list_files(view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules) -> list[FileDiff]:
+    Raises TimedOut, and LimitExceeded for too many files.
+    """
     return list(_iter_files(view, old, new, paths, rules))
 
 
 def _iter_files(
-    view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: _Rules
+    view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: DiffRules
 ) -> Iterator[FileDiff]:
     """Yield each file, its patch taken off when a rule says so, or when it does not fit into the answer any more."""
     left = view.node.limits.diff_raw_total_max_bytes

@@ -6,10 +6,9 @@ A cursor names the commit and the last line of its page, so that pages fit toget
 
 import contextlib
 import math
-import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Final
 
 from packhouse import limits
@@ -31,11 +30,11 @@ from packhouse.operations.reading.grep_slow import (
 from packhouse.repository import RepoView, Write, is_reachable, resolve_ref
 
 
-class SkipReason(StrEnum):
+class SkipReason(Enum):
     """Why a file was not searched."""
 
-    TOO_SLOW = "too_slow"
-    TOO_LARGE = "too_large"
+    TOO_SLOW = auto()
+    TOO_LARGE = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +54,6 @@ class GrepPage:
 
 
 @dataclass(frozen=True, slots=True)
-class PageBounds:
-    """Where a page starts (None: at the first line), and how much it holds at most."""
-
-    cursor: str | None
-    matches_max: int
-    lines_max: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Position:
     """After a line of a path; line 0 stands before the first. `is_slow` when the search went file by file there."""
 
@@ -73,33 +63,42 @@ class _Position:
     is_slow: bool
 
 
-def grep_files(
-    node: Node,
-    caller: Principal,
-    name: str,
-    *,
-    ref: str | None,
-    ephemeral: bool,
-    query: GrepQuery,
-    files: PathFilter,
-    bounds: PageBounds,
-) -> GrepPage:
+@dataclass(frozen=True, slots=True)
+class GrepFiles:
+    """What to look for, in which files of a ref (None: the default branch), and which page of it.
+
+    The page holds at most `matches_max` matches and `lines_max` lines with their context. It starts behind `cursor`;
+    None: with the first match.
+    """
+
+    repo: str
+    query: GrepQuery
+    ref: str | None = None
+    ephemeral: bool = False
+    files: PathFilter = field(default_factory=PathFilter)
+    cursor: str | None = None
+    matches_max: int = limits.grep_matches_max
+    lines_max: int = limits.grep_lines_max
+
+
+def grep_files(node: Node, caller: Principal, command: GrepFiles) -> GrepPage:
     """Return one page of the lines that match in text files; symlinks and submodules are not searched.
 
     A file on which the pattern takes too long, or more memory than there is, is passed over. Raises RepoNotFound,
     RefNotFound, BadPattern, BadCursor, and TimedOut when the time goes into reading the pattern.
     """
+    query, ref, ephemeral = command.query, command.ref, command.ephemeral
     _check_pattern(query.pattern)
-    start = None if bounds.cursor is None else _parse_cursor(bounds.cursor)
-    page = _PageBuilder(bounds, query.after)
-    with open_repo(node, caller, name, ref=ref, ephemeral=ephemeral) as view:
+    start = None if command.cursor is None else _parse_cursor(command.cursor)
+    page = _PageBuilder(command)
+    with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
         resolved = resolve_ref(view, ref, ephemeral=ephemeral)
         commit = resolved.commit
         if start is not None:
             if not is_reachable(view, start.commit):
                 raise BadCursor()
             commit = start.commit
-        is_slow = _Search(view, commit, query, files, page).run(start)
+        is_slow = _Search(view, commit, query, command.files, page).run(start)
     following = page.find_end(commit, is_slow=is_slow)
     return GrepPage(
         resolved.name,
@@ -114,20 +113,21 @@ def grep_files(
 class _PageBuilder:
     """A page while it fills, also from several searches in a row."""
 
-    def __init__(self, bounds: PageBounds, after: int) -> None:
+    def __init__(self, command: GrepFiles) -> None:
         self.lines: list[GrepLine] = []
         self.skipped: dict[bytes, SkipReason] = {}
         self.unreached: bytes | None = None
         self.has_more = False
-        self._bounds = bounds
-        self._after = after
+        self._matches_max = command.matches_max
+        self._lines_max = command.lines_max
+        self._after = command.query.after
         self._matches = 0
         self._last_match: GrepLine | None = None
 
     @property
     def is_full(self) -> bool:
         """Tell whether there is room for no further match."""
-        return len(self.lines) == self._bounds.lines_max or self._matches == self._bounds.matches_max
+        return len(self.lines) == self._lines_max or self._matches == self._matches_max
 
     def take(self, lines: Iterator[GrepLine]) -> None:
         """Add lines until none follows or the page is full, which `has_more` tells.
@@ -135,7 +135,7 @@ class _PageBuilder:
         A page that has all its matches ends with what is context after the last of them.
         """
         for line in lines:
-            if self.is_full and (len(self.lines) == self._bounds.lines_max or not self._follows(line)):
+            if self.is_full and (len(self.lines) == self._lines_max or not self._follows(line)):
                 self.has_more = True
                 return
             if line.is_match:
@@ -176,7 +176,7 @@ class _Search:
         First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
         search goes on from the last line that was found, file by file.
         """
-        deadline = time.monotonic() + self.view.node.limits.grep_max_s
+        deadline = self.view.node.monotonic() + self.view.node.limits.grep_max_s
         is_slow = start is not None and start.is_slow
         size_max: int | None = None
         while True:
@@ -238,7 +238,7 @@ class _Search:
                 yield replace(line, path=chosen[int(line.path)].path)
 
     def _whole_time(self, deadline: float) -> GrepBounds:
-        left = deadline - time.monotonic()
+        left = deadline - self.view.node.monotonic()
         return GrepBounds(
             min(self.view.node.limits.grep_whole_max_s, left),
             math.inf,
@@ -257,7 +257,7 @@ class _Search:
         def search(files: Sequence[PathEntry]) -> Generator[GrepLine]:
             tree = write_marked_tree(scratch, files, marker)
             bounds = GrepBounds(
-                deadline - time.monotonic(),
+                deadline - self.view.node.monotonic(),
                 file_s,
                 limits.regex_cpu_max_s,
                 self.view.node.limits.regex_memory_max_bytes,

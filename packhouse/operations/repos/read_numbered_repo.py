@@ -1,0 +1,28 @@
+"""One repository by its number, as callers without its name know it."""
+
+from dataclasses import dataclass
+
+from packhouse.auth import Principal
+from packhouse.db import RepoNotFound, find_repo_by_id
+from packhouse.node import Node
+from packhouse.operations.catalog.lookup import require_synced
+from packhouse.operations.repos.repo_info import RepoInfo, repo_info
+
+
+@dataclass(frozen=True, slots=True)
+class ReadNumberedRepo:
+    """Which repository, by the positive integer that is never reused."""
+
+    number: int
+
+
+def read_numbered_repo(node: Node, caller: Principal, command: ReadNumberedRepo) -> RepoInfo:
+    """Return a repository of the caller's organisation, for work on what it holds.
+
+    Raises RepoNotFound, and FirstSyncRunning while there is nothing to work on yet.
+    """
+    with node.database.read() as session:
+        repo = find_repo_by_id(session, command.number)
+    if repo is None or repo.org_id != caller.org_id or repo.deleted_at is not None:
+        raise RepoNotFound(command.number)
+    return repo_info(require_synced(repo))
