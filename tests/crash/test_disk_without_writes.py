@@ -1,4 +1,4 @@
-"""A full or read-only disk: reads are answered as ever, writes are 503 and change nothing."""
+"""A full or read-only disk: reads are answered as usual, writes get 503 and change nothing."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
 
 @pytest.fixture
 def server(disk: LoopDisk) -> Iterator[Server]:
-    """Give a running server whose data folder is on the disk, and whose log is elsewhere."""
+    """A running server with its data folder on the disk, and its log elsewhere."""
     server = Server(disk.path, ServerOptions())
     server.stderr_path = disk.path.parent / "stderr.log"
     server.start()
@@ -45,7 +45,7 @@ def fill_repo(server: Server) -> Repo:
 
 
 def fill_disk(disk: LoopDisk) -> None:
-    """Leave no free block."""
+    """Fill the disk to its last block."""
     with (disk.path / "filler").open("wb", buffering=0) as file:
         size = 1 << 20
         while size >= 512:

@@ -27,7 +27,7 @@ LOAD_MAX_S = 2.5
 
 @dataclass
 class Acknowledged:
-    """The commits that clients were told are stored: branch to commits, oldest first."""
+    """The commits that clients were told are stored. Maps a branch to its commits, oldest first."""
 
     repo: Repo
     commits: dict[str, list[str]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Acknowledged:
 
 
 def commit_until(stop: threading.Event, done: Acknowledged, number: int) -> None:
-    """Commit over HTTP until the server is gone: to a separate branch and to a shared one."""
+    """Commit over HTTP, to a separate branch and to a shared one, until the server is gone."""
     count = 0
     while not stop.is_set():
         count += 1
@@ -73,7 +73,7 @@ def push_until(stop: threading.Event, done: Acknowledged, number: int, git: Git,
 
 
 def run_load(server: Server, done: Acknowledged, git: Git, scratch: Path, *, kill_after_s: float) -> None:
-    """Write from several clients at once, and kill the server meanwhile."""
+    """Write from several clients at once, and kill the server during the writes."""
     before = done.count()
     stop = threading.Event()
     jobs: list[Callable[[], None]] = [

@@ -1,4 +1,4 @@
-"""SIGKILL during writes with a key: a client that retries unanswered requests has written each once."""
+"""SIGKILL during writes with a key: after a client has retried its unanswered requests, each write is there once."""
 
 import os
 import random
@@ -26,7 +26,7 @@ LOAD_MAX_S = 1.5
 
 @dataclass
 class Sent:
-    """The requests that were sent, by key. `answers` has their answers, also those to retries."""
+    """The requests that were sent, by key. `answers` has the answers, also those to retries."""
 
     repo: Repo
     bodies: dict[str, bytes] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Sent:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, key: str) -> None:
-        """Send, or send again, the commit of a key. Raises httpx.TransportError if the server is gone."""
+        """Send the commit of a key, for the first time or again. Raises httpx.TransportError if the server is gone."""
         reply = COMMIT.send_body(self.repo, random.choice(("api", "v1")), key, self.bodies[key])
         assert reply.status_code == 201, reply.text
         with self.lock:
@@ -53,7 +53,7 @@ class Sent:
                 return
 
     def unanswered(self) -> list[str]:
-        """Return the keys whose result is unknown."""
+        """Return the keys of the requests without an answer."""
         return sorted(set(self.bodies) - set(self.answers))
 
 

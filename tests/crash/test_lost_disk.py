@@ -1,4 +1,4 @@
-"""The disk of a running server goes away: every answer says so, and none says that the data is damaged."""
+"""The disk of a running server goes away: every answer says so, and none calls the data damaged."""
 
 import json
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """SIGKILL at each step in the life of a pack and of its view folders: acknowledged commits are readable.
 
-Afterwards, a later sweep leaves a file for each row and a row for each file.
+After the restart and a sweep each row has its file, and each file its row.
 """
 
 from collections.abc import Sequence
@@ -91,14 +91,14 @@ CLEANING: Final = (
 
 
 def cases(**works: Sequence[Step]) -> list[object]:
-    """Return the parameters (work, step), each named for both."""
+    """Return the parameters (work, step). The name of each has both."""
     pairs = [(work.replace("_", " "), step) for work, steps in works.items() for step in steps]
     return [pytest.param(work, step, id=f"{work}, {step.name}") for work, step in pairs]
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    """Give a shop without any object."""
+    """A shop without an object."""
     return Shop(Config(data=tmp_path / "data"), tmp_path)
 
 
@@ -153,7 +153,10 @@ def test_a_process_killed_during_the_adoption_of_a_repository_loses_nothing(
 
 
 def as_of_an_earlier_release(node: Node, repo: Repo) -> None:
-    """Leave the packs as an early release did: without rows, named by their hashes. To it the folder was the truth."""
+    """Leave the packs as an early release did: without rows, named by their hashes.
+
+    The folder was its list of packs.
+    """
     folder = pack_dir(node, repo)
     for pack in list(folder.glob("*.pack")):
         name = pack.read_bytes()[-20:].hex()

@@ -43,14 +43,14 @@ def disk(tmp_path: Path) -> Iterator[LoopDisk]:
 
 
 def cut_power(disk: LoopDisk) -> None:
-    """Lose data that was not synced to the disk, and mount it again."""
+    """Lose all data that was not synced to the disk, and mount the disk again."""
     disk.vanish()
     disk.pull_out()
     disk.plug_in()
 
 
 def torn_idx_files(data: Path) -> list[Path]:
-    """Return the packs without a usable idx."""
+    """Return the packs whose idx is unusable."""
     packs = data.glob("repos/*/*/*/objects/pack/*.pack")
     idx_files = [pack.with_suffix(".idx") for pack in packs]
     return [idx for idx in idx_files if not idx.exists() or idx.read_bytes()[:4] != b"\xfftOc"]
@@ -69,7 +69,7 @@ def test_acknowledged_writes_survive_a_power_cut_at_any_step(
     check_after(shop, work, step)
 
 
-def test_an_idx_that_was_not_synced_is_made_anew(disk: LoopDisk, tmp_path: Path) -> None:
+def test_an_idx_that_was_not_synced_before_a_power_cut_is_made_anew(disk: LoopDisk, tmp_path: Path) -> None:
     shop = Shop(Config(data=disk.path / "data"), tmp_path)
     shop.fill()
     cut_power(disk)

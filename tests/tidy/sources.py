@@ -1,4 +1,4 @@
-"""The project's own files, for the house rules."""
+"""The project's own files, for the tests of house rules."""
 
 import ast
 import subprocess
@@ -14,10 +14,13 @@ _SKIPPED = {".git", ".venv", "node_modules", "data", "__pycache__", "build", "di
 
 @cache
 def project_files() -> tuple[Path, ...]:
-    """Return every file of the project: what git tracks or would track, or all of an unpacked archive."""
+    """Return every file of the project:
+
+    the files that git tracks or would track, or all files of an unpacked archive.
+    """
     if (ROOT / ".git").exists():
         out = subprocess.run(
-            # A checkout may belong to somebody else than who tests it, root in a container for one.
+            # A checkout may belong to another user than the one who tests it, such as root in a container.
             ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
             capture_output=True,

@@ -45,7 +45,7 @@ def test_the_database_reference_has_a_row_for_each_table() -> None:
     assert "not used yet" not in text
 
 
-def test_the_changelog_has_a_section_for_what_is_not_yet_released() -> None:
+def test_the_changelog_has_a_section_for_unreleased_changes() -> None:
     text = (ROOT / "CHANGELOG.md").read_text("utf-8")
     assert re.search(r"^## \[?Unreleased", text, re.MULTILINE)
     kinds = set(re.findall(r"^### (\w+)", text, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""What git is told, how it ends and what it says are known to the modules of its commands alone."""
+"""Only the modules of git's commands know git's command lines, exit codes and messages."""
 
 import ast
 from collections.abc import Iterator
@@ -37,13 +37,13 @@ HOW_IT_RUNS = {
     *("run_git", "spawn_git", "iter_git_output", "run_program", "run_remote_git"),
     *("GitResult", "check_answer", "ok_codes", "exit_code", "returncode"),
 }
-"""How a program is run, and what it leaves behind before its module has read that."""
+"""Names for running a program, and for its exit code and output before its module has read them."""
 
 RELAYS = ("web/smart/",)
-"""Passes on to a client what a running git says, as it comes."""
+"""Modules that pass the messages of a running git on to a client."""
 
 WORDS = ("fatal:", "error: ", "warning: object", "GIT_")
-"""How its messages begin, and its variables."""
+"""The beginnings of git's messages and of its environment variables."""
 
 
 def modules_above() -> Iterator[tuple[str, Path]]:
@@ -54,7 +54,7 @@ def modules_above() -> Iterator[tuple[str, Path]]:
 
 
 def command_lines(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield (subcommand, line) of what begins as an argument list of git's: in a list, a tuple or a call."""
+    """Yield (subcommand, line) of each beginning of an argument list for git: in a list, a tuple or a call."""
     for node in ast.walk(tree):
         parts = node.args if isinstance(node, ast.Call) else getattr(node, "elts", [])
         texts = [text for part in parts if (text := _text(part)) is not None]
@@ -65,7 +65,7 @@ def command_lines(tree: ast.AST) -> Iterator[tuple[str, int]]:
 
 
 def _text(node: ast.expr) -> str | None:
-    """Return the text of a string, or the beginning of one that is put together."""
+    """Return the text of a string, or the first part of a string that is put together."""
     if isinstance(node, ast.JoinedStr):
         return _text(node.values[0]) if node.values else ""
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
@@ -87,7 +87,7 @@ def test_no_argument_list_of_git_stands_outside_its_command() -> None:
     assert not found, f"give it a function with typed arguments in git/commands: {found}"
 
 
-def test_nothing_but_its_command_reads_how_git_ended() -> None:
+def test_only_the_module_of_a_command_reads_how_git_ended() -> None:
     found = [
         f"{place(path, line)}: {name}"
         for inside, path in modules_above()
@@ -98,7 +98,7 @@ def test_nothing_but_its_command_reads_how_git_ended() -> None:
 
 
 def _names(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield names that are used, imported or given as arguments; the messages of another process as `.stderr`."""
+    """Yield names that are used, imported or given as arguments. The messages of another process are `.stderr`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id, node.lineno

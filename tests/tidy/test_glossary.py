@@ -1,4 +1,4 @@
-"""The glossary has every word of the code that is not Git's, each once."""
+"""The glossary has every word of the code that is not Git's, and each word once."""
 
 import ast
 import re
@@ -31,7 +31,7 @@ WORDS = """
 
 
 def terms() -> list[str]:
-    """Return the terms of all rows in lower case, one by one; a name of the code keeps its back quotes."""
+    """Return the terms of all rows in lower case. A name of the code keeps its back quotes."""
     return [
         term.strip().lower()
         for term, *_ in (re.split(r"\A\| ", row[0])[1:] for row in ROWS)
@@ -39,7 +39,7 @@ def terms() -> list[str]:
     ]
 
 
-def test_every_word_that_readers_meet_stands_there() -> None:
+def test_the_glossary_has_every_word_that_readers_meet() -> None:
     known = " / ".join(terms())
     missing = [
         word
@@ -49,12 +49,12 @@ def test_every_word_that_readers_meet_stands_there() -> None:
     assert not missing, missing
 
 
-def test_each_word_is_defined_once() -> None:
+def test_the_glossary_defines_each_word_once() -> None:
     counts = Counter(term for term in terms() if term not in {"term", "meaning"})
     assert [term for term, count in counts.items() if count > 1] == []
 
 
-def test_every_district_stands_there() -> None:
+def test_the_glossary_has_every_district() -> None:
     districts = [
         path.name for path in (ROOT / "packhouse/operations").iterdir() if (path / "__init__.py").exists()
     ]
@@ -62,7 +62,7 @@ def test_every_district_stands_there() -> None:
     assert [name for name in districts if f"`{name}`" not in terms()] == []
 
 
-def test_the_names_of_code_that_it_gives_exist() -> None:
+def test_names_of_code_in_the_glossary_exist() -> None:
     classes = {
         node.name
         for path in python_files("packhouse")

@@ -1,4 +1,7 @@
-"""What the import linter cannot say: names that stop at a layer, the one writer of refs, and no import cycle."""
+"""Rules that the import linter cannot check:
+
+names that stop at a layer, the one writer of refs, and no import cycle.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -21,16 +24,16 @@ STOPPED = {
     "has_repo",
     "env",
 }
-"""How the layer below operations finds a repository: whoever is above it opens one."""
+"""Names by which the layer below operations finds a repository. Layers above open one instead."""
 
 KNOW_PATHS = ("storage/", "repository/", "git/", "node/", "db/", "cli/", "outbound/", "auth/sealing.py")
-"""Stored data is found by `storage/` and `repository/`; the others know other files: programs, keys, sockets."""
+"""`storage/` and `repository/` find stored data. The others know other files: programs, keys, sockets."""
 
 REF_STATEMENTS = ("insert_ref", "update_ref", "delete_ref", "insert_ref_log", "begin_ref_transaction")
 
 
 def names_in(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Yield every name that code uses, with its line: variables, attributes, arguments and imports."""
+    """Yield every name in the code with its line: variables, attributes, arguments and imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id, node.lineno
@@ -91,7 +94,7 @@ def test_only_the_ref_transaction_runs_statements_that_change_refs() -> None:
 
 
 def imports_of(path: Path, modules: set[str]) -> set[str]:
-    """Return the modules of ours that a module imports, wherever in it, those for type checkers included."""
+    """Return our modules that a module imports, anywhere in it, also for type checkers only."""
     found: set[str] = set()
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
@@ -103,7 +106,7 @@ def imports_of(path: Path, modules: set[str]) -> set[str]:
 
 
 def find_cycle(graph: dict[str, set[str]]) -> list[str]:
-    """Return modules that import each other in a circle, none when there is no circle."""
+    """Return modules that import each other in a circle; an empty list without a circle."""
     done: set[str] = set()
     for start in sorted(graph):
         path: list[str] = []

@@ -1,4 +1,4 @@
-"""What only its parser, or one place that others rely on, may make."""
+"""Values that only a parser, or a few places that may skip it, may make."""
 
 import ast
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ MAY_TRUST = {
     # Rows of SQL, and the folders of such a name.
     "trusted_refname": ("git/refname.py", "db/refs.py", "db/ref_transaction.py"),
 }
-"""Who may make a value without its parser: a module, or all in a folder."""
+"""The modules, or the folders of modules, that may make a value without its parser."""
 
 PARSED = ("TreePath", "RefName", "Oid", "RepoKey", "RepoId")
 
@@ -36,7 +36,7 @@ def _name(node: ast.AST) -> str:
 
 
 def _calls(*names: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (module, name, `path:line`) wherever one of these is called, or handed on to be called."""
+    """Yield (module, name, `path:line`) of each place that calls one of these names, or passes it on."""
     for module, path, tree in _modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
@@ -45,7 +45,7 @@ def _calls(*names: str) -> Iterator[tuple[str, str, str]]:
                         yield module, _name(called), place(path, node.lineno)
 
 
-def test_trees_are_built_only_by_the_editors_that_check_what_goes_in() -> None:
+def test_trees_are_built_only_by_editors_that_check_their_entries() -> None:
     editors = {"git/objects/codec.py", "git/objects/tree_edit.py", "git/objects/notes_tree.py"}
     found = [
         where for module, _, where in _calls("encode_tree", "encode_tree_entry") if module not in editors
@@ -53,7 +53,7 @@ def test_trees_are_built_only_by_the_editors_that_check_what_goes_in() -> None:
     assert not found, found
 
 
-def test_the_editors_of_new_commits_come_from_the_tree_maker_which_knows_what_git_must_judge() -> None:
+def test_only_the_tree_maker_makes_editors_of_trees() -> None:
     users = {module for module, _, _ in _calls("TreeEditor")}
     assert users == {"repository/tree_maker.py"}
 
@@ -63,7 +63,7 @@ def test_ids_and_refnames_are_made_without_their_parser_only_where_they_were_par
     assert not found, found
 
 
-def test_whoever_may_trust_exists_and_does() -> None:
+def test_every_module_that_may_skip_a_parser_exists_and_does_so() -> None:
     used = {(module, name) for module, name, _ in _calls(*MAY_TRUST)}
     for name, places in MAY_TRUST.items():
         for allowed in places:
@@ -72,8 +72,8 @@ def test_whoever_may_trust_exists_and_does() -> None:
             )
 
 
-def test_nothing_goes_round_the_parsers() -> None:
-    """`cast`, `__new__` and a shared alias would make what nobody has parsed."""
+def test_no_code_goes_round_the_parsers() -> None:
+    """`cast`, `__new__` and an alias would make values that nothing has parsed."""
     own = {"git/refname.py": "bytes.__new__(RefName"}
     found = [
         place(path, node.lineno)

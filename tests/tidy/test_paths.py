@@ -1,4 +1,4 @@
-"""Paths that documents for contributors name lead somewhere."""
+"""Paths in documents for contributors exist."""
 
 import re
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ _VARIABLE = re.compile(r"<[a-z]+>")
 def named_paths(text: str) -> Iterator[str]:
     """Yield the words between back quotes that name a file or folder of the project.
 
-    Such a word has a slash and begins with a folder that stands at the top or in `packhouse/`, or it is the name of a
-    module there. `<resource>` stands for any name.
+    A path has a slash and begins with a folder at the top or in `packhouse/`, or it is the name of a module there.
+    `<resource>` stands for any name.
     """
     tops = {path.name for top in (ROOT, ROOT / "packhouse") for path in top.iterdir()}
     for code in _CODE.findall(text):
@@ -84,7 +84,7 @@ def test_a_path_is_found_at_the_top_or_in_the_package(word: str, is_there: bool)
     assert leads_somewhere(word) == is_there
 
 
-def test_other_words_between_back_quotes_are_no_paths() -> None:
+def test_other_words_between_back_quotes_are_not_taken_for_paths() -> None:
     text = "`refs/heads/main` `GET /api` `node.limits` `cache/last-commits` `a/b` `packhouse serve`"
     assert list(named_paths(text)) == []
 

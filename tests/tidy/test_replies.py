@@ -1,4 +1,4 @@
-"""Handlers of the API answer with the structs that the document describes: none of them makes JSON by itself."""
+"""Handlers of the API answer with the structs that the OpenAPI document describes, and make no JSON themselves."""
 
 import ast
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.quick
 
 WEB = ROOT / "packhouse" / "web"
 ENCODERS = {"json_response", "encode", "Encoder", "dumps"}
-"""What makes JSON of anything. `encode_reply` and `iter_pieces` take structs only."""
+"""Functions that make JSON of any value. `encode_reply` and `iter_pieces` take structs only."""
 
 
 def test_no_handler_makes_json_of_anything_but_its_reply() -> None:
@@ -27,7 +27,7 @@ def test_no_handler_makes_json_of_anything_but_its_reply() -> None:
 
 
 def _is_json(node: ast.Attribute) -> bool:
-    """Tell whether this is `json.encode` or the like, with or without the package in front."""
+    """Tell whether this is `json.encode` or similar, with or without the package in front."""
     owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
     return node.attr in ENCODERS and owner == "json"
 

@@ -1,4 +1,4 @@
-"""What may not stand in any file of the project."""
+"""Text that no file of the project may have."""
 
 import re
 from pathlib import Path
@@ -25,7 +25,7 @@ def _text_files() -> list[Path]:
     return [path for path in project_files() if path.suffix in TEXT_SUFFIXES]
 
 
-def test_no_file_names_a_path_of_somebodys_machine() -> None:
+def test_no_file_names_a_path_of_one_persons_machine() -> None:
     # Written in parts, so that this file does not match itself.
     machine_path = re.compile(r"(?<![\w.])/(" + "wo" + r"rk|ro" + r"ot|ho" + r"me/\w+|Us" + r"ers/\w+)/")
     found = [place(path, number) for path, number, line in _lines(_text_files()) if machine_path.search(line)]
@@ -48,7 +48,7 @@ def test_lock_files_hold_hashes_and_no_addresses() -> None:
         assert "sha256:" in text or "sha512-" in text, path
 
 
-def test_decisions_still_to_be_made_say_so_in_the_agreed_word() -> None:
+def test_open_decisions_are_marked_with_the_agreed_word() -> None:
     marks = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
     code = python_files("packhouse", "tests", "bench")
     found = [place(path, number) for path, number, line in _lines(code) if marks.search(line)]

@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
     ],
     ids=" ".join,
 )
-def test_the_code_passes(command: tuple[str, ...]) -> None:
+def test_the_code_passes_each_tool(command: tuple[str, ...]) -> None:
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=600
     )

@@ -1,6 +1,6 @@
-"""Words that were given up, because the field has another word or because they meant several things.
+"""Words that were given up: the field has another word, or the word meant several things.
 
-docs/style.md tells what stands in their place. The changelog and the decision records tell of the past and keep them.
+docs/style.md names the words in their place. The changelog and the decision records are about the past and keep them.
 """
 
 import io
@@ -22,7 +22,7 @@ GIVEN_UP = {
     "commit, be written": ("land", "lands", "landed", "landing"),
     "new pack, temporary file": ("draft", "drafts"),
 }
-"""The word to use, and those in whose place it stands."""
+"""The word to use, and the words that it replaces."""
 
 PERMITTED = re.compile(
     r"\bin turns?\b|_in_turns(?![a-z])|tak(?:e|es|ing)[ _]turns(?![a-z])|\btook turns\b"
@@ -32,10 +32,10 @@ PERMITTED = re.compile(
     r'|"turn-\{'  # a file name of the first release: servers of two releases may share a data folder
     r"|clone -b draft\b"
 )
-"""Phrases in which such a word is an ordinary one, the name of something outside, or data."""
+"""Phrases in which a given-up word is an ordinary one, the name of something outside, or data."""
 
 BRANCH_NAMES = ("draft", "drafts", "from_draft")
-"""Branches of tests may be called so."""
+"""Names that branches of tests may have."""
 
 CHECKED = ("packhouse", "tests", "bench", "docs")
 HISTORY = ("docs/decisions", "docs/style.md", "tests/tidy/test_words.py")
@@ -43,19 +43,22 @@ _SUFFIXES = {".py", ".md", ".sql"}
 
 
 def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Return what finds the words alone, between underscores, and as parts of names like `LandedCommit`."""
+    """Return a pattern that finds the words alone, between underscores, and as parts of names like `LandedCommit`."""
     capital = "|".join(word.capitalize() for word in words)
     return re.compile(rf"(?<![A-Za-z])(?:{'|'.join(words)})(?![a-z])|(?:{capital})(?![a-z])")
 
 
 def find_given_up(text: str) -> list[str]:
-    """Return the words to use instead of those in one line of text."""
+    """Return the replacements of the given-up words in one line of text."""
     rest = PERMITTED.sub("", text)
     return [better for better, words in GIVEN_UP.items() if _pattern(words).search(rest)]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield what is prose or a name. A plain string of a test or a benchmark is data, such as the name of a branch."""
+    """Yield the lines of prose and names.
+
+    A plain string of a test or a benchmark is data, such as the name of a branch.
+    """
     text = path.read_text("utf-8")
     is_data = path.suffix == ".py" and path.relative_to(ROOT).parts[0] in {"tests", "bench"}
     if not is_data:
@@ -78,7 +81,7 @@ def _checked_files() -> list[Path]:
     ]
 
 
-def test_words_that_were_given_up_stay_so() -> None:
+def test_no_line_has_a_word_that_was_given_up() -> None:
     found = [
         f"{place(path, number)}: say {', '.join(better)}: {line.strip()[:80]}"
         for path in _checked_files()
@@ -88,7 +91,7 @@ def test_words_that_were_given_up_stay_so() -> None:
     assert not found, "\n".join(found)
 
 
-def test_no_file_is_called_by_such_a_word() -> None:
+def test_no_file_name_has_a_word_that_was_given_up() -> None:
     found = [str(path.relative_to(ROOT)) for path in _checked_files() if find_given_up(path.stem)]
     assert not found, found
 
@@ -105,12 +108,12 @@ FREE = (
 
 
 @pytest.mark.parametrize("text", FOUND.split(" / "))
-def test_a_word_is_found_alone_and_in_names(text: str) -> None:
+def test_a_given_up_word_is_found_alone_and_in_names(text: str) -> None:
     assert find_given_up(text)
 
 
 @pytest.mark.parametrize("text", FREE.split(" / "))
-def test_ordinary_phrases_and_longer_words_are_free(text: str) -> None:
+def test_ordinary_phrases_and_longer_words_are_not_found(text: str) -> None:
     assert not find_given_up(text)
 
 

@@ -81,7 +81,7 @@ def test_an_archive_holds_the_stored_bytes_with_modes(repo: Repo, tmp_path: Path
         ({"include_globs": ["docs/guide.md"], "archive": {"prefix": "shop/v1"}}, {"shop/v1/docs/guide.md"}),
     ],
 )
-def test_globs_sizes_and_prefix_choose_what_goes_in(
+def test_globs_and_sizes_choose_the_files_and_prefix_places_them(
     repo: Repo, options: dict[str, Any], expected: set[str]
 ) -> None:
     repo.write_commit("main", FILES)
@@ -119,7 +119,7 @@ def test_an_empty_repository_has_no_archive(repo: Repo) -> None:
     assert archive(repo).status_code == 404
 
 
-def test_large_trees_stream_whole(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_an_archive_of_a_large_tree_arrives_whole(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = git.init(tmp_path / "work")
     git.commit(
         work, {f"d{n % 20}/f{n}": b"%d\n" % n * (n % 50) for n in range(800)} | {"big": bytes(20_000_000)}
@@ -170,7 +170,9 @@ def test_codearts_serves_four_formats(repo: Repo, archive_format: str, media_typ
         assert modes[f"{top}src/run.sh"] & 0o777 == 0o755
 
 
-def test_a_zip_keeps_names_that_are_no_text_apart(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_zip_has_the_names_that_git_gives_to_names_that_are_not_utf8(
+    repo: Repo, git: Git, tmp_path: Path
+) -> None:
     names = [b"\xff", b"\xfe", "\N{REPLACEMENT CHARACTER}".encode(), "ü".encode(), b"plain"]
     files = b"".join(b'M 100644 inline "%b"\ndata 1\nx\n' % _quote(name) for name in names)
     head = b"commit refs/heads/main\ncommitter A <a@x> 99999999999 +0000\ndata 0\n"
@@ -202,14 +204,14 @@ def test_codearts_works_with_plain_curl(repo: Repo, tmp_path: Path) -> None:
         assert len(found.namelist()) == len(FILES)
 
 
-def test_codearts_defaults_and_single_files(repo: Repo) -> None:
+def test_codearts_archives_everything_or_a_single_file(repo: Repo) -> None:
     repo.write_commit("main", FILES)
     assert len(members(codearts(repo, number_of(repo)))) == len(FILES)
     one = members(codearts(repo, number_of(repo), path="docs/guide.md"))
     assert [name.partition("/")[2] for name in one] == ["docs/guide.md"]
 
 
-def test_codearts_takes_fixed_tokens_from_a_file(start_server: StartServer, tmp_path: Path) -> None:
+def test_codearts_takes_static_tokens_from_a_file(start_server: StartServer, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text("# readers\n")
     server = start_server(ServerOptions(settings={"static_tokens": str(tokens)}))
@@ -225,7 +227,7 @@ def test_codearts_takes_fixed_tokens_from_a_file(start_server: StartServer, tmp_
     assert repo.api("GET", token="secret-2").status_code == 401
 
 
-def test_a_bad_line_in_the_file_of_fixed_tokens_spoils_no_other(
+def test_a_bad_line_in_the_token_file_leaves_the_other_lines_valid(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     tokens = tmp_path / "tokens"
@@ -245,7 +247,7 @@ def test_a_bad_line_in_the_file_of_fixed_tokens_spoils_no_other(
     assert "secret-" not in server.stderr()
 
 
-def test_codearts_errors_have_their_own_two_members(repo: Repo, org: Org) -> None:
+def test_codearts_errors_have_two_members(repo: Repo, org: Org) -> None:
     repo.write_commit("main", {"a": b"1"})
     number = number_of(repo)
     other = org.create_repo()

@@ -1,4 +1,4 @@
-"""The list of branches: in the order in which they came, in pages that miss none that comes meanwhile."""
+"""The list of branches: in order of creation, in pages that miss no branch that is created meanwhile."""
 
 import base64
 import random
@@ -23,7 +23,7 @@ def names_of(repo: Repo, **query: str) -> list[str]:
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
-def test_branches_made_within_one_second_are_listed_as_they_came(repo: Repo) -> None:
+def test_branches_made_within_one_second_are_listed_in_order_of_creation(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     for name in ("zeta", "alpha", "mid", "beta"):
         create(repo, name)
@@ -39,7 +39,7 @@ def test_branches_made_within_one_second_are_listed_as_they_came(repo: Repo) -> 
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
-def test_whoever_goes_on_from_the_last_page_meets_each_new_branch_once(
+def test_a_caller_that_goes_on_from_the_last_page_gets_each_new_branch_once(
     repo: Repo, request: pytest.FixtureRequest
 ) -> None:
     rng = random.Random(seed_of(request))
@@ -102,7 +102,7 @@ def test_a_fork_keeps_the_order_of_its_source(repo: Repo) -> None:
     ]  # fmt: skip
 
 
-def test_a_cursor_of_the_release_before_is_refused_in_words(repo: Repo) -> None:
+def test_a_cursor_of_the_release_before_is_refused_with_a_sentence(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     for key in (b"1767225600\0refs/heads/main", b"0\0refs/heads/main"):
         cursor = base64.urlsafe_b64encode(key).decode().rstrip("=")
@@ -112,7 +112,7 @@ def test_a_cursor_of_the_release_before_is_refused_in_words(repo: Repo) -> None:
             assert (reply.status_code, reply.json()["error"]) == (400, "unreadable cursor")
 
 
-def test_a_cursor_of_a_branch_that_is_gone_still_says_where_to_go_on(repo: Repo) -> None:
+def test_a_cursor_works_after_its_branch_was_deleted(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     for name in ("b", "c", "d"):
         create(repo, name)

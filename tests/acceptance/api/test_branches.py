@@ -40,7 +40,7 @@ def test_a_branch_starts_from_a_branch_tag_id_or_expression(repo: Repo) -> None:
     assert create(repo, "wins", base_ref=first, base_branch="main").json()["commit_sha"] == first
 
 
-def test_creating_it_again_at_the_same_commit_is_no_error(repo: Repo) -> None:
+def test_creating_a_branch_again_at_its_commit_succeeds(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     assert create(repo, "b", base_ref="main").status_code == 200
     assert create(repo, "b", base_ref="main").status_code == 200
@@ -82,13 +82,13 @@ def test_promotion_moves_an_existing_branch_forward_only(repo: Repo) -> None:
         ({"target_branch": ["x"], "base_ref": "main"}, 400),
     ],
 )
-def test_a_bad_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
+def test_a_bad_branch_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     refused(repo.api("POST", "/branches/create", json=body), status)
     assert repo.branches() == {"main": head}
 
 
-def test_deleting_answers_with_both_names(repo: Repo) -> None:
+def test_the_answer_to_a_deletion_has_the_branch_under_both_names(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     create(repo, "b", base_ref="main")
     reply = delete(repo, "b")
@@ -105,7 +105,7 @@ def test_deleting_answers_with_both_names(repo: Repo) -> None:
     assert repo.v1("DELETE", "/repos/branches", json=both).json()["target_branch"] == "b"
 
 
-def test_the_default_branch_stays_and_its_ephemeral_namesake_may_go(repo: Repo) -> None:
+def test_deleting_the_default_branch_is_refused_and_its_ephemeral_namesake_is_deleted(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     create(repo, "main", base_ref="main", target_is_ephemeral=True)
     assert "default branch" in refused(delete(repo, "main"), 409)
@@ -113,7 +113,7 @@ def test_the_default_branch_stays_and_its_ephemeral_namesake_may_go(repo: Repo) 
     assert delete(repo, "main", ephemeral=True).json()["ephemeral"] is True
 
 
-def test_policies_bind_creation_moves_and_deletion(repo: Repo) -> None:
+def test_policies_apply_to_creating_moving_and_deleting_a_branch(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     repo.write_commit("main", {"a": b"2"})
     create(repo, "b", base_ref="main")
@@ -127,14 +127,14 @@ def test_policies_bind_creation_moves_and_deletion(repo: Repo) -> None:
     assert create(repo, "c", base_ref="main", force=True, token=closed).status_code == 200
 
 
-def test_of_many_creations_at_different_commits_one_wins(repo: Repo) -> None:
+def test_of_many_creations_of_a_branch_at_different_commits_one_succeeds(repo: Repo) -> None:
     commits = [repo.write_commit("main", {"a": b"%d" % number}) for number in range(6)]
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda base: create(repo, "race", base_ref=base).status_code, commits))
     assert sorted(replies) == [200] + [409] * 5
 
 
-def test_an_earlier_tree_comes_back_as_a_new_commit(repo: Repo) -> None:
+def test_an_earlier_tree_is_restored_as_a_new_commit(repo: Repo) -> None:
     first = repo.write_commit("main", {"a": b"1", "b": b"1"}, message="First\n\nbody")
     head = repo.write_commit("main", {"a": b"2", "b": None})
     author = {"name": "Ada", "email": "ada@northwind.example"}

@@ -15,7 +15,7 @@ CART = b"total = 0\nitems = []\ntax = 0\n"
 
 @pytest.fixture(scope="module")
 def history() -> dict[str, str]:
-    """Ids of the commits of the shop, filled by `shop`."""
+    """The ids of the shop's commits, filled by `shop`."""
     return {}
 
 
@@ -43,7 +43,7 @@ def shop(org: Org, history: dict[str, str]) -> Repo:
 
 
 def get(repo: Repo, path: str, /, **query: Any) -> dict[str, Any]:
-    """Return the answer of a call that succeeds, the same in both dialects."""
+    """Return the answer of a call that succeeds. Both dialects give the same answer."""
     reply = repo.api("GET", path, params=query)
     assert reply.status_code == 200, reply.text
     assert reply.headers["content-type"].startswith("application/json")
@@ -98,7 +98,9 @@ def test_lock_files_stay_in_applicable_diffs(shop: Repo) -> None:
     assert [file["path"] for file in answer["filtered_files"]] == ["logo"]
 
 
-def test_a_base_is_compared_with_as_it_is(shop: Repo, history: dict[str, str]) -> None:
+def test_a_commit_diff_compares_with_the_base_itself_and_not_with_the_merge_base(
+    shop: Repo, history: dict[str, str]
+) -> None:
     for name in ("base_ref", "baseSha", "base_sha"):
         answer = get(shop, "/diff", ref="feature/cart", **{name: "main"}, path="src")
         assert (answer["base_sha"], answer["merge_base_sha"]) == (history["main"], history["first"])
@@ -107,7 +109,7 @@ def test_a_base_is_compared_with_as_it_is(shop: Repo, history: dict[str, str]) -
     assert [file["path"] for file in ephemeral["files"]] == ["new"]
 
 
-def test_limits_of_size_and_lines_are_those_of_the_contract(repo: Repo) -> None:
+def test_a_diff_has_the_limits_of_size_and_lines_of_the_contract(repo: Repo) -> None:
     long, line = b"x\n" * 2001, b"y" * 99 + b"\n"
     files = {"long": long, "fits": long[:4000], "big": line * 5001, "wide": line * 1999}
     repo.write_commit("main", {**files, "huge": line * 50_001, "latin": b"\xe9\n"})
@@ -135,7 +137,7 @@ def test_an_applicable_patch_of_many_small_hunks_is_kept_whole(repo: Repo) -> No
     assert answer["files"][0]["additions"] == len(range(8, len(lines), 8))
 
 
-def test_a_branch_diff_shows_what_the_branch_did(shop: Repo, history: dict[str, str]) -> None:
+def test_a_branch_diff_shows_the_changes_since_the_merge_base(shop: Repo, history: dict[str, str]) -> None:
     answer = get(shop, "/branches/diff", branch="feature/cart")
     assert (answer["branch"], answer["base"]) == ("feature/cart", "main")
     assert answer["merge_base_sha"] == history["first"]
@@ -203,7 +205,7 @@ def test_grep_has_the_shape_of_the_contract(shop: Repo, history: dict[str, str])
     assert shop.v1("POST", "/repos/grep", json=body).json() == answer
 
 
-def test_grep_pages_and_filters(shop: Repo) -> None:
+def test_grep_answers_in_pages_and_filters_files(shop: Repo) -> None:
     options: dict[str, Any] = {"file_filters": {}, "context": {}, "limits": {}, "pagination": {}}
     everything = grep(shop, query={"pattern": "."}, **options)["matches"]
     assert [match["path"] for match in everything] == ["README.md", "go.sum", "it's a\tname", "src/cart.py"]
@@ -308,7 +310,7 @@ BAD_QUERIES: list[tuple[str, dict[str, str], str, list[str]]] = [
 
 
 def check_refusal(send: Callable[[], httpx.Response], what: object) -> None:
-    """The answer is 400 or 404, so no time ran out, with the members of a problem."""
+    """Check that the answer is 400 or 404, a problem, and no timeout."""
     reply = send()
     assert reply.status_code in (400, 404), (what, reply.status_code, reply.text)
     problem = reply.json()
@@ -316,7 +318,7 @@ def check_refusal(send: Callable[[], httpx.Response], what: object) -> None:
 
 
 @pytest.mark.parametrize(("path", "query", "name", "values"), BAD_QUERIES)
-def test_bad_parameters_are_refused_and_nothing_is_left(
+def test_bad_parameters_are_refused_and_leave_nothing_in_quarantine(
     shop: Repo, path: str, query: dict[str, str], name: str, values: list[str]
 ) -> None:
     folder = shop.org.server.data / "quarantine"

@@ -1,4 +1,4 @@
-"""POST …/commit-pack: framing, metadata, paths, guards, and what is committed."""
+"""POST …/commit-pack: framing, metadata, paths, guards, and the commits that are made."""
 
 import base64
 import json
@@ -169,7 +169,7 @@ def test_base64_may_be_wrapped_as_base64_1_prints_it(repo: Repo, end: str) -> No
     assert repo.read_file("a") == content
 
 
-def test_escaped_and_foreign_members_are_plain_json(repo: Repo) -> None:
+def test_escaped_text_is_read_and_unknown_members_are_ignored(repo: Repo) -> None:
     raw = (
         json.dumps({**metadata(upsert("snowman-\u2603")), "later": 1}).encode()
         + b'\n{"blob_chunk":{"content_id":"\\u00631","data":"Pz8\\/","eof":true,"more":[]},"x":{}}\n'
@@ -311,7 +311,7 @@ def test_a_hostile_path_is_refused(repo: Repo, path: str) -> None:
     assert repo.branches() == {}
 
 
-def test_ordinary_odd_paths_survive(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_odd_paths_that_git_accepts_are_kept(repo: Repo, git: Git, tmp_path: Path) -> None:
     paths = [
         " leading",
         "back\\slash",
@@ -340,7 +340,7 @@ def test_ordinary_odd_paths_survive(repo: Repo, git: Git, tmp_path: Path) -> Non
         ("sub", b"not an id", "160000"),
     ],
 )
-def test_what_a_push_could_not_bring_cannot_be_committed(
+def test_objects_that_a_push_cannot_bring_cannot_be_committed(
     repo: Repo, path: str, content: bytes, mode: str
 ) -> None:
     refused(post(repo, metadata(upsert(path, mode=mode)), chunk(content)), 400, "invalid")
@@ -359,7 +359,7 @@ def test_an_honest_gitmodules_file_can_be_committed(repo: Repo) -> None:
     assert post(repo, metadata(upsert(".gitmodules")), chunk(content)).status_code == 201
 
 
-def test_files_and_folders_do_not_replace_each_other(repo: Repo) -> None:
+def test_a_file_and_a_folder_do_not_replace_each_other(repo: Repo) -> None:
     head = repo.write_commit("main", {"file": b"1", "dir/a": b"2"})
     refused(post(repo, metadata(upsert("file/below")), chunk(b"x")), 400, "invalid")
     refused(post(repo, metadata(upsert("dir")), chunk(b"x")), 400, "invalid")
@@ -407,7 +407,7 @@ def test_a_new_branch_needs_a_base_once_there_are_branches(repo: Repo) -> None:
     refused(post(repo, guarded, chunk(b"2")), 409, "precondition_failed")
 
 
-def test_forty_zeros_say_that_the_branch_must_be_new(repo: Repo) -> None:
+def test_forty_zeros_as_the_guard_require_a_new_branch(repo: Repo) -> None:
     must_be_new = metadata(upsert("a"), expected_target_sha=ZEROS)
     assert post(repo, must_be_new, chunk(b"1")).status_code == 201
     refused(post(repo, must_be_new, chunk(b"1")), 409, "precondition_failed")
@@ -416,7 +416,7 @@ def test_forty_zeros_say_that_the_branch_must_be_new(repo: Repo) -> None:
     refused(post(repo, other, chunk(b"1")), 409, "precondition_failed")
 
 
-def test_forty_zeros_begin_no_second_history_beside_the_first(repo: Repo) -> None:
+def test_forty_zeros_as_the_guard_do_not_start_a_second_history(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     for ephemeral in (False, True):
         fields = {"target_branch": "other", "target_is_ephemeral": ephemeral}
@@ -437,14 +437,14 @@ def test_forty_zeros_begin_no_second_history_beside_the_first(repo: Repo) -> Non
     assert repo.branches() == {"main": head}
 
 
-def test_a_name_below_a_branch_is_taken(repo: Repo, server: Server) -> None:
+def test_a_branch_cannot_have_a_name_below_another_branch(repo: Repo, server: Server) -> None:
     repo.write_commit("main", {"a": b"1"})
     conflict = metadata(upsert("a"), target_branch="main/below", base_branch="main")
     answer = refused(post(repo, conflict, chunk(b"x")), 409, "conflict")
     assert "main" in answer["error"]
 
 
-def test_ephemeral_branches_are_a_world_of_their_own(repo: Repo) -> None:
+def test_ephemeral_branches_are_separate_from_plain_ones(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     seeded = metadata(upsert("b"), target_branch="draft", ephemeral=True, base_branch="main")
     first = post(repo, seeded, chunk(b"2")).json()["commit"]["commit_sha"]

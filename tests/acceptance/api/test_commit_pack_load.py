@@ -1,4 +1,4 @@
-"""POST …/commit-pack from many at once, with large files, cut off, and all day long."""
+"""POST …/commit-pack by many clients at once, with large files, broken off, and many times in a row."""
 
 import os
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def test_of_many_commits_with_one_guard_exactly_one_succeeds(repo: Repo) -> None
         assert sorted(pool.map(commit, range(12))) == [201] + [409] * 11
 
 
-def test_a_large_file_streams_through(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_large_file_is_committed_and_read_whole(repo: Repo, git: Git, tmp_path: Path) -> None:
     content = bytes(range(256)) * 96 * 1024 + b"end"  # 24 MiB and a bit: seven chunks
     repo.write_commit("main", {"big": content, "small": b"s"})
     assert repo.read_file("big") == content
@@ -46,7 +46,7 @@ def test_a_large_file_streams_through(repo: Repo, git: Git, tmp_path: Path) -> N
     assert (tmp_path / "clone" / "big").read_bytes() == content
 
 
-def test_an_aborted_stream_leaves_no_trace(repo: Repo) -> None:
+def test_an_aborted_stream_leaves_nothing(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     lines = list(commit_lines("main", {"a": b"x" * 6_000_000}))
 
@@ -74,7 +74,7 @@ def test_packs_stay_few_and_git_reads_them(new_org: Org, git: Git, tmp_path: Pat
     head = repo.branches()["main"]
 
     def git_reads_them() -> bool:
-        # It holds no reader's lock, so a pack may go away under it while packs are still being merged.
+        # These commands hold no reader's lock, so packs may be deleted under them while packs are being joined.
         calls = (("rev-list", "--quiet", "--objects", head), ("fsck", "--strict", "--no-dangling", head))
         return all(git.try_run("-C", folder, *call).returncode == 0 for call in calls)
 

@@ -1,4 +1,4 @@
-"""Many clients write to the same refs at once: each ref's history is one line, explained by what was answered."""
+"""Many clients write to the same refs at once: the history of each ref is one line of acknowledged moves."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ BRANCHES = ("main", "work/0", "work/1")
 
 @dataclass
 class Record:
-    """What the clients were told: moves that were acknowledged, by ref."""
+    """The moves that clients were told are done, by ref."""
 
     moves: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: defaultdict(list))
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +61,7 @@ def delete(repo: Repo, rng: random.Random, record: Record) -> None:
 
 
 def push(repo: Repo, git: Git, work: Path, rng: random.Random, record: Record) -> None:
-    """Push a commit on top of what main was a moment ago; it may come too late."""
+    """Push a commit on top of a recent tip of main. The push may come too late."""
     here = ("-C", str(work))
     tip = repo.branches()["main"]
     git.run(*here, "fetch", "--quiet", repo.remote(), tip)

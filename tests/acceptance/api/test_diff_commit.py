@@ -1,4 +1,4 @@
-"""POST …/diff-commit: what git apply --cached --binary accepts, all or nothing."""
+"""POST …/diff-commit: patches that git apply --cached --binary accepts, all or nothing."""
 
 import base64
 import json
@@ -98,7 +98,7 @@ def test_a_patch_that_does_not_fit_is_a_conflict_and_changes_nothing(repo: Repo)
         b"diff --git a/n b/n\nunknown header\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+x\n",
     ],
 )
-def test_what_is_no_legal_patch_is_invalid(repo: Repo, patch: bytes) -> None:
+def test_text_that_is_not_an_acceptable_patch_is_invalid(repo: Repo, patch: bytes) -> None:
     head = repo.write_commit("main", {"README.md": b"# Shop\n", "x": b"1"})
     refused(post(repo, patch), 400, "invalid")
     assert repo.branches() == {"main": head}
@@ -145,8 +145,8 @@ def test_a_patch_cannot_write_through_a_symlink(repo: Repo) -> None:
     assert post(repo, below_a_file).status_code == 400
 
 
-def test_an_index_line_is_no_way_to_read_an_object_by_its_id(repo: Repo) -> None:
-    """A binary patch whose `index` names an object that only another branch holds must not bring it in."""
+def test_an_index_line_gives_no_access_to_an_object_by_its_id(repo: Repo) -> None:
+    """A binary patch may name, in `index`, an object of another branch. It must not bring that object in."""
     repo.write_commit("main", {"a": b"1"})
     secret = b"\0secret\n"
     repo.write_commit("hidden", {"s": secret}, base_branch="main")
@@ -223,7 +223,7 @@ def test_hunks_are_counted_anew_where_only_the_counts_are_wrong(repo: Repo, patc
         b"\nThat is all.\n",
     ],
 )
-def test_what_stands_behind_a_hunk_with_right_counts_spoils_nothing(repo: Repo, behind: bytes) -> None:
+def test_text_behind_a_hunk_with_right_counts_is_ignored(repo: Repo, behind: bytes) -> None:
     repo.write_commit("main", {"f": FILE})
     last_hunk = b"--- a/f\n+++ b/f\n@@ -9,3 +9,3 @@\n line 9\n-line 10\n+ten\n line 11\n"
     reply = post(repo, last_hunk + behind)
@@ -246,7 +246,7 @@ def test_lines_that_look_like_headers_stay_content_while_the_counts_hold(repo: R
     assert repo.read_file("f") == b"++ b/x\ntwo\n"
 
 
-def test_a_blank_line_of_context_may_lack_its_blank(repo: Repo) -> None:
+def test_an_empty_line_of_context_may_lack_its_blank(repo: Repo) -> None:
     repo.write_commit("main", {"f": b"1\n\n3\n\n"})
     patch = b"--- a/f\n+++ b/f\n@@ -1,9 +1,9 @@\n 1\n\n-3\n+three\n\n"
     assert post(repo, patch).status_code == 201
@@ -288,7 +288,7 @@ def test_hunks_with_unclear_lines_are_refused_by_their_header(repo: Repo, patch:
     assert repo.branches() == {"main": head}
 
 
-def test_a_deleted_dash_is_no_end_of_a_mail(repo: Repo) -> None:
+def test_a_deleted_line_of_a_dash_and_a_blank_does_not_end_the_patch(repo: Repo) -> None:
     repo.write_commit("main", {"f": b"list:\n- a\nmid\n- \n- b\nend\n"})
     patch = b"--- a/f\n+++ b/f\n@@ -1,3 +1,2 @@\n list:\n-- a\n mid\n-- \n-- b\n+- c\n end\n"
     assert post(repo, patch).status_code == 201
@@ -322,7 +322,7 @@ def test_a_recounted_hunk_that_does_not_fit_is_named(repo: Repo) -> None:
     )
 
 
-def test_random_patches_with_wrong_counts_give_what_right_ones_give(
+def test_random_patches_with_wrong_counts_give_the_trees_of_right_counts(
     repo: Repo, git: Git, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     rng = random.Random(seed_of(request))
@@ -392,7 +392,7 @@ def test_random_patches_give_the_trees_that_git_apply_gives(
 
 
 def _edit_randomly(rng: random.Random, work: Path) -> None:
-    """Change a few files of a work tree in ways that a diff can say."""
+    """Change a few files of a work tree by edits that a diff can show."""
     paths = sorted(path for path in work.rglob("*") if path.is_file() and ".git" not in path.parts)
     for number, path in enumerate(rng.sample(paths, min(4, len(paths)))):
         kind = rng.choice(

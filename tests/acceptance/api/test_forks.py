@@ -1,4 +1,4 @@
-"""Forks and snapshots, and what can never be got through them."""
+"""Forks and snapshots, and the objects that nobody can reach through them."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ FIRST_COMMIT = {"message": "Start from template", "author": {"name": "Ada", "ema
 
 
 def base_of(source: Repo, **fields: Any) -> dict[str, Any]:
-    """Return a base_repo that forks `source`; a field given as None is left out."""
+    """Return a base_repo that forks `source`. A field of value None is left out."""
     base = {
         "provider": "code",
         "owner": source.org.name,
@@ -134,7 +134,7 @@ def test_a_fork_of_one_branch_has_that_branch_and_the_tags_it_reaches(
         ({"ref": "private", "default_branch": "inner"}, "outer", "inner", "private"),
     ],
 )
-def test_ref_sha_and_default_branch_decide_the_only_branch(
+def test_ref_sha_and_default_branch_decide_name_and_commit_of_the_only_branch(
     git: Git,
     repo: Repo,
     work: Path,
@@ -174,7 +174,7 @@ def test_a_fork_lives_on_when_its_source_is_deleted(git: Git, repo: Repo, work: 
     assert git.run("fsck", "--no-dangling", cwd=copy.folder()) == ""
 
 
-def test_writes_to_fork_and_source_do_not_meet(git: Git, repo: Repo, work: Path) -> None:
+def test_writes_to_a_fork_and_to_its_source_stay_separate(git: Git, repo: Repo, work: Path) -> None:
     copy = fork(repo)
     mine = copy.write_commit("main", {"mine": b"1\n"})
     theirs = repo.write_commit("main", {"theirs": b"2\n"})
@@ -182,12 +182,12 @@ def test_writes_to_fork_and_source_do_not_meet(git: Git, repo: Repo, work: Path)
     assert theirs not in stored_objects(git, copy)
 
 
-# What was not forked
+# Objects that were not forked
 
 
 @pytest.fixture
 def partial(repo: Repo, work: Path) -> Repo:
-    """A fork of main: the branch `private` shares one pack with it in the source."""
+    """A fork of main. The branch `private` shares a pack with main in the source."""
     return fork(repo, ref="main")
 
 
@@ -199,7 +199,7 @@ def secrets_of(git: Git, work: Path) -> dict[str, str]:
     }
 
 
-def test_the_packs_of_a_partial_fork_hold_what_was_forked_and_nothing_else(
+def test_the_packs_of_a_partial_fork_hold_the_forked_objects_and_no_others(
     git: Git, partial: Repo, work: Path
 ) -> None:
     reached = git.run("rev-list", "--objects", "--no-object-names", "main", "v1", cwd=work)
@@ -207,7 +207,9 @@ def test_the_packs_of_a_partial_fork_hold_what_was_forked_and_nothing_else(
     assert not (partial.folder() / "objects/info/alternates").exists()
 
 
-def test_what_was_not_forked_is_not_read_by_id_over_http(git: Git, partial: Repo, work: Path) -> None:
+def test_objects_that_were_not_forked_cannot_be_read_by_id_over_http(
+    git: Git, partial: Repo, work: Path
+) -> None:
     commit = secrets_of(git, work)["commit"]
     calls: tuple[tuple[str, dict[str, str]], ...] = (
         (f"/commits/{commit}", {}),
@@ -222,7 +224,7 @@ def test_what_was_not_forked_is_not_read_by_id_over_http(git: Git, partial: Repo
 
 
 @pytest.mark.parametrize("version", ["0", "2"])
-def test_what_was_not_forked_is_not_fetched_by_id(
+def test_objects_that_were_not_forked_cannot_be_fetched_by_id(
     git: Git, partial: Repo, work: Path, tmp_path: Path, version: str
 ) -> None:
     clone = git.clone(remote(partial), tmp_path / "clone")
@@ -233,7 +235,7 @@ def test_what_was_not_forked_is_not_fetched_by_id(
 
 
 def push_raw(repo: Repo, refname: str, oid: str, pack: bytes) -> bytes:
-    """Send one creation of a ref with a pack of the caller's making, as no honest client would."""
+    """Push one new ref with a pack of these bytes, which no honest client would send."""
     command = f"{'0' * 40} {oid} {refname}\0report-status".encode()
     body = f"{len(command) + 4:04x}".encode() + command + b"0000" + pack
     reply = repo.org.server.http.post(
@@ -253,7 +255,7 @@ def sealed_pack(*entries: bytes) -> bytes:
     return content + sha1(content, usedforsecurity=False).digest()
 
 
-def test_a_push_cannot_name_what_was_not_forked(git: Git, partial: Repo, work: Path) -> None:
+def test_a_push_cannot_name_objects_that_were_not_forked(git: Git, partial: Repo, work: Path) -> None:
     for number, oid in enumerate(secrets_of(git, work).values()):
         answer = push_raw(partial, f"refs/tags/stolen{number}", oid, sealed_pack())
         assert f"ng refs/tags/stolen{number}".encode() in answer, answer
@@ -267,7 +269,9 @@ def test_a_push_cannot_name_what_was_not_forked(git: Git, partial: Repo, work: P
     assert b"ng refs/heads/stolen" in answer, answer
 
 
-def test_a_push_cannot_make_a_delta_against_what_was_not_forked(git: Git, partial: Repo, work: Path) -> None:
+def test_a_push_cannot_make_a_delta_against_objects_that_were_not_forked(
+    git: Git, partial: Repo, work: Path
+) -> None:
     base = b"the secret\n" * 200
     # A delta that copies the whole base: sizes, then one copy instruction (gitformat-pack(5), "Deltified").
     size = bytes([0x80 | (len(base) & 0x7F), len(base) >> 7])
@@ -284,7 +288,7 @@ def test_a_push_cannot_make_a_delta_against_what_was_not_forked(git: Git, partia
 # Tokens and errors
 
 
-def test_the_source_is_opened_by_a_token_of_its_own(org: Org, repo: Repo, work: Path) -> None:
+def test_the_source_of_a_fork_needs_a_token_of_its_own(org: Org, repo: Repo, work: Path) -> None:
     other = org.create_repo()
     assert org.repo().create(base_repo=base_of(repo, auth=None)).status_code == 401
     assert org.repo().create(base_repo=base_of(repo, auth={"token": ""})).status_code == 401
@@ -376,7 +380,7 @@ def test_a_snapshot_has_the_branch_that_was_asked_for(repo: Repo, work: Path) ->
         assert copy.read_file("readme") == b"one\n"
 
 
-def test_modes_symlinks_and_submodules_are_kept(git: Git, repo: Repo, tmp_path: Path) -> None:
+def test_a_snapshot_keeps_modes_symlinks_and_submodules(git: Git, repo: Repo, tmp_path: Path) -> None:
     folder = git.init(tmp_path / "modes")
     os.symlink("target", folder / "link")
     (folder / "run").write_bytes(b"#!/bin/sh\n")
@@ -409,7 +413,7 @@ def test_a_malformed_snapshot_is_refused(repo: Repo, fields: dict[str, Any], out
     assert snapshot(repo, outer=outer, **fields).status_code == 400
 
 
-def test_an_initial_commit_goes_with_snapshots_only(repo: Repo) -> None:
+def test_an_initial_commit_is_accepted_for_snapshots_only(repo: Repo) -> None:
     reply = repo.org.repo().create(base_repo=base_of(repo), initial_commit=FIRST_COMMIT)
     assert reply.status_code == 400
     assert "initial_commit" in reply.json()["error"]

@@ -90,7 +90,7 @@ def test_a_bare_number_is_a_cursor_too(repo: Repo) -> None:
     assert list_shas(repo, cursor="9" * 18) == []
 
 
-def test_a_cursor_leads_to_nothing_that_is_no_longer_reachable(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_cursor_gives_no_access_to_unreachable_commits(repo: Repo, git: Git, tmp_path: Path) -> None:
     secret = repo.write_commit("main", {"secret": b"1\n"})
     work = git.init(tmp_path / "work")
     public = git.commit(work, {"public": b"1\n"})
@@ -168,7 +168,7 @@ def test_ephemeral_branches_have_a_history_of_their_own(repo: Repo) -> None:
     assert list_shas(repo) == [main]
 
 
-def test_an_openpgp_signature_comes_with_what_it_signs(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_an_openpgp_signature_comes_with_the_signed_bytes(repo: Repo, git: Git, tmp_path: Path) -> None:
     head = f"tree {EMPTY_TREE}\nauthor A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n".encode()
     lines = [
         "-----BEGIN PGP SIGNATURE-----",
@@ -187,7 +187,7 @@ def test_an_openpgp_signature_comes_with_what_it_signs(repo: Repo, git: Git, tmp
     assert commit["message"] == "Signed"
 
 
-def test_an_ssh_signature_verifies_with_what_it_signs(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_an_ssh_signature_verifies_against_the_signed_bytes(repo: Repo, git: Git, tmp_path: Path) -> None:
     need_programs("ssh-keygen")
     work = git.init(tmp_path / "w")
     key = tmp_path / "key"
@@ -243,7 +243,9 @@ ODD_COMMITS: dict[str, tuple[bytes, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", ODD_COMMITS)
-def test_odd_commits_are_shown_as_well_as_can_be(repo: Repo, git: Git, tmp_path: Path, name: str) -> None:
+def test_odd_commits_are_shown_as_far_as_they_are_readable(
+    repo: Repo, git: Git, tmp_path: Path, name: str
+) -> None:
     rest, expected = ODD_COMMITS[name]
     content = f"tree {EMPTY_TREE}\n".encode() + rest
     oid = push_raw_commit(repo, git, tmp_path / "w", content, "odd")

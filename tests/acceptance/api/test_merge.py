@@ -1,4 +1,4 @@
-"""Merges over the API: strategies, squash, guards, conflicts, races; the tree is what git itself makes."""
+"""Merges over the API: strategies, squash, guards, conflicts, races. The trees are those that git itself makes."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -78,7 +78,7 @@ def test_diverged_branches_become_one_merge_commit(repo: Repo, git: Git, tmp_pat
     assert git.run("rev-parse", "HEAD", cwd=work) == commit
 
 
-def test_an_unsigned_caller_merges_as_the_server(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_merge_without_an_author_has_the_server_as_author(repo: Repo, git: Git, tmp_path: Path) -> None:
     diverge(repo)
     committer = {"name": "Bot", "email": "bot@northwind.example"}
     merged(merge(repo, commit_message="  Take it\n\nbody  ", committer=committer))
@@ -114,7 +114,7 @@ def test_a_target_behind_its_source_is_handled_as_the_strategy_says(
     assert repo.read_file("b") == b"2"
 
 
-def test_a_contained_source_changes_nothing(repo: Repo) -> None:
+def test_a_source_that_the_target_contains_changes_nothing(repo: Repo) -> None:
     base = repo.write_commit("main", {"a": b"1"})
     tip = repo.write_commit("main", {"a": b"2"})
     for strategy in ("merge", "ff_only", "ff_prefer"):
@@ -133,7 +133,7 @@ def test_squashing_diverged_branches_keeps_one_parent(repo: Repo, git: Git, tmp_
     assert (repo.read_file("feature"), repo.read_file("main")) == (b"f", b"m")
 
 
-def test_old_names_tags_ids_and_ephemeral_branches_can_be_merged(repo: Repo) -> None:
+def test_tags_ids_and_ephemeral_branches_can_be_merged_by_new_and_old_members(repo: Repo) -> None:
     _base, _main, feature = diverge(repo)
     repo.api("POST", "/tags", json={"name": "v1", "ref": "feature"})
     old = {"source_branch": "feature", "target_branch": "main", "strategy": "merge"}
@@ -163,7 +163,7 @@ def test_conflicts_are_named_and_leave_nothing_behind(repo: Repo) -> None:
     assert sorted(path.name for path in (server.data / "repos").rglob("pack-*")) == before
 
 
-def test_a_guard_that_does_not_hold_is_target_moved(repo: Repo) -> None:
+def test_a_guard_that_does_not_hold_is_a_conflict_of_type_target_moved(repo: Repo) -> None:
     base, main, _feature = diverge(repo)
     for guard in (base, "0" * 40, "feature", "nothing"):
         answer = refused(merge(repo, expected_target_sha=guard), 409)
@@ -173,7 +173,9 @@ def test_a_guard_that_does_not_hold_is_target_moved(repo: Repo) -> None:
     merged(merge(repo, expected_target_sha="main"))
 
 
-def test_unrelated_histories_need_permission(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_unrelated_histories_are_merged_only_if_the_request_allows_it(
+    repo: Repo, git: Git, tmp_path: Path
+) -> None:
     main = repo.write_commit("main", {"a": b"1"})
     work = git.init(tmp_path / "work")
     other = git.commit(work, {"b": b"1"})
@@ -211,7 +213,7 @@ def test_ff_only_refuses_diverged_branches(repo: Repo) -> None:
         ({"source_is_ephemeral": True}, 404),
     ],
 )
-def test_a_bad_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
+def test_a_bad_merge_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
     _base, main, feature = diverge(repo)
     refused(merge(repo, **body), status)
     assert repo.branches() == {"main": main, "feature": feature}
@@ -221,7 +223,7 @@ def test_an_empty_repository_has_nothing_to_merge(repo: Repo) -> None:
     refused(merge(repo), 404)
 
 
-def test_the_policy_of_the_target_binds(repo: Repo) -> None:
+def test_the_policy_of_the_target_applies_to_a_merge(repo: Repo) -> None:
     _base, main, _feature = diverge(repo)
     for op in ("no-push", "verify-sig", "new-op"):
         token = repo.token(refs=[["main", [op]]])
@@ -242,7 +244,7 @@ def test_merged_gitmodules_are_judged_by_git(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
-def test_unguarded_merges_of_a_moving_target_all_arrive(repo: Repo) -> None:
+def test_unguarded_merges_into_a_moving_target_all_succeed(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     names = [f"feature{number}" for number in range(6)]
     for name in names:
@@ -256,7 +258,7 @@ def test_unguarded_merges_of_a_moving_target_all_arrive(repo: Repo) -> None:
     assert set(repo.list_paths()) == {"a", *names, *(f"w{n}" for n in range(6))}
 
 
-def test_of_merges_with_one_guard_one_wins(repo: Repo) -> None:
+def test_of_merges_with_one_guard_one_succeeds(repo: Repo) -> None:
     _base, main, _feature = diverge(repo)
     names = [f"f{number}" for number in range(5)]
     for name in names:

@@ -1,4 +1,4 @@
-"""Files with metadata over HTTP: fields, pages, both dialects, and the same answer from single file reads."""
+"""Files with metadata over HTTP: fields, pages, both dialects. Single file reads give the same answers."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def listing(repo: Repo, **query: str) -> dict[str, Any]:
     return body
 
 
-def test_each_file_names_its_last_commit_and_each_commit_is_told(repo: Repo) -> None:
+def test_each_file_names_its_last_commit_and_each_commit_is_listed(repo: Repo) -> None:
     person = {"name": "Ada", "email": "ada@example.test", "date": "2026-01-01T00:00:09Z"}
     later = {"name": "Lin", "email": "lin@example.test", "date": "2026-01-02T00:00:00Z"}
     start = repo.write_commit(
@@ -52,7 +52,7 @@ def test_each_file_names_its_last_commit_and_each_commit_is_told(repo: Repo) -> 
         assert reply.headers["x-last-commit-sha"] == file["last_commit_sha"]
 
 
-def test_folders_files_and_what_is_missing(repo: Repo) -> None:
+def test_folders_and_files_are_listed_and_missing_paths_are_404(repo: Repo) -> None:
     repo.write_commit("main", {"a/b/c": b"1", "a.txt": b"1", "a/d": b"1", "a0": b"1"})
     assert [file["path"] for file in listing(repo, path="a")["files"]] == ["a/b/c", "a/d"]
     assert [file["path"] for file in listing(repo, path="/a/b/")["files"]] == ["a/b/c"]
@@ -66,7 +66,7 @@ def test_a_repository_without_commits_has_no_files_to_list(repo: Repo) -> None:
     assert repo.api("GET", "/files/metadata").status_code == 404
 
 
-def test_preferred_paths_page_and_released_ones_need_not(repo: Repo) -> None:
+def test_preferred_paths_always_page_and_released_ones_on_request(repo: Repo) -> None:
     paths = [f"f{number:03}" for number in range(250)]
     repo.write_commit("main", dict.fromkeys(paths, b"x"))
     first = listing(repo)
@@ -99,13 +99,13 @@ def test_preferred_paths_page_and_released_ones_need_not(repo: Repo) -> None:
         {"ref": "x" * 5000},
     ],
 )
-def test_bad_parameters_are_refused(repo: Repo, query: dict[str, str]) -> None:
+def test_bad_parameters_of_a_metadata_listing_are_refused(repo: Repo, query: dict[str, str]) -> None:
     repo.write_commit("main", {"f": b"1"})
     reply = repo.api("GET", "/files/metadata", params=query)
     assert reply.status_code == 400, reply.text
 
 
-def test_a_pushed_history_is_answered_as_git_does(
+def test_a_pushed_history_has_the_last_commits_that_git_finds(
     repo: Repo, git: Git, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     history = make_history(git, tmp_path / "src.git", seed_of(request), commits=30)

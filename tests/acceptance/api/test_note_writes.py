@@ -1,4 +1,4 @@
-"""Writing notes over the API; a clone's `git notes` sees the same, and the other way round."""
+"""Writing notes over the API, compared with `git notes` in a clone, in both directions."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -79,7 +79,7 @@ def test_a_note_is_added_extended_and_removed(repo: Repo, git: Git, tmp_path: Pa
     assert write(repo, head, note="again").status_code == 201
 
 
-def test_appending_makes_the_note_and_remove_is_an_action_too(repo: Repo) -> None:
+def test_append_makes_a_missing_note_and_remove_is_an_action_too(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     assert write(repo, head, action="append", note="x").status_code == 200
     removed = write(repo, head, action="remove")
@@ -87,7 +87,7 @@ def test_appending_makes_the_note_and_remove_is_an_action_too(repo: Repo) -> Non
     ref_failure(write(repo, head, action="remove"), 404, "not_found")
 
 
-def test_failures_of_the_ref_tell_its_tip(repo: Repo) -> None:
+def test_failures_caused_by_the_notes_ref_give_its_tip(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     assert ref_failure(delete(repo, head), 404, "not_found")["new_ref_sha"] == ""
     assert ref_failure(write(repo, head, note="n", expected_notes_ref_sha=head), 409, "precondition_failed")
@@ -118,7 +118,7 @@ def test_failures_of_the_ref_tell_its_tip(repo: Repo) -> None:
         ({"note": 7}, 400),
     ],
 )
-def test_a_bad_request_is_an_ordinary_problem(repo: Repo, body: dict[str, Any], status: int) -> None:
+def test_a_bad_note_request_is_answered_with_a_problem(repo: Repo, body: dict[str, Any], status: int) -> None:
     repo.write_commit("main", {"a": b"1"})
     reply = write(repo, "main", **body)
     assert reply.status_code == status, reply.text
@@ -161,7 +161,7 @@ def test_notes_pushed_by_git_are_edited_in_gits_layout(
 
 
 def test_two_notes_of_one_object_are_joined_as_git_joins_them(repo: Repo, git: Git, tmp_path: Path) -> None:
-    """Notes that were merged may hold an object's note in two layouts at once."""
+    """Merged notes may have two notes of an object, in two layouts."""
     head = repo.write_commit("main", {"a": b"1"})
     work = git.clone(repo.remote(), tmp_path / "work")
     first, second = (
@@ -192,7 +192,7 @@ def test_a_notes_ref_that_holds_no_commit_has_no_notes_and_takes_none(
     assert repo.api("GET", "/notes", params={"object_ref": head, "notes_ref": "odd"}).status_code == 404
 
 
-def test_the_policy_of_the_notes_ref_binds(repo: Repo) -> None:
+def test_the_policy_of_the_notes_ref_applies_to_notes(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     closed = [["refs/notes/closed", ["no-push"]], ["refs/notes/signed/*", ["verify-sig"]]]
     token = repo.token(refs=closed)
@@ -206,7 +206,7 @@ def test_the_policy_of_the_notes_ref_binds(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
-def test_unguarded_writers_of_one_notes_ref_all_arrive(repo: Repo) -> None:
+def test_unguarded_writers_of_one_notes_ref_all_succeed(repo: Repo) -> None:
     commits = [repo.write_commit("main", {"a": b"%d" % number}) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         replies = list(pool.map(lambda commit: write(repo, commit, note=f"of {commit}"), commits))
@@ -214,7 +214,7 @@ def test_unguarded_writers_of_one_notes_ref_all_arrive(repo: Repo) -> None:
     assert [read(repo, commit) for commit in commits] == [f"of {commit}" for commit in commits]
 
 
-def test_of_writers_with_one_guard_one_wins(repo: Repo) -> None:
+def test_of_note_writers_with_one_guard_one_succeeds(repo: Repo) -> None:
     commits = [repo.write_commit("main", {"a": b"%d" % number}) for number in range(5)]
     tip = write(repo, commits[0], note="n").json()["new_ref_sha"]
     with ThreadPoolExecutor(4) as pool:

@@ -1,4 +1,4 @@
-"""Notes over HTTP: what `git notes show` says, the refs that hold them, bad input."""
+"""Notes over HTTP: their texts as `git notes show` gives them, the refs that hold them, bad input."""
 
 import random
 from pathlib import Path
@@ -108,7 +108,9 @@ def test_an_empty_repository_has_no_notes_refs(repo: Repo) -> None:
         ("/notes/refs", {"limit": "many"}, 400),
     ],
 )
-def test_bad_parameters_are_refused(repo: Repo, path: str, query: dict[str, str], status: int) -> None:
+def test_bad_parameters_of_notes_are_refused(
+    repo: Repo, path: str, query: dict[str, str], status: int
+) -> None:
     repo.write_commit("main", {"a": b"1"})
     reply = repo.api("GET", path, params=query)
     assert reply.status_code == status, reply.text

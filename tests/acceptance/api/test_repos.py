@@ -43,7 +43,7 @@ def test_creating_a_repository_returns_all_its_names(server: Server, org: Org, d
     }
 
 
-def test_the_default_branch_is_the_bodys_then_the_querys_then_main(org: Org) -> None:
+def test_the_default_branch_comes_from_the_body_else_the_query_else_it_is_main(org: Org) -> None:
     for body, query, expected in [
         ({"default_branch": "a"}, "?default_branch=b", "a"),
         ({"default_branch": "refs/heads/a/b"}, "", "a/b"),
@@ -106,11 +106,11 @@ def test_a_name_that_no_repository_can_have_is_refused(org: Org, name: str) -> N
     assert "invalid repository name" in reply.json()["error"]
 
 
-def test_the_reserved_name_is_an_organisations(org: Org) -> None:
+def test_a_token_for_the_name_org_creates_no_repository(org: Org) -> None:
     assert org.request("POST", "/api/repos", token=org.sign(repo="org")).status_code == 403
 
 
-def test_a_name_is_taken_once_in_an_organisation_and_free_in_another(server: Server, org: Org) -> None:
+def test_a_repository_name_is_unique_within_its_organisation_only(server: Server, org: Org) -> None:
     repo = org.create_repo()
     for dialect in ("v1", "api"):
         reply = create(repo, dialect)
@@ -120,7 +120,7 @@ def test_a_name_is_taken_once_in_an_organisation_and_free_in_another(server: Ser
     assert create(org.repo(repo.name.upper()), "api").status_code == 201
 
 
-def test_get_tells_what_create_told(server: Server, org: Org) -> None:
+def test_getting_a_repository_gives_the_members_of_its_creation(server: Server, org: Org) -> None:
     repo = org.repo()
     created = create(repo, "v1").json()
     for reply in (repo.v1("GET", "/repo"), repo.api("GET")):
@@ -129,7 +129,7 @@ def test_get_tells_what_create_told(server: Server, org: Org) -> None:
 
 
 @pytest.mark.parametrize("scope", ["git:read", "git:write", "repo:write"])
-def test_any_repository_scope_may_get(org: Org, scope: str) -> None:
+def test_any_repository_scope_allows_getting_a_repository(org: Org, scope: str) -> None:
     repo = org.create_repo()
     token = repo.token(scopes=[scope])
     assert repo.v1("GET", "/repo", token=token).status_code == 200
@@ -170,7 +170,7 @@ def test_an_empty_organisation_lists_an_empty_array(new_org: Org) -> None:
     assert new_org.request("GET", "/api/repos").json() == {"repos": [], "has_more": False}
 
 
-def test_search_finds_parts_of_names_whatever_the_case(new_org: Org) -> None:
+def test_search_finds_parts_of_names_without_regard_to_case(new_org: Org) -> None:
     for name in ("apps/Shop", "apps/shop_2", "apps/100%", "ÄPFEL/x"):
         new_org.create_repo(name)
     for q, expected in [
@@ -209,7 +209,7 @@ def test_lenient_page_requests_are_served(org: Org, query: str) -> None:
     assert org.request("GET", f"/api/repos?{query}").status_code == 200
 
 
-def test_listing_needs_only_org_read_whatever_the_claim(org: Org) -> None:
+def test_listing_repositories_needs_org_read_and_takes_every_repo_claim(org: Org) -> None:
     for claims in ({"repo": None}, {"repo": "org"}, {"repo": "some/repo"}):
         token = org.sign(scopes=["org:read"], **claims)
         assert org.request("GET", "/api/repos", token=token).status_code == 200
@@ -254,7 +254,7 @@ def test_updating_needs_repo_write(org: Org) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["v1", "api"])
-def test_a_deleted_repository_is_gone_and_its_name_free(org: Org, dialect: str) -> None:
+def test_a_deleted_repository_is_not_found_and_its_name_is_free(org: Org, dialect: str) -> None:
     repo = org.create_repo()
     internal = repo.api("GET").json()
 
@@ -278,12 +278,12 @@ def test_a_deleted_repository_is_gone_and_its_name_free(org: Org, dialect: str) 
     assert again.json()["repo_id"] != internal["repo_id"]
 
 
-def test_deleting_what_never_was_is_404(org: Org) -> None:
+def test_deleting_an_unknown_repository_is_404(org: Org) -> None:
     assert org.repo().api("DELETE").status_code == 404
     assert org.repo().v1("DELETE", "/repos/delete").status_code == 404
 
 
-def test_creating_touches_the_database_only(server: Server, org: Org) -> None:
+def test_creating_a_repository_makes_no_folder(server: Server, org: Org) -> None:
     before = set(server.data.glob("repos/*/*/*"))
     org.create_repo()
     assert set(server.data.glob("repos/*/*/*")) == before

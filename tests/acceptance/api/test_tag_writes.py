@@ -55,7 +55,7 @@ def test_a_tag_is_lightweight_and_on_the_commit(repo: Repo, git: Git, tmp_path: 
         ({"name": "taken/below", "ref": "main"}, 409),
     ],
 )
-def test_a_bad_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
+def test_a_bad_tag_request_is_refused(repo: Repo, body: dict[str, Any], status: int) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     create(repo, "taken")
     reply = repo.api("POST", "/tags", json=body)
@@ -81,7 +81,7 @@ def test_every_way_to_name_a_tag_deletes_it(repo: Repo) -> None:
     assert repo.api("DELETE", "/tags/v1", token=repo.token(scopes=["git:read"])).status_code == 403
 
 
-def test_policies_bind_tags(repo: Repo) -> None:
+def test_policies_apply_to_tags(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     create(repo, "v1")
     token = repo.token(refs=[["refs/tags/v1", ["no-force-push"]]])
@@ -94,7 +94,7 @@ def test_policies_bind_tags(repo: Repo) -> None:
     assert set(tags(repo)) == {"v1"}
 
 
-def test_of_many_creations_one_wins(repo: Repo) -> None:
+def test_of_many_creations_of_a_tag_one_succeeds(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda _: create(repo, "race").status_code, range(6)))

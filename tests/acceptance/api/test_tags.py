@@ -18,7 +18,7 @@ def push_tags(repo: Repo, git: Git, work: Path, names: list[str]) -> str:
     return commit
 
 
-def test_a_tag_tells_the_commit_it_leads_to(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_tag_is_shown_with_the_commit_it_leads_to(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = tmp_path / "w"
     commit = push_tags(repo, git, work, ["light"])
     git.run("tag", "-a", "-m", "x", "release/v1", cwd=work)
@@ -36,7 +36,7 @@ def test_a_tag_tells_the_commit_it_leads_to(repo: Repo, git: Git, tmp_path: Path
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres"], indirect=True)
-def test_pages_go_by_the_bytes_of_the_names(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_pages_of_tags_are_sorted_by_the_bytes_of_the_names(repo: Repo, git: Git, tmp_path: Path) -> None:
     names = ["B", "a", "a-b", "a0", "b/c", "v1.0", "v1.10", "v1.9", "é", "日本", "\U0001f600"]
     push_tags(repo, git, tmp_path / "w", names)
     seen: list[str] = []
@@ -74,7 +74,9 @@ def test_a_repository_without_tags_lists_none(repo: Repo) -> None:
         ("/tag", {"name": "absent"}, 404),
     ],
 )
-def test_bad_parameters_are_refused(repo: Repo, path: str, query: dict[str, str], status: int) -> None:
+def test_bad_parameters_of_tags_are_refused(
+    repo: Repo, path: str, query: dict[str, str], status: int
+) -> None:
     reply = repo.api("GET", path, params=query)
     assert reply.status_code == status, reply.text
     assert reply.json()["error"]

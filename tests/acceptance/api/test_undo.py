@@ -1,4 +1,4 @@
-"""The ref log, and what it lets an operator take back."""
+"""The ref log, and the changes that an operator can take back with it."""
 
 import time
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_every_move_is_logged_newest_first(repo: Repo) -> None:
     assert repo.v1("GET", "/repos/ref-log").json()["entries"] == entries
 
 
-def test_the_log_comes_in_pages_that_neither_repeat_nor_miss(repo: Repo) -> None:
+def test_pages_of_the_ref_log_neither_repeat_nor_miss_a_move(repo: Repo) -> None:
     for number in range(7):
         repo.write_commit("main", {"a": b"%d" % number})
     seen: list[object] = []
@@ -60,7 +60,7 @@ def test_the_log_comes_in_pages_that_neither_repeat_nor_miss(repo: Repo) -> None
 
 
 @pytest.mark.parametrize("query", [{"limit": "-1"}, {"cursor": "!"}, {"ref": "a..b"}, {"ephemeral": "maybe"}])
-def test_a_bad_question_is_refused(repo: Repo, query: dict[str, str]) -> None:
+def test_bad_parameters_of_the_ref_log_are_refused(repo: Repo, query: dict[str, str]) -> None:
     assert repo.api("GET", "/ref-log", params=query).status_code == 400
 
 
@@ -81,7 +81,7 @@ def test_a_forced_push_is_undone_by_time_or_entry(repo: Repo, git: Git, tmp_path
     assert repo.branches()["main"] == forced
 
 
-def test_a_deleted_branch_comes_back(repo: Repo) -> None:
+def test_a_deleted_branch_can_be_restored(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     repo.write_commit("draft", {"b": b"1"}, base_branch="main", ephemeral=True)
     tip = repo.branches(ephemeral="true")["draft"]
@@ -93,7 +93,7 @@ def test_a_deleted_branch_comes_back(repo: Repo) -> None:
     assert repo.branches() == {"main": head}
 
 
-def test_what_cannot_be_restored_is_said(repo: Repo) -> None:
+def test_an_impossible_restore_is_refused_with_the_reason(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     assert "log" in restore(repo, "main", "--at", "2020-01-01", works=False)
     assert "(ref refs/heads/gone)" in restore(repo, "gone", "--at", "2040-01-01", works=False)
@@ -104,7 +104,7 @@ def test_what_cannot_be_restored_is_said(repo: Repo) -> None:
     assert "date" in restore(repo, "main", "--at", "yesterday", works=False)
 
 
-def test_a_deleted_repository_comes_back_with_everything(org: Org) -> None:
+def test_a_restored_repository_has_everything_it_had(org: Org) -> None:
     repo = org.create_repo()
     head = repo.write_commit("main", {"a": b"1"})
     assert repo.api("DELETE").status_code == 200

@@ -1,4 +1,4 @@
-"""Conflicts between a file and something else: named by the paths that the sides have, not by git's own."""
+"""Conflicts between a file and something else are named by the paths of the sides, not by git's temporary names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ def diverge(
 
 
 def preview(repo: Repo) -> dict[str, Any]:
-    """Return the preview with contents; it must be conflicted and agree with the merge's refusal."""
+    """Return the preview with contents. It must be conflicted and agree with the refusal of the merge."""
     query = {"source_branch": "feature", "target_branch": "main", "include_content": "true"}
     reply = repo.api("GET", "/merge/preview", params=query)
     assert reply.status_code == 200, reply.text
@@ -84,7 +84,7 @@ def test_the_temporary_name_stands_beside_the_path(repo: Repo) -> None:
     assert "oid" not in conflict["theirs"]
 
 
-def test_two_kinds_of_thing_under_one_name_are_one_conflict(repo: Repo) -> None:
+def test_a_file_and_a_symlink_under_one_name_are_one_conflict(repo: Repo) -> None:
     diverge(repo, {}, {"x": b"ours\n"}, {"x": ("120000", b"target")})
     (conflict,) = preview(repo)["conflicts"]
     assert (conflict["ours"]["content"], conflict["theirs"]["content"]) == ("ours\n", "target")

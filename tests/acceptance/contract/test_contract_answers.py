@@ -1,4 +1,4 @@
-"""Every answer has what every official client requires, whichever paths and names it was asked by."""
+"""Every answer has the members that every official client requires, by both families of paths and all names."""
 
 import base64
 import itertools
@@ -43,7 +43,7 @@ def write(wire: Wire, branch: str, files: dict[str, bytes], **metadata: Any) -> 
 
 
 def iter_pages(wire: Wire, name: str, items: str, **fields: Any) -> Iterator[Any]:
-    """Yield every item of a listing, one a page."""
+    """Yield every item of a listing, in pages of one item."""
     cursor: dict[str, Any] = {}
     while True:
         page = wire.ask(name, limit=1, **cursor, **fields)
@@ -54,7 +54,7 @@ def iter_pages(wire: Wire, name: str, items: str, **fields: Any) -> Iterator[Any
         cursor = {"cursor": page["next_cursor"]}
 
 
-def test_repositories(wire: Wire, org: Org) -> None:
+def test_answers_about_repositories_have_what_clients_require(wire: Wire, org: Org) -> None:
     base = "/api/v1/repos" if wire.released else "/api/repos"
     unique = f"Größe/{uuid.uuid4().hex} +%"
     query: dict[str, Any] = {"q": unique, "limit": 1}
@@ -85,7 +85,7 @@ def test_repositories(wire: Wire, org: Org) -> None:
     last.ask("delete_repo")
 
 
-def test_branches(wire: Wire) -> None:
+def test_answers_about_branches_have_what_clients_require(wire: Wire) -> None:
     assert wire.ask("list_branches") == {"branches": [], "has_more": False}
     tip = write(wire, "main", {"a": b"1"})
     made = wire.ask("create_branch", target_branch="topic/é", base_ref="main")
@@ -105,7 +105,7 @@ def test_branches(wire: Wire) -> None:
     assert wire.ask("delete_branch", target_branch="draft", ephemeral=True)["ephemeral"] is True
 
 
-def test_tags(wire: Wire) -> None:
+def test_answers_about_tags_have_what_clients_require(wire: Wire) -> None:
     assert wire.ask("list_tags") == {"tags": [], "has_more": False}
     tip = write(wire, "main", {"a": b"1"})
     names = ["release/v1", "v+2", "é%2F"]
@@ -117,7 +117,7 @@ def test_tags(wire: Wire) -> None:
         assert wire.ask("delete_tag", name=name)["name"] == name
 
 
-def test_commits(wire: Wire) -> None:
+def test_answers_about_commits_have_what_clients_require(wire: Wire) -> None:
     first = write(wire, "main", {"a": b"1\n", "d/b": b"2\n"}, expected_target_sha=FORTY_ZEROS)
     second = write(wire, "main", {"a": b"2\n"}, expected_target_sha=first, committer=AUTHOR)
     draft = write(wire, "draft", {"c": b"3\n"}, base_branch="main", target_is_ephemeral=True)
@@ -145,7 +145,7 @@ def test_commits(wire: Wire) -> None:
         assert wire.ask("get_commit", ref=commit["sha"])["commit"] == commit
 
 
-def test_differences(wire: Wire) -> None:
+def test_answers_about_diffs_have_what_clients_require(wire: Wire) -> None:
     first = write(wire, "main", {"a": b"1\n" * 9, "go.sum": b"x\n", "logo": b"\0"})
     second = write(wire, "main", {"a": b"2\n", "go.sum": b"y\n", "logo": b"\0\0"})
     write(wire, "topic", {"b": b"3\n"}, base_branch="main")
@@ -162,7 +162,7 @@ def test_differences(wire: Wire) -> None:
     assert (nothing["files"], nothing["filtered_files"], nothing["stats"]["files"]) == ([], [], 0)
 
 
-def test_merges(wire: Wire) -> None:
+def test_answers_about_merges_have_what_clients_require(wire: Wire) -> None:
     base = write(wire, "main", {"a": b"1\n", "logo": b"\0"})
     for branch in ("one", "two"):
         write(wire, branch, {"a": branch.encode(), "logo": b"\0" + branch.encode()}, base_branch="main")
@@ -192,7 +192,7 @@ def test_merges(wire: Wire) -> None:
     )
 
 
-def test_files(wire: Wire) -> None:
+def test_answers_about_files_have_what_clients_require(wire: Wire) -> None:
     files = {"a.txt": b"one\ntwo\n", "d/b.txt": b"", "d/é +%.txt": b"two\n"}
     first = write(wire, "main", files)
     second = write(wire, "main", {"a.txt": b"zero\none\ntwo\n"})
@@ -215,7 +215,7 @@ def test_files(wire: Wire) -> None:
     assert wire.ask("grep", query={"pattern": "three"})["matches"] == []
 
 
-def test_notes(wire: Wire) -> None:
+def test_answers_about_notes_have_what_clients_require(wire: Wire) -> None:
     tip = write(wire, "main", {"a": b"1"})
     empty = wire.ask("list_notes_refs")
     assert empty == {"refs": [], "has_more": False, "prefix": "refs/notes/"}
@@ -237,7 +237,7 @@ def test_notes(wire: Wire) -> None:
     assert deleted["base_commit"] != deleted["new_ref_sha"]
 
 
-def test_credentials(wire: Wire) -> None:
+def test_answers_about_credentials_have_what_clients_require(wire: Wire) -> None:
     repo, org = wire.repo, wire.repo.org
     secret = {"username": "bot", "password": "glpat-1"}
     of_org = org.sign(scopes=["repo:write"])
@@ -258,7 +258,7 @@ def test_credentials(wire: Wire) -> None:
     assert (deleted.status_code, deleted.content) == (204, b"")
 
 
-def test_webhooks(wire: Wire) -> None:
+def test_answers_about_webhooks_have_what_clients_require(wire: Wire) -> None:
     org = wire.repo.org
     token = wire.repo.token(scopes=["repo:write"])
     path = "/api/v1/webhooks" if wire.released else "/api/webhooks"
@@ -287,7 +287,7 @@ ESCAPES = {  # what each client leaves as it is in a path segment
 
 
 @pytest.mark.parametrize("escape", ESCAPES)
-def test_names_arrive_however_a_client_escapes_them(org: Org, escape: str) -> None:
+def test_a_name_arrives_with_the_escaping_of_every_client(org: Org, escape: str) -> None:
     odd = "%2F a+b/ü$&=:@;,!'()*~-_.?#[]\"<>^`{|}"
     repo = org.create_repo(f"{escape}/{odd}")
     tag = "".join(char for char in odd if char not in " ~^:?*[") + "x"

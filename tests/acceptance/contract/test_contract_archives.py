@@ -1,4 +1,4 @@
-"""The second system's download, where its rules are not those of the API."""
+"""The CodeArts download, where its rules differ from those of the API."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_a_blank_path_is_refused_and_not_taken_for_everything(repo: Repo, path: 
     assert reply.json() == {"error_code": "CH.004400", "error_msg": "parameter does not fit (field path)"}
 
 
-def test_a_token_of_any_allowed_length_is_looked_at(repo: Repo) -> None:
+def test_a_token_of_any_allowed_length_is_checked(repo: Repo) -> None:
     server = repo.org.server
     for length in (1, 100_000, 100_001):
         reply = server.http.get(
@@ -70,7 +70,7 @@ def test_a_path_that_cannot_be_decoded_is_refused_in_the_two_members(server: Ser
         assert (answer.status, json.loads(body)["error_code"]) == (400, "CH.004400"), body
 
 
-def test_what_the_socket_layer_refuses_has_the_two_members(server: Server) -> None:
+def test_a_refusal_of_the_socket_layer_has_the_two_members(server: Server) -> None:
     path = b"/v4/repositories/1/repository/archive"
     for target, header, status in (
         (path + b"?path=" + b"a" * 140_000, b"", 414),

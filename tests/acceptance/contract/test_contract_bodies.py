@@ -1,4 +1,4 @@
-"""Bodies as callers get them wrong: one kind of value where another belongs, lines too many, paths that are none."""
+"""Wrong bodies: a value of the wrong kind, too many lines, unknown paths."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ BLANK_WHERE_NO_TEXT_BELONGS: list[tuple[str, str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "field"), BLANK_WHERE_NO_TEXT_BELONGS)
-def test_blank_text_is_no_boolean_number_list_or_object(
+def test_blank_text_is_refused_for_a_boolean_number_list_or_object(
     repo: Repo, method: str, path: str, body: dict[str, Any], field: str
 ) -> None:
     repo.write_commit("main", {"a": b"a\n"})
@@ -29,21 +29,21 @@ def test_blank_text_is_no_boolean_number_list_or_object(
     assert field in reply.json()["error"]
 
 
-def test_blank_text_is_no_flag_of_a_commit(repo: Repo) -> None:
+def test_blank_text_is_refused_for_a_flag_of_a_commit(repo: Repo) -> None:
     reply = repo.post_commit("main", {"a": b"1"}, target_is_ephemeral="")
     assert reply.status_code == 400
     assert reply.json()["result"]["status"] == "invalid"
     assert repo.branches() == {}
 
 
-def test_a_body_that_is_no_object_is_told_so(repo: Repo) -> None:
+def test_a_body_that_is_not_an_object_is_refused_as_such(repo: Repo) -> None:
     for content in (b"[]", b"null", b"1", b'"text"'):
         reply = repo.api("POST", "/tags", content=content)
         assert reply.status_code == 400
         assert reply.json()["error"] == "expected a JSON object in the body"
 
 
-def test_a_blank_mode_or_operation_is_an_absent_one(repo: Repo) -> None:
+def test_a_blank_mode_or_operation_counts_as_absent(repo: Repo) -> None:
     entry = {"path": "a", "content_id": "c", "mode": " ", "operation": " "}
     metadata = {"target_branch": "main", "commit_message": "m", "author": AUTHOR, "files": [entry]}
     chunk = {"blob_chunk": {"content_id": "c", "data": "eA==", "eof": True}}
@@ -75,7 +75,7 @@ def test_a_restore_reads_the_first_line_that_is_not_blank(repo: Repo, path: str)
         "/api/repos/%zz/commit-pack",
     ],
 )
-def test_a_commit_sent_to_no_path_is_answered_with_a_result(repo: Repo, target: str) -> None:
+def test_a_commit_sent_to_an_unknown_path_is_answered_with_a_result(repo: Repo, target: str) -> None:
     reply = repo.org.request("POST", target, content=b"{}")
     body = reply.json()
     assert reply.status_code in (400, 404)

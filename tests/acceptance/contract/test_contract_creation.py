@@ -1,4 +1,4 @@
-"""Creating a repository: persons mean the same there as in commits."""
+"""Creating a repository: persons have the same meaning as in commits."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def test_the_first_commit_of_a_snapshot_has_its_authors_date(org: Org, repo: Rep
     assert (commit["date"], commit["parent_shas"]) == ("2026-01-02T08:30:00Z", [])
 
 
-def test_a_snapshot_refuses_a_date_that_is_none(org: Org, repo: Repo) -> None:
+def test_a_snapshot_refuses_an_invalid_date(org: Org, repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     for date in ("yesterday", "2026-13-01", 5):
         reply = org.repo().create(**snapshot_of(repo, {**AUTHOR, "date": date}))

@@ -18,7 +18,7 @@ COMMITS = ("create_commit", "diff_commit", "restore_commit", "reset_commits")
 NOTES = ("add_note", "append_note", "delete_note")
 
 FIELDS: dict[str, dict[str, Any]] = {
-    # operation: a request that is right as such
+    # operation: a request that is valid in itself
     "update_repo": {"default_branch": "main"},
     "get_branch": {"name": "topic"},
     "create_branch": {"target_branch": "new", "base_ref": "main"},
@@ -50,7 +50,7 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 
 def fail(name: str, reply: httpx.Response, status: int, word: str) -> None:
-    """Judge a failure of an operation; `word` is what endpoints that commit say in `result.status`."""
+    """Check a failure of an operation. `word` is the `result.status` of endpoints that commit."""
     body = judge(reply, FAILURES["commit" if name in COMMITS else "plain"], status=status)
     if name in COMMITS:
         assert (body["result"]["status"], body["result"]["message"]) == (word, body["error"])
@@ -69,35 +69,35 @@ def wire(repo: Repo, request: pytest.FixtureRequest) -> Wire:
 
 
 def send_all(wire: Wire, repo: Repo, token: str | None) -> Iterator[tuple[str, httpx.Response]]:
-    """Yield each operation and how `repo` answers it."""
+    """Yield the name of each operation and the answer of `repo` to it."""
     other = Wire(repo, wire.released, wire.old, token)
     for name in CALLS:
         yield name, other.send(name, **FIELDS.get(name, {}))
 
 
-def test_no_operation_takes_a_token_that_is_none(wire: Wire) -> None:
+def test_every_operation_refuses_an_invalid_token(wire: Wire) -> None:
     for name, reply in send_all(wire, wire.repo, "a.b.c"):
         fail(name, reply, 401, "unauthorized")
         assert reply.headers["www-authenticate"] == "Bearer"
 
 
-def test_no_operation_does_without_its_scope(wire: Wire) -> None:
+def test_every_operation_refuses_a_token_without_its_scope(wire: Wire) -> None:
     for name, reply in send_all(wire, wire.repo, wire.repo.token(scopes=["org:read"])):
         status = 401 if wire.released and name != "pull_upstream" else 403
         fail(name, reply, status, "unauthorized" if status == 401 else "forbidden")
 
 
-def test_no_operation_takes_the_token_of_the_organisation(wire: Wire, org: Org) -> None:
+def test_every_operation_refuses_a_token_for_the_organisation(wire: Wire, org: Org) -> None:
     for name, reply in send_all(wire, wire.repo, org.sign(repo="org")):
         fail(name, reply, 403, "forbidden")
 
 
-def test_no_operation_finds_a_repository_that_is_not_there(wire: Wire, org: Org) -> None:
+def test_every_operation_answers_404_for_a_missing_repository(wire: Wire, org: Org) -> None:
     for name, reply in send_all(wire, org.repo(), None):
         fail(name, reply, 404, "not_found")
 
 
-def test_writing_operations_obey_the_policy_and_reading_ones_do_not_ask(wire: Wire) -> None:
+def test_writing_operations_obey_the_policy_and_reading_ones_ignore_it(wire: Wire) -> None:
     refused = set()
     for name, reply in send_all(wire, wire.repo, wire.repo.token(refs=FROZEN, scopes=["git:write"])):
         if reply.status_code == 403 and "policy" in reply.text:
@@ -108,7 +108,7 @@ def test_writing_operations_obey_the_policy_and_reading_ones_do_not_ask(wire: Wi
     assert refused == {*branches, *COMMITS, *NOTES, "pull_upstream"}
 
 
-def test_what_must_be_given_is_asked_for(wire: Wire) -> None:
+def test_a_missing_required_field_is_named(wire: Wire) -> None:
     for name in FIELDS:
         if name == "delete_tag" and not wire.released:
             continue  # its only field is in the path
@@ -145,14 +145,14 @@ MISSING: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_a_ref_that_is_not_there_is_named(wire: Wire) -> None:
+def test_a_missing_ref_is_named(wire: Wire) -> None:
     for name, fields in MISSING:
         reply = wire.send(name, **fields)
         fail(name, reply, 404, "not_found")
         assert "nowhere" in reply.json()["error"], name
 
 
-def test_what_is_there_already_is_a_conflict(wire: Wire) -> None:
+def test_creating_an_existing_thing_is_a_conflict(wire: Wire) -> None:
     tip = wire.repo.branches()["main"]
     taken: list[tuple[str, dict[str, Any]]] = [
         ("create_branch", {"target_branch": "topic", "base_ref": "main"}),
@@ -170,7 +170,7 @@ def test_what_is_there_already_is_a_conflict(wire: Wire) -> None:
         assert (result["status"], result["old_sha"], result["branch"]) == ("precondition_failed", tip, "main")
 
 
-def test_a_notes_ref_that_refuses_is_told_as_a_result(wire: Wire) -> None:
+def test_a_failure_of_the_notes_ref_is_answered_with_a_result(wire: Wire) -> None:
     tip, topic = wire.repo.branches()["main"], wire.repo.branches()["topic"]
     add = {"object_ref": tip, "note": "n"}
     guard = {"expected_notes_ref_sha": NOBODY}

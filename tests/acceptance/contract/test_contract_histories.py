@@ -1,4 +1,4 @@
-"""Histories as strangers push them are answered in the shapes that clients require, whatever is in them."""
+"""Odd histories that were pushed are answered in the shapes that clients require."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def push_odd_commits(repo: Repo, git: Git, work: Path) -> list[str]:
 
 
 def push_history(repo: Repo, git: Git, history: History) -> None:
-    """Push branches and tags, and tags of what is no commit."""
+    """Push branches and tags, and tags of objects that are not commits."""
     blob = git.run("hash-object", "-w", "--stdin", cwd=history.folder, stdin=b"of a tag")
     history.run("tag", "of-a-blob", blob)
     history.run("tag", "of-a-tree", f"{history.branches[0]}^{{tree}}")
@@ -98,7 +98,9 @@ def look_at_merge(wire: Wire, source: str, target: str) -> None:
 
 
 @pytest.mark.parametrize("released", [True, False], ids=["released", "preferred"])
-def test_odd_commits(repo: Repo, git: Git, tmp_path: Path, released: bool) -> None:
+def test_odd_commits_are_answered_in_the_required_shapes(
+    repo: Repo, git: Git, tmp_path: Path, released: bool
+) -> None:
     wire = Wire(repo, released, old=released)
     oids = push_odd_commits(repo, git, tmp_path / "work")
     walk_commits(wire, oids)
@@ -116,7 +118,7 @@ def test_odd_commits(repo: Repo, git: Git, tmp_path: Path, released: bool) -> No
 
 
 @pytest.mark.parametrize("kind", ["any", "text"])
-def test_random_histories(
+def test_random_histories_are_answered_in_the_required_shapes(
     request: pytest.FixtureRequest, repo: Repo, git: Git, tmp_path: Path, kind: str
 ) -> None:
     make = make_history if kind == "any" else make_text_history

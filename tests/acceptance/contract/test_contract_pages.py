@@ -1,4 +1,4 @@
-"""Pages: what counts as no limit, as too much, and as none at all."""
+"""Pages: absent limits, limits that are too large, and invalid ones."""
 
 import pytest
 
@@ -9,7 +9,7 @@ LISTS = ["/branches", "/tags", "/commits", "/files", "/files/metadata", "/notes/
 
 @pytest.fixture
 def listed(repo: Repo) -> Repo:
-    """A repository with two of everything that is listed."""
+    """A repository with two items for every listing."""
     for name in ("one", "two"):
         commit = repo.write_commit("main", {name: b"1"})
         assert repo.api("POST", "/tags", json={"name": name, "ref": "main"}).is_success
@@ -20,9 +20,7 @@ def listed(repo: Repo) -> Repo:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_limit_beyond_the_maximum_is_the_maximum_however_many_digits_it_has(
-    listed: Repo, path: str
-) -> None:
+def test_a_limit_of_any_length_beyond_the_maximum_counts_as_the_maximum(listed: Repo, path: str) -> None:
     for limit in ("5001", "9" * 40, "9" * 1000):
         reply = listed.api("GET", path, params={"limit": limit})
         assert reply.status_code == 200, reply.text
@@ -31,7 +29,7 @@ def test_a_limit_beyond_the_maximum_is_the_maximum_however_many_digits_it_has(
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_no_limit_and_no_cursor_are_zero_and_blank(listed: Repo, path: str) -> None:
+def test_a_limit_of_zero_and_a_blank_cursor_count_as_absent(listed: Repo, path: str) -> None:
     plain = listed.api("GET", path).json()
     assert listed.api("GET", path, params={"limit": "0", "cursor": ""}).json() == plain
     assert listed.v1("GET", "/repos" + path, params={"limit": "0", "cursor": " "}).json() == plain
@@ -39,7 +37,9 @@ def test_no_limit_and_no_cursor_are_zero_and_blank(listed: Repo, path: str) -> N
 
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("limit", ["-1", "1.0", "x", "1e3", "٣", "9" * 5000])
-def test_a_limit_that_is_no_number_of_items_is_refused(listed: Repo, path: str, limit: str) -> None:
+def test_a_limit_that_is_negative_or_not_a_whole_number_is_refused(
+    listed: Repo, path: str, limit: str
+) -> None:
     assert listed.api("GET", path, params={"limit": limit}).status_code == 400
 
 

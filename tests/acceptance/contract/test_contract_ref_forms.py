@@ -1,4 +1,4 @@
-"""Text that no ref can have is refused as such by every call; what is well-formed and unknown is not found."""
+"""Every call refuses text that no ref can have. A well-formed ref that is unknown is not found."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ REST: dict[str, Any] = {
 
 
 def ask(repo: Repo, method: str, path: str, field: str, ref: str) -> httpx.Response:
-    """Send a request that is right but for the ref in `field`."""
+    """Send a request that is valid except for the ref in `field`."""
     fields = {**REST.get(path, {}), field: ref}
     if field == "sha":
         fields.pop("ref", None)

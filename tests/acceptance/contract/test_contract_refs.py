@@ -1,4 +1,4 @@
-"""Fields that name a branch take a plain name or `refs/heads/…`, fields that take any ref take more."""
+"""Fields that name a branch take a plain name or `refs/heads/…`. Fields that take any ref take more."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def tagged(repo: Repo) -> Repo:
 
 
 def ask(repo: Repo, method: str, path: str, field: str, name: str) -> httpx.Response:
-    """Send a request that is right but for the branch in `field`, which is `name`."""
+    """Send a request that is valid except for the branch in `field`, which is `name`."""
     merge = {"source_branch": "topic", "target_branch": "main", "strategy": "merge"}
     base = {"target_branch": "made", "base_branch": "topic"}
     usual: dict[str, Any] = {"/merge": merge, "/merge/preview": merge, "/branches/create": base}.get(path, {})
@@ -44,7 +44,7 @@ def ask(repo: Repo, method: str, path: str, field: str, name: str) -> httpx.Resp
         ("POST", "/branches/create", "target_branch"),
     ],
 )
-def test_a_branch_is_named_plainly_or_in_full_but_no_other_ref_is(
+def test_a_branch_is_named_plainly_or_in_full_and_other_refs_are_refused(
     tagged: Repo, method: str, path: str, field: str
 ) -> None:
     for name in (TAG, "refs/notes/x", "refs/namespaces/ephemeral/refs/heads/topic", "refs/"):
@@ -54,7 +54,7 @@ def test_a_branch_is_named_plainly_or_in_full_but_no_other_ref_is(
     assert ask(tagged, method, path, field, full).status_code == 200
 
 
-def test_a_commit_names_its_branches_so_too(tagged: Repo) -> None:
+def test_a_commit_names_its_branches_plainly_or_in_full(tagged: Repo) -> None:
     for fields in ({"branch": TAG}, {"branch": "next", "base_branch": TAG}):
         branch = fields.pop("branch")
         reply = tagged.post_commit(branch, {"c": b"3"}, **fields)

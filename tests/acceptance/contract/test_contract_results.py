@@ -1,11 +1,11 @@
-"""The `result` of a commit that failed: always about the branch that was to be written."""
+"""The `result` of a failed commit is always about the target branch."""
 
 import pytest
 
 from tests.support.clients.repo import AUTHOR, Repo, ndjson_line
 
 
-def test_a_missing_base_is_a_failure_of_the_target(repo: Repo) -> None:
+def test_a_missing_base_is_answered_with_a_result_about_the_target(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     reply = repo.post_commit("topic", {"a": b"2"}, base_branch="nowhere")
     assert reply.status_code == 404
@@ -18,7 +18,7 @@ def test_a_missing_base_is_a_failure_of_the_target(repo: Repo) -> None:
     }
 
 
-def test_a_guard_compared_with_the_base_tells_no_tip_of_the_target(repo: Repo) -> None:
+def test_a_guard_that_fails_at_the_base_gives_no_tip_of_the_target(repo: Repo) -> None:
     first = repo.write_commit("main", {"a": b"1"})
     tip = repo.write_commit("main", {"a": b"2"})
     reply = repo.post_commit("topic", {"a": b"3"}, base_branch="main", expected_target_sha=first)
@@ -33,7 +33,7 @@ def test_a_guard_compared_with_the_base_tells_no_tip_of_the_target(repo: Repo) -
     }
 
 
-def test_a_guard_by_name_is_looked_up_where_the_base_is(repo: Repo) -> None:
+def test_a_guard_by_name_is_looked_up_in_the_namespace_of_the_base(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     draft = repo.post_commit(
         "draft", {"b": b"2"}, base_branch="main", expected_target_sha="main", target_is_ephemeral=True
@@ -45,7 +45,7 @@ def test_a_guard_by_name_is_looked_up_where_the_base_is(repo: Repo) -> None:
     assert kept.status_code == 201, kept.text
 
 
-def test_a_guard_of_the_target_tells_its_tip(repo: Repo) -> None:
+def test_a_guard_that_fails_at_the_target_gives_its_tip(repo: Repo) -> None:
     first = repo.write_commit("main", {"a": b"1"})
     tip = repo.write_commit("main", {"a": b"2"})
     result = repo.post_commit("main", {"a": b"3"}, expected_head_sha=first).json()["result"]
@@ -71,7 +71,7 @@ def test_a_null_beside_a_chunk_is_absent(repo: Repo, extra: str) -> None:
         ("application/*, */*", "application/json"),
     ],
 )
-def test_an_error_is_a_problem_by_type_only_for_who_names_that_type(
+def test_an_error_has_the_problem_type_only_for_clients_that_name_it(
     repo: Repo, accept: str, media: str
 ) -> None:
     reply = repo.api("GET", "/branch", params={"name": "nowhere"}, headers={"Accept": accept})

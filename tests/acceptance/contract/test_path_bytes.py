@@ -1,4 +1,4 @@
-"""File names that are not UTF-8: every listing tells their bytes, and every call that takes a path takes them."""
+"""File names that are not UTF-8: every listing gives their bytes, and every call that takes a path takes them."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def wire(request: pytest.FixtureRequest, repo: Repo) -> Wire:
 
 
 def told_bytes(entry: dict[str, Any], name: str = "path") -> bytes:
-    """Return the path that an entry tells; its bytes must stand beside it exactly when its text is not all."""
+    """Return the path of an entry. Its bytes must stand beside its text exactly when they are not UTF-8."""
     encoded = entry.get(f"{name}_base64")
     if encoded is None:
         assert "\N{REPLACEMENT CHARACTER}" not in entry[name] or entry[name] == SHOWN
@@ -45,7 +45,9 @@ def told_bytes(entry: dict[str, Any], name: str = "path") -> bytes:
     return raw
 
 
-def test_listings_tell_the_bytes_of_such_names_and_of_no_others(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_listings_give_the_bytes_of_names_that_are_not_utf8_and_of_no_others(
+    wire: Wire, git: Git, tmp_path: Path
+) -> None:
     push_files(wire.repo, git, tmp_path / "work", FILES, LATER)
     listed = wire.ask("list_files")
     assert {told_bytes(entry) for entry in listed["entries"]} == set(FILES)
@@ -65,7 +67,7 @@ def test_listings_tell_the_bytes_of_such_names_and_of_no_others(wire: Wire, git:
     }
 
 
-def test_pages_lead_on_behind_such_a_name(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_pages_go_on_behind_a_name_that_is_not_utf8(wire: Wire, git: Git, tmp_path: Path) -> None:
     push_files(wire.repo, git, tmp_path / "work", FILES)
     for operation, member in (("list_files", "entries"), ("files_metadata", "files")):
         seen: list[bytes] = []
@@ -79,7 +81,7 @@ def test_pages_lead_on_behind_such_a_name(wire: Wire, git: Git, tmp_path: Path) 
         assert seen == sorted(FILES)
 
 
-def test_diffs_tell_the_bytes_of_both_names(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_diffs_give_the_bytes_of_both_names(wire: Wire, git: Git, tmp_path: Path) -> None:
     text = b"".join(b"line %d\n" % number for number in range(20))
     before: dict[bytes, bytes | None] = {b"old\xe9": text, b"bin\xe9": b"\0\1", b"to\xe9": text[7:]}
     after: dict[bytes, bytes | None] = {
@@ -102,7 +104,7 @@ def test_diffs_tell_the_bytes_of_both_names(wire: Wire, git: Git, tmp_path: Path
         assert [told_bytes(file) for file in diff["filtered_files"]] == [b"bin\xe9"]
 
 
-def test_blame_tells_the_bytes_of_the_file_and_of_where_a_line_was(
+def test_blame_gives_the_bytes_of_the_file_and_of_the_original_path_of_a_line(
     wire: Wire, git: Git, tmp_path: Path
 ) -> None:
     text = b"".join(b"line %d of a file\n" % number for number in range(20))
@@ -115,7 +117,7 @@ def test_blame_tells_the_bytes_of_the_file_and_of_where_a_line_was(
     assert origins == [b"old\xe9"] * 20 + [b"new\xe8"]
 
 
-def test_conflicts_tell_the_bytes_of_their_paths(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_conflicts_give_the_bytes_of_their_paths(wire: Wire, git: Git, tmp_path: Path) -> None:
     work = tmp_path / "work"
     push_files(wire.repo, git, work, {LATIN: b"1\n", b"plain": b"1\n"})
     push_files(wire.repo, git, work, {LATIN: b"2\n", b"plain": b"2\n"}, branch="side", base="main")
@@ -130,7 +132,7 @@ def test_conflicts_tell_the_bytes_of_their_paths(wire: Wire, git: Git, tmp_path:
     assert refused["conflict_paths_base64"] == [encode(LATIN), encode(b"plain")]
 
 
-def test_conflicts_of_names_that_are_text_have_no_list_of_bytes(wire: Wire) -> None:
+def test_conflicts_of_names_in_utf8_have_no_list_of_bytes(wire: Wire) -> None:
     wire.repo.write_commit("main", {"a": b"1\n"})
     wire.repo.write_commit("side", {"a": b"2\n"}, base_branch="main")
     wire.repo.write_commit("main", {"a": b"3\n"})
@@ -139,7 +141,9 @@ def test_conflicts_of_names_that_are_text_have_no_list_of_bytes(wire: Wire) -> N
     assert "conflict_paths_base64" not in wire.send("merge", **sides, strategy="merge").json()
 
 
-def test_conflicts_beyond_those_shown_tell_their_bytes_too(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_conflicts_without_contents_give_the_bytes_of_their_paths(
+    wire: Wire, git: Git, tmp_path: Path
+) -> None:
     names = [b"%02d\xe9" % number for number in range(52)]
     for branch, content, base in (("main", b"1\n", ""), ("side", b"2\n", "main"), ("main", b"3\n", "main")):
         files: dict[bytes, bytes | None] = dict.fromkeys(names, content)
@@ -221,7 +225,9 @@ def test_the_codearts_archive_takes_the_bytes_of_a_path(repo: Repo, git: Git, tm
         assert (reply.status_code, set(reply.json())) == (400, {"error_code", "error_msg"})
 
 
-def test_globs_take_each_byte_that_is_no_text_for_one_character(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_globs_count_each_byte_that_is_not_utf8_as_one_character(
+    repo: Repo, git: Git, tmp_path: Path
+) -> None:
     push_files(repo, git, tmp_path / "work", FILES, LATER)
     for glob, expected in (
         ("caf?.txt", {LATIN}),
@@ -249,7 +255,7 @@ ALPHABETS: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("name", "spelled"), ALPHABETS)
-def test_base64_counts_however_a_query_spells_it(
+def test_a_query_takes_every_spelling_of_base64(
     repo: Repo, git: Git, tmp_path: Path, name: bytes, spelled: str
 ) -> None:
     push_files(repo, git, tmp_path / "work", {name: b"found"})
@@ -257,7 +263,7 @@ def test_base64_counts_however_a_query_spells_it(
     assert (reply.status_code, reply.content) == (200, b"found"), reply.text
 
 
-def test_an_entry_can_be_handed_back_whole(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_an_entry_of_a_listing_can_be_sent_back_as_it_came(repo: Repo, git: Git, tmp_path: Path) -> None:
     push_files(repo, git, tmp_path / "work", FILES)
     for entry in repo.api("GET", "/files").json()["entries"]:
         given = {name: entry[name] for name in ("path", "path_base64") if name in entry}
@@ -280,7 +286,7 @@ BAD_PATHS: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("query", "reason"), BAD_PATHS)
-def test_a_path_that_is_none_is_refused_with_its_reason(
+def test_a_path_that_no_tree_can_hold_is_refused_with_the_reason(
     repo: Repo, query: dict[str, str], reason: str
 ) -> None:
     repo.write_commit("main", {"plain.txt": b"1"})
@@ -300,7 +306,7 @@ def test_a_path_that_is_none_is_refused_with_its_reason(
         assert repo.api("POST", "/grep", json=body).status_code == 400
 
 
-def test_a_query_of_raw_bytes_says_how_to_give_them(repo: Repo) -> None:
+def test_a_query_of_raw_bytes_is_refused_with_the_right_way_to_give_them(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     reply = repo.api("GET", "/file?path=caf%e9.txt")
     assert (reply.status_code, "path_base64" in reply.json()["error"]) == (400, True)
@@ -310,7 +316,7 @@ Entries = list[dict[str, str]]
 
 
 def post_entries(wire: Wire, entries: Entries, content: bytes = b"new\n") -> httpx.Response:
-    """Send a commit of file entries; what they write is `content`."""
+    """Send a commit of file entries. Files that it writes get `content`."""
     chunk = {"content_id": "c", "data": encode(content), "eof": True}
     return wire.send(
         "create_commit",
@@ -346,7 +352,7 @@ def test_a_commit_writes_and_deletes_by_the_bytes_of_a_name(wire: Wire, git: Git
     assert set(modes) == names_of(wire)
 
 
-def test_a_delete_by_the_name_that_listings_show_is_refused(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_deleting_by_the_name_that_listings_show_is_refused(wire: Wire, git: Git, tmp_path: Path) -> None:
     files = {path: content for path, content in FILES.items() if path != SHOWN.encode()}
     [head] = push_files(wire.repo, git, tmp_path / "work", files)
     for path in (SHOWN, "d\ufffdr/", "d\ufffdr/x", "no\ufffdthing"):
@@ -358,13 +364,13 @@ def test_a_delete_by_the_name_that_listings_show_is_refused(wire: Wire, git: Git
     assert post_entries(wire, [{"path": "absent", "operation": "delete"}]).status_code == 201
 
 
-def test_a_first_commit_cannot_delete_by_such_a_name_either(wire: Wire) -> None:
+def test_a_first_commit_cannot_delete_by_the_name_that_listings_show(wire: Wire) -> None:
     reply = post_entries(wire, [{"path": "a"}, {"path": SHOWN, "operation": "delete"}])
     assert (reply.status_code, reply.json()["result"]["status"]) == (400, "invalid")
     assert wire.repo.branches() == {}
 
 
-def test_a_delete_by_a_name_that_holds_the_character_itself_works(
+def test_deleting_a_name_that_contains_the_replacement_character_works(
     wire: Wire, git: Git, tmp_path: Path
 ) -> None:
     push_files(wire.repo, git, tmp_path / "work", FILES)
@@ -385,13 +391,13 @@ BAD_ENTRIES: list[tuple[dict[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("entry", "reason"), BAD_ENTRIES)
-def test_an_entry_of_no_path_is_refused(wire: Wire, entry: dict[str, str], reason: str) -> None:
+def test_an_entry_with_an_invalid_path_is_refused(wire: Wire, entry: dict[str, str], reason: str) -> None:
     failure = judge(post_entries(wire, [entry]), FAILURES["commit"], status=400)
     assert reason in failure["error"]
     assert failure["result"]["status"] == "invalid"
 
 
-def test_a_patch_names_such_files_in_quotes(wire: Wire, git: Git, tmp_path: Path) -> None:
+def test_a_patch_names_files_that_are_not_utf8_in_quotes(wire: Wire, git: Git, tmp_path: Path) -> None:
     push_files(wire.repo, git, tmp_path / "work", FILES)
     push_files(
         wire.repo,

@@ -38,7 +38,7 @@ contents = st.binary(min_size=1, max_size=20)
 
 
 class WriteMachine(RuleBasedStateMachine):
-    """The model: which commit each ref is at, and the tree and parent of every commit made."""
+    """The model: the commit of each ref, and the tree and parent of every commit that was made."""
 
     org: Org
     git: Git
@@ -179,7 +179,7 @@ class WriteMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.branches)
     @rule(data=st.data(), aim=branches, force=st.booleans(), content=contents)
     def push(self, data: st.DataObject, aim: str, force: bool, content: bytes) -> None:
-        """Commit with git on top of some branch and push that to any other."""
+        """Commit with git on top of one branch, and push that commit to another."""
         base = self.branches[data.draw(st.sampled_from(sorted(self.branches)))]
         here = ("-C", str(self.work))
         self.git.run(*here, "fetch", "--quiet", self.repo.remote(), base)

@@ -1,4 +1,4 @@
-"""What happens to the server process itself, or to a program that it needs."""
+"""Harm to the server process itself, and to programs that it needs."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_a_push_that_cannot_start_git_leaves_nothing(
     assert not list(server.data.glob("quarantine/*/HEAD"))
 
 
-def test_nohup_is_respected(start_server: StartServer) -> None:
+def test_a_closed_terminal_does_not_end_a_server_under_nohup(start_server: StartServer) -> None:
     server = start_server(ServerOptions(nohup=True))
     os.kill(server.pid, signal.SIGHUP)
     assert server.process is not None

@@ -1,4 +1,4 @@
-"""Slow clients: what they hold is not kept from the others."""
+"""Slow clients do not keep the resources that they hold from others."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ def packet(payload: bytes) -> bytes:
 
 
 def start_slow_clone(server: Server, repo: Repo, tip: str) -> socket.socket:
-    """Ask for a clone that fills every buffer on the way, take its first bytes and then nothing."""
+    """Ask for a clone that fills every buffer on the way. Take its first bytes and then nothing."""
     body = packet(b"command=fetch") + b"0001" + packet(b"want " + tip.encode()) + packet(b"done") + b"0000"
     connection = send_post(server, repo, "git-upload-pack", body, len(body))
     assert connection.recv(12, socket.MSG_WAITALL) == b"HTTP/1.1 200"
@@ -29,7 +29,7 @@ def start_slow_clone(server: Server, repo: Repo, tip: str) -> socket.socket:
 
 
 def start_slow_push(server: Server, repo: Repo, tip: str) -> socket.socket:
-    """Announce a push and a pack of which no object follows."""
+    """Begin a push and announce a pack, and send no object of it."""
     command = f"{'0' * 40} {tip} refs/heads/slow".encode() + b"\0 report-status"
     body = packet(command) + b"0000" + b"PACK\0\0\0\2\0\0\0\1"
     return send_post(server, repo, "git-receive-pack", body, len(body) + 1000)
@@ -65,7 +65,9 @@ def test_a_slow_clone_does_not_keep_the_packs_of_later_commits(start_server: Sta
         assert server.git_processes(), "the clone has ended: the test shows nothing"
 
 
-def test_slow_clients_let_others_run(start_server: StartServer, git: Git, tmp_path: Path) -> None:
+def test_slow_clients_do_not_keep_others_from_running(
+    start_server: StartServer, git: Git, tmp_path: Path
+) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1", "stall_timeout_s": "600"}))
     repo = server.new_org().create_repo()
     tip = repo.write_commit("main", {"large": os.urandom(12_000_000)})
@@ -77,7 +79,7 @@ def test_slow_clients_let_others_run(start_server: StartServer, git: Git, tmp_pa
         assert len(server.git_processes()) >= 2, "the slow ones have ended: the test shows nothing"
 
 
-def test_a_slow_archive_lets_others_run(start_server: StartServer) -> None:
+def test_a_slow_reader_of_an_archive_does_not_keep_others_from_running(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"git_processes_max": "1"}))
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"large": os.urandom(12_000_000)})

@@ -1,4 +1,4 @@
-"""Searches that a hostile expression keeps busy until their time is up."""
+"""Searches with a hostile expression, which run until their time is over."""
 
 import contextlib
 import json
@@ -15,11 +15,11 @@ from tests.support.waiting import WAIT_S, wait_until
 
 
 def list_searches(server: Server) -> set[int]:
-    """Return the ids of the processes that search for the server."""
+    """Return the ids of the server's git processes that search."""
     return {number for number, command in server.git_processes().items() if "git grep" in command}
 
 
-def test_searches_without_end_leave_threads_to_others(start_server: StartServer) -> None:
+def test_endless_searches_leave_threads_for_other_calls(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"threads": "2", "shutdown_grace_s": "1"}))
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"evil": b"a" * 200_000})
@@ -40,7 +40,7 @@ def test_searches_without_end_leave_threads_to_others(start_server: StartServer)
         assert searching <= list_searches(server), "the read waited for a search"
 
 
-def test_a_search_for_which_no_place_is_left_hears_of_searches(start_server: StartServer) -> None:
+def test_a_search_beyond_the_bound_is_refused_for_other_searches(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"threads": "2", "shutdown_grace_s": "1"}))
     repo = server.new_org().create_repo()
     repo.write_commit("main", {"evil": b"a" * 200_000})
@@ -66,7 +66,7 @@ def test_a_search_for_which_no_place_is_left_hears_of_searches(start_server: Sta
         assert reply.headers["retry-after"] == str(DEFAULT_LIMITS.git_retry_after_s)
 
 
-def test_listings_that_wait_for_history_leave_threads_to_others(start_server: StartServer) -> None:
+def test_listings_that_wait_for_history_leave_threads_for_other_calls(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"threads": "2"}))
     repo = server.new_org().create_repo()
     tip = repo.write_commit("main", {"f": b"1"})

@@ -1,4 +1,4 @@
-"""Who may do what: tokens, scopes, the repository claim and ref policies, over the API and over git."""
+"""Tokens, scopes, the repository claim and ref policies, over the API and over git."""
 
 import base64
 import json
@@ -91,7 +91,7 @@ BAD_TOKENS: dict[str, tuple[Callable[[Org, dict[str, Any]], str], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_TOKENS)
-def test_a_bad_token_is_refused_everywhere_with_the_check_that_failed(
+def test_a_bad_token_is_refused_everywhere_with_a_sentence_about_the_failed_check(
     repo: Repo, server: Server, case: str
 ) -> None:
     make, words = BAD_TOKENS[case]
@@ -178,7 +178,7 @@ def test_a_missing_scope_is_401_on_released_paths_and_403_elsewhere(repo: Repo, 
         ("deployment:write", set()),
     ],
 )
-def test_a_scope_allows_what_it_says_and_nothing_else(repo: Repo, scope: str, may: set[str]) -> None:
+def test_a_scope_allows_its_own_calls_and_no_others(repo: Repo, scope: str, may: set[str]) -> None:
     token = repo.token(scopes=[scope])
     replies = {
         "get": repo.api("GET", token=token),
@@ -191,7 +191,7 @@ def test_a_scope_allows_what_it_says_and_nothing_else(repo: Repo, scope: str, ma
     assert {reply.status_code for reply in replies.values() if not reply.is_success} <= {403}
 
 
-def test_listing_needs_its_own_scope_whatever_the_repo_claim_says(repo: Repo) -> None:
+def test_listing_needs_its_own_scope_with_every_repo_claim(repo: Repo) -> None:
     for claim in ("org", None, repo.name):
         lister = repo.org.sign(repo=claim, scopes=["org:read"])
         other = repo.org.sign(repo=claim, scopes=["git:read", "git:write", "repo:write"])
@@ -205,7 +205,7 @@ def test_listing_needs_its_own_scope_whatever_the_repo_claim_says(repo: Repo) ->
 
 
 @pytest.mark.parametrize("claim", ["org", None, "", "other", "team", "TEAM"])
-def test_a_token_for_something_else_does_not_open_a_repository(
+def test_a_token_with_another_repo_claim_does_not_open_a_repository(
     repo: Repo, server: Server, claim: str
 ) -> None:
     token = repo.org.sign(repo=claim)
@@ -221,7 +221,7 @@ def test_an_organisation_token_on_a_released_repository_path_is_403(org: Org, cl
     assert org.request("GET", "/api/v1/repo", token=org.sign(repo=claim)).status_code == 403
 
 
-def test_the_claim_is_compared_by_code_points(org: Org) -> None:
+def test_the_repo_claim_is_compared_by_code_points(org: Org) -> None:
     composed, decomposed = "caf\u00e9", "cafe\u0301"
     repo = org.create_repo(composed)
     assert repo.api("GET").status_code == 200
@@ -229,7 +229,7 @@ def test_the_claim_is_compared_by_code_points(org: Org) -> None:
         assert repo.api("GET", token=org.sign(repo=claim)).status_code == 403
 
 
-def test_a_remote_with_escapes_is_what_the_token_is_for(org: Org, server: Server) -> None:
+def test_a_remote_with_escapes_names_the_repository_of_the_token(org: Org, server: Server) -> None:
     decoded, written = org.create_repo("claim/a b"), org.create_repo("claim/a%20b")
     refs = f"{server.url}/claim/a%20b.git/info/refs?service=git-upload-pack"
     for repo in (decoded, written):
@@ -251,7 +251,7 @@ def test_a_right_token_for_a_repository_that_does_not_exist_is_404(org: Org, ser
 
 
 @pytest.mark.parametrize("claim", ["a\0b", "../x", "a//b", "x" * 3000, "\u202e"])
-def test_no_claim_upsets_the_server(org: Org, claim: str) -> None:
+def test_a_repo_claim_of_no_possible_name_is_answered_400_or_404(org: Org, claim: str) -> None:
     reply = org.request("GET", "/api/v1/repo", token=org.sign(repo=claim))
     assert reply.status_code in (400, 404)
 
@@ -270,7 +270,7 @@ def test_the_same_name_in_two_organisations_is_two_repositories(org: Org, new_or
 # Git
 
 
-def test_git_takes_the_token_as_password_or_bearer_whatever_the_user_name(repo: Repo, server: Server) -> None:
+def test_git_takes_the_token_as_password_or_bearer_with_any_user_name(repo: Repo, server: Server) -> None:
     refs = f"{server.url}/{repo.name}.git/info/refs?service=git-upload-pack"
     challenge = server.http.get(refs)
     assert challenge.status_code == 401
@@ -297,7 +297,7 @@ def assert_policy_refusal(reply: httpx.Response) -> None:
     assert body["result"]["message"].startswith("denied by policy")
 
 
-def test_a_policy_is_an_allow_list_by_order(repo: Repo) -> None:
+def test_the_first_rule_of_a_policy_that_matches_decides(repo: Repo) -> None:
     refs: Refs = [["agents/*", []], ["*", ["no-push"]]]
     repo.write_commit("main", {"a": b"1"})
     before = repo.branches()
@@ -308,7 +308,7 @@ def test_a_policy_is_an_allow_list_by_order(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("op", ["no-push", "verify-sig", "no-such-op"])
-def test_these_ops_refuse_a_commit_over_http(repo: Repo, op: str) -> None:
+def test_no_push_verify_sig_and_unknown_ops_refuse_a_commit_over_http(repo: Repo, op: str) -> None:
     repo.write_commit("main", {"a": b"1"})
     refusal = commit(repo, "main", [["main", [op]]])
     assert_policy_refusal(refusal)
@@ -321,7 +321,7 @@ def test_no_force_push_lets_commits_over_http_through(repo: Repo) -> None:
         assert commit(repo, "main", [["*", ["no-force-push"]]]).status_code == 201
 
 
-def test_legacy_ops_count_too(repo: Repo) -> None:
+def test_ops_of_the_older_claim_apply_too(repo: Repo) -> None:
     assert_policy_refusal(repo.post_commit("main", {"a": b"1"}, token=repo.token(ops=["no-push"])))
 
 
@@ -371,7 +371,7 @@ def test_a_push_is_refused_per_ref_with_the_words_that_clients_look_for(
     assert set(repo.branches()) == {"main", "other"}
 
 
-def test_no_force_push_over_git(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_no_force_push_refuses_forced_pushes_over_git(repo: Repo, git: Git, tmp_path: Path) -> None:
     repo.write_commit("main", {"a": b"1"})
     work = git.clone(repo.remote(refs=[["*", ["no-force-push"]]]), tmp_path / "work")
     git.commit(work, {"b": b"2"})

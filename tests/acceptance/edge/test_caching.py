@@ -1,4 +1,4 @@
-"""How long clients may keep an answer: what a ref names is asked for again, what full ids name is kept for ever."""
+"""How long clients may keep an answer: answers about refs are revalidated, answers about full ids are kept for ever."""
 
 import httpx
 import pytest
@@ -40,7 +40,7 @@ LISTS: list[tuple[str, dict[str, str]]] = [
 
 @pytest.fixture
 def commits(repo: Repo) -> list[str]:
-    """Two commits of `main`, the tag v1 on the tip, and a branch `side` of one more."""
+    """The ids of two commits of `main`. The tag v1 is on the tip, and a branch `side` has one more commit."""
     first = repo.write_commit("main", {"a.txt": b"one\n", "folder/b.txt": b"b\n"})
     second = repo.write_commit("main", {"a.txt": b"one\ntwo\n"})
     repo.write_commit("side", {"c.txt": b"c\n"}, base_branch="main")
@@ -49,14 +49,14 @@ def commits(repo: Repo) -> list[str]:
 
 
 def cache_control(reply: httpx.Response) -> str | None:
-    """Return the header of an answer that must be a good one."""
+    """Return the Cache-Control header of a successful answer."""
     assert reply.status_code in (200, 206, 304), reply.text
     value: str | None = reply.headers.get("Cache-Control")
     return value
 
 
 @pytest.mark.parametrize(("path", "query"), READS_OF_A_REF)
-def test_what_a_ref_names_is_asked_for_again(
+def test_answers_about_refs_are_revalidated(
     repo: Repo, commits: list[str], path: str, query: dict[str, str]
 ) -> None:
     tip = commits[1]
@@ -69,7 +69,7 @@ def test_what_a_ref_names_is_asked_for_again(
 
 
 @pytest.mark.parametrize(("path", "query"), READS_OF_A_REF)
-def test_what_a_full_id_names_is_kept_for_ever(
+def test_answers_about_full_ids_are_kept_for_ever(
     repo: Repo, commits: list[str], path: str, query: dict[str, str]
 ) -> None:
     for ref in (commits[1], commits[1].upper(), f" {commits[1]} "):
@@ -106,9 +106,7 @@ def test_a_page_of_commits_is_kept_when_its_cursor_counts_from_the_id(repo: Repo
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-def test_every_good_answer_about_a_file_says_how_long_it_is_good(
-    repo: Repo, commits: list[str], by_id: bool
-) -> None:
+def test_every_success_about_a_file_has_cache_control(repo: Repo, commits: list[str], by_id: bool) -> None:
     query = {"path": "a.txt", "ref": commits[1] if by_id else "main"}
     etag = repo.api("GET", "/file", params=query).headers["ETag"]
     for method in ("GET", "HEAD"):
@@ -122,7 +120,7 @@ def test_every_good_answer_about_a_file_says_how_long_it_is_good(
             assert reply.headers["Cache-Control"] == (IMMUTABLE if by_id else REVALIDATED)
 
 
-def test_a_large_file_and_a_large_diff_say_so_too(repo: Repo) -> None:
+def test_a_large_file_and_a_large_diff_have_cache_control(repo: Repo) -> None:
     text = b"".join(b"line %d of a long file\n" % number for number in range(1500))
     content = {"large": b"x" * (17 * 2**20), **{f"{number}.txt": text for number in range(12)}}
     oid = repo.write_commit("main", content)
@@ -133,7 +131,7 @@ def test_a_large_file_and_a_large_diff_say_so_too(repo: Repo) -> None:
             assert len(reply.content) > 2**18
 
 
-def test_lists_are_asked_for_again(repo: Repo, commits: list[str]) -> None:
+def test_lists_are_revalidated(repo: Repo, commits: list[str]) -> None:
     for path, query in LISTS:
         for method in ("GET", "HEAD"):
             assert cache_control(repo.api(method, path, params=query)) == REVALIDATED, path
@@ -142,14 +140,14 @@ def test_lists_are_asked_for_again(repo: Repo, commits: list[str]) -> None:
     assert cache_control(repo.org.request("GET", "/api/repos")) == REVALIDATED
 
 
-def test_what_said_something_of_its_own_still_says_it(repo: Repo, commits: list[str]) -> None:
+def test_answers_with_a_cache_control_of_their_own_keep_it(repo: Repo, commits: list[str]) -> None:
     assert cache_control(repo.api("POST", "/archive", json={"ref": commits[0]})) == NOT_STORED
     advertised = httpx.get(f"{repo.remote()}/info/refs?service=git-upload-pack", verify=False)
     assert cache_control(advertised) == "no-cache"
 
 
 @pytest.mark.parametrize("ref", ["id", "main"])
-def test_no_failure_is_kept(repo: Repo, commits: list[str], ref: str) -> None:
+def test_failures_are_not_stored(repo: Repo, commits: list[str], ref: str) -> None:
     query = {"ref": commits[1] if ref == "id" else ref}
     for path, more, headers, status in (
         ("/file", {"path": "absent"}, {}, 404),
@@ -175,7 +173,7 @@ def test_no_failure_is_kept(repo: Repo, commits: list[str], ref: str) -> None:
         assert (reply.status_code, reply.headers["Cache-Control"]) == (status, NOT_STORED)
 
 
-def test_a_request_that_no_handler_sees_is_not_kept_either(repo: Repo) -> None:
+def test_refusals_of_the_socket_layer_are_not_stored(repo: Repo) -> None:
     target = b"/" + b"x" * 300_000
     reply = repo.org.server.http.get(repo.org.server.url, extensions={"target": target})
     assert (reply.status_code, reply.headers["Cache-Control"]) == (414, NOT_STORED)

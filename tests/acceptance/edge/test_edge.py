@@ -1,4 +1,4 @@
-"""The HTTP edge by ordinary requests: dialects, aliases, errors, HEAD, health and the API's description."""
+"""The HTTP edge by ordinary requests: dialects, aliases, errors, HEAD, health and the OpenAPI document."""
 
 from typing import Any
 from urllib.parse import quote
@@ -30,7 +30,7 @@ def test_health_and_readiness_need_no_token(server: Server) -> None:
         assert (reply.status_code, reply.json()) == (200, {"status": "ok"})
 
 
-def test_the_api_describes_itself(server: Server) -> None:
+def test_the_openapi_document_is_served_without_a_token(server: Server) -> None:
     document = server.http.get(f"{server.url}/api/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     assert {"/api/repos", "/api/v1/repos", "/api/repos/{repo}"} <= set(document["paths"])
@@ -43,7 +43,7 @@ def test_an_unknown_path_is_a_json_404(org: Org) -> None:
     assert set(fields) == PROBLEM_KEYS
 
 
-def test_problem_json_is_sent_to_those_who_ask_for_it_by_name(org: Org) -> None:
+def test_problem_json_is_sent_to_clients_that_name_it(org: Org) -> None:
     for accept in ("application/problem+json", "text/html, Application/Problem+JSON;q=0.5"):
         reply = org.request("GET", "/nowhere", headers={"Accept": accept})
         assert reply.headers["content-type"] == "application/problem+json"
@@ -74,7 +74,7 @@ def test_nothing_is_ever_redirected(org: Org, repo: Repo) -> None:
         assert "location" not in reply.headers
 
 
-def test_a_doubled_slash_in_front_is_forgiven(org: Org) -> None:
+def test_a_doubled_slash_at_the_start_counts_as_one(org: Org) -> None:
     assert org.request("GET", "//api/v1/repos").status_code == 200
     assert org.request("GET", "///api/repos").status_code == 200
 
@@ -113,13 +113,13 @@ def test_401_challenges_for_a_bearer_token(server: Server) -> None:
         assert reply.headers["www-authenticate"] == "Bearer"
 
 
-def test_a_token_in_the_query_counts_for_nothing(server: Server, org: Org) -> None:
+def test_a_token_in_the_query_is_ignored(server: Server, org: Org) -> None:
     token = org.sign(scopes=["org:read"])
     for name in ("access_token", "token", "authorization"):
         assert_problem(server.http.get(f"{server.url}/api/repos", params={name: token}), 401)
 
 
-def test_the_scheme_is_case_insensitive(server: Server, org: Org) -> None:
+def test_the_authorization_scheme_is_case_insensitive(server: Server, org: Org) -> None:
     token = org.sign(scopes=["org:read"])
     for scheme in ("bearer", "BEARER", "Bearer  "):
         reply = server.http.get(f"{server.url}/api/repos", headers={"Authorization": f"{scheme} {token}"})
@@ -148,7 +148,7 @@ COMMIT_CALLS = ["/repos/commit-pack"]
 
 
 @pytest.mark.parametrize("path", COMMIT_CALLS)
-def test_commit_endpoints_tell_every_failure_in_a_result_too(
+def test_commit_endpoints_answer_every_failure_with_a_result_too(
     server: Server, org: Org, repo: Repo, path: str
 ) -> None:
     def result_of(reply: httpx.Response, status: int, word: str) -> None:

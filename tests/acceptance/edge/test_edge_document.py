@@ -1,4 +1,4 @@
-"""Real answers are as the API's description of itself says."""
+"""Real answers fit the OpenAPI document."""
 
 import httpx
 import pytest
@@ -9,13 +9,13 @@ from tests.support.servers.server import Server
 
 
 class Document:
-    """The description, and a judge of answers."""
+    """The OpenAPI document, and checks of answers against it."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def check(self, path: str, method: str, reply: httpx.Response) -> None:
-        """Fail when an answer is not as described for this path and method."""
+        """Fail for an answer that does not fit the description of this path and method."""
         assert method in self._gateway.document["paths"][path]
         self._gateway.check(read_exchange(reply))
 

@@ -1,4 +1,4 @@
-"""A gateway that goes by the API's description lets through what the server takes, and stops what it refuses."""
+"""A gateway that goes by the OpenAPI document lets through what the server accepts, and stops what it refuses."""
 
 import itertools
 import json
@@ -31,7 +31,7 @@ def stocked(repo: Repo) -> Repo:
 
 
 def send(repo: Repo, dialect: str, method: str, path: str, members: Mapping[str, Any]) -> httpx.Response:
-    """Send a query or a JSON body, or with `metadata` and `lines` a stream; the client judges what it is answered."""
+    """Send a query, a JSON body, or with `metadata` and `lines` a stream. The client checks the answer."""
     call, path = (repo.api, path) if dialect == "preferred" else (repo.v1, f"/repos{path}")
     if method == "GET":
         return call(method, path, params=dict(members))
@@ -44,7 +44,7 @@ def send(repo: Repo, dialect: str, method: str, path: str, members: Mapping[str,
 
 
 def calls(repo: Repo) -> dict[str, tuple[str, str, Members]]:
-    """Return a call for each operation that knows old names, with the new names of them all."""
+    """Return a call, under new names, for each operation that has old names."""
     number = next(_numbers)
     tip = repo.branches()["main"]
     notes = repo.api("GET", "/notes/refs").json()["refs"][0]
@@ -91,7 +91,7 @@ def restore_members(branch: str, tip: str) -> Members:
 
 
 def with_old_names(where: str, members: Members, old: int, *, blank: bool) -> Members:
-    """Return the members under their old names; with `blank` the new names are there, with nothing in them."""
+    """Return the members under their old names. With `blank`, the new names are there too and have no value."""
     renamed: Members = {}
     for name, value in members.items():
         if name == "metadata":
@@ -106,7 +106,7 @@ def with_old_names(where: str, members: Members, old: int, *, blank: bool) -> Me
 
 @pytest.mark.parametrize("where", REQUEST_ALIASES)
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_call_by_new_and_by_old_names_is_taken_and_valid(stocked: Repo, dialect: str, where: str) -> None:
+def test_a_call_by_new_or_old_names_is_accepted_and_valid(stocked: Repo, dialect: str, where: str) -> None:
     method, path, members = calls(stocked)[where]
     reply = send(stocked, dialect, method, path, members)
     assert reply.status_code < 300, reply.text
@@ -162,7 +162,7 @@ TAKEN: list[tuple[str, str, Members]] = [
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(("method", "path", "members"), TAKEN)
-def test_what_the_server_takes_is_valid(
+def test_requests_that_the_server_accepts_are_valid(
     stocked: Repo, dialect: str, method: str, path: str, members: Members
 ) -> None:
     reply = send(stocked, dialect, method, path, members)
@@ -284,7 +284,7 @@ REFUSED: list[tuple[str, str, Members]] = [
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(("method", "path", "members"), REFUSED)
-def test_what_the_server_refuses_for_its_form_is_not_valid(
+def test_requests_that_the_server_refuses_for_their_form_are_invalid(
     repo: Repo, dialect: str, method: str, path: str, members: Members
 ) -> None:
     reply = send(repo, dialect, method, path, members)
@@ -307,7 +307,7 @@ ORGANISATION_REFUSED: list[tuple[str, str, Members]] = [
 
 @pytest.mark.parametrize("prefix", ["/api", "/api/v1"])
 @pytest.mark.parametrize(("method", "path", "members"), ORGANISATION_REFUSED)
-def test_what_is_refused_of_an_organisation_is_not_valid(
+def test_refused_requests_of_an_organisation_are_invalid(
     org: Org, prefix: str, method: str, path: str, members: Members
 ) -> None:
     token = org.repo().token() if path == "/repos" else None
@@ -327,7 +327,7 @@ def test_the_repository_of_a_credential_is_named_on_the_released_path_only(repo:
 @pytest.mark.parametrize(
     "query", [{"archive_format": "rar"}, {"path": " "}, {"path": "a//b"}, {"sha": "a:b"}, {"path": "a\0"}]
 )
-def test_what_is_refused_of_a_codearts_download_is_not_valid(stocked: Repo, query: dict[str, str]) -> None:
+def test_refused_codearts_downloads_are_invalid(stocked: Repo, query: dict[str, str]) -> None:
     number = stocked.api("GET").json()["repository_id"]
     server = stocked.org.server
     target = f"{server.url}/v4/repositories/{number}/repository/archive"
@@ -336,7 +336,7 @@ def test_what_is_refused_of_a_codearts_download_is_not_valid(stocked: Repo, quer
     assert server.gateway().request_faults(read_exchange(reply))
 
 
-def test_what_the_released_clients_say_is_looked_at(org: Org, server: Server) -> None:
+def test_requests_of_the_released_clients_are_checked_too(org: Org, server: Server) -> None:
     client = make_client(org)
     repo = run(client.create_repo())
     commit(repo, "Start", {"a.txt": b"one\n"})
@@ -356,7 +356,7 @@ def test_every_get_answers_head_as_described(stocked: Repo) -> None:
         assert not stocked.org.server.gateway().answer_faults(read_exchange(reply))
 
 
-def test_the_judge_of_answers_finds_what_is_not_described(stocked: Repo) -> None:
+def test_the_check_of_answers_finds_undescribed_members(stocked: Repo) -> None:
     gateway = stocked.org.server.gateway()
     exchange = read_exchange(stocked.api("GET", "/branches"))
     assert exchange.reply_body is not None

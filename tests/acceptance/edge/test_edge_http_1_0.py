@@ -1,4 +1,4 @@
-"""HTTP/1.0 clients on answers that stream: no chunks, and an end that says whether the answer is whole."""
+"""Streamed answers to HTTP/1.0 clients: they have no chunks, and their end tells whether the answer is whole."""
 
 import gzip
 import subprocess
@@ -18,7 +18,7 @@ CURL_TIMEOUT_S = 120
 
 
 def curl(repo: Repo, version: str, path: str, *options: str, body: bytes | None = None) -> tuple[str, bytes]:
-    """Return head (in lower case) and body of an answer, which must be whole."""
+    """Return head (in lower case) and body of an answer that must be whole."""
     need_programs("curl")
     server = repo.org.server
     command = [

@@ -46,7 +46,7 @@ def wait_for_workers(server: Server, count: int) -> list[int]:
     return found
 
 
-def test_a_port_in_use_is_told_in_one_line(server: Server, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line(server: Server, tmp_path: Path) -> None:
     done = serve_and_fail(server.environment | {"PACKHOUSE_DATA": str(tmp_path)})
     assert done.returncode != 0
     assert f"127.0.0.1:{server.port}" in done.stderr
@@ -89,9 +89,7 @@ def test_a_server_whose_database_cannot_be_opened_ends(tmp_path: Path, workers: 
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_the_address_is_logged_once_when_somebody_answers_there(
-    start_server: StartServer, workers: int
-) -> None:
+def test_the_address_is_logged_once_the_server_answers_there(start_server: StartServer, workers: int) -> None:
     server = start_server(ServerOptions(workers=workers))
     wait_until(lambda: server.log("listening"), "the address is told")
     assert [(line["address"], line["workers"], line["pid"]) for line in server.log("listening")] == [
@@ -106,7 +104,7 @@ def test_the_address_is_logged_once_when_somebody_answers_there(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_demo_that_cannot_start_welcomes_nobody(tmp_path: Path, workers: str) -> None:
+def test_a_demo_that_cannot_start_prints_no_welcome(tmp_path: Path, workers: str) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PACKHOUSE_")}
     done = subprocess.run(
         [
@@ -130,7 +128,7 @@ def test_a_demo_that_cannot_start_welcomes_nobody(tmp_path: Path, workers: str) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_variables_of_a_kubernetes_service_are_told_once_and_ignored(
+def test_variables_of_a_kubernetes_service_are_reported_once_and_ignored(
     start_server: StartServer, workers: int
 ) -> None:
     links = {"port": "tcp://10.0.0.1:8080", "service_host": "10.0.0.1", "web_port_80_tcp_addr": "10.0.0.2"}
@@ -142,7 +140,7 @@ def test_variables_of_a_kubernetes_service_are_told_once_and_ignored(
     assert (len(json.loads(done.stdout)), done.stderr) == (1, "")
 
 
-def test_an_upload_that_runs_may_finish_after_sigterm(start_server: StartServer) -> None:
+def test_a_running_upload_may_finish_after_sigterm(start_server: StartServer) -> None:
     server = start_server()
     repo = server.new_org().create_repo()
     lines = list(commit_lines("main", {"a.txt": b"hello"}))

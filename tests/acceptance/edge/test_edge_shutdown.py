@@ -1,4 +1,4 @@
-"""The end of a server with a request under way: no new connection is taken, the request is answered."""
+"""The end of a server with a running request: no new connection is taken, and the request is answered."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from tests.support.servers.server import Server
 from tests.support.servers.server_process import STOP_TIMEOUT_S, ServerOptions
 from tests.support.waiting import wait_until
 
-GRACE_S = "600"  # longer than anybody here waits: what ends sooner does not end by it
+GRACE_S = "600"  # longer than these tests wait: an earlier end has another reason
 
 
 def start(start_server: StartServer, workers: int) -> Server:
@@ -39,7 +39,7 @@ def read_continue(wire: Wire) -> None:
 
 @contextmanager
 def running_commit(server: Server, repo: Repo | None = None) -> Iterator[Callable[[], None]]:
-    """Begin a commit whose handler waits for its body; yield what sends the body and checks the answer."""
+    """Begin a commit whose handler waits for its body; yield a function that sends the body and checks the answer."""
     repo = repo or server.new_org().create_repo()
     body = b"".join(commit_lines("main", {"a.txt": b"hello"}))
     head = (
@@ -109,6 +109,6 @@ def test_new_connections_are_refused_once_workers_keep_ending(start_server: Star
 
 
 def has_changed(server: Server, victim: int) -> bool:
-    """Tell whether a worker has another in its place, or never will."""
+    """Tell whether another worker has replaced the victim, or none ever will."""
     there = set(server.members())
     return victim not in there and (len(there) == 3 or "giving up" in server.stderr())

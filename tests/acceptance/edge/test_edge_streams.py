@@ -24,13 +24,13 @@ from packhouse.web.edge.serve import make_server, open_listener
 from packhouse.web.routing.route import Claim, Paths, Route
 
 WAIT_S = 60
-STALL_S = 600  # longer than anybody here waits: what ends sooner has another reason
+STALL_S = 600  # longer than these tests wait: an earlier end has another reason
 PIECE = b"x" * 65536
 
 
 @dataclass
 class Seen:
-    """What the handlers went through."""
+    """The events that the handlers saw."""
 
     pieces: int = 0
     asked: threading.Event = field(default_factory=threading.Event)
@@ -60,7 +60,7 @@ class Seen:
 
 
 class StreamServer:
-    """The edge in a thread of this process."""
+    """A server with our edge, in a thread of this process."""
 
     def __init__(self, data: Path) -> None:
         self.seen = Seen()

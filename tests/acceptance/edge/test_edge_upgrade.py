@@ -1,4 +1,7 @@
-"""Requests that offer an upgrade, expect something or speak another version: answered in full, or refused in words."""
+"""Requests that offer an upgrade, have an expectation or another version:
+
+answered in full, or refused with a sentence.
+"""
 
 import base64
 import json
@@ -180,7 +183,7 @@ def test_no_header_can_hide_behind_an_empty_or_doubled_upgrade(server: Server, r
         assert wire.read()[0].status == 200
 
 
-def test_an_upgrade_offered_in_a_trailer_is_none(server: Server, repo: Repo) -> None:
+def test_an_upgrade_offered_in_a_trailer_is_ignored(server: Server, repo: Repo) -> None:
     framing = b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
     with connection(server) as wire:
         for upgrade in (b"Connection: Upgrade\r\n", H2C):
@@ -247,7 +250,7 @@ def test_an_expectation_of_an_http_1_0_client_is_ignored(server: Server, repo: R
         assert wire.read_exactly(15) == b"HTTP/1.1 200 OK"
 
 
-def test_te_and_trailer_change_nothing(server: Server, repo: Repo) -> None:
+def test_the_te_and_trailer_headers_are_ignored(server: Server, repo: Repo) -> None:
     extra = b"TE: trailers, chunked;q=0.5\r\nConnection: TE\r\nTrailer: X-Trailer\r\n"
     with connection(server) as wire:
         for _ in range(2):
@@ -267,7 +270,7 @@ def commit_body(path: str) -> str:
 
 
 def calls_with_bodies(repo: Repo) -> list[tuple[str, str, str, int]]:
-    """Return method, path, body and the status to come, in the order in which they must be sent."""
+    """Return method, path, body and the expected status, in the order in which they must be sent."""
     head = repo.write_commit("main", {"a": b"1"})
     for branch in ("topic", "trunk"):
         fields = {"base_ref": head, "target_branch": branch}

@@ -1,4 +1,4 @@
-"""What arrives on the socket: malformed, oversized, slow or ambiguous requests, and clients that leave."""
+"""Bytes on the socket: malformed, oversized, slow or ambiguous requests, and clients that leave."""
 
 import gzip
 import json
@@ -95,7 +95,7 @@ def test_a_damaged_chunk_is_refused(server: Server, repo: Repo, chunk: bytes) ->
     assert fields["result"]["status"] == "invalid"
 
 
-def test_trailers_count_for_nothing(server: Server) -> None:
+def test_trailers_are_ignored(server: Server) -> None:
     request = (
         b"GET /api/repos HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
         b"0\r\nAuthorization: Bearer x.y.z\r\nHost: other.example.test\r\n\r\n"
@@ -118,7 +118,7 @@ def test_headers_that_are_too_large_or_too_many_are_answered_431(server: Server,
 
 
 def flood(server: Server, head: bytes) -> int:
-    """Send `head` and then up to 64 MiB of one letter; return how many bytes were taken."""
+    """Send `head` and then up to 64 MiB of one letter; return the number of bytes that the server took."""
     taken = 0
     with connection(server) as wire:
         wire.send(head)
@@ -240,7 +240,7 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
         assert [wire.read()[0].status for _ in range(3)] == [200, 404, 200]
 
 
-def test_a_head_that_comes_in_pieces_is_whole(server: Server) -> None:
+def test_a_head_that_arrives_in_pieces_is_read_whole(server: Server) -> None:
     head = b"GET /healthz HTTP/1.1\r\n" + HOST + b"X-Request-Id: in-pieces\r\nX-Other: 1\r\n\r\n"
     with connection(server) as wire:
         for _ in range(3):
@@ -251,7 +251,7 @@ def test_a_head_that_comes_in_pieces_is_whole(server: Server) -> None:
             assert (answer.status, answer.getheader("x-request-id")) == (200, "in-pieces")
 
 
-def test_blank_lines_between_requests_do_no_harm(server: Server) -> None:
+def test_blank_lines_between_requests_are_ignored(server: Server) -> None:
     one = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     with connection(server) as wire:
         for _ in range(2):
@@ -341,7 +341,7 @@ def test_a_body_that_inflates_a_thousandfold_is_answered_413_in_bounded_memory(
         (b'{"default_branch":7}', b"", "field default_branch: expected string"),
     ],
 )
-def test_a_body_that_is_no_json_object_is_answered_400(
+def test_a_body_that_is_not_a_json_object_is_answered_400(
     server: Server, org: Org, body: bytes, headers: bytes, words: str
 ) -> None:
     fields = json_post(server, org.repo().token(), body, headers)
@@ -355,7 +355,7 @@ def impatient(start_server: StartServer) -> Server:
     return start_server(ServerOptions(settings=settings), name="impatient")
 
 
-def test_slow_clients_are_let_go(impatient: Server) -> None:
+def test_connections_of_slow_clients_are_closed(impatient: Server) -> None:
     org = impatient.new_org()
     with connection(impatient) as silent, connection(impatient) as slow, connection(impatient) as stalled:
         slow.send(b"GET /healthz HTTP/1.1\r\n")

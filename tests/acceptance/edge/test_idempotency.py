@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: whoever repeats a write gets the first answer, and nothing is written twice."""
+"""`Idempotency-Key`: a repeated write gets the first answer, and nothing is written twice."""
 
 import gzip
 import json
@@ -47,7 +47,7 @@ ENGINES = ["sqlite", "workers", "postgres"]
 
 @pytest.fixture
 def history(repo: Repo, git: Git, tmp_path: Path) -> SampleHistory:
-    """The sample history in a new repository, with a branch `old` behind all others."""
+    """The sample history in a new repository, with a branch `old` that is behind all others."""
     history = push_sample_history(repo, git, tmp_path / "work")
     git.run("push", "--quiet", repo.remote(), f"{history.start}:refs/heads/old", cwd=history.work)
     return history
@@ -65,7 +65,7 @@ def post_files(repo: Repo, key: str | None, content: bytes, **metadata: str) -> 
 
 
 def all_at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx.Response]:
-    """Make calls that start together."""
+    """Make calls that start at the same time."""
     barrier = Barrier(count)
 
     def run(number: int) -> httpx.Response:
@@ -77,7 +77,7 @@ def all_at_once(count: int, call: Callable[[int], httpx.Response]) -> list[httpx
 
 
 def is_replay(reply: httpx.Response, first: httpx.Response) -> bool:
-    """Tell whether a reply repeats the first one, and says that it does."""
+    """Tell whether a reply repeats the first one and has the header that says so."""
     same = (reply.status_code, reply.content) == (first.status_code, first.content)
     return same and reply.headers.get(REPLAYED) == "true"
 
@@ -217,14 +217,14 @@ def test_an_upstream_gets_one_of_the_commits_with_one_key(org: Org, start_server
 
 
 class LosesAnswers(httpx.HTTPTransport):
-    """A network that loses the first answers to each client: the server has written, nobody was told."""
+    """A network that loses the first answers to each client: the server has written, and no client knows."""
 
     def __init__(self, losses: int) -> None:
         super().__init__()
         self._left = losses
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; lose the answer while losses are left."""
+        """Send the request. Lose its answer while losses are left."""
         response = super().handle_request(request)
         if self._left:
             self._left -= 1
@@ -265,7 +265,7 @@ def test_a_client_that_retries_after_lost_answers_makes_one_commit(server: Serve
     assert count_moves(repo) == 2
 
 
-def test_a_large_body_is_compared_by_its_bytes_however_it_is_cut_and_packed(repo: Repo) -> None:
+def test_a_large_body_is_compared_by_its_bytes_with_any_chunks_and_compression(repo: Repo) -> None:
     content = bytes(range(256)) * 4096 * 30  # 30 MiB, 40 MB on the wire
     body = b"".join(commit_lines("main", {"large": content}))
 
@@ -285,9 +285,7 @@ def test_a_large_body_is_compared_by_its_bytes_however_it_is_cut_and_packed(repo
     assert count_moves(repo) == 1
 
 
-def test_the_same_key_in_other_repositories_and_organisations_is_another_one(
-    server: Server, org: Org
-) -> None:
+def test_the_same_key_in_another_repository_or_organisation_is_another_key(server: Server, org: Org) -> None:
     key, name = new_key(), f"team/{uuid4().hex}"
     repos = [org.create_repo(name), org.create_repo(name + "2"), server.new_org().create_repo(name)]
     replies = [post_files(repo, key, b"1") for repo in repos]
@@ -296,7 +294,7 @@ def test_the_same_key_in_other_repositories_and_organisations_is_another_one(
     assert [count_moves(repo) for repo in repos] == [1, 1, 1]
 
 
-def test_a_kept_answer_needs_a_token_as_the_write_did(repo: Repo, org: Org) -> None:
+def test_a_kept_answer_needs_a_token_that_allows_the_write(repo: Repo, org: Org) -> None:
     key = new_key()
     assert post_files(repo, key, b"1").status_code == 201
     body = b"".join(commit_lines("main", {"a": b"1"}))
@@ -356,7 +354,7 @@ def test_two_keys_on_one_request_are_400(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_reads_do_not_look_at_the_key(history: SampleHistory, method: str) -> None:
+def test_reads_ignore_the_key(history: SampleHistory, method: str) -> None:
     for key in ("", "same", "same"):
         reply = history.repo.api(method, "/branches", headers={"Idempotency-Key": key})
         assert reply.status_code == 200
@@ -396,7 +394,7 @@ def test_a_repeated_copy_gets_the_first_answer(
     assert is_replay(copy.v1("POST", "/repos", json=body, headers=headers), first)
 
 
-def test_keys_go_with_their_repository(org: Org) -> None:
+def test_a_key_is_free_again_after_its_repository_was_deleted(org: Org) -> None:
     repo, headers = org.repo(), {"Idempotency-Key": new_key()}
     key = new_key()
     first = repo.v1("POST", "/repos", json={}, headers=headers)
@@ -431,7 +429,7 @@ def test_the_example_of_the_page_is_answered_as_printed(new_org: Org) -> None:
         repo.write_commit("main", {"src/cart.py": b"items = [1]\n"})
 
 
-def test_the_document_names_the_header_where_it_counts(server: Server) -> None:
+def test_the_document_names_the_header_on_the_operations_that_take_it(server: Server) -> None:
     document = server.http.get(f"{server.url}/api/openapi.json").json()
     taking = {
         operation["operationId"]

@@ -1,4 +1,4 @@
-"""What the log says of requests: one line each, enough to find one again, and nothing secret."""
+"""The log of requests: one line each, enough facts to find a request, and no secret."""
 
 import re
 import socket
@@ -38,7 +38,7 @@ MEMBERS = [
 
 
 def lines_of(server: ServerProcess, request_id: str) -> list[dict[str, Any]]:
-    """Return the lines that have this id; a line is written after its answer."""
+    """Return the lines with this id. The server writes a line after the answer."""
     wait_until(lambda: request_id in server.stderr(), f"no line with {request_id}")
     return [line for line in server.log() if line.get("request_id") == request_id]
 
@@ -90,7 +90,9 @@ def test_bodies_are_counted_as_they_went_over_the_wire(repo: Repo) -> None:
     assert facts(line_of(repo.org.server, head), "method", "bytes_out") == ("HEAD", 0)
 
 
-def test_git_is_told_by_the_template_of_the_remote(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_git_request_is_logged_with_the_template_of_the_remote(
+    repo: Repo, git: Git, tmp_path: Path
+) -> None:
     repo.write_commit("main", {"a": b"a"})
     token = repo.token(sub="laptop")
     git.run("clone", repo.remote(token=token), str(tmp_path / "clone"))
@@ -113,7 +115,7 @@ def test_git_is_told_by_the_template_of_the_remote(repo: Repo, git: Git, tmp_pat
     assert token not in server.stderr()
 
 
-def test_a_refused_caller_is_named_as_far_as_the_token_is_good(repo: Repo) -> None:
+def test_a_refused_caller_is_named_only_if_its_token_is_valid(repo: Repo) -> None:
     server = repo.org.server
     other = line_of(server, repo.api("GET", "/files", token=repo.token(repo="team/other", sub="me")))
     assert facts(other, "status", "org", "sub", "repo") == (403, repo.org.name, "me", repo.name)
@@ -127,7 +129,7 @@ def test_a_refused_caller_is_named_as_far_as_the_token_is_good(repo: Repo) -> No
 
 
 @pytest.mark.parametrize("given", ["req-1", "0123456789abcdef" * 8, "a/b:c;d=e"])
-def test_a_sane_request_id_is_taken_over(repo: Repo, given: str) -> None:
+def test_a_short_printable_request_id_is_used(repo: Repo, given: str) -> None:
     reply = repo.api("GET", "/files", headers={"X-Request-Id": given})
     assert reply.headers.get_list("x-request-id") == [given]
     assert line_of(repo.org.server, reply)["status"] == reply.status_code
@@ -150,7 +152,7 @@ def test_every_answer_names_its_request(server: Server, path: str) -> None:
     assert first != second
 
 
-def test_what_is_no_request_is_answered_with_an_id_and_told(server: Server) -> None:
+def test_bytes_that_are_not_a_request_are_answered_with_an_id_and_logged(server: Server) -> None:
     answer, _ = raw_http.send(server, b"GET / HTTP/1.1\r\nX-Request-Id: mine-1\r\nBad Header\r\n\r\n")
     assert answer.status == 400
     request_id = answer.headers["x-request-id"]
@@ -158,7 +160,7 @@ def test_what_is_no_request_is_answered_with_an_id_and_told(server: Server) -> N
     assert facts(line, "message", "status", "path", "client") == ("request refused", 400, "", "127.0.0.1")
 
 
-def test_probes_are_told_at_debug_only(start_server: StartServer) -> None:
+def test_probes_are_logged_at_debug_only(start_server: StartServer) -> None:
     server = start_server()
     assert [line for line in server.log() if line.get("operation") in ("healthz", "readyz")] == []
     loud = start_server(ServerOptions(settings={"log_level": "debug"}))
@@ -173,7 +175,7 @@ def test_a_quieter_level_has_no_lines_for_requests(start_server: StartServer) ->
     assert server.log() == []
 
 
-def test_a_stream_is_told_at_its_end_with_what_was_sent(repo: Repo) -> None:
+def test_a_stream_is_logged_at_its_end_with_the_bytes_sent(repo: Repo) -> None:
     path = f"/api/repos/{repo.name.replace('/', '%2F')}/events"
     server = repo.org.server
     headers = {"Authorization": f"Bearer {repo.token(scopes=['git:read'])}", "X-Request-Id": f"s-{repo.name}"}
@@ -186,7 +188,7 @@ def test_a_stream_is_told_at_its_end_with_what_was_sent(repo: Repo) -> None:
     assert line["bytes_out"] >= len(said)
 
 
-def test_a_client_that_leaves_within_its_body_is_told_with_what_came(repo: Repo) -> None:
+def test_a_client_that_leaves_within_its_body_is_logged_with_the_bytes_received(repo: Repo) -> None:
     server = repo.org.server
     request_id = f"gone-{repo.name}"
     head = [
@@ -200,7 +202,7 @@ def test_a_client_that_leaves_within_its_body_is_told_with_what_came(repo: Repo)
         raw.sendall("\r\n".join([*head, "", "0123456789"]).encode())
     (line,) = lines_of(server, request_id)
     assert facts(line, "message", "status", "sub") == ("client left", 0, "hasty")
-    assert line["bytes_in"] in (0, 10)  # what came together with the end is dropped unread
+    assert line["bytes_in"] in (0, 10)  # bytes that arrive together with the end are dropped unread
 
 
 def test_lines_about_a_failure_have_the_id_of_its_request(start_server: StartServer) -> None:

@@ -1,4 +1,4 @@
-"""A slow clone is under way while the packs that it reads are joined and deleted, again and again: it ends well."""
+"""A slow clone succeeds while the packs that it reads are joined and deleted, again and again."""
 
 import os
 import socket
@@ -25,7 +25,10 @@ BUFFER_BYTES = 65536
 
 
 class Valve:
-    """Passes one connection after the other on to a server; takes that much of the answers, and waits to be opened."""
+    """A proxy to a server, for one connection after the other.
+
+    It passes on so many bytes of an answer, then waits for `open`.
+    """
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -83,7 +86,7 @@ def stored(repo: Repo) -> set[str]:
 
 
 def join_all(repo: Repo) -> None:
-    """Join all packs into one, as a second process on the data folder does; those that it replaces go at once."""
+    """Join all packs into one, as a second process on the data folder does. The replaced packs are deleted at once."""
     before = stored(repo)
     node = open_node(Config(data=repo.org.server.data), limits=Limits(packs_before_consolidation=1))
     try:
@@ -95,7 +98,7 @@ def join_all(repo: Repo) -> None:
     assert before.isdisjoint(after), "packs stay: the test shows nothing"
 
 
-def test_a_clone_ends_well_whose_packs_are_joined_and_deleted_under_it(
+def test_a_clone_succeeds_while_its_packs_are_joined_and_deleted(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:
     server = start_server()

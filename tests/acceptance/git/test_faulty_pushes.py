@@ -1,4 +1,4 @@
-"""Pushes with faulty objects: what is taken, what is said, and what stays on the server."""
+"""Pushes with faulty objects: the refs that are taken, the messages, and the objects that stay on the server."""
 
 import gzip
 import subprocess
@@ -29,7 +29,7 @@ def raw(git: Git, tmp_path: Path) -> RawObjects:
 
 
 def push(raw: RawObjects, repo: Repo, refs: dict[str, str], *options: str, suffix: str = "") -> Push:
-    """Push each value as a ref."""
+    """Push each object id to its refname."""
     specs = [f"{oid}:{name}" for name, oid in refs.items()]
     return raw.git.try_run("push", "--porcelain", *options, repo.remote(suffix), *specs, cwd=raw.work)
 
@@ -44,7 +44,7 @@ def bad_commit(raw: RawObjects, *parents: str, fault: str = "missingEmail") -> s
 
 
 def hostile_tree(raw: RawObjects) -> str:
-    """Store a tree with a `.git` two folders down."""
+    """Store a tree that has a `.git` two folders down."""
     evil = raw.tree((b"100644", b".git", raw.blob(b"evil")))
     return raw.tree((b"40000", b"lib", raw.tree((b"40000", b"deep", evil))))
 
@@ -74,7 +74,7 @@ def test_a_refusal_of_a_tree_names_its_path(org: Org, raw: RawObjects) -> None:
     assert b"+import" not in done.stderr
 
 
-def test_a_hostile_gitmodules_stops_only_the_refs_that_have_it_under_this_name(
+def test_a_hostile_gitmodules_refuses_only_the_refs_that_have_it_under_this_name(
     org: Org, raw: RawObjects
 ) -> None:
     repo = org.create_repo()
@@ -144,7 +144,7 @@ def test_a_deletion_beside_a_faulty_object_is_done(org: Org, raw: RawObjects) ->
     assert list_stored(raw.git, repo.folder()) == before
 
 
-def test_deltas_against_what_is_refused_are_written_out(org: Org, raw: RawObjects) -> None:
+def test_deltas_against_refused_objects_are_stored_without_them(org: Org, raw: RawObjects) -> None:
     repo = org.create_repo()
     lines = [b"%d %d\n" % (number, number**7) for number in range(20_000)]
     base = b"".join(lines)
@@ -164,7 +164,7 @@ def test_deltas_against_what_is_refused_are_written_out(org: Org, raw: RawObject
 
 
 def hostile_trees(raw: RawObjects) -> dict[str, str]:
-    """Return the trees that must never be taken, by what is wrong with them."""
+    """Return the trees that must never be taken, by their fault."""
     blob, folder = raw.blob(), good_tree(raw)
     config = raw.blob(SUBMODULES)
     names = (b".git", b".GIT", b"git~1", b".g\xe2\x80\x8cit", b".git ", b".git...", b"..", b".")
@@ -193,7 +193,7 @@ def send_pack(
     *,
     is_gzipped: bool = False,
 ) -> bytes:
-    """Push a pack of exactly these objects, however they hang together; return the answer."""
+    """Push a pack of exactly these objects, connected or not; return the answer."""
     packed = raw.git.try_run(
         "pack-objects", "--stdout", "-q", cwd=raw.work, stdin="".join(f"{oid}\n" for oid in oids).encode()
     ).stdout
@@ -212,7 +212,7 @@ def send_pack(
 
 
 @pytest.mark.parametrize("suffix", ["", "+import", "+ephemeral"])
-def test_hostile_trees_are_never_taken_whatever_leads_to_them(org: Org, raw: RawObjects, suffix: str) -> None:
+def test_hostile_trees_are_refused_behind_every_kind_of_ref(org: Org, raw: RawObjects, suffix: str) -> None:
     good = raw.commit(good_tree(raw))
     wholes = raw.closure([good])
     for what, tree in hostile_trees(raw).items():
@@ -232,11 +232,11 @@ def test_hostile_trees_are_never_taken_whatever_leads_to_them(org: Org, raw: Raw
         answer = send_pack(raw, repo, refs, oids, suffix)
         shown = set(raw.git.ls_remote(repo.remote(suffix if suffix == "+ephemeral" else ""), "refs/*"))
         assert shown <= {"refs/heads/good"}, (what, answer)
-        # At what cannot be a tree, and at what is incomplete, git gives up, and no ref moves.
+        # Git gives up at bytes that cannot be a tree, and at incomplete trees. Then no ref moves.
         if what not in ("empty name", "null file", "null folder"):
             assert shown == {"refs/heads/good"}, (what, answer)
             assert list_stored(raw.git, repo.folder()) == wholes, what
-        # Reached by nothing, or by a ref that is refused for another reason.
+        # No ref leads to the hostile tree, or only one that is refused for another reason.
         other = org.create_repo()
         send_pack(raw, other, {"refs/heads/good": good, "refs/other/evil": evil}, oids, suffix)
         if shown:
@@ -275,7 +275,7 @@ def test_faults_of_old_histories_are_taken_on_the_import_remote_only(
     assert list(refused_refs(push(raw, repo, {"refs/heads/main": bad}).stdout)) == ["refs/heads/main"]
     done = push(raw, repo, {"refs/heads/main": raw.commit(good_tree(raw), bad)}, suffix="+import")
     assert done.returncode == 0, done.stderr
-    # What is in place is built upon by ordinary pushes.
+    # Ordinary pushes build on faulty objects that are in place.
     above = raw.commit(raw.tree((b"100644", b"b", raw.blob(b"b"))), raw.commit(good_tree(raw), bad))
     done = push(raw, repo, {"refs/heads/main": above})
     assert done.returncode == 0, done.stderr
@@ -289,7 +289,7 @@ def test_a_null_gitlink_is_taken_on_the_import_remote_only(org: Org, raw: RawObj
     assert push(raw, repo, {"refs/heads/main": commit}, suffix="+import").returncode == 0
 
 
-def test_the_import_remote_takes_what_is_clean_beside_what_is_not(org: Org, raw: RawObjects) -> None:
+def test_the_import_remote_takes_clean_refs_beside_faulty_ones(org: Org, raw: RawObjects) -> None:
     repo = org.create_repo()
     old, evil = bad_commit(raw), raw.commit(hostile_tree(raw))
     done = push(raw, repo, {"refs/heads/old": old, "refs/heads/evil": evil}, suffix="+import")
@@ -315,7 +315,7 @@ def test_a_push_in_chunks_and_one_that_is_gzipped_are_judged_alike(
         assert list_stored(raw.git, repo.folder()) == raw.closure([good])
 
 
-def test_a_shallow_clone_pushes_what_is_clean(org: Org, raw: RawObjects, tmp_path: Path) -> None:
+def test_a_shallow_clone_can_push_its_clean_refs(org: Org, raw: RawObjects, tmp_path: Path) -> None:
     repo = org.create_repo()
     tip = raw.commit(good_tree(raw), raw.commit(good_tree(raw), author=b"author A <a@x.test> 4 +0000"))
     push(raw, repo, {"refs/heads/main": tip})
@@ -333,7 +333,7 @@ def test_a_shallow_clone_pushes_what_is_clean(org: Org, raw: RawObjects, tmp_pat
     assert bad not in list_stored(raw.git, repo.folder())
 
 
-def test_what_a_policy_refuses_leaves_nothing_behind(org: Org, raw: RawObjects) -> None:
+def test_refs_that_a_policy_refuses_leave_no_objects(org: Org, raw: RawObjects) -> None:
     repo = org.create_repo()
     good, denied = raw.commit(good_tree(raw)), raw.commit(raw.tree((b"100644", b"b", raw.blob(b"denied"))))
     remote = repo.remote(refs=[["locked", ["no-push"]]])
@@ -415,7 +415,7 @@ def random_refs(raw: RawObjects, random: Random) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_what_is_taken_is_what_git_itself_takes_and_nothing_else(
+def test_the_refs_taken_from_random_pushes_are_those_that_git_finds_clean(
     org: Org, raw: RawObjects, tmp_path: Path, request: pytest.FixtureRequest, number: int
 ) -> None:
     seed = seed_of(request)

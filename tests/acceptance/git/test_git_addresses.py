@@ -15,7 +15,7 @@ def address(repo: Repo, login: str, path: str) -> str:
 
 
 def answer_with(folder: Path, password: str) -> dict[str, str]:
-    """Return the environment in which git is told this password when it asks for one."""
+    """Return an environment in which git gets this password when it asks for one."""
     program = folder / "askpass"
     program.write_text(f"#!/bin/sh\necho '{password}'\n")
     program.chmod(0o755)

@@ -13,7 +13,7 @@ from tests.support.servers.server_process import ServerOptions
 
 @pytest.fixture(params=["0", "1", "2"], ids=["v0", "v1", "v2"])
 def git(git: Git, request: pytest.FixtureRequest) -> Git:
-    """The real git, speaking one version of the protocol."""
+    """The real git, with one version of the protocol."""
     git.run("config", "--global", "protocol.version", request.param)
     return git
 
@@ -57,7 +57,7 @@ def test_a_clone_brings_files_branches_and_tags(git: Git, repo: Repo, tmp_path: 
     git.run("fsck", "--strict", cwd=clone)
 
 
-def test_a_clone_of_what_was_committed_over_http(git: Git, repo: Repo, tmp_path: Path) -> None:
+def test_commits_made_over_http_can_be_cloned(git: Git, repo: Repo, tmp_path: Path) -> None:
     repo.write_commit("main", {"a.txt": b"1", "b/c.txt": b"2"})
     repo.write_commit("main", {"a.txt": b"3"})
     clone = git.clone(repo.remote(), tmp_path / "clone")
@@ -73,7 +73,7 @@ def test_an_empty_repository_can_be_cloned_and_pushed_to(git: Git, repo: Repo, t
     assert git.ls_remote(repo.remote()) == {"HEAD": tip, "refs/heads/main": tip}
 
 
-def test_a_fetch_brings_only_what_is_new(git: Git, repo: Repo, tmp_path: Path) -> None:
+def test_a_fetch_brings_only_new_objects(git: Git, repo: Repo, tmp_path: Path) -> None:
     work = seed(git, repo, tmp_path / "work")
     clone = git.clone(repo.remote(), tmp_path / "clone")
     for number in range(3, 40):
@@ -88,7 +88,7 @@ def test_a_fetch_brings_only_what_is_new(git: Git, repo: Repo, tmp_path: Path) -
     assert git.try_run("fetch", cwd=clone).stderr == b""
 
 
-def test_histories_that_went_apart_are_negotiated(git: Git, repo: Repo, tmp_path: Path) -> None:
+def test_diverged_histories_are_negotiated(git: Git, repo: Repo, tmp_path: Path) -> None:
     work = seed(git, repo, tmp_path / "work")
     clone = git.clone(repo.remote(), tmp_path / "clone")
     # Enough haves for several requests, compressed ones among them.
@@ -132,7 +132,7 @@ def test_a_clone_may_be_cut_off_by_date_or_by_ref(git: Git, repo: Repo, tmp_path
     assert count(git, without) == 1
 
 
-def test_a_single_branch_without_tags(git: Git, repo: Repo, tmp_path: Path) -> None:
+def test_a_single_branch_can_be_cloned_without_tags(git: Git, repo: Repo, tmp_path: Path) -> None:
     seed(git, repo, tmp_path / "work")
     options = ("--depth", "1", "--single-branch", "--branch", "topic", "--no-tags")
     clone = git.clone(repo.remote(), tmp_path / "clone", *options)
@@ -143,7 +143,7 @@ def test_a_single_branch_without_tags(git: Git, repo: Repo, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("spec", "absent"), [("blob:none", 5), ("tree:0", 3), ("blob:limit=1k", 3)])
-def test_a_partial_clone_fetches_the_rest_when_it_needs_it(
+def test_a_partial_clone_fetches_missing_objects_when_it_needs_them(
     git: Git, repo: Repo, tmp_path: Path, spec: str, absent: int
 ) -> None:
     seed(git, repo, tmp_path / "work")

@@ -1,4 +1,4 @@
-"""Git over HTTP below the level of a well-behaved git: challenges, status codes, hostile bytes, lost clients."""
+"""Git over HTTP below the level of an ordinary git: challenges, status codes, hostile bytes, lost clients."""
 
 import base64
 import gzip
@@ -22,7 +22,7 @@ from tests.support.servers.server_process import ServerOptions, ServerProcess
 
 
 def wire(repo: Repo, method: str, path: str, *, token: str | None = None, **options: Any) -> httpx.Response:
-    """Send a request below the repository's remote address, with a token unless it is the empty string."""
+    """Send a request below the repository's remote address. An empty `token` sends none."""
     token = repo.token() if token is None else token
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     headers |= options.pop("headers", {})
@@ -46,7 +46,7 @@ def absent(org: Org) -> Repo:
 
 
 def quarantines(server: ServerProcess) -> list[Path]:
-    """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
+    """Return the quarantine folders of pushes. Commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
 
 
@@ -131,14 +131,14 @@ def test_scope_and_repository_are_checked_before_existence(absent: Repo, repo: R
     assert post(absent, UPLOAD, b"0000", **{"Git-Protocol": "version=2"}).status_code == 404
 
 
-def test_reading_is_enough_to_fetch_and_not_to_push(repo: Repo) -> None:
+def test_the_read_scope_allows_a_fetch_and_no_push(repo: Repo) -> None:
     token = repo.token(scopes=["git:read"])
     assert advertise(repo, UPLOAD, token=token).status_code == 200
     assert advertise(repo, RECEIVE, token=token).status_code == 403
     assert advertise(repo, UPLOAD, token=repo.token(scopes=["git:write"])).status_code == 200
 
 
-def test_advertisements_are_typed_and_never_cached(repo: Repo) -> None:
+def test_advertisements_have_their_media_type_and_are_never_cached(repo: Repo) -> None:
     for service in (UPLOAD, RECEIVE):
         reply = advertise(repo, service)
         assert reply.headers["Content-Type"] == f"application/x-{service}-advertisement"
@@ -148,7 +148,7 @@ def test_advertisements_are_typed_and_never_cached(repo: Repo) -> None:
     assert v2.content.startswith(pkt("version 2\n"))
 
 
-def test_a_deleted_repository_is_gone(org: Org) -> None:
+def test_a_deleted_repository_is_not_found_by_git(org: Org) -> None:
     repo = org.create_repo()
     assert repo.api("DELETE").status_code in (200, 204)
     assert advertise(repo, UPLOAD).status_code == 404
@@ -250,7 +250,7 @@ def test_gzip_and_chunks_are_understood(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("version", ["version=0", "version=1", "version=2"])
-def test_fetch_requests_that_make_no_sense_are_refused(repo: Repo, version: str) -> None:
+def test_malformed_fetch_requests_are_refused(repo: Repo, version: str) -> None:
     repo.write_commit("main", {"a": b"1"})
     for body in (
         b"",
@@ -267,7 +267,7 @@ def test_fetch_requests_that_make_no_sense_are_refused(repo: Repo, version: str)
         assert reply.headers["Content-Type"].startswith("text/plain")
 
 
-def test_what_is_not_wanted_by_its_id_is_refused_in_v2(repo: Repo) -> None:
+def test_a_want_that_is_not_an_id_is_refused_in_v2(repo: Repo) -> None:
     repo.write_commit("main", {"a": b"1"})
     for arguments in (pkt("want-ref refs/heads/main"), pkt("want refs/heads/main"), pkt("want abc")):
         body = pkt("command=fetch") + b"0001" + arguments + pkt("done") + b"0000"
@@ -309,7 +309,7 @@ def test_a_fetch_request_that_inflates_a_thousandfold_is_cut_off(repo: Repo) -> 
         command(b"refs/heads/x", "1" * 40, capabilities=b"object-format=sha256") + b"0000",
     ],
 )
-def test_pushes_that_make_no_sense_are_refused(repo: Repo, body: bytes) -> None:
+def test_malformed_pushes_are_refused(repo: Repo, body: bytes) -> None:
     reply = post(repo, RECEIVE, body)
     assert reply.status_code == 400
     assert reply.text.strip()
@@ -342,7 +342,7 @@ def test_names_that_git_does_not_allow_are_refused_one_by_one(repo: Repo) -> Non
 
 
 def commit_of_nothing() -> tuple[bytes, bytes]:
-    """Return commit and (empty) tree."""
+    """Return a commit and its empty tree."""
     tree_oid = hashlib.sha1(b"tree 0\0").hexdigest()
     return f"tree {tree_oid}\nauthor A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n".encode(), b""
 
@@ -417,14 +417,14 @@ def test_one_good_ref_of_a_push_with_a_bad_one_moves(repo: Repo) -> None:
     assert b"ng refs/heads/one more than one update of the same ref" in reply.content
 
 
-def test_deleting_what_is_not_there_changes_nothing(repo: Repo) -> None:
+def test_deleting_a_missing_ref_changes_nothing(repo: Repo) -> None:
     reply = post(repo, RECEIVE, command(b"refs/heads/none", ZERO) + b"0000")
     assert pkt("ok refs/heads/none\n") in reply.content
     reply = post(repo, RECEIVE, command(b"refs/heads/none", ZERO, "1" * 40) + b"0000")
     assert b"ng refs/heads/none the ref does not exist" in reply.content
 
 
-def test_of_many_pushes_to_one_ref_exactly_one_wins(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_of_many_pushes_to_one_ref_exactly_one_succeeds(repo: Repo, git: Git, tmp_path: Path) -> None:
     base = repo.write_commit("main", {"a": b"1"})
     line = command(b"refs/heads/main", ZERO, base)
     tips = []
@@ -439,7 +439,7 @@ def test_of_many_pushes_to_one_ref_exactly_one_wins(repo: Repo, git: Git, tmp_pa
     assert sum(b"the ref has moved, fetch first" in reply for reply in replies) == 5
 
 
-def test_a_pack_over_the_limit_is_refused_with_words(
+def test_a_pack_over_the_limit_is_refused_with_a_sentence(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:
     server = start_server(ServerOptions(settings={"push_max_bytes": "100000"}))

@@ -1,4 +1,4 @@
-"""Git clients that vanish, stall or are too many."""
+"""Git clients that vanish or stall, and too many clients."""
 
 import random
 import socket
@@ -18,12 +18,12 @@ LARGE = {"large": random.Random(1).randbytes(40_000_000)}
 
 
 def quarantines(server: ServerProcess) -> list[Path]:
-    """Return what pushes keep in quarantine; commits over HTTP have a folder of their own there."""
+    """Return the quarantine folders of pushes. Commits over HTTP have a folder of their own there."""
     return list((server.data / "quarantine").glob("*/HEAD"))
 
 
 def open_connection(repo: Repo, service: str, *headers: str) -> socket.socket:
-    """Send the head of a POST to a service and leave the body to the caller."""
+    """Send the head of a POST to a service. The caller sends the body."""
     server = repo.org.server
     connection = socket.create_connection(("127.0.0.1", server.port))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -40,12 +40,12 @@ def open_connection(repo: Repo, service: str, *headers: str) -> socket.socket:
 
 @pytest.fixture
 def own_repo(start_server: StartServer) -> Repo:
-    """A repository on a server that nobody else uses, so that its processes are this test's."""
+    """A repository on a server for one test, so that all processes of the server belong to the test."""
     return start_server().new_org().create_repo()
 
 
 def begin_clone(repo: Repo, tip: str) -> socket.socket:
-    """Ask for everything below a commit, and read nothing."""
+    """Ask for all history below a commit, and read nothing."""
     body = pkt("command=fetch") + b"0001" + pkt(f"want {tip}") + pkt("done") + b"0000"
     connection = open_connection(repo, UPLOAD, "Git-Protocol: version=2", f"Content-Length: {len(body)}")
     connection.sendall(body)
@@ -73,7 +73,7 @@ def test_no_git_starts_for_a_client_that_left_while_it_waited(start_server: Star
 
 
 def begin_push(repo: Repo) -> socket.socket:
-    """Send as much of a push as makes the server start git, and no end."""
+    """Send the beginning of a push, enough for the server to start git, and no end."""
     connection = open_connection(repo, RECEIVE, "Transfer-Encoding: chunked")
     unfinished = pack((3, random.Random(1).randbytes(100_000)))[:-1000]
     chunk = command(b"refs/heads/main", "1" * 40) + b"0000" + unfinished
@@ -139,7 +139,7 @@ def test_a_slow_reader_of_an_archive_parks_its_slot(
         git.clone(repo.remote(), tmp_path / "clone")
 
 
-def test_a_server_that_stops_ends_what_is_still_being_pushed(start_server: StartServer) -> None:
+def test_a_server_that_stops_ends_running_pushes(start_server: StartServer) -> None:
     server = start_server(ServerOptions(settings={"shutdown_grace_s": "1"}))
     repo = server.new_org().create_repo()
     with begin_push(repo):

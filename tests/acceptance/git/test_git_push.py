@@ -1,4 +1,4 @@
-"""Pushes with the real git: what is accepted, what is refused, and what a refused push leaves."""
+"""Pushes with the real git: which are accepted, which are refused, and what a refused push leaves."""
 
 import subprocess
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.clients.repo import Org, Repo
 
 @pytest.fixture
 def work(git: Git, repo: Repo, tmp_path: Path) -> Path:
-    """A work tree with one commit on main, which the repository has too."""
+    """A work tree with one commit on main. The repository has the commit too."""
     work = git.init(tmp_path / "work")
     git.run("remote", "add", "origin", repo.remote(), cwd=work)
     git.run("remote", "add", "ephemeral", repo.remote("+ephemeral"), cwd=work)
@@ -21,12 +21,12 @@ def work(git: Git, repo: Repo, tmp_path: Path) -> Path:
 
 
 def push(git: Git, work: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
-    """Push with machine-readable outcomes: lines of `flag TAB from:to TAB summary (reason)`."""
+    """Push, with outcomes for machines: lines of `flag TAB from:to TAB summary (reason)`."""
     return git.try_run("push", "--porcelain", *args, cwd=work)
 
 
 def refused(done: subprocess.CompletedProcess[bytes]) -> dict[str, str]:
-    """Return refname to the reason in brackets of every refused ref of a push."""
+    """Return the reason in brackets of every refused ref of a push, by refname."""
     reasons = {}
     for line in done.stdout.decode().splitlines():
         if line.startswith("!"):
@@ -92,7 +92,7 @@ def test_only_the_default_branch_cannot_be_deleted(git: Git, repo: Repo, work: P
     git.run("push", "--quiet", "ephemeral", ":main", cwd=work)
 
 
-def test_the_first_push_leaves_the_default_branch(git: Git, org: Org, tmp_path: Path) -> None:
+def test_the_first_push_does_not_change_the_default_branch(git: Git, org: Org, tmp_path: Path) -> None:
     repo = org.create_repo()
     work = git.init(tmp_path / "first")
     git.commit(work, {"a": b"1"})
@@ -203,7 +203,7 @@ def test_a_cut_off_history_is_refused_elsewhere(git: Git, org: Org, work: Path, 
     assert_nothing_in_quarantine(target)
 
 
-def test_the_import_remote_takes_pushes_and_refuses_reads(git: Git, repo: Repo, work: Path) -> None:
+def test_the_import_remote_takes_git_pushes_and_refuses_fetches(git: Git, repo: Repo, work: Path) -> None:
     git.commit(work, {"a": b"1"})
     git.run("push", "--quiet", repo.remote("+import"), "main", cwd=work)
     assert git.ls_remote(repo.remote())["HEAD"] == rev(git, work, "HEAD")
@@ -321,7 +321,7 @@ def test_a_refused_push_into_a_repository_leaves_no_pack(git: Git, repo: Repo, w
     assert_nothing_in_quarantine(repo)
 
 
-def test_what_was_pushed_is_read_over_http(git: Git, repo: Repo, work: Path) -> None:
+def test_pushed_objects_are_read_over_http(git: Git, repo: Repo, work: Path) -> None:
     git.commit(work, {"src/a.txt": b"pushed"})
     git.run("push", "--quiet", "origin", "main", cwd=work)
     assert repo.read_file("src/a.txt") == b"pushed"

@@ -1,4 +1,4 @@
-"""Pushes whose `.gitmodules` git cannot look into are refused."""
+"""Pushes are refused when git cannot read their `.gitmodules`."""
 
 from pathlib import Path
 

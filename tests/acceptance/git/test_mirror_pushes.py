@@ -1,4 +1,4 @@
-"""Mirror pushes from clones of forges, which hold refs that this server has no place for."""
+"""Mirror pushes from clones of forges, with refs that this server does not store."""
 
 import subprocess
 from pathlib import Path
@@ -37,7 +37,7 @@ def push(git: Git, mirror: Path, *args: str) -> subprocess.CompletedProcess[byte
 
 
 def storable(git: Git, mirror: Path) -> dict[str, str]:
-    """Return the refs of the mirror that have a place on the server."""
+    """Return the refs of the mirror that the server stores."""
     return {name: oid for name, oid in git.ls_remote(str(mirror), "refs/*").items() if "/pull/" not in name}
 
 
@@ -46,7 +46,7 @@ def closure(git: Git, mirror: Path) -> set[str]:
     return set(git.run("rev-list", "--objects", "--no-object-names", *kinds, cwd=mirror).split())
 
 
-def test_the_plain_remote_refuses_pull_requests_alone_and_says_what_to_push(
+def test_the_plain_remote_refuses_only_pull_requests_and_names_the_refspecs_to_push(
     git: Git, org: Org, mirror: Path
 ) -> None:
     repo = org.create_repo()
@@ -66,7 +66,7 @@ def test_the_refspecs_that_are_named_can_be_pushed(git: Git, org: Org, mirror: P
 
 
 @pytest.mark.parametrize("options", [(), ("--atomic",)])
-def test_the_import_remote_skips_pull_requests_and_says_so(
+def test_the_import_remote_skips_pull_requests_and_reports_them(
     git: Git, org: Org, mirror: Path, options: tuple[str, ...]
 ) -> None:
     repo = org.create_repo()
@@ -78,7 +78,7 @@ def test_the_import_remote_skips_pull_requests_and_says_so(
     assert done.stderr.count(told) == 1
     assert git.ls_remote(repo.remote(), "refs/*") == storable(git, mirror)
     assert list_stored(git, repo.folder()) == closure(git, mirror)
-    # A second time nothing but pull requests is new.
+    # In a second push only the pull requests are new.
     again = push(git, mirror, *options, "--mirror", repo.remote("+import"))
     assert again.returncode == 0, again.stderr
     assert list_stored(git, repo.folder()) == closure(git, mirror)
@@ -90,7 +90,7 @@ def test_a_mirror_push_deletes_what_the_mirror_has_lost(git: Git, org: Org, repo
     assert git.ls_remote(repo.remote(), "refs/*") == storable(git, mirror)
 
 
-def test_many_skipped_refs_are_told_in_one_short_line(git: Git, org: Org, mirror: Path) -> None:
+def test_many_skipped_refs_are_reported_in_one_short_line(git: Git, org: Org, mirror: Path) -> None:
     repo = org.create_repo()
     head = git.run("rev-parse", "main", cwd=mirror)
     lines = "".join(f"create refs/pull/{number}/merge {head}\n" for number in range(3, 500))

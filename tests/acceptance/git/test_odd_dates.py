@@ -1,4 +1,4 @@
-"""A date that no four-digit year can say is told alike by everything that reads a commit."""
+"""A date outside the years 0 to 9999 is shown alike by every call that reads a commit."""
 
 import io
 import tarfile
@@ -12,7 +12,7 @@ from tests.support.clients.repo import Repo
 
 FIRST = ("1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT", 0)
 LAST = ("9999-12-31T23:59:59Z", "Fri, 31 Dec 9999 23:59:59 GMT", 253402300799)
-"""How a time is told in JSON, in a header and in an archive."""
+"""A time as JSON, a header and an archive show it."""
 
 CLAMPED = [
     (b"253402300800", LAST),
@@ -73,7 +73,7 @@ def test_times_before_1970_and_beyond_9999_are_clamped_alike_everywhere(
 
 
 @pytest.mark.parametrize("date", [b"253402300800", b"9223372036854775807", b"99999999999999999999", b"-5"])
-def test_every_other_call_reads_a_commit_of_such_a_date(
+def test_every_other_call_reads_a_commit_with_an_odd_date(
     repo: Repo, git: Git, tmp_path: Path, date: bytes
 ) -> None:
     push_dated(repo, git, tmp_path / "work", date)

@@ -1,4 +1,4 @@
-"""What old tools, and nobody's tools, wrote into objects is read as git reads it."""
+"""Odd objects of old tools are read as git reads them."""
 
 import io
 import tarfile
@@ -20,7 +20,7 @@ def write_object(git: Git, work: Path, kind: str, content: bytes) -> str:
 def write_commit(
     git: Git, work: Path, tree: str, *, parent: str = "", more: bytes = b"", date: bytes = b"5"
 ) -> str:
-    """Store a commit; `more` stands behind its usual headers."""
+    """Store a commit. `more` stands behind its usual headers."""
     head = f"tree {tree}\n".encode() + (f"parent {parent}\n".encode() if parent else b"")
     return write_object(git, work, "commit", head + PEOPLE % date + more + b"\nm\n")
 
@@ -30,7 +30,7 @@ def push(repo: Repo, git: Git, work: Path, commit: str) -> None:
     git.run("push", "--quiet", "--force", repo.remote(), f"{commit}:refs/heads/main", cwd=work)
 
 
-def test_odd_modes_are_those_that_git_shows(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_odd_modes_are_shown_as_git_shows_them(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = tmp_path / "work"
     blob = bytes.fromhex(write_object(git, work, "blob", b"target"))
     inner = bytes.fromhex(write_object(git, work, "tree", b"100444 in\0" + blob))
@@ -58,7 +58,7 @@ def test_odd_modes_are_those_that_git_shows(repo: Repo, git: Git, tmp_path: Path
     assert (found["d"].issym(), found["e"].isdir(), found["f/in"].isfile()) == (True, True, True)
 
 
-def test_a_parent_named_behind_the_people_is_none(repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_a_parent_line_behind_the_committer_is_ignored(repo: Repo, git: Git, tmp_path: Path) -> None:
     work = tmp_path / "work"
     tree = write_object(git, work, "tree", b"")
     deleted = write_commit(git, work, tree, date=b"1")
@@ -71,7 +71,7 @@ def test_a_parent_named_behind_the_people_is_none(repo: Repo, git: Git, tmp_path
     assert repo.api("GET", "/commit", params={"ref": deleted}).status_code == 404
 
 
-def test_the_date_of_a_file_is_its_commits_date_however_it_is_written(
+def test_the_date_of_a_file_is_its_commits_date_in_every_spelling(
     repo: Repo, git: Git, tmp_path: Path
 ) -> None:
     work = tmp_path / "work"

@@ -1,4 +1,4 @@
-"""What the import remote lets through is read, built upon, copied and packed like any other history."""
+"""Histories with faults that the import remote lets through are read, built upon, copied and packed like others."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ MAY_FAIL = {"merge preview", "notes"}
 
 @pytest.fixture(scope="module")
 def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
-    """An organisation on a server that lets every fault through that may be let through."""
+    """An organisation on a server that lets through every fault that a setting can allow."""
     allowed = "missingSpaceBeforeEmail,missingEmail,missingNameBeforeEmail,badName,badEmail,zeroPaddedDate"
     settings = {
         "import_allowed_faults": f"{allowed},badDate,badDateOverflow,nulInCommit,nullSha1,multipleAuthors"
@@ -69,7 +69,7 @@ def lenient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Org]:
 
 
 class History:
-    """Two branches from one root, two tags and a note, whose every commit and tag has the fault."""
+    """Two branches from one root, two tags and a note. Every commit and tag has the fault."""
 
     def __init__(self, raw: RawObjects, fault: str) -> None:
         author, message = FAULTS[fault]
@@ -119,12 +119,14 @@ def raw(git: Git, tmp_path: Path) -> RawObjects:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_every_reading_call_shows_it(lenient: Org, raw: RawObjects, fault: str) -> None:
+def test_every_reading_call_shows_an_old_history(lenient: Org, raw: RawObjects, fault: str) -> None:
     repo, _ = import_history(raw, lenient, fault)
     assert failures(repo) == {}
 
 
-def test_what_cannot_be_read_is_shown_as_empty_and_as_1970(lenient: Org, raw: RawObjects) -> None:
+def test_an_unreadable_person_is_shown_as_empty_and_an_unreadable_date_as_1970(
+    lenient: Org, raw: RawObjects
+) -> None:
     shown = {}
     for fault in (
         "missingEmail",
@@ -149,7 +151,7 @@ def test_what_cannot_be_read_is_shown_as_empty_and_as_1970(lenient: Org, raw: Ra
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_built_upon_over_http(lenient: Org, raw: RawObjects, fault: str) -> None:
+def test_commits_over_http_build_on_an_old_history(lenient: Org, raw: RawObjects, fault: str) -> None:
     repo, history = import_history(raw, lenient, fault)
     person = {"name": "Ada", "email": "ada@x.test"}
     usual = {"commit_message": "m", "author": person}
@@ -185,7 +187,7 @@ def test_it_is_built_upon_over_http(lenient: Org, raw: RawObjects, fault: str) -
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_cloned_fetched_and_pushed_upon(
+def test_an_old_history_is_cloned_fetched_and_pushed_to(
     lenient: Org, raw: RawObjects, fault: str, tmp_path: Path
 ) -> None:
     repo, history = import_history(raw, lenient, fault)
@@ -201,7 +203,9 @@ def test_it_is_cloned_fetched_and_pushed_upon(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_it_is_forked_and_snapshots_are_taken(lenient: Org, raw: RawObjects, fault: str) -> None:
+def test_an_old_history_is_forked_and_snapshots_of_it_are_taken(
+    lenient: Org, raw: RawObjects, fault: str
+) -> None:
     repo, history = import_history(raw, lenient, fault)
     whole = fork(repo)
     assert list_stored(raw.git, whole.folder()) == raw.closure([history.side, history.tag])
@@ -216,7 +220,7 @@ def test_it_is_forked_and_snapshots_are_taken(lenient: Org, raw: RawObjects, fau
     assert reply.status_code == 201, reply.text
 
 
-def test_it_survives_the_joining_of_packs(lenient: Org, raw: RawObjects) -> None:
+def test_an_old_history_is_readable_after_its_packs_were_joined(lenient: Org, raw: RawObjects) -> None:
     repo, _ = import_history(raw, lenient, "missingEmail")
     for number in range(45):
         repo.write_commit("main", {f"f{number}": b"%d" % number})

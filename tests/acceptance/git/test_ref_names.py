@@ -1,4 +1,7 @@
-"""Names of branches and tags that mean something else where a ref is taken: no new one, and old ones at hand."""
+"""Ambiguous names of branches and tags, which mean something else where a ref is read.
+
+No new ref gets an ambiguous name. Old refs with such a name can be read, moved and deleted.
+"""
 
 import io
 import tarfile
@@ -14,10 +17,10 @@ from tests.support.clients.git import Git
 from tests.support.clients.repo import AUTHOR, Repo
 
 NAMES = ["HEAD", "-x", "a" * 40, "AB" * 20, "0" * 64, "Fe" * 32]
-"""What no new branch or tag may be called."""
+"""Ambiguous names, which no new branch or tag may have."""
 
 ALLOWED = ["head", "HEAD2", "a/HEAD", "a/-x", "x-", "b" * 39, "b" * 41, "c" * 63, "c" * 65, "g" * 40, "@x"]
-"""What looks like it and may."""
+"""Names that only look ambiguous, which new branches and tags may have."""
 
 FIRST_COMMIT = {"message": "Start", "author": AUTHOR}
 
@@ -37,9 +40,9 @@ def error_of(reply: httpx.Response) -> str:
 
 @dataclass(frozen=True)
 class Older:
-    """A repository with a branch and a tag of the ephemeral and the plain namespace under an odd name.
+    """A repository with a branch and a tag of an ambiguous name, in the ephemeral and in the plain namespace.
 
-    `main` has another tree than what is called so, which has one commit more than `main`.
+    These refs have one commit more than `main`, and so another tree.
     """
 
     repo: Repo
@@ -50,7 +53,7 @@ class Older:
 
 @pytest.fixture(params=NAMES)
 def older(request: pytest.FixtureRequest, repo: Repo) -> Older:
-    """A repository in which an older release made such refs."""
+    """A repository in which an older release made ambiguous refs."""
     main = repo.write_commit("main", {"file": b"main\n"})
     odd = repo.write_commit("kept", {"file": b"odd\n"}, base_branch="main")
     name: str = request.param
@@ -60,7 +63,7 @@ def older(request: pytest.FixtureRequest, repo: Repo) -> Older:
 
 
 @pytest.mark.parametrize("suffix", ["", "+ephemeral", "+import"])
-def test_a_push_of_such_a_new_name_is_refused_and_others_are_taken(
+def test_a_push_of_an_ambiguous_new_name_is_refused_and_others_are_accepted(
     repo: Repo, git: Git, tmp_path: Path, suffix: str
 ) -> None:
     work = git.init(tmp_path / "work")
@@ -80,7 +83,7 @@ def test_a_push_of_such_a_new_name_is_refused_and_others_are_taken(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_atomic_push_with_such_a_name_moves_nothing(
+def test_an_atomic_push_with_an_ambiguous_name_moves_nothing(
     repo: Repo, git: Git, tmp_path: Path, name: str
 ) -> None:
     work = git.init(tmp_path / "work")
@@ -91,7 +94,7 @@ def test_an_atomic_push_with_such_a_name_moves_nothing(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_call_makes_a_branch_or_tag_of_such_a_name(repo: Repo, name: str) -> None:
+def test_no_call_makes_a_branch_or_tag_with_an_ambiguous_name(repo: Repo, name: str) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     for branch in (name, f"refs/heads/{name}"):
         for ephemeral in (False, True):
@@ -119,7 +122,7 @@ def test_no_call_makes_a_branch_or_tag_of_such_a_name(repo: Repo, name: str) -> 
     assert repo.api("GET", "/tags").json()["tags"] == []
 
 
-def test_an_empty_repository_takes_no_such_first_branch(repo: Repo) -> None:
+def test_an_empty_repository_refuses_an_ambiguous_first_branch(repo: Repo) -> None:
     for name in NAMES:
         for guard in ({}, {"expected_target_sha": "0" * 40}):
             reply = repo.post_commit(f"refs/heads/{name}", {"a": b"1"}, **guard)
@@ -127,7 +130,7 @@ def test_an_empty_repository_takes_no_such_first_branch(repo: Repo) -> None:
     assert repo.branches() == {}
 
 
-def test_what_only_looks_like_such_a_name_is_taken_by_every_call(repo: Repo) -> None:
+def test_a_name_that_only_looks_ambiguous_is_accepted_by_every_call(repo: Repo) -> None:
     head = repo.write_commit("main", {"a": b"1"})
     for name in ALLOWED:
         body = {"target_branch": name, "base_ref": "main"}
@@ -189,7 +192,7 @@ def test_forty_digits_are_always_an_object_id(repo: Repo, name: str) -> None:
     assert repo.org.repo().create(base_repo=fork).status_code == 404
 
 
-def test_head_is_the_default_branch_whatever_is_called_so(repo: Repo) -> None:
+def test_head_is_the_default_branch_even_beside_refs_named_head(repo: Repo) -> None:
     main = repo.write_commit("main", {"file": b"main\n"})
     odd = repo.write_commit("kept", {"file": b"odd\n"}, base_branch="main")
     for folder in ("heads", "tags"):
@@ -304,7 +307,7 @@ def test_a_push_moves_and_deletes_an_old_ref_and_a_clone_works(
     assert again.returncode == 1 and b"invalid name: " in again.stderr
 
 
-def test_an_old_ref_that_was_deleted_comes_back_by_undo(older: Older) -> None:
+def test_an_old_ref_that_was_deleted_can_be_restored(older: Older) -> None:
     repo = older.repo
     full = f"refs/heads/{older.name}"
     assert repo.api("DELETE", "/branches", json={"name": older.name}).status_code == 200
@@ -334,7 +337,7 @@ def test_head_is_the_default_branch_for_the_ref_log_and_undo(repo: Repo) -> None
     assert "refs/heads/HEAD" not in shown.stdout and first in shown.stdout
 
 
-def test_a_fork_leaves_such_refs_of_its_source_out(older: Older) -> None:
+def test_a_fork_leaves_out_ambiguous_refs_of_its_source(older: Older) -> None:
     source = older.repo
     assert source.api("POST", "/tags", json={"name": "v1", "ref": "kept"}).is_success
     copy = source.org.create_repo(base_repo=base_of(source, "fork"))

@@ -1,4 +1,4 @@
-"""Tags of a file's or a folder's own object, as `git tag v1-key $(git hash-object -w key.asc)` makes them."""
+"""Tags of the object of a file or a folder, as `git tag v1-key $(git hash-object -w key.asc)` makes them."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ DATE = "1767342600 +0200"
 
 @pytest.fixture
 def tags(repo: Repo, git: Git, tmp_path: Path) -> dict[str, str]:
-    """Light and annotated tags of a file's and a folder's object; name to the id that the ref holds."""
+    """Lightweight and annotated tags of a file's and a folder's object. Maps a name to the id that the ref holds."""
     repo.write_commit("main", {"a.txt": b"one\n"})
     work = git.clone(repo.remote(), tmp_path / "work")
     key = git.run("hash-object", "-w", "--stdin", cwd=work, stdin=KEY)
@@ -48,7 +48,7 @@ def test_a_tag_of_a_file_is_that_file(repo: Repo, tags: dict[str, str]) -> None:
                 assert call("GET", path, params=query, headers=unchanged).status_code == 304
 
 
-def test_an_annotated_tag_tells_when_it_was_made_and_a_light_one_nothing(
+def test_an_annotated_tag_of_a_file_gives_its_date_and_a_lightweight_tag_none(
     repo: Repo, tags: dict[str, str]
 ) -> None:
     for ref in ("noted-file", "twice"):
@@ -80,7 +80,7 @@ def test_a_tag_of_a_folder_has_the_files_below_it(repo: Repo, tags: dict[str, st
             assert reply.status_code == status
 
 
-def test_the_full_id_of_a_tag_object_is_kept_for_ever(repo: Repo, tags: dict[str, str]) -> None:
+def test_an_answer_by_the_full_id_of_a_tag_object_is_kept_for_ever(repo: Repo, tags: dict[str, str]) -> None:
     for ref, is_kept in ((tags["noted-file"], True), ("noted-file", False), ("file", False)):
         reply = repo.api("GET", "/file", params={"ref": ref})
         assert ("immutable" in reply.headers["Cache-Control"]) is is_kept
@@ -105,7 +105,9 @@ def test_the_object_of_a_file_is_not_served_by_its_own_id(repo: Repo, tags: dict
     assert repo.api("GET", "/file", params={"ref": tags["file"], "path": "a"}).status_code == 404
 
 
-def test_every_other_call_says_that_such_a_tag_names_no_commit(repo: Repo, tags: dict[str, str]) -> None:
+def test_every_other_call_refuses_a_tag_of_a_file_because_it_names_no_commit(
+    repo: Repo, tags: dict[str, str]
+) -> None:
     for ref, kind in (("file", "blob"), ("noted-file", "blob"), ("folder", "tree"), ("noted-folder", "tree")):
         for path, query in (
             ("/files", {"ref": ref}),
@@ -135,6 +137,6 @@ def test_every_other_call_says_that_such_a_tag_names_no_commit(repo: Repo, tags:
     assert repo.api("GET", "/ref-log").status_code == 200
 
 
-def test_the_python_client_reads_such_a_file_by_a_slash(org: Org, repo: Repo, tags: dict[str, str]) -> None:
+def test_the_python_client_reads_a_tagged_file_by_a_slash(org: Org, repo: Repo, tags: dict[str, str]) -> None:
     handle = make_client(org).repo(id=repo.name)
     assert read(handle, path="/", ref="noted-file") == (200, KEY)

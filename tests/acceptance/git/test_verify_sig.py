@@ -16,7 +16,7 @@ RULES = [["main", ["verify-sig"]], ["release/*", ["verify-sig"]], ["refs/tags/*"
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[KeyMaker]:
-    """Where keys come from."""
+    """A maker of keys."""
     maker = KeyMaker()
     yield maker
     maker.close()
@@ -51,7 +51,7 @@ def repo(new_org: Org, ssh: Signer, pgp: Signer, tmp_path: Path) -> Repo:
 
 @pytest.fixture
 def work(git: Git, repo: Repo, tmp_path: Path) -> Path:
-    """A work tree whose remotes are `origin`, under the rules, and `free`."""
+    """A work tree with the remotes `origin`, whose token has the rules, and `free`, whose token has none."""
     folder = git.init(tmp_path / "work")
     git.run("remote", "add", "origin", repo.remote(refs=RULES), cwd=folder)
     git.run("remote", "add", "free", repo.remote(), cwd=folder)
@@ -59,7 +59,7 @@ def work(git: Git, repo: Repo, tmp_path: Path) -> Path:
 
 
 def push(git: Git, work: Path, *refspecs: str, remote: str = "origin") -> str:
-    """Push; return nothing when all went well, or else what git says."""
+    """Push; return "" for success, or else git's messages."""
     done = git.try_run("push", "--quiet", remote, *refspecs, cwd=work)
     return "" if done.returncode == 0 else done.stderr.decode()
 
@@ -68,7 +68,7 @@ def packs(repo: Repo) -> list[str]:
     return sorted(path.name for path in repo.folder().glob("objects/pack/pack-*"))
 
 
-def test_signed_pushes_arrive_and_others_leave_nothing(
+def test_signed_pushes_succeed_and_unsigned_ones_leave_nothing(
     repo: Repo, git: Git, work: Path, ssh: Signer, pgp: Signer, keys: KeyMaker
 ) -> None:
     first = ssh.commit(git, work, "a")
@@ -110,7 +110,7 @@ def test_both_sides_of_a_pushed_merge_are_checked(
     assert push(git, work, "main") == ""
 
 
-def test_pushing_to_an_open_branch_first_is_no_way_round(
+def test_pushing_to_an_unprotected_branch_first_does_not_avoid_the_check(
     repo: Repo, git: Git, work: Path, ssh: Signer
 ) -> None:
     ssh.commit(git, work, "a")
@@ -131,7 +131,7 @@ def test_pushing_to_an_open_branch_first_is_no_way_round(
     assert set(repo.branches()) == {"open"}
 
 
-def test_what_a_protected_ref_reaches_counts_as_checked(
+def test_commits_that_a_protected_ref_reaches_count_as_checked(
     repo: Repo, git: Git, work: Path, ssh: Signer
 ) -> None:
     unsigned = git.commit(work, {"old": b"history"})
@@ -147,7 +147,9 @@ def test_what_a_protected_ref_reaches_counts_as_checked(
     assert repo.api("DELETE", "/tags/v1", token=token).status_code == 200
 
 
-def test_moves_over_http_are_checked_like_pushes(repo: Repo, git: Git, work: Path, ssh: Signer) -> None:
+def test_moves_of_refs_over_http_are_checked_like_pushes(
+    repo: Repo, git: Git, work: Path, ssh: Signer
+) -> None:
     ssh.commit(git, work, "a")
     assert push(git, work, "main") == ""
     good = ssh.commit(git, work, "b")
@@ -166,7 +168,9 @@ def test_moves_over_http_are_checked_like_pushes(repo: Repo, git: Git, work: Pat
     assert repo.branches() == {"main": good, "good": good, "bad": bad}
 
 
-def test_commits_made_here_are_unsigned_and_refused(repo: Repo, git: Git, work: Path, ssh: Signer) -> None:
+def test_commits_that_the_server_makes_are_unsigned_and_refused(
+    repo: Repo, git: Git, work: Path, ssh: Signer
+) -> None:
     head = ssh.commit(git, work, "a")
     assert push(git, work, "main") == ""
     token = repo.token(refs=RULES)
@@ -182,7 +186,7 @@ def test_commits_made_here_are_unsigned_and_refused(repo: Repo, git: Git, work: 
     assert repo.branches()["main"] == head
 
 
-def test_revoked_and_missing_keys_refuse_what_they_let_through(
+def test_commits_are_refused_before_their_key_is_added_and_after_it_is_revoked(
     new_org: Org, git: Git, keys: KeyMaker, tmp_path: Path
 ) -> None:
     repo = new_org.create_repo()

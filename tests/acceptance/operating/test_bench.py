@@ -1,4 +1,4 @@
-"""`make bench` keeps working: a section runs against the server and prints its figures."""
+"""`make bench` works: a section runs against the server and prints its figures."""
 
 import subprocess
 import sys

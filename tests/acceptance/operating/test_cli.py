@@ -96,7 +96,7 @@ def test_the_number_of_active_keys_is_bounded(shell: Shell) -> None:
     shell.ok("key", "add", "northwind", "-", stdin=third)
 
 
-def test_what_cannot_be_a_key_is_refused_with_the_reason(shell: Shell, pair: KeyPair) -> None:
+def test_text_that_is_not_a_key_is_refused_with_the_reason(shell: Shell, pair: KeyPair) -> None:
     shell.ok("org", "create", "northwind")
     private = shell.write("private.pem", pair.private_pem)
     said = shell.fails(1, "key", "add", "northwind", private)
@@ -107,7 +107,7 @@ def test_what_cannot_be_a_key_is_refused_with_the_reason(shell: Shell, pair: Key
     assert json.loads(shell.ok("key", "list", "northwind", "--json")) == []
 
 
-def test_a_token_says_what_was_asked_for(shell: Shell, pair: KeyPair) -> None:
+def test_a_token_has_the_claims_that_were_asked_for(shell: Shell, pair: KeyPair) -> None:
     key = shell.write("private.pem", pair.private_pem)
     rules = (
         "--ref-policy",
@@ -192,7 +192,7 @@ def test_every_command_explains_itself(shell: Shell, command: str) -> None:
     assert "--data" in text
 
 
-def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
+def test_wrong_usage_prints_one_line_and_exits_with_two(shell: Shell) -> None:
     assert "nonsense" in shell.fails(2, "nonsense")
     assert "--nonsense" in shell.fails(2, "org", "list", "--nonsense")
     assert "NAME" in shell.fails(2, "org", "create")
@@ -209,7 +209,7 @@ def test_wrong_usage_is_one_line_and_exit_code_two(shell: Shell) -> None:
     assert err.startswith("Usage: packhouse")
 
 
-def test_what_cannot_be_done_is_one_line_and_exit_code_one(shell: Shell) -> None:
+def test_a_failed_command_prints_one_line_and_exits_with_one(shell: Shell) -> None:
     shell.ok("org", "create", "northwind")
     assert "no such dead job" in shell.fails(1, "jobs", "retry", str(2**63 - 1))
     file = shell.write("file", "")
@@ -273,7 +273,7 @@ def test_the_version_is_printed(shell: Shell) -> None:
     }
 
 
-def test_the_version_is_told_where_git_is_missing(shell: Shell, tmp_path: Path) -> None:
+def test_the_version_is_printed_where_git_is_missing(shell: Shell, tmp_path: Path) -> None:
     done = subprocess.run(
         [PROGRAM, "version", "--json"],
         env={**shell.env, "PATH": str(tmp_path)},
@@ -289,7 +289,7 @@ def test_the_version_is_told_where_git_is_missing(shell: Shell, tmp_path: Path) 
 
 @contextmanager
 def running_demo(shell: Shell, port: int) -> Iterator[str]:
-    """Run `packhouse demo` as `make run` does, without a setting for the data; give what it printed."""
+    """Run `packhouse demo` as `make run` does, without a setting for the data; yield its output."""
     demo = subprocess.Popen(
         [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
         env={name: value for name, value in shell.env.items() if name != "PACKHOUSE_DATA"},
@@ -323,7 +323,7 @@ def python_of(printed: str) -> str:
 
 
 def paste(shell: Shell, git: Git, command: str) -> str:
-    """Run a line in a shell as a newcomer would, with the Python that has the client installed."""
+    """Run a line in a shell as a newcomer would, with the Python that has the client."""
     path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
     pasted = subprocess.Popen(
         ["bash", "-c", command],
@@ -374,7 +374,7 @@ def test_the_demo_prints_lines_that_work_and_keeps_its_data(shell: Shell, git: G
     ]
 
 
-def test_an_address_in_use_is_told_before_anything_is_made(shell: Shell) -> None:
+def test_an_address_in_use_is_reported_before_anything_is_created(shell: Shell) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -386,14 +386,14 @@ def test_an_address_in_use_is_told_before_anything_is_made(shell: Shell) -> None
         assert "in use" in shell.fails(1, "serve", "--listen", address)
 
 
-def test_the_demo_makes_what_an_interrupted_start_left_out(shell: Shell, port: int, git: Git) -> None:
+def test_the_demo_completes_an_interrupted_start(shell: Shell, port: int, git: Git) -> None:
     need_programs("curl")
     shell.ok("org", "create", "demo")
     with running_demo(shell, port) as printed:
         assert "# Hello" in paste(shell, git, line_of(printed, "curl "))
 
 
-def test_the_demo_says_when_its_key_file_is_spoiled(shell: Shell, port: int) -> None:
+def test_the_demo_reports_a_damaged_key_file(shell: Shell, port: int) -> None:
     (shell.folder / "data").mkdir()
     shell.write("data/demo-key.pem", "rubbish")
     assert "private key" in shell.fails(1, "demo", "--listen", f"127.0.0.1:{port}")
@@ -408,7 +408,7 @@ def test_serving_reports_settings_it_cannot_serve_with(shell: Shell, tls_files: 
     assert "key is encrypted" in shell.fails(1, "serve", "--tls-cert", tls_files.cert, "--tls-key", sealed)
 
 
-def test_a_server_serves_what_the_command_line_made_before(tmp_path: Path, pair: KeyPair) -> None:
+def test_a_server_accepts_a_key_that_was_added_before_it_started(tmp_path: Path, pair: KeyPair) -> None:
     server = Server(tmp_path, ServerOptions())
     org = server.new_org(pair)
     try:
@@ -421,7 +421,7 @@ def test_a_server_serves_what_the_command_line_made_before(tmp_path: Path, pair:
 # The documents; the other examples on their pages are run by test_examples.py.
 
 
-def test_the_key_guide_makes_the_claim_that_it_names(shell: Shell, git: Git) -> None:
+def test_the_guide_on_keys_makes_a_token_with_the_claims_it_names(shell: Shell, git: Git) -> None:
     need_programs("openssl")
     text = (Path(__file__).parents[3] / "docs/howto/keys.md").read_text()
     script = "set -euo pipefail\n" + "".join(

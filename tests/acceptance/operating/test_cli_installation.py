@@ -1,4 +1,4 @@
-"""Which commands may set an installation up, and what the others say where there is none."""
+"""The commands that may create an installation, and the refusals of the others where there is none."""
 
 import logging
 import subprocess
@@ -86,7 +86,7 @@ def leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str
             yield (*path, name)
 
 
-def test_every_command_is_known_to_create_or_not_to() -> None:
+def test_every_command_is_listed_as_creating_an_installation_or_not() -> None:
     known = CREATING | WITHOUT_DATA | {tuple(word for word in c[:2]) if len(c) > 1 else c for c in OTHERS}
     assert set(leaves(root)) == known
 
@@ -113,7 +113,7 @@ def test_the_folder_that_is_named_is_absolute(shell: Shell) -> None:
     assert not (shell.folder / "elsewhere").exists()
 
 
-def test_a_folder_with_an_empty_database_file_or_another_programs_is_no_data(shell: Shell) -> None:
+def test_a_folder_with_an_empty_database_file_is_not_an_installation(shell: Shell) -> None:
     data = shell.folder / "data"
     data.mkdir()
     (data / "packhouse.db").touch()
@@ -122,7 +122,7 @@ def test_a_folder_with_an_empty_database_file_or_another_programs_is_no_data(she
 
 
 @pytest.mark.parametrize("command", [("version",), ("--help",), ("org", "list", "--help")])
-def test_what_needs_no_data_makes_none(shell: Shell, command: tuple[str, ...]) -> None:
+def test_commands_that_need_no_data_create_none(shell: Shell, command: tuple[str, ...]) -> None:
     before = sorted(shell.folder.iterdir())
     shell.ok(*command)
     assert sorted(shell.folder.iterdir()) == before
@@ -155,7 +155,7 @@ def test_on_postgresql_folder_and_database_must_both_be_there(
     assert said == f"packhouse: no Packhouse data in {place} (set --database or PACKHOUSE_DATABASE)\n"
 
 
-def test_a_missing_secret_key_is_made_by_no_command_that_only_needs_it(shell: Shell) -> None:
+def test_a_command_that_only_needs_the_secret_key_does_not_create_it(shell: Shell) -> None:
     shell.ok("org", "create", "northwind")
     key = shell.folder / "data" / "secret-key"
     key.unlink()

@@ -1,6 +1,6 @@
-"""Lost and damaged data is the server's fault: told as that, once, and never as a mistake of the client.
+"""Lost and damaged data is reported once, as the server's fault, and never as a mistake of the client.
 
-A server has what it read lately in memory, so each test does its damage while the server is stopped.
+A server has recently read data in memory, so each test does its damage while the server is stopped.
 """
 
 import json
@@ -42,16 +42,16 @@ class Shop:
     commits: dict[str, str]
 
     def pack(self, name: str) -> Path:
-        """Return the pack of a commit; the server runs."""
+        """Return the pack of a commit. The server runs."""
         return find_pack(self.repo, self.commits[name])
 
     def errors(self) -> list[dict[str, Any]]:
-        """Return what the log says of damage."""
+        """Return the log's lines about damage."""
         lines = map(json.loads, self.server.stderr().splitlines())
         return [line for line in lines if line["message"] == "stored data is damaged"]
 
     def readiness(self) -> dict[str, Any]:
-        """Return what /readyz tells when asked for everything; the server is ready."""
+        """Return the verbose answer of /readyz. The server is ready."""
         reply = self.server.http.get(f"{self.server.url}/readyz?verbose")
         assert reply.status_code == 200
         answer: dict[str, Any] = reply.json()
@@ -60,7 +60,10 @@ class Shop:
 
 @pytest.fixture
 def shop(start_server: StartServer) -> Shop:
-    """Each commit is a pack of its own; `old` holds the first state of everything, `tip` is main's last."""
+    """A shop in which each commit has a pack of its own.
+
+    `old` has the first state of everything, `tip` is the tip of main.
+    """
     server = start_server()
     org = server.new_org()
     repo, other = org.create_repo("team/shop"), org.create_repo("team/other")
@@ -100,7 +103,7 @@ LOST: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
-def test_what_is_lost_is_told_as_the_servers_fault_in_every_read(
+def test_lost_data_is_reported_as_the_servers_fault_by_every_read(
     shop: Shop, fault: Callable[[Path], None], git: Git, tmp_path: Path
 ) -> None:
     pack = damage(shop, fault)
@@ -140,7 +143,7 @@ def test_other_branches_of_a_damaged_repository_are_served(shop: Shop, git: Git,
     shop.repo.write_commit("side", {"more.txt": b"1\n"})
 
 
-def test_a_flipped_bit_is_told_where_it_is_met(shop: Shop, git: Git, tmp_path: Path) -> None:
+def test_a_flipped_bit_is_reported_by_the_reads_that_meet_it(shop: Shop, git: Git, tmp_path: Path) -> None:
     pack = damage(shop, flip_content, commit="old")
     assert shop.repo.read_file("a.txt") == b"line one\nline two\n"
     met = [reply for read in OBJECT_READS.values() if (reply := read(shop.repo)).status_code != 200]
@@ -152,7 +155,7 @@ def test_a_flipped_bit_is_told_where_it_is_met(shop: Shop, git: Git, tmp_path: P
     assert told["pack"] == pack.stem.removeprefix("pack-")
 
 
-def test_damage_that_a_clone_comes_upon_is_told(shop: Shop, git: Git, tmp_path: Path) -> None:
+def test_damage_that_a_clone_meets_is_reported(shop: Shop, git: Git, tmp_path: Path) -> None:
     tree = git.run(
         "rev-parse", f"{shop.commits['old']}^{{tree}}", cwd=git.clone(shop.repo.remote(), tmp_path / "w")
     )
@@ -170,7 +173,7 @@ def test_damage_that_a_clone_comes_upon_is_told(shop: Shop, git: Git, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["HEAD", "config", "refs"])
-def test_what_makes_a_folder_a_repository_is_made_anew(
+def test_the_files_that_make_a_folder_a_repository_are_made_anew(
     shop: Shop, name: str, git: Git, tmp_path: Path
 ) -> None:
     def lose(pack: Path) -> None:
@@ -184,7 +187,7 @@ def test_what_makes_a_folder_a_repository_is_made_anew(
     assert shop.errors() == []
 
 
-def test_a_lost_folder_is_told_at_start_and_mended_when_its_packs_are_back(
+def test_a_lost_folder_is_reported_at_start_and_mended_when_its_packs_are_back(
     shop: Shop, git: Git, tmp_path: Path
 ) -> None:
     aside = tmp_path / "aside"
@@ -223,7 +226,7 @@ def test_a_slow_pattern_does_not_hide_a_file_that_cannot_be_read(shop: Shop) -> 
 
 
 @pytest.mark.parametrize("commit", ["old", "tip"])
-def test_a_push_that_builds_on_what_is_lost_is_not_called_wrong(
+def test_a_push_on_top_of_lost_objects_is_not_called_wrong(
     shop: Shop, git: Git, tmp_path: Path, commit: str
 ) -> None:
     work = git.clone(shop.repo.remote(), tmp_path / "work")
@@ -299,7 +302,7 @@ def test_the_first_git_that_needs_an_idx_finds_it_made_anew(
     assert shop.errors() == []
 
 
-def test_damage_is_struck_off_when_the_operator_brings_the_pack_back(shop: Shop) -> None:
+def test_damage_is_no_longer_listed_when_the_operator_brings_the_pack_back(shop: Shop) -> None:
     pack = shop.pack("tip")
     content = pack.read_bytes()
     damage(shop, remove)
@@ -317,8 +320,8 @@ def test_damage_is_struck_off_when_the_operator_brings_the_pack_back(shop: Shop)
     assert shop.repo.read_file("a.txt") == b"line one\nline two\n"
 
 
-def test_history_is_not_forgotten_while_a_pack_is_lost(shop: Shop, tmp_path: Path) -> None:
-    """Git stops in silence at a commit to leave out whose parents it cannot read, and lists too much then."""
+def test_no_commit_is_not_found_while_a_pack_is_lost_or_after_its_return(shop: Shop, tmp_path: Path) -> None:
+    """Git lists too much, without a message, when it cannot read the parents of a commit to leave out."""
     repo, commits = shop.repo, [shop.repo.write_commit("main", {"n.txt": b"%d" % n}) for n in range(5)]
     made = repo.api("POST", "/branches/create", json={"base_ref": commits[2], "target_branch": "x"})
     assert made.status_code == 200, made.text
@@ -340,7 +343,7 @@ def test_history_is_not_forgotten_while_a_pack_is_lost(shop: Shop, tmp_path: Pat
 
 @pytest.mark.parametrize("at", [8 + 1024 + 3, -41, 8 + 0x80 * 4], ids=["id", "offset", "fan-out"])
 @pytest.mark.parametrize("commit", ["old", "tip"])
-def test_a_bit_of_an_idx_that_flips_unseen_is_found_when_it_is_met(
+def test_a_flipped_bit_of_an_idx_with_unchanged_times_is_found_by_a_read(
     shop: Shop, at: int, commit: str, git: Git, tmp_path: Path
 ) -> None:
     for read in OBJECT_READS.values():
@@ -360,7 +363,7 @@ def test_a_bit_of_an_idx_that_flips_unseen_is_found_when_it_is_met(
     assert shop.errors() == []
 
 
-def test_what_nobody_ever_had_is_not_found_still(shop: Shop) -> None:
+def test_objects_that_never_existed_are_still_not_found(shop: Shop) -> None:
     for reply in (
         shop.repo.api("GET", "/commit", params={"ref": "0123456789" * 4}),
         shop.repo.api("GET", "/file", params={"path": "none"}),
@@ -370,7 +373,7 @@ def test_what_nobody_ever_had_is_not_found_still(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("at", [30, -1, -200], ids=["chunk table", "hash", "offsets"])
-def test_a_damaged_multi_pack_index_in_the_folder_disturbs_nobody(
+def test_a_damaged_multi_pack_index_in_the_folder_changes_no_answer(
     shop: Shop, at: int, git: Git, tmp_path: Path
 ) -> None:
     folder = shop.repo.folder()

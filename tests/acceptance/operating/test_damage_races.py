@@ -1,4 +1,4 @@
-"""An idx that is lost just before git reads: what git says without it is not given to anybody."""
+"""An idx is lost just before git reads it. No answer is made of what git says then."""
 
 import shutil
 from collections.abc import Callable
@@ -33,7 +33,7 @@ CALLS: dict[str, tuple[str, Callable[[Repo], httpx.Response]]] = {
 
 
 class Thief:
-    """Stands before git: takes an idx away, once, with its links, when the server runs a certain command."""
+    """A program in place of git. It removes an idx, once, with its links, when the server runs a certain command."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"
@@ -51,12 +51,12 @@ class Thief:
         git.chmod(0o755)
 
     def order(self, command: str, idx: Path) -> None:
-        """Take `idx` away before the next `git <command>`."""
+        """Remove `idx` before the next `git <command>`."""
         self._order.write_text(f"{command}\n{idx}\n")
 
     @property
     def has_struck(self) -> bool:
-        """Tell whether the idx was taken away."""
+        """Tell whether the idx was removed."""
         return not self._order.exists()
 
 
@@ -73,7 +73,7 @@ def server(start_server: StartServer, thief: Thief, monkeypatch: pytest.MonkeyPa
 
 
 def fill_repo(server: Server, name: str) -> tuple[Repo, Path]:
-    """Make a history whose first commit is a pack of its own; return that pack's idx."""
+    """Make a history whose first commit has a pack of its own; return the idx of that pack."""
     repo = server.shared_org().create_repo(name)
     first = repo.write_commit("main", {"a.txt": b"line one\n", "b.txt": b"line b\n", "dir/c": b"line c\n"})
     repo.write_commit("side", {"side.txt": b"line side\n"}, base_branch="main")
@@ -83,7 +83,9 @@ def fill_repo(server: Server, name: str) -> tuple[Repo, Path]:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_an_answer_that_lacks_something_is_not_given(server: Server, thief: Thief, name: str) -> None:
+def test_an_answer_is_complete_when_an_idx_is_lost_before_git_reads(
+    server: Server, thief: Thief, name: str
+) -> None:
     command, call = CALLS[name]
     expected = call(fill_repo(server, "whole")[0])
     assert expected.status_code == 200
@@ -103,7 +105,7 @@ def test_an_answer_that_lacks_something_is_not_given(server: Server, thief: Thie
     assert server.http.get(f"{server.url}/readyz?verbose").json() == {"status": "ok", "damage": []}
 
 
-def test_a_push_that_meets_it_is_not_called_wrong(
+def test_a_push_is_not_called_wrong_when_an_idx_is_lost_before_git_reads(
     server: Server, thief: Thief, git: Git, tmp_path: Path
 ) -> None:
     repo, idx = fill_repo(server, "pushed")

@@ -77,7 +77,7 @@ def name_of(page: Path) -> str:
 
 
 def text_of(reply: httpx.Response) -> str:
-    """Return a body as text: of an archive the names in it, one a line."""
+    """Return a body as text. For an archive, return the names in it, one a line."""
     kind = reply.headers.get("Content-Type", "")
     if kind == "application/zip":
         with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
@@ -89,7 +89,7 @@ def text_of(reply: httpx.Response) -> str:
 
 
 def run_request(demo: RunningDemo, example: Example) -> tuple[str | None, str]:
-    """Send an example; return in what the answer differs, and the text that the page should have."""
+    """Send an example; return how the answer differs, and the text that the page should have."""
     printed = parse_answer(example.answer)
     reply = demo.send(parse_request(example.block.text))
     status = reply.status_code
@@ -112,7 +112,7 @@ def compare(printed: Answer, actual: str) -> tuple[str | None, str]:
 
 
 def run_command(demo: RunningDemo, example: Example, change: Callable[[str], str]) -> tuple[str | None, str]:
-    """Run a block in the page's shell; return in what its output differs, and the text that the page should have."""
+    """Run a block in the page's shell; return how its output differs, and the text that the page should have."""
     text = change(example.block.text)
     if example.block.kind == "python":
         text = f"python3 - <<'END-OF-PYTHON'\n{text}END-OF-PYTHON\n"
@@ -122,7 +122,7 @@ def run_command(demo: RunningDemo, example: Example, change: Callable[[str], str
 
 
 def write_answers(page: Path, answers: list[tuple[Block, str]]) -> None:
-    """Put new answers into the blocks of a page; a head of status and headers stays."""
+    """Write new answers into the blocks of a page. A head of status and headers stays."""
     text = page.read_text("utf-8")
     for block, answer in reversed(answers):
         head, _, _ = block.text.partition("\n\n")
@@ -160,7 +160,7 @@ def test_each_example_works_as_printed(page: Path, request: pytest.FixtureReques
 
 
 @pytest.mark.quick
-def test_every_block_of_every_page_is_of_a_kind_that_is_known() -> None:
+def test_every_block_of_every_page_is_of_a_known_kind() -> None:
     unknown = [
         f"{name_of(page)}:{block.line}: ```{block.kind}"
         for page in PAGES
@@ -173,7 +173,7 @@ def test_every_block_of_every_page_is_of_a_kind_that_is_known() -> None:
 
 
 @pytest.mark.quick
-def test_json_that_answers_nothing_is_json() -> None:
+def test_a_json_block_that_answers_no_request_is_valid_json() -> None:
     for page in PAGES:
         for block in find_blocks(page.read_text("utf-8")):
             if block.kind == "json":

@@ -1,4 +1,4 @@
-"""A server whose database was lost, seen by its operator."""
+"""A server whose database was lost, as its operator meets it."""
 
 import json
 import subprocess
@@ -29,7 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def make_server_with_a_repository(server: Server) -> None:
-    """Serve, commit once, and let a power cut end it: what was written last is in the log of SQLite only."""
+    """Serve, commit once, and end like a power cut: the last writes are only in the write-ahead log of SQLite."""
     org = server.new_org()
     server.start()
     org.create_repo("shop").write_commit("main", {"a": b"1"})
@@ -68,7 +68,7 @@ def test_every_command_refuses_a_folder_whose_database_is_lost_and_changes_nothi
     server.http.close()
 
 
-def test_an_operator_who_accepts_the_loss_gets_a_new_database_and_keeps_what_was_there(
+def test_an_operator_who_accepts_the_loss_gets_a_new_database_and_keeps_the_old_files(
     server: Server,
 ) -> None:
     (server.data / "packhouse.db").write_bytes(b"")
@@ -121,7 +121,7 @@ def test_a_database_that_is_put_back_is_served_as_before(server: Server) -> None
     server.stop()
 
 
-def test_an_empty_postgresql_database_and_that_of_another_server_are_refused(
+def test_an_empty_postgresql_database_and_the_database_of_another_server_are_refused(
     tmp_path: Path, postgres_server: PostgresServer
 ) -> None:
     ours = Server(tmp_path / "ours", ServerOptions(database=postgres_server.new_database()))

@@ -1,4 +1,4 @@
-"""A database that is restored from a backup knows nothing of the packs that were joined since."""
+"""A database restored from a backup does not know the packs that were joined after the backup."""
 
 import contextlib
 import json
@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 PACKS_MAX = 35
 
 
-def test_packs_that_were_joined_after_a_backup_are_taken_in_by_a_command(
+def test_packs_that_were_joined_after_a_backup_are_adopted_by_a_command(
     start_server: StartServer, git: Git, tmp_path: Path
 ) -> None:
     server = start_server()

@@ -11,7 +11,7 @@ from tests.support.servers.server import Server
 PASSWORD = f"glpat-{uuid.uuid4().hex}"
 
 
-def test_create_change_and_delete_in_the_preferred_dialect(repo: Repo) -> None:
+def test_a_credential_is_created_changed_and_deleted_in_the_preferred_dialect(repo: Repo) -> None:
     body = {"username": "bot", "password": PASSWORD}
     made = repo.api("POST", "/git-credentials", json=body)
     assert made.status_code == 201, made.text
@@ -43,7 +43,7 @@ def test_released_clients_name_the_repository_by_name_or_id_in_body_and_claim(re
     assert repo.v1("DELETE", path, json={"id": made.json()["id"]}, token=org_token).status_code == 404
 
 
-def test_body_and_claim_must_denote_the_same_repository(repo: Repo) -> None:
+def test_body_and_claim_must_name_the_same_repository(repo: Repo) -> None:
     other = repo.org.create_repo()
     body = {"repo_id": other.name, "password": PASSWORD}
     assert repo.v1("POST", "/repos/git-credentials", json=body).status_code == 403
@@ -86,7 +86,7 @@ def test_incomplete_and_unusable_credentials_are_refused_without_repeating_them(
     assert "xxxx" not in reply.text
 
 
-def test_scope_and_claim_are_checked(repo: Repo) -> None:
+def test_calls_on_credentials_check_scope_and_claim(repo: Repo) -> None:
     body = {"password": PASSWORD}
     weak = repo.token(scopes=["git:write"])
     assert repo.api("POST", "/git-credentials", json=body, token=weak).status_code == 403

@@ -1,4 +1,4 @@
-"""The events stream: what webhooks are told, for programs that wait for a push."""
+"""The stream of events, for programs that wait for a push. It has the events that webhooks get."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Stream:
     def next(self) -> dict[str, Any]:
         """Return the next event: id, event and data; an empty mapping at the end of the stream.
 
-        It must come before the comment that keeps a quiet stream open.
+        The event must come before the comment that keeps a quiet stream open.
         """
         fields: dict[str, Any] = {}
         for line in self._lines:
@@ -36,7 +36,7 @@ class Stream:
         return {}
 
     def wait_until_open(self) -> None:
-        """Return when the server has said that it listens."""
+        """Wait until the server has said that it listens."""
         for line in self._lines:
             if line == ": listening":
                 return
@@ -57,7 +57,7 @@ def listen(repo: Repo, last_event_id: str | None = None, *, dialect: str = "api"
 
 
 @pytest.mark.parametrize("server", ["sqlite", "postgres", "workers"], indirect=True)
-def test_a_listener_hears_of_a_push_at_once_and_resumes_where_it_stopped(repo: Repo) -> None:
+def test_a_reader_of_events_gets_a_push_at_once_and_resumes_where_it_stopped(repo: Repo) -> None:
     before = repo.write_commit("main", {"a": b"1"})
     with listen(repo) as stream:
         commit = repo.write_commit("main", {"b": b"1"})
@@ -73,7 +73,7 @@ def test_a_listener_hears_of_a_push_at_once_and_resumes_where_it_stopped(repo: R
         assert [stream.next()["data"]["after"] for _ in range(5)] == [before, commit, *missed]
 
 
-def test_a_listener_hears_of_its_own_repository_alone(repo: Repo) -> None:
+def test_a_reader_of_events_gets_those_of_its_own_repository_only(repo: Repo) -> None:
     other = repo.org.create_repo()
     with listen(repo, "0") as stream:
         other.write_commit("main", {"a": b"1"})

@@ -1,4 +1,4 @@
-"""Repositories that follow an upstream, which is another repository of another server of ours."""
+"""Repositories that follow an upstream. The upstream is a repository of another server of ours."""
 
 import socket
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def upstream(org: Org) -> Repo:
 
 @pytest.fixture(scope="module")
 def following_server(server_pool: ServerPool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A second server, which may reach the shared one; github is there for it."""
+    """A second server, which may reach the shared one. For it, the shared one has the place of github."""
     url = server_pool.get("sqlite").url
     settings = {"trusted_hosts": url, "upstream_urls": f"github={url}"}
     running = Server(tmp_path_factory.mktemp("following"), ServerOptions(settings=settings)).start()
@@ -122,7 +122,7 @@ def test_a_pull_of_one_ref_leaves_the_others(git: Git, following: Org, upstream:
     assert refs_of(git, remote_of(mirror)) == {"refs/heads/main": main}
 
 
-def test_answers_tell_the_upstream_and_no_secret(following: Org, upstream: Repo) -> None:
+def test_answers_name_the_upstream_and_hold_no_secret(following: Org, upstream: Repo) -> None:
     mirror = follow(following, upstream, password="hunter2-hunter2")
     expected = base_of(upstream)
     assert mirror.api("GET").json()["base_repo"] == expected
@@ -186,7 +186,7 @@ def test_writes_are_on_the_upstream_before_they_are_acknowledged(
     )
 
 
-def test_notes_and_ephemeral_branches_never_leave(
+def test_notes_and_ephemeral_branches_are_never_pushed_to_the_upstream(
     git: Git, following: Org, upstream: Repo, tmp_path: Path
 ) -> None:
     mirror = follow(following, upstream)
@@ -201,7 +201,7 @@ def test_notes_and_ephemeral_branches_never_leave(
     assert "scratch" in mirror.branches(ephemeral="true")
 
 
-def test_what_the_upstream_has_moved_is_refused_here_too(
+def test_a_write_to_a_branch_that_the_upstream_has_moved_is_refused(
     git: Git, following: Org, upstream: Repo, tmp_path: Path
 ) -> None:
     mirror = follow(following, upstream)
@@ -260,7 +260,7 @@ def test_a_github_upstream_is_pulled_at_once_and_data_calls_wait_for_it(
     mirror = following.create_repo(base_repo=base)
     assert mirror.api("GET").json()["base_repo"] == {"provider": "github", "owner": owner, "name": name}
     wait_until(lambda: count_runs(mirror) == 1, "the first sync does not end")
-    # Our upstream wants a token, so the run fails; what there is is shown, and that is nothing.
+    # The upstream wants a token, so the run fails. Reads show the repository as it is: empty.
     assert sync_events(mirror)[-1][1]["error"] == "authentication failed"
     assert mirror.api("GET", "/branches").json()["branches"] == []
     # In public mode writes stay here, and a pull prunes nothing.
@@ -315,7 +315,7 @@ def test_detaching_keeps_everything_and_later_writes_are_local(
     assert reply.status_code == 400, reply.text
 
 
-def test_who_may_push_nothing_may_not_pull(following: Org, upstream: Repo) -> None:
+def test_a_token_that_may_push_nothing_may_not_pull(following: Org, upstream: Repo) -> None:
     mirror = following.create_repo(base_repo=base_of(upstream))
     token = mirror.token(refs=[["refs/heads/main", []], ["*", ["no-push"]]])
     assert mirror.api("POST", "/pull-upstream", token=token).status_code == 403
@@ -372,7 +372,7 @@ def test_who_may_push_nothing_may_not_pull(following: Org, upstream: Repo) -> No
         ),
     ],
 )
-def test_a_base_that_makes_no_sense_creates_nothing(org: Org, base: dict[str, Any]) -> None:
+def test_a_malformed_upstream_base_creates_nothing(org: Org, base: dict[str, Any]) -> None:
     repo = org.repo()
     reply = repo.create(base_repo=base)
     assert reply.status_code == 400, reply.text
@@ -391,7 +391,9 @@ def test_a_base_that_makes_no_sense_creates_nothing(org: Org, base: dict[str, An
         ("forgejo", {"upstream_host": "forge.invalid:8443"}),
     ],
 )
-def test_every_provider_is_taken_without_asking_it(org: Org, provider: str, fields: dict[str, str]) -> None:
+def test_every_provider_is_accepted_without_a_request_to_it(
+    org: Org, provider: str, fields: dict[str, str]
+) -> None:
     base = {"provider": provider, "owner": "o", "name": "n", **fields}
     repo = org.create_repo(base_repo=base, default_branch="trunk")
     shown = repo.api("GET").json()

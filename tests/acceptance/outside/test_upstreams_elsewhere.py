@@ -1,4 +1,4 @@
-"""Upstreams that are not ours: nginx with git-http-backend, TLS, and servers that misbehave."""
+"""Upstreams that are not servers of ours: nginx with git-http-backend, TLS, and servers that misbehave."""
 
 import dataclasses
 import json
@@ -141,7 +141,7 @@ def test_a_write_whose_answer_is_lost_is_pulled(
 # TLS
 
 
-def test_a_certificate_is_believed_only_with_its_authority(
+def test_a_certificate_is_trusted_only_with_its_authority(
     git: Git, start_server: StartServer, server_pool: ServerPool, tls_files: TlsFiles
 ) -> None:
     source = server_pool.get("tls").shared_org().create_repo()
@@ -293,7 +293,7 @@ def test_an_upstream_with_too_many_refs_is_not_mirrored(git: Git, nginx: NginxGi
 
 
 def test_a_host_that_is_not_trusted_is_not_connected_to(start_server: StartServer, source: Repo) -> None:
-    """A name that leads to a private address is found out when it is resolved, at creation or later."""
+    """A name of a private address is refused once it is resolved, at creation or later."""
     with Gateway(("127.0.0.1", 1)) as gateway:
         port = gateway.host_port.partition(":")[2]
         org = start_following(start_server, "http://127.0.0.1:1")
@@ -305,7 +305,7 @@ def test_a_host_that_is_not_trusted_is_not_connected_to(start_server: StartServe
 # What git is told
 
 
-def test_git_connects_to_the_checked_address_whatever_the_name_says_now(
+def test_git_connects_to_the_checked_address_though_the_name_has_another_now(
     git: Git, source: Repo, tmp_path: Path
 ) -> None:
     port = source.org.server.port
@@ -347,7 +347,7 @@ def test_a_credential_is_in_no_argument_and_no_variable(start_server: StartServe
     assert mirror.api("GET", "/branches").json()["branches"] == []
 
 
-def test_a_first_sync_ends_with_its_repository_and_comes_back_with_it(
+def test_a_first_sync_ends_when_its_repository_is_deleted_and_runs_after_undelete(
     start_server: StartServer, source: Repo
 ) -> None:
     with Gateway(("127.0.0.1", source.org.server.port)) as gateway:
@@ -379,7 +379,7 @@ def test_a_sync_goes_on_after_a_kill_in_the_middle(git: Git, start_server: Start
     assert git.run("fsck", "--strict", "--no-dangling", cwd=folder) == ""
 
 
-def test_a_pull_while_one_runs_is_joined(start_server: StartServer, source: Repo) -> None:
+def test_a_pull_joins_the_one_that_runs(start_server: StartServer, source: Repo) -> None:
     with Gateway(("127.0.0.1", source.org.server.port)) as gateway:
         org = start_following(start_server, f"http://{gateway.host_port}")
         mirror = follow(org, source, upstream_host=gateway.host_port)

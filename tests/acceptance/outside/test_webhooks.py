@@ -1,4 +1,4 @@
-"""Webhooks as receivers get them, from a real server."""
+"""Webhooks of a real server, as receivers get them."""
 
 import hashlib
 import hmac
@@ -95,7 +95,7 @@ def test_the_signature_is_that_of_the_test_vector() -> None:
 
 
 @pytest.mark.parametrize("hooked", ["sqlite", "postgres"], indirect=True)
-def test_both_sdks_believe_what_a_push_sends(
+def test_both_sdks_accept_the_signature_of_a_push_event(
     hooked: Server, receiver: Receiver, git: Git, tmp_path: Path
 ) -> None:
     org = hooked.new_org()
@@ -144,7 +144,7 @@ def test_both_sdks_believe_what_a_push_sends(
     assert len(receiver.received) == 5, "notes raise no event"
 
 
-def test_ephemeral_refs_and_other_repositories_raise_nothing(hooked: Server, receiver: Receiver) -> None:
+def test_ephemeral_refs_and_other_repositories_raise_no_event(hooked: Server, receiver: Receiver) -> None:
     org = hooked.new_org()
     repo, other = org.create_repo(), org.create_repo()
     narrow = subscribe(org, receiver, repo=repo.name)
@@ -153,12 +153,12 @@ def test_ephemeral_refs_and_other_repositories_raise_nothing(hooked: Server, rec
     other.write_commit("main", {"a": b"1"})
     last = repo.write_commit("main", {"b": b"1"})
     assert payload(receiver.wait_for(1)[0])["after"] == last
-    # Events are handed out in their order: those before the last have been.
+    # Events are delivered in order, so all events before the last one were delivered too.
     assert [each["ref"] for each in deliveries(org, narrow)] == ["refs/heads/main"]
     assert deliveries(org, other_kind) == []
 
 
-def test_a_failing_receiver_is_asked_again_with_a_fresh_signature_and_the_same_body(
+def test_a_failing_receiver_gets_the_same_body_again_with_a_fresh_signature(
     start_server: StartServer,
 ) -> None:
     with Receiver(answer=lambda _received, before: 500 if before == 0 else 204) as receiver:
@@ -176,7 +176,7 @@ def test_a_failing_receiver_is_asked_again_with_a_fresh_signature_and_the_same_b
         wait_for_delivery(org, webhook, attempts=2, state="delivered", status=204)
 
 
-def test_gone_disables_a_subscription(start_server: StartServer) -> None:
+def test_an_answer_of_410_gone_makes_a_subscription_inactive(start_server: StartServer) -> None:
     with Receiver(answer=lambda *_: 410) as receiver:
         org = start_server(options(receiver)).new_org()
         webhook = subscribe(org, receiver)
@@ -189,7 +189,7 @@ def test_gone_disables_a_subscription(start_server: StartServer) -> None:
         assert [(hook["id"], hook["active"]) for hook in listed["webhooks"]] == [(webhook["id"], False)]
         fresh = subscribe(org, receiver)
         repo.write_commit("main", {"b": b"1"})
-        wait_for_delivery(org, fresh, status=410)  # whoever still gets the event has it by now
+        wait_for_delivery(org, fresh, status=410)  # a receiver that still gets the event has it by now
         assert [each["id"] for each in deliveries(org, webhook)] == [row["id"]]
         refused = org.server.try_cli("webhook", "redeliver", org.name, row["id"])
         assert refused.returncode == 1
@@ -197,7 +197,7 @@ def test_gone_disables_a_subscription(start_server: StartServer) -> None:
         assert deliveries(org, webhook) == [row], "nothing waits that is never sent"
 
 
-def test_a_dead_a_slow_and_a_redirecting_receiver_delay_nobody(start_server: StartServer) -> None:
+def test_a_dead_a_slow_and_a_redirecting_receiver_delay_no_other_receiver(start_server: StartServer) -> None:
     hanging = threading.Event()
 
     def hang(_received: Received, _before: int) -> int:
@@ -304,7 +304,9 @@ def test_a_token_for_a_repository_reaches_only_its_subscriptions(repo: Repo) -> 
     assert org.request("DELETE", f"/api/webhooks/{whole}").status_code == 204
 
 
-def test_the_command_line_adds_lists_and_removes(server: Server, new_org: Org, tmp_path: Path) -> None:
+def test_the_command_line_adds_lists_and_removes_subscriptions(
+    server: Server, new_org: Org, tmp_path: Path
+) -> None:
     secret_file = tmp_path / "secret"
     secret_file.write_text("from the file\n")
     added = json.loads(
@@ -366,7 +368,7 @@ def _make_branches(repo: Repo, tip: str, number: int) -> set[str]:
     return names
 
 
-def test_a_worker_apart_delivers_what_a_killed_server_left_and_ends_cleanly(
+def test_a_separate_worker_delivers_the_events_of_a_killed_server_and_ends_cleanly(
     start_server: StartServer,
 ) -> None:
     with Receiver(answer=lambda _received, before: 500 if before == 0 else 204) as receiver:

@@ -1,4 +1,4 @@
-"""Events of syncs as receivers get them: their shapes, and what the clients' validators make of them."""
+"""Events of syncs as receivers get them: their shapes, and the verdicts of the clients' validators."""
 
 import json
 import re
@@ -36,7 +36,7 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-def test_receivers_are_told_of_every_run(
+def test_receivers_get_an_event_for_every_sync(
     start_server: StartServer, receiver: Receiver, org: Org, repo: Repo
 ) -> None:
     repo.write_commit("größe", {"a": b"1"})

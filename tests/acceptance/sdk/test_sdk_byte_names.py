@@ -1,4 +1,4 @@
-"""The released clients read answers about file names that are not UTF-8: what is new beside them is no hindrance."""
+"""The released clients read answers about file names that are not UTF-8. The new members do not disturb them."""
 
 from pathlib import Path
 
@@ -10,13 +10,15 @@ from tests.support.clients.typescript import TypeScriptClient
 
 
 def push_both_sides(repo: Repo, git: Git, work: Path) -> None:
-    """Push two branches that conflict in a file of such a name."""
+    """Push two branches that conflict in a file whose name is not UTF-8."""
     push_files(repo, git, work, {LATIN: b"1\n", INSIDE: b"1\n"})
     push_files(repo, git, work, {LATIN: b"2\n"}, branch="side", base="main")
     push_files(repo, git, work, {LATIN: b"3\n"}, branch="main", base="main")
 
 
-def test_the_python_client_reads_them(org: Org, repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_the_python_client_reads_answers_about_names_that_are_not_utf8(
+    org: Org, repo: Repo, git: Git, tmp_path: Path
+) -> None:
     push_both_sides(repo, git, tmp_path / "work")
     handle = make_client(org).repo(id=repo.name)
     assert SHOWN in run(handle.list_files())["paths"]
@@ -28,7 +30,9 @@ def test_the_python_client_reads_them(org: Org, repo: Repo, git: Git, tmp_path: 
     assert preview["conflict_paths"] == [SHOWN]
 
 
-def test_the_typescript_client_reads_them(org: Org, repo: Repo, git: Git, tmp_path: Path) -> None:
+def test_the_typescript_client_reads_answers_about_names_that_are_not_utf8(
+    org: Org, repo: Repo, git: Git, tmp_path: Path
+) -> None:
     push_both_sides(repo, git, tmp_path / "work")
     with TypeScriptClient(org) as client:
         assert SHOWN in client.call("listFiles", repo.name)["paths"]

@@ -1,4 +1,4 @@
-"""The released Python client, unchanged, does the main job: over plain http, and over TLS."""
+"""The released Python client, unchanged, does its main work over plain http and over TLS."""
 
 import uuid
 from pathlib import Path
@@ -29,7 +29,9 @@ def name() -> str:
     return f"py/{uuid.uuid4().hex[:12]}"
 
 
-def test_the_main_job(client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path) -> None:
+def test_the_python_client_commits_clones_lists_and_reads(
+    client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path
+) -> None:
     repo = run(client.create_repo(id=name))
     first = commit(repo, "Start", {"README.md": b"# Shop\n", "src/cart.py": b"items = []\n"})
     assert first["target_branch"] == "main"
@@ -122,7 +124,7 @@ def test_branches_come_in_pages(client: GitStorage, name: str) -> None:
     assert sorted(seen) == ["b0", "b1", "b2", "b3", "main"]
 
 
-def test_an_outdated_guard_is_reported_as_such(client: GitStorage, name: str) -> None:
+def test_the_python_client_reports_an_outdated_guard(client: GitStorage, name: str) -> None:
     repo = run(client.create_repo(id=name))
     first = commit(repo, "Start", {"a": b"1"})
     second = commit(repo, "Next", {"a": b"2"}, expected_head_sha=first["commit_sha"])
@@ -133,14 +135,14 @@ def test_an_outdated_guard_is_reported_as_such(client: GitStorage, name: str) ->
     assert read(repo, path="a") == (200, b"2")
 
 
-def test_a_name_is_taken_only_once(client: GitStorage, name: str) -> None:
+def test_the_python_client_cannot_create_a_repository_twice(client: GitStorage, name: str) -> None:
     run(client.create_repo(id=name))
     with pytest.raises(ApiError, match="already exists") as caught:
         run(client.create_repo(id=name))
     assert caught.value.status_code == 409
 
 
-def test_a_repository_that_does_not_exist_is_none(client: GitStorage, name: str) -> None:
+def test_the_python_client_returns_none_for_an_unknown_repository(client: GitStorage, name: str) -> None:
     assert run(client.find_one(id=name)) is None
     run(client.create_repo(id=name, default_branch="trunk"))
     found = run(client.find_one(id=name))
@@ -148,7 +150,7 @@ def test_a_repository_that_does_not_exist_is_none(client: GitStorage, name: str)
     assert found.default_branch == "trunk"
 
 
-def test_a_deleted_repository_is_gone(client: GitStorage, name: str) -> None:
+def test_the_python_client_does_not_find_a_deleted_repository(client: GitStorage, name: str) -> None:
     repo = run(client.create_repo(id=name))
     commit(repo, "Start", {"a": b"1"})
     assert name in run(client.delete_repo(id=name))["message"]

@@ -1,4 +1,7 @@
-"""The released Python client as an organisation's: keys, tokens, forks, upstreams, credentials, and what it raises."""
+"""The released Python client as an organisation uses it:
+
+keys, tokens, forks, upstreams, credentials, and its errors.
+"""
 
 import time
 from typing import Any
@@ -17,13 +20,13 @@ from tests.support.servers.tls import TlsFiles
 
 @pytest.fixture
 def client(org: Org, tls_files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> GitStorage:
-    """A client that reads one authority for each call, and not the hundred of its default."""
+    """A client that loads one certificate authority for each call, where the default loads a hundred."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_files.ca))
     return make_client(org)
 
 
 def with_token(org: Org, token: str) -> GitStorage:
-    """Return a client that has one token instead of a key."""
+    """Return a client that has one token in place of a key."""
     server = org.server
     return GitStorage(
         {
@@ -53,7 +56,7 @@ def test_keys_of_other_types_sign_tokens_too(server: Server, git: Git, kind: str
     assert git.ls_remote(remote)["refs/heads/main"] == made["commit_sha"]
 
 
-def test_a_token_opens_what_it_is_for_and_nothing_else(
+def test_a_python_client_with_a_token_opens_only_the_repository_of_the_token(
     org: Org, server: Server, git: Git, repo: Repo
 ) -> None:
     client = with_token(org, repo.token(scopes=["git:write"]))
@@ -66,7 +69,7 @@ def test_a_token_opens_what_it_is_for_and_nothing_else(
     assert run(client.find_one(id=repo.name)) is not None
 
 
-def test_a_bad_token_is_told_by_the_class_that_each_method_raises(org: Org, repo: Repo) -> None:
+def test_each_method_raises_its_class_of_error_for_a_bad_token(org: Org, repo: Repo) -> None:
     now = int(time.time())
     client = with_token(org, repo.token(exp=now - 3600))
     handle = client.repo(id=repo.name)
@@ -93,7 +96,7 @@ def test_a_bad_token_is_told_by_the_class_that_each_method_raises(org: Org, repo
         run(handle.pull_upstream())
 
 
-def test_forks_have_what_was_asked_for(client: GitStorage, repo: Repo) -> None:
+def test_forks_have_the_branches_that_were_asked_for(client: GitStorage, repo: Repo) -> None:
     source = client.repo(id=repo.name)
     first = commit(source, "Start", {"a": b"1"})["commit_sha"]
     second = commit(source, "Next", {"a": b"2"})["commit_sha"]

@@ -21,7 +21,7 @@ def history(repo: Repo, git: Git, tmp_path: Path) -> SampleHistory:
 
 @pytest.fixture
 def handle(org: Org, history: SampleHistory) -> Any:
-    """The client's handle on that repository."""
+    """The client's handle for that repository."""
     return make_client(org).repo(id=history.repo.name)
 
 
@@ -36,14 +36,14 @@ def test_commits_are_listed_newest_first_in_pages(handle: Any, history: SampleHi
     assert rest["has_more"] is False
 
 
-def test_commits_of_a_branch_and_of_a_path(handle: Any, history: SampleHistory) -> None:
+def test_commits_of_a_branch_and_of_a_path_are_listed(handle: Any, history: SampleHistory) -> None:
     feature = run(handle.list_commits(branch="feature"))["commits"]
     assert [commit["sha"] for commit in feature] == [history.feature, history.start]
     readme = run(handle.list_commits(path="README.md"))["commits"]
     assert [commit["sha"] for commit in readme] == [history.start]
 
 
-def test_one_commit(handle: Any, history: SampleHistory) -> None:
+def test_the_python_client_reads_one_commit(handle: Any, history: SampleHistory) -> None:
     commit = run(handle.get_commit(sha=history.tip))["commit"]
     assert commit["sha"] == history.tip
     assert (commit["author_name"], commit["author_email"]) == ("Ada", "ada@example.test")
@@ -69,7 +69,7 @@ def test_a_binary_file_is_listed_without_its_content(handle: Any, history: Sampl
     assert {file["path"] for file in diff["files"]} == {"README.md", "src/cart.py"}
 
 
-def test_the_diff_of_a_branch_starts_where_it_left(handle: Any, history: SampleHistory) -> None:
+def test_the_diff_of_a_branch_starts_at_its_merge_base(handle: Any, history: SampleHistory) -> None:
     diff = run(handle.get_branch_diff(branch="docs", base="main"))
     assert diff["merge_base_sha"] == history.start
     assert [(file["path"], file["raw_state"]) for file in diff["files"]] == [("docs/guide.md", "A")]
@@ -126,7 +126,7 @@ def test_notes_are_read(handle: Any, history: SampleHistory) -> None:
     assert refs["prefix"] == "refs/notes/"
 
 
-def test_a_merge_can_be_looked_at_before_it_is_made(handle: Any, history: SampleHistory) -> None:
+def test_the_python_client_previews_a_merge(handle: Any, history: SampleHistory) -> None:
     clean = run(handle.preview_merge(source_branch="docs", target_branch="main"))
     assert (clean["status"], clean["conflict_paths"]) == ("clean", [])
     torn = run(handle.preview_merge(source_branch="feature", target_branch="main", include_content=True))

@@ -1,4 +1,4 @@
-"""What applications hand to the released Python client: every kind of input, many calls at once, half-read streams."""
+"""Inputs of applications to the released Python client: every kind of source, many calls at once, half-read streams."""
 
 import asyncio
 import io
@@ -20,14 +20,14 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def client(org: Org, tls_files: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> GitStorage:
-    """A client that reads one authority for each call, and not the hundred of its default."""
+    """A client that loads one certificate authority for each call, where the default loads a hundred."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_files.ca))
     return make_client(org)
 
 
 @pytest.fixture
 def handle(client: GitStorage, repo: Repo) -> Any:
-    """The client's handle on an empty repository."""
+    """The client's handle for an empty repository."""
     return client.repo(id=repo.name)
 
 

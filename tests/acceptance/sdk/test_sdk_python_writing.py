@@ -1,4 +1,4 @@
-"""Every writing method of the released Python client: what it returns, and what it raises when refused."""
+"""Every writing method of the released Python client: its results, and its errors for refused writes."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def history(repo: Repo, git: Git, tmp_path: Path) -> SampleHistory:
 
 @pytest.fixture
 def handle(org: Org, history: SampleHistory) -> Any:
-    """The client's handle on that repository."""
+    """The client's handle for that repository."""
     return make_client(org).repo(id=history.repo.name)
 
 

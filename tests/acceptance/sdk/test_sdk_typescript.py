@@ -1,4 +1,4 @@
-"""The released TypeScript client, unchanged, does the main job: over plain http, and over TLS."""
+"""The released TypeScript client, unchanged, does its main work over plain http and over TLS."""
 
 import uuid
 from collections.abc import Iterator
@@ -29,7 +29,9 @@ def name(client: TypeScriptClient) -> str:
     return str(created["id"])
 
 
-def test_the_main_job(client: TypeScriptClient, server: Server, name: str, git: Git, tmp_path: Path) -> None:
+def test_the_typescript_client_commits_clones_lists_and_reads(
+    client: TypeScriptClient, server: Server, name: str, git: Git, tmp_path: Path
+) -> None:
     first = client.commit(name, "Start", {"README.md": b"# Shop\n", "src/cart.py": b"items = []\n"})
     assert first["targetBranch"] == "main"
     assert first["blobCount"] == 2
@@ -95,7 +97,7 @@ def test_a_branch_can_start_from_another(client: TypeScriptClient, name: str) ->
     assert client.call("listFiles", name, ref="feature/x")["paths"] == ["a", "b"]
 
 
-def test_an_outdated_guard_is_reported_as_such(client: TypeScriptClient, name: str) -> None:
+def test_the_typescript_client_reports_an_outdated_guard(client: TypeScriptClient, name: str) -> None:
     first = client.commit(name, "Start", {"a": b"1"})
     second = client.commit(name, "Next", {"a": b"2"}, expectedHeadSha=first["commitSha"])
     with pytest.raises(SdkError) as caught:
@@ -105,19 +107,23 @@ def test_an_outdated_guard_is_reported_as_such(client: TypeScriptClient, name: s
     assert caught.value.ref_update["oldSha"] == second["commitSha"]
 
 
-def test_a_name_is_taken_only_once(client: TypeScriptClient, name: str) -> None:
+def test_the_typescript_client_cannot_create_a_repository_twice(client: TypeScriptClient, name: str) -> None:
     with pytest.raises(SdkError, match="Repository already exists"):
         client.call("createRepo", id=name)
 
 
-def test_a_repository_that_does_not_exist_is_null(client: TypeScriptClient, name: str) -> None:
+def test_the_typescript_client_returns_null_for_an_unknown_repository(
+    client: TypeScriptClient, name: str
+) -> None:
     assert client.call("findOne", id=f"{name}/other") is None
     found = client.call("findOne", id=name)
     assert found["defaultBranch"] == "main"
     assert found["createdAt"]
 
 
-def test_a_deleted_repository_is_gone(client: TypeScriptClient, name: str) -> None:
+def test_the_typescript_client_does_not_find_a_deleted_repository(
+    client: TypeScriptClient, name: str
+) -> None:
     assert name in client.call("deleteRepo", id=name)["message"]
     assert client.call("findOne", id=name) is None
     client.call("createRepo", id=name, defaultBranch="trunk")

@@ -25,7 +25,7 @@ def history(repo: Repo, git: Git, tmp_path: Path) -> SampleHistory:
 
 @pytest.fixture
 def call(org: Org, history: SampleHistory) -> Iterator[Call]:
-    """Calls a method of the client's handle on that repository."""
+    """A function that calls a method of the client's handle for that repository."""
     with TypeScriptClient(org) as client:
         yield lambda method, **args: client.call(method, history.repo.name, **args)
 
@@ -40,13 +40,13 @@ def test_commits_are_listed_newest_first_in_pages(call: Call, history: SampleHis
     assert [commit["sha"] for commit in call("listCommits", path="README.md")["commits"]] == [history.start]
 
 
-def test_one_commit(call: Call, history: SampleHistory) -> None:
+def test_the_typescript_client_reads_one_commit(call: Call, history: SampleHistory) -> None:
     commit = call("getCommit", sha=history.tip)["commit"]
     assert (commit["sha"], commit["message"]) == (history.tip, "One\n\nBecause.")
     assert "signature" not in commit
 
 
-def test_diffs_of_a_commit_and_of_a_branch(call: Call, history: SampleHistory) -> None:
+def test_diffs_of_a_commit_and_of_a_branch_are_read(call: Call, history: SampleHistory) -> None:
     diff = call("getCommitDiff", sha=history.tip)
     assert [(file["path"], file["state"]) for file in diff["files"]] == [("src/cart.py", "modified")]
     assert diff["stats"] == {"files": 1, "additions": 1, "deletions": 1, "changes": 2}
@@ -91,13 +91,13 @@ def test_an_archive_holds_the_chosen_files(call: Call) -> None:
         assert "logo.bin" in archive.getnames()
 
 
-def test_tags_and_notes(call: Call, history: SampleHistory) -> None:
+def test_tags_and_notes_are_read(call: Call, history: SampleHistory) -> None:
     assert [(tag["name"], tag["sha"]) for tag in call("listTags")["tags"]] == [("v1", history.start)]
     assert call("getNote", sha=history.start, ref="reviews")["note"] == "QA passed"
     assert [ref["ref"] for ref in call("listNotesRefs")["refs"]] == ["refs/notes/reviews"]
 
 
-def test_a_merge_can_be_looked_at_before_it_is_made(call: Call, history: SampleHistory) -> None:
+def test_the_typescript_client_previews_a_merge(call: Call, history: SampleHistory) -> None:
     clean = call("previewMerge", sourceBranch="docs", targetBranch="main")
     assert (clean["status"], clean["conflictPaths"]) == ("clean", [])
     torn = call("previewMerge", sourceBranch="feature", targetBranch="main", includeContent=True)

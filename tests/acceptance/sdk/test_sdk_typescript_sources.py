@@ -1,4 +1,4 @@
-"""What applications hand to the released TypeScript client: every kind of input, many calls at once, aborted ones."""
+"""Inputs of applications to the released TypeScript client: every kind of source, many calls at once, aborted calls."""
 
 import base64
 import os
@@ -26,7 +26,7 @@ def client(org: Org) -> Iterator[TypeScriptClient]:
 
 
 def refused(client: TypeScriptClient, operation: str, repo: str | None = None, **args: Any) -> SdkError:
-    """Call a method that must throw; return what it threw."""
+    """Call a method that must throw; return its error."""
     with pytest.raises(SdkError) as caught:
         client.call(operation, repo, **args)
     return caught.value
@@ -45,7 +45,7 @@ def test_files_come_from_every_source(client: TypeScriptClient, repo: Repo) -> N
     client.call("closeHalfRead", repo.name, path="blob")
 
 
-def test_an_aborted_commit_leaves_the_branch(client: TypeScriptClient, repo: Repo) -> None:
+def test_an_aborted_commit_does_not_move_the_branch(client: TypeScriptClient, repo: Repo) -> None:
     first = client.commit(repo.name, "Start", {"a": b"1"})["commitSha"]
     assert refused(client, "commitAborted", repo.name, **COMMIT).name == "AbortError"
     assert repo.branches() == {"main": first}
@@ -65,7 +65,9 @@ def test_of_fifty_commits_at_once_all_succeed_and_of_ten_guarded_ones_one(
     assert sorted(each.get("reason", "") for each in guarded) == [""] + ["precondition_failed"] * 9
 
 
-def test_a_token_opens_what_it_is_for_and_nothing_else(org: Org, repo: Repo) -> None:
+def test_a_typescript_client_with_a_token_opens_only_the_repository_of_the_token(
+    org: Org, repo: Repo
+) -> None:
     repo.write_commit("main", {"a": b"1"})
     with TypeScriptClient(org, token=repo.token(scopes=["git:read"])) as client:
         assert client.read(repo.name, "a") == (200, b"1")

@@ -1,4 +1,4 @@
-"""Every writing method of the released TypeScript client: what it returns, and what it throws when refused."""
+"""Every writing method of the released TypeScript client: its results, and its errors for refused writes."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def client(org: Org) -> Iterator[TypeScriptClient]:
 
 @pytest.fixture
 def call(client: TypeScriptClient, history: SampleHistory) -> Call:
-    """Calls a method of the client's handle on that repository."""
+    """A function that calls a method of the client's handle for that repository."""
     return lambda method, **args: client.call(method, history.repo.name, **args)
 
 
