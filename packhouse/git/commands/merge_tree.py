@@ -113,7 +113,9 @@ def merge_commits(
             on_start=with_limits(memory_max_bytes=memory_max_bytes),
         )
     except GitFailed as error:
-        runner.check(error)  # first, because git calls unreadable histories unrelated, too
+        if error.says_out_of_memory:  # before the check: git names sound packs that it found no memory for
+            raise MergeTooLarge() from error
+        runner.check(error)  # before the rest, because git calls unreadable histories unrelated, too
         if "unrelated histories" in error.messages:
             raise UnrelatedHistories from None
         if error.exit_code == -signal.SIGABRT:

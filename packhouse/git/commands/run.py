@@ -23,6 +23,7 @@ _FAILURE_MAX_BYTES: Final = 2000
 _COMPLAINT_MAX_BYTES: Final = 4 * limits.KIB
 # The last text is the loader's: memory may run out before git has loaded its libraries. Source: glibc, elf/dl-load.c.
 _MEMORY_WORDS: Final = ("memory", "mmap", "failed to map segment")
+_MEMORY_SENTENCES: Final = ("out of memory", "cannot allocate memory", "failed to map segment")
 
 OnStart = Callable[[GitProcess], None]
 
@@ -54,6 +55,14 @@ class GitFailed(PackhouseError):
         """Tell whether git found no more memory, or a signal for lack of memory ended it."""
         died = self.exit_code is not None and self.exit_code < 0
         return died or any(words in self.messages.lower() for words in _MEMORY_WORDS)
+
+    @property
+    def says_out_of_memory(self) -> bool:
+        """Tell whether git says that it found no more memory.
+
+        The sentences hold blanks, so no name of a ref in the messages is taken for one.
+        """
+        return any(sentence in self.messages.lower() for sentence in _MEMORY_SENTENCES)
 
     @property
     def packs(self) -> list[str]:

@@ -204,6 +204,34 @@ def test_a_merge_beyond_its_memory_is_too_large(work: WorkTree) -> None:
         merge(work, memory_max_bytes=40_000_000)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "error: packfile /r/objects/pack/pack-%s.pack cannot be mapped: Cannot allocate memory",
+        "error: unable to mmap /r/objects/11/%s: Cannot allocate memory",
+        "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)",
+        "git: error while loading shared libraries: libz.so.1: failed to map segment from shared object",
+    ],
+)
+def test_a_lack_of_memory_is_no_damage_whatever_git_could_not_open(
+    work: WorkTree, fake_git: FakeGit, message: str
+) -> None:
+    work.is_strict = True
+    fake_git(f"echo '{message.replace('%s', '1' * 40)}' >&2; exit 128")
+    with pytest.raises(MergeTooLarge):
+        merge(work)
+    assert work.complaints == []
+
+
+def test_an_object_that_cannot_be_read_is_damage_also_with_a_branch_called_memory(
+    work: WorkTree, fake_git: FakeGit
+) -> None:
+    work.is_strict = True
+    fake_git(f"echo 'error: Could not read {'1' * 40}; fatal: out-of-memory is not a commit' >&2; exit 128")
+    with pytest.raises(DamageTold):
+        merge(work)
+
+
 def test_lines_that_git_never_writes_are_refused() -> None:
     with pytest.raises(MergeUnreadable):
         parse_merge_tree(TREE + b"\x00100644 nonsense\x00\x00", clean=False)

@@ -231,6 +231,21 @@ def test_a_lack_of_memory_is_recognised(exit_code: int | None, messages: str, is
     assert GitFailed("diff-tree", messages=messages, exit_code=exit_code).is_for_memory is is_for_memory
 
 
+@pytest.mark.parametrize(
+    ("messages", "says_out_of_memory"),
+    [
+        ("fatal: Out of memory, malloc failed", True),
+        ("fatal: mmap failed: Cannot allocate memory", True),
+        ("fatal: mmap failed: Invalid argument", False),
+        ("merge-tree: out-of-memory - not something we can merge", False),
+        ("", False),
+    ],
+)
+def test_only_a_sentence_of_git_says_that_memory_is_lacking(messages: str, says_out_of_memory: bool) -> None:
+    failed = GitFailed("merge-tree", messages=messages, exit_code=-signal.SIGKILL)
+    assert failed.says_out_of_memory is says_out_of_memory
+
+
 class Watcher:
     """Runs git anywhere and notes what it is asked to look into."""
 
