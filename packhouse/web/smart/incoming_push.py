@@ -87,7 +87,8 @@ class IncomingPush:
                     raise
 
     def _tell(self, text: bytes) -> None:
-        self._last_words = (self._last_words + self._progress.put(text))[-limits.KIB :]
+        self._last_words = (self._last_words + text)[-limits.KIB :]
+        self._progress.put(text)
 
     async def _judge(self) -> bytes:
         """Wait for index-pack, check and move the refs, and return the report."""

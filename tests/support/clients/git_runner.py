@@ -1,7 +1,10 @@
 """A test's own repository, with the interface that the modules of git's commands use."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from packhouse.git.commands.blame import BlameUnreadable
 from packhouse.git.commands.environment import GitPlace
@@ -11,6 +14,15 @@ from tests.support.clients.git import Git
 
 FakeGit = Callable[[str], None]
 """Lets a shell script run in git's place from then on; a WorkTree's own git stays the real one."""
+
+
+def run_instead_of_git(script: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let a shell script run in git's place until the end of the test. It is kept in `folder`."""
+    program = folder / "instead" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    patch.setenv("PATH", str(program.parent), prepend=os.pathsep)
 
 
 class DamageTold(BlameUnreadable):

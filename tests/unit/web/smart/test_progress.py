@@ -114,18 +114,51 @@ async def test_failing_work_ends_the_progress_as_well(failed: bool) -> None:
 
 
 @in_event_loop
-async def test_text_beyond_the_bound_is_dropped_and_that_is_mentioned() -> None:
+async def test_lines_in_the_middle_of_text_beyond_the_bound_are_dropped() -> None:
     progress = Progress()
-    assert progress.put(b"a" * (MAX_BYTES - 2)) == b"a" * (MAX_BYTES - 2)
-    assert progress.put(b"bcd") == b"bc"
-    assert progress.put(b"e") == b""
+    lines = [b"line %d\n" % number for number in range(MAX_BYTES // 5)]
+    for line in lines:
+        progress.put(line)
+    progress.put(b"fatal: the cause\n")
     watched = Watched(progress)
     await settle()
-    assert watched.got == [b"a" * (MAX_BYTES - 2) + b"bc"]
-    assert progress.put(b"f") == b"f", "what was told makes room"
+    (told,) = watched.got
+    assert MAX_BYTES * 0.9 < len(told) <= MAX_BYTES
+    kept = told.splitlines(keepends=True)
+    assert kept[-1] == b"fatal: the cause\n"
+    gap = next(at for at, line in enumerate(kept) if line != lines[at])
+    assert len(b"".join(kept[:gap])) > MAX_BYTES * 0.4
+    assert kept[gap:-1] == lines[gap - len(kept) + 1 :], "whole lines, and all of them up to the end"
+    progress.put(b"more")
     watched.work.set_result(b"report")
     await watched.task
-    assert watched.got[1:] == [b"f"]
+    assert watched.got[1:] == [b"more"], "what was told makes room"
+
+
+@in_event_loop
+async def test_text_of_exactly_the_bound_is_sent_whole() -> None:
+    progress = Progress()
+    progress.put(b"a\n" * (MAX_BYTES // 2 - 1))
+    progress.put(b"z\n")
+    watched = Watched(progress)
+    await settle()
+    assert watched.got == [b"a\n" * (MAX_BYTES // 2 - 1) + b"z\n"]
+    assert await cancelled(watched.task)
+
+
+@pytest.mark.parametrize("piece_bytes", [1000, 2 * MAX_BYTES])
+@in_event_loop
+async def test_a_line_beyond_the_bound_is_cut_in_its_middle(piece_bytes: int) -> None:
+    text = b"start" + b"." * 3 * MAX_BYTES + b"end"
+    progress = Progress()
+    for at in range(0, len(text), piece_bytes):
+        progress.put(text[at : at + piece_bytes])
+    watched = Watched(progress)
+    await settle()
+    (told,) = watched.got
+    assert len(told) <= MAX_BYTES
+    assert told.startswith(b"start.") and told.endswith(b".end")
+    assert await cancelled(watched.task)
 
 
 @in_event_loop

@@ -1,6 +1,8 @@
 """A push from its first pkt-line to its report."""
 
 import asyncio
+import shutil
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -16,6 +18,7 @@ from packhouse.web.admission.admission import Admission
 from packhouse.web.edge.body import ClientGone
 from packhouse.web.smart.answers import UnsupportedMediaType
 from tests.support.builders.node_writes import MAIN, commit_files
+from tests.support.clients.git_runner import run_instead_of_git
 from tests.support.clients.git_wire import ZERO, command, pack, pkt
 from tests.support.clients.memory_pushes import (
     begin_push,
@@ -141,6 +144,39 @@ async def test_progress_of_a_failed_pack_does_not_tell_where_the_server_keeps_it
     assert b"unpacker error" in said[1]
     assert said[2], "git says why"
     assert str(node.config.data).encode() not in said[2]
+
+
+@pytest.mark.parametrize("capabilities", [b"report-status", BANDS])
+@in_event_loop
+async def test_the_cause_at_the_end_of_very_long_messages_of_git_is_reported(
+    edge: MemoryEdge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capabilities: bytes
+) -> None:
+    """The client reads nothing before it has sent the pack, so all messages wait until then."""
+    cause, count = f"object {'1' * 40}: badTree: cannot be parsed as a tree", limits.git_messages_max_bytes
+    says = f"yes remark | head -n {count} >&2; echo 'error: {cause}' >&2; touch {tmp_path / 'said'}"
+    script = f'case "$*" in *index-pack*) {says}; cat >/dev/null; exit 128;; esac; exec {find_git()} "$@"'
+    run_instead_of_git(script, tmp_path, monkeypatch)
+    new, data = history(NOISE)
+    head = command(MAIN, new, capabilities=capabilities) + FLUSH_PKT
+    client = Client([head + data], is_slow=True)
+    pushing = asyncio.ensure_future(push_by(edge, client))
+    while not (tmp_path / "said").exists():
+        await asyncio.sleep(0)
+    client.finish()
+    report = (await pushing).body
+    if capabilities == BANDS:
+        said = read_bands(report)
+        report = said[1]
+        assert said[2].startswith(b"remark\nremark\n") and said[2].endswith(f"error: {cause}\n".encode())
+        assert len(said[2]) < 2 * limits.git_messages_max_bytes
+    assert report_lines(report) == [f"unpack {cause}".encode(), b"ng refs/heads/main unpacker error"]
+
+
+def find_git() -> str:
+    """Return the path of the real git."""
+    path = shutil.which("git")
+    assert path is not None
+    return path
 
 
 @in_event_loop
