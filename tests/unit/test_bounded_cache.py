@@ -1,4 +1,4 @@
-"""The one bounded cache: what it keeps, what goes first, and that threads may share it."""
+"""The one bounded cache: which entries it keeps, which it drops first, and its use by several threads."""
 
 import random
 import threading
@@ -103,7 +103,7 @@ def test_a_cache_without_any_bound_is_a_mistake() -> None:
 
 
 class _AgreesWithAList(RuleBasedStateMachine):
-    """The model is a list of (key, value), the entry that was not used for longest first."""
+    """The model is a list of (key, value). The first entry is the one that was unused for longest."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ def test_threads_see_only_whole_entries_and_the_weight_stays_right() -> None:
                     cache.pop(key)
                 else:
                     cache.forget(key.__eq__)
-        except Exception as error:  # noqa: BLE001  # told by the test's own thread
+        except Exception as error:  # noqa: BLE001  # the test's own thread reports it
             wrong.append(error)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]

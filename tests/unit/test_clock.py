@@ -1,4 +1,4 @@
-"""Times as callers are told them: never a year of five digits, never one before 1970."""
+"""Times as callers see them: no year before 1970 or with five digits."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Settings: what is read from where, and what is refused at start."""
+"""Settings: their sources, and the values that are refused at start."""
 
 from pathlib import Path
 

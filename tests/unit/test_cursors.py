@@ -1,4 +1,4 @@
-"""Cursors of pages: callers send back what they got, and nothing else passes for one."""
+"""Cursors of pages: callers send them back, and any other text is refused."""
 
 import base64
 

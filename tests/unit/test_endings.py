@@ -1,4 +1,4 @@
-"""What a `with` block ends, whichever way it is left."""
+"""Things that a `with` block ends, in whichever way it is left."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A class of error: its constructor, what logs show of it, and its copies."""
+"""A class of error: its constructor, its text in logs, and its copies."""
 
 import copy
 import inspect
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.quick
 
 
 class Lost(NotFound):
-    """With one field that is required, one with a default, and one that no log shows."""
+    """An error with a required field, a field with a default, and a field that no log shows."""
 
     code = Code.REF_MISSING
     refname: str
@@ -24,7 +24,7 @@ class Lost(NotFound):
 
 
 class Moved(Conflict):
-    """With two fields of one type."""
+    """An error with two fields of one type."""
 
     code = Code.REF_MISMATCH
     refname: str
@@ -34,14 +34,14 @@ class Moved(Conflict):
 
 
 class Named(Conflict, kw_only=True):
-    """Whose constructor takes names only."""
+    """An error whose constructor takes names only."""
 
     code = Code.ORG_EXISTS
     org: str
 
 
 class Away(Lost):
-    """The same kind of failure as its base, for callers that act on it."""
+    """A special case of its base, for callers that act on it."""
 
 
 def test_fields_are_the_arguments_in_their_order() -> None:

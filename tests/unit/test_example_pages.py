@@ -1,4 +1,4 @@
-"""Pages are read as their authors mean them, and an ellipsis hides nothing but what it stands for."""
+"""Pages of examples are read as their authors mean them, and an ellipsis hides only the text in its place."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Ids of repositories: which texts are some, and that none is taken for something else."""
+"""Ids of repositories: which texts are ids, and that no other value is taken for one."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A secret shows itself to nobody who does not ask for it."""
+"""A secret shows its text only to code that calls `reveal()`."""
 
 import copy
 import json
@@ -45,5 +45,5 @@ def test_a_secret_cannot_be_serialised(store: Callable[[Secret], object]) -> Non
 
 def test_an_error_while_a_secret_is_used_does_not_show_it() -> None:
     with pytest.raises(TypeError) as caught:
-        SECRET + "x"  # type: ignore[operator]  # which is the fault
+        SECRET + "x"  # type: ignore[operator]  # the mistake under test
     assert "sesame" not in str(caught.value)

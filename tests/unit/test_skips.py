@@ -1,4 +1,4 @@
-"""What a run says of skipped tests, and when they fail it."""
+"""The report on skipped tests, and when they fail a run."""
 
 import os
 import subprocess

@@ -25,13 +25,13 @@ _EMPTY_ALL_TABLES = """
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> str:
-    """The engine of this run of the test, for those that open the database themselves."""
+    """The engine of this run of the test, for tests that open the database themselves."""
     return str(request.param)
 
 
 @pytest.fixture(params=["sqlite", "memory", "postgres"])
 def database_kind(request: pytest.FixtureRequest) -> str:
-    """What `database` is in this run of the test."""
+    """The kind of `database` in this run of the test."""
     return str(request.param)
 
 
@@ -46,7 +46,7 @@ def database_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) ->
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_server: PostgresServer) -> str:
-    """The address of a PostgreSQL database with the schema of this release, shared: emptying is cheaper."""
+    """The address of a PostgreSQL database with this release's schema, shared because emptying it is cheaper."""
     url = postgres_server.new_database()
     database = open_database(url)
     database.migrate()

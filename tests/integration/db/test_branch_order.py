@@ -1,4 +1,4 @@
-"""Branches are listed in the order of their creation, which no clock decides, and no pager misses one."""
+"""Branches are listed in the order of their creation, independent of clocks, and no pager misses one."""
 
 import random
 import threading
@@ -36,7 +36,7 @@ _OLD_PAGE = """
 
 
 class Pager:
-    """Goes through the branches of a repository, always on from the last one that it got."""
+    """Reads the branches of a repository page by page, each time from the last one that it got."""
 
     def __init__(
         self, database: Database, repo_id: RepoKey, namespace: str = PERSISTENT, *, limit: int = 2
@@ -49,7 +49,7 @@ class Pager:
         self.seen: list[str] = []
 
     def read_page(self) -> bool:
-        """Read one page; False when there is nothing behind the last one."""
+        """Read one page; False when the last page was read before."""
         with self._database.snapshot() as session:
             page = list_branches_page(
                 session, self._repo_id, self._namespace, after=self._after, limit=self._limit
@@ -61,7 +61,7 @@ class Pager:
         return bool(page)
 
     def finish(self) -> list[str]:
-        """Read on to the end; return all that was seen."""
+        """Read on to the end; return all branches that were read."""
         while self.read_page():
             continue
         return self.seen

@@ -1,4 +1,4 @@
-"""The states of a stored pack: each is left for the next one only, and the versions of the list say what changed."""
+"""The states of a stored pack: each changes only to the next one, and the versions of the list show each change."""
 
 import re
 import sqlite3
@@ -45,7 +45,7 @@ A, B, C = oid("a"), oid("b"), oid("c")
 
 @dataclass(frozen=True)
 class Versions:
-    """What the row of a repository says of its refs and packs."""
+    """The versions and states of refs and packs in the row of a repository."""
 
     refs: tuple[int, int]
     packs: tuple[int, int]
@@ -344,7 +344,7 @@ def test_refs_with_new_packs_raise_the_version_of_the_packs_and_keep_the_generat
     apply(database, repo_id, branch_update("main", None, A), state=50)
     before = versions(database, repo_id)
     packs = [note_pack(database, repo_id, seed) for seed in (1, 2)]
-    assert versions(database, repo_id) == before  # a pack that arrives changes nothing
+    assert versions(database, repo_id) == before  # an incoming pack does not change the list
     apply(database, repo_id, branch_update("main", A, B), state=60, packs=packs)
     after = versions(database, repo_id)
     assert after.refs == (before.refs[0] + 1, 60)
@@ -364,7 +364,7 @@ def test_a_retirement_changes_the_generation_and_not_the_version_of_the_refs(
     before = versions(database, repo_id)
     start(database, passing(database, PackState.RETIRED, 300), PackState.RETIRED, before=300)
     assert delete_rows(database, repo_id, one, two) == 2
-    assert versions(database, repo_id) == before  # whoever read the list of live packs has all of it still
+    assert versions(database, repo_id) == before  # the list of live packs is the same
 
 
 def test_a_refused_transaction_changes_no_version(database: Database, repo_id: RepoKey) -> None:
@@ -411,7 +411,7 @@ def test_no_statement_raises_a_version_without_writing_its_state() -> None:
 
 
 def _assignments(query: str) -> str:
-    """Return what an UPDATE of repositories sets."""
+    """Return the assignments of an UPDATE of repositories."""
     match = re.match(
         r"UPDATE repos\s+SET (.*?)\bWHERE id = |UPDATE repos\s+SET (.*?)\bWHERE ", query, re.DOTALL
     )
@@ -424,7 +424,7 @@ def adopt(database: Database, repo_id: RepoKey, packs: list[Pack], *, state: int
 
 
 def forget_adoption(database: Database, *repo_ids: int) -> None:
-    """Make repositories what those of the release before are right after the migration."""
+    """Give rows of repositories the values that the migration gives to rows of the release before."""
     with database.write() as session:
         for repo_id in repo_ids:
             session.define(f"UPDATE repos SET adopted_at = NULL WHERE id = {repo_id}")

@@ -1,4 +1,4 @@
-"""Ref transactions: guards, name conflicts, the default branch, the log, all or some."""
+"""Ref transactions: guards, name conflicts, the default branch, the log, and updates that are atomic or not."""
 
 from typing import cast
 

@@ -188,7 +188,7 @@ def test_pages_neither_repeat_nor_miss_a_repository(database: Database, org: Org
             break
         seen.extend(page)
         after = (page[-1].created_at, page[-1].id)
-        add_repo(database, org.id, f"late-{len(seen)}", now=1)  # sorts before what was seen: must not disturb
+        add_repo(database, org.id, f"late-{len(seen)}", now=1)  # sorts before the rows that were read
     assert [repo.name for repo in seen] == [f"repo-{number:02}" for number in range(23)]
 
 

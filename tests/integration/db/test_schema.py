@@ -1,4 +1,4 @@
-"""Migrations: one schema on both engines, made once whoever comes first."""
+"""Migrations: one schema on both engines, made once even if many processes start together."""
 
 import multiprocessing
 import re
@@ -106,7 +106,7 @@ def test_a_schema_of_a_later_release_is_not_changed(database_url: str) -> None:
 
 
 def become_later(monkeypatch: pytest.MonkeyPatch, folder: Path, release: int) -> None:
-    """Make this code a later release, with a migration of its own for each release since."""
+    """Turn this code into a later release, with one migration for each release in between."""
     folder.mkdir(exist_ok=True)
     for path in schema._MIGRATIONS_DIR.glob("*.sql"):
         shutil.copy(path, folder)

@@ -1,4 +1,4 @@
-"""Sessions: what a transaction keeps, undoes, sees and waits for."""
+"""Sessions: what a transaction keeps, undoes and sees, and for whom it waits."""
 
 import fcntl
 import multiprocessing
@@ -30,7 +30,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Database]:
-    """A database for what is told of SQLite only."""
+    """A database for tests of SQLite only."""
     database = open_database(f"sqlite:///{tmp_path / 'packhouse.db'}")
     database.migrate()
     yield database

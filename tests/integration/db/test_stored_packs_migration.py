@@ -1,4 +1,4 @@
-"""The list of packs of the first release becomes one with states, and the way back leads to what was there."""
+"""The migration that gives stored packs their states, and the way back to the schema before it."""
 
 import re
 import sqlite3
@@ -75,7 +75,7 @@ def insert_old_pack(
 
 
 def go_back(engine: str, url: str) -> None:
-    """Run the statements that the page about upgrading tells for the engine."""
+    """Run the statements for the engine from the page about upgrading."""
     section = _PAGE.read_text("utf-8").partition("\n## The way back\n")[2]
     title = "SQLite" if engine == "sqlite" else "PostgreSQL"
     match = re.search(rf"^{title},.*:\n\n((?:    .*\n)+)", section, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Repositories that are being filled: rows that nobody finds, until each is born under a name that is free then."""
+"""Repositories that are being filled: rows that nobody finds, until each becomes visible under a free name."""
 
 import threading
 
@@ -192,7 +192,7 @@ def test_the_second_of_two_concurrent_births_finds_the_name_taken(database: Data
         waiting.join(0.3)
         assert (
             waiting.is_alive()
-        )  # it sees no other of the name yet, and is not told before the first has ended
+        )  # it sees no other repository of the name yet, and waits until the first has ended
     waiting.join()
     assert outcome == ["exists"]
 

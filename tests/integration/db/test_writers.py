@@ -1,4 +1,4 @@
-"""Several servers' worth of writers at once, as real processes on one database."""
+"""Writers of several servers at once, as real processes on one database."""
 
 import contextlib
 import sqlite3

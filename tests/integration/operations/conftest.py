@@ -34,6 +34,6 @@ def node(request: pytest.FixtureRequest, tmp_path: Path, limits: Limits) -> Iter
 
 @pytest.fixture
 def caller(node: Node) -> Principal:
-    """Someone who may do everything in organisation acme."""
+    """A caller who may do everything in organisation acme."""
     org = create_org(node, CreateOrg("acme"))
     return operator_principal(org.id, org.name)

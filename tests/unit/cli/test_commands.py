@@ -1,4 +1,4 @@
-"""Commands on a data folder: what they change, print and refuse."""
+"""Commands on a data folder: their changes, their output and their refusals."""
 
 import json
 import re

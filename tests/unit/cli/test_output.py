@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs, and never a control character of what is stored."""
+"""The output of commands: tables for people, JSON for programs, and no control character of stored text."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Settings as options: of the right commands, over the environment, and wrong ones stop the program."""
+"""Settings as options: on the right commands, before the environment, and refused when they are wrong."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""Archives hold what was put in, whatever it is called, and are made while they are sent."""
+"""Archives hold their members under any names, and are made while they are sent."""
 
 import bz2
 import gzip
@@ -52,7 +52,7 @@ def make(form: Format, *members: Member, when: int = WHEN) -> bytes:
 
 
 def read_tar(content: bytes) -> dict[bytes, tuple[tarfile.TarInfo, bytes]]:
-    """Return what tarfile finds."""
+    """Return the members that tarfile finds."""
     found = {}
     with tarfile.open(fileobj=io.BytesIO(content), encoding="utf-8", errors="surrogateescape") as archive:
         for info in archive:
@@ -62,7 +62,7 @@ def read_tar(content: bytes) -> dict[bytes, tuple[tarfile.TarInfo, bytes]]:
 
 
 def read_zip(content: bytes) -> dict[bytes, tuple[zipfile.ZipInfo, bytes]]:
-    """Return what zipfile finds; a name that is not UTF-8 comes as the bytes that are stored."""
+    """Return the members that zipfile finds. A name that is not UTF-8 comes as its stored bytes."""
     found = {}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None

@@ -1,4 +1,4 @@
-"""Archives hold what went in, read back by other programs' readers, and stream in pieces."""
+"""Archives give back their members to readers of other programs, and stream in pieces."""
 
 import io
 import stat

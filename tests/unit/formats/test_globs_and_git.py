@@ -1,4 +1,4 @@
-"""Where git and our reference say the same of a glob, both match the same paths."""
+"""Globs match the same paths here and in git, as far as both have the same rules."""
 
 from itertools import product
 from pathlib import Path

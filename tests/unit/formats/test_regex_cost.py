@@ -1,4 +1,4 @@
-"""What of a caller's regular expression is known before git sees it."""
+"""Facts about a caller's regular expression that are known before git sees it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What tests of background loops work on: a node in memory whose database can go away, and clocks that stand still."""
+"""Support for tests of background loops: a node in memory whose database can go away, and clocks that stand still."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

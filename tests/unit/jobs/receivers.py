@@ -10,7 +10,7 @@ from packhouse.outbound.client import OutboundClient, OutboundFailed, Reply
 
 @dataclass
 class Request:
-    """One request that a sender made: of which push it tells. It is answered when `answer` is called."""
+    """One request of a sender. `push` is the number of the push that it is about; `answer` answers it."""
 
     host: str
     delivery_id: str
@@ -31,7 +31,7 @@ class Request:
 
 
 class Receivers(OutboundClient):
-    """Everybody who listens. Requests wait for the test's answer, or get `status` at once when that is set."""
+    """All receivers. A request waits for the test's answer, or gets `status` at once when that is set."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Background loops in threads: a failing one begins anew, and none keeps a process that is to end."""
+"""Background loops in threads: a failed loop starts again, and no loop keeps alive a process that must end."""
 
 import threading
 import time

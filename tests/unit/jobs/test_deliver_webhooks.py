@@ -68,7 +68,7 @@ class World:
         return add_webhook(self.node, self.caller, AddWebhook(f"https://{host}/", ["*"])).webhook_id
 
     def push(self, *branches: str) -> None:
-        """Let something happen on each branch."""
+        """Write a push event for each branch."""
         for branch in branches:
             self.pushes += 1
             new = Oid(f"{self.pushes:040x}")
@@ -76,7 +76,7 @@ class World:
             move_refs(self.node, self.caller, self.repo, update)
 
     def run(self, sender: Sender) -> None:
-        """Let a sender work until all it may send now has gone out."""
+        """Let a sender work until it has sent everything that it may send now."""
         while sender.start_due():
             self.await_requests(len(sender._sends))
 
@@ -84,13 +84,13 @@ class World:
         wait_until(lambda: len(self.receivers.under_way()) >= count, f"{count} requests are under way")
 
     def answered(self, sender: Sender, status: int | None = 204) -> None:
-        """Answer what a sender has under way, and let it write the answers down."""
+        """Answer the running requests of a sender, and let it record the answers."""
         self.receivers.answer_all(status)
         wait_until(lambda: all(future.done() for future in sender._sends), "the answers have come")
         sender._record_ended()
 
     def prove(self, sender: Sender) -> None:
-        """Have the next request of a sender answered at once: its receiver then counts as a good one."""
+        """Answer the next request of a sender at once, so that its receiver counts as a good one."""
         self.receivers.status = 204
         assert sender.start_due()
         self.answered(sender)
@@ -432,7 +432,7 @@ def test_a_secret_without_its_key_stops_only_its_subscription_until_the_key_is_b
 def test_a_bug_in_sending_counts_as_a_failed_attempt(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The deliveries to everybody else must go on."""
+    """The deliveries to other receivers must go on."""
 
     def fail(*_args: object, **_kwargs: object) -> Reply:
         raise RuntimeError("of the test")

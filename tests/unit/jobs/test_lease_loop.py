@@ -1,4 +1,4 @@
-"""The loop that both kinds of leased work share: when it extends leases, what it does in an outage, how it ends."""
+"""The lease loop: when it extends leases, how it behaves in an outage, and how it ends."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.quick
 
 
 class ScriptedWork:
-    """Leased work that notes what it is asked for. `answers` says what each round comes to; then it is idle."""
+    """Leased work that notes the calls of its methods. `answers` are the results of its rounds; then it is idle."""
 
     outage_message = "scripted work waits for the database"
 
@@ -46,7 +46,7 @@ class ScriptedWork:
 
 
 class EndsAfterWaits(threading.Event):
-    """Is set by the wait number `count`; notes for how long each was to last."""
+    """Becomes set at the wait number `count`. Notes how long each wait was to last."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def test_leases_are_extended_three_times_before_they_would_end(node: Node, clock
 
 
 def test_leases_are_extended_before_new_work_is_claimed(node: Node, clocks: Clocks) -> None:
-    """Else a process that woke up late could claim its own rows as those of a dead one."""
+    """Otherwise a process that woke up late could claim its own rows as those of a dead process."""
     work = ScriptedWork()
     make_loop(node, work, clocks).run_once()
     assert work.calls == ["extend", "start"]
@@ -110,7 +110,7 @@ def test_an_outage_is_logged_once_and_the_next_one_again(
 
 
 def test_leases_that_could_not_be_extended_are_extended_by_the_next_round(node: Node, clocks: Clocks) -> None:
-    """To wait for another third of the lease would use up what is left of it."""
+    """A wait for another third of the lease would use up the rest of it."""
     work = ScriptedWork()
     work.fails_extending = True
     loop = make_loop(node, work, clocks)

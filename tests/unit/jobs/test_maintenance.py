@@ -1,4 +1,4 @@
-"""The maintenance loop on a node in memory: what it does at the start, on request and now and then."""
+"""The maintenance loop on a node in memory: its work at the start, on request and at intervals."""
 
 import logging
 import threading
@@ -56,7 +56,7 @@ def live_packs(node: Node, repo: Repo) -> int:
 
 
 def abandon_pack(node: Node, repo: Repo) -> str:
-    """Store a pack as a writer does that is killed before it lists it; return the pack's name."""
+    """Store a pack like a writer that is killed before it lists the pack; return the pack's name."""
     with RepoView(node, repo) as view:
         write = Write(view)
         write.writer.add_object("blob", b"half")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.quick
 
 
 def do_nothing(_node: Node, _job: Job) -> None:
-    """Do what a task does that has nothing to do."""
+    """Do nothing, like the task of a job without work."""
 
 
 def test_waits_grow_fourfold_up_to_the_longest() -> None:

@@ -1,4 +1,4 @@
-"""What a worker makes of a job's end, and of jobs that it holds together with other workers."""
+"""How a worker handles the end of a job, and jobs that several workers share."""
 
 import logging
 import threading
@@ -53,7 +53,7 @@ def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @dataclass
 class Held:
-    """A task whose runs last until the test lets them end. `began` is released by each."""
+    """A task whose runs last until the test ends them. Each run releases `began`."""
 
     began: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_end: threading.Event = field(default_factory=threading.Event)
@@ -76,7 +76,7 @@ def failing(error: Exception) -> Run:
     return run
 
 
-# What becomes of a job
+# The end of a job
 
 
 def test_a_job_that_succeeds_is_deleted(node: Node, clocks: Clocks) -> None:
@@ -144,7 +144,7 @@ def test_an_interrupted_job_runs_again_at_once_and_keeps_its_attempts(node: Node
 
 
 def test_a_job_of_an_unknown_kind_becomes_dead(node: Node, clocks: Clocks) -> None:
-    """A later release may have queued it, before the operator went back to this one."""
+    """A later release may have queued the job before the operator went back to this release."""
     add(node, kind="of the future")
     with working(node, Task(failing(AssertionError()))) as worker:
         drain(node, worker)
@@ -153,7 +153,7 @@ def test_a_job_of_an_unknown_kind_becomes_dead(node: Node, clocks: Clocks) -> No
 
 
 def test_a_job_that_killed_its_workers_becomes_dead_without_another_run(node: Node, clocks: Clocks) -> None:
-    """A job that takes the process down with it writes down no failure; only the attempts tell."""
+    """A job that kills its process records no failure. Only its attempts are counted."""
     held = Held()
     given_up: list[str] = []
     task = Task(held.run, attempts_max=2, give_up=lambda _node, _job, why: given_up.append(why))
@@ -355,7 +355,7 @@ def test_a_worker_that_is_stopped_in_the_middle_leaves_its_job_to_the_next(
 
 
 def test_the_end_of_a_job_wakes_the_loop(node: Node, clocks: Clocks) -> None:
-    """Else a long queue would go on with one job for each thread in every poll."""
+    """Otherwise, with a long queue, each thread would do only one job in each poll."""
     add(node)
     with working(node, Task(lambda _node, _job: None)) as worker:
         seen = node.wakeups.wait(0, 0)

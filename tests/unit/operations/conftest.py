@@ -1,4 +1,4 @@
-"""A node without a disk, and who calls its operations."""
+"""A node without a disk, and the callers of its operations."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Operations without a server, a disk or a file: what each one means, in milliseconds."""
+"""Operations without a server, a disk or a file: their results, in milliseconds."""
 
 import pytest
 
@@ -71,12 +71,12 @@ def read(node: Node, caller: Principal, path: str, *, ref: str = "main") -> byte
 
 
 def tip(node: Node, caller: Principal, branch: str) -> Oid:
-    """Return where a branch is."""
+    """Return the commit that a branch is at."""
     return read_branch(node, caller, ReadBranch("r", branch_refname(branch))).head
 
 
 def branch_off(node: Node, caller: Principal, branch: str, base: str, *, force: bool = False) -> Oid:
-    """Put a branch on what a ref input names."""
+    """Put a branch on the commit of a ref input."""
     command = CreateBranch("r", branch_refname(branch), base_ref=base, force=force)
     return create_branch(node, caller, command).tip
 
@@ -194,7 +194,7 @@ def test_a_tag_is_made_once(node: Node, caller: Principal, root: Oid) -> None:
 
 
 def note(action: NoteAction, text: str | None, *, expected: str | None = None) -> WriteNote:
-    """Return the wish to write a note on main's commit."""
+    """Return a command that writes a note on main's commit."""
     return WriteNote("r", "main", NOTES, action, text, expected)
 
 
@@ -225,7 +225,7 @@ def test_a_note_is_written_under_its_guard(node: Node, caller: Principal, root: 
 
 
 def merge_side(strategy: MergeStrategy) -> Merge:
-    """Return the wish to merge side into main."""
+    """Return a command that merges side into main."""
     return Merge("r", "side", False, MAIN, False, strategy)
 
 
@@ -274,7 +274,7 @@ def test_a_deleted_repository_comes_back_whole_until_it_is_cleaned(
         get_repo(node, caller, GetRepo("r"))
     undelete_repo(node, caller, UndeleteRepo("r"))
     assert read(node, caller, "a") == b"one\n"
-    assert clean_repo(node, CleanRepo(public_id))  # a job that came too late finds it alive
+    assert clean_repo(node, CleanRepo(public_id))  # a late job finds the repository undeleted
     assert read(node, caller, "a") == b"one\n"
     delete_repo(node, caller, DeleteRepo("r"))
     assert clean_repo(node, CleanRepo(public_id))

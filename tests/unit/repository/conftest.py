@@ -1,4 +1,4 @@
-"""What tests of an opened repository work on: a node in memory with one repository."""
+"""Support for tests of an opened repository: a node in memory with one repository."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def node(memory_node: Node) -> Node:
 
 @pytest.fixture
 def caller(memory_caller: Principal) -> Principal:
-    """Someone who may do everything."""
+    """A caller who may do everything."""
     return memory_caller
 
 

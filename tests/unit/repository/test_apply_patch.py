@@ -1,4 +1,4 @@
-"""Patches as `git apply` takes them: what they make of a tree, and what they must not reach."""
+"""Patches as `git apply` takes them: the trees that they make, and objects that they must not reach."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Tree:
         self.node, self.repo = node, repo
 
     def patch(self, patch: bytes, files: Files | None = FILES) -> "Patched":
-        """Apply a patch; `files` None is no tree at all."""
+        """Apply a patch; None as `files` means a repository without a tree."""
         parent = None if files is None else store(self.node, self.repo, lambda write: add_tree(write, files))
         with RepoView(self.node, self.repo) as view, Write(view) as write:
             spill = write.new_spill()
@@ -51,7 +51,7 @@ class Tree:
 
 @dataclass
 class Patched:
-    """What a patch made: contents and modes by path, and what it says it changed."""
+    """The result of a patch: contents and modes by path, and the reported changes."""
 
     files: dict[str, bytes]
     modes: dict[str, int]
@@ -71,7 +71,7 @@ def replacing(path: str, *hunks: str) -> bytes:
 HELLO = "@@ -1,3 +1,3 @@\n # Shop\n \n-hello\n+goodbye\n"
 
 
-# What a patch makes
+# Results of patches
 
 
 def test_a_hunk_changes_its_file_and_no_other(tree: Tree) -> None:
@@ -169,7 +169,7 @@ def test_content_that_git_has_rules_for_is_judged_later(tree: Tree) -> None:
     assert tree.patch(new.format(".gitmodules").encode()).needs_git_fsck
 
 
-# What is refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_a_file_behind_a_link_is_not_reached(tree: Tree) -> None:
 
 
 def test_a_patch_reads_only_the_objects_at_its_paths(tree: Tree, node: Node, repo: Repo) -> None:
-    """The `index` line of a binary patch names objects, and a delta against one would tell what it holds."""
+    """The `index` line of a binary patch names objects. A delta against one of them would reveal its content."""
     secret = store(node, repo, lambda write: write.writer.add_object("blob", b"secret of another file\n"))
     patch = (
         f"diff --git a/README.md b/README.md\nindex {secret}..{'1' * 40} 100644\n"

@@ -1,4 +1,4 @@
-"""What git says of new objects before they are accepted: kinds, what they lead to, where they come from."""
+"""Questions to git about new objects before they are accepted: their kinds, their ancestors, and missing objects."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The commands of an opened repository run where it is now, and it judges what git complains of."""
+"""The commands of an opened repository run where the repository is now, and it checks git's complaints."""
 
 import inspect
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ def work(tmp_path: Path) -> WorkTree:
 
 
 class Moving:
-    """A repository that is in another place each time that it is asked."""
+    """A repository that is at another place at each call."""
 
     def __init__(self, *places: GitPlace) -> None:
         self.places = list(places)

@@ -1,4 +1,4 @@
-"""Merging two commits without a working copy: trees, conflicts, and what conflict markers call the sides."""
+"""Merging two commits without a working copy: trees, conflicts, and the labels in conflict markers."""
 
 import pytest
 
@@ -91,7 +91,7 @@ def test_a_conflict_is_named_by_a_path_that_a_side_has(node: Node, repo: Repo) -
     assert conflict.merged_path != b"x"
 
 
-# What the sides are called
+# Labels of the sides
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_conflict_is_named_by_a_path_that_a_side_has(node: Node, repo: Repo) -
     ],
 )
 def test_any_label_is_only_a_label(node: Node, repo: Repo, label: str) -> None:
-    """Git takes its arguments for refs, options and files; the commits to merge must not depend on them."""
+    """Git takes arguments for refs, options and files. The choice of the merged commits must not depend on a label."""
     sides = Sides(node, repo, {**BASE, "a": b"ours\n"}, {**BASE, "a": b"theirs\n"})
     merged, files = sides.merge(theirs=label)
     assert [conflict.path for conflict in merged.conflicts] == [b"a"]
@@ -133,7 +133,7 @@ def test_a_branch_is_labelled_by_its_short_name() -> None:
     assert source_label("refs/heads/HEAD") == "refs/heads/HEAD", "its plain name means something else"
 
 
-# What cannot be merged
+# Commits that cannot be merged
 
 
 def test_unrelated_histories_are_merged_only_when_allowed(node: Node, repo: Repo) -> None:

@@ -1,4 +1,4 @@
-"""Which commits are served by id: those that a ref leads to now, and no others."""
+"""The commits that are served by id: exactly those that are reachable from a ref now."""
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_the_set_is_computed_once_for_each_state_of_the_refs(line: Line) -> None
 
 
 def test_an_updated_set_equals_a_set_computed_anew(line: Line) -> None:
-    """The set gains and loses what moved; a mistake in it would serve deleted commits for ever."""
+    """The set is updated when refs move. A mistake in it would serve deleted commits for ever."""
     moves = [(MAIN, 1), (SIDE, 3), (MAIN, 0), (SIDE, None), (MAIN, 2), (SIDE, 0), (MAIN, 3)]
     for refname, place in moves:
         line.move(refname, None if place is None else line.commits[place])
@@ -91,4 +91,4 @@ def test_an_abbreviation_names_the_one_reachable_object(line: Line) -> None:
             with pytest.raises(NotFound):
                 resolve_abbreviation(view, unknown)
         with pytest.raises(NotFound):
-            resolve_abbreviation(view, "")  # every object begins so
+            resolve_abbreviation(view, "")  # the beginning of every id

@@ -1,4 +1,4 @@
-"""A view of a repository: it reads what is listed, finds what came later, and tells damage from absence."""
+"""A view of a repository: it reads listed packs, finds later ones, and distinguishes damage from absence."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def oid_of(content: bytes) -> Oid:
     return hash_object("blob", content)
 
 
-# What is there
+# Objects that are there
 
 
 def test_an_object_is_read_with_its_kind_size_and_content(node: Node, repo: Repo) -> None:
@@ -42,12 +42,12 @@ def test_an_object_is_read_with_its_kind_size_and_content(node: Node, repo: Repo
 def test_a_large_blob_streams_from_git(node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     put_blob(node, repo, ONE)
     with RepoView(node, repo) as view:
-        said_size = limits.object_in_process_max_bytes + 1  # what is asked, not the object, decides
+        said_size = limits.object_in_process_max_bytes + 1  # the given size decides, not that of the object
         assert b"".join(view.iter_blob(oid_of(ONE), said_size)) == ONE
 
 
 def test_the_empty_tree_exists_in_every_repository(node: Node, repo: Repo) -> None:
-    """A push may bring a commit of it without the tree itself."""
+    """A push may bring a commit of the empty tree without the tree itself."""
     with RepoView(node, repo) as view:
         assert view.read_tree(EMPTY_TREE_OID) == b""
 
@@ -73,7 +73,7 @@ def test_commits_and_trees_are_kept_in_memory(node: Node, caller: Principal, rep
         assert node.objects.get((repo.public_id, commit)) == content
 
 
-# What is not
+# Absent objects
 
 
 def test_an_object_that_the_repository_never_had_is_absent(node: Node, repo: Repo) -> None:
@@ -103,7 +103,7 @@ def test_a_missing_required_object_is_damage(node: Node, caller: Principal, repo
 
 
 def test_after_the_loss_of_a_pack_a_missing_object_is_damage(node: Node, repo: Repo) -> None:
-    """Nobody can tell whether the object was in the pack, so it is not said to be absent."""
+    """The object may have been in the lost pack, so the view must not call it absent."""
     lost = put_blob(node, repo, ONE)
     put_blob(node, repo, TWO)
     node.store.delete(repo.public_id, [lost])
@@ -114,7 +114,7 @@ def test_after_the_loss_of_a_pack_a_missing_object_is_damage(node: Node, repo: R
                 view.kind_and_size(oid)
 
 
-# What came later, and what went
+# Packs that came or went later
 
 
 def test_a_view_finds_objects_written_after_it_was_opened(node: Node, repo: Repo) -> None:
@@ -157,7 +157,7 @@ def test_a_view_that_reads_nothing_opens_nothing(
 
 
 def test_a_pack_that_is_being_deleted_is_not_listed(node: Node, caller: Principal, repo: Repo) -> None:
-    """Only live packs count, whatever files there are."""
+    """Only live packs count, even if files of others exist."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
         (pack,) = write.publish()

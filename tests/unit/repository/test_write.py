@@ -1,4 +1,4 @@
-"""New objects over a repository: who sees them when, and what is left when they are not wanted."""
+"""New objects over a repository: which readers see them when, and what remains after a discarded write."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def oid_of(content: bytes) -> Oid:
 
 
 def ask_git(place: GitPlace, *args: str, stdin: str = "") -> list[str]:
-    """Return the words that git answers in a place."""
+    """Return the words of git's answer at a place."""
     environment = {**os.environ, **place.variables}
     command = ["git", f"--git-dir={place.git_dir}", *args]
     done = subprocess.run(
@@ -47,7 +47,7 @@ def in_scratch(node: Node) -> set[str]:
     }
 
 
-# What nobody has touched
+# Writes without objects
 
 
 def test_a_write_that_adds_nothing_makes_nothing(node: Node, repo: Repo) -> None:
@@ -71,7 +71,7 @@ def test_a_repository_with_a_pack_is_not_empty_and_neither_is_a_write_with_an_ob
         assert not write.is_empty
 
 
-# Who sees new objects
+# Readers of new objects
 
 
 def test_only_the_write_reads_new_objects_with_those_of_the_repository(node: Node, repo: Repo) -> None:
@@ -121,7 +121,7 @@ def test_refs_for_git_alone_are_names_of_commits(node: Node, repo: Repo) -> None
         assert not write.is_special_name("ours")
 
 
-# What is kept
+# Publishing and keeping
 
 
 def test_published_packs_are_incoming_until_they_are_kept(node: Node, repo: Repo) -> None:
@@ -136,7 +136,7 @@ def test_published_packs_are_incoming_until_they_are_kept(node: Node, repo: Repo
 
 
 def test_a_later_publish_returns_the_packs_of_earlier_ones_too(node: Node, repo: Repo) -> None:
-    """An attempt that lost its race has published; the next one adds a commit on top."""
+    """An attempt that lost its race has published. The next attempt adds a commit on top."""
     with RepoView(node, repo) as view, Write(view) as write:
         write.writer.add_object("blob", ONE)
         first = write.publish()
@@ -179,7 +179,7 @@ def test_a_write_for_reading_publishes_nothing(node: Node, repo: Repo) -> None:
 
 
 def test_a_stored_pack_is_taken_in_under_a_name_of_its_own(node: Node, repo: Repo) -> None:
-    """A fork shares the bytes of its source; deleting one of both must not take the other's."""
+    """A fork shares the bytes of its source. The deletion of one must not delete the other's."""
     name = put_blob(node, repo, ONE)
     with RepoView(node, repo) as view, Write(view) as write:
         (stored,) = view.listed().packs
@@ -202,7 +202,7 @@ def test_a_stored_pack_deleted_meanwhile_is_taken_from_the_folder_that_shows_it(
         assert node.store.list_names(repo.public_id) == [taken.name]
 
 
-# What git says of new objects
+# Git's checks of new objects
 
 
 def test_a_hostile_gitmodules_is_refused_with_gits_reason(node: Node, repo: Repo) -> None:

@@ -25,7 +25,7 @@ from tests.support.builders.node_writes import ADA
 T = TypeVar("T")
 
 Files = Mapping[str, bytes | tuple[int, bytes]]
-"""Contents by path; a pair has a mode too, which is that of a plain file otherwise."""
+"""Contents by path. A pair has a mode as well; otherwise the mode is that of a plain file."""
 
 EXECUTABLE, SYMLINK = MODE_EXECUTABLE, MODE_SYMLINK
 
@@ -73,7 +73,7 @@ def read_modes(reader: ObjectReader, tree: Oid) -> dict[str, int]:
 
 
 def store(node: Node, repo: Repo, add: Callable[[Write], T]) -> T:
-    """List a pack with what `add` puts into it, and return what it returns; no ref leads there."""
+    """List a pack of the objects that `add` adds, and return the result of `add`. No ref leads to them."""
     with RepoView(node, repo) as view, Write(view) as write:
         added = add(write)
         packs = write.publish()

@@ -1,4 +1,4 @@
-"""What unit tests of the edge work on."""
+"""Support for unit tests of the edge."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.exchanges import open_shared
 
 @pytest.fixture
 def shared(memory_node: Node) -> Iterator[Shared]:
-    """What the requests of a process have in common, over a node in memory."""
+    """The values that the requests of a process share, over a node in memory."""
     opened = open_shared(memory_node)
     yield opened
     opened.admission.close()

@@ -1,4 +1,4 @@
-"""A call: what it reads of its request, and how it runs operations."""
+"""A call: how it reads its request, and how it runs operations."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.quick
 
 
 class Asked(msgspec.Struct):
-    """What the calls of these tests ask for."""
+    """The members that the calls of these tests read."""
 
     ref: str | None = None
     limit: int = 0

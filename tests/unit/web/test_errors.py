@@ -1,4 +1,4 @@
-"""What users read about a failure, and what they never see of it."""
+"""Failures as users read them, and details that users never see."""
 
 import asyncio
 import difflib
@@ -258,7 +258,7 @@ TABLE = Path(__file__).with_name("error_table.tsv")
 
 
 def test_every_error_is_answered_as_in_the_table() -> None:
-    """A new class adds a line, or two when fields may be absent; no other line may change."""
+    """A new class adds a line, or two if its fields may be absent. No other line may change."""
     told = ["code\tstatus\tresult\tsentence of the API\ttext in logs\tline of the command line"]
     for error in (error for kind in error_classes() for error in examples(kind)):
         failure = describe_failure(error)

@@ -1,4 +1,4 @@
-"""The document says what is served, and all of it."""
+"""The document describes exactly the served API."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ DOCUMENT: dict[str, Any] = make_document([route for route in ROUTES if not route
 
 
 def _resolve(value: dict[str, Any]) -> dict[str, Any]:
-    """Return what a reference leads to; anything else as it is."""
+    """Return the target of a reference, or the value itself if it is not a reference."""
     if "$ref" not in value:
         return value
     found = DOCUMENT
@@ -97,7 +97,7 @@ def test_each_old_name_that_is_taken_is_described_and_neither_name_is_required(
 
 
 def _members(operation: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """Return the parameters of a query, or else the members of a body, and the names of those that are required."""
+    """Return the parameters of a query, or else the members of a body, and the names of the required ones."""
     if "requestBody" not in operation:
         parameters = [parameter for parameter in operation["parameters"] if parameter["in"] == "query"]
         names = {parameter["name"] for parameter in parameters if parameter["required"]}

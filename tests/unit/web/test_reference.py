@@ -1,4 +1,4 @@
-"""The reference page lists what is served, and nothing else."""
+"""The reference page lists exactly the served routes."""
 
 import re
 from pathlib import Path
@@ -38,5 +38,5 @@ def test_no_alias_is_the_standard_name_of_the_same_operation() -> None:
 def test_every_sentence_is_for_an_error_that_is_raised() -> None:
     text = "\n".join(path.read_text("utf-8") for path in (ROOT / "packhouse").rglob("*.py"))
     names = {code_of(kind): kind.__name__ for kind in error_classes()}
-    # Beside the definition of the class it is made somewhere, or given to what makes it.
+    # Besides its definition, the class is constructed somewhere, or passed to a function that constructs it.
     assert [code for code in SENTENCES if len(re.findall(rf"\b{names[code]}\(", text)) < 2] == []

@@ -1,4 +1,4 @@
-"""What handlers return, and what their annotations promise."""
+"""The results of handlers, and the structs in their annotations."""
 
 from collections.abc import AsyncIterator
 from typing import Any

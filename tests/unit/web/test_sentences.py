@@ -1,4 +1,4 @@
-"""The sentences that users read: what they may name, and how values look in them."""
+"""The sentences that users read: their values, and how values look."""
 
 import string
 
@@ -54,7 +54,7 @@ def test_sentences_name_the_values() -> None:
 
 def test_sentences_are_one_bounded_line() -> None:
     for value in ("x" * 10_000, "a\r\nb\u2028c\x85", b"\xff\n" * 1000, ["a", "b\n"], {"k": "v\n"}, "\ud800"):
-        error = FieldInvalid(field=value, reason=value)  # type: ignore[arg-type]  # whatever a field comes to hold
+        error = FieldInvalid(field=value, reason=value)  # type: ignore[arg-type]  # a field may hold any value
         text = write_sentence(error)
         assert len(text) <= SENTENCE_MAX_CHARS
         assert len(text.splitlines()) == 1

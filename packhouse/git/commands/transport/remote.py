@@ -151,9 +151,7 @@ def _run(
         settings = {**_settings(remote.server, descriptor), **config}
         fds = () if descriptor is None else (descriptor,)
         with spawn_git(runner.place(), *args, config=settings, pass_fds=fds) as git:
-            git.limit_memory(
-                limits.upstream_git_memory_max_bytes
-            )  # children that git starts later inherit it
+            git.limit_memory(limits.upstream_git_memory_max_bytes)  # git's later children inherit it
             stdout, stderr = collect(git, (), look, output_max_bytes=limits.git_output_max_bytes)
             look()
             code = git.wait(max(1.0, deadline - time.monotonic()))

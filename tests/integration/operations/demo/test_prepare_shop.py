@@ -1,4 +1,4 @@
-"""The repository of the documents' examples: what is missing is made, and nothing else is touched."""
+"""The repository of the documentation's examples: missing parts are made, and nothing else is changed."""
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_the_ids_are_those_in_the_documentation(node: Node, caller: Principal) -
 
 
 def test_the_next_start_completes_an_interrupted_one(node: Node, caller: Principal) -> None:
-    move(node, caller, MAIN, START)  # as after its first commit
+    move(node, caller, MAIN, START)  # the state after its first commit
     for refname in (CART, TAX, NOTES, TAG):
         move(node, caller, refname, None)
     prepare_shop(node, caller, PrepareShop(SHOP))

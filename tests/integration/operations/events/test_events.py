@@ -1,4 +1,4 @@
-"""Events and what is kept of them, on SQLite and on PostgreSQL."""
+"""Events, and how long they are kept, on SQLite and on PostgreSQL."""
 
 import json
 from dataclasses import replace

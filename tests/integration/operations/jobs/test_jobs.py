@@ -231,6 +231,6 @@ def test_the_next_job_completes_an_interrupted_cleaning(node: Node, caller: Prin
     repo = lookup_repo(node, caller, "apps/shop")
     folder = make_repo_dir(node, repo.public_id)
     delete_repo(node, caller, DeleteRepo("apps/shop"))
-    (folder / "config").unlink()  # the first that a crash in the middle may have removed
+    (folder / "config").unlink()  # the first file that a crash in the middle may have removed
     assert clean_repo(node, CleanRepo(repo.public_id))
     assert not folder.exists()

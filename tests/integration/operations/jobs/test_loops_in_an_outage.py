@@ -1,4 +1,4 @@
-"""What background loops do while the database is away: they wait, say so once, and end when asked."""
+"""Background loops while the database is away: they wait, log that once, and end when asked."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ PATIENCE_S = 60
 
 
 class EndsAfterLooks(threading.Event):
-    """Is set once it was waited for a few times: the loop looked again and again."""
+    """Becomes set after a few waits. So the loop has tried again and again."""
 
     def __init__(self, looks: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class EndsAfterLooks(threading.Event):
 
 @pytest.fixture
 def away(tmp_path: Path) -> Node:
-    """A node whose database answers no more."""
+    """A node whose database has stopped answering."""
     node = open_node(Config(data=tmp_path))
     node.database.close()
     return node

@@ -62,7 +62,7 @@ def test_joined_packs_are_deleted_and_the_list_has_the_new_one(node: Node, repo:
 def test_an_object_written_again_while_packs_are_joined_stays(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A pack of the same content is another pack: it goes with neither the retired one nor the name of it."""
+    """A pack of the same content is another pack. The deletion of the retired one does not remove it."""
     names = [put_blob(node, repo, b"%d" % number) for number in range(4)]
     again: set[str] = set()
     copy = consolidate_module._copy
@@ -118,7 +118,7 @@ def test_a_repository_that_is_deleted_while_its_packs_are_joined_gets_no_new_pac
 def test_a_joined_pack_that_was_swept_meanwhile_replaces_nothing(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As when maintenance stands still for longer than the grace period."""
+    """For example maintenance stood still for longer than the grace period."""
     names = {put_blob(node, repo, b"%d" % number) for number in range(4)}
     publish = Write.publish
 

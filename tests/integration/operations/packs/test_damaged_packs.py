@@ -1,4 +1,4 @@
-"""Damaged, incomplete and unknown packs in the background: told, set aside, completed, never deleted when listed."""
+"""Damaged, incomplete and unknown packs in the background: logged, left out, completed, and never deleted if listed."""
 
 import random
 import threading
@@ -153,7 +153,7 @@ def test_a_listed_pack_that_lost_its_idx_survives_the_start(node: Node, repo: Re
     remove(packs[0].with_suffix(".idx"))
     node.clock = lambda: int(time.time()) + TWO_HOURS_S
     stopping = threading.Event()
-    node.request_maintenance(repo.public_id)  # it comes after all that is done at the start
+    node.request_maintenance(repo.public_id)  # served after all the work at the start
     thread = threading.Thread(target=maintain_packs, args=(node, stopping))
     thread.start()
     try:
@@ -170,7 +170,7 @@ def test_a_pack_that_was_never_listed_is_deleted_and_logged(
 ) -> None:
     store(node, repo, b"kept")
     with RepoView(node, repo) as view:
-        write = Write(view)  # that of a process which dies: it never leaves its block
+        write = Write(view)  # the write of a process that dies: its block is never left
         write.writer.add_object("blob", b"half")
         (half,) = write.publish()
     path = pack_dir(node, repo) / f"pack-{half.name}.pack"
@@ -189,7 +189,7 @@ def test_a_pack_that_was_never_listed_is_deleted_and_logged(
 
 
 def test_a_pack_without_a_row_is_neither_listed_nor_deleted(node: Node, repo: Repo, tmp_path: Path) -> None:
-    """It belongs to a newer database, or to another one."""
+    """The pack belongs to a newer database, or to another one."""
     for content in contents(3):
         store(node, repo, content)
     stray = write_pack(pack_dir(node, repo), [("blob", b"stray")])

@@ -1,6 +1,7 @@
-"""What a crash leaves of a repository that was to start with objects, and what becomes of it.
+"""Leftovers of a crash while a repository was filled with objects, and their removal.
 
-It has the row of a deleted repository until it is complete, made when its objects are ready to be stored.
+Until such a repository is complete, its row is that of a deleted repository. The row is made when the objects are ready
+to be stored.
 """
 
 import multiprocessing
@@ -44,7 +45,7 @@ START = 1000  # of the node's clock
 
 @pytest.fixture
 def base(node: Node, caller: Principal) -> Repo:
-    """Return the repository that the others are made from, which is empty."""
+    """Return an empty repository, the base of the others."""
     create_repo(node, caller, CreateRepo("base"))
     return lookup_repo(node, caller, "base")
 
@@ -61,7 +62,7 @@ def names_of(node: Node, caller: Principal) -> list[str]:
 
 
 def die(*_arguments: object, **_options: object) -> None:
-    """End as a power cut would."""
+    """End like a process in a power cut."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -74,7 +75,7 @@ def find_unborn(node: Node, base: Repo) -> Repo:
 
 
 def fill_and_die(config: Config, caller: Principal, base: Repo, step: str) -> None:
-    """Fill a repository, and be killed on the way."""
+    """Fill a repository in a process that is killed at a step."""
     node = open_node(config)
     node.clock = lambda: START
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Consolidation beside readers that take their time: packs stay few, and nobody's packs go away under them."""
+"""Consolidation beside slow readers: packs stay few, and every reader keeps its packs."""
 
 import os
 import time
@@ -54,7 +54,7 @@ def folders_of(node: Node, repo: Repo) -> set[str]:
 
 
 def join(node: Node, repo: Repo) -> None:
-    """Join all packs into one; those that it replaces go at once."""
+    """Join all packs into one. The replaced packs are deleted at once."""
     before = stored_names(node, repo)
     assert consolidate(node, repo.public_id) == len(before) > 1
     assert before.isdisjoint(stored_names(node, repo))
@@ -86,7 +86,7 @@ def test_a_view_opened_before_still_reads_its_packs(node: Node, repo: Repo) -> N
 
 
 def test_a_git_started_before_still_reads_its_packs_without_the_view(node: Node, repo: Repo) -> None:
-    """As an upload-pack of minutes does, also when the server that started it is gone."""
+    """For example an upload-pack that takes minutes, also when the server that started it is gone."""
     with RepoView(node, repo) as view:
         git = spawn_git(view.place(), "cat-file", "--batch")
     with git:
@@ -149,7 +149,7 @@ def test_a_reader_of_another_process_keeps_its_folder_until_it_ends(
 
 
 def sweep_all(node: Node) -> None:
-    """Sweep as some time later, when folders that nobody holds are no longer new."""
+    """Sweep some time later, when unused folders are no longer new."""
     for pack_dir in node.config.data.glob("views/*/*/pack"):
         os.utime(pack_dir, (time.time() - 7200,) * 2)
     sweep(node)
@@ -170,7 +170,7 @@ def test_a_view_that_misses_an_object_reads_the_list_again(node: Node, caller: P
 def test_an_outdated_list_leads_to_no_wrong_answer(
     node: Node, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The packs of the list retire, and are deleted, between the reading of the list and its opening."""
+    """The packs of the list are retired and deleted after the list is read and before they are opened."""
     joined: list[bool] = []
 
     def join_then_open(node: Node, repo: Repo, listed: PackList) -> OpenedPacks:

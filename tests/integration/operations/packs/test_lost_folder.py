@@ -1,4 +1,4 @@
-"""A node on a copy of the database whose data folder is empty: what is listed is lost, never absent."""
+"""A node with the database of another and an empty data folder: listed packs are lost, never absent."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -53,7 +53,7 @@ def commit(node: Node, caller: Principal, name: str, content: bytes = CONTENT) -
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
-    """The settings of a node that is closed: repository r has two commits, `empty` none."""
+    """The settings of a closed node: repository r has two commits, `empty` none."""
     url = ""
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -72,7 +72,7 @@ def whole(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
 
 @pytest.fixture
 def node(whole: Config, tmp_path: Path) -> Iterator[Node]:
-    """A node on the same rows, without a single file."""
+    """A node with the same rows and without any file."""
     folder = tmp_path / "lost"
     folder.mkdir()
     for file in whole.data.glob("packhouse.db*"):
@@ -84,7 +84,7 @@ def node(whole: Config, tmp_path: Path) -> Iterator[Node]:
 
 @pytest.fixture
 def caller(node: Node) -> Principal:
-    """Someone who may do everything in organisation acme."""
+    """A caller who may do everything in organisation acme."""
     with node.database.read() as session:
         org = read_org(session, "acme")
     return operator_principal(org.id, org.name)
@@ -146,7 +146,7 @@ READS: dict[str, Read] = {
 
 @pytest.mark.parametrize("read", READS)
 def test_reads_of_listed_packs_answer_that_they_are_damaged(node: Node, caller: Principal, read: str) -> None:
-    for _ in range(2):  # what is known by then is told as well
+    for _ in range(2):  # damage that is noted already is reported as well
         with pytest.raises(RepositoryDamaged):
             READS[read](node, caller)
 

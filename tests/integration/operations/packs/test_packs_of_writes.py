@@ -1,4 +1,4 @@
-"""What becomes of the packs of a write whose refs do not move: no step leaves a live pack, or a file for good."""
+"""Packs of a write whose refs do not move: at no step does a live pack remain, nor a file for ever."""
 
 import pytest
 
@@ -127,7 +127,7 @@ def test_a_writer_that_paused_for_too_long_must_retry(node: Node, caller: Princi
 def test_a_pack_that_is_being_deleted_is_not_made_live(
     node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file is there still: the sweeper died between its row and its file."""
+    """The file of the pack still exists: the sweeper died after it changed the row and before it deleted the file."""
     monkeypatch.setattr(stored_packs, "delete_packs", lambda *_: 0)
     with RepoView(node, repo) as view, Write(view) as write:
         commit = write_commit_object(write)
@@ -148,7 +148,7 @@ def test_a_pack_that_is_being_deleted_is_not_made_live(
 def test_a_file_stored_after_its_row_was_deleted_is_removed_by_its_writer(
     node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writer stood still between row and file."""
+    """The writer paused between row and file."""
     put = node.store.put
 
     def put_late(*arguments: object) -> None:
@@ -167,7 +167,7 @@ def test_a_file_stored_after_its_row_was_deleted_is_removed_by_its_writer(
 def test_a_file_whose_row_is_deleted_at_that_moment_is_removed_by_its_writer(
     node: Node, caller: Principal, repo: Repo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sweeper found no file to delete, and strikes the row off while the writer gives the pack up."""
+    """The sweeper found no file, and deletes the row while the writer discards the pack."""
     real = stored_packs.delete_packs
 
     def strike_off_first(node: Node, *arguments: object) -> int:
@@ -202,7 +202,7 @@ def test_a_store_that_fails_leaves_nothing(
 def publish_and_die(node: Node, repo: Repo, content: bytes) -> None:
     """Store a pack that is never listed."""
     with RepoView(node, repo) as view:
-        write = Write(view)  # never leaves its block: its process dies
+        write = Write(view)  # its process dies, so its block is never left
         write.writer.add_object("blob", content)
         write.publish()
 
@@ -227,7 +227,7 @@ def other(node: Node, caller: Principal) -> Repo:
 def test_a_repository_that_misses_a_live_pack_keeps_its_other_packs_and_delays_no_sweep(
     node: Node, caller: Principal, repo: Repo, other: Repo
 ) -> None:
-    """Its rows may be those of a restored database, which knows nothing of the pack that holds all."""
+    """The rows may be those of a restored database, which does not know the pack that holds all objects."""
     node.limits = type(node.limits)(prune_batch=1)
     put_commit(node, caller, repo)
     (lost,) = stored_names(node, repo)

@@ -63,7 +63,7 @@ START = 1000  # of the node's clock
 
 
 class Undone(Exception):
-    """What a test throws into a transaction."""
+    """The error that a test throws into a transaction."""
 
 
 def receipt(key: str = "k", fingerprint: str = "f") -> Receipt[Any]:
@@ -72,7 +72,7 @@ def receipt(key: str = "k", fingerprint: str = "f") -> Receipt[Any]:
 
 
 def failing_receipt() -> Receipt[Any]:
-    """Return a receipt that undoes whatever transaction asks it for the answer."""
+    """Return a receipt that undoes any transaction that asks it for the answer."""
 
     def fail(_: object) -> Answer:
         raise Undone
@@ -168,7 +168,7 @@ def count_moves(node: Node, caller: Principal) -> int:
 
 
 def is_stored(node: Node, caller: Principal, repo_id: RepoKey, key: str) -> bool:
-    """Tell whether there is a row, however old it is and whatever became of the repository."""
+    """Tell whether there is a row of any age, even for a deleted repository."""
     with node.database.read() as session:
         return has_kept_answer(session, repo_id, key, expired=-1)
 
@@ -269,7 +269,7 @@ def test_another_organisation_or_repository_sees_no_answer(filled: Node, caller:
 
 
 class Deadly(Wakeups):
-    """Kills the process when it is told of a write, which is after the commit and before any answer."""
+    """Kills the process when a write wakes it, which is after the commit and before any answer."""
 
     def notify(self) -> None:
         """Die."""
@@ -277,7 +277,7 @@ class Deadly(Wakeups):
 
 
 def die() -> None:
-    """End as a power cut would."""
+    """End like a process in a power cut."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""What a ref input names: as `git rev-parse` says where both know the spelling, else as documented."""
+"""The object that a ref input names: as in `git rev-parse` if both know the spelling, otherwise as documented."""
 
 import random
 import subprocess

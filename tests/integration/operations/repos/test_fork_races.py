@@ -1,4 +1,4 @@
-"""A fork whose source is tidied while it is copied."""
+"""A fork while the packs of its source are joined."""
 
 from collections.abc import Sequence
 
@@ -50,13 +50,13 @@ def tip_of(node: Node, repo: Repo) -> Oid:
 
 
 def is_whole(node: Node, repo: Repo, tip: Oid) -> bool:
-    """Tell whether git finds the three commits, with all that they lead to."""
+    """Tell whether git finds the three commits with all their objects."""
     with RepoView(node, repo) as view:
         return len(list(view.git.iter_objects(Revisions([tip]), timeout_s=60))) == 4
 
 
 def fork(node: Node, caller: Principal, source: Repo, tip: Oid) -> Repo:
-    """Copy what `tip` leads to into the repository `copy`."""
+    """Copy the objects below `tip` into the repository `copy`."""
     with RepoView(node, source) as view, Write(view) as write:
         copy_objects(write, [tip])
         filled = FilledRepo("copy", "main", [RefUpdate(PERSISTENT, MAIN, None, tip)], "fork")

@@ -1,4 +1,4 @@
-"""Following an upstream as far as it goes without one: rows, addresses and states, on both engines."""
+"""Following an upstream, without contact to it: rows, addresses and states, on both engines."""
 
 import dataclasses
 import shutil

@@ -1,4 +1,4 @@
-"""What opens a node and what does not: a data folder and a database that belong together."""
+"""Data folders and databases with which a node opens, and those with which it does not."""
 
 import logging
 import shutil
@@ -57,7 +57,7 @@ def fill(config: Config, *names: str) -> list[str]:
 
 
 def lose(config: Config, new_config: NewConfig) -> Config:
-    """Return the settings after the database was lost and a new, empty one stands in its place."""
+    """Return the settings after the database was lost, with a new, empty one in its place."""
     if config.database:
         return replace(config, database=new_config("unused").database)
     (config.data / "packhouse.db").unlink()
@@ -72,7 +72,7 @@ def opens(config: Config) -> bool:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Return all that is in a folder."""
+    """Return all files of a folder."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
         for path in folder.rglob("*")
@@ -190,7 +190,7 @@ class CountingDatabase(SqliteDatabase):
 
 
 def look(config: Config) -> int:
-    """Return how many sessions the look before the start takes."""
+    """Return how many sessions the check before the start takes."""
     database = CountingDatabase(config.data / "packhouse.db")
     try:
         check_installation(config, database, may_create=True)

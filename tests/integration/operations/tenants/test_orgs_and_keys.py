@@ -1,4 +1,4 @@
-"""What an operator does with organisations and their keys."""
+"""Organisations and their keys, as an operator uses them."""
 
 from dataclasses import replace
 

@@ -16,5 +16,5 @@ def work(tmp_path: Path) -> WorkTree:
 
 @pytest.fixture
 def fake_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGit:
-    """What lets a script run in git's place."""
+    """Runs a script in the place of git."""
     return lambda script: run_instead_of_git(script, tmp_path, monkeypatch)

@@ -1,4 +1,4 @@
-"""What a patch makes of an index, and why git does not take one."""
+"""Patches applied to an index, and the reasons for which git refuses one."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ class Scratch:
         }
 
     def refuse(self, patch: bytes) -> PatchNotTaken:
-        """Return why git does not take a patch; the index is as it was."""
+        """Apply a patch that git refuses, and return the error. The index must be unchanged."""
         before = self.index.read()
         with pytest.raises(PatchNotTaken) as refused:
             self.apply(patch)
@@ -104,7 +104,7 @@ def test_a_patch_of_git_applies_to_the_files_that_it_names(scratch: Scratch, wor
 
 
 def test_the_ids_in_a_binary_patch_give_no_access_to_objects(scratch: Scratch) -> None:
-    """The object is in no place that the index names: its content stays secret."""
+    """The object is at no path of the index, so its content stays secret."""
     secret = scratch.git.run("hash-object", "--stdin", cwd=scratch.folder, stdin=b"secret\n")
     patch = f"diff --git a/x b/x\nindex {'0' * 40}..{secret} 100644\nBinary files differ\n".encode()
     refused = scratch.refuse(patch)

@@ -135,7 +135,7 @@ def test_the_way_git_ends_decides_the_fault_of_an_expression(
     with pytest.raises(BadRange) as refused:
         blame_lines(work, tip, b"a", ranges=["/x/"], detect_moves=False, regex_memory_max_bytes=MEMORY)
     assert refused.value.reason == reason
-    # Without a range no expression is to blame.
+    # Without a range there is no expression that could be the cause.
     with pytest.raises(GitFailed):
         blame_lines(work, tip, b"a", ranges=[], detect_moves=False, regex_memory_max_bytes=MEMORY)
 

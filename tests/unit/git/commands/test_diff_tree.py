@@ -1,4 +1,4 @@
-"""Output of git's that comes in pieces of any size is read the same."""
+"""Git's output is read alike in pieces of any size."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What index-pack tells of faulty objects is read however it is cut, and nothing else is held back."""
+"""Messages about faulty objects are read in pieces of any size, and all other messages are passed on."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Searching a tree: what matches, what surrounds it, and how a search ends that goes wrong."""
+"""Searching a tree: matches, their context, and searches that fail."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""Packs that come in: what is taken, what is refused, and what git says of it."""
+"""Packs that arrive: which are taken, which are refused, and git's reasons."""
 
 import time
 from collections.abc import Iterator

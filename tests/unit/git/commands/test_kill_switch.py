@@ -1,4 +1,4 @@
-"""A switch ends what runs under it, and what is put under it later."""
+"""A switch ends the processes under it, and those that are put under it later."""
 
 import os
 from pathlib import Path

@@ -33,7 +33,7 @@ def test_an_abbreviation_lists_every_object_that_begins_with_it(work: WorkTree) 
 
 
 def test_no_more_objects_are_listed_than_asked_for(work: WorkTree) -> None:
-    # Two blobs whose ids begin with the same four digits: a birthday among so many is certain enough.
+    # Among so many blobs, the ids of two almost certainly begin with the same four digits.
     by_start: dict[str, list[Oid]] = {}
     for number in range(2000):
         oid = hash_object("blob", b"%d" % number)

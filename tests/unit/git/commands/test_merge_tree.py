@@ -28,14 +28,14 @@ SIDE = ConflictSide(0o100644, Oid("b" * 40))
 
 
 def output(stages: list[tuple[bytes, int]], messages: list[tuple[list[bytes], bytes]]) -> bytes:
-    """Return what git would print."""
+    """Return git's output for these stages and messages."""
     rows = b"".join(b"100644 %s %d\t%s\0" % (b"b" * 40, stage, path) for path, stage in stages)
     told = b"".join(b"%d\0%s\0%s\0text\0" % (len(paths), b"\0".join(paths), kind) for paths, kind in messages)
     return TREE + b"\0" + rows + b"\0" + told
 
 
 class Sides:
-    """Two sides that have some paths; counts the looks."""
+    """Two sides that have some paths. Counts how many paths are looked up."""
 
     def __init__(self, *held: bytes) -> None:
         self.held = set(held)

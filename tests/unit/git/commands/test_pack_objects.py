@@ -59,7 +59,7 @@ def test_a_pack_is_complete_even_if_the_source_has_deltas(work: WorkTree) -> Non
     (pack,) = folder.glob("*.pack")
     bare = work.folder.parent / "bare"
     work.run("init", "--quiet", "--bare", bare)
-    # Without the base beside it, index-pack takes the pack only when no delta leads out of it.
+    # Without the base beside it, index-pack takes only a pack whose deltas have their bases in it.
     work.git.run("index-pack", "--stdin", cwd=bare, stdin=pack.read_bytes())
 
 

@@ -147,10 +147,10 @@ def test_silence_counts_only_while_the_program_works(tmp_path: Path) -> None:
         idle.stdin.write(b"awake?")
         assert idle.stdout.read(6) == b"awake?"
         assert Silence(idle, 1000.0).time_left() > 0
-        # By the clock its time is over at once, but it waits for us. What it did before may be counted late.
+        # The time is over at once, but the program only waits for us. Its earlier work may be counted late.
         assert any(is_patient_with(idle) for _ in range(5))
         with pytest.raises(GitSilent):
-            Silence(idle, 0.0).time_left()  # not a moment of it is allowed
+            Silence(idle, 0.0).time_left()  # no silence at all is allowed
 
 
 def test_a_program_that_works_in_silence_for_too_long_is_reported(tmp_path: Path) -> None:

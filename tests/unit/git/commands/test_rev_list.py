@@ -1,4 +1,4 @@
-"""What rev-list finds: commits and objects that some objects lead to and others do not."""
+"""The walks of rev-list: commits and objects that are reachable from some objects and not from others."""
 
 from dataclasses import dataclass
 

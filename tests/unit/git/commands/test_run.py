@@ -1,4 +1,4 @@
-"""A program that runs to its end: what it leaves behind, and the bounds on it."""
+"""A program that runs to its end: its result, and the bounds on it."""
 
 import os
 import signal
@@ -134,7 +134,7 @@ def test_a_failing_stream_raises_after_its_last_piece(place: GitPlace) -> None:
 
 def test_messages_of_a_successful_stream_are_passed_on(place: GitPlace) -> None:
     told: list[bytes] = []
-    asked = ("cat-file", "-p", "--batch-check")  # a usage error: git fails, so nothing is told
+    asked = ("cat-file", "-p", "--batch-check")  # a usage error: git fails, so no messages are passed on
     with pytest.raises(GitFailed):
         list(iter_git_output(place, *asked, on_messages=told.append))
     assert told == []
@@ -247,7 +247,7 @@ def test_only_a_sentence_of_git_says_that_memory_is_lacking(messages: str, says_
 
 
 class Watcher:
-    """Runs git anywhere and notes what it is asked to look into."""
+    """Runs git anywhere, and notes the complaints that it must check."""
 
     def __init__(self) -> None:
         self.complaints: list[tuple[str, bool]] = []

@@ -1,4 +1,4 @@
-"""Answers kept for requests with an idempotency key: with the write or alone, for a day, and for nobody else."""
+"""Kept answers for requests with an idempotency key: with the write or alone, for a day, and in one repository."""
 
 from dataclasses import replace
 
@@ -28,12 +28,12 @@ DONE = Answer(200, (("content-type", "application/json"), ("x-é", "ü")), b'{"s
 
 
 def found(node: Node, caller: Principal, key: str = "k", repo: str = "r") -> FoundAnswer | None:
-    """Return what is kept under a key."""
+    """Return the answer that is kept under a key."""
     return find_answer(node, caller, FindAnswer(repo, key))
 
 
 def keep(node: Node, caller: Principal, key: str = "k", *, print_: str = "f", repo: str = "r") -> Ticket:
-    """Keep an answer that nothing was written for; return its ticket."""
+    """Keep the answer of a request that wrote nothing; return its ticket."""
     ticket = Ticket(key, print_)
     keep_answer(node, caller, KeepAnswer(repo, ticket, DONE))
     return ticket
@@ -114,7 +114,7 @@ def test_old_answers_are_forgotten_in_short_transactions(node: Node, caller: Pri
 
 
 def receipt_for_branch(ticket: Ticket) -> Receipt[CreatedBranch]:
-    """Return how the result of making a branch becomes an answer."""
+    """Return a receipt that makes an answer of the result of create_branch."""
     return Receipt(ticket, lambda made: Answer(201, (), made.refname + made.tip.encode()))
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.quick
 
 
 def write(node: Node, caller: Principal, count: int = 1, *, repo: str = "r") -> None:
-    """Let so many things happen to main."""
+    """Move main `count` times."""
     for number in range(count):
         commit_files(node, caller, repo, "main", {"a": b"%d %d\n" % (node.clock(), number)})
 
@@ -35,7 +35,7 @@ def listen(node: Node, caller: Principal, after: int | None = 0) -> EventReader:
 
 
 def told(reader: EventReader) -> list[tuple[str, str, str]]:
-    """Return what each of the next events says: its kind, the ref and where that is now."""
+    """Return kind, ref and new value of each of the next events."""
     payloads = [(event, json.loads(event.payload)) for event in reader.read()]
     return [(event.kind, payload["ref"], payload["after"]) for event, payload in payloads]
 

@@ -1,4 +1,4 @@
-"""Background jobs as an operator lists them and lets them run again."""
+"""Background jobs: how an operator lists them and retries them."""
 
 import pytest
 

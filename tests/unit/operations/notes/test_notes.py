@@ -54,17 +54,17 @@ def first(node: Node, caller: Principal, repo: str) -> Oid:
 
 
 def add(text: str, *, to: str = "main", refname: RefName = NOTES, expected: str | None = None) -> WriteNote:
-    """Return the wish to add a note."""
+    """Return a command that adds a note."""
     return WriteNote("r", to, refname, NoteAction.ADD, text, expected)
 
 
 def append(text: str, *, expected: str | None = None) -> WriteNote:
-    """Return the wish to add a paragraph to the note on main."""
+    """Return a command that adds a paragraph to the note on main."""
     return WriteNote("r", "main", NOTES, NoteAction.APPEND, text, expected)
 
 
 def remove(*, of: str = "main", expected: str | None = None) -> WriteNote:
-    """Return the wish to remove a note."""
+    """Return a command that removes a note."""
     return WriteNote("r", of, NOTES, NoteAction.REMOVE, None, expected)
 
 
@@ -177,7 +177,7 @@ def test_a_guard_may_be_in_upper_or_lower_case(node: Node, caller: Principal, fi
 
 
 def lose_races(node: Node, monkeypatch: pytest.MonkeyPatch, count: int, actual: Oid) -> None:
-    """Let so many moves of a ref be beaten by another writer."""
+    """Let another writer win the race for a ref `count` times."""
     really_move = RefWriter.move
     left = count
 
@@ -282,7 +282,7 @@ def test_ref_policies_apply_to_notes(node: Node, caller: Principal, first: Oid) 
     with pytest.raises(PolicyDenied):
         write_note(node, bound, add("x"))
     signed = with_policy(caller, ["refs/notes/*", ["verify-sig"]])
-    with pytest.raises(PolicyDenied):  # what the server commits is unsigned
+    with pytest.raises(PolicyDenied):  # commits of the server are unsigned
         write_note(node, signed, add("x"))
     with pytest.raises(NotesRefNotFound):
         text_of(node, caller)

@@ -45,7 +45,7 @@ def second(node: Node, caller: Principal, repo: str, first: Oid) -> Oid:
 
 
 def tip(node: Node, caller: Principal, refname: RefName, *, ephemeral: bool = False) -> Oid:
-    """Return where a branch is."""
+    """Return the commit that a branch is at."""
     return read_branch(node, caller, ReadBranch("r", refname, ephemeral)).head
 
 
@@ -204,7 +204,7 @@ def test_a_branch_that_moves_at_every_attempt_is_given_up(
     assert refused.value.fields == {"branch": "side"}
 
 
-# Who may
+# Permissions
 
 
 def test_a_rule_against_pushes_refuses_creation_moves_and_deletion(

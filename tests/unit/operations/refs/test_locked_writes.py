@@ -1,4 +1,4 @@
-"""Writes to a ref: one at a time under its lock, again after a lost race, and not for ever."""
+"""Writes to a ref: one at a time under its lock, repeated after a lost race, and only for a limited time."""
 
 import threading
 
@@ -28,7 +28,7 @@ def row(node: Node, caller: Principal, repo: str) -> Repo:
 
 
 class Racer:
-    """An attempt that loses the race so many times."""
+    """An attempt that loses a given number of races."""
 
     def __init__(self, losses: int) -> None:
         self.attempts = 0

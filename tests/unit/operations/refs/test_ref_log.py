@@ -1,4 +1,4 @@
-"""The ref log, and putting refs back to where it says they were."""
+"""The ref log, and restoring refs to values in it."""
 
 import pytest
 
@@ -44,12 +44,12 @@ def second(node: Node, caller: Principal, repo: str, first: Oid) -> Oid:
 
 
 def set_clock(node: Node, now: int) -> None:
-    """Let the node's clock stand at another time."""
+    """Set the node's clock to another time."""
     node.clock = lambda: now
 
 
 def tip(node: Node, caller: Principal, refname: RefName, *, ephemeral: bool = False) -> Oid:
-    """Return where a branch is."""
+    """Return the commit that a branch is at."""
     return read_branch(node, caller, ReadBranch("r", refname, ephemeral)).head
 
 

@@ -1,4 +1,4 @@
-"""Tags: made once, listed by their names, deleted; annotated ones show the commit that they lead to."""
+"""Tags: created once, listed by name, and deleted. An annotated tag shows the commit that it leads to."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Forks and snapshots: what is copied of which source, and who may."""
+"""Forks and snapshots: the copied refs and objects, and the permissions."""
 
 import pytest
 
@@ -35,7 +35,7 @@ ADA = Person("Ada", "ada@example.test", 5000, "+0100")
 
 @pytest.fixture(scope="module")
 def pair() -> KeyPair:
-    """The key pair of whoever issues tokens."""
+    """The key pair that signs tokens."""
     return make_key_pair()
 
 
@@ -171,7 +171,7 @@ def test_a_fork_lives_on_without_its_source(
         assert parse_commit(view.read(history[2], kind="commit")[1]).parents == (history[1],)
 
 
-# Who may
+# Permissions
 
 
 def test_a_source_is_opened_by_a_token_of_its_own(
@@ -230,7 +230,7 @@ def test_a_fork_is_not_given_a_default_branch_that_nobody_could_push(
 
 
 def snapshot(token: str, ref: str | None = None) -> SnapshotBase:
-    """Return the wish for a snapshot with a commit by Ada."""
+    """Return a base for a snapshot with a commit by Ada."""
     return SnapshotBase("r", token, ref, b"Start over\n", ADA)
 
 

@@ -206,7 +206,7 @@ def test_the_default_branch_must_exist_once_there_are_branches(
     create_branch(
         node, caller, CreateBranch("r", branch_refname("draft"), ephemeral=True, base_ref="refs/heads/main")
     )
-    for branch in ("nowhere", "draft"):  # one of the other namespace is none
+    for branch in ("nowhere", "draft"):  # a branch of the other namespace does not count
         with pytest.raises(BranchNotFound):
             update_repo(node, caller, UpdateRepo("r", branch_refname(branch)))
     assert get_repo(node, caller, GetRepo("r")).default_branch == "trunk"

@@ -1,4 +1,4 @@
-"""Credentials for upstreams: who may store, change and delete which."""
+"""Credentials for upstreams: which callers may store, change and delete them."""
 
 import pytest
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.quick
 
 @pytest.fixture
 def file(node: Node, caller: Principal, tmp_path: Path) -> Path:
-    """The file that the node reads: a token for one repository, one for all, one of nobody."""
+    """The file that the node reads, with three tokens: for one repository, for all, and of an unknown organisation."""
     path = tmp_path / "tokens"
     path.write_text("one acme apps/shop\nall acme *\nlost nobody *\n")
     node.static_tokens = TokenFile(path)
@@ -24,7 +24,7 @@ def file(node: Node, caller: Principal, tmp_path: Path) -> Path:
 
 
 def find(node: Node, token: str) -> Principal | None:
-    """Return who reads with the token."""
+    """Return the principal of the token."""
     return find_static_reader(node, FindStaticReader(token))
 
 

@@ -1,4 +1,4 @@
-"""Subscriptions to events: who may have which, and the log of what was sent."""
+"""Subscriptions to events: which callers may have which, and the log of deliveries."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def ids(node: Node, caller: Principal) -> list[str]:
 
 
 def send(node: Node, outcome: SendOutcome) -> int:
-    """Note this outcome of everything that is due; return how much that was."""
+    """Record this outcome for every due delivery; return their number."""
     count = 0
     for webhook in list_due_subscriptions(node, ListDueSubscriptions("w")):
         due = choose_deliveries(node, ChooseDeliveries(webhook.id, (), 10))
@@ -134,7 +134,7 @@ def test_the_subscriptions_of_an_organisation_are_bounded(
     subscribe(node, caller)
 
 
-# Whose they are
+# Owners of subscriptions
 
 
 def test_a_token_for_one_repository_has_only_subscriptions_for_it(
@@ -186,7 +186,7 @@ def test_subscriptions_are_listed_oldest_first_page_by_page(node: Node, caller: 
             list_webhooks(node, caller, ListWebhooks(cursor))
 
 
-# Who gets what
+# Recipients of events
 
 
 def test_an_event_goes_to_the_subscriptions_that_name_it(node: Node, caller: Principal, repo: str) -> None:

@@ -1,4 +1,4 @@
-"""Which commit last touched a path, compared with a walk of all of history that keeps nothing."""
+"""The commit that last touched a path, compared with a full walk of history that keeps nothing."""
 
 import random
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.quick
 
 
 class Past:
-    """A history on main, with what each commit holds and whose child it is."""
+    """A history on main, with the files and parents of each commit."""
 
     def __init__(self, node: Node, caller: Principal, repo: Repo) -> None:
         self.node, self.caller, self.repo = node, caller, repo
@@ -51,7 +51,7 @@ class Past:
         return new
 
     def touched(self, commit: Oid, path: str) -> Oid:
-        """Return what `git log -1` says: follow the first parent that has the same at the path."""
+        """Return the answer of `git log -1`: follow the first parent with the same entry at the path."""
         content = self.files[commit][path]
         for parent in self.parents[commit]:
             if self.files[parent].get(path) == content:
@@ -146,7 +146,7 @@ def test_a_map_that_was_kept_on_the_disk_is_found_by_the_next_process(past: Past
 
 
 def random_files(rng: random.Random, before: dict[str, bytes]) -> dict[str, bytes]:
-    """Change, add and remove a few of some paths; contents come back now and then."""
+    """Change, add and remove files at a few paths; earlier contents come back now and then."""
     files = dict(before)
     for _ in range(rng.randint(1, 3)):
         path = rng.choice(["a", "b", "dir/a", "dir/b", "dir/sub/a", "dir/sub/b"])

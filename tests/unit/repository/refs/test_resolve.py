@@ -1,4 +1,4 @@
-"""Ref inputs on a node in memory: what each spelling means, and which are refused before anything is read."""
+"""Ref inputs on a node in memory: the meaning of each spelling, and texts that are refused before anything is read."""
 
 import pytest
 
@@ -82,7 +82,7 @@ def shop(node: Node, caller: Principal, repo: Repo) -> Shop:
     return Shop(node, caller, repo)
 
 
-# What is refused unread
+# Texts that are refused unread
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_text_that_may_name_a_ref_is_taken_without_the_blanks_around_it(text: st
 
 
 def test_a_name_may_be_as_long_as_a_ref() -> None:
-    """The length counts in bytes, as the file system counts."""
+    """The length counts in bytes, as in the file system."""
     parts = ("é" * 100 + "/") * 4
     fitting = f"refs/heads/{parts}"
     fitting += "x" * (limits.refname_max_bytes - len(fitting.encode()))
@@ -226,7 +226,7 @@ def test_the_id_of_a_tag_leads_to_its_commit(shop: Shop) -> None:
 
 
 def test_an_id_to_which_no_ref_leads_names_nothing(shop: Shop) -> None:
-    """A deleted commit is gone for readers at once, long before its object is."""
+    """A deleted commit disappears for readers at once, long before its object is deleted."""
     with pytest.raises(RefNotFound):
         shop.resolve(shop.unreferenced)
     with pytest.raises(NotFound):
@@ -262,7 +262,7 @@ def test_the_ephemeral_namespace_has_branches_of_its_own_and_ids_as_ever(shop: S
     assert shop.resolve(shop.draft).commit == shop.draft
 
 
-# What is no commit
+# Objects that are not commits
 
 
 def test_a_tag_of_a_file_names_an_object_but_no_commit(shop: Shop) -> None:

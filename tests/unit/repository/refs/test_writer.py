@@ -1,4 +1,4 @@
-"""The one way in which refs change: policy first, then refs, packs, events and the kept answer in one transaction."""
+"""The only way to change refs: first the policy, then refs, packs, events and the kept answer in one transaction."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -259,7 +259,7 @@ def test_a_write_that_fails_keeps_no_answer(node: Node, caller: Principal, repo:
 
 
 def test_an_answer_that_cannot_be_made_undoes_the_write(node: Node, caller: Principal, repo: Repo) -> None:
-    """A write whose repeats could not be answered is worse than none."""
+    """A write whose repeats could not be answered must not happen."""
 
     def fail() -> str:
         raise RuntimeError("of the test")

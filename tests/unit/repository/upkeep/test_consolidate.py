@@ -1,4 +1,4 @@
-"""Which packs are merged next, and that nothing is lost by it."""
+"""The choice of the packs to join next, and that joining loses nothing."""
 
 from dataclasses import replace
 
@@ -149,7 +149,7 @@ def test_a_repository_that_is_gone_has_nothing_to_join(few: Node, caller: Princi
 def test_the_sweep_deletes_old_leftovers_of_dead_writers(few: Node, repo: Repo) -> None:
     put_blob(few, repo, b"kept")
     with RepoView(few, repo) as view:
-        write = Write(view)  # that of a process which dies: its block is never left
+        write = Write(view)  # the write of a process that dies: its block is never left
         write.writer.add_object("blob", b"half")
         write.publish()
     started = few.clock()

@@ -1,4 +1,4 @@
-"""What a pull changes."""
+"""The refs that a pull changes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Writers of one branch wait in order of arrival; those of other branches do not wait for them."""
+"""Writers of one branch wait in order of arrival. Writers of other branches do not wait for them."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ WAIT_S = 60
 
 
 class Writers:
-    """Writers that hold their branch until they are told to `finish`; `begun` names those that got it, in order."""
+    """Writers that hold their branch until the test calls `finish`. `begun` has the admitted ones, in order."""
 
     def __init__(self, queue: BranchQueue) -> None:
         self._queue = queue
@@ -133,7 +133,7 @@ async def test_a_writer_that_fails_lets_the_next_begin() -> None:
 @pytest.mark.parametrize("steps", range(8))
 @in_event_loop
 async def test_a_writer_cancelled_while_it_is_admitted_lets_the_next_begin(steps: int) -> None:
-    """One more step of the loop in each run: among them is the one between the lock's release and the task."""
+    """Each run cancels one step of the loop later. One of the steps lies between the release and the task."""
     queue = BranchQueue()
     writers = Writers(queue)
     for name in "abc":
@@ -150,7 +150,7 @@ async def test_a_writer_cancelled_while_it_is_admitted_lets_the_next_begin(steps
 
 
 class Key:
-    """A key that tells when it is forgotten."""
+    """A key that notes when it is forgotten."""
 
 
 @in_event_loop

@@ -1,4 +1,4 @@
-"""A slot is given to a request only while its client is there, and cuts that client's connection."""
+"""A request gets a slot only while its client is connected. A slot can cut its client's connection."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ HERE, SAME_ORG = (1, "a"), (1, "b")
 
 
 def request_of(client: Client, *, knows_connection: bool = True) -> WireRequest:
-    """Return the request of a client; a server other than ours knows nothing of the connection."""
+    """Return the request of a client. Other servers than ours do not tell about the connection."""
     scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
     if knows_connection:
         scope["packhouse.has_left"] = lambda: client.has_left

@@ -21,7 +21,7 @@ STRICT = Limits(git_slot_park_after_s=0, git_slot_cut_after_s=0, git_slot_look_s
 
 
 class Transfers:
-    """Transfers that keep their slots until they are told to go on; `begun` has those that got one."""
+    """Transfers that keep their slots until the test lets them go on. `begun` has the admitted ones."""
 
     def __init__(self, limiter: Limiter) -> None:
         self._limiter = limiter
@@ -83,7 +83,7 @@ class Transfers:
 
 
 async def count_slots(limiter: Limiter) -> int:
-    """Return how many slots a limiter that nobody uses any more gives to strangers that all stall."""
+    """Return how many slots an unused limiter gives to strangers that all stall."""
     strangers = Transfers(limiter)
     for org_id in range(100, 120):
         await strangers.arrive((org_id, "a"), stalling=True)
@@ -202,7 +202,7 @@ STEPS = st.tuples(
 
 @given(st.lists(STEPS, max_size=40))
 def test_no_slot_is_lost_in_any_order_of_ends(steps: list[tuple[Holder, bool, int, bool, int]]) -> None:
-    """Each step lets a transfer begin and another go on or be cancelled, at any moment between two others."""
+    """Each step begins a transfer, and lets another one go on or be cancelled, at any moment between two others."""
 
     async def run() -> None:
         limiter = Limiter(2, parked_max=3, limits=IMPATIENT)

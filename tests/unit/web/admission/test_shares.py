@@ -77,7 +77,7 @@ def test_a_place_given_back_may_be_taken_again() -> None:
 
 @given(st.lists(st.tuples(HOLDERS, st.booleans()), max_size=80), st.integers(1, 12))
 def test_nothing_is_lost_when_everything_is_given_back(steps: list[tuple[Holder, bool]], places: int) -> None:
-    """Whatever the order, a table that is empty again shares as a new one."""
+    """In any order: an empty table shares like a new one."""
     shares = Shares(places)
     held: list[Holder] = []
     for holder, gives_back in steps:

@@ -1,4 +1,4 @@
-"""A slot is parked while it waits for its client, and cut when others wait for it."""
+"""A slot is parked while it waits for its client, and its client is cut when others wait for the slot."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ CUTTING = Limits(git_slot_park_after_s=NEVER_S, git_slot_cut_after_s=0, git_slot
 
 
 class Client:
-    """A client that a slot waits for until it is told to `come` or to `fail`."""
+    """A client that a slot waits for until the test calls `come` or `fail`."""
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
@@ -64,7 +64,7 @@ async def wait_for_slot(pool: SlotPool, holder: Holder) -> "asyncio.Task[None]":
 
 
 def is_parked(slot: Slot) -> bool:
-    """Tell whether the slot is parked now; asked of the attribute, mypy takes the first answer for the last."""
+    """Tell whether the slot is parked now. If the attribute were read, mypy would take its first value for the last."""
     return slot.is_parked
 
 

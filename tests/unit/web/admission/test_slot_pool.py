@@ -1,4 +1,4 @@
-"""The slots of one limiter: the order of those who wait, parking, and cancellation at any moment."""
+"""The slots of one limiter: the order of waiters, parking, and cancellation at any moment."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ HERE, SAME_ORG, ELSEWHERE, FAR = (1, "a"), (1, "b"), (2, "a"), (3, "a")
 
 
 class Waiters:
-    """Tasks that wait for slots of a pool; `admitted` names those that got one, in order."""
+    """Tasks that wait for slots of a pool. `admitted` has the names of those with a slot, in order."""
 
     def __init__(self, pool: SlotPool) -> None:
         self._pool = pool
@@ -49,19 +49,19 @@ class Waiters:
         await settle()
 
     async def cancel(self, name: str) -> None:
-        """Cancel one that waits."""
+        """Cancel a waiter."""
         assert await cancelled(self.tasks[name])
         await settle()
 
     async def close(self) -> None:
-        """Cancel all that still wait."""
+        """Cancel all remaining waiters."""
         for task in self.tasks.values():
             task.cancel()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
 
 async def count_slots(pool: SlotPool) -> int:
-    """Return how many strangers a pool admits that nobody uses."""
+    """Return how many strangers an unused pool admits."""
     strangers = Waiters(pool)
     for org_id in range(100, 110):
         await strangers.take(str(org_id), (org_id, "a"))

@@ -1,4 +1,4 @@
-"""What a transfer opens in a thread is closed in every case, and its limiters do not keep each other out."""
+"""A transfer opened in a thread is closed in every case, and fetches and pushes have slots of their own."""
 
 import asyncio
 import logging

@@ -27,7 +27,7 @@ ADA: Final = {"name": "Ada", "email": "ada@example.test", "date": "2020-01-01T00
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Calls the API of a node as somebody who may do everything in `repo`; its names stand in the path."""
+    """Calls the API of a node as a caller who may do everything in `repo`. The paths name the repository."""
 
     shared: Shared
     repo: str = "r"
@@ -117,13 +117,13 @@ def commit_files(
 
 
 def new_commit(sent: Sent) -> str:
-    """Return the id of the commit that an answer tells of."""
+    """Return the id of the new commit in an answer."""
     assert sent.status == 201, sent.body
     return str(json.loads(sent.body)["commit"]["commit_sha"])
 
 
 def as_sent(members: dict[str, Any]) -> str:
-    """Return JSON as the server writes it: without blanks, the members in this order, text as it is."""
+    """Return JSON as the server writes it: without blanks, members in this order, text without escapes."""
     return json.dumps(members, separators=(",", ":"), ensure_ascii=False)
 
 

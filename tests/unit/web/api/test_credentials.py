@@ -23,7 +23,7 @@ def owner(repo: Client) -> Client:
 
 
 def told(sent: Sent, status: int) -> str:
-    """Return the id in an answer about a credential, of which all other bytes are as expected."""
+    """Return the id in an answer about a credential. All other bytes must be as expected."""
     name = str(json.loads(sent.body)["id"])
     assert name.startswith("ggc_")
     assert shown(sent) == (status, as_sent({"id": name, "created_at": CREATED}))

@@ -9,12 +9,12 @@ from tests.unit.web.api.conftest import Client, as_sent, commit_files, new_commi
 
 pytestmark = pytest.mark.quick
 
-LATIN = b"caf\xe9.txt"  # is no UTF-8
+LATIN = b"caf\xe9.txt"  # not UTF-8
 FILES = {b"dir/b.py": b"two\n", LATIN: b"x\n", "ü.txt".encode(): b"u\n"}
 
 
 def entry(path: str, mode: str = "100644", kind: str = "blob", **more: str) -> dict[str, str]:
-    """Return the members that tell of an entry, the bytes of its path behind the path."""
+    """Return the members of an entry. The bytes of its path follow the path."""
     return {"path": path, **more, "type": kind, "mode": mode}
 
 
@@ -23,7 +23,7 @@ LATIN_ENTRY = entry("caf\N{REPLACEMENT CHARACTER}.txt", path_base64="Y2Fm6S50eHQ
 
 @pytest.fixture
 def listed(stocked: Client) -> Client:
-    """A client of a repository with files, a folder, a link and a name that is no text."""
+    """A client of a repository with files, a folder, a link and a name that is not text."""
     assert commit_files(stocked, "main", FILES).status == 201
     assert commit_files(stocked, "main", {b"link": b"a.txt"}, mode="120000").status == 201
     return stocked

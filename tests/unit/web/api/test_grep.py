@@ -90,7 +90,7 @@ TIP = Oid("a" * 40)
 
 
 def told(*skipped: tuple[bytes, SkipReason], is_out_of_time: bool = False) -> str:
-    """Return what the reply of a page with one match says of what was not searched."""
+    """Return the members of a reply with one match that tell about skipped files."""
     found = [GrepLine(b"a", 1, b"x", True)]
     answer = grep_answer(GrepPattern("x"), GrepPage("main", TIP, found, None, list(skipped), is_out_of_time))
     whole = as_sent(page("x", TIP, [{"path": "a", "lines": [line(1, "x")]}], has_more=False))

@@ -1,4 +1,4 @@
-"""Whether the process serves, over the whole pipeline: the exact bytes of each answer."""
+"""Health and readiness over the whole pipeline: the exact bytes of each answer."""
 
 import json
 

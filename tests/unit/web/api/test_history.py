@@ -36,7 +36,7 @@ def commit(oid: str, *parents: str, message: str = "m", **more: str) -> dict[str
 
 
 def put_raw_commit(node: Node, content: bytes) -> Oid:
-    """Put a commit of these bytes on main, wherever that is now."""
+    """Move main to a commit of these bytes."""
     with node.database.read() as session:
         org = find_org(session, "acme")
     assert org is not None

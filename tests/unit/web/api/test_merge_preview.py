@@ -22,7 +22,7 @@ def blob(content: str | None, oid_of: bytes | None = None, **more: bool) -> dict
 
 
 def preview(tips: tuple[str, str], base: str, status: str, result: str, **more: Any) -> dict[str, Any]:
-    """Return the members of a preview; those of conflicts are empty unless given."""
+    """Return the members of a preview. Members about conflicts are empty unless given."""
     return {
         "status": status,
         "result": result,

@@ -13,7 +13,7 @@ CREATED = "1970-01-01T00:16:40Z"  # the clock of the node stands at 1000
 
 
 def shown(sent: Sent) -> tuple[int, str]:
-    """Return status and body, with the random ids of repositories made alike."""
+    """Return status and body, with a constant in place of random ids of repositories."""
     return sent.status, re.sub(r"repo_[0-9a-z]{20,}", "repo_X", sent.body.decode())
 
 

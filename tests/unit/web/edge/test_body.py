@@ -1,4 +1,4 @@
-"""Bodies as they arrive: their bounds, their encodings, and what is hashed of them."""
+"""Bodies as they arrive: their bounds, their encodings, and their fingerprints."""
 
 import asyncio
 import gzip
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.quick
 
 
 def upload(*pieces: bytes, is_whole: bool = True, **headers: str) -> RequestBody:
-    """Return a body of these pieces, whose length is not announced unless by a header."""
+    """Return a body of these pieces. Only a header announces its length."""
     named = {"Transfer-Encoding": "chunked"} if "content_length" not in headers else {}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     return RequestBody(make_scope("POST", "/", named), receive_of(*pieces, is_whole=is_whole), stall_max_s=5)
 
 
 def silent(**more: object) -> RequestBody:
-    """Return a body of which nothing comes."""
+    """Return a body of which nothing arrives."""
 
     async def receive() -> Message:
         await asyncio.Event().wait()

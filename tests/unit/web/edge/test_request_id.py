@@ -1,4 +1,4 @@
-"""Ids of requests: the client's where it is one, else a new one."""
+"""Ids of requests: a valid id of the client, or else a new one."""
 
 import re
 

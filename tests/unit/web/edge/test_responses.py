@@ -90,7 +90,7 @@ def test_head_starts_no_producer_and_cleans_up_all_the_same() -> None:
     stream = Stream(b"abcd", method="HEAD", size_bytes=4)
     sent = asyncio.run(stream.serve())
     assert (sent.headers["content-length"], sent.body) == ("4", b"")
-    assert stream.closed == ["cleanup"]  # what has not begun has nothing to close
+    assert stream.closed == ["cleanup"]  # the producer has not begun, so there is nothing to close
 
 
 def test_a_producer_that_fails_at_once_leaves_room_for_another_answer() -> None:

@@ -1,4 +1,4 @@
-"""A request as it came: target, addresses, body, and the connection."""
+"""A request as it arrived: target, addresses, body, and connection."""
 
 import asyncio
 

@@ -30,7 +30,7 @@ COMMIT = {"message": " Start ", "author": {"name": "Ada", "email": "ada@example.
 
 
 def parse(fields: dict[str, Any], commit: dict[str, Any] | None = None) -> object:
-    """Return what is asked for at second 1000."""
+    """Return the base that the fields ask for, at second 1000."""
     return parse_base(fields, commit, now=1000)
 
 
@@ -182,7 +182,7 @@ def test_a_github_upstream_may_be_public() -> None:
     assert misfit({"owner": "o", "name": "n", "auth": "public"}) == "base_repo.auth"
 
 
-# What goes for all
+# Rules for all bases
 
 
 def test_other_words_are_refused() -> None:

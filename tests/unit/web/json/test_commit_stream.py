@@ -1,4 +1,4 @@
-"""Commit streams: where pieces of the body may end, which line is which, and what a broken body leaves."""
+"""Commit streams: where pieces of the body may end, the meaning of each line, and the leftovers of a broken body."""
 
 import base64
 import json
@@ -68,7 +68,7 @@ class CountedCommit(PendingCommit):
 
 @dataclass
 class Opener:
-    """Notes the metadata lines for which a stream opens a commit, and the lines that follow."""
+    """Notes the metadata lines that open a commit, and the lines that follow."""
 
     commit: CountedCommit
     opened: list[bytes] = field(default_factory=list)
@@ -93,13 +93,13 @@ def opener(node: Node, memory_caller: Principal) -> Iterator[Opener]:
 
 
 def lines_of(*pieces: bytes) -> list[bytes]:
-    """Return the lines that a body has which arrives in these pieces."""
+    """Return the lines of a body that arrives in these pieces."""
     splitter = LineSplitter()
     lines = [line for piece in pieces for line in splitter.feed(piece)]
     return [*lines, *splitter.finish()]
 
 
-# Where lines end
+# Ends of lines
 
 
 BODY = METADATA + b'\n{"blob_chunk": 1}\r\n\r\n  \n{"blob_chunk": 2}\n'
@@ -146,7 +146,7 @@ def test_a_carriage_return_within_a_line_ends_nothing() -> None:
     assert lines_of(b"a\rb\r\r\n") == [b"a\rb"]
 
 
-# How long lines may be
+# Lengths of lines
 
 
 def small_splitter() -> LineSplitter:
@@ -168,7 +168,7 @@ def test_blank_lines_leave_the_first_line_its_limit() -> None:
 
 @pytest.mark.parametrize("piece", [1, 10, 1000])
 def test_a_line_without_an_end_is_refused_as_soon_as_it_is_too_long(piece: int) -> None:
-    """Memory holds one line, so nobody may send one that never ends."""
+    """Memory holds one line, so a line without an end must be refused."""
     splitter = small_splitter()
     for _ in range(50 // piece):
         assert list(splitter.feed(b"m" * piece)) == []
@@ -189,7 +189,7 @@ def test_the_lines_before_too_long_a_line_are_kept() -> None:
         next(lines)
 
 
-# Which line is which
+# Kinds of lines
 
 
 def test_the_first_line_opens_the_commit_and_each_later_one_goes_to_it(opener: Opener) -> None:
@@ -236,7 +236,7 @@ def test_an_opened_commit_is_closed_with_the_stream(opener: Opener) -> None:
     assert opener.commit.closed == 1
 
 
-# What a chunk line may hold
+# Contents of chunk lines
 
 
 def test_a_chunk_line_gives_its_content_id_data_and_end() -> None:
@@ -317,7 +317,7 @@ def add_to_pack(commit: PendingCommit, line: bytes) -> None:
 
 
 def send(stream: CommitStream, *lines: bytes) -> NewCommit:
-    """Send a whole body, commit and let go of the rest."""
+    """Send a whole body, commit and close the stream."""
     try:
         stream.feed(b"\n".join([METADATA, *lines]))
         return stream.finish().commit()

@@ -171,7 +171,7 @@ def test_any_object_is_read_or_refused(raw: dict[str, Any]) -> None:
     try:
         body(raw, "list_commits")
     except Invalid as error:
-        write_sentence(error).encode()  # what cannot be encoded could not be answered
+        write_sentence(error).encode()  # a sentence that cannot be encoded could not be sent
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Chunk lines: which base64 is taken, and how long a line may be."""
+"""Chunk lines: which base64 is accepted, and how long a line may be."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Members of replies under old names: filled from the standard ones, and described as what they are."""
+"""Members of replies under old names: filled from the standard members, and described as old names."""
 
 import re
 from typing import Annotated, Any

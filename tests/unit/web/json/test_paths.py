@@ -1,4 +1,4 @@
-"""Paths as JSON and queries spell them: what is not UTF-8 comes back from its base64, byte for byte."""
+"""Paths in JSON and queries: a path that is not UTF-8 comes back from its base64, byte for byte."""
 
 import base64
 

@@ -1,4 +1,4 @@
-"""JSON is read as far as somebody asks for it, and no further."""
+"""Only the needed members of JSON are decoded."""
 
 import json
 import tracemalloc
@@ -20,7 +20,7 @@ def test_members_that_nobody_needs_are_skipped_without_being_built() -> None:
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert members == {"known": [1, {"a": "b"}]}
-    assert peak_bytes < 4 * len(text)  # built, it would be more than twenty times as large
+    assert peak_bytes < 4 * len(text)  # decoded objects would take more than twenty times as much
 
 
 def test_a_member_holds_a_bounded_number_of_values() -> None:

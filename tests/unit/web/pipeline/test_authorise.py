@@ -1,4 +1,4 @@
-"""Who may call which route: token, then scope, then repository."""
+"""Which callers may call which route: token, then scope, then repository."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ def token_of(org: str, repo: str | None, *scopes: Scope) -> str:
 
 
 def call_route(shared: Shared, route: Route, token: str | None, dialect: Dialect, **values: str) -> Call:
-    """Send a call through the stage and return it; raise what the stage raises."""
+    """Send a call through the stage and return it. Raises the errors of the stage."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     exchange, _ = open_exchange(make_wire("GET", "/", headers=headers), shared)
     exchange.route = route
@@ -123,7 +123,7 @@ def test_the_log_names_a_refused_caller(shared: Shared, org: str) -> None:
 
 
 async def never(_exchange: Exchange) -> None:
-    """Stand behind a stage that refuses."""
+    """Stand behind a stage that refuses: it is never called."""
     raise AssertionError
 
 

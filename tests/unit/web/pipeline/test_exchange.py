@@ -1,4 +1,4 @@
-"""Stages: in which order they run, and what they hand on."""
+"""Stages: their order, and the exchange that they hand on."""
 
 import asyncio
 

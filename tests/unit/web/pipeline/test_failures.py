@@ -1,4 +1,4 @@
-"""Failures in the pipeline: answered while they can be, and else the end of the connection."""
+"""Failures in the pipeline: answered as long as possible, afterwards the connection ends."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.quick
 
 
 def answer_of(shared: Shared, error: BaseException, style: ErrorStyle) -> Response:
-    """Return what a failure of the inner stages is answered."""
+    """Return the answer to a failure of the inner stages."""
     exchange, _ = open_exchange(make_wire("GET", "/api/x"), shared)
     exchange.style = style
     asyncio.run(answer_failures(exchange, raising(error)))
@@ -54,7 +54,7 @@ def test_a_broken_connection_is_not_answered(shared: Shared, error: Exception) -
 
 
 def end(shared: Shared, error: BaseException) -> tuple[Exchange, Sent, list[str]]:
-    """Let the inner stages fail; return the exchange, what was sent, and the cuts of the connection."""
+    """Let the inner stages fail. Return the exchange, the sent bytes, and the cuts of the connection."""
     cuts: list[str] = []
     wire = make_wire("GET", "/", cut_connection=lambda: cuts.append("cut"))
     exchange, sent = open_exchange(wire, shared)

@@ -1,4 +1,4 @@
-"""The end of the pipeline: one handler, called once more only where that is harmless."""
+"""The end of the pipeline: one handler, called twice only where that is harmless."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.quick
 
 
 class Count(msgspec.Struct):
-    """How often the handler was called."""
+    """The number of calls of the handler."""
 
     calls: int
 
 
 def failing_first(error: Callable[[], Exception], *, times: int = 1) -> Handler:
-    """Return a handler that fails so often before it answers."""
+    """Return a handler that fails a number of times before it answers."""
     calls = 0
 
     async def handler(_call: Call) -> Count:
@@ -45,7 +45,7 @@ def failing_first(error: Callable[[], Exception], *, times: int = 1) -> Handler:
 
 @pytest.fixture
 def mended(memory_node: Node, memory_caller: Principal) -> Callable[[], Exception]:
-    """What makes the failure of a read whose objects were mended a moment later."""
+    """A maker of the failure of a read whose objects were mended a moment later."""
     create_repo(memory_node, memory_caller, CreateRepo("r"))
     repo = lookup_repo(memory_node, memory_caller, "r")
     return lambda: RepositoryMended(repo.name)

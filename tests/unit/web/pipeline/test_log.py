@@ -1,4 +1,4 @@
-"""The line of a request: it is written however the exchange ends."""
+"""The log line of a request. It is written at every end of an exchange."""
 
 import asyncio
 import io
@@ -27,7 +27,7 @@ ReadLines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def log_lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReadLines]:
-    """What reads the lines that were logged so far."""
+    """A reader of the lines that were logged so far."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""What goes out: the id of the request, what is counted, and the end of an answer to a client that still sends."""
+"""Outgoing answers: the id of the request, the counts, and the end of an answer while its client still sends."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""From what handlers return to what is sent."""
+"""From the result of a handler to the sent answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

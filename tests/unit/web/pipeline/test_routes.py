@@ -1,4 +1,4 @@
-"""The stage that finds the route: what the exchange knows afterwards."""
+"""The stage that finds the route, and its notes in the exchange."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""When an answer goes out: after the body, and no later than its bound."""
+"""When an answer is sent: after the body, and at its bound at the latest."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ def test_a_client_that_leaves_while_it_sends_gets_no_answer_and_its_stream_is_cl
     async def clean_up() -> None:
         closed.append("closed")
 
-    wire = make_wire("POST", "/", headers={"Content-Length": "7"})  # and no piece of it comes
+    wire = make_wire("POST", "/", headers={"Content-Length": "7"})  # no piece of it arrives
     exchange, sent = open_exchange(wire, shared)
     answer = StreamResponse(pieces(), cleanup=clean_up)
     with pytest.raises(ClientGone):

@@ -1,4 +1,4 @@
-"""Prepared writes: in the queue of their branch, once for one key, and nothing left of those that fail."""
+"""Prepared writes: in the queue of their branch, once for one key, and without leftovers of failed ones."""
 
 import asyncio
 import threading
@@ -34,14 +34,14 @@ Operation = Callable[[Receipt[int] | None], int]
 
 
 class Written(msgspec.Struct):
-    """What the writes of these tests reply."""
+    """The reply of the writes of these tests."""
 
     number: int
 
 
 @dataclass(slots=True)
 class Writer:
-    """Makes calls of one caller for repository `r`, and counts what happens to them."""
+    """Makes calls of one caller for repository `r`, and counts the writes."""
 
     shared: Shared
     principal: Principal
@@ -91,7 +91,7 @@ class Writer:
     def branch_route(
         self, operation: Operation, *, refname: Any = MAIN, namespace: str = PERSISTENT
     ) -> Route:
-        """Return the same of a route that writes to a branch."""
+        """Return such a route that writes to a branch."""
 
         async def handler(_call: Call) -> BranchWrite[Written]:
             self.prepared += 1
@@ -228,7 +228,7 @@ def test_prepared_objects_are_removed_when_the_write_fails(writer: Writer, key: 
 
 
 class Gate:
-    """An operation that begins, and goes on when it is told to."""
+    """An operation that begins, and goes on when the test lets it."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -247,7 +247,7 @@ async def begun(gate: Gate) -> None:
 
 
 async def settle() -> None:
-    """Let all tasks go as far as they get without a thread."""
+    """Let all tasks run until they wait for a thread."""
     for _ in range(20):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The constructors of routes: what a row need not say."""
+"""The constructors of routes: the facts that a row leaves to them."""
 
 import inspect
 from dataclasses import fields

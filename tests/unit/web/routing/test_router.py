@@ -1,4 +1,4 @@
-"""Which handler answers which raw request target."""
+"""The handler for each raw request target."""
 
 import pytest
 from starlette.responses import Response

@@ -17,20 +17,20 @@ from tests.support.servers.memory_edge import MemoryEdge
 
 @pytest.fixture
 def node(memory_node: Node) -> Node:
-    """The node, whose clock goes: tokens are checked by it."""
+    """The node. Its clock goes, because tokens are checked by it."""
     memory_node.clock = lambda: int(time.time())
     return memory_node
 
 
 @pytest.fixture
 def caller(memory_caller: Principal) -> Principal:
-    """Someone who may do everything."""
+    """A caller who may do everything."""
     return memory_caller
 
 
 @pytest.fixture
 def admission(node: Node, tmp_path: Path) -> Iterator[Admission]:
-    """The bounds of a server process in which a single transfer of a kind runs at once."""
+    """The bounds of a server process that runs only one transfer of a kind at once."""
     admission = open_admission(Config(data=tmp_path, threads=4, git_processes_max=1), node.limits)
     yield admission
     admission.close()

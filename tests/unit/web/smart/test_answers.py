@@ -1,4 +1,4 @@
-"""Media types of requests and answers, and failures that are told when the status has been sent."""
+"""Media types of requests and answers, and failures after the status was sent."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What a client learns before it fetches or pushes."""
+"""The advertisement that a client reads before it fetches or pushes."""
 
 import pytest
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.quick
 
 
 async def ask(edge: MemoryEdge, service: str, *, version: int = 0, repo: str = "r") -> Reply:
-    """Ask for what a service shows."""
+    """Ask for the advertisement of a service."""
     return await edge.ask(
         "GET",
         f"/{repo}.git/info/refs?service={service}",

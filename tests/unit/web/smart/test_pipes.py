@@ -36,7 +36,7 @@ class Child:
         self.stderr: IO[bytes] = self._process.stderr
 
     def close(self) -> None:
-        """End it."""
+        """End the command."""
         self._process.kill()
         self._process.wait()
         for pipe in (self.stdin, self.stdout, self.stderr):
@@ -45,7 +45,7 @@ class Child:
 
 @pytest.fixture
 def cat() -> Iterator[Child]:
-    """A child that writes what it reads."""
+    """A child that writes its input back."""
     child = Child("exec cat")
     yield child
     child.close()
@@ -157,7 +157,7 @@ async def test_a_child_that_reads_a_part_and_ends_does_not_stop_its_writer() -> 
 @pytest.mark.parametrize("keep_max_bytes", [0, 1, 1000, 10_000_000])
 @in_event_loop
 async def test_read_to_end_keeps_the_beginning_and_reads_on(cat: Child, keep_max_bytes: int) -> None:
-    """A child whose output nobody reads would stop once the pipe is full."""
+    """A child would stop once the pipe is full of unread output."""
     reading = asyncio.ensure_future(PipeReader(cat.stdout).read_to_end(keep_max_bytes=keep_max_bytes))
     writer = PipeWriter(cat.stdin)
     await writer.write(NOISE)

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.quick
 COMMIT, TREE, BLOB = 1, 2, 3
 BANDS = b"report-status side-band-64k"
 EMPTY_PACK = pack()
-NOISE = Random(7).randbytes(200_000)  # that no deflating makes small
+NOISE = Random(7).randbytes(200_000)  # cannot be compressed
 
 
 @in_event_loop

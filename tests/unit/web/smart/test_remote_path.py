@@ -1,4 +1,4 @@
-"""Which repository and namespace a git address names, and who may use it."""
+"""The repository and the namespace that a git address names, and the callers who may use them."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_path_is_read_from_the_right(path: str, remote: Remote) -> None:
 
 
 async def authorise(edge: MemoryEdge, path: str, service: Service, token: str) -> Remote:
-    """Return the remote that a request names; raise what stops it."""
+    """Return the remote that a request names, or raise the refusal."""
     headers = {"authorization": f"Bearer {token}"}
     _route, call = edge.call("POST", f"{path}/{service.value}", Client(), headers)
     principal, remote = await authorise_remote(call, service)
@@ -84,7 +84,7 @@ async def test_an_invalid_token_is_refused(edge: MemoryEdge) -> None:
 )
 @in_event_loop
 async def test_the_token_tells_whether_a_path_is_escaped(edge: MemoryEdge, path: str, repo: str) -> None:
-    """The SDKs write names into addresses as they are, percent signs included."""
+    """The SDKs write names into addresses unescaped, percent signs included."""
     remote = await authorise(edge, path, Service.UPLOAD_PACK, edge.token(repo))
     assert remote == Remote(repo, PERSISTENT)
 

@@ -60,7 +60,7 @@ async def ask(edge: MemoryEdge, body: bytes, *, path: str = "/r.git") -> Reply:
 
 
 async def begin(edge: MemoryEdge, body: bytes) -> StreamResponse:
-    """Return an answer of which nothing has been sent yet."""
+    """Return an answer of which no byte has been sent."""
     response, _call = await edge.open("POST", "/r.git/git-upload-pack", Client([body]), **headers(edge))
     assert isinstance(response, StreamResponse)
     return response

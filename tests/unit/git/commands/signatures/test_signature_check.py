@@ -20,7 +20,7 @@ from tests.support.servers.programs import need_programs
 
 @pytest.fixture(scope="module")
 def keys() -> Iterator[KeyMaker]:
-    """Where keys come from."""
+    """A maker of keys."""
     maker = KeyMaker()
     yield maker
     maker.close()

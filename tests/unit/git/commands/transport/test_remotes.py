@@ -1,4 +1,4 @@
-"""Another server: what it has, what comes from it, and what moves there. Here it is a folder."""
+"""Another server, here a folder: its refs, fetches from it, and pushes to it."""
 
 import os
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ UNKNOWN = Oid("1" * 40)
 
 
 def no_watch() -> None:
-    """Nothing ends the work early."""
+    """Never end the work early."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class There:
 
 
 def remote_at(folder: Path) -> Remote:
-    """Return a folder as a server; no address needs checking."""
+    """Return a folder as a server, whose address needs no check."""
     return Remote(RemoteServer(f"file://{folder}", "file", "", 0, ()))
 
 
@@ -148,7 +148,7 @@ def test_only_the_named_kind_of_server_is_contacted(there: There, here: WorkTree
 
 
 class Enough(Exception):
-    """What a watch raises."""
+    """The error that a watch raises."""
 
 
 def test_a_watch_ends_the_work_also_when_git_is_done_at_once(there: There, here: WorkTree) -> None:

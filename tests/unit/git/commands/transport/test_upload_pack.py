@@ -52,7 +52,7 @@ def test_a_pack_of_the_wanted_objects_is_sent(served: WorkTree) -> None:
 
 
 def test_wants_need_not_be_advertised(served: WorkTree) -> None:
-    """Who may have what was judged before; a second rule here would refuse what was allowed."""
+    """Access was checked before. A second rule in upload-pack would refuse allowed objects."""
     earlier = served.oid("refs/namespaces/ephemeral/refs/heads/draft")
     code, stdout, _ = answer(start_upload_pack(served.place(), namespace="", version=0), want(earlier))
     assert code == 0
