@@ -121,14 +121,17 @@ class Corrupt(PackhouseError):
 
 
 class FieldMissing(Invalid):
-    """A member, parameter or argument is absent. `field` is its name on the wire."""
+    """A member, parameter or argument is absent. `field` is its name on the wire.
+
+    An operation names a field of its command. The name on the wire is the same.
+    """
 
     code = Code.FIELD_MISSING
     field: str
 
 
 class FieldInvalid(Invalid, kw_only=True):
-    """A member, parameter or argument has a value that it cannot have. `field` is its name on the wire."""
+    """A member, parameter or argument has a value that it cannot have. `field` is as in FieldMissing."""
 
     code = Code.FIELD_INVALID
     field: str

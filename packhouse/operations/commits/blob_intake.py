@@ -5,7 +5,7 @@ content that is complete goes into the pack at once.
 """
 
 from collections.abc import Iterator
-from enum import Enum
+from enum import Enum, auto
 
 from packhouse import limits
 from packhouse.endings import Discarding
@@ -58,9 +58,9 @@ class SubmoduleZero(Invalid):
 class ContentUse(Enum):
     """What becomes of a content: a blob, the id of a gitlink, or nothing (its path is deleted)."""
 
-    BLOB = "blob"
-    GITLINK = "gitlink"
-    IGNORED = "ignored"
+    BLOB = auto()
+    GITLINK = auto()
+    IGNORED = auto()
 
 
 _GITLINK_MAX_BYTES = 256
