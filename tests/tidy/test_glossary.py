@@ -27,6 +27,11 @@ WORDS = """
     maintenance lease / wake-up / event / subscription / delivery / attempt / upstream / sync / forward
     pull / mirror / credential / provider / file map / attribution / stretch / tree table / district / layer
     edge / engine / session / spill file / runtime folder / derived file / damaged / mended
+    passing pack / sound file / noted name / data folder / opened folder / idle reader / fresh reader
+    scratch folder / tree maker / tree editor / notes ref / notes tree / locked write / server identity
+    pending commit / ref command / complaint / promote / restore / undelete / answer / piece / commit stream
+    metadata line / chunk / old name / place / pump / sign of life / supervisor / passage / issuer / minting
+    rotate / dead job / bury / due / fan out / hold / release / run / detach / fork / snapshot
 """
 
 
