@@ -4,7 +4,7 @@ import click
 
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_table
 from packhouse.clock import format_timestamp
 from packhouse.operations.jobs.list_jobs import STATES, JobRow, ListJobs, list_jobs
 from packhouse.operations.jobs.retry_job import RetryJob, retry_job
@@ -33,10 +33,7 @@ def retry(*, job_id: int, as_json: bool) -> None:
     """Let the dead job JOB_ID run again."""
     with opened_node() as node:
         retry_job(node, RetryJob(job_id))
-    if as_json:
-        print_record({"retried": job_id}, as_json=True)
-    else:
-        click.echo(f"job {job_id} waits again")
+    print_outcome({"retried": job_id}, f"job {job_id} waits again", as_json=as_json)
 
 
 def _record(job: JobRow) -> Record:

@@ -6,10 +6,10 @@ import click
 
 from packhouse.auth import KeyRejected, key_algorithm, parse_public_key
 from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.key_file import KEY_FILE, read_key_file
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_table, time_text
 from packhouse.clock import format_timestamp
-from packhouse.limits import key_file_max_bytes
 from packhouse.operations.tenants.add_key import AddKey, add_key
 from packhouse.operations.tenants.list_keys import Key, ListKeys, list_keys
 from packhouse.operations.tenants.revoke_key import RevokeKey, revoke_key
@@ -22,7 +22,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("org")
-@click.argument("public_pem", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("public_pem", type=KEY_FILE)
 @click.option("--label", default="", help="Words that tell people which key this is.")
 @click.option("--kid", default="", help="The name that tokens give this key in their header, if they do.")
 @json_option
@@ -31,13 +31,10 @@ def add(*, org: str, public_pem: Path, label: str, kid: str, as_json: bool) -> N
 
     The file holds one PEM block 'BEGIN PUBLIC KEY': EC on P-256, RSA of 2048 bits or more, or Ed25519.
     """
-    pem = _read_text(public_pem)
+    pem = read_key_file(public_pem)
     with opened_node() as node:
         key = add_key(node, AddKey(org, public_pem=pem, label=label, kid=kid))
-    if as_json:
-        print_record(_record(key), as_json=True)
-    else:
-        click.echo(f"added {_algorithm(key)} key {key.key_id}")
+    print_outcome(_record(key), f"added {_algorithm(key)} key {key.key_id}", as_json=as_json)
 
 
 @command.command("list")
@@ -59,17 +56,7 @@ def revoke(*, org: str, key_id: str, as_json: bool) -> None:
     """Believe no token any more that the key KEY_ID of ORG has signed or will sign."""
     with opened_node() as node:
         key = revoke_key(node, RevokeKey(org, key_id))
-    if as_json:
-        print_record(_record(key), as_json=True)
-    else:
-        click.echo(f"revoked {key.key_id}")
-
-
-def _read_text(path: Path) -> str:
-    with click.open_file(str(path), "rb") as file:
-        content: bytes = file.read(key_file_max_bytes + 1)
-    # Content that is not PEM is refused, with a reason, where keys are checked.
-    return content.decode("utf-8", "replace")
+    print_outcome(_record(key), f"revoked {key.key_id}", as_json=as_json)
 
 
 def _record(key: Key) -> Record:
@@ -79,7 +66,7 @@ def _record(key: Key) -> Record:
         "kid": key.kid,
         "label": key.label,
         "created_at": format_timestamp(key.created_at),
-        "revoked_at": None if key.revoked_at is None else format_timestamp(key.revoked_at),
+        "revoked_at": time_text(key.revoked_at),
     }
 
 

@@ -6,7 +6,7 @@ import click
 
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_table
 from packhouse.cli.settings import with_creation_settings
 from packhouse.clock import format_timestamp
 from packhouse.node import Node
@@ -28,10 +28,7 @@ def create(*, name: str, as_json: bool) -> None:
     wanted = CreateOrg(name)  # refuses a name before an installation is created
     with opened_node(may_create=True) as node:
         org = create_org(node, wanted)
-    if as_json:
-        print_record(_record(org), as_json=True)
-    else:
-        click.echo(f"created organisation {org.name}")
+    print_outcome(_record(org), f"created organisation {org.name}", as_json=as_json)
 
 
 @command.command("list")

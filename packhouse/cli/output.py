@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from packhouse.cli.sentences import one_line
+from packhouse.clock import format_timestamp
 
 Record = Mapping[str, object]
 
@@ -43,6 +44,19 @@ def print_record(record: Record, *, as_json: bool) -> None:
     width = max(len(name) for name in record)
     for name, value in record.items():
         click.echo(f"{name.replace('_', ' '):{width}}  {_cell(value)}")
+
+
+def print_outcome(record: Record, sentence: str, *, as_json: bool) -> None:
+    """Print the outcome of a change: the record as a JSON object, or the sentence."""
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(sentence)
+
+
+def time_text(time_s: int | None) -> str | None:
+    """Return a time as JSON and people read it. None, a time that has not come, stays None."""
+    return None if time_s is None else format_timestamp(time_s)
 
 
 def _cell(value: object) -> str:

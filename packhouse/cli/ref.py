@@ -4,7 +4,7 @@ import click
 
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_table
 from packhouse.clock import format_timestamp
 from packhouse.git import EPHEMERAL, PERSISTENT, oid_to_wire, parse_refname
 from packhouse.git.objects import parse_date
@@ -65,10 +65,9 @@ def restore(
     with opened_node() as node:
         restored = restore_ref(node, act_as_operator(node, ActAsOperator(org)), wanted)
     name, old, new = restored.refname.decode("utf-8"), oid_to_wire(restored.old_oid), restored.new_oid
-    if as_json:
-        print_record({"ref": name, "old_sha": old, "new_sha": new}, as_json=True)
-    else:
-        click.echo(f"{name} was at {old}, is at {new}")
+    print_outcome(
+        {"ref": name, "old_sha": old, "new_sha": new}, f"{name} was at {old}, is at {new}", as_json=as_json
+    )
 
 
 def _namespace(ephemeral: bool) -> str:

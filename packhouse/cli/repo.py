@@ -7,7 +7,7 @@ import click
 from packhouse.auth import Principal
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_record, print_table
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node import Node
@@ -57,10 +57,11 @@ def delete(*, org: str, name: str, as_json: bool) -> None:
     """Delete the repository NAME of ORG. Nobody can reach it from then on; its files go some time later."""
     with opened_node() as node:
         deleted = delete_repo(node, act_as_operator(node, ActAsOperator(org)), DeleteRepo(name))
-    if as_json:
-        print_record({"repo_id": deleted.public_id, "name": deleted.name}, as_json=True)
-    else:
-        click.echo(f"deleted {deleted.name} ({deleted.public_id})")
+    print_outcome(
+        {"repo_id": deleted.public_id, "name": deleted.name},
+        f"deleted {deleted.name} ({deleted.public_id})",
+        as_json=as_json,
+    )
 
 
 @command.command("undelete")
@@ -71,10 +72,11 @@ def undelete(*, org: str, name: str, as_json: bool) -> None:
     """Bring back the repository NAME of ORG, until its files are removed."""
     with opened_node() as node:
         undeleted = undelete_repo(node, act_as_operator(node, ActAsOperator(org)), UndeleteRepo(name))
-    if as_json:
-        print_record({"repo_id": undeleted.public_id, "name": undeleted.name}, as_json=True)
-    else:
-        click.echo(f"brought back {undeleted.name} ({undeleted.public_id})")
+    print_outcome(
+        {"repo_id": undeleted.public_id, "name": undeleted.name},
+        f"brought back {undeleted.name} ({undeleted.public_id})",
+        as_json=as_json,
+    )
 
 
 @command.command("adopt")
@@ -93,10 +95,7 @@ def adopt(*, org: str, name: str | None, as_json: bool) -> None:
             each: packs for each in names if (packs := adopt_packs(node, operator, AdoptPacks(each)).names)
         }
     for each, packs in adopted.items():
-        if as_json:
-            print_record({"name": each, "packs": packs}, as_json=True)
-        else:
-            click.echo(f"listed {len(packs)} packs of {each}")
+        print_outcome({"name": each, "packs": packs}, f"listed {len(packs)} packs of {each}", as_json=as_json)
     if not adopted and not as_json:
         click.echo("no unlisted packs")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from packhouse.cli.command import PackhouseGroup
+from packhouse.cli.key_file import KEY_FILE, read_key_file
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_table, time_text
 from packhouse.clock import format_timestamp
-from packhouse.limits import key_file_max_bytes
 from packhouse.operations.tenants.add_signing_key import AddSigningKey, add_signing_key
 from packhouse.operations.tenants.list_signing_keys import ListSigningKeys, SigningKeyRow, list_signing_keys
 from packhouse.operations.tenants.revoke_signing_key import RevokeSigningKey, revoke_signing_key
@@ -21,7 +21,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("org")
-@click.argument("public_key", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("public_key", type=KEY_FILE)
 @click.option("--label", default="", help="Words that tell people whose key this is.")
 @json_option
 def add(*, org: str, public_key: Path, label: str, as_json: bool) -> None:
@@ -30,14 +30,14 @@ def add(*, org: str, public_key: Path, label: str, as_json: bool) -> None:
     The file holds one OpenPGP public key block (gpg --export --armor), one line of an SSH allowed-signers
     file, or one SSH public key.
     """
-    with click.open_file(str(public_key), "rb") as file:
-        content: bytes = file.read(key_file_max_bytes + 1)
+    text = read_key_file(public_key)
     with opened_node() as node:
-        row = add_signing_key(node, AddSigningKey(org, text=content.decode("utf-8", "replace"), label=label))
-    if as_json:
-        print_record(_record(row), as_json=True)
-    else:
-        click.echo(f"added {row.kind} signing key {row.fingerprint} as {row.signing_key_id}")
+        row = add_signing_key(node, AddSigningKey(org, text=text, label=label))
+    print_outcome(
+        _record(row),
+        f"added {row.kind} signing key {row.fingerprint} as {row.signing_key_id}",
+        as_json=as_json,
+    )
 
 
 @command.command("list")
@@ -59,10 +59,7 @@ def revoke(*, org: str, signing_key_id: str, as_json: bool) -> None:
     """Accept no signature of the key SIGNING_KEY_ID of ORG any more, old ones included."""
     with opened_node() as node:
         row = revoke_signing_key(node, RevokeSigningKey(org, signing_key_id))
-    if as_json:
-        print_record(_record(row), as_json=True)
-    else:
-        click.echo(f"revoked {row.signing_key_id}")
+    print_outcome(_record(row), f"revoked {row.signing_key_id}", as_json=as_json)
 
 
 def _record(row: SigningKeyRow) -> Record:
@@ -72,5 +69,5 @@ def _record(row: SigningKeyRow) -> Record:
         "fingerprint": row.fingerprint,
         "label": row.label,
         "created_at": format_timestamp(row.created_at),
-        "revoked_at": None if row.revoked_at is None else format_timestamp(row.revoked_at),
+        "revoked_at": time_text(row.revoked_at),
     }

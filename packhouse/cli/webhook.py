@@ -7,7 +7,7 @@ import click
 from packhouse import limits
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_record, print_table, time_text
 from packhouse.clock import format_timestamp
 from packhouse.operations.tenants.act_as_operator import ActAsOperator, act_as_operator
 from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
@@ -84,10 +84,7 @@ def remove(*, org: str, webhook_id: str, as_json: bool) -> None:
     """Send nothing more to the webhook WEBHOOK_ID of ORG."""
     with opened_node() as node:
         remove_webhook(node, act_as_operator(node, ActAsOperator(org)), RemoveWebhook(webhook_id))
-    if as_json:
-        print_record({"removed": webhook_id}, as_json=True)
-    else:
-        click.echo(f"removed {webhook_id}")
+    print_outcome({"removed": webhook_id}, f"removed {webhook_id}", as_json=as_json)
 
 
 @command.command("deliveries")
@@ -111,10 +108,7 @@ def redeliver_(*, org: str, delivery_id: str, as_json: bool) -> None:
     """Send the delivery DELIVERY_ID once more."""
     with opened_node() as node:
         redeliver(node, act_as_operator(node, ActAsOperator(org)), Redeliver(delivery_id))
-    if as_json:
-        print_record({"redelivered": delivery_id}, as_json=True)
-    else:
-        click.echo(f"{delivery_id} will be sent again")
+    print_outcome({"redelivered": delivery_id}, f"{delivery_id} will be sent again", as_json=as_json)
 
 
 def _read_line(path: Path) -> str:
@@ -144,7 +138,7 @@ def _delivery_record(delivery: Delivery) -> Record:
         "attempts": delivery.attempts,
         "status": delivery.status,
         "error": delivery.error,
-        "attempted_at": None if delivery.attempted_at is None else format_timestamp(delivery.attempted_at),
+        "attempted_at": time_text(delivery.attempted_at),
         "next_attempt_at": format_timestamp(delivery.next_attempt_at)
         if delivery.state == "pending"
         else None,

@@ -11,7 +11,7 @@ from packhouse.ids import new_public_id
 from packhouse.node import Node
 from packhouse.operations.tenants.orgs import read_org
 
-KEY_TEXT_RULE: Final = f"at most {limits.key_text_max_chars} characters of valid Unicode text"
+_TEXT_RULE: Final = f"at most {limits.key_text_max_chars} characters of valid Unicode text"
 
 
 class TooManyKeys(LimitExceeded):
@@ -53,15 +53,14 @@ class AddKey:
 
 
 def add_key(node: Node, command: AddKey) -> Key:
-    """Register a public key; running servers believe it within `limits.keys_version_max_age_s`.
+    """Register a public key. Running servers accept its tokens within `limits.keys_version_max_age_s`.
 
-    Raises KeyRejected, Invalid for the words, OrgNotFound, KeyExists, and LimitExceeded for more active keys than
+    Raises KeyRejected, KeyLabelInvalid, KidInvalid, OrgNotFound, KeyExists, and TooManyKeys for more active keys than
     `node.limits` allows.
     """
-    if not is_key_text(command.label):
-        raise KeyLabelInvalid(KEY_TEXT_RULE)
-    if not is_key_text(command.kid):
-        raise KidInvalid(KEY_TEXT_RULE)
+    check_label(command.label)
+    if not _is_text(command.kid):
+        raise KidInvalid(_TEXT_RULE)
     pem = encode_public_key(parse_public_key(command.public_pem))
     key_id = new_public_id("key", node.random_bytes)
     with node.database.write() as session:
@@ -83,6 +82,11 @@ def add_key(node: Node, command: AddKey) -> Key:
         )
 
 
-def is_key_text(text: str) -> bool:
-    """Tell whether an organisation may call its key so."""
-    return len(text) <= limits.key_text_max_chars and is_storable(text)
+def check_label(label: str) -> None:
+    """Raise KeyLabelInvalid for a label that no key of an organisation may have."""
+    if not _is_text(label):
+        raise KeyLabelInvalid(_TEXT_RULE)
+
+
+def _is_text(words: str) -> bool:
+    return len(words) <= limits.key_text_max_chars and is_storable(words)

@@ -8,7 +8,7 @@ from packhouse.errors import Code, Conflict, LimitExceeded
 from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyRejected, parse_signing_key
 from packhouse.ids import new_public_id
 from packhouse.node import Node
-from packhouse.operations.tenants.add_key import KEY_TEXT_RULE, KeyLabelInvalid, is_key_text
+from packhouse.operations.tenants.add_key import check_label
 from packhouse.operations.tenants.orgs import read_org
 
 
@@ -38,12 +38,10 @@ class AddSigningKey:
 def add_signing_key(node: Node, command: AddSigningKey) -> SigningKeyRow:
     """Register a public key, which counts for the next push.
 
-    Raises SigningKeyRejected, Invalid for the label, OrgNotFound, SigningKeyExists, ProgramMissing, and LimitExceeded
+    Raises SigningKeyRejected, KeyLabelInvalid, OrgNotFound, SigningKeyExists, ProgramMissing, and TooManySigningKeys
     for more than `limits.signing_keys_max` active keys.
     """
-    label = command.label
-    if not is_key_text(label):
-        raise KeyLabelInvalid(KEY_TEXT_RULE)
+    check_label(command.label)
     key = _judge(node, command.text)
     key_id = new_public_id("skey", node.random_bytes)
     with node.database.write() as session:
@@ -55,7 +53,14 @@ def add_signing_key(node: Node, command: AddSigningKey) -> SigningKeyRow:
         if len(active) >= limits.signing_keys_max:
             raise TooManySigningKeys(limits.signing_keys_max)
         row = SigningKeyRow(
-            key_id, org.id, key.kind.value, key.text, key.fingerprint, label, node.clock(), revoked_at=None
+            key_id,
+            org.id,
+            key.kind.value,
+            key.text,
+            key.fingerprint,
+            command.label,
+            node.clock(),
+            revoked_at=None,
         )
         insert_signing_key(session, row)
     return row

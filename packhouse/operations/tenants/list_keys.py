@@ -12,7 +12,7 @@ __all__ = ["Key", "ListKeys", "list_keys"]
 
 @dataclass(frozen=True, slots=True)
 class ListKeys:
-    """Whose keys."""
+    """The organisation whose keys are listed."""
 
     org: str
 

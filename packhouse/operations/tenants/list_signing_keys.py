@@ -12,7 +12,7 @@ __all__ = ["ListSigningKeys", "SigningKeyRow", "list_signing_keys"]
 
 @dataclass(frozen=True, slots=True)
 class ListSigningKeys:
-    """Whose keys."""
+    """The organisation whose signing keys are listed."""
 
     org: str
 

@@ -10,7 +10,7 @@ from packhouse.operations.tenants.orgs import read_org
 
 
 class KeyNotFound(NotFound):
-    """The organisation has no key of that id."""
+    """The organisation has no key of that id. `key_id` is its start."""
 
     code = Code.KEY_NOT_FOUND
     key_id: str
@@ -18,14 +18,14 @@ class KeyNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class RevokeKey:
-    """Which key of which organisation."""
+    """An organisation, and the id of the key to revoke."""
 
     org: str
     key_id: str
 
 
 def revoke_key(node: Node, command: RevokeKey) -> Key:
-    """Revoke a key for good, and return it; one that is revoked already stays as it is.
+    """Revoke a key for good, and return it. A key that is revoked already stays as it is.
 
     Running servers refuse its tokens within `limits.keys_version_max_age_s`. Raises OrgNotFound, KeyNotFound.
     """

@@ -18,14 +18,14 @@ class SigningKeyNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class RevokeSigningKey:
-    """Which key of which organisation."""
+    """An organisation, and the id of the signing key to revoke."""
 
     org: str
     key_id: str
 
 
 def revoke_signing_key(node: Node, command: RevokeSigningKey) -> SigningKeyRow:
-    """Revoke a signing key for good, and return it; one that is revoked already stays as it is.
+    """Revoke a signing key for good, and return it. A key that is revoked already stays as it is.
 
     Its signatures, old ones too, let no further update through. Raises OrgNotFound, SigningKeyNotFound.
     """

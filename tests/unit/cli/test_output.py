@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packhouse.auth.public_keys import KeyRejected
-from packhouse.cli.output import Record, print_record, print_table
+from packhouse.cli.output import Record, print_outcome, print_record, print_table, time_text
 from packhouse.cli.sentences import describe, one_line
 from packhouse.config_errors import SwitchInvalid
 from packhouse.cursors import BadCursor
@@ -42,6 +42,19 @@ def test_a_table_without_rows_is_its_heading(capsys: pytest.CaptureFixture[str])
 def test_a_column_that_a_record_lacks_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
     print_table([{"a": 1}], ["a", "b"], as_json=False)
     assert capsys.readouterr().out.splitlines()[1] == "1  -"
+
+
+def test_the_outcome_of_a_change_is_its_sentence_or_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    record = {"key_id": "key_1", "revoked_at": time_text(0)}
+    print_outcome(record, "revoked key_1", as_json=False)
+    assert capsys.readouterr().out == "revoked key_1\n"
+    print_outcome(record, "revoked key_1", as_json=True)
+    assert capsys.readouterr().out == '{"key_id": "key_1", "revoked_at": "1970-01-01T00:00:00Z"}\n'
+
+
+def test_a_time_that_has_not_come_is_none() -> None:
+    assert time_text(None) is None
+    assert time_text(1_000_000_000) == "2001-09-09T01:46:40Z"
 
 
 def test_a_record_is_a_line_for_each_field(capsys: pytest.CaptureFixture[str]) -> None:
