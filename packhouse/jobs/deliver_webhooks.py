@@ -176,9 +176,8 @@ class Sender:
         busy = Counter(served.receiver for served, _ in self._sends.values())
         unproven = sum(not self._proven.get(served.receiver, False) for served, _ in self._sends.values())
         order = [served for row_id, served in self._served.items() if row_id in due]
-        order.sort(
-            key=lambda _: self._node.jitter()
-        )  # when threads are few, every subscription has its chance
+        # The order is random, so that every subscription has its chance when threads are few.
+        order.sort(key=lambda _: self._node.jitter())
         for served in order:
             proven = self._proven.get(served.receiver, False)
             room = (limits.webhook_receiver_sends_max if proven else 1) - busy[served.receiver]

@@ -1,4 +1,4 @@
-"""From the name in a request to the repository."""
+"""Finding the repository that a request names."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,16 +18,16 @@ class FirstSyncRunning(Conflict):
 
 
 def require_synced(repo: Repo) -> Repo:
-    """Return the repository unless its first sync runs; raise FirstSyncRunning."""
+    """Return the repository; raise FirstSyncRunning during its first sync."""
     if repo.upstream is not None and repo.upstream.in_first_sync:
         raise FirstSyncRunning()
     return repo
 
 
 def lookup_repo(node: Node, caller: Principal, name: str) -> Repo:
-    """Return the caller's organisation's repository of that name, for work on what it holds.
+    """Return the repository of that name in the caller's organisation, for work on its content.
 
-    Raises RepoNotFound, and FirstSyncRunning while there is nothing to work on yet.
+    Raises RepoNotFound, and FirstSyncRunning while there is no content yet.
     """
     with node.database.read() as session:
         repo = find_repo(session, caller.org_id, name)
@@ -40,9 +40,9 @@ def lookup_repo(node: Node, caller: Principal, name: str) -> Repo:
 def open_repo(
     node: Node, caller: Principal, name: str, *, ref: str | None = None, ephemeral: bool = False
 ) -> Iterator[RepoView]:
-    """Open the caller's organisation's repository of that name, to read what `ref` (None: the default branch) names.
+    """Open the repository of that name in the caller's organisation, to read `ref` (None: the default branch).
 
-    One query finds the repository and the branch that `ref` most likely is. Raises as lookup_repo() does.
+    One query finds the repository and the branch that `ref` most likely is. Raises the errors of lookup_repo().
     """
     namespace = EPHEMERAL if ephemeral else PERSISTENT
     refname = _likely_branch(ref)

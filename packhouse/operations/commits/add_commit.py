@@ -1,7 +1,7 @@
-"""Adds one new commit to a branch: build it on the tip, make it durable, move the branch.
+"""Adding a commit to a branch: build it on the tip, make it durable, move the branch.
 
-Shared by every endpoint that commits without a working copy. Nobody holds a lock while the objects are
-written; whoever loses the race for the branch and gave no guard builds its trees again on the new tip.
+Every operation that commits without a working copy uses this. No lock is held while the objects are written. A commit
+without a guard that loses the race for the branch builds its trees again on the new tip.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from packhouse.repository import Receipt, RefWriter, TreeMaker, Write, bind
 
 @dataclass(frozen=True, slots=True)
 class CommitFacts:
-    """What a commit says besides its tree and parent."""
+    """The content of a commit besides its tree and parent."""
 
     message: bytes
     author: Person
@@ -29,7 +29,10 @@ class CommitFacts:
 
 @dataclass(frozen=True, slots=True)
 class NewCommit:
-    """`old_oid` is the branch's previous tip (None: it is new); `pack_bytes` what the commit's packs take."""
+    """A commit on its branch. `old_oid` is the branch's previous tip (None: the branch is new).
+
+    `pack_bytes` is the size of the commit's packs.
+    """
 
     commit: Oid
     tree: Oid
@@ -39,10 +42,10 @@ class NewCommit:
 
 @dataclass(frozen=True, slots=True)
 class AddCommit:
-    """What to commit, however often it has to be tried.
+    """A commit to add. Its tree may have to be built several times.
 
-    `write` takes the new objects and may hold blobs already. `make_tree` returns the new tree for a parent's; it is
-    called anew for each tip that is tried. `action` goes into the ref log.
+    `write` takes the new objects and may hold blobs already. `make_tree` returns the new tree for a parent's tree; it
+    is called again for each tip that is tried. `action` goes into the ref log.
     """
 
     write: Write
@@ -55,11 +58,11 @@ class AddCommit:
 def add_commit(
     node: Node, caller: Principal, command: AddCommit, *, receipt: Receipt[NewCommit] | None = None
 ) -> NewCommit:
-    """Put one commit on the target branch and return it once it is durable.
+    """Put one commit on the target branch, and return it once it is durable.
 
-    Git judges the objects first when an edit of the tree made that necessary. Raises what read_target,
-    Write.check_strict, RefWriter.allow and RefWriter.move raise, and BranchBusy when an unguarded commit lost every
-    race for 30 s.
+    Git checks the objects first if an edit of the tree requires it. Raises the errors of read_target,
+    Write.check_strict, RefWriter.allow and RefWriter.move, and BranchBusy when an unguarded commit lost every race for
+    30 s.
     """
     target, repo = command.target, command.write.repo
 
@@ -71,7 +74,7 @@ def add_commit(
     except RefMismatch:
         if target.expected is None:
             raise BranchKeptMoving(short_name(target.refname)) from None
-        read_target(node, repo, target)  # raises, and tells which tip won
+        read_target(node, repo, target)  # raises GuardMismatch with the tip that won
         raise
 
 
@@ -81,9 +84,9 @@ def _try_once(
     command: AddCommit,
     receipt: Receipt[NewCommit] | None,
 ) -> NewCommit:
-    """Build on the present tip, publish and move the branch; raise RefMismatch when beaten.
+    """Build on the present tip, publish and move the branch; raise RefMismatch after a lost race.
 
-    Then the blobs are in place with what was published, and what a next attempt adds is new trees and a new commit.
+    After a lost race the blobs are published already. The next attempt adds only new trees and a new commit.
     """
     write, repo = command.write, command.write.repo
     state = read_target(node, repo, command.target)
@@ -92,7 +95,7 @@ def _try_once(
     writer = RefWriter(node, caller, repo, action=command.action)
     allowed = writer.allow(update, is_fast_forward=lambda: True)
     if state.tip is None:
-        writer.rehearse([allowed])  # a name conflict must not cost a published pack
+        writer.rehearse([allowed])  # finds a name conflict before a pack is published
     if built.needs_git_fsck:
         write.check_strict()
 
@@ -114,7 +117,7 @@ class _Built:
 
 
 def _build(state: TargetState, command: AddCommit) -> _Built:
-    """Add trees and commit on top of `state.parent` to the write."""
+    """Add the trees and the commit on top of `state.parent` to the write."""
     write, view = command.write, command.write.view
     parent_tree = None
     if state.parent is not None:

@@ -1,7 +1,7 @@
-"""Contents of files as they arrive in pieces, in any order, with memory bounded whatever their size.
+"""Taking contents of files that arrive in pieces, in any order, with bounded memory.
 
-What fits waits in memory; when all that waits grows over the bound, the largest move to temporary files. A
-content that is complete goes into the pack at once.
+Incomplete contents wait in memory. When they exceed the bound together, the largest move to temporary files. A complete
+content goes into the pack at once.
 """
 
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ class SubmoduleZero(Invalid):
 
 
 class ContentUse(Enum):
-    """What becomes of a content: a blob, the id of a gitlink, or nothing (its path is deleted)."""
+    """The use of a content: for a blob, for the id of a gitlink, or for nothing (its path is deleted)."""
 
     BLOB = auto()
     GITLINK = auto()
@@ -65,11 +65,11 @@ class ContentUse(Enum):
 
 _GITLINK_MAX_BYTES = 256
 _PIECE_COST_BYTES = 64
-"""What a piece takes in memory besides its bytes: a client may send a file byte by byte."""
+"""The memory for a piece besides its bytes. It counts, because a client may send a file byte by byte."""
 
 
 class _Partial:
-    """A content that is not complete yet."""
+    """An incomplete content."""
 
     def __init__(self) -> None:
         self.size_bytes = 0
@@ -101,8 +101,7 @@ class _Partial:
 class BlobIntake(Discarding):
     """Takes the chunks of a commit stream and puts complete contents into the write's pack.
 
-    `uses` names every content id that may come, with all that it is used for. Leaving the `with` block
-    removes temporary files.
+    `uses` has every content id that may come, with all its uses. Leaving the `with` block removes temporary files.
     """
 
     def __init__(self, write: Write, uses: dict[str, frozenset[ContentUse]], *, blob_max_bytes: int) -> None:
@@ -122,10 +121,10 @@ class BlobIntake(Discarding):
         self._partial.clear()
 
     def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
-        """Append to a content; with `eof` it is complete.
+        """Append to a content; with `eof` the content is complete.
 
-        Raises Invalid for an id that no file uses, for a chunk after the last one and for a gitlink that is
-        no object id, LimitExceeded for a content over the size limit.
+        Raises Invalid for an id that no file uses, for a chunk after the last one and for a gitlink that is not an
+        object id, LimitExceeded for a content over the size limit.
         """
         uses = self._uses.get(content_id)
         if uses is None:
@@ -148,7 +147,7 @@ class BlobIntake(Discarding):
             self._spill()
 
     def require_complete(self) -> None:
-        """Raise Invalid when a content that a file needs is missing or has had no last chunk."""
+        """Raise Invalid when a needed content is missing, or its last chunk."""
         for content_id, uses in self._uses.items():
             if uses != {ContentUse.IGNORED} and content_id not in self._complete:
                 raise ContentUnfinished(content_id[:200])
@@ -173,8 +172,8 @@ class BlobIntake(Discarding):
     def _spill(self) -> None:
         """Move the largest contents to files until half of the bound is free.
 
-        One at a time would look through all of them for each chunk that comes: a quarter of an hour for a
-        hundred thousand small files that are sent in turns.
+        If it moved one at a time, each chunk would cost a look through all contents: a quarter of an hour for a hundred
+        thousand small files whose chunks alternate.
         """
         for partial in sorted(
             self._partial.values(), key=lambda partial: partial.waiting_bytes, reverse=True

@@ -1,4 +1,4 @@
-"""On which commit a new one is put: target branch, base branch and guard, as every writing endpoint has."""
+"""The place of a new commit: target branch, base branch and guard, the same for all writing operations."""
 
 from dataclasses import dataclass
 
@@ -23,8 +23,8 @@ class GuardMismatch(PreconditionFailed, kw_only=True):
 class CommitTarget:
     """The branch to commit to.
 
-    `base_refname` seeds a branch that does not exist yet. `expected` is the guard: an object id, or any text
-    that names a commit.
+    A branch that does not exist yet starts at `base_refname`. `expected` is the guard: an object id, or any text that
+    names a commit.
     """
 
     namespace: str
@@ -36,17 +36,17 @@ class CommitTarget:
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """`tip` is where the target branch is (None: nowhere yet), `parent` what the commit goes on top of."""
+    """The tip of the target branch (None: the branch does not exist), and the parent of the new commit."""
 
     tip: Oid | None
     parent: Oid | None
 
 
 def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
-    """Return the state that the commit builds on, guard checked.
+    """Return the state on which the commit builds, after a check of the guard.
 
-    The guard is compared with the target's tip or, while the target does not exist, with the base's. Without
-    either, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound, and
+    The guard is compared with the target's tip or, if the target does not exist, with the base's tip. Without base and
+    guard, a root commit is allowed only as the first branch. Raises GuardMismatch and BranchNotFound, and
     NewNameRefused for a target that does not exist and cannot be made.
     """
     with node.database.read() as session:
@@ -62,10 +62,10 @@ def read_target(node: Node, repo: Repo, target: CommitTarget) -> TargetState:
 
 
 def _read_base(session: Session, repo: Repo, target: CommitTarget) -> TargetState:
-    """Return what a new branch starts on; raise BranchNotFound for a missing base, or where one is needed.
+    """Return the start of a new branch. Raises BranchNotFound when the base is missing, or is absent and needed.
 
-    The guard of zeros says that the branch must not exist, which is no reason to begin another history: it is
-    answered as no guard is.
+    A guard of zeros means that the branch must not exist. It does not ask for a second history, so it is answered like
+    an absent guard.
     """
     if target.base_refname is not None:
         base = get_ref(session, repo.id, target.base_namespace, target.base_refname)

@@ -51,7 +51,7 @@ _ACTION: Final = "merge"
 
 
 class MergeStrategy(Enum):
-    """MERGE always makes a merge commit, FF_ONLY never, FF_PREFER where no fast-forward is possible."""
+    """MERGE always makes a merge commit, FF_ONLY never. FF_PREFER makes one when a fast-forward is impossible."""
 
     MERGE = auto()
     FF_ONLY = auto()
@@ -59,7 +59,7 @@ class MergeStrategy(Enum):
 
 
 class MergeResult(Enum):
-    """What a merge did, or would do. NO_OP: the target has the source already."""
+    """The result of a merge or a preview. NO_OP: the target contains the source already."""
 
     MERGE_COMMIT = auto()
     FAST_FORWARD = auto()
@@ -102,9 +102,9 @@ class NotFastForward(Conflict, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """`source` is any ref input. `message` None asks for the usual one, `author` None for the server's.
+    """A merge. `source` is any ref input. `message` None means the usual message, `author` None the server.
 
-    With `expected`, an object id or any text that names a commit, the target must be there.
+    `expected` is the guard of the target: an object id, or any text that names a commit.
     """
 
     repo: str
@@ -123,8 +123,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """`commit` is where the target is now, `old_oid` where it was; `promoted` counts what it gained from the
-    source."""
+    """The result of a merge. `commit` is the target's tip now, `old_oid` its tip before.
+
+    `promoted` is the number of commits that the target gained from the source.
+    """
 
     result: MergeResult
     commit: Oid
@@ -138,10 +140,10 @@ class Merged:
 def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Merged] | None = None) -> Merged:
     """Merge the source, as it is now, into the target branch.
 
-    An unguarded merge that loses the race for the target is made again on the new tip, unless there is an
-    upstream, which decides where the target is. Raises RepoNotFound, RefNotFound, BranchNotFound, MergeConflict,
-    UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied, LimitExceeded,
-    TimedOut.
+    An unguarded merge that loses the race for the target is repeated on the new tip. A repository with an upstream is
+    excepted, since the upstream decides where the target is. Raises RepoNotFound, RefNotFound, BranchNotFound,
+    MergeConflict, UnrelatedHistories, MergeImpossible, NotFastForward, TargetMoved, RepoChanged, PolicyDenied,
+    LimitExceeded, TimedOut.
     """
     repo = lookup_repo(node, caller, command.repo)
     with open_view(node, repo) as view:
@@ -162,16 +164,16 @@ def merge(node: Node, caller: Principal, command: Merge, *, receipt: Receipt[Mer
         if lost.actual is None:
             raise RepoChanged() from None
         raise TargetMoved(short_name(command.target), lost.actual) from None
-    except (RepoNotFound, BranchNotFound):  # both were there a moment ago
+    except (RepoNotFound, BranchNotFound):  # both existed a moment ago
         raise RepoChanged() from None
 
 
 def _read_tip(node: Node, repo: Repo, command: Merge) -> Oid:
-    """Return where the target is, guard checked; raise BranchNotFound, TargetMoved."""
+    """Return the tip of the target after a check of the guard; raise BranchNotFound, TargetMoved."""
     target = CommitTarget(_namespace(command), command.target, expected=command.expected)
     try:
         state = read_target(node, repo, target)
-    except NewNameRefused:  # a merge makes no branch
+    except NewNameRefused:  # a merge creates no branch
         raise BranchNotFound(short_name(command.target)) from None
     except GuardMismatch as mismatch:
         actual = mismatch.actual
@@ -189,7 +191,7 @@ def _namespace(command: Merge) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One merge onto one tip; what an earlier attempt has published is in `write` as well."""
+    """One merge onto one tip. `write` also has the packs that earlier attempts have published."""
 
     node: Node
     caller: Principal
@@ -201,7 +203,7 @@ class _Attempt:
     receipt: Receipt[Merged] | None
 
     def run(self) -> Merged:
-        """Merge and move the target; raise RefMismatch when somebody was faster."""
+        """Merge and move the target; raise RefMismatch after a lost race."""
         command = self.command
         base = self.write.view.git.merge_base(self.tip, self.source.commit)
         if base == self.source.commit:
@@ -228,8 +230,8 @@ class _Attempt:
         return merged
 
     def _commit(self, base: Oid | None, *, can_forward: bool) -> Merged:
-        """Make one new commit on the tip: with both parents, or with only the tip when squashing."""
-        self._allow(self.source.commit, None)  # before the work: what the policy asks is known already
+        """Make one new commit on the tip, with both parents, or with only the tip when squashing."""
+        self._allow(self.source.commit, None)  # first, because the policy needs no merged tree
         result = MergeResult.SQUASH if self.command.squash else MergeResult.MERGE_COMMIT
         fresh: dict[Oid, bytes] = {}
         needs_fsck = False
@@ -249,8 +251,11 @@ class _Attempt:
         return merged
 
     def _merge_into(self, base: Oid | None) -> tuple[Oid, dict[Oid, bytes], bool]:
-        """Put what git's merge makes into the pack; return the tree, the new trees, and whether git must
-        judge the pack: merging lines of `.gitmodules`, or renaming to it, may make what neither side had."""
+        """Put the new objects of git's merge into the pack. Return the tree, the new trees, and whether git must check.
+
+        A merge of lines in `.gitmodules`, or a renaming to it, may make content that no side had. So git must check the
+        pack.
+        """
         trees: dict[Oid, bytes] = {}
         blobs: set[Oid] = set()
         with Write(self.write.view) as scratch:
@@ -300,7 +305,7 @@ class _Attempt:
         return RefWriter(self.node, self.caller, self.repo, action=_ACTION)
 
     def _allow(self, new_oid: Oid, signatures_verify: Callable[[], bool] | None) -> AllowedUpdate:
-        """Judge a move to `new_oid`; a merge never moves a branch but forward."""
+        """Ask the policy about a move to `new_oid`. A merge moves a branch only forward."""
         return self._writer.allow(
             self._update(new_oid), is_fast_forward=lambda: True, signatures_verify=signatures_verify
         )

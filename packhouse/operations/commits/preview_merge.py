@@ -1,4 +1,4 @@
-"""What a merge would do, without doing it: nothing is kept of what git writes on the way."""
+"""Previewing a merge: git's new objects are not kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,14 +17,14 @@ from packhouse.operations.refs.branches import BranchNotFound
 from packhouse.repository import MergeSide, Write, merge_trees, open_view, resolve_ref, source_label
 
 _BINARY_PROBE_BYTES: Final = 8000
-"""A NUL among so many first bytes makes a file binary (git's xdiff-interface.c, buffer_is_binary())."""
+"""A file with a NUL among this many first bytes is binary (git's xdiff-interface.c, buffer_is_binary())."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewMerge:
-    """`source` is any ref input, `target` the name of a branch as callers spell it.
+    """The merge to preview. `source` is any ref input, `target` the name of a branch as callers spell it.
 
-    With `include_content` the contents of conflicted files are read as well.
+    With `include_content`, the contents of conflicted files are read as well.
     """
 
     repo: str
@@ -37,7 +37,7 @@ class PreviewMerge:
 
 @dataclass(frozen=True, slots=True)
 class ConflictBlob:
-    """One side of a conflict. No `oid`: it does not exist. No `content`: it is binary, or no file."""
+    """One side of a conflict. `oid` is None if the side has no entry, `content` None if it is binary or not a file."""
 
     oid: Oid | None = None
     content: bytes | None = None
@@ -47,9 +47,9 @@ class ConflictBlob:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A path that could not be merged; `result` holds the conflict markers, `ours` is the target's side.
+    """A path that could not be merged. `result` is the file with conflict markers, `ours` the target's side.
 
-    `merged_path` is where git puts the result. It differs when another thing takes the path itself in the merged tree.
+    `merged_path` is the path of the result. It differs when another entry takes the path itself in the merged tree.
     """
 
     path: bytes
@@ -62,7 +62,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class MergePreview:
-    """`result` is what a merge that squashes nothing would be."""
+    """The preview. `result` is that of a merge without squashing."""
 
     result: MergeResult
     source: str
@@ -82,7 +82,7 @@ class MergePreview:
 
 
 def preview_merge(node: Node, caller: Principal, command: PreviewMerge) -> MergePreview:
-    """Return what merging the source into the target would do.
+    """Return the result that merging the source into the target would have.
 
     Raises RepoNotFound, Invalid, RefNotFound, BranchNotFound, UnrelatedHistories, MergeImpossible,
     LimitExceeded, TimedOut.
@@ -181,7 +181,7 @@ def _read_side(write: Write, reader: ObjectReader, side: ConflictSide | None) ->
 
 
 def _read_start(write: Write, reader: ObjectReader, oid: Oid, size: int) -> bytes:
-    """Return the first bytes of a blob, cut between two characters when it is longer than the bound."""
+    """Return the first bytes of a blob. A blob over the bound is cut between two characters."""
     start = b""
     is_small = size <= limits.object_in_process_max_bytes
     pieces = iter([reader.read(oid, kind="blob")[1]]) if is_small else write.git.iter_blob(oid)

@@ -1,4 +1,4 @@
-"""Bringing back an earlier state as one new commit; history is kept."""
+"""Restoring an earlier state as one new commit, without changing history."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from packhouse.repository import Receipt, Write, open_view, resolve_ref
 
 @dataclass(frozen=True, slots=True)
 class RestoreCommit:
-    """`base_ref` names the commit whose tree is brought back; `message` None asks for the usual one."""
+    """The commit to restore. `base_ref` names the commit with the tree; `message` None means the usual message."""
 
     repo: str
     target: CommitTarget
@@ -29,9 +29,9 @@ class RestoreCommit:
 def restore_commit(
     node: Node, caller: Principal, command: RestoreCommit, *, receipt: Receipt[NewCommit] | None = None
 ) -> NewCommit:
-    """Commit the tree of an earlier commit on top of an existing branch, also when nothing changes.
+    """Commit the tree of an earlier commit on top of an existing branch, even if it equals the present tree.
 
-    Raises RepoNotFound, BranchNotFound, RefNotFound and what add_commit raises.
+    Raises RepoNotFound, BranchNotFound, RefNotFound and the errors of add_commit.
     """
     repo = lookup_repo(node, caller, command.repo)
     target = command.target

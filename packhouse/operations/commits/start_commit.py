@@ -1,4 +1,4 @@
-"""One commit from a stream of files: the main way in which programs write."""
+"""Making one commit from a stream of files, the main way in which programs write."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class StartCommit:
-    """Which files to change on which branch; the contents follow."""
+    """The branch, and the list of files to change. The contents follow."""
 
     repo: str
     target: CommitTarget
@@ -47,7 +47,7 @@ class StartCommit:
 
 
 class PendingCommit(StreamedCommit):
-    """A commit whose files are still on their way. Close it, whatever happens."""
+    """A commit whose files are still arriving. Close it in every case."""
 
     action = "commit-pack"
 
@@ -69,7 +69,7 @@ class PendingCommit(StreamedCommit):
         return sum(change.mode is not None for change in self._files)
 
     def add_chunk(self, content_id: str, data: bytes, *, eof: bool) -> None:
-        """Take the next piece of a file's content; raises as BlobIntake.add_chunk does."""
+        """Take the next piece of a file's content. Raises the errors of BlobIntake.add_chunk."""
         self._intake.add_chunk(content_id, data, eof=eof)
 
     def _require_complete(self) -> None:
@@ -89,7 +89,7 @@ class PendingCommit(StreamedCommit):
 
 
 def start_commit(node: Node, caller: Principal, command: StartCommit) -> PendingCommit:
-    """Begin a commit and make ready for the contents of its files; raise RepoNotFound, FirstSyncRunning."""
+    """Begin a commit, and prepare for the contents of its files; raise RepoNotFound, FirstSyncRunning."""
     return PendingCommit(node, caller, lookup_repo(node, caller, command.repo), command)
 
 

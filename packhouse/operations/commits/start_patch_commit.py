@@ -1,4 +1,4 @@
-"""One commit from a patch, which comes in pieces."""
+"""Making one commit from a patch that arrives in pieces."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ class PatchEmpty(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class StartPatchCommit:
-    """Which branch the patch is for; the patch follows."""
+    """The branch for the patch. The patch follows."""
 
     repo: str
     target: CommitTarget
@@ -50,7 +50,7 @@ class StartPatchCommit:
 
 
 class PendingPatchCommit(StreamedCommit):
-    """A commit whose patch is still on its way. Close it, whatever happens."""
+    """A commit whose patch is still arriving. Close it in every case."""
 
     action = "diff-commit"
 
@@ -70,11 +70,11 @@ class PendingPatchCommit(StreamedCommit):
 
     @property
     def blob_count(self) -> int:
-        """The number of files whose content or mode the patch set; known once it is committed."""
+        """The number of files whose content or mode the patch set. Read it after the commit."""
         return sum(file.mode is not None for file in self._changed)
 
     def add_chunk(self, data: bytes, *, eof: bool) -> None:
-        """Append to the patch; raise Invalid after its end and LimitExceeded when it grows too large."""
+        """Append to the patch. Raises Invalid after its end, and LimitExceeded when it is too large."""
         if self._complete:
             raise PatchChunkAfterLast()
         self._size_bytes += len(data)
@@ -96,5 +96,5 @@ class PendingPatchCommit(StreamedCommit):
 
 
 def start_patch_commit(node: Node, caller: Principal, command: StartPatchCommit) -> PendingPatchCommit:
-    """Begin a commit and make ready for its patch; raise RepoNotFound, FirstSyncRunning."""
+    """Begin a commit, and prepare for its patch; raise RepoNotFound, FirstSyncRunning."""
     return PendingPatchCommit(node, caller, lookup_repo(node, caller, command.repo), command)

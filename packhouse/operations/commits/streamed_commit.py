@@ -1,4 +1,4 @@
-"""A commit whose content comes in pieces: files, or a patch."""
+"""A commit whose content arrives in pieces: files, or a patch."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -14,9 +14,9 @@ from packhouse.repository import Receipt, RepoView, TreeMaker, Write
 
 
 class StreamedCommit(Closing):
-    """A commit being built: content comes in, then `commit` puts it on its branch.
+    """A commit that is being built: content arrives, then `commit` puts it on its branch.
 
-    Leaving the `with` block removes everything that was not committed. `action` goes into the ref log.
+    Leaving the `with` block removes objects that were not committed. `action` goes into the ref log.
     """
 
     action: ClassVar[str]
@@ -34,23 +34,23 @@ class StreamedCommit(Closing):
     @property
     @abstractmethod
     def blob_count(self) -> int:
-        """How many files the commit writes; known once it is committed."""
+        """The number of files that the commit writes. Read it after the commit."""
 
     def commit(self, *, receipt: Receipt[NewCommit] | None = None) -> NewCommit:
-        """Commit; raises Invalid for missing content, and what add_commit raises."""
+        """Commit. Raises Invalid for missing content, and the errors of add_commit."""
         self._require_complete()
         command = AddCommit(self._write, self.target, self._facts, self._make_tree, action=self.action)
         return add_commit(self._node, self._caller, command, receipt=receipt)
 
     def close(self) -> None:
-        """Remove everything that was not committed. A second call is harmless."""
+        """Remove objects that were not committed. A second call is harmless."""
         self._write.discard()
         self._view.close()
 
     @abstractmethod
     def _require_complete(self) -> None:
-        """Raise Invalid unless everything has come."""
+        """Raise Invalid unless all content has arrived."""
 
     @abstractmethod
     def _make_tree(self, maker: TreeMaker) -> Oid:
-        """Return the new tree for a parent's; called anew for each tip that is tried."""
+        """Return the new tree for a parent's tree. Called again for each tip that is tried."""

@@ -1,4 +1,4 @@
-"""A demo organisation with a key, a first repository to clone, and the repository of the documents' examples."""
+"""A demo organisation with a key, a first repository to clone, and the repository of the documentation's examples."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -28,7 +28,7 @@ _README: Final = b"""\
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What there is to try. `key_path` is the file with the organisation's private key."""
+    """The parts of the demo. `key_path` is the file with the organisation's private key."""
 
     org: str
     repo: str
@@ -40,7 +40,7 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class PrepareDemo:
-    """The organisation, its first repository, and the repository of the documents' examples, by their names."""
+    """The names of the organisation, its first repository, and the repository of the documentation's examples."""
 
     org: str = "demo"
     repo: str = "hello"
@@ -48,9 +48,9 @@ class PrepareDemo:
 
 
 def prepare_demo(node: Node, command: PrepareDemo) -> Demo:
-    """Make whatever of the demo is missing, and return it; what is there stays as it is.
+    """Make the missing parts of the demo, and return it. Existing parts are not changed.
 
-    May be interrupted at any point and run again. Raises KeyRejected when the key file was spoiled.
+    It may be interrupted at any point and run again. Raises KeyRejected when the key file is damaged.
     """
     _tolerate_existing_org(node, command.org)
     key_path = node.config.data.absolute() / KEY_FILE

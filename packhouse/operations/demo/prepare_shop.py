@@ -1,4 +1,4 @@
-"""The repository that the examples of the documents are about. Its dates are fixed, and so are its commits' ids."""
+"""The repository of the documentation's examples. Its dates are fixed, and so the ids of its commits are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,10 +37,10 @@ class PrepareShop:
 
 
 def prepare_shop(node: Node, caller: Principal, command: PrepareShop) -> None:
-    """Make whatever is missing of the repository. Once `main` has moved, all stays as it is.
+    """Make the missing parts of the repository. Once `main` has moved, nothing is changed.
 
-    `main` has two commits; a tag and a note are on its tip, from which `feature/cart` and `feature/tax` start, which
-    change the same line. May be interrupted at any point and run again.
+    `main` has two commits. A tag and a note are on its tip. `feature/cart` and `feature/tax` start at the tip and
+    change the same line. It may be interrupted at any point and run again.
     """
     _tolerate_existing_repo(node, caller, command.repo)
     shop = _Shop(node, caller, command.repo)
@@ -83,7 +83,7 @@ def _lin(date: str) -> Person:
 
 @dataclass(frozen=True, slots=True)
 class _Shop:
-    """The repository as it is at this moment."""
+    """The repository in its present state."""
 
     node: Node
     caller: Principal
@@ -103,7 +103,7 @@ class _Shop:
         message: bytes,
         files: Mapping[bytes, bytes],
     ) -> None:
-        """Put one commit on a branch; a branch that does not exist starts from main, which must be at `parent`."""
+        """Put one commit on a branch. A branch that does not exist starts from main, which must be at `parent`."""
         base = None if parent is None else _MAIN
         target = CommitTarget(PERSISTENT, refname, base_refname=base, expected=parent)
         changes = [FileChange(TreePath(path), path.decode(), MODE_FILE) for path in files]

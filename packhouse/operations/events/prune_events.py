@@ -1,4 +1,4 @@
-"""Forgetting events and deliveries that are older than the operator wants to keep, and old answers."""
+"""Deleting old answers, and events and deliveries older than the operator wants to keep."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _AGAIN_S: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class PruneEvents:
-    """Events, deliveries and answers of all repositories; `should_stop` is asked between two transactions."""
+    """Prunes events, deliveries and answers of all repositories. `should_stop` is called between two transactions."""
 
     should_stop: ShouldStop = never
 
 
 def prune_events(node: Node, command: PruneEvents) -> bool:
-    """Delete what is too old, in short transactions, and queue the next run; False when it was cut short.
+    """Delete old rows in short transactions, and queue the next run. Returns False when it was interrupted.
 
-    Deliveries under way are kept, and with them their events. Answers to requests with an idempotency key are kept for
-    a day.
+    Deliveries under way are kept, and their events as well. Answers to requests with an idempotency key are kept for a
+    day.
     """
     for delete_batch in (_event_pruner(node), _answer_pruner(node)):
         while node.database.transact(delete_batch) == node.limits.prune_batch:
@@ -36,7 +36,7 @@ def prune_events(node: Node, command: PruneEvents) -> bool:
 
 
 def _event_pruner(node: Node) -> Callable[[Session], int]:
-    """Return what deletes a batch of old deliveries and events, and tells the larger of both numbers."""
+    """Return a function that deletes a batch of old deliveries and events, and returns the larger number."""
     before, batch = node.clock() - node.config.event_keep_s, node.limits.prune_batch
 
     def delete_batch(session: Session) -> int:
@@ -47,6 +47,6 @@ def _event_pruner(node: Node) -> Callable[[Session], int]:
 
 
 def _answer_pruner(node: Node) -> Callable[[Session], int]:
-    """Return what deletes a batch of old answers, and tells their number."""
+    """Return a function that deletes a batch of old answers, and returns their number."""
     expired, batch = expired_before(node.clock()), node.limits.prune_batch
     return lambda session: delete_expired_answers(session, expired=expired, limit=batch)

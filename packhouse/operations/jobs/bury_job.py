@@ -9,7 +9,7 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuryJob:
-    """The worker that gives a job up, the job, and why."""
+    """The worker that gives a job up, the job, and the reason."""
 
     worker: str
     job: ClaimedJob
@@ -19,7 +19,7 @@ class BuryJob:
 def bury_job(node: Node, command: BuryJob) -> None:
     """Make the job dead. It stays so until an operator retries it.
 
-    A job that another worker has taken over meanwhile is left to that worker.
+    Does nothing if another worker has taken the job over meanwhile.
     """
     now = node.clock()
     node.database.transact(

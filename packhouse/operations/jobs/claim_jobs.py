@@ -10,7 +10,7 @@ __all__ = ["ClaimJobs", "ClaimedJob", "claim_jobs"]
 
 @dataclass(frozen=True, slots=True)
 class ClaimJobs:
-    """By which worker, and at most how many."""
+    """The worker, and the largest number of jobs to claim."""
 
     worker: str
     count_max: int

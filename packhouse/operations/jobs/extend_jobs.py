@@ -1,4 +1,4 @@
-"""Keeping the jobs that a worker works on."""
+"""Extending the leases of a worker's jobs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class ExtendJobs:
 
 
 def extend_jobs(node: Node, command: ExtendJobs) -> list[ClaimedJob]:
-    """Extend the leases of the jobs; return those that the worker still holds."""
+    """Extend the leases of the jobs; return the jobs that the worker still holds."""
     if not command.jobs:
         return []
     until = node.clock() + node.config.job_lease_s

@@ -16,5 +16,5 @@ class FinishJob:
 
 
 def finish_job(node: Node, command: FinishJob) -> None:
-    """Delete the job. A job that another worker has taken over meanwhile is left to that worker."""
+    """Delete the job. Does nothing if another worker has taken the job over meanwhile."""
     node.database.transact(lambda session: rows.finish_job(session, command.job, worker=command.worker))

@@ -9,9 +9,9 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutBackJob:
-    """The worker that gives a job back, and after how many seconds the job is due again.
+    """The worker, its job, and the number of seconds after which the job is due again.
 
-    `attempts` counts the attempts so far. `reason` tells an operator why the job was given back.
+    `attempts` counts the attempts so far. `reason` tells an operator why the job was put back.
     """
 
     worker: str
@@ -22,7 +22,7 @@ class PutBackJob:
 
 
 def put_back_job(node: Node, command: PutBackJob) -> None:
-    """Queue the job for another attempt. A job that another worker has taken over meanwhile is left to that worker."""
+    """Queue the job for another attempt. Does nothing if another worker has taken the job over meanwhile."""
     run_at = node.clock() + command.delay_s
     node.database.transact(
         lambda session: rows.put_back_job(

@@ -1,4 +1,4 @@
-"""Queueing the jobs that run again and again."""
+"""Queueing recurring jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from packhouse.node import Node
 
 @dataclass(frozen=True, slots=True)
 class QueueRecurring:
-    """For each kind of job, after how many seconds its next run is due."""
+    """The number of seconds until the next run for each kind of job."""
 
     delays_s: Mapping[str, int]
 

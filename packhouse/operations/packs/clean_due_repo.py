@@ -1,4 +1,4 @@
-"""Cleaning a deleted repository once it cannot be put back any more."""
+"""Cleaning a deleted repository once it cannot be brought back any more."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,17 @@ from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 
 @dataclass(frozen=True, slots=True)
 class CleanDueRepo:
-    """Which repository, by its `repo_…` id; `should_stop` is asked between two transactions."""
+    """The repository, by its `repo_…` id. `should_stop` is called between two transactions."""
 
     public_id: str
     should_stop: ShouldStop = never
 
 
 def clean_due_repo(node: Node, command: CleanDueRepo) -> bool:
-    """Clean a deleted repository, or queue the job `clean_repo` anew when it came too early.
+    """Clean a deleted repository, or queue the job `clean_repo` anew if it came too early.
 
-    The job comes too early for a repository that was put back and deleted again: the job of the first deletion still
-    waited. Returns False when the cleaning was cut short and should run again.
+    The job comes too early for a repository that was brought back and deleted again: the job of the first deletion
+    still waited. Returns False when the cleaning was interrupted and should run again.
     """
     if _postpone(node, command.public_id):
         return True
@@ -28,7 +28,7 @@ def clean_due_repo(node: Node, command: CleanDueRepo) -> bool:
 
 
 def _postpone(node: Node, public_id: str) -> bool:
-    """Queue the job for the end of the time in which the repository may be put back; tell whether it lies ahead."""
+    """Queue the job for the time when the repository may be cleaned; tell whether that time is still to come."""
     now = node.clock()
 
     def postpone(session: Session) -> bool:

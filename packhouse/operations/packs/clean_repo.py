@@ -1,4 +1,4 @@
-"""Freeing what a deleted repository held, some time after its deletion."""
+"""Freeing the storage of a deleted repository, some time after its deletion."""
 
 from dataclasses import dataclass
 
@@ -16,18 +16,18 @@ from packhouse.repository import log_repo_event
 
 @dataclass(frozen=True, slots=True)
 class CleanRepo:
-    """Which repository, by its `repo_…` id; `should_stop` is asked between two transactions."""
+    """The repository, by its `repo_…` id. `should_stop` is called between two transactions."""
 
     public_id: str
     should_stop: ShouldStop = never
 
 
 def clean_repo(node: Node, command: CleanRepo) -> bool:
-    """Remove packs and rows of a deleted repository; True when nothing is left to do, also when it lives again.
+    """Remove packs and rows of a deleted repository. True when nothing is left to do, or the repository is back.
 
-    Can be cut short anywhere and called again. The repository's row stays and is marked as cleaned last: only
-    then does a second deletion of its name say that there is none. An operator who wants the space earlier
-    or later changes when the job runs, not this.
+    It can be interrupted anywhere and called again. The repository's row stays, and is marked as cleaned last. Only
+    then is a second deletion of its name answered as not found. An operator who wants the space earlier or later
+    changes the time of the job.
     """
     public_id = command.public_id
     with node.database.read() as session:

@@ -1,4 +1,4 @@
-"""Which commit last changed each line of a file."""
+"""Finding the commit that last changed each line of a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,9 +38,9 @@ class BlameFileTooLarge(LimitExceeded):
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Groups of lines in file order; `commits` has every commit that they name.
+    """Groups of lines in file order. `commits` has every commit that a group names.
 
-    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    `is_by_id`: the ref was a full id, so the answer never changes.
     """
 
     ref: str
@@ -52,10 +52,10 @@ class Blame:
 
 @dataclass(frozen=True, slots=True)
 class BlameFile:
-    """The file at `path` of a ref (None: the default branch), and which of its lines.
+    """The file at `path` of a ref (None: the default branch), and the lines to look at.
 
-    `ranges` are those of git-blame(1), option -L; without a range all lines are asked for. With `detect_moves` a
-    line that was moved or copied belongs to the commit that first wrote it.
+    `ranges` have the form of git-blame(1), option -L; without ranges all lines are looked at. With `detect_moves`, a
+    moved or copied line counts for the commit that first wrote it.
     """
 
     repo: str
@@ -67,10 +67,10 @@ class BlameFile:
 
 
 def blame_file(node: Node, caller: Principal, command: BlameFile) -> Blame:
-    """Return which commits last changed the lines of a file.
+    """Return the commits that last changed the lines of a file.
 
-    Any blob has lines, binary files and symlinks too. Raises RepoNotFound, RefNotFound, PathNotFound, TooManyRanges,
-    BadRange, BlameTooLong, BlameFileTooLarge and TimedOut.
+    Binary files and symlinks have lines, too. Raises RepoNotFound, RefNotFound, PathNotFound, TooManyRanges, BadRange,
+    BlameTooLong, BlameFileTooLarge and TimedOut.
     """
     ref, ephemeral = command.ref, command.ephemeral
     _check_ranges(command.ranges)
@@ -91,7 +91,7 @@ def blame_file(node: Node, caller: Principal, command: BlameFile) -> Blame:
 
 
 def _check_ranges(ranges: Sequence[str]) -> None:
-    """Refuse what cannot be handed to git at all; git itself judges the rest."""
+    """Refuse ranges that cannot be passed to git. Git itself judges the others."""
     if len(ranges) > limits.blame_ranges_max:
         raise TooManyRanges(limits.blame_ranges_max)
     for text in ranges:

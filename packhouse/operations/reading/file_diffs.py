@@ -1,7 +1,7 @@
 """The changed files of two trees, as patches that are shown or applied.
 
-A few sorts of files are listed without their patch: binary ones, large ones, and lock files that tools write.
-A patch made for `git apply` keeps all text that it reasonably can.
+Binary files, large files and lock files, which tools write, are listed without their patch. A patch for `git apply`
+keeps as much text as possible.
 """
 
 import contextlib
@@ -27,15 +27,16 @@ SHOWN_LINES_MAX: Final = 2000
 APPLICABLE_FILE_MAX_BYTES: Final = 5_000_000
 _PATCH_OVERHEAD_BYTES: Final = 64 * limits.KIB
 _PATCH_BYTES_PER_BYTE: Final = 16
-"""Of the larger side. Where every eighth line of one byte changed, the head of each hunk takes 110 bytes."""
+"""The largest size of a patch as a multiple of the larger side. If one byte of every eighth line changed, the head of
+each hunk takes 110 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileDiff:
-    """One changed file. `raw` is None when it is filtered; its counts then go into the statistics only.
+    """One changed file. `raw` is None for a hidden patch; its counts then appear only in the statistics.
 
-    `size_bytes` is that of the patch, or of the blob when that is binary. `ends_with_newline` tells of the new
-    content, of the old one when the file is deleted.
+    `size_bytes` is the size of the patch, or of the blob if that is binary. `ends_with_newline` is about the new
+    content, or about the old content of a deleted file.
     """
 
     entry: DiffEntry
@@ -48,7 +49,7 @@ class FileDiff:
 
 @dataclass(frozen=True, slots=True)
 class RefInput:
-    """What a caller wrote, and the namespace to look it up in."""
+    """A caller's text for a ref, and the namespace in which to look it up."""
 
     text: str
     ephemeral: bool = False
@@ -56,7 +57,7 @@ class RefInput:
 
 @dataclass(frozen=True, slots=True)
 class DiffRules:
-    """Which patches are shown. With `applicable` the patches together rebuild the tree, so that whitespace counts."""
+    """Which patches are shown. With `applicable`, white space counts, and the patches together rebuild the tree."""
 
     applicable: bool = False
     ignore_space_change: bool = False
@@ -66,7 +67,7 @@ class DiffRules:
         return APPLICABLE_FILE_MAX_BYTES if self.applicable else SHOWN_FILE_MAX_BYTES
 
     def hides(self, patch: FilePatch, size_bytes: int) -> bool:
-        """Tell whether a file is listed without its patch. `size_bytes` is that of its larger side."""
+        """Tell whether a file is listed without its patch. `size_bytes` is the size of the larger side."""
         if patch.raw is None or patch.is_binary or size_bytes > self.file_max_bytes:
             return True
         if self.applicable:
@@ -76,7 +77,7 @@ class DiffRules:
 
 
 def is_lock_file(path: bytes) -> bool:
-    """Tell whether the file is one that a package manager writes."""
+    """Tell whether the file is written by a package manager, according to its name."""
     return path.rpartition(b"/")[2] in LOCK_FILES
 
 
@@ -91,7 +92,7 @@ def _is_utf8(raw: bytes) -> bool:
 def list_file_diffs(
     view: RepoView, *, old: Oid, new: Oid, paths: Sequence[bytes], rules: DiffRules
 ) -> list[FileDiff]:
-    """Return the files below `paths` (none: all) that differ between two commits or trees.
+    """Return the files at or below `paths` (none: all) that differ between two commits or trees.
 
     Raises TimedOut, and LimitExceeded for too many files.
     """
@@ -101,7 +102,7 @@ def list_file_diffs(
 def _iter_files(
     view: RepoView, old: Oid, new: Oid, paths: Sequence[bytes], rules: DiffRules
 ) -> Iterator[FileDiff]:
-    """Yield each file, its patch taken off when a rule says so, or when it does not fit into the answer any more."""
+    """Yield each file. Its patch is left out when a rule says so, and when it no longer fits into the answer."""
     left = view.node.limits.diff_raw_total_max_bytes
     known: dict[bytes, tuple[int, int]] = {}
 
@@ -147,7 +148,7 @@ def _blob_size(reader: RepoView, mode: int, oid: Oid | None) -> int:
 
 
 def _ends_with_newline(reader: RepoView, entry: DiffEntry, size: int) -> bool:
-    """Tell whether the last byte is a newline; what git shows of a submodule is a whole line."""
+    """Tell whether the last byte is a newline. Git shows a submodule as a whole line."""
     mode, oid = (entry.old_mode, entry.old_oid) if entry.new_oid is None else (entry.new_mode, entry.new_oid)
     if mode == MODE_GITLINK or oid is None:
         return True

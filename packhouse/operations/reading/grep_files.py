@@ -1,7 +1,7 @@
 """Searching the files of a commit for a regular expression, page by page.
 
-All matches and their context make one sequence of lines, ordered by path and number; a page is a slice of it.
-A cursor names the commit and the last line of its page, so that pages fit together while branches move.
+All matches and their context form one sequence of lines, ordered by path and number; a page is a slice of it. A cursor
+names the commit and the last line of its page, so pages fit together while branches move.
 """
 
 import contextlib
@@ -39,10 +39,10 @@ class SkipReason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class GrepPage:
-    """Lines in order. `ref` is the name to echo; `cursor` leads on, None on the last page.
+    """Lines in order. `ref` is the name for the answer; `cursor` is that of the next page, None on the last one.
 
-    `skipped` has the files of this page's stretch that were passed over. When `is_out_of_time` the page ended before
-    it was full, and `cursor` leads to the first file that was not looked at.
+    `skipped` has the files that were skipped in this part of the search. With `is_out_of_time`, the page ended before
+    it was full, and `cursor` leads to the first unsearched file.
     """
 
     ref: str
@@ -55,7 +55,7 @@ class GrepPage:
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """After a line of a path; line 0 stands before the first. `is_slow` when the search went file by file there."""
+    """The place after a line of a path; line 0 is before the first. `is_slow`: the search goes file by file there."""
 
     commit: Oid
     path: bytes
@@ -65,10 +65,10 @@ class _Position:
 
 @dataclass(frozen=True, slots=True)
 class GrepFiles:
-    """What to look for, in which files of a ref (None: the default branch), and which page of it.
+    """The pattern, the files of a ref (None: the default branch) to search, and the page.
 
-    The page holds at most `matches_max` matches and `lines_max` lines with their context. It starts behind `cursor`;
-    None: with the first match.
+    The page holds at most `matches_max` matches, and at most `lines_max` lines with context. It starts after `cursor`,
+    or with the first match (None).
     """
 
     repo: str
@@ -82,10 +82,10 @@ class GrepFiles:
 
 
 def grep_files(node: Node, caller: Principal, command: GrepFiles) -> GrepPage:
-    """Return one page of the lines that match in text files; symlinks and submodules are not searched.
+    """Return one page of the matching lines in text files. Symlinks and submodules are not searched.
 
-    A file on which the pattern takes too long, or more memory than there is, is passed over. Raises RepoNotFound,
-    RefNotFound, BadPattern, BadCursor, and TimedOut when the time goes into reading the pattern.
+    A file is skipped when the pattern takes too much time or memory on it. Raises RepoNotFound, RefNotFound,
+    BadPattern, BadCursor, and TimedOut when the whole time is spent on compiling the pattern.
     """
     query, ref, ephemeral = command.query, command.ref, command.ephemeral
     _check_pattern(query.pattern)
@@ -111,7 +111,7 @@ def grep_files(node: Node, caller: Principal, command: GrepFiles) -> GrepPage:
 
 
 class _PageBuilder:
-    """A page while it fills, also from several searches in a row."""
+    """A page while it is filled, by one search or by several in a row."""
 
     def __init__(self, command: GrepFiles) -> None:
         self.lines: list[GrepLine] = []
@@ -126,13 +126,13 @@ class _PageBuilder:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether there is room for no further match."""
+        """Tell whether the page has no room for another match."""
         return len(self.lines) == self._lines_max or self._matches == self._matches_max
 
     def take(self, lines: Iterator[GrepLine]) -> None:
-        """Add lines until none follows or the page is full, which `has_more` tells.
+        """Add lines until they end or the page is full. `has_more` tells whether lines are left.
 
-        A page that has all its matches ends with what is context after the last of them.
+        A page with all its matches still takes the context after the last match.
         """
         for line in lines:
             if self.is_full and (len(self.lines) == self._lines_max or not self._follows(line)):
@@ -153,7 +153,7 @@ class _PageBuilder:
         )
 
     def find_end(self, commit: Oid, *, is_slow: bool) -> _Position | None:
-        """Return where the next page goes on, None when nothing follows."""
+        """Return the place where the next page begins, None when this is the last page."""
         last = self.lines[-1] if self.lines else None
         if self.unreached is not None and (last is None or last.path != self.unreached):
             return _Position(commit, self.unreached, 0, is_slow)
@@ -171,10 +171,10 @@ class _Search:
     page: _PageBuilder
 
     def run(self, start: _Position | None) -> bool:
-        """Fill the page; git is ended as soon as it is full. Tell whether the search went file by file.
+        """Fill the page, and end git as soon as it is full. Tell whether the search went file by file.
 
-        First git searches all files at once. Where it lacks memory, large files are left out; where it lacks time, the
-        search goes on from the last line that was found, file by file.
+        First git searches all files at once. If it runs out of memory, large files are left out. If it runs out of
+        time, the search goes on file by file after the last line that was found.
         """
         deadline = self.view.node.monotonic() + self.view.node.limits.grep_max_s
         is_slow = start is not None and start.is_slow
@@ -196,7 +196,7 @@ class _Search:
                     return True
                 is_slow = True
             if self.page.is_full:
-                self.page.has_more = True  # or not: the next page tells
+                self.page.has_more = True  # the next page may be empty
                 return is_slow
             if self.page.lines:
                 last = self.page.lines[-1]
@@ -218,7 +218,7 @@ class _Search:
             self.page.take(_iter_after(lines, start))
 
     def _iter_commit(self, deadline: float) -> Generator[GrepLine]:
-        """Search everything, or what has the prefixes: git does both without help."""
+        """Search all files, or the files with the prefixes. Git can do both by itself."""
         yield from self.view.git.grep_tree(
             self.query, self.commit, self._whole_time(deadline), prefixes=self.files.prefixes
         )
@@ -226,9 +226,9 @@ class _Search:
     def _iter_chosen(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
-        """Search files chosen here: git is given a tree that holds just those, named by their numbers.
+        """Search files that were chosen here: git gets a tree of only these files, named by their numbers.
 
-        Git's own pathspecs know other globs, and thousands of them take far longer than the search.
+        Git's own pathspecs have other rules for globs, and thousands of them take far longer than the search.
         """
         if not chosen:
             return
@@ -249,7 +249,7 @@ class _Search:
     def _iter_slowly(
         self, scratch: Write, chosen: Sequence[PathEntry], deadline: float
     ) -> Generator[GrepLine]:
-        """Search file by file, pass over those that take too long, and stop when the time is over."""
+        """Search file by file. Skip files that take too long, and stop when the time is over."""
         marker = f"packhouse{self.view.node.random_bytes(16).hex()}"
         file_s = min(self.view.node.limits.grep_file_max_s, regex_cpu_s(self.query.pattern))
         passage = Passage()
@@ -284,7 +284,7 @@ class _Search:
         return [entry for entry, header in sizes if header is not None and header[1] <= size_max]
 
     def _iter_files(self, start: _Position | None) -> Iterator[PathEntry]:
-        """Yield the commit's files from the one on that the page starts in."""
+        """Yield the commit's files, beginning with the one in which the page starts."""
         read_tree = self.view.read_tree
         root = parse_commit(self.view.read_kept(self.commit, "commit")).tree
         after = b""

@@ -1,9 +1,9 @@
-"""Searching file by file, so that a pattern that takes too long on one file loses that file alone.
+"""Searching file by file, so that a pattern that takes too long on one file loses only that file.
 
-Git says nothing of files without a match, so its output does not tell where it is. Therefore it is given a tree in
-which a marker stands before each file: a blob with a line that nobody can know, for which it searches as well. Its
-output keeps the order of the tree, whatever its threads do. So the last marker tells which file is at work, and all
-before that one are done.
+Git writes nothing about files without a match, so its output does not show which file it is at. So it gets a tree with
+a marker before each file: a blob with one secret line, for which git searches as well. Its output keeps the order of
+the tree, even with several threads. So the last marker tells which file is being searched, and all files before it are
+done.
 """
 
 import contextlib
@@ -18,23 +18,23 @@ from packhouse.git.objects import PathEntry
 from packhouse.repository import Write
 
 Search = Callable[[Sequence[PathEntry]], Generator[GrepLine]]
-"""Searches a tree as `write_marked_tree` makes of the files; paths are those of that tree."""
+"""Searches a tree that `write_marked_tree` made of the files. The paths of its lines are those in that tree."""
 
 
 @dataclass(slots=True)
 class Passage:
-    """How far a search came: the files it passed over, and the first one for which it had no time."""
+    """How far a search came: the skipped files, and the first file for which there was no time."""
 
     skipped: list[PathEntry] = field(default_factory=list)
     unreached: PathEntry | None = None
 
 
 def iter_file_by_file(files: Sequence[PathEntry], search: Search, passage: Passage) -> Iterator[GrepLine]:
-    """Yield the lines found in the files, in order; what is left out stands in `passage` afterwards.
+    """Yield the lines found in the files, in order. Afterwards `passage` has the files that were left out.
 
-    `search` raises GitSilent when a file takes too long, and TimedOut when the time for all is over. Each
-    call searches or passes over at least one file, so a caller that goes on from `passage` reaches the end. Raises
-    TimedOut when not even the first marker was found: then the time went into reading the pattern.
+    `search` raises GitSilent when a file takes too long, and TimedOut when the whole time is over. Each call searches
+    or skips at least one file, so a caller that goes on from `passage` reaches the end. Raises TimedOut when not even
+    the first marker was found: then compiling the pattern took all the time.
     """
     first = 0
     while first < len(files):
@@ -68,7 +68,7 @@ def write_flat_tree(scratch: Write, files: Sequence[PathEntry]) -> Oid:
 
 
 def write_marked_tree(scratch: Write, files: Sequence[PathEntry], marker: str) -> Oid:
-    """Write the same with a marker before each file: odd numbers are files, even ones markers."""
+    """Write such a tree with a marker before each file: odd numbers are files, even numbers markers."""
     blob = scratch.add_loose("blob", marker.encode("ascii") + b"\n")
     return _write_tree(scratch, [oid for file in files for oid in (blob, file.oid)])
 

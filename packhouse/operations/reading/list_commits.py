@@ -25,7 +25,7 @@ class ListedCommit:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPlace:
-    """A place in a history: how many commits to skip, counted from `tip`; None: from what the ref names now."""
+    """A place in a history: the number of commits to skip, counted from `tip` (None: the present commit of the ref)."""
 
     skip: int
     tip: Oid | None = None
@@ -33,9 +33,9 @@ class HistoryPlace:
 
 @dataclass(frozen=True, slots=True)
 class CommitPage:
-    """Commits by committer date, newest first, none before its children. `following` is None on the last page.
+    """Commits by committer date, newest first, each after its children. `following` is None on the last page.
 
-    `is_by_id` tells that the page counts from a full id that the caller wrote, so that the answer never changes.
+    `is_by_id`: the page counts from a full id that the caller wrote, so the answer never changes.
     """
 
     commits: list[ListedCommit]
@@ -45,9 +45,9 @@ class CommitPage:
 
 @dataclass(frozen=True, slots=True)
 class ListCommits:
-    """The history of a ref (None: the default branch), at most `count_max` commits from `start` on (None: the tip).
+    """The history of a ref (None: the default branch): at most `count_max` commits from `start` on (None: the tip).
 
-    With `path` it is what `git log -- <path>` shows.
+    With `path`, only the commits that `git log -- <path>` shows.
     """
 
     repo: str
@@ -61,8 +61,8 @@ class ListCommits:
 def list_commits(node: Node, caller: Principal, command: ListCommits) -> CommitPage:
     """Return one page of a history; raise RepoNotFound and RefNotFound.
 
-    A place keeps the tip it began from, so pages neither repeat nor miss a commit while the branch moves; once
-    that tip is no longer reachable, its number counts from the ref's present tip.
+    A place keeps the tip that it counts from, so pages neither repeat nor miss a commit while the branch moves. When
+    that tip is no longer reachable, the place counts from the ref's present tip.
     """
     ref, ephemeral, start, count_max = command.ref, command.ephemeral, command.start, command.count_max
     with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
@@ -71,7 +71,7 @@ def list_commits(node: Node, caller: Principal, command: ListCommits) -> CommitP
         skip = 0
         if start is not None:
             skip = min(start.skip, _SKIP_MAX)
-            # whether another tip counts depends on today's refs
+            # The refs of today decide whether another tip is used.
             is_by_id = is_by_id and start.tip in (None, tip)
             if start.tip is not None and is_reachable(view, start.tip):
                 tip = start.tip
@@ -85,7 +85,7 @@ def list_commits(node: Node, caller: Principal, command: ListCommits) -> CommitP
 
 
 def _read_commits(view: RepoView, oids: Sequence[Oid]) -> list[ListedCommit]:
-    """Return the commits, or only the first ones when they are so large that all would not fit a page."""
+    """Return the commits, or only the first ones if they are too large for one page."""
     commits: list[ListedCommit] = []
     size_bytes = 0
     for oid in oids:
@@ -98,7 +98,7 @@ def _read_commits(view: RepoView, oids: Sequence[Oid]) -> list[ListedCommit]:
 
 
 def _list_from(view: RepoView, tip: Oid, *, skip: int, count_max: int) -> list[Oid]:
-    """Return ids from whole stretches, of which a run of pages asks git once each."""
+    """Return ids from whole stretches. Git is asked for each stretch once in a series of pages."""
     histories = view.node.histories
     oids: list[Oid] = []
     number, offset = divmod(skip, STRETCH_COMMITS)

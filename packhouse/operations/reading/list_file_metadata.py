@@ -33,10 +33,10 @@ class LastCommitsUnknown(HistoryBeingRead):
 
 @dataclass(frozen=True, slots=True)
 class FileMetadataPage:
-    """Files in git's order, and each commit that one of them names. `ref` is the name to echo.
+    """Files in git's order, and each commit that a file names. `ref` is the name for the answer.
 
-    `paths` has the bytes of the files' paths, place by place. `last_path` is where the page ended when more follow,
-    else None. `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    `paths` has the bytes of the files' paths in the same order. `last_path` is the end of the page, None on the last
+    page. `is_by_id`: the ref was a full id, so the answer never changes.
     """
 
     ref: str
@@ -49,10 +49,10 @@ class FileMetadataPage:
 
 @dataclass(frozen=True, slots=True)
 class ListFileMetadata:
-    """The files below the folder `path` (empty: all), or the one file at it, in git's order.
+    """The files below the folder `path` (empty: all), or the one file at `path`, in git's order.
 
-    The page starts after the path `after` and has at most `count_max` files; None is the whole listing. Without
-    `may_compute` the history is not walked, and the operation answers only from last commits that are known already.
+    The page starts after the path `after` and has at most `count_max` files; None means the whole listing. Without
+    `may_compute`, the operation does not walk history, and answers only if the last commits are known already.
     """
 
     repo: str
@@ -115,7 +115,7 @@ def _make_page(
 
 
 def _summaries(view: RepoView, oids: Iterable[Oid], *, max_bytes: int) -> dict[Oid, CommitSummary]:
-    """Return what to tell of the commits; of so large ones that all would pass the bound, the first and some more."""
+    """Return summaries of the commits, but only of some if the uncached commits exceed the bound."""
     kept = view.node.last_commits
     summaries = kept.get_summaries(view.repo.id, oids)
     missing = [oid for oid in oids if oid not in summaries]

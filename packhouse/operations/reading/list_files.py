@@ -14,9 +14,9 @@ from packhouse.repository import PathNotFound, resolve_ref
 
 @dataclass(frozen=True, slots=True)
 class FileListing:
-    """One page of a listing; `ref` is the name to echo, `has_more` tells that entries follow the last one.
+    """One page of a listing. `ref` is the name for the answer; `has_more`: entries follow on the next page.
 
-    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    `is_by_id`: the ref was a full id, so the answer never changes.
     """
 
     ref: str
@@ -28,10 +28,10 @@ class FileListing:
 
 @dataclass(frozen=True, slots=True)
 class ListFiles:
-    """The entries below the folder `path` (empty: all), or the one file at it, in git's order.
+    """The entries below the folder `path` (empty: all), or the one file at `path`, in git's order.
 
-    Without `recursive` they are the folder's own entries, folders included. The page starts after the path `after` and
-    has at most `count_max` entries; None is the whole listing.
+    Without `recursive`, only the folder's own entries are listed, folders included. The page starts after the path
+    `after` and has at most `count_max` entries; None means the whole listing.
     """
 
     repo: str

@@ -1,4 +1,4 @@
-"""A tree as an archive, streamed from the first file on."""
+"""Packing a tree into an archive, which is streamed from the first file on."""
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
@@ -28,10 +28,10 @@ _LEAF_KINDS: Final = {MODE_EXECUTABLE: MemberKind.EXECUTABLE, MODE_SYMLINK: Memb
 
 @dataclass(frozen=True, slots=True)
 class OpenArchive:
-    """The tree of a ref (None: the default branch), and how it is packed. `format` is a key of FORMATS.
+    """The tree of a ref (None: the default branch), and how to pack it. `format` is a key of FORMATS.
 
-    `path` restricts to one file or folder, whose full path stays. `blob_max_bytes` leaves larger files out. `prefix`
-    stands before every path; it has gone through `archive_prefix`.
+    `path` limits the archive to one file or folder, which keeps its full path. Files larger than `blob_max_bytes` are
+    left out. `prefix` is put before every path; it must be a result of `archive_prefix`.
     """
 
     repo: str
@@ -45,10 +45,10 @@ class OpenArchive:
 
 @dataclass(frozen=True, slots=True)
 class OpenedArchive:
-    """An archive of a commit. `ref` is the name to echo; `pieces` yields the bytes.
+    """An archive of a commit. `ref` is the name for the answer; `pieces` yields the bytes.
 
-    No file is read before the first piece is asked for. From then on packs stay in place and git runs until `pieces` is
-    closed. An object that cannot be read raises Corrupt in the middle: the bytes so far are no archive.
+    No file is read before the first piece. From then on packs stay in place, and git runs until `pieces` is closed. An
+    unreadable object raises Corrupt in the middle, and the archive is incomplete.
     """
 
     ref: str
@@ -58,7 +58,7 @@ class OpenedArchive:
 
 
 def open_archive(node: Node, caller: Principal, command: OpenArchive) -> OpenedArchive:
-    """Return the archive of a ref, for which everything that can be refused has been looked at.
+    """Return the archive of a ref, after all checks that can refuse it.
 
     Raises RepoNotFound, RefNotFound, PathNotFound.
     """

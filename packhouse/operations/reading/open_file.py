@@ -1,4 +1,4 @@
-"""Reading a file: what an agent does most."""
+"""Reading a file, the most frequent call."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -49,11 +49,10 @@ class EmptyPath(PathNotFound):
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
-    """A file at a commit: its blob, that blob's size in bytes, the commit that last touched the path, and when.
+    """A file at a commit: its blob, the blob's size in bytes, the commit that last touched the path, and its time.
 
-    Without a commit, behind a tag of a file's or folder's object, `last_commit` is None, and `touched_at` is the time
-    of an annotated tag. `is_by_id` tells that the ref was a full id, so that the answer never changes. A small file's
-    `content` was read on the way.
+    For a tag of a blob or tree, `last_commit` is None and `touched_at` is the time of an annotated tag. `is_by_id`: the
+    ref was a full id, so the answer never changes. `content` is set for a small file, which is read while it is opened.
     """
 
     node: Node
@@ -67,9 +66,9 @@ class OpenedFile:
     is_by_id: bool
 
     def iter_bytes(self, *, first: int = 0, end: int | None = None) -> Generator[bytes]:
-        """Yield the bytes from `first` up to, not including, `end` (None: all that follow), in pieces.
+        """Yield the bytes from `first` up to `end`, which is not included (None: to the last byte), in pieces.
 
-        A large file comes from a git process; its packs stay in place until the generator is closed.
+        A large file comes from a git process. Its packs stay in place until the generator is closed.
         """
         content, end = self.content, self.size_bytes if end is None else end
         if content is None and self.size_bytes <= limits.object_in_process_max_bytes:
@@ -93,8 +92,8 @@ class OpenedFile:
 class OpenFile:
     """The file at `path` of a ref (None: the default branch).
 
-    A ref may also be a tag of a folder's object, in which `path` is looked up. A tag of a file's object has no paths:
-    the empty `path` is that file itself.
+    The ref may also be a tag of a tree, and then `path` is looked up in the tree. A tag of a blob has no paths: the
+    empty `path` means the blob itself.
     """
 
     repo: str
@@ -104,10 +103,10 @@ class OpenFile:
 
 
 def open_file(node: Node, caller: Principal, command: OpenFile) -> OpenedFile:
-    """Return a file or symlink, whose bytes can then be read.
+    """Return a file or symlink, ready to be read.
 
-    Raises RepoNotFound, RefNotFound, PathNotFound also for a folder and a submodule, NotAFolder for a path in a file's
-    object, and EmptyPath for an empty path elsewhere.
+    Raises RepoNotFound, RefNotFound, PathNotFound (also for a folder and a submodule), NotAFolder for a path in a blob,
+    and EmptyPath for an empty path without a blob.
     """
     ref, ephemeral, path = command.ref, command.ephemeral, command.path
     with open_repo(node, caller, command.repo, ref=ref, ephemeral=ephemeral) as view:
@@ -130,7 +129,7 @@ def open_file(node: Node, caller: Principal, command: OpenFile) -> OpenedFile:
 
 
 def _find_content(view: RepoView, named: RefNamesNoCommit, path: bytes) -> OpenedFile:
-    """Return the file that a tag of something other than a commit leads to; an annotated tag has a time."""
+    """Return the file that a tag leads to without a commit. Only an annotated tag has a time."""
     if named.kind == "tree":
         _require_path(path)
         oid = _find_blob(History(view), named.target, path)
@@ -148,7 +147,7 @@ def _find_content(view: RepoView, named: RefNamesNoCommit, path: bytes) -> Opene
 
 
 def _read_if_small(view: RepoView, blob: Oid) -> tuple[int, bytes | None]:
-    """Return the size of a file in bytes, and its content unless it is better read in pieces, or not at all."""
+    """Return the size of a file in bytes, and its content if that is small enough to be read at once."""
     size_bytes = view.read_header(blob)[1]
     if size_bytes > limits.file_read_at_once_max_bytes:
         return size_bytes, None
@@ -158,7 +157,7 @@ def _read_if_small(view: RepoView, blob: Oid) -> tuple[int, bytes | None]:
 def _read_whole(view: RepoView, blob: Oid, size_bytes: int) -> bytes:
     content = view.read(blob, kind="blob")[1]
     if len(content) != size_bytes:
-        # An idx that leads to another place gives another header; contents are checked by their hash.
+        # A damaged idx may lead to another place and so to another header. Contents are checked by their hash.
         raise BlobSizeWrong(blob)
     return content
 

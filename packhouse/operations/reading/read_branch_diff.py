@@ -1,4 +1,4 @@
-"""What a branch changed since it left its base."""
+"""The differences between a branch and its base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from packhouse.repository import RepoView
 
 @dataclass(frozen=True, slots=True)
 class BranchDiff:
-    """What a branch changed since it left its base; without a common ancestor, the two trees compared."""
+    """The changes of a branch since it left its base. Without a common ancestor, the two trees are compared."""
 
     branch: str
     base: str
@@ -24,9 +24,9 @@ class BranchDiff:
 
 @dataclass(frozen=True, slots=True)
 class ReadBranchDiff:
-    """The branch and its base; None: the branch named like the default branch, ephemeral if `base_is_ephemeral`.
+    """The branch and its base. Base None: the branch with the name of the default branch, see `base_is_ephemeral`.
 
-    `paths` limit the diff to files and folders; without a path it has all.
+    `paths` limit the diff to files and folders; without paths it has all files.
     """
 
     repo: str
@@ -37,7 +37,7 @@ class ReadBranchDiff:
 
 
 def read_branch_diff(node: Node, caller: Principal, command: ReadBranchDiff) -> BranchDiff:
-    """Return what the branch changed since its merge base with the base.
+    """Return the changes of the branch since its merge base with the base branch.
 
     Raises RepoNotFound, Invalid for a bad branch name, BranchNotFound, TimedOut, LimitExceeded.
     """

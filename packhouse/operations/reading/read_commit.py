@@ -1,4 +1,4 @@
-"""One commit, with its signature when it has one."""
+"""Reading one commit, with its signature if it has one."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class SignedCommit:
-    """A commit; `signature` is None when it is not signed.
+    """A commit. `signature` is None for an unsigned one.
 
-    `is_by_id` tells that the ref was a full id, so that the answer never changes.
+    `is_by_id`: the ref was a full id, so the answer never changes.
     """
 
     listed: ListedCommit
@@ -32,7 +32,7 @@ class SignedCommit:
 
 @dataclass(frozen=True, slots=True)
 class ReadCommit:
-    """Which commit, by any ref input."""
+    """The commit to read, as any ref input."""
 
     repo: str
     ref: str

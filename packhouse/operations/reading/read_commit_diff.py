@@ -1,4 +1,4 @@
-"""What a commit changed, against its first parent or another base."""
+"""The changes of a commit against its first parent or another base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from packhouse.repository import resolve_ref
 
 @dataclass(frozen=True, slots=True)
 class CommitDiff:
-    """`base` is None for a root commit; `merge_base` is only looked for when the caller named a base.
+    """The changes of a commit. `base` is None for a root commit. `merge_base` is None unless the caller named a base.
 
-    `is_by_id` tells that each ref given was a full id, so that the answer never changes.
+    `is_by_id`: each given ref was a full id, so the answer never changes.
     """
 
     commit: Oid
@@ -28,10 +28,10 @@ class CommitDiff:
 
 @dataclass(frozen=True, slots=True)
 class ReadCommitDiff:
-    """The commit, and what it is compared with: its first parent, or the tree of `base`.
+    """The commit, and the side to compare it with: its first parent, or the tree of `base`.
 
-    With `applicable` whitespace counts and the patches together rebuild the tree. `paths` limit the diff to files and
-    folders; without a path it has all.
+    With `applicable`, white space counts, and the patches together rebuild the tree. `paths` limit the diff to files
+    and folders; without paths it has all files.
     """
 
     repo: str
@@ -42,7 +42,7 @@ class ReadCommitDiff:
 
 
 def read_commit_diff(node: Node, caller: Principal, command: ReadCommitDiff) -> CommitDiff:
-    """Return what a commit changed, or how its tree differs from that of the base.
+    """Return the changes of a commit, or the differences of its tree from that of the base.
 
     Raises RepoNotFound, RefNotFound, TimedOut, and LimitExceeded for a diff of too many files.
     """

@@ -32,7 +32,7 @@ class SnapshotBase:
 class UpstreamBase:
     """The remote to follow. `host` is "" for the provider's usual host. `is_public`: never authenticate or push.
 
-    Its parts have no fault by the functions of `repository/upstream/providers.py`.
+    The parts must pass the functions of `repository/upstream/providers.py`.
     """
 
     provider: str

@@ -1,4 +1,4 @@
-"""One repository by its number, as callers without its name know it."""
+"""Reading one repository by its number, for callers that do not know its name."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ from packhouse.operations.repos.repo_info import RepoInfo, repo_info
 
 @dataclass(frozen=True, slots=True)
 class ReadNumberedRepo:
-    """Which repository, by the positive integer that is never reused."""
+    """The repository to read, by its positive integer, which is never reused."""
 
     number: int
 
 
 def read_numbered_repo(node: Node, caller: Principal, command: ReadNumberedRepo) -> RepoInfo:
-    """Return a repository of the caller's organisation, for work on what it holds.
+    """Return a repository of the caller's organisation, for work on its content.
 
-    Raises RepoNotFound, and FirstSyncRunning while there is nothing to work on yet.
+    Raises RepoNotFound, and FirstSyncRunning while there is no content yet.
     """
     with node.database.read() as session:
         repo = find_repo_by_id(session, command.number)

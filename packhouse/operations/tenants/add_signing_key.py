@@ -28,7 +28,7 @@ class SigningKeyExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class AddSigningKey:
-    """`text` is an OpenPGP block, an SSH allowed-signers line or a plain SSH public key."""
+    """A public key to add: `text` is an OpenPGP block, an SSH allowed-signers line or a plain SSH public key."""
 
     org: str
     text: str
@@ -36,7 +36,7 @@ class AddSigningKey:
 
 
 def add_signing_key(node: Node, command: AddSigningKey) -> SigningKeyRow:
-    """Register a public key, which counts for the next push.
+    """Add a public key, which counts from the next push on.
 
     Raises SigningKeyRejected, KeyLabelInvalid, OrgNotFound, SigningKeyExists, ProgramMissing, and TooManySigningKeys
     for more than `limits.signing_keys_max` active keys.

@@ -1,4 +1,4 @@
-"""Opening the secret of a subscription, which deliveries are signed with."""
+"""Opening the secret that signs a subscription's deliveries."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from packhouse.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class OpenSecret:
-    """Of which subscription."""
+    """The subscription whose secret to open."""
 
     webhook: ReadyWebhook
 

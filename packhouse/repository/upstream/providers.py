@@ -1,4 +1,4 @@
-"""The services that host upstreams, and what the address of an upstream may hold."""
+"""The services that host upstreams, and the rules for the address of an upstream."""
 
 import re
 from collections.abc import Mapping
