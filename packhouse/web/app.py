@@ -124,7 +124,7 @@ class App:
         await receive()
         try:
             node = await asyncio.to_thread(open_node, self._config)
-        except Exception as error:  # noqa: BLE001  # whatever prevents the start: the server tells it and ends
+        except Exception as error:  # noqa: BLE001  # any failure of the start: the server reports it and ends
             log_event("server cannot start", level=logging.ERROR, reason=str(error))
             await send({"type": "lifespan.startup.failed"})
             return

@@ -64,7 +64,7 @@ def decide(headers: Headers, *, entity_tag: str, modified_at: int | None, size_b
     want the headers that a GET would bring.
     """
     whole = Decision(Verdict.SEND, 0, size_bytes)
-    told_at = None if modified_at is None else clamp_timestamp(modified_at)  # as clients were told
+    told_at = None if modified_at is None else clamp_timestamp(modified_at)  # as Last-Modified gives it
     if_match = headers.getlist("if-match")
     if if_match:
         if not _tag_listed(if_match, entity_tag, weak=False):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.quick
 
 
 MAY_TRUST = {
-    # Rows of SQL; what a caller names is looked up there.
+    # Rows of SQL. A name that a caller gives is looked up there.
     "RepoKey": ("db/",),
     "RepoId": ("ids.py", "db/"),
     # Hashes made here, digits of stored objects, rows of SQL and git's output.

@@ -149,7 +149,7 @@ async def post_repo(call: Call) -> PreparedWrite[CreatedRepoReply]:
     """POST /api/repos: create the repository that the token names."""
     body = await call.read_body(CreateRepoBody)
     query = call.read_query(CreateRepoQuery)
-    check_repo_name(call.caller.repo)  # told before any fault of the body
+    check_repo_name(call.caller.repo)  # an invalid name is reported before any fault of the body
     _refuse_deployment(body.deployment)
     branch = parse_default_branch(body.default_branch or query.default_branch)
     base: Base | None = None

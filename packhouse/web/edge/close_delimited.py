@@ -51,7 +51,7 @@ class CloseDelimited:
         _set_linger(self._cycle.transport, _END_WITH_RESET)
 
     def _go_on(self, message: Message) -> None:
-        # Uvicorn compares what is written with what is still to come: here each piece is all that is announced.
+        # Uvicorn compares the bytes written with the announced length, so each piece announces its own length here.
         self._cycle.expected_content_length = len(message.get("body", b""))
         if not message.get("more_body", False):
             _set_linger(self._cycle.transport, _END_IN_ORDER)

@@ -217,7 +217,7 @@ def run_worker(
     # A closed terminal ends the server like SIGTERM, not in the middle of its requests; under nohup it goes on.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-    # Uvicorn tells of starts and stops, and of every malformed request: anybody could fill the log with those.
+    # Uvicorn logs starts, stops and every malformed request. Any client could fill the log with malformed requests.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     server = make_server(make_app(config, start_background=start_background), config, on_start)
     try:

@@ -49,7 +49,7 @@ class _Supervisor:
         self._crashes: deque[float] = deque()
         self._stop_signal = 0
         self._started_at = time.monotonic()
-        # Workers hold the reading end; it reads end-of-file when this process is gone, however it went.
+        # Workers hold the reading end. It reads end-of-file once this process is gone, also after a SIGKILL.
         self._life_reader, self._life_writer = os.pipe()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)

@@ -20,7 +20,7 @@ from packhouse.web.json.types import EncodedPath, FileOrFolderPath
 ENCODED: Final = "_base64"
 """The end of the name of a member that holds the bytes of a path."""
 
-# The alphabet for URLs (RFC 4648 section 5) counts too, and a blank is what a `+` of a query arrives as.
+# The alphabet for URLs (RFC 4648 section 5) is taken too. A `+` of a query arrives as a blank.
 _STANDARD_ALPHABET: Final = bytes.maketrans(b"-_ ", b"+/+")
 _QUANTUM: Final = 4
 

@@ -17,7 +17,8 @@ from tests.support.clients.repo import Repo
 from tests.support.waiting import WAIT_S, wait_until
 
 ROUNDS = 2
-# Each pack fits a window of git's, all together do not fit what it maps at once: it opens packs again while it sends.
+# Each pack fits into one window of git, and all packs together exceed the bytes that git maps at once. So git opens
+# packs again while it sends.
 LARGE_FILES = 5
 LARGE_BYTES = 14_000_000
 TAKEN_FIRST_BYTES = 200_000  # of the answer: the first large file is not there yet

@@ -337,7 +337,7 @@ def paste(shell: Shell, git: Git, command: str) -> str:
     try:
         out, err = pasted.communicate(timeout=COMMAND_TIMEOUT_S)
     finally:
-        # When a line failed, what it had started in the background must not stay.
+        # When a line failed, its background processes must not stay.
         with suppress(ProcessLookupError):
             os.killpg(pasted.pid, signal.SIGKILL)
     assert pasted.returncode == 0, err

@@ -1,22 +1,24 @@
 """Every example on every page works as printed, on the repository that `packhouse demo` makes.
 
-The rules for a page (README.md and all of docs/), by what stands behind the three back quotes of a block:
+The rules for a page (README.md and all of docs/). The word behind the three back quotes tells the kind of a block:
 
-- `http`: `METHOD /path`, then headers if need be, a blank line and the body. It is sent with the token that the demo
-  prints for `apps/shop`, unless it has an `Authorization` line. `<token for NAME>` is a token for that repository
-  (`org`: for calls to the organisation), `{repository_id}` the number of `apps/shop`.
-- Its answer, where the page shows it, is the next block, with nothing but blank lines between: `json`, or `text` (of an
-  archive, the names in it), or `http` from `HTTP/1.1 404 Not Found` on, with those headers that matter. Without a
-  status it must be 2xx; a problem in a `json` block tells its own by `status`.
-- `…` stands for what differs from run to run: within a string for any text, bare for any value (`"pack_bytes": …`),
-  at the end of an object or array for further members, and in text, alone in a line, for any lines. All else is
-  compared, ids to the last digit; but how many spaces part the columns of a table, from two on, does not count.
+- `http`: a request. It is `METHOD /path`, then headers if need be, a blank line and the body. It is sent with the token
+  that the demo prints for `apps/shop`, unless it has an `Authorization` line. `<token for NAME>` is a token for that
+  repository (`org`: for calls to the organisation), `{repository_id}` the number of `apps/shop`.
+- The answer to a request is the next block, if only blank lines stand between. It is `json`, or `text` (for an archive,
+  the names in it), or `http` with the line `HTTP/1.1 404 Not Found` and the headers that matter. Without such a line
+  the status must be 2xx. A problem in a `json` block has its status in `status`.
+- `…` stands for text that differs from run to run. Within a string it is any text; bare, it is any value
+  (`"pack_bytes": …`). At the end of an object or array it is further members, and alone in a line of text it is any
+  lines. Everything else is compared, ids to the last digit. In a table, two or more spaces count as one gap.
 - `sh`: run by bash in a folder with `.venv` and the demo's `data`, with `$SERVER` and `$TOKEN`. All blocks of a page
-  run in one shell, which the first failing command ends. An answer behind it is its output. `python` runs there, too.
-- Blocks of a page run in its order, and every page starts with a new demo.
-- `json` and `sql` that answer nothing are not run; JSON must be JSON all the same. Other blocks, synopses for instance,
-  are indented by four spaces; a command or request in them that could be run as it stands belongs into a block of
-  those above, or into NOT_RUN with the reason. A word in capitals, a bracket or `…` makes it a form to fill in.
+  run in one shell, which ends at the first failing command. An answer behind the block is its output. `python` runs
+  there, too.
+- The blocks of a page run in order, and every page starts with a new demo.
+- `json` and `sql` blocks that are no answer are not run. JSON must be valid all the same.
+- Other blocks, such as synopses, are indented by four spaces. A command or request that could be run as it stands must
+  be in one of the blocks above, or in NOT_RUN with the reason. A word in capitals, a bracket or `…` makes it a form to
+  fill in.
 
 When answers have changed for a good reason, `pytest -k test_examples --write-examples` writes them onto the pages and
 keeps the ellipses. Look at the difference before you commit it.

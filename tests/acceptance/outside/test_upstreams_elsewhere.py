@@ -48,7 +48,7 @@ from tests.support.servers.upstreams import (
 )
 from tests.support.waiting import wait_until
 
-PASSWORD = "hunter2-hunter2"  # of nobody
+PASSWORD = "hunter2-hunter2"  # no account has this password
 HANDLER = BaseHTTPRequestHandler
 
 
@@ -302,7 +302,7 @@ def test_a_host_that_is_not_trusted_is_not_connected_to(start_server: StartServe
         assert gateway.accepted == 0
 
 
-# What git is told
+# Arguments and environment of git
 
 
 def test_git_connects_to_the_checked_address_though_the_name_has_another_now(
