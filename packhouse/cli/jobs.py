@@ -1,4 +1,4 @@
-"""`packhouse jobs`: look at background work, and retry what was given up."""
+"""`packhouse jobs`: look at background jobs, and retry dead ones."""
 
 import click
 

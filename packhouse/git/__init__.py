@@ -1,4 +1,4 @@
-"""What all of Git's formats share: object ids and the names of refs."""
+"""Object ids and the names of refs, which all of Git's formats use."""
 
 from packhouse.git.notes_refname import DEFAULT_NOTES_REF, notes_prefix, notes_refname
 from packhouse.git.oid import (

@@ -28,7 +28,7 @@ class MessagesTooLong(LimitExceeded):
 
 
 class LastCommitsUnknown(HistoryBeingRead):
-    """Nobody has asked for the last commits of this commit's files yet. Ask again, and let them be found."""
+    """The last commits of this commit's files are not known yet. Ask again with `may_compute`."""
 
 
 @dataclass(frozen=True, slots=True)

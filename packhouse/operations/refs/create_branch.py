@@ -23,7 +23,7 @@ class BranchExists(Conflict):
 
 
 class BranchNotForward(BranchExists):
-    """The branch may be moved forward only, and the commit is no descendant."""
+    """The branch may be moved forward only, and the commit does not descend from its tip."""
 
     code = Code.BRANCH_NOT_FORWARD
 

@@ -14,14 +14,14 @@ from packhouse.repository import RefWriter, follow_head, open_view
 
 
 class RefUnbornThen(NotFound):
-    """The ref did not exist at the time asked for, as the ref log tells."""
+    """The ref did not exist at the requested time, according to the ref log."""
 
     code = Code.REF_UNBORN_THEN
     ref: str
 
 
 class RefNotLogged(NotFound):
-    """The ref log has no entry of the ref that is as old as the time asked for."""
+    """The ref log has no entry of the ref that is as old as the requested time."""
 
     code = Code.REF_NOT_LOGGED
     ref: str

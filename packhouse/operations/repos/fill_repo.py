@@ -61,7 +61,7 @@ def fill_repo(
 ) -> RepoInfo:
     """Publish `write` into a new row that nobody finds, and make it a repository with these refs.
 
-    Raises RepoExists, and removes what it stored. After a crash the sweeper removes that.
+    Raises RepoExists, and removes the stored packs. After a crash the sweeper removes them.
     """
     repo = insert_unborn(node, caller, filled.name)
     write.send_to(repo)
