@@ -1,4 +1,4 @@
-"""Telling a client what it may fetch."""
+"""Advertising to a client what it may fetch."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from packhouse.operations.transport.remotes import Remote, read_repo, read_view
 
 @dataclass(frozen=True, slots=True)
 class AdvertiseFetch:
-    """Of which remote, and in which version of the protocol: 0, 1 or 2."""
+    """The remote, and the version of the protocol: 0, 1 or 2."""
 
     remote: Remote
     version: int
 
 
 def advertise_fetch(node: Node, caller: Principal, command: AdvertiseFetch) -> bytes:
-    """Return the body of `info/refs` for a fetch: the capabilities in v2, every ref before that."""
+    """Return the body of `info/refs` for a fetch: in v2 the capabilities, in older versions every ref."""
     if command.version == 2:
         with node.database.read() as session:
             read_repo(session, caller, command.remote)

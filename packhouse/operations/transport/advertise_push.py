@@ -1,4 +1,4 @@
-"""Telling a client what it may push to."""
+"""Advertising to a client the refs before its push."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from packhouse.operations.transport.remotes import Remote, read_view
 
 @dataclass(frozen=True, slots=True)
 class AdvertisePush:
-    """Of which remote, and in which version of the protocol: 0, 1 or 2."""
+    """The remote, and the version of the protocol: 0, 1 or 2."""
 
     remote: Remote
     version: int
 
 
 def advertise_push(node: Node, caller: Principal, command: AdvertisePush) -> bytes:
-    """Return the body of `info/refs` for a push; protocol v2 has none, so it is answered in v0."""
+    """Return the body of `info/refs` for a push. Protocol v2 has no pushes, so it is answered in v0."""
     shown = read_view(node, caller, command.remote)
     return receive_advertisement(shown, version=command.version if command.version == 1 else 0)

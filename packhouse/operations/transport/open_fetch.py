@@ -1,7 +1,7 @@
 """Serving a fetch: refs from SQL, wants checked here, the pack from git's upload-pack.
 
-upload-pack by itself would serve any object the repository holds, whatever its settings say; the check of
-wants is ours, and it is the same in every protocol version.
+Whatever its settings are, upload-pack alone would serve any object of the repository. So this server checks the wants,
+in the same way in every protocol version.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class GitNotStarted(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class OpenFetch:
-    """One request of a fetch: the protocol `version` 0, 1 or 2, and the body after gunzip."""
+    """One request of a fetch: the version of the protocol (0, 1 or 2), and the body after gunzip."""
 
     remote: Remote
     version: int
@@ -46,13 +46,13 @@ class OpenFetch:
 
     @property
     def is_listing(self) -> bool:
-        """Tell whether this only lists refs, for which no process starts."""
+        """Tell whether the request only lists refs. No process starts for it."""
         return self.version == 2 and self.body[4:].startswith(b"command=ls-refs")
 
 
 @dataclass(frozen=True, slots=True)
 class FetchAnswer:
-    """Either the whole answer, or a running upload-pack: feed it `request`, send what it writes, close it."""
+    """The whole answer, or a running upload-pack. Feed `request` to the process, send its output, and close it."""
 
     node: Node | None = None
     repo: Repo | None = None
@@ -61,12 +61,12 @@ class FetchAnswer:
     body: bytes = b""
 
     def find_failure(self, messages: str) -> Reason | None:
-        """Return why upload-pack failed with these messages, None when the stored data is not the reason."""
+        """Return why upload-pack failed with these messages; None when stored data is not the cause."""
         assert self.node is not None and self.repo is not None, "a process runs for a repository"
         return find_reason(self.node, self.repo, upload_pack_failure(messages))
 
     def close(self) -> None:
-        """End the process, if there is one, with everything that it started."""
+        """End the process, if there is one, and all its children."""
         if self.process is not None:
             self.process.close()
 
@@ -74,9 +74,8 @@ class FetchAnswer:
 def open_fetch(node: Node, caller: Principal, command: OpenFetch) -> FetchAnswer:
     """Return the answer to one request of a fetch, or the process that writes it.
 
-    An object that may not be fetched, and a command that does not exist, is answered as git does: by an error
-    packet with status 200. Raises NotFound, ProtocolError for what is not git's protocol, RepositoryDamaged and
-    RepositoryMended.
+    A forbidden object and an unknown command are answered as by git: with an error packet and status 200. Raises
+    NotFound, ProtocolError for a request outside git's protocol, RepositoryDamaged and RepositoryMended.
     """
     if command.version != 2:
         return _serve(node, caller, command, parse_upload_v0(command.body))
@@ -102,7 +101,7 @@ def _serve(node: Node, caller: Principal, command: OpenFetch, asked: UploadReque
         repo = read_repo(session, caller, command.remote)
     with open_view(node, repo) as view:
         if asked.negotiates_only and not (asked.has_haves and not view.is_empty):
-            # git 2.39 sends a pack to a client that has said all it has, which its own client takes for an error.
+            # git 2.39 sends a pack to a client that has named all its objects. Its own client takes that for an error.
             return FetchAnswer(body=NOTHING_IN_COMMON)
         if not asked.wants and not asked.negotiates_only:
             return FetchAnswer()
@@ -117,8 +116,8 @@ def _serve(node: Node, caller: Principal, command: OpenFetch, asked: UploadReque
 def _find_refused(view: RepoView, wants: tuple[Oid, ...]) -> Oid | None:
     """Return the first want that may not be fetched.
 
-    Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only be
-    there: a partial clone asks for thousands, and proving each reachable would cost a walk of every tree.
+    Commits and tags must be reachable from a current ref of either namespace. Trees and blobs need only exist: a
+    partial clone asks for thousands of them, and a proof of reachability would cost a walk of every tree.
     """
     if view.is_empty:
         return wants[0]

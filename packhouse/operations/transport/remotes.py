@@ -13,9 +13,9 @@ from packhouse.repository import head_target
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """`repo` is the name without `+ephemeral`; refnames are relative to the namespace, as clients see them.
+    """A repository and a namespace. `repo` is the name without `+ephemeral`; refnames are as clients see them.
 
-    `is_import`: it was addressed by its import address, which takes pushes only and judges them more gently.
+    `is_import`: the client used the import address, which takes only pushes and lets more faults through.
     """
 
     repo: str
@@ -26,7 +26,7 @@ class Remote:
 def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
     """Return the repository; raise NotFound when the organisation has none of that name, FirstSyncRunning.
 
-    The error does not repeat the name: users of git typed the address themselves.
+    The error does not repeat the name, because users of git have typed the address themselves.
     """
     repo = find_repo(session, caller.org_id, remote.repo)
     if repo is None:
@@ -35,7 +35,7 @@ def read_repo(session: Session, caller: Principal, remote: Remote) -> Repo:
 
 
 def read_view(node: Node, caller: Principal, remote: Remote) -> RefView:
-    """Return what the remote shows: the refs of its namespace and, on the plain remote, HEAD."""
+    """Return the advertised refs of the remote: those of its namespace and, on the plain remote, HEAD."""
     with node.database.snapshot() as session:
         repo = read_repo(session, caller, remote)
         refs = list_refs(session, repo.id, remote.namespace)
