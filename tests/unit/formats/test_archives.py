@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from packhouse import limits
-from packhouse.formats.archives import FORMATS, Member, MemberKind
+from packhouse.formats.archives import FORMATS, ArchivePrefixInvalid, Member, MemberKind, archive_prefix
 
 pytestmark = pytest.mark.quick
 
@@ -128,3 +128,32 @@ def test_any_date_makes_a_readable_archive(format: str, modified_at: int) -> Non
     else:
         with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
             assert zipped.read("a") == b"content"
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [("", b""), ("top", b"top/"), ("top/", b"top/"), ("a/b-1.0", b"a/b-1.0/"), ("ü ä", "ü ä/".encode())],
+)
+def test_a_prefix_is_a_folder_within_the_archive(text: str, prefix: bytes) -> None:
+    assert archive_prefix(text) == prefix
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/",
+        "/top",
+        "..",
+        "a/../b",
+        "./a",
+        "a//b",
+        "a//",
+        "a\\b",
+        "a\nb",
+        "x" * (limits.archive_prefix_max_chars + 1),
+    ],
+)
+def test_a_prefix_that_leaves_the_archive_is_refused(text: str) -> None:
+    with pytest.raises(ArchivePrefixInvalid) as refused:
+        archive_prefix(text)
+    assert refused.value.prefix == text[:200]

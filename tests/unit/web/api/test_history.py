@@ -1,6 +1,7 @@
 """Commits over the whole pipeline: the exact bytes of each answer."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -59,6 +60,21 @@ def test_a_history_is_shown_newest_first_page_by_page(repo: Client) -> None:
     assert sent.headers["cache-control"] == "private, no-cache"
     rest = repo.call("GET", f"/commits?limit=1&cursor=1:{second}")
     assert shown(rest) == (200, as_sent({"commits": [commit(first)], "has_more": False}))
+
+
+def test_a_cursor_may_be_a_bare_number_of_commits(repo: Client) -> None:
+    first = new_commit(commit_files(repo, "main", {b"a": b"1\n"}))
+    assert commit_files(repo, "main", {b"a": b"2\n"}).status == 201
+    for cursor in ("1", "001"):
+        sent = repo.call("GET", f"/commits?cursor={cursor}")
+        assert shown(sent) == (200, as_sent({"commits": [commit(first)], "has_more": False}))
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "-1", "1:", f"1:{'A' * 40}", f"1:{'a' * 39}", "1" * 19, "1 2", "%D9%A1"]
+)
+def test_a_text_that_is_no_place_in_a_history_is_refused(repo: Client, cursor: str) -> None:
+    assert repo.call("GET", f"/commits?cursor={quote(cursor, safe='%')}").status == 400
 
 
 def test_an_old_name_and_a_path_narrow_the_history(repo: Client) -> None:
