@@ -24,7 +24,7 @@ def find_common(package: Package, goal: str) -> set[str]:
     """Return the ids of the functions that are entered by a route's request that never reaches the goal."""
     common: set[str] = set()
     for handler in find_handlers(package).values():
-        entered = enter_in_order(Calls(package), handler, goal)
+        entered = enter_in_order(_calls_with_classes(package, handler, goal), handler, goal)
         if entered[-1].node.name != goal:
             common.update(function.id for function in entered)
     return common
@@ -32,10 +32,16 @@ def find_common(package: Package, goal: str) -> set[str]:
 
 def follow_own_path(package: Package, start: Function, goal: str, common: set[str]) -> list[Function]:
     """Return the functions of the own path in the order in which the walk enters them. `common` has their ids."""
-    calls = Calls(package)
-    enter_in_order(calls, start, goal)  # finds each class of which the request makes an object
+    calls = _calls_with_classes(package, start, goal)
     path = _OwnPath(calls, package.folder.name, goal, common)
     return enter_in_order(calls, start, goal, path.has)
+
+
+def _calls_with_classes(package: Package, start: Function, goal: str) -> Calls:
+    """Return calls that know, from the first step on, each class of which the request makes an object."""
+    calls = Calls(package)
+    enter_in_order(calls, start, goal)
+    return calls
 
 
 class _OwnPath:
