@@ -11,7 +11,7 @@ from packhouse.auth.minting import (
     refs_claim,
     sign_token,
 )
-from packhouse.auth.policy import KNOWN_OPS, NO_PUSH, VERIFY_SIG, PolicyDenied, RefChange, RefPolicy
+from packhouse.auth.policy import KNOWN_OPS, NO_PUSH, VERIFY_SIG, PolicyDenied, RefPolicy
 from packhouse.auth.principal import (
     ORGANISATION_CLAIM,
     Principal,
@@ -37,7 +37,6 @@ __all__ = [
     "PolicyDenied",
     "Principal",
     "PrivateKey",
-    "RefChange",
     "RefPolicy",
     "RefRules",
     "RepoClaimMismatch",

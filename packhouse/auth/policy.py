@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from packhouse.errors import Code, Denied
-from packhouse.git import EPHEMERAL, RefName, is_refname
+from packhouse.git import EPHEMERAL, Oid, RefName, is_refname
 
 NO_PUSH: Final = "no-push"
 NO_FORCE_PUSH: Final = "no-force-push"
@@ -112,6 +112,31 @@ class RefPolicy:
             if rule.matches(refname) or rule.matches(stored):
                 return rule.ops
         return _NO_OPS
+
+    def check_update(
+        self,
+        namespace: str,
+        refname: RefName,
+        *,
+        old_oid: Oid | None,
+        new_oid: Oid | None,
+        is_fast_forward: Callable[[], bool],
+        signatures_verify: Callable[[], bool] | None = None,
+    ) -> None:
+        """Check that the ref may go from one value to another. Raises PolicyDenied or PolicyUnusable.
+
+        None as a value means that the ref does not exist. `is_fast_forward` tells whether the new value descends from
+        the old one. It is called only if there is a rule for the ref and both values exist. See decide().
+        """
+        if not self.ops_for(namespace, refname):
+            return
+        if new_oid is None:
+            change = RefChange.DELETE
+        elif old_oid is None:
+            change = RefChange.CREATE
+        else:
+            change = RefChange.FAST_FORWARD if is_fast_forward() else RefChange.FORCED
+        self.decide(namespace, refname, change, signatures_verify=signatures_verify)
 
     def decide(
         self,

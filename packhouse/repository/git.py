@@ -1,8 +1,5 @@
 """Running git on an opened repository, with its objects, its locks and the bounds of every call."""
 
-from contextlib import AbstractContextManager
-from typing import Protocol
-
 from packhouse.git.commands import (
     blame,
     cat_file,
@@ -20,14 +17,6 @@ from packhouse.git.commands import (
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed, Runner
 from packhouse.git.commands.transport import fetch, ls_remote
-
-
-class Opened(Runner, Protocol):
-    """An object on which git can be run: a view of a repository, or new objects over a view."""
-
-    def telling_damage(self) -> AbstractContextManager[None]:
-        """Replace failures within the block by the Reason for them, where damage of stored data explains them."""
-        ...
 
 
 class RepoGit:

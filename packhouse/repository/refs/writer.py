@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from packhouse.auth import Principal, RefChange
+from packhouse.auth import Principal
 from packhouse.db import (
     DefaultBranchProtected,
     RefMismatch,
@@ -32,10 +32,8 @@ from packhouse.repository.packs import read_packs
 from packhouse.repository.refs.events import record_pushes
 from packhouse.repository.refs.receipts import BoundReceipt
 from packhouse.repository.stored_packs import new_pack_name
-from packhouse.repository.upstream.access import UpstreamAway
-from packhouse.repository.upstream.forward import Forwarded, UpstreamRejected, forward_updates
-from packhouse.repository.upstream.queue import queue_sync
-from packhouse.repository.view import RepoView
+from packhouse.repository.upstream.forward import Forwarded, forward_updates
+from packhouse.repository.upstream.queue import pull_soon, queue_sync
 from packhouse.repository.write import Write
 
 R = TypeVar("R")
@@ -70,15 +68,14 @@ class RefWriter:
         every commit that the update introduces is signed (signed_updates.py). None means that the update brings a
         commit made by this server, which is unsigned.
         """
-        policy = self._caller.policy
-        if policy.ops_for(update.namespace, update.refname):
-            if update.new_oid is None:
-                change = RefChange.DELETE
-            elif update.old_oid is None:
-                change = RefChange.CREATE
-            else:
-                change = RefChange.FAST_FORWARD if is_fast_forward() else RefChange.FORCED
-            policy.decide(update.namespace, update.refname, change, signatures_verify=signatures_verify)
+        self._caller.policy.check_update(
+            update.namespace,
+            update.refname,
+            old_oid=update.old_oid,
+            new_oid=update.new_oid,
+            is_fast_forward=is_fast_forward,
+            signatures_verify=signatures_verify,
+        )
         return AllowedUpdate(update)
 
     def rehearse(self, updates: Sequence[AllowedUpdate], *, atomic: bool = True) -> list[RefOutcome]:
@@ -115,7 +112,7 @@ class RefWriter:
                 receipt.check(session, repo.id, now=node.clock())
         forwarded = None
         if repo.upstream is not None and repo.upstream.is_written:
-            forwarded = self._forward(moves, write, atomic=atomic)
+            forwarded = forward_updates(node, repo, moves, write, atomic=atomic)
         packs: Sequence[Pack] = ()
         if write is not None and (forwarded is None or len(forwarded.refused) < len(moves)):
             packs = write.publish()
@@ -238,22 +235,6 @@ class RefWriter:
             node.wakeups.notify()
         return outcomes
 
-    def _forward(self, updates: Sequence[RefUpdate], write: Write | None, *, atomic: bool) -> Forwarded:
-        """Push to the upstream. Pull soon after a refusal or an unclear result, to learn the upstream's values."""
-        try:
-            with RepoView(self._node, self._repo) as view:
-                forwarded = forward_updates(self._node, self._repo, updates, write or view, atomic=atomic)
-        except UpstreamRejected:
-            self._pull_soon()
-            raise
-        except UpstreamAway as away:
-            if away.is_unclear:
-                self._pull_soon()
-            raise
-        if any(isinstance(error, UpstreamRejected) for error in forwarded.refused.values()):
-            self._pull_soon()
-        return forwarded
-
     def _move_forwarded(
         self,
         updates: Sequence[RefUpdate],
@@ -271,7 +252,7 @@ class RefWriter:
         except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
             if not any(updates[number].refname == error.refname for number in forwarded.accepted):
                 raise
-            self._pull_soon()
+            pull_soon(self._node, self._repo)
             moved = [RefOutcome(update, update.old_oid) for update in remaining]
         outcomes = {
             number: RefOutcome(updates[number], None, error) for number, error in forwarded.refused.items()
@@ -280,12 +261,6 @@ class RefWriter:
             accepted = number in forwarded.accepted and outcome.error is not None
             outcomes[number] = replace(outcome, error=None) if accepted else outcome
         return [outcomes[number] for number in range(len(updates))]
-
-    def _pull_soon(self) -> None:
-        node, repo = self._node, self._repo
-        with node.database.write() as session:
-            queue_sync(session, repo.id, repo.public_id, now=node.clock())
-        node.wakeups.notify()
 
     def _look_after_packs(self) -> None:
         """Count the packs after every few publications, and ask for consolidation when they are many."""

@@ -5,7 +5,7 @@ The upstream refuses a ref that it has moved meanwhile, and then this server ref
 are never pushed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from packhouse import limits
@@ -15,9 +15,11 @@ from packhouse.git import PERSISTENT, RefName
 from packhouse.git.commands.transport.push import PushedRef, push_refs
 from packhouse.git.commands.transport.remote import RemoteFailed
 from packhouse.node import Node
-from packhouse.repository.git import Opened
-from packhouse.repository.upstream.access import UpstreamAccess, explain_fault, open_access
+from packhouse.repository.upstream.access import UpstreamAway, explain_fault, open_access
 from packhouse.repository.upstream.mirror import MIRRORED
+from packhouse.repository.upstream.queue import pull_soon
+from packhouse.repository.view import RepoView
+from packhouse.repository.write import Write
 
 
 class UpstreamRejected(Conflict):
@@ -34,15 +36,48 @@ class Forwarded:
     accepted: set[int] = field(default_factory=set)
     refused: dict[int, PackhouseError] = field(default_factory=dict)
 
+    def note(self, outcomes: Mapping[int, RefOutcome], moved: Collection[RefName], *, atomic: bool) -> None:
+        """Note the answer to a push of some updates: the upstream has moved the refs in `moved`.
+
+        With `atomic`, raises the first refusal.
+        """
+        for number, outcome in outcomes.items():
+            refname = outcome.update.refname
+            if refname in moved:
+                self.accepted.add(number)
+            else:
+                self.refused[number] = UpstreamRejected(refname)
+        if atomic and self.refused:
+            raise next(iter(self.refused.values()))
+
 
 def forward_updates(
-    node: Node, repo: Repo, updates: Sequence[RefUpdate], opened: Opened, *, atomic: bool
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], write: Write | None, *, atomic: bool
 ) -> Forwarded:
-    """Push the `updates` of branches and tags out of `opened` to the upstream.
+    """Push the `updates` of branches and tags to the upstream; new objects are in `write`.
 
-    Updates that this server would refuse are not pushed. Raises the errors of a rehearsal of the ref transaction,
-    UpstreamAway when the upstream cannot be asked and, with `atomic`, UpstreamRejected.
+    Updates that this server would refuse are not pushed. After a refusal or an unclear result a pull is queued, to
+    learn the upstream's values. Raises the errors of a rehearsal of the ref transaction, UpstreamAway when the upstream
+    cannot be asked and, with `atomic`, UpstreamRejected.
     """
+    try:
+        with RepoView(node, repo) as view:
+            forwarded = _push(node, repo, updates, write or view, atomic=atomic)
+    except UpstreamRejected:
+        pull_soon(node, repo)
+        raise
+    except UpstreamAway as away:
+        if away.is_unclear:
+            pull_soon(node, repo)
+        raise
+    if any(isinstance(error, UpstreamRejected) for error in forwarded.refused.values()):
+        pull_soon(node, repo)
+    return forwarded
+
+
+def _push(
+    node: Node, repo: Repo, updates: Sequence[RefUpdate], opened: Write | RepoView, *, atomic: bool
+) -> Forwarded:
     result = Forwarded()
     shared = [
         number
@@ -60,33 +95,11 @@ def forward_updates(
     asked = [number for number in shared if number not in result.refused and expected[number].moved]
     with opened.telling_damage():
         for start in range(0, len(asked), limits.forward_refs_max):
-            numbers = asked[start : start + limits.forward_refs_max]
-            _push(access, opened, {n: expected[n] for n in numbers}, result, atomic=atomic)
+            outcomes = {number: expected[number] for number in asked[start : start + limits.forward_refs_max]}
+            refs = [PushedRef(o.update.refname, o.previous_oid, o.update.new_oid) for o in outcomes.values()]
+            try:
+                moved = push_refs(opened, access.remote, refs, atomic=atomic, timeout_s=limits.forward_max_s)
+            except RemoteFailed as failed:
+                raise explain_fault(failed.fault) from failed
+            result.note(outcomes, moved, atomic=atomic)
     return result
-
-
-def _push(
-    access: UpstreamAccess,
-    opened: Opened,
-    outcomes: dict[int, RefOutcome],
-    result: Forwarded,
-    *,
-    atomic: bool,
-) -> None:
-    """Push some updates and note the result of each."""
-    refs = [
-        PushedRef(outcome.update.refname, outcome.previous_oid, outcome.update.new_oid)
-        for outcome in outcomes.values()
-    ]
-    try:
-        moved = push_refs(opened, access.remote, refs, atomic=atomic, timeout_s=limits.forward_max_s)
-    except RemoteFailed as failed:
-        raise explain_fault(failed.fault) from failed
-    for number, outcome in outcomes.items():
-        refname = outcome.update.refname
-        if refname in moved:
-            result.accepted.add(number)
-        else:
-            result.refused[number] = UpstreamRejected(refname)
-    if atomic and result.refused:
-        raise next(iter(result.refused.values()))

@@ -1,10 +1,11 @@
-"""Queuing a pull from the upstream, in the transaction that causes it. Equal waiting pulls become one."""
+"""Queuing a pull from the upstream. Equal waiting pulls become one."""
 
 import json
 from typing import Final
 
-from packhouse.db import Session, insert_job
+from packhouse.db import Repo, Session, insert_job
 from packhouse.ids import RepoId, RepoKey
+from packhouse.node import Node
 
 SYNC_JOB: Final = "sync_upstream"
 
@@ -18,7 +19,10 @@ def queue_sync(
     delay_s: int = 0,
     now: int,
 ) -> None:
-    """Queue a pull of everything or of one branch or tag. Call `node.wakeups.notify()` after the commit."""
+    """Queue a pull of everything or of one branch or tag, in the transaction that causes it.
+
+    Call `node.wakeups.notify()` after the commit.
+    """
     insert_job(
         session,
         SYNC_JOB,
@@ -28,3 +32,10 @@ def queue_sync(
         run_at=now + delay_s,
         now=now,
     )
+
+
+def pull_soon(node: Node, repo: Repo) -> None:
+    """Queue a pull of everything, to learn the upstream's values."""
+    with node.database.write() as session:
+        queue_sync(session, repo.id, repo.public_id, now=node.clock())
+    node.wakeups.notify()

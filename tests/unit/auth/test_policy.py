@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 
 from packhouse.auth.policy import PolicyDenied, PolicyUnusable, RefChange, RefPolicy
 from packhouse.errors import Denied
+from packhouse.git.oid import Oid
 from packhouse.git.refname import EPHEMERAL, PERSISTENT, RefName
 
 pytestmark = pytest.mark.quick
+
+ONE, TWO = Oid("1" * 40), Oid("2" * 40)
 
 
 def ops(policy: RefPolicy, refname: str, namespace: str = PERSISTENT) -> set[str]:
@@ -209,3 +212,56 @@ ANYTHING = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), s
 def test_no_claim_causes_a_crash(claims: dict[str, object]) -> None:
     policy = RefPolicy.parse(claims)
     assert policy.invalid or policy.ops_for(EPHEMERAL, RefName(b"refs/heads/main")) is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_forward", "refused"),
+    [
+        (None, ONE, False, False),
+        (ONE, TWO, True, False),
+        (ONE, TWO, False, True),
+        (ONE, None, True, True),
+    ],
+)
+def test_creating_and_moving_forward_are_no_force_and_deleting_is(
+    old: Oid | None, new: Oid | None, is_forward: bool, refused: bool
+) -> None:
+    policy = RefPolicy.parse({"refs": [["main", ["no-force-push"]]]})
+    asked: list[bool] = []
+
+    def is_fast_forward() -> bool:
+        asked.append(True)
+        return is_forward
+
+    def check(refname: bytes) -> None:
+        policy.check_update(
+            PERSISTENT, RefName(refname), old_oid=old, new_oid=new, is_fast_forward=is_fast_forward
+        )
+
+    check(b"refs/heads/other")
+    assert not asked, "no rule depends on it"
+    if refused:
+        with pytest.raises(PolicyDenied):
+            check(b"refs/heads/main")
+    else:
+        check(b"refs/heads/main")
+    assert len(asked) == (old is not None and new is not None)
+
+
+def test_signatures_are_looked_at_for_a_new_value_under_their_rule_alone() -> None:
+    policy = RefPolicy.parse({"refs": [["main", ["verify-sig"]]]})
+
+    def check(new: Oid | None, *, signed: bool) -> None:
+        policy.check_update(
+            PERSISTENT,
+            RefName(b"refs/heads/main"),
+            old_oid=ONE,
+            new_oid=new,
+            is_fast_forward=lambda: False,
+            signatures_verify=lambda: signed,
+        )
+
+    check(TWO, signed=True)
+    check(None, signed=False)
+    with pytest.raises(PolicyDenied):
+        check(TWO, signed=False)
