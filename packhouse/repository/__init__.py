@@ -1,7 +1,7 @@
 """One repository: views to read it, writes that change it, and the upkeep of its packs."""
 
 from packhouse.repository.apply_patch import PatchedFile, apply_patch
-from packhouse.repository.checks import ObjectKind, find_unconnected, is_ancestor, list_commits, read_kinds
+from packhouse.repository.checks import ObjectKind, find_unconnected, moves_forward, read_kinds
 from packhouse.repository.damage import Reason, RepositoryDamaged, RepositoryMended, find_reason
 from packhouse.repository.history.attribution import History
 from packhouse.repository.history.file_maps import find_file_map, read_file_map
@@ -38,9 +38,9 @@ from packhouse.repository.upkeep.damage_report import (
     read_damage,
     recheck_damage,
 )
-from packhouse.repository.upkeep.fault_tracing import Trace, trace_faults
+from packhouse.repository.upkeep.fault_tracing import trace_faults
 from packhouse.repository.upkeep.fork_objects import copy_objects, is_reached, list_reached
-from packhouse.repository.upkeep.push_repack import JudgedAgain, Kept, pack_anew
+from packhouse.repository.upkeep.push_repack import JudgedAgain, Kept, keep_only
 from packhouse.repository.upkeep.sweep import adopt_all, sweep
 from packhouse.repository.upstream.access import UpstreamAway, check_upstream_address, open_access
 from packhouse.repository.upstream.fetch import FetchWatch, fetch_upstream, mirrored_only
@@ -80,7 +80,6 @@ __all__ = [
     "ResolvedRef",
     "SyncRun",
     "Ticket",
-    "Trace",
     "TreeMaker",
     "UpstreamAway",
     "UpstreamRejected",
@@ -103,22 +102,21 @@ __all__ = [
     "follow_head",
     "head_target",
     "host_fault",
-    "is_ancestor",
     "is_reachable",
     "is_reached",
     "keep_in_session",
-    "list_commits",
+    "keep_only",
     "list_reached",
     "list_unfit",
     "log_repo_event",
     "merge_trees",
     "mirrored_only",
+    "moves_forward",
     "name_fault",
     "names_for",
     "open_access",
     "open_view",
     "owner_fault",
-    "pack_anew",
     "plan_mirror",
     "queue_sync",
     "read_damage",

@@ -1,15 +1,16 @@
 """Questions to git about new objects before they are accepted: their kinds, their ancestors, and missing objects."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from packhouse import limits
+from packhouse.db import RefUpdate
 from packhouse.errors import Code, LimitExceeded
 from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.objects import Objects, tag_target
-from packhouse.repository.view import RepoView
+from packhouse.repository.damage import require_sound
 from packhouse.repository.write import Write
 
 _TIPS_JUDGED_ONE_BY_ONE_MAX = 100
@@ -38,18 +39,18 @@ class ObjectKind:
     peeled_oid: Oid | None
 
 
-def read_kinds(write: Write, oids: Iterable[Oid]) -> dict[Oid, ObjectKind]:
+def read_kinds(write: Write, oids: Collection[Oid]) -> dict[Oid, ObjectKind]:
     """Return the kinds of `oids`; leaves out missing objects, and tags that lead to a missing object.
 
     Raises LimitExceeded for an annotated tag that is too large to be read in process.
     """
-    if write.is_empty:
+    if not oids or write.is_empty:
         return {}
     with write.telling_damage():
         reader = write.reader()
         kinds = {oid: _read_kind(reader, oid) for oid in oids}
         if absent := [oid for oid, kind in kinds.items() if kind is None]:
-            write.view.require_sound()
+            require_sound(write.node, write.view.repo)
             fresh = write.fresh_reader()
             kinds |= {oid: _read_kind(fresh, oid) for oid in absent[:_LOOKED_FOR_AGAIN_MAX]}
     return {oid: kind for oid, kind in kinds.items() if kind is not None}
@@ -61,29 +62,11 @@ def is_connected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], switch
         return write.git.is_connected(Revisions(tips, known), switch=switch)
 
 
-def is_ancestor(opened: Write | RepoView, ancestor: Oid, descendant: Oid, switch: KillSwitch) -> bool:
-    """Tell whether `ancestor` is reachable from `descendant`; False when one of the two is not a commit."""
-    with opened.telling_damage():
-        return opened.git.is_ancestor(ancestor, descendant, switch=switch)
-
-
-def list_commits(
-    opened: Write | RepoView,
-    include: Iterable[Oid],
-    exclude: Iterable[Oid],
-    switch: KillSwitch,
-    *,
-    count_max: int,
-) -> list[Oid]:
-    """Return up to `count_max` commits reachable from `include` and not from `exclude`, newest first.
-
-    Ids of missing objects, blobs and trees add no commits.
-    """
-    if opened.is_empty:
-        return []
-    revisions = Revisions(list(include), list(exclude))
-    with opened.telling_damage():
-        return opened.git.list_existing_commits(revisions, count_max=count_max, switch=switch)
+def moves_forward(write: Write, update: RefUpdate, switch: KillSwitch) -> bool:
+    """Tell whether the new value of a ref descends from its old one; False when one of them is not a commit."""
+    assert update.old_oid is not None and update.new_oid is not None, "the ref exists before and after"
+    with write.telling_damage():
+        return write.git.is_ancestor(update.old_oid, update.new_oid, switch=switch)
 
 
 def _read_kind(reader: Objects, oid: Oid) -> ObjectKind | None:
@@ -108,7 +91,7 @@ def find_unconnected(write: Write, tips: Sequence[Oid], known: Sequence[Oid], sw
     One walk proves them all. When it fails, each tip is judged alone, so that the good refs of a push proceed. When
     there are very many tips, a failed walk refuses them all.
     """
-    if is_connected(write, tips, known, switch):
+    if not tips or is_connected(write, tips, known, switch):
         return set()
     if len(tips) == 1 or len(tips) > _TIPS_JUDGED_ONE_BY_ONE_MAX:
         return set(tips)

@@ -26,7 +26,6 @@ from packhouse.repository.damage import (
     mend,
     note_mended,
     report_missing,
-    require_sound,
     require_whole,
     telling_damage,
 )
@@ -155,10 +154,6 @@ class RepoView(Closing):
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
         """Raise the Reason why git could not read objects: see check_complaint()."""
         check_complaint(self.node, self.repo, complaint, may_lack=may_lack)
-
-    def require_sound(self) -> None:
-        """Raise RepositoryDamaged when a listed pack is unusable: an object that seems absent may have been in it."""
-        require_sound(self.node, self.repo)
 
     def require_whole(self) -> None:
         """Raise when a listed pack was unreadable just now. Needed after git commands that leave out objects silently.

@@ -23,7 +23,7 @@ from packhouse.git.commands.cat_file import FreshReader
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.commands.run import GitFailed
 from packhouse.git.objects import ObjectReader
-from packhouse.git.packs import Pack, PackIdx, PackWriter
+from packhouse.git.packs import Pack, PackWriter
 from packhouse.node import Node
 from packhouse.repository.git import RepoGit
 from packhouse.repository.packs import open_packs
@@ -185,10 +185,10 @@ class Write(Discarding):
         """Return how many refs below `refs/<prefix>` git has written: each is a file."""
         return sum(len(names) for _, _, names in os.walk(self._objects().path / "refs" / prefix))
 
-    def new_pack_idx(self) -> PackIdx:
+    def new_idx(self) -> Path:
         """Return the idx of the one pack that git has left."""
         (path,) = self._objects().pack_dir.glob("pack-*.idx")
-        return PackIdx(path)
+        return path
 
     def pack_prefix(self) -> str:
         """Return the prefix of the file names for packs of `git pack-objects`."""
@@ -298,13 +298,9 @@ class _WithRoots:
     shallow_file: Path
 
     def place(self) -> GitPlace:
-        """See Opened."""
+        """See Runner."""
         return replace(self.write.place(), shallow_file=self.shallow_file)
 
-    def telling_damage(self) -> AbstractContextManager[None]:
-        """See Opened."""
-        return self.write.telling_damage()
-
     def check(self, complaint: GitFailed, *, may_lack: bool = False) -> None:
-        """See Opened."""
+        """See Runner."""
         self.write.check(complaint, may_lack=may_lack)

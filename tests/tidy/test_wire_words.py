@@ -26,7 +26,7 @@ EXCEPTIONS: Mapping[str, Mapping[str, str]] = {
         "note": "is a word in the sentence of an error",
     },
     "tenants/rotate_secrets.py": {"webhooks": "is the name of a table"},
-    "transport/push_rules.py": {"push": "stands in the ref log"},
+    "transport/start_push.py": {"push": "stands in the ref log"},
 }
 """Words that operations need for another reason, by module."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.git import Oid
-from packhouse.git.commands.index_pack import REFUSABLE
+from packhouse.git.commands.index_pack import REFUSABLE, find_unread_files
 
 _TOLD: Final = b"warning: object "
 _LINE: Final = re.compile(rb"^warning: object ([0-9a-f]{40}): ([A-Za-z0-9]+): (.*)$", re.DOTALL)
@@ -65,6 +65,11 @@ class FaultLog:
             self._broken = self.is_incomplete = True
         else:
             self.faults.setdefault(fault.oid, fault)
+
+    def take_unread_files(self, output: bytes) -> None:
+        """Read index-pack's output: the `.gitmodules` that it could not read, which cannot be judged harmless."""
+        for oid in find_unread_files(output):
+            self.add(ObjectFault(oid, "gitmodulesMissing", "cannot be looked into"))
 
     def _read(self, lines: bytes) -> bytes:
         if _TOLD not in lines:

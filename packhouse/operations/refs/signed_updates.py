@@ -7,15 +7,16 @@ an unprotected branch first would get round the rule.
 
 from packhouse import limits
 from packhouse.auth import VERIFY_SIG, Principal
-from packhouse.db import RefUpdate, Repo, list_refs
+from packhouse.db import RefUpdate, Repo, list_refs, list_signing_keys
 from packhouse.errors import Code, LimitExceeded, TimedOut
 from packhouse.git import Oid
 from packhouse.git.commands.kill_switch import KillSwitch
+from packhouse.git.commands.rev_list import Revisions
 from packhouse.git.commands.signatures.signature_check import SignatureChecker
+from packhouse.git.commands.signatures.signing_keys import SigningKey, SigningKeyKind
 from packhouse.git.objects import Objects
 from packhouse.node import Node
-from packhouse.operations.tenants.signing_keys import load_signing_keys
-from packhouse.repository import RepoView, Write, list_commits
+from packhouse.repository import RepoView, Write
 
 
 class TooManyCommitsToVerify(LimitExceeded):
@@ -54,10 +55,31 @@ def _are_signed(opened: Write | RepoView, caller: Principal, update: RefUpdate, 
     assert update.new_oid is not None, "see above"
     node, repo = opened.node, opened.repo
     old = [update.old_oid] if update.old_oid is not None else _protected_tips(node, caller, repo)
-    introduced = list_commits(opened, [update.new_oid], old, switch, count_max=limits.signed_commits_max + 1)
+    revisions = Revisions([update.new_oid], old)
+    introduced = list_introduced(opened, revisions, switch, count_max=limits.signed_commits_max + 1)
     if len(introduced) > limits.signed_commits_max:
         raise TooManyCommitsToVerify(limits.signed_commits_max)
     return not introduced or _all_signed(node, repo, opened, introduced)
+
+
+def list_introduced(
+    opened: Write | RepoView, revisions: Revisions, switch: KillSwitch, *, count_max: int
+) -> list[Oid]:
+    """Return up to `count_max` of the commits, newest first. Ids of missing objects, blobs and trees add none."""
+    if opened.is_empty:
+        return []
+    with opened.telling_damage():
+        return opened.git.list_existing_commits(revisions, count_max=count_max, switch=switch)
+
+
+def load_signing_keys(node: Node, org_id: int) -> dict[str, SigningKey]:
+    """Return the organisation's active keys by their ids."""
+    with node.database.read() as session:
+        active = list_signing_keys(session, org_id, active_only=True)
+    return {
+        row.signing_key_id: SigningKey(SigningKeyKind(row.kind), row.public_key, row.fingerprint)
+        for row in active
+    }
 
 
 def _protected_tips(node: Node, caller: Principal, repo: Repo) -> list[Oid]:

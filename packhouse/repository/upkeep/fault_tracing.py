@@ -97,7 +97,7 @@ def trace_faults(
     client's history is cut off. A tip that does not exist gets no entry. Raises TracingFailed, TimedOut and the errors
     of reading objects.
     """
-    with write.new_pack_idx() as idx:
+    with PackIdx(write.new_idx()) as idx:
         tracer = _FaultTracer(write, idx, faults, write.git_with_roots(shallow), switch)
         return tracer.trace(tips, known)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from packhouse import limits
-from packhouse.errors import Code, PackhouseError, TimedOut
+from packhouse.errors import Code, LimitExceeded, PackhouseError, TimedOut
 from packhouse.git import Oid
 from packhouse.git.commands.index_pack import NoRoomForPack, PackRefused
 from packhouse.git.commands.kill_switch import KillSwitch
@@ -66,12 +66,30 @@ class Kept:
         return Revisions(self.tips, self.known)
 
 
-def pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
+def keep_only(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
+    """Remove from a push what is not kept. Returns the write that holds the rest; None when nothing is kept.
+
+    The result is `write` itself when it holds nothing else, and, without `must`, when packing anew fails: then none of
+    its objects is faulty, and maintenance removes those that nothing needs. Otherwise `write` is discarded. Raises
+    GitFailed and, with `must`, JudgedAgain, LimitExceeded and TimedOut; then `write` stays.
+    """
+    try:
+        fresh = _pack_anew(node, write, kept, switch, must=must) if kept.tips else None
+    except (JudgedAgain, LimitExceeded, TimedOut):
+        if must:
+            raise
+        return write
+    if fresh is not write:
+        write.discard()
+    return fresh
+
+
+def _pack_anew(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must: bool) -> Write | None:
     """Return a new write with the kept objects; None when there are none.
 
     Without `must`, returns `write` itself if all its objects are kept. Raises JudgedAgain, GitFailed and TimedOut.
     """
-    with write.new_pack_idx() as idx:
+    with PackIdx(write.new_idx()) as idx:
         listed = _list_kept(write, idx, kept, switch)
         if listed is not None and not listed:
             return None

@@ -8,6 +8,7 @@ from packhouse import limits
 from packhouse.errors import PackhouseError, TimedOut
 from packhouse.git.commands.process import GitProcess
 from packhouse.git.wire import BAND_DATA, BAND_PROGRESS, FLUSH_PKT, KEEPALIVE, encode_band, encode_report
+from packhouse.operations.transport.push_state import RefReport
 from packhouse.operations.transport.start_push import PendingPush
 from packhouse.web.admission.slot import Slot
 from packhouse.web.admission.threads import RunningCall
@@ -94,7 +95,9 @@ class IncomingPush:
         """Wait for index-pack, check and move the refs, and return the report."""
         unpack_error = await self._unpack_error()
         if unpack_error is None:
-            outcomes = await self._finish()
+            finishing = self._start(self._pending.finish)
+            await finishing.wait()
+            outcomes = self._outcomes(finishing)
         else:
             outcomes = [(command.name, "unpacker error") for command in self._pending.commands]
         # Discard before the report is sent: nothing of a refused push stays, and its disk space may be needed at once.
@@ -112,7 +115,7 @@ class IncomingPush:
         if await self._start(process.wait, limits.git_stall_max_s).result():
             return await self._explain_unpack_failure()
         ids = await PipeReader(process.stdout).read_to_end(keep_max_bytes=limits.git_output_max_bytes)
-        self._pending.note_unread_files(ids)
+        self._pending.fault_log.take_unread_files(ids)
         return None
 
     async def _explain_unpack_failure(self) -> str:
@@ -123,10 +126,8 @@ class IncomingPush:
         except PackhouseError as damage:
             return report_failure(self._call, damage)
 
-    async def _finish(self) -> list[tuple[bytes, str | None]]:
-        """Check the push and move the refs; return (refname, error) of each command, None for success."""
-        finishing = self._start(self._pending.finish)
-        await finishing.wait()
+    def _outcomes(self, finishing: RunningCall[list[RefReport]]) -> list[tuple[bytes, str | None]]:
+        """Return (refname, error) of each command, None for success."""
         if (failure := finishing.failure) is None:
             return [(report.name, report.error) for report in finishing.returned or []]
         described = describe_failure(failure)

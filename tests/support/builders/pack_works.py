@@ -88,7 +88,7 @@ def push_file(node: Node, caller: Principal, content: bytes) -> Oid:
         assert process is not None
         process.stdin.write(pack.read_bytes())
         process.stdin.close()
-        pending.note_unread_files(process.stdout.read())
+        pending.fault_log.take_unread_files(process.stdout.read())
         pending.fault_log.take(process.stderr.read())
         pending.fault_log.finish()
         assert process.wait(_PUSH_MAX_S) == 0

@@ -2,21 +2,22 @@
 
 import pytest
 
+from packhouse.db.ref_transaction import RefUpdate
 from packhouse.db.repos import Repo
 from packhouse.git.commands.kill_switch import KillSwitch
 from packhouse.git.objects.codec import encode_tag
 from packhouse.git.oid import Oid
+from packhouse.git.refname import PERSISTENT
 from packhouse.node.node import Node
 from packhouse.repository.checks import (
     find_unconnected,
-    is_ancestor,
     is_connected,
-    list_commits,
+    moves_forward,
     read_kinds,
 )
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
-from tests.support.builders.node_writes import ADA, write_commit_object
+from tests.support.builders.node_writes import ADA, MAIN, write_commit_object
 from tests.unit.repository.line import Line
 
 pytestmark = pytest.mark.quick
@@ -63,29 +64,30 @@ def test_very_many_tips_are_not_judged_one_by_one(line: Line) -> None:
         assert find_unconnected(write, [*good, bad], [], KillSwitch()) == {*good, bad}
 
 
-def test_ancestors_are_distinguished_from_other_commits(line: Line) -> None:
-    with line.open() as view:
-        first, last = line.commits[0], line.commits[3]
-        switch = KillSwitch()
-        assert is_ancestor(view, first, last, switch)
-        assert is_ancestor(view, first, first, switch)
-        assert not is_ancestor(view, last, first, switch)
+@pytest.mark.parametrize(("old", "new", "is_forward"), [(0, 3, True), (0, 0, True), (3, 0, False)])
+def test_a_ref_moves_forward_to_a_descendant_and_to_its_own_value(
+    line: Line, old: int, new: int, is_forward: bool
+) -> None:
+    with line.open() as view, Write(view) as write:
+        update = RefUpdate(PERSISTENT, MAIN, line.commits[old], line.commits[new])
+        assert moves_forward(write, update, KillSwitch()) is is_forward
 
 
-def test_commits_are_listed_newest_first_and_only_so_many(line: Line) -> None:
-    with line.open() as view:
-        switch = KillSwitch()
-        assert list_commits(view, [line.commits[3]], [line.commits[0]], switch, count_max=10) == [
-            line.commits[3],
-            line.commits[2],
-            line.commits[1],
-        ]
-        assert len(list_commits(view, [line.commits[3]], [], switch, count_max=2)) == 2
-        assert list_commits(view, [ABSENT], [], switch, count_max=10) == []
+def test_a_ref_that_leaves_a_commit_for_another_object_does_not_move_forward(line: Line) -> None:
+    with line.open() as view, Write(view) as write:
+        write.make_folder()
+        blob = write.add_loose("blob", b"x")
+        assert not moves_forward(write, RefUpdate(PERSISTENT, MAIN, line.commits[0], blob), KillSwitch())
 
 
-def test_an_empty_repository_has_no_commits_to_list(node: Node, repo: Repo) -> None:
-    with RepoView(node, repo) as view:
-        assert list_commits(view, [ABSENT], [], KillSwitch(), count_max=10) == []
-        with Write(view) as write:
-            assert read_kinds(write, [ABSENT]) == {}
+def test_no_new_values_ask_nothing_of_git(line: Line) -> None:
+    switch = KillSwitch()
+    switch.trip()  # a git process would be killed
+    with line.open() as view, Write(view) as write:
+        assert read_kinds(write, []) == {}
+        assert find_unconnected(write, [], line.commits, switch) == set()
+
+
+def test_an_empty_repository_knows_no_kind(node: Node, repo: Repo) -> None:
+    with RepoView(node, repo) as view, Write(view) as write:
+        assert read_kinds(write, [ABSENT]) == {}

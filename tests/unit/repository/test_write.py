@@ -10,6 +10,7 @@ from packhouse.errors import Invalid, NotFound
 from packhouse.git.commands.environment import GitPlace
 from packhouse.git.objects.codec import MODE_FILE, encode_tree_entry
 from packhouse.git.oid import Oid, hash_object
+from packhouse.git.packs.idx import PackIdx
 from packhouse.node.node import Node
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
@@ -242,7 +243,7 @@ def test_the_bytes_and_refs_that_git_has_written_are_counted(node: Node, repo: R
         write.add_loose("blob", ONE)
         ask_git(write.place(), "pack-objects", "-q", write.pack_prefix(), stdin=f"{oid_of(ONE)}\n")
         assert write.folder_bytes() > 0
-        with write.new_pack_idx() as idx:
+        with PackIdx(write.new_idx()) as idx:
             assert oid_of(ONE) in idx
             assert len(idx) == 1
         (pack,) = write.publish()

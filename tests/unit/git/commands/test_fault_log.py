@@ -71,3 +71,14 @@ def test_only_faults_that_the_installed_git_knows_are_named_to_it() -> None:
     assert {"hasDotgit", "hasDotdot", "treeNotSorted", "gitmodulesUrl", "missingEmail"} <= named & REFUSABLE
     assert "fromTheFuture" not in strict_option(["fromTheFuture"])
     assert "missingEmail=ignore" in telling_option(["missingEmail"])
+
+
+def test_files_that_index_pack_could_not_read_are_faults_of_the_objects() -> None:
+    log, _ = read([STREAM])
+    log.take_unread_files(f"{OTHER}\n{'9' * 40}\npack\t{'8' * 40}\n".encode())
+    assert {oid: fault.name for oid, fault in log.faults.items()} == {
+        OID: "missingEmail",
+        OTHER: "hasDotgit",
+        "9" * 40: "gitmodulesMissing",
+    }
+    assert not log.is_incomplete

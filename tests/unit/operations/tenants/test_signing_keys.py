@@ -9,6 +9,7 @@ from packhouse.errors import Invalid, LimitExceeded
 from packhouse.git.commands.signatures.signing_keys import SigningKeyKind, SigningKeyRejected
 from packhouse.limits import key_text_max_chars, signing_keys_max
 from packhouse.node.node import Node
+from packhouse.operations.refs.signed_updates import load_signing_keys
 from packhouse.operations.tenants.add_signing_key import AddSigningKey, SigningKeyExists, add_signing_key
 from packhouse.operations.tenants.list_signing_keys import ListSigningKeys, list_signing_keys
 from packhouse.operations.tenants.orgs import OrgNotFound
@@ -17,7 +18,6 @@ from packhouse.operations.tenants.revoke_signing_key import (
     SigningKeyNotFound,
     revoke_signing_key,
 )
-from packhouse.operations.tenants.signing_keys import load_signing_keys
 from tests.support.servers.programs import need_programs
 
 pytestmark = pytest.mark.quick

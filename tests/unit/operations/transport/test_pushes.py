@@ -72,7 +72,7 @@ class Pusher:
                 feeding = threading.Thread(target=lambda: (process.stdin.write(pack), process.stdin.close()))
                 feeding.start()
                 words = pending.fault_log.take(process.stderr.read()) + pending.fault_log.finish()
-                pending.note_unread_files(process.stdout.read())
+                pending.fault_log.take_unread_files(process.stdout.read())
                 feeding.join()
                 if process.wait(WAIT_S) != 0:
                     reason = pending.explain_failure(words.decode())
