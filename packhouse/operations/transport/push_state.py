@@ -1,6 +1,6 @@
-"""The commands of a push that may still succeed, and the reason why each other one fails.
+"""The commands of a push: which may still succeed, and the reasons why the others fail.
 
-The user reads the reason behind `ng <ref>`.
+The user reads a reason after `ng <ref>`.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ Updates = dict[int, AllowedUpdate]
 
 @dataclass(slots=True)
 class PushState:
-    """What is known of a push so far. `request` is what the client sent before the pack.
+    """The state of a push. `request` is the part that the client sent before the pack.
 
     `refused` maps the number of a command to the reason why it cannot succeed. `skipped` are the numbers of commands
     that are left out without a failure. `lines` are shown to the user above the report. `fault_log` has the faulty
@@ -85,7 +85,7 @@ class PushState:
 
     @property
     def has_faults(self) -> bool:
-        """Tell whether index-pack has told of faulty objects, or may have."""
+        """Tell whether index-pack has reported faulty objects, or may have."""
         return bool(self.fault_log.faults) or self.fault_log.is_incomplete
 
     @property
@@ -95,14 +95,14 @@ class PushState:
         return bool(self.fault_log.faults) or any(self.commands[number].new_oid for number in closed)
 
     def open_numbers(self) -> list[int]:
-        """Return the numbers of the commands that may still succeed: none of an atomic push that lost one."""
+        """Return the numbers of the commands that may still succeed. An atomic push with a failed command has none."""
         if self.is_atomic and self.refused:
             return []
         closed = self.refused.keys() | self.skipped
         return [number for number in range(len(self.commands)) if number not in closed]
 
     def open_tips(self) -> dict[int, Oid]:
-        """Return the new values of the commands that may still succeed, deletions left out."""
+        """Return the new values of the commands that may still succeed, without deletions."""
         commands = ((number, self.commands[number]) for number in self.open_numbers())
         return {number: command.new_oid for number, command in commands if command.new_oid is not None}
 
@@ -126,11 +126,11 @@ class PushState:
         return {number: allowed[number] for number in self.open_numbers()}
 
     def refuse(self, number: int, text: str) -> None:
-        """Note why a command fails; the first reason stays."""
+        """Note why a command fails. The first reason of a command stays."""
         self.refused.setdefault(number, text)
 
     def refuse_open(self, text: str) -> None:
-        """Note why every command fails that needs objects and has not failed yet."""
+        """Note one reason for all open commands that need objects."""
         for number in self.open_tips():
             self.refuse(number, text)
 
@@ -147,7 +147,7 @@ class PushState:
             self.lines.append(_WHAT_TO_PUSH)
 
     def refuse_policy(self, number: int, denied: PolicyDenied) -> None:
-        """Note a refusal by policy, also for the line that the user sees."""
+        """Note a refusal by the policy, also for the line that the user sees."""
         if number not in self.refused:
             text = f"denied by policy ({denied.op})"
             self.refused[number] = text
@@ -156,8 +156,8 @@ class PushState:
     def refuse_faulty(self, reasons: Mapping[Oid, str] | None) -> None:
         """Refuse the refs that lead to faulty objects, and tell the user which objects these are.
 
-        `reasons` tells of the first faulty object below a new value. None means that nobody knows which refs lead to
-        the faulty objects; then all are refused.
+        `reasons` has the first faulty object below a new value. None means that the refs with faulty objects are
+        unknown; then all refs are refused.
         """
         if reasons is None:
             self._refuse_untraced()
@@ -182,7 +182,7 @@ class PushState:
         self.lines += [f"object {fault.oid}: {fault.name}: {fault.text}" for fault in few]
 
     def refuse_kinds(self, kinds: Mapping[Oid, ObjectKind]) -> None:
-        """Refuse new values that are missing, and branches on other objects than commits."""
+        """Refuse new values that are missing, and branches on objects that are not commits."""
         for number, oid in self.open_tips().items():
             if oid not in kinds:
                 self.refuse(number, _MISSING)

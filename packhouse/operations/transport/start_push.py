@@ -1,11 +1,11 @@
-"""Taking a push: commands checked here, the pack judged in quarantine, then one ref transaction.
+"""Taking a push: commands checked here, the pack checked in quarantine, then one ref transaction.
 
-start_push             policy and names; a quarantine and index-pack, when a pack is to come
-(the caller)           feeds the pack to `PendingPush.process`
-PendingPush.finish     faulty objects, connectivity, history; then publication and one ref transaction
+start_push             policy and names; a quarantine and index-pack, if a pack will come (the caller)           feeds
+the pack to `PendingPush.process` PendingPush.finish     faulty objects, connectivity, history; then publication and one
+ref transaction
 
-index-pack tells of faulty objects and takes them into the quarantine, so that the refs without them can be told apart.
-A pack with faulty objects is never published: its sound objects are packed anew and judged again.
+index-pack reports faulty objects and still takes them into the quarantine, so that refs without faulty objects can be
+found. A pack with faulty objects is never published: its sound objects are packed anew and checked again.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ from packhouse.repository import (
 )
 
 ACTION: Final = "push"
-"""What the ref log says of these moves."""
+"""The action of these moves in the ref log."""
 
 
 class NewObjectsNotTaken(Unavailable):
@@ -60,7 +60,7 @@ class NewObjectsNotTaken(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class StartPush:
-    """Which remote is pushed to, and what the client sent before the pack.
+    """The remote that is pushed to, and the part of the request before the pack.
 
     `pack_objects` is the count in the pack's header; None when there is no pack.
     """
@@ -71,10 +71,10 @@ class StartPush:
 
 
 class PendingPush:
-    """A push whose pack may still be on its way. Close it, whatever happens.
+    """A push whose pack may still be arriving. Close it in every case.
 
-    `process` is index-pack, waiting for the pack. It is None when no pack is wanted: then the bytes in its place are to
-    be thrown away. `fault_log` reads its messages and its output. `lines` are what the user reads above the report.
+    `process` is index-pack, which waits for the pack. It is None when no pack is wanted, and then the caller drops the
+    bytes of a pack. `fault_log` reads its messages and its output. `lines` are shown to the user above the report.
     `switch` ends, from any thread, every git process of this push.
     """
 
@@ -110,12 +110,12 @@ class PendingPush:
         except OSError as error:
             self.close()
             raise NewObjectsNotTaken(error.strerror) from error
-        except BaseException:  # nobody else knows of the push yet, so nobody else would close it
+        except BaseException:  # no caller has the push yet, so it must be closed here
             self.close()
             raise
 
     def explain_failure(self, messages: str) -> str:
-        """Return why index-pack, which failed with these messages, did not take the pack.
+        """Return the reason why index-pack, which failed with these messages, did not take the pack.
 
         Raises RepositoryDamaged when the pack builds on an object that the repository has lost, and RepositoryMended.
         """
@@ -126,10 +126,10 @@ class PendingPush:
         return failed.refused or "index-pack failed"
 
     def finish(self) -> list[RefReport]:
-        """Check what arrived, publish it and move the refs; return the result of every command.
+        """Check the received objects, publish them and move the refs; return the result of every command.
 
-        index-pack has ended well, if there was one. Raises what stops the whole push (the repository was deleted
-        meanwhile, a process ran out of time); then nothing moved.
+        index-pack must have succeeded, if it was started. Raises failures of the whole push (the repository was deleted
+        meanwhile, a process ran out of time); then no ref has moved.
         """
         state = self._state
         writer = RefWriter(self._node, self._caller, self._repo, action=ACTION)
@@ -153,7 +153,7 @@ class PendingPush:
         return state.reports()
 
     def _judge(self, writer: RefWriter, known: Sequence[Oid]) -> Updates:
-        """Refuse what the new objects and their history forbid; return the updates that the policy allows.
+        """Refuse commands because of their objects or history; return the updates that the policy allows.
 
         `known` are the values of the repository's refs.
         """
@@ -181,7 +181,7 @@ class PendingPush:
         return allowed
 
     def _trace_faults(self, write: Write, known: Sequence[Oid]) -> dict[Oid, str] | None:
-        """Return the first faulty object below each new value that leads to one; None when nobody can tell."""
+        """Return the first faulty object below each new value that leads to one; None when these values are unknown."""
         log = self.fault_log
         if log.is_incomplete:
             return None
@@ -202,7 +202,7 @@ class PendingPush:
         return {oid: trace.describe() for oid, trace in traces.items()}
 
     def discard(self) -> None:
-        """Remove everything that was not published; git has ended."""
+        """Remove everything that was not published. Call it after git has ended."""
         if self._write is not None:
             self._write.discard()
         self._view.close()
@@ -216,9 +216,9 @@ class PendingPush:
 
 
 def start_push(node: Node, caller: Principal, command: StartPush) -> PendingPush:
-    """Judge the commands as far as that goes without the pack, and make ready for the pack.
+    """Check the commands as far as possible without the pack, and prepare for the pack.
 
-    Raises NotFound and PolicyUnusable; a command that fails alone is told in the report of the push.
+    Raises NotFound and PolicyUnusable. The failure of a single command is in the report of the push.
     """
     with node.database.read() as session:
         repo = read_repo(session, caller, command.remote)
@@ -226,14 +226,14 @@ def start_push(node: Node, caller: Principal, command: StartPush) -> PendingPush
     state = PushState(command.remote, command.request, node.config.import_allowed_fault_names)
     _check_commands(caller.policy, state, b"" if command.remote.namespace else head_target(repo))
     pending = PendingPush(node, caller, repo, state)
-    # An empty pack, which git sends when the server has everything, is not worth a process or a file.
+    # Git sends an empty pack when the server has all objects. It needs no process and no file.
     if command.pack_objects and state.open_values():
         pending.start_unpacking()
     return pending
 
 
 def _check_commands(policy: RefPolicy, state: PushState, default_branch: bytes) -> None:
-    """Refuse the commands that fail whatever the pack holds. `default_branch` is empty where it may be deleted."""
+    """Refuse the commands that fail with any pack. `default_branch` is empty where it may be deleted."""
     seen: set[bytes] = set()
     for number, command in enumerate(state.commands):
         text = _name_fault(command, state.remote.namespace)
@@ -247,7 +247,7 @@ def _check_commands(policy: RefPolicy, state: PushState, default_branch: bytes) 
             state.refuse(number, text)
             continue
         try:
-            # History and signatures are judged once the pack is here.
+            # History and signatures are checked once the pack is here.
             policy.check_update(
                 state.remote.namespace,
                 RefName(command.name),
@@ -265,7 +265,7 @@ def _check_commands(policy: RefPolicy, state: PushState, default_branch: bytes) 
 
 
 def _name_fault(command: RefCommand, namespace: str) -> str | None:
-    """Return why a ref of this name cannot be pushed, or None when it can."""
+    """Return why a ref of this name cannot be pushed; None for a good name."""
     name = command.name
     if not is_refname(name):
         return "invalid name"

@@ -1,4 +1,4 @@
-"""HEAD, and the refs of a repository written out as files for git."""
+"""HEAD, and the refs of a repository as files for git."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +17,15 @@ def head_target(repo: Repo) -> RefName:
 
 
 def follow_head(repo: Repo, refname: RefName) -> RefName:
-    """Return the full name of the default branch for `HEAD`; any other name comes back as it is."""
+    """Return the full name of the default branch for `HEAD`, and any other name unchanged."""
     return head_target(repo) if refname == HEAD else refname
 
 
 def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitProcess:
-    """Start upload-pack where it sees the refs of the repository as they are now or later, and its objects.
+    """Start upload-pack with the refs of the repository as they are now or later, and its objects.
 
-    `version` is that of the protocol. The locks travel with the process: nothing goes away under it, even when this
-    server dies. Raises OSError when neither disk nor memory takes the files of the refs.
+    `version` is the version of the protocol. The process inherits locks, so its files stay even when this server dies.
+    Raises OSError when neither disk nor memory takes the files of the refs.
     """
 
     def write(folder: Path) -> None:
@@ -33,7 +33,7 @@ def spawn_upload_pack(view: RepoView, *, namespace: str, version: int) -> GitPro
             write_ref_files(folder, lambda: _read_state(view))
 
     with view.node.store.git_dir(view.repo.public_id, write) as (git_dir, descriptors):
-        objects = view.place()  # after the refs were read, so that it shows all that they lead to
+        objects = view.place()  # after the refs were read, so that it has all of their objects
         place = replace(objects, git_dir=git_dir, descriptors=(*objects.descriptors, *descriptors))
         return start_upload_pack(place, namespace=namespace, version=version)
 
@@ -44,7 +44,7 @@ def _state_of(repo: Repo) -> RefsState:
 
 def _read_state(view: RepoView) -> RefsState:
     with view.node.database.snapshot() as session:
-        # By id: another repository may have taken the name meanwhile.
+        # The repository is found by id, because another one may have taken the name meanwhile.
         now = find_repo_by_id(session, view.repo.id) or view.repo
         refs = list_refs(session, view.repo.id)
     shown = [(ref.namespace, ref.refname, ref.oid, ref.peeled_oid) for ref in refs]
