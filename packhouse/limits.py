@@ -76,6 +76,9 @@ class Limits:
     )  # patches in one answer; further files are listed without a patch
     diff_memory_max_bytes: int = 3 * GIB // 2  # address space of one git diff
 
+    # Patches
+    patch_max_bytes: int = 256 * MIB  # of one commit from a patch
+
     # Grep
     grep_file_max_bytes: int = 64 * MIB  # larger files are skipped if searching them takes too much memory
     grep_max_s: float = 25  # clients wait a minute; half may pass until a search has a slot
@@ -150,7 +153,6 @@ metadata_values_max = 2_000_000  # in one member of it; each of 200,000 files ha
 blob_in_memory_max_bytes = 8 * MIB  # larger blobs wait in a temporary file
 commit_files_max = 200_000
 commit_folders_max = 500_000  # changed by one commit; paths may be two thousand folders deep
-patch_max_bytes = 256 * MIB
 merge_related_paths_max = 1000  # paths checked for the real name of one conflict
 merge_told_paths_max = 1000  # paths of conflicts that git names only in messages
 merge_folders_kept = 64  # of each side, while conflicts are named

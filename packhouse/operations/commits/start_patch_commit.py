@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from packhouse import limits
 from packhouse.auth import Principal
 from packhouse.db import Repo
 from packhouse.errors import Code, Invalid, LimitExceeded
@@ -78,8 +77,8 @@ class PendingPatchCommit(StreamedCommit):
         if self._complete:
             raise PatchChunkAfterLast()
         self._size_bytes += len(data)
-        if self._size_bytes > limits.patch_max_bytes:
-            raise PatchTooLarge(limits.patch_max_bytes)
+        if self._size_bytes > self._node.limits.patch_max_bytes:
+            raise PatchTooLarge(self._node.limits.patch_max_bytes)
         self._file.write(data)
         self._complete = eof
 
