@@ -13,7 +13,7 @@ from packhouse.errors import Invalid
 from packhouse.log import configure_logging, log_event
 
 NODE_SETTINGS: Final = ("data", "database")
-"""The settings that tell where the data is: options of every command. The others are options of `serve` and `demo`."""
+"""The settings that tell where the data is: options of every command. `serve`, `demo` and `worker` have the others."""
 
 CREATION_SETTINGS: Final = ("accept_empty_database",)
 """Further settings of commands that may set up an installation."""

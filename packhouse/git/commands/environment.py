@@ -89,7 +89,6 @@ def git_environment(
         "GIT_NO_REPLACE_OBJECTS": "1",
         # From 2.43 on, git reads .gitattributes of a bare repository's HEAD. The content of a repository must not
         # change how it is shown. Older versions do not know the variable (git(1)).
-        # change how it is shown. Older ones do not know the variable (git(1)).
         "GIT_ATTR_SOURCE": EMPTY_TREE_OID,
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_CONFIG_COUNT": str(len(settings)),
