@@ -46,7 +46,7 @@ def test_a_way_round_the_node_is_found(source: str) -> None:
     assert list(find_readings(ast.parse(source))) == [1]
 
 
-def test_what_the_node_gives_is_no_way_round_it() -> None:
+def test_use_of_the_nodes_clock_and_chance_is_not_reported() -> None:
     source = (
         "node.monotonic()\nnode.clock()\nnode.random_bytes(8)\nnode.jitter()\nfrom datetime import datetime"
     )

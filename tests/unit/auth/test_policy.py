@@ -223,7 +223,7 @@ def test_no_claim_causes_a_crash(claims: dict[str, object]) -> None:
         (ONE, None, True, True),
     ],
 )
-def test_creating_and_moving_forward_are_no_force_and_deleting_is(
+def test_only_deletion_and_a_move_that_is_not_forward_count_as_forced(
     old: Oid | None, new: Oid | None, is_forward: bool, refused: bool
 ) -> None:
     policy = RefPolicy.parse({"refs": [["main", ["no-force-push"]]]})
@@ -248,7 +248,7 @@ def test_creating_and_moving_forward_are_no_force_and_deleting_is(
     assert len(asked) == (old is not None and new is not None)
 
 
-def test_signatures_are_looked_at_for_a_new_value_under_their_rule_alone() -> None:
+def test_signatures_are_checked_only_for_a_new_value_under_their_rule() -> None:
     policy = RefPolicy.parse({"refs": [["main", ["verify-sig"]]]})
 
     def check(new: Oid | None, *, signed: bool) -> None:

@@ -23,7 +23,7 @@ def test_bytes_that_are_not_utf8_are_left_to_the_check_of_the_key(tmp_path: Path
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1, 2, 100_000])
-def test_one_byte_more_than_a_key_may_have_is_read_and_no_further_one(tmp_path: Path, more: int) -> None:
+def test_reading_stops_one_byte_beyond_the_largest_key(tmp_path: Path, more: int) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"a" * (key_file_max_bytes + more))
     assert len(read_key_file(file)) == key_file_max_bytes + min(more, 1)

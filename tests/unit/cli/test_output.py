@@ -52,7 +52,7 @@ def test_the_outcome_of_a_change_is_its_sentence_or_its_record(capsys: pytest.Ca
     assert capsys.readouterr().out == '{"key_id": "key_1", "revoked_at": "1970-01-01T00:00:00Z"}\n'
 
 
-def test_a_time_that_has_not_come_is_none() -> None:
+def test_an_absent_time_has_no_text() -> None:
     assert time_text(None) is None
     assert time_text(1_000_000_000) == "2001-09-09T01:46:40Z"
 

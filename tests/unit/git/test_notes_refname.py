@@ -14,7 +14,7 @@ def test_a_ref_may_be_named_in_three_ways(text: str) -> None:
     assert notes_prefix(text) == b"refs/notes/reviews"
 
 
-def test_no_name_and_no_prefix_have_their_defaults() -> None:
+def test_an_absent_name_and_an_absent_prefix_have_their_defaults() -> None:
     assert notes_refname(None) == b"refs/notes/commits"
     for text in (None, "refs/notes", "refs/notes/", "notes/"):
         assert notes_prefix(text) == b"refs/notes/"

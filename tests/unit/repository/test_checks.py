@@ -80,7 +80,7 @@ def test_a_ref_that_leaves_a_commit_for_another_object_does_not_move_forward(lin
         assert not moves_forward(write, RefUpdate(PERSISTENT, MAIN, line.commits[0], blob), KillSwitch())
 
 
-def test_no_new_values_ask_nothing_of_git(line: Line) -> None:
+def test_without_new_values_git_is_not_started(line: Line) -> None:
     switch = KillSwitch()
     switch.trip()  # a git process would be killed
     with line.open() as view, Write(view) as write:
@@ -88,6 +88,6 @@ def test_no_new_values_ask_nothing_of_git(line: Line) -> None:
         assert find_unconnected(write, [], line.commits, switch) == set()
 
 
-def test_an_empty_repository_knows_no_kind(node: Node, repo: Repo) -> None:
+def test_an_object_has_no_kind_in_an_empty_repository(node: Node, repo: Repo) -> None:
     with RepoView(node, repo) as view, Write(view) as write:
         assert read_kinds(write, [ABSENT]) == {}

@@ -213,7 +213,7 @@ def test_a_merge_beyond_its_memory_is_too_large(work: WorkTree) -> None:
         "git: error while loading shared libraries: libz.so.1: failed to map segment from shared object",
     ],
 )
-def test_a_lack_of_memory_is_no_damage_whatever_git_could_not_open(
+def test_a_lack_of_memory_is_never_reported_as_damage(
     work: WorkTree, fake_git: FakeGit, message: str
 ) -> None:
     work.is_strict = True

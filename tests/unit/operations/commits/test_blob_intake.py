@@ -1,4 +1,4 @@
-"""Contents of a commit stream wait in memory or in files, never in too much of either."""
+"""Contents of a commit stream wait in memory or in files. Both are bounded."""
 
 import random
 from collections.abc import Iterator

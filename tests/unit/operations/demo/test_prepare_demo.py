@@ -1,4 +1,4 @@
-"""The contents of a demo: made once, completed when something is missing, and left alone otherwise."""
+"""The contents of a demo: made once, completed when a part is missing, and otherwise unchanged."""
 
 import pytest
 
@@ -33,13 +33,13 @@ def prepare(node: Node, names: PrepareDemo = NAMES) -> tuple[Demo, Principal]:
 
 
 def tips(node: Node, caller: Principal, repo: str) -> dict[str, Oid]:
-    """Return where the branches are."""
+    """Return the tip of each branch."""
     return {
         branch.name: branch.head for branch, _ in list_branches(node, caller, ListBranches(repo)).branches
     }
 
 
-def test_a_demo_has_the_names_that_were_asked_for(node: Node) -> None:
+def test_a_demo_has_the_requested_names(node: Node) -> None:
     demo, caller = prepare(node)
     assert (demo.org, demo.repo, demo.shop, demo.branch) == ("guests", "first", "examples", "main")
     assert [org.name for org in list_orgs(node, ListOrgs()).orgs] == ["guests"]
@@ -67,7 +67,7 @@ def test_preparing_again_changes_nothing(node: Node) -> None:
     assert (public_pem_of(again.key), again.key_path) == (public_pem_of(demo.key), demo.key_path)
 
 
-def test_what_a_guest_has_changed_stays(node: Node) -> None:
+def test_changes_of_a_guest_stay(node: Node) -> None:
     demo, caller = prepare(node)
     mine = commit_files(node, caller, demo.repo, "main", {"README.md": b"mine\n"}).commit
     shop = commit_files(node, caller, demo.shop, "main", {"mine": b""}).commit
@@ -78,9 +78,7 @@ def test_what_a_guest_has_changed_stays(node: Node) -> None:
     assert "feature/tax" not in tips(node, caller, demo.shop), "main has moved"
 
 
-def test_what_is_missing_of_the_examples_is_made_anew_with_the_same_ids(
-    node: Node, caller: Principal
-) -> None:
+def test_missing_examples_are_made_anew_with_the_same_ids(node: Node, caller: Principal) -> None:
     prepare_shop(node, caller, PrepareShop("s"))
     before = tips(node, caller, "s")
     assert sorted(before) == ["feature/cart", "feature/tax", "main"]
@@ -90,7 +88,7 @@ def test_what_is_missing_of_the_examples_is_made_anew_with_the_same_ids(
     assert [tag.name for tag in list_tags(node, caller, ListTags("s")).tags] == ["release/v1"]
 
 
-def test_examples_that_were_cut_short_are_completed(node: Node, caller: Principal) -> None:
+def test_interrupted_examples_are_completed(node: Node, caller: Principal) -> None:
     prepare_shop(node, caller, PrepareShop("whole"))
     prepare_shop(node, caller, PrepareShop("cut"))
     start = list_files(node, caller, ListFiles("cut", "main~1")).commit

@@ -1,4 +1,4 @@
-"""The queue of jobs as workers use it: claim due jobs, keep them, and write down what became of them."""
+"""The queue of jobs as workers use it: claim due jobs, extend their leases, and record their results."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def rows(node: Node) -> list[tuple[str, str, int, int, str]]:
 
 
 def lose(node: Node) -> ClaimedJob:
-    """Let a worker claim a job and stand still until another one has taken it over; return what the first one knows."""
+    """Return a job as its worker knows it, after the worker paused and another worker has taken the job over."""
     add(node, "a")
     (job,) = claim(node)
     node.clock = lambda: 1001 + node.config.job_lease_s
@@ -43,7 +43,7 @@ def lose(node: Node) -> ClaimedJob:
     return job
 
 
-def test_due_jobs_are_claimed_once_and_no_more_than_asked_for(node: Node) -> None:
+def test_due_jobs_are_claimed_once_and_up_to_the_requested_number(node: Node) -> None:
     add(node, "a", "b", "c")
     add(node, "later", run_at=1001)
     assert len(claim(node, count_max=2)) == 2
@@ -96,7 +96,7 @@ def test_a_job_that_is_put_back_waits_with_its_attempts_and_its_reason(node: Nod
     assert [again.attempts for again in claim(node)] == [2]
 
 
-def test_a_buried_job_is_dead_and_tells_why(node: Node) -> None:
+def test_a_buried_job_is_dead_and_has_its_reason(node: Node) -> None:
     add(node, "a")
     (job,) = claim(node)
     bury_job(node, BuryJob(worker="w", job=job, reason="it broke"))

@@ -18,7 +18,7 @@ def add(node: Node, key: str, *, run_at: int = 1000, priority: int = 0) -> None:
 
 
 def claim(node: Node, *, bury: str = "") -> int:
-    """Take the most urgent job, and put it on the dead list if `bury` says why; return its id."""
+    """Claim the most urgent job, and make it dead if `bury` gives a reason; return its id."""
     with node.database.write() as session:
         job_id = list_claimable_jobs(session, now=5000, limit=1)[0]
         job = claim_job(session, job_id, worker="w", lease_until=6000, now=5000)

@@ -127,7 +127,7 @@ def test_only_the_cleaning_of_a_deleted_repository_is_put_off(
     assert leftovers(node, row) == before
 
 
-def test_due_cleaning_that_is_cut_short_says_so(node: Node, caller: Principal, row: Repo) -> None:
+def test_an_interrupted_due_cleaning_returns_false(node: Node, caller: Principal, row: Repo) -> None:
     delete_repo(node, caller, DeleteRepo("r"))
     node.clock = lambda: 1000 + deleted_repo_keep_s
     assert not clean_due_repo(node, CleanDueRepo(row.public_id, should_stop=lambda: True))

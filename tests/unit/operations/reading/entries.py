@@ -1,4 +1,4 @@
-"""Commits with entries of every kind, and tags of objects that are no commits."""
+"""Commits with entries of every kind, and tags of objects that are not commits."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -41,7 +41,7 @@ def commit_entries(node: Node, caller: Principal, entries: Mapping[bytes, tuple[
 
 
 def tag_object(node: Node, caller: Principal, name: str, kind: str, oid: Oid, *, annotated: bool) -> Oid:
-    """Put a tag of r on any object, as a push does; return what the ref points to."""
+    """Put a tag of r on any object, as a push does; return the value of the ref."""
     repo, refname = lookup_repo(node, caller, "r"), tag_refname(name)
     if not annotated:
         move_refs(node, caller, repo, RefUpdate(PERSISTENT, refname, None, oid))
@@ -54,5 +54,5 @@ def tag_object(node: Node, caller: Principal, name: str, kind: str, oid: Oid, *,
 
 
 def make_ephemeral(node: Node, caller: Principal, name: str, base: str = "main") -> None:
-    """Put an ephemeral branch of r on what a ref input names."""
+    """Put an ephemeral branch of r on the commit of a ref input."""
     create_branch(node, caller, CreateBranch("r", branch_refname(name), ephemeral=True, base_ref=base))

@@ -41,9 +41,7 @@ def test_each_line_belongs_to_the_commit_that_brought_it(
     assert {oid: commit.author for oid, commit in blame.commits.items()} == {first: ADA, second: ADA}
 
 
-def test_a_ref_names_the_commit_that_is_looked_at(
-    node: Node, caller: Principal, first: Oid, second: Oid
-) -> None:
+def test_a_ref_names_the_blamed_commit(node: Node, caller: Principal, first: Oid, second: Oid) -> None:
     blame = blame_file(node, caller, BlameFile("r", B, first))
     assert (lines(blame), list(blame.commits), blame.is_by_id) == ([(1, first)], [first], True)
     assert not blame_file(node, caller, BlameFile("r", B, "main~1")).is_by_id
@@ -62,7 +60,7 @@ def test_ranges_select_lines_by_number_and_by_expression(
 
 
 @pytest.mark.parametrize("text", ["9,9", "/absent/", "x", "1,\0", "1" * (limits.blame_range_max_chars + 1)])
-def test_a_range_that_names_no_lines_is_refused(node: Node, caller: Principal, first: Oid, text: str) -> None:
+def test_a_range_without_lines_is_refused(node: Node, caller: Principal, first: Oid, text: str) -> None:
     with pytest.raises(BadRange):
         blame_file(node, caller, BlameFile("r", B, ranges=[text]))
 
@@ -75,7 +73,7 @@ def test_an_expression_that_repeats_too_often_never_reaches_git(
     assert refused.value.reason == "expression is too complex"
 
 
-def test_a_call_has_so_many_ranges_and_no_more(node: Node, caller: Principal, first: Oid) -> None:
+def test_the_ranges_of_a_call_are_bounded(node: Node, caller: Principal, first: Oid) -> None:
     ranges = ["1,1"] * limits.blame_ranges_max
     assert lines(blame_file(node, caller, BlameFile("r", B, ranges=ranges))) == [(1, first)]
     with pytest.raises(TooManyRanges) as refused:
@@ -83,7 +81,7 @@ def test_a_call_has_so_many_ranges_and_no_more(node: Node, caller: Principal, fi
     assert refused.value.ranges_max == limits.blame_ranges_max
 
 
-def test_moved_lines_belong_to_their_first_writer_when_asked(
+def test_with_detect_moves_moved_lines_belong_to_their_first_commit(
     node: Node, caller: Principal, repo: str
 ) -> None:
     block = b"".join(b"a line of some length, number %d\n" % number for number in range(20))
@@ -133,7 +131,7 @@ def test_a_file_that_is_too_large_for_git_is_refused(node: Node, caller: Princip
         blame_file(node, caller, BlameFile("r", b"f", ranges=["1,1"]))
 
 
-def test_an_ephemeral_branch_is_looked_at_in_its_own_namespace_only(
+def test_an_ephemeral_branch_is_found_only_in_its_own_namespace(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     make_ephemeral(node, caller, "try")
@@ -142,7 +140,7 @@ def test_an_ephemeral_branch_is_looked_at_in_its_own_namespace_only(
         blame_file(node, caller, BlameFile("r", B, "try"))
 
 
-def test_nothing_is_looked_at_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_blame(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -1,4 +1,4 @@
-"""Searching files: what matches, how pages fit together, and what ends a search early."""
+"""Searching files: matches, pages that fit together, and searches that end early."""
 
 from dataclasses import replace
 from itertools import count
@@ -34,7 +34,7 @@ def lines(node: Node, caller: Principal, repo: str) -> Oid:
 
 
 def query(pattern: str, *, around: int = 0, file_matches_max: int = 100) -> GrepQuery:
-    """Return a search with so many lines of context."""
+    """Return a search with `around` lines of context on each side."""
     return GrepQuery(pattern, True, before=around, after=around, file_matches_max=file_matches_max)
 
 
@@ -48,7 +48,7 @@ def found(page: GrepPage) -> list[tuple[bytes, int]]:
     return [(line.path, line.number) for line in page.lines]
 
 
-def test_lines_that_match_are_told_by_path_and_number(node: Node, caller: Principal, lines: Oid) -> None:
+def test_matching_lines_have_their_path_and_number(node: Node, caller: Principal, lines: Oid) -> None:
     page = grep(node, caller, "x[13]")
     assert page.lines == [
         GrepLine(path, number, b"x%d" % number, True)
@@ -65,7 +65,9 @@ def test_nothing_is_found_where_nothing_matches(node: Node, caller: Principal, l
     assert len(grep_files(node, caller, GrepFiles("r", loud)).lines) == 3
 
 
-def test_context_is_told_from_matches_and_shown_once(node: Node, caller: Principal, lines: Oid) -> None:
+def test_context_is_distinguished_from_matches_and_shown_once(
+    node: Node, caller: Principal, lines: Oid
+) -> None:
     files = PathFilter(prefixes=(b"a.py",))
     page = grep_files(node, caller, GrepFiles("r", query("x[35]", around=1), files=files))
     assert [(line.number, line.is_match) for line in page.lines] == [
@@ -77,7 +79,7 @@ def test_context_is_told_from_matches_and_shown_once(node: Node, caller: Princip
     ]
 
 
-def test_a_file_shows_so_many_matches_and_no_more(node: Node, caller: Principal, lines: Oid) -> None:
+def test_the_matches_of_one_file_are_bounded(node: Node, caller: Principal, lines: Oid) -> None:
     page = grep_files(node, caller, GrepFiles("r", query("x", file_matches_max=1)))
     assert found(page) == [(b"a.py", 1), (b"b/c.py", 1), (b"b/d.txt", 1)]
 
@@ -95,7 +97,7 @@ def test_a_file_shows_so_many_matches_and_no_more(node: Node, caller: Principal,
         (PathFilter(extensions=(b".absent",)), []),
     ],
 )
-def test_only_the_files_that_were_asked_for_are_searched(
+def test_only_the_requested_files_are_searched(
     node: Node, caller: Principal, lines: Oid, files: PathFilter, expected: list[bytes]
 ) -> None:
     assert [line.path for line in grep(node, caller, "x1", files=files).lines] == expected
@@ -150,7 +152,7 @@ def test_a_cursor_stays_at_its_commit_while_the_branch_moves(
         encode_cursor(b"1" * 40, b"a.py", b"1", b"other"),
     ],
 )
-def test_a_cursor_of_another_search_or_of_none_is_refused(
+def test_a_cursor_that_no_page_of_this_search_gave_is_refused(
     node: Node, caller: Principal, lines: Oid, cursor: str
 ) -> None:
     with pytest.raises(BadCursor):
@@ -161,9 +163,7 @@ def test_a_cursor_of_another_search_or_of_none_is_refused(
     "pattern",
     ["(", "[a", "a\0b", "\ud800", "x" * (limits.grep_pattern_max_bytes + 1), "((a{1,200}){1,200}){1,200}"],
 )
-def test_a_text_that_is_no_expression_is_refused(
-    node: Node, caller: Principal, lines: Oid, pattern: str
-) -> None:
+def test_a_malformed_expression_is_refused(node: Node, caller: Principal, lines: Oid, pattern: str) -> None:
     with pytest.raises(BadPattern):
         grep(node, caller, pattern)
 
@@ -209,7 +209,7 @@ def test_an_ephemeral_branch_is_searched_in_its_own_namespace_only(
         grep(node, caller, "x1", ref="try")
 
 
-def test_nothing_is_searched_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_matches(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -1,4 +1,4 @@
-"""Where a search file by file goes on when a file takes too long, and where it ends."""
+"""Where a search file by file continues after a file that takes too long, and where it ends."""
 
 from collections.abc import Generator, Sequence
 
@@ -17,7 +17,7 @@ FILES = [PathEntry(name.encode(), 0o100644, Oid("a" * 40)) for name in "abcdef"]
 
 
 class Search:
-    """Finds one line in each file but those that are slow; its time is over after some files."""
+    """Finds one line in each file that is not slow. Its time is over after some files."""
 
     def __init__(self, slow: str = "", files_max: int = 99) -> None:
         self.slow = slow.encode()
@@ -39,7 +39,7 @@ class Search:
 
 
 def run(search: Search) -> tuple[str, str, str]:
-    """Return what was found, passed over and not reached."""
+    """Return the files that were found, skipped and not reached."""
     passage = Passage()
     found = b"".join(line.path for line in iter_file_by_file(FILES, search, passage))
     unreached = b"" if passage.unreached is None else passage.unreached.path

@@ -1,4 +1,4 @@
-"""A history page by page: its order, its places, and what a moving branch does to them."""
+"""A history page by page: its order, its places, and pages while the branch moves."""
 
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ def test_a_place_keeps_its_tip_while_the_branch_moves(node: Node, caller: Princi
     assert oids(list_commits(node, caller, ListCommits("r", start=place, count_max=2))) == line[2:4]
 
 
-def test_a_place_whose_tip_is_gone_counts_from_where_the_ref_is_now(
+def test_a_place_with_an_unreachable_tip_counts_from_the_refs_present_tip(
     node: Node, caller: Principal, line: list[Oid]
 ) -> None:
     side = branch_refname("side")
@@ -148,7 +148,7 @@ def test_a_page_of_large_commits_is_shorter_and_the_next_one_goes_on(
     assert oids(list_commits(few, caller, ListCommits("r", start=page.following))) == line[1:2]
 
 
-def test_a_page_has_as_many_commits_as_pages_usually_have(node: Node, caller: Principal, repo: str) -> None:
+def test_a_page_has_the_default_number_of_commits(node: Node, caller: Principal, repo: str) -> None:
     row = lookup_repo(node, caller, repo)
     tip = put_commit(node, caller, row)
     for number in range(page_default):
@@ -166,7 +166,7 @@ def test_an_ephemeral_branch_has_a_history_in_its_own_namespace_only(
         list_commits(node, caller, ListCommits("r", "try"))
 
 
-def test_nothing_is_listed_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_history(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -55,7 +55,7 @@ def test_a_listing_of_an_older_commit_knows_nothing_of_later_ones(
     assert page.paths == [b"a", b"docs/b", b"docs/deep/c"]
 
 
-def test_a_file_tells_its_mode_and_kind_and_a_submodule_has_no_size(
+def test_a_file_has_its_mode_and_kind_and_a_submodule_has_no_size(
     node: Node, caller: Principal, repo: str
 ) -> None:
     commit_entries(
@@ -108,7 +108,7 @@ def test_a_page_of_a_folder_goes_on_inside_it(node: Node, caller: Principal, sec
     assert (rest.paths, rest.last_path) == ([b"docs/deep/c"], None)
 
 
-def test_history_is_not_walked_without_leave(node: Node, caller: Principal, second: Oid) -> None:
+def test_without_may_compute_history_is_not_walked(node: Node, caller: Principal, second: Oid) -> None:
     quick = ListFileMetadata("r", may_compute=False)
     with pytest.raises(LastCommitsUnknown):
         list_file_metadata(node, caller, quick)
@@ -143,7 +143,7 @@ def test_an_ephemeral_branch_is_listed_in_its_own_namespace_only(
         list_file_metadata(node, caller, ListFileMetadata("r", "try"))
 
 
-def test_nothing_is_listed_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_listing(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -49,7 +49,7 @@ def test_a_listing_of_one_level_shows_folders_and_does_not_enter_them(
     ]
 
 
-def test_an_entry_tells_its_kind_mode_and_object(node: Node, caller: Principal, repo: str) -> None:
+def test_an_entry_has_its_kind_mode_and_object(node: Node, caller: Principal, repo: str) -> None:
     commit_entries(
         node,
         caller,

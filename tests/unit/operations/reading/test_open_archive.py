@@ -1,4 +1,4 @@
-"""Archives: which files they hold, under which names, and what is looked at before the first byte."""
+"""Archives: their files, the names in them, and the checks before the first byte."""
 
 import io
 import tarfile
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.quick
 
 
 def unpack(node: Node, caller: Principal, command: OpenArchive) -> dict[str, bytes | None]:
-    """Return the content of each member of a tar; None for what is no file."""
+    """Return the content of each member of a tar; None for a member that is not a file."""
     data = b"".join(open_archive(node, caller, command).pieces)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         members = ((member, tar.extractfile(member) if member.isfile() else None) for member in tar)
@@ -80,7 +80,7 @@ def test_globs_and_a_size_leave_files_out(node: Node, caller: Principal, first: 
     assert unpack(node, caller, OpenArchive("r", blob_max_bytes=3)) == {}
 
 
-def test_links_programs_and_submodules_stay_what_they_are(node: Node, caller: Principal, repo: str) -> None:
+def test_links_programs_and_submodules_keep_their_kinds(node: Node, caller: Principal, repo: str) -> None:
     entries = {
         b"exe": (MODE_EXECUTABLE, b"run"),
         b"link": (MODE_SYMLINK, b"exe"),
@@ -96,7 +96,7 @@ def test_links_programs_and_submodules_stay_what_they_are(node: Node, caller: Pr
     assert {member.mtime for member in (exe, link, module, plain)} == {ADA.when}
 
 
-def test_an_archive_holds_what_was_there_when_it_was_opened(
+def test_an_archive_holds_the_tree_as_it_was_when_it_was_opened(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     archive = open_archive(node, caller, OpenArchive("r", format="tar"))
@@ -112,7 +112,7 @@ def test_an_archive_may_be_closed_before_its_end(node: Node, caller: Principal, 
     assert list(archive.pieces) == []
 
 
-def test_what_cannot_be_packed_is_refused_before_the_first_byte(
+def test_an_archive_that_cannot_be_made_is_refused_before_the_first_byte(
     node: Node, caller: Principal, stranger: Principal, first: Oid
 ) -> None:
     for who, command, error in (

@@ -26,7 +26,7 @@ def read(file: OpenedFile) -> bytes:
     return b"".join(file.iter_bytes())
 
 
-def test_a_file_tells_its_blob_its_size_and_who_touched_it_last(
+def test_a_file_has_its_blob_its_size_and_the_commit_that_touched_it_last(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     untouched, changed = (open_file(node, caller, OpenFile("r", path)) for path in (b"a", b"docs/b"))
@@ -81,7 +81,7 @@ def test_the_content_of_a_symlink_is_its_target(node: Node, caller: Principal, r
     assert read(open_file(node, caller, OpenFile("r", b"link"))) == b"../elsewhere"
 
 
-def test_a_name_that_is_no_text_is_found_by_its_bytes(node: Node, caller: Principal, repo: str) -> None:
+def test_a_name_that_is_not_text_is_found_by_its_bytes(node: Node, caller: Principal, repo: str) -> None:
     commit_entries(node, caller, {b"caf\xe9": (MODE_FILE, b"bytes\n")})
     assert read(open_file(node, caller, OpenFile("r", b"caf\xe9"))) == b"bytes\n"
     with pytest.raises(PathNotFound) as refused:
@@ -89,7 +89,7 @@ def test_a_name_that_is_no_text_is_found_by_its_bytes(node: Node, caller: Princi
     assert refused.value.path == "caf\N{REPLACEMENT CHARACTER}"
 
 
-def test_folders_and_submodules_and_absent_paths_are_no_files(
+def test_folders_submodules_and_absent_paths_cannot_be_opened_as_files(
     node: Node, caller: Principal, first: Oid
 ) -> None:
     commit_entries(node, caller, {b"module": (MODE_GITLINK, b"")})
@@ -98,7 +98,7 @@ def test_folders_and_submodules_and_absent_paths_are_no_files(
             open_file(node, caller, OpenFile("r", path))
 
 
-def test_the_empty_path_is_no_file_of_a_commit(node: Node, caller: Principal, first: Oid) -> None:
+def test_the_empty_path_of_a_commit_cannot_be_opened(node: Node, caller: Principal, first: Oid) -> None:
     for ref in ("main", None, "nowhere"):
         with pytest.raises(EmptyPath):
             open_file(node, caller, OpenFile("r", b"", ref))
@@ -139,7 +139,7 @@ def test_an_ephemeral_branch_is_read_in_its_own_namespace_only(
         open_file(node, caller, OpenFile("r", b"a", "try"))
 
 
-def test_nothing_is_read_in_an_empty_repository_or_as_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_file(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -23,7 +23,7 @@ SIDE = RefInput("side")
 
 @pytest.fixture
 def fork(node: Node, caller: Principal, second: Oid) -> Oid:
-    """Where main and side part: each has a commit of its own then."""
+    """The commit where main and side fork. Each of them has one more commit."""
     commit_files(node, caller, "r", "side", {"a": b"side\n", "docs/s": b"new\n"}, base="main")
     commit_files(node, caller, "r", "main", {"z": b"main\n"})
     return second
@@ -34,7 +34,7 @@ def changed(diff: BranchDiff) -> list[tuple[str, bytes]]:
     return [(file.entry.status, file.entry.path) for file in diff.files]
 
 
-def test_a_branch_is_compared_with_where_it_left_the_default_branch(
+def test_a_branch_is_compared_with_the_commit_where_it_left_the_default_branch(
     node: Node, caller: Principal, fork: Oid
 ) -> None:
     diff = read_branch_diff(node, caller, ReadBranchDiff("r", SIDE))
@@ -80,7 +80,7 @@ def test_white_space_counts(node: Node, caller: Principal, first: Oid) -> None:
     assert (file.additions, file.deletions) == (1, 1)
 
 
-def test_an_ephemeral_branch_has_a_persistent_base_unless_asked_otherwise(
+def test_the_base_of_an_ephemeral_branch_is_persistent_by_default(
     node: Node, caller: Principal, fork: Oid
 ) -> None:
     make_ephemeral(node, caller, "try", base="side")
@@ -111,7 +111,7 @@ def test_only_branches_are_compared(node: Node, caller: Principal, fork: Oid) ->
             assert refused.value.branch == name
 
 
-def test_nothing_is_compared_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_branch_diff(
     node: Node, caller: Principal, stranger: Principal, fork: Oid
 ) -> None:
     create_repo(node, caller, CreateRepo("empty"))

@@ -1,4 +1,4 @@
-"""One commit: what it says, and the signature that it carries."""
+"""One commit: its content and its signature."""
 
 import pytest
 
@@ -23,7 +23,7 @@ SIGNATURE = b"-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----\
 
 
 def put_raw(node: Node, caller: Principal, content: bytes) -> Oid:
-    """Put a commit with exactly these bytes on main, as a push brings it."""
+    """Put a commit with exactly these bytes on main, as a push does."""
     repo = lookup_repo(node, caller, "r")
     with open_view(node, repo) as view, Write(view) as write:
         write.writer.add_object("tree", b"")
@@ -33,7 +33,7 @@ def put_raw(node: Node, caller: Principal, content: bytes) -> Oid:
     return commit
 
 
-def test_a_commit_tells_its_people_its_parents_and_its_message(
+def test_a_commit_has_its_people_its_parents_and_its_message(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     found = read_commit(node, caller, ReadCommit("r", "main"))
@@ -52,7 +52,9 @@ def test_any_ref_input_names_a_commit(
     assert (found.listed.oid, found.is_by_id) == (first, ref == "{id}")
 
 
-def test_a_signature_and_the_bytes_that_it_signs_are_told(node: Node, caller: Principal, repo: str) -> None:
+def test_a_signed_commit_has_its_signature_and_the_signed_bytes(
+    node: Node, caller: Principal, repo: str
+) -> None:
     head = b"tree %s\n" % EMPTY_TREE_OID.encode() + PEOPLE
     folded = SIGNATURE.rstrip(b"\n").replace(b"\n", b"\n ")
     put_raw(node, caller, head + b"gpgsig " + folded + b"\n\nm\n")
@@ -62,7 +64,7 @@ def test_a_signature_and_the_bytes_that_it_signs_are_told(node: Node, caller: Pr
     assert signature.payload == head + b"\nm\n"
 
 
-def test_an_empty_signature_is_none(node: Node, caller: Principal, repo: str) -> None:
+def test_an_empty_signature_counts_as_absent(node: Node, caller: Principal, repo: str) -> None:
     head = b"tree %s\n" % EMPTY_TREE_OID.encode() + PEOPLE
     put_raw(node, caller, head + b"gpgsig \n\nm\n")
     assert read_commit(node, caller, ReadCommit("r", "main")).signature is None
@@ -74,7 +76,7 @@ def test_a_commit_in_another_encoding_is_read_as_text(node: Node, caller: Princi
     assert read_commit(node, caller, ReadCommit("r", "main")).listed.commit.message == "Größe"
 
 
-def test_what_is_no_commit_is_not_read(node: Node, caller: Principal, first: Oid) -> None:
+def test_an_object_that_is_not_a_commit_is_not_read(node: Node, caller: Principal, first: Oid) -> None:
     blob = hash_object("blob", b"one\n")
     tag_object(node, caller, "kept", "blob", blob, annotated=True)
     with pytest.raises(RefNamesNoCommit) as refused:
@@ -85,13 +87,13 @@ def test_what_is_no_commit_is_not_read(node: Node, caller: Principal, first: Oid
             read_commit(node, caller, ReadCommit("r", ref))
 
 
-def test_ephemeral_branches_are_not_looked_at(node: Node, caller: Principal, first: Oid) -> None:
+def test_ephemeral_branches_are_not_searched(node: Node, caller: Principal, first: Oid) -> None:
     make_ephemeral(node, caller, "try")
     with pytest.raises(RefNotFound):
         read_commit(node, caller, ReadCommit("r", "try"))
 
 
-def test_nothing_is_read_in_an_empty_repository_or_as_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_commit(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -55,13 +55,13 @@ def test_a_commit_is_compared_with_its_first_parent(
     assert file.size_bytes == len(file.raw)
 
 
-def test_a_root_commit_is_compared_with_nothing(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_root_commit_is_compared_with_the_empty_tree(node: Node, caller: Principal, first: Oid) -> None:
     diff = read_commit_diff(node, caller, ReadCommitDiff("r", MAIN))
     assert (diff.base, diff.merge_base) == (None, None)
     assert changed(diff) == [("A", b"a"), ("A", b"docs/b"), ("A", b"docs/deep/c")]
 
 
-def test_a_named_base_is_compared_by_its_tree_and_the_fork_point_is_told(
+def test_a_named_base_is_compared_by_its_tree_and_the_merge_base_is_returned(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     side = commit_files(node, caller, "r", "side", {"a": b"side\n"}, base="main").commit
@@ -84,7 +84,7 @@ def test_only_a_diff_between_full_ids_never_changes(
         assert read_commit_diff(node, caller, command).is_by_id is is_by_id
 
 
-def test_paths_are_files_and_folders_and_no_patterns(
+def test_paths_are_files_and_folders_and_not_patterns(
     node: Node, caller: Principal, first: Oid, second: Oid
 ) -> None:
     for paths, expected in (
@@ -96,7 +96,7 @@ def test_paths_are_files_and_folders_and_no_patterns(
         assert changed(read_commit_diff(node, caller, ReadCommitDiff("r", MAIN, paths=paths))) == expected
 
 
-def test_a_deletion_a_rename_and_a_change_of_mode_are_told(node: Node, caller: Principal, repo: str) -> None:
+def test_a_deletion_a_rename_and_a_change_of_mode_are_shown(node: Node, caller: Principal, repo: str) -> None:
     long = b"".join(b"%d\n" % number for number in range(50))
     entries = {b"gone": b"x\n", b"old": long, b"run": b"y\n"}
     commit_entries(node, caller, {path: (MODE_FILE, content) for path, content in entries.items()})
@@ -110,7 +110,7 @@ def test_a_deletion_a_rename_and_a_change_of_mode_are_told(node: Node, caller: P
     assert (before.files[0].entry.old_mode, before.files[0].entry.new_mode) == (0o100644, 0o100755)
 
 
-def test_a_content_without_a_last_newline_says_so(node: Node, caller: Principal, first: Oid) -> None:
+def test_a_content_without_a_last_newline_is_marked(node: Node, caller: Principal, first: Oid) -> None:
     assert not only_file(node, caller, {"a": b"one\ntwo"}).ends_with_newline
     assert not only_file(node, caller, {"a": None}).ends_with_newline, "the old content of a deleted file"
 
@@ -179,7 +179,7 @@ def test_an_ephemeral_branch_is_compared_in_its_own_namespace_only(
             read_commit_diff(node, caller, command)
 
 
-def test_nothing_is_compared_in_an_empty_repository_or_for_a_stranger(
+def test_an_empty_repository_and_a_stranger_get_no_commit_diff(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     with pytest.raises(RefNotFound):

@@ -24,9 +24,7 @@ def stored(node: Node, caller: Principal, repo: str) -> Repo:
     return lookup_repo(node, caller, repo)
 
 
-def test_commits_are_listed_newest_first_and_only_so_many(
-    node: Node, caller: Principal, stored: Repo
-) -> None:
+def test_commits_are_listed_newest_first_up_to_a_bound(node: Node, caller: Principal, stored: Repo) -> None:
     line = Line(node, caller, stored)
     switch = KillSwitch()
     with line.open() as view:

@@ -20,7 +20,7 @@ def test_a_number_leads_to_the_same_repository_as_its_name(node: Node, caller: P
     assert read_numbered_repo(node, caller, ReadNumberedRepo(named.id)) == named
 
 
-def test_numbers_are_those_of_one_organisation(
+def test_a_foreign_or_unknown_number_is_not_found(
     node: Node, caller: Principal, stranger: Principal, repo: str
 ) -> None:
     number = get_repo(node, caller, GetRepo(repo)).id
@@ -32,7 +32,7 @@ def test_numbers_are_those_of_one_organisation(
             read_numbered_repo(node, caller, ReadNumberedRepo(unknown))
 
 
-def test_the_number_of_a_deleted_repository_is_not_that_of_the_next_of_its_name(
+def test_a_new_repository_with_a_deleted_ones_name_has_another_number(
     node: Node, caller: Principal, repo: str
 ) -> None:
     number = get_repo(node, caller, GetRepo(repo)).id
@@ -42,7 +42,7 @@ def test_the_number_of_a_deleted_repository_is_not_that_of_the_next_of_its_name(
         read_numbered_repo(node, caller, ReadNumberedRepo(number))
 
 
-def test_a_repository_whose_first_sync_runs_holds_nothing_yet(node: Node, caller: Principal) -> None:
+def test_a_repository_has_no_content_during_its_first_sync(node: Node, caller: Principal) -> None:
     base = UpstreamBase("github", "acme", "shop", is_public=True)
     number = create_repo(node, caller, CreateRepo("followed", base=base)).id
     with pytest.raises(FirstSyncRunning):

@@ -1,4 +1,4 @@
-"""Fetches: what is shown, which objects may be wanted, and what git is started for."""
+"""Fetches: the advertised refs, the objects that may be wanted, and when git is started."""
 
 import contextlib
 
@@ -44,7 +44,7 @@ def fetch(node: Node, caller: Principal, body: bytes, *, version: int = 2, remot
 
 
 def pack_of(node: Node, caller: Principal, body: bytes) -> bytes:
-    """Return what git writes for a request that is served."""
+    """Return git's output for a request that is served."""
     with contextlib.closing(fetch(node, caller, body)) as answer:
         process = answer.process
         assert process is not None, answer.body

@@ -1,4 +1,4 @@
-"""What is known of a push: which commands may still succeed, and what the user reads of the others."""
+"""The state of a push: which commands may still succeed, and what the user reads about the others."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_refused_and_skipped_commands_are_closed_and_only_refused_ones_are_repor
     assert [report.name for report in three.reports()] == [command.name for command in three.commands]
 
 
-def test_an_atomic_push_that_lost_one_command_has_no_open_one() -> None:
+def test_an_atomic_push_with_a_failed_command_has_no_open_commands() -> None:
     push = push_of(("a", None, ONE), ("b", None, TWO), atomic=True)
     assert push.open_numbers() == [0, 1]
     push.refuse(1, "because")
@@ -160,7 +160,7 @@ def test_values_with_holes_below_them_are_refused_with_a_hint_to_a_shallow_clien
         (UpstreamRejected(RefName(b"refs/heads/moved")), UpstreamRejected.code.value),
     ],
 )
-def test_the_user_reads_why_the_ref_transaction_has_not_moved_a_ref(
+def test_the_report_has_the_reason_why_the_ref_transaction_did_not_move_a_ref(
     three: PushState, error: PackhouseError, text: str
 ) -> None:
     updates = allowed(three)
@@ -174,7 +174,7 @@ def test_the_user_reads_why_the_ref_transaction_has_not_moved_a_ref(
     assert reasons(again) == ["atomic push failure", text]
 
 
-def test_an_error_that_is_about_no_single_ref_stops_the_push(three: PushState) -> None:
+def test_an_error_that_does_not_name_a_ref_stops_the_push(three: PushState) -> None:
     with pytest.raises(UpstreamAway), three.refusing_failed(allowed(three)):
         fail(UpstreamAway("timed out"))
     assert reasons(three) == [None, None, None]
@@ -205,7 +205,7 @@ def test_other_failures_of_packing_anew_stop_the_push(three: PushState) -> None:
 
 
 def with_fault(push: PushState, name: str = "hasDotgit") -> PushState:
-    """Let index-pack have told of one faulty object, and of no other."""
+    """Let index-pack report exactly one faulty object."""
     push.fault_log.add(ObjectFault(THREE, name, "text of git"))
     push.fault_log.finish()
     return push
@@ -235,7 +235,7 @@ def test_the_refs_that_lead_to_a_faulty_object_are_refused_with_a_line_each(thre
     assert three.lines == ["refs/heads/moved: tree 333: hasDotgit: text"]
 
 
-def test_of_many_refs_with_faulty_objects_a_few_are_shown_and_all_are_counted() -> None:
+def test_of_many_refs_with_faulty_objects_the_first_are_shown_and_all_are_counted() -> None:
     count = limits.push_told_refs_max + 2
     push = with_fault(push_of(*((f"b{number}", None, ONE) for number in range(count))))
     push.refuse_faulty({ONE: "reason"})
@@ -244,7 +244,7 @@ def test_of_many_refs_with_faulty_objects_a_few_are_shown_and_all_are_counted() 
     assert push.lines[-1] == f"{count} refs in all lead to objects that are refused"
 
 
-def test_all_refs_are_refused_when_nobody_knows_which_lead_to_the_faulty_object(three: PushState) -> None:
+def test_all_refs_are_refused_when_the_faulty_objects_could_not_be_traced(three: PushState) -> None:
     with_fault(three).refuse_faulty(None)
     text = "the push has faulty objects, and which refs lead to them cannot be found out"
     assert reasons(three) == [text, text, None]
@@ -276,7 +276,7 @@ def test_a_few_skipped_refs_are_named_in_one_line() -> None:
     ]
 
 
-def test_a_refused_name_outside_of_branches_is_followed_by_what_can_be_pushed(three: PushState) -> None:
+def test_the_refusal_of_a_name_outside_branches_lists_the_refs_that_can_be_pushed(three: PushState) -> None:
     three.tell_of_names()
     assert three.lines == []
     three.refuse(0, OUTSIDE)

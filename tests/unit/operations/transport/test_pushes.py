@@ -1,4 +1,4 @@
-"""Pushes: which refs may be updated, what a pack must hold, and what the user is told of each ref."""
+"""Pushes: the refs that may be updated, the objects that a pack must have, and the report on each ref."""
 
 import contextlib
 import threading
@@ -44,7 +44,7 @@ def first(node: Node, caller: Principal, repo: str) -> Oid:
 
 
 class Pusher:
-    """A client that pushes to a repository; `lines` are what the user read last."""
+    """A client that pushes to a repository. `lines` are those that the user read last."""
 
     def __init__(self, node: Node, caller: Principal, folder: Path) -> None:
         self.node = node
@@ -258,7 +258,7 @@ def test_the_default_branch_is_deleted_in_the_ephemeral_namespace_only(
     assert pusher.push((MAIN, first, None), remote=Remote("r", EPHEMERAL)) == [("refs/heads/main", None)]
 
 
-# Who may
+# Permissions
 
 
 def test_a_policy_refuses_the_refs_that_it_names_with_a_line_for_the_user(

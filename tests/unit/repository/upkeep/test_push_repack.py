@@ -1,4 +1,4 @@
-"""Packing a push anew: what is kept of it, and what becomes of the rest."""
+"""Packing a push anew: the kept objects, and the removal of the others."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -49,7 +49,7 @@ def pushed(node: Node, repo: Repo, tmp_path: Path) -> Iterator[Pushed]:
 
 
 def kept(*tips: Oid) -> Kept:
-    """Keep what these tips lead to."""
+    """Return a command to keep the objects below these tips."""
     return Kept(tips, known=(), allowed=(), shallow=())
 
 
@@ -59,7 +59,7 @@ def holds(write: Write, oid: Oid) -> bool:
         return oid in idx
 
 
-def test_objects_that_no_kept_ref_needs_go_with_the_old_write(node: Node, pushed: Pushed) -> None:
+def test_unneeded_objects_are_removed_with_the_old_write(node: Node, pushed: Pushed) -> None:
     rest = keep_only(node, pushed.write, kept(pushed.one), KillSwitch(), must=False)
     assert rest is not None
     with rest:
@@ -68,7 +68,7 @@ def test_objects_that_no_kept_ref_needs_go_with_the_old_write(node: Node, pushed
         assert not pushed.write.has_folder
 
 
-def test_a_push_that_is_needed_whole_stays_as_it_is(node: Node, pushed: Pushed) -> None:
+def test_a_push_whose_objects_are_all_kept_is_not_repacked(node: Node, pushed: Pushed) -> None:
     both = kept(pushed.one, pushed.two)
     assert keep_only(node, pushed.write, both, KillSwitch(), must=False) is pushed.write
     assert holds(pushed.write, pushed.two)
@@ -85,7 +85,7 @@ def test_a_pack_with_faulty_objects_is_judged_again_even_where_all_of_it_is_kept
 
 
 @pytest.mark.parametrize("must", [True, False])
-def test_of_a_push_that_nothing_needs_nothing_is_kept(node: Node, pushed: Pushed, *, must: bool) -> None:
+def test_a_push_without_needed_objects_leaves_no_write(node: Node, pushed: Pushed, *, must: bool) -> None:
     assert keep_only(node, pushed.write, kept(), KillSwitch(), must=must) is None
     assert not pushed.write.has_folder
 

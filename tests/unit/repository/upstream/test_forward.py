@@ -1,4 +1,4 @@
-"""What an upstream says of a write, and the pull that follows."""
+"""The answer of an upstream to a write, and the pull that follows."""
 
 import json
 
@@ -24,7 +24,7 @@ OUTCOMES = {
 
 
 def jobs(node: Node) -> list[tuple[str, object]]:
-    """Return kind and payload of the jobs that wait."""
+    """Return kind and payload of the waiting jobs."""
     with node.database.write() as session:
         ids = list_claimable_jobs(session, now=node.clock(), limit=10)
         claimed = [claim_job(session, job, worker="w", lease_until=9_999, now=node.clock()) for job in ids]

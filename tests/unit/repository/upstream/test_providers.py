@@ -1,4 +1,4 @@
-"""What the address of an upstream may hold."""
+"""The rules for the address of an upstream."""
 
 import pytest
 

@@ -73,7 +73,7 @@ def test_a_cursor_may_be_a_bare_number_of_commits(repo: Client) -> None:
 @pytest.mark.parametrize(
     "cursor", ["x", "-1", "1:", f"1:{'A' * 40}", f"1:{'a' * 39}", "1" * 19, "1 2", "%D9%A1"]
 )
-def test_a_text_that_is_no_place_in_a_history_is_refused(repo: Client, cursor: str) -> None:
+def test_a_cursor_that_is_not_a_place_in_a_history_is_refused(repo: Client, cursor: str) -> None:
     assert repo.call("GET", f"/commits?cursor={quote(cursor, safe='%')}").status == 400
 
 
