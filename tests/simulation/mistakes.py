@@ -47,7 +47,7 @@ def delete_before_the_row_says_so(patch: pytest.MonkeyPatch, _world: World) -> N
 def list_before_it_is_durable(patch: pytest.MonkeyPatch, _world: World) -> None:
     """The ref transaction lists packs whose bytes are not stored yet."""
     waiting: list[tuple[Any, ...]] = []
-    real_put, real_move = stored_packs._put, RefWriter._move
+    real_put, real_move = stored_packs._put, RefWriter._run_transaction
 
     def put_later(*args: Any) -> None:
         waiting.append(args)
@@ -61,7 +61,7 @@ def list_before_it_is_durable(patch: pytest.MonkeyPatch, _world: World) -> None:
         return outcomes
 
     patch.setattr(stored_packs, "_put", put_later)
-    patch.setattr(RefWriter, "_move", move_then_put)
+    patch.setattr(RefWriter, "_run_transaction", move_then_put)
 
 
 def adopt_a_stray(patch: pytest.MonkeyPatch, _world: World) -> None:

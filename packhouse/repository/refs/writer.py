@@ -119,7 +119,7 @@ class RefWriter:
         if forwarded is not None:
             outcomes = self._move_forwarded(moves, forwarded, packs, receipt, atomic=atomic)
         else:
-            outcomes = self._move(moves, packs, receipt, atomic=atomic)
+            outcomes = self._run_transaction(moves, packs, receipt, atomic=atomic)
         if write is not None and packs:
             write.keep_published()
             self._look_after_packs()
@@ -174,38 +174,7 @@ class RefWriter:
         write.keep_published()
         return born
 
-    def _apply(
-        self,
-        session: Session,
-        updates: Sequence[RefUpdate],
-        packs: Sequence[Pack],
-        *,
-        state: int,
-        now: int,
-        atomic: bool,
-    ) -> list[RefOutcome]:
-        with self._naming_the_repo():
-            return apply_ref_updates(
-                session,
-                self._repo.id,
-                updates,
-                actor=self._caller.subject,
-                action=self._action,
-                state=state,
-                now=now,
-                packs=packs,
-                atomic=atomic,
-            )
-
-    @contextlib.contextmanager
-    def _naming_the_repo(self) -> Iterator[None]:
-        """Name the repository in RepoNotFound by the name that its users know, instead of its key."""
-        try:
-            yield
-        except RepoNotFound as gone:
-            raise RepoNotFound(self._repo.name) from gone
-
-    def _move(
+    def _run_transaction(
         self,
         updates: Sequence[RefUpdate],
         packs: Sequence[Pack],
@@ -214,6 +183,7 @@ class RefWriter:
         atomic: bool,
         pull_after: bool = False,
     ) -> list[RefOutcome]:
+        """Move refs and list packs in one transaction, with events and the kept answer; then wake the receivers."""
         node, repo = self._node, self._repo
         now = node.clock()
         is_warm = bool(packs) and node.pack_names.is_warm(repo.id, now=now)
@@ -248,7 +218,9 @@ class RefWriter:
         kept = [number for number in range(len(updates)) if number not in forwarded.refused]
         remaining = [updates[number] for number in kept]
         try:
-            moved = self._move(remaining, packs, receipt, atomic=atomic, pull_after=bool(forwarded.accepted))
+            moved = self._run_transaction(
+                remaining, packs, receipt, atomic=atomic, pull_after=bool(forwarded.accepted)
+            )
         except (RefMismatch, RefMissing, RefNameConflict, DefaultBranchProtected) as error:
             if not any(updates[number].refname == error.refname for number in forwarded.accepted):
                 raise
@@ -261,6 +233,37 @@ class RefWriter:
             accepted = number in forwarded.accepted and outcome.error is not None
             outcomes[number] = replace(outcome, error=None) if accepted else outcome
         return [outcomes[number] for number in range(len(updates))]
+
+    def _apply(
+        self,
+        session: Session,
+        updates: Sequence[RefUpdate],
+        packs: Sequence[Pack],
+        *,
+        state: int,
+        now: int,
+        atomic: bool,
+    ) -> list[RefOutcome]:
+        with self._naming_the_repo():
+            return apply_ref_updates(
+                session,
+                self._repo.id,
+                updates,
+                actor=self._caller.subject,
+                action=self._action,
+                state=state,
+                now=now,
+                packs=packs,
+                atomic=atomic,
+            )
+
+    @contextlib.contextmanager
+    def _naming_the_repo(self) -> Iterator[None]:
+        """Name the repository in RepoNotFound by the name that its users know, instead of its key."""
+        try:
+            yield
+        except RepoNotFound as gone:
+            raise RepoNotFound(self._repo.name) from gone
 
     def _look_after_packs(self) -> None:
         """Count the packs after every few publications, and ask for consolidation when they are many."""

@@ -420,6 +420,9 @@ def test_the_command_measures_this_checkout_and_finds_both_paths() -> None:
         assert figures[name]["own_modules"] <= figures[name]["own_stays"] == len(figures[name]["own_path"])
         assert figures[name]["own_stays"] < figures[name]["stays"]
         assert figures[name]["stays"] >= figures[name]["modules"] >= figures[name]["chain_stays"] > 2
+    assert figures["push"]["own_stays"] < 20, "\n".join(
+        ["a push is easy to follow", *figures["push"]["own_path"]]
+    )
 
 
 def test_the_command_refuses_a_folder_without_a_checkout(tmp_path: Path) -> None:
