@@ -49,7 +49,7 @@ def pushed(node: Node, repo: Repo, tmp_path: Path) -> Iterator[Pushed]:
 
 
 def kept(*tips: Oid) -> Kept:
-    """Return a command to keep the objects below these tips."""
+    """Keep all objects below these tips."""
     return Kept(tips, known=(), allowed=(), shallow=())
 
 
