@@ -1,12 +1,15 @@
-"""Requests for tests without a server: a scope as the server makes it, and a body that has arrived completely."""
+"""Requests for tests without a server: a scope as the server makes it, a body that has arrived, and slow clients."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from starlette.types import Message, Receive, Scope
 
 from packhouse.web.edge.wire_request import WireRequest
+from tests.support.exchanges import Sent
+
+_STALL_MAX_S: Final = 1_000_000  # a client of a test is slow, not stalled
 
 
 def make_scope(method: str, target: str, headers: Mapping[str, str] | None = None, **more: Any) -> Scope:
@@ -68,3 +71,70 @@ def make_wire(
     known = {f"packhouse.{name}": ask for name, ask in told.items() if ask is not None}
     scope = make_scope(method, target, given, **known)
     return WireRequest(scope, receive_of(*pieces, stays=stays), stall_max_s=5)
+
+
+class Client:
+    """The other end of one request. It sends these pieces of the body, then waits for the answer or leaves.
+
+    A slow client sends the rest of the body later. `sent` records what the server sends to the client.
+    """
+
+    def __init__(self, pieces: Iterable[bytes] = (), *, leaves: bool = False, is_slow: bool = False) -> None:
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.sent = Sent()
+        self.has_left = False
+        self.cuts = 0
+        self._waiting = False
+        for piece in pieces:
+            self.send(piece)
+        if leaves:
+            self.leave()
+        elif not is_slow:
+            self.finish()
+
+    def send(self, piece: bytes) -> None:
+        """Send a piece of the body."""
+        self._messages.put_nowait({"type": "http.request", "body": piece, "more_body": True})
+
+    def finish(self) -> None:
+        """Send the end of the body."""
+        self._messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+
+    def leave(self) -> None:
+        """Close the connection."""
+        self.has_left = True
+        self._messages.put_nowait({"type": "http.disconnect"})
+
+    def cut(self) -> None:
+        """Be cut off by the server."""
+        self.cuts += 1
+        self.leave()
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Tell whether the server has taken all sent pieces and waits for more."""
+        return self._waiting and self._messages.empty()
+
+    async def receive(self) -> Message:
+        """Give the server the next message, once there is one (ASGI specification)."""
+        self._waiting = True
+        try:
+            return await self._messages.get()
+        finally:
+            self._waiting = False
+
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        knows_connection: bool = True,
+    ) -> WireRequest:
+        """Return the client's request. Other servers than ours do not tell about the connection."""
+        known: dict[str, Any] = {}
+        if knows_connection:
+            known["packhouse.has_left"] = lambda: self.has_left
+            known["packhouse.cut_connection"] = self.cut
+        scope = make_scope(method, target, headers, **known)
+        return WireRequest(scope, self.receive, stall_max_s=_STALL_MAX_S)

@@ -11,7 +11,9 @@ from packhouse.repository.view import RepoView
 from packhouse.web.edge.responses import StreamResponse
 from tests.support.builders.node_writes import ADA, MAIN
 from tests.support.clients.git_wire import pack
-from tests.support.servers.memory_edge import Client, MemoryEdge, Reply
+from tests.support.exchanges import Sent
+from tests.support.servers.memory_edge import MemoryEdge
+from tests.support.wire_requests import Client
 
 COMMIT, TREE, BLOB = 1, 2, 3
 _TARGET = "/r.git/git-receive-pack"
@@ -26,12 +28,12 @@ def history(content: bytes = b"content\n") -> tuple[Oid, bytes]:
     return hash_object("commit", commit), pack((BLOB, content), (TREE, tree), (COMMIT, commit))
 
 
-async def push(edge: MemoryEdge, *pieces: bytes) -> Reply:
+async def push(edge: MemoryEdge, *pieces: bytes) -> Sent:
     """Push a body that arrives in these pieces."""
     return await push_by(edge, Client(pieces))
 
 
-async def push_by(edge: MemoryEdge, client: Client) -> Reply:
+async def push_by(edge: MemoryEdge, client: Client) -> Sent:
     """Push the bytes that a client sends."""
     return await edge.ask("POST", _TARGET, client, **_headers(edge))
 

@@ -3,29 +3,18 @@
 import asyncio
 
 import pytest
-from starlette.types import Scope
 
 from packhouse.limits import Limits
 from packhouse.web.admission.client_slot import slot_for_client
 from packhouse.web.admission.limiter import Limiter
 from packhouse.web.edge.body import ClientGone
-from packhouse.web.edge.wire_request import WireRequest
 from tests.support.event_loop import in_event_loop, let_pass, settle
-from tests.support.servers.memory_edge import Client
 from tests.support.slots import has_free_slot
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 
 HERE, SAME_ORG = (1, "a"), (1, "b")
-
-
-def request_of(client: Client, *, knows_connection: bool = True) -> WireRequest:
-    """Return the request of a client. Other servers than ours do not tell about the connection."""
-    scope: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    if knows_connection:
-        scope["packhouse.has_left"] = lambda: client.has_left
-        scope["packhouse.cut_connection"] = client.cut
-    return WireRequest(scope, client.receive, stall_max_s=60)
 
 
 async def take(limiter: Limiter) -> None:
@@ -37,7 +26,7 @@ async def take(limiter: Limiter) -> None:
 @in_event_loop
 async def test_a_connected_client_gets_the_slot() -> None:
     limiter = Limiter(1, parked_max=0)
-    async with slot_for_client(request_of(Client()), limiter, HERE):
+    async with slot_for_client(Client().request("GET", "/"), limiter, HERE):
         assert not await has_free_slot(limiter)
     assert await has_free_slot(limiter)
 
@@ -48,7 +37,7 @@ async def test_a_client_that_left_while_it_waited_gets_no_slot() -> None:
     client = Client()
 
     async def run() -> None:
-        async with slot_for_client(request_of(client), limiter, HERE):
+        async with slot_for_client(client.request("GET", "/"), limiter, HERE):
             raise AssertionError("nobody is there")
 
     async with limiter.slot(SAME_ORG):
@@ -70,7 +59,7 @@ async def test_a_client_that_stalls_is_cut_for_another_of_its_organisation() -> 
 
     async def stall() -> None:
         async with (
-            slot_for_client(request_of(client), limiter, HERE) as slot,
+            slot_for_client(client.request("GET", "/"), limiter, HERE) as slot,
             slot.parked_for_client(),
         ):
             await asyncio.Event().wait()
@@ -91,5 +80,5 @@ async def test_a_client_that_stalls_is_cut_for_another_of_its_organisation() -> 
 @in_event_loop
 async def test_a_request_whose_server_knows_no_connection_gets_the_slot_too() -> None:
     limiter = Limiter(1, parked_max=0)
-    async with slot_for_client(request_of(Client(), knows_connection=False), limiter, HERE) as slot:
+    async with slot_for_client(Client().request("GET", "/", knows_connection=False), limiter, HERE) as slot:
         assert slot.cut is None

@@ -16,7 +16,8 @@ from packhouse.web.smart.answers import (
     streamed_result,
 )
 from tests.support.event_loop import in_event_loop
-from tests.support.servers.memory_edge import Client, MemoryEdge
+from tests.support.servers.memory_edge import MemoryEdge
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 
@@ -78,8 +79,8 @@ async def test_a_streamed_answer_looks_the_same_and_cleans_up() -> None:
     client = Client()
     answer = streamed_result(Service.UPLOAD_PACK, pieces(), clean_up)
     await client.receive()
-    await answer({"type": "http", "method": "POST"}, client.receive, client.take)
-    reply = client.reply()
+    await answer({"type": "http", "method": "POST"}, client.receive, client.sent)
+    reply = client.sent
     assert (reply.status, reply.body) == (200, b"onetwo")
     assert reply.headers["content-type"] == "application/x-git-upload-pack-result"
     assert reply.headers["cache-control"] == "no-cache"

@@ -26,9 +26,10 @@ from tests.support.clients.memory_pushes import (
     tip_of_main,
 )
 from tests.support.event_loop import in_event_loop, let_pass, settle
-from tests.support.servers.memory_edge import Client, MemoryEdge
+from tests.support.servers.memory_edge import MemoryEdge
 from tests.support.servers.processes import own_children
 from tests.support.slots import has_free_slot
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 

@@ -11,12 +11,13 @@ from packhouse.web.admission.admission import Admission
 from tests.support.builders.node_writes import commit_files
 from tests.support.clients.git_wire import pkt
 from tests.support.event_loop import in_event_loop
-from tests.support.servers.memory_edge import MemoryEdge, Reply
+from tests.support.exchanges import Sent
+from tests.support.servers.memory_edge import MemoryEdge
 
 pytestmark = pytest.mark.quick
 
 
-async def ask(edge: MemoryEdge, service: str, *, version: int = 0, repo: str = "r") -> Reply:
+async def ask(edge: MemoryEdge, service: str, *, version: int = 0, repo: str = "r") -> Sent:
     """Ask for the advertisement of a service."""
     return await edge.ask(
         "GET",

@@ -30,8 +30,9 @@ from tests.support.clients.memory_pushes import (
     tip_of_main,
 )
 from tests.support.event_loop import in_event_loop
-from tests.support.servers.memory_edge import Client, MemoryEdge
+from tests.support.servers.memory_edge import MemoryEdge
 from tests.support.slots import has_free_slot
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 

@@ -8,7 +8,8 @@ from packhouse.git.wire.advertisement import Service
 from packhouse.operations.transport.remotes import Remote
 from packhouse.web.smart.remote_path import authorise_remote, parse_remote_path
 from tests.support.event_loop import in_event_loop
-from tests.support.servers.memory_edge import Client, MemoryEdge
+from tests.support.servers.memory_edge import MemoryEdge
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 

@@ -22,9 +22,11 @@ from tests.support.builders.node_writes import commit_files
 from tests.support.clients.git import Git
 from tests.support.clients.git_wire import pkt
 from tests.support.event_loop import in_event_loop, let_pass, settle
-from tests.support.servers.memory_edge import Client, MemoryEdge, Reply
+from tests.support.exchanges import Sent
+from tests.support.servers.memory_edge import MemoryEdge
 from tests.support.servers.processes import own_children
 from tests.support.slots import has_free_slot
+from tests.support.wire_requests import Client
 
 pytestmark = pytest.mark.quick
 
@@ -54,7 +56,7 @@ def headers(edge: MemoryEdge) -> dict[str, str]:
     }
 
 
-async def ask(edge: MemoryEdge, body: bytes, *, path: str = "/r.git") -> Reply:
+async def ask(edge: MemoryEdge, body: bytes, *, path: str = "/r.git") -> Sent:
     """Send one request in protocol v2."""
     return await edge.ask("POST", f"{path}/git-upload-pack", Client([body]), **headers(edge))
 
