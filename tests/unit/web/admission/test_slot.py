@@ -19,17 +19,25 @@ PARKING = Limits(git_slot_park_after_s=0, git_slot_cut_after_s=NEVER_S)
 CUTTING = Limits(git_slot_park_after_s=NEVER_S, git_slot_cut_after_s=0, git_slot_look_s=0)
 
 
-class Client:
-    """A client that a slot waits for until the test calls `come` or `fail`."""
+class Stalled:
+    """A running slot whose client lets it wait until the test calls `come` or `fail`. `cuts` counts cut connections."""
 
-    def __init__(self, slot: Slot) -> None:
-        self.slot = slot
+    def __init__(self, pool: SlotPool, limits: Limits, holder: Holder, *, can_cut: bool) -> None:
+        self.cuts = 0
+        self.slot = Slot(pool, holder, self._cut if can_cut else None, limits)
+        self.wait()
+
+    def wait(self) -> None:
+        """Begin to wait for the client."""
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting = asyncio.ensure_future(self._wait())
 
     async def _wait(self) -> None:
         async with self.slot.parked_for_client():
             await self._news
+
+    def _cut(self) -> None:
+        self.cuts += 1
 
     def come(self) -> None:
         """Let the slot go on."""
@@ -39,21 +47,32 @@ class Client:
         """Fail while the slot waits."""
         self._news.set_exception(error)
 
+    def is_parked(self) -> bool:
+        """Tell whether the slot is parked now. Of an attribute, mypy would take the first value for the last."""
+        return self.slot.is_parked
 
-class Cuts:
-    """Counts how often a connection was ended."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self) -> None:
-        self.count += 1
+    async def leave_parked(self, pool: SlotPool) -> None:
+        """End the slot; assert that it and its place among the parked slots are free."""
+        self.slot.end()
+        assert await is_free(pool)
+        assert pool.park(HERE), "a place for parked slots was lost"
 
 
-async def hold(pool: SlotPool, holder: Holder, limits: Limits, cut: Cuts | None = None) -> Slot:
-    """Return a running slot."""
+async def stall(pool: SlotPool, limits: Limits, holder: Holder = HERE, *, can_cut: bool = True) -> Stalled:
+    """Return a running slot that has begun to wait for its client."""
     await pool.take(holder)
-    return Slot(pool, holder, cut, limits)
+    stalled = Stalled(pool, limits, holder, can_cut=can_cut)
+    await settle()
+    return stalled
+
+
+async def stall_behind_another(pool: SlotPool) -> Stalled:
+    """Return a parked slot whose client has come while ELSEWHERE runs in its place."""
+    stalled = await stall(pool, PARKING)
+    await pool.take(ELSEWHERE)
+    stalled.come()
+    await settle()
+    return stalled
 
 
 async def wait_for_slot(pool: SlotPool, holder: Holder) -> "asyncio.Task[None]":
@@ -61,11 +80,6 @@ async def wait_for_slot(pool: SlotPool, holder: Holder) -> "asyncio.Task[None]":
     task = asyncio.ensure_future(pool.take(holder))
     await settle()
     return task
-
-
-def is_parked(slot: Slot) -> bool:
-    """Tell whether the slot is parked now. If the attribute were read, mypy would take its first value for the last."""
-    return slot.is_parked
 
 
 async def is_free(pool: SlotPool) -> bool:
@@ -78,224 +92,189 @@ async def is_free(pool: SlotPool) -> bool:
     return True
 
 
-@in_event_loop
-async def test_a_slot_whose_client_is_quick_is_not_parked() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PATIENT)
-    async with slot.parked_for_client():
-        await settle()
-        assert not is_parked(slot)
-        assert not await is_free(pool)
-    assert not is_parked(slot)
-    slot.end()
-    assert await is_free(pool)
+@pytest.fixture
+def pool() -> SlotPool:
+    """One slot, and one place for a parked one."""
+    return SlotPool(1, parked_max=1)
+
+
+@pytest.fixture
+def full() -> SlotPool:
+    """One slot, and no place for a parked one."""
+    return SlotPool(1, parked_max=0)
 
 
 @in_event_loop
-async def test_a_slot_whose_client_is_slow_is_parked_until_the_client_comes() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    assert is_parked(slot)
-    assert await is_free(pool)
-    client.come()
-    await client.waiting
-    assert not is_parked(slot)
+async def test_a_slot_whose_client_is_quick_is_not_parked(pool: SlotPool) -> None:
+    stalled = await stall(pool, PATIENT)
+    assert not stalled.is_parked()
     assert not await is_free(pool)
-    slot.end()
+    stalled.come()
+    await stalled.waiting
+    assert not stalled.is_parked()
+    stalled.slot.end()
     assert await is_free(pool)
 
 
 @in_event_loop
-async def test_a_slot_is_parked_as_often_as_its_client_is_slow() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
+async def test_a_slot_whose_client_is_slow_is_parked_until_the_client_comes(pool: SlotPool) -> None:
+    stalled = await stall(pool, PARKING)
+    assert stalled.is_parked()
+    assert await is_free(pool)
+    stalled.come()
+    await stalled.waiting
+    assert not stalled.is_parked()
+    assert not await is_free(pool)
+    stalled.slot.end()
+    assert await is_free(pool)
+
+
+@in_event_loop
+async def test_a_slot_is_parked_as_often_as_its_client_is_slow(pool: SlotPool) -> None:
+    stalled = await stall(pool, PARKING)
     for _ in range(3):
-        client = Client(slot)
+        assert stalled.is_parked()
+        stalled.come()
+        await stalled.waiting
+        assert not stalled.is_parked()
+        stalled.wait()
         await settle()
-        assert is_parked(slot)
-        client.come()
-        await client.waiting
-    slot.end()
-    assert await is_free(pool)
-    assert pool.park(HERE) is True, "a place for parked slots was lost"
+    stalled.come()
+    await stalled.waiting
+    await stalled.leave_parked(pool)
 
 
 @in_event_loop
-async def test_a_slot_waits_for_running_slots_before_it_resumes() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    await pool.take(ELSEWHERE)
-    client.come()
-    await settle()
-    assert not client.waiting.done()
-    assert is_parked(slot)
+async def test_a_slot_waits_for_running_slots_before_it_resumes(pool: SlotPool) -> None:
+    stalled = await stall_behind_another(pool)
+    assert not stalled.waiting.done()
+    assert stalled.is_parked()
     pool.give_back(ELSEWHERE, is_parked=False)
-    await client.waiting
-    assert not is_parked(slot)
+    await stalled.waiting
+    assert not stalled.is_parked()
 
 
 @in_event_loop
-async def test_a_slot_runs_on_when_too_many_are_parked() -> None:
-    pool = SlotPool(1, parked_max=0)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    assert not is_parked(slot)
-    assert not await is_free(pool)
-    client.come()
-    await client.waiting
-    slot.end()
-    assert await is_free(pool)
+async def test_a_slot_runs_on_when_too_many_are_parked(full: SlotPool) -> None:
+    stalled = await stall(full, PARKING)
+    assert not stalled.is_parked()
+    assert not await is_free(full)
+    stalled.come()
+    await stalled.waiting
+    stalled.slot.end()
+    assert await is_free(full)
 
 
 @in_event_loop
-async def test_a_client_that_fails_leaves_its_slot_parked_until_the_end() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    client.fail(ConnectionError())
+async def test_a_client_that_fails_leaves_its_slot_parked_until_the_end(pool: SlotPool) -> None:
+    stalled = await stall(pool, PARKING)
+    stalled.fail(ConnectionError())
     with pytest.raises(ConnectionError):
-        await client.waiting
-    assert is_parked(slot)
+        await stalled.waiting
+    assert stalled.is_parked()
     await pool.take(ELSEWHERE)
-    slot.end()
+    stalled.slot.end()
     assert not await is_free(pool), "the end of a parked slot gave back the place of another"
     pool.give_back(ELSEWHERE, is_parked=False)
     assert await is_free(pool)
 
 
 @in_event_loop
-async def test_a_slot_cancelled_while_it_is_parked_gives_everything_back() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    assert await cancelled(client.waiting)
-    slot.end()
-    assert await is_free(pool)
-    assert pool.park(HERE)
+async def test_a_slot_cancelled_while_it_is_parked_gives_everything_back(pool: SlotPool) -> None:
+    stalled = await stall(pool, PARKING)
+    assert await cancelled(stalled.waiting)
+    await stalled.leave_parked(pool)
 
 
 @in_event_loop
-async def test_a_slot_cancelled_while_it_resumes_gives_everything_back() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    await pool.take(ELSEWHERE)
-    client.come()
-    await settle()
-    assert await cancelled(client.waiting)
-    assert is_parked(slot)
-    slot.end()
+async def test_a_slot_cancelled_while_it_resumes_gives_everything_back(pool: SlotPool) -> None:
+    stalled = await stall_behind_another(pool)
+    assert await cancelled(stalled.waiting)
+    assert stalled.is_parked()
+    stalled.slot.end()
     pool.give_back(ELSEWHERE, is_parked=False)
     assert await is_free(pool)
 
 
 @in_event_loop
-async def test_a_slot_cancelled_in_the_step_in_which_it_may_resume_gives_everything_back() -> None:
-    pool = SlotPool(1, parked_max=1)
-    slot = await hold(pool, HERE, PARKING)
-    client = Client(slot)
-    await settle()
-    await pool.take(ELSEWHERE)
-    client.come()
-    await settle()
+async def test_a_slot_cancelled_in_the_step_in_which_it_may_resume_gives_everything_back(
+    pool: SlotPool,
+) -> None:
+    stalled = await stall_behind_another(pool)
     pool.give_back(ELSEWHERE, is_parked=False)  # lets the slot run, whose task has not run since
-    assert await cancelled(client.waiting)
-    slot.end()
-    assert await is_free(pool)
-    assert pool.park(HERE)
+    assert await cancelled(stalled.waiting)
+    await stalled.leave_parked(pool)
 
 
 @in_event_loop
-async def test_a_stalled_client_is_not_cut_while_its_organisation_has_no_waiters() -> None:
-    pool = SlotPool(1, parked_max=0)
-    cuts = Cuts()
-    slot = await hold(pool, HERE, CUTTING, cuts)
-    client = Client(slot)
-    elsewhere = await wait_for_slot(pool, ELSEWHERE)
+async def test_a_stalled_client_is_not_cut_while_its_organisation_has_no_waiters(full: SlotPool) -> None:
+    stalled = await stall(full, CUTTING)
+    elsewhere = await wait_for_slot(full, ELSEWHERE)
     await settle()
-    assert cuts.count == 0
+    assert stalled.cuts == 0
     assert await cancelled(elsewhere)
-    client.come()
-    await client.waiting
+    stalled.come()
+    await stalled.waiting
 
 
 @in_event_loop
-async def test_a_stalled_client_is_cut_once_when_another_of_its_organisation_begins_to_wait() -> None:
-    pool = SlotPool(1, parked_max=0)
-    cuts = Cuts()
-    slot = await hold(pool, HERE, CUTTING, cuts)
-    client = Client(slot)
-    await settle()
-    assert cuts.count == 0
-    waiting = await wait_for_slot(pool, SAME_ORG)
-    more = await wait_for_slot(pool, SAME_ORG)
-    while not cuts.count:
+async def test_a_stalled_client_is_cut_once_when_another_of_its_organisation_begins_to_wait(
+    full: SlotPool,
+) -> None:
+    stalled = await stall(full, CUTTING)
+    assert stalled.cuts == 0
+    waiting = await wait_for_slot(full, SAME_ORG)
+    more = await wait_for_slot(full, SAME_ORG)
+    while not stalled.cuts:
         await asyncio.sleep(0)
     await settle()
-    assert cuts.count == 1
-    assert await cancelled(client.waiting)
-    slot.end()
+    assert stalled.cuts == 1
+    assert await cancelled(stalled.waiting)
+    stalled.slot.end()
     await waiting
     assert await cancelled(more)
 
 
 @in_event_loop
-async def test_a_client_that_came_in_time_is_not_cut_later() -> None:
-    pool = SlotPool(1, parked_max=0)
-    cuts = Cuts()
-    slot = await hold(pool, HERE, CUTTING, cuts)
-    client = Client(slot)
+async def test_a_client_that_came_in_time_is_not_cut_later(full: SlotPool) -> None:
+    stalled = await stall(full, CUTTING)
+    stalled.come()
+    await stalled.waiting
+    waiting = await wait_for_slot(full, SAME_ORG)
     await settle()
-    client.come()
-    await client.waiting
-    waiting = await wait_for_slot(pool, SAME_ORG)
-    await settle()
-    assert cuts.count == 0
-    slot.end()
+    assert stalled.cuts == 0
+    stalled.slot.end()
     await waiting
 
 
 @in_event_loop
-async def test_a_slot_that_cannot_cut_its_client_waits() -> None:
-    pool = SlotPool(1, parked_max=0)
-    slot = await hold(pool, HERE, CUTTING)
-    client = Client(slot)
-    waiting = await wait_for_slot(pool, SAME_ORG)
-    assert not slot.is_cut
-    client.come()
-    await client.waiting
-    slot.end()
+async def test_a_slot_that_cannot_cut_its_client_waits(full: SlotPool) -> None:
+    stalled = await stall(full, CUTTING, can_cut=False)
+    waiting = await wait_for_slot(full, SAME_ORG)
+    assert not stalled.slot.is_cut
+    stalled.come()
+    await stalled.waiting
+    stalled.slot.end()
     await waiting
 
 
 @in_event_loop
 async def test_the_end_of_a_cut_slot_lets_another_be_cut() -> None:
     pool = SlotPool(2, parked_max=0)
-    cuts = Cuts()
-    first = await hold(pool, HERE, CUTTING, cuts)
-    second = await hold(pool, SAME_ORG, CUTTING, cuts)
-    clients = [Client(first), Client(second)]
+    both = [await stall(pool, CUTTING), await stall(pool, CUTTING, SAME_ORG)]
     waiting = await wait_for_slot(pool, HERE)
-    while not cuts.count:
+    while not any(stalled.cuts for stalled in both):
         await asyncio.sleep(0)
     await settle()
-    assert cuts.count == 1, "two end for one that waits"
-    cut, other = (first, second) if first.is_cut else (second, first)
-    assert await cancelled(clients[(first, second).index(cut)].waiting)
-    cut.end()
+    assert sum(stalled.cuts for stalled in both) == 1, "two end for one that waits"
+    cut, other = sorted(both, key=lambda stalled: not stalled.slot.is_cut)
+    assert await cancelled(cut.waiting)
+    cut.slot.end()
     await waiting
     another = await wait_for_slot(pool, HERE)
-    while not other.is_cut:
+    while not other.slot.is_cut:
         await asyncio.sleep(0)
-    assert cuts.count == 2
-    assert await cancelled(clients[(first, second).index(other)].waiting)
-    other.end()
+    assert (cut.cuts, other.cuts) == (1, 1)
+    assert await cancelled(other.waiting)
+    other.slot.end()
     await another
