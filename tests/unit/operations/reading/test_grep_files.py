@@ -117,6 +117,7 @@ def test_pages_are_the_whole_search_cut_in_pieces(
         page = grep(node, caller, "x", files=files, cursor=cursor, **{bound: size})
         assert len(page.lines) <= size
         seen += found(page)
+        assert len(seen) <= len(whole)
         cursor = page.cursor
         is_last = cursor is None
     assert seen == whole

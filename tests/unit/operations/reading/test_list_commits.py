@@ -63,6 +63,7 @@ def test_pages_are_the_history_cut_in_pieces(
     while not is_last:
         page = list_commits(node, caller, ListCommits("r", start=place, count_max=size))
         seen += oids(page)
+        assert len(seen) <= len(line)
         place = page.following
         is_last = place is None
         assert place in (None, HistoryPlace(len(seen), line[0]))

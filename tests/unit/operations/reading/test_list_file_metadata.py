@@ -96,6 +96,7 @@ def test_pages_are_the_whole_listing_cut_in_pieces(
         page = list_file_metadata(node, caller, ListFileMetadata("r", after=after, count_max=size))
         assert page.commits.keys() == {file.last_commit for file in page.files}
         seen += rows(page)
+        assert len(seen) <= len(whole)
         after = page.last_path
         assert after in (None, seen[-1][0])
     assert seen == whole

@@ -91,6 +91,7 @@ def test_pages_are_the_whole_listing_cut_in_pieces(
         page = list_files(node, caller, ListFiles("r", recursive=recursive, after=after, count_max=size))
         assert len(page.entries) == size or not page.has_more
         seen += [entry.path for entry in page.entries]
+        assert len(seen) <= len(whole)
         after, has_more = seen[-1], page.has_more
     assert seen == whole
 
