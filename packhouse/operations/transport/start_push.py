@@ -1,8 +1,8 @@
 """Taking a push: commands checked here, the pack checked in quarantine, then one ref transaction.
 
-start_push             policy and names; a quarantine and index-pack, if a pack will come (the caller)           feeds
-the pack to `PendingPush.process` PendingPush.finish     faulty objects, connectivity, history; then publication and one
-ref transaction
+`start_push` checks names and policy, and starts index-pack in a quarantine when a pack will come. The caller feeds the
+pack to `PendingPush.process`. `PendingPush.finish` checks objects, connectivity and history, publishes the objects, and
+moves the refs in one transaction.
 
 index-pack reports faulty objects and still takes them into the quarantine, so that refs without faulty objects can be
 found. A pack with faulty objects is never published: its sound objects are packed anew and checked again.
