@@ -1,8 +1,9 @@
 """Storing packs and removing them. The row of a pack is written before its file and deleted after it.
 
-    incoming    committed before the first byte is stored live        by the transaction that needs the pack, from
-    incoming alone retired     by the transaction that lists the pack's replacement deleting    committed before the
-    file goes; the row goes last
+    incoming    committed before the first byte is stored
+    live        by the transaction that needs the pack, from incoming alone
+    retired     by the transaction that lists the pack's replacement
+    deleting    committed before the file goes; the row goes last
 
 A name is given out only once, so a pack can be deleted at any later time and by any process.
 """
