@@ -263,7 +263,7 @@ def test_a_merge_is_made_under_a_guard_that_holds(
 
 
 @pytest.mark.parametrize("expected", [ZERO_OID, "1" * 40, "side", "main~1", "nowhere", "a..b"])
-def test_a_guard_that_does_not_hold_tells_where_the_target_is(
+def test_a_failed_guard_names_the_tip_of_the_target(
     node: Node, caller: Principal, stored: Stored, ours: Oid, expected: str
 ) -> None:
     error = refuse(node, caller, stored, TargetMoved, replace(SIDE_INTO_MAIN, expected=expected))
@@ -293,7 +293,7 @@ def test_a_source_that_does_not_exist_cannot_be_merged(
     refuse(node, caller, stored, error, replace(SIDE_INTO_MAIN, source=source))
 
 
-def test_a_repository_of_others_is_not_found(
+def test_a_repository_of_another_organisation_is_not_found(
     node: Node, caller: Principal, stranger: Principal, ours: Oid
 ) -> None:
     with pytest.raises(RepoNotFound):
@@ -302,7 +302,7 @@ def test_a_repository_of_others_is_not_found(
         merge(node, caller, replace(SIDE_INTO_MAIN, repo="other"))
 
 
-def test_each_side_is_looked_for_in_its_own_namespace(
+def test_each_side_is_resolved_in_its_own_namespace(
     node: Node, caller: Principal, stored: Stored, root: Oid, ahead: Oid
 ) -> None:
     create_branch(node, caller, CreateBranch("r", MAIN, ephemeral=True, base_ref="main"))
@@ -332,7 +332,7 @@ def test_a_merge_is_no_forced_push(node: Node, caller: Principal, ours: Oid) -> 
 
 
 @pytest.mark.parametrize("strategy", ALL)
-def test_unsigned_commits_come_by_no_strategy_where_signatures_are_asked_for(
+def test_no_strategy_brings_unsigned_commits_where_a_policy_asks_for_signatures(
     node: Node, caller: Principal, stored: Stored, ahead: Oid, strategy: MergeStrategy
 ) -> None:
     bound = with_policy(caller, ["*", ["verify-sig"]])
@@ -362,7 +362,7 @@ def test_the_answer_is_kept_with_the_merge_and_a_second_one_moves_nothing(
 
 
 def test_a_merge_that_changes_nothing_keeps_no_answer(node: Node, caller: Principal, root: Oid) -> None:
-    """There is no transaction to keep it in: who asked keeps it then."""
+    """The pipeline keeps the answer, because there is no transaction to keep it in."""
     receipt: Receipt[Merged] = Receipt(Ticket("k", "f"), lambda _: Answer(200, (), b"{}"))
     merge(node, caller, replace(SIDE_INTO_MAIN, source="main"), receipt=receipt)
     assert not receipt.ticket.is_kept

@@ -151,7 +151,7 @@ def test_a_long_file_is_cut_between_two_characters(
     assert not conflict.theirs.is_truncated
 
 
-def test_a_file_against_a_folder_is_told_under_its_own_path(
+def test_a_file_against_a_folder_is_listed_under_its_own_path(
     node: Node, caller: Principal, stored: Stored, theirs: Oid
 ) -> None:
     commit_files(node, caller, "r", "main", {"a": None, "a/b": b"in a folder\n"})
@@ -160,7 +160,7 @@ def test_a_file_against_a_folder_is_told_under_its_own_path(
     assert (conflict.theirs.content, conflict.result.content) == (b"theirs\n", b"theirs\n")
 
 
-def test_only_so_many_conflicts_are_shown_and_all_are_named(
+def test_contents_of_conflicts_have_a_bound_and_paths_have_none(
     node: Node, caller: Principal, stored: Stored, root: Oid
 ) -> None:
     names = [f"f{number}" for number in range(5)]
@@ -211,7 +211,7 @@ def test_both_sides_exist(
         look(node, caller, stored, PreviewMerge(repo="r", source=source, target=target))
 
 
-def test_a_repository_of_others_is_not_found_whatever_the_names(
+def test_a_repository_of_another_organisation_is_not_found_whatever_the_names(
     node: Node, caller: Principal, stranger: Principal, theirs: Oid
 ) -> None:
     with pytest.raises(RepoNotFound):
@@ -220,7 +220,7 @@ def test_a_repository_of_others_is_not_found_whatever_the_names(
         preview_merge(node, caller, PreviewMerge(repo="other", source="a..b", target="a..b"))
 
 
-def test_each_side_is_looked_for_in_its_own_namespace(
+def test_each_side_is_resolved_in_its_own_namespace(
     node: Node, caller: Principal, stored: Stored, root: Oid, theirs: Oid
 ) -> None:
     create_branch(node, caller, CreateBranch("r", branch_refname("draft"), ephemeral=True, base_ref="side"))

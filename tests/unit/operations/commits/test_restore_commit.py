@@ -123,12 +123,14 @@ def test_a_restore_makes_no_branch(node: Node, caller: Principal, stored: Stored
     assert stored.tip("side") is None
 
 
-def test_a_missing_branch_is_told_before_a_missing_base(node: Node, caller: Principal, second: Oid) -> None:
+def test_a_missing_branch_is_reported_before_a_missing_base(
+    node: Node, caller: Principal, second: Oid
+) -> None:
     with pytest.raises(BranchNotFound):
         restore_commit(node, caller, restore("nowhere", target=replace(MAIN, refname=branch_refname("side"))))
 
 
-def test_a_repository_of_others_is_not_found(
+def test_a_repository_of_another_organisation_is_not_found(
     node: Node, caller: Principal, stranger: Principal, second: Oid
 ) -> None:
     with pytest.raises(RepoNotFound):

@@ -207,7 +207,7 @@ def test_a_whole_folder_may_be_deleted_and_a_file_take_its_name(
     assert stored.files(new.commit) == {b"a": b"one\n", b"folder": b"file\n"}
 
 
-def test_the_last_entry_of_a_path_counts(node: Node, caller: Principal, stored: Stored, root: Oid) -> None:
+def test_the_last_entry_of_a_path_decides(node: Node, caller: Principal, stored: Stored, root: Oid) -> None:
     files = [
         FileChange(TreePath(b"a"), "1", None),
         FileChange(TreePath(b"a"), "2", MODE_FILE),
@@ -321,7 +321,7 @@ def test_a_guard_that_holds_lets_the_commit_through(
 
 
 @pytest.mark.parametrize("expected", ["1" * 40, ZERO_OID, "nowhere", "main~1", "a..b"])
-def test_a_guard_that_does_not_hold_tells_where_the_branch_is(
+def test_a_failed_guard_names_the_tip_of_the_branch(
     node: Node, caller: Principal, stored: Stored, root: Oid, expected: str
 ) -> None:
     error = refuse(node, caller, stored, GuardMismatch, [change("a", b"2\n")], target=guarded(expected))
