@@ -235,7 +235,7 @@ def parse_allowed_faults(text: str) -> tuple[str, ...]:
 def load_config(flags: Mapping[str, object], environ: Mapping[str, str]) -> Config:
     """Return the settings. A flag wins over its variable, and the variable over the default.
 
-    Raises Invalid on an unknown `PACKHOUSE_…` variable that is no service link, and on a value that does not fit its
+    Raises Invalid on an unknown `PACKHOUSE_…` variable, except for service links, and on a value that does not fit its
     field.
     """
     known = {f"{ENV_PREFIX}{f.name.upper()}": f for f in fields(Config)}

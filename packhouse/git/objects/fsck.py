@@ -48,11 +48,11 @@ class GitattributesNotAFile(Invalid):
 
 
 def check_upsert(path: bytes, mode: int, oid: Oid | None = None) -> None:
-    """Raise Invalid if git refuses this file whatever its content is.
+    """Raise Invalid if git refuses this file with any content.
 
-    Trusts nothing from its caller: refuses a path that is no TreePath, a mode that no file has, and an `oid` that is no
-    object id (None: not known yet). Refuses what git refuses: the zero id, `.gitmodules` as a symlink, and
-    `.gitmodules` or `.gitattributes`, in any spelling, as a folder or gitlink.
+    The caller may pass any bytes: a path must be a TreePath, the mode one of FILE_MODES, and `oid` an object id (None:
+    not known yet). As git does, this refuses the zero id, `.gitmodules` as a symlink, and `.gitmodules` or
+    `.gitattributes`, in any spelling, as a folder or gitlink.
     """
     if mode not in FILE_MODES:
         raise FileModeInvalid(f"{mode:o}")

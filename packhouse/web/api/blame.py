@@ -48,7 +48,7 @@ class BlameQuery(PathMembers):
 class BlameLine(msgspec.Struct):
     """One line, without its text. `previous_commit_sha` is absent when the line has no earlier version.
 
-    `original_path_base64` has the bytes of a name that is no text.
+    `original_path_base64` has the bytes of a name that is not UTF-8.
     """
 
     line_number: Number

@@ -74,7 +74,7 @@ class DiffStats(msgspec.Struct):
 class FilteredFile(msgspec.Struct, kw_only=True):
     """A changed file without its patch. `bytes` is the size of the patch, or of the file when it is binary.
 
-    `path_base64` and `old_path_base64` have the bytes of names that are no text.
+    `path_base64` and `old_path_base64` have the bytes of names that are not UTF-8.
     """
 
     path: Name

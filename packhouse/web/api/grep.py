@@ -137,7 +137,7 @@ class GrepLineFields(msgspec.Struct):
 
 
 class GrepMatch(msgspec.Struct):
-    """The lines of one file, in order. `path_base64` has the bytes of a name that is no text."""
+    """The lines of one file, in order. `path_base64` has the bytes of a name that is not UTF-8."""
 
     path: Name
     lines: list[GrepLineFields]

@@ -67,7 +67,7 @@ class ReleasedListFilesMetadataQuery(ListFilesMetadataQuery):
 
 
 class FileMetadata(msgspec.Struct, gc=False):
-    """One file. `size` is in bytes; a submodule has 0. `path_base64` has the bytes of a name that is no text."""
+    """One file. `size` is in bytes; a submodule has 0. `path_base64` has the bytes of a name that is not UTF-8."""
 
     path: Name
     mode: FileMode

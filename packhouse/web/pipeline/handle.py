@@ -19,7 +19,5 @@ async def handle(exchange: Exchange) -> None:
         if route.method != "GET":
             raise
         returned = await route.handler(call)
-    assert not isinstance(returned, PreparedWrite), (
-        "the route says that it writes nothing in the way of a prepared write"
-    )
+    assert not isinstance(returned, PreparedWrite), "the route does not say that its handler prepares a write"
     exchange.answer = render(returned, route)
