@@ -14,7 +14,8 @@ S = TypeVar("S")
 T = TypeVar("T")
 R = TypeVar("R", bound=msgspec.Struct)
 
-_encode: Final = msgspec.json.Encoder().encode
+encode_body: Final = msgspec.json.Encoder().encode
+"""Return a struct as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,12 @@ class Reply(Generic[R]):
     def encode(self) -> bytes:
         """Return the body as JSON. The reply has no `pieces`."""
         assert self.pieces is None, "the body is not whole"
-        return _encode(self.body) if self.text is None else self.text
+        return encode_body(self.body) if self.text is None else self.text
 
 
 def encode_reply(body: R, *, is_by_id: bool = False) -> Reply[R]:
     """Return the reply with its JSON made. Call it in a worker thread, where a large body delays no other request."""
-    return Reply(body, is_by_id=is_by_id, text=_encode(body))
+    return Reply(body, is_by_id=is_by_id, text=encode_body(body))
 
 
 def then(operation: Callable[P, T], render: Callable[[T], S]) -> Callable[P, S]:

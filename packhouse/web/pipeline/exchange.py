@@ -1,7 +1,7 @@
 """One request and its answer, handed from stage to stage of the pipeline."""
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
@@ -39,9 +39,9 @@ class Exchange:
         assert self.route is not None and self.call is not None, "no route was found yet"
         return self.route, self.call
 
-    async def send(self, answer: Response) -> None:
+    def send(self, answer: Response) -> Awaitable[None]:
         """Send the answer. Raises what the producer of its body raises, and what the connection raises."""
-        await answer(self.wire.scope, self.wire.receive, self.outgoing)
+        return answer(self.wire.scope, self.wire.receive, self.outgoing)
 
 
 Proceed = Callable[[Exchange], Coroutine[Any, Any, None]]

@@ -1,12 +1,11 @@
 """Rendering: makes the answer from the value that a handler returns."""
 
-from typing import Final
+from typing import Any, Final
 
-import msgspec
 from starlette.responses import Response
 
 from packhouse.web.edge.responses import IMMUTABLE, REVALIDATED, StreamResponse
-from packhouse.web.reply import Reply, Returned
+from packhouse.web.reply import Reply, Returned, encode_body
 from packhouse.web.routing.route import Route
 
 _JSON: Final = "application/json"
@@ -25,14 +24,17 @@ def _respond(returned: Returned, status: int) -> Response:
         return returned
     if returned is None:
         return Response(status_code=status)
-    reply: Reply[msgspec.Struct] = returned if isinstance(returned, Reply) else Reply(returned)
-    response = _make_response(reply, reply.status or status)
+    if isinstance(returned, Reply):
+        return _respond_in_detail(returned, returned.status or status)
+    return Response(encode_body(returned), status, media_type=_JSON)
+
+
+def _respond_in_detail(reply: Reply[Any], status: int) -> Response:
+    response: Response
+    if reply.pieces is not None:
+        response = StreamResponse(reply.pieces, status, media_type=_JSON)
+    else:
+        response = Response(reply.encode(), status, media_type=_JSON)
     if reply.is_by_id:
         response.headers["Cache-Control"] = IMMUTABLE
     return response
-
-
-def _make_response(reply: Reply[msgspec.Struct], status: int) -> Response:
-    if reply.pieces is not None:
-        return StreamResponse(reply.pieces, status, media_type=_JSON)
-    return Response(reply.encode(), status, media_type=_JSON)

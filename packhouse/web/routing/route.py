@@ -51,17 +51,18 @@ class ErrorStyle(Enum):
 
 
 class Writes(Enum):
-    """What a route writes, and how often it does so for repeated requests."""
+    """What a route writes, and how often it does so for repeated requests.
 
-    NOTHING = "it reads"
-    EACH_TIME = "each request writes again"
-    ONCE = "all requests with one Idempotency-Key write once"
-    BRANCH = "as ONCE, and in the queue of the branch that it moves"
+    `takes_key` tells whether requests may have an `Idempotency-Key`.
+    """
 
-    @property
-    def takes_key(self) -> bool:
-        """Tell whether requests may have an `Idempotency-Key`."""
-        return self in (Writes.ONCE, Writes.BRANCH)
+    NOTHING = ("it reads", False)
+    EACH_TIME = ("each request writes again", False)
+    ONCE = ("all requests with one Idempotency-Key write once", True)
+    BRANCH = ("as ONCE, and in the queue of the branch that it moves", True)
+
+    def __init__(self, _meaning: str, takes_key: bool) -> None:  # as enum calls it
+        self.takes_key = takes_key
 
 
 @dataclass(frozen=True, slots=True)

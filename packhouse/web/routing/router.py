@@ -203,6 +203,8 @@ def split_path(raw_path: bytes) -> list[str]:
     caller refuses such a path once it knows the style of the refusal.
     """
     path = raw_path.lstrip(b"/")
+    if b"%" not in path:
+        return path.decode("utf-8", "replace").split("/")
     return [unquote_to_bytes(segment).decode("utf-8", "replace") for segment in path.split(b"/")]
 
 
@@ -213,8 +215,9 @@ def _check_escapes(raw_path: bytes, style: ErrorStyle) -> None:
 
 
 def _check_text(raw_path: bytes, style: ErrorStyle) -> None:
+    path = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
     try:
-        unquote_to_bytes(raw_path).decode("utf-8")
+        path.decode("utf-8")
     except UnicodeDecodeError:
         raise RoutingFailure(PathNotUtf8(), style) from None
 
