@@ -22,7 +22,7 @@ class MaintenanceQueue:
     def note_publication(self, repo_id: RepoId) -> bool:
         """Count a published pack. Return whether it is time to check the number of the repository's packs.
 
-        Listing a folder costs more than counting. A few packs more or less do not matter.
+        Asking the database costs more than counting here. A few packs more or less do not matter.
         """
         with self._guard:
             if len(self._published) > REPOS_MAX:

@@ -1,7 +1,7 @@
 """The commits and tags that the current refs lead to: only these are served by id.
 
-Readers no longer see a deleted or force-pushed commit from that moment, long before its objects are pruned. The set is
-kept per repository and updated with the commits that the moved refs gained and lost.
+Readers do not see a commit from the moment when no ref leads to it, although its objects are kept. The set is kept per
+repository and updated with the commits that the moved refs gained and lost.
 """
 
 import itertools

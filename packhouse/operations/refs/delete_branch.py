@@ -23,7 +23,7 @@ class DeleteBranch:
 def delete_branch(
     node: Node, caller: Principal, command: DeleteBranch, *, receipt: Receipt[None] | None = None
 ) -> None:
-    """Delete a branch at any commit. The ref log can bring its commits back until they are pruned.
+    """Delete a branch at any commit. The ref log can bring its commits back.
 
     Raises RepoNotFound, BranchNotFound, DefaultBranchProtected and PolicyDenied.
     """

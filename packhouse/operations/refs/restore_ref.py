@@ -54,8 +54,7 @@ def restore_ref(node: Node, caller: Principal, command: RestoreRef) -> RestoredR
     """Move the ref to its earlier value. The ref log records the move like any other.
 
     A ref is restored even if no new ref could have its name, because a refused undo would lose commits. Raises NotFound
-    when the ref did not exist at that time, when the log does not reach back so far, or when the object has been
-    pruned.
+    when the ref did not exist at that time, when the log does not reach back so far, or when the object is lost.
     """
     repo = lookup_repo(node, caller, command.repo)
     command = replace(command, refname=follow_head(repo, command.refname))
@@ -102,7 +101,7 @@ def _is_meant(entry: RefLogEntry, command: RestoreRef) -> bool:
 
 
 def _check_object(node: Node, repo: Repo, oid: Oid) -> Oid | None:
-    """Return the object that an annotated tag leads to, None for other objects; raise NotFound for a pruned object."""
+    """Return the object that an annotated tag leads to, None for other objects; raise NotFound for a lost object."""
     with open_view(node, repo) as reader:
         if reader.kind_and_size(oid) is None:
             raise ObjectMissing(oid)

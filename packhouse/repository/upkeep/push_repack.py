@@ -70,7 +70,7 @@ def keep_only(node: Node, write: Write, kept: Kept, switch: KillSwitch, *, must:
     """Remove from a push what is not kept. Returns the write that holds the rest; None when nothing is kept.
 
     The result is `write` itself when it holds nothing else, and, without `must`, when packing anew fails: then none of
-    its objects is faulty, and maintenance removes those that nothing needs. Otherwise `write` is discarded. Raises
+    its objects is faulty, and objects that nothing needs only take space. Otherwise `write` is discarded. Raises
     GitFailed and, with `must`, JudgedAgain, LimitExceeded and TimedOut; then `write` stays.
     """
     try:
