@@ -246,9 +246,12 @@ def test_unrelated_histories_are_merged_only_when_that_is_wanted(
 def test_a_merge_that_needs_more_memory_than_it_may_is_too_large(
     node: Node, caller: Principal, stored: Stored, ours: Oid
 ) -> None:
-    small = replace(node, limits=Limits(merge_memory_max_bytes=1_000_000))
+    large = b"x" * 20_000_000
+    commit_files(node, caller, "r", "side", {"large": large + b"\ntheirs\n"})
+    commit_files(node, caller, "r", "main", {"large": large + b"\nours\n"})
+    small = replace(node, limits=Limits(merge_memory_max_bytes=40_000_000))
     refuse(small, caller, stored, MergeTooLarge, SIDE_INTO_MAIN)
-    merge(node, caller, SIDE_INTO_MAIN)
+    refuse(node, caller, stored, MergeConflict, SIDE_INTO_MAIN)
 
 
 # Guards and names

@@ -182,8 +182,10 @@ def test_unrelated_histories_and_too_large_merges_have_no_preview(
     put_commit(node, caller, stored.repo, refname=branch_refname("alone"))
     with pytest.raises(UnrelatedHistories):
         look(node, caller, stored, replace(SIDE_INTO_MAIN, source="alone"))
-    commit_files(node, caller, "r", "main", {"m": b"m\n"})
-    small = replace(node, limits=Limits(merge_memory_max_bytes=1_000_000))
+    large = b"x" * 20_000_000
+    commit_files(node, caller, "r", "side", {"large": large + b"\ntheirs\n"})
+    commit_files(node, caller, "r", "main", {"large": large + b"\nours\n"})
+    small = replace(node, limits=Limits(merge_memory_max_bytes=40_000_000))
     with pytest.raises(MergeTooLarge):
         look(small, caller, stored, SIDE_INTO_MAIN)
 
