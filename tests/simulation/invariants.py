@@ -310,7 +310,7 @@ class Checker:
             raise Violation(f"I2: the row of {name} went before its file")
         if after is not None and after.state == "live" and (public_id, name) not in self.damaged:
             self._check_durable(name, after, stored)
-        if after is not None and after.state == "deleting" and before is not None:
+        if (before and after) and after.state == "deleting" and not self._is_being_cleaned(new, repo):
             self._check_deleting(key, before)
         if after is not None and after.state == "retired":
             lost = self._held[public_id, name] - self.held_by_live(repo)

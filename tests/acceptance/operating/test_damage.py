@@ -316,7 +316,7 @@ def test_damage_is_no_longer_listed_when_the_operator_brings_the_pack_back(shop:
     pack.write_bytes(content)
     shop.server.start()
     wait_until(lambda: shop.readiness() == {"status": "ok", "damage": []}, "still called damaged")
-    assert "damage is mended" in shop.server.stderr()
+    wait_until(lambda: "damage is mended" in shop.server.stderr(), "the log does not tell")
     assert shop.repo.read_file("a.txt") == b"line one\nline two\n"
 
 
