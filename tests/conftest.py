@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.builders.signers import KeyMaker, Signer
 from tests.support.clients.git import Git
 from tests.support.clients.repo import Org, Repo
 from tests.support.servers.postgres import PostgresServer
@@ -155,3 +156,23 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_database(postgres_server: PostgresServer) -> str:
     """The address of an empty PostgreSQL database, for the server that tests share."""
     return postgres_server.new_database()
+
+
+@pytest.fixture(scope="module")
+def keys() -> Iterator[KeyMaker]:
+    """A maker of keys for signed commits."""
+    maker = KeyMaker()
+    yield maker
+    maker.close()
+
+
+@pytest.fixture(scope="module")
+def pgp(keys: KeyMaker) -> Signer:
+    """An OpenPGP signer."""
+    return keys.openpgp()
+
+
+@pytest.fixture(scope="module")
+def ssh(keys: KeyMaker) -> Signer:
+    """An SSH signer."""
+    return keys.ssh()

@@ -1,7 +1,6 @@
 """The policy `verify-sig`: every commit that an update introduces is signed with a registered key."""
 
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,6 @@ from tests.support.clients.git import Git
 from tests.support.clients.repo import AUTHOR, Org, Repo
 
 RULES = [["main", ["verify-sig"]], ["release/*", ["verify-sig"]], ["refs/tags/*", ["verify-sig"]]]
-
-
-@pytest.fixture(scope="module")
-def keys() -> Iterator[KeyMaker]:
-    """A maker of keys."""
-    maker = KeyMaker()
-    yield maker
-    maker.close()
-
-
-@pytest.fixture(scope="module")
-def ssh(keys: KeyMaker) -> Signer:
-    """An SSH signer."""
-    return keys.ssh()
-
-
-@pytest.fixture(scope="module")
-def pgp(keys: KeyMaker) -> Signer:
-    """An OpenPGP signer."""
-    return keys.openpgp()
 
 
 def register(org: Org, signer: Signer, folder: Path) -> str:

@@ -1,7 +1,6 @@
 """Signatures on commits, made with real git, gpg and ssh-keygen."""
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,26 +15,6 @@ from packhouse.git.commands.signatures.signing_keys import (
 from tests.support.builders.signers import KeyMaker, Signer
 from tests.support.clients.git import Git
 from tests.support.servers.programs import need_programs
-
-
-@pytest.fixture(scope="module")
-def keys() -> Iterator[KeyMaker]:
-    """A maker of keys."""
-    maker = KeyMaker()
-    yield maker
-    maker.close()
-
-
-@pytest.fixture(scope="module")
-def pgp(keys: KeyMaker) -> Signer:
-    """An OpenPGP signer."""
-    return keys.openpgp()
-
-
-@pytest.fixture(scope="module")
-def ssh(keys: KeyMaker) -> Signer:
-    """An SSH signer."""
-    return keys.ssh()
 
 
 @pytest.fixture
