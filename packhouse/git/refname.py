@@ -22,7 +22,7 @@ EPHEMERAL: Final = "ephemeral"
 """The name of the second namespace, as it is stored with each ref. The plain namespace is ""."""
 
 _OBJECT_ID: Final = re.compile(rb"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
-_FORBIDDEN = frozenset(b" ~^:?*[\\\x7f") | frozenset(range(0x20))
+_FAULT: Final = re.compile(rb"[\x00-\x20~^:?*\[\\\x7f]|/(?:[./]|\Z)|\.(?:\.|lock(?:/|\Z)|\Z)|@\{|\A[./]")
 
 
 class RefNameInvalid(Invalid):
@@ -48,13 +48,7 @@ class TagNameInvalid(Invalid):
 
 def is_refname(name: bytes) -> bool:
     """Tell whether git accepts `name` as a full refname, and it is UTF-8 and not too long."""
-    if not name or len(name) > limits.refname_max_bytes or name == b"@":
-        return False
-    if b"/" not in name or name.endswith(b".") or b".." in name or b"@{" in name:
-        return False
-    if not _FORBIDDEN.isdisjoint(name):
-        return False
-    if any(not part or part.startswith(b".") or part.endswith(b".lock") for part in name.split(b"/")):
+    if b"/" not in name or len(name) > limits.refname_max_bytes or _FAULT.search(name):
         return False
     try:
         name.decode("utf-8")

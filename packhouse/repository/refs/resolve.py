@@ -108,7 +108,7 @@ def resolve_ref(view: RepoView, ref: str | None, *, ephemeral: bool = False) -> 
     namespace = EPHEMERAL if ephemeral else PERSISTENT
     if ref is None or not ref.strip():
         name = view.repo.default_branch
-        found = _lookup(view, namespace, HEADS + name.encode("utf-8"))
+        found = _find(view, namespace, head_target(view.repo))
         if found is None:
             raise RefNotFound(name)
         refname, oid = found
@@ -193,9 +193,11 @@ def _candidates(repo: Repo, namespace: str, base: str) -> list[bytes]:
 
 
 def _lookup(view: RepoView, namespace: str, refname: bytes) -> tuple[RefName, Oid] | None:
-    if not is_refname(refname):
-        return None
-    ref = view.get_ref(namespace, RefName(refname))
+    return _find(view, namespace, RefName(refname)) if is_refname(refname) else None
+
+
+def _find(view: RepoView, namespace: str, refname: RefName) -> tuple[RefName, Oid] | None:
+    ref = view.get_ref(namespace, refname)
     return None if ref is None else (ref.refname, ref.oid)
 
 

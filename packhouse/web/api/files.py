@@ -21,7 +21,7 @@ from packhouse.web.conditions import (
     decide,
     format_http_date,
 )
-from packhouse.web.edge.responses import StreamResponse, cacheable
+from packhouse.web.edge.responses import StreamResponse, cache_control
 from packhouse.web.edge.streams import iter_in_threads
 from packhouse.web.json import (
     AnyRef,
@@ -158,8 +158,8 @@ def _file_answer(call: Call, file: OpenedFile) -> Response:
         raise RangeNotSatisfiable(file.size_bytes)
     headers = _file_headers(file)
     if decision.verdict is Verdict.NOT_MODIFIED:
-        return cacheable(Response(status_code=304, headers=headers), is_by_id=file.is_by_id)
-    return cacheable(_content_answer(call, file, decision, headers), is_by_id=file.is_by_id)
+        return Response(status_code=304, headers=headers)
+    return _content_answer(call, file, decision, headers)
 
 
 def _content_answer(call: Call, file: OpenedFile, decision: Decision, headers: dict[str, str]) -> Response:
@@ -185,6 +185,7 @@ def _file_headers(file: OpenedFile) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "X-Blob-Sha": file.blob,
         "X-Content-Type-Options": "nosniff",
+        "Cache-Control": cache_control(is_by_id=file.is_by_id),
     }
     if file.touched_at is not None:
         headers["Last-Modified"] = format_http_date(file.touched_at)

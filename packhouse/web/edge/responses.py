@@ -34,14 +34,12 @@ def json_response(
     return Response(_encoder.encode(fields), status, headers, media_type)
 
 
-def cacheable(response: Response, *, is_by_id: bool) -> Response:
-    """Mark a reading answer with the time that clients may keep it, and return it.
+def cache_control(*, is_by_id: bool) -> str:
+    """Return the Cache-Control of a reading answer: the time that clients may keep it.
 
-    `is_by_id` tells that every input was a full object id. An expression such as `<id>~1` is not an id here. Answers
-    without this mark are revalidated.
+    `is_by_id` tells that every input was a full object id. An expression such as `<id>~1` is not an id here.
     """
-    response.headers["Cache-Control"] = IMMUTABLE if is_by_id else REVALIDATED
-    return response
+    return IMMUTABLE if is_by_id else REVALIDATED
 
 
 class ResponseAborted(Exception):

@@ -20,7 +20,7 @@ from packhouse import limits
 from packhouse.errors import Code, FieldInvalid, FieldMissing, Invalid
 from packhouse.git import BranchNameInvalid
 from packhouse.web.json.text import ObjectExpected
-from packhouse.web.routing.dialects import REQUEST_ALIASES, Aliases, BranchMember
+from packhouse.web.routing.dialects import REQUEST_ALIASES, BranchMember
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -30,7 +30,8 @@ Verbatim = Annotated[str, msgspec.Meta(extra={"verbatim": True})]
 _WORDS: Final = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER: Final = re.compile(r"-?[0-9]{1,4000}")  # Python reads no number beyond 4,300 digits
 _MISFIT: Final = re.compile(r"(?P<reason>.*?)(?: - at `\$\.?(?P<field>.*)`)?", re.DOTALL)
-_NO_ALIASES: Final[Aliases] = {}
+_NO_ROW: Final = ""
+"""The row of aliases of objects within an object: their members have no old names."""
 
 
 class ParameterMissing(Invalid):
@@ -109,11 +110,17 @@ def _describe(name: str, hint: Any, *, required: bool) -> _Field:
 
 
 @functools.cache
+def _named_fields_of(kind: type[msgspec.Struct], where: str) -> tuple[tuple[_Field, tuple[str, ...]], ...]:
+    """Return each field with the names that it may be given under: its own name, and the old names behind it."""
+    aliases = REQUEST_ALIASES.get(where, {})
+    return tuple((field, (field.name, *aliases.get(field.name, ()))) for field in _fields_of(kind))
+
+
+@functools.cache
 def member_names(kind: type[msgspec.Struct], where: str) -> tuple[str, ...]:
     """Return all names under which a request may give the members of `kind`, old names included."""
-    aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
-    names = (name for field in _fields_of(kind) for name in (field.name, *aliases.get(field.name, ())))
-    return tuple(dict.fromkeys(str(name) for name in names))
+    named = _named_fields_of(kind, where)
+    return tuple(dict.fromkeys(str(name) for _, names in named for name in names))
 
 
 def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
@@ -121,29 +128,29 @@ def parse_object(raw: object, kind: type[S], *, where: str, at: str = "") -> S:
 
     Raises Invalid, which names the missing or unfit member.
     """
-    return _convert(_tidy(raw, kind, REQUEST_ALIASES.get(where, _NO_ALIASES), at), kind, at)
+    return _convert(_tidy(raw, kind, where, at), kind, at)
 
 
-def _tidy(raw: object, kind: type[msgspec.Struct], aliases: Aliases, at: str) -> dict[str, Any]:
+def _tidy(raw: object, kind: type[msgspec.Struct], where: str, at: str) -> dict[str, Any]:
     """Return the present members under their standard names, with text trimmed."""
     if not isinstance(raw, dict):
         raise ObjectExpected(at or "the body")
     members: dict[str, Any] = {}
-    for field in _fields_of(kind):
-        value = _pick(raw, field, aliases)
+    for field, names in _named_fields_of(kind, where):
+        value = _pick(raw, field, names)
         if value is None:
             if field.required:
                 raise FieldMissing(_join(at, field.name))
             continue
         if issubclass(field.kind, msgspec.Struct):
-            value = _tidy(value, field.kind, _NO_ALIASES, _join(at, field.name))
+            value = _tidy(value, field.kind, _NO_ROW, _join(at, field.name))
         members[field.name] = value
     return members
 
 
-def _pick(raw: Mapping[str, Any], field: _Field, aliases: Aliases) -> Any:
-    """Return the value under the standard name, or under the first old name that has one; None when all are blank."""
-    for name in (field.name, *aliases.get(field.name, ())):
+def _pick(raw: Mapping[str, Any], field: _Field, names: tuple[str, ...]) -> Any:
+    """Return the value under the first of the names that has one; None when all are blank."""
+    for name in names:
         value = raw.get(name)
         if isinstance(value, str) and field.kind is str:
             value = _check_branch(name, value.strip() if field.trimmed else value) or None
@@ -181,10 +188,9 @@ def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
     A member whose type is a list takes all of them. Raises Invalid, which names the unfit parameter.
     """
     given = _split_query(query_string)
-    aliases = REQUEST_ALIASES.get(where, _NO_ALIASES)
     members: dict[str, Any] = {}
-    for field in _fields_of(kind):
-        value = _pick_parameter(given, field, aliases)
+    for field, names in _named_fields_of(kind, where):
+        value = _pick_parameter(given, field, names)
         if value is not None:
             members[field.name] = value
         elif field.required:
@@ -210,8 +216,8 @@ def _split_query(query_string: bytes) -> dict[str, list[str]]:
     return given
 
 
-def _pick_parameter(given: Mapping[str, list[str]], field: _Field, aliases: Aliases) -> Any:
-    for name in (field.name, *aliases.get(field.name, ())):
+def _pick_parameter(given: Mapping[str, list[str]], field: _Field, names: tuple[str, ...]) -> Any:
+    for name in names:
         values = given.get(name)
         if not values:
             continue

@@ -17,7 +17,7 @@ from packhouse.web.edge.responses import (
     ClientLeft,
     ResponseAborted,
     StreamResponse,
-    cacheable,
+    cache_control,
     json_response,
 )
 from packhouse.web.edge.streams import iter_in_threads
@@ -70,8 +70,8 @@ def test_structs_and_mappings_are_json() -> None:
 
 
 def test_an_answer_by_a_full_id_may_be_cached() -> None:
-    assert cacheable(json_response({}), is_by_id=True).headers["cache-control"] == IMMUTABLE
-    assert cacheable(json_response({}), is_by_id=False).headers["cache-control"] == REVALIDATED
+    assert cache_control(is_by_id=True) == IMMUTABLE
+    assert cache_control(is_by_id=False) == REVALIDATED
 
 
 def test_a_stream_is_sent_piece_by_piece_and_closed() -> None:
