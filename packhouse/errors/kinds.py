@@ -1,30 +1,41 @@
 """The families of errors, and the kinds of failure that every layer raises."""
 
 import dataclasses
+import threading
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, dataclass_transform, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, Self, dataclass_transform, runtime_checkable
 
 from packhouse.errors.codes import Code
+
+_completing: Final = threading.Lock()
+_completed: Final[set[type]] = set()
 
 
 @dataclass_transform(eq_default=False, field_specifiers=(dataclasses.field,))
 @dataclasses.dataclass(init=False, eq=False, repr=False)
 class PackhouseError(Exception):
-    """Base of every failure that is an answer and not a bug."""
+    """Base of every failure that is an answer and not a bug.
+
+    Each class is a dataclass. It becomes one when its first error is made, since making all of them at the start takes
+    time.
+    """
 
     _defaults: ClassVar[Mapping[str, object]] = {}
+    _kw_only: ClassVar[bool] = False
+
+    def __new__(cls, *args: Any, **_named: Any) -> Self:
+        """Return an error without its fields."""
+        if cls not in _completed:
+            _complete(cls)
+        return super().__new__(cls, *args)
 
     def __init__(self) -> None:
         super().__init__()
 
     def __init_subclass__(cls, *, kw_only: bool = False) -> None:
         super().__init_subclass__()
-        if "__annotations__" not in cls.__dict__:
-            return  # no field of its own: the constructor of its base fits, and making one costs start-up time
-        made = dataclasses.dataclass(eq=False, repr=False, kw_only=kw_only)(cls)
-        shown = [one for one in dataclasses.fields(made) if one.repr]
-        cls._defaults = {one.name: one.default for one in shown}
+        cls._kw_only = kw_only
 
     @property
     @abstractmethod
@@ -46,6 +57,21 @@ class PackhouseError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _make_blank, (type(self),), self.__dict__
+
+
+def _complete(kind: type[PackhouseError]) -> None:
+    """Make a class and its bases dataclasses. A class without a field of its own has the constructor of its base."""
+    with _completing:
+        for base in reversed(kind.__mro__):
+            if issubclass(base, PackhouseError) and base not in _completed:
+                if "__annotations__" in vars(base):
+                    _make_dataclass(base)
+                _completed.add(base)
+
+
+def _make_dataclass(kind: type[PackhouseError]) -> None:
+    made = dataclasses.dataclass(eq=False, repr=False, kw_only=kind._kw_only)(kind)
+    kind._defaults = {one.name: one.default for one in dataclasses.fields(made) if one.repr}
 
 
 def _make_blank(kind: type[PackhouseError]) -> PackhouseError:

@@ -4,12 +4,16 @@ import copy
 import inspect
 import pickle
 import re
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, field
 
 import pytest
 
 from packhouse.errors import Code, Conflict, NotFound, PackhouseError
-from tests.support.errors import code_of, error_classes
+from tests.support.errors import code_of, error_classes, examples
 
 pytestmark = pytest.mark.quick
 
@@ -54,6 +58,36 @@ def test_fields_are_the_arguments_in_their_order() -> None:
     }
 
 
+@pytest.fixture
+def busy_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_threads_may_make_the_first_error_of_a_class_at_once() -> None:
+    for _ in range(50):
+
+        class Late(NotFound):
+            code = Code.REF_MISSING
+            refname: str
+            secret: str = field(default="", repr=False)
+
+        start = threading.Barrier(8)
+
+        def make(kind: type[Late] = Late, start: threading.Barrier = start) -> tuple[str, str]:
+            start.wait()
+            error = kind("main", "s3cret")
+            return str(error), error.secret
+
+        with ThreadPoolExecutor(8) as threads:
+            made = {future.result() for future in [threads.submit(make) for _ in range(8)]}
+        assert made == {(f"{Code.REF_MISSING.value} (refname='main')", "s3cret")}
+
+
 def test_a_missing_or_wrong_field_is_a_type_error() -> None:
     # mypy reports each line whose comment it does not need, so these are its tests as well.
     with pytest.raises(TypeError):
@@ -82,7 +116,8 @@ def test_every_code_has_one_class_whose_name_is_its_own() -> None:
 
 def test_two_arguments_of_one_type_are_given_by_name() -> None:
     for kind in error_classes():
-        arguments = inspect.signature(kind).parameters.values()
+        constructor = type(examples(kind)[0]).__init__
+        arguments = [*inspect.signature(constructor).parameters.values()][1:]
         places = [one.annotation for one in arguments if one.kind is one.POSITIONAL_OR_KEYWORD]
         assert len(set(places)) == len(places), kind
 
