@@ -33,8 +33,8 @@ PackhouseGroup.group_class = PackhouseGroup
 class LazyGroup(PackhouseGroup):
     """A group that loads a command's module when the command is called.
 
-    Loading the modules of the server, the database drivers and libgit2 takes half a second. Scripts that only sign a
-    token or add a key need not wait for that.
+    Loading the modules of the server, the database and libgit2 takes most of the time of a start. Scripts that only
+    sign a token or add a key need not wait for that.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **kwargs: Any) -> None:

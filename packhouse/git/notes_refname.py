@@ -3,7 +3,7 @@
 from typing import Final
 
 from packhouse.errors import Code, Invalid
-from packhouse.git.refname import NOTES, RefName, is_refname
+from packhouse.git.refname import NOTES, RefName, find_refname
 
 DEFAULT_NOTES_REF: Final = "refs/notes/commits"
 
@@ -50,8 +50,9 @@ def _place(text: str) -> bytes:
 
 
 def _check(text: str | None, refname: bytes) -> RefName:
-    if not refname.startswith(NOTES) or not is_refname(refname):
+    known = find_refname(refname)
+    if known is None or not known.startswith(NOTES):
         # The field is not `notes_ref`. In the failure of a note write, that field means that the ref itself was the
         # reason.
         raise NotesRefInvalid((text or "")[:200])
-    return RefName(refname)
+    return known

@@ -80,6 +80,11 @@ def trusted_refname(name: bytes) -> RefName:
     return bytes.__new__(RefName, name)
 
 
+def find_refname(name: bytes) -> RefName | None:
+    """Return `name` as a refname, None if git would refuse it."""
+    return trusted_refname(name) if is_refname(name) else None
+
+
 HEAD: Final = trusted_refname(b"HEAD")
 """The symbolic ref that means the default branch. No ref of a repository has this name."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from packhouse.auth import Principal
 from packhouse.db import Repo, RepoNotFound, find_repo, find_repo_and_ref
 from packhouse.errors import Code, Conflict
-from packhouse.git import EPHEMERAL, HEADS, PERSISTENT, RefName, is_refname
+from packhouse.git import EPHEMERAL, HEADS, PERSISTENT, RefName, find_refname
 from packhouse.node import Node
 from packhouse.repository import RepoView, head_target, open_view
 
@@ -58,6 +58,4 @@ def open_repo(
 
 def _likely_branch(ref: str | None) -> RefName | None:
     """Return the first name that resolve_ref() would look for, None for the default branch."""
-    if ref is None or not is_refname(name := HEADS + ref.strip().encode("utf-8", "replace")):
-        return None
-    return RefName(name)
+    return None if ref is None else find_refname(HEADS + ref.strip().encode("utf-8", "replace"))

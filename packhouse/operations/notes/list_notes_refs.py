@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.auth import Principal
 from packhouse.cursors import BadCursor
 from packhouse.db import Ref, list_refs_page
-from packhouse.git import NOTES, PERSISTENT, RefName, is_refname
+from packhouse.git import NOTES, PERSISTENT, RefName, find_refname
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 
@@ -41,9 +41,9 @@ def list_notes_refs(node: Node, caller: Principal, command: ListNotesRefs) -> No
 
 def _parse_cursor(cursor: str) -> RefName:
     try:
-        refname = cursor.encode("utf-8")
+        refname = find_refname(cursor.encode("utf-8"))
     except UnicodeEncodeError:
         raise BadCursor() from None
-    if not is_refname(refname):
+    if refname is None:
         raise BadCursor()
-    return RefName(refname)
+    return refname

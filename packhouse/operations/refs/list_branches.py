@@ -7,7 +7,7 @@ from packhouse import limits
 from packhouse.auth import Principal
 from packhouse.cursors import BadCursor, decode_cursor, decode_number, encode_cursor
 from packhouse.db import Ref, list_branches_page
-from packhouse.git import EPHEMERAL, PERSISTENT, RefName, is_refname
+from packhouse.git import EPHEMERAL, PERSISTENT, RefName, find_refname
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.branches import Branch
@@ -55,7 +55,8 @@ def _cursor(ref: Ref) -> str:
 
 
 def _parse_cursor(cursor: str) -> tuple[int, RefName]:
-    kind, creation, refname = decode_cursor(cursor, parts=3)
-    if kind != _CURSOR_KIND or not is_refname(refname):
+    kind, creation, name = decode_cursor(cursor, parts=3)
+    refname = find_refname(name)
+    if kind != _CURSOR_KIND or refname is None:
         raise BadCursor()
-    return decode_number(creation), RefName(refname)
+    return decode_number(creation), refname

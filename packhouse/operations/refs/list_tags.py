@@ -6,7 +6,7 @@ from packhouse import limits
 from packhouse.auth import Principal
 from packhouse.cursors import BadCursor
 from packhouse.db import list_refs_page
-from packhouse.git import PERSISTENT, TAGS, RefName, is_refname
+from packhouse.git import PERSISTENT, TAGS, RefName, find_refname
 from packhouse.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.refs.tags import Tag
@@ -42,9 +42,9 @@ def list_tags(node: Node, caller: Principal, command: ListTags) -> TagPage:
 def _parse_cursor(cursor: str) -> RefName:
     """Return the tag in a cursor. The tag may be deleted."""
     try:
-        refname = TAGS + cursor.encode("utf-8")
+        refname = find_refname(TAGS + cursor.encode("utf-8"))
     except UnicodeEncodeError:
         raise BadCursor() from None
-    if not is_refname(refname):
+    if refname is None:
         raise BadCursor()
-    return RefName(refname)
+    return refname

@@ -12,7 +12,19 @@ from typing import Final
 from packhouse import limits
 from packhouse.db import Repo
 from packhouse.errors import Code, Invalid, NotFound
-from packhouse.git import EPHEMERAL, HEAD, HEADS, NOTES, PERSISTENT, TAGS, Oid, RefName, is_oid, is_refname
+from packhouse.git import (
+    EPHEMERAL,
+    HEAD,
+    HEADS,
+    NOTES,
+    PERSISTENT,
+    TAGS,
+    Oid,
+    RefName,
+    find_refname,
+    is_oid,
+    is_refname,
+)
 from packhouse.git.objects import parse_commit
 from packhouse.repository.reachability import is_reachable, resolve_abbreviation
 from packhouse.repository.refs.files import head_target
@@ -193,7 +205,8 @@ def _candidates(repo: Repo, namespace: str, base: str) -> list[bytes]:
 
 
 def _lookup(view: RepoView, namespace: str, refname: bytes) -> tuple[RefName, Oid] | None:
-    return _find(view, namespace, RefName(refname)) if is_refname(refname) else None
+    known = find_refname(refname)
+    return None if known is None else _find(view, namespace, known)
 
 
 def _find(view: RepoView, namespace: str, refname: RefName) -> tuple[RefName, Oid] | None:

@@ -65,7 +65,10 @@ class ListFilesQuery(PathMembers):
 
 
 class ListedFile(msgspec.Struct, kw_only=True, gc=False):
-    """One entry. `type` is blob, tree, symlink or submodule. `path_base64` has the bytes of a name that is no UTF-8."""
+    """One entry. `type` is blob, tree, symlink or submodule.
+
+    `path_base64` has the bytes of a name that is not UTF-8.
+    """
 
     path: Name
     path_base64: Base64 | UnsetType = UNSET

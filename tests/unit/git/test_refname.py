@@ -12,6 +12,7 @@ from packhouse.git.refname import (
     branch_refname,
     check_new_name,
     exact_branch_refname,
+    find_refname,
     new_name_fault,
     parse_refname,
     tag_refname,
@@ -87,6 +88,7 @@ HOSTILE = [
 def test_a_refname_cannot_be_made_from_a_name_that_git_refuses(name: bytes) -> None:
     with pytest.raises(Invalid):
         RefName(name)
+    assert find_refname(name) is None
 
 
 def test_a_refname_is_the_bytes_it_was_parsed_from() -> None:
@@ -96,6 +98,7 @@ def test_a_refname_is_the_bytes_it_was_parsed_from() -> None:
         assert hash(parsed) == hash(name)
         assert RefName(parsed) is parsed
         assert type(pickle.loads(pickle.dumps(parsed))) is RefName
+    assert type(find_refname(b"refs/heads/main")) is RefName
 
 
 def test_notes_refs_may_have_any_name() -> None:

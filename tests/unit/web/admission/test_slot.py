@@ -66,6 +66,18 @@ async def stall(pool: SlotPool, limits: Limits, holder: Holder = HERE, *, can_cu
     return stalled
 
 
+async def check_is_never_parked(pool: SlotPool, limits: Limits) -> None:
+    """Assert that a slot keeps its place while it waits for its client, and gives it back at its end."""
+    stalled = await stall(pool, limits)
+    assert not stalled.is_parked()
+    assert not await is_free(pool)
+    stalled.come()
+    await stalled.waiting
+    assert not stalled.is_parked()
+    stalled.slot.end()
+    assert await is_free(pool)
+
+
 async def stall_behind_another(pool: SlotPool) -> Stalled:
     """Return a parked slot whose client has come while ELSEWHERE runs in its place."""
     stalled = await stall(pool, PARKING)
@@ -106,14 +118,7 @@ def full() -> SlotPool:
 
 @in_event_loop
 async def test_a_slot_whose_client_is_quick_is_not_parked(pool: SlotPool) -> None:
-    stalled = await stall(pool, PATIENT)
-    assert not stalled.is_parked()
-    assert not await is_free(pool)
-    stalled.come()
-    await stalled.waiting
-    assert not stalled.is_parked()
-    stalled.slot.end()
-    assert await is_free(pool)
+    await check_is_never_parked(pool, PATIENT)
 
 
 @in_event_loop
@@ -156,13 +161,7 @@ async def test_a_slot_waits_for_running_slots_before_it_resumes(pool: SlotPool) 
 
 @in_event_loop
 async def test_a_slot_runs_on_when_too_many_are_parked(full: SlotPool) -> None:
-    stalled = await stall(full, PARKING)
-    assert not stalled.is_parked()
-    assert not await is_free(full)
-    stalled.come()
-    await stalled.waiting
-    stalled.slot.end()
-    assert await is_free(full)
+    await check_is_never_parked(full, PARKING)
 
 
 @in_event_loop
