@@ -172,6 +172,12 @@ class Code(Enum):
     PACK_HOLDS_DELTAS = "pack holds deltas"
     PACK_ENDS_EARLY = "pack ends early"
     PACK_ENTRY_WRONG = "pack entry has another checksum than its idx says"
+    PACK_ENTRY_UNREADABLE = "pack entry cannot be read"
+    PACK_DELTA_WRONG = "pack delta does not fit its base"
+    PACK_BASE_MISSING = "pack lacks the base of a delta"
+    PACK_ENDS_ELSEWHERE = "pack ends elsewhere than its last entry"
+    PACK_HOLDS_TWICE = "pack holds an object twice"
+    PACK_INFLATES_TOO_MUCH = "pack inflates to too many bytes"
     PACK_COUNT_WRONG = "pack holds another number of objects than listed"
     BLOB_LENGTH_WRONG = "blob has another length than announced"
 

@@ -31,10 +31,12 @@ from packhouse.git.objects.fsck import check_upsert, needs_git_fsck
 from packhouse.git.objects.tree_edit import TreeEditor
 from packhouse.git.objects.tree_path import TreePath, check_tree_path
 from packhouse.git.oid import EMPTY_TREE_OID, Oid, hash_object
+from packhouse.git.packs import MemoryPack, PackCorrupt, PackInflatesTooMuch
 from packhouse.git.packs.concat import concatenate_packs
 from packhouse.git.packs.idx import PackIdx
 from packhouse.git.packs.writer import PackWriter
 from tests.support.builders.packs import write_pack
+from tests.support.builders.raw_packs import BLOB, append_delta, entry, ofs_delta, pack_of, ref_delta, seal
 
 pytestmark = pytest.mark.quick
 
@@ -245,3 +247,54 @@ def test_packs(
     finally:
         for suffix in (".pack", ".idx", ".joined"):
             damaged.with_suffix(suffix).unlink(missing_ok=True)
+
+
+WHOLE = entry(BLOB, b"base" * 9)
+PACK = pack_of(
+    [
+        WHOLE,
+        ofs_delta(len(WHOLE), append_delta(b"base" * 9, b"2")),
+        ref_delta(hash_object("blob", b"base" * 9 + b"4"), append_delta(b"base" * 9 + b"4", b"3")),
+        ref_delta(hash_object("blob", b"base" * 9), append_delta(b"base" * 9, b"4")),
+        entry(1, b"commit", level=0),
+        entry(BLOB, bytes(200)),
+    ]
+)
+
+
+def parse_any_pack(data: bytes) -> MemoryPack | None:
+    """Return the pack if it can be parsed. Whatever is parsed can be read as well."""
+    try:
+        pack = MemoryPack.parse("name", data, inflated_max_bytes=1000)
+    except (PackCorrupt, PackInflatesTooMuch):
+        return None
+    for oid in pack.iter_oids():
+        found = pack.read(oid)
+        assert found is not None
+        assert hash_object(*found) == oid
+        assert pack.kind_and_size(oid) == (found[0], len(found[1]))
+    assert sum(len(entry.stored) for entry in pack.iter_entries()) == len(data) - 32
+    assert len(pack.idx()) == 1032 + 28 * len(pack) + 40
+    return pack
+
+
+@settings(max_examples=300, deadline=None)
+@given(damages=damages)
+def test_packs_in_memory(damages: list[tuple[str, int, bytes]]) -> None:
+    damaged = damage(PACK, damages)
+    pack = parse_any_pack(damaged)
+    assert (pack is not None) == (damaged == PACK), "damage went unnoticed"
+
+
+@settings(max_examples=1500, deadline=None)
+@given(damages=damages)
+@example(damages=[])
+def test_packs_in_memory_that_are_damaged_and_then_sealed(damages: list[tuple[str, int, bytes]]) -> None:
+    parse_any_pack(seal(damage(PACK[:-20], damages)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.binary(max_size=100), count=st.integers(0, 3) | st.integers(0, 2**32 - 1))
+def test_packs_in_memory_of_random_bytes(body: bytes, count: int) -> None:
+    parse_any_pack(body)
+    parse_any_pack(pack_of([body], count=count))

@@ -1,6 +1,7 @@
 """Faults of a pack or its idx."""
 
-from packhouse.errors import Code, Corrupt, Invalid
+from packhouse.errors import Code, Corrupt, Invalid, LimitExceeded
+from packhouse.git import Oid
 from packhouse.git.objects import ObjectCorrupt
 
 
@@ -80,6 +81,48 @@ class NotAPack(PackCorrupt):
     """The file does not begin like a pack."""
 
     code = Code.NOT_A_PACK
+
+
+class PackEntryUnreadable(PackCorrupt):
+    """The entry at `offset` is malformed, ends early, or has data of another size than it says."""
+
+    code = Code.PACK_ENTRY_UNREADABLE
+    offset: int
+
+
+class PackDeltaWrong(PackCorrupt):
+    """The delta at `offset` is malformed, or was made for another base."""
+
+    code = Code.PACK_DELTA_WRONG
+    offset: int
+
+
+class PackBaseMissing(PackCorrupt):
+    """The base of the delta at `offset` is not in the pack, or is made from this delta."""
+
+    code = Code.PACK_BASE_MISSING
+    offset: int
+
+
+class PackEndsElsewhere(PackCorrupt):
+    """The last entry does not end where the trailer begins."""
+
+    code = Code.PACK_ENDS_ELSEWHERE
+
+
+class PackHoldsTwice(PackCorrupt):
+    """The pack holds an object twice. Git refuses such a pack if it checks strictly, and its idx would be ambiguous."""
+
+    code = Code.PACK_HOLDS_TWICE
+    oid: Oid
+
+
+class PackInflatesTooMuch(LimitExceeded):
+    """The objects of the pack, or the data of its entries, have more bytes than may be inflated in memory."""
+
+    code = Code.PACK_INFLATES_TOO_MUCH
+    file: str
+    max_bytes: int
 
 
 class PackHoldsDeltas(Invalid):

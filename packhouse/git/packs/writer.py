@@ -1,4 +1,4 @@
-"""Writes packs of whole objects (no deltas) and their idx, as data arrives.
+"""Writes packs and their idx, as data arrives. New objects are written whole; deltas are copied from other packs.
 
 Source: gitformat-pack(5), version 2 of both files.
 
@@ -26,6 +26,9 @@ from packhouse.git.packs.errors import BlobLengthWrong, PackEntryWrong
 from packhouse.git.packs.pack import Pack
 
 KIND_NUMBERS: Final = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+
+OFS_DELTA: Final = 6
+"""The kind of a delta that names its base by the distance."""
 
 PACK_HEADER: Final = struct.Struct(">4sII")
 IDX_MAGIC: Final = b"\xfftOc\x00\x00\x00\x02"
@@ -76,9 +79,9 @@ class PackWriter:
         digest.update(content)
         oid = Oid(digest.hexdigest())
         if oid not in self._entries:
-            entry = encode_entry_header(kind, len(content)) + isal_zlib.compress(content, _LEVEL)
-            self._entries[oid] = PackEntry(oid, isal_zlib.crc32(entry), self._offset)
-            self._append(entry)
+            self._add_stored(
+                oid, encode_entry_header(kind, len(content)) + isal_zlib.compress(content, _LEVEL)
+            )
         return oid
 
     def add_blob_chunks(self, size_bytes: int, chunks: Iterable[bytes]) -> Oid:
@@ -124,6 +127,21 @@ class PackWriter:
                 raise PackEntryWrong(entry.oid)
         self._entries[entry.oid] = PackEntry(entry.oid, crc32, offset)
 
+    def copy_whole(self, oid: Oid, stored: bytes) -> None:
+        """Copy the stored entry of a whole object that is in memory, unless the object is here already."""
+        if oid not in self._entries:
+            self._add_stored(oid, stored)
+
+    def copy_delta(self, oid: Oid, *, base: Oid, size_bytes: int, deflated: bytes) -> None:
+        """Copy the deflated data of a delta, unless its object is here already.
+
+        `size_bytes` is the size of the inflated delta. The base must be here. It stands before the delta, so deltas
+        never form a cycle.
+        """
+        if oid not in self._entries:
+            distance = self._offset - self._entries[base].offset
+            self._add_stored(oid, encode_delta_header(size_bytes, distance=distance) + deflated)
+
     def finish(self) -> FinishedPack:
         """Write the rest of the pack, flush, and return the data for idx and file names.
 
@@ -155,6 +173,10 @@ class PackWriter:
             digest.update(piece)
         self._file.write(digest.digest())
         return digest.digest()
+
+    def _add_stored(self, oid: Oid, stored: bytes) -> None:
+        self._entries[oid] = PackEntry(oid, isal_zlib.crc32(stored), self._offset)
+        self._append(stored)
 
     def _append_pieces(self, pieces: Iterable[bytes]) -> tuple[int, int]:
         """Append one entry and return its (crc32, offset)."""
@@ -195,7 +217,23 @@ class PackWriter:
 
 def encode_entry_header(kind: str, size_bytes: int) -> bytes:
     """Return the kind and length before a pack entry's data: four bits of length first, then seven in each byte."""
-    byte = KIND_NUMBERS[kind] << 4 | size_bytes & 0x0F
+    return _encode_header(KIND_NUMBERS[kind], size_bytes)
+
+
+def encode_delta_header(size_bytes: int, *, distance: int) -> bytes:
+    """Return what stands before the data of a delta whose base begins `distance` bytes before it in the same pack.
+
+    `size_bytes` is the size of the inflated delta. Source: gitformat-pack(5), "offset encoding".
+    """
+    encoded = bytearray([distance & 0x7F])
+    while distance := distance >> 7:
+        distance -= 1
+        encoded.append(0x80 | distance & 0x7F)
+    return _encode_header(OFS_DELTA, size_bytes) + encoded[::-1]
+
+
+def _encode_header(number: int, size_bytes: int) -> bytes:
+    byte = number << 4 | size_bytes & 0x0F
     size_bytes >>= 4
     header = bytearray()
     while size_bytes:

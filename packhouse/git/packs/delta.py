@@ -1,0 +1,71 @@
+"""Applies deltas. Source: gitformat-pack(5), "Deltified representation"."""
+
+from typing import Final
+
+_COPY: Final = 0x80
+_COPY_SIZE_OF_ZERO: Final = 0x10000
+_SIZE_SHIFT_MAX: Final = 63  # a size has 64 bits at most
+
+
+def read_result_size(delta: bytes) -> int | None:
+    """Return the size in bytes of the object that the delta makes; None if the delta is malformed."""
+    header = _read_sizes(delta)
+    return None if header is None else header[1]
+
+
+def apply_delta(base: bytes, delta: bytes) -> bytes | None:
+    """Return the object that the delta makes of `base`; None if the delta is malformed or was made for another base.
+
+    Memory is bounded by twice the size that the delta announces.
+    """
+    header = _read_sizes(delta)
+    if header is None or header[0] != len(base):
+        return None
+    _, result_size, at = header
+    result = bytearray()
+    try:
+        while at < len(delta):
+            instruction = delta[at]
+            at += 1
+            if instruction & _COPY:
+                start, size, at = _read_copy(delta, at, instruction)
+                piece, end = base, start + size
+            else:  # the next bytes are new
+                start, size = at, instruction
+                piece, end = delta, start + size
+                at = end
+            if size == 0 or end > len(piece) or len(result) + size > result_size:
+                return None
+            result += piece[start:end]
+    except IndexError:  # the delta ends within an instruction
+        return None
+    return bytes(result) if len(result) == result_size else None
+
+
+def _read_copy(delta: bytes, at: int, instruction: int) -> tuple[int, int, int]:
+    """Return (start in the base, size, position of the next instruction). Each bit announces one byte of a number."""
+    numbers = 0
+    for bit in range(7):
+        if instruction >> bit & 1:
+            numbers |= delta[at] << 8 * bit
+            at += 1
+    return numbers & 0xFFFF_FFFF, numbers >> 32 or _COPY_SIZE_OF_ZERO, at
+
+
+def _read_sizes(delta: bytes) -> tuple[int, int, int] | None:
+    """Return (size of the base, size of the result, position of the first instruction)."""
+    sizes = []
+    at = 0
+    for _ in range(2):
+        size = shift = 0
+        while True:
+            if at >= len(delta) or shift > _SIZE_SHIFT_MAX:
+                return None
+            byte = delta[at]
+            at += 1
+            size |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        sizes.append(size)
+    return sizes[0], sizes[1], at
