@@ -7,7 +7,7 @@ import click
 from packhouse.auth import Principal
 from packhouse.cli.command import PackhouseGroup
 from packhouse.cli.node import opened_node
-from packhouse.cli.output import Record, json_option, print_outcome, print_record, print_table
+from packhouse.cli.output import Record, json_option, print_outcome, print_record, print_table, time_text
 from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node import Node
@@ -35,7 +35,7 @@ def list_(*, org: str, search: str, as_json: bool) -> None:
         records = [
             _record(repo) for repo in _iter_repos(node, act_as_operator(node, ActAsOperator(org)), search)
         ]
-    print_table(records, ["name", "default_branch", "created_at", "repo_id"], as_json=as_json)
+    print_table(records, ["name", "default_branch", "created_at", "expires_at", "repo_id"], as_json=as_json)
 
 
 @command.command("show")
@@ -117,4 +117,5 @@ def _record(repo: RepoInfo) -> Record:
         "name": repo.name,
         "default_branch": repo.default_branch,
         "created_at": format_timestamp(repo.created_at),
+        "expires_at": time_text(repo.expires_at),
     }

@@ -20,6 +20,7 @@ from packhouse.db.damage import (
     list_damaged_repo_ids,
     list_repos_with_packs,
 )
+from packhouse.db.deletions import DeletedRow, has_expired_repos, mark_expired_deleted
 from packhouse.db.events import (
     Event,
     EventToFanOut,
@@ -47,6 +48,7 @@ from packhouse.db.jobs import (
     claim_job,
     extend_lease,
     insert_job,
+    insert_jobs,
     list_claimable_jobs,
     revive_job,
 )
@@ -117,6 +119,7 @@ from packhouse.db.repos import (
     mark_repo_cleaned,
     mark_repo_deleted,
     set_default_branch,
+    set_repo_expiry,
     start_cleaning_repo,
     undelete_repo_row,
 )
@@ -169,6 +172,7 @@ __all__ = [
     "ClaimedJob",
     "DamageRow",
     "DefaultBranchProtected",
+    "DeletedRow",
     "Delivery",
     "Event",
     "EventToFanOut",
@@ -239,6 +243,7 @@ __all__ = [
     "get_ref",
     "has_branches",
     "has_due_delivery",
+    "has_expired_repos",
     "has_kept_answer",
     "has_pending_deletion",
     "has_repos",
@@ -249,6 +254,7 @@ __all__ = [
     "insert_events",
     "insert_incoming_pack",
     "insert_job",
+    "insert_jobs",
     "insert_kept_answer",
     "insert_key",
     "insert_org",
@@ -287,6 +293,7 @@ __all__ = [
     "list_subscribers",
     "lock_repo",
     "mark_event_fanned_out",
+    "mark_expired_deleted",
     "mark_failed",
     "mark_repo_cleaned",
     "mark_repo_deleted",
@@ -303,6 +310,7 @@ __all__ = [
     "revive_job",
     "set_accepted_folder",
     "set_default_branch",
+    "set_repo_expiry",
     "start_cleaning_repo",
     "start_deleting",
     "start_deleting_all",

@@ -5,11 +5,12 @@ lease ends and another worker takes the job over. So a job may run twice. It may
 suspended. Every job must be written for that.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from packhouse.db.session import Row, Session
-from packhouse.ids import RepoKey
+from packhouse.db.session import Row, Session, SqlValue
+from packhouse.ids import RepoId, RepoKey
 
 JOB_STATES: Final = ("running", "waiting", "dead")
 
@@ -68,6 +69,26 @@ def insert_job(
         run_at=run_at,
         now=now,
     )
+
+
+def insert_jobs(
+    session: Session, kind: str, repos: Iterable[tuple[RepoKey, RepoId]], *, run_at: int, now: int
+) -> None:
+    """Queue a job for each repository, with its public id as the key. See insert_job()."""
+    rows: list[dict[str, SqlValue]] = [
+        {
+            "kind": kind,
+            "key": public_id,
+            "repo_id": repo_id,
+            "payload": "{}",
+            "priority": 0,
+            "run_at": run_at,
+            "now": now,
+        }
+        for repo_id, public_id in repos
+    ]
+    if rows:
+        session.run_many("insert_job", rows)
 
 
 def list_claimable_jobs(session: Session, *, now: int, limit: int) -> list[int]:

@@ -38,7 +38,8 @@ class Repo:
     """A repository. `default_branch` is a short name.
 
     `refs_version` grows with every change of its refs, `packs_version` with every change of its list of packs. The
-    state beside each is random and written with it. Only the pair identifies what was read.
+    state beside each is random and written with it. Only the pair identifies what was read. At `expires_at` the
+    repository is deleted.
     """
 
     id: RepoKey
@@ -53,6 +54,7 @@ class Repo:
     packs_state: int
     created_at: int
     deleted_at: int | None
+    expires_at: int | None = None
     upstream: FollowedUpstream | None = None
 
 
@@ -71,7 +73,14 @@ class RepoNotFound(NotFound):
 
 
 def insert_repo(
-    session: Session, *, public_id: RepoId, org_id: int, name: str, default_branch: str, now: int
+    session: Session,
+    *,
+    public_id: RepoId,
+    org_id: int,
+    name: str,
+    default_branch: str,
+    now: int,
+    expires_at: int | None = None,
 ) -> RepoKey:
     """Add a repository and return its id: 1 to 2147483647, never given out before.
 
@@ -85,6 +94,7 @@ def insert_repo(
         name_folded=fold_case(name),
         default_branch=default_branch,
         created_at=now,
+        expires_at=expires_at,
     )
     if row is None:
         raise RepoExists(name)
@@ -106,7 +116,14 @@ def insert_unborn_repo(session: Session, *, public_id: RepoId, org_id: int, name
 
 
 def bear_repo(
-    session: Session, repo_id: RepoKey, *, org_id: int, name: str, default_branch: str, now: int
+    session: Session,
+    repo_id: RepoKey,
+    *,
+    org_id: int,
+    name: str,
+    default_branch: str,
+    now: int,
+    expires_at: int | None = None,
 ) -> None:
     """Make a filled repository visible. Raises RepoExists if its name is taken."""
     born = session.run(
@@ -116,6 +133,7 @@ def bear_repo(
         name=name,
         default_branch=default_branch,
         created_at=now,
+        expires_at=expires_at,
     )
     if born == 0:
         raise RepoExists(name)
@@ -162,7 +180,7 @@ def find_repo_and_ref(
     )
     if row is None:
         return None
-    return _repo_from_row(row[:18]), None if row[18] is None else ref_from_row(row[18:])
+    return _repo_from_row(row[:19]), None if row[19] is None else ref_from_row(row[19:])
 
 
 def list_repos(
@@ -200,6 +218,12 @@ def set_default_branch(session: Session, repo_id: RepoKey, default_branch: str, 
         raise RepoNotFound(repo_id)
 
 
+def set_repo_expiry(session: Session, repo_id: RepoKey, expires_at: int | None) -> None:
+    """Set the time at which the repository is deleted; None means never. Raises RepoNotFound if it was deleted."""
+    if session.run("set_repo_expiry", repo_id=repo_id, expires_at=expires_at) == 0:
+        raise RepoNotFound(repo_id)
+
+
 def mark_repo_deleted(
     session: Session, org_id: int, name: str, *, state: int, now: int
 ) -> tuple[RepoKey, RepoId] | None:
@@ -216,7 +240,7 @@ def mark_repo_deleted(
 def undelete_repo_row(
     session: Session, org_id: int, name: str, *, state: int
 ) -> tuple[RepoKey, RepoId] | None:
-    """Bring back the repository of that name that was deleted last. Return its (id, public id).
+    """Bring back the repository of that name that was deleted last, without an expiry. Return its (id, public id).
 
     Returns None if its files are being removed, if there was none, or if the name is taken again.
     """
@@ -247,8 +271,8 @@ def has_pending_deletion(session: Session, org_id: int, name: str) -> bool:
 
 
 def _repo_from_row(row: Row) -> Repo:
-    provider, host, owner, name, auth_mode, in_first_sync = row[12:]
+    provider, host, owner, name, auth_mode, in_first_sync = row[13:]
     if provider is None:
-        return Repo(*row[:12])
+        return Repo(*row[:13])
     upstream = FollowedUpstream(provider, host, owner, name, auth_mode, bool(in_first_sync))
-    return replace(Repo(*row[:12]), upstream=upstream)
+    return replace(Repo(*row[:13]), upstream=upstream)

@@ -265,6 +265,7 @@ class Code(Enum):
     NEGATIVE_LIMIT = "negative limit"
     DEPLOYMENT_NOT_SUPPORTED = "deployment settings are not supported"
     NOTHING_TO_UPDATE = "nothing to update"
+    EXPIRY_NOT_IN_FUTURE = "repository would expire in the past"
     FOREIGN_SOURCE = "the source's token is of another organisation"
     BASE_OPERATION_UNKNOWN = "base_repo.operation must be fork, snapshot or sync"
     INITIAL_COMMIT_UNEXPECTED = "initial_commit needs base_repo with operation snapshot"

@@ -11,6 +11,7 @@ from typing import Final
 
 from packhouse import limits
 from packhouse.jobs.deliver_webhooks import deliver_webhooks
+from packhouse.jobs.expiry import delete_expired
 from packhouse.jobs.maintenance import maintain_packs
 from packhouse.jobs.worker import run_jobs
 from packhouse.log import log_event
@@ -21,7 +22,7 @@ _AGAIN_S: Final = 1.0  # until a failed loop is started again
 Loop = Callable[[Node, threading.Event], None]
 """Runs until the event is set, and then returns within a second or so."""
 
-LOOPS: Final[Sequence[Loop]] = (maintain_packs, run_jobs, deliver_webhooks)
+LOOPS: Final[Sequence[Loop]] = (maintain_packs, run_jobs, deliver_webhooks, delete_expired)
 
 
 def start_background(node: Node) -> Callable[[], None]:

@@ -88,7 +88,8 @@ SENTENCES: Final[Mapping[Code, str]] = {
     # organisations and repositories
     Code.CREDENTIAL_NOT_FOUND: "credential {credential} not found",
     Code.DELETION_PENDING: "repository {repo} was deleted, its cleanup is pending",
-    Code.NOTHING_TO_UPDATE: "nothing to update: give default_branch",
+    Code.NOTHING_TO_UPDATE: "nothing to update: give default_branch or expires_at",
+    Code.EXPIRY_NOT_IN_FUTURE: "expires_at must be in the future",
     # branches, tags and the ref log
     Code.BRANCH_NOT_FOUND: "branch {branch} does not exist",
     Code.TAG_EXISTS: "tag {tag} already exists",

@@ -1,13 +1,13 @@
 -- The unique database index on names of living repositories decides which of two creators is first.
 -- name: insert_repo
-INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at)
-VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at, :created_at)
+INSERT INTO repos (public_id, org_id, name, name_folded, default_branch, created_at, adopted_at, expires_at)
+VALUES (:public_id, :org_id, :name, :name_folded, :default_branch, :created_at, :created_at, :expires_at)
 ON CONFLICT (org_id, name) WHERE deleted_at IS NULL DO NOTHING
 RETURNING id;
 
 -- name: find_repo
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -15,7 +15,7 @@ WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: find_repo_by_id
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -23,7 +23,7 @@ WHERE r.id = :repo_id;
 
 -- name: find_repo_by_public_id
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -32,7 +32,7 @@ WHERE r.public_id = :public_id;
 -- The data that most reads need, in one round trip. An absent refname means the default branch.
 -- name: find_repo_and_ref
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END,
        f.namespace, f.refname, f.oid, f.peeled_oid, f.created_at, f.updated_at, f.creation
@@ -47,7 +47,7 @@ WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL;
 
 -- name: list_repos
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -57,7 +57,7 @@ LIMIT :limit;
 
 -- name: search_repos
 SELECT r.id, r.public_id, r.org_id, o.name, r.name, r.default_branch, r.refs_version, r.refs_state, r.packs_version,
-       r.packs_state, r.created_at, r.deleted_at,
+       r.packs_state, r.created_at, r.deleted_at, r.expires_at,
        u.provider, u.host, u.owner, u.name, u.auth_mode,
        CASE WHEN u.state = 'syncing' AND u.first_run_ended_at IS NULL THEN 1 ELSE 0 END
 FROM repos AS r JOIN orgs AS o ON o.id = r.org_id LEFT JOIN upstreams AS u ON u.repo_id = r.id
@@ -73,14 +73,19 @@ LIMIT :limit;
 UPDATE repos SET default_branch = :default_branch, refs_version = refs_version + 1, refs_state = :state
 WHERE id = :repo_id AND deleted_at IS NULL;
 
+-- Takes the row lock, so that the repository does not expire before the new time counts.
+-- name: set_repo_expiry
+UPDATE repos SET expires_at = :expires_at WHERE id = :repo_id AND deleted_at IS NULL;
+
 -- name: mark_repo_deleted
 UPDATE repos SET deleted_at = :now, refs_version = refs_version + 1, refs_state = :state
 WHERE org_id = :org_id AND name = :name AND deleted_at IS NULL
 RETURNING id, public_id;
 
 -- name: undelete_repo
--- Brings back the one that was deleted last, unless its files are gone or its name is taken again.
-UPDATE repos SET deleted_at = NULL, refs_version = refs_version + 1, refs_state = :state
+-- Brings back the one that was deleted last, unless its files are gone or its name is taken again. It has no expiry
+-- any more: with a time that has passed it would be deleted again at once.
+UPDATE repos SET deleted_at = NULL, expires_at = NULL, refs_version = refs_version + 1, refs_state = :state
 WHERE id = (
     SELECT id FROM repos
     WHERE org_id = :org_id AND name = :name AND deleted_at IS NOT NULL AND cleaning_at IS NULL AND cleaned_at IS NULL
@@ -113,6 +118,7 @@ RETURNING id;
 
 -- name: bear_repo
 UPDATE repos
-SET deleted_at = NULL, cleaned_at = NULL, created_at = :created_at, default_branch = :default_branch
+SET deleted_at = NULL, cleaned_at = NULL, created_at = :created_at, default_branch = :default_branch,
+    expires_at = :expires_at
 WHERE id = :repo_id
     AND NOT EXISTS (SELECT 1 FROM repos AS r WHERE r.org_id = :org_id AND r.name = :name AND r.deleted_at IS NULL);

@@ -1,12 +1,13 @@
 """Deleting a repository: it disappears at once, and a job frees its storage later."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.auth import Principal
-from packhouse.db import RepoNotFound, Session, has_pending_deletion, insert_job, mark_repo_deleted
+from packhouse.db import RepoNotFound, Session, has_pending_deletion, insert_jobs, mark_repo_deleted
 from packhouse.errors import Code, Conflict
-from packhouse.ids import RepoId
+from packhouse.ids import RepoId, RepoKey
 from packhouse.node import Node
 
 
@@ -46,14 +47,15 @@ def delete_repo(node: Node, caller: Principal, command: DeleteRepo) -> DeletedRe
                 raise DeletionPending(name)
             raise RepoNotFound(name)
         repo_id, public_id = deleted
-        insert_job(
-            session,
-            "clean_repo",
-            public_id,
-            repo_id=repo_id,
-            run_at=now + limits.deleted_repo_keep_s,
-            now=now,
-        )
+        queue_cleaning(session, [(repo_id, public_id)], now=now)
         return DeletedRepo(public_id=public_id, name=name)
 
     return node.database.transact(delete)
+
+
+def queue_cleaning(session: Session, repos: Iterable[tuple[RepoKey, RepoId]], *, now: int) -> None:
+    """Queue the jobs that free the storage of these repositories, once nobody can bring them back any more.
+
+    Every deletion calls it in its transaction.
+    """
+    insert_jobs(session, "clean_repo", repos, run_at=now + limits.deleted_repo_keep_s, now=now)

@@ -22,12 +22,16 @@ from packhouse.repository import Receipt, RefWriter, Write, bind
 
 @dataclass(frozen=True, slots=True)
 class FilledRepo:
-    """The repository to create. `updates` create its refs; `action` goes into the ref log."""
+    """The repository to create. `updates` create its refs; `action` goes into the ref log.
+
+    `expires_at`: see RepoInfo.
+    """
 
     name: str
     default_branch: str
     updates: Sequence[RefUpdate]
     action: str
+    expires_at: int | None = None
 
 
 def require_free_name(node: Node, caller: Principal, name: str) -> None:
@@ -66,7 +70,14 @@ def fill_repo(
     repo = insert_unborn(node, caller, filled.name)
     write.send_to(repo)
     now = node.clock()
-    info = RepoInfo(repo.public_id, repo.id, filled.name, filled.default_branch, created_at=now)
+    info = RepoInfo(
+        repo.public_id,
+        repo.id,
+        filled.name,
+        filled.default_branch,
+        created_at=now,
+        expires_at=filled.expires_at,
+    )
 
     def bear(session: Session) -> RepoInfo:
         bear_repo(
@@ -76,6 +87,7 @@ def fill_repo(
             name=filled.name,
             default_branch=filled.default_branch,
             now=now,
+            expires_at=filled.expires_at,
         )
         if (bound := bind(receipt, lambda: info)) is not None:
             bound.keep(session, repo.id, now=now)

@@ -15,11 +15,12 @@ from packhouse.repository import GITHUB, Receipt, check_upstream_address, queue_
 
 @dataclass(frozen=True, slots=True)
 class FollowUpstream:
-    """The name of the new repository, and the upstream to follow."""
+    """The name of the new repository, and the upstream to follow. `expires_at`: see CreateRepo."""
 
     repo: str
     base: UpstreamBase
     default_branch: RefName
+    expires_at: int | None = None
 
 
 def follow_upstream(
@@ -49,6 +50,7 @@ def follow_upstream(
             upstream=UpstreamInfo(base.provider, base.owner, base.name, base.host),
             receipt=receipt,
             now=now,
+            expires_at=command.expires_at,
         )
         insert_upstream(
             session,

@@ -38,11 +38,15 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True)
 class ForkRepo:
-    """The name of the new repository, and the base to copy. `default_branch` None means that of the source."""
+    """The name of the new repository, and the base to copy. `default_branch` None means that of the source.
+
+    `expires_at`: see CreateRepo.
+    """
 
     repo: str
     base: ForkBase
     default_branch: RefName | None = None
+    expires_at: int | None = None
 
 
 def fork_repo(
@@ -64,7 +68,9 @@ def fork_repo(
             state = read_source(node, source)
             plan = _make_plan(view, state, command)
             copy_objects(write, plan.roots)
-        filled = FilledRepo(command.repo, short_name(plan.default_branch), plan.updates, ACTION)
+        filled = FilledRepo(
+            command.repo, short_name(plan.default_branch), plan.updates, ACTION, command.expires_at
+        )
         return fill_repo(node, caller, filled, write, receipt=receipt)
 
 

@@ -16,6 +16,7 @@ def insert_new_repo(
     default_branch: str,
     receipt: Receipt[RepoInfo] | None,
     now: int,
+    expires_at: int | None,
     upstream: UpstreamInfo | None = None,
 ) -> RepoInfo:
     """Add the row, keep the answer of a request with a key, and return the repository; raise RepoExists."""
@@ -26,6 +27,7 @@ def insert_new_repo(
         name=name,
         default_branch=default_branch,
         now=now,
+        expires_at=expires_at,
     )
     info = RepoInfo(
         public_id=public_id,
@@ -34,6 +36,7 @@ def insert_new_repo(
         default_branch=default_branch,
         created_at=now,
         upstream=upstream,
+        expires_at=expires_at,
     )
     if (bound := bind(receipt, lambda: info)) is not None:
         bound.keep(session, repo_id, now=now)

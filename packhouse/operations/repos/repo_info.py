@@ -1,9 +1,17 @@
-"""The facts about a repository that callers see."""
+"""The facts about a repository that callers see, and the check of the time at which it deletes itself."""
 
 from dataclasses import dataclass
 
 from packhouse.db import Repo
+from packhouse.errors import Code, Invalid
 from packhouse.ids import RepoId, RepoKey
+
+
+class ExpiryNotInFuture(Invalid):
+    """A repository was to be deleted at a time that has come already. `expires_at` is in seconds since 1970."""
+
+    code = Code.EXPIRY_NOT_IN_FUTURE
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,8 @@ class UpstreamInfo:
 class RepoInfo:
     """A repository. `public_id` is the internal `repo_…` id; `id` is a positive integer that is never reused.
 
-    `created_at` is in seconds since 1970. `upstream` is None unless the repository follows an upstream.
+    `created_at` is in seconds since 1970. At `expires_at` the repository is deleted; None means never. `upstream` is
+    None unless the repository follows an upstream.
     """
 
     public_id: RepoId
@@ -29,6 +38,7 @@ class RepoInfo:
     default_branch: str
     created_at: int
     upstream: UpstreamInfo | None = None
+    expires_at: int | None = None
 
 
 def repo_info(repo: Repo) -> RepoInfo:
@@ -40,6 +50,7 @@ def repo_info(repo: Repo) -> RepoInfo:
         default_branch=repo.default_branch,
         created_at=repo.created_at,
         upstream=_upstream_info(repo),
+        expires_at=repo.expires_at,
     )
 
 
@@ -48,3 +59,9 @@ def _upstream_info(repo: Repo) -> UpstreamInfo | None:
     if upstream is None:
         return None
     return UpstreamInfo(upstream.provider, upstream.owner, upstream.name, upstream.host)
+
+
+def check_expiry(expires_at: int | None, *, now: int) -> None:
+    """Raise ExpiryNotInFuture for a time that has come already; None, never, is fine."""
+    if expires_at is not None and expires_at <= now:
+        raise ExpiryNotInFuture(expires_at)

@@ -18,11 +18,12 @@ ACTION = "snapshot"
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRepo:
-    """The name of the new repository, and the base of its one commit."""
+    """The name of the new repository, and the base of its one commit. `expires_at`: see CreateRepo."""
 
     repo: str
     base: SnapshotBase
     default_branch: RefName
+    expires_at: int | None = None
 
 
 def snapshot_repo(
@@ -50,7 +51,9 @@ def snapshot_repo(
             )
             commit = write.writer.add_object("commit", content)
             update = RefUpdate(PERSISTENT, command.default_branch, None, commit)
-            filled = FilledRepo(command.repo, short_name(command.default_branch), [update], ACTION)
+            filled = FilledRepo(
+                command.repo, short_name(command.default_branch), [update], ACTION, command.expires_at
+            )
             return fill_repo(node, caller, filled, write, receipt=receipt)
 
 

@@ -25,7 +25,7 @@ class UndeletedRepo:
 
 
 def undelete_repo(node: Node, caller: Principal, command: UndeleteRepo) -> UndeletedRepo:
-    """Bring back the repository.
+    """Bring back the repository, without the time at which it was to be deleted.
 
     The waiting job `clean_repo` then finds an undeleted repository and leaves it alone. A pull that the deletion
     ended is queued again. Raises RepoExists when the name is taken again, RepoNotFound when nothing is left to

@@ -1,6 +1,6 @@
 """Repositories: create, list, get, update, delete (operations 1 to 5 of docs/reference/http-api.md)."""
 
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from packhouse.auth import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Code, Invalid
+from packhouse.git.objects import parse_date
 from packhouse.node import check_repo_name
 from packhouse.operations.repos.bases import Base
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
@@ -15,7 +16,7 @@ from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
 from packhouse.operations.repos.repo_info import RepoInfo, UpstreamInfo
-from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
+from packhouse.operations.repos.update_repo import Expiry, UpdateRepo, update_repo
 from packhouse.web.call import Call
 from packhouse.web.json import (
     BASE_REPO,
@@ -24,6 +25,7 @@ from packhouse.web.json import (
     SNAPSHOT_HAS_A_COMMIT,
     BranchName,
     EncodedCursor,
+    ExpiryDate,
     InitialCommitUnexpected,
     Name,
     PageLimit,
@@ -34,6 +36,7 @@ from packhouse.web.json import (
     parse_base,
     parse_base_branch,
     parse_default_branch,
+    parse_object,
     says,
 )
 from packhouse.web.openapi.description import Description
@@ -50,6 +53,7 @@ class CreateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
     default_branch: BranchName = ""
     base_repo: Annotated[dict[str, Any], BASE_REPO] | None = None
     initial_commit: Annotated[dict[str, Any], INITIAL_COMMIT] | None = None
+    expires_at: ExpiryDate | None = None
     deployment: Annotated[Any, says(type="null")] = None
 
 
@@ -68,9 +72,13 @@ class ListReposQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpdateRepoBody(msgspec.Struct, frozen=True, kw_only=True):
-    """The new default branch. It must exist unless the repository is empty."""
+    """The new default branch, which must exist unless the repository is empty, and the new expiry.
+
+    `expires_at` null takes the expiry away.
+    """
 
     default_branch: BranchName = ""
+    expires_at: ExpiryDate | None = None
     deployment: Annotated[Any, says(type="null")] = None
 
 
@@ -92,6 +100,7 @@ class RepoMembers(WithOldNames, frozen=True, kw_only=True):
     default_branch: Name
     created_at: Timestamp
     base_repo: BaseRepoReply | UnsetType = UNSET
+    expires_at: Timestamp | UnsetType = UNSET
     http_url: Name | UnsetType = UNSET
 
 
@@ -123,6 +132,7 @@ class UpdatedRepoReply(WithOldNames, frozen=True, kw_only=True):
     repo_id: RepoId
     repo_name: Name
     default_branch: Name
+    expires_at: Timestamp | UnsetType = UNSET
     url: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
 
 
@@ -158,7 +168,7 @@ async def post_repo(call: Call) -> PreparedWrite[CreatedRepoReply]:
         branch = parse_base_branch(body.base_repo) or branch
     elif body.initial_commit is not None:
         raise InitialCommitUnexpected()
-    command = CreateRepo(call.caller.repo, branch, base)
+    command = CreateRepo(call.caller.repo, branch, base, _parse_expiry(body.expires_at))
 
     def render(repo: RepoInfo) -> CreatedRepoReply:
         address = call.clone_address(repo.name)
@@ -185,14 +195,24 @@ async def get_one_repo(call: Call) -> RepoReply:
 
 
 async def patch_repo(call: Call) -> UpdatedRepoReply:
-    """PATCH /api/repos/{repo}: change the default branch."""
-    body = await call.read_body(UpdateRepoBody)
+    """PATCH /api/repos/{repo}: change the default branch and the expiry."""
+    members = await call.read_members(UpdateRepoBody)
+    body = parse_object(members, UpdateRepoBody, where=call.match.operation)
     _refuse_deployment(body.deployment)
     branch = parse_default_branch(body.default_branch)
-    if branch is None:
+    expires_at = _parse_expiry(body.expires_at)
+    # Only here does null mean something else than an absent member.
+    is_expiry_given = expires_at is not None or members.get("expires_at", UNSET) is None
+    if branch is None and not is_expiry_given:
         raise NothingToUpdate()
-    repo = await call.operate(update_repo, UpdateRepo(call.caller.repo, branch))
-    return UpdatedRepoReply(repo_id=repo.public_id, repo_name=repo.name, default_branch=repo.default_branch)
+    expiry = Expiry(expires_at) if is_expiry_given else None
+    repo = await call.operate(update_repo, UpdateRepo(call.caller.repo, branch, expiry))
+    return UpdatedRepoReply(
+        repo_id=repo.public_id,
+        repo_name=repo.name,
+        default_branch=repo.default_branch,
+        expires_at=_expiry_time(repo),
+    )
 
 
 async def delete_one_repo(call: Call) -> DeletedRepoReply:
@@ -211,6 +231,7 @@ class _Members(TypedDict):
     default_branch: str
     created_at: str
     base_repo: BaseRepoReply | UnsetType
+    expires_at: str | UnsetType
     http_url: str | UnsetType
 
 
@@ -222,6 +243,7 @@ def _members(repo: RepoInfo, *, http_url: str | UnsetType = UNSET) -> _Members:
         "default_branch": repo.default_branch,
         "created_at": format_timestamp(repo.created_at),
         "base_repo": _base_reply(repo.upstream),
+        "expires_at": _expiry_time(repo),
         "http_url": http_url,
     }
 
@@ -234,10 +256,22 @@ def _base_reply(base: UpstreamInfo | None) -> BaseRepoReply | UnsetType:
     )
 
 
+def _expiry_time(repo: RepoInfo) -> str | UnsetType:
+    return UNSET if repo.expires_at is None else format_timestamp(repo.expires_at)
+
+
+def _parse_expiry(text: str | None) -> int | None:
+    """Return the time in seconds since 1970, None for absent text; raise Invalid for text that is no date."""
+    return None if text is None else parse_date(text)[0]
+
+
 def _refuse_deployment(settings: object) -> None:
     if settings is not None:
         raise DeploymentNotSupported()
 
+
+_TAKES_EXPIRY_AWAY: Final = {"required": ["expires_at"], "properties": {"expires_at": {"type": "null"}}}
+_CHANGES_SOMETHING: Final = {"anyOf": [*needs("default_branch", "expires_at")["anyOf"], _TAKES_EXPIRY_AWAY]}
 
 ROUTES = (
     writing(
@@ -274,9 +308,9 @@ ROUTES = (
         Paths(released="/api/v1/repo", preferred="/api/repos/{repo}"),
         patch_repo,
         Description(
-            "Change a repository's default branch",
+            "Change a repository's default branch and expiry",
             body=UpdateRepoBody,
-            body_rules=(needs("default_branch"),),
+            body_rules=(_CHANGES_SOMETHING,),
         ),
         method="PATCH",
     ),

@@ -220,14 +220,18 @@ PathCursor = Annotated[
     ),
 ]
 PersonText = Annotated[str, says(pattern=r"^\s*[^\s<>\x00]([^<>\n\x00]*[^\s<>\x00])?\s*$")]
+_DATE: Final = (
+    r"^\s*([0-9]{4}-?[0-9]{2}-?[0-9]{2}([Tt ][0-9]{2}:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?"
+    r"( ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?))?)?)?\s*$"
+)
 Date = Annotated[
+    str, msgspec.Meta(description="ISO 8601; now when absent.", extra_json_schema={"pattern": _DATE})
+]
+ExpiryDate = Annotated[
     str,
     msgspec.Meta(
-        description="ISO 8601; now when absent.",
-        extra_json_schema={
-            "pattern": r"^\s*([0-9]{4}-?[0-9]{2}-?[0-9]{2}([Tt ][0-9]{2}:?[0-9]{2}(:?[0-9]{2}([.,][0-9]+)?)?"
-            r"( ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?))?)?)?\s*$"
-        },
+        description="ISO 8601, in the future. About then the repository is deleted. Never when absent.",
+        extra_json_schema={"pattern": _DATE},
     ),
 ]
 Message = Annotated[str, says(pattern=r"\S", **{"not": {"type": "string", "pattern": r"\x00"}})]

@@ -167,6 +167,20 @@ def test_repositories_are_listed_and_searched(client: GitStorage, name: str) -> 
     assert page["has_more"] is False
 
 
+def test_a_repository_with_an_expiry_is_found_listed_and_deleted_as_any(
+    client: GitStorage, org: Org, name: str
+) -> None:
+    run(client.create_repo(id=name))
+    reply = org.repo(name).api("PATCH", json={"expires_at": "2999-01-01T00:00:00Z"})
+    assert reply.json()["expires_at"] == "2999-01-01T00:00:00Z"
+    found = run(client.find_one(id=name))
+    assert found is not None
+    assert (found.id, found.default_branch) == (name, "main")
+    assert [repo["url"] for repo in run(client.list_repos(q=name))["repos"]] == [name]
+    assert name in run(client.delete_repo(id=name))["message"]
+    assert run(client.find_one(id=name)) is None
+
+
 def test_the_ephemeral_remote_keeps_its_branches_apart(
     client: GitStorage, server: Server, name: str, git: Git, tmp_path: Path
 ) -> None:

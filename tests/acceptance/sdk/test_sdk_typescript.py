@@ -136,6 +136,17 @@ def test_repositories_are_listed_and_searched(client: TypeScriptClient, name: st
     assert page["hasMore"] is False
 
 
+def test_a_repository_with_an_expiry_is_found_listed_and_deleted_as_any(
+    client: TypeScriptClient, org: Org, name: str
+) -> None:
+    reply = org.repo(name).api("PATCH", json={"expires_at": "2999-01-01T00:00:00Z"})
+    assert reply.json()["expires_at"] == "2999-01-01T00:00:00Z"
+    assert client.call("findOne", id=name)["defaultBranch"] == "main"
+    assert [repo["url"] for repo in client.call("listRepos", q=name)["repos"]] == [name]
+    assert name in client.call("deleteRepo", id=name)["message"]
+    assert client.call("findOne", id=name) is None
+
+
 def test_the_ephemeral_remote_keeps_its_branches_apart(
     client: TypeScriptClient, server: Server, name: str, git: Git
 ) -> None:

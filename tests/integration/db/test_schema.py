@@ -25,7 +25,7 @@ from packhouse.db.session import QUERIES
 from packhouse.ids import RepoKey
 from tests.support.servers.postgres import PostgresServer
 
-RELEASED = [(1,), (2,), (3,), (4,), (5,), (6,)]
+RELEASED = [(1,), (2,), (3,), (4,), (5,), (6,), (8,)]
 """The versions of the migrations of this release."""
 
 SPAWN = multiprocessing.get_context("spawn")

@@ -34,7 +34,13 @@ BASE64: Final = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0
 TRUE: Final = frozenset({True})
 
 _BASE_REPO = {"provider": TEXT, "owner": TEXT, "name": TEXT, "upstream_host?": TEXT}
-_UPDATED_REPO = {"repo_id": re.compile(r"repo_\w+"), "repo_name": TEXT, "url": TEXT, "default_branch": TEXT}
+_UPDATED_REPO = {
+    "repo_id": re.compile(r"repo_\w+"),
+    "repo_name": TEXT,
+    "url": TEXT,
+    "default_branch": TEXT,
+    "expires_at?": TIME,
+}
 _LISTED_REPO = {**_UPDATED_REPO, "repository_id": int, "created_at": TIME, "base_repo?": _BASE_REPO}
 _REPO = {**_LISTED_REPO, "http_url": TEXT}
 _PAGE = {"has_more": bool, "next_cursor?": TEXT}

@@ -55,7 +55,7 @@ def test_repositories_are_listed_oldest_first_and_by_a_part_of_their_name(shop: 
     found = shop.program.json("repo", "list", "acme", "--search", "cli")
     assert [repo["name"] for repo in found] == ["tools/cli"]
     lines = shop.program.run("repo", "list", "acme").splitlines()
-    assert lines[0].split() == ["NAME", "DEFAULT", "BRANCH", "CREATED", "AT", "REPO", "ID"]
+    assert lines[0].split() == ["NAME", "DEFAULT", "BRANCH", "CREATED", "AT", "EXPIRES", "AT", "REPO", "ID"]
     assert lines[1].startswith("apps/shop  main ")
 
 

@@ -16,6 +16,7 @@ from packhouse.operations.refs.list_branches import ListBranches, list_branches
 from packhouse.operations.refs.list_tags import ListTags, list_tags
 from packhouse.operations.refs.read_ref_log import ReadRefLog, read_ref_log
 from packhouse.operations.refs.tags import Tag
+from packhouse.operations.removal.expire_repos import ExpireRepos, expire_repos
 from packhouse.operations.repos.bases import Base, ForkBase, SnapshotBase
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
@@ -275,3 +276,19 @@ def test_a_snapshot_asks_for_the_sources_token_as_a_fork_does(
         create(node, caller, snapshot("no token"))
     with pytest.raises(RepoClaimMismatch):
         create(node, caller, snapshot(sign(pair, repo="other")))
+
+
+# Expiry
+
+
+def test_forks_and_snapshots_expire_at_the_given_time(
+    node: Node, caller: Principal, token: str, history: tuple[Oid, Oid, Oid]
+) -> None:
+    bases: list[Base] = [ForkBase("r", token), SnapshotBase("r", token, None, b"Start\n", ADA)]
+    for number, base in enumerate(bases):
+        made = create_repo(node, caller, CreateRepo(f"copy{number}", base=base, expires_at=2000))
+        assert made.expires_at == 2000
+        assert get_repo(node, caller, GetRepo(made.name)) == made
+    node.clock = lambda: 2000
+    assert expire_repos(node, ExpireRepos()) == 2
+    assert [repo.name for repo in list_repos(node, caller, ListRepos()).repos] == ["r"]

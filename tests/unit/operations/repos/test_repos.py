@@ -22,9 +22,9 @@ from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
-from packhouse.operations.repos.repo_info import RepoInfo
+from packhouse.operations.repos.repo_info import ExpiryNotInFuture, RepoInfo
 from packhouse.operations.repos.undelete_repo import UndeletedRepo, UndeleteRepo, undelete_repo
-from packhouse.operations.repos.update_repo import UpdateRepo, update_repo
+from packhouse.operations.repos.update_repo import Expiry, UpdateRepo, update_repo
 from tests.support.builders.node_writes import commit_files
 
 pytestmark = pytest.mark.quick
@@ -97,6 +97,22 @@ def test_a_name_is_taken_once_in_an_organisation_and_case_tells_names_apart(
     assert make(node, caller, "R").id != first.id
     assert make(node, stranger, "r").id != first.id
     assert get_repo(node, caller, GetRepo("r")) == first
+
+
+def test_a_time_of_expiry_is_kept_and_shown(node: Node, caller: Principal) -> None:
+    made = create_repo(node, caller, CreateRepo("r", expires_at=1001))
+    assert made.expires_at == 1001
+    assert get_repo(node, caller, GetRepo("r")) == made
+    assert list_repos(node, caller, ListRepos()).repos == [made]
+
+
+@pytest.mark.parametrize("expires_at", [1000, 999, 0])
+def test_a_repository_that_would_expire_at_once_is_not_made(
+    node: Node, caller: Principal, expires_at: int
+) -> None:
+    with pytest.raises(ExpiryNotInFuture):
+        create_repo(node, caller, CreateRepo("r", expires_at=expires_at))
+    assert names(node, caller) == []
 
 
 # Finding and listing
@@ -210,6 +226,24 @@ def test_the_default_branch_must_exist_once_there_are_branches(
         with pytest.raises(BranchNotFound):
             update_repo(node, caller, UpdateRepo("r", branch_refname(branch)))
     assert get_repo(node, caller, GetRepo("r")).default_branch == "trunk"
+
+
+def test_a_time_of_expiry_is_set_moved_and_taken_away(node: Node, caller: Principal, repo: str) -> None:
+    for expires_at in (1001, 5000, None, 2000):
+        changed = update_repo(node, caller, UpdateRepo("r", expiry=Expiry(expires_at)))
+        assert (changed.expires_at, changed.default_branch) == (expires_at, "main")
+        assert get_repo(node, caller, GetRepo("r")) == changed
+    assert update_repo(node, caller, UpdateRepo("r", TRUNK)).expires_at == 2000
+
+
+def test_of_an_update_with_a_fault_nothing_happens(node: Node, caller: Principal, repo: str) -> None:
+    commit_files(node, caller, "r", "main", {"a": b"1"})
+    before = get_repo(node, caller, GetRepo("r"))
+    with pytest.raises(ExpiryNotInFuture):
+        update_repo(node, caller, UpdateRepo("r", MAIN, Expiry(1000)))
+    with pytest.raises(BranchNotFound):
+        update_repo(node, caller, UpdateRepo("r", TRUNK, Expiry(2000)))
+    assert get_repo(node, caller, GetRepo("r")) == before
 
 
 def test_another_organisation_changes_and_deletes_nothing(
