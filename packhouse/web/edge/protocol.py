@@ -38,11 +38,12 @@ class _Refused(Exception):
 
 
 class EdgeUvicornConfig(UvicornConfig):
-    """Uvicorn's configuration, which holds our configuration for the protocol."""
+    """Uvicorn's configuration, which holds for the protocol our configuration and the number of connections."""
 
-    def __init__(self, app: Any, *, settings: Config, **options: Any) -> None:
+    def __init__(self, app: Any, *, settings: Config, connections_max: int, **options: Any) -> None:
         super().__init__(app, **options)
         self.settings = settings
+        self.connections_max = connections_max
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -57,6 +58,7 @@ class EdgeProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._header_timeout_s = config.settings.header_timeout_s
+        self._connections_max = config.connections_max
         self._in_head = False
         self._is_upgrade_offered = False
         self._head_bytes = 0
@@ -72,7 +74,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection, unless there are too many."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it to Transport
-        if len(self.connections) > limits.connections_max:
+        if len(self.connections) > self._connections_max:
             self._refusal = (503, "server has too many connections")
             self.send_400_response("")
             return
@@ -272,6 +274,19 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._cut_later()
+        else:
+            self._forget_request()
+
+    def _forget_request(self) -> None:
+        """Release the memory of the answered request: thousands of connections may be idle.
+
+        Does nothing while parts of this request or of the next one may still arrive.
+        """
+        cycle = self.cycle
+        if cycle is self._running and cycle.response_complete and not cycle.more_body and not self._in_head:
+            nothing: Any = None  # as uvicorn's protocol has it before its first request
+            self.cycle = self._running = self.scope = nothing
+            self.headers = []
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that was idle for too long."""

@@ -26,8 +26,10 @@ from packhouse.web.app import StartBackground, make_app
 from packhouse.web.edge.protocol import EdgeProtocol, EdgeUvicornConfig
 from packhouse.web.edge.supervisor import EXIT_START_FAILED, supervise
 
-BACKLOG: Final = 2048
+BACKLOG: Final = 4096
 OPEN_FILES_WANTED: Final = 65_536
+FILES_BESIDE_CONNECTIONS: Final = 2048
+"""Open files that are kept free for the database, packs, git processes and outbound requests."""
 
 
 class TlsUnusable(Invalid, kw_only=True):
@@ -77,6 +79,7 @@ def serve(
     check_tls(config)
     listener = open_listener(config.listen)
     _raise_open_files_limit()
+    _tell_lowered_bound()
     host, port = listener.getsockname()[:2]
     scheme = "https" if config.tls_cert else "http"
     shown = f"[{host}]" if ":" in host else host
@@ -161,6 +164,31 @@ def _raise_open_files_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def choose_connections_max(open_files_max: int) -> int:
+    """Return how many connections a process takes that may have so many files open.
+
+    One more is answered 503. Without that, accepting would fail for lack of a descriptor, and so would every file that
+    a request opens.
+    """
+    if open_files_max == resource.RLIM_INFINITY:
+        return limits.connections_max
+    kept_free = min(FILES_BESIDE_CONNECTIONS, open_files_max // 4)
+    return min(limits.connections_max, open_files_max - kept_free)
+
+
+def _tell_lowered_bound() -> None:
+    """Log that the system's limit of open files lowers the number of connections."""
+    open_files_max = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    taken = choose_connections_max(open_files_max)
+    if taken < limits.connections_max:
+        log_event(
+            "limit of open files lowers the number of connections",
+            level=logging.WARNING,
+            open_files_max=open_files_max,
+            connections_max=taken,
+        )
+
+
 class _Server(uvicorn.Server):
     """Uvicorn's server. A signal ends it with status 0, where uvicorn would raise the signal again.
 
@@ -188,6 +216,7 @@ def make_server(app: ASGIApp, config: Config, on_start: Callable[[], None] | Non
         EdgeUvicornConfig(
             app,
             settings=config,
+            connections_max=choose_connections_max(resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
             loop="none",
             http=EdgeProtocol,
             ws="none",

@@ -35,7 +35,8 @@ _KEY_ID = re.compile(r"key_\w+\Z")
 class ServerOptions:
     """The options of a server. `settings` are `PACKHOUSE_…` variables without the prefix, in lower case.
 
-    `nohup` starts it like nohup(1), however the tests themselves were started.
+    `nohup` starts it like nohup(1), however the tests themselves were started. `open_files_max` is the most open files
+    that the system lets each of its processes have; 0 leaves that as it is.
     """
 
     database: str = ""
@@ -43,6 +44,7 @@ class ServerOptions:
     tls: TlsFiles | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     nohup: bool = False
+    open_files_max: int = 0
 
 
 class ServerProcess:
@@ -127,7 +129,7 @@ class ServerProcess:
         """Start the process. Wait until it is ready to serve, or until another path answers 200."""
         with self.stderr_path.open("ab") as stderr, processes.hangup_ignored(self.options.nohup):
             self.process = subprocess.Popen(
-                [str(PROGRAM), "serve"],
+                self._command(),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
@@ -143,6 +145,12 @@ class ServerProcess:
                 raise AssertionError(f"server not ready after {START_TIMEOUT_S} s:\n{self.stderr()}")
             time.sleep(0.05)
         return self
+
+    def _command(self) -> list[str]:
+        command = [str(PROGRAM), "serve"]
+        if not self.options.open_files_max:
+            return command
+        return ["/bin/sh", "-c", f'ulimit -n {self.options.open_files_max} && exec "$0" "$@"', *command]
 
     def _answers(self, path: str) -> bool:
         try:
