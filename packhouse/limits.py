@@ -98,6 +98,7 @@ class Limits:
 
     # Events and webhooks
     prune_batch: int = 1000
+    event_news_repos_max: int = 200  # repositories whose new events are read together
 
     # Runtime files
     ref_folders_max: int = 2000  # repositories whose refs are kept as files for git
@@ -119,7 +120,7 @@ request_headers_max_bytes = 128 * KIB  # download clients may send a token of 10
 request_headers_max = 500
 keep_alive_s = 75  # how long a connection may be idle between requests
 pipelined_requests_max = 32  # waiting on one connection while another is answered
-connections_max = 4096  # of one server process
+connections_max = 16_384  # of one server process; fewer where the system allows too few open files
 query_fields_max = 200
 waiting_calls_max = 1024  # calls that wait for a worker thread; one more is answered 503
 background_stop_max_s = 5.0
@@ -315,7 +316,8 @@ webhook_receiver_sends_max = 4  # at once to one receiver that answers well
 webhook_in_order_attempts = 3  # after so many failures, later events of the ref no longer wait
 webhook_queue_max = 100  # deliveries of one subscription read together
 event_page_max = 100
-event_streams_max = 100  # of one server process
+event_catch_up_max = 4  # streams of one server process that read old events at once
+event_streams_max = 2000  # of one server process
 event_poll_s = 0.3
 event_keepalive_s = 15.0
 

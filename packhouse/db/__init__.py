@@ -30,6 +30,8 @@ from packhouse.db.events import (
     insert_events,
     list_events_after,
     list_events_to_fan_out,
+    list_repos_with_missed_events,
+    list_repos_with_news,
     lock_repo,
     mark_event_fanned_out,
 )
@@ -286,6 +288,8 @@ __all__ = [
     "list_refs_page",
     "list_repos",
     "list_repos_to_adopt",
+    "list_repos_with_missed_events",
+    "list_repos_with_news",
     "list_repos_with_packs",
     "list_sealed_passwords",
     "list_sealed_secrets",

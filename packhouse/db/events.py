@@ -1,6 +1,7 @@
 """Events of repositories, in order. The transaction that causes an event writes it; subscribers read it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from packhouse.db.repos import RepoNotFound
@@ -72,6 +73,18 @@ def list_events_after(session: Session, repo_id: RepoKey, after: int, *, limit: 
     """Return the oldest events of a repository with ids larger than `after`."""
     rows = session.all("list_events_after", repo_id=repo_id, after=after, limit=limit)
     return [Event(*row) for row in rows]
+
+
+def list_repos_with_news(session: Session, positions: Mapping[RepoKey, int], *, limit: int) -> list[RepoKey]:
+    """Return the repositories with events behind their position, those that waited longest first."""
+    rows = session.all("list_repos_with_news", positions=json.dumps(positions), limit=limit)
+    return [RepoKey(row[0]) for row in rows]
+
+
+def list_repos_with_missed_events(session: Session, positions: Mapping[RepoKey, int]) -> list[RepoKey]:
+    """Return the repositories that are gone, or that no longer keep an event behind their position."""
+    rows = session.all("list_repos_with_missed_events", positions=json.dumps(positions))
+    return [RepoKey(row[0]) for row in rows]
 
 
 def get_last_event_id(session: Session, repo_id: RepoKey) -> int:

@@ -35,6 +35,7 @@ from packhouse.web.api import (
 from packhouse.web.api.document import document_route
 from packhouse.web.call import Shared
 from packhouse.web.edge.wire_request import WireRequest
+from packhouse.web.event_feed import EventFeed
 from packhouse.web.pipeline.authorise import authorise_caller
 from packhouse.web.pipeline.exchange import Exchange, Proceed, chain
 from packhouse.web.pipeline.failures import answer_failures, end_broken
@@ -129,7 +130,7 @@ class App:
             await send({"type": "lifespan.startup.failed"})
             return
         admission = open_admission(self._config, node.limits)
-        self._shared = Shared(node, admission)
+        self._shared = Shared(node, admission, EventFeed(node, admission.threads))
         stop_background = self._start_background(node)
         await send({"type": "lifespan.startup.complete"})
         await receive()

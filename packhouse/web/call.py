@@ -17,6 +17,7 @@ from packhouse.web.admission.admission import Admission
 from packhouse.web.caller import Caller
 from packhouse.web.edge.body import iter_body
 from packhouse.web.edge.wire_request import WireRequest
+from packhouse.web.event_feed import EventFeed
 from packhouse.web.json import decode_members, member_names, parse_object, parse_query
 from packhouse.web.prepared_write import BranchWrite, PreparedWrite, WriteVerb
 from packhouse.web.reply import Reply
@@ -37,6 +38,7 @@ class Shared:
 
     node: Node
     admission: Admission
+    events: EventFeed
 
 
 class Call:
@@ -50,6 +52,7 @@ class Call:
         self.wire = wire
         self.node = shared.node
         self.admission = shared.admission
+        self.events = shared.events
         self.match = match
         self.principal: Principal | None = None
         self.authorised: Caller | None = None

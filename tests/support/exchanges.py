@@ -9,6 +9,7 @@ from packhouse.node.node import Node
 from packhouse.web.admission.admission import open_admission
 from packhouse.web.call import Shared
 from packhouse.web.edge.wire_request import WireRequest
+from packhouse.web.event_feed import EventFeed
 from packhouse.web.pipeline.exchange import Exchange, Proceed
 
 
@@ -46,7 +47,8 @@ class Sent:
 
 def open_shared(node: Node) -> Shared:
     """Return what the requests of one process have in common, with bounds as the server opens them."""
-    return Shared(node, open_admission(node.config, node.limits))
+    admission = open_admission(node.config, node.limits)
+    return Shared(node, admission, EventFeed(node, admission.threads))
 
 
 def open_exchange(wire: WireRequest, shared: Shared) -> tuple[Exchange, Sent]:

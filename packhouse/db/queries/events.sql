@@ -19,6 +19,27 @@ WHERE repo_id = :repo_id AND id > :after
 ORDER BY id
 LIMIT :limit;
 
+-- `positions` is a JSON object from repository to the newest event that its reader knows. A subquery for each
+-- repository keeps both engines at one step in the database index for each, whatever they guess of the numbers.
+-- name: list_repos_with_news
+SELECT n.repo_id FROM (
+    SELECT CAST(p.key AS bigint) AS repo_id, CAST(CAST(p.value AS text) AS bigint) AS seen,
+           (SELECT MAX(e.id) FROM events AS e WHERE e.repo_id = CAST(p.key AS bigint)) AS newest
+    FROM json_each(:positions) AS p
+) AS n
+WHERE n.newest > n.seen
+ORDER BY n.newest
+LIMIT :limit;
+
+-- name: list_repos_with_missed_events
+SELECT n.repo_id FROM (
+    SELECT CAST(p.key AS bigint) AS repo_id, CAST(CAST(p.value AS text) AS bigint) AS seen,
+           (SELECT r.events_pruned_to FROM repos AS r WHERE r.id = CAST(p.key AS bigint) AND r.deleted_at IS NULL)
+           AS pruned_to
+    FROM json_each(:positions) AS p
+) AS n
+WHERE n.pruned_to IS NULL OR n.pruned_to > n.seen;
+
 -- name: get_last_event_id
 SELECT MAX(id) FROM events WHERE repo_id = :repo_id;
 

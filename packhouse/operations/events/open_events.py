@@ -8,7 +8,6 @@ from packhouse.db import (
     Event,
     RepoNotFound,
     find_repo,
-    find_repo_by_id,
     get_events_pruned_to,
     get_last_event_id,
     list_events_after,
@@ -35,26 +34,25 @@ class OpenEvents:
 
 @dataclass(slots=True)
 class EventReader:
-    """Reads a repository's events in order. `after` is the id of the last event that was read or skipped."""
+    """Reads a repository's events in order. `after` is the id of the last event that was read or skipped.
+
+    `has_missed` tells that events behind `after` were deleted before they were read.
+    """
 
     node: Node
     repo_id: RepoKey
     after: int = 0
+    has_missed: bool = False
 
     def read(self) -> list[Event]:
         """Return the next events, at most `limits.event_page_max`, and advance `after`. Empty when there are none."""
         with self.node.database.read() as session:
             events = list_events_after(session, self.repo_id, self.after, limit=limits.event_page_max)
+            # Asked after the events were read: whatever was deleted before that is known now.
+            self.has_missed |= self.after < get_events_pruned_to(session, self.repo_id)
         if events:
             self.after = events[-1].id
         return events
-
-    def has_missed(self) -> bool:
-        """Tell whether the reader has missed events: its repository is gone, or unread events were deleted."""
-        with self.node.database.read() as session:
-            repo = find_repo_by_id(session, self.repo_id)
-            gone = repo is None or repo.deleted_at is not None
-            return gone or self.after < get_events_pruned_to(session, self.repo_id)
 
 
 def open_events(node: Node, caller: Principal, command: OpenEvents) -> EventReader:

@@ -5,7 +5,6 @@ The stream is of server-sent events (HTML standard, section 9.2): `id`, `event` 
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Final
 
@@ -34,37 +33,24 @@ class EventsQuery(msgspec.Struct, frozen=True, kw_only=True):
     last_event_id: Annotated[str, says(pattern=r"^\s*[0-9]{0,18}\s*$")] = ""
 
 
-class _OpenStreams:
-    """The number of streams that this process serves."""
-
-    def __init__(self) -> None:
-        self._count = 0
-
-    def enter(self) -> None:
-        """Count one more stream; raise Unavailable when there are too many."""
-        if self._count >= limits.event_streams_max:
-            raise ServerBusy(work="event streams", retry_after_s=_RETRY_AFTER_S)
-        self._count += 1
-
-    async def leave(self) -> None:
-        """Count one stream less."""
-        self._count -= 1
-
-
-_streams: Final = _OpenStreams()
-
-
 async def handle_events(call: Call) -> Response:
     """GET …/events: the events from now on, or after the event of the given id."""
     query = parse_query(call.wire.query_string, EventsQuery, where="events")
     after = _parse_id(call.wire.headers.get("last-event-id", "").strip() or query.last_event_id)
     reader = await call.operate(open_events, OpenEvents(call.caller.repo, after))
-    _streams.enter()
+    streams, holder = call.admission.event_streams, (call.caller.principal.org_id, call.caller.repo)
+    if not streams.has_room(holder):
+        raise ServerBusy(work="event streams", retry_after_s=_RETRY_AFTER_S)
+    streams.take(holder)
+
+    async def leave() -> None:
+        streams.give_back(holder)
+
     return StreamResponse(
         _stream(call, reader),
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         media_type="text/event-stream",
-        cleanup=_streams.leave,
+        cleanup=leave,
     )
 
 
@@ -82,25 +68,27 @@ async def _stream(call: Call, reader: EventReader) -> AsyncIterator[bytes]:
     A reader reconnects by itself with the last id that it saw. The answer to that tells why it cannot go on.
     """
     yield _HELLO
-    node, ends_at = call.node, call.caller.principal.expires_at
-    quiet_since = time.monotonic()
-    while node.clock() < ends_at and not call.wire.is_ending():
-        events = await call.in_thread(reader.read)
-        if events:
-            yield b"".join(_frame(event.id, event.kind, event.payload) for event in events)
-            quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since >= limits.event_keepalive_s:
-            if await call.in_thread(reader.has_missed):
+    # Streams that were opened at once, as after a restart, do not write their comments at once.
+    now = asyncio.get_running_loop().time
+    comment_at = now() + limits.event_keepalive_s * (1 + call.node.jitter()) / 2
+    with call.events.join(reader, call.wire.is_ending) as topic:
+        while (left_s := call.caller.principal.expires_at - call.node.clock()) > 0:
+            if topic.is_over or call.wire.is_ending():
                 return
-            yield _KEEPALIVE
-            quiet_since = time.monotonic()
-        if len(events) < limits.event_page_max:
-            await asyncio.sleep(limits.event_poll_s)
-
-
-def _frame(event_id: int, kind: str, payload: str) -> bytes:
-    # JSON text as we write it holds no line feed, so one data line is the whole payload.
-    return f"id: {event_id}\nevent: {kind}\ndata: {payload}\n\n".encode()
+            seen = reader.after
+            if seen < topic.position:
+                page = await call.events.catch_up(reader)
+                if page is None or reader.has_missed:
+                    return
+            else:
+                page = await topic.wait(max(0.0, min(left_s, comment_at - now())))
+            if page is not None and page.last > seen:
+                yield page.after(seen)
+                reader.after = page.last
+                comment_at = now() + limits.event_keepalive_s
+            elif now() >= comment_at:
+                yield _KEEPALIVE
+                comment_at = now() + limits.event_keepalive_s
 
 
 ROUTES = (

@@ -8,6 +8,7 @@ from packhouse.node.node import Node
 from packhouse.operations.tenants.add_key import AddKey, add_key
 from packhouse.web.admission.admission import Admission
 from packhouse.web.call import Call, Shared
+from packhouse.web.event_feed import EventFeed
 from packhouse.web.routing.route import Route
 from packhouse.web.routing.router import Router
 from tests.support.builders.keys import KeyPair, make_key_pair, sign_token, usual_claims
@@ -19,7 +20,7 @@ class MemoryEdge:
     """Answers requests by the handlers of some routes, for a caller of organisation acme."""
 
     def __init__(self, node: Node, admission: Admission, routes: Iterable[Route]) -> None:
-        self._shared = Shared(node, admission)
+        self._shared = Shared(node, admission, EventFeed(node, admission.threads))
         self._router = Router(list(routes))
         self._keys: KeyPair = make_key_pair()
         add_key(node, AddKey("acme", self._keys.public_pem))

@@ -14,9 +14,12 @@ from packhouse.git.oid import Oid
 from packhouse.git.refname import RefName
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.events.find_missed_events import FindMissedEvents, find_missed_events
 from packhouse.operations.events.open_events import EventReader, EventsForgotten, OpenEvents, open_events
 from packhouse.operations.events.prune_events import PruneEvents, prune_events
+from packhouse.operations.events.read_news import ReadNews, read_news
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
+from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.webhooks.add_webhook import AddWebhook, add_webhook
 from packhouse.operations.webhooks.choose_deliveries import ChooseDeliveries, choose_deliveries
 from packhouse.operations.webhooks.fan_out_events import FanOutEvents, fan_out_events
@@ -69,6 +72,31 @@ def test_a_reader_learns_of_pruned_events(node: Node, caller: Principal, repo: R
             open_events(node, caller, OpenEvents("apps/shop", after))
     for after in (second.id, last):
         assert open_events(node, caller, OpenEvents("apps/shop", after)).after == after
+
+
+def test_news_and_gaps_of_many_repositories_are_found_with_one_query(
+    node: Node, caller: Principal, repo: Repo
+) -> None:
+    repos = [repo]
+    for name in ("b", "c", "gone"):
+        create_repo(node, caller, CreateRepo(name))
+        repos.append(lookup_repo(node, caller, name))
+    for oid in OIDS[:3]:
+        push(node, caller, repos[0], oid)
+        push(node, caller, repos[1], oid)
+    positions = {each.id: 0 for each in repos}
+    first = EventReader(node, repo.id).read()[0].id
+    news = read_news(node, ReadNews(positions | {repo.id: first}))
+    assert {repo_id: len(events) for repo_id, events in news.events.items()} == {repo.id: 2, repos[1].id: 3}
+    assert [event.id for event in news.events[repo.id]] == sorted(e.id for e in news.events[repo.id])
+    assert find_missed_events(node, FindMissedEvents(positions)) == set()
+    delete_repo(node, caller, DeleteRepo("gone"))
+    node.clock = lambda: 1001 + node.config.event_keep_s
+    assert prune_events(node, PruneEvents())
+    seen = positions | {repos[1].id: news.events[repos[1].id][-1].id}
+    assert find_missed_events(node, FindMissedEvents(seen)) == {repo.id, repos[3].id}
+    assert find_missed_events(node, FindMissedEvents({})) == set()
+    assert read_news(node, ReadNews({})).events == {}
 
 
 def test_a_sync_event_has_the_fields_of_its_kind(node: Node, caller: Principal, repo: Repo) -> None:

@@ -11,8 +11,10 @@ from packhouse.git.refname import branch_refname
 from packhouse.limits import Limits, event_page_max
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
+from packhouse.operations.events.find_missed_events import FindMissedEvents, find_missed_events
 from packhouse.operations.events.open_events import EventReader, EventsForgotten, OpenEvents, open_events
 from packhouse.operations.events.prune_events import PruneEvents, prune_events
+from packhouse.operations.events.read_news import ReadNews, read_news
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.refs.create_branch import CreateBranch, create_branch
 from packhouse.operations.refs.delete_branch import DeleteBranch, delete_branch
@@ -96,13 +98,43 @@ def test_events_of_other_repositories_and_organisations_are_not_read(
         listen(node, stranger)
 
 
-def test_a_reader_of_a_deleted_repository_has_missed_events(node: Node, caller: Principal, repo: str) -> None:
-    reader = listen(node, caller)
-    assert not reader.has_missed()
+def test_readers_of_a_deleted_repository_have_missed_events(node: Node, caller: Principal, repo: str) -> None:
+    create_repo(node, caller, CreateRepo("other"))
+    readers = FindMissedEvents({listen(node, caller).repo_id: 0, lookup_repo(node, caller, "other").id: 0})
+    assert find_missed_events(node, readers) == frozenset()
     delete_repo(node, caller, DeleteRepo(repo))
-    assert reader.has_missed()
+    assert find_missed_events(node, readers) == {min(readers.positions)}
     with pytest.raises(RepoNotFound):
         listen(node, caller)
+
+
+# Many repositories at once
+
+
+def test_news_of_many_repositories_are_read_together(node: Node, caller: Principal, repo: str) -> None:
+    create_repo(node, caller, CreateRepo("other"))
+    create_repo(node, caller, CreateRepo("quiet"))
+    here, other, quiet = (lookup_repo(node, caller, name).id for name in ("r", "other", "quiet"))
+    write(node, caller, 3)
+    write(node, caller, 2, repo="other")
+    first = listen(node, caller).read()[0].id
+    news = read_news(node, ReadNews({here: first, other: 0, quiet: 0}))
+    assert {repo_id: len(events) for repo_id, events in news.events.items()} == {here: 2, other: 2}
+    assert all(event.id > first for event in news.events[here])
+    assert not news.has_more
+    seen = {repo_id: events[-1].id for repo_id, events in news.events.items()}
+    assert read_news(node, ReadNews({**seen, quiet: 0})).events == {}
+
+
+def test_many_news_come_in_turns_and_the_oldest_first(node: Node, caller: Principal, repo: str) -> None:
+    names = [f"r{number}" for number in range(3)]
+    for name in names:
+        create_repo(node, caller, CreateRepo(name))
+        write(node, caller, repo=name)
+    positions = {lookup_repo(node, caller, name).id: 0 for name in reversed(names)}
+    news = read_news(replace(node, limits=Limits(event_news_repos_max=2)), ReadNews(positions))
+    assert list(news.events) == sorted(positions)[:2]
+    assert news.has_more
 
 
 # Pruning
@@ -117,8 +149,10 @@ def test_old_events_are_deleted_and_readers_that_have_not_seen_them_learn_it(
     node.clock = lambda: 1001 + node.config.event_keep_s
     write(node, caller)
     assert prune_events(node, PruneEvents())
-    assert (slow.has_missed(), quick.has_missed()) == (True, False)
-    assert len(quick.read()) == 1
+    for reader, missed in ((slow, {slow.repo_id}), (quick, set())):
+        assert find_missed_events(node, FindMissedEvents({reader.repo_id: reader.after})) == missed
+        assert len(reader.read()) == 1
+        assert reader.has_missed == bool(missed)
     for after in (0, first.id):
         with pytest.raises(EventsForgotten):
             listen(node, caller, after)
