@@ -3,6 +3,8 @@
 from typing import Final
 
 _COPY: Final = 0x80
+_COPY_SHIFTS: Final = tuple(tuple(8 * bit for bit in range(7) if bits >> bit & 1) for bits in range(_COPY))
+"""The places of the bytes behind a copy instruction, by its lower bits: four for the start, three for the size."""
 _COPY_SIZE_OF_ZERO: Final = 0x10000
 _SIZE_SHIFT_MAX: Final = 63  # a size has 64 bits at most
 
@@ -16,7 +18,7 @@ def read_result_size(delta: bytes) -> int | None:
 def apply_delta(base: bytes, delta: bytes) -> bytes | None:
     """Return the object that the delta makes of `base`; None if the delta is malformed or was made for another base.
 
-    Memory is bounded by twice the size that the delta announces.
+    Memory is bounded by twice the announced size and the size of the base.
     """
     header = _read_sizes(delta)
     if header is None or header[0] != len(base):
@@ -28,28 +30,26 @@ def apply_delta(base: bytes, delta: bytes) -> bytes | None:
             instruction = delta[at]
             at += 1
             if instruction & _COPY:
-                start, size, at = _read_copy(delta, at, instruction)
-                piece, end = base, start + size
-            else:  # the next bytes are new
-                start, size = at, instruction
-                piece, end = delta, start + size
+                numbers = 0
+                for shift in _COPY_SHIFTS[instruction & ~_COPY]:
+                    numbers |= delta[at] << shift
+                    at += 1
+                start = numbers & 0xFFFF_FFFF
+                end = start + (numbers >> 32 or _COPY_SIZE_OF_ZERO)
+                if end > len(base):
+                    return None
+                result += base[start:end]
+            else:  # that many new bytes come next
+                end = at + instruction
+                if end == at or end > len(delta):
+                    return None
+                result += delta[at:end]
                 at = end
-            if size == 0 or end > len(piece) or len(result) + size > result_size:
+            if len(result) > result_size:
                 return None
-            result += piece[start:end]
     except IndexError:  # the delta ends within an instruction
         return None
     return bytes(result) if len(result) == result_size else None
-
-
-def _read_copy(delta: bytes, at: int, instruction: int) -> tuple[int, int, int]:
-    """Return (start in the base, size, position of the next instruction). Each bit announces one byte of a number."""
-    numbers = 0
-    for bit in range(7):
-        if instruction >> bit & 1:
-            numbers |= delta[at] << 8 * bit
-            at += 1
-    return numbers & 0xFFFF_FFFF, numbers >> 32 or _COPY_SIZE_OF_ZERO, at
 
 
 def _read_sizes(delta: bytes) -> tuple[int, int, int] | None:

@@ -118,7 +118,10 @@ class PackHoldsTwice(PackCorrupt):
 
 
 class PackInflatesTooMuch(LimitExceeded):
-    """The objects of the pack, or the data of its entries, have more bytes than may be inflated in memory."""
+    """The objects of the pack are too large together to be held in memory, or take too long to be read there.
+
+    `max_bytes` is the bound of the inflated bytes.
+    """
 
     code = Code.PACK_INFLATES_TOO_MUCH
     file: str

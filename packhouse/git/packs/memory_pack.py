@@ -56,7 +56,8 @@ class MemoryPack:
         Does not check the contents of the objects.
 
         Raises PackCorrupt if the pack is damaged, or lacks the base of a delta. Raises PackInflatesTooMuch if its
-        objects have more than `inflated_max_bytes` together. No more memory than that is used.
+        objects have more than `inflated_max_bytes` together, or would take too long to be read (see find_offsets).
+        Memory is bounded by a small multiple of `inflated_max_bytes`.
         """
         if len(data) < PACK_HEADER.size + TRAILER_BYTES:
             raise NotAPack(name)

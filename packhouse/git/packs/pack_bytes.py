@@ -1,9 +1,9 @@
 """Reads the entries of a pack that is in memory. Source: gitformat-pack(5), "pack-*.pack files"."""
 
+import zlib
 from typing import Final
 
 from isal import isal_zlib
-from isal.igzip_lib import IsalError
 
 from packhouse.git import Oid
 from packhouse.git.packs.errors import PackEntryUnreadable
@@ -70,9 +70,10 @@ class PackBytes:
     def inflate(self, offset: int, *, at: int, size_bytes: int) -> tuple[bytes, int]:
         """Return the data of the entry at `offset`, and the end of the entry. The deflated data begins at `at`.
 
-        Never holds more than `size_bytes` + 1 bytes of data. Raises Corrupt if the data has another size.
+        Never holds more than `size_bytes` + 1 bytes of data. Raises Corrupt if the data has another size. Inflates by
+        zlib, as git does: isal takes a few streams that git refuses.
         """
-        inflater = isal_zlib.decompressobj()
+        inflater = zlib.decompressobj()
         window = (
             size_bytes + (size_bytes >> 8) + 64
         )  # more than deflated data takes, unless it was made by an attacker
@@ -84,7 +85,7 @@ class PackBytes:
                 raise PackEntryUnreadable(self.name, offset)
             try:
                 piece = inflater.decompress(deflated, missing + 1)
-            except IsalError as error:  # type: ignore[misc]  # isal declares an instance
+            except zlib.error as error:
                 raise PackEntryUnreadable(self.name, offset) from error
             missing -= len(piece)
             if missing < 0:
@@ -96,5 +97,5 @@ class PackBytes:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), at
 
     def inflate_checked(self, at: int, *, size_bytes: int) -> bytes:
-        """Return the data of an entry that inflate() has read before, or that our writer made."""
+        """Return the data of an entry that inflate() has read before, or that our writer made. Inflates by isal."""
         return isal_zlib.decompress(self._view[at : self.end], isal_zlib.MAX_WBITS, size_bytes + 1)

@@ -1,5 +1,7 @@
 """Finds the objects of a pack that has no idx: inflates every entry, resolves the deltas, hashes the objects."""
 
+from typing import Final
+
 from packhouse.git import Oid
 from packhouse.git.oid import hash_object
 from packhouse.git.packs.delta import apply_delta, read_result_size
@@ -13,12 +15,20 @@ from packhouse.git.packs.errors import (
 from packhouse.git.packs.pack_bytes import KINDS, PackBytes
 from packhouse.git.packs.writer import PACK_HEADER
 
+_READS_MAX: Final = 32
+_READ_BYTES: Final = 500
+"""Reading an entry takes as long as inflating this many bytes, beside its data."""
+_DELTA_WEIGHT: Final = 100
+"""Applying a delta takes at most as long as inflating this many bytes for each of its own: an instruction of two bytes
+may make one byte."""
+
 
 def find_offsets(pack: PackBytes, *, objects: int, inflated_max_bytes: int) -> dict[Oid, int]:
     """Return the offset of each of the `objects` in the pack, by id, in the order of the entries.
 
-    Memory is bounded by `inflated_max_bytes`, and so is the work. Raises PackCorrupt; PackInflatesTooMuch if the
-    objects, or the data of the entries, have more bytes than that.
+    Memory and work are bounded by `inflated_max_bytes`. Raises PackCorrupt; PackInflatesTooMuch if the objects, or the
+    data of the entries, have more bytes than that, or if reading each object once costs 32 times as much: deltas on a
+    large base, long chains, and deltas of many instructions cost that.
     """
     scan = _Scan(pack, inflated_max_bytes)
     at = PACK_HEADER.size
@@ -39,6 +49,7 @@ class _Scan:
         self._inflated_max_bytes = inflated_max_bytes
         self._entry_bytes = 0
         self._object_bytes = 0
+        self._read_bytes = 0
         self._deltas: dict[int | Oid, list[int]] = {}
         """Offsets of the deltas that are not resolved, by the offset or the id of their base."""
 
@@ -73,29 +84,33 @@ class _Scan:
                 continue
             number, size, at = self._pack.read_header(offset)
             content, _ = self._pack.inflate(offset, at=at, size_bytes=size)
-            bases = [(content, waiting)]
+            bases = [(content, waiting, size + _READ_BYTES)]
             while bases:
-                content, waiting = bases.pop()
+                content, waiting, base_cost = bases.pop()
                 for delta_offset in waiting:
-                    result = self._resolve(content, delta_offset)
+                    result, cost = self._resolve(content, base_cost, delta_offset)
                     result_oid = self._record(KINDS[number], result, delta_offset)
                     further = self._take_deltas(result_oid, delta_offset)
                     if further:
-                        bases.append((result, further))
+                        bases.append((result, further, cost))
         if self._deltas:  # the base is absent, or needs one of these deltas itself
             raise PackBaseMissing(self._pack.name, min(min(waiting) for waiting in self._deltas.values()))
 
     def _take_deltas(self, oid: Oid, offset: int) -> list[int]:
         return self._deltas.pop(offset, []) + self._deltas.pop(oid, [])
 
-    def _resolve(self, base: bytes, offset: int) -> bytes:
+    def _resolve(self, base: bytes, base_cost: int, offset: int) -> tuple[bytes, int]:
+        """Return the object that the delta at `offset` makes of its base, and the cost of reading it."""
         number, size, at = self._pack.read_header(offset)
         _, at = self._pack.read_base(offset, number=number, at=at)
         delta, _ = self._pack.inflate(offset, at=at, size_bytes=size)
+        cost = base_cost + (read_result_size(delta) or 0) + _DELTA_WEIGHT * size + _READ_BYTES
+        self._read_bytes += cost
+        self._check_size(self._read_bytes // _READS_MAX)
         result = apply_delta(base, delta)
         if result is None:
             raise PackDeltaWrong(self._pack.name, offset)
-        return result
+        return result, cost
 
     def _record(self, kind: str, content: bytes, offset: int) -> Oid:
         oid = hash_object(kind, content)

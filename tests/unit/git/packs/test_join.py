@@ -113,15 +113,17 @@ def test_a_delta_by_id_becomes_one_by_distance(joiner: Joiner) -> None:
     assert list(joined.iter_oids()) == [blob_oid(content) for content in (b"x", BASE, GROWN, LAST)]
 
 
-def test_a_delta_before_its_base_is_written_whole(joiner: Joiner) -> None:
-    joined = joiner.join(parse(by_id(GROWN, b"last"), by_id(BASE, b"grown"), entry(BLOB, BASE)))
-    assert count_deltas(joined) == 0
+def test_a_base_behind_its_delta_is_added_before_it(joiner: Joiner) -> None:
+    """Git completes a thin pack by appending the bases."""
+    joined = joiner.join(
+        parse(by_id(GROWN, b"last"), by_id(BASE, b"grown"), entry(BLOB, b"x"), entry(BLOB, BASE))
+    )
+    assert count_deltas(joined) == 2
+    assert list(joined.iter_oids()) == [blob_oid(content) for content in (BASE, GROWN, LAST, b"x")]
 
 
 def test_a_delta_stays_when_an_earlier_pack_brought_the_base(joiner: Joiner) -> None:
-    """Git completes a thin pack with bases that an earlier push brought, and appends them."""
-    completed = parse(by_id(BASE, b"grown"), entry(BLOB, BASE))
-    joined = joiner.join(parse(entry(BLOB, BASE)), completed)
+    joined = joiner.join(parse(entry(BLOB, BASE)), parse(by_id(BASE, b"grown"), entry(BLOB, BASE)))
     assert count_deltas(joined) == 1
 
 

@@ -1,6 +1,7 @@
 """Packs in memory: what is read is what was stored, and nothing that is wrong is taken."""
 
 import random
+import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -43,6 +44,7 @@ from tests.support.clients.git import Git, GitError
 
 pytestmark = pytest.mark.quick
 
+ONE = entry(BLOB, b"one")
 ABSENT = Oid("0" * 39 + "1")
 
 
@@ -138,19 +140,56 @@ def test_many_deltas_may_share_a_base() -> None:
     assert contents(pack) == [base, *(base + b"%d" % n for n in range(9))]
 
 
-def test_a_chain_of_thousands_of_deltas_is_read_without_recursion() -> None:
+def chain(length: int) -> tuple[bytes, bytes]:
+    """Return a pack of deltas upon deltas, and the last content."""
     content = b"base"
     entries = [entry(BLOB, content)]
-    for number in range(4000):
+    for number in range(length):
         grown = b"%08d" % number
         entries.append(
             ofs_delta(len(entries[-1]), delta(len(content), insert(grown), result_size=len(grown)))
         )
         content = grown
-    pack = parse(pack_of(entries))
-    assert len(pack) == 4001
-    assert pack.read(blob_oid(content)) == ("blob", content)
-    assert pack.kind_and_size(blob_oid(content)) == ("blob", 8)
+    return pack_of(entries), content
+
+
+def test_a_long_chain_of_deltas_is_read_without_recursion() -> None:
+    data, last = chain(2 * sys.getrecursionlimit())
+    pack = parse(data, inflated_max_bytes=200 * limits.MIB)
+    assert pack.read(blob_oid(last)) == ("blob", last)
+    assert pack.kind_and_size(blob_oid(last)) == ("blob", len(last))
+
+
+def test_deltas_that_take_long_to_be_read_are_refused() -> None:
+    """Each object of a chain costs the chain under it, and each delta on a large base costs the base."""
+    base = random.Random(3).randbytes(500_000)
+    large = pack_of([entry(BLOB, base), *(small_delta(base, number) for number in range(200))])
+    steps = delta(len(base), *[b"\x90\x01"] * 400_000, result_size=400_000)
+    slow = pack_of([entry(BLOB, base), ref_delta(blob_oid(base), steps)])
+    for data in (chain(1000)[0], large, slow):
+        with pytest.raises(PackInflatesTooMuch):
+            parse(data, inflated_max_bytes=2 * limits.MIB - 500_000)
+        assert parse(data, inflated_max_bytes=50 * limits.MIB)
+
+
+def small_delta(base: bytes, number: int) -> bytes:
+    small = b"%d" % number
+    return ref_delta(blob_oid(base), delta(len(base), insert(small), result_size=len(small)))
+
+
+@pytest.mark.parametrize("strategy", [zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE, zlib.Z_FIXED])
+@pytest.mark.parametrize("window", [9, 12, 15])
+@pytest.mark.parametrize("level", [0, 1, 6, 9])
+def test_data_deflated_by_any_client_is_read(level: int, window: int, strategy: int) -> None:
+    content = random.Random(level).randbytes(3000).hex().encode() * 3
+    deflater = zlib.compressobj(level, zlib.DEFLATED, window, zlib.DEF_MEM_LEVEL, strategy)
+    pieces = [
+        deflater.compress(content[:5000]),
+        deflater.flush(zlib.Z_FULL_FLUSH),
+        deflater.compress(content[5000:]),
+    ]
+    data = header(BLOB, len(content)) + b"".join(pieces) + deflater.flush()
+    assert contents(parse(pack_of([data, ONE]))) == [content, b"one"]
 
 
 @pytest.mark.parametrize(
@@ -168,9 +207,6 @@ def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
             parse(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
     with pytest.raises(PackHashWrong):
         parse(data[:-1] + bytes([data[-1] ^ 1]))
-
-
-ONE = entry(BLOB, b"one")
 
 
 @pytest.mark.parametrize(
@@ -199,6 +235,9 @@ def test_bytes_behind_the_last_entry_are_refused(data: bytes) -> None:
         header(BLOB, 3) + zlib.compress(b"abc")[:2],
         header(BLOB, 3) + zlib.compress(b"abc", wbits=-15),
         header(BLOB, 3) + zlib.compress(b"abc", wbits=31),
+        header(BLOB, 3)
+        + b"\x88\x1c"
+        + zlib.compress(b"abc")[2:],  # a window larger than there is; isal takes it
         header(0, 3) + zlib.compress(b"abc"),
         header(5, 3) + zlib.compress(b"abc"),
         header(7, 3) + bytes(19),

@@ -5,6 +5,7 @@ import os
 import random
 import struct
 import tracemalloc
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,11 +20,13 @@ from packhouse.git.packs.writer import (
     FinishedPack,
     PackEntry,
     PackWriter,
+    encode_delta_header,
     encode_entry_header,
     encode_idx,
     write_idx,
 )
 from tests.support.builders.packs import BareRepo
+from tests.support.builders.raw_packs import append_delta, entry, ofs_delta
 from tests.support.clients.git import Git
 
 pytestmark = pytest.mark.quick
@@ -175,6 +178,36 @@ def test_a_finished_pack_may_be_finished_again_and_continued(new: NewPack, large
 )
 def test_entry_headers_hold_lengths_of_any_size(size: int, header: bytes) -> None:
     assert encode_entry_header("blob", size) == header
+
+
+@pytest.mark.parametrize(
+    ("distance", "encoded"),
+    [
+        (1, b"\x01"),
+        (127, b"\x7f"),
+        (128, b"\x80\x00"),
+        (16511, b"\xff\x7f"),
+        (16512, b"\x80\x80\x00"),
+        (2**40, b"\x9e\xfe\xfe\xfe\xff\x00"),
+    ],
+)
+def test_headers_of_deltas_hold_distances_of_any_size(distance: int, encoded: bytes) -> None:
+    assert encode_delta_header(15, distance=distance) == b"\x6f" + encoded
+    assert ofs_delta(distance, b"")[1:].startswith(encoded)
+
+
+@pytest.mark.parametrize("between", [0, 100, 20_000, 3_000_000])
+def test_a_copied_delta_names_its_base_by_the_distance(new: NewPack, between: int) -> None:
+    base = b"base" * 9
+    stored = entry(3, base)
+    change = append_delta(base, b"2")
+    oids = [hash_object("blob", content) for content in (base, base + b"2")]
+    for _ in range(2):
+        new.writer.copy_whole(oids[0], stored)
+        new.writer.add_object("blob", random.Random(between).randbytes(between))
+        new.writer.copy_delta(oids[1], base=oids[0], size_bytes=len(change), deflated=zlib.compress(change))
+    assert {entry.oid for entry in new.finish().entries} >= set(oids)
+    assert len(new.writer) == 3
 
 
 def test_an_idx_holds_offsets_beyond_two_gigabytes(tmp_path: Path, git: Git) -> None:
