@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from packhouse.db.engines.database import Database, DatabaseAway, open_database
-from packhouse.db.engines.sqlite import _raise_translated
+from packhouse.db.engines.sqlite_connection import raise_translated
 from packhouse.db.engines.sqlite_file import SqliteFile
 from packhouse.db.orgs import find_org, insert_org
 from packhouse.db.session import Session
@@ -102,7 +102,7 @@ def test_a_complaint_of_sqlite_about_a_readable_file_is_believed(
     error = sqlite3.OperationalError("what SQLite says")
     error.sqlite_errorcode = code
     with pytest.raises(raised):
-        _raise_translated(error, SqliteFile(path))
+        raise_translated(error, SqliteFile(path))
 
 
 def test_the_log_of_a_symlinked_file_is_found_beside_its_target(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_the_default_branch_always_exists_when_its_change_and_a_deletion_race(
 def test_a_write_while_another_program_locks_sqlite_ends_with_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("packhouse.db.engines.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 200",))
+    monkeypatch.setattr("packhouse.db.engines.sqlite_connection._PRAGMAS", ("PRAGMA busy_timeout = 200",))
     path = tmp_path / "packhouse.db"
     database = open_database(f"sqlite:///{path}")
     database.migrate()

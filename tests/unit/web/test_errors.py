@@ -14,7 +14,7 @@ from starlette.responses import Response
 from packhouse.auth.sealing import SecretKeyMissing
 from packhouse.cli.sentences import describe
 from packhouse.db.engines.postgresql import DatabaseDamaged
-from packhouse.db.engines.sqlite import DatabaseFileDamaged
+from packhouse.db.engines.sqlite_connection import DatabaseFileDamaged
 from packhouse.db.ref_transaction import RefMismatch
 from packhouse.db.session import DatabaseAway
 from packhouse.errors import (
