@@ -70,6 +70,8 @@ class Limits:
     # Database
     database_wait_max_s: int = 10  # for a connection, or for a lock that another program holds
     deletion_batch: int = 100  # repositories that one transaction deletes
+    group_commit_blocks_max: int = 32  # of one COMMIT on SQLite: each pays a 32nd of the wait for the disk
+    group_commit_age_max_s: float = 0.005  # of a group: other processes wait so much longer
 
     # Diffs
     diff_raw_total_max_bytes: int = (

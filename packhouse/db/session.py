@@ -78,7 +78,8 @@ class Database(ABC):
     """One SQL database. The threads of a process share it, and a fork may inherit it.
 
     `read`, `snapshot` and `write` give sessions. Their blocks must be short, without Git or network work. Do not open a
-    `write` inside another one: it would wait for itself.
+    `write` inside another one: it would wait for itself. Threads may share a transaction, so a `write` block takes no
+    lock that another thread may hold while it writes. A `read` inside it does not see what the block builds on.
     """
 
     @abstractmethod
@@ -93,6 +94,7 @@ class Database(ABC):
     def write(self) -> AbstractContextManager[Session]:
         """Give a session in a writing transaction: durable at the end of the block, undone when the block raises.
 
+        The end of the block may wait for other threads, and raise Unavailable instead of the block's own error.
         Raises TransactionLost (PostgreSQL only) if the engine rolls it back for another one. `transact` tries again.
         """
 

@@ -132,9 +132,7 @@ def open_existing_node(config: Config, *, limits: Limits = DEFAULT_LIMITS) -> No
 
 def _open(config: Config, limits: Limits, *, may_create: bool) -> Node:
     configure_libgit2()
-    database = open_database(
-        config.database_url, connections_max=config.threads + 8, wait_max_s=limits.database_wait_max_s
-    )
+    database = open_database(config.database_url, connections_max=config.threads + 8, limits=limits)
     try:
         is_accepted = check_installation(config, database, may_create=may_create)
         store = DiskPackStore(config.data, runtime_dir=config.runtime_dir, limits=limits)

@@ -14,7 +14,7 @@ from packhouse.db.session import (
     TransactionLost,
 )
 from packhouse.errors import Code, Invalid
-from packhouse.limits import DEFAULT_LIMITS
+from packhouse.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
     "Database",
@@ -35,19 +35,16 @@ class DatabaseUrlUnknown(Invalid):
     code = Code.DATABASE_URL_UNKNOWN
 
 
-def open_database(
-    url: str, *, connections_max: int = 16, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s
-) -> Database:
+def open_database(url: str, *, connections_max: int = 16, limits: Limits = DEFAULT_LIMITS) -> Database:
     """Return the database at `sqlite:///PATH` (PATH as it is, not percent-encoded) or `postgresql://…`.
 
-    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL. `wait_max_s`
-    bounds the wait for a connection, and for a lock that another program holds. Raises Invalid for any other address,
-    without repeating it: it may hold a password.
+    Nothing is connected yet. `connections_max` bounds the connections of this process to PostgreSQL. Raises Invalid
+    for any other address, without repeating it: it may hold a password.
     """
     if url.startswith(_SQLITE_PREFIX) and len(url) > len(_SQLITE_PREFIX):
-        return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)), wait_max_s=wait_max_s)
+        return SqliteDatabase(Path(url.removeprefix(_SQLITE_PREFIX)), limits=limits)
     if url.startswith(("postgresql://", "postgres://")):
-        return _open_postgresql(url, connections_max=connections_max, wait_max_s=wait_max_s)
+        return _open_postgresql(url, connections_max=connections_max, wait_max_s=limits.database_wait_max_s)
     raise DatabaseUrlUnknown()
 
 

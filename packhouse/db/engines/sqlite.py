@@ -1,34 +1,35 @@
 """SQLite: one file in WAL mode, every commit on disk before it is acknowledged, one writer at a time.
 
-Writers first take a blocking lock on a file beside the database. SQLite itself waits for its lock by polling. That
-starved a process for seconds where a blocking lock takes milliseconds.
+Threads of one process share transactions (sqlite_group.py). A transaction first takes a blocking lock on a file beside
+the database. SQLite itself waits for its lock by polling. That starved a process for seconds where a blocking lock
+takes milliseconds.
 """
 
 import contextlib
 import os
 import sqlite3
-import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from packhouse import limits
 from packhouse.clock import Clock, system_clock
 from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
 from packhouse.db.engines.sqlite_connection import (
     Handle,
+    SqliteTransaction,
     locked,
     open_lock_file,
     raise_translated,
     set_patience,
-    transaction,
+    snapshot_of,
 )
 from packhouse.db.engines.sqlite_file import SqliteFile
+from packhouse.db.engines.sqlite_group import GroupCommit
 from packhouse.db.session import Database, DatabaseAway, Session
 from packhouse.errors import Code, Invalid
-from packhouse.limits import DEFAULT_LIMITS
+from packhouse.limits import DEFAULT_LIMITS, Limits, idle_connections_max
 
 _VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35
 _COUNT_OUR_TABLES: Final = (
@@ -46,14 +47,15 @@ class SqliteTooOld(Invalid):
 class SqliteDatabase(Database):
     """A database file. Connections are kept for reuse. One session takes one connection."""
 
-    def __init__(self, path: Path, *, wait_max_s: int = DEFAULT_LIMITS.database_wait_max_s) -> None:
+    def __init__(self, path: Path, *, limits: Limits = DEFAULT_LIMITS) -> None:
         if sqlite3.sqlite_version_info < _VERSION_MIN:
             raise SqliteTooOld(sqlite3.sqlite_version)
-        self._file = SqliteFile(path, wait_max_s=wait_max_s)
+        self._file = SqliteFile(path, wait_max_s=limits.database_wait_max_s)
         self._idle: list[Handle] = []
         self._busy: set[Handle] = set()
         self._closed = False
-        self._here = threading.local()
+        self._limits = limits
+        self._commits = self._make_commits()
         _databases.add(self)
 
     @contextmanager
@@ -70,24 +72,14 @@ class SqliteDatabase(Database):
         """See Database."""
         handle = self._take()
         try:
-            with transaction(handle, "BEGIN"):
+            with snapshot_of(handle):
                 yield handle.session
         finally:
             self._give_back(handle)
 
-    @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self) -> AbstractContextManager[Session]:
         """See Database."""
-        assert not getattr(self._here, "writing", False), "a write inside a write waits for itself"
-        handle = self._take()
-        self._here.writing = True
-        try:
-            # Each handle has opened the file itself, so the lock excludes other threads as well as other processes.
-            with locked(self._file, handle.lock_file), transaction(handle, "BEGIN IMMEDIATE"):
-                yield handle.session
-        finally:
-            self._here.writing = False
-            self._give_back(handle)
+        return self._commits.write()
 
     @property
     def place(self) -> str:
@@ -143,6 +135,21 @@ class SqliteDatabase(Database):
         self._closed = True
         self._close_idle()
 
+    def _make_commits(self) -> GroupCommit:
+        return GroupCommit(
+            self._begin,
+            blocks_max=self._limits.group_commit_blocks_max,
+            age_max_s=self._limits.group_commit_age_max_s,
+        )
+
+    def _begin(self) -> SqliteTransaction:
+        handle = self._take()
+        try:
+            return SqliteTransaction(handle, self._give_back)
+        except BaseException:
+            self._give_back(handle)
+            raise
+
     def _take(self) -> Handle:
         if self._closed:
             raise DatabaseAway()
@@ -168,7 +175,7 @@ class SqliteDatabase(Database):
             # All connections that were open when the device went away keep it busy. It can come back without them.
             handle.close()
             self._close_idle()
-        elif len(self._idle) >= limits.idle_connections_max:
+        elif len(self._idle) >= idle_connections_max:
             handle.close()
         else:
             self._idle.append(handle)
@@ -187,7 +194,7 @@ class SqliteDatabase(Database):
         _inherited.extend(handle.connection for handle in inherited)
         self._idle = []
         self._busy = set()
-        self._here = threading.local()
+        self._commits = self._make_commits()
         for handle in inherited:
             os.close(handle.lock_file)
 

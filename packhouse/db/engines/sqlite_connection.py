@@ -7,12 +7,13 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from packhouse import limits
 from packhouse.db.engines.sqlite_file import Identity, SqliteFile
+from packhouse.db.engines.sqlite_group import SharedTransaction
 from packhouse.db.session import QUERIES, DatabaseAway, Row, Session, SqlValue
 from packhouse.errors import Code, Corrupt
 
@@ -160,26 +161,26 @@ class Handle:
 
 
 @contextmanager
-def transaction(handle: Handle, begin: str) -> Iterator[None]:
-    """Run the block in a transaction that the statement `begin` opens: committed at its end, undone when it raises."""
+def snapshot_of(handle: Handle) -> Iterator[None]:
+    """Let all queries of the block see the state of one moment."""
     connection = handle.connection
     try:
-        connection.execute(begin)
+        connection.execute("BEGIN")
     except sqlite3.Error as error:
         raise_translated(error, handle.file)
     try:
         yield
     except BaseException:
-        roll_back(handle)
+        _roll_back(handle)
         raise
     try:
         connection.execute("COMMIT")
     except sqlite3.Error as error:
-        roll_back(handle)
+        _roll_back(handle)
         raise_translated(error, handle.file)
 
 
-def roll_back(handle: Handle) -> None:
+def _roll_back(handle: Handle) -> None:
     """Undo the transaction. If that fails, the connection is given up; the caller reports the first failure."""
     try:
         handle.connection.rollback()
@@ -187,22 +188,88 @@ def roll_back(handle: Handle) -> None:
         handle.is_stuck = True
 
 
+class SqliteTransaction(SharedTransaction):
+    """A writing transaction, and the writers' lock for as long. `give_back` gets the handle at the end.
+
+    Each handle has opened the lock file itself, so the lock excludes all other handles, in this process too.
+    """
+
+    __slots__ = ("_give_back", "_handle")
+
+    def __init__(self, handle: Handle, give_back: Callable[[Handle], None]) -> None:
+        self.session = handle.session
+        self._handle = handle
+        self._give_back = give_back
+        _lock(handle.file, handle.lock_file)
+        try:
+            self._run("BEGIN IMMEDIATE")
+        except BaseException:
+            _unlock(handle.file, handle.lock_file)
+            raise
+
+    def is_sound(self) -> bool:
+        """See SharedTransaction."""
+        # A failed statement may have rolled everything back: sqlite.org, "Response To Errors Within A Transaction".
+        handle = self._handle
+        return handle.connection.in_transaction and handle.is_of(handle.file.identify())
+
+    def mark(self) -> None:
+        """See SharedTransaction."""
+        self._run("SAVEPOINT block")
+
+    def keep(self) -> None:
+        """See SharedTransaction."""
+        self._run("RELEASE block")
+
+    def undo(self) -> None:
+        """See SharedTransaction."""
+        self._run("ROLLBACK TO block")
+        self._run("RELEASE block")
+
+    def commit(self) -> None:
+        """See SharedTransaction."""
+        self._run("COMMIT")
+
+    def roll_back(self) -> None:
+        """See SharedTransaction."""
+        _roll_back(self._handle)
+
+    def close(self) -> None:
+        """See SharedTransaction."""
+        _unlock(self._handle.file, self._handle.lock_file)
+        self._give_back(self._handle)
+
+    def _run(self, statement: str) -> None:
+        try:
+            self._handle.connection.execute(statement)
+        except sqlite3.Error as error:
+            raise_translated(error, self._handle.file)
+
+
 @contextmanager
 def locked(file: SqliteFile, lock_file: int) -> Iterator[None]:
     """Hold the writers' lock in the block. Waits for its other holders, threads and processes."""
+    _lock(file, lock_file)
+    try:
+        yield
+    finally:
+        _unlock(file, lock_file)
+
+
+def _lock(file: SqliteFile, lock_file: int) -> None:
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX)
     except OSError as error:
         file.failures += 1
         file.tell(error)
         raise DatabaseAway(str(error)) from error
+
+
+def _unlock(file: SqliteFile, lock_file: int) -> None:
     try:
-        yield
-    finally:
-        try:
-            fcntl.flock(lock_file, fcntl.LOCK_UN)
-        except OSError:  # closing the file unlocks it too
-            file.failures += 1
+        fcntl.flock(lock_file, fcntl.LOCK_UN)
+    except OSError:  # closing the file unlocks it too
+        file.failures += 1
 
 
 def open_lock_file(file: SqliteFile) -> int:

@@ -22,6 +22,7 @@ from packhouse.db.repos import find_repo_by_id
 from packhouse.errors import Corrupt, Invalid, Unavailable
 from packhouse.git.refname import RefName
 from packhouse.ids import RepoKey
+from packhouse.limits import Limits
 from tests.support.builders.rows import apply, branch_update, oid
 from tests.support.servers.postgres import PostgresServer
 
@@ -189,7 +190,9 @@ def test_a_sqlite_folder_that_is_missing_is_reported_as_away(tmp_path: Path) -> 
 
 
 def test_a_missing_postgresql_server_is_reported_as_away() -> None:
-    database = open_database("postgresql://nobody:hush@127.0.0.1:1/none", wait_max_s=1)
+    database = open_database(
+        "postgresql://nobody:hush@127.0.0.1:1/none", limits=Limits(database_wait_max_s=1)
+    )
     with pytest.raises(DatabaseAway, match="Connection refused") as away:
         database.check()
     assert "hush" not in str(away.value)
@@ -255,7 +258,7 @@ def test_callers_learn_soon_that_postgresql_is_away_and_the_log_says_it_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with PostgresServer() as server:
-        database = open_database(server.new_database(), wait_max_s=600)
+        database = open_database(server.new_database(), limits=Limits(database_wait_max_s=600))
         database.check()
         began = time.monotonic()
         server.halt()
