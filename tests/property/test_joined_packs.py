@@ -1,4 +1,4 @@
-"""Packs in memory agree with git: what they hold, their idx, and the pack that they are joined to."""
+"""Packs in memory agree with git: what they hold, what is refused, their idx, and the pack that they are joined to."""
 
 import itertools
 import random
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from packhouse import limits
 from packhouse.git.oid import Oid, hash_object
-from packhouse.git.packs import MemoryPack, PackWriter, join_packs
+from packhouse.git.packs import MemoryPack, PackCorrupt, PackInflatesTooMuch, PackWriter, join_packs
 from tests.support.builders.raw_packs import (
     BLOB,
     copy,
@@ -23,8 +23,9 @@ from tests.support.builders.raw_packs import (
     ofs_delta,
     pack_of,
     ref_delta,
+    seal,
 )
-from tests.support.clients.git import Git
+from tests.support.clients.git import Git, GitError
 
 pytestmark = pytest.mark.quick
 
@@ -250,3 +251,33 @@ def test_packs_with_crossed_deltas(
     for pack in packs:
         check_as_git_sees_it(git, pack, contents, folder)
     check_joined(git, packs, contents, folder, repo=folder)
+
+
+SMALL = [
+    entry(BLOB, BLOBS[0]),
+    ref_delta(hash_object("blob", BLOBS[0]), change(BLOBS[0], BLOBS[1])),
+    entry(BLOB, BLOBS[2], level=0),
+]
+WELL_FORMED = pack_of([*SMALL, ofs_delta(len(SMALL[2]), change(BLOBS[2], BLOBS[3]))])
+places = st.integers(0, len(WELL_FORMED) - 21)
+
+
+@settings(max_examples=150, deadline=None)
+@given(flips=st.lists(st.tuples(places, st.integers(0, 7)), max_size=2), cut=st.none() | places)
+def test_a_damaged_pack_is_refused_exactly_when_git_refuses_it(
+    tmp_path_factory: pytest.TempPathFactory, git: Git, flips: list[tuple[int, int]], cut: int | None
+) -> None:
+    """The trailer fits, so that the damage is seen at all. Git also takes version 3, which nothing writes."""
+    body = bytearray(WELL_FORMED[:-20])
+    for at, bit in flips:
+        body[at] ^= 1 << bit
+    data = seal(bytes(body[:cut]))
+    assume(data[7] != 3)
+    folder = tmp_path_factory.getbasetemp() / "damaged"
+    try:
+        _, idx = index_pack(git, data, folder)
+    except GitError:
+        with pytest.raises((PackCorrupt, PackInflatesTooMuch)):
+            parse(data)
+    else:
+        assert parse(data).idx() == idx

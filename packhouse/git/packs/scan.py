@@ -26,9 +26,9 @@ may make one byte."""
 def find_offsets(pack: PackBytes, *, objects: int, inflated_max_bytes: int) -> dict[Oid, int]:
     """Return the offset of each of the `objects` in the pack, by id, in the order of the entries.
 
-    Memory and work are bounded by `inflated_max_bytes`. Raises PackCorrupt; PackInflatesTooMuch if the objects, or the
-    data of the entries, have more bytes than that, or if reading each object once costs 32 times as much: deltas on a
-    large base, long chains, and deltas of many instructions cost that.
+    Memory and work are bounded by `inflated_max_bytes`. Raises PackCorrupt. Raises PackInflatesTooMuch if the objects,
+    or the data of the entries, have more bytes than that. Raises it also if reading each object once would cost 32
+    times as much, as with many deltas on a large base, long chains, and deltas of very many instructions.
     """
     scan = _Scan(pack, inflated_max_bytes)
     at = PACK_HEADER.size
