@@ -240,6 +240,7 @@ database_probe_pause_s = 10.0  # until the file is read again
 database_tell_again_s = 60.0  # until the log repeats the same failure of a SQLite file
 transaction_attempts_max = 5  # of a transaction that the engine rolls back for others
 idle_connections_max = 32  # kept open by one process for reuse
+repos_deleted_max = 1000  # by one call
 expiry_look_s = 10.0  # between two looks for repositories whose time has come
 deleted_repo_keep_s = 30 * 24 * 3600  # then the packs of a deleted repository are removed
 key_text_max_chars = 200  # label and kid of a key

@@ -64,6 +64,11 @@ class Principal:
             raise RepoClaimMismatch()
         return self.repo_claim
 
+    def require_organisation(self) -> None:
+        """Check that the token is for the organisation: its claim is absent or `org`. Raises RepoClaimMismatch."""
+        if self.repo_claim not in (None, ORGANISATION_CLAIM):
+            raise RepoClaimMismatch()
+
 
 def operator_principal(org_id: int, org_name: str) -> Principal:
     """Return the principal of an operator at the command line. It may do everything, since it can open the database."""

@@ -1,5 +1,6 @@
 """`packhouse repo`: look at repositories, delete them and bring them back."""
 
+import sys
 from collections.abc import Iterator
 
 import click
@@ -12,6 +13,8 @@ from packhouse.clock import format_timestamp
 from packhouse.limits import page_max
 from packhouse.node import Node
 from packhouse.operations.packs.adopt_packs import AdoptPacks, adopt_packs
+from packhouse.operations.removal.count_repos import CountRepos, count_repos
+from packhouse.operations.removal.delete_repos import DeleteRepos, delete_repos
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
 from packhouse.operations.repos.get_repo import GetRepo, get_repo
 from packhouse.operations.repos.list_repos import ListRepos, list_repos
@@ -51,17 +54,51 @@ def show(*, org: str, name: str, as_json: bool) -> None:
 
 @command.command("delete")
 @click.argument("org")
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--prefix", metavar="TEXT", help="Delete all repositories whose names start with TEXT.")
+@click.option("--yes", is_flag=True, help="Do not ask before deleting by --prefix.")
 @json_option
-def delete(*, org: str, name: str, as_json: bool) -> None:
-    """Delete the repository NAME of ORG. Nobody can reach it from then on; its files go some time later."""
+def delete(*, org: str, name: str | None, prefix: str | None, yes: bool, as_json: bool) -> None:
+    """Delete the repository NAME of ORG, or with --prefix many.
+
+    Nobody can reach them from then on; their files go some time later. TEXT is taken literally, and case matters.
+    """
+    if (name is None) == (prefix is None):
+        raise click.UsageError("give either NAME or --prefix")
     with opened_node() as node:
-        deleted = delete_repo(node, act_as_operator(node, ActAsOperator(org)), DeleteRepo(name))
+        operator = act_as_operator(node, ActAsOperator(org))
+        if prefix is not None:
+            _delete_prefixed(node, operator, prefix, yes=yes, as_json=as_json)
+            return
+        assert name is not None, "one of the two was given"
+        deleted = delete_repo(node, operator, DeleteRepo(name))
     print_outcome(
         {"repo_id": deleted.public_id, "name": deleted.name},
         f"deleted {deleted.name} ({deleted.public_id})",
         as_json=as_json,
     )
+
+
+def _delete_prefixed(node: Node, operator: Principal, prefix: str, *, yes: bool, as_json: bool) -> None:
+    """Say how many repositories have the prefix, ask, and delete them."""
+    count = count_repos(node, operator, CountRepos(prefix))
+    if count and not yes:
+        _ask(f"{count} repositories of {operator.org_name} have names that start with {prefix!r}")
+    deleted = 0
+    has_more = count > 0
+    while has_more:
+        page = delete_repos(node, operator, DeleteRepos(prefix))
+        deleted += len(page.repos)
+        has_more = page.has_more
+    print_outcome({"deleted": deleted}, f"deleted {deleted} repositories", as_json=as_json)
+
+
+def _ask(facts: str) -> None:
+    """Ask on the terminal whether to delete. Raise UsageError without one, and ClickException for another answer."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{facts}: nothing deleted without --yes")
+    if not click.confirm(f"{facts}. Delete them?", err=True):
+        raise click.ClickException("nothing deleted")
 
 
 @command.command("undelete")

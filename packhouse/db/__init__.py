@@ -20,7 +20,14 @@ from packhouse.db.damage import (
     list_damaged_repo_ids,
     list_repos_with_packs,
 )
-from packhouse.db.deletions import DeletedRow, has_expired_repos, mark_expired_deleted
+from packhouse.db.deletions import (
+    DeletedRow,
+    count_prefixed_repos,
+    has_expired_repos,
+    has_prefixed_repos,
+    mark_expired_deleted,
+    mark_prefixed_deleted,
+)
 from packhouse.db.events import (
     Event,
     EventToFanOut,
@@ -215,6 +222,7 @@ __all__ = [
     "count_damage_of_repo",
     "count_damaged_repos",
     "count_known_repos",
+    "count_prefixed_repos",
     "count_webhooks",
     "creation_order",
     "delete_damage",
@@ -248,6 +256,7 @@ __all__ = [
     "has_expired_repos",
     "has_kept_answer",
     "has_pending_deletion",
+    "has_prefixed_repos",
     "has_repos",
     "has_stored_secrets",
     "insert_credential",
@@ -299,6 +308,7 @@ __all__ = [
     "mark_event_fanned_out",
     "mark_expired_deleted",
     "mark_failed",
+    "mark_prefixed_deleted",
     "mark_repo_cleaned",
     "mark_repo_deleted",
     "mark_synced",

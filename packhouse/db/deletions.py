@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from packhouse.db.session import Session
+from packhouse.db.text import after_prefix, is_storable
 from packhouse.ids import RepoId, RepoKey
 
 
@@ -30,3 +31,42 @@ def mark_expired_deleted(session: Session, *, limit: int, state: int, now: int) 
     return [
         DeletedRow(*row) for row in session.all("mark_expired_deleted", limit=limit, state=state, now=now)
     ]
+
+
+def mark_prefixed_deleted(
+    session: Session, org_id: int, prefix: str, *, limit: int, state: int, now: int
+) -> list[DeletedRow]:
+    """Delete up to `limit` repositories whose names start with `prefix`, byte for byte. Return them by name."""
+    if not is_storable(prefix):
+        return []
+    rows = session.all(
+        "mark_prefixed_deleted",
+        org_id=org_id,
+        prefix=prefix,
+        after=after_prefix(prefix),
+        limit=limit,
+        state=state,
+        now=now,
+    )
+    return sorted((DeletedRow(*row) for row in rows), key=_name_bytes)
+
+
+def count_prefixed_repos(session: Session, org_id: int, prefix: str) -> int:
+    """Return the number of living repositories whose names start with `prefix`, byte for byte."""
+    if not is_storable(prefix):
+        return 0
+    row = session.one("count_prefixed_repos", org_id=org_id, prefix=prefix, after=after_prefix(prefix))
+    assert row is not None, "a count is always one row"
+    return int(row[0])
+
+
+def has_prefixed_repos(session: Session, org_id: int, prefix: str) -> bool:
+    """Tell whether a living repository has a name that starts with `prefix`, byte for byte."""
+    if not is_storable(prefix):
+        return False
+    row = session.one("find_prefixed_repo", org_id=org_id, prefix=prefix, after=after_prefix(prefix))
+    return row is not None
+
+
+def _name_bytes(row: DeletedRow) -> bytes:
+    return row.name.encode("utf-8")

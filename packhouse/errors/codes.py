@@ -265,6 +265,8 @@ class Code(Enum):
     NEGATIVE_LIMIT = "negative limit"
     DEPLOYMENT_NOT_SUPPORTED = "deployment settings are not supported"
     NOTHING_TO_UPDATE = "nothing to update"
+    NAME_PREFIX_INVALID = "invalid prefix of repository names"
+    REF_POLICY_PRESENT = "token has a ref policy"
     EXPIRY_NOT_IN_FUTURE = "repository would expire in the past"
     FOREIGN_SOURCE = "the source's token is of another organisation"
     BASE_OPERATION_UNKNOWN = "base_repo.operation must be fork, snapshot or sync"

@@ -89,6 +89,8 @@ SENTENCES: Final[Mapping[Code, str]] = {
     Code.CREDENTIAL_NOT_FOUND: "credential {credential} not found",
     Code.DELETION_PENDING: "repository {repo} was deleted, its cleanup is pending",
     Code.NOTHING_TO_UPDATE: "nothing to update: give default_branch or expires_at",
+    Code.NAME_PREFIX_INVALID: "prefix must have 1 to 255 bytes of UTF-8",
+    Code.REF_POLICY_PRESENT: "a token with a ref policy cannot delete repositories by prefix",
     Code.EXPIRY_NOT_IN_FUTURE: "expires_at must be in the future",
     # branches, tags and the ref log
     Code.BRANCH_NOT_FOUND: "branch {branch} does not exist",

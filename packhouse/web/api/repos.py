@@ -1,15 +1,17 @@
-"""Repositories: create, list, get, update, delete (operations 1 to 5 of docs/reference/http-api.md)."""
+"""Repositories: create, list, get, update, delete one or many (see docs/reference/http-api.md)."""
 
 from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from packhouse import limits
 from packhouse.auth import Scope
 from packhouse.clock import format_timestamp
 from packhouse.errors import Code, Invalid
 from packhouse.git.objects import parse_date
 from packhouse.node import check_repo_name
+from packhouse.operations.removal.delete_repos import DeleteRepos, delete_repos
 from packhouse.operations.repos.bases import Base
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, delete_repo
@@ -24,15 +26,19 @@ from packhouse.web.json import (
     OLD_NAME,
     SNAPSHOT_HAS_A_COMMIT,
     BranchName,
+    Count,
     EncodedCursor,
     ExpiryDate,
     InitialCommitUnexpected,
     Name,
     PageLimit,
     Timestamp,
+    Verbatim,
     WithOldNames,
+    clamped,
     needs,
     old_name_of,
+    page_limit,
     parse_base,
     parse_base_branch,
     parse_default_branch,
@@ -143,6 +149,29 @@ class DeletedRepoReply(msgspec.Struct, frozen=True, kw_only=True):
     message: Name
 
 
+class DeleteReposBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The start of the names of the repositories to delete, not trimmed and compared literally."""
+
+    prefix: Annotated[Verbatim, says(minLength=1, maxLength=limits.repo_name_max_bytes)]
+    limit: Annotated[int, clamped(limits.repos_deleted_max, default=limits.repos_deleted_max)] = 0
+
+
+class DeletedRepoItem(WithOldNames, frozen=True, kw_only=True):
+    """One of the deleted repositories."""
+
+    repo_id: RepoId
+    repo_name: Name
+    url: Annotated[Name, old_name_of("repo_name")] = OLD_NAME
+
+
+class DeletedReposReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The deleted repositories by name. With `has_more` others are left, which the same call deletes."""
+
+    repos: list[DeletedRepoItem]
+    count: Count
+    has_more: bool
+
+
 class DeploymentNotSupported(Invalid):
     """The request has settings of a hosted service."""
 
@@ -220,6 +249,19 @@ async def delete_one_repo(call: Call) -> DeletedRepoReply:
     deleted = await call.operate(delete_repo, DeleteRepo(call.caller.repo))
     message = f"Repository {deleted.name} deletion initiated; storage is cleaned up in the background."
     return DeletedRepoReply(repo_id=deleted.public_id, message=message)
+
+
+async def delete_prefixed_repos(call: Call) -> DeletedReposReply:
+    """DELETE /api/repos: delete the repositories whose names start with a text, up to a number."""
+    body = await call.read_body(DeleteReposBody)
+    most = limits.repos_deleted_max
+    command = DeleteRepos(body.prefix, page_limit(body.limit, default=most, maximum=most))
+    deleted = await call.operate(delete_repos, command)
+    return DeletedReposReply(
+        repos=[DeletedRepoItem(repo_id=repo.public_id, repo_name=repo.name) for repo in deleted.repos],
+        count=len(deleted.repos),
+        has_more=deleted.has_more,
+    )
 
 
 class _Members(TypedDict):
@@ -320,5 +362,14 @@ ROUTES = (
         delete_one_repo,
         Description("Delete a repository"),
         method="DELETE",
+    ),
+    changing(
+        "delete_repos",
+        of_org("repos"),
+        delete_prefixed_repos,
+        Description("Delete the repositories whose names start with a text", body=DeleteReposBody),
+        method="DELETE",
+        claim=Claim.ORG,
+        released_scope_status=403,
     ),
 )

@@ -5,10 +5,18 @@ import time
 
 import pytest
 
-from packhouse.db.deletions import has_expired_repos, mark_expired_deleted
+from packhouse.db.deletions import (
+    count_prefixed_repos,
+    has_expired_repos,
+    has_prefixed_repos,
+    mark_expired_deleted,
+    mark_prefixed_deleted,
+)
 from packhouse.db.engines.database import Database
-from packhouse.db.orgs import Org
+from packhouse.db.orgs import Org, insert_org
 from packhouse.db.repos import find_repo, find_repo_by_id, mark_repo_deleted, set_repo_expiry
+from packhouse.db.session import QUERIES, SqlValue
+from packhouse.db.text import after_prefix
 from packhouse.ids import RepoKey
 from tests.support.builders.plans import explain
 from tests.support.builders.rows import add_repo
@@ -95,3 +103,66 @@ def test_expired_repositories_are_found_by_their_database_index(
     for number in range(300):
         add_repo(database, org.id, f"r{number}")
     assert "repos_to_expire" in explain(database, query, now=20, state=7, limit=10)
+
+
+NAMES = [
+    "a",
+    "a%b",
+    "a_b",
+    "aX",
+    "a\u00e4",
+    "a\u0308",
+    "a\ud7ff",
+    "a\ue000",
+    "a\U0010ffff",
+    "A",
+    "b",
+    "\U0010ffffz",
+]
+
+
+@pytest.mark.parametrize(
+    "prefix", ["a", "a%", "a_", "A", "a\u00e4", "a\ud7ff", "a\U0010ffff", "\U0010ffff", "c"]
+)
+def test_a_prefix_is_compared_as_bytes_on_every_engine(database: Database, org: Org, prefix: str) -> None:
+    with database.write() as session:
+        other = insert_org(session, name="other", now=1)
+    for name in NAMES:
+        add_repo(database, org.id, name)
+        add_repo(database, other.id, name)
+    wanted = sorted(
+        (name for name in NAMES if name.startswith(prefix)), key=lambda name: name.encode("utf-8")
+    )
+    with database.write() as session:
+        assert count_prefixed_repos(session, org.id, prefix) == len(wanted)
+        assert has_prefixed_repos(session, org.id, prefix) == bool(wanted)
+        deleted = mark_prefixed_deleted(session, org.id, prefix, limit=20, state=7, now=20)
+        assert [row.name for row in deleted] == wanted
+        assert count_prefixed_repos(session, org.id, prefix) == 0
+        assert count_prefixed_repos(session, other.id, prefix) == len(wanted)
+
+
+def test_the_first_names_are_deleted_first(database: Database, org: Org) -> None:
+    for name in ("ci/3", "ci/1", "ci/2"):
+        add_repo(database, org.id, name)
+    with database.write() as session:
+        deleted = mark_prefixed_deleted(session, org.id, "ci/", limit=2, state=7, now=20)
+        assert [row.name for row in deleted] == ["ci/1", "ci/2"]
+        assert has_prefixed_repos(session, org.id, "ci/")
+
+
+@pytest.mark.parametrize("query", ["mark_prefixed_deleted", "count_prefixed_repos", "find_prefixed_repo"])
+def test_a_prefix_is_a_range_of_the_database_index_on_names(database: Database, org: Org, query: str) -> None:
+    for number in range(300):
+        add_repo(database, org.id, f"r{number}")
+    params: dict[str, SqlValue] = {
+        "prefix": "r1",
+        "after": after_prefix("r1"),
+        "now": 20,
+        "state": 7,
+        "limit": 10,
+    }
+    used = {name: value for name, value in params.items() if f":{name}" in QUERIES[query]}
+    plan = explain(database, query, org_id=org.id, **used)
+    assert "repos_by_name" in plan
+    assert "name>? AND name<?" in plan or "(name >= " in plan, plan

@@ -95,6 +95,11 @@ ANSWERS: Final[dict[str, Shape]] = {
     "get_repo": _REPO,
     "update_repo": _UPDATED_REPO,
     "delete_repo": {"repo_id": TEXT, "message": TEXT},
+    "delete_repos": {
+        "repos": [{"repo_id": TEXT, "repo_name": TEXT, "url": TEXT}],
+        "count": int,
+        "has_more": bool,
+    },
     "detach": {"message": TEXT},
     "create_credential": _CREDENTIAL,
     "update_credential": _CREDENTIAL,

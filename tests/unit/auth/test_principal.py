@@ -1,6 +1,7 @@
 """What a token lets its bearer do: scopes, and the one repository that it is for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,14 @@ def test_an_organisation_token_is_for_no_repository(claim: str | None) -> None:
     with pytest.raises(RepoClaimMismatch):
         caller.read_repo_claim()
     assert bearer().read_repo_claim() == "apps/shop"
+
+
+def test_a_token_of_a_repository_does_not_speak_for_the_organisation() -> None:
+    for claim in (None, "org"):
+        replace(bearer(), repo_claim=claim).require_organisation()
+    for claim in ("apps/shop", "", "Org", "org "):
+        with pytest.raises(RepoClaimMismatch):
+            replace(bearer(), repo_claim=claim).require_organisation()
 
 
 @pytest.mark.parametrize(

@@ -119,3 +119,38 @@ def test_text_that_is_not_a_date_is_refused(shop: Shop) -> None:
 def test_a_repository_without_unlisted_packs_has_nothing_to_adopt(shop: Shop) -> None:
     assert shop.program.run("repo", "adopt", "acme", "apps/shop") == "no unlisted packs"
     assert shop.program.run("repo", "adopt", "acme", "--json") == ""
+
+
+# Deleting by prefix
+
+
+def names(program: Program) -> list[str]:
+    return [repo["name"] for repo in program.json("repo", "list", "acme")]
+
+
+def test_repositories_are_deleted_by_the_start_of_their_names(shop: Shop) -> None:
+    program = shop.program
+    said = program.run("repo", "delete", "acme", "--prefix", "apps/", "--yes")
+    assert said == "deleted 1 repositories"
+    assert names(program) == ["tools/cli"]
+    assert program.json("repo", "delete", "acme", "--prefix", "tools", "--yes") == {"deleted": 1}
+    assert names(program) == []
+
+
+def test_a_prefix_that_no_name_has_is_done_without_a_question(shop: Shop) -> None:
+    assert shop.program.run("repo", "delete", "acme", "--prefix", "Apps/") == "deleted 0 repositories"
+    assert len(names(shop.program)) == 2
+
+
+def test_without_a_terminal_nothing_is_deleted_unasked(shop: Shop) -> None:
+    said = shop.program.usage("repo", "delete", "acme", "--prefix", "apps/")
+    assert "1 repositories of acme have names that start with 'apps/'" in said
+    assert "--yes" in said
+    assert len(names(shop.program)) == 2
+
+
+def test_a_deletion_needs_either_a_name_or_a_prefix(shop: Shop) -> None:
+    for args in ([], ["apps/shop", "--prefix", "apps/"], ["--yes"]):
+        assert "either NAME or --prefix" in shop.program.usage("repo", "delete", "acme", *args)
+    assert isinstance(shop.program.failure("repo", "delete", "acme", "--prefix", "", "--yes"), Invalid)
+    assert len(names(shop.program)) == 2
