@@ -72,6 +72,10 @@ class Limits:
     deletion_batch: int = 100  # repositories that one transaction deletes
     group_commit_blocks_max: int = 32  # of one COMMIT on SQLite: each pays a 32nd of the wait for the disk
     group_commit_age_max_s: float = 0.005  # of a group: other processes wait so much longer
+    database_log_reset_bytes: int = 32 * MIB  # SQLite: a larger log is reset, and writers wait for readers
+    database_log_slow_bytes: int = 64 * MIB  # with a larger one that a reader keeps, writers are slowed down
+    database_log_max_bytes: int = 120 * MIB  # that log never gets so large, but for one group of writers
+    database_log_wait_max_s: float = 5.0  # of a slowed writer; it is refused if it would wait longer
 
     # Diffs
     diff_raw_total_max_bytes: int = (
@@ -237,6 +241,11 @@ statement_max_s = 60  # PostgreSQL ends a longer statement, and a transaction id
 statement_lock_max_s = 30  # PostgreSQL: how long a statement waits for rows that others hold
 database_probe_max_bytes = GIB  # read from a SQLite file that seems damaged: its device may be gone
 database_probe_pause_s = 10.0  # until the file is read again
+database_log_pace_s = 60.0  # in which slowed writers may use the room that SQLite's log has at the moment
+database_log_readers_wait_s = 0.1  # for readers, at an attempt to reset the log; writers stand still
+database_log_try_again_s = 0.5  # until the next attempt
+database_log_tell_after_s = 2.0  # of attempts in vain the log names the reader
+database_log_kept_bytes = 16 * MIB  # size of the log's file after a reset by SQLite itself
 database_tell_again_s = 60.0  # until the log repeats the same failure of a SQLite file
 transaction_attempts_max = 5  # of a transaction that the engine rolls back for others
 idle_connections_max = 32  # kept open by one process for reuse

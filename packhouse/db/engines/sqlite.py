@@ -27,6 +27,7 @@ from packhouse.db.engines.sqlite_connection import (
 )
 from packhouse.db.engines.sqlite_file import SqliteFile
 from packhouse.db.engines.sqlite_group import GroupCommit
+from packhouse.db.engines.sqlite_log import WriteAheadLog
 from packhouse.db.session import Database, DatabaseAway, Session
 from packhouse.errors import Code, Invalid
 from packhouse.limits import DEFAULT_LIMITS, Limits, idle_connections_max
@@ -55,6 +56,7 @@ class SqliteDatabase(Database):
         self._busy: set[Handle] = set()
         self._closed = False
         self._limits = limits
+        self._log = WriteAheadLog(limits)
         self._commits = self._make_commits()
         _databases.add(self)
 
@@ -145,7 +147,7 @@ class SqliteDatabase(Database):
     def _begin(self) -> SqliteTransaction:
         handle = self._take()
         try:
-            return SqliteTransaction(handle, self._give_back)
+            return SqliteTransaction(handle, self._log, self._give_back)
         except BaseException:
             self._give_back(handle)
             raise

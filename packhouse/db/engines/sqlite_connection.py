@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from packhouse import limits
 from packhouse.db.engines.sqlite_file import Identity, SqliteFile
 from packhouse.db.engines.sqlite_group import SharedTransaction
+from packhouse.db.engines.sqlite_log import WriteAheadLog
 from packhouse.db.session import QUERIES, DatabaseAway, Row, Session, SqlValue
 from packhouse.errors import Code, Corrupt
 
@@ -45,7 +46,7 @@ _PASSING: Final = frozenset(
 _PRAGMAS: Final = (
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA journal_size_limit = {64 * limits.MIB}",
+    f"PRAGMA journal_size_limit = {limits.database_log_kept_bytes}",
     f"PRAGMA cache_size = -{2 * limits.KIB}",
 )
 
@@ -118,6 +119,7 @@ class Handle:
         "is_frozen",
         "is_stuck",
         "lock_file",
+        "log_path",
         "opened_as",
         "session",
     )
@@ -143,6 +145,7 @@ class Handle:
         except BaseException:
             file.leave()
             raise
+        self.log_path = str(file.log_path)
         self.session = SqliteSession(self.connection, file)
 
     def is_of(self, identity: Identity) -> bool:
@@ -196,12 +199,13 @@ class SqliteTransaction(SharedTransaction):
 
     __slots__ = ("_give_back", "_handle")
 
-    def __init__(self, handle: Handle, give_back: Callable[[Handle], None]) -> None:
+    def __init__(self, handle: Handle, log: WriteAheadLog, give_back: Callable[[Handle], None]) -> None:
         self.session = handle.session
         self._handle = handle
         self._give_back = give_back
         _lock(handle.file, handle.lock_file)
         try:
+            self._make_room(log)
             self._run("BEGIN IMMEDIATE")
         except BaseException:
             _unlock(handle.file, handle.lock_file)
@@ -238,6 +242,13 @@ class SqliteTransaction(SharedTransaction):
         """See SharedTransaction."""
         _unlock(self._handle.file, self._handle.lock_file)
         self._give_back(self._handle)
+
+    def _make_room(self, log: WriteAheadLog) -> None:
+        handle = self._handle
+        try:
+            log.make_room(handle.connection, handle.log_path, patience_s=handle.file.wait_max_s)
+        except sqlite3.Error as error:
+            raise_translated(error, handle.file)
 
     def _run(self, statement: str) -> None:
         try:
