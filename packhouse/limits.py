@@ -76,6 +76,8 @@ class Limits:
     database_log_slow_bytes: int = 64 * MIB  # with a larger one that a reader keeps, writers are slowed down
     database_log_max_bytes: int = 120 * MIB  # that log never gets so large, but for one group of writers
     database_log_wait_max_s: float = 5.0  # of a slowed writer; it is refused if it would wait longer
+    vacuum_free_pages_min: int = 4096  # SQLite: a file with fewer unused pages is left as it is
+    vacuum_pages: int = 256  # given back in one transaction: some milliseconds
 
     # Diffs
     diff_raw_total_max_bytes: int = (
@@ -247,6 +249,8 @@ database_log_try_again_s = 0.5  # until the next attempt
 database_log_tell_after_s = 2.0  # of attempts in vain the log names the reader
 database_log_kept_bytes = 16 * MIB  # size of the log's file after a reset by SQLite itself
 database_tell_again_s = 60.0  # until the log repeats the same failure of a SQLite file
+vacuum_free_share = 4  # SQLite: pages are given back while more than one in so many is unused
+vacuum_steps_max = 1000  # transactions of one sweep: a gigabyte
 transaction_attempts_max = 5  # of a transaction that the engine rolls back for others
 idle_connections_max = 32  # kept open by one process for reuse
 repos_deleted_max = 1000  # by one call

@@ -122,6 +122,13 @@ class Database(ABC):
         Raises DatabaseTooNew if a release later than the next one has changed the database.
         """
 
+    def vacuum_some(self) -> bool:
+        """Give some unused pages of the file back to the file system, if it has many (SQLite only).
+
+        Returns whether there may be more to give back. Takes some milliseconds, so that writers go on in between.
+        """
+        return False
+
     @abstractmethod
     def close(self) -> None:
         """Close every idle connection. A connection in use is closed when its session ends."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from packhouse.errors import Unavailable
+from packhouse.limits import vacuum_steps_max
 from packhouse.log import log_event
-from packhouse.node import Node, report_unknown_folders
+from packhouse.node import Node, ShouldStop, report_unknown_folders
 from packhouse.repository import adopt_all, consolidate, find_lost_packs, recheck_damage, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
@@ -49,7 +50,15 @@ class Maintenance:
             _guarded("sweep", sweep, self._node)
             _guarded("take over repositories", adopt_all, self._node, self._stopping.is_set)
             _guarded("recheck damage", recheck_damage, self._node)
+            _guarded("vacuum the database", _vacuum, self._node, self._stopping.is_set)
             self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
+
+
+def _vacuum(node: Node, should_stop: ShouldStop) -> None:
+    """Give unused space of the database back, in small transactions between those of others."""
+    for _ in range(vacuum_steps_max):
+        if should_stop() or not node.database.vacuum_some():
+            return
 
 
 def _guarded(what: str, work: Callable[..., object], *args: object) -> None:

@@ -18,6 +18,7 @@ from packhouse.clock import Clock, system_clock
 from packhouse.db.engines.schema import SQLITE_WORDS, apply_migrations, check_release, has_all_migrations
 from packhouse.db.engines.sqlite_connection import (
     Handle,
+    SqliteSession,
     SqliteTransaction,
     locked,
     open_lock_file,
@@ -30,9 +31,11 @@ from packhouse.db.engines.sqlite_group import GroupCommit
 from packhouse.db.engines.sqlite_log import WriteAheadLog
 from packhouse.db.session import Database, DatabaseAway, Session
 from packhouse.errors import Code, Invalid
-from packhouse.limits import DEFAULT_LIMITS, Limits, idle_connections_max
+from packhouse.limits import DEFAULT_LIMITS, Limits, idle_connections_max, vacuum_free_share
 
 _VERSION_MIN: Final = (3, 37)  # STRICT tables; RETURNING came with 3.35
+_INCREMENTAL: Final = 2  # sqlite.org, "PRAGMA auto_vacuum"
+
 _COUNT_OUR_TABLES: Final = (
     "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_migrations', 'ref_log')"
 )
@@ -131,6 +134,27 @@ class SqliteDatabase(Database):
                     return
         with self.write() as session:
             apply_migrations(session, SQLITE_WORDS, now=clock())
+
+    def vacuum_some(self) -> bool:
+        """See Database. Does nothing in a file that was made without `auto_vacuum`."""
+        handle = self._take()
+        try:
+            is_due = self._has_many_free(handle.session)
+        finally:
+            self._give_back(handle)
+        if is_due:
+            with self.write() as session:
+                for _ in range(self._limits.vacuum_pages):
+                    # Python ends this statement after one page, whatever number it names.
+                    session.define("PRAGMA incremental_vacuum(1)")
+        return is_due
+
+    def _has_many_free(self, session: SqliteSession) -> bool:
+        free = session.ask("freelist_count")
+        is_much = free >= self._limits.vacuum_free_pages_min and free * vacuum_free_share > session.ask(
+            "page_count"
+        )
+        return is_much and session.ask("auto_vacuum") == _INCREMENTAL
 
     def close(self) -> None:
         """See Database."""

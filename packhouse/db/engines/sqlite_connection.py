@@ -96,6 +96,13 @@ class SqliteSession(Session):
         except sqlite3.Error as error:
             raise_translated(error, self._file)
 
+    def ask(self, pragma: str, /) -> int:
+        """Return the number that a PRAGMA gives."""
+        try:
+            return int(self._connection.execute(f"PRAGMA {pragma}").fetchone()[0])
+        except sqlite3.Error as error:
+            raise_translated(error, self._file)
+
     def define(self, statement: str, /) -> None:
         """See Session."""
         try:
@@ -310,6 +317,10 @@ def _connect(file: SqliteFile, lock_file: int, *, frozen: bool) -> sqlite3.Conne
         set_patience(connection, file)  # first, because the next statements may have to wait
         for pragma in _PRAGMAS:
             connection.execute(pragma).fetchall()
+        if not file.is_made():
+            connection.execute(
+                "PRAGMA auto_vacuum = INCREMENTAL"
+            ).fetchall()  # has an effect before the first page
         if not frozen:
             _switch_to_wal(connection, file, lock_file)
     except sqlite3.Error as error:

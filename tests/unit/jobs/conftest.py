@@ -21,6 +21,8 @@ class MemoryWithOutages(SqliteMemory):
         super().__init__()
         self.is_away = False
         self.refused = 0
+        self.unused_steps = 0
+        """Steps of a vacuum that are due."""
 
     def _check(self) -> None:
         if self.is_away:
@@ -38,6 +40,11 @@ class MemoryWithOutages(SqliteMemory):
         self._check()
         with super().write() as session:
             yield session
+
+    def vacuum_some(self) -> bool:
+        self._check()
+        self.unused_steps -= 1
+        return self.unused_steps >= 0
 
 
 class Clocks:

@@ -153,6 +153,30 @@ def test_a_sweep_is_followed_by_another_ten_minutes_later(
         assert name not in pack_states(few, repo)
 
 
+def test_a_sweep_gives_unused_space_of_the_database_back_until_none_is_due(
+    maintenance: Maintenance, clocks: Clocks, database: MemoryWithOutages
+) -> None:
+    maintenance.begin()
+    database.unused_steps = 3
+    maintenance.run_once(wait_s=0)
+    assert database.unused_steps == 3, "no sweep is due"
+    clocks.advance(600)
+    maintenance.run_once(wait_s=0)
+    assert database.unused_steps == -1
+
+
+def test_giving_space_back_ends_when_the_process_stops(
+    few: Node, clocks: Clocks, database: MemoryWithOutages
+) -> None:
+    few.clock, few.monotonic = lambda: clocks.now, lambda: 0.0
+    stopping = threading.Event()
+    maintenance = Maintenance(few, stopping)
+    database.unused_steps = 3
+    stopping.set()
+    maintenance.run_once(wait_s=0)
+    assert database.unused_steps == 3
+
+
 def test_postponed_work_is_logged_in_one_line_and_the_other_work_goes_on(
     few: Node,
     repo: Repo,
