@@ -10,7 +10,7 @@ help:
 	@echo "make test     set up everything and run all tests; TEST_OPTIONS='-k clone' goes to pytest"
 	@echo "make check    lint, type-check and the quick tests"
 	@echo "make install  make $(BIN)/packhouse"
-	@echo "make bench    measure; BENCH='commits reads' chooses sections"
+	@echo "make bench    measure; BENCH='commits reads' chooses sections, REPOS=100000 the size of many_repositories"
 	@echo "make figures  count modules, imports, lines and the ways of a push and a commit; FOLDER=… takes another checkout"
 	@echo "make lock     pin the dependencies anew (needs uv)"
 	@echo "make clean    remove what these targets made"
@@ -48,7 +48,7 @@ test: dev
 	@./.ci/test $(TEST_OPTIONS)
 
 bench: dev
-	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench $(BENCH) $(if $(REPOS),--repos $(REPOS))
 
 figures:
 	@$(PYTHON) -m bench.structure $(FOLDER)

@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("section", nargs="*", help=f"one or more of: {', '.join(section_names())}")
     parser.add_argument("--quick", action="store_true", help="only show that it works; figures mean nothing")
     parser.add_argument("--dir", type=Path, default=BUILD, help="folder on the disk to measure")
+    parser.add_argument("--repos", type=int, default=0, metavar="N", help="repositories of many_repositories")
     chosen = parser.parse_args()
     names = chosen.section or section_names()
     unknown = sorted(set(names) - set(section_names()))
@@ -35,15 +36,15 @@ def main() -> int:
     chosen.dir.mkdir(parents=True, exist_ok=True)
     print("\n".join(machine.describe(chosen.dir)))
     for name in names:
-        _run(importlib.import_module(f"bench.sections.{name}"), chosen.dir, quick=chosen.quick)
+        folder = Path(tempfile.mkdtemp(prefix="bench-", dir=chosen.dir))
+        context = Context(folder, quick=chosen.quick, repos=chosen.repos)
+        _run(importlib.import_module(f"bench.sections.{name}"), context)
     return 0
 
 
-def _run(section: ModuleType, parent: Path, *, quick: bool) -> None:
+def _run(section: ModuleType, context: Context) -> None:
     print(f"\n{section.__name__.rpartition('.')[2]}: {(section.__doc__ or '').strip().splitlines()[0]}")
     sys.stdout.flush()
-    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=parent))
-    context = Context(folder, quick=quick)
     begin = time.monotonic()
     try:
         for figure in section.run(context):
@@ -51,7 +52,7 @@ def _run(section: ModuleType, parent: Path, *, quick: bool) -> None:
             sys.stdout.flush()
     finally:
         context.stop_servers()
-        shutil.rmtree(folder)
+        shutil.rmtree(context.folder)
     print(f"  ({time.monotonic() - begin:.0f} s)")
 
 

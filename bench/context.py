@@ -18,10 +18,14 @@ from tests.support.servers.server_process import ServerOptions
 
 @dataclass
 class Context:
-    """`quick` asks for runs that only show that the section works. Their figures mean nothing."""
+    """`quick` asks for runs that only show that the section works. Their figures mean nothing.
+
+    `repos` is the number of repositories for the section that makes many; 0 leaves it to the section.
+    """
 
     folder: Path
     quick: bool = False
+    repos: int = 0
     _servers: list[Server] = field(default_factory=list)
 
     def start_server(self, options: ServerOptions | None = None) -> Server:

@@ -22,6 +22,21 @@ def test_a_section_prints_figures_with_the_machine_they_belong_to(tmp_path: Path
     assert not list(tmp_path.iterdir()), "the run leaves nothing on the disk"
 
 
+def test_many_repositories_are_made_and_measured(tmp_path: Path) -> None:
+    done = run_bench("--quick", "--repos", "20", "--dir", str(tmp_path), "many_repositories")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for figure in (
+        "repositories created, last tenth of 20",
+        "commits to new repositories, first tenth",
+        "reads, first tenth",
+        "growth of memory to 20 repositories",
+        "start to the first answer",
+        "on the disk for each repository",
+        "inodes for each repository",
+    ):
+        assert figure in done.stdout
+
+
 def test_an_unknown_section_is_refused_with_the_known_ones() -> None:
     done = run_bench("nonsense")
     assert done.returncode == 2
