@@ -23,7 +23,7 @@ class Limits:
     log_waiting_max_bytes: int = 4 * MIB  # lines that wait for standard error; further lines are lost
 
     # Tokens and keys
-    verified_tokens_max_bytes: int = 16 * MIB  # memory for verified tokens of one server process
+    verified_tokens_max_bytes: int = 6 * MIB  # memory for verified tokens of one server process
     active_keys_max: int = 100  # of one organisation; a token without kid may be tried with each
     cached_issuers_max: int = 10_000
 
@@ -53,19 +53,19 @@ class Limits:
     # Packs
     packs_before_consolidation: int = 40
     view_folders_max: int = 256  # repositories whose packs one process keeps open
-    pack_names_max: int = 20_000  # repositories with a recent write that a process remembers
-    listed_packs_max: int = 500_000  # packs in all lists that one process keeps
+    pack_names_max: int = 5000  # repositories with a recent write that a process remembers
+    listed_packs_max: int = 50_000  # packs in all lists that one process keeps
     incoming_grace_s: int = 3600  # then a stored pack that no write has listed is deleted
     pack_keep_s: int = 0  # how long a replaced pack is kept; its readers have links of their own
-    object_cache_max_bytes: int = 64 * MIB
+    object_cache_max_bytes: int = 8 * MIB
     tree_table_entries_max: int = 100_000  # entries of all trees that one process keeps as tables
     file_map_rows_max: int = 400_000  # rows of all file maps that one process keeps in memory
     file_map_wait_max_s: float = 20  # how long a request waits while another reads the history that it needs
-    commit_summaries_max: int = 20_000
+    commit_summaries_max_bytes: int = 8 * MIB
     commit_summary_max_bytes: int = 4 * KIB  # text of one kept summary
     history_stretches_max: int = 500  # stretches of 500 ids, kept for the next page of a history
     reachable_commits_max: int = 1_000_000  # in the kept sets of all repositories together
-    last_commits_max: int = 50_000  # kept answers about the last commit of one path
+    last_commits_max: int = 20_000  # kept answers about the last commit of one path
 
     # Database
     database_wait_max_s: int = 10  # for a connection, or for a lock that another program holds

@@ -93,7 +93,7 @@ class RefPolicy:
                 rules = _merge_legacy_ops(rules, _parse_ops(claims["ops"]))
         except _Malformed as fault:
             return cls(invalid=fault.reason)
-        return cls(rules=tuple(rules))
+        return cls(rules=tuple(rules)) if rules else _WITHOUT_RULES
 
     def require_usable(self) -> None:
         """Check that the token may write at all. Raises PolicyUnusable if its claims are malformed."""
@@ -166,6 +166,10 @@ class RefPolicy:
             return
         if signatures_verify is None or not signatures_verify():
             raise PolicyDenied(refname, VERIFY_SIG)
+
+
+_WITHOUT_RULES: Final = RefPolicy()
+"""The policy of most tokens: one object for thousands of remembered tokens."""
 
 
 class _Malformed(Exception):

@@ -14,6 +14,7 @@ class Scope(StrEnum):
 
 
 _KNOWN = frozenset(scope.value for scope in Scope)
+_shared_sets: dict[frozenset[Scope], frozenset[Scope]] = {}  # at most one for each combination
 
 
 def parse_scopes(entries: Iterable[object]) -> frozenset[Scope]:
@@ -24,4 +25,5 @@ def parse_scopes(entries: Iterable[object]) -> frozenset[Scope]:
     scopes = {Scope(entry) for entry in entries if isinstance(entry, str) and entry in _KNOWN}
     if Scope.GIT_WRITE in scopes:
         scopes.add(Scope.GIT_READ)
-    return frozenset(scopes)
+    found = frozenset(scopes)
+    return _shared_sets.setdefault(found, found)  # one object for thousands of remembered tokens

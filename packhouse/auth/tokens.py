@@ -43,7 +43,7 @@ LEEWAY_S: Final = 60
 """How far the clocks of issuers may differ from ours."""
 
 
-_PRINCIPAL_BYTES: Final = 1024
+_PRINCIPAL_BYTES: Final = 512
 _RULE_BYTES: Final = 400
 
 

@@ -21,8 +21,14 @@ REACHABLE_COMMITS_MAX: Final = 500_000
 """The most commits in the set of one repository. For larger repositories git is asked each time."""
 
 _OBJECT_MAX_BYTES: Final = 256 * KIB
-_OBJECT_OVERHEAD_BYTES: Final = 200
+
+# What an entry of a cache takes beside its value, in the unit of the cache. Measured with tracemalloc. With many small
+# repositories it is most of the memory.
+_OBJECT_OVERHEAD_BYTES: Final = 360
 _TABLE_OVERHEAD_ENTRIES: Final = 4
+_REACHABLE_OVERHEAD_COMMITS: Final = 6
+_PACK_LIST_OVERHEAD_PACKS: Final = 2
+
 _TABLE_SHARE_MAX: Final = 4  # a table that takes more than this part of the memory is not kept
 
 Stretch = tuple[Oid, ...]
@@ -73,13 +79,17 @@ def make_stretch_cache(limits: Limits) -> StretchCache:
 
 def make_reachable_cache(limits: Limits) -> ReachableCache:
     """Return a cache that is bounded in commits of all repositories together."""
-    return ReachableCache(weight_max=limits.reachable_commits_max, weigh=_count_commits)
+    return ReachableCache(
+        weight_max=limits.reachable_commits_max, weigh=_count_commits, overhead=_REACHABLE_OVERHEAD_COMMITS
+    )
 
 
 def make_pack_list_cache(limits: Limits) -> PackListCache:
     """Return a cache that is bounded in packs of all repositories together."""
     return PackListCache(
-        weight_max=limits.listed_packs_max, weigh=lambda listed: len(listed.packs), overhead=1
+        weight_max=limits.listed_packs_max,
+        weigh=lambda listed: len(listed.packs),
+        overhead=_PACK_LIST_OVERHEAD_PACKS,
     )
 
 

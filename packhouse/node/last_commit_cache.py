@@ -15,6 +15,8 @@ from packhouse.limits import Limits
 from packhouse.node.file_map import FileMap
 
 _COUNTED_COMMITS_MAX: Final = 1000
+_MAP_OVERHEAD_ROWS: Final = 3
+_SUMMARY_OVERHEAD_BYTES: Final = 480
 _RETRY_AFTER_S: Final = 5
 
 
@@ -51,12 +53,15 @@ class LastCommitCache:
     def __init__(self, limits: Limits) -> None:
         self.answers = BoundedCache[tuple[RepoKey, Oid, bytes], LastCommit](count_max=limits.last_commits_max)
         self.maps = BoundedCache[tuple[RepoKey, Oid], FileMap](
-            weight_max=limits.file_map_rows_max, weigh=lambda kept: len(kept.paths)
+            weight_max=limits.file_map_rows_max,
+            weigh=lambda kept: len(kept.paths),
+            overhead=_MAP_OVERHEAD_ROWS,
         )
         self.summaries = BoundedCache[tuple[RepoKey, Oid], CommitSummary](
-            count_max=limits.commit_summaries_max,
-            entry_weight_max=limits.commit_summary_max_bytes,
+            weight_max=limits.commit_summaries_max_bytes,
+            entry_weight_max=limits.commit_summary_max_bytes + _SUMMARY_OVERHEAD_BYTES,
             weigh=lambda kept: len(kept.author) + len(kept.message),
+            overhead=_SUMMARY_OVERHEAD_BYTES,
         )
         self._walks = BoundedCache[tuple[RepoKey, Oid], int](count_max=_COUNTED_COMMITS_MAX)
         self._wait_max_s = limits.file_map_wait_max_s

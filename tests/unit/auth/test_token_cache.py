@@ -148,7 +148,7 @@ def test_keys_read_while_one_was_being_revoked_are_not_believed_later() -> None:
 def test_the_memory_of_tokens_is_bounded() -> None:
     tokens = [forge(claims(sub=f"caller {number:02}")) for number in range(10)]
     issuers = Issuers(northwind=(verification_key(),))
-    bounds = Limits(verified_tokens_max_bytes=3 * (len(tokens[0]) + 1024), cached_issuers_max=2)
+    bounds = Limits(verified_tokens_max_bytes=3 * (len(tokens[0]) + 512), cached_issuers_max=2)
     server = Server(issuers, bounds)
     assert all(server.accepts(token) for token in tokens * 2)
     assert len(server.verifier._verified) == 3

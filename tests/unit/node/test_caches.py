@@ -30,7 +30,7 @@ def with_limits(**changes: int) -> Limits:
 
 
 def test_objects_are_bounded_in_bytes_including_the_overhead_of_an_entry() -> None:
-    cache = make_object_cache(with_limits(object_cache_max_bytes=1000))
+    cache = make_object_cache(with_limits(object_cache_max_bytes=1400))
     for oid in OIDS[:5]:
         cache.put(("repo_a", oid), b"x" * 100)
     assert len(cache) == 3
@@ -64,7 +64,7 @@ def test_tables_are_bounded_in_entries_and_a_very_large_one_is_not_kept() -> Non
 
 
 def test_sets_of_reachable_commits_are_bounded_together() -> None:
-    cache = make_reachable_cache(with_limits(reachable_commits_max=30))
+    cache = make_reachable_cache(with_limits(reachable_commits_max=54))
     for repo in range(4):
         cache.put(repo, Reachable(1, 1, frozenset(), frozenset(), frozenset(OIDS[:10])))
     assert [repo for repo in range(4) if cache.get(repo)] == [1, 2, 3]
@@ -73,7 +73,7 @@ def test_sets_of_reachable_commits_are_bounded_together() -> None:
 
 
 def test_lists_of_packs_are_bounded_in_packs() -> None:
-    cache = make_pack_list_cache(with_limits(listed_packs_max=10))
+    cache = make_pack_list_cache(with_limits(listed_packs_max=12))
     packs = [Pack(oid, 1, 1) for oid in OIDS[:4]]
     for repo in range(3):
         cache.put(repo, PackList(1, 1, 1, is_adopted=True, packs=tuple(packs)))
