@@ -75,7 +75,7 @@ class Limits:
     database_log_reset_bytes: int = 32 * MIB  # SQLite: a larger log is reset, and writers wait for readers
     database_log_slow_bytes: int = 64 * MIB  # with a larger one that a reader keeps, writers are slowed down
     database_log_max_bytes: int = 120 * MIB  # that log never gets so large, but for one group of writers
-    database_log_wait_max_s: float = 5.0  # of a slowed writer; it is refused if it would wait longer
+    database_log_wait_max_s: float = 2.0  # of a slowed writer, which keeps a thread; else it is refused
     vacuum_free_pages_min: int = 4096  # SQLite: a file with fewer unused pages is left as it is
     vacuum_pages: int = 256  # given back in one transaction: some milliseconds
 

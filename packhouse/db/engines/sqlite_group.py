@@ -257,9 +257,11 @@ class GroupCommit:
 
     def _finish(self, group: _Group, failure: BaseException | None = None) -> None:
         """Commit, or roll back for a failure; pass the lock; wake the members."""
-        _close(group, failure)
-        self._pass_lock()  # before the members wake, since the next transaction can begin at once
-        _wake(group)
+        try:
+            _close(group, failure)
+        finally:
+            self._pass_lock()  # before the members wake, since the next transaction can begin at once
+            _wake(group)
 
     def _pass_lock(self) -> None:
         with self._guard:
@@ -279,9 +281,11 @@ def _close(group: _Group, failure: BaseException | None) -> None:
             transaction.commit()
     except BaseException as error:  # noqa: BLE001 - each member raises its own error for it
         group.failure = error
-    if group.failure is not None:
-        transaction.roll_back()
-    transaction.close()
+    try:
+        if group.failure is not None:
+            transaction.roll_back()
+    finally:
+        transaction.close()
 
 
 def _wake(group: _Group) -> None:

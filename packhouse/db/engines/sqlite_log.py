@@ -24,7 +24,7 @@ from packhouse.db.session import DatabaseAway
 from packhouse.limits import DEFAULT_LIMITS, Limits
 from packhouse.log import log_event
 
-_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL})
+_OF_READERS: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _LOOK_EVERY_S: Final = 0.1  # a slowed writer looks whether the reader is gone
 # os_unix.c, UNIX_SHM_BASE; wal.c, WAL_READ_LOCK: a reader locks one of these bytes of the -shm file, unless it needs
 # no log. Byte 123 is the lock of readers that do not need the log.
@@ -97,7 +97,7 @@ class WriteAheadLog:
         try:
             is_busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _PASSING:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _OF_READERS:
                 raise
             is_busy = 1
         finally:

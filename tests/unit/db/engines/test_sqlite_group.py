@@ -271,6 +271,23 @@ def test_a_block_whose_end_fails_ends_the_group(commits: GroupCommit, ledger: Le
     assert ledger.committed == ["b"]
 
 
+def test_a_bug_at_the_end_of_a_transaction_stops_nobody(commits: GroupCommit, ledger: Ledger) -> None:
+    ledger.failures["commit"] = DatabaseAway("disk full")
+    ledger.failures["roll back"] = RuntimeError("a bug")
+
+    def work(writers: Writers) -> None:
+        writers.start("a")
+
+    first, committing = write_behind(commits, work)
+    assert isinstance(first, DatabaseAway)
+    assert isinstance(committing, RuntimeError)
+    assert ledger.steps[-1] == "close"
+    ledger.pending.clear()
+    with commits.write() as session:
+        session.define("next")
+    assert ledger.committed == ["next"]
+
+
 @pytest.mark.parametrize("step", ["mark", "is_sound"])
 def test_a_block_leaves_a_broken_group_and_opens_its_own(
     commits: GroupCommit, ledger: Ledger, step: str
