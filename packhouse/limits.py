@@ -315,6 +315,7 @@ job_retry_first_s = 2
 job_retry_longest_s = 3600
 job_poll_s = 0.5
 job_error_max_chars = 300
+job_batch_max = 64  # jobs of low priority that one thread runs together
 jobs_listed_max = 200
 finishing_max_s = 1.0  # for running work at the end of the server
 

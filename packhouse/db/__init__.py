@@ -1,6 +1,6 @@
 """The tables: their rows as values, and one function for each question and each change."""
 
-from packhouse.db.clean_repo import delete_ref_log_page, delete_rows_of_repo
+from packhouse.db.clean_repo import delete_history_of_repos, delete_rows_of_repos
 from packhouse.db.credentials import (
     GitCredential,
     find_credential,
@@ -53,6 +53,7 @@ from packhouse.db.installation import (
 from packhouse.db.jobs import (
     JOB_STATES,
     ClaimedJob,
+    JobPriority,
     JobRow,
     claim_job,
     extend_lease,
@@ -125,7 +126,6 @@ from packhouse.db.repos import (
     insert_unborn_repo,
     is_repo_cleaned,
     list_repos,
-    mark_repo_cleaned,
     mark_repo_deleted,
     set_default_branch,
     set_repo_expiry,
@@ -187,6 +187,7 @@ __all__ = [
     "EventToFanOut",
     "FollowedUpstream",
     "GitCredential",
+    "JobPriority",
     "JobRow",
     "KeptAnswer",
     "Key",
@@ -227,9 +228,9 @@ __all__ = [
     "creation_order",
     "delete_damage",
     "delete_expired_answers",
+    "delete_history_of_repos",
     "delete_pack_rows",
-    "delete_ref_log_page",
-    "delete_rows_of_repo",
+    "delete_rows_of_repos",
     "delete_upstream",
     "delete_webhook",
     "disable_webhook",
@@ -309,7 +310,6 @@ __all__ = [
     "mark_expired_deleted",
     "mark_failed",
     "mark_prefixed_deleted",
-    "mark_repo_cleaned",
     "mark_repo_deleted",
     "mark_synced",
     "mark_syncing",

@@ -7,12 +7,20 @@ suspended. Every job must be written for that.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Final
 
 from packhouse.db.session import Row, Session, SqlValue
 from packhouse.ids import RepoId, RepoKey
 
 JOB_STATES: Final = ("running", "waiting", "dead")
+
+
+class JobPriority(IntEnum):
+    """The classes of jobs. Workers take jobs of one class at a time, so none is held up by thousands of another."""
+
+    NORMAL = 0
+    LOW = -1  # work that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,13 @@ def insert_job(
     *,
     repo_id: RepoKey | None = None,
     payload: str = "{}",
-    priority: int = 0,
+    priority: JobPriority = JobPriority.NORMAL,
     run_at: int,
     now: int,
 ) -> None:
     """Queue a job. If one of the same kind and key waits already, that one runs at the earlier of the two times.
 
-    `payload` is JSON. Jobs of higher priority go first.
+    `payload` is JSON.
     """
     session.run(
         "insert_job",
@@ -72,7 +80,13 @@ def insert_job(
 
 
 def insert_jobs(
-    session: Session, kind: str, repos: Iterable[tuple[RepoKey, RepoId]], *, run_at: int, now: int
+    session: Session,
+    kind: str,
+    repos: Iterable[tuple[RepoKey, RepoId]],
+    *,
+    priority: JobPriority,
+    run_at: int,
+    now: int,
 ) -> None:
     """Queue a job for each repository, with its public id as the key. See insert_job()."""
     rows: list[dict[str, SqlValue]] = [
@@ -81,7 +95,7 @@ def insert_jobs(
             "key": public_id,
             "repo_id": repo_id,
             "payload": "{}",
-            "priority": 0,
+            "priority": priority,
             "run_at": run_at,
             "now": now,
         }
@@ -91,10 +105,13 @@ def insert_jobs(
         session.run_many("insert_job", rows)
 
 
-def list_claimable_jobs(session: Session, *, now: int, limit: int) -> list[int]:
-    """Return the ids of at most `limit` jobs to claim: first those of dead workers, then due ones by priority."""
-    abandoned = [int(row[0]) for row in session.all("list_abandoned_jobs", now=now, limit=limit)]
-    due = [int(row[0]) for row in session.all("list_due_jobs", now=now, limit=limit)]
+def list_claimable_jobs(
+    session: Session, *, now: int, limit: int, priority: JobPriority = JobPriority.NORMAL
+) -> list[int]:
+    """Return the ids of at most `limit` jobs to claim: first those of dead workers, then those due for longest."""
+    asked = {"now": now, "limit": limit, "priority": int(priority)}
+    abandoned = [int(row[0]) for row in session.all("list_abandoned_jobs", **asked)]
+    due = [int(row[0]) for row in session.all("list_due_jobs", **asked)]
     return [*abandoned, *due][:limit]
 
 
@@ -136,7 +153,14 @@ def bury_job(session: Session, job: ClaimedJob, *, worker: str, last_error: str,
 def list_jobs(session: Session, state: str, *, limit: int) -> list[JobRow]:
     """Return jobs of one state (running, waiting or dead), the most urgent first."""
     assert state in JOB_STATES, state
-    return [JobRow(*row) for row in session.all(f"list_{state}_jobs", limit=limit)]
+    if state != "waiting":
+        return [JobRow(*row) for row in session.all(f"list_{state}_jobs", limit=limit)]
+    rows = [
+        JobRow(*row)
+        for priority in JobPriority
+        for row in session.all("list_waiting_jobs", priority=int(priority), limit=limit)
+    ]
+    return sorted(rows, key=lambda job: (job.run_at, job.id))[:limit]
 
 
 def revive_job(session: Session, job_id: int, *, now: int) -> bool:

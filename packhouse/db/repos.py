@@ -250,9 +250,12 @@ def undelete_repo_row(
     return None if row is None else (RepoKey(row[0]), RepoId(row[1]))
 
 
-def start_cleaning_repo(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that a deleted repository's removal begins. Nobody can bring it back. Return False if it lives again."""
-    return session.run("start_cleaning_repo", repo_id=repo_id, now=now) > 0
+def start_cleaning_repo(session: Session, repo_id: RepoKey, *, before: int, now: int) -> bool:
+    """Note that the removal of a repository begins that was deleted at `before` or earlier.
+
+    Nobody can bring it back from then on. Returns False if it lives again, or was deleted again later.
+    """
+    return session.run("start_cleaning_repo", repo_id=repo_id, before=before, now=now) > 0
 
 
 def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:

@@ -1,6 +1,6 @@
 """The interface of a kind of job to the worker that runs it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,13 @@ class Task:
 
     `run` fails by raising. The operator sees the message of a PackhouseError, but only the class of other errors.
     `give_up` is called with the reason once a job is dead.
+
+    `run_many` runs several jobs of low priority together, and returns the keys of those that it was told to interrupt.
+    They share `should_stop`. When it raises, each job is run alone, so that one failing job holds up no other.
     """
 
     run: Callable[[Node, Job], None]
+    run_many: Callable[[Node, Sequence[Job]], Collection[str]] | None = None
     attempts_max: int = limits.job_attempts_max
     retry_first_s: int = limits.job_retry_first_s
     retry_longest_s: int = limits.job_retry_longest_s

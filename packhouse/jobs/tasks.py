@@ -9,7 +9,7 @@ from packhouse.jobs.task import Task
 from packhouse.repository import SYNC_JOB
 
 TASKS: Final[Mapping[str, Task]] = {
-    "clean_repo": Task(clean_repo.run),
+    "clean_repo": Task(clean_repo.run, clean_repo.run_many),
     "prune_events": Task(prune_events.run),
     # The task itself counts failures of the upstream. The attempts here only count workers that were killed.
     SYNC_JOB: Task(sync_upstream.run, retry_first_s=limits.sync_retry_first_s, give_up=sync_upstream.give_up),

@@ -84,9 +84,9 @@ CLEANING: Final = (
     before("deleting committed", DISK, "remove_repo"),
     after("first pack gone", "os", "unlink", r"\.pack$"),
     after("first folder gone", "os", "rmdir"),
-    before("folder gone, rows there", CLEAN, "delete_rows_of_repo"),
-    after("rows gone, not committed", CLEAN, "delete_rows_of_repo"),
-    before("rows gone, not said", CLEAN, "mark_repo_cleaned"),
+    before("folder gone, rows there", CLEAN, "delete_rows_of_repos"),
+    after("rows gone, not committed", CLEAN, "delete_rows_of_repos"),
+    before("rows gone, not said", "packhouse.db.clean_repo", "mark_repo_cleaned"),
 )
 
 

@@ -1,5 +1,8 @@
--- name: delete_refs_of_repo
-DELETE FROM refs WHERE repo_id = :repo_id;
+-- name: delete_refs_page
+DELETE FROM refs
+WHERE repo_id = :repo_id AND (namespace, refname) IN (
+    SELECT namespace, refname FROM refs WHERE repo_id = :repo_id ORDER BY namespace, refname LIMIT :limit
+);
 
 -- A late writer may have noted one more pack meanwhile. The sweeper deletes it like any pack that was never listed.
 -- name: delete_packs_of_repo

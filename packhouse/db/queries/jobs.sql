@@ -8,13 +8,16 @@ DO UPDATE SET run_at = CASE WHEN excluded.run_at < jobs.run_at THEN excluded.run
 -- While a job runs, an equal one waits for its end: the running one may have read data older than the new cause.
 -- name: list_due_jobs
 SELECT j.id FROM jobs AS j
-WHERE j.state = 'waiting' AND j.run_at <= :now
+WHERE j.state = 'waiting' AND j.priority = :priority AND j.run_at <= :now
     AND NOT EXISTS (SELECT 1 FROM jobs AS r WHERE r.kind = j.kind AND r.key = j.key AND r.state = 'running')
-ORDER BY j.priority DESC, j.run_at, j.id
+ORDER BY j.run_at, j.id
 LIMIT :limit;
 
 -- name: list_abandoned_jobs
-SELECT id FROM jobs WHERE state = 'running' AND lease_until < :now ORDER BY lease_until, id LIMIT :limit;
+SELECT id FROM jobs
+WHERE state = 'running' AND lease_until < :now AND priority = :priority
+ORDER BY lease_until, id
+LIMIT :limit;
 
 -- name: claim_job
 UPDATE jobs SET state = 'running', leased_by = :worker, lease_until = :lease_until, attempts = attempts + 1
@@ -58,7 +61,7 @@ LIMIT :limit;
 -- name: list_waiting_jobs
 SELECT id, kind, key, repo_id, state, run_at, attempts, lease_until, last_error, created_at, ended_at
 FROM jobs
-WHERE state = 'waiting' AND run_at >= 0
+WHERE state = 'waiting' AND priority = :priority AND run_at >= 0
 ORDER BY run_at, id
 LIMIT :limit;
 

@@ -95,7 +95,7 @@ RETURNING id, public_id;
 
 -- Takes the same row lock as undelete_repo, so that one of the two comes first.
 -- name: start_cleaning_repo
-UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
+UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at <= :before AND cleaned_at IS NULL;
 
 -- name: mark_repo_cleaned
 UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;

@@ -2,25 +2,26 @@
 
 from dataclasses import dataclass
 
-from packhouse.db import ClaimedJob, Session, claim_job, list_claimable_jobs
+from packhouse.db import ClaimedJob, JobPriority, Session, claim_job, list_claimable_jobs
 from packhouse.node import Node
 
-__all__ = ["ClaimJobs", "ClaimedJob", "claim_jobs"]
+__all__ = ["ClaimJobs", "ClaimedJob", "JobPriority", "claim_jobs"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimJobs:
-    """The worker, and the largest number of jobs to claim."""
+    """The worker, the largest number of jobs to claim, and their priority."""
 
     worker: str
     count_max: int
+    priority: JobPriority = JobPriority.NORMAL
 
 
 def claim_jobs(node: Node, command: ClaimJobs) -> list[ClaimedJob]:
-    """Claim jobs for the length of a lease: first the jobs of dead workers, then due ones."""
+    """Claim jobs of one priority for the length of a lease: first those of dead workers, then due ones."""
     now = node.clock()
     with node.database.read() as session:
-        ids = list_claimable_jobs(session, now=now, limit=command.count_max)
+        ids = list_claimable_jobs(session, now=now, limit=command.count_max, priority=command.priority)
     if not ids:
         return []
     until = now + node.config.job_lease_s

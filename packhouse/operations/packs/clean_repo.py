@@ -1,12 +1,14 @@
-"""Freeing the storage of a deleted repository, some time after its deletion."""
+"""Freeing the storage of deleted repositories, some time after their deletion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packhouse.db import (
-    delete_ref_log_page,
-    delete_rows_of_repo,
+    Repo,
+    Session,
+    delete_history_of_repos,
+    delete_rows_of_repos,
     find_repo_by_public_id,
-    mark_repo_cleaned,
     start_cleaning_repo,
     start_deleting_all,
 )
@@ -23,28 +25,63 @@ class CleanRepo:
 
 
 def clean_repo(node: Node, command: CleanRepo) -> bool:
-    """Remove packs and rows of a deleted repository. True when nothing is left to do, or the repository is back.
+    """Remove packs and rows of a deleted repository; see clean_all(). True when nothing is left to do."""
+    return not clean_all(node, [command.public_id], should_stop=command.should_stop)
 
-    It can be interrupted anywhere and called again. The repository's row stays, and is marked as cleaned last. Only
-    then is a second deletion of its name answered as not found. An operator who wants the space earlier or later
-    changes the time of the job.
+
+def clean_all(
+    node: Node, public_ids: Sequence[str], *, should_stop: ShouldStop, deleted_before: int | None = None
+) -> set[str]:
+    """Remove packs and rows of deleted repositories. Return the ids of those with something left: it was interrupted.
+
+    It can be interrupted anywhere and called again. A repository that is back, unknown, or was deleted after
+    `deleted_before` is left alone. The row of a repository stays, and is marked as cleaned last. Only then is a second
+    deletion of its name answered as not found. An operator who wants the space earlier or later changes the time of
+    the job.
+
+    Many repositories take as many transactions as one: they share them. A transaction deletes at most
+    `limits.prune_batch` refs and log entries, so other writers wait for a moment only, whatever the repositories hold.
     """
-    public_id = command.public_id
+    left = _begin(node, public_ids, deleted_before)
+    for place, repo in enumerate(left):
+        if place and should_stop():
+            return _ids(left)
+        if node.store.remove_repo(repo.public_id):
+            log_repo_event(repo, "packs deleted of a deleted repository")
+    while left and not should_stop():
+        left = left[_delete_rows(node, left) :]
+    return _ids(left)
+
+
+def _begin(node: Node, public_ids: Sequence[str], deleted_before: int | None) -> list[Repo]:
+    """Mark the packs of the deleted repositories as *deleting*, so that none comes back. Return the repositories."""
+    now = node.clock()
+    before = now if deleted_before is None else deleted_before
     with node.database.read() as session:
-        repo = find_repo_by_public_id(session, public_id)
-    if repo is None or repo.deleted_at is None:
-        return True
-    with node.database.write() as session:
-        if not start_cleaning_repo(session, repo.id, now=node.clock()):
-            return True
-        start_deleting_all(session, repo.id, now=node.clock())
-    if node.store.remove_repo(public_id):
-        log_repo_event(repo, "packs deleted of a deleted repository")
-    with node.database.write() as session:
-        delete_rows_of_repo(session, repo.org_id, repo.id, now=node.clock())
-    while not command.should_stop():
-        with node.database.write() as session:
-            if delete_ref_log_page(session, repo.id, limit=node.limits.prune_batch) < node.limits.prune_batch:
-                mark_repo_cleaned(session, repo.id, now=node.clock())
-                return True
-    return False
+        found = [find_repo_by_public_id(session, public_id) for public_id in public_ids]
+    deleted = [repo for repo in found if repo is not None and repo.deleted_at is not None]
+    if not deleted:
+        return []
+
+    def begin(session: Session) -> list[Repo]:
+        begun = [repo for repo in deleted if start_cleaning_repo(session, repo.id, before=before, now=now)]
+        for repo in begun:
+            start_deleting_all(session, repo.id, now=now)
+        return begun
+
+    return node.database.transact(begin)
+
+
+def _delete_rows(node: Node, repos: Sequence[Repo]) -> int:
+    """Delete some of the rows of repositories whose packs are gone. Return how many of `repos` are clean by now."""
+    now = node.clock()
+
+    def delete(session: Session) -> int:
+        delete_rows_of_repos(session, repos, now=now)
+        return delete_history_of_repos(session, repos, limit=node.limits.prune_batch, now=now)
+
+    return node.database.transact(delete)
+
+
+def _ids(repos: Sequence[Repo]) -> set[str]:
+    return {repo.public_id for repo in repos}

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from packhouse import limits
 from packhouse.auth import Principal
-from packhouse.db import RepoNotFound, Session, has_pending_deletion, insert_jobs, mark_repo_deleted
+from packhouse.db import (
+    JobPriority,
+    RepoNotFound,
+    Session,
+    has_pending_deletion,
+    insert_jobs,
+    mark_repo_deleted,
+)
 from packhouse.errors import Code, Conflict
 from packhouse.ids import RepoId, RepoKey
 from packhouse.node import Node
@@ -58,4 +65,11 @@ def queue_cleaning(session: Session, repos: Iterable[tuple[RepoKey, RepoId]], *,
 
     Every deletion calls it in its transaction.
     """
-    insert_jobs(session, "clean_repo", repos, run_at=now + limits.deleted_repo_keep_s, now=now)
+    insert_jobs(
+        session,
+        "clean_repo",
+        repos,
+        priority=JobPriority.LOW,
+        run_at=now + limits.deleted_repo_keep_s,
+        now=now,
+    )

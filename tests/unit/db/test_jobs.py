@@ -7,6 +7,7 @@ import pytest
 from packhouse.db.engines.sqlite_memory import SqliteMemory
 from packhouse.db.jobs import (
     ClaimedJob,
+    JobPriority,
     JobRow,
     bury_job,
     claim_job,
@@ -33,14 +34,22 @@ class Queue:
         self.database = database
 
     def add(
-        self, key: str = "a", *, kind: str = "k", run_at: int = NOW, priority: int = 0, payload: str = "{}"
+        self,
+        key: str = "a",
+        *,
+        kind: str = "k",
+        run_at: int = NOW,
+        priority: JobPriority = JobPriority.NORMAL,
+        payload: str = "{}",
     ) -> None:
         with self.database.write() as session:
             insert_job(session, kind, key, run_at=run_at, priority=priority, payload=payload, now=NOW)
 
-    def due(self, now: int = NOW, *, limit: int = 10) -> list[int]:
+    def due(
+        self, now: int = NOW, *, limit: int = 10, priority: JobPriority = JobPriority.NORMAL
+    ) -> list[int]:
         with self.database.read() as session:
-            return list_claimable_jobs(session, now=now, limit=limit)
+            return list_claimable_jobs(session, now=now, limit=limit, priority=priority)
 
     def take(self, worker: str = "w", *, now: int = NOW) -> ClaimedJob | None:
         """Claim the most urgent job, for the length of a lease."""
@@ -115,16 +124,27 @@ def test_jobs_of_another_kind_or_key_are_other_jobs(queue: Queue) -> None:
     assert queue.states()["waiting"] == 3
 
 
-def test_abandoned_jobs_come_first_then_urgent_ones_then_the_oldest(queue: Queue) -> None:
+def test_abandoned_jobs_come_first_then_the_oldest(queue: Queue) -> None:
     queue.add("abandoned", run_at=NOW - 100)
     queue.held("killed", now=NOW)
     queue.add("old", run_at=NOW)
     queue.add("older", run_at=NOW - 1)
-    queue.add("urgent", priority=5)
     order = []
     while (job := queue.take(now=NOW + LEASE_S + 1)) is not None:
         order.append(job.key)
-    assert order == ["abandoned", "urgent", "older", "old"]
+    assert order == ["abandoned", "older", "old"]
+
+
+def test_jobs_of_one_priority_are_listed_without_the_others(queue: Queue) -> None:
+    queue.add("killed", priority=JobPriority.LOW)
+    (killed,) = queue.due(priority=JobPriority.LOW)
+    queue.claim(killed, "killed")
+    queue.add("low", run_at=NOW - 1, priority=JobPriority.LOW)
+    queue.add("normal")
+    late = NOW + LEASE_S + 1
+    assert len(queue.due(late, priority=JobPriority.LOW)) == 2
+    (normal,) = queue.due(late)
+    assert normal not in queue.due(late, priority=JobPriority.LOW)
 
 
 def test_only_so_many_are_listed(queue: Queue) -> None:
@@ -218,7 +238,7 @@ def test_a_job_that_ended_cannot_end_again(queue: Queue) -> None:
 
 
 def test_a_job_that_is_put_back_keeps_its_attempts_and_says_why(queue: Queue) -> None:
-    queue.add(payload='{"n": 1}', priority=5)
+    queue.add(payload='{"n": 1}')
     queue.put_back(queue.held(), run_at=NOW + 10, attempts=1)
     (row,) = _rows(queue, "waiting")
     assert (row.run_at, row.attempts, row.last_error) == (NOW + 10, 1, "no")

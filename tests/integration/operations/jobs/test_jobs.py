@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from packhouse.auth.principal import Principal
-from packhouse.db.jobs import claim_job, insert_job, list_claimable_jobs
+from packhouse.db.jobs import JobPriority, claim_job, insert_job, list_claimable_jobs
 from packhouse.jobs.task import Job, JobInterrupted, Task
 from packhouse.jobs.worker import Worker
 from packhouse.limits import deleted_repo_keep_s
@@ -16,7 +16,7 @@ from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.jobs.retry_job import RetryJob, retry_job
-from packhouse.operations.packs.clean_due_repo import CleanDueRepo, clean_due_repo
+from packhouse.operations.packs.clean_due_repos import CleanDueRepos, clean_due_repos
 from packhouse.operations.packs.clean_repo import CleanRepo, clean_repo
 from packhouse.operations.repos.create_repo import CreateRepo, create_repo
 from packhouse.operations.repos.delete_repo import DeleteRepo, DeletionPending, delete_repo
@@ -40,7 +40,14 @@ def time_of(node: Node) -> Time:
     return Time(node)
 
 
-def add(node: Node, kind: str = "test", key: str = "a", *, priority: int = 0, run_at: int = 0) -> None:
+def add(
+    node: Node,
+    kind: str = "test",
+    key: str = "a",
+    *,
+    priority: JobPriority = JobPriority.NORMAL,
+    run_at: int = 0,
+) -> None:
     with node.database.write() as session:
         insert_job(session, kind, key, priority=priority, run_at=run_at, now=node.clock(), payload='{"n":1}')
 
@@ -86,14 +93,15 @@ def test_an_equal_job_waits_for_the_end_of_the_one_that_runs(node: Node, time_of
     assert ran == [1, 1]
 
 
-def test_urgent_jobs_go_first_and_later_ones_wait(node: Node, time_of: Time) -> None:
-    add(node, key="usual")
-    add(node, key="urgent", priority=5)
-    add(node, key="later", priority=9, run_at=1001)
+def test_the_oldest_jobs_go_first_and_later_ones_wait(node: Node, time_of: Time) -> None:
+    add(node, key="usual", run_at=1000)
+    add(node, key="older", run_at=999)
+    add(node, key="low", priority=JobPriority.LOW, run_at=998)
+    add(node, key="later", run_at=1001)
     with node.database.write() as session:
         due = list_claimable_jobs(session, now=1000, limit=10)
         claimed = [claim_job(session, i, worker="w", lease_until=1030, now=1000) for i in due]
-    assert [job.key for job in claimed if job] == ["urgent", "usual"]
+    assert [job.key for job in claimed if job] == ["older", "usual"]
 
 
 def test_a_failing_job_is_retried_at_growing_intervals_then_dead_and_revived(
@@ -215,12 +223,12 @@ def test_cleaning_frees_a_deleted_repository_and_only_then_its_name_is_forgotten
     delete_repo(node, caller, DeleteRepo("apps/shop"))
     with pytest.raises(DeletionPending):
         delete_repo(node, caller, DeleteRepo("apps/shop"))
-    assert clean_due_repo(node, CleanDueRepo(repo.public_id))
+    assert not clean_due_repos(node, CleanDueRepos([repo.public_id]))
     assert folder.exists(), "it may still be put back"
     deleted_at = node.clock()
     node.clock = lambda: deleted_at + deleted_repo_keep_s
     for _ in range(2):
-        assert clean_due_repo(node, CleanDueRepo(repo.public_id))
+        assert not clean_due_repos(node, CleanDueRepos([repo.public_id]))
     assert not folder.exists()
     with pytest.raises(Exception, match="repository not found"):
         delete_repo(node, caller, DeleteRepo("apps/shop"))

@@ -7,7 +7,7 @@ from packhouse.node.node import Node
 from packhouse.operations.jobs.bury_job import BuryJob, bury_job
 from packhouse.operations.jobs.claim_jobs import ClaimedJob, ClaimJobs, claim_jobs
 from packhouse.operations.jobs.extend_jobs import ExtendJobs, extend_jobs
-from packhouse.operations.jobs.finish_job import FinishJob, finish_job
+from packhouse.operations.jobs.finish_jobs import FinishJobs, finish_jobs
 from packhouse.operations.jobs.list_jobs import ListJobs, list_jobs
 from packhouse.operations.jobs.put_back_job import PutBackJob, put_back_job
 from packhouse.operations.jobs.queue_recurring import QueueRecurring, queue_recurring
@@ -82,7 +82,7 @@ def test_only_jobs_that_the_worker_still_holds_are_extended(node: Node) -> None:
 def test_a_finished_job_is_gone(node: Node) -> None:
     add(node, "a")
     (job,) = claim(node)
-    finish_job(node, FinishJob("w", job))
+    finish_jobs(node, FinishJobs("w", [job]))
     assert rows(node) == []
 
 
@@ -107,7 +107,7 @@ def test_a_buried_job_is_dead_and_has_its_reason(node: Node) -> None:
 def test_a_job_that_another_worker_took_over_is_left_to_it(node: Node) -> None:
     job = lose(node)
     before = rows(node)
-    finish_job(node, FinishJob("w", job))
+    finish_jobs(node, FinishJobs("w", [job]))
     put_back_job(node, PutBackJob(worker="w", job=job, delay_s=0, attempts=0, reason="late"))
     bury_job(node, BuryJob(worker="w", job=job, reason="late"))
     assert rows(node) == before

@@ -11,10 +11,10 @@ from packhouse.operations.jobs.retry_job import JobNotFound, RetryJob, retry_job
 pytestmark = pytest.mark.quick
 
 
-def add(node: Node, key: str, *, run_at: int = 1000, priority: int = 0) -> None:
+def add(node: Node, key: str, *, run_at: int = 1000) -> None:
     """Queue a job."""
     with node.database.write() as session:
-        insert_job(session, "test", key, priority=priority, run_at=run_at, now=1000)
+        insert_job(session, "test", key, run_at=run_at, now=1000)
 
 
 def claim(node: Node, *, bury: str = "") -> int:
