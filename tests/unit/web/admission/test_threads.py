@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -11,6 +13,7 @@ from packhouse.errors import ServerBusy, Unavailable
 from packhouse.git.refname import BranchNameInvalid
 from packhouse.web.admission.threads import WorkerThreads
 from tests.support.event_loop import in_event_loop
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.quick
 
@@ -180,4 +183,31 @@ async def test_a_waiting_call_whose_task_is_cancelled_leaves_its_place_at_once()
     work.may_end.set()
     await running.wait()
     assert await next_one.result() == 0
+    threads.close()
+
+
+@in_event_loop
+async def test_threads_are_started_when_calls_need_them_and_used_again() -> None:
+    threads = WorkerThreads(4, waiting_max=0)
+    names = {await threads.run(lambda: threading.current_thread().name) for _ in range(10)}
+    assert len(names) == 1
+    works = [Work() for _ in range(4)]
+    running = [asyncio.ensure_future(threads.run(work)) for work in works]
+    for work in works:
+        await begun(work)
+        work.may_end.set()
+    assert await asyncio.gather(*running) == ["done"] * 4
+    threads.close()
+
+
+@in_event_loop
+async def test_a_waiting_thread_keeps_nothing_of_the_last_call() -> None:
+    threads = WorkerThreads(1, waiting_max=0)
+    work = Work()
+    work.may_end.set()
+    kept = weakref.ref(work)
+    assert await threads.run(work) == "done"
+    del work
+    gc.collect()
+    await asyncio.to_thread(wait_until, lambda: kept() is None, "the call is forgotten")
     threads.close()
