@@ -225,4 +225,6 @@ def _make_principal(
 def _read_subject(claim: object) -> str:
     """Return the subject as text that logs, terminals and both SQL engines accept."""
     text = claim[: limits.subject_max_chars] if isinstance(claim, str) else ""
+    if text.isprintable():  # as nearly every subject is
+        return text
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

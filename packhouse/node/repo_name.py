@@ -42,7 +42,9 @@ def _find_fault(name: str) -> str | None:
         return "it is reserved for tokens of the organisation"
     if any(segment in ("", ".", "..") for segment in name.split("/")):
         return "its segments between slashes must not be empty, '.' or '..'"
-    if "\\" in name or any(unicodedata.category(character) == "Cc" for character in name):
+    # No control character is printable, and nearly every name is: that saves looking at each character.
+    is_plain = name.isprintable() or all(unicodedata.category(character) != "Cc" for character in name)
+    if "\\" in name or not is_plain:
         return "it must not hold backslashes or control characters"
     for ending in _RESERVED_ENDINGS:
         if name.endswith(ending):

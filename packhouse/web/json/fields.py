@@ -187,7 +187,7 @@ def parse_query(query_string: bytes, kind: type[S], *, where: str) -> S:
 
     A member whose type is a list takes all of them. Raises Invalid, which names the unfit parameter.
     """
-    given = _split_query(query_string)
+    given = _split_query(query_string) if query_string else {}
     members: dict[str, Any] = {}
     for field, names in _named_fields_of(kind, where):
         value = _pick_parameter(given, field, names)
