@@ -129,7 +129,7 @@ from packhouse.db.repos import (
     mark_repo_deleted,
     set_default_branch,
     set_repo_expiry,
-    start_cleaning_repo,
+    start_cleaning_repos,
     undelete_repo_row,
 )
 from packhouse.db.session import Session
@@ -325,7 +325,7 @@ __all__ = [
     "set_accepted_folder",
     "set_default_branch",
     "set_repo_expiry",
-    "start_cleaning_repo",
+    "start_cleaning_repos",
     "start_deleting",
     "start_deleting_all",
     "undelete_repo_row",

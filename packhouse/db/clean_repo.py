@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from packhouse.db.repos import Repo, mark_repo_cleaned
+from packhouse.db.repos import Repo, is_repo_cleaned, mark_repos_cleaned
 from packhouse.db.session import Session, SqlValue
 
 _FEW_ROWS: Final = (
@@ -29,16 +29,15 @@ def delete_rows_of_repos(session: Session, repos: Sequence[Repo], *, now: int) -
     )
 
 
-def delete_history_of_repos(session: Session, repos: Sequence[Repo], *, limit: int, now: int) -> int:
-    """Delete at most `limit` refs and entries of ref logs, oldest first, and mark the emptied repositories as cleaned.
+def delete_history_of_repos(session: Session, repos: Sequence[Repo], *, limit: int, now: int) -> list[Repo]:
+    """Delete about `limit` refs and entries of ref logs at most, and mark the emptied repositories as cleaned.
 
-    Works through `repos` in their order. Returns the number of repositories that are cleaned: those behind it have
-    rows left.
+    Each repository has an equal share of the limit. Returns the repositories that have rows left.
     """
-    for place, repo in enumerate(repos):
-        for query in ("delete_refs_page", "delete_ref_log_page"):
-            limit -= session.run(query, repo_id=repo.id, limit=limit)
-            if limit <= 0:
-                return place
-        mark_repo_cleaned(session, repo.id, now=now)
-    return len(repos)
+    share = max(1, limit // (2 * len(repos)))
+    rows: list[dict[str, SqlValue]] = [{"repo_id": repo.id, "limit": share} for repo in repos]
+    session.run_many("delete_refs_page", rows)
+    session.run_many("delete_ref_log_page", rows)
+    if mark_repos_cleaned(session, [repo.id for repo in repos], now=now) == len(repos):
+        return []
+    return [repo for repo in repos if not is_repo_cleaned(session, repo.id)]

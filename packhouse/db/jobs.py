@@ -129,9 +129,12 @@ def extend_lease(session: Session, job: ClaimedJob, *, worker: str, lease_until:
     return changed > 0
 
 
-def finish_job(session: Session, job: ClaimedJob, *, worker: str) -> bool:
-    """Delete a finished job. Return False if another worker has taken it over."""
-    return _delete_leased(session, job, worker) is not None
+def finish_jobs(session: Session, jobs: Iterable[ClaimedJob], *, worker: str) -> int:
+    """Delete finished jobs. Return the number of those that no other worker has taken over."""
+    rows: list[dict[str, SqlValue]] = [
+        {"job_id": job.id, "attempts": job.attempts, "worker": worker} for job in jobs
+    ]
+    return session.run_many("delete_finished_job", rows) if rows else 0
 
 
 def put_back_job(

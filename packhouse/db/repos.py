@@ -1,9 +1,10 @@
 """Rows of repositories. Their contents are in refs and packs."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from packhouse.db.refs import Ref, ref_from_row
-from packhouse.db.session import Row, Session
+from packhouse.db.session import Row, Session, SqlValue
 from packhouse.db.text import fold_case, is_storable, substring_pattern
 from packhouse.errors import Code, Conflict, NotFound
 from packhouse.git import RefName
@@ -250,17 +251,22 @@ def undelete_repo_row(
     return None if row is None else (RepoKey(row[0]), RepoId(row[1]))
 
 
-def start_cleaning_repo(session: Session, repo_id: RepoKey, *, before: int, now: int) -> bool:
-    """Note that the removal of a repository begins that was deleted at `before` or earlier.
+def start_cleaning_repos(session: Session, repos: Sequence[Repo], *, before: int, now: int) -> list[Repo]:
+    """Note that the removal of repositories begins that were deleted at `before` or earlier. Return these.
 
-    Nobody can bring it back from then on. Returns False if it lives again, or was deleted again later.
+    Nobody can bring them back from then on. The others live again, or were deleted again later.
     """
-    return session.run("start_cleaning_repo", repo_id=repo_id, before=before, now=now) > 0
+    rows = [{"repo_id": repo.id, "before": before, "now": now} for repo in repos]
+    if session.run_many("start_cleaning_repo", rows) == len(rows):
+        return list(repos)
+    # The statement may run twice, and tells which repositories it does not fit.
+    return [repo for repo, row in zip(repos, rows, strict=True) if session.run("start_cleaning_repo", **row)]
 
 
-def mark_repo_cleaned(session: Session, repo_id: RepoKey, *, now: int) -> bool:
-    """Note that a deleted repository is empty. Return False if it was not waiting for that."""
-    return session.run("mark_repo_cleaned", repo_id=repo_id, now=now) > 0
+def mark_repos_cleaned(session: Session, repo_ids: Iterable[RepoKey], *, now: int) -> int:
+    """Note that deleted repositories are empty. Return the number of those that were waiting for that and are."""
+    rows: list[dict[str, SqlValue]] = [{"repo_id": repo_id, "now": now} for repo_id in repo_ids]
+    return session.run_many("mark_repo_cleaned", rows)
 
 
 def is_repo_cleaned(session: Session, repo_id: RepoKey) -> bool:

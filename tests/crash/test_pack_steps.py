@@ -86,7 +86,7 @@ CLEANING: Final = (
     after("first folder gone", "os", "rmdir"),
     before("folder gone, rows there", CLEAN, "delete_rows_of_repos"),
     after("rows gone, not committed", CLEAN, "delete_rows_of_repos"),
-    before("rows gone, not said", "packhouse.db.clean_repo", "mark_repo_cleaned"),
+    before("rows gone, not said", "packhouse.db.clean_repo", "mark_repos_cleaned"),
 )
 
 

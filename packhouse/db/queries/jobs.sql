@@ -37,6 +37,9 @@ RETURNING id, kind, key, repo_id, payload, attempts;
 UPDATE jobs SET lease_until = :lease_until
 WHERE id = :job_id AND leased_by = :worker AND attempts = :attempts AND state = 'running';
 
+-- name: delete_finished_job
+DELETE FROM jobs WHERE id = :job_id AND leased_by = :worker AND attempts = :attempts AND state = 'running';
+
 -- name: delete_leased_job
 DELETE FROM jobs WHERE id = :job_id AND leased_by = :worker AND attempts = :attempts AND state = 'running'
 RETURNING kind, key, repo_id, payload, priority, created_at;

@@ -98,7 +98,10 @@ RETURNING id, public_id;
 UPDATE repos SET cleaning_at = :now WHERE id = :repo_id AND deleted_at <= :before AND cleaned_at IS NULL;
 
 -- name: mark_repo_cleaned
-UPDATE repos SET cleaned_at = :now WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL;
+UPDATE repos SET cleaned_at = :now
+WHERE id = :repo_id AND deleted_at IS NOT NULL AND cleaned_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM refs WHERE repo_id = :repo_id)
+    AND NOT EXISTS (SELECT 1 FROM ref_log WHERE repo_id = :repo_id);
 
 -- name: find_cleaned_repo
 SELECT 1 FROM repos WHERE id = :repo_id AND cleaned_at IS NOT NULL;

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from packhouse.db import ClaimedJob, Session
+from packhouse.db import ClaimedJob
 from packhouse.db import jobs as rows
 from packhouse.node import Node
 
@@ -18,9 +18,4 @@ class FinishJobs:
 
 def finish_jobs(node: Node, command: FinishJobs) -> None:
     """Delete the jobs, without those that another worker has taken over meanwhile."""
-
-    def finish(session: Session) -> None:
-        for job in command.jobs:
-            rows.finish_job(session, job, worker=command.worker)
-
-    node.database.transact(finish)
+    node.database.transact(lambda session: rows.finish_jobs(session, command.jobs, worker=command.worker))

@@ -9,7 +9,7 @@ from packhouse.db import (
     delete_history_of_repos,
     delete_rows_of_repos,
     find_repo_by_public_id,
-    start_cleaning_repo,
+    start_cleaning_repos,
     start_deleting_all,
 )
 from packhouse.node import Node, ShouldStop, never
@@ -49,7 +49,7 @@ def clean_all(
         if node.store.remove_repo(repo.public_id):
             log_repo_event(repo, "packs deleted of a deleted repository")
     while left and not should_stop():
-        left = left[_delete_rows(node, left) :]
+        left = _delete_rows(node, left)
     return _ids(left)
 
 
@@ -64,7 +64,7 @@ def _begin(node: Node, public_ids: Sequence[str], deleted_before: int | None) ->
         return []
 
     def begin(session: Session) -> list[Repo]:
-        begun = [repo for repo in deleted if start_cleaning_repo(session, repo.id, before=before, now=now)]
+        begun = start_cleaning_repos(session, deleted, before=before, now=now)
         for repo in begun:
             start_deleting_all(session, repo.id, now=now)
         return begun
@@ -72,11 +72,11 @@ def _begin(node: Node, public_ids: Sequence[str], deleted_before: int | None) ->
     return node.database.transact(begin)
 
 
-def _delete_rows(node: Node, repos: Sequence[Repo]) -> int:
-    """Delete some of the rows of repositories whose packs are gone. Return how many of `repos` are clean by now."""
+def _delete_rows(node: Node, repos: Sequence[Repo]) -> list[Repo]:
+    """Delete some of the rows of repositories whose packs are gone. Return those that are not clean yet."""
     now = node.clock()
 
-    def delete(session: Session) -> int:
+    def delete(session: Session) -> list[Repo]:
         delete_rows_of_repos(session, repos, now=now)
         return delete_history_of_repos(session, repos, limit=node.limits.prune_batch, now=now)
 

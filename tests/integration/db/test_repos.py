@@ -19,8 +19,8 @@ from packhouse.db.repos import (
     has_pending_deletion,
     insert_repo,
     list_repos,
-    mark_repo_cleaned,
     mark_repo_deleted,
+    mark_repos_cleaned,
     set_default_branch,
 )
 from packhouse.errors import PackhouseError
@@ -131,10 +131,10 @@ def test_a_deleted_name_is_free_at_once_and_remembered_until_cleaned(database: D
     delete(database, org, "shop")
     with database.write() as session:
         assert mark_repo_deleted(session, org.id, "shop", state=5, now=301) is None
-        assert mark_repo_cleaned(session, first, now=400)
-        assert not mark_repo_cleaned(session, first, now=401)
+        assert mark_repos_cleaned(session, [first], now=400)
+        assert not mark_repos_cleaned(session, [first], now=401)
         assert has_pending_deletion(session, org.id, "shop")
-        assert mark_repo_cleaned(session, second, now=400)
+        assert mark_repos_cleaned(session, [second], now=400)
         assert not has_pending_deletion(session, org.id, "shop")
 
 
@@ -142,7 +142,7 @@ def test_a_living_repository_is_never_marked_as_cleaned(
     database: Database, org: Org, repo_id: RepoKey
 ) -> None:
     with database.write() as session:
-        assert not mark_repo_cleaned(session, repo_id, now=1)
+        assert not mark_repos_cleaned(session, [repo_id], now=1)
 
 
 def test_an_id_is_never_given_out_again(database: Database, org: Org) -> None:

@@ -18,8 +18,8 @@ from packhouse.db.repos import (
     insert_repo,
     insert_unborn_repo,
     list_repos,
-    mark_repo_cleaned,
     mark_repo_deleted,
+    mark_repos_cleaned,
     undelete_repo_row,
 )
 from packhouse.db.session import Session
@@ -56,7 +56,7 @@ def test_an_unborn_repository_cannot_be_deleted_or_undeleted_and_is_no_pending_d
         assert not has_pending_deletion(session, org.id, "r")
         assert undelete_repo_row(session, org.id, "r", state=5) is None
         assert mark_repo_deleted(session, org.id, "r", state=6, now=150) is None
-        assert not mark_repo_cleaned(session, repo_id, now=150)
+        assert not mark_repos_cleaned(session, [repo_id], now=150)
 
 
 def test_the_name_of_an_unborn_repository_is_free(database: Database, org: Org) -> None:
@@ -111,7 +111,7 @@ def test_a_born_repository_can_be_deleted_and_undeleted_like_any_other(database:
         assert has_pending_deletion(session, org.id, "r")
         assert undelete_repo_row(session, org.id, "r", state=6) == (repo_id, "repo_1")
         assert mark_repo_deleted(session, org.id, "r", state=7, now=400) == (repo_id, "repo_1")
-        assert mark_repo_cleaned(session, repo_id, now=500)
+        assert mark_repos_cleaned(session, [repo_id], now=500)
 
 
 def test_a_repository_cannot_be_born_with_a_name_that_was_taken_meanwhile(

@@ -12,7 +12,7 @@ from packhouse.db.jobs import (
     bury_job,
     claim_job,
     extend_lease,
-    finish_job,
+    finish_jobs,
     insert_job,
     list_claimable_jobs,
     list_jobs,
@@ -75,7 +75,7 @@ class Queue:
 
     def finish(self, job: ClaimedJob, worker: str = "w") -> bool:
         with self.database.write() as session:
-            return finish_job(session, job, worker=worker)
+            return finish_jobs(session, [job], worker=worker) == 1
 
     def extend(self, job: ClaimedJob, worker: str = "w", *, until: int) -> bool:
         with self.database.write() as session:

@@ -15,11 +15,11 @@ from packhouse.db.repos import (
     RepoNotFound,
     is_repo_cleaned,
     mark_repo_deleted,
-    start_cleaning_repo,
+    start_cleaning_repos,
     undelete_repo_row,
 )
 from packhouse.db.session import Session
-from packhouse.ids import RepoKey, new_repo_id
+from packhouse.ids import new_repo_id
 from packhouse.limits import Limits, deleted_repo_keep_s
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
@@ -89,7 +89,7 @@ def test_cleaning_that_is_cut_short_goes_on_where_it_was(node: Node, caller: Pri
     delete_repo(few, caller, DeleteRepo("r"))
     asked = iter([False, True])
     assert not clean_repo(few, CleanRepo(row.public_id, should_stop=lambda: next(asked)))
-    assert leftovers(few, row) == (0, 3, 0, 0)
+    assert leftovers(few, row) == (0, 2, 0, 0)
     with pytest.raises(DeletionPending):
         delete_repo(few, caller, DeleteRepo("r"))
     assert clean_repo(few, CleanRepo(row.public_id))
@@ -197,11 +197,11 @@ def test_many_repositories_share_the_transactions_of_one(
 def test_a_transaction_deletes_a_bounded_number_of_rows_and_the_next_goes_on(
     node: Node, many: list[Repo]
 ) -> None:
-    """The first repository has one ref and three entries of its log."""
+    """The first repository has one ref and three entries of its log, the others are empty."""
     few = replace(node, limits=Limits(prune_batch=2))
     few.clock = lambda: 1000 + deleted_repo_keep_s
     asked = iter([False] * 4 + [False, True])
-    assert clean(few, many, should_stop=lambda: next(asked)) == [0, 1, 2, 3, 4]
+    assert clean(few, many, should_stop=lambda: next(asked)) == [0]
     assert leftovers(few, many[0])[:2] == (0, 2)
     assert clean(few, many) == []
     assert all(is_cleaned(few, row) for row in many)
@@ -225,13 +225,12 @@ def test_a_repository_that_is_deleted_anew_while_its_cleaning_begins_is_left_alo
     now = 1000 + deleted_repo_keep_s
     node.clock = lambda: now
 
-    def delete_anew(session: Session, repo_id: RepoKey, *, before: int, now: int) -> bool:
-        if repo_id == many[0].id:
-            assert undelete_repo_row(session, caller.org_id, "many0", state=1) is not None
-            assert mark_repo_deleted(session, caller.org_id, "many0", state=2, now=now) is not None
-        return start_cleaning_repo(session, repo_id, before=before, now=now)
+    def delete_anew(session: Session, repos: list[Repo], *, before: int, now: int) -> list[Repo]:
+        assert undelete_repo_row(session, caller.org_id, "many0", state=1) is not None
+        assert mark_repo_deleted(session, caller.org_id, "many0", state=2, now=now) is not None
+        return start_cleaning_repos(session, repos, before=before, now=now)
 
-    monkeypatch.setattr(clean_repo_module, "start_cleaning_repo", delete_anew)
+    monkeypatch.setattr(clean_repo_module, "start_cleaning_repos", delete_anew)
     assert clean(node, many[:2]) == []
     assert [is_cleaned(node, row) for row in many[:2]] == [False, True]
     assert leftovers(node, many[0])[:2] == (1, 3)
