@@ -12,6 +12,7 @@ from packhouse.node import Node, ShouldStop, report_unknown_folders
 from packhouse.repository import adopt_all, consolidate, find_lost_packs, recheck_damage, sweep
 
 _SWEEP_EVERY_S: Final = 600.0
+_REST_MAX_S: Final = 2.0  # between two pages of long work
 _LOOK_EVERY_S: Final = 0.2  # a loop without requests notices within this time that it must stop
 
 
@@ -36,8 +37,8 @@ class Maintenance:
         node = self._node
         _guarded("sweep", sweep, node)
         _guarded("count unknown folders", report_unknown_folders, node.config, node.database)
-        _guarded("take over repositories", adopt_all, node, self._stopping.is_set)
-        _guarded("find lost packs", find_lost_packs, node, self._stopping.is_set)
+        _guarded("take over repositories", adopt_all, node, Pace(node, self._stopping))
+        _guarded("find lost packs", find_lost_packs, node, Pace(node, self._stopping))
         _guarded("recheck damage", recheck_damage, node)
         self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
 
@@ -48,10 +49,30 @@ class Maintenance:
             _guarded("consolidate", consolidate, self._node, repo_id)
         if self._node.monotonic() >= self._sweep_at:
             _guarded("sweep", sweep, self._node)
-            _guarded("take over repositories", adopt_all, self._node, self._stopping.is_set)
+            _guarded("take over repositories", adopt_all, self._node, Pace(self._node, self._stopping))
             _guarded("recheck damage", recheck_damage, self._node)
             _guarded("vacuum the database", _vacuum, self._node, self._stopping.is_set)
             self._sweep_at = self._node.monotonic() + _SWEEP_EVERY_S
+
+
+class Pace:
+    """Long work asks it between two pages whether to stop. It then rests for as long as the last page took.
+
+    So the work leaves half of the processor to requests, of which most come just when the work is longest: after a
+    start with very many repositories.
+    """
+
+    def __init__(self, node: Node, stopping: threading.Event) -> None:
+        self._node = node
+        self._stopping = stopping
+        self._begun_at = node.monotonic()
+
+    def __call__(self) -> bool:
+        """Rest, then tell whether to stop."""
+        took_s = self._node.monotonic() - self._begun_at
+        must_stop = self._stopping.wait(min(took_s, _REST_MAX_S))
+        self._begun_at = self._node.monotonic()
+        return must_stop
 
 
 def _vacuum(node: Node, should_stop: ShouldStop) -> None:

@@ -10,7 +10,7 @@ from packhouse.auth.principal import Principal
 from packhouse.db.repos import Repo
 from packhouse.ids import RepoId
 from packhouse.jobs import maintenance as maintenance_module
-from packhouse.jobs.maintenance import Maintenance, maintain_packs
+from packhouse.jobs.maintenance import Maintenance, Pace, maintain_packs
 from packhouse.limits import Limits
 from packhouse.node.node import Node
 from packhouse.operations.catalog.lookup import lookup_repo
@@ -19,6 +19,7 @@ from packhouse.repository.upkeep.consolidate import consolidate
 from packhouse.repository.view import RepoView
 from packhouse.repository.write import Write
 from tests.support.builders.node_writes import pack_states, put_blob
+from tests.support.servers.steady_time import SteadyTime
 from tests.support.waiting import wait_until
 from tests.unit.jobs.conftest import Clocks, MemoryWithOutages
 
@@ -256,3 +257,30 @@ def test_the_loop_serves_requests_and_ends_when_asked(few: Node, repo: Repo) -> 
         stopping.set()
         thread.join(60)
     assert not thread.is_alive()
+
+
+# Long work
+
+
+class CountingEvent(threading.Event):
+    """An event that notes how long it was waited for, and lets nobody wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited_s: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Note the time."""
+        self.waited_s.append(timeout or 0)
+        return self.is_set()
+
+
+def test_long_work_rests_as_long_as_each_page_took(node: Node) -> None:
+    time, stopping = SteadyTime(node), CountingEvent()
+    pace = Pace(node, stopping)
+    for took_s in (0.5, 0, 0.25, 30):
+        time.pass_by(took_s)
+        assert not pace()
+    assert stopping.waited_s == [0.5, 0, 0.25, 2]
+    stopping.set()
+    assert pace()
