@@ -34,6 +34,6 @@ def run(context: Context) -> Iterator[Measure]:
             f"created over HTTP, {clients} client{'s' if clients > 1 else ''}",
             outcome.rate(201),
             "/s",
-            aim=1000 if clients > 1 else None,
+            aim=1500 if clients > 1 else None,
             note=outcome.note(),
         )

@@ -37,6 +37,13 @@ def test_many_repositories_are_made_and_measured(tmp_path: Path) -> None:
         assert figure in done.stdout
 
 
+def test_connections_and_streams_are_measured(tmp_path: Path) -> None:
+    done = run_bench("--quick", "--dir", str(tmp_path), "connections")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for figure in ("idle connections", "streams of events", "among them", "its event on all streams"):
+        assert figure in done.stdout
+
+
 def test_an_unknown_section_is_refused_with_the_known_ones() -> None:
     done = run_bench("nonsense")
     assert done.returncode == 2
